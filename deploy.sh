@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Runs MQI Communicator in the foreground; signals reach it directly (Ctrl-C or SIGTERM ends it in good order).
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+
+usage() {
+    cat <<'TEXT'
+usage: ./deploy.sh [CONFIG]         run with CONFIG (default: config.yaml beside this script)
+       ./deploy.sh --demo [--stay]  rehearse one synthetic case on this machine; --stay keeps everything running
+       ./deploy.sh --help
+Production needs no root and installs no system package. Exit: 0 ended on request, 1 could not start or failed, 2 wrong use.
+TEXT
+}
+
+wrong() {
+    printf 'error: %s\n' "$1" >&2
+    usage >&2
+    exit 2
+}
+
+config="" demo="" stay=()
+for word in "$@"; do
+    case "$word" in
+    -h | --help) usage; exit 0 ;;
+    --demo) demo=yes ;;
+    --stay) stay=(--stay) ;;
+    -*) wrong "unknown option $word" ;;
+    *) [ -z "$config" ] || wrong "one configuration file, not two"; config="$word" ;;
+    esac
+done
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
+
+if [ -n "$demo" ]; then
+    [ -z "$config" ] || wrong "the demo brings its own configuration"
+    "$here/setup/prepare.sh" demo
+    exec "$here/.venv/bin/python" -m mqi_communicator demo \
+        --folder "$here/.demo" --engine-home "$here/.setup/mcsquare" "${stay[@]}"
+fi
+[ "${#stay[@]}" -eq 0 ] || wrong "--stay belongs to --demo"
+config="${config:-$here/config.yaml}"
+if [ ! -f "$config" ]; then
+    printf 'error: there is no configuration file %s\nMake one:  cp "%s" "%s"\nand fill in your folders, host and machines.\n' \
+        "$config" "$here/config.example.yaml" "$config" >&2
+    exit 2
+fi
+"$here/setup/prepare.sh" run
+exec "$here/.venv/bin/python" -m mqi_communicator run --config "$config"

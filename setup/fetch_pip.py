@@ -1,0 +1,64 @@
+"""Fetches one pinned pip wheel into a folder, with the standard library alone, and prints its path.
+
+The index is the one that this machine's pip configuration names (PIP_INDEX_URL or pip.conf); none is named here.
+Exit 1, with a reason on stderr, where none is configured or the wheel's digest is not the expected one.
+"""  # noqa: INP001 - a script beside the product
+
+import configparser
+import hashlib
+import os
+import re
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+WHEEL = "pip-26.3-py3-none-any.whl"
+SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
+
+
+def index() -> str:
+    """The index URL of the environment or of pip's configuration files, without trailing slash; "" if there is none."""
+    if named := os.environ.get("PIP_INDEX_URL"):
+        return named.rstrip("/")
+    home = Path.home()
+    places = (os.environ.get("PIP_CONFIG_FILE"), home / ".config/pip/pip.conf", home / ".pip/pip.conf", "/etc/pip.conf")
+    for place in filter(None, places):
+        found = configparser.RawConfigParser()
+        found.read(place)
+        for section in ("install", "global"):
+            if named := found.get(section, "index-url", fallback=""):
+                return named.rstrip("/")
+    return ""
+
+
+def fetch(url: str) -> bytes:
+    """What stands at a URL of the configured index, within a minute."""
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - the administrator's own index
+        data: bytes = answer.read()
+    return data
+
+
+def main(target: Path) -> str:
+    """Put the wheel into `target`; a message instead of a traceback for whatever can go wrong."""
+    if not (base := index()):
+        return "no package index is configured (PIP_INDEX_URL, pip.conf)"
+    page_url = f"{base}/pip/"
+    try:
+        page = fetch(page_url).decode("utf-8", "replace")
+        link = re.search(rf'href="([^"]*{re.escape(WHEEL)}[^"]*)"', page)
+        if not link:
+            return f"the configured package index does not offer {WHEEL}"
+        data = fetch(urllib.parse.urljoin(page_url, link[1]))
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return f"the configured package index did not answer: {getattr(error, 'reason', error)}"
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        return f"{WHEEL} of the configured package index has another digest than expected"
+    (target / WHEEL).write_bytes(data)
+    sys.stdout.write(f"{target / WHEEL}\n")
+    return ""
+
+
+if problem := main(Path(sys.argv[1])):
+    sys.exit(problem)

@@ -1,0 +1,52 @@
+# Read by prepare.sh: which programs of the system are needed for what, and how they get there.
+# shellcheck shell=bash disable=SC2154
+
+# package:program; sshd stands in /usr/sbin, which is not in every user's PATH.
+run_needs=(openssh-client:ssh rsync:rsync util-linux:flock)
+demo_needs=("${run_needs[@]}" openssh-server:sshd util-linux:setsid procps:ps)
+test_needs=("${demo_needs[@]}" dicom3tools:dciodvfy)
+
+# missing_packages NEED...: prints the packages that are missing, each once.
+missing_packages() {
+    local need
+    for need in "$@"; do
+        PATH="$PATH:/usr/sbin:/sbin" command -v "${need#*:}" >/dev/null || printf '%s\n' "${need%%:*}"
+    done | sort -u
+}
+
+# install_packages PACKAGE...: as root on Debian. Writes nothing into the checkout, which may be a user's.
+install_packages() {
+    local report
+    command -v apt-get >/dev/null || fail "this is no Debian: install by hand what provides $*"
+    say "set-up: installing Debian packages: $*"
+    report=$(mktemp)
+    if ! { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@"; } \
+        >"$report" 2>&1 </dev/null; then
+        tail -n 30 "$report" >&2
+        fail "apt-get did not succeed (the whole log: $report)"
+    fi
+    rm -f "$report"
+    case " $* " in *" openssh-server "*) quiet_sshd ;; esac
+}
+
+# The demo starts a private sshd of its own. A machine that had none gets no open port 22 from us.
+quiet_sshd() {
+    [ -d /run/systemd/system ] || return 0
+    systemctl -q disable --now ssh.socket ssh.service 2>/dev/null || true
+    say "set-up: the system's own ssh service was left off (MQI does not need it): systemctl enable --now ssh"
+}
+
+# need_packages MODE NEED...: installs as root; else says the one command for an administrator.
+need_packages() {
+    local mode="$1" missing
+    shift
+    mapfile -t missing < <(missing_packages "$@")
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    if [ "$(id -u)" -eq 0 ] && [ "$mode" != run ]; then
+        install_packages "${missing[@]}"
+        return 0
+    fi
+    say "Missing on this machine: ${missing[*]}. An administrator installs them with this one command:" >&2
+    say "  apt-get install -y --no-install-recommends ${missing[*]}" >&2
+    exit 1
+}

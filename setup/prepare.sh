@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Makes this checkout able to run: a private Poetry, .venv, and for the demo and the tests the programs of the
+# system and the dose engine. Everything it makes lies in .venv and .setup; running it again costs next to nothing.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$here"
+. setup/common.sh
+. setup/python.sh
+. setup/packages.sh
+. setup/poetry.sh
+
+usage() {
+    cat <<'TEXT'
+usage: setup/prepare.sh [run | demo | test] [--system | --check]
+  run       what production needs; calls no package manager (deploy.sh)
+  demo      what the demo needs besides: sshd, rsync, the dose engine (deploy.sh --demo)
+  test      what the tests need besides (test.sh); the default
+  --system  only install missing Debian packages, as root; writes nothing into the checkout
+  --check   change nothing; exit 0 when everything is ready, 1 and what is missing when not
+TEXT
+}
+
+mode=test only=""
+for word in "$@"; do
+    case "$word" in
+    run | demo | test) mode="$word" ;;
+    --system | --check) only="$word" ;;
+    -h | --help) usage; exit 0 ;;
+    *) printf 'unknown: %s\n' "$word" >&2; usage >&2; exit 2 ;;
+    esac
+done
+case "$mode" in
+run) needs=("${run_needs[@]}") ;;
+demo) needs=("${demo_needs[@]}") ;;
+test) needs=("${test_needs[@]}") ;;
+esac
+
+engine_ready() { [ "$mode" = run ] || [ -e "$engine_home/MCsquare_linux" ]; }
+
+check() {
+    local missing ready=0
+    missing=$(missing_packages "${needs[@]}" | tr '\n' ' ')
+    [ -z "$missing" ] || { say "missing programs, of the Debian packages: $missing"; ready=1; }
+    venv_ready "$mode" || { say "missing: the virtual environment .venv, up to date with poetry.lock"; ready=1; }
+    engine_ready || { say "missing: the dose engine in .setup/mcsquare"; ready=1; }
+    [ "$ready" -ne 0 ] || say "everything is ready ($mode)"
+    return "$ready"
+}
+
+system() {
+    local missing
+    mapfile -t missing < <(missing_packages "${needs[@]}")
+    [ "${#missing[@]}" -gt 0 ] || { say "no Debian package is missing ($mode)"; return 0; }
+    [ "$(id -u)" -eq 0 ] || fail "Debian packages are missing (${missing[*]}); run as root: setup/prepare.sh $mode --system"
+    install_packages "${missing[@]}"
+}
+
+prepare() {
+    need_packages "$mode" "${needs[@]}"
+    if venv_ready "$mode" && engine_ready; then return 0; fi
+    mkdir -p "$state" 2>/dev/null && [ -w "$state" ] || fail "this checkout is not set up and $here cannot be written: run setup/prepare.sh $mode as its owner"
+    exec 9>"$state/lock"
+    flock -n 9 || { say "set-up: waiting for another set-up of this checkout to end"; flock 9; }
+    venv_ready "$mode" || make_venv "$mode"
+    engine_ready || quietly "the dose engine MCsquare" \
+        "$poetry_home/bin/python" setup/fetch_engine.py "$engine_home" --pip "$poetry_home/bin/python"
+}
+
+case "$only" in
+--check) check ;;
+--system) system ;;
+*) prepare ;;
+esac

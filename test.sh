@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Sets everything up on a bare machine (Debian with Python 3.11 or 3.12 and git) and runs the checks.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+cd "$here"
+
+usage() {
+    cat <<'TEXT'
+usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
+  (no suite)   lint, formatting, types, import rules, and the tests; a few minutes
+  --slurm      tests against a real Slurm on this machine
+  --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: a new one, shown)
+  --browser    the dashboard in a real browser
+  --bench      measurements (bench/run.py)
+  --all        all of these
+Arguments after -- go to pytest. Exit: 0 all passed, 1 something failed, 2 wrong use or a suite that does not exist.
+TEXT
+}
+
+wrong() {
+    printf 'error: %s\n' "$1" >&2
+    usage >&2
+    exit 2
+}
+
+number() { [[ "${2:-}" =~ ^[0-9]+$ ]] || wrong "$1 takes a whole number"; }
+
+suites=() all="" minutes="" seed="" arguments=()
+while [ "$#" -gt 0 ]; do
+    case "$1" in
+    -h | --help) usage; exit 0 ;;
+    --slurm | --faults | --browser | --bench) suites+=("${1#--}") ;;
+    --all) all=yes; suites=(checks slurm faults browser bench) ;;
+    --minutes) number "$@"; minutes="$2"; shift ;;
+    --seed) number "$@"; seed="$2"; shift ;;
+    --) shift; arguments=("$@"); break ;;
+    *) wrong "unknown argument $1 (arguments for pytest go after --)" ;;
+    esac
+    shift
+done
+[ "${#suites[@]}" -gt 0 ] || suites=(checks)
+if [ -n "$minutes$seed" ] && [[ " ${suites[*]} " != *" faults "* ]]; then wrong "--minutes and --seed belong to --faults"; fi
+
+exists() { [ "$1" = checks ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
+absent=()
+for suite in "${suites[@]}"; do exists "$suite" || absent+=("--$suite"); done
+if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
+    printf 'error: this suite does not exist yet: %s\n' "${absent[*]}" >&2
+    exit 2
+fi
+
+setup/prepare.sh test
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
+python="$here/.venv/bin/python"
+failed=()
+
+# stage NAME COMMAND...: one line when it passes, all it said when it does not; the stages after it still run.
+stage() {
+    local name="$1" start=$SECONDS said
+    shift
+    if said=$("$@" 2>&1); then
+        printf 'ok      %-28s %3d s\n' "$name" "$((SECONDS - start))"
+    else
+        printf '%s\nFAILED  %-28s %3d s\n' "$said" "$name" "$((SECONDS - start))"
+        failed+=("$name")
+    fi
+}
+
+# shown NAME COMMAND...: the same for what is watched while it runs.
+shown() {
+    local name="$1"
+    shift
+    printf '        %s ...\n' "$name"
+    "$@" || failed+=("$name")
+}
+
+import_rules() { "$python" -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'; }
+
+checks() {
+    local typed=(src tests) extra=() suite
+    compgen -G 'bench/*.py' >/dev/null && typed+=(bench)
+    for suite in slurm faults browser; do extra+=("--ignore=tests/$suite"); done
+    stage "ruff check" "$python" -m ruff check -q .
+    stage "ruff format --check" "$python" -m ruff format -q --check .
+    stage "mypy" "$python" -m mypy "${typed[@]}"
+    stage "lint-imports" import_rules
+    shown "pytest" "$python" -m pytest -q "${extra[@]}" "${arguments[@]}"
+}
+
+faults() {
+    export MQI_FAULTS_MINUTES="${minutes:-5}" MQI_FAULTS_SEED="${seed:-$RANDOM}"
+    printf '        faults: %s minutes, --seed %s\n' "$MQI_FAULTS_MINUTES" "$MQI_FAULTS_SEED"
+    shown "faults" "$python" -m pytest -q tests/faults "${arguments[@]}"
+}
+
+for suite in "${suites[@]}"; do
+    exists "$suite" || continue
+    case "$suite" in
+    checks) checks ;;
+    faults) faults ;;
+    bench) shown "bench" "$python" bench/run.py ;;
+    *) shown "$suite" "$python" -m pytest -q "tests/$suite" "${arguments[@]}" ;;
+    esac
+done
+
+[ "${#absent[@]}" -eq 0 ] || { printf 'not run, these suites do not exist yet: %s\n' "${absent[*]}" >&2; }
+[ "${#failed[@]}" -eq 0 ] || { printf 'FAILED: %s\n' "${failed[*]}" >&2; exit 1; }
+[ "${#absent[@]}" -eq 0 ] || exit 2
+printf 'all passed in %d s\n' "$SECONDS"
