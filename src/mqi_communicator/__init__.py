@@ -1,0 +1,1 @@
+"""MQI Communicator: a proton QA case goes from a folder to a verdict."""

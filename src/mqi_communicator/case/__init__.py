@@ -1,0 +1,1 @@
+"""The words every room speaks: no I/O, standard library only."""

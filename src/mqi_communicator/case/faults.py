@@ -1,0 +1,56 @@
+"""Faults, sorted once, where they are met.
+
+A fault says what happened (`reason`) and what a person can do (`advice`), in words a medical physicist
+understands. Neither may name a patient: both reach logs and screens.
+"""
+
+from __future__ import annotations
+
+
+class Fault(Exception):  # noqa: N818 - the ward's word
+    """Something went wrong in one effect; the kind decides what happens next."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.advice = advice
+
+    def __reduce__(self) -> tuple[type[Fault], tuple[str, ...]]:
+        """Cross a process boundary whole."""
+        return type(self), (self.reason, self.advice)
+
+
+class Transient(Fault):
+    """May go away by itself: tried again with backoff, up to a cap."""
+
+
+class Permanent(Fault):
+    """Will not go away by itself: the line fails, with a reason and advice."""
+
+
+class NeedsPerson(Fault):
+    """Somebody must act; the line waits, says so, and probes now and then until the cause is gone."""
+
+
+class Unreachable(Transient):
+    """The host did not answer or the connection broke. Nothing is known of what it did meanwhile."""
+
+
+class TookTooLong(Unreachable):
+    """A remote call passed its deadline and its process group was killed."""
+
+
+class KeyRefused(NeedsPerson):
+    """The host refused our key (expired, removed, wrong user)."""
+
+
+class HostKeyProblem(NeedsPerson):
+    """The host key is unknown or has changed. Never accepted silently."""
+
+
+class DiskFull(NeedsPerson):
+    """No space, no inodes or no quota left, here or there; goes on when there is space again."""
+
+
+class RemoteUnfit(NeedsPerson):
+    """The host lacks something we need (rsync, the engine, a writable workspace) or its shell is not clean."""

@@ -1,0 +1,109 @@
+"""A case and its lines: identity, tokens, the state of one line of steps, and what its folder held."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: keys are read aloud
+
+
+def new_key() -> str:
+    """A random opaque case key (12 characters, about 59 bits). It says nothing about the patient."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+class Status(StrEnum):
+    """The state of a line's current step."""
+
+    READY = "ready"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the line goes no further by itself, ever."""
+        return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
+
+
+class Kind(StrEnum):
+    """What a file of a case is (DICOM PS3.4 annex B, by SOP Class UID)."""
+
+    CT = "CT"
+    PLAN = "RTPLAN"
+    STRUCTURES = "RTSTRUCT"
+    DOSE = "RTDOSE"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of a case as admitted. `original` (relative path) may name a patient: it never leaves the spool."""
+
+    stored: str  # name inside spool/<key>/case/
+    sha256: str
+    size: int  # bytes
+    kind: Kind
+    sop_instance_uid: str  # "" for files that are not DICOM
+    original: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was admitted. `content` is one sha256 over the sorted digests: equal content is the same case."""
+
+    content: str
+    lineage: str  # sha256 of the RTPLAN's SOP Instance UID: revisions of one plan share it
+    beams: tuple[tuple[int, str], ...]  # (BeamNumber, BeamName) of the treatment beams, in plan order
+    files: tuple[StoredFile, ...]
+
+    def of(self, kind: Kind) -> tuple[StoredFile, ...]:
+        """The files of one kind, in stored order."""
+        return tuple(f for f in self.files if f.kind is kind)
+
+
+CASE_LINE = 0  # the beam number that stands for the case's own line; DICOM BeamNumber starts at 1 in practice
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of steps: the case's own (beam == CASE_LINE) or one beam's. Changed only by `flow.decide`."""
+
+    case: str
+    beam: int
+    step: str
+    status: Status = Status.READY
+    tries: int = 0  # failed tries of this step
+    run: int = 1  # numbers the jobs of a beam
+    base_run: int = 1  # the run with which the last order to retry began: the cap on runs counts from here
+    due: float = 0.0  # epoch seconds; nothing happens before
+    since: float = 0.0  # epoch seconds; when this step was entered
+    reason: str = ""
+    advice: str = ""
+    wanted: str = ""  # an order in progress: "cancel" or ""
+    needs_person: bool = False
+
+    @property
+    def token(self) -> str:
+        """Names one job of one beam, everywhere: (case revision, beam, run)."""
+        return f"{self.case}-b{self.beam}-r{self.run}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. Append-only: who, when, from, to, why."""
+
+    at: float
+    case: str
+    beam: int
+    event: str  # stable name: "step.done", "order.cancel", ...
+    step: str = ""
+    before: str = ""
+    after: str = ""
+    who: str = "mqi"
+    why: str = ""
+    facts: dict[str, object] = field(default_factory=dict)
