@@ -1,0 +1,117 @@
+"""What a DICOM file is and what it refers to, without its pixels: enough to prove a case complete."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem
+from mqi_communicator.dicom.reading import Opened, open_dicom
+from mqi_communicator.dicom.walk import PIXEL_DATA, Limits
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
+_KINDS = {
+    CT_IMAGE: Kind.CT,
+    "1.2.840.10008.5.1.4.1.1.2.1": Kind.CT,  # enhanced: refused by name by the CT reader
+    "1.2.840.10008.5.1.4.1.1.2.2": Kind.CT,  # legacy converted enhanced: the same
+    "1.2.840.10008.5.1.4.1.1.481.5": Kind.PLAN,  # photons: refused by name by the plan reader
+    ION_PLAN: Kind.PLAN,
+    "1.2.840.10008.5.1.4.1.1.481.3": Kind.STRUCTURES,
+    "1.2.840.10008.5.1.4.1.1.481.2": Kind.DOSE,
+}
+_TAGS = (0x00080016, 0x00080018, 0x00100020, 0x0020000E, 0x00200032, 0x00200052, 0x30060010, 0x300C0002, 0x300C0060)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One DICOM file of a case. UIDs are "" where the file has none; `z` (mm) only CT slices have."""
+
+    kind: Kind
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str = ""
+    frame_of_reference_uid: str = ""
+    refers_to: tuple[str, ...] = ()  # plan: its structure set; structure set: every CT slice; dose: its plan
+    z: float | None = None
+    patient: str = ""  # a digest of PatientID: says whether two files are of one patient, never of whom
+
+
+def read_header(path: Path, limits: Limits | None = None) -> Header | None:
+    """What the file is and refers to, or None if it is not DICOM and does not claim to be.
+
+    Objects of other kinds (a report, an image of another modality) are `Kind.OTHER` and read no further. DicomProblem
+    if a file of a kind that counts is cut, damaged or a bomb; OSError if it cannot be opened.
+    """
+    with open_dicom(path, limits or Limits()) as opened:
+        if opened is None:
+            return None
+        kind = _KINDS.get(opened.sop_class_uid, Kind.OTHER)
+        if kind is Kind.OTHER:
+            return Header(kind, opened.sop_class_uid, opened.sop_instance_uid)
+        return _read(opened, kind)
+
+
+def _read(opened: Opened, kind: Kind) -> Header:
+    spans = opened.spans()
+    if kind in (Kind.CT, Kind.DOSE) and PIXEL_DATA not in spans:
+        raise DicomProblem(f"{opened.name} ends early: it has no pixels (7FE0,0010)", "Copy the file again.", TRUNCATED)
+    data = opened.parse(spans, _TAGS)
+    instance = str(data.get("SOPInstanceUID", ""))
+    if str(data.get("SOPClassUID", "")) != opened.sop_class_uid or not instance:
+        raise DicomProblem(
+            f"{opened.name}: its file meta information and its data set disagree about what it is (0008,0016)",
+            "Export the file again.",
+        )
+    frame = str(data.get("FrameOfReferenceUID", ""))
+    position = data.get("ImagePositionPatient") if kind is Kind.CT else None
+    return Header(
+        kind=kind,
+        sop_class_uid=opened.sop_class_uid,
+        sop_instance_uid=instance,
+        series_instance_uid=str(data.get("SeriesInstanceUID", "")),
+        frame_of_reference_uid=frame_of(data) if kind is Kind.STRUCTURES else frame,
+        refers_to=_REFERENCES[kind](data),
+        z=float(position[2]) if position else None,
+        patient=hashlib.sha256(str(data.get("PatientID", "")).strip().encode()).hexdigest(),
+    )
+
+
+def frame_of(structures: Dataset) -> str:
+    """The frame of reference a structure set is drawn in: "" unless it names exactly one."""
+    frames = {str(item.FrameOfReferenceUID) for item in structures.get("ReferencedFrameOfReferenceSequence", ())}
+    return frames.pop() if len(frames) == 1 else ""
+
+
+def ct_slices_of(structures: Dataset) -> tuple[str, ...]:
+    """The SOP Instance UIDs of every CT slice that a structure set names (3006,0010 > 0012 > 0014 > 0016), in order."""
+    named = [
+        str(image.ReferencedSOPInstanceUID)
+        for frame in structures.get("ReferencedFrameOfReferenceSequence", ())
+        for study in frame.get("RTReferencedStudySequence", ())
+        for series in study.get("RTReferencedSeriesSequence", ())
+        for image in series.get("ContourImageSequence", ())
+    ]
+    return tuple(dict.fromkeys(named))
+
+
+def _referenced(keyword: str) -> Callable[[Dataset], tuple[str, ...]]:
+    def read(data: Dataset) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(str(item.ReferencedSOPInstanceUID) for item in data.get(keyword, ())))
+
+    return read
+
+
+_REFERENCES: dict[Kind, Callable[[Dataset], tuple[str, ...]]] = {
+    Kind.CT: lambda _: (),
+    Kind.PLAN: _referenced("ReferencedStructureSetSequence"),
+    Kind.STRUCTURES: ct_slices_of,
+    Kind.DOSE: _referenced("ReferencedRTPlanSequence"),
+}

@@ -1,0 +1,202 @@
+"""Opening a DICOM file without trusting it: what it is, whether all of it is there, and the elements asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import struct
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mqi_communicator.dicom.problem import EMPTY, NOT_DICOM, DicomProblem, shown
+from mqi_communicator.dicom.walk import PIXEL_DATA, Limits, Span, Walk
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_MARK = 128  # the four letters DICM stand here (PS3.10 section 7.1)
+_BODY = 132
+_META = 0x0002
+_SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x00020002, 0x00020003, 0x00020010
+_IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+_UNREADABLE = {
+    "1.2.840.10008.1.2.1.99": "deflated",
+    "1.2.840.10008.1.2.2": "big endian",
+}
+_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+_CHARACTER_SET = 0x00080005
+_LONGEST_UID = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A DICOM file whose beginning was read: which object it claims to be, and how its body is written."""
+
+    path: Path
+    file: BinaryIO
+    size: int  # bytes
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax: str
+    body: int  # where the data set begins
+    limits: Limits
+
+    @property
+    def name(self) -> str:
+        """The file's own name, as it may be shown."""
+        return shown(self.path.name)
+
+    def spans(self) -> dict[int, Span]:
+        """Where each top-level element lies. DicomProblem if the file is cut, damaged, a bomb or written unreadably."""
+        if self.size > self.limits.file_bytes:
+            raise DicomProblem(
+                f"{self.name} is {self.size / 1e6:.4g} MB, more than the {self.limits.file_bytes / 1e6:.4g} MB allowed",
+                "Raise intake.max_file_bytes if files of your centre are that large.",
+                "dicom.too_large",
+            )
+        if self.transfer_syntax in _UNREADABLE:
+            raise unreadable(self.name, self.transfer_syntax)
+        walk = Walk(self.file, self.size, self.limits, self.name)
+        return walk.spans(self.body, explicit=self.transfer_syntax != _IMPLICIT)
+
+    def parse(self, spans: dict[int, Span], tags: Iterable[int]) -> Dataset:
+        """The elements `tags` (as far as present) as a pydicom data set; nothing else of the file is read."""
+        from pydicom.filereader import read_dataset
+
+        wanted = [spans[tag] for tag in sorted({_CHARACTER_SET, *tags}) if tag in spans]
+        if sum(span.end - span.begin for span in wanted) > self.limits.parsed_bytes:
+            raise DicomProblem(
+                f"{self.name} has more than {self.limits.parsed_bytes >> 20} MB outside its pixels",
+                "Look at where the file comes from; export it again if it should be there.",
+                "dicom.bomb",
+            )
+        return read_dataset(io.BytesIO(b"".join(map(self._bytes, wanted))), self.transfer_syntax == _IMPLICIT, True)  # noqa: FBT003 - pydicom's own order
+
+    def pixels(self, spans: dict[int, Span], length: int) -> bytes:
+        """The value of PixelData, uncompressed, exactly `length` bytes (one byte of padding is allowed)."""
+        self.file.seek(self.check_pixels(spans, length))
+        return self.file.read(length)
+
+    def check_pixels(self, spans: dict[int, Span], length: int) -> int:
+        """Where PixelData begins in the file. DicomProblem if it is compressed, or not of `length` bytes."""
+        if self.transfer_syntax not in (_IMPLICIT, _EXPLICIT):
+            raise unreadable(self.name, self.transfer_syntax)
+        span = spans.get(PIXEL_DATA)
+        found = span.end - span.value if span else 0
+        if span is None or not length <= found <= length + 1:
+            raise DicomProblem(
+                f"{self.name}: PixelData (7FE0,0010) holds {found} bytes, its rows, columns and frames need {length}",
+                "Export the file again.",
+                "dicom.pixels",
+            )
+        return span.value
+
+    def _bytes(self, span: Span) -> bytes:
+        self.file.seek(span.begin)
+        return self.file.read(span.end - span.begin)
+
+
+def unreadable(name: str, syntax: str) -> DicomProblem:
+    """The refusal of a transfer syntax, by name."""
+    from pydicom.uid import UID
+
+    said = _UNREADABLE.get(syntax) or f"compressed ({UID(syntax).name})"
+    return DicomProblem(
+        f"{name} is written {said}, transfer syntax {syntax}; only uncompressed little endian is read",
+        "Export it uncompressed: Explicit VR Little Endian or Implicit VR Little Endian.",
+        "dicom.transfer_syntax",
+    )
+
+
+@contextlib.contextmanager
+def open_dicom(path: Path, limits: Limits) -> Iterator[Opened | None]:
+    """Open a regular file, never a link, a pipe or a device, and read its beginning.
+
+    Gives None for a file that neither is DICOM nor claims to be by its name. DicomProblem for one that claims and is
+    not; OSError as the system raises it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file, telling(path):  # noqa: PTH123 - opened above, with flags that Path.open lacks
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise DicomProblem(f"{shown(path.name)} is not a regular file", "Remove it.", "dicom.not_a_file")
+        yield _begin(path, file, state.st_size, limits)
+
+
+def _begin(path: Path, file: BinaryIO, size: int, limits: Limits) -> Opened | None:
+    head = file.read(_BODY)
+    name = shown(path.name)
+    if head[_MARK:] != b"DICM":
+        problem = _not_dicom(path, head, name)
+        if problem:
+            raise problem
+        return None
+    values: dict[int, str] = {}
+    walk, position = Walk(file, size, limits, name), _BODY
+    while position < size:
+        file.seek(position)
+        if struct.unpack("<H", (file.read(2) + b"\0\0")[:2])[0] != _META:
+            break
+        found = walk.head(position, size, explicit=True)
+        if found.length < 0:
+            raise DicomProblem(f"{name} is damaged: its file meta information has no end", "Export the file again.")
+        file.seek(found.value)
+        values[found.tag] = file.read(min(found.length, _LONGEST_UID)).decode("ascii", "replace").strip("\0 ")
+        position = found.value + found.length
+    return Opened(
+        path=path,
+        file=file,
+        size=size,
+        sop_class_uid=values.get(_SOP_CLASS, ""),
+        sop_instance_uid=values.get(_SOP_INSTANCE, ""),
+        transfer_syntax=values.get(_SYNTAX, ""),
+        body=position,
+        limits=limits,
+    )
+
+
+def _not_dicom(path: Path, head: bytes, name: str) -> DicomProblem | None:
+    """Why a file without the DICM mark is a problem, or None if nobody said that it was DICOM."""
+    suffix = path.suffix.lower()
+    claims = suffix in _SUFFIXES
+    numbered = suffix[1:].isdigit()  # CT.1.2.840.7
+    if not head and (claims or numbered):
+        return DicomProblem(f"{name} is empty (0 bytes)", "Copy the file again.", EMPTY)
+    if head and not head.strip(b"\0") and (claims or numbered or not suffix):
+        return DicomProblem(f"{name} holds nothing but zeros yet", "Copy the file again.", EMPTY)
+    if claims:
+        return DicomProblem(
+            f"{name} is not a DICOM file, though its name says so (no DICM mark at byte {_MARK})",
+            "Remove it from the case, or export it again if it should be a DICOM file.",
+            NOT_DICOM,
+        )
+    return None
+
+
+@contextlib.contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Turn what reading a broken value raises into a DicomProblem, and keep pydicom's warnings (they quote values,
+    a patient's name among them) off the screen.
+    """
+    broken = (ValueError, KeyError, AttributeError, TypeError, IndexError, ArithmeticError, EOFError, struct.error)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (*broken, NotImplementedError, RecursionError) as error:
+        raise DicomProblem(
+            f"{shown(path.name)} is damaged: a value in it cannot be read ({type(error).__name__})",
+            "Export the file again.",
+            "dicom.damaged",
+        ) from None
+    except MemoryError:
+        raise DicomProblem(
+            f"{shown(path.name)} needs more memory than one case is allowed",
+            "Look at where the file comes from; raise the memory limit if files of your centre are that large.",
+            "dicom.too_large",
+        ) from None

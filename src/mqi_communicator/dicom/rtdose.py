@@ -1,0 +1,232 @@
+"""Reading an RTDOSE: a dose in Gy on an axial grid of a plan or of one beam, or refused by name (PS3.3 C.8.8.3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.problem import DicomProblem, shown
+from mqi_communicator.dicom.reading import Opened, open_dicom, unreadable
+from mqi_communicator.dicom.records import Dose, Grid, Meaning
+from mqi_communicator.dicom.walk import PIXEL_DATA, Limits, Span
+from mqi_communicator.dicom.words import Words, named
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+_RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+_TAGS = (
+    0x00080016,
+    0x00080018,
+    0x00080070,
+    0x00200032,
+    0x00200037,
+    0x00200052,
+    0x00280002,
+    0x00280004,
+    0x00280008,
+    0x00280010,
+    0x00280011,
+    0x00280030,
+    0x00280100,
+    0x00280101,
+    0x00280103,
+    0x30040002,
+    0x30040004,
+    0x3004000A,
+    0x3004000C,
+    0x3004000E,
+    0x30040014,
+    0x300C0002,
+)
+_AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_STRAIGHT = 1e-4  # cosine
+_EVEN = 0.01  # mm
+_WHOLE_PLAN = frozenset({"PLAN", "FRACTION"})  # FRACTION: one fraction *group*, and a plan here has only one
+_MEND = "Export the dose again from the treatment planning system."
+
+
+@dataclass(frozen=True, slots=True)
+class DoseFacts:
+    """What an RTDOSE says of itself. It may lie about `dose_type`: conventions are the site's to state."""
+
+    sop_instance_uid: str
+    plan_uid: str
+    frame_of_reference_uid: str
+    manufacturer: str
+    dose_type: str  # PHYSICAL or EFFECTIVE, as written in (3004,0004)
+    summation: str  # PLAN, FRACTION or BEAM, (3004,000A)
+    beam_number: int | None  # None: the whole plan
+    heterogeneity: tuple[str, ...]  # (3004,0014): IMAGE, ROI_OVERRIDE, WATER
+    grid: Grid
+
+
+def dose_facts(path: Path, limits: Limits | None = None) -> DoseFacts:
+    """Everything but the dose itself. DicomProblem for what `read_rtdose` would refuse, save its pixel values."""
+    with open_dicom(path, limits or Limits()) as opened:
+        facts, *_ = _facts(opened, path)
+        return facts
+
+
+def read_rtdose(path: Path, meaning: Meaning, limits: Limits | None = None) -> Dose:
+    """The dose in Gy, float32, [z, y, x] with z ascending; `meaning` is the caller's knowledge and is passed on."""
+    import numpy as np
+
+    with open_dicom(path, limits or Limits()) as opened:
+        facts, data, spans, upside_down = _facts(opened, path)
+        assert opened is not None  # noqa: S101 - _facts refuses it
+        gy = _dose(opened, data, spans, facts.grid.shape)
+        if upside_down:
+            gy = np.ascontiguousarray(gy[::-1])
+        if not gy.max() > 0:
+            raise Words(opened.name).problem("the dose is zero everywhere", "dose.zero", _MEND)
+        gy.setflags(write=False)
+        return Dose(grid=facts.grid, gy=gy, meaning=meaning, beam_number=facts.beam_number)
+
+
+def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[int, Span], bool]:
+    if opened is None or opened.sop_class_uid != _RT_DOSE:
+        raise DicomProblem(f"{shown(path.name)} is not an RT Dose", _MEND, "dose.not_a_dose")
+    if opened.transfer_syntax not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
+        raise unreadable(opened.name, opened.transfer_syntax)
+    spans = opened.spans()
+    if PIXEL_DATA not in spans:
+        raise DicomProblem(f"{opened.name} has no dose grid, only (3004,0050) perhaps", _MEND, "dose.no_grid")
+    data, words = opened.parse(spans, _TAGS), Words(opened.name)
+    _refuse_other_units(data, words)
+    summation, plan, beam = _scope(data, words)
+    grid, upside_down = _grid(data, words)
+    opened.check_pixels(spans, math.prod(grid.shape) * _bits(data, words) // 8)
+    heterogeneity = data.get("TissueHeterogeneityCorrection") or ()
+    facts = DoseFacts(
+        sop_instance_uid=str(data.SOPInstanceUID),
+        plan_uid=plan,
+        frame_of_reference_uid=str(data.get("FrameOfReferenceUID", "")),
+        manufacturer=str(data.get("Manufacturer", "") or "").strip(),
+        dose_type=str(data.DoseType),
+        summation=summation,
+        beam_number=beam,
+        heterogeneity=(heterogeneity,) if isinstance(heterogeneity, str) else tuple(map(str, heterogeneity)),
+        grid=grid,
+    )
+    return facts, data, spans, upside_down
+
+
+def _refuse_other_units(data: Dataset, words: Words) -> None:
+    units, kind = str(data.get("DoseUnits", "")), str(data.get("DoseType", ""))
+    if units != "GY":
+        raise words.problem(
+            f"{named('DoseUnits')} is {shown(units) or 'missing'}, expected GY",
+            "dose.units",
+            "Export the dose as absolute dose in Gy.",
+        )
+    if kind not in ("PHYSICAL", "EFFECTIVE"):
+        raise words.problem(
+            f"{named('DoseType')} is {shown(kind) or 'missing'}, expected PHYSICAL or EFFECTIVE", "dose.type", _MEND
+        )
+
+
+def _scope(data: Dataset, words: Words) -> tuple[str, str, int | None]:
+    """(DoseSummationType, SOP Instance UID of the plan, beam number or None for the whole plan)."""
+    summation = str(data.get("DoseSummationType", ""))
+    plans = data.get("ReferencedRTPlanSequence", ())
+    if len(plans) != 1:
+        raise words.problem(
+            f"the dose refers to {len(plans)} plans (300C,0002), expected exactly 1", "dose.plan", _MEND
+        )
+    plan = str(plans[0].ReferencedSOPInstanceUID)
+    if summation in _WHOLE_PLAN:
+        return summation, plan, None
+    if summation != "BEAM":
+        raise words.problem(
+            f"{named('DoseSummationType')} is {shown(summation) or 'missing'}, expected PLAN or BEAM",
+            "dose.summation",
+            "Export the dose of the plan, and the dose of each beam if you can.",
+        )
+    beams = {
+        int(beam.ReferencedBeamNumber)
+        for group in plans[0].get("ReferencedFractionGroupSequence", ())
+        for beam in group.get("ReferencedBeamSequence", ())
+    }
+    if len(beams) != 1:
+        raise words.problem(
+            f"a dose of one beam must name it, this one names {len(beams)} beams (300C,0006)", "dose.beam", _MEND
+        )
+    return summation, plan, beams.pop()
+
+
+def _grid(data: Dataset, words: Words) -> tuple[Grid, bool]:
+    """The grid by ascending z, and whether the frames are stored the other way round."""
+    direction = words.numbers(data, "ImageOrientationPatient", 6)
+    if any(abs(a - b) > _STRAIGHT for a, b in zip(direction, _AXIAL, strict=True)):
+        raise words.problem(
+            f"{named('ImageOrientationPatient')} is {[*direction]}; only axial dose grids are read",
+            "dose.orientation",
+            _MEND,
+        )
+    x, y, z = words.numbers(data, "ImagePositionPatient", 3)
+    down, across = words.numbers(data, "PixelSpacing", 2)
+    levels = _levels(data, z, words)
+    shape = (len(levels), words.whole(data, "Rows"), words.whole(data, "Columns"))
+    step = (levels[-1] - levels[0]) / (len(levels) - 1)
+    even = all(abs(level - (levels[0] + k * step)) <= _EVEN for k, level in enumerate(levels))
+    if not (even and step and down > 0 and across > 0):
+        raise words.problem(
+            "the planes or pixels of the dose grid are not evenly spaced (3004,000C), (0028,0030)", "dose.grid", _MEND
+        )
+    return Grid(shape, (x, y, min(levels[0], levels[-1])), (across, down, abs(step))), step < 0
+
+
+def _levels(data: Dataset, z: float, words: Words) -> list[float]:
+    """Give z of every frame in mm: offsets from the first frame if they begin with 0, else patient coordinates."""
+    offsets = [float(value) for value in data.get("GridFrameOffsetVector") or ()]
+    frames = words.whole(data, "NumberOfFrames")
+    if len(offsets) != frames or frames < 2:  # noqa: PLR2004 - a grid needs a spacing
+        raise words.problem(
+            f"{named('GridFrameOffsetVector')} has {len(offsets)} values for {frames} frames, expected one each of 2 "
+            "or more",
+            "dose.grid",
+            _MEND,
+        )
+    if abs(offsets[0]) <= _EVEN:
+        return [z + offset for offset in offsets]
+    if abs(offsets[0] - z) <= _EVEN:
+        return offsets
+    raise words.problem(
+        f"{named('GridFrameOffsetVector')} begins with {offsets[0]:g}, expected 0 or the first plane's z = {z:g} mm",
+        "dose.grid",
+        _MEND,
+    )
+
+
+def _bits(data: Dataset, words: Words) -> int:
+    """Bits of one pixel: 16 or 32."""
+    bits = words.whole(data, "BitsAllocated")
+    if (
+        bits not in (16, 32)
+        or data.get("SamplesPerPixel", 1) != 1
+        or data.get("BitsStored", bits) != bits
+        or data.get("PhotometricInterpretation", "MONOCHROME2") != "MONOCHROME2"
+    ):
+        raise words.problem("its pixels are not 16 or 32 bit greyscale (0028,0100)", "dose.pixels", _MEND)
+    return bits
+
+
+def _dose(opened: Opened, data: Dataset, spans: dict[int, Span], shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    import numpy as np
+
+    words = Words(opened.name)
+    bits = _bits(data, words)
+    scaling = words.number(data, "DoseGridScaling")
+    if scaling <= 0:
+        raise words.problem(f"{named('DoseGridScaling')} is {scaling:g}, expected more than 0", "dose.scaling", _MEND)
+    raw = opened.pixels(spans, shape[0] * shape[1] * shape[2] * bits // 8)
+    sign = "i" if data.get("PixelRepresentation", 0) else "u"
+    stored = np.frombuffer(raw, dtype=f"<{sign}{bits // 8}").reshape(shape)
+    if stored.min() < 0:
+        raise words.problem("the dose is negative somewhere", "dose.negative", _MEND)
+    return (stored * np.float64(scaling)).astype(np.float32)

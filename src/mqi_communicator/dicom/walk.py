@@ -1,0 +1,193 @@
+"""A bounded walk over the elements of a DICOM stream: where each one lies, and whether the file holds them all.
+
+It reads element headers and skips values, so that a file which declares four gigabytes, nests a thousand sequences
+or ends in the middle is known for what it is before anything is allocated (DICOM PS3.5 section 7).
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem
+
+PIXEL_DATA = 0x7FE00010
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_MARKS = 0xFFFE
+_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+_SHORT = frozenset(
+    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS"}
+    | {b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one DICOM file may ask of us. The defaults fit the largest CT, plan and dose a centre makes."""
+
+    file_bytes: int = 2 << 30
+    elements: int = 3_000_000
+    depth: int = 16  # sequences within sequences
+    parsed_bytes: int = 256 << 20  # of the elements that are looked into; pixels are not
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where one top-level element lies in the file: its first byte, its value's first byte, and its end."""
+
+    begin: int
+    value: int
+    end: int
+    encapsulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The header of one element; `length` is -1 where it is left undefined."""
+
+    tag: int
+    vr: bytes
+    length: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """An open sequence or item: where it ends (-1: at its delimiter), and how far it may reach."""
+
+    end: int
+    limit: int
+    item: bool
+    explicit: bool
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk over an open file of `size` bytes. Every method raises DicomProblem where the file is not sound."""
+
+    file: BinaryIO
+    size: int
+    limits: Limits
+    name: str  # of the file, as it may be shown
+    _seen: int = 0
+
+    def spans(self, start: int, *, explicit: bool) -> dict[int, Span]:
+        """Every top-level element by tag, from `start` to the end of the file or to compressed pixels."""
+        spans: dict[int, Span] = {}
+        position = start
+        while position < self.size:
+            head = self.head(position, self.size, explicit=explicit)
+            if head.tag in spans or head.tag >> 16 == _MARKS:
+                raise self._damaged(position)
+            if head.tag == PIXEL_DATA and head.length < 0:
+                spans[head.tag] = Span(position, head.value, self.size, encapsulated=True)
+                break
+            end = self._end(head, explicit=explicit)
+            spans[head.tag] = Span(position, head.value, end)
+            position = end
+        return spans
+
+    def head(self, position: int, limit: int, *, explicit: bool) -> _Head:
+        """The element header at `position`, none of whose bytes may lie beyond `limit`."""
+        self._seen += 1
+        if self._seen > self.limits.elements:
+            raise self._bomb(f"more than {self.limits.elements} elements")
+        self.file.seek(position)
+        raw = self.file.read(12)
+        if position + 8 > limit or len(raw) < 8:  # noqa: PLR2004 - the shortest header
+            raise self._cut(position, limit)
+        group, element, length = struct.unpack_from("<HHL", raw)
+        tag, vr, value = group << 16 | element, b"", position + 8
+        if explicit and group != _MARKS:
+            vr = raw[4:6]
+            if vr in _LONG:
+                if position + 12 > limit or len(raw) < 12:  # noqa: PLR2004 - the longest header
+                    raise self._cut(position, limit)
+                (length,) = struct.unpack_from("<L", raw, 8)
+                value = position + 12
+            elif vr in _SHORT:
+                (length,) = struct.unpack_from("<H", raw, 6)
+            else:
+                raise self._damaged(position)
+        if length == _UNDEFINED:
+            return _Head(tag, vr, -1, value)
+        if value + length > limit:
+            raise self._cut(position, limit, tag, length)
+        return _Head(tag, vr, length, value)
+
+    def _end(self, head: _Head, *, explicit: bool) -> int:
+        """The end of one element, found by walking through it if it is a sequence."""
+        if not _is_sequence(head):
+            return head.value + head.length
+        stack = [self._frame(head, self.size, item=False, explicit=explicit)]
+        position = head.value
+        while stack:
+            frame = stack[-1]
+            if position == frame.end:
+                stack.pop()
+                continue
+            inner = self.head(position, frame.limit, explicit=frame.explicit)
+            if inner.tag in (_ITEM_END, _SEQUENCE_END):
+                if frame.end >= 0 or frame.item is not (inner.tag == _ITEM_END):
+                    raise self._damaged(position)
+                stack.pop()
+            elif frame.item is (inner.tag == _ITEM):  # items stand in sequences, elements in items
+                raise self._damaged(position)
+            elif inner.tag == _ITEM or _is_sequence(inner):
+                if len(stack) >= 2 * self.limits.depth:
+                    raise self._bomb(f"sequences nested more than {self.limits.depth} deep")
+                stack.append(self._frame(inner, frame.limit, item=inner.tag == _ITEM, explicit=frame.explicit))
+            else:
+                position = inner.value + inner.length
+                continue
+            position = inner.value
+        return position
+
+    def _frame(self, head: _Head, limit: int, *, item: bool, explicit: bool) -> _Frame:
+        if head.length < 0:
+            return _Frame(-1, limit, item, explicit and head.vr != b"UN")  # UN of undefined length is implicit inside
+        end = head.value + head.length
+        return _Frame(end, end, item, explicit)
+
+    def _cut(self, position: int, limit: int, tag: int = 0, length: int = 0) -> DicomProblem:
+        if limit < self.size:
+            return self._damaged(position)
+        what = f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) announces {length} bytes, " if tag else ""
+        return DicomProblem(
+            f"{self.name} ends early: {what}the file has {self.size} bytes",
+            "Copy the file again, or export it again if the original is as short.",
+            TRUNCATED,
+        )
+
+    def _damaged(self, position: int) -> DicomProblem:
+        return DicomProblem(
+            f"{self.name} is damaged: what stands at byte {position} is no DICOM element",
+            "Export the file again.",
+            "dicom.damaged",
+        )
+
+    def _bomb(self, what: str) -> DicomProblem:
+        return DicomProblem(
+            f"{self.name} holds {what}: no CT, plan, structure set or dose looks like that",
+            "Look at where the file comes from; export it again if it should be there.",
+            "dicom.bomb",
+        )
+
+
+def _is_sequence(head: _Head) -> bool:
+    if head.length < 0 or head.vr == b"SQ":
+        return True
+    return not head.vr and _known_sequence(head.tag)
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_sequence(tag: int) -> bool:
+    from pydicom.datadict import dictionary_VR
+
+    try:
+        return bool(dictionary_VR(tag) == "SQ")
+    except KeyError:  # private, or newer than the dictionary: its bytes are skipped unread
+        return False

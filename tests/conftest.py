@@ -1,0 +1,33 @@
+"""Fixtures for every tier, and the guard that keeps pure code pure."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+
+import pytest
+
+_FORBIDDEN = ("open", "socket.connect", "socket.bind", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
+_CODE = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_watching = False
+
+
+def _guard(event: str, args: tuple[object, ...]) -> None:
+    if not _watching or event not in _FORBIDDEN:
+        return
+    name = str(args[0]) if args else ""
+    if event == "open" and (name.endswith((".py", ".pyc", ".so")) or name.startswith(_CODE)):
+        return  # the interpreter importing itself
+    raise AssertionError(f"pure code did I/O: {event} {name}")
+
+
+sys.addaudithook(_guard)
+
+
+@pytest.fixture(autouse=True)
+def _pure(request: pytest.FixtureRequest):
+    """Tests marked `pure` may open no file, no socket and no process."""
+    global _watching  # noqa: PLW0603 - an audit hook can be added, never removed
+    _watching = request.node.get_closest_marker("pure") is not None
+    yield
+    _watching = False

@@ -1,0 +1,282 @@
+"""A plan is understood whole, or refused by name."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from mqi_communicator.demo.sample import sample_files
+from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.problem import DicomProblem
+
+BYTES = sample_files("pass", "tiny")["RP.dcm"]
+
+
+@pytest.fixture
+def plan():
+    return pydicom.dcmread(io.BytesIO(BYTES))
+
+
+@pytest.fixture
+def read(tmp_path, plan):
+    def save_and_read():
+        plan.save_as(tmp_path / "RP.dcm")
+        return read_plan(tmp_path / "RP.dcm")
+
+    return save_and_read
+
+
+def item(**values):
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def points(plan):
+    return plan.IonBeamSequence[0].IonControlPointSequence
+
+
+def test_good_plan_says_what_the_file_says(plan, read):
+    got = read()
+    assert [beam.number for beam in got.beams] == [int(b.BeamNumber) for b in plan.IonBeamSequence]
+    beam, raw = got.beams[0], plan.IonBeamSequence[0]
+    assert beam.meterset == float(plan.FractionGroupSequence[0].ReferencedBeamSequence[0].BeamMeterset)
+    assert beam.final_cumulative_weight == float(raw.FinalCumulativeMetersetWeight) != beam.meterset
+    assert len(beam.layers) == len(raw.IonControlPointSequence) // 2
+    assert beam.isocenter == tuple(map(float, points(plan)[0].IsocenterPosition))
+    layer = beam.layers[0]
+    assert layer.spots[1].tolist() == list(points(plan)[0].ScanSpotPositionMap[2:4])
+    assert layer.weights.tolist() == list(points(plan)[0].ScanSpotMetersetWeights)
+    total = sum(float(each.weights.sum()) for each in beam.layers) * beam.mu_per_weight
+    assert total == pytest.approx(beam.meterset, rel=1e-3)
+    assert got.fractions == int(plan.FractionGroupSequence[0].NumberOfFractionsPlanned)
+
+
+def test_single_spot_layer(plan, read):
+    first, second, third = points(plan)[0], points(plan)[1], points(plan)[2]
+    total = math.fsum(first.ScanSpotMetersetWeights)
+    for point, weight in ((first, total), (second, 0.0)):
+        point.NumberOfScanSpotPositions = 1
+        point.ScanSpotPositionMap = [1.0, 2.0]
+        point.ScanSpotMetersetWeights = weight
+    assert third.NumberOfScanSpotPositions > 1
+    assert read().beams[0].layers[0].spots.tolist() == [[1.0, 2.0]]
+
+
+def test_setup_beam_is_left_out_and_numbers_stay(plan, read):
+    plan.IonBeamSequence[0].TreatmentDeliveryType = "SETUP"
+    del plan.IonBeamSequence[0].IonControlPointSequence[0].ScanSpotPositionMap
+    assert [beam.number for beam in read().beams] == [int(b.BeamNumber) for b in plan.IonBeamSequence[1:]]
+
+
+def beam_value(keyword, value):
+    return lambda plan: setattr(plan.IonBeamSequence[0], keyword, value)
+
+
+def point_value(index, keyword, value):
+    return lambda plan: setattr(points(plan)[index], keyword, value)
+
+
+def spoil_weight(value):
+    def spoil(plan):
+        weights = list(points(plan)[0].ScanSpotMetersetWeights)
+        weights[0] = value
+        points(plan)[0].ScanSpotMetersetWeights = weights
+
+    return spoil
+
+
+def no_treatment(plan):
+    for beam in plan.IonBeamSequence:
+        beam.TreatmentDeliveryType = "SETUP"
+
+
+def second_group(plan):
+    plan.FractionGroupSequence.append(plan.FractionGroupSequence[0])
+
+
+def private_spots(plan):
+    for point in points(plan):
+        del point.ScanSpotPositionMap
+        del point.ScanSpotMetersetWeights
+        block = point.private_block(0x300B, "SOME MAKER", create=True)
+        block.add_new(0x94, "OB", np.array([1, 2], "<f4").tobytes())
+        block.add_new(0x96, "OB", np.array([1], "<f4").tobytes())
+
+
+def last_with_weight(plan):
+    points(plan)[-1].ScanSpotMetersetWeights = list(points(plan)[-2].ScanSpotMetersetWeights)
+
+
+def middle_with_weight(plan):
+    points(plan)[1].ScanSpotMetersetWeights = list(points(plan)[0].ScanSpotMetersetWeights)
+
+
+def odd_number(plan):
+    points(plan).append(points(plan)[-1])
+    plan.IonBeamSequence[0].NumberOfControlPoints += 1
+
+
+def odd_with_weight(plan):
+    points(plan).pop()
+    plan.IonBeamSequence[0].NumberOfControlPoints -= 1
+
+
+def no_meterset(plan):
+    del plan.FractionGroupSequence[0].ReferencedBeamSequence[0].BeamMeterset
+
+
+def not_in_group(plan):
+    del plan.FractionGroupSequence[0].ReferencedBeamSequence[0]
+
+
+def group_names_stranger(plan):
+    plan.FractionGroupSequence[0].ReferencedBeamSequence.append(item(ReferencedBeamNumber=77, BeamMeterset=1))
+
+
+def group_names_twice(plan):
+    references = plan.FractionGroupSequence[0].ReferencedBeamSequence
+    references.append(references[0])
+
+
+def no_energy(plan):
+    del points(plan)[0].NominalBeamEnergy
+
+
+def energy_within_pair(plan):
+    points(plan)[1].NominalBeamEnergy = 99.0
+
+
+def zero_weights(plan):
+    for point in points(plan):
+        point.ScanSpotMetersetWeights = [0.0] * int(point.NumberOfScanSpotPositions)
+        point.CumulativeMetersetWeight = 0
+
+
+def device(sequence):
+    return lambda plan: setattr(plan.IonBeamSequence[0], sequence, Sequence([Dataset()]))
+
+
+def prone(plan):
+    plan.PatientSetupSequence[0].PatientPosition = "HFP"
+
+
+def no_structure_set(plan):
+    del plan.ReferencedStructureSetSequence
+
+
+def fractions(value):
+    return lambda plan: setattr(plan.FractionGroupSequence[0], "NumberOfFractionsPlanned", value)
+
+
+def no_points(plan):
+    plan.IonBeamSequence[0].IonControlPointSequence = Sequence([])
+    plan.IonBeamSequence[0].NumberOfControlPoints = 0
+
+
+REFUSED = {
+    "no beams": (lambda plan: setattr(plan, "IonBeamSequence", Sequence([])), "no treatment beam", "plan.no_beams"),
+    "setup only": (no_treatment, "no treatment beam (2 beams in all", "plan.no_beams"),
+    "photon class": (
+        lambda plan: setattr(plan.file_meta, "MediaStorageSOPClassUID", "1.2.840.10008.5.1.4.1.1.481.5"),
+        "an RT Plan (photons or electrons), expected an RT Ion Plan",
+        "plan.not_ion",
+    ),
+    "photon": (beam_value("RadiationType", "PHOTON"), "PHOTON; only PROTON", "beam.radiation"),
+    "carbon": (beam_value("RadiationType", "ION"), "ION; only PROTON", "beam.radiation"),
+    "line": (beam_value("ScanMode", "LINE"), "weights belong to segments", "beam.scan_mode"),
+    "uniform": (beam_value("ScanMode", "UNIFORM"), "uniform scanning", "beam.scan_mode"),
+    "passive": (beam_value("ScanMode", "NONE"), "passive scattering", "beam.scan_mode"),
+    "spec": (beam_value("ScanMode", "MODULATED_SPEC"), "manufacturer's own rules", "beam.scan_mode"),
+    "no mode": (beam_value("ScanMode", ""), "ScanMode (300A,0308) is missing", "beam.scan_mode"),
+    "port film": (beam_value("TreatmentDeliveryType", "CONTINUATION"), "CONTINUATION", "beam.delivery_type"),
+    "no delivery type": (beam_value("TreatmentDeliveryType", ""), "missing, expected TREATMENT", "beam.delivery_type"),
+    "NP": (beam_value("PrimaryDosimeterUnit", "NP"), "only MU", "beam.unit"),
+    "chair": (beam_value("PatientSupportType", "CHAIR"), "only TABLE", "beam.support"),
+    "pitch": (point_value(0, "TableTopPitchAngle", 3), "TableTopPitchAngle (300A,0140) is 3 degrees", "beam.tilt"),
+    "roll": (point_value(0, "TableTopRollAngle", 358), "TableTopRollAngle (300A,0144) is 358 degrees", "beam.tilt"),
+    "gantry pitch": (point_value(0, "GantryPitchAngle", 1), "GantryPitchAngle (300A,014A)", "beam.tilt"),
+    "gantry moves": (point_value(2, "GantryAngle", 5), "control point 2: GantryAngle (300A,011E) changes", "beam.arc"),
+    "gantry turns": (point_value(0, "GantryRotationDirection", "CW"), "no arcs", "beam.arc"),
+    "couch moves": (point_value(2, "PatientSupportAngle", 5), "PatientSupportAngle (300A,0122) changes", "beam.arc"),
+    "isocentre moves": (point_value(2, "IsocenterPosition", [0, 0, 0]), "IsocenterPosition", "beam.isocenter"),
+    "no isocentre": (point_value(0, "IsocenterPosition", None), "IsocenterPosition (300A,012C) is missing", ""),
+    "no gantry": (point_value(0, "GantryAngle", None), "GantryAngle (300A,011E) is missing", "dicom.missing"),
+    "two groups": (second_group, "2 fraction groups (300A,0070), expected exactly 1", "plan.fraction_groups"),
+    "stranger in group": (group_names_stranger, "names beam 77", "plan.beams"),
+    "twice in group": (group_names_twice, "names a beam twice", "plan.fraction_groups"),
+    "no fractions": (fractions(None), "NumberOfFractionsPlanned (300A,0078) is missing", "dicom.missing"),
+    "zero fractions": (fractions(0), "is 0, expected 1 or more", "plan.fractions"),
+    "range shifter": (beam_value("NumberOfRangeShifters", 1), "1 x range shifter", "beam.range_shifter"),
+    "shifter item": (device("RangeShifterSequence"), "1 x range shifter", "beam.range_shifter"),
+    "block": (beam_value("NumberOfBlocks", 2), "2 x block or aperture", "beam.block_or_aperture"),
+    "collimator": (device("IonBeamLimitingDeviceSequence"), "collimator", "beam.collimator"),
+    "bolus": (beam_value("NumberOfBoli", 1), "bolus", "beam.bolus"),
+    "compensator": (beam_value("NumberOfCompensators", 1), "compensator", "beam.compensator"),
+    "modulator": (beam_value("NumberOfRangeModulators", 1), "range modulator", "beam.range_modulator"),
+    "spreading": (beam_value("NumberOfLateralSpreadingDevices", 1), "lateral spreading device", ""),
+    "no control points": (no_points, "0 control points", "beam.control_points"),
+    "wrong count": (beam_value("NumberOfControlPoints", 3), "says 3", "beam.control_points"),
+    "odd": (odd_number, "must come in pairs", "beam.control_points"),
+    "odd, weighted": (odd_with_weight, "the last control point has spots with weight", "beam.last"),
+    "last weighted": (last_with_weight, "the last control point has spots with weight", "beam.last"),
+    "second weighted": (middle_with_weight, "the second control point of a layer", "beam.last"),
+    "private": (private_spots, "private tags (300B,1094)", "beam.private_spots"),
+    "no spots": (point_value(0, "ScanSpotPositionMap", None), "the layer has no spots", "beam.no_spots"),
+    "zero weights": (zero_weights, "no spot of the beam has a weight", "beam.no_spots"),
+    "negative": (spoil_weight(-1.0), "a spot weight (300A,0396) is -1", "beam.weights"),
+    "nan": (spoil_weight(math.nan), "a spot weight (300A,0396) is nan", "beam.weights"),
+    "infinite": (spoil_weight(math.inf), "a spot weight (300A,0396) is inf", "beam.weights"),
+    "map too short": (point_value(0, "ScanSpotPositionMap", [1.0, 2.0]), "coordinates (two per spot)", ""),
+    "count wrong": (point_value(0, "NumberOfScanSpotPositions", 1), "says 1, there are", "beam.spot_count"),
+    "no energy": (no_energy, "NominalBeamEnergy (300A,0114) is missing", "dicom.missing"),
+    "odd energy": (point_value(0, "NominalBeamEnergy", 150e3), "expected MeV of a proton", "beam.energy"),
+    "energy in pair": (energy_within_pair, "the energy changes between", "beam.energy"),
+    "weights lie": (spoil_weight(50.0), "the spot weights so far add up to", "beam.weights"),
+    "cumulative lies": (point_value(2, "CumulativeMetersetWeight", 50), "control point 2: Cumulative", "beam.weights"),
+    "cumulative none": (point_value(2, "CumulativeMetersetWeight", None), "(300A,0134) is missing", "dicom.missing"),
+    "final lies": (beam_value("FinalCumulativeMetersetWeight", 77), "FinalCumulativeMetersetWeight", "beam.weights"),
+    "no final": (beam_value("FinalCumulativeMetersetWeight", None), "(300A,010E) is missing", "dicom.missing"),
+    "no meterset": (no_meterset, "BeamMeterset (300A,0086) is missing", "dicom.missing"),
+    "not in group": (not_in_group, "the fraction group does not name this beam", "beam.meterset"),
+    "numbers twice": (beam_value("BeamNumber", 2), "BeamNumber (300A,00C0) 2 is given to several", "plan.beam_numbers"),
+    "prone": (prone, "HFP; only head first supine", "plan.position"),
+    "no structure set": (no_structure_set, "refers to 0 structure sets", "plan.structure_set"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_by_name(case, plan, read):
+    spoil, words, code = REFUSED[case]
+    spoil(plan)
+    with pytest.raises(DicomProblem) as told:
+        read()
+    assert words in told.value.reason
+    assert told.value.reason.startswith("RP.dcm")
+    assert told.value.code == code or not code
+    assert told.value.advice
+
+
+def test_a_beam_is_blamed_by_number_and_name(plan, read):
+    plan.IonBeamSequence[1].ScanMode = "LINE"
+    plan.IonBeamSequence[1].BeamName = "odd\x1b[31m name"
+    with pytest.raises(DicomProblem) as told:
+        read()
+    assert told.value.reason.startswith(f"RP.dcm, beam {plan.IonBeamSequence[1].BeamNumber} (odd")
+    assert "\x1b" not in told.value.reason
+
+
+def test_a_value_that_is_no_number_is_damage_not_a_crash(plan, tmp_path):
+    plan.IonBeamSequence[0].BeamNumber = 8
+    plan.save_as(tmp_path / "RP.dcm")
+    content = (tmp_path / "RP.dcm").read_bytes()
+    (tmp_path / "RP.dcm").write_bytes(content.replace(b"\xc0\x00IS\x02\x008 ", b"\xc0\x00IS\x02\x00xy"))
+    with pytest.raises(DicomProblem, match="a value in it cannot be read"):
+        read_plan(tmp_path / "RP.dcm")
