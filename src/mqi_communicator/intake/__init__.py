@@ -1,0 +1,1 @@
+"""A folder appears: watched, proved complete, copied to the spool under an opaque key."""

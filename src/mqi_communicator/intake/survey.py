@@ -1,0 +1,162 @@
+"""Looking at folders without opening a file: which cases are there, and whether one has changed.
+
+Names are data: they may hold any byte but `/` and NUL. They are passed on as Python's file-system strings
+(undecodable bytes as surrogates) and never reach a shell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_PARTIAL = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", "~")
+_DEEPEST = 16  # folders within folders
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One regular file of a case. `name` is relative to the case folder and may name a patient."""
+
+    name: str
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int
+
+    @property
+    def partial(self) -> bool:
+        """Whether its name says that a copy is still going on."""
+        return self.name.lower().endswith(_PARTIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """Something that is neither a readable folder nor a regular file, and why it is left alone."""
+
+    name: str
+    why: str
+    unreadable: bool = False  # it may be part of the case, and we cannot see it
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What stands in one case folder, by stat alone, in the order of the names."""
+
+    files: tuple[Seen, ...]
+    odd: tuple[Odd, ...]
+    fingerprint: str  # changes whenever a name, a size or a time changes
+    too_many: bool  # counting stopped at the limit
+
+    @property
+    def count(self) -> int:
+        """Number of files."""
+        return len(self.files)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files together."""
+        return sum(seen.size for seen in self.files)
+
+    @property
+    def newest(self) -> float:
+        """When something last changed, in epoch seconds of the share's clock; 0 for an empty folder."""
+        return max((max(seen.mtime_ns, seen.ctime_ns) for seen in self.files), default=0) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What stands at the top of the watched folder. Each folder is one case."""
+
+    folders: tuple[str, ...]
+    loose: tuple[str, ...]  # files that lie outside any case folder
+    odd: tuple[Odd, ...]
+
+
+def case_folders(root: Path) -> Listing:
+    """The case folders of a watched folder, by name; hidden and temporary names are passed over. OSError as raised."""
+    folders: list[str] = []
+    loose: list[str] = []
+    odd: list[Odd] = []
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.lower().endswith(_PARTIAL):
+                continue
+            if entry.is_symlink():
+                odd.append(Odd(entry.name, "a link; only real folders are cases"))
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            else:
+                loose.append(entry.name)
+    return Listing(tuple(sorted(folders)), tuple(sorted(loose)), tuple(sorted(odd, key=lambda one: one.name)))
+
+
+def survey(folder: Path, max_files: int = 20_000) -> Survey:
+    """List a case folder and everything below it, opening nothing and following no link.
+
+    What cannot be listed is recorded as odd. OSError if the folder itself cannot be.
+    """
+    files: list[Seen] = []
+    odd: list[Odd] = []
+    too_many = False
+    for count, found in enumerate(_entries(folder)):
+        if count >= max_files:
+            too_many = True
+            break
+        if found is None:
+            continue
+        if isinstance(found, Odd):
+            odd.append(found)
+        else:
+            files.append(found)
+    files.sort(key=lambda seen: os.fsencode(seen.name))
+    odd.sort(key=lambda one: os.fsencode(one.name))
+    return Survey(tuple(files), tuple(odd), _fingerprint(files, odd), too_many)
+
+
+def _entries(folder: Path) -> Iterator[Seen | Odd | None]:
+    """Every entry below `folder`; None for those that are passed over, so that they can be counted."""
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(folder / below) as entries:
+                for entry in entries:
+                    name = f"{below}/{entry.name}" if below else entry.name
+                    if entry.name.startswith("."):
+                        yield None  # a desktop's droppings, or a copy tool's hidden temporary file
+                    elif entry.is_dir(follow_symlinks=False):
+                        if name.count("/") >= _DEEPEST:
+                            yield Odd(name, "a folder too deep")
+                        else:
+                            waiting.append(name)
+                            yield None
+                    else:
+                        yield _look(entry, name)
+        except OSError as error:
+            if not below:
+                raise
+            yield Odd(below, f"cannot be listed: {error.strerror}", unreadable=True)
+
+
+def _look(entry: os.DirEntry[str], name: str) -> Seen | Odd:
+    try:
+        state = entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return Odd(name, f"cannot be looked at: {error.strerror}", unreadable=True)
+    if stat.S_ISLNK(state.st_mode):
+        return Odd(name, "a link; links are not followed")
+    if not stat.S_ISREG(state.st_mode):
+        return Odd(name, "not a regular file")
+    return Seen(name, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def _fingerprint(files: list[Seen], odd: list[Odd]) -> str:
+    digest = hashlib.sha256()
+    for seen in files:
+        digest.update(b"%s\0%d\0%d\0%d\0" % (os.fsencode(seen.name), seen.size, seen.mtime_ns, seen.ctime_ns))
+    for one in odd:
+        digest.update(b"%s\0odd\0" % os.fsencode(one.name))
+    return digest.hexdigest()

@@ -1,0 +1,152 @@
+"""Copying a complete case into the private spool, under names that say nothing, with a digest of every file.
+
+The manifest is written last: where it stands, the case was admitted whole. The original is only ever read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, Permanent, Transient
+from mqi_communicator.case.model import Kind, Manifest, StoredFile
+from mqi_communicator.dicom.header import read_header
+from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.intake.examination import Complete, Part
+
+MANIFEST = "manifest.json"
+_CHUNK = 1 << 20  # bytes
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def take(folder: Path, spool_case_dir: Path, examination: Complete) -> Manifest:
+    """Copy the parts of a complete case to `spool_case_dir` (spool/<key>/case) and say what was admitted.
+
+    Does nothing if its manifest is there already; what an interrupted copy left behind is replaced. Files are mode
+    0600, folders 0700. Transient if a file changed since it was examined: examine again. DiskFull if the spool is.
+    """
+    manifest = spool_case_dir / MANIFEST
+    with _told():
+        if manifest.exists():
+            return load_manifest(manifest)
+        spool_case_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in spool_case_dir.iterdir():
+            leftover.unlink()
+        count = len(examination.parts)
+        files = tuple(
+            _copy(folder, part, spool_case_dir / f"{number:04d}.dcm", f"file {number} of {count}")
+            for number, part in enumerate(examination.parts, start=1)
+        )
+        admitted = _describe(files, spool_case_dir)
+        _write(manifest, admitted)
+    return admitted
+
+
+def load_manifest(path: Path) -> Manifest:
+    """The manifest written by `take`. Permanent if it cannot be understood."""
+    try:
+        data = json.loads(path.read_text(encoding="ascii"))
+        return Manifest(
+            content=data["content"],
+            lineage=data["lineage"],
+            beams=tuple((int(number), str(name)) for number, name in data["beams"]),
+            files=tuple(StoredFile(**{**file, "kind": Kind(file["kind"])}) for file in data["files"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise Permanent("the case's manifest in the spool is damaged", "Drop the case into the folder again.") from None
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What the system refuses, as a fault. No file is named: faults are logged."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(
+                "no space left in the spool to copy the case to", "Free some space; the case goes on by itself."
+            ) from None
+        raise Transient(f"the case could not be copied: {error.strerror}") from None
+
+
+def _copy(folder: Path, part: Part, target: Path, which: str) -> StoredFile:
+    """One file, hashed as it is copied, unchanged before and after."""
+    digest = hashlib.sha256()
+    with _open_inside(folder, part.name) as source:
+        _refuse_change(source, part, which)
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as copy:
+            while chunk := os.read(source, _CHUNK):
+                digest.update(chunk)
+                copy.write(chunk)
+            copy.flush()
+            os.fsync(copy.fileno())
+        _refuse_change(source, part, which)
+    header = read_header(target)
+    if target.stat().st_size != part.size or not header or header.sop_instance_uid != part.sop_instance_uid:
+        raise _changed(which)
+    return StoredFile(target.name, digest.hexdigest(), part.size, part.kind, part.sop_instance_uid, part.name)
+
+
+@contextlib.contextmanager
+def _open_inside(folder: Path, name: str) -> Iterator[int]:
+    """Open a file below `folder`, going through no link on the way. Gives a descriptor for reading."""
+    *above, last = name.split("/")
+    here = os.open(folder, _FOLDER)
+    try:
+        for step in above:
+            below = os.open(step, _FOLDER, dir_fd=here)
+            os.close(here)
+            here = below
+        file = os.open(last, _FILE, dir_fd=here)
+    finally:
+        os.close(here)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _refuse_change(source: int, part: Part, which: str) -> None:
+    state = os.fstat(source)
+    if not stat.S_ISREG(state.st_mode) or (state.st_size, state.st_mtime_ns) != (part.size, part.mtime_ns):
+        raise _changed(which)
+
+
+def _changed(which: str) -> Transient:
+    return Transient(f"the case changed while being copied ({which})", "It is looked at again from the beginning.")
+
+
+def _describe(files: tuple[StoredFile, ...], spool_case_dir: Path) -> Manifest:
+    (plan,) = (file for file in files if file.kind is Kind.PLAN)
+    content = "\n".join(sorted(file.sha256 for file in files))
+    return Manifest(
+        content=hashlib.sha256(content.encode()).hexdigest(),
+        lineage=hashlib.sha256(plan.sop_instance_uid.encode()).hexdigest(),
+        beams=tuple((beam.number, beam.name) for beam in read_plan(spool_case_dir / plan.stored).beams),
+        files=files,
+    )
+
+
+def _write(path: Path, manifest: Manifest) -> None:
+    """Written aside, made durable, then renamed: there is no half manifest."""
+    aside = path.with_suffix(".tmp")
+    text = json.dumps(dataclasses.asdict(manifest), indent=1)  # ASCII: undecodable names travel as escaped surrogates
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)
+    folder = os.open(path.parent, _FOLDER)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,146 @@
+"""The watched folder is looked at regularly, sooner on a change, and disbelieved when it is not itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+
+import pytest
+
+from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.intake.survey import case_folders, survey
+from mqi_communicator.intake.watch import Watch
+
+OFTEN = IntakeOptions(rescan_s=0.05)
+SELDOM = IntakeOptions(rescan_s=60)
+
+
+@pytest.fixture
+def root(tmp_path):
+    made = tmp_path / "watched"
+    made.mkdir()
+    return made
+
+
+async def ticks_until(watch, wanted, limit=10.0):
+    async with asyncio.timeout(limit), contextlib.aclosing(watch.ticks()) as ticks:
+        async for tick in ticks:
+            if wanted(tick):
+                return tick
+    raise AssertionError("the ticks ended")
+
+
+def folders_of(tick):
+    return tick.listing.folders
+
+
+def shows(name):
+    return lambda tick: tick.listing is not None and name in tick.listing.folders
+
+
+async def test_periodic_look_alone_suffices(root):
+    async def later():
+        await asyncio.sleep(0.2)
+        (root / "case").mkdir()
+
+    task = asyncio.create_task(later())
+    await ticks_until(Watch(root, OFTEN, settle_s=0.01), shows("case"))
+    await task
+
+
+async def test_a_change_is_noticed_long_before_the_next_look(root):
+    async def later():
+        for number in range(100):
+            await asyncio.sleep(0.1)
+            (root / f"case {number}").mkdir()
+
+    task = asyncio.create_task(later())
+    began = time.monotonic()
+    await ticks_until(Watch(root, SELDOM, settle_s=0.05), shows("case 0"), limit=30)
+    assert time.monotonic() - began < 30
+    task.cancel()
+
+
+async def test_a_share_that_goes_and_comes_back(root):
+    (root / "case").mkdir()
+    watch = Watch(root, OFTEN, settle_s=0.01)
+    assert folders_of(await watch.look()) == ("case",)
+    gone = root.rename(root.with_name("gone"))
+    tick = await watch.look()
+    assert tick.listing is None
+    assert tick.problem == "the watched folder cannot be listed: No such file or directory"
+    root.mkdir()
+    assert "suddenly empty" in (await watch.look()).problem
+    (root / "stranger").mkdir()
+    assert "another folder or share" in (await watch.look()).problem
+    (root / "stranger").rmdir()
+    root.rmdir()
+    gone.rename(root)
+    assert folders_of(await watch.look()) == ("case",)
+
+
+async def test_ticks_go_on_without_the_folder_and_hear_it_come(tmp_path):
+    root = tmp_path / "later"
+    watch = Watch(root, OFTEN, settle_s=0.01)
+    seen = await ticks_until(watch, lambda tick: bool(tick.problem))
+    assert seen.listing is None
+    (root / "case").mkdir(parents=True)
+    await ticks_until(watch, shows("case"))
+
+
+def test_case_folders_and_what_is_none(root):
+    for name in ("b", "a; touch x", "new\nline", ".hidden", "copy.part", os.fsdecode(b"\xff")):
+        (root / name).mkdir()
+    (root / "loose.dcm").write_bytes(b"")
+    (root / "link").symlink_to(root / "b")
+    found = case_folders(root)
+    assert set(found.folders) == {"b", "a; touch x", "new\nline", os.fsdecode(b"\xff")}
+    assert found.loose == ("loose.dcm",)
+    assert [odd.name for odd in found.odd] == ["link"]
+
+
+def test_fingerprint_follows_every_change(root):
+    (root / "deep" / "er").mkdir(parents=True)
+    met = {survey(root).fingerprint}
+    path = root / "deep" / "er" / "file"
+    for change in (
+        lambda: path.write_bytes(b"1"),
+        lambda: path.write_bytes(b"12"),
+        lambda: os.utime(path, ns=(5, 5)),
+        lambda: path.rename(path.with_name("other")),
+        lambda: path.symlink_to("/etc/passwd"),
+        lambda: path.with_name("other").unlink(),
+    ):
+        change()
+        met.add(survey(root).fingerprint)
+    assert len(met) == 7
+    assert survey(root).fingerprint == survey(root).fingerprint
+
+
+def test_survey_counts_and_records_what_is_odd(root, tmp_path, monkeypatch):
+    (root / "a").write_bytes(b"123")
+    (root / ".hidden").write_bytes(b"123")
+    (root / "out").symlink_to(tmp_path)
+    os.mkfifo(root / "pipe")
+    monkeypatch.chdir(root)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as plug:
+        plug.bind("plug")
+        found = survey(root)
+    assert [seen.name for seen in found.files] == ["a"]
+    assert found.bytes == 3
+    assert found.newest == pytest.approx(time.time(), abs=60)
+    assert {odd.name: odd.why for odd in found.odd} == {
+        "out": "a link; links are not followed",
+        "pipe": "not a regular file",
+        "plug": "not a regular file",
+    }
+
+
+def test_survey_is_bounded(root):
+    for number in range(50):
+        (root / f"{number}").write_bytes(b"")
+    assert survey(root, max_files=10).too_many
+    assert not survey(root, max_files=50).too_many
