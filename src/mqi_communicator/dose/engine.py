@@ -1,0 +1,84 @@
+"""The port to a dose engine. An engine translates; it never touches a disk, a network or a process.
+
+The flow writes what `common_files`/`beam_files` return, sends it, has the host run `command` in a fresh folder,
+and hands back the log, the exit code and the products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, from the engine's own words."""
+
+    percent: float | None  # 0..100
+    uncertainty: float | None = None  # relative, 1 sigma
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The log, exit code and products tell of a complete run."""
+
+    facts: Mapping[str, object]  # e.g. {"uncertainty": 0.012, "seconds": 21.3, "histories": 400000}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The run ended and its result does not count."""
+
+    why: str
+    retryable: bool  # a fresh run may succeed (a random crash); False: the same input will fail again
+    advice: str = ""
+
+
+class DoseEngine(Protocol):
+    """One engine in one configuration."""
+
+    name: str
+    time_limit_s: float  # wall time after which one beam's job is ended
+    products: tuple[str, ...]  # paths relative to the run folder that a complete run leaves behind
+
+    def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
+        """Sentences why a dose of this engine must not be judged (example beam model, nobody commissioned it);
+        empty if it may be."""
+        ...
+
+    def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
+        """Input shared by all beams of a case; paths relative to `input/common/`. DicomProblem if it cannot serve;
+        NeedsPerson, by name, for a machine or a scanner that is not configured."""
+        ...
+
+    def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:
+        """Input of one beam; paths relative to `input/beam-<number>/`. DicomProblem if it cannot serve."""
+        ...
+
+    def command(self, beam_number: int) -> str:
+        """POSIX shell text, run with the run folder as working directory, `$INPUT` naming the case's input folder
+        relative to it (../../input). Contains nothing that came from the case but the beam number."""
+        ...
+
+    def progress(self, log_tail: str) -> Progress:
+        """Read the end of the run's log (the last few kB, possibly cut in mid-line)."""
+        ...
+
+    def judge_run(self, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
+        """Exit code, end mark and product sizes (bytes, by path) together. Exit 0 alone is never success."""
+        ...
+
+    def read_dose(self, plan: IonPlan, beam: Beam, ct: CTVolume, products: Mapping[str, bytes], log: str) -> Dose:
+        """The beam's dose in Gy, with meaning and uncertainty. Permanent if not finite, zero, or of another grid."""
+        ...
+
+    def needs(self) -> Sequence[tuple[str, str]]:
+        """What the host must have: (shell test that must succeed there, what to do otherwise). For `mqi check`."""
+        ...
+
+    def evidence(self) -> Mapping[str, str]:
+        """Versions and digests that made the number: engine, beam models, curves. For the delivered manifest."""
+        ...

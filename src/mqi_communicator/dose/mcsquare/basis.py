@@ -1,0 +1,139 @@
+"""What a dose rests on: the machines' beam models and the scanners' curves, and whether it may be judged."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
+
+DEMO_MACHINE = "MQI-DEMO"  # the one machine that exists on paper only: the example model is its model
+EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF line ends
+    {
+        "4a1c050ba63ed63bdcda59fa1c99608d5f979b56d1b144ff6cf13779820d9b96",  # BDL_default_DN_RangeShifter.txt
+        "113a94628a8182dedfd7a4f0fadb628f4e872d2b8f69d31206700165d83e5c1e",  # BDL_default_UN_RangeShifter.txt
+    }
+)
+EXAMPLE_CURVES = frozenset(  # UCL_Toshiba/HU_Density_Conversion.txt
+    {"904f0be93603f46d537c9e44735aee0411a7f08e0ce3f2e53e51cdc9c79735ee"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Commissioning:
+    """Who vouches for a model or a curve; empty words: nobody."""
+
+    by: str = ""
+    on: str = ""  # YYYY-MM-DD
+
+    def __bool__(self) -> bool:
+        """Whether somebody vouches, and since when."""
+        return bool(self.by and self.on)
+
+
+@dataclass(frozen=True, slots=True)
+class BeamModel:
+    """One machine's beam data library. Rows by ascending nominal energy."""
+
+    text: bytes  # LF line ends
+    nominal: tuple[float, ...]  # MeV
+    mean: tuple[float, ...]  # MeV
+    protons: tuple[float, ...]  # protons per MU
+    commissioning: Commissioning = field(default_factory=Commissioning)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the LF-normalised text."""
+        return hashlib.sha256(self.text).hexdigest()
+
+    def covers(self, energy: float) -> bool:
+        """Whether this nominal energy (MeV) lies within the table. The engine extrapolates without a word."""
+        return self.nominal[0] <= energy <= self.nominal[-1]
+
+    def protons_per_mu(self, energy: float) -> float:
+        """Protons per MU at this nominal energy (MeV), linear between rows, as the engine itself weights layers."""
+        return _between(energy, self.nominal, self.protons)
+
+    def mean_energy(self, energy: float) -> float:
+        """Mean energy in MeV of protons of this nominal energy (MeV), linear between rows."""
+        return _between(energy, self.nominal, self.mean)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One scanner's conversion from HU, in the engine's own two files."""
+
+    density: bytes  # HU, g/cm3; LF line ends
+    material: bytes  # HU, material label; LF line ends
+    commissioning: Commissioning = field(default_factory=Commissioning)
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """sha256 of the density and of the material file."""
+        return hashlib.sha256(self.density).hexdigest(), hashlib.sha256(self.material).hexdigest()
+
+
+def model_of(beam: Beam, models: Mapping[str, BeamModel]) -> BeamModel:
+    """The beam's model. NeedsPerson, naming the machine and what to add, if there is none."""
+    if beam.machine in models:
+        return models[beam.machine]
+    raise NeedsPerson(
+        f"beam {beam.number} is for treatment machine {beam.machine!r}, which has no beam model here",
+        f"add to the configuration, under machines, the key {beam.machine!r} with beam_model, sha256, "
+        f"commissioned_by and commissioned_on, and start the communicator again; known machines: {_known(models)}",
+    )
+
+
+def curve_of(ct: CTVolume, curves: Mapping[str, Curve]) -> Curve:
+    """The CT's conversion curve. NeedsPerson, naming the scanner and what to add, if there is none."""
+    if ct.scanner in curves:
+        return curves[ct.scanner]
+    raise NeedsPerson(
+        f"the CT is of scanner {ct.scanner!r}, which has no conversion curve here",
+        f"add to the configuration, under scanners, the key {ct.scanner!r} with density, density_sha256, material, "
+        f"material_sha256, commissioned_by and commissioned_on, and start the communicator again; "
+        f"known scanners: {_known(curves)}",
+    )
+
+
+def doubts(plan: IonPlan, ct: CTVolume, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]) -> list[str]:
+    """Sentences why a dose of this plan must not be judged; empty if it may be."""
+    machines = sorted({beam.machine for beam in plan.beams})
+    found = [sentence for name in machines for sentence in _machine_doubts(name, models.get(name))]
+    curve = curves.get(ct.scanner)
+    if curve is None:
+        found.append(f"scanner {ct.scanner!r} has no conversion curve here")
+    elif curve.digests[0] in EXAMPLE_CURVES:
+        if machines != [DEMO_MACHINE]:
+            found.append(f"scanner {ct.scanner!r} uses the engine's example curve, which describes another scanner")
+    elif not curve.commissioning:
+        found.append(f"nobody has signed, with a date, for the conversion curve of scanner {ct.scanner!r}")
+    return found
+
+
+def _machine_doubts(name: str, model: BeamModel | None) -> list[str]:
+    if model is None:
+        return [f"machine {name!r} has no beam model here"]
+    if model.sha256 in EXAMPLE_MODELS:
+        own = name == DEMO_MACHINE
+        return (
+            [] if own else [f"machine {name!r} uses the engine's example beam model, which describes no real machine"]
+        )
+    return [] if model.commissioning else [f"nobody has signed, with a date, for the beam model of machine {name!r}"]
+
+
+def _between(at: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
+    if not xs[0] <= at <= xs[-1]:
+        raise ValueError(f"{at} MeV lies outside the beam model's {xs[0]} to {xs[-1]} MeV")
+    upper = bisect_left(xs, at)
+    if xs[upper] == at:
+        return ys[upper]
+    share = (at - xs[upper - 1]) / (xs[upper] - xs[upper - 1])
+    return ys[upper - 1] + share * (ys[upper] - ys[upper - 1])
+
+
+def _known(names: Mapping[str, object]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,126 @@
+"""MCsquare as a DoseEngine: dose per beam and fraction, physical, to medium or to water."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
+from mqi_communicator.dose.engine import Accepted, Progress, Refused
+from mqi_communicator.dose.mcsquare import inputs, output, runlog
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, curve_of, doubts, model_of
+from mqi_communicator.dose.mcsquare.checks import check_beam, check_plan
+from mqi_communicator.dose.options import EngineOptions
+
+
+class MCsquare:
+    """One MCsquare in one configuration. Beam models and curves come as bytes and travel with the case."""
+
+    name = "mcsquare"
+    products: tuple[str, ...] = (runlog.HEADER, runlog.DOSE)
+
+    def __init__(self, options: EngineOptions, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]) -> None:
+        self._options = options
+        self.time_limit_s = options.time_limit_s
+        self._models = dict(models)  # by TreatmentMachineName
+        self._curves = dict(curves)  # by CTVolume.scanner
+
+    def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
+        """Sentences why a dose of this engine must not be judged; empty if it may be."""
+        return tuple(doubts(plan, ct, self._models, self._curves))
+
+    def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
+        """CT, curve and beam models. NeedsPerson for an unmapped machine or scanner, DicomProblem for a bad plan."""
+        models = {_model_file(model): model.text for model in (model_of(beam, self._models) for beam in plan.beams)}
+        curve = curve_of(ct, self._curves)
+        check_plan(plan, ct)
+        for beam in plan.beams:
+            check_beam(beam, model_of(beam, self._models), ct)
+        curve_files = {"HU_Density.txt": curve.density, "HU_Material.txt": curve.material}
+        return {**inputs.ct_files(ct), **curve_files, **models, "expected.txt": inputs.expected_file(ct.grid)}
+
+    def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:
+        """The beam's plan and configuration. Faults as in `common_files`."""
+        model = model_of(beam, self._models)
+        check_plan(plan, ct)
+        check_beam(beam, model, ct)
+        config = inputs.config_file(self._options, beam, _model_file(model))
+        return {"config.txt": config, "plan.txt": inputs.plan_file(beam, ct.grid)}
+
+    def command(self, beam_number: int) -> str:
+        """`mkdir` refuses a run folder in which something ran before. The expected size ends the log."""
+        home, common = self._home(), "../../input/common"
+        return (
+            f"mkdir Outputs && MCsquare_Materials_Dir={home}/Materials "
+            f"{home}/MCsquare_linux ../../input/beam-{int(beam_number)}/config.txt && cat {common}/expected.txt"
+        )
+
+    def progress(self, log_tail: str) -> Progress:
+        """The engine's percentage and uncertainty so far."""
+        return runlog.read_progress(log_tail, self._options.target_uncertainty)
+
+    def judge_run(self, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
+        """Exit code, complaints, end mark and sizes together."""
+        return runlog.judge(exit_code, log_tail, products)
+
+    def read_dose(
+        self,
+        plan: IonPlan,  # noqa: ARG002 - the port's: engines that answer for the whole course need its fractions
+        beam: Beam,
+        ct: CTVolume,
+        products: Mapping[str, bytes],
+        log: str,
+    ) -> Dose:
+        """Gy per fraction on the CT's grid. Permanent if not finite, zero, incomplete, or of another grid."""
+        if said := runlog.complaint(log):
+            raise Permanent(f"beam {beam.number}: the engine complained: {said}")
+        missing = [name for name in self.products if name not in products]
+        if missing:
+            raise Permanent(f"beam {beam.number}: {', '.join(missing)} did not come home")
+        protons = output.delivered_protons(beam, model_of(beam, self._models))
+        gy = output.dose_gy(products[runlog.HEADER], products[runlog.DOSE], ct.grid, protons)
+        meaning = Meaning(self._options.dose_to, Biology.PHYSICAL, Extent.FRACTION)
+        return Dose(ct.grid, gy, meaning, beam.number, runlog.uncertainty(log))
+
+    def needs(self) -> Sequence[tuple[str, str]]:
+        """The binary, its digest, and its materials."""
+        home, there = self._home(), self._options.home
+        get = "fetch it with `python3 setup/fetch_engine.py FOLDER`, copy the folder to the host, and name it as home"
+        digest = f'[ "$(sha256sum < {home}/MCsquare_linux | cut -d " " -f 1)" = {self._options.engine_sha256} ]'
+        return (
+            (f"[ -x {home}/MCsquare_linux ]", f"MCsquare_linux is not in {there}, or not executable: {get}"),
+            (digest, f"{there}/MCsquare_linux is another build than engine_sha256 says: {get}"),
+            (f"[ -r {home}/Materials/list.dat ]", f"the folder Materials is not in {there}: {get}"),
+        )
+
+    def evidence(self) -> Mapping[str, str]:
+        """Digests of engine, models and curves, who vouches for them, and the settings that shape the number."""
+        options = self._options
+        said = {
+            "engine": "MCsquare",
+            "engine_sha256": options.engine_sha256,
+            "dose": f"physical, to {options.dose_to.value}, one fraction",
+            "histories_per_beam": str(options.histories_per_beam),
+            "target_uncertainty": "none" if options.target_uncertainty is None else f"{options.target_uncertainty:g}",
+            "seed": str(options.seed),
+        }
+        for name, model in self._models.items():
+            said[f"beam_model/{name}"] = f"sha256 {model.sha256}, {_signed(model)}"
+        for name, curve in self._curves.items():
+            said[f"curve/{name}"] = f"sha256 {' and '.join(curve.digests)}, {_signed(curve)}"
+        return said
+
+    def _home(self) -> str:
+        """The engine's home as shell text; a leading ~/ stays the host's own."""
+        home = self._options.home.rstrip("/")
+        return f'"$HOME"/{shlex.quote(home[2:])}' if home.startswith("~/") else shlex.quote(home)
+
+
+def _model_file(model: BeamModel) -> str:
+    return f"model-{model.sha256[:12]}.txt"
+
+
+def _signed(what: BeamModel | Curve) -> str:
+    by = what.commissioning
+    return f"commissioned by {by.by} on {by.on}" if by else "not commissioned"

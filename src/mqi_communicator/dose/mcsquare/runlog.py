@@ -1,0 +1,118 @@
+"""Reads the engine's own words. Its exit code alone proves nothing: it was seen to exit 0 without a dose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from mqi_communicator.dose.engine import Accepted, Progress, Refused
+
+DOSE = "Outputs/Dose.raw"
+HEADER = "Outputs/Dose.mhd"
+
+_PERCENT = re.compile(r"^ *(\d+(?:\.\d+)?) % ?(?:\(stat uncertainty: (\d+(?:\.\d+)?) %\))? *$", re.MULTILINE)
+_BATCH = re.compile(r"^batch \d+ completed \(stat uncertainty: (\d+(?:\.\d+)?) %\) *$", re.MULTILINE)
+_UNCERTAINTY = re.compile(r"\(stat uncertainty: (\d+(?:\.\d+)?) %\) *$", re.MULTILINE)
+_PRIMARIES = re.compile(r"^Nbr primaries simulated: (\d+) \((\d+) generated outside the geometry\) *$", re.MULTILINE)
+_END = re.compile(r"^Total computation time: (\d+(?:\.\d+)?) s *$", re.MULTILINE)
+_EXPECTED = re.compile(r"^Expected dose size: (\d+) bytes$", re.MULTILINE)
+_ERROR = re.compile(
+    r"^\s*(error\b.*|unable to\b.*|warning ?: material\b.*|warning: unknown\b.*)$", re.MULTILINE | re.IGNORECASE
+)
+_MISSED = 0.2  # of the protons; halos of narrow CTs stay well below
+_SIGNALS = {124: "its time limit", 137: "SIGKILL (no memory left?)", 143: "SIGTERM"}
+_NOT_STARTED = (126, 127)
+
+
+def read_progress(log_tail: str, target: float | None) -> Progress:
+    """The last percentage and uncertainty. With a target uncertainty the engine prints no percentage: the share of
+    the protons needed is then told from the uncertainty, which falls with the root of their number."""
+    if target is None:
+        found = _PERCENT.findall(log_tail)
+        if not found:
+            return Progress(percent=None)
+        percent, uncertainty = found[-1]
+        return Progress(min(float(percent), 100.0), _fraction(uncertainty) if uncertainty else None)
+    batches = _BATCH.findall(log_tail)
+    if not batches or float(batches[-1]) == 0:
+        return Progress(percent=None)
+    reached = _fraction(batches[-1])
+    return Progress(min(100.0, 100 * (target / reached) ** 2), reached)
+
+
+def uncertainty(log: str) -> float | None:
+    """The last mean relative uncertainty (1 sigma, where dose is at least half of its maximum)."""
+    found = _UNCERTAINTY.findall(log)
+    return _fraction(found[-1]) if found else None
+
+
+def complaint(log: str) -> str | None:
+    """The first line in which the engine complains of its input, if any."""
+    found = _ERROR.search(log)
+    return found.group(1).strip() if found else None
+
+
+def judge(exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
+    """Exit 0, no complaint, end mark, size and histories together; else Refused with the first thing missing."""
+    refused = _exit_problem(exit_code, log_tail) or _log_problem(log_tail) or _size_problem(log_tail, products)
+    if refused:
+        return refused
+    histories, outside = (int(n) for n in _PRIMARIES.findall(log_tail)[-1])
+    return Accepted(
+        {
+            "uncertainty": uncertainty(log_tail),
+            "seconds": float(_END.findall(log_tail)[-1]),
+            "histories": histories,
+            "outside": outside,
+        }
+    )
+
+
+def _exit_problem(exit_code: int, log_tail: str) -> Refused | None:
+    if said := complaint(log_tail):
+        why = f"the engine refused its input: {said}"
+        return Refused(why, retryable=False, advice="run `mqi check`: the engine's files or its input do not fit")
+    if exit_code == 0:
+        return None
+    if exit_code in _NOT_STARTED:
+        why = f"the engine could not be started (exit code {exit_code})"
+        return Refused(why, retryable=False, advice="run `mqi check`: the engine is missing or not executable there")
+    if exit_code == 124:  # noqa: PLR2004 - the wrapper's own code, as `timeout` has it
+        why = "the run reached its time limit"
+        return Refused(why, retryable=False, advice="raise time_limit_s, or lower histories_per_beam")
+    ended_by = f", ended by {_SIGNALS[exit_code]}" if exit_code in _SIGNALS else ""
+    return Refused(f"the engine failed with exit code {exit_code}{ended_by}", retryable=True)
+
+
+def _log_problem(log_tail: str) -> Refused | None:
+    if not _END.search(log_tail):
+        return Refused("the log has no end mark (Total computation time) although the exit code is 0", retryable=True)
+    counts = _PRIMARIES.findall(log_tail)
+    if not counts or int(counts[-1][0]) == 0:
+        return Refused("the engine simulated no protons", retryable=False)
+    histories, outside = (int(n) for n in counts[-1])
+    if outside > _MISSED * histories:
+        share = 100 * outside / histories
+        why = f"{share:.0f} % of the protons started outside the CT, expected less than {100 * _MISSED:.0f} %"
+        return Refused(
+            why, retryable=False, advice="the CT does not hold the whole field, or the beam model is damaged"
+        )
+    if uncertainty(log_tail) is None:
+        return Refused("the engine reported no statistical uncertainty", retryable=False)
+    return None
+
+
+def _size_problem(log_tail: str, products: Mapping[str, int]) -> Refused | None:
+    if not products.get(HEADER):
+        return Refused(f"{HEADER} is missing or empty", retryable=True)
+    expected = _EXPECTED.findall(log_tail)
+    if not expected:
+        return Refused("the job ended before it wrote how large a dose was expected", retryable=True)
+    found = products.get(DOSE, 0)
+    if found != int(expected[-1]):
+        return Refused(f"{DOSE} has {found} bytes, expected {expected[-1]}", retryable=True)
+    return None
+
+
+def _fraction(percent: str) -> float:
+    return round(float(percent) / 100, 6)

@@ -1,0 +1,281 @@
+"""The engine itself, through the port, against physics: range, position, energy, monitor units, statistics."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Grid, IonPlan, Layer, Medium
+from mqi_communicator.dose.engine import Accepted, Refused
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Commissioning
+from mqi_communicator.dose.mcsquare.engine import MCsquare
+from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
+from mqi_communicator.dose.options import EngineOptions
+
+pytestmark = pytest.mark.real
+
+MACHINE, SCANNER = "G1", "Maker|Model|Room"
+NOBODY = Commissioning()
+AIR, WATER, BONE = -1000.0, 0.0, 1000.0
+DENSITY = b"-1000 0.0012\n-600 0.0012\n-500 1\n500 1\n600 1.85\n2000 1.85\n"  # g/cm3
+MATERIAL = b"-1050 13\n-550 17\n550 38\n"  # Air, Water, Bone_Cortical of the engine's list
+
+
+@pytest.fixture(scope="module")
+def home() -> Path:
+    default = Path(__file__).parents[2] / ".setup" / "mcsquare"
+    path = Path(os.environ.get("MQI_ENGINE_HOME", default))
+    if not (path / "MCsquare_linux").is_file():
+        pytest.fail(f"the engine is not in {path}: run ./test.sh, or python3 setup/fetch_engine.py '{path}'")
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(home: Path) -> BeamModel:
+    return parse_beam_model((home / "BDL" / "BDL_default_DN_RangeShifter.txt").read_bytes(), NOBODY)
+
+
+@dataclass
+class Ran:
+    judged: Accepted | Refused
+    dose: Dose | None
+    log: str
+    code: int
+    folder: Path
+
+
+@pytest.fixture
+def compute(home: Path, model: BeamModel, tmp_path: Path):
+    """Compute one beam as a host would: the input two folders up, the command in a fresh run folder."""
+
+    def run(beam: Beam, ct: CTVolume, *, at: Path = home, with_model: BeamModel = model, **options) -> Ran:
+        options = {"threads": 2, "histories_per_beam": 30_000, **options}
+        curve = parse_curve(DENSITY, MATERIAL, NOBODY)
+        engine = MCsquare(EngineOptions(home=str(at), **options), {MACHINE: with_model}, {SCANNER: curve})
+        plan = IonPlan("1", "FRAME", "2", "label", "maker", 30, (beam,))
+        case = tmp_path / f"case {len(list(tmp_path.iterdir()))}"
+        written = {"common": engine.common_files(plan, ct), f"beam-{beam.number}": engine.beam_files(plan, beam, ct)}
+        for folder, files in written.items():
+            (case / "input" / folder).mkdir(parents=True)
+            for name, data in files.items():
+                (case / "input" / folder / name).write_bytes(data)
+        run_folder = case / "runs" / "token"
+        run_folder.mkdir(parents=True)
+        done = subprocess.run(
+            ["sh", "-c", engine.command(beam.number)],
+            cwd=run_folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        made = {name: (run_folder / name).read_bytes() for name in engine.products if (run_folder / name).exists()}
+        judged = engine.judge_run(done.returncode, done.stdout[-4096:], {k: len(v) for k, v in made.items()})
+        dose = engine.read_dose(plan, beam, ct, made, done.stdout) if isinstance(judged, Accepted) else None
+        return Ran(judged, dose, done.stdout, done.returncode, run_folder)
+
+    return run
+
+
+def volume(grid: Grid, hu: float | np.ndarray = WATER) -> CTVolume:
+    values = np.broadcast_to(np.asarray(hu, dtype=np.float32), grid.shape).copy()
+    return CTVolume(grid, values, "FRAME", "3", (), SCANNER)
+
+
+def field(*layers: tuple[float, list[tuple[float, float, float]]], **changes) -> Beam:
+    """Layers of (MeV, [(x, y, weight)]); one MU per weight unless told otherwise."""
+    made = tuple(Layer(e, np.array([s[:2] for s in spots]), np.array([s[2] for s in spots])) for e, spots in layers)
+    total = float(sum(layer.weights.sum() for layer in made))
+    return replace(Beam(1, "b", MACHINE, 0.0, 0.0, (0.0, 0.0, 0.0), total, total, made), **changes)
+
+
+def accepted(ran: Ran) -> Dose:
+    assert isinstance(ran.judged, Accepted), (ran.judged, ran.log)
+    assert ran.dose is not None
+    return ran.dose
+
+
+def r80(depths: np.ndarray, dose: np.ndarray) -> float:
+    """The depth beyond the peak where dose has fallen to 80 % of it, linear between bins."""
+    peak = int(dose.argmax())
+    below = peak + int(np.argmax(dose[peak:] < 0.8 * dose[peak]))
+    return float(np.interp(0.8 * dose[peak], dose[[below, below - 1]], depths[[below, below - 1]]))
+
+
+# PSTAR, liquid water, CSDA range in g/cm2 (NIST Standard Reference Database 124)
+PSTAR = {90.0: 6.398, 100.0: 7.718, 125.0: 11.46, 150.0: 15.77, 175.0: 20.62, 200.0: 25.96, 225.0: 31.74}
+
+
+@pytest.mark.parametrize("energy", [103.0, 150.0, 200.0])
+def test_range_in_water_is_the_csda_range_of_the_models_mean_energy(compute, model, energy):
+    """R80 of a beam with a Gaussian energy spread is the range of its mean energy. Allowed: 0.5 mm (half a bin of 1 mm,
+    statistics) and 0.2 % (range against path length, and the tables of two laboratories)."""
+    mean = np.log(model.mean_energy(energy))
+    csda = 10 * np.exp(np.interp(mean, np.log(list(PSTAR)), np.log(list(PSTAR.values()))))
+    depth = int(csda) + 25
+    grid = Grid((20, depth, 20), (-28.5, 0.5, -28.5), (3.0, 1.0, 3.0))  # the surface is at y = 0
+    dose = accepted(compute(field((energy, [(0, 0, 1.0)])), volume(grid)))
+    assert r80(grid.axes()[1], dose.gy.sum(axis=(0, 2))) == pytest.approx(csda, abs=0.5 + 0.002 * csda)
+
+
+def iec_to_dicom(point: tuple[float, float, float], gantry: float, couch: float) -> np.ndarray:
+    """IEC 61217: from the gantry system through the fixed system to the table's, then to DICOM for a patient HFS."""
+    g, c = np.radians(gantry), np.radians(couch)
+    x, y, z = point
+    fixed = np.array([x * np.cos(g) + z * np.sin(g), y, -x * np.sin(g) + z * np.cos(g)])
+    table = np.array(
+        [fixed[0] * np.cos(c) + fixed[1] * np.sin(c), -fixed[0] * np.sin(c) + fixed[1] * np.cos(c), fixed[2]]
+    )
+    return np.array([table[0], -table[2], table[1]])
+
+
+@pytest.mark.parametrize(("gantry", "couch"), [(0, 0), (90, 0), (270, 0), (180, 0), (0, 30), (90, 340), (215, 90)])
+def test_an_off_axis_spot_lands_where_iec_61217_says(compute, gantry, couch):
+    """The centroid in the slab through the isocentre, and no dose 30 mm beyond it: 100 MeV reach 78 mm only."""
+    grid = Grid((36, 48, 60), (-87.0, 33.5, 411.5), (2.0, 2.5, 3.0))
+    isocenter = np.array([-26.0, 95.0, 467.0])
+    beam = field(
+        (100.0, [(9.0, -14.0, 1.0)]),
+        gantry_angle=float(gantry),
+        couch_angle=float(couch),
+        isocenter=tuple(isocenter),
+    )
+    gy = accepted(compute(beam, volume(grid))).gy.astype(float)
+    z, y, x = np.meshgrid(*grid.axes(), indexing="ij")
+    away = np.stack([x, y, z], axis=-1) - isocenter
+    upstream = away @ iec_to_dicom((0, 0, 1), gantry, couch)  # mm towards the source
+    assert gy[upstream < -30].sum() < 0.01 * gy.sum()
+    slab = np.where((abs(upstream) < 4) & (gy > 0.1 * gy[abs(upstream) < 4].max()), gy, 0)
+    centroid = np.tensordot(slab, away, axes=3) / slab.sum()
+    expected = iec_to_dicom((9.0, -14.0, 0), gantry, couch)
+    beside = (centroid - expected) - (centroid - expected) @ iec_to_dicom((0, 0, 1), gantry, couch) * iec_to_dicom(
+        (0, 0, 1), gantry, couch
+    )
+    assert np.abs(beside).max() < 0.5, (centroid, expected)
+
+
+def test_a_cavity_shifts_the_range_of_the_one_spot_that_meets_it(compute):
+    """Air at high x, low y, high z. A mirrored axis, of the CT alone, of the dose alone or of both, moves the long
+    range to another place: the spots lie unevenly about the centre."""
+    grid = Grid((40, 72, 40), (-39.0, 1.0, -39.0), (2.0, 2.0, 2.0))
+    hu = np.zeros(grid.shape, dtype=np.float32)
+    hu[20:, 5:20, 20:] = AIR  # 30 mm thick
+    spots = [(x, y, 1.0) for x in (-22.0, 14.0) for y in (-14.0, 22.0)]
+    gy = accepted(compute(field((105.0, spots)), volume(grid, hu), histories_per_beam=80_000)).gy
+    zs, depths, xs = grid.axes()
+
+    def reach(x: float, z: float) -> float:
+        return r80(depths, gy[abs(zs - z) < 8][:, :, abs(xs - x) < 8].sum(axis=(0, 2)))
+
+    plain = reach(-22, -14)
+    assert reach(14, 22) == pytest.approx(plain + 30, abs=1.5)
+    assert [reach(-22, 22), reach(14, -14)] == pytest.approx([plain, plain], abs=1.0)
+    deep = gy[:, depths > plain + 15].sum(axis=1, dtype=float)
+    assert (deep.sum(axis=0) @ xs) / deep.sum() == pytest.approx(14, abs=2)
+    assert (deep.sum(axis=1) @ zs) / deep.sum() == pytest.approx(22, abs=2)
+
+
+def energy_mev(dose: Dose, density: float) -> float:
+    dx, dy, dz = dose.grid.spacing
+    kg = density * 1e-6 * dx * dy * dz
+    return float(dose.gy.sum(dtype=float)) * kg / 1.602176634e-13
+
+
+def test_energy_balance_in_absolute_terms(compute, model):
+    """What the protons bring stays, but for neutrons and photons that leave: a few percent, more at high energy.
+
+    The layers' MU are unequal, and BeamMeterset is not the final cumulative weight: a dose weighted by MU in place
+    of protons would be 5 % off, one in weights in place of MU 60 %."""
+    grid = Grid((40, 80, 40), (-117.0, 2.0, -117.0), (6.0, 4.0, 6.0))
+    beam = field((100.0, [(0, 0, 2.0)]), (200.0, [(0, 0, 1.0), (5, 5, 1.0)]), meterset=10.0)
+    assert beam.final_cumulative_weight == 4
+    dose = accepted(compute(beam, volume(grid)))
+    brought = sum(5.0 * model.protons_per_mu(e) * model.mean_energy(e) for e in (100.0, 200.0))
+    assert 0.93 < energy_mev(dose, 1.0) / brought < 0.97
+
+
+SMALL = Grid((20, 45, 20), (-28.5, 2.0, -28.5), (3.0, 4.0, 3.0))
+
+
+def test_dose_goes_with_beam_meterset_not_with_the_scale_of_the_weights(compute):
+    once = field((120.0, [(-5, 0, 1.0), (5, 0, 3.0)]), meterset=10.0)
+    layers = (replace(once.layers[0], weights=once.layers[0].weights * 7),)
+    scaled = replace(once, layers=layers, final_cumulative_weight=28.0)
+    doses = [
+        accepted(compute(beam, volume(SMALL), threads=1, histories_per_beam=10_000)).gy
+        for beam in (once, replace(once, meterset=25.0), scaled)
+    ]
+    assert doses[1] == pytest.approx(2.5 * doses[0], rel=1e-4)
+    assert doses[2] == pytest.approx(doses[0], rel=1e-4)
+
+
+def test_uncertainty_is_told_and_falls_with_the_root_of_the_histories(compute):
+    beam = field((120.0, [(0, 0, 1.0)]))
+    few, many = (accepted(compute(beam, volume(SMALL), histories_per_beam=n)) for n in (10_000, 160_000))
+    assert few.uncertainty is not None
+    assert many.uncertainty is not None
+    assert 3.0 < few.uncertainty / many.uncertainty < 5.3
+
+
+def test_a_target_uncertainty_is_reached(compute):
+    ran = compute(field((120.0, [(0, 0, 1.0)])), volume(SMALL), histories_per_beam=5_000, target_uncertainty=0.03)
+    uncertainty = accepted(ran).uncertainty
+    assert uncertainty is not None
+    assert 0.02 < uncertainty <= 0.03
+
+
+def test_dose_to_water_in_bone_is_larger_by_the_ratio_of_stopping_powers(compute):
+    beam = field((120.0, [(0, 0, 1.0)]))
+    entrance = {}
+    for medium in (Medium.MEDIUM, Medium.WATER):
+        dose = accepted(compute(beam, volume(SMALL, BONE), dose_to=medium))
+        assert dose.meaning.medium is medium
+        entrance[medium] = dose.gy[:, :8].sum()
+    assert 1.08 < entrance[Medium.WATER] / entrance[Medium.MEDIUM] < 1.18  # about 1.13 (ICRU 49, cortical bone)
+
+
+def test_a_home_with_spaces_and_quotes_works(compute, home, tmp_path):
+    odd = tmp_path / "the physicist's engine $HOME"
+    odd.symlink_to(home.resolve())
+    accepted(compute(field((100.0, [(0, 0, 1.0)])), volume(SMALL), at=odd, histories_per_beam=2_000))
+
+
+def test_a_beam_model_with_crlf_would_give_nothing_and_is_refused(compute, model):
+    damaged = replace(model, text=model.text.replace(b"\n", b"\r\n"))
+    ran = compute(field((100.0, [(0, 0, 1.0)])), volume(SMALL), with_model=damaged, histories_per_beam=2_000)
+    assert ran.code == 0  # the engine is content
+    assert isinstance(ran.judged, Refused)
+    assert "outside the CT" in ran.judged.why
+
+
+def test_a_home_without_materials_is_refused_without_another_try(compute, home, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "MCsquare_linux").symlink_to((home / "MCsquare_linux").resolve())
+    ran = compute(field((100.0, [(0, 0, 1.0)])), volume(SMALL), at=bare)
+    assert isinstance(ran.judged, Refused)
+    assert "Material database not found" in ran.judged.why
+    assert not ran.judged.retryable
+
+
+def test_a_used_run_folder_is_refused(compute, home):
+    ran = compute(field((100.0, [(0, 0, 1.0)])), volume(SMALL), histories_per_beam=2_000)
+    engine = MCsquare(EngineOptions(home=str(home)), {}, {})
+    again = subprocess.run(["sh", "-c", engine.command(1)], cwd=ran.folder, capture_output=True, text=True, check=False)
+    assert again.returncode != 0
+    assert "MCsquare" not in again.stdout
+    assert isinstance(engine.judge_run(again.returncode, again.stdout + again.stderr, {}), Refused)
+
+
+def test_what_the_host_needs_is_found_in_a_good_home_and_missed_in_a_bad_one(home, tmp_path):
+    def results(at: Path) -> list[int]:
+        needs = MCsquare(EngineOptions(home=str(at)), {}, {}).needs()
+        return [subprocess.run(["sh", "-c", test], check=False, capture_output=True).returncode for test, _ in needs]
+
+    assert results(home) == [0, 0, 0]
+    assert all(results(tmp_path / "no where"))

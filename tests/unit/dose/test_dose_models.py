@@ -1,0 +1,82 @@
+"""Commissioned files are read once, proved, and each mistake is named with its machine or scanner and its file."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+
+import pytest
+from pydantic import ValidationError
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.dose.models import read_beam_models, read_curves
+from mqi_communicator.dose.options import EngineOptions, MachineOptions, ScannerOptions
+
+TABLE = b"2 energies\r\nNominalEnergy MeanEnergy ProtonsMU\r\n100 100.5 1e8\r\n200 200.5 2e8\r\n"
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def machine(path, sha256: str, **signed) -> dict[str, MachineOptions]:
+    return {"G1": MachineOptions(beam_model=path, sha256=sha256, **signed)}
+
+
+@pytest.mark.parametrize("expected", [digest(TABLE), digest(TABLE.replace(b"\r\n", b"\n"))])
+def test_a_model_is_known_by_its_digest_as_it_lies_or_with_lf(tmp_path, expected):
+    path = tmp_path / "model.txt"
+    path.write_bytes(TABLE)
+    model = read_beam_models(machine(path, expected, commissioned_by="Physics", commissioned_on=date(2026, 1, 31)))[
+        "G1"
+    ]
+    assert b"\r" not in model.text
+    assert model.nominal == (100.0, 200.0)
+    assert (model.commissioning.by, model.commissioning.on) == ("Physics", "2026-01-31")
+
+
+def test_a_changed_model_is_refused_with_its_new_digest(tmp_path):
+    path = tmp_path / "model.txt"
+    path.write_bytes(TABLE.replace(b"2e8", b"3e8"))
+    with pytest.raises(NeedsPerson) as caught:
+        read_beam_models(machine(path, digest(TABLE)))
+    assert all(word in caught.value.reason for word in ("'G1'", str(path), digest(TABLE)))
+    assert digest(path.read_bytes().replace(b"\r\n", b"\n")) in caught.value.reason
+    assert caught.value.advice
+
+
+def test_an_absent_or_unreadable_model_is_named(tmp_path):
+    for path in (tmp_path / "none.txt", tmp_path):
+        with pytest.raises(NeedsPerson, match=r"'G1'.*cannot be read"):
+            read_beam_models(machine(path, digest(TABLE)))
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    path = tmp_path / "model.txt"
+    path.write_bytes(b"hello")
+    with pytest.raises(NeedsPerson, match=r"'G1'.*model\.txt.*no MCsquare beam data library"):
+        read_beam_models(machine(path, digest(b"hello")))
+
+
+def test_curves_are_proved_file_by_file(tmp_path):
+    density, material = tmp_path / "d.txt", tmp_path / "m.txt"
+    density.write_bytes(b"# HU\r\n-1000 0.001\r\n0 1\r\n")
+    material.write_bytes(b"-1000 13 # Air\n0 17\n")
+    digests = {"density_sha256": digest(density.read_bytes()), "material_sha256": digest(material.read_bytes())}
+    options = ScannerOptions(density=density, material=material, **digests)
+    assert read_curves({"A|B|C": options})["A|B|C"].density == b"# HU\n-1000 0.001\n0 1\n"
+    material.write_bytes(b"-1000 13\n0 18\n")
+    with pytest.raises(NeedsPerson, match=r"'A\|B\|C': material file .*m\.txt has sha256"):
+        read_curves({"A|B|C": options})
+    material.write_bytes(b"0 13\n0 18\n")
+    again = options.model_copy(update={"material_sha256": digest(material.read_bytes())})
+    with pytest.raises(NeedsPerson, match="material file's HU must rise"):
+        read_curves({"A|B|C": again})
+
+
+def test_options_refuse_what_cannot_be_meant():
+    for wrong in ({"home": "relative/path"}, {"home": "/e", "treads": 2}, {"home": "/e", "target_uncertainty": 1.0}):
+        with pytest.raises(ValidationError):
+            EngineOptions(**wrong)
+    with pytest.raises(ValidationError):
+        MachineOptions(beam_model="/m", sha256="abc")
