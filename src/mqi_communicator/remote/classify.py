@@ -1,0 +1,170 @@
+"""What ssh and rsync say, sorted into faults: their words first, the exit code last.
+
+The codes alone are ambiguous: a refused port was seen as 255 and as 12, a missing remote rsync as 12 and as 127.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mqi_communicator.case.faults import (
+    DiskFull,
+    Fault,
+    HostKeyProblem,
+    KeyRefused,
+    NeedsPerson,
+    RemoteUnfit,
+    Transient,
+    Unreachable,
+)
+
+LOCK_HELD = "mqi-lock-held"  # said on stderr by our own receiver when another one holds the lock
+
+
+@dataclass(frozen=True, slots=True)
+class _Saying:
+    pattern: str
+    kind: type[Fault]
+    reason: str  # "{host}" is filled in
+    advice: str
+
+
+_SSH = (
+    _Saying(
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* (has changed|differs)|revoked host key",
+        HostKeyProblem,
+        "{host} shows another host key than the pinned one",
+        "Ask its administrator whether the key was really changed; only then replace the line in known_hosts.",
+    ),
+    _Saying(
+        r"Host key verification failed|No \S+ host key is known",
+        HostKeyProblem,
+        "the host key of {host} is not known here",
+        "Get the host's public key from its administrator and add it to the known_hosts file.",
+    ),
+    _Saying(
+        r"UNPROTECTED PRIVATE KEY|[Bb]ad permissions: ignore key|Permissions .* are too open",
+        KeyRefused,
+        "the private key for {host} can be read by others, so ssh does not use it",
+        "chmod 600 the key file.",
+    ),
+    _Saying(
+        r"password has expired|[Pp]assword change required|account (has )?expired",
+        KeyRefused,
+        "the account on {host} has expired or wants a new password",
+        "Ask the administrator of the host to renew the account.",
+    ),
+    _Saying(
+        r"Permission denied \([a-z]|Too many authentication failures|no more authentication methods",
+        KeyRefused,
+        "{host} refused our key",
+        "Check user and identity_file, that the key has no passphrase, and that authorized_keys there still lists it.",
+    ),
+    _Saying(
+        r"no matching (host key|cipher|key exchange|MAC)|Unable to negotiate",
+        RemoteUnfit,
+        "{host} and this machine share no ssh algorithm",
+        "Update the older side, or set the algorithm in the ssh configuration.",
+    ),
+    _Saying(
+        r"Bad configuration option|Bad owner or permissions on|\d+ bad configuration|Can't open user config",
+        NeedsPerson,
+        "the ssh configuration here cannot be used",
+        "Try `ssh -G HOST` as the communicator's user and mend what it names.",
+    ),
+    _Saying(
+        r"Could not resolve hostname|Name or service not known|Temporary failure in name resolution",
+        Unreachable,
+        "the name of {host} cannot be resolved",
+        "Check the host name and the name server.",
+    ),
+    _Saying(
+        r"Connection refused",
+        Unreachable,
+        "{host} refuses connections",
+        "The machine is up and its sshd is not, or the port is wrong.",
+    ),
+    _Saying(
+        r"timed out|not responding|No route to host|Network is unreachable|Host is down",
+        Unreachable,
+        "{host} does not answer",
+        "Check that it is up and the network to it.",
+    ),
+    _Saying(
+        r"[Cc]onnection (reset|closed)|[Bb]roken pipe|kex_exchange|Connection to .* closed|MAC|[Cc]onnection corrupted",
+        Unreachable,
+        "the connection to {host} broke",
+        "",
+    ),
+)
+
+_RSYNC = (
+    _Saying(LOCK_HELD, Transient, "another upload is still writing on {host}", ""),
+    _Saying(
+        r"No space left on device|[Dd]isk quota exceeded|File too large",
+        DiskFull,
+        "no space left on {side}",
+        "Free space or raise the quota; the transfer goes on by itself.",
+    ),
+    _Saying(
+        r"is your shell clean|protocol version mismatch",
+        RemoteUnfit,
+        "the login shell of {host} prints text that breaks transfers",
+        "Let ~/.bashrc there print nothing when it is not interactive.",
+    ),
+    _Saying(
+        r"rsync: (command )?not found|rsync: No such file|exec rsync|failed to execute rsync|rsync': No such file",
+        RemoteUnfit,
+        "{host} has no rsync",
+        "Install rsync on the host.",
+    ),
+    _Saying(
+        r"flock: (command )?not found|flock': No such file",
+        RemoteUnfit,
+        "{host} has no flock",
+        "Install util-linux on the host.",
+    ),
+    _Saying(
+        r"cannot open lock file|mkdir .* failed: (No such file|Permission denied)|Read-only file system"
+        r"|mkstemp .* failed: Permission denied|cannot create|Not a directory",
+        RemoteUnfit,
+        "the workspace on {side} is missing or cannot be written",
+        "Check that it is mounted and owned by the account, then run `mqi check`.",
+    ),
+    _Saying(
+        r"link_stat .* failed: No such file|change_dir .* failed: No such file",
+        Transient,
+        "a file to be copied is not there",
+        "",
+    ),
+)
+
+_TRANSPORT_CODES = (10, 12, 30, 35, 255)
+
+
+def ssh_fault(err: str, host: str) -> Fault:
+    """What stopped a connection, from what ssh said. Words that nobody knows mean Unreachable."""
+    return _first(_SSH, err, host=host, side=host) or Unreachable(f"no connection to {host}: {_last_line(err)}")
+
+
+def rsync_fault(code: int, err: str, host: str, *, side: str) -> Fault:
+    """What stopped a transfer. `side` names the machine that was written to."""
+    known = _first(_RSYNC, err, host=host, side=side) or _first(_SSH, err, host=host, side=side)
+    if known is not None:
+        return known
+    if code in _TRANSPORT_CODES:
+        return Unreachable(f"a transfer with {host} broke off (rsync {code}): {_last_line(err)}")
+    return Transient(f"a transfer with {host} failed (rsync {code}): {_last_line(err)}")
+
+
+def _first(sayings: tuple[_Saying, ...], err: str, *, host: str, side: str) -> Fault | None:
+    for saying in sayings:
+        if re.search(saying.pattern, err):
+            return saying.kind(saying.reason.format(host=host, side=side), saying.advice)
+    return None
+
+
+def _last_line(err: str) -> str:
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "it gave no reason"

@@ -1,0 +1,58 @@
+"""How a script travels: over stdin, framed, so that its end is proved and no process title shows it.
+
+The remote command line is constant but for two random words and the length. `head -c` takes the script off stdin and
+leaves the rest to the script's own stdin. The script must end with its mark: a script cut short by a lost
+connection is never begun. The answer must end with its mark too: an answer without one proves nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from mqi_communicator.remote.host import Finished
+
+_MARGIN = 15  # seconds the far side gets beyond our own deadline before it ends an abandoned script itself
+
+# No single quote, no newline and no "!" inside: sh, bash, zsh, csh and fish then all hand it on unchanged.
+_BOOT = (
+    'umask 077; s=$(head -c {size}); case "$s" in *"#{mark}") ( eval "$s" ); c=$?; printf "\\n{mark} %d\\n" $c ;; esac'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One script on its way. `remote_words` is what a remote login shell is given; `payload` goes to its stdin."""
+
+    mark: str
+    boot: str
+    limit: int  # seconds
+    payload: bytes
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command for a machine whose programs we start ourselves."""
+        return ("timeout", "-k", "5", str(self.limit), "sh", "-c", self.boot)
+
+    @property
+    def remote_words(self) -> str:
+        """The command line for a remote login shell."""
+        return f"exec timeout -k 5 {self.limit} sh -c '{self.boot}'"
+
+    def finished(self, out: bytes, err: str) -> Finished | None:
+        """The answer if it is whole, else None: the script's fate is then unknown."""
+        body, mark, tail = out.rpartition(f"\n{self.mark} ".encode())
+        code = tail.strip()
+        if not mark or not code.isdigit() or not tail.endswith(b"\n"):
+            return None
+        return Finished(int(code), body.decode("utf-8", "replace"), err)
+
+
+def frame(script: str, *, deadline: float, stdin: bytes = b"") -> Frame:
+    """Frame POSIX shell text and what it shall read on stdin. `deadline` in seconds."""
+    if "\0" in script:
+        raise ValueError("shell text cannot hold a NUL")
+    mark = "mqi-" + secrets.token_hex(8)
+    text = f"{script}\n#{mark}".encode()
+    boot = _BOOT.format(size=len(text), mark=mark)
+    return Frame(mark, boot, int(deadline) + _MARGIN, text + stdin)

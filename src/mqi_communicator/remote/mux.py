@@ -1,0 +1,209 @@
+"""One multiplexed OpenSSH connection to a host, opened when needed, proved before use, and mortal.
+
+The master holds a lifeline: it runs `cat` there on a pipe from here. When this process dies, however it dies, the pipe
+closes, `cat` ends, and the master goes when its last session has ended. Clients never fall back to a connection
+of their own (their ProxyCommand does not exist), so its name on stderr proves that nothing was begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from asyncio.subprocess import Process
+from contextlib import suppress
+from pathlib import Path
+
+from mqi_communicator.case.faults import Fault, HostKeyProblem, KeyRefused, RemoteUnfit, Unreachable
+from mqi_communicator.remote.classify import ssh_fault
+from mqi_communicator.remote.options import SshOptions
+from mqi_communicator.remote.process import drain, end_group, read_tail, start
+
+SESSIONS = 4  # sshd refuses the 11th by default and frees one only after we have seen its end
+_READY = b"mqi-ready\n"
+_NOT_BEGUN = "/mqi-not-begun"  # a program that does not exist
+_CLIENT = ("ssh", "-F", "/dev/null", "-T", "-o", "LogLevel=ERROR", "-o", f"ProxyCommand={_NOT_BEGUN}")
+
+
+class Connection:
+    """One master and the way to use it. Not more than SESSIONS users at once hold `slots`."""
+
+    def __init__(self, options: SshOptions, socket: Path) -> None:
+        self.slots = asyncio.Semaphore(SESSIONS)
+        self.client = (*_CLIENT, "-S", str(socket))
+        self._options = options
+        self._socket = socket
+        self._master: Process | None = None
+        self._said: asyncio.Task[str] | None = None
+        self._opening: asyncio.Task[Process] | None = None
+
+    async def ready(self) -> Process:
+        """The master, once the host has answered over it. All callers share one attempt and its fault."""
+        if self._master is not None and self._master.returncode is None:
+            return self._master
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opened)
+        return await asyncio.shield(self._opening)
+
+    async def drop(self, useless: Process) -> None:
+        """End this master unless another has taken its place; the next `ready` opens one."""
+        if self._master is useless:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        master, self._master = self._master, None
+        said, self._said = self._said, None
+        if master is not None:
+            await _end(master, said)
+        self._socket.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        """End the master and any attempt to have one."""
+        if self._opening is not None:
+            self._opening.cancel()
+            with suppress(asyncio.CancelledError, Fault):
+                await self._opening
+        await self._drop()
+
+    async def broken(self, err: str) -> Fault:
+        """Why a client ended without its command's end. The master's own words say more than the client's."""
+        master, said = self._master, self._said
+        words = ""
+        if master is not None and said is not None and master.returncode is not None:
+            with suppress(TimeoutError):
+                words = await asyncio.wait_for(asyncio.shield(said), 1)
+        fault = ssh_fault(f"{words}\n{err}", self._options.name)
+        return Unreachable(fault.reason) if isinstance(fault, KeyRefused | HostKeyProblem) else fault
+
+    def _opened(self, task: asyncio.Task[Process]) -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # seen by whoever still waits; nobody may
+
+    async def _open(self) -> Process:
+        check_key(self._options)
+        await self._drop()
+        master = await start(master_command(self._options, self._socket))
+        said = asyncio.create_task(read_tail(master))
+        try:
+            async with asyncio.timeout(2 * self._options.connect_timeout_s):
+                heard = await _hear(master)
+        except TimeoutError:
+            await _end(master, said)
+            raise Unreachable(f"{self._options.name} does not answer") from None
+        except BaseException:
+            await _end(master, said)
+            raise
+        if heard != _READY:
+            await _end(master, said)
+            raise _no_connection(heard, said.result(), self._options.name)
+        self._master, self._said = master, said
+        return master
+
+
+async def _hear(master: Process) -> bytes:
+    """What the host says up to our mark, or to its end."""
+    assert master.stdout is not None  # noqa: S101 - piped in start()
+    try:
+        return await master.stdout.readuntil(_READY)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    except asyncio.LimitOverrunError:
+        return b"more than 64 kB of text"
+
+
+async def _end(master: Process, said: asyncio.Task[str] | None) -> None:
+    await end_group(master)
+    await drain(master)
+    if said is not None:
+        await asyncio.gather(said, return_exceptions=True)
+
+
+def _no_connection(heard: bytes, err: str, name: str) -> Fault:
+    if heard.strip():
+        text = heard.replace(_READY, b"").decode("utf-8", "replace").strip().splitlines()
+        return RemoteUnfit(
+            f"the login shell of {name} prints text by itself: {text[0][:80] if text else ''}",
+            "Let ~/.bashrc there print nothing when it is not interactive, and see that the account may run commands.",
+        )
+    return ssh_fault(err, name)
+
+
+def not_begun(err: str) -> bool:
+    """Whether a client's words prove that its command never started."""
+    return _NOT_BEGUN in err
+
+
+def refused(err: str) -> bool:
+    """Whether the master lives and the host refused one session more."""
+    return "refused" in err and "Control socket connect" not in err
+
+
+def check_key(options: SshOptions) -> None:
+    """KeyRefused or HostKeyProblem for files that ssh would not use, in better words than its own."""
+    key = options.identity_file
+    if key is not None:
+        if not os.access(key, os.R_OK):
+            raise KeyRefused(
+                f"the private key for {options.name} is missing or cannot be read",
+                "Check identity_file and that the communicator's user may read it.",
+            )
+        if key.stat().st_mode & 0o077:
+            raise KeyRefused(
+                f"the private key for {options.name} can be read by others, so ssh does not use it",
+                "chmod 600 the key file.",
+            )
+    known = options.known_hosts_file
+    if known is not None and not os.access(known, os.R_OK):
+        raise HostKeyProblem(
+            f"the known_hosts file for {options.name} is missing or cannot be read",
+            "Get the host's public key from its administrator and write it there.",
+        )
+
+
+def master_command(options: SshOptions, socket: Path) -> tuple[str, ...]:
+    """The command line of a master. What the site's configuration says of jump hosts and algorithms stays."""
+    settings = {
+        "IgnoreUnknown": "ForkAfterAuthentication,StdinNull",  # younger than OpenSSH 8.7
+        "BatchMode": "yes",
+        "StrictHostKeyChecking": "yes",
+        "UpdateHostKeys": "no",
+        "ConnectTimeout": options.connect_timeout_s,
+        "ConnectionAttempts": 1,
+        "ServerAliveInterval": options.alive_interval_s,
+        "ServerAliveCountMax": options.alive_count,
+        "TCPKeepAlive": "yes",
+        "ClearAllForwardings": "yes",
+        "ForwardAgent": "no",
+        "ForwardX11": "no",
+        "PermitLocalCommand": "no",
+        "RemoteCommand": "none",
+        "RequestTTY": "no",
+        "ForkAfterAuthentication": "no",
+        "StdinNull": "no",
+        "ControlPersist": "no",
+        "LogLevel": "ERROR",
+    }
+    words = ["ssh"]
+    if options.config_file is not None:
+        words += ["-F", str(options.config_file)]
+    for name, value in settings.items():
+        words += ["-o", f"{name}={value}"]
+    if options.known_hosts_file is not None:
+        words += [
+            "-o",
+            f"UserKnownHostsFile={_quoted(options.known_hosts_file)}",
+            "-o",
+            "GlobalKnownHostsFile=/dev/null",
+        ]
+    if options.identity_file is not None:
+        words += ["-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={_quoted(options.identity_file)}"]
+    if options.port is not None:
+        words += ["-p", str(options.port)]
+    if options.user is not None:
+        words += ["-l", options.user]
+    return (*words, "-M", "-S", str(socket), "-T", options.host, "exec sh -c 'echo mqi-ready; exec cat'")
+
+
+def _quoted(path: Path) -> str:
+    return '"' + str(path.absolute()).replace("%", "%%") + '"'

@@ -1,0 +1,146 @@
+"""Local processes: each in its own process group, its output bounded, none left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from mqi_communicator.case.faults import NeedsPerson, Permanent, TookTooLong
+
+GRACE = 1.0  # seconds between TERM and KILL: rsync keeps what it has when it is asked to end
+MOST_OUTPUT = 32 << 20  # bytes
+MOST_ERRORS = 64 << 10  # bytes; of a longer text the end is kept
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A local process that ended by itself."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+class Children:
+    """The processes one host object has started. Whoever is cancelled ends the process group it waits for."""
+
+    def __init__(self) -> None:
+        self._running: set[Process] = set()
+
+    async def execute(
+        self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: str | None = None
+    ) -> Ended:
+        """Run to the end. On cancellation (a deadline is one) the whole group is gone before this returns.
+
+        NeedsPerson if the program is not installed here; Permanent if it says more than 32 MiB.
+        """
+        process = await start(argv, env=env, cwd=cwd)
+        self._running.add(process)
+        try:
+            return await _talk(process, stdin)
+        finally:
+            if process.returncode is None:
+                await end_group(process)
+                await drain(process)
+            self._running.discard(process)
+
+    async def end_all(self) -> None:
+        """End every group still running."""
+        await asyncio.gather(*(end_group(process) for process in tuple(self._running)))
+
+
+async def start(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Process:
+    """Start a program as the leader of a new session, its three streams piped. NeedsPerson if it is not installed."""
+    try:
+        return await asyncio.create_subprocess_exec(
+            *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, env=env, cwd=cwd
+        )
+    except FileNotFoundError:
+        raise NeedsPerson(f"{argv[0]} is not installed on this machine", f"Install {argv[0]} here.") from None
+
+
+async def end_group(process: Process) -> None:
+    """Ask the whole process group to end, then make it; returns when its leader has been reaped."""
+    try:
+        if process.returncode is None:
+            _signal(process, signal.SIGTERM)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), GRACE)
+    finally:  # a second cancellation shortens the grace
+        _signal(process, signal.SIGKILL)
+        await process.wait()
+
+
+async def drain(process: Process) -> None:
+    """Read what an ended process left in its pipe, so that the pipe is closed; nobody else may be reading it."""
+    assert process.stdout is not None  # noqa: S101 - piped in start()
+    with suppress(TimeoutError):  # whoever left the group may still hold it
+        async with asyncio.timeout(GRACE):
+            while await process.stdout.read(_CHUNK):
+                pass
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+async def _talk(process: Process, stdin: bytes) -> Ended:
+    out = asyncio.create_task(_read_all(process))
+    err = asyncio.create_task(read_tail(process))
+    feeding = asyncio.create_task(_feed(process, stdin))
+    tasks = (out, err, feeding)
+    try:
+        await asyncio.gather(*tasks)
+        code = await process.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return Ended(code, out.result(), err.result())
+
+
+async def _feed(process: Process, stdin: bytes) -> None:
+    assert process.stdin is not None  # noqa: S101 - piped in start()
+    with suppress(BrokenPipeError, ConnectionResetError):  # it ended without reading all: its exit says why
+        process.stdin.write(stdin)
+        await process.stdin.drain()
+        process.stdin.close()
+        await process.stdin.wait_closed()
+
+
+async def _read_all(process: Process) -> bytes:
+    assert process.stdout is not None  # noqa: S101 - piped in start()
+    parts: list[bytes] = []
+    size = 0
+    while part := await process.stdout.read(_CHUNK):
+        parts.append(part)
+        size += len(part)
+        if size > MOST_OUTPUT:
+            raise Permanent(f"the answer was longer than {MOST_OUTPUT >> 20} MiB")
+    return b"".join(parts)
+
+
+async def read_tail(process: Process) -> str:
+    """The end of what a process says on stderr, read until it is closed; undecodable bytes replaced."""
+    assert process.stderr is not None  # noqa: S101 - piped in start()
+    tail = b""
+    while part := await process.stderr.read(_CHUNK):
+        tail = (tail + part)[-MOST_ERRORS:]
+    return tail.decode("utf-8", "replace")
+
+
+@asynccontextmanager
+async def within(seconds: float, what: str) -> AsyncIterator[None]:
+    """TookTooLong("<what> took longer ...") when the block has not ended in `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise TookTooLong(f"{what} took longer than {seconds:g} s") from None

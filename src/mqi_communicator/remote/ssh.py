@@ -1,0 +1,140 @@
+"""A host over the system's own OpenSSH: one connection for commands, one for transfers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from mqi_communicator.case.faults import RemoteUnfit, Unreachable
+from mqi_communicator.remote.classify import rsync_fault
+from mqi_communicator.remote.frame import frame
+from mqi_communicator.remote.host import Finished
+from mqi_communicator.remote.mux import Connection, not_begun, refused
+from mqi_communicator.remote.options import SshOptions
+from mqi_communicator.remote.process import Children, Ended, within
+from mqi_communicator.remote.rsync import fetch_command, names_to_fetch, send_command
+
+_ATTEMPTS = 6  # at a command that was never begun; 20 ms, doubled each time
+_SOCKET_ROOM = 108 - 17 - 1  # bytes: a unix socket's path, less what ssh adds while it makes one, less the final NUL
+
+
+class SshHost:
+    """A Host over SSH. A cancel or a poll never waits behind a transfer: the two have connections of their own.
+
+    A deadline covers everything: connecting, waiting for one of the four sessions of a connection, and the work.
+    """
+
+    def __init__(self, options: SshOptions) -> None:
+        self.name = options.name
+        self._options = options
+        self._children = Children()
+        self._folder: Path | None = None
+        self._connections: dict[str, Connection] = {}
+        self._closed = False
+
+    async def run(self, script: str, *, deadline: float, stdin: bytes = b"") -> Finished:
+        """Run POSIX shell text in the account's home folder, umask 077. An abandoned script is ended over there."""
+        framed = frame(script, deadline=deadline, stdin=stdin)
+        async with within(deadline, f"a command on {self.name}"):
+            connection = self._connection("c")
+            words = (*connection.client, self._options.host, framed.remote_words)
+            ended = await self._begin(connection, words, framed.payload)
+            finished = framed.finished(ended.out, ended.err)
+            if finished is None:
+                raise await connection.broken(ended.err)
+            return finished
+
+    async def send(self, source: Path, target: str, *, lock: str, deadline: float) -> None:
+        """Make the remote folder `target` equal to the local folder `source`; goes on where a broken one ended.
+
+        Transient if another receiver holds `lock`; RemoteUnfit if the folder above `target` is missing.
+        """
+        connection = self._connection("b")
+        argv = send_command(
+            source,
+            target,
+            lock=lock,
+            client=connection.client,
+            stall=self._options.stall_s,
+            bandwidth=self._options.bandwidth_kib_s,
+        )
+        await self._transfer(connection, argv, deadline, side=self.name)
+
+    async def fetch(self, source: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
+        """Bring files of the remote folder `source` into the local folder `target`; goes on where it broke off.
+
+        Transient if one of them is not there.
+        """
+        connection = self._connection("b")
+        argv = fetch_command(
+            source,
+            target,
+            client=connection.client,
+            stall=self._options.stall_s,
+            bandwidth=self._options.bandwidth_kib_s,
+        )
+        await self._transfer(connection, argv, deadline, side="this machine", stdin=names_to_fetch(names))
+
+    async def close(self) -> None:
+        """End the connections and every process begun here. The object cannot be used again."""
+        self._closed = True
+        for connection in self._connections.values():
+            await connection.close()
+        await self._children.end_all()
+        if self._folder is not None:
+            with suppress(OSError):
+                self._folder.rmdir()
+
+    async def _transfer(
+        self, connection: Connection, argv: tuple[str, ...], deadline: float, *, side: str, stdin: bytes = b""
+    ) -> None:
+        async with within(deadline, f"a transfer with {self.name}"):
+            ended = await self._begin(connection, argv, stdin)
+        if ended.code != 0:
+            raise rsync_fault(ended.code, ended.err, self.name, side=side)
+
+    async def _begin(self, connection: Connection, argv: tuple[str, ...], stdin: bytes) -> Ended:
+        """Start a client once. Tried again only when it is proved that nothing was begun."""
+        for attempt in range(_ATTEMPTS):
+            if self._closed:
+                raise Unreachable(f"the connection to {self.name} was closed")
+            master = await connection.ready()
+            async with connection.slots:
+                ended = await self._children.execute(argv, stdin=stdin)
+            if not not_begun(ended.err):
+                return ended
+            if not refused(ended.err):
+                await connection.drop(master)
+            await asyncio.sleep(0.02 * 2**attempt)
+        raise RemoteUnfit(
+            f"{self.name} refuses several sessions on one connection",
+            "Set MaxSessions to 10 (its default) or more in the host's sshd_config.",
+        )
+
+    def _connection(self, kind: str) -> Connection:
+        if self._folder is None:
+            self._folder = _private_folder()
+        if kind not in self._connections:
+            self._connections[kind] = Connection(self._options, self._folder / kind)
+        return self._connections[kind]
+
+
+def _private_folder() -> Path:
+    """A short folder of mode 0700 for control sockets. Empty ones of processes that are gone are swept up."""
+    for base in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp is 0700
+        plain = base.startswith("/") and base.replace("/", "").replace("-", "").replace("_", "").isalnum()
+        if plain and os.access(base, os.W_OK) and len(base) < _SOCKET_ROOM - 30:
+            _sweep(Path(base))
+            return Path(tempfile.mkdtemp(prefix=f"mqi-{os.getpid()}-", dir=base))
+    raise RemoteUnfit("no folder here is fit for ssh's control sockets", "Make /tmp writable.")
+
+
+def _sweep(base: Path) -> None:
+    for folder in base.glob("mqi-*-*"):
+        pid = folder.name.split("-")[1]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            with suppress(OSError):
+                folder.rmdir()  # only an empty one, only one of ours

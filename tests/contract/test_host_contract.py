@@ -1,0 +1,250 @@
+"""Every host keeps these promises: over a real sshd and on this machine."""
+# ruff: noqa: ASYNC230, ASYNC240 - a test may wait for a file or a small program
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mqi_communicator.case.faults import RemoteUnfit, TookTooLong, Transient, Unreachable
+from mqi_communicator.demo.host import PrivateHost
+from mqi_communicator.remote.host import Host
+from mqi_communicator.remote.local import LocalHost
+from mqi_communicator.remote.options import LocalOptions
+from mqi_communicator.remote.ssh import SshHost
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateHost]:
+    with PrivateHost(tmp_path_factory.mktemp("a host")) as host:
+        yield host
+
+
+@pytest.fixture(params=["ssh", "local"])
+async def host(request: pytest.FixtureRequest, private: PrivateHost) -> AsyncIterator[Host]:
+    made: Host = SshHost(private.options()) if request.param == "ssh" else LocalHost(LocalOptions())
+    yield made
+    await made.close()
+
+
+@dataclass
+class Folders:
+    """A folder here, a workspace there (with a name that hurts), a lock."""
+
+    source: Path
+    there: Path
+    back: Path
+
+    @property
+    def target(self) -> str:
+        return str(self.there / "upload")
+
+    @property
+    def lock(self) -> str:
+        return str(self.there / "upload.lock")
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    source = tmp_path / "a: source"
+    there = tmp_path / 'it\'s $(touch x) "there" %h & *'
+    back = tmp_path / "back here"
+    (source / "beam-1").mkdir(parents=True)
+    (source / "common").write_bytes(b"\x00\xff" * 5000)
+    (source / "beam-1" / "spots and $x.csv").write_text("1,2")
+    for folder in (there, back):
+        folder.mkdir()
+    return Folders(source, there, back)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def titles() -> str:
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(file.read_bytes())
+        except OSError:
+            continue
+    return b"\n".join(found).decode("utf-8", "replace")
+
+
+async def test_a_script_ends_with_its_own_code(host: Host):
+    answer = await host.run("echo out; echo err >&2; exit 255", deadline=20)
+    assert (answer.exit_code, answer.out, answer.err) == (255, "out\n", "err\n")
+
+
+async def test_nothing_comes_of_nothing(host: Host):
+    answer = await host.run("", deadline=20)
+    assert (answer.exit_code, answer.out, answer.err) == (0, "", "")
+
+
+async def test_stdin_is_the_scripts_own(host: Host):
+    data = bytes(range(256)) * 4000
+    answer = await host.run("cat | sha256sum", deadline=20, stdin=data)
+    assert answer.out == (await host.run("sha256sum", deadline=20, stdin=data)).out
+    assert (await host.run("wc -c", deadline=20, stdin=data)).out.strip() == str(len(data))
+    assert (await host.run("cat", deadline=20)).out == ""
+
+
+async def test_text_goes_through_unchanged(host: Host):
+    awkward = "printf '%s' \"it's\" ' $(touch x) `id` \\n !! % ä ☢'\n# a comment"
+    assert (await host.run(awkward, deadline=20)).out == "it's $(touch x) `id` \\n !! % ä ☢"
+
+
+async def test_a_script_longer_than_any_argument(host: Host):
+    answer = await host.run("x='" + "y" * 400_000 + "'; echo ${#x}", deadline=20)
+    assert answer.out == "400000\n"
+
+
+async def test_a_broken_script_is_a_finished_one(host: Host):
+    answer = await host.run("if then )", deadline=20)
+    assert answer.exit_code == 2
+    assert answer.err
+
+
+async def test_a_script_dead_by_signal_is_a_finished_one(host: Host):
+    assert (await host.run("sh -c 'kill -9 $$'", deadline=20)).exit_code == 137
+
+
+async def test_undecodable_bytes_do_no_harm(host: Host):
+    assert (await host.run("printf 'a\\377b'", deadline=20)).out == "a\ufffdb"
+
+
+async def test_what_is_made_is_ours_alone(host: Host, tmp_path: Path):
+    await host.run(f"touch {tmp_path}/made", deadline=20)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
+
+
+async def test_no_process_title_shows_a_script(host: Host):
+    running = asyncio.create_task(host.run("echo quokka >/dev/null; sleep 1", deadline=20))
+    await asyncio.sleep(0.6)
+    assert "sleep" in titles()
+    assert "quokka" not in titles()
+    await running
+
+
+async def test_a_deadline_ends_everything_here_and_soon_there(host: Host):
+    began = time.monotonic()
+    with pytest.raises(TookTooLong, match="longer than 1 s"):
+        await host.run("sleep 37.25", deadline=1)
+    assert time.monotonic() - began < 4
+    assert (await host.run("echo on", deadline=20)).out == "on\n"
+
+
+async def test_a_cancelled_call_leaves_no_process_here(host: Host):
+    running = asyncio.create_task(host.run("sleep 38.5", deadline=60))
+    await asyncio.sleep(0.7)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await host.run("echo on", deadline=20)).out == "on\n"
+
+
+async def test_a_flood_is_stopped(host: Host):
+    with pytest.raises(Exception, match="longer than 32 MiB"):
+        await host.run("yes", deadline=60)
+    assert (await host.run("echo on", deadline=20)).out == "on\n"
+
+
+async def test_twenty_commands_at_once(host: Host):
+    answers = await asyncio.gather(*(host.run(f"sleep 0.05; echo {n}", deadline=60) for n in range(20)))
+    assert [answer.out for answer in answers] == [f"{n}\n" for n in range(20)]
+
+
+async def test_what_detaches_outlives_the_call(host: Host, tmp_path: Path):
+    await host.run(f"setsid sh -c 'sleep 0.5; echo on > {tmp_path}/late' </dev/null >/dev/null 2>&1 &", deadline=20)
+    await asyncio.sleep(1)
+    assert (tmp_path / "late").read_text() == "on\n"
+
+
+async def test_an_upload_is_equal_private_and_repeatable(host: Host, folders: Folders):
+    for _ in range(2):
+        await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
+        assert content(Path(folders.target)) == content(folders.source)
+    assert not [path for path in Path(folders.target).rglob("*") if path.stat().st_mode & 0o077]
+
+
+async def test_an_upload_removes_strangers_and_mends_what_differs(host: Host, folders: Folders):
+    await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
+    target = Path(folders.target)
+    (target / ".common.Ab12Cd").write_text("left by a killed receiver")
+    (target / "stranger").mkdir()
+    (target / "stranger" / "x").write_text("x")
+    (target / "common").write_text("other")
+    await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
+    assert content(target) == content(folders.source)
+    assert not (target / "stranger").exists()
+
+
+async def test_a_second_receiver_is_kept_out(host: Host, folders: Folders):
+    with Path(folders.lock).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Transient, match="another upload is still writing") as caught:
+            await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
+        assert not isinstance(caught.value, Unreachable)
+    assert not Path(folders.target).exists()
+    await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
+    assert content(Path(folders.target)) == content(folders.source)
+
+
+async def test_an_upload_makes_no_workspace(host: Host, folders: Folders):
+    gone = folders.there / "not mounted"
+    with pytest.raises(RemoteUnfit, match="workspace"):
+        await host.send(folders.source, str(gone / "staging" / "x"), lock=str(gone / "staging" / "x.lock"), deadline=60)
+    assert not gone.exists()
+
+
+async def test_links_are_not_sent(host: Host, folders: Folders):
+    (folders.source / "link").symlink_to("/etc/hostname")
+    await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
+    assert "link" not in content(Path(folders.target))
+
+
+async def test_named_files_come_home(host: Host, folders: Folders):
+    names = ("beam-1/spots and $x.csv", "common")
+    await host.fetch(str(folders.source), folders.back, names=names, deadline=60)
+    assert content(folders.back) == content(folders.source)
+    (folders.source / "more").write_text("unasked")
+    await host.fetch(str(folders.source), folders.back / "new", names=("common",), deadline=60)
+    assert list(content(folders.back / "new")) == ["common"]
+
+
+async def test_a_file_that_only_looks_the_same_is_mended(host: Host, folders: Folders):
+    await host.fetch(str(folders.source), folders.back, names=("common",), deadline=60)
+    copy, times = folders.back / "common", (folders.source / "common").stat()
+    copy.write_bytes(b"\x01" * times.st_size)
+    os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+    await host.fetch(str(folders.source), folders.back, names=("common",), deadline=60)
+    assert content(folders.back)["common"] == content(folders.source)["common"]
+
+
+async def test_a_file_that_is_not_there_is_said_so(host: Host, folders: Folders):
+    with pytest.raises(Transient, match="is not there"):
+        await host.fetch(str(folders.source), folders.back, names=("common", "no such"), deadline=60)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", ""])
+async def test_a_name_that_leads_elsewhere_is_refused(host: Host, folders: Folders, name: str):
+    with pytest.raises(ValueError, match="below the folder"):
+        await host.fetch(str(folders.source), folders.back, names=(name,), deadline=60)
+
+
+async def test_closing_ends_what_runs_and_may_be_repeated(host: Host):
+    running = asyncio.create_task(host.run("sleep 39.75", deadline=60))
+    await asyncio.sleep(0.7)
+    await host.close()
+    with pytest.raises(Unreachable):
+        await running
+    await host.close()

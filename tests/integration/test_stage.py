@@ -1,0 +1,227 @@
+"""The workspace scripts, run by a real shell."""
+# ruff: noqa: ASYNC230, ASYNC240 - a test may look at a small file
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from mqi_communicator.case.faults import DiskFull, Permanent, RemoteUnfit, Transient
+from mqi_communicator.remote import stage
+from mqi_communicator.remote.host import Finished
+from mqi_communicator.remote.local import LocalHost
+from mqi_communicator.remote.options import LocalOptions
+
+pytestmark = pytest.mark.real
+
+KEY = "abcd2345efgh"
+FILES = {"common/ct.raw": b"\x01" * 70_000, "beam-1/spots.csv": b"1,2", "beam-2/it's $(touch x).txt": b""}
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[LocalHost]:
+    made = LocalHost(LocalOptions())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def root(host: LocalHost, tmp_path: Path) -> Path:
+    made = tmp_path / 'it\'s $(touch x) "root" &'
+    stage.read_workspace(await host.run(stage.workspace(str(made)), deadline=30))
+    return made
+
+
+def staged(root: Path, files: dict[str, bytes] | None = None) -> str:
+    """Write an upload as `send` leaves it; the digest of its list."""
+    files = FILES if files is None else files
+    folder = Path(stage.staging_folder(str(root), KEY))
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    sums = stage.sums_text({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    (folder / stage.SUMS).write_bytes(sums)
+    return hashlib.sha256(sums).hexdigest()
+
+
+async def settle(host: LocalHost, root: Path, digest: str) -> None:
+    stage.read_settle(await host.run(stage.settle(str(root), KEY, digest), deadline=30))
+
+
+async def settled(host: LocalHost, root: Path, digest: str) -> bool:
+    return stage.read_settled(await host.run(stage.settled(str(root), KEY, digest), deadline=30))
+
+
+async def test_a_workspace_is_ours_alone_and_may_be_made_again(host: LocalHost, root: Path):
+    (root / "cases").chmod(0o755)
+    stage.read_workspace(await host.run(stage.workspace(str(root)), deadline=30))
+    assert sorted(path.name for path in root.iterdir()) == ["cases", "gates", "staging"]
+    assert {path.stat().st_mode & 0o777 for path in (root, *root.iterdir())} == {0o700}
+
+
+async def test_a_workspace_that_cannot_be_made_says_so(host: LocalHost, root: Path, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RemoteUnfit, match="missing or cannot be written"):
+        stage.read_workspace(await host.run(stage.workspace(str(tmp_path / "file" / "x")), deadline=30))
+    (root / "gates").rmdir()
+    (root / "gates").symlink_to(tmp_path)
+    with pytest.raises(RemoteUnfit, match="gates is a link"):
+        stage.read_workspace(await host.run(stage.workspace(str(root)), deadline=30))
+
+
+async def test_an_upload_is_verified_and_put_in_place_once(host: LocalHost, root: Path):
+    digest = staged(root)
+    assert not await settled(host, root, digest)
+    await settle(host, root, digest)
+    place = root / "cases" / KEY / "input"
+    assert {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()} == {*FILES, stage.SUMS}
+    assert not (root / "staging" / KEY).exists()
+    await settle(host, root, digest)
+    assert await settled(host, root, digest)
+
+
+async def test_the_remains_of_cut_transfers_are_swept(host: LocalHost, root: Path):
+    digest = staged(root)
+    for folder in (".rsync-partial", "common/.rsync-partial"):
+        (root / "staging" / KEY / folder).mkdir()
+        (root / "staging" / KEY / folder / "x").write_text("half")
+    await settle(host, root, digest)
+    assert not list((root / "cases").rglob(".rsync-partial"))
+
+
+SPOILS: dict[str, Callable[[Path], object]] = {
+    "changed": lambda folder: (folder / "common/ct.raw").write_bytes(b"\x01" * 69_999 + b"\x00"),
+    "missing": lambda folder: (folder / "beam-1/spots.csv").unlink(),
+    "extra": lambda folder: (folder / "beam-1/extra").touch(),
+    "extra in the dark": lambda folder: (folder / ".extra").touch(),
+    "link": lambda folder: (folder / "link").symlink_to("/etc/hostname"),
+    "linked folder": lambda folder: (folder / "etc").symlink_to("/etc"),
+    "fifo": lambda folder: os.mkfifo(folder / "fifo"),
+    "list changed": lambda folder: (folder / stage.SUMS).write_text(""),
+    "list missing": lambda folder: (folder / stage.SUMS).unlink(),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+async def test_an_upload_that_differs_is_not_put_in_place(host: LocalHost, root: Path, spoil: str):
+    digest = staged(root)
+    SPOILS[spoil](root / "staging" / KEY)
+    with pytest.raises(Transient, match="not whole"):
+        await settle(host, root, digest)
+    assert not (root / "cases" / KEY / "input").exists()
+
+
+async def test_a_spoiled_file_of_the_same_size_and_time_is_sent_again(host: LocalHost, root: Path, tmp_path: Path):
+    digest = staged(root)
+    upload, source = root / "staging" / KEY, tmp_path / "source"
+    subprocess.run(("cp", "-a", str(upload), str(source)), check=True)  # noqa: ASYNC221 - a small copy
+    times = (upload / "common/ct.raw").stat()
+    (upload / "common/ct.raw").write_bytes(b"\x02" * 70_000)
+    os.utime(upload / "common/ct.raw", ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(Transient, match="not whole"):
+        await settle(host, root, digest)
+    lock = stage.staging_lock(str(root), KEY)
+    await host.send(source, stage.staging_folder(str(root), KEY), lock=lock, deadline=30)
+    await settle(host, root, digest)
+
+
+async def test_while_a_receiver_writes_nothing_is_put_in_place_or_removed(host: LocalHost, root: Path):
+    digest = staged(root)
+    with Path(stage.staging_lock(str(root), KEY)).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Transient, match="still writing"):
+            await settle(host, root, digest)
+        with pytest.raises(Transient, match="still writing"):
+            stage.read_removed(await host.run(stage.remove(str(root), KEY), deadline=30))
+    await settle(host, root, digest)
+
+
+async def test_other_content_under_the_same_key_is_refused(host: LocalHost, root: Path):
+    await settle(host, root, staged(root))
+    digest = staged(root, {"other": b"x"})
+    with pytest.raises(Permanent, match="something else"):
+        await settle(host, root, digest)
+    with pytest.raises(Permanent, match="something else"):
+        await settled(host, root, digest)
+
+
+async def test_removal_takes_the_case_and_nothing_else(host: LocalHost, root: Path, tmp_path: Path):
+    await settle(host, root, staged(root))
+    for name in (f"{KEY}-b1-r1", f".{KEY}-b1-r2.77", "other2345678-b1-r1", f"{KEY}x-b1-r1"):
+        (root / "gates" / name).mkdir()
+        (root / "gates" / name / "started").touch()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").touch()
+    (root / "cases" / KEY / "link").symlink_to(outside)
+    (root / "cases" / "other2345678").mkdir()
+    for _ in range(2):
+        stage.read_removed(await host.run(stage.remove(str(root), KEY), deadline=30))
+    assert (outside / "precious").exists()
+    left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.name != "started")
+    assert left == [
+        "cases",
+        "cases/other2345678",
+        "gates",
+        f"gates/{KEY}x-b1-r1",
+        "gates/other2345678-b1-r1",
+        "staging",
+    ]
+
+
+@pytest.mark.parametrize("place", ["cases", "staging"])
+async def test_removal_goes_through_no_link(host: LocalHost, root: Path, tmp_path: Path, place: str):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").touch()
+    (root / place / KEY).symlink_to(outside)
+    with pytest.raises(RemoteUnfit, match="is a link"):
+        stage.read_removed(await host.run(stage.remove(str(root), KEY), deadline=30))
+    assert (outside / "precious").exists()
+
+
+async def test_the_root_itself_is_no_link_to_follow_upwards(host: LocalHost, root: Path):
+    for bad in ("/", "", "relative", "//", "/a\nb"):
+        with pytest.raises(ValueError, match="absolute"):
+            stage.remove(bad, KEY)
+    for bad in ("", "..", "a/b", "a b", "-rf", "$(x)", "a-b"):
+        with pytest.raises(ValueError, match="letters and digits"):
+            stage.remove(str(root), bad)
+
+
+async def test_free_space_is_told(host: LocalHost, root: Path):
+    told = stage.read_space(await host.run(stage.space(str(root)), deadline=30))
+    real = os.statvfs(root)
+    assert told.free_bytes == pytest.approx(real.f_bavail * real.f_frsize, rel=0.05)
+    assert told.free_inodes is None or told.free_inodes == pytest.approx(real.f_ffree, rel=0.05)
+    with pytest.raises(RemoteUnfit):
+        stage.read_space(await host.run(stage.space(str(root / "none")), deadline=30))
+
+
+async def test_a_workspace_that_is_gone_is_not_an_empty_one(host: LocalHost, root: Path):
+    digest = staged(root)
+    root.rename(root.with_name("unmounted"))
+    for script, read in (
+        (stage.settle(str(root), KEY, digest), stage.read_settle),
+        (stage.settled(str(root), KEY, digest), stage.read_settled),
+        (stage.remove(str(root), KEY), stage.read_removed),
+    ):
+        with pytest.raises(RemoteUnfit, match="missing"):
+            read(await host.run(script, deadline=30))
+    assert not root.exists()
+
+
+def test_a_full_disk_is_a_full_disk_whatever_the_code():
+    with pytest.raises(DiskFull):
+        stage.read_settle(Finished(74, "", "sh: 1: cannot create x: No space left on device\n"))
+
+
+async def test_this_machine_has_what_uploads_need(host: LocalHost):
+    for need, advice in stage.NEEDS:
+        assert (await host.run(need, deadline=30)).exit_code == 0, advice

@@ -1,0 +1,91 @@
+"""What ssh and rsync were seen to say, and what we make of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mqi_communicator.case.faults import (
+    DiskFull,
+    Fault,
+    HostKeyProblem,
+    KeyRefused,
+    NeedsPerson,
+    RemoteUnfit,
+    Transient,
+    Unreachable,
+)
+from mqi_communicator.remote.classify import LOCK_HELD, rsync_fault, ssh_fault
+
+pytestmark = pytest.mark.pure
+
+CHANGED = (
+    "@@@@@@@@@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n"
+    "Host key for [127.0.0.1]:2222 has changed and you have requested strict checking.\nHost key verification failed.\n"
+)
+CONFIG = "/home/a/.ssh/config: line 3: Bad configuration option: prot\n/home/a/.ssh/config: terminating, 1 bad config"
+
+SSH = [
+    (CHANGED, HostKeyProblem, "another host key"),
+    ("No ED25519 host key is known for h and you have requested strict checking.", HostKeyProblem, "not known here"),
+    ("Host key verification failed.", HostKeyProblem, "not known here"),
+    ("me@h: Permission denied (publickey).", KeyRefused, "refused our key"),
+    ("me@h: Permission denied (publickey,gssapi-keyex,password).", KeyRefused, "refused our key"),
+    ("Received disconnect from h port 22:2: Too many authentication failures", KeyRefused, "refused our key"),
+    ("Permissions 0644 for '/k' are too open.\nThis private key will be ignored.", KeyRefused, "read by others"),
+    ("WARNING: Your password has expired.\nPassword change required but no TTY available.", KeyRefused, "expired"),
+    ("ssh: Could not resolve hostname h: Name or service not known", Unreachable, "cannot be resolved"),
+    ("ssh: Could not resolve hostname h: Temporary failure in name resolution", Unreachable, "cannot be resolved"),
+    ("ssh: connect to host h port 22: Connection refused", Unreachable, "refuses connections"),
+    ("ssh: connect to host h port 22: Connection timed out", Unreachable, "does not answer"),
+    ("ssh: connect to host h port 22: No route to host", Unreachable, "does not answer"),
+    ("Timeout, server h not responding.", Unreachable, "does not answer"),
+    ("kex_exchange_identification: Connection closed by remote host", Unreachable, "broke"),
+    ("kex_exchange_identification: read: Connection reset by peer", Unreachable, "broke"),
+    ("client_loop: send disconnect: Broken pipe", Unreachable, "broke"),
+    (
+        "ssh_dispatch_run_fatal: Connection to h port 22: message authentication code incorrect",
+        Unreachable,
+        "connection",
+    ),
+    ("Unable to negotiate with h port 22: no matching host key type found. Their offer: x", RemoteUnfit, "algorithm"),
+    (CONFIG, NeedsPerson, "configuration"),
+    ("something nobody ever saw", Unreachable, "something nobody ever saw"),
+    ("", Unreachable, "no reason"),
+]
+
+
+@pytest.mark.parametrize(("said", "kind", "words"), SSH)
+def test_what_ssh_says(said: str, kind: type[Fault], words: str):
+    fault = ssh_fault(said, "gpu1")
+    assert type(fault) is kind
+    assert words in fault.reason
+
+
+UNFINISHED = "rsync: connection unexpectedly closed (0 bytes received so far) [sender]\n"
+RSYNC = [
+    (12, LOCK_HELD + "\n" + UNFINISHED, Transient, "still writing"),
+    (11, 'rsync: [receiver] write failed on "x": No space left on device (28)', DiskFull, "no space left on there"),
+    (11, "rsync: [receiver] mkstemp failed: Disk quota exceeded (122)", DiskFull, "no space left on there"),
+    (2, "protocol version mismatch -- is your shell clean?", RemoteUnfit, "prints text"),
+    (12, "sh: 1: rsync: not found\n" + UNFINISHED, RemoteUnfit, "no rsync"),
+    (127, "bash: line 1: rsync: command not found\n" + UNFINISHED, RemoteUnfit, "no rsync"),
+    (12, "flock: failed to execute rsync: No such file or directory", RemoteUnfit, "no rsync"),
+    (12, "sh: 1: flock: not found\n" + UNFINISHED, RemoteUnfit, "no flock"),
+    (12, "flock: cannot open lock file /w/staging/x.lock: No such file or directory", RemoteUnfit, "workspace"),
+    (11, 'rsync: [Receiver] mkdir "/w/staging/x" failed: Permission denied (13)', RemoteUnfit, "workspace"),
+    (23, 'rsync: [sender] link_stat "/w/x" failed: No such file or directory (2)', Transient, "is not there"),
+    (12, "Connection reset by 127.0.0.1\n" + UNFINISHED, Unreachable, "broke"),
+    (12, "Host key verification failed.\n" + UNFINISHED, HostKeyProblem, "host key"),
+    (255, "me@h: Permission denied (publickey).\n" + UNFINISHED, KeyRefused, "refused our key"),
+    (30, "rsync error: timeout in data send/receive (code 30) at io.c(201)", Unreachable, "rsync 30"),
+    (12, UNFINISHED, Unreachable, "rsync 12"),
+    (23, "rsync: [sender] send_files failed to open: Permission denied (13)", Transient, "rsync 23"),
+    (1, "rsync: --frobnicate: unknown option", Transient, "rsync 1"),
+]
+
+
+@pytest.mark.parametrize(("code", "said", "kind", "words"), RSYNC)
+def test_what_rsync_says(code: int, said: str, kind: type[Fault], words: str):
+    fault = rsync_fault(code, said, "gpu1", side="there")
+    assert type(fault) is kind
+    assert words in fault.reason

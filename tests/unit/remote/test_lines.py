@@ -1,0 +1,124 @@
+"""Command lines and frames: what is quoted, what is refused, what is proved."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mqi_communicator.remote.frame import frame
+from mqi_communicator.remote.mux import master_command
+from mqi_communicator.remote.options import SshOptions
+from mqi_communicator.remote.rsync import fetch_command, names_to_fetch, send_command
+from mqi_communicator.remote.stage import sums_text
+
+pytestmark = pytest.mark.pure
+
+SOCKET = Path("/tmp/mqi/c")
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_nothing_of_a_script_is_in_the_command_line(script: str):
+    framed = frame(script, deadline=10)
+    assert re.fullmatch(r"exec timeout -k 5 25 sh -c '[^'!\n]*'", framed.remote_words)
+    assert framed.payload.startswith(script.encode())
+
+
+@given(st.binary(), st.binary())
+def test_an_answer_without_its_mark_proves_nothing(out: bytes, more: bytes):
+    framed = frame("true", deadline=10)
+    whole = out + f"\n{framed.mark} 3\n".encode()
+    finished = framed.finished(whole, "")
+    assert finished is not None
+    assert (finished.exit_code, finished.out) == (3, out.decode("utf-8", "replace"))
+    assert framed.finished(whole[:-1], "") is None
+    assert framed.finished(out + more, "") is None
+
+
+def test_a_script_holds_no_nul():
+    with pytest.raises(ValueError, match="NUL"):
+        frame("a\0b", deadline=1)
+
+
+def test_a_lock_is_quoted_for_the_remote_shell():
+    words = send_command(
+        Path("/a b"), "/w/x", lock="/w/it's $(x).lock", client=("ssh", "-S", "/s"), stall=9, bandwidth=7
+    )
+    receiver = next(word for word in words if word.startswith("--rsync-path=")).removeprefix("--rsync-path=")
+    assert shlex.split(receiver)[3:] == ["/w/it's $(x).lock"]
+    assert words[-2:] == ("/a b/", "there:/w/x/")
+    assert {"--timeout=9", "--bwlimit=7", "--delete"} <= set(words)
+
+
+@pytest.mark.parametrize("path", ["relative", "", "~/x", "host:/x"])
+def test_remote_paths_are_absolute(path: str):
+    with pytest.raises(ValueError, match="absolute"):
+        fetch_command(path, Path("/x"), client=None, stall=9)
+    with pytest.raises(ValueError, match="absolute"):
+        send_command(Path("/x"), "/w/x", lock=path, client=None, stall=9)
+
+
+@pytest.mark.parametrize("name", ["", "/x", "..", "../x", "x/../../y", "x\0y"])
+def test_names_lead_nowhere_else(name: str):
+    with pytest.raises(ValueError, match="below the folder"):
+        names_to_fetch(["fine", name])
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\\b", "/a", "../a", "SHA256SUMS"])
+def test_a_list_of_digests_needs_no_escapes(name: str):
+    with pytest.raises(ValueError, match="input file"):
+        sums_text({name: "0" * 64})
+
+
+def test_a_list_of_digests_is_sorted():
+    assert sums_text({"b": "1" * 64, "a/c": "2" * 64}) == f"{'2' * 64}  ./a/c\n{'1' * 64}  ./b\n".encode()
+
+
+def test_a_master_asks_nobody_and_forwards_nothing():
+    options = SshOptions(name="x", host="gpu", identity_file="/a b/100%", known_hosts_file="/k h", user="me", port=9)
+    words = master_command(options, SOCKET)
+    settings = {value for flag, value in pairwise(words) if flag == "-o"}
+    assert {
+        "BatchMode=yes",
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+        'IdentityFile="/a b/100%%"',
+        'UserKnownHostsFile="/k h"',
+        "GlobalKnownHostsFile=/dev/null",
+        "ClearAllForwardings=yes",
+        "ForwardAgent=no",
+        "ControlPersist=no",
+        "ServerAliveInterval=5",
+        "ServerAliveCountMax=3",
+    } <= settings
+    assert words[-2] == "gpu"
+
+
+def test_what_is_left_out_is_left_to_the_sites_configuration():
+    words = master_command(SshOptions(name="x", host="gpu"), SOCKET)
+    assert not {"-p", "-l", "-F"} & set(words)
+    assert not [word for word in words if word.startswith(("Identit", "UserKnown", "GlobalKnown"))]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host": "-oProxyCommand=x"},
+        {"host": "a b"},
+        {"user": "-x"},
+        {"identity_file": '/a"b'},
+        {"identity_file": "/${HOME}/x"},
+        {"known_hosts_file": "/a\\b"},
+        {"port": 0},
+        {"prot": 22},
+    ],
+)
+def test_options_that_ssh_would_misread_are_refused(changes: dict[str, object]):
+    with pytest.raises(ValidationError):
+        SshOptions.model_validate({"name": "x", "host": "gpu", **changes})
