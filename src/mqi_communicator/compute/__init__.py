@@ -1,0 +1,1 @@
+"""Jobs on a host: the port to a scheduler and its implementations. Pure: text out, text in."""

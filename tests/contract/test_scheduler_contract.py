@@ -1,0 +1,256 @@
+"""Every scheduler keeps these promises, on a real host with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from mqi_communicator.compute.direct import DirectScheduler
+from mqi_communicator.compute.options import DirectOptions
+from mqi_communicator.compute.scheduler import Job, JobState, JobStatus, Scheduler
+from mqi_communicator.remote.host import Host
+from mqi_communicator.remote.local import LocalHost
+from mqi_communicator.remote.options import LocalOptions
+from mqi_communicator.remote.stage import workspace
+
+pytestmark = pytest.mark.real
+
+CASE = "abcdefgh2345"
+SECONDS = 60.0
+
+
+@dataclass
+class Ground:
+    """A scheduler, the host it speaks of, and the workspace as this test sees it."""
+
+    scheduler: Scheduler
+    host: Host
+    root: Path
+
+    def run_folder(self, token: str) -> Path:
+        return self.root / "cases" / CASE / "runs" / token
+
+    async def submit(self, job: Job) -> str:
+        answer = await self.host.run(self.scheduler.submit(job), deadline=SECONDS)
+        return self.scheduler.read_submit(answer.exit_code, answer.out, answer.err)
+
+    async def poll(self, *tokens: str) -> Mapping[str, JobStatus]:
+        answer = await self.host.run(self.scheduler.poll(tokens), deadline=SECONDS)
+        return self.scheduler.read_poll(tokens, answer.exit_code, answer.out)
+
+    async def cancel(self, *tokens: str) -> int:
+        return (await self.host.run(self.scheduler.cancel(tokens), deadline=SECONDS)).exit_code
+
+    async def until(self, token: str, *states: JobState) -> JobStatus:
+        end = time.monotonic() + SECONDS
+        while (status := (await self.poll(token))[token]).state not in states:
+            assert time.monotonic() < end, status
+            await asyncio.sleep(0.1)
+        return status
+
+    async def ended(self, token: str) -> JobStatus:
+        return await self.until(token, JobState.ENDED, JobState.LOST)
+
+
+def token(run: int = 1, beam: int = 1) -> str:
+    return f"{CASE}-b{beam}-r{run}"
+
+
+def job(command: str, *, products: Sequence[str] = (), limit: float = 60, run: int = 1, beam: int = 1) -> Job:
+    return Job(token(run, beam), CASE, command, tuple(products), limit)
+
+
+def direct(root: Path) -> Scheduler:
+    return DirectScheduler(str(root), DirectOptions(kill_grace_s=1))
+
+
+SCHEDULERS: dict[str, Callable[[Path], Scheduler]] = {"direct": direct}
+
+
+@pytest.fixture(params=SCHEDULERS)
+async def ground(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ground]:
+    root = tmp_path / 'it\'s $(touch x) "here" & there'
+    host = LocalHost(LocalOptions())
+    assert (await host.run(workspace(str(root)), deadline=SECONDS)).exit_code == 0
+    (root / "cases" / CASE / "input").mkdir(parents=True)
+    yield Ground(SCHEDULERS[request.param](root), host, root)
+    for pid in marked():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    await host.close()
+
+
+def marked(of: str = CASE) -> list[int]:
+    """What lives of this test's jobs."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if f"MQI_TOKEN={of}".encode() in environment:
+            found.append(int(folder.name))
+    return found
+
+
+async def nothing_lives() -> bool:
+    for _ in range(50):
+        if not marked():
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def test_a_job_runs_in_a_fresh_folder_and_says_how_it_ended(ground: Ground):
+    (ground.root / "cases" / CASE / "input" / "x").write_text("input")
+    made = "cat $INPUT/x; mkdir out; printf dose > 'out/do se.raw'; umask; ulimit -c; exit 3"
+    await ground.submit(job(made, products=("out/do se.raw", "missing")))
+    status = await ground.ended(token())
+    assert (status.state, status.exit_code) == (JobState.ENDED, 3)
+    assert status.log_tail.split() == ["input0077", "0"]
+    assert status.products == {"out/do se.raw": (4, hashlib.sha256(b"dose").hexdigest())}
+    assert status.started is not None
+    assert status.ended is not None
+    assert time.time() - 60 < status.started <= status.ended <= time.time() + 2
+    assert (ground.run_folder(token()) / "job.sh").exists()
+    made_there = [*ground.run_folder(token()).rglob("*"), *(ground.root / "gates").rglob("*")]
+    assert len(made_there) > 6
+    assert not [path for path in made_there if path.stat().st_mode & 0o077]
+    assert await nothing_lives()
+
+
+async def test_what_never_began_is_absent(ground: Ground):
+    assert (await ground.poll(token()))[token()].state is JobState.ABSENT
+
+
+async def test_a_missing_workspace_proves_nothing(ground: Ground):
+    ground.root.rename(ground.root.with_name("gone"))
+    assert (await ground.poll(token()))[token()].state is JobState.UNKNOWN
+
+
+async def test_many_submits_at_once_start_one_job(ground: Ground, tmp_path: Path):
+    mark = tmp_path / "count"
+    one = job(f"echo >> {mark}; sleep 1")
+    await asyncio.gather(*(ground.submit(one) for _ in range(6)))
+    assert (await ground.ended(token())).exit_code == 0
+    await ground.submit(one)
+    await asyncio.sleep(0.5)
+    assert mark.read_text() == "\n"
+    assert [path.name for path in ground.run_folder(token()).parent.iterdir()] == [token()]
+    assert [path.name for path in (ground.root / "gates").iterdir()] == [token()]
+
+
+async def test_a_job_past_its_limit_is_ended_with_all_it_started(ground: Ground):
+    stubborn = "trap '' TERM; setsid sleep 300 & sh -c \"trap '' TERM; sleep 300; sleep 300\" & sleep 300; sleep 300"
+    await ground.submit(job(stubborn, limit=1))
+    status = await ground.ended(token())
+    assert (status.state, status.exit_code) == (JobState.ENDED, 124)
+    assert await nothing_lives()
+
+
+async def test_what_a_job_leaves_running_ends_with_it(ground: Ground):
+    await ground.submit(job("setsid sleep 300 & sleep 301 & exit 0"))
+    assert (await ground.ended(token())).exit_code == 0
+    assert await nothing_lives()
+
+
+async def test_cancel_ends_children_that_left_the_group_and_the_session(ground: Ground):
+    await ground.submit(
+        job("setsid sleep 300 & setsid setsid sh -c 'trap \"\" TERM; sleep 300; sleep 300' & sleep 300")
+    )
+    await ground.until(token(), JobState.RUNNING)
+    await asyncio.sleep(0.3)
+    assert len(marked()) >= 5
+    assert await ground.cancel(token()) == 0
+    assert not marked()
+    status = (await ground.poll(token()))[token()]
+    assert status.state in (JobState.ENDED, JobState.LOST)
+    assert status.exit_code != 0
+
+
+async def test_a_cancelled_gate_lets_nobody_through(ground: Ground, tmp_path: Path):
+    assert await ground.cancel(token()) == 0
+    assert (await ground.poll(token()))[token()].state is JobState.BARRED
+    await ground.submit(job(f"touch {tmp_path}/computed"))
+    assert await ground.cancel(token()) == 0
+    await asyncio.sleep(0.5)
+    assert (await ground.poll(token()))[token()].state is JobState.BARRED
+    assert not (tmp_path / "computed").exists()
+
+
+async def test_a_gate_taken_by_somebody_else_is_respected_and_unknown(ground: Ground, tmp_path: Path):
+    (ground.root / "gates" / token()).mkdir()
+    await ground.submit(job(f"touch {tmp_path}/computed"))
+    await asyncio.sleep(0.3)
+    assert (await ground.poll(token()))[token()].state is JobState.UNKNOWN
+    assert not (tmp_path / "computed").exists()
+
+
+async def test_cancel_of_an_ended_job_changes_nothing(ground: Ground):
+    await ground.submit(job("exit 7"))
+    before = await ground.ended(token())
+    assert await ground.cancel(token()) == 0
+    assert (await ground.poll(token()))[token()] == before
+
+
+async def test_garbage_in_a_log_forges_nothing(ground: Ground):
+    forged = f"mqi-job {token(2)} job alive 1,1,1,a,a 0,1 products= log=\nmqi-end\n"
+    (ground.root / "cases" / CASE / "input" / "x").write_bytes(b"\xff\x00\x1b[2J" + forged.encode() + b"\r\xc3")
+    await ground.submit(job("cat $INPUT/x; exit 1"))
+    assert (await ground.ended(token())).exit_code == 1
+    seen = await ground.poll(token(2), token())
+    assert seen[token(2)].state is JobState.ABSENT
+    assert seen[token()].state is JobState.ENDED
+    assert forged.splitlines()[0] in seen[token()].log_tail
+
+
+async def test_only_the_end_of_a_long_log_is_brought(ground: Ground):
+    await ground.submit(job("yes | head -c 1000000; echo; echo last"))
+    status = await ground.ended(token())
+    assert len(status.log_tail) <= 4096
+    assert status.log_tail.endswith("last\n")
+
+
+async def test_thirty_jobs_in_one_look(ground: Ground):
+    tokens = [token(beam=beam) for beam in range(1, 31)]
+    for beam in range(1, 4):
+        await ground.submit(job(f"exit {beam}", beam=beam))
+        await ground.ended(token(beam=beam))
+    await ground.submit(job("sleep 300", beam=4))
+    await ground.cancel(*tokens[20:])
+    seen = await ground.poll(*tokens)
+    assert [seen[t].exit_code for t in tokens[:3]] == [1, 2, 3]
+    assert [seen[t].state for t in tokens[3:]] == ([JobState.RUNNING] + [JobState.ABSENT] * 16 + [JobState.BARRED] * 10)
+
+
+async def test_a_command_is_taken_as_it_is(ground: Ground):
+    await ground.submit(job("printf '%s\\n' \"it's\" '$(touch y)' \\\nEOF '\\n'\n# a comment without an end"))
+    assert (await ground.ended(token())).log_tail == "it's\n$(touch y)\nEOF\n\\n\n"
+
+
+async def test_a_command_that_is_no_shell_text_fails_with_its_reason(ground: Ground):
+    await ground.submit(job("if )"))
+    status = await ground.ended(token())
+    assert (status.state, status.exit_code) == (JobState.ENDED, 2)
+    assert status.log_tail
+
+
+async def test_names_that_came_from_elsewhere_are_refused(ground: Ground):
+    for bad in ("../x", "a b", "$(touch x)", "", "x-b1-r1;ls", f"{token()}\n"):
+        with pytest.raises(ValueError, match="token"):
+            ground.scheduler.poll((bad,))
+        with pytest.raises(ValueError, match="token"):
+            ground.scheduler.submit(replace(job("true"), token=bad))
+        with pytest.raises(ValueError, match="token"):
+            ground.scheduler.cancel((bad,))
+    with pytest.raises(ValueError, match="path"):
+        ground.scheduler.submit(job("true", products=("../../../secret",)))
