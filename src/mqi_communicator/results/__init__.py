@@ -1,0 +1,1 @@
+"""Is it true: what came home is checked, compared with the planned dose, and judged."""

@@ -1,0 +1,169 @@
+"""Does the independent recalculation agree with the planned dose? All named checks of one case, added up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.dicom.records import Beam, Dose, IonPlan
+from mqi_communicator.results.gamma import gamma_check
+from mqi_communicator.results.grids import corners, cropped
+from mqi_communicator.results.meaning import (
+    brought_to,
+    convention_for,
+    meaning_check,
+    obstacle,
+    unknown_convention,
+)
+from mqi_communicator.results.offset import offset_check
+from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.results.ranges import range_checks
+from mqi_communicator.results.scale import scale_check
+from mqi_communicator.results.sums import planned_sum_check, summed, summed_on
+from mqi_communicator.results.uncertainty import combined, uncertainty_check
+from mqi_communicator.results.verdict import Check, Verdict, Word, unjudged, worst
+
+_MARGIN = 50.0  # mm of computed dose kept around the planned grids
+
+
+@dataclass(frozen=True, slots=True)
+class _Doses:
+    """The doses of one case in one meaning, by what they belong to."""
+
+    plan: Dose | None
+    planned: Mapping[int, Dose]
+    computed: Mapping[int, Dose]
+
+
+def judge(
+    plan: IonPlan,
+    planned: Sequence[Dose],
+    computed: Sequence[Dose],
+    options: JudgementOptions,
+    *,
+    conventions: Mapping[str, DoseConvention],
+    basis: Sequence[str] = (),
+) -> Verdict:
+    """Compare and judge. `planned` holds the plan's dose, its beams' doses, or both; `computed` one dose per beam.
+
+    `conventions` go by the manufacturer of the planning system and overrule what the planned doses say of themselves.
+    `basis` are sentences why nothing may be judged: the numbers are shown all the same. Permanent if a computed dose
+    is not of this plan, twice there, or on a grid of its own.
+    """
+    by_beam = _by_beam(plan, computed)
+    if not planned:
+        return unjudged((), (*basis, "the case holds no planned dose to compare with"))
+    convention = convention_for(plan.manufacturer, conventions)
+    said = tuple(planned) if convention is None else tuple(replace(d, meaning=convention.meaning) for d in planned)
+    target = next((d for d in said if d.beam_number is None), said[0]).meaning
+    rbe = convention.rbe_factor if convention else DoseConvention.model_fields["rbe_factor"].default
+    obstacles: tuple[str, ...] = () if convention else (unknown_convention(plan.manufacturer),)
+    obstacles += tuple(sorted({why for d in by_beam.values() if (why := obstacle(target, d.meaning))}))
+    words: tuple[str, ...] = ()
+    extent = corners([d.grid for d in said])
+    for number, dose in by_beam.items():
+        near = cropped(dose, extent, _MARGIN)
+        by_beam[number], words = brought_to(near, target, fractions=plan.fractions, rbe_factor=rbe)
+    same = [brought_to(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in said]
+    doses, strange = _sorted(plan, same, by_beam)
+    checks = (meaning_check(target, words, obstacles), *_compare(plan, doses, options, strange))
+    reasons = (*basis, *obstacles)
+    return unjudged(checks, reasons) if reasons else worst(checks)
+
+
+def _by_beam(plan: IonPlan, computed: Sequence[Dose]) -> dict[int, Dose]:
+    """Computed doses by beam number. A dose that is not of this plan must never be shown as if it were."""
+    known = {beam.number for beam in plan.beams}
+    found: dict[int, Dose] = {}
+    for dose in computed:
+        if dose.beam_number is None or dose.beam_number not in known or dose.beam_number in found:
+            raise Permanent(
+                f"a computed dose claims beam {dose.beam_number}, which is not in the plan or already there",
+                "the products of this case are mixed up: compute it again",
+            )
+        found[dose.beam_number] = dose
+    return found
+
+
+def _sorted(plan: IonPlan, planned: Sequence[Dose], computed: Mapping[int, Dose]) -> tuple[_Doses, tuple[str, ...]]:
+    """Doses by what they belong to, and what is strange about them."""
+    numbers = [beam.number for beam in plan.beams]
+    whole = [dose for dose in planned if dose.beam_number is None]
+    mine = {dose.beam_number: dose for dose in planned if dose.beam_number in numbers}
+    strange = [f"there are {len(whole)} planned doses of the whole plan"] if len(whole) > 1 else []
+    extra = sorted({str(d.beam_number) for d in planned if d.beam_number not in (None, *numbers)})
+    strange += [f"there is a planned dose of beam {number}, which the plan does not treat" for number in extra]
+    twice = len(planned) - len(whole) - len(extra) > len(mine)
+    strange += ["a beam has two planned doses"] if twice else []
+    missing = [str(number) for number in numbers if number not in computed]
+    strange += [f"there is no computed dose of beam {', '.join(missing)}"] if missing else []
+    dose = whole[0] if whole else None
+    if dose is not None and len(numbers) == 1 and not mine:
+        mine[numbers[0]] = dose
+    beams = {number: mine[number] for number in numbers if number in mine}
+    return _Doses(dose, beams, {n: computed[n] for n in numbers if n in computed}), tuple(strange)
+
+
+def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, strange: tuple[str, ...]) -> list[Check]:
+    checks = [_plain("completeness", Word.NOT_JUDGED, "one planned and one computed dose each", "; ".join(strange))]
+    checks = checks if strange else []
+    all_planned = len(doses.planned) == len(plan.beams)
+    if doses.plan is not None and all_planned and len(plan.beams) > 1:
+        total = tuple(doses.planned.values())
+        checks.append(planned_sum_check(doses.plan, total, options.planned_sum, plan.fractions))
+    reference = doses.plan
+    if reference is None and all_planned:
+        beams = tuple(doses.planned.values())
+        reference = summed_on(beams, beams[0].grid)
+    if reference is not None and len(doses.computed) == len(plan.beams):
+        checks += _of_plan(plan, doses, reference, options)
+    for beam in plan.beams:
+        if beam.number in doses.planned and beam.number in doses.computed:
+            checks += _of_beam(plan, beam, doses, options)
+    if not all_planned:
+        checks.append(_no_beam_doses(plan, doses, Word(options.without_beam_doses)))
+    return checks
+
+
+def _of_plan(plan: IonPlan, doses: _Doses, reference: Dose, options: JudgementOptions) -> list[Check]:
+    """The checks of the sum. Limits are the machine's if all beams are of one machine, else the site's."""
+    machines = {beam.machine for beam in plan.beams}
+    limits = options.for_machine(machines.pop()) if len(machines) == 1 else options
+    beams = tuple(doses.computed.values())
+    noise = combined(beams, reference)
+    total = replace(summed(beams), uncertainty=noise)
+    checks = [
+        uncertainty_check(noise, limits.uncertainty),
+        gamma_check(reference, total, limits.gamma, "plan"),
+        scale_check(reference, total, limits.dose_scale, "plan", plan.fractions),
+    ]
+    if not doses.planned:
+        checks.append(offset_check(reference, total, limits.position_offset, limits.range, None))
+    return checks
+
+
+def _of_beam(plan: IonPlan, beam: Beam, doses: _Doses, options: JudgementOptions) -> list[Check]:
+    """The checks of one beam; what the plan's own checks already say of a single beam is not said twice."""
+    limits = options.for_machine(beam.machine)
+    planned, computed = doses.planned[beam.number], doses.computed[beam.number]
+    checks: list[Check] = []
+    if len(plan.beams) > 1:
+        if limits.gamma.per_beam:
+            checks.append(gamma_check(planned, computed, limits.gamma, f"beam {beam.number}"))
+        checks.append(scale_check(planned, computed, limits.dose_scale, f"beam {beam.number}", plan.fractions))
+    checks.append(offset_check(planned, computed, limits.position_offset, limits.range, beam))
+    return [*checks, *range_checks(planned, computed, limits.range, beam)]
+
+
+def _no_beam_doses(plan: IonPlan, doses: _Doses, word: Word) -> Check:
+    lacking = [str(beam.number) for beam in plan.beams if beam.number not in doses.planned]
+    note = (
+        f"no planned dose of beam {', '.join(lacking)}: only the sum was judged, in which a wrong range or position of "
+        "one beam can hide; export one dose per beam"
+    )
+    return _plain("beam_doses", word, "a planned dose for each beam", note)
+
+
+def _plain(name: str, word: Word, limit: str, note: str) -> Check:
+    return Check(name, "plan", word, None, "", limit, None, None, note)

@@ -1,0 +1,31 @@
+"""Directions of a beam in the patient (IEC 61217; DICOM patient axes of a head-first supine patient). Pure."""
+
+from __future__ import annotations
+
+from math import cos, radians, sin
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.records import Beam
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def direction(beam: Beam) -> tuple[float, float, float]:
+    """Unit vector (x, y, z) along which the protons travel.
+
+    At gantry 0 they travel from anterior to posterior (+y), at gantry 90 from the patient's left to right (-x).
+    """
+    gantry, couch = radians(beam.gantry_angle), radians(beam.couch_angle)
+    return -cos(couch) * sin(gantry), cos(gantry), sin(couch) * sin(gantry)
+
+
+def across(axis: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two unit vectors that are perpendicular to `axis` and to each other."""
+    import numpy as np
+
+    helper = np.eye(3)[int(np.argmin(np.abs(axis)))]
+    first = np.cross(axis, helper)
+    first /= np.linalg.norm(first)
+    return first, np.cross(axis, first)

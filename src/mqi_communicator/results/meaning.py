@@ -1,0 +1,76 @@
+"""Two doses brought to one meaning by declared factors only: fractions and a constant RBE factor. Pure.
+
+Dose to medium and dose to water cannot be turned into one another here: that needs the stopping powers of each voxel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mqi_communicator.dicom.records import Biology, Dose, Extent, Meaning
+from mqi_communicator.results.options import DoseConvention
+from mqi_communicator.results.verdict import Check, Word
+
+
+def convention_for(manufacturer: str, conventions: Mapping[str, DoseConvention]) -> DoseConvention | None:
+    """The convention that stands in the configuration for a planning system, whatever the case of its letters."""
+    wanted = manufacturer.strip().casefold()
+    return next((c for name, c in conventions.items() if name.strip().casefold() == wanted), None)
+
+
+def brought_to(dose: Dose, target: Meaning, *, fractions: int, rbe_factor: float) -> tuple[Dose, tuple[str, ...]]:
+    """The dose with the meaning `target` in extent and biology, and what was done to it, in words.
+
+    The medium is left as it is: see `obstacle`.
+    """
+    factor, words = 1.0, []
+    if dose.meaning.extent is not target.extent:
+        to_course = target.extent is Extent.COURSE
+        factor *= fractions if to_course else 1 / fractions
+        words.append(f"{'×' if to_course else '÷'} {fractions} (fractions)")
+    if dose.meaning.biology is not target.biology:
+        to_rbe = target.biology is Biology.RBE
+        factor *= rbe_factor if to_rbe else 1 / rbe_factor
+        words.append(f"{'×' if to_rbe else '÷'} {rbe_factor:g} (RBE)")
+    if not words:
+        return dose, ()
+    meaning = replace(target, medium=dose.meaning.medium)
+    return replace(dose, gy=dose.gy * dose.gy.dtype.type(factor), meaning=meaning), tuple(words)
+
+
+def obstacle(planned: Meaning, computed: Meaning) -> str:
+    """Why two doses cannot be compared whatever is declared; empty if they can."""
+    if planned.medium is computed.medium:
+        return ""
+    return (
+        f"the planned dose is to {planned.medium} and the computed dose to {computed.medium}: set the engine's dose_to "
+        f"to {planned.medium}, or correct `medium` of this planning system in dose_conventions"
+    )
+
+
+def unknown_convention(manufacturer: str) -> str:
+    """Why a planned dose of a planning system without a convention cannot be judged, and what to configure."""
+    return (
+        f"no dose convention for the planning system {manufacturer.strip()!r}: add it to dose_conventions "
+        "(medium, biology, rbe_factor, extent)"
+    )
+
+
+def meaning_check(target: Meaning, computed_words: tuple[str, ...], obstacles: tuple[str, ...]) -> Check:
+    """Record what both doses mean and what was declared to bring the computed dose there."""
+    done = f"computed dose {' '.join(computed_words)}" if computed_words else "no conversion"
+    what = f"dose to {target.medium}, {target.biology}, one {target.extent}: {done}"
+    if target.extent is Extent.COURSE:
+        what = what.replace("one course", "whole course")
+    return Check(
+        name="dose_meaning",
+        scope="plan",
+        word=Word.NOT_JUDGED if obstacles else Word.PASS,
+        value=None,
+        unit="",
+        limit="both doses have one declared meaning",
+        points=None,
+        uncertainty=None,
+        note="; ".join(obstacles) or what,
+    )

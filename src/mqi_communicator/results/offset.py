@@ -1,0 +1,173 @@
+"""Position offset: the rigid shift that best lays the computed dose over the planned one. Pure.
+
+Least squares of scale and shift together (Lucas & Kanade 1981), so that a wrong dose scale moves nothing and noise
+averages out over the whole distribution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.records import Beam, Dose
+from mqi_communicator.results.geometry import direction
+from mqi_communicator.results.grids import at_points, box_of, cut
+from mqi_communicator.results.options import PositionOffsetOptions, RangeOptions
+from mqi_communicator.results.verdict import Check, Word
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CUTOFF = 0.05  # of the planned maximum: the points looked at
+_POINTS = 150_000  # at most; the rest is skipped evenly
+_ROUNDS = 30
+_STEP = 8.0  # mm, the longest step of one round
+_SETTLED = 0.005  # mm
+_FAR = 200.0  # mm
+_ALIKE = 0.9  # correlation after the shift; noise of a few percent leaves more than 0.99
+_ENOUGH = 0.5  # of the points must lie on the computed grid
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Where the computed dose lies relative to the planned one."""
+
+    mm: tuple[float, float, float]  # x, y, z
+    correlation: float  # of the two once the shift is undone
+    points: int
+
+
+def shift_of(planned: Dose, computed: Dose) -> Shift | None:
+    """The shift (computed minus planned), or None when the two have no dose in common to compare."""
+    import numpy as np
+
+    top = float(np.nanmax(planned.gy, initial=0.0))
+    if top <= 0 or not np.nanmax(computed.gy, initial=0.0) > 0:
+        return None
+    part = cut(planned, box_of(planned.gy >= _CUTOFF * top, pad=2))
+    points, basis = _samples(part, _CUTOFF * top)
+    if len(points) < basis.shape[1]:
+        return None
+    shift = _centre(computed) - _centre(planned)
+    for _ in range(_ROUNDS):
+        fit = _fit(computed, points, basis, shift)
+        if fit is None:
+            return None
+        step = fit[0]
+        length = float(np.linalg.norm(step))
+        shift = shift + step * min(1.0, _STEP / max(length, _STEP))
+        if length < _SETTLED:
+            break
+    fit = _fit(computed, points, basis, shift)
+    if fit is None or float(np.linalg.norm(shift)) > _FAR:
+        return None
+    x, y, z = (float(v) for v in shift)
+    return Shift((x, y, z), fit[1], fit[2])
+
+
+def _samples(part: Dose, least: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points (n, 3) and at each of them planned dose and its gradient (n, 4).
+
+    Only points whose neighbours all have dose: planning systems set the dose outside the body to zero, and that edge
+    is not the beam's.
+    """
+    import numpy as np
+    from scipy.ndimage import binary_erosion
+
+    values = part.gy.astype(np.float64)
+    axes = part.grid.axes()
+    slopes = [
+        np.gradient(values, axis, axis=i) if axis.size > 1 else np.zeros_like(values) for i, axis in enumerate(axes)
+    ]
+    z, y, x = np.meshgrid(*axes, indexing="ij")
+    stride = max(1, values.size // _POINTS)
+    if stride > 1:
+        stride += 1 - stride % 2  # odd: does not fall in step with even row lengths
+    points = np.stack([x.ravel(), y.ravel(), z.ravel()], axis=1)[::stride]
+    basis = np.stack([values.ravel(), slopes[2].ravel(), slopes[1].ravel(), slopes[0].ravel()], axis=1)[::stride]
+    inside = binary_erosion(values >= least).ravel()[::stride]
+    known = np.isfinite(basis).all(axis=1) & inside
+    return points[known], basis[known]
+
+
+def _fit(
+    computed: Dose, points: NDArray[np.float64], basis: NDArray[np.float64], shift: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float, int] | None:
+    """(step towards the true shift, correlation, points) with the computed dose moved back by `shift`."""
+    import numpy as np
+
+    seen = at_points(computed, points + shift)
+    known = np.isfinite(seen)
+    if known.sum() < _ENOUGH * len(points) or known.sum() < basis.shape[1]:
+        return None
+    rows, seen = basis[known], seen[known]
+    coefficients = np.linalg.lstsq(rows, seen, rcond=None)[0]
+    scale = coefficients[0]
+    if not scale > 0 or seen.std() == 0 or rows[:, 0].std() == 0:
+        return None
+    return -coefficients[1:] / scale, float(np.corrcoef(rows[:, 0], seen)[0, 1]), int(known.sum())
+
+
+def _centre(dose: Dose) -> NDArray[np.float64]:
+    """Dose-weighted centre (x, y, z) of what is above half of the maximum: a start for the search."""
+    import numpy as np
+
+    weight = np.nan_to_num(dose.gy.astype(np.float64))
+    weight[weight < 0.5 * weight.max()] = 0
+    total = weight.sum()
+    z, y, x = (
+        (weight.sum(axis=tuple(j for j in range(3) if j != i)) * axis).sum() / total
+        for i, axis in enumerate(dose.grid.axes())
+    )
+    return np.array([x, y, z])
+
+
+def offset_check(
+    planned: Dose, computed: Dose, options: PositionOffsetOptions, ranges: RangeOptions, beam: Beam | None
+) -> Check:
+    """Judge the shift. For a beam its limits are an ellipsoid: the part along the beam has the limits of R80."""
+    found = shift_of(planned, computed)
+    limit = f"<= {options.pass_mm:g} mm pass, <= {options.review_mm:g} mm review"
+    if beam is not None:
+        limit += f" across the beam; along it {ranges.pass_mm:g} and {ranges.review_mm:g} mm (an ellipse)"
+    size: float | None = None
+    if found is None:
+        word, note = Word.FAIL, "no shift lays the computed dose over the planned one: they do not overlap"
+    else:
+        size, word, note = _judge(found, options, ranges, beam)
+    return Check(
+        name="position_offset",
+        scope="plan" if beam is None else f"beam {beam.number}",
+        word=word,
+        value=size,
+        unit="mm",
+        limit=limit,
+        points=found.points if found else 0,
+        uncertainty=computed.uncertainty,
+        note=note,
+    )
+
+
+def _judge(
+    found: Shift, options: PositionOffsetOptions, ranges: RangeOptions, beam: Beam | None
+) -> tuple[float, Word, str]:
+    import numpy as np
+
+    shift = np.asarray(found.mm)
+    along = float(shift @ np.asarray(direction(beam))) if beam is not None else 0.0
+    size = float(np.linalg.norm(shift))
+    lateral = float(np.sqrt(max(size**2 - along**2, 0.0)))
+    x, y, z = found.mm
+    note = f"computed dose is shifted by x {x:+.1f}, y {y:+.1f}, z {z:+.1f} mm"
+    if beam is not None:
+        note += f" ({lateral:.1f} mm across the beam, {along:+.1f} mm along it)"
+    if found.correlation < _ALIKE:
+        return size, Word.FAIL, f"{note}, and its shape differs (correlation {found.correlation:.2f})"
+    for word, across, depth in (
+        (Word.PASS, options.pass_mm, ranges.pass_mm),
+        (Word.REVIEW, options.review_mm, ranges.review_mm),
+    ):
+        if np.hypot(lateral / across, along / depth) <= 1:
+            return size, word, note
+    return size, Word.FAIL, note

@@ -1,0 +1,167 @@
+"""What a site may set about judging: limits per check, per machine, and what its planning systems mean by dose."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mqi_communicator.dicom.records import Biology, Extent, Meaning, Medium
+
+_STRICTER_FIRST = (  # section, pass limit, review limit, +1 where more is worse and -1 where more is better
+    ("gamma", "pass_percent", "review_percent", -1),
+    ("dose_scale", "pass_percent", "review_percent", 1),
+    ("position_offset", "pass_mm", "review_mm", 1),
+    ("range", "pass_mm", "review_mm", 1),
+    ("range", "falloff_pass_mm", "falloff_review_mm", 1),
+)
+
+
+class GammaOptions(BaseModel):
+    """Global gamma; the planned dose is the reference and is normalised to its own maximum (TG-218)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dose_percent: float = Field(3.0, gt=0, le=20, description="Dose difference in % of the planned maximum.")
+    distance_mm: float = Field(2.0, gt=0, le=20, description="Distance to agreement in mm.")
+    cutoff_percent: float = Field(
+        10.0, ge=0, lt=100, description="Planned dose below this % of its maximum is not looked at."
+    )
+    pass_percent: float = Field(95.0, ge=0, le=100, description="Pass from this % of points with gamma <= 1.")
+    review_percent: float = Field(90.0, ge=0, le=100, description="Review from this % of points; fail below.")
+    per_beam: bool = Field(
+        default=True, description="Judge gamma of each beam too, where a planned dose per beam exists."
+    )
+
+
+class DoseScaleOptions(BaseModel):
+    """Median of computed / planned dose where the planned dose is at least 80 % of its maximum."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pass_percent: float = Field(2.0, gt=0, lt=100, description="Pass up to this deviation of the ratio from 1, in %.")
+    review_percent: float = Field(3.0, gt=0, lt=100, description="Review up to this deviation in %; fail beyond.")
+
+
+class PositionOffsetOptions(BaseModel):
+    """Rigid shift that best lays the computed distribution over the planned one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pass_mm: float = Field(1.0, gt=0, le=50, description="Pass up to this shift across the beam, in mm.")
+    review_mm: float = Field(
+        2.0, gt=0, le=50, description="Review up to this shift across the beam in mm; fail beyond."
+    )
+
+
+class RangeOptions(BaseModel):
+    """Distal range R80 and distal falloff R80-R20 along the beam, median over the rays of the field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pass_mm: float = Field(1.5, gt=0, le=50, description="Pass up to this difference of R80, in mm.")
+    review_mm: float = Field(2.5, gt=0, le=50, description="Review up to this difference of R80 in mm; fail beyond.")
+    falloff_pass_mm: float = Field(1.5, gt=0, le=50, description="Pass up to this difference of R80-R20, in mm.")
+    falloff_review_mm: float = Field(
+        3.0, gt=0, le=50, description="Review up to this difference of R80-R20 in mm; fail beyond."
+    )
+
+
+class UncertaintyOptions(BaseModel):
+    """How much statistical noise a judged dose may carry."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit_percent: float = Field(
+        1.5, gt=0, lt=100, description="Undecided above this mean 1 sigma in % where planned dose >= 50 % of maximum."
+    )
+
+
+class PlannedSumOptions(BaseModel):
+    """Do the planned doses of the beams add up to the planned dose of the plan?"""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tolerance_percent: float = Field(
+        2.0, gt=0, lt=100, description="99 % of points must agree within this % of the planned maximum."
+    )
+
+
+class MachineLimits(BaseModel):
+    """Limits of one treatment machine; what is not set is as for all machines."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gamma: GammaOptions | None = Field(None, description="Gamma of this machine's beams.")
+    dose_scale: DoseScaleOptions | None = Field(None, description="Dose scale of this machine's beams.")
+    position_offset: PositionOffsetOptions | None = Field(None, description="Position offset of this machine's beams.")
+    range: RangeOptions | None = Field(None, description="Range of this machine's beams.")
+    uncertainty: UncertaintyOptions | None = Field(None, description="Statistical noise allowed for this machine.")
+
+
+class JudgementOptions(BaseModel):
+    """Limits of every named check. The site's own; TG-218 is the source of the defaults of gamma only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gamma: GammaOptions = Field(default_factory=GammaOptions, description="Global gamma of the plan and the beams.")
+    dose_scale: DoseScaleOptions = Field(
+        default_factory=DoseScaleOptions, description="Median dose ratio where planned dose >= 80 % of maximum."
+    )
+    position_offset: PositionOffsetOptions = Field(
+        default_factory=PositionOffsetOptions, description="Rigid shift of each beam's dose."
+    )
+    range: RangeOptions = Field(default_factory=RangeOptions, description="Distal range and falloff of each beam.")
+    uncertainty: UncertaintyOptions = Field(
+        default_factory=UncertaintyOptions, description="Statistical noise above which nothing is decided."
+    )
+    planned_sum: PlannedSumOptions = Field(
+        default_factory=PlannedSumOptions, description="Consistency of the planned doses among themselves."
+    )
+    without_beam_doses: Literal["pass", "review", "not_judged"] = Field(
+        "review",
+        description="Best possible verdict of a plan of several beams that has no planned dose for each of them.",
+    )
+    machines: dict[str, MachineLimits] = Field(
+        default_factory=dict, description="Limits by TreatmentMachineName that differ from the ones above."
+    )
+
+    @model_validator(mode="after")
+    def _review_is_wider_than_pass(self) -> Self:
+        for machine in ("", *self.machines):
+            options = self.for_machine(machine)
+            for section, best, worst, sign in _STRICTER_FIRST:
+                limits = getattr(options, section)
+                if sign * getattr(limits, worst) < sign * getattr(limits, best):
+                    where = f"machines.{machine}.{section}" if machine else section
+                    raise ValueError(f"{where}: {worst} is stricter than {best}")
+        return self
+
+    def for_machine(self, name: str) -> JudgementOptions:
+        """These options with the overrides of one machine laid over them, field by field."""
+        mine = self.machines.get(name)
+        if mine is None:
+            return self
+        changed: dict[str, BaseModel] = {}
+        for section in mine.model_fields_set:
+            override = getattr(mine, section)
+            if override is not None:
+                merged = getattr(self, section).model_dump() | override.model_dump(exclude_unset=True)
+                changed[section] = type(override).model_validate(merged)
+        return self.model_copy(update=changed)
+
+
+class DoseConvention(BaseModel):
+    """What the doses of one treatment planning system's manufacturer are doses of. DoseType alone can lie."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    medium: Medium = Field(description="Dose to `medium` or to `water`.")
+    biology: Biology = Field(description="`physical` dose, or `rbe` for RBE-weighted dose.")
+    rbe_factor: float = Field(1.1, gt=0, le=5, description="Constant RBE factor in the dose when biology is `rbe`.")
+    extent: Extent = Field(description="Dose of one `fraction`, or of the whole `course`.")
+
+    @property
+    def meaning(self) -> Meaning:
+        """The meaning that a dose of this planning system has."""
+        return Meaning(self.medium, self.biology, self.extent)

@@ -1,0 +1,157 @@
+"""Range per beam: R80 and the distal falloff R80-R20 along parallel rays through the field. Pure.
+
+R80 is the deepest point at which a ray carries 80 % of its own maximum. Each ray is compared with itself in the other
+dose; the median over the field is judged, so that single rays along an edge or a cavity decide nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.records import Beam, Dose
+from mqi_communicator.results.geometry import across, direction
+from mqi_communicator.results.grids import at_points, cropped, points_of
+from mqi_communicator.results.options import RangeOptions
+from mqi_communicator.results.verdict import Check, Word
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FIELD = 0.5  # of the planned maximum: rays that reach it belong to the field
+_PLATEAU = 0.9  # of a ray's maximum: what is averaged as its level, so that one noisy voxel does not set it
+_STEP = 0.5  # mm along a ray
+_RAYS = 24  # rays across each side of the field, at most
+_NARROWEST = 2.0  # mm between rays, at least
+_BEYOND = 40.0  # mm before and behind the high-dose region
+_MISSING = 0.1  # of the rays may lack a distal edge in the computed dose
+
+
+@dataclass(frozen=True, slots=True)
+class RangeResult:
+    """Computed minus planned, median over the rays that both doses end on."""
+
+    r80_mm: float | None
+    falloff_mm: float | None
+    spread_mm: float | None  # half the distance between the 10th and the 90th percentile of the R80 differences
+    rays: int  # rays on which the planned dose has a distal edge
+    missing: int  # those of them on which the computed dose has none
+
+
+def range_difference(planned: Dose, computed: Dose, beam: Beam) -> RangeResult:
+    """Compare the distal edges of one beam."""
+    import numpy as np
+
+    rays = _rays(planned, np.asarray(direction(beam)))
+    if rays is None:
+        return RangeResult(None, None, None, 0, 0)
+    before, after = (at_points(cropped(d, rays.reshape(-1, 3), 5), rays, smooth=True) for d in (planned, computed))
+    best = np.nanmax(np.nan_to_num(before), axis=1)
+    field = best >= _FIELD * best.max()
+    r80, r20 = (_distal(before[field], part) for part in (0.8, 0.2))
+    ended = np.isfinite(r80) & np.isfinite(r20)
+    own80, own20 = (_distal(after[field], part) for part in (0.8, 0.2))
+    both = ended & np.isfinite(own80) & np.isfinite(own20)
+    total, missing = int(ended.sum()), int((ended & ~both).sum())
+    if not both.any():
+        return RangeResult(None, None, None, total, missing)
+    deeper = (own80 - r80)[both]
+    longer = ((own20 - own80) - (r20 - r80))[both]
+    low, high = np.percentile(deeper, [10, 90])
+    return RangeResult(float(np.median(deeper)), float(np.median(longer)), float(high - low) / 2, total, missing)
+
+
+def _rays(planned: Dose, axis: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Points (rays, samples, 3) along the beam, over the planned high-dose region."""
+    import numpy as np
+
+    top = float(np.nanmax(planned.gy, initial=0.0))
+    if top <= 0:
+        return None
+    points = points_of(planned.grid, planned.gy >= _FIELD * top)
+    first, second = across(axis)
+    depth = points @ axis
+    sides = [_side(points @ side) for side in (first, second)]
+    a, b = np.meshgrid(*sides, indexing="ij")
+    starts = a.reshape(-1, 1) * first + b.reshape(-1, 1) * second
+    along = np.arange(depth.min() - _BEYOND, depth.max() + _BEYOND, _STEP)
+    return starts[:, None, :] + along[None, :, None] * axis
+
+
+def _side(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Evenly spaced ray positions across the field, symmetrical about its middle."""
+    import numpy as np
+
+    low, high = float(positions.min()), float(positions.max())
+    number = int(min(_RAYS, max(1, (high - low) // _NARROWEST)))
+    gap = (high - low) / number
+    return np.asarray(low + gap * (np.arange(number) + 0.5))
+
+
+def _distal(profiles: NDArray[np.float64], part: float) -> NDArray[np.float64]:
+    """Depth in mm from the start of each ray to its deepest point at `part` of its level; NaN if it does not end."""
+    import numpy as np
+
+    values = np.nan_to_num(profiles)
+    top = values.max(axis=1, keepdims=True)
+    plateau = (values >= _PLATEAU * top) & (top > 0)
+    level = np.where(plateau, values, 0).sum(axis=1) / np.maximum(plateau.sum(axis=1), 1)
+    wanted = part * level
+    above = (values >= wanted[:, None]) & (level[:, None] > 0)
+    last = values.shape[1] - 1 - np.argmax(above[:, ::-1], axis=1)
+    following = np.minimum(last + 1, values.shape[1] - 1)
+    row = np.arange(len(values))
+    here, there = values[row, last], profiles[row, following]  # NaN there: the ray left the grid before it ended
+    ends = above.any(axis=1) & (following > last) & np.isfinite(there)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        depth = _STEP * (last + (here - wanted) / (here - there))
+    return np.where(ends, depth, np.nan)
+
+
+def range_checks(planned: Dose, computed: Dose, options: RangeOptions, beam: Beam) -> tuple[Check, Check]:
+    """Judge R80 and R80-R20 of one beam."""
+    result = range_difference(planned, computed, beam)
+    return (
+        _check("range_r80", result.r80_mm, (options.pass_mm, options.review_mm), result, computed, beam),
+        _check(
+            "falloff_r80_r20",
+            result.falloff_mm,
+            (options.falloff_pass_mm, options.falloff_review_mm),
+            result,
+            computed,
+            beam,
+        ),
+    )
+
+
+def _check(
+    name: str, value: float | None, limits: tuple[float, float], result: RangeResult, computed: Dose, beam: Beam
+) -> Check:
+    word, note = _word(name, value, limits, result)
+    return Check(
+        name=name,
+        scope=f"beam {beam.number}",
+        word=word,
+        value=value,
+        unit="mm",
+        limit=f"within ± {limits[0]:g} mm pass, ± {limits[1]:g} mm review",
+        points=result.rays,
+        uncertainty=computed.uncertainty,
+        note=note,
+    )
+
+
+def _word(name: str, value: float | None, limits: tuple[float, float], result: RangeResult) -> tuple[Word, str]:
+    if result.rays == 0:
+        return Word.NOT_JUDGED, "the distal edge of the planned dose lies outside its grid: export a larger dose grid"
+    if value is None or result.missing > _MISSING * result.rays:
+        return Word.FAIL, f"the computed dose has no distal edge on {result.missing} of {result.rays} rays"
+    if name == "range_r80":
+        note = f"the computed range is {abs(value):.1f} mm {'deeper' if value > 0 else 'shallower'} than planned"
+        note += f" (80 % of the rays within ± {result.spread_mm:.1f} mm of each other)"
+    else:
+        note = f"the computed distal falloff is {abs(value):.1f} mm {'longer' if value > 0 else 'shorter'} than planned"
+    if abs(value) <= limits[0]:
+        return Word.PASS, note
+    return (Word.REVIEW if abs(value) <= limits[1] else Word.FAIL), note

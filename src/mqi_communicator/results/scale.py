@@ -1,0 +1,81 @@
+"""Dose scale: the median of computed / planned where the planned dose is high. Pure.
+
+A ratio that looks like a forgotten RBE factor or a number of fractions is named, never scaled away.
+"""
+
+from __future__ import annotations
+
+from mqi_communicator.dicom.records import Dose
+from mqi_communicator.results.grids import at_points, cropped, points_of
+from mqi_communicator.results.options import DoseScaleOptions
+from mqi_communicator.results.verdict import Check, Word
+
+_HIGH = 0.8  # of the planned maximum
+_AROUND = 20.0  # mm of computed dose around these points: what a spline may feel
+_NEAR = 0.02  # relative: how near to a known factor a ratio must be to be named
+_ENOUGH = 0.5  # of the high-dose points must carry a computed dose
+_GENERIC_RBE = 1.1
+
+
+def median_ratio(planned: Dose, computed: Dose) -> tuple[float | None, int, int]:
+    """(median computed / planned where planned >= 80 % of its maximum, points used, points without computed dose).
+
+    The ratio is None when no such point has a computed dose.
+    """
+    import numpy as np
+
+    top = float(np.nanmax(planned.gy, initial=0.0))
+    if top <= 0:
+        return None, 0, 0
+    high = planned.gy >= _HIGH * top
+    points = points_of(planned.grid, high)
+    near = cropped(computed, points, _AROUND)
+    ratio = at_points(near, points, smooth=True) / planned.gy[high]
+    good = np.isfinite(ratio)
+    used = int(good.sum())
+    return (float(np.median(ratio[good])) if used else None), used, len(points) - used
+
+
+def suspected(ratio: float, fractions: int) -> str:
+    """A sentence naming the factor that a ratio looks like; empty if it looks like none."""
+    known = {_GENERIC_RBE: "an RBE factor of 1.1"}
+    if fractions > 1:
+        known[float(fractions)] = f"the number of fractions ({fractions})"
+        known[fractions * _GENERIC_RBE] = f"the number of fractions ({fractions}) and an RBE factor of 1.1"
+    check = "check the dose convention"
+    for factor, name in known.items():
+        if abs(ratio / factor - 1) <= _NEAR:
+            return f"the ratio is near {name}: the computed dose has it and the planned one has not; {check}"
+        if abs(ratio * factor - 1) <= _NEAR:
+            return f"the ratio is near 1 / {name}: the planned dose has it and the computed one has not; {check}"
+    return ""
+
+
+def scale_check(planned: Dose, computed: Dose, options: DoseScaleOptions, scope: str, fractions: int) -> Check:
+    """Judge how far the ratio is from 1."""
+    ratio, used, lost = median_ratio(planned, computed)
+    if ratio is None or used < _ENOUGH * (used + lost):
+        word, note = Word.FAIL, "most of the high-dose region has no computed dose: the two doses do not overlap"
+    else:
+        off = 100 * (ratio - 1)
+        word = _word(abs(off), options)
+        note = f"computed dose is {off:+.1f} % of planned in the high-dose region"
+        hint = suspected(ratio, fractions)
+        note = f"{note}; {hint}" if hint and word is not Word.PASS else note
+    return Check(
+        name="dose_scale",
+        scope=scope,
+        word=word,
+        value=ratio,
+        unit="ratio",
+        limit=f"1 ± {options.pass_percent:g} % pass, ± {options.review_percent:g} % review",
+        points=used,
+        uncertainty=computed.uncertainty,
+        note=note,
+    )
+
+
+def _word(off: float, options: DoseScaleOptions) -> Word:
+    if off <= options.pass_percent:
+        return Word.PASS
+    return Word.REVIEW if off <= options.review_percent else Word.FAIL

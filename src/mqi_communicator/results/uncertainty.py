@@ -1,0 +1,66 @@
+"""Statistical uncertainty of the sum of Monte Carlo beam doses, and whether it allows a verdict. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mqi_communicator.dicom.records import Dose
+from mqi_communicator.results.grids import box_of, cut, on_grid
+from mqi_communicator.results.options import UncertaintyOptions
+from mqi_communicator.results.verdict import Check, Word
+
+_HIGH = 0.5  # of the maximum
+
+
+def combined(beams: Sequence[Dose], planned: Dose) -> float | None:
+    """Relative uncertainty (1 sigma) of the sum, mean where the planned dose is >= 50 % of its maximum.
+
+    None if a beam reports none. Beams are independent runs, so variances add. Within a beam the absolute uncertainty
+    goes with the square root of dose (counting statistics), anchored at the beam's own reported value.
+    """
+    import numpy as np
+
+    top = float(np.nanmax(planned.gy, initial=0.0))
+    if top <= 0 or not beams:
+        return None
+    high = planned.gy >= _HIGH * top
+    box = box_of(high)
+    grid, there = cut(planned, box).grid, high[box]
+    total = np.zeros(int(there.sum()))
+    variance = np.zeros_like(total)
+    for beam in beams:
+        if beam.uncertainty is None:
+            return None
+        peak = float(np.nanmax(beam.gy, initial=0.0))
+        if peak <= 0:
+            continue
+        anchor = float(beam.gy[beam.gy >= _HIGH * peak].mean())
+        dose = np.maximum(np.nan_to_num(on_grid(beam, grid)[there]), 0)
+        total += dose
+        variance += beam.uncertainty**2 * dose * anchor
+    hit = total > 0
+    return float((np.sqrt(variance[hit]) / total[hit]).mean()) if hit.any() else None
+
+
+def uncertainty_check(value: float | None, options: UncertaintyOptions, points: int | None = None) -> Check:
+    """Judge whether statistics are sufficient. More noise never makes a verdict better."""
+    limit = options.limit_percent
+    if value is None:
+        word = Word.UNDECIDED
+        note = "the engine reports no statistical uncertainty: run it twice with different seeds, or let it report one"
+    elif value * 100 <= limit:
+        word, note = Word.PASS, f"{value * 100:.2f} % (1 sigma) where the planned dose is >= 50 % of its maximum"
+    else:
+        word = Word.UNDECIDED
+        note = f"{value * 100:.2f} % (1 sigma) is too noisy to judge: raise the number of histories"
+    return Check(
+        name="uncertainty",
+        scope="plan",
+        word=word,
+        value=None if value is None else value * 100,
+        unit="%",
+        limit=f"<= {limit:g} % where planned >= 50 % of maximum",
+        points=points,
+        uncertainty=value,
+        note=note,
+    )
