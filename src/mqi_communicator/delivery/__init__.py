@@ -1,0 +1,1 @@
+"""To the people: delivered results."""

@@ -1,0 +1,1 @@
+"""Memory: cases, lines, jobs, events, orders and breakers in one relational store."""

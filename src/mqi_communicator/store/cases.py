@@ -1,0 +1,98 @@
+"""Cases: a watched folder's content at one time, under an opaque key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Row, and_, func, select, update
+
+from mqi_communicator.store.schema import cases
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of `cases`. `source` may name a patient: shown to operators, never logged."""
+
+    key: str
+    source: Path
+    seen: float
+    fingerprint: str
+    changed: float = 0.0
+    lineage: str = ""
+    content: str = ""
+    revision: int = 1
+    same_as: str = ""
+    superseded_by: str = ""
+    word: str = ""
+    why: str = ""
+    results: str = ""
+
+
+def _case(row: Row[tuple[object, ...]]) -> Case:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values["source"] = Path(os.fsdecode(values["source"]))
+    return Case(**values)
+
+
+def add(connection: Connection, case: Case) -> None:
+    """Note a folder that was not known in this form."""
+    values = {name: getattr(case, name) for name in Case.__slots__}
+    values["source"] = os.fsencode(case.source)
+    connection.execute(cases.insert().values(**values))
+
+
+def get(connection: Connection, key: str) -> Case:
+    """The case with this key. KeyError if there is none."""
+    row = connection.execute(select(cases).where(cases.c.key == key)).one_or_none()
+    if row is None:
+        raise KeyError(key)
+    return _case(row)
+
+
+def change(connection: Connection, key: str, /, **values: str | float) -> None:
+    """Set columns of one case."""
+    connection.execute(update(cases).where(cases.c.key == key).values(**values))
+
+
+def latest_by_source(connection: Connection) -> dict[Path, Case]:
+    """For each watched folder ever seen, its newest row."""
+    newest = select(cases.c.source, func.max(cases.c.seen).label("seen")).group_by(cases.c.source).subquery()
+    same = and_(cases.c.source == newest.c.source, cases.c.seen == newest.c.seen)
+    found = [_case(row) for row in connection.execute(select(cases).join(newest, same))]
+    return {case.source: case for case in found}
+
+
+def with_content(connection: Connection, content: str, *, but: str) -> list[Case]:
+    """The other cases that were admitted with the same content, oldest first."""
+    query = (
+        select(cases)
+        .where(cases.c.content == content, cases.c.key != but, cases.c.same_as == "")
+        .order_by(cases.c.seen)
+    )
+    return [_case(row) for row in connection.execute(query)]
+
+
+def of_lineage(connection: Connection, lineage: str, *, but: str) -> list[Case]:
+    """The other revisions of one plan, oldest first."""
+    query = select(cases).where(cases.c.lineage == lineage, cases.c.key != but, cases.c.same_as == "")
+    return [_case(row) for row in connection.execute(query.order_by(cases.c.revision))]
+
+
+def all_cases(connection: Connection, limit: int | None = None) -> Sequence[Case]:
+    """All cases, newest first."""
+    return [_case(row) for row in connection.execute(select(cases).order_by(cases.c.seen.desc()).limit(limit))]
+
+
+def find(connection: Connection, name: str) -> list[Case]:
+    """Cases that a person may mean by `name`: a key, the start of one, or a folder's name or path (newest first)."""
+    wanted = Path(name)
+    return [
+        case
+        for case in all_cases(connection)
+        if (len(name) >= 4 and case.key.startswith(name))  # noqa: PLR2004 - four characters tell keys apart
+        or case.source == wanted
+        or case.source.name == name
+    ]

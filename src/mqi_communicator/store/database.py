@@ -1,0 +1,158 @@
+"""Opening the store, and the one gate through which everything reads and writes it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import Connection, Engine, create_engine, event, exc, select, update
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.store.schema import ownership
+
+P = ParamSpec("P")
+T = TypeVar("T")
+NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "9p", "fuse.sshfs"}
+LOCK_PATIENCE_S = 60
+
+
+class LostOwnership(NeedsPerson):
+    """Another communicator has taken the store: this process writes nothing more."""
+
+
+class StoreTrouble(NeedsPerson):
+    """The store did not take a change or answer a question: its disk is full, or it is locked or damaged."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except exc.DatabaseError as error:
+        if type(error) not in (exc.OperationalError, exc.DatabaseError):
+            raise  # a mistake of ours
+        advice = "make space on the disk of paths.workspace; nothing is lost, work goes on by itself"
+        raise StoreTrouble(f"the store cannot be used now: {error.orig}", advice) from None
+
+
+class Database:
+    """A store that is open. `epoch` is set once this process owns it; without it only orders may be written."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(4, "store")  # its own: a hung share may hold up all others
+        self.epoch: int | None = None
+
+    def read_now(self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query of store.* in a read transaction."""
+        with _told(), self._engine.connect() as connection:
+            return ask(connection, *args, **kwargs)
+
+    def write_now(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a change of store.* in one transaction. LostOwnership if another process has taken the store."""
+        with _told(), self._engine.connect().execution_options(mqi_write=True) as connection, connection.begin():
+            if self.epoch is not None:
+                now = connection.execute(select(ownership.c.epoch)).scalar_one()
+                if now != self.epoch:
+                    raise LostOwnership("another communicator has taken over this store", "stop one of the two")
+            return change(connection, *args, **kwargs)
+
+    async def read(self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`read_now`, without holding up the loop."""
+        work = partial(self.read_now, ask, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`write_now`, without holding up the loop."""
+        work = partial(self.write_now, change, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """Give the connections back; a change under way is completed."""
+        self._threads.shutdown()
+        self._engine.dispose()
+
+
+def open_database(path: Path) -> Database:
+    """Open the SQLite store at `path`, creating or upgrading it. NeedsPerson if it cannot serve."""
+    kind = file_system_of(path.parent)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise NeedsPerson(
+            f"the store {path} lies on a network file system ({kind}), where its locks do not hold",
+            "set paths.workspace to a folder on a local disk",
+        )
+    old = os.umask(0o077)
+    try:
+        engine = _engine(path)
+        _upgrade(engine)
+    except exc.DatabaseError as error:
+        raise NeedsPerson(
+            f"the store {path} cannot be used: {error.orig}",
+            "if the disk is full, make space; if the file is damaged, restore it from a backup",
+        ) from error
+    finally:
+        os.umask(old)
+    return Database(engine)
+
+
+def file_system_of(folder: Path) -> str:
+    """The type of the file system that holds `folder` ("ext4", "nfs4", ...), "" if unknown."""
+    wanted = os.path.realpath(folder)
+    best, kind = "", ""
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        left, _, right = line.partition(" - ")
+        mount = left.split()[4].encode().decode("unicode_escape")
+        inside = wanted == mount or wanted.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, right.split()[0]
+    return kind
+
+
+def _engine(path: Path) -> Engine:
+    # hide_parameters: an error's text would quote them, and a folder's name may be a patient's
+    patience = {"timeout": LOCK_PATIENCE_S, "isolation_level": None}
+    engine = create_engine(f"sqlite:///{path}", connect_args=patience, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes its lock at once: one that read first and then met another writer could only fail.
+        write = connection.get_execution_options().get("mqi_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _upgrade(engine: Engine) -> None:
+    settings = AlembicConfig()
+    settings.set_main_option("script_location", "mqi_communicator.store:migrations")
+    settings.set_main_option("path_separator", "os")
+    with engine.connect().execution_options(mqi_write=True) as connection, connection.begin():
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
+
+
+def take_epoch(connection: Connection, holder: str) -> int:
+    """Become the owner: every write with an older epoch is refused from now on."""
+    epoch: int | None = connection.execute(select(ownership.c.epoch)).scalar_one_or_none()
+    if epoch is None:
+        connection.execute(ownership.insert().values(id=1, epoch=1, holder=holder))
+        return 1
+    connection.execute(update(ownership).values(epoch=epoch + 1, holder=holder))
+    return epoch + 1

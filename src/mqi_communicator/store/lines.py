@@ -1,0 +1,156 @@
+"""Lines: where each case and each beam stands, and the events that brought it there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sqlalchemy import Connection, Row, and_, or_, select, update
+
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.store.schema import events, lines
+
+_LIVE = (Status.READY, Status.WAITING)
+
+
+class LineMoved(RuntimeError):  # noqa: N818 - it tells what happened
+    """The line is not where it was read: somebody else has changed it meanwhile."""
+
+
+def _values(line: Line) -> dict[str, object]:
+    return {name: getattr(line, name) for name in Line.__slots__}
+
+
+def _line(row: Row[tuple[object, ...]]) -> Line:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Line(**{**values, "status": Status(values["status"])})
+
+
+def add(connection: Connection, /, line: Line, event: Event) -> None:
+    """A new line, unless it exists."""
+    known = connection.execute(select(lines.c.step).where(_is(line.case, line.beam))).one_or_none()
+    if known is None:
+        connection.execute(lines.insert().values(**_values(line)))
+        note(connection, event)
+
+
+def begin(connection: Connection, /, line: Line) -> None:
+    """A beam sets out on its way, unless it has, or its case has ended. What its case was ordered holds for it too."""
+    own = get(connection, line.case)
+    if own.status.ended:
+        return
+    status = Status.HELD if own.status is Status.HELD else line.status
+    born = replace(line, status=status, wanted=own.wanted, reason=own.reason if own.wanted else line.reason)
+    add(connection, born, Event(line.since, line.case, line.beam, "line.began", line.step, "", born.status))
+
+
+def _is(case: str, beam: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a SQL expression
+    return and_(lines.c.case == case, lines.c.beam == beam)
+
+
+def move(connection: Connection, /, before: Line, after: Line, event: Event | None) -> None:
+    """Write a line's new state and its event together. LineMoved, and nothing written, if it is not at `before`.
+
+    Only what decides where a line stands is compared; orders may have set `wanted` or `due` meanwhile.
+    """
+    values = _values(after)
+    if before.wanted == after.wanted:
+        del values["wanted"]
+    due = connection.execute(select(lines.c.due).where(_is(before.case, before.beam))).scalar_one()
+    if due != before.due and after.status in _LIVE:  # poked meanwhile: the wake-up must not be lost
+        values["due"] = min(due, after.due)
+    here = and_(
+        _is(before.case, before.beam),
+        lines.c.step == before.step,
+        lines.c.status == before.status,
+        lines.c.run == before.run,
+    )
+    if connection.execute(update(lines).where(here).values(**values)).rowcount != 1:
+        raise LineMoved(f"{before.case} beam {before.beam} is no longer at {before.step}/{before.status}")
+    if event is not None:
+        note(connection, event)
+
+
+def note(connection: Connection, /, event: Event) -> None:
+    """Append an event."""
+    values = {name: getattr(event, name) for name in Event.__slots__ if name != "facts"}
+    facts = json.dumps(dict(event.facts), sort_keys=True, default=str)
+    connection.execute(events.insert().values(**values, facts=facts))
+
+
+def due(connection: Connection, /, now: float) -> list[Line]:
+    """The live lines whose time has come, longest waiting first."""
+    query = select(lines).where(
+        or_(
+            and_(lines.c.status.in_(_LIVE), lines.c.due <= now),
+            and_(lines.c.status == Status.HELD, lines.c.wanted != ""),
+        )
+    )
+    return [_line(row) for row in connection.execute(query.order_by(lines.c.due))]
+
+
+def next_due(connection: Connection, /) -> float | None:
+    """When the next live line's time will come (epoch seconds)."""
+    query = select(lines.c.due).where(lines.c.status.in_(_LIVE)).order_by(lines.c.due).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def get(connection: Connection, /, case: str, beam: int = CASE_LINE) -> Line:
+    """One line."""
+    return _line(connection.execute(select(lines).where(_is(case, beam))).one())
+
+
+def of_case(connection: Connection, /, case: str) -> list[Line]:
+    """The case's own line first, then its beams by number."""
+    return [_line(row) for row in connection.execute(select(lines).where(lines.c.case == case).order_by(lines.c.beam))]
+
+
+def live(connection: Connection, /) -> list[Line]:
+    """All lines that have not ended."""
+    ended = (Status.DONE, Status.FAILED, Status.CANCELLED)
+    return [_line(row) for row in connection.execute(select(lines).where(lines.c.status.not_in(ended)))]
+
+
+def all_lines(connection: Connection, /, keys: Iterable[str]) -> dict[str, list[Line]]:
+    """The lines of several cases, by case."""
+    wanted = list(keys)
+    found: dict[str, list[Line]] = {key: [] for key in wanted}
+    query = select(lines).where(lines.c.case.in_(wanted)).order_by(lines.c.case, lines.c.beam)
+    for row in connection.execute(query):
+        line = _line(row)
+        found[line.case].append(line)
+    return found
+
+
+def poke(connection: Connection, /, case: str, beam: int, now: float) -> None:
+    """Let a live line be looked at now rather than later."""
+    connection.execute(update(lines).where(_is(case, beam), lines.c.status.in_(_LIVE)).values(due=now))
+
+
+def poke_beams(connection: Connection, /, case: str, now: float) -> None:
+    """Let the beams of a case that wait before their job be looked at now."""
+    here = and_(lines.c.case == case, lines.c.beam != CASE_LINE, lines.c.step == "submit", lines.c.status.in_(_LIVE))
+    connection.execute(update(lines).where(here, lines.c.due > now).values(due=now))
+
+
+def poke_step(connection: Connection, /, step: str, now: float) -> None:
+    """Let all lines that wait at a step be looked at now."""
+    here = and_(lines.c.step == step, lines.c.status.in_(_LIVE), lines.c.due > now)
+    connection.execute(update(lines).where(here).values(due=now))
+
+
+def explain(connection: Connection, /, line: Line, reason: str) -> None:
+    """Say what a line that is due still waits for."""
+    if line.reason != reason:
+        here = and_(_is(line.case, line.beam), lines.c.step == line.step, lines.c.status.in_(_LIVE))
+        connection.execute(update(lines).where(here).values(reason=reason))
+
+
+def events_of(connection: Connection, /, case: str) -> list[Event]:
+    """Everything that happened to a case, in order."""
+    rows = connection.execute(select(events).where(events.c.case == case).order_by(events.c.id))
+    return [
+        Event(**{name: getattr(row, name) for name in Event.__slots__ if name != "facts"}, facts=json.loads(row.facts))
+        for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""Alembic migrations: the store is upgraded when it is opened, never downgraded."""

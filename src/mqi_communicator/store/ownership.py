@@ -1,0 +1,60 @@
+"""One active communicator per store: a lock that the operating system drops when its owner dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from pathlib import Path
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.store.database import Database, take_epoch
+
+
+class StoreLock:
+    """Held from `take` to `release` or to the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle: int | None = None
+
+    def take(self, database: Database) -> None:
+        """Own the store. NeedsPerson, naming the holder, if somebody else does."""
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 500).decode("utf-8", "replace").strip()
+            os.close(handle)
+            raise NeedsPerson(
+                f"this store is in use by another communicator ({holder or 'unknown'})",
+                "stop that one first, or give this one a paths.workspace of its own",
+            ) from None
+        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {began}"
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, holder.encode(), 0)
+        self._handle = handle
+        database.epoch = database.write_now(take_epoch, holder)
+
+    def release(self) -> None:
+        """Let the next one in."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def is_owned(path: Path) -> bool:
+    """Whether a communicator is running on the store whose lock file is `path`."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -1,0 +1,125 @@
+"""The tables. One record, one truth, keyed by step name so that upgrades do not strand cases."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+ownership = Table(
+    "ownership",
+    metadata,
+    Column("id", Integer, primary_key=True),  # always 1
+    Column("epoch", Integer, nullable=False),  # grows with each owner; every write of the flow carries it
+    Column("holder", Text, nullable=False),  # "pid 4711 on qa-host since 2026-01-31T08:00:00Z"
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("source", LargeBinary, nullable=False),  # the watched folder's path, as the bytes it has on disk
+    Column("seen", Float, nullable=False),  # epoch seconds
+    Column("fingerprint", Text, nullable=False),  # of the folder when last looked at
+    Column("changed", Float, nullable=False),  # epoch seconds, our clock: when the fingerprint last changed
+    Column("lineage", Text, nullable=False, default=""),  # shared by the revisions of one plan
+    Column("content", Text, nullable=False, default=""),  # digest of what was admitted
+    Column("revision", Integer, nullable=False, default=1),
+    Column("same_as", Text, nullable=False, default=""),  # key of the case that has the same content
+    Column("superseded_by", Text, nullable=False, default=""),
+    Column("word", Text, nullable=False, default=""),  # the verdict
+    Column("why", Text, nullable=False, default=""),
+    Column("results", Text, nullable=False, default=""),  # path of the delivered folder
+)
+Index("cases_by_source", cases.c.source)
+Index("cases_by_content", cases.c.content)
+Index("cases_by_lineage", cases.c.lineage)
+
+lines = Table(
+    "lines",
+    metadata,
+    Column("case", Text, ForeignKey("cases.key"), primary_key=True),
+    Column("beam", Integer, primary_key=True),
+    Column("step", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("base_run", Integer, nullable=False),
+    Column("due", Float, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("advice", Text, nullable=False),
+    Column("wanted", Text, nullable=False),
+    Column("needs_person", Boolean, nullable=False),
+)
+Index("lines_by_due", lines.c.status, lines.c.due)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("case", Text, ForeignKey("cases.key"), nullable=False),
+    Column("beam", Integer, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("state", Text, nullable=False),  # claimed, or compute.scheduler.JobState
+    Column("active", Boolean, nullable=False),  # holds a slot of the host
+    Column("scheduler_id", Text, nullable=False, default=""),
+    Column("claimed", Float, nullable=False),
+    Column("started", Float),  # the host's clock
+    Column("ended", Float),
+    Column("exit_code", Integer),
+    Column("percent", Float),
+    Column("uncertainty", Float),
+    Column("products", Text, nullable=False, default="{}"),  # JSON: path -> [bytes, sha256], as the job digested them
+    Column("raw", Text, nullable=False, default=""),
+)
+Index("jobs_by_host", jobs.c.host, jobs.c.active)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("case", Text, nullable=False),
+    Column("beam", Integer, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("facts", Text, nullable=False),  # JSON
+)
+Index("events_by_case", events.c.case, events.c.id)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("case", Text, nullable=False),
+    Column("order", Text, nullable=False),  # retry, hold, release, cancel
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("applied", Float),
+    Column("answer", Text, nullable=False, default=""),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("name", Text, primary_key=True),  # host and kind of work
+    Column("state", Text, nullable=False),  # JSON of flow.breaker.Breaker
+)

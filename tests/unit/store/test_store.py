@@ -1,0 +1,150 @@
+"""The store: atomic moves, ownership, append-only events, slots."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import exc, text
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.store import cases, jobs, lines, orders
+from mqi_communicator.store.database import LostOwnership, file_system_of, open_database, take_epoch
+from mqi_communicator.store.ownership import StoreLock, is_owned
+
+LINE = Line("k1", CASE_LINE, "admit", due=10.0)
+
+
+def event(name="x"):
+    return Event(1.0, "k1", CASE_LINE, name)
+
+
+@pytest.fixture
+def store(tmp_path):
+    database = open_database(tmp_path / "a store.sqlite")
+    database.write_now(cases.add, cases.Case("k1", Path("/in/some case"), 1.0, "f1"))
+    database.write_now(lines.add, LINE, event("case.seen"))
+    yield database
+    database.close()
+
+
+def test_a_move_and_its_event_are_written_together(store):
+    moved = replace(LINE, step="prepare")
+    store.write_now(lines.move, LINE, moved, event("step.done"))
+    assert store.read_now(lines.get, "k1") == moved
+    assert [e.event for e in store.read_now(lines.events_of, "k1")] == ["case.seen", "step.done"]
+
+
+def test_a_line_that_was_moved_by_somebody_else_is_not_written_and_no_event_either(store):
+    store.write_now(lines.move, LINE, replace(LINE, status=Status.HELD), None)
+    with pytest.raises(lines.LineMoved):
+        store.write_now(lines.move, LINE, replace(LINE, step="prepare"), event("step.done"))
+    assert store.read_now(lines.get, "k1").status is Status.HELD
+    assert len(store.read_now(lines.events_of, "k1")) == 1
+
+
+def test_an_order_to_cancel_survives_the_step_in_flight(store):
+    store.write_now(lines.move, LINE, replace(LINE, wanted="cancel"), None)
+    store.write_now(lines.move, LINE, replace(LINE, step="prepare"), None)
+    assert store.read_now(lines.get, "k1").wanted == "cancel"
+
+
+def test_a_wake_up_during_a_step_is_not_lost(store):
+    store.write_now(lines.poke, "k1", CASE_LINE, 50.0)
+    store.write_now(lines.move, LINE, replace(LINE, status=Status.WAITING, due=9999.0), None)
+    assert store.read_now(lines.get, "k1").due == 50.0
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM events", "UPDATE events SET why = 'nothing happened'"])
+def test_events_can_only_be_appended(store, statement):
+    with pytest.raises(exc.IntegrityError, match="append-only"):
+        store.write_now(lambda connection: connection.execute(text(statement)))
+
+
+def test_who_lost_the_store_writes_nothing_more(store):
+    store.epoch = store.write_now(take_epoch, "first")
+    other = open_database(Path(store._engine.url.database))
+    other.write_now(take_epoch, "second")
+    with pytest.raises(LostOwnership):
+        store.write_now(lines.move, LINE, replace(LINE, step="prepare"), event())
+    assert other.read_now(lines.get, "k1") == LINE
+    other.close()
+
+
+OTHER = """
+import sys, time
+from pathlib import Path
+from mqi_communicator.store.database import open_database
+from mqi_communicator.store.ownership import StoreLock
+StoreLock(Path(sys.argv[2])).take(open_database(Path(sys.argv[1])))
+print("mine", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_second_communicator_says_who_holds_the_store_and_death_frees_it(store, tmp_path):
+    path = Path(store._engine.url.database)
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER, str(path), str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "mine\n"
+        with pytest.raises(NeedsPerson, match=f"process {other.pid} on"):
+            StoreLock(tmp_path / "lock").take(store)
+        assert is_owned(tmp_path / "lock")
+        other.kill()
+    assert not is_owned(tmp_path / "lock")
+    lock = StoreLock(tmp_path / "lock")
+    lock.take(store)
+    assert store.epoch == 2
+    lock.release()
+
+
+def test_slots_bound_the_jobs_of_a_host_and_a_claim_is_made_once(store):
+    job = jobs.JobRow("k1-b1-r1", "k1", 1, 1, "gpu", "claimed", active=True, claimed=1.0)
+    assert store.write_now(jobs.claim, job, 1) == 0
+    assert store.write_now(jobs.claim, job, 1) == 0
+    assert store.write_now(jobs.claim, replace(job, token="k1-b2-r1", beam=2), 1) == 1
+    store.write_now(jobs.change, "k1-b1-r1", active=False)
+    assert store.write_now(jobs.claim, replace(job, token="k1-b2-r1", beam=2), 1) == 0
+
+
+def test_a_case_is_found_by_key_start_and_folder(store):
+    store.write_now(cases.add, cases.Case("abcdef", Path("/in/Ünï $(x)\n"), 2.0, "f"))
+    assert [c.key for c in store.read_now(cases.find, "abcd")] == ["abcdef"]
+    assert [c.key for c in store.read_now(cases.find, "Ünï $(x)\n")] == ["abcdef"]
+    assert store.read_now(cases.find, "ab") == []
+
+
+def test_a_folder_name_that_is_no_text_comes_back_whole(store):
+    odd = Path(os.fsdecode(b"/in/\xff\xfe"))
+    store.write_now(cases.add, cases.Case("odd", odd, 2.0, "f"))
+    assert odd in store.read_now(cases.latest_by_source)
+
+
+def test_orders_are_kept_until_they_are_answered(store):
+    number = store.write_now(orders.give, at=1.0, case="k1", order="hold", who="ann", why="meeting")
+    assert [o.order for o in store.read_now(orders.pending)] == ["hold"]
+    store.write_now(orders.answer, number, "held", 2.0)
+    assert store.read_now(orders.pending) == []
+    assert store.read_now(orders.get, number).answer == "held"
+
+
+def test_a_damaged_store_is_refused_with_words(tmp_path):
+    (tmp_path / "bad.sqlite").write_bytes(b"no database at all" * 400)
+    with pytest.raises(NeedsPerson, match="cannot be used"):
+        open_database(tmp_path / "bad.sqlite")
+
+
+def test_the_store_and_its_log_are_private(store):
+    path = Path(store._engine.url.database)
+    assert {oct(p.stat().st_mode & 0o777) for p in path.parent.glob("a store.sqlite*")} == {"0o600"}
+
+
+def test_the_file_system_of_a_folder_is_known(tmp_path):
+    assert file_system_of(tmp_path)
+    assert file_system_of(Path("/proc/self")) == "proc"
