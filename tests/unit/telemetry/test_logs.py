@@ -1,0 +1,109 @@
+"""Log lines: JSON with stable names, and nothing of a patient."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+
+from mqi_communicator.case.model import Event
+from mqi_communicator.telemetry.logs import log_event, setup
+
+CANARY = "KANARIENVOGEL"
+
+
+@pytest.fixture
+def lines():
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    setup("info", stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def event(**changes):
+    fields = {"at": 0.0, "case": "k2x", "beam": 2, "event": "step.retried", "step": "upload", "why": "no answer"}
+    return Event(**{**fields, **changes})
+
+
+def test_a_line_says_when_what_and_whose(lines):
+    log_event(event(facts={"attempt": 3}))
+    (line,) = lines()
+    assert list(line)[:7] == ["timestamp", "level", "event", "case", "beam", "step", "attempt"]
+    assert (line["event"], line["case"], line["beam"], line["attempt"]) == ("step.retried", "k2x", 2, 3)
+    assert datetime.fromisoformat(line["timestamp"]).utcoffset() == UTC.utcoffset(None)
+    assert line["why"] == "no answer"
+
+
+def test_the_cases_own_line_shows_no_beam(lines):
+    log_event(event(beam=0))
+    assert "beam" not in lines()[0]
+
+
+@pytest.mark.parametrize("code", ["dicom.truncated", "beam.scan_mode", "case.incomplete"])
+def test_reasons_that_may_quote_a_file_are_left_out(lines, code):
+    log_event(event(event="step.failed", why=f"{CANARY}.dcm ends early", facts={"code": code}))
+    (line,) = lines()
+    assert line["level"] == "warning"
+    assert line["code"] == code
+    assert CANARY not in json.dumps(line)
+
+
+def test_what_libraries_say_is_withheld(lines):
+    logging.getLogger("pydicom").warning("Invalid value %s for PN", CANARY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn(f"odd name {CANARY}", stacklevel=1)
+    said = lines()
+    assert [line["event"] for line in said] == ["library.message"] * 2
+    assert [line["library"] for line in said] == ["pydicom", "py.warnings"]
+    assert CANARY not in json.dumps(said)
+
+
+def test_the_products_own_standard_logging_is_kept(lines):
+    logging.getLogger("mqi_communicator.store").info("store.opened")
+    assert lines()[0]["event"] == "store.opened"
+
+
+@pytest.mark.parametrize("logger", [structlog.get_logger, lambda: logging.getLogger("mqi_communicator.x")])
+def test_exceptions_are_told_without_their_words(lines, logger):
+    try:
+        {"a": 1}[CANARY]
+    except KeyError:
+        logger().exception("step.crashed")
+    (line,) = lines()
+    assert (line["level"], line["error"]) == ("error", "KeyError")
+    assert "test_exceptions_are_told_without_their_words" in line["trace"]
+    assert CANARY not in json.dumps(line)
+
+
+def test_an_error_of_the_system_keeps_its_number(lines):
+    structlog.get_logger().error("disk", exc_info=OSError(28, CANARY))
+    assert lines()[0]["error"] == "OSError ENOSPC"
+
+
+def test_a_message_cannot_forge_a_line(lines):
+    log_event(event(why='broken\n{"event": "line.done"}'))
+    assert len(lines()) == 1
+
+
+def test_levels_are_kept(lines):
+    structlog.get_logger().debug("not.shown")
+    assert lines() == []
+
+
+def test_the_eye_gets_plain_text(lines):
+    stream = io.StringIO()
+    setup("debug", stream=stream, console=True)
+    log_event(event())
+    assert "step.retried" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")

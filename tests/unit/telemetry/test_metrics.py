@@ -1,0 +1,87 @@
+"""Counters fold over events; gauges show what is read; labels are bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from mqi_communicator.case.model import Event
+from mqi_communicator.telemetry.metrics import Metrics, Reading
+
+
+def event(name, step="upload", **facts):
+    return Event(at=0.0, case="secretkey", beam=1, event=name, step=step, facts=facts)
+
+
+def metrics(read=Reading):
+    return Metrics(("upload", "compare"), ("pass", "fail"), read)
+
+
+def page(made):
+    return made.render().decode()
+
+
+def test_events_are_counted_by_step_and_outcome():
+    made = metrics()
+    for name in ("step.retried", "step.retried", "step.done", "order.hold"):
+        made.fold(event(name))
+    assert 'mqi_steps_total{outcome="retried",step="upload"} 2.0' in page(made)
+    assert 'mqi_steps_total{outcome="done",step="upload"} 1.0' in page(made)
+    assert 'mqi_retries_total{step="upload"} 2.0' in page(made)
+    assert "order" not in page(made)
+
+
+def test_verdicts_durations_and_bytes_come_from_facts():
+    made = metrics()
+    made.fold(event("step.done", step="compare", word="fail", took_s=3.0))
+    made.fold(event("step.done", sent_bytes=1000))
+    text = page(made)
+    assert 'mqi_verdicts_total{word="fail"} 1.0' in text
+    assert 'mqi_step_duration_seconds_bucket{le="2.0",step="compare"} 0.0' in text
+    assert 'mqi_step_duration_seconds_bucket{le="5.0",step="compare"} 1.0' in text
+    assert 'mqi_transferred_bytes_total{direction="sent"} 1000.0' in text
+
+
+@pytest.mark.parametrize("odd", ["many", -1, float("nan"), float("inf"), True, None])
+def test_odd_facts_are_not_counted(odd):
+    made = metrics()
+    made.fold(event("step.done", sent_bytes=odd, took_s=odd))
+    assert "direction=" not in page(made)
+    assert "mqi_step_duration_seconds_count" not in page(made)
+
+
+def test_labels_take_only_listed_values():
+    made = metrics(lambda: Reading(lines={("DOE^JOHN", "ready"): 1, ("gone", "ready"): 2}))
+    made.fold(event("step.done", step="DOE^JOHN", word="DOE^JOHN"))
+    made.remote("send", "done")
+    made.remote("DOE^JOHN", "DOE^JOHN")
+    text = page(made)
+    assert "DOE" not in text
+    assert "secretkey" not in text
+    assert 'mqi_lines{status="ready",step="other"} 3.0' in text
+    assert 'mqi_remote_operations_total{operation="send",outcome="done"} 1.0' in text
+
+
+def test_gauges_are_read_at_each_scrape():
+    ages = iter((1.0, 2.0))
+    made = metrics(lambda: Reading(oldest_waiting_s=next(ages), breakers={"transfer": "open"}, disk_free={"local": 7}))
+    assert "mqi_oldest_waiting_seconds 1.0" in page(made)
+    assert "mqi_gauges_up 0.0" not in (second := page(made))
+    assert "mqi_oldest_waiting_seconds 2.0" in second
+    assert "mqi_gauges_up 0.0" in page(made)  # the reader has nothing more and raises
+
+
+def test_a_breaker_is_in_one_state():
+    text = page(metrics(lambda: Reading(breakers={"transfer": "open"})))
+    assert 'mqi_breaker_state{state="open",work="transfer"} 1.0' in text
+    assert 'mqi_breaker_state{state="closed",work="transfer"} 0.0' in text
+
+
+def test_what_is_not_known_is_not_shown():
+    assert "\nmqi_oldest_waiting_seconds " not in page(metrics())
+
+
+def test_two_communicators_do_not_share_counters():
+    one, other = metrics(), metrics()
+    one.fold(event("step.done"))
+    assert "mqi_steps_total{" in page(one)
+    assert "mqi_steps_total{" not in page(other)
