@@ -1,0 +1,138 @@
+"""The only place where a line's state changes. Pure: (line, outcome, now) -> (line, event).
+
+The moves, read as a table (step is kept unless said):
+
+    outcome                 status     what else
+    Done                    ready      next step, tries 0; after the last step: done; an order to cancel: cancelled
+    Wait                    waiting    due later, tries 0
+    NewRun                  ready      back to `submit` with the next run; after too many runs: failed
+    Unreachable             waiting    backoff without an end: an outage fails nothing
+    Transient               waiting    backoff; after too many tries: failed
+    NeedsPerson             waiting    says so, and probes now and then: goes on by itself when the cause is gone
+    Permanent               failed
+
+Only live lines (ready, waiting) may move by an outcome; everything else is an IllegalMove and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mqi_communicator.case.faults import Fault, NeedsPerson, Permanent, Unreachable
+from mqi_communicator.case.model import Event, Line, Status
+from mqi_communicator.case.outcome import Done, NewRun, Outcome, Wait
+from mqi_communicator.flow.options import RetryOptions
+
+LIVE = (Status.READY, Status.WAITING)
+FIRST_BEAM_STEP = "submit"
+
+
+class IllegalMove(RuntimeError):  # noqa: N818 - it tells what happened
+    """This line cannot make this move. Nothing was changed."""
+
+
+def decide(
+    line: Line, outcome: Outcome | Fault, now: float, *, after: str | None, retry: RetryOptions, chance: float
+) -> tuple[Line, Event]:
+    """What becomes of `line`. `after` is the next step (None: this is the last), `chance` in [0, 1) spreads retries."""
+    if line.status not in LIVE and not line.wanted:
+        raise IllegalMove(f"a line that is {line.status} does not move by {type(outcome).__name__}")
+    moved = _moved(line, outcome, now, after, retry, chance)
+    return moved, _event(line, moved, outcome, now)
+
+
+def _moved(
+    line: Line, outcome: Outcome | Fault, now: float, after: str | None, retry: RetryOptions, chance: float
+) -> Line:
+    match outcome:
+        case Done():
+            return _onward(line, now, None if outcome.last else after)
+        case Wait():
+            return _wait(line, now + outcome.seconds, outcome.why, needs_person=outcome.needs_person)
+        case NewRun(why):
+            return _new_run(line, why, now, retry)
+        case Permanent():
+            return _fail(line, now, outcome.reason, outcome.advice)
+        case NeedsPerson():
+            return _wait(line, now + retry.probe_s, outcome.reason, advice=outcome.advice, needs_person=True)
+        case Unreachable():
+            pause = getattr(outcome, "retry_in", None) or backoff(line.tries + 1, retry, chance)
+            waiting = _wait(line, now + pause, outcome.reason, advice=outcome.advice)
+            return replace(waiting, tries=line.tries + 1)
+        case _:
+            return _try_again(line, outcome, now, retry, chance)
+
+
+def backoff(tries: int, retry: RetryOptions, chance: float) -> float:
+    """Seconds to wait after the n-th failed try: doubling, capped, spread over the upper half."""
+    full = min(retry.cap_s, retry.first_s * 2.0 ** min(tries - 1, 30))
+    return full * (0.5 + 0.5 * chance)
+
+
+def _onward(line: Line, now: float, after: str | None) -> Line:
+    fresh = replace(line, tries=0, due=now, since=now, reason="", advice="", needs_person=False)
+    if line.wanted == "cancel":
+        return replace(fresh, status=Status.CANCELLED, wanted="", reason="cancelled by order")
+    if after is None:
+        return replace(fresh, status=Status.DONE)
+    return replace(fresh, step=after, status=Status.READY)
+
+
+def _wait(line: Line, due: float, why: str, *, advice: str = "", needs_person: bool = False) -> Line:
+    return replace(line, status=Status.WAITING, tries=0, due=due, reason=why, advice=advice, needs_person=needs_person)
+
+
+def _fail(line: Line, now: float, why: str, advice: str) -> Line:
+    return replace(line, status=Status.FAILED, due=now, reason=why, advice=advice, needs_person=False, wanted="")
+
+
+def _new_run(line: Line, why: str, now: float, retry: RetryOptions) -> Line:
+    done = line.run - line.base_run + 1
+    if done >= retry.max_runs:
+        return _fail(line, now, f"{done} runs ended without a result; the last: {why}", "mqi retry starts another")
+    return replace(
+        line, step=FIRST_BEAM_STEP, status=Status.READY, run=line.run + 1, tries=0, due=now, since=now, reason=why
+    )
+
+
+def _try_again(line: Line, fault: Fault, now: float, retry: RetryOptions, chance: float) -> Line:
+    tries = line.tries + 1
+    if tries >= retry.tries:
+        return _fail(replace(line, tries=tries), now, f"{fault.reason} ({tries} tries)", fault.advice or "mqi retry")
+    waiting = _wait(line, now + backoff(tries, retry, chance), fault.reason, advice=fault.advice)
+    return replace(waiting, tries=tries)
+
+
+def _event(before: Line, after: Line, outcome: Outcome | Fault, now: float) -> Event:
+    facts = dict(outcome.facts) if isinstance(outcome, Done | NewRun) else {}
+    if code := getattr(outcome, "code", ""):
+        facts["code"] = code
+    return Event(
+        at=now,
+        case=before.case,
+        beam=before.beam,
+        event=_name(after, outcome),
+        step=before.step,
+        before=before.status,
+        after=after.status if after.step == before.step else f"{after.step}/{after.status}",
+        why=after.reason,
+        facts=facts | {"attempt": before.tries + 1, "run": before.run},
+    )
+
+
+def _name(after: Line, outcome: Outcome | Fault) -> str:
+    if after.status is Status.FAILED:
+        return "step.failed"
+    if after.status is Status.CANCELLED:
+        return "line.cancelled"
+    match outcome:
+        case Done():
+            return "line.done" if after.status is Status.DONE else "step.done"
+        case Wait():
+            return "step.waiting"
+        case NewRun():
+            return "run.superseded"
+        case NeedsPerson():
+            return "step.needs_person"
+        case _:
+            return "step.retried"

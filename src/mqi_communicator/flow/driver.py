@@ -1,0 +1,215 @@
+"""Who is due: runs the steps of many lines at once, within the limits, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from mqi_communicator.case.faults import Fault, Unreachable
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.outcome import Outcome, Wait
+from mqi_communicator.flow.decide import decide
+from mqi_communicator.flow.guard import guarded
+from mqi_communicator.flow.obey import event_of, obey
+from mqi_communicator.flow.options import RetryOptions
+from mqi_communicator.flow.stations.cancel import withdraw
+from mqi_communicator.flow.steps import after, step_of
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.store import lines, orders
+from mqi_communicator.store.database import LostOwnership, StoreTrouble
+from mqi_communicator.store.orders import Order
+
+TICK_S = 1.0
+STORE_PAUSE_S = 5.0
+TRIES_TO_BE_SURE = 3  # in a row without an answer: from then on nobody counts on the host for now
+Listener = Callable[[Event], None]
+
+
+class Driver:
+    """Moves every line that is due, and remembers which ones only the outside world can move."""
+
+    def __init__(self, tools: Tools, retry: RetryOptions, listen: Listener) -> None:
+        self._tools = tools
+        self._retry = retry
+        self._listen = listen
+        self._flight: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._resting: dict[tuple[str, int], str] = {}  # "parked" or "unreachable", by line
+        resources = tools.resources
+        self._places = {"desk": resources.desk, "transfers": resources.transfers}
+        self._taken = dict.fromkeys(self._places, 0)
+        self.moved_at = time.time()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any step is under way; each has its own limit of time."""
+        return bool(self._flight)
+
+    def wake(self) -> None:
+        """Look now rather than at the next tick."""
+        self._wake.set()
+
+    async def tick(self) -> None:
+        """Carry out orders, start what is due, then wait until something happens (a second at the most)."""
+        await self._obey_orders()
+        coming: list[Line] = await self._tools.database.read(lines.due, self._tools.clock())
+        for line in coming:
+            if (line.case, line.beam) not in self._flight:
+                await self._begin(line)
+        await self._wait()
+
+    async def stop(self) -> None:
+        """Abandon what is under way here. Jobs on the host go on; every step can be begun again."""
+        flight = list(self._flight.values())
+        for task in flight:
+            task.cancel()
+        await asyncio.gather(*flight, return_exceptions=True)
+
+    async def resting(self) -> str:
+        """Why nothing will move by itself: "quiet", "unreachable", or "" while something still may."""
+        if self._flight:  # asked first: whatever lands while the store is read may have made another line due
+            return ""
+        if await self._tools.database.read(lines.due, self._tools.clock()):
+            return ""
+        live = await self._tools.database.read(lines.live)
+        states = {
+            "parked"
+            if line.status is Status.HELD or line.needs_person
+            else self._resting.get((line.case, line.beam), "")
+            for line in live
+        }
+        if "" in states:
+            return ""
+        return "unreachable" if "unreachable" in states else "quiet"
+
+    async def _wait(self) -> None:
+        coming = await self._tools.database.read(lines.next_due)
+        pause = TICK_S if coming is None else min(TICK_S, max(coming - self._tools.clock(), 0.0) or TICK_S)
+        try:
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _begin(self, line: Line) -> None:
+        step = step_of(line)
+        cancelling = line.wanted == "cancel"
+        if step.uses and not cancelling:
+            if self._taken[step.uses] >= self._places[step.uses]:
+                limit = f"resources.{step.uses} = {self._places[step.uses]}"
+                await self._tools.database.write(lines.explain, line, f"waiting for its turn ({limit})")
+                return
+            line = await self._up_to_date(line)
+            self._taken[step.uses] += 1  # nothing may fail between here and the task that gives the place back
+        work = withdraw(line, self._tools) if cancelling else step.perform(line, self._tools)
+        task = asyncio.create_task(self._work(line, work, step.limit_s))
+        self._flight[line.case, line.beam] = task
+        task.add_done_callback(lambda _: self._landed(line, "" if cancelling else step.uses))
+
+    async def _up_to_date(self, line: Line) -> Line:
+        """Work that takes a while shows that it is under way, not what it waited for before."""
+        if line.status is not Status.WAITING:
+            return line
+        under_way = replace(line, status=Status.READY, reason="", advice="", needs_person=False)
+        try:
+            await self._tools.database.write(lines.move, line, under_way, None)
+        except lines.LineMoved:
+            return line
+        return under_way
+
+    def _landed(self, line: Line, uses: str) -> None:
+        task = self._flight.pop((line.case, line.beam))
+        if uses:
+            self._taken[uses] -= 1
+        self._wake.set()
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, LostOwnership):
+            self._lost = error
+        else:  # a mistake of ours about one line: the others go on, and this one is tried again
+            self._tools.ear("step.bug", case=line.case, beam=line.beam, step=line.step, error=type(error).__name__)
+
+    _lost: LostOwnership | None = None
+
+    def check(self) -> None:
+        """Raise what must end this process: LostOwnership."""
+        if self._lost is not None:
+            raise self._lost
+
+    async def _work(self, line: Line, work: Awaitable[Outcome], limit: float) -> None:
+        self._tools.ear("step.begin", case=line.case, beam=line.beam, step=line.step, attempt=line.tries + 1)
+        began = time.monotonic()
+        outcome = await guarded(work, limit, self._tools.ear)
+        await self._settle(line, outcome, time.monotonic() - began)
+
+    async def _settle(self, line: Line, outcome: Outcome | Fault, seconds: float) -> None:
+        now = self._tools.clock()
+        chance = random.random()  # noqa: S311 - jitter
+        moved, event = decide(line, outcome, now, after=after(line), retry=self._retry, chance=chance)
+        event = replace(event, facts=dict(event.facts) | {"took_s": round(seconds, 3)})
+        self._rest(line, outcome, moved.tries)
+        # Looking again and finding the same is no news: the line is written, the log of events is not.
+        news = (moved.status, moved.step, moved.reason) != (line.status, line.step, line.reason)
+        try:
+            await self._write_down(line, moved, event if news else None)
+        except lines.LineMoved:
+            self._tools.ear("step.overtaken", case=line.case, beam=line.beam, step=line.step)
+            return
+        if news:
+            self.moved_at = now
+            self._listen(event)
+
+    async def _write_down(self, line: Line, moved: Line, event: Event | None) -> None:
+        """What came of a step is not forgotten because the store cannot be written just now."""
+        while True:
+            try:
+                await self._tools.database.write(_move, line, moved, event)
+            except StoreTrouble as trouble:
+                self._tools.ear("store.trouble", why=trouble.reason)
+                await asyncio.sleep(STORE_PAUSE_S)
+            else:
+                return
+
+    def _rest(self, line: Line, outcome: Outcome | Fault, tries: int) -> None:
+        key = (line.case, line.beam)
+        match outcome:
+            case Wait(parked=True):
+                self._resting[key] = "parked"
+            case Unreachable() if tries >= TRIES_TO_BE_SURE:
+                self._resting[key] = "unreachable"
+            case _:
+                self._resting.pop(key, None)
+
+    async def _obey_orders(self) -> None:
+        for order in await self._tools.database.read(orders.pending):
+            events, answer = await self._tools.database.write(_carry_out, order, self._tools.clock())
+            for event in events:
+                self._listen(event)
+                if order.order == "cancel" and (task := self._flight.get((event.case, event.beam))):
+                    task.cancel()
+            self._tools.ear("order.obeyed", case=order.case, order=order.order, answer=answer)
+
+
+def _carry_out(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
+    """One order, whole, in one transaction: a step that ends at the same moment comes before it or after it."""
+    moves, answer = obey(order.order, lines.of_case(connection, order.case), now)
+    events = [event_of(order.order, order.who, order.why, before, moved, now) for before, moved in moves]
+    for (before, moved), event in zip(moves, events, strict=True):
+        lines.move(connection, before, moved, event)
+    orders.answer(connection, order.id, answer, now)
+    return events, answer
+
+
+def _move(connection: Connection, line: Line, moved: Line, event: Event | None) -> None:
+    """The line's new state; whoever of its family waits for it looks now."""
+    lines.move(connection, line, moved, event)
+    if moved.beam != CASE_LINE and moved.status.ended:
+        lines.poke(connection, line.case, CASE_LINE, moved.due)
+    if moved.beam == CASE_LINE and moved.step != line.step:
+        lines.poke_beams(connection, line.case, moved.due)

@@ -1,0 +1,113 @@
+"""What is wrapped around every step and every remote call: deadline, faults, breaker. Steps know none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from mqi_communicator.case.faults import Fault, TookTooLong, Transient, Unreachable
+from mqi_communicator.case.outcome import Outcome
+from mqi_communicator.flow import breaker as circuit
+from mqi_communicator.flow.breaker import Breaker
+from mqi_communicator.flow.options import BreakerOptions
+from mqi_communicator.remote.host import Finished, Host
+from mqi_communicator.store import breakers as shelf
+from mqi_communicator.store.database import Database, LostOwnership
+
+T = TypeVar("T")
+Ear = Callable[..., None]  # (event name, **facts): what is worth hearing; never a patient
+
+
+class BreakerOpen(Unreachable):
+    """The host is being left alone after failures; nothing was tried."""
+
+    def __init__(self, reason: str, advice: str, retry_in: float) -> None:
+        super().__init__(reason, advice)
+        self.retry_in = retry_in
+
+
+def _word(fault: Unreachable) -> str:
+    return "too_long" if isinstance(fault, TookTooLong) else "unreachable"
+
+
+async def guarded(work: Awaitable[Outcome], limit: float, ear: Ear) -> Outcome | Fault:
+    """The outcome of one try of a step, whatever happens in it. Only LostOwnership and cancellation pass."""
+    try:
+        async with asyncio.timeout(limit):
+            return await work
+    except LostOwnership:
+        raise
+    except Fault as fault:
+        return fault
+    except TimeoutError:
+        return Transient(f"the step took longer than {limit:.0f} s")
+    except Exception as error:  # noqa: BLE001 - a bug must not stop the other cases
+        frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+        ear("step.bug", error=type(error).__name__, frames=frames[-6:])
+        return Transient(f"unexpected {type(error).__name__} in our own program", "report this with the log")
+
+
+class GuardedHost:
+    """A host behind one breaker per kind of work (commands, bulk). The same face as any host."""
+
+    def __init__(self, host: Host, database: Database, options: BreakerOptions, ear: Ear) -> None:
+        self.name = host.name
+        self._host = host
+        self._database = database
+        self._options = options
+        self._ear = ear
+        kept = database.read_now(shelf.load)
+        self.breakers = {
+            kind: Breaker.from_json(kept[name]) if (name := f"{host.name}:{kind}") in kept else Breaker()
+            for kind in ("commands", "bulk")
+        }
+
+    async def run(self, script: str, *, deadline: float, stdin: bytes = b"") -> Finished:
+        """Host.run."""
+        return await self._through("commands", "run", lambda: self._host.run(script, deadline=deadline, stdin=stdin))
+
+    async def send(self, source: Path, target: str, *, lock: str, deadline: float) -> None:
+        """Host.send."""
+        await self._through("bulk", "send", lambda: self._host.send(source, target, lock=lock, deadline=deadline))
+
+    async def fetch(self, source: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
+        """Host.fetch."""
+        await self._through("bulk", "fetch", lambda: self._host.fetch(source, target, names=names, deadline=deadline))
+
+    async def close(self) -> None:
+        """Host.close."""
+        await self._host.close()
+
+    async def _through(self, kind: str, operation: str, call: Callable[[], Awaitable[T]]) -> T:
+        before = self.breakers[kind]
+        state, pause = circuit.admit(before, time.time(), self._options)
+        if pause > 0:
+            spread = pause * (1 + 0.2 * random.random())  # noqa: S311 - jitter
+            raise BreakerOpen(f"{self.name} does not answer ({state.why}); next try in {pause:.0f} s", "", spread)
+        await self._keep(kind, state)
+        try:
+            answer = await call()
+        except Unreachable as fault:
+            self._ear("remote.call", operation=operation, outcome=_word(fault), why=fault.reason)
+            await self._keep(kind, circuit.failed(self.breakers[kind], time.time(), fault.reason, self._options))
+            raise
+        except Fault as fault:
+            self._ear("remote.call", operation=operation, outcome="refused", why=fault.reason)
+            await self._keep(kind, circuit.succeeded(self.breakers[kind], self._options))  # it did answer
+            raise
+        self._ear("remote.call", operation=operation, outcome="done")
+        await self._keep(kind, circuit.succeeded(self.breakers[kind], self._options))
+        return answer
+
+    async def _keep(self, kind: str, state: Breaker) -> None:
+        before = self.breakers[kind]
+        self.breakers[kind] = state
+        if (before.state, before.probe_at) != (state.state, state.probe_at):
+            await self._database.write(shelf.save, f"{self.name}:{kind}", state.to_json())
+            if before.state != state.state:
+                self._ear("breaker.moved", kind=kind, before=before.state, after=state.state, why=state.why)

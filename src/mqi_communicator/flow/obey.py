@@ -1,0 +1,98 @@
+"""Operator orders, as moves of lines. Pure, like `decide`: the other half of where a state changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.flow.decide import FIRST_BEAM_STEP
+
+UPLOAD = "upload"
+
+Moves = list[tuple[Line, Line]]
+
+
+def obey(order: str, lines: Sequence[Line], now: float) -> tuple[Moves, str]:
+    """What an order does to the lines of a case, and the answer to who gave it. No moves: the answer says why."""
+    match order:
+        case "hold":
+            return _all(lines, _hold, "held", "nothing to hold: the case has ended or is being cancelled")
+        case "release":
+            return _all(lines, lambda line: _release(line, now), "released", "the case was not held")
+        case "cancel":
+            return _all(lines, lambda line: _cancel(line, now), "being cancelled", "nothing to cancel: it has ended")
+        case "retry":
+            return _retry_case(lines, now)
+        case _:
+            return [], f"unknown order {order}"
+
+
+def _all(lines: Sequence[Line], move, yes: str, no: str) -> tuple[Moves, str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    moves = [(line, moved) for line in lines if (moved := move(line)) != line]
+    return moves, yes if moves else no
+
+
+def _hold(line: Line) -> Line:
+    if line.status.ended or line.status is Status.HELD or line.wanted:
+        return line
+    return replace(line, status=Status.HELD, reason="held by order", needs_person=False)
+
+
+def _release(line: Line, now: float) -> Line:
+    if line.status is not Status.HELD:
+        return line
+    return replace(line, status=Status.READY, due=now, reason="")
+
+
+def _cancel(line: Line, now: float) -> Line:
+    """A failed case can be cancelled too: what it left on the host goes away."""
+    failed_case = line.status is Status.FAILED and line.beam == CASE_LINE
+    if line.status.ended and not failed_case:
+        return line
+    status = Status.READY if line.status is Status.HELD or failed_case else line.status
+    return replace(
+        line, status=status, wanted="cancel", due=now, reason="being cancelled", advice="", needs_person=False
+    )
+
+
+def _retry_case(lines: Sequence[Line], now: float) -> tuple[Moves, str]:
+    """Where a beam is computed again, the case goes by way of the upload: its input may have been tidied away."""
+    own = lines[0]
+    if own.wanted:
+        return [], "it is being cancelled; retry it when that has ended"
+    moves, answer = _all(lines, lambda line: _retry(line, now), "tried again", "nothing to retry: nothing has failed")
+    if all(after.run == before.run for before, after in moves):
+        return moves, answer
+    status = Status.HELD if own.status is Status.HELD else Status.READY
+    again = replace(_retry(own, now), step=UPLOAD, status=status, tries=0, due=now, since=now)
+    return [(own, again), *(move for move in moves if move[0] is not own)], answer
+
+
+def _retry(line: Line, now: float) -> Line:
+    """A failed beam begins a new run; a waiting line is looked at now; a failed case goes on where it stood."""
+    if line.status is Status.WAITING and not line.wanted:
+        return replace(line, due=now, tries=0)
+    if line.status not in (Status.FAILED, Status.CANCELLED):
+        return line
+    fresh = replace(
+        line, status=Status.READY, tries=0, due=now, since=now, reason="", advice="", wanted="", needs_person=False
+    )
+    if line.beam == CASE_LINE:
+        return fresh
+    return replace(fresh, step=FIRST_BEAM_STEP, run=line.run + 1, base_run=line.run + 1)
+
+
+def event_of(order: str, who: str, why: str, before: Line, after: Line, now: float) -> Event:
+    """The record of one line's move by an order."""
+    return Event(
+        at=now,
+        case=before.case,
+        beam=before.beam,
+        event=f"order.{order}",
+        step=before.step,
+        before=before.status,
+        after=after.status if after.step == before.step else f"{after.step}/{after.status}",
+        who=who,
+        why=why,
+    )

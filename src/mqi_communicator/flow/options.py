@@ -1,0 +1,52 @@
+"""What a site may set about limits, retries and breakers."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ResourceOptions(BaseModel):
+    """Limits here and on the host. At a limit work waits and `mqi why` names the limit; nothing fails."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    jobs: int = Field(default=1, ge=1, le=1000, description="Jobs that may run on the host at once (its slots).")
+    transfers: int = Field(default=2, ge=1, le=16, description="Uploads and downloads under way at once.")
+    desk: int = Field(default=1, ge=1, le=64, description="CPU-heavy steps (reading DICOM, gamma) at once, here.")
+    desk_memory_gib: float = Field(
+        default=8.0, gt=0, description="Memory one CPU-heavy step may use, in GiB; one that needs more fails alone."
+    )
+    desk_limit_s: float = Field(default=1800.0, gt=0, description="Longest time one CPU-heavy step may take, in s.")
+    local_free_gib: float = Field(
+        default=2.0, ge=0, description="Space that stays free on the disk of paths.workspace, in GiB."
+    )
+    remote_free_gib: float = Field(
+        default=2.0, ge=0, description="Space that stays free on the disk of paths.remote, in GiB."
+    )
+
+
+class RetryOptions(BaseModel):
+    """How failed tries are repeated: doubling pauses with jitter, up to a cap. An outage is waited out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    first_s: float = Field(default=2.0, gt=0, description="Pause before the second try, in s; doubles each time.")
+    cap_s: float = Field(default=300.0, gt=0, description="Longest pause between two tries, in s.")
+    tries: int = Field(
+        default=8, ge=1, description="Tries of one step before it fails; a host that does not answer costs none."
+    )
+    max_runs: int = Field(
+        default=3, ge=1, description="Runs of one beam that may end without a result before the beam fails."
+    )
+    probe_s: float = Field(default=120.0, gt=0, description="Pause between looks while a person is needed, in s.")
+
+
+class BreakerOptions(BaseModel):
+    """When a host that does not answer is left alone, and when it is tried again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    window: int = Field(default=8, ge=1, description="How many of the last calls are looked at.")
+    failures: int = Field(default=3, ge=1, description="Failed calls among them that open the breaker.")
+    open_s: float = Field(default=10.0, gt=0, description="Pause before the first probe, in s; doubles with each.")
+    open_cap_s: float = Field(default=120.0, gt=0, description="Longest pause between two probes, in s.")

@@ -1,0 +1,91 @@
+"""The comparison of one case: doses in, verdict and RTDOSE out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull
+from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.records import CTVolume, Dose, Extent, IonPlan
+from mqi_communicator.dicom.rtdose import read_rtdose
+from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
+from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.paperwork.beam import load_beam_dose
+from mqi_communicator.flow.paperwork.order import read_case
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.results.compare import judge
+from mqi_communicator.results.documents import VERDICT, as_json, verdict_document
+from mqi_communicator.results.meaning import brought_to, convention_for
+from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.results.sums import summed
+from mqi_communicator.results.verdict import Verdict, Word
+
+
+def judge_case(
+    spool: Spool,
+    tokens: Mapping[int, str],
+    engine: DoseEngine,
+    judgement: JudgementOptions,
+    conventions: Mapping[str, DoseConvention],
+    basis: Basis,
+) -> tuple[str, str]:
+    """Judge the case and write `results/` in one rename; returns the verdict's word and why."""
+    plan, ct = read_case(spool)
+    convention = convention_for(plan.manufacturer, conventions)
+    computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
+    reasons = engine.basis(plan, ct)
+    verdict = judge(plan, _planned(spool, convention), computed, judgement, conventions=conventions, basis=reasons)
+    mark = verdict.why if verdict.word is Word.NOT_JUDGED else ""
+    origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
+    try:
+        _write(spool, verdict, _as_planned(computed, plan, convention), tokens, origin, ct)
+    except OSError as error:
+        raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
+    return verdict.word.value, verdict.why
+
+
+def _planned(spool: Spool, convention: DoseConvention | None) -> list[Dose]:
+    if convention is None:
+        return []
+    doses = load_manifest(spool.manifest).of(Kind.DOSE)
+    return [read_rtdose(spool.case / file.stored, convention.meaning) for file in doses]
+
+
+def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
+    """The computed doses in the meaning of the planned ones; without any, of the whole course, as DICOM means it."""
+    rbe = convention.rbe_factor if convention else 1.0
+    return [
+        brought_to(
+            dose,
+            convention.meaning if convention else replace(dose.meaning, extent=Extent.COURSE),
+            fractions=plan.fractions,
+            rbe_factor=rbe,
+        )[0]
+        for dose in computed
+    ]
+
+
+def _write(
+    spool: Spool, verdict: Verdict, doses: Sequence[Dose], tokens: Mapping[int, str], origin: Origin, ct: CTVolume
+) -> None:
+    aside = spool.root / "results.aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    (aside / "dose").mkdir(parents=True)
+    plan = spool.case / load_manifest(spool.manifest).of(Kind.PLAN)[0].stored
+
+    def write(name: str, dose: Dose, token: str) -> None:
+        target: Path = aside / "dose" / name
+        frame = ct.frame_of_reference_uid
+        write_rtdose(target, dose, replace(origin, token=token), plan=plan, frame_of_reference_uid=frame)
+
+    for number, dose in zip(tokens, doses, strict=True):
+        write(f"beam-{number}.dcm", dose, tokens[number])
+    write("plan.dcm", summed(doses), " ".join(tokens.values()))
+    (aside / VERDICT).write_bytes(as_json(verdict_document(spool.root.name, verdict)))
+    shutil.rmtree(spool.results, ignore_errors=True)
+    aside.rename(spool.results)

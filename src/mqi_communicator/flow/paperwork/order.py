@@ -1,0 +1,69 @@
+"""Writing the order for the engine: DICOM in the spool becomes the engine's input."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.ct import read_ct
+from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.records import CTVolume, IonPlan
+from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.remote.stage import SUMS, sums_text
+from mqi_communicator.results.meaning import convention_for
+from mqi_communicator.results.options import DoseConvention
+
+
+def read_case(spool: Spool) -> tuple[IonPlan, CTVolume]:
+    """The admitted plan and CT."""
+    manifest = load_manifest(spool.manifest)
+    (plan,) = manifest.of(Kind.PLAN)
+    return read_plan(spool.case / plan.stored), read_ct([spool.case / file.stored for file in manifest.of(Kind.CT)])
+
+
+def write_input(spool: Spool, engine: DoseEngine, conventions: Mapping[str, DoseConvention]) -> dict[str, object]:
+    """Write `input/` in one rename. NeedsPerson for what the configuration does not know, DicomProblem for the rest."""
+    plan, ct = read_case(spool)
+    has_dose = bool(load_manifest(spool.manifest).of(Kind.DOSE))
+    if has_dose and convention_for(plan.manufacturer, conventions) is None:
+        raise NeedsPerson(
+            f'nothing says what the planned dose of "{plan.manufacturer}" means',
+            f'add "{plan.manufacturer}" under dose_conventions (medium or water, physical or RBE, fraction or course), '
+            "and start the communicator again",
+        )
+    files = {f"common/{name}": data for name, data in engine.common_files(plan, ct).items()}
+    for beam in plan.beams:
+        made = engine.beam_files(plan, beam, ct)
+        files |= {f"beam-{beam.number}/{name}": data for name, data in made.items()}
+    aside = spool.root / "input.aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        _write(aside, files)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise DiskFull(
+            f"the engine's input cannot be written: {error.strerror}", "make space in paths.workspace"
+        ) from None
+    shutil.rmtree(spool.input, ignore_errors=True)
+    aside.rename(spool.input)
+    return {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    digests = {}
+    for name, data in sorted(files.items()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        digests[name] = hashlib.sha256(data).hexdigest()
+    (folder / SUMS).write_bytes(sums_text(digests))

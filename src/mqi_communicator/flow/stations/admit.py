@@ -1,0 +1,94 @@
+"""admit: a folder that is still and provably complete is copied to the spool, under an opaque key."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import Connection
+
+from mqi_communicator.case.faults import Transient
+from mqi_communicator.case.model import Line, Manifest, Status
+from mqi_communicator.case.outcome import Done, Outcome, Wait
+from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.intake.admit import Incomplete, Rejected, examine, load_manifest, take
+from mqi_communicator.intake.survey import survey
+from mqi_communicator.store import cases, lines, orders
+from mqi_communicator.store.cases import Case
+
+LOOK_S = 30.0
+EXAMINE_S = 300.0
+
+
+async def admit(line: Line, tools: Tools) -> Outcome:
+    """The spool holds the whole case and its manifest; or the same content is known already, and nothing is done."""
+    case = await tools.database.read(cases.get, line.case)
+    spool = tools.spool(line.case)
+    if not spool.manifest.exists():
+        if not await asyncio.to_thread(case.source.is_dir):
+            why = "its folder is not there any more; it goes on when the folder is back, mqi cancel forgets it"
+            return Wait(LOOK_S, why, parked=True)
+        still = await _still_for(case, tools)
+        if still < tools.intake.settle_s and not line.reason:
+            return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
+        looked = await tools.desk.do(examine, case.source, tools.intake, still_for=still)
+        if isinstance(looked, Incomplete):
+            return _wait(looked, still, tools)
+        if isinstance(looked, Rejected):
+            raise DicomProblem(looked.reason, looked.advice, looked.code)
+        await tools.desk.do(take, case.source, spool.case, looked)
+    manifest = await asyncio.to_thread(load_manifest, spool.manifest)
+    return await tools.database.write(_enrol, line.case, manifest, tools.clock())
+
+
+def _wait(looked: Incomplete, still: float, tools: Tools) -> Wait:
+    """A change in the folder is seen by itself and makes the next look sooner."""
+    pause = EXAMINE_S if looked.look_in_s is None else min(EXAMINE_S, max(0.2, looked.look_in_s))
+    parked = still >= max(tools.intake.settle_s, tools.intake.still_s)  # what is decided soon is waited for by `once`
+    return Wait(pause, looked.summary, needs_person=looked.overdue, parked=parked, code="case.incomplete")
+
+
+async def _still_for(case: Case, tools: Tools) -> float:
+    """For how many seconds the folder has been as it is. Where nothing reports changes, the last look may be old."""
+    try:
+        seen = await asyncio.to_thread(survey, case.source, tools.intake.max_files)
+    except OSError as error:
+        raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
+    now = tools.clock()
+    if seen.fingerprint == case.fingerprint:
+        return now - case.changed
+    await tools.database.write(cases.change, case.key, fingerprint=seen.fingerprint, changed=now)
+    return 0.0
+
+
+def _enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
+    """Which case this is: one that is known, a new revision of a plan that is known, or a new one."""
+    cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
+    facts = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files), "content": manifest.content}
+    if cases.get(connection, key).superseded_by:  # while we were stopped between this and the next line
+        return Done(facts)
+    for same in cases.with_content(connection, manifest.content, but=key):
+        if _counts(same, lines.get(connection, same.key)):
+            cases.change(connection, key, same_as=same.key)
+            return Done({**facts, "same_as": same.key}, last=True)
+    older = cases.of_lineage(connection, manifest.lineage, but=key)
+    revision = 1 + max((case.revision for case in older), default=0)
+    cases.change(connection, key, revision=revision)
+    for case in older:
+        _supersede(connection, case, key, revision, now)
+    return Done({**facts, "revision": revision})
+
+
+def _counts(case: Case, line: Line) -> bool:
+    """Whether a case has a verdict, or will have one."""
+    ending = bool(line.wanted or case.superseded_by)
+    return line.status is Status.DONE or not (line.status.ended or ending)
+
+
+def _supersede(connection: Connection, old: Case, key: str, revision: int, now: float) -> None:
+    if old.superseded_by:
+        return
+    cases.change(connection, old.key, superseded_by=key)
+    if not lines.get(connection, old.key).status.ended:
+        why = f"superseded by revision {revision} ({key})"
+        orders.give(connection, at=now, case=old.key, order="cancel", who="mqi", why=why)

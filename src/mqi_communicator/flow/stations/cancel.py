@@ -1,0 +1,58 @@
+"""What happens to a line that was ordered to be cancelled: its job ends, provably, and nothing is left behind."""
+
+from __future__ import annotations
+
+from mqi_communicator.case.model import CASE_LINE, Line
+from mqi_communicator.case.outcome import Done, Outcome, Wait
+from mqi_communicator.compute.scheduler import JobState
+from mqi_communicator.flow.stations.tidy import tidy_host
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.store import jobs, lines
+
+KILL_S = 360.0  # more than the longest grace (direct.kill_grace_s)
+OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED)
+
+
+async def withdraw(line: Line, tools: Tools) -> Outcome:
+    """No process of this line lives on the host, and none can begin; for a case: nor does any of its beams."""
+    return await (_withdraw_case(line, tools) if line.beam == CASE_LINE else _withdraw_beam(line, tools))
+
+
+async def _withdraw_beam(line: Line, tools: Tools) -> Outcome:
+    row = await tools.database.read(jobs.get, line.token)
+    if row is None or (not row.active and row.state in OVER):
+        return Done()
+    await tools.host.run(tools.scheduler.cancel([line.token]), deadline=KILL_S)
+    status = (await tools.roundup.ask(line.token))[line.token]
+    if status.state not in OVER:
+        return Wait(2.0, f"being cancelled: the job is still {status.state} on {tools.host.name}")
+    await tools.database.write(jobs.change, line.token, state=status.state.value, active=False)
+    await tools.database.write(lines.poke_step, "submit", tools.clock())
+    return Done({"job": status.state.value})
+
+
+async def _withdraw_case(line: Line, tools: Tools) -> Outcome:
+    family = await tools.database.read(lines.of_case, line.case)
+    if any(not beam.status.ended for beam in family[1:]):
+        return Wait(60.0, "being cancelled: its beams first", parked=True)
+    if wait := await _end_what_is_left(line, tools):
+        return wait
+    if line.step not in ("admit", "prepare"):
+        await tidy_host(line.case, tools)
+    return Done()
+
+
+async def _end_what_is_left(line: Line, tools: Tools) -> Wait | None:
+    """Jobs whose beams have failed without word of their end: nobody follows them, and they may still live."""
+    rows = await tools.database.read(jobs.of_case, line.case)
+    tokens = [row.token for row in rows if row.active or row.state not in OVER]
+    if not tokens:
+        return None
+    await tools.host.run(tools.scheduler.cancel(tokens), deadline=KILL_S)
+    seen = await tools.roundup.ask(*tokens)
+    for token in tokens:
+        if seen[token].state not in OVER:
+            return Wait(2.0, f"being cancelled: a job is still {seen[token].state} on {tools.host.name}")
+        await tools.database.write(jobs.change, token, state=seen[token].state.value, active=False)
+    await tools.database.write(lines.poke_step, "submit", tools.clock())
+    return None

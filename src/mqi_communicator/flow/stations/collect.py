@@ -1,0 +1,56 @@
+"""collect: what the job wrote is brought home and held against the digests that the job itself made."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, Permanent, Transient
+from mqi_communicator.case.model import Line
+from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.store import jobs
+
+LOG = "log"
+GIB = 1 << 30
+
+
+async def collect(line: Line, tools: Tools) -> Outcome:
+    """The spool's `back/<token>/` holds the log and every product, each with the digest that the job made of it."""
+    row = await tools.database.read(jobs.get, line.token)
+    if row is None or not row.products:
+        raise Permanent("the job left no list of products", "mqi retry computes the beam again")
+    home = tools.spool(line.case).back(line.token)
+    size = sum(size for size, _digest in row.products.values())
+    await asyncio.to_thread(_room, home, size, tools.resources.local_free_gib)
+    source = f"{tools.remote}/cases/{line.case}/runs/{line.token}"
+    names = (*row.products, LOG)
+    await tools.host.fetch(source, home, names=names, deadline=120 + size / 200e3)
+    if wrong := await asyncio.to_thread(_differing, home, row.products):
+        # rsync will not look again at a file of the right size and time: what is wrong here must go
+        await asyncio.to_thread(shutil.rmtree, home)
+        raise Transient(wrong, "if this goes on, a disk here or there is failing")
+    return Done({"fetched_bytes": size, "products": {name: digest for name, (_size, digest) in row.products.items()}})
+
+
+def _room(home: Path, size: int, spare_gib: float) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free
+    if free - size < spare_gib * GIB:
+        raise DiskFull(
+            f"the results need {size / GIB:.1f} GiB, {free / GIB:.1f} GiB are free here, and {spare_gib:g} GiB must "
+            "stay free (resources.local_free_gib)",
+            "make space on the disk of paths.workspace",
+        )
+
+
+def _differing(home: Path, products: Mapping[str, tuple[int, str]]) -> str:
+    for name, (size, digest) in products.items():
+        with (home / name).open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        if found != digest:
+            return f"{name} ({size} bytes) has digest {found[:16]}… here and {digest[:16]}… there"
+    return ""

@@ -1,0 +1,33 @@
+"""compare: all beams together are held against the planned dose, and judged."""
+
+from __future__ import annotations
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.model import Line, Status
+from mqi_communicator.case.outcome import Done, Outcome, Wait
+from mqi_communicator.flow.paperwork.judge import judge_case
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.store import cases, lines
+
+
+async def compare(line: Line, tools: Tools) -> Outcome:
+    """The spool's `results/` holds the computed doses as RTDOSE and the verdict; every beam's dose is in it."""
+    beams = (await tools.database.read(lines.of_case, line.case))[1:]
+    running = [beam for beam in beams if not beam.status.ended]
+    if running:
+        return Wait(60.0, f"{len(beams) - len(running)} of {len(beams)} beams are computed", parked=True)
+    if lost := [beam for beam in beams if beam.status is not Status.DONE]:
+        words = "; ".join(f"beam {beam.beam} {beam.status}: {beam.reason}" for beam in lost)
+        raise Permanent(words, "mqi retry computes the beams again that have no dose")
+    tokens = {beam.beam: beam.token for beam in beams}
+    word, why = await tools.desk.do(
+        judge_case,
+        tools.spool(line.case),
+        tokens,
+        tools.engine,
+        tools.judgement,
+        tools.conventions,
+        tools.basis,
+    )
+    await tools.database.write(cases.change, line.case, word=word, why=why)
+    return Done({"word": word})

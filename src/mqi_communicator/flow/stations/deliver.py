@@ -1,0 +1,29 @@
+"""deliver: the results appear in the results folder by one rename, with everything that made the number."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mqi_communicator.case.model import Line
+from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.flow.paperwork.dossier import deliver_case
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.store import cases, jobs, lines
+
+
+async def deliver(line: Line, tools: Tools) -> Outcome:
+    """`results/<key>/` is complete: verdict, doses, manifest, events."""
+    history = await tools.database.read(lines.events_of, line.case)
+    runs = await tools.database.read(jobs.of_case, line.case)
+    beams = {beam.token for beam in (await tools.database.read(lines.of_case, line.case))[1:]}
+    where = await asyncio.to_thread(
+        deliver_case,
+        tools.spool(line.case),
+        [job for job in runs if job.token in beams],
+        history,
+        tools.engine.evidence(),
+        tools.basis,
+        tools.results,
+    )
+    await tools.database.write(cases.change, line.case, results=str(where))
+    return Done()

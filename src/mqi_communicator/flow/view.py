@@ -1,0 +1,149 @@
+"""What a person or a program may ask about cases: one read of the store, made into plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection
+
+from mqi_communicator.case.model import Line, Status
+from mqi_communicator.flow.steps import step_of
+from mqi_communicator.store import cases, jobs, lines
+from mqi_communicator.store.cases import Case
+from mqi_communicator.store.jobs import JobRow
+
+SOON_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class BeamView:
+    """Where one beam stands."""
+
+    beam: int
+    step: str
+    status: str
+    run: int
+    percent: float | None
+    uncertainty: float | None  # relative, 1 sigma
+    why: str
+    advice: str
+    needs_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """Where one case stands. `folder` may name a patient: it is shown to operators, never logged."""
+
+    case: str
+    folder: str
+    revision: int
+    step: str
+    status: str
+    verdict: str  # the word, "" until judged
+    why: str  # one line
+    advice: str
+    needs_person: bool
+    results: str
+    superseded_by: str
+    same_as: str
+    seen: float  # epoch seconds
+    beams: tuple[BeamView, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def view(connection: Connection, found: Sequence[Case], now: float) -> list[CaseView]:
+    """These cases, in the order given."""
+    families = lines.all_lines(connection, [case.key for case in found])
+    return [_case(case, families[case.key], _last_jobs(connection, case), now) for case in found]
+
+
+def view_all(connection: Connection, now: float, limit: int | None = None) -> list[CaseView]:
+    """All cases, newest first."""
+    return view(connection, cases.all_cases(connection, limit), now)
+
+
+def view_named(connection: Connection, name: str, now: float) -> list[CaseView]:
+    """The cases that a person may mean by `name`, newest first."""
+    return view(connection, cases.find(connection, name), now)
+
+
+def _last_jobs(connection: Connection, case: Case) -> Mapping[str, JobRow]:
+    return {job.token: job for job in jobs.of_case(connection, case.key)}
+
+
+def _case(case: Case, family: Sequence[Line], runs: Mapping[str, JobRow], now: float) -> CaseView:
+    own, beams = family[0], family[1:]
+    return CaseView(
+        case=case.key,
+        folder=_printable(case.source.name),
+        revision=case.revision,
+        step=own.step,
+        status=own.status,
+        verdict=case.word,
+        why=_why_case(case, own, beams, now),
+        advice=own.advice,
+        needs_person=own.needs_person or any(beam.needs_person for beam in beams),
+        results=case.results,
+        superseded_by=case.superseded_by,
+        same_as=case.same_as,
+        seen=case.seen,
+        beams=tuple(_beam(beam, runs.get(beam.token), now) for beam in beams),
+    )
+
+
+def _beam(line: Line, job: JobRow | None, now: float) -> BeamView:
+    return BeamView(
+        beam=line.beam,
+        step=line.step,
+        status=line.status,
+        run=line.run,
+        percent=None if job is None else job.percent,
+        uncertainty=None if job is None else job.uncertainty,
+        why=why(line, now),
+        advice=line.advice,
+        needs_person=line.needs_person,
+    )
+
+
+def _why_case(case: Case, own: Line, beams: Sequence[Line], now: float) -> str:
+    if case.same_as:
+        return f"the same content as case {case.same_as}: not computed again"
+    if own.status is Status.DONE:
+        return case.why or "done"
+    stuck = [beam for beam in beams if beam.needs_person]
+    if own.status is Status.WAITING and stuck:
+        return f"beam {stuck[0].beam}: {why(stuck[0], now)}"
+    return why(own, now)
+
+
+def why(line: Line, now: float) -> str:
+    """One line: why this line is where it is, and what will happen next."""
+    match line.status:
+        case Status.READY:
+            doing = step_of(line).doing
+            return f"{line.reason}; {doing}" if line.reason else doing
+        case Status.WAITING:
+            return line.reason + _next(line, now)
+        case Status.HELD:
+            return "held by order; mqi release lets it go on"
+        case Status.DONE:
+            return "done"
+        case _:
+            return f"{line.status} at {line.step}: {line.reason}"
+
+
+def _next(line: Line, now: float) -> str:
+    """When it is looked at again; every few seconds is not worth a word."""
+    pause = line.due - now
+    return f"; looked at again in {pause:.0f} s" if pause > SOON_S else ""
+
+
+def _printable(name: str) -> str:
+    """A folder's name as one harmless line: control characters and undecodable bytes are shown, not sent."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in name
+    )
