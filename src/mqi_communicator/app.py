@@ -1,0 +1,183 @@
+"""The composition root: builds everything from the configuration. The only file that constructs anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import time
+from collections import Counter
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import structlog
+
+from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.case.model import Event
+from mqi_communicator.compute.direct import DirectScheduler
+from mqi_communicator.compute.scheduler import Scheduler
+from mqi_communicator.config import Config, effective_digest
+from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.mcsquare.engine import MCsquare
+from mqi_communicator.dose.models import read_beam_models, read_curves
+from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.desk import Desk
+from mqi_communicator.flow.driver import Driver
+from mqi_communicator.flow.guard import GuardedHost
+from mqi_communicator.flow.roundup import Roundup
+from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.remote.host import Host
+from mqi_communicator.remote.local import LocalHost
+from mqi_communicator.remote.options import LocalOptions
+from mqi_communicator.remote.ssh import SshHost
+from mqi_communicator.results.verdict import Word
+from mqi_communicator.store import jobs, lines
+from mqi_communicator.store.database import Database, open_database
+from mqi_communicator.store.ownership import StoreLock
+from mqi_communicator.telemetry import http, logs, metrics
+
+QUIET = {"remote.call": "debug", "step.begin": "info"}
+
+
+@dataclass(slots=True)
+class App:
+    """Everything a running communicator consists of."""
+
+    config: Config
+    database: Database
+    lock: StoreLock
+    tools: Tools
+    driver: Driver
+    metrics: metrics.Metrics
+    ticked: float = 0.0  # epoch seconds of the last turn of the loop
+    looked: bool = False  # whether the watched folder has been read at least once
+    doubt: str = ""  # why the last look at the watched folder is not believed
+
+
+def build(config: Config) -> App:
+    """Construct the application and own its store. Raises a fault, in words, when it cannot work."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    logs.setup(config.monitoring.log_level, console=config.monitoring.log_format == "console")
+    make_folders(config)
+    engine = build_engine(config)
+    database = open_database(config.paths.store)
+    lock = StoreLock(config.paths.lock)
+    lock.take(database)
+    app: App
+    counters = metrics.Metrics(
+        [step.name for step in (*CASE_STEPS, *BEAM_STEPS)], [word.value for word in Word], lambda: read_gauges(app)
+    )
+
+    def ear(event: str, **facts: object) -> None:
+        getattr(structlog.get_logger(), QUIET.get(event, "info"))(event, **facts)
+        if event == "remote.call":
+            counters.remote(str(facts["operation"]), str(facts["outcome"]))
+
+    def listen(event: Event) -> None:
+        logs.log_event(event)
+        counters.fold(event)
+
+    host = GuardedHost(build_host(config), database, config.breaker, ear)
+    scheduler = build_scheduler(config)
+    tools = Tools(
+        database=database,
+        host=host,
+        scheduler=scheduler,
+        roundup=Roundup(host, scheduler, database, every_s=config.direct.poll_s),
+        engine=engine,
+        desk=Desk(memory_gib=config.resources.desk_memory_gib, limit_s=config.resources.desk_limit_s),
+        workspace=config.paths.workspace,
+        results=config.paths.results,
+        remote=config.paths.remote,
+        intake=config.intake,
+        judgement=config.judgement,
+        conventions=config.dose_conventions,
+        resources=config.resources,
+        basis=Basis(version("mqi-communicator"), effective_digest(config)),
+        clock=time.time,
+        ear=ear,
+    )
+    app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters)
+    return app
+
+
+def make_folders(config: Config) -> None:
+    """Create our own folders; the watched folder belongs to others."""
+    for folder in (config.paths.workspace, config.paths.workspace / "spool", config.paths.results):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            kind = DiskFull if error.errno in (28, 122) else NeedsPerson  # ENOSPC, EDQUOT
+            raise kind(f"{folder} cannot be made: {error.strerror}", "check the paths section") from None
+
+
+def build_host(config: Config) -> Host:
+    """The compute host."""
+    options = config.host
+    return LocalHost(options) if isinstance(options, LocalOptions) else SshHost(options)
+
+
+def build_scheduler(config: Config) -> Scheduler:
+    """Who runs jobs there."""
+    return DirectScheduler(config.paths.remote, config.direct)
+
+
+def build_engine(config: Config) -> DoseEngine:
+    """The dose engine with this site's beam models and curves."""
+    return MCsquare(config.engine, read_beam_models(config.machines), read_curves(config.scanners))
+
+
+def read_gauges(app: App) -> metrics.Reading:
+    """What the gauges show now; read when somebody asks."""
+    live = app.database.read_now(lines.live)
+    held = app.database.read_now(jobs.active, app.tools.host.name)
+    return metrics.Reading(
+        lines=Counter((line.step, str(line.status)) for line in live),
+        breakers={kind: breaker.state for kind, breaker in app.tools.host.breakers.items()},
+        oldest_waiting_s=max((time.time() - line.since for line in live), default=0.0),
+        last_progress=app.driver.moved_at,
+        disk_free={"local": float(shutil.disk_usage(app.tools.workspace).free)},
+        jobs=len(held),
+        job_slots=app.tools.resources.jobs,
+    )
+
+
+async def health(app: App) -> http.Health:
+    """Alive: the loop turns. Moving: nothing that is due has been left lying for longer than anything should take."""
+    now = time.time()
+    coming = await app.database.read(lines.next_due)
+    overdue = 0.0 if coming is None else max(0.0, now - coming)
+    turning = now - app.ticked < 60  # noqa: PLR2004 - seconds; a turn takes one
+    # A step under way has a limit of its own, and others may wait for its turn to end: that is no standstill.
+    limit = app.config.monitoring.stalled_after_s
+    stalled = not app.driver.busy and overdue > limit and now - app.driver.moved_at > limit
+    return http.Health(
+        turning and not stalled,
+        {"last_turn_s": round(now - app.ticked, 1), "overdue_s": round(overdue, 1), "moved_at": app.driver.moved_at},
+    )
+
+
+async def ready(app: App) -> http.Health:
+    """The watched folder has been read; whether the host answers stands beside it."""
+    states = {kind: breaker.state for kind, breaker in app.tools.host.breakers.items()}
+    return http.Health(
+        app.looked, {"watched_folder_read": app.looked, "watched_folder_doubt": app.doubt, "breakers": states}
+    )
+
+
+async def serve_pages(app: App) -> http.Monitor:
+    """The pages for machines."""
+
+    async def page() -> bytes:
+        return await asyncio.to_thread(app.metrics.render)
+
+    return await http.serve(
+        app.config.monitoring,
+        metrics=page,
+        metrics_type=metrics.CONTENT_TYPE,
+        health=lambda: health(app),
+        ready=lambda: ready(app),
+    )

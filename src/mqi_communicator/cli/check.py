@@ -1,0 +1,36 @@
+"""check: prove every claim of the configuration against reality."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+
+import typer
+
+from mqi_communicator.checkup import Finding, check_up
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile
+from mqi_communicator.config import Config, load
+
+
+def check(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """Prove every claim of the configuration: folders, host, host key, rsync, engine, space, clock."""
+    with exits.told():
+        settings = load(config)
+        findings = asyncio.run(_collect(settings, speak=not as_json))
+        if as_json:
+            print(json.dumps([asdict(finding) for finding in findings]))  # noqa: T201
+        if not all(finding.ok for finding in findings):
+            raise typer.Exit(exits.NOT_PASSED)
+
+
+async def _collect(settings: Config, *, speak: bool) -> list[Finding]:
+    findings = []
+    async for finding in check_up(settings):
+        findings.append(finding)
+        if speak:
+            print(f"{'ok ' if finding.ok else 'NO '} {finding.what}")  # noqa: T201
+            if not finding.ok and finding.advice:
+                print(f"    -> {finding.advice}")  # noqa: T201
+    return findings

@@ -1,0 +1,127 @@
+"""status, show, why: what is known of the cases, whether or not the communicator is running."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from mqi_communicator.cli import exits
+from mqi_communicator.config import Config, load
+from mqi_communicator.flow.view import CaseView, view_all, view_named
+from mqi_communicator.screen import checks_table, table
+from mqi_communicator.store import lines
+from mqi_communicator.store.database import Database, open_database
+from mqi_communicator.store.ownership import is_owned
+
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on one line.")]
+CaseName = Annotated[str, typer.Argument(metavar="CASE", help="A case's key (or its start), or its folder's name.")]
+DEFAULT = Path("config.yaml")
+
+
+def open_store(config: Config) -> Database:
+    """The store of this configuration, for looking and for orders."""
+    config.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return open_database(config.paths.store)
+
+
+def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """List the cases and where they stand."""
+    with exits.told():
+        settings = load(config)
+        database = open_store(settings)
+        found = database.read_now(view_all, time.time())
+        running = is_owned(settings.paths.lock)
+        if as_json:
+            print(json.dumps({"running": running, "cases": [case.to_dict() for case in found]}))  # noqa: T201
+            return
+        console = Console()
+        console.print(table(found))
+        if not running:
+            console.print("The communicator is not running: nothing moves until ./deploy.sh starts it.")
+
+
+def one(database: Database, name: str) -> CaseView:
+    """The case that is meant. Exits with words if there is none, or if the name fits several folders' cases."""
+    found = database.read_now(view_named, name, time.time())
+    if not found:
+        exits.say(f'mqi: no case is called "{name}"', "     mqi status lists them")
+        raise typer.Exit(exits.USAGE)
+    if len({case.folder for case in found}) > 1:
+        exits.say(f'mqi: "{name}" may mean {", ".join(case.case for case in found)}; give more of the key')
+        raise typer.Exit(exits.USAGE)
+    return found[0]
+
+
+def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """Say in one line why a case is where it is, and what will happen next."""
+    with exits.told():
+        settings = load(config)
+        found = one(open_store(settings), case)
+        if as_json:
+            record = {"case": found.case, "why": found.why, "advice": found.advice, "needs_person": found.needs_person}
+            print(json.dumps(record))  # noqa: T201
+            return
+        for line in _why_lines(found, running=is_owned(settings.paths.lock)):
+            print(line)  # noqa: T201
+
+
+def _why_lines(case: CaseView, *, running: bool) -> list[str]:
+    said = [f"{case.case}: {case.why}" + (f" -> {case.advice}" if case.advice else "")]
+    said += [
+        f"  beam {beam.beam}: {beam.why}" + (f" -> {beam.advice}" if beam.advice else "")
+        for beam in case.beams
+        if beam.status != "done"
+    ]
+    if not running and case.status in ("ready", "waiting"):
+        said.append("  the communicator is not running: nothing moves until ./deploy.sh starts it")
+    return said
+
+
+def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """Show all that is known of a case: beams, checks, events."""
+    with exits.told():
+        database = open_store(load(config))
+        found = one(database, case)
+        events = database.read_now(lines.events_of, found.case)
+        if as_json:
+            record = found.to_dict() | {"events": [_event(event) for event in events], "checks": _checks(found)}
+            print(json.dumps(record))  # noqa: T201
+            return
+        console = Console()
+        console.print(table([found]))
+        if found.results:
+            console.print(f"results: {found.results}", soft_wrap=True)
+        _print_checks(console, found)
+        for event in events:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+            beam = f" beam {event.beam}" if event.beam else ""
+            console.print(
+                escape(f"{when}  {event.event}{beam} {event.step}: {event.before} -> {event.after}  {event.why}"),
+                soft_wrap=True,
+            )
+
+
+def _event(event: object) -> dict[str, object]:
+    return {name: getattr(event, name) for name in event.__slots__}  # type: ignore[attr-defined]
+
+
+def _checks(case: CaseView) -> list[dict[str, object]]:
+    path = Path(case.results) / "verdict.json"
+    if not case.results or not path.is_file():
+        return []
+    document = json.loads(path.read_text(encoding="utf-8"))
+    checks: list[dict[str, object]] = document["checks"]
+    return checks
+
+
+def _print_checks(console: Console, case: CaseView) -> None:
+    if not (checks := _checks(case)):
+        return
+    console.print(checks_table(checks))

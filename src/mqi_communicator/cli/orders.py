@@ -1,0 +1,70 @@
+"""retry, hold, release, cancel: orders are written down, and carried out by the communicator when it runs."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, AsJson, CaseName, ConfigFile, one, open_store
+from mqi_communicator.config import load
+from mqi_communicator.store import orders
+from mqi_communicator.store.database import Database
+from mqi_communicator.store.ownership import is_owned
+
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is recorded with the order.")]
+PATIENCE_S = 8.0
+
+
+def retry(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
+    """Try a failed case again: beams without a dose get a new run, the rest goes on where it stood."""
+    _order("retry", case, config, reason, as_json=as_json)
+
+
+def hold(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
+    """Stop moving a case; its running jobs go on."""
+    _order("hold", case, config, reason, as_json=as_json)
+
+
+def release(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
+    """Let a held case go on."""
+    _order("release", case, config, reason, as_json=as_json)
+
+
+def cancel(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
+    """End a case for good: its jobs are killed, provably, and the host is tidied."""
+    _order("cancel", case, config, reason, as_json=as_json)
+
+
+def _order(word: str, name: str, config: ConfigFile, reason: str, *, as_json: bool) -> None:
+    with exits.told():
+        settings = load(config)
+        database = open_store(settings)
+        case = one(database, name)
+        number = database.write_now(
+            orders.give, at=time.time(), case=case.case, order=word, who=getpass.getuser(), why=reason
+        )
+        running = is_owned(settings.paths.lock)
+        answer = _answer(database, number) if running else ""
+        if as_json:
+            print(json.dumps({"case": case.case, "order": word, "running": running, "answer": answer}))  # noqa: T201
+        elif answer:
+            print(f"{case.case}: {answer}")  # noqa: T201
+        elif running:
+            print(f"{case.case}: the order to {word} is written down; the communicator is busy")  # noqa: T201
+        else:
+            print(f"{case.case}: the order to {word} is kept until the communicator runs")  # noqa: T201
+
+
+def _answer(database: Database, number: int) -> str:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        order = database.read_now(orders.get, number)
+        if order.applied is not None:
+            return order.answer
+        time.sleep(0.1)
+    return ""

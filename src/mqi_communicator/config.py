@@ -1,0 +1,172 @@
+"""The configuration: every component's options, composed, and loaded from the one YAML file.
+
+Nothing secret stands in it: keys of SSH are files of their own, named here. Relative paths are relative to the
+file's own folder, `~` is the home of the user who runs the communicator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from itertools import permutations
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from mqi_communicator import config_file, config_words
+from mqi_communicator.compute.options import DirectOptions
+from mqi_communicator.config_file import ConfigProblem, Mistake
+from mqi_communicator.dose.options import EngineOptions, MachineOptions, ScannerOptions
+from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
+from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.remote.options import LocalOptions, SshOptions
+from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.telemetry.options import MonitoringOptions
+
+__all__ = ["Config", "ConfigProblem", "PathOptions", "effective_digest", "load"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class PathOptions(BaseModel):
+    """The folders the communicator works in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    watch: Path = Field(description="Folder in which a case appears as a folder of DICOM files; only ever read.")
+    workspace: Path = Field(
+        description="Private folder on a local disk: the store, the spool of admitted cases, work in progress."
+    )
+    results: Path = Field(description="Folder in which the finished results of each case appear.")
+    remote: str = Field(
+        description="Folder on the compute host for the communicator alone; absolute, letters, digits and /._- only."
+    )
+
+    @field_validator("remote")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+/?", value) or ".." in value.split("/"):
+            raise ValueError("must be an absolute path on the compute host, of letters, digits and /._- only")
+        return value.rstrip("/")
+
+    @property
+    def store(self) -> Path:
+        """The database file."""
+        return self.workspace / "store.sqlite3"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the one active communicator of this workspace holds."""
+        return self.workspace / "owner.lock"
+
+
+class Config(BaseModel):
+    """All settings of one communicator."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    paths: PathOptions = Field(description="Where cases come from, where work is done, where results go.")
+    ssh: SshOptions | None = Field(default=None, description="The compute host and how it is reached.")
+    local: LocalOptions | None = Field(
+        default=None, description="Instead of ssh, where the communicator runs on the computing machine itself."
+    )
+    intake: IntakeOptions = Field(default_factory=IntakeOptions, description="When a folder is a complete case.")
+    direct: DirectOptions = Field(
+        default_factory=DirectOptions, description="How jobs are started and watched on the host."
+    )
+    engine: EngineOptions = Field(description="The Monte Carlo engine on the compute host.")
+    machines: dict[str, MachineOptions] = Field(
+        default_factory=dict,
+        description="Treatment machines by TreatmentMachineName; a plan for any other machine is held before upload.",
+    )
+    scanners: dict[str, ScannerOptions] = Field(
+        default_factory=dict,
+        description="CT scanners by Manufacturer|ManufacturerModelName|StationName; a CT of any other is held.",
+    )
+    dose_conventions: dict[str, DoseConvention] = Field(
+        default_factory=dict, description="What planned doses mean, by Manufacturer of the planning system."
+    )
+    judgement: JudgementOptions = Field(default_factory=JudgementOptions, description="Limits of the checks.")
+    resources: ResourceOptions = Field(default_factory=ResourceOptions, description="Limits of work under way.")
+    retry: RetryOptions = Field(default_factory=RetryOptions, description="How failed tries are repeated.")
+    breaker: BreakerOptions = Field(
+        default_factory=BreakerOptions, description="When a host that does not answer is left alone."
+    )
+    monitoring: MonitoringOptions = Field(
+        default_factory=MonitoringOptions, description="Logs, metrics and health pages."
+    )
+
+    @model_validator(mode="after")
+    def _one_host(self) -> Self:
+        if (self.ssh is None) == (self.local is None):
+            raise ValueError("needs one of the two: ssh (a host reached over SSH) or local (this machine; local: {})")
+        return self
+
+    @property
+    def host(self) -> SshOptions | LocalOptions:
+        """The one of `ssh` and `local` that is set."""
+        return self.ssh or self.local or LocalOptions()
+
+
+def load(path: Path) -> Config:
+    """The configuration in a file, with all local paths absolute.
+
+    ConfigProblem (its `reason` one line per mistake: file:line: key: what is wrong) when anything in it is not
+    understood. The folders and files it names are not looked at: `mqi check` does that.
+    """
+    document = config_file.read(path)
+    config = _absolute(config_words.validate(path, document, Config), path.resolve().parent)
+    if mistakes := _clashes(config.paths, document):
+        raise config_file.problem(path, mistakes)
+    return config
+
+
+def effective_digest(config: Config) -> str:
+    """The sha256, in hex, of every setting in effect, defaults included: equal settings, equal digest."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _absolute(options: _Model, base: Path) -> _Model:
+    """The options with each local path (a field of type Path) made absolute. Paths on the host are text."""
+    values = {name: getattr(options, name) for name in type(options).model_fields}
+    placed = {name: _placed(value, base) for name, value in values.items()}
+    changed = {name: value for name, value in placed.items() if value != values[name]}
+    return options.model_copy(update=changed) if changed else options
+
+
+def _placed(value: Any, base: Path) -> Any:
+    if isinstance(value, Path):
+        return base / _at_home(value)
+    if isinstance(value, BaseModel):
+        return _absolute(value, base)
+    if isinstance(value, dict):
+        return {key: _placed(item, base) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_placed(item, base) for item in value)
+    return value
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user: the path stays as written, and `mqi check` will not find it
+        return path
+
+
+def _clashes(paths: PathOptions, document: config_file.Document) -> list[Mistake]:
+    """Folders inside one another: results in the watched folder would come back as cases."""
+    places: dict[str, Path] = {name: getattr(paths, name).resolve() for name in ("watch", "workspace", "results")}
+    mistakes = []
+    for (name, inner), (other, outer) in permutations(places.items(), 2):
+        if inner != outer and inner.is_relative_to(outer):
+            mistakes.append(_clash(name, f"lies inside paths.{other}", document))
+        elif inner == outer and name > other:
+            mistakes.append(_clash(name, f"is the same folder as paths.{other}", document))
+    return mistakes
+
+
+def _clash(name: str, what: str, document: config_file.Document) -> Mistake:
+    return Mistake(document.line_of(("paths", name)), f"paths.{name}", f"{what}; each needs a folder of its own")

@@ -1,0 +1,146 @@
+"""Mistakes in a configuration put into words: which line, which key, what is wrong, what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mqi_communicator.config_file import Document, Keys, Mistake, dotted, problem
+
+Model = TypeVar("Model", bound=BaseModel)
+_SECRET = re.compile(r"pass(word|phrase)|secret|token|private_?key$", re.IGNORECASE)
+
+
+def validate(path: Path, document: Document, model: type[Model]) -> Model:
+    """The settings as `model`. ConfigProblem with all mistakes of the document and of its values."""
+    try:
+        # JSON's strict mode is the right strictness: text is no number, true is no 1, but a path is text.
+        made = model.model_validate_json(json.dumps(_filled(document.data, [model])), strict=True)
+    except ValidationError as error:
+        found = [_mistake(detail, model, document) for detail in error.errors()]
+        raise problem(path, document.mistakes + found) from error
+    if document.mistakes:
+        raise problem(path, document.mistakes)
+    return made
+
+
+def _filled(data: Any, groups: list[Any]) -> Any:
+    """The data with `{}` where one of the groups should stand and has no line below it (or only comments)."""
+    if data is None and any(_is_model(group) or get_origin(group) is dict for group in groups):
+        return {}
+    if not isinstance(data, dict):
+        return data
+    return {
+        key: _filled(value, [step for group in groups for step in _below(group, key)]) for key, value in data.items()
+    }
+
+
+def _mistake(detail: ErrorDetails, model: type[BaseModel], document: Document) -> Mistake:
+    keys = _in_file(detail, document)
+    return Mistake(document.line_of(keys), dotted(keys), _words(detail, keys, model))
+
+
+def _in_file(detail: ErrorDetails, document: Document) -> Keys:
+    """The error's place as keys of the file: without the marks that pydantic adds for unions and dictionary keys."""
+    keys: Keys = ()
+    for part in detail["loc"]:
+        if (*keys, part) in document.lines:
+            keys = (*keys, part)
+    if detail["type"] == "missing":
+        keys = (*keys, detail["loc"][-1])
+    return keys
+
+
+def _words(detail: ErrorDetails, keys: Keys, model: type[BaseModel]) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(str(keys[-1]), known_keys(model, keys[:-1]))
+    if kind == "missing":
+        return "is missing"
+    if detail["input"] is None:
+        return "has no value: give it one, or remove the line"
+    wanted = _WANTED.get(kind)
+    if kind in ("literal_error", "enum"):
+        wanted = f"must be one of {context['expected']}"
+    if kind == "value_error":
+        return str(context["error"])
+    if wanted is None:
+        wanted = detail["msg"].replace("Input should be", "must be").replace("String should", "must")
+    return wanted if isinstance(detail["input"], dict | list) else f"{wanted}, not {_shown(detail['input'])}"
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in the file, cut short."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004
+
+
+_GROUP = "must be a group of `key: value` lines, indented below it"
+_WANTED = {
+    "string_type": "must be text (put it in quotes)",
+    "path_type": "must be a path (put it in quotes)",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "date_type": "must be a date of the form 2026-01-31",
+    "date_from_datetime_parsing": "must be a date of the form 2026-01-31",
+    "date_parsing": "must be a date of the form 2026-01-31",
+    "model_type": _GROUP,
+    "dict_type": _GROUP,
+    "model_attributes_type": _GROUP,
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+}
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    if _SECRET.search(name):
+        return "unknown key; secrets never stand in this file (SSH keys are files of their own)"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+    return f"unknown key; {hint}"
+
+
+def known_keys(model: type[BaseModel], keys: Keys) -> list[str]:
+    """The names that may stand below `keys` of a model; empty where any name may."""
+    options: list[Any] = [model]
+    for key in keys:
+        options = [step for option in options for step in _below(option, key)]
+    return sorted({name for option in options if _is_model(option) for name in option.model_fields})
+
+
+def _below(annotation: Any, key: str | int) -> Iterator[Any]:
+    """The models that stand below `key`; a dictionary or list takes any key and hands on its values' models."""
+    if _is_model(annotation):
+        fields = annotation.model_fields
+        if key in fields:
+            yield from _unwrapped(fields[str(key)].annotation)
+    elif get_args(annotation):
+        for inner in get_args(annotation):
+            yield from _unwrapped(inner)
+
+
+def _unwrapped(annotation: Any) -> Iterator[Any]:
+    """The models and containers in an annotation, without its unions."""
+    if _is_model(annotation) or _is_container(annotation):
+        yield annotation
+    else:
+        for inner in get_args(annotation):
+            yield from _unwrapped(inner)
+
+
+def _is_container(annotation: Any) -> bool:
+    return get_origin(annotation) in (dict, list, tuple)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,65 @@
+"""Cases and verdicts as tables for a terminal."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from mqi_communicator.flow.view import BeamView, CaseView
+
+
+def table(found: list[CaseView]) -> Table:
+    """Cases as rows, beams below their case."""
+    grid = Table(title=None if found else "no cases yet", show_lines=False)
+    for name in ("case", "folder", "step", "status", "verdict", "why"):
+        grid.add_column(name, overflow="fold")
+    for case in found:
+        state = "needs a person" if case.needs_person else case.status
+        folder = case.folder + (f" (revision {case.revision})" if case.revision > 1 else "")
+        grid.add_row(case.case, escape(folder), case.step, state, _coloured(case.verdict), escape(case.why))
+        if case.status not in ("done", "cancelled"):
+            for beam in case.beams:
+                grid.add_row("", f"  beam {beam.beam}", beam.step, _state(beam), "", escape(beam.why))
+    return grid
+
+
+def _state(beam: BeamView) -> str:
+    if beam.needs_person:
+        return "needs a person"
+    computing = beam.step == "follow" and beam.percent is not None and beam.status == "waiting"
+    return f"computing {beam.percent:.0f} %" if computing else beam.status
+
+
+def _coloured(word: str) -> str:
+    colour = {"pass": "green", "fail": "red bold"}.get(word, "yellow")
+    return f"[{colour}]{word}[/]" if word else ""
+
+
+def checks_table(checks: list[dict[str, object]]) -> Table:
+    """The named checks of a verdict, each with its number, its limit, the points counted and the MC uncertainty."""
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("check", "scope", "verdict", "value"):
+        grid.add_column(name, no_wrap=True)
+    grid.add_column("limit", overflow="fold")
+    for name in ("points", "1 sigma"):
+        grid.add_column(name, no_wrap=True, justify="right")
+    for check in checks:
+        points, noise = check["points"], check["uncertainty"]
+        grid.add_row(
+            str(check["name"]),
+            str(check["scope"]),
+            _coloured(str(check["word"])),
+            _number(check),
+            escape(str(check["limit"])),
+            "-" if points is None else str(points),
+            f"{100 * noise:.1f} %" if isinstance(noise, int | float) else "-",
+        )
+    return grid
+
+
+def _number(check: dict[str, object]) -> str:
+    value, unit = check["value"], check["unit"]
+    if not isinstance(value, int | float):
+        return "-"
+    return f"{value:.3f}" if unit == "ratio" else f"{value:.2f} {unit}"

@@ -1,0 +1,55 @@
+"""The example file and the reference page say what the options say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from mqi_communicator.config import Config, load
+from mqi_communicator.config_example import example, reference
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_example_is_not_stale():
+    assert (ROOT / "config.example.yaml").read_text() == example(), (
+        "run: python -m mqi_communicator.config_example > config.example.yaml"
+    )
+
+
+def test_the_reference_is_not_stale():
+    assert (ROOT / "docs/configuration.md").read_text() == reference(), (
+        "run: python -m mqi_communicator.config_example --reference > docs/configuration.md"
+    )
+
+
+def test_the_example_loads():
+    config = load(ROOT / "config.example.yaml")
+    assert config.ssh is not None
+    assert config.ssh.host == "gpu1.example.org"
+    assert list(config.machines) == ["GTR1"]
+
+
+def test_the_example_means_the_same_to_other_readers_of_yaml():
+    assert set(yaml.safe_load(example())) == set(Config.model_fields) - {"local"}
+
+
+def test_the_commented_lines_load_too(tmp_path):
+    lines = [re.sub(r"^(\s*)# (\w+: )", r"\1\2", line) for line in example().splitlines()]
+    lines = [line for line in lines if not line.startswith(("#", "local:")) and "null" not in line]
+    path = tmp_path / "config.yaml"
+    path.write_text("\n".join(lines))
+    assert load(path).model_dump(exclude={"paths"}) == load(ROOT / "config.example.yaml").model_dump(
+        exclude={"paths"}
+    ) | {
+        "machines": load(path).model_dump()["machines"],
+        "scanners": load(path).model_dump()["scanners"],
+        "ssh": load(path).model_dump()["ssh"],
+    }
+
+
+def test_every_option_has_a_sentence():
+    assert not re.search(r"\|\s*\|$", reference(), re.MULTILINE)
+    assert not re.search(r"^ *#\s*$", example(), re.MULTILINE)
