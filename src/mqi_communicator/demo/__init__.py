@@ -1,0 +1,1 @@
+"""The private loopback host, the samples and their ground truth."""

@@ -1,0 +1,221 @@
+"""A private host: a real sshd on the loopback, with keys of its own, that leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.remote.options import SshOptions
+
+_SSHD = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/lib/openssh/sshd")
+_START = 10.0  # seconds
+
+
+class PrivateHost:
+    """An sshd that serves this account alone, on 127.0.0.1, for as long as it is wanted.
+
+    `folder` holds its keys, configuration, log and an empty home; it may have spaces in its name. `environment` is
+    what its commands find set; `settings` are lines of sshd_config that win over the ones here.
+    NeedsPerson, with what to install or change, where no sshd can be had.
+    """
+
+    def __init__(
+        self, folder: Path, *, environment: Mapping[str, str] | None = None, settings: Sequence[str] = ()
+    ) -> None:
+        self.folder = folder.absolute()
+        self.port = 0
+        self.home = self.folder / "home"
+        self._environment = {"HOME": str(self.home), **(environment or {})}
+        self._settings = tuple(settings)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The listener's process id."""
+        if self._process is None:
+            raise RuntimeError("the private host is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Return when it accepts connections. Starting it again keeps its keys and, if it is free, its port.
+
+        It dies with the thread that called this, at the latest.
+        """
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        for name in ("host", "user"):
+            _make_key(self.folder / name)
+        if os.getuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)  # sshd's empty root for its helpers
+        for _ in range(5):
+            self.port = _free_port(self.port)
+            self._write()
+            if self._listen():
+                return
+        raise NeedsPerson("the private sshd does not start", f"See {self.folder / 'sshd.log'}.")
+
+    def stop(self) -> None:
+        """End the listener, its sessions and their commands; what detached itself (a job) lives on."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGSTOP)  # no new session while we look
+        for pid in (self._process.pid, *self.descendants()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def descendants(self) -> list[int]:
+        """Process ids of the sessions and of the commands that run in them."""
+        parents = _parents()
+        found = [self.pid]
+        for pid in found:
+            found += [child for child, parent in parents.items() if parent == pid]
+        return found[1:]
+
+    def options(self, **changes: object) -> SshOptions:
+        """How to reach it."""
+        return SshOptions.model_validate(
+            {
+                "name": "private",
+                "host": "127.0.0.1",
+                "port": self.port,
+                "user": _account(),
+                "identity_file": self.folder / "user",
+                "known_hosts_file": self.folder / "known_hosts",
+                "config_file": "/dev/null",
+                **changes,
+            }
+        )
+
+    def _write(self) -> None:
+        self._keep("authorized_keys", (self.folder / "user.pub").read_text())
+        key = " ".join((self.folder / "host.pub").read_text().split()[:2])
+        self._keep("known_hosts", f"[127.0.0.1]:{self.port} {key}\n")
+        self._keep("sshd_config", "\n".join((*self._settings, *self._lines(), "")))
+
+    def _keep(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+
+    def _lines(self) -> tuple[str, ...]:
+        variables = " ".join(f'"{name}={value}"' for name, value in self._environment.items())
+        here = str(self.folder)
+        return (
+            "ListenAddress 127.0.0.1",
+            f"Port {self.port}",
+            f'HostKey "{here}/host"',
+            f'AuthorizedKeysFile "{here.replace("%", "%%")}/authorized_keys"',
+            "PidFile none",
+            f"AllowUsers {_account()}",
+            "AuthenticationMethods publickey",
+            "PermitRootLogin prohibit-password",
+            f"UsePAM {'yes' if _locked() else 'no'}",
+            "StrictModes no",  # the folder may stand below a world-writable one; it is itself 0700
+            "UseDNS no",
+            "DisableForwarding yes",
+            "PrintMotd no",
+            "PrintLastLog no",
+            "ClientAliveInterval 10",
+            "LogLevel VERBOSE",
+            f"SetEnv {variables}",
+        )
+
+    def _listen(self) -> bool:
+        log = self.folder / "sshd.log"
+        words = (_sshd(), "-D", "-f", str(self.folder / "sshd_config"), "-E", str(log))
+        self._process = subprocess.Popen(
+            (*_with_us(), *words), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + _START
+        while time.monotonic() < end and self._process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return True
+            time.sleep(0.02)
+        self.stop()
+        self.port = 0
+        return False
+
+
+def _with_us() -> tuple[str, ...]:
+    """The listener dies with the process that started it, where util-linux offers that."""
+    return ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+
+
+def _sshd() -> str:
+    for path in (shutil.which("sshd"), *_SSHD):
+        if path and os.access(path, os.X_OK):
+            return os.path.realpath(path)  # it starts itself anew and wants its absolute path
+    raise NeedsPerson("there is no sshd on this machine", "Install openssh-server (it need not be enabled).")
+
+
+def _make_key(path: Path) -> None:
+    if path.exists():
+        return
+    if shutil.which("ssh-keygen") is None:
+        raise NeedsPerson("there is no ssh-keygen on this machine", "Install openssh-client.")
+    subprocess.run(
+        ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mqi-demo", "-f", str(path)),
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def _account() -> str:
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _locked() -> bool:
+    """Whether the account's password is locked: sshd then lets it in only with PAM. Only root can see it, and only
+    root's sshd looks."""
+    if os.getuid() != 0:
+        return False
+    try:
+        lines = Path("/etc/shadow").read_text().splitlines()
+    except OSError:
+        return False
+    if not any(line.startswith(f"{_account()}:!") for line in lines):
+        return False
+    if not Path("/etc/pam.d/sshd").exists():
+        raise NeedsPerson(
+            "sshd refuses this account because its password is locked",
+            "Run the demo as an ordinary user, or let an administrator set the password field to '*'.",
+        )
+    return True
+
+
+def _free_port(wish: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wish))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _parents() -> dict[int, int]:
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    return parents

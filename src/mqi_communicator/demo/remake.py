@@ -1,0 +1,78 @@
+"""Makes the planned dose of the samples anew, from the ground truth, with MCsquare.
+
+    python -m mqi_communicator.demo.remake --engine-home DIR [--histories N] [--seed N] [--threads N] [SIZE ...]
+
+The seed is not one that a judged run uses, and the histories are many times more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mqi_communicator.demo import truth
+from mqi_communicator.demo.planned import pack
+from mqi_communicator.demo.truth_engine import BEAM_MODEL, DENSITY_CURVE, MATERIAL_CURVE, Run, compute
+
+SEED = 90_210
+HISTORIES = 20_000_000
+
+
+def remake(size: truth.Size, engine: Path, *, histories: int, seed: int, threads: int) -> bytes:
+    """The package data of one size. One beam after another; beam b runs with `seed` + b."""
+    runs: dict[int, Run] = {}
+    for beam in size.beams():
+        with TemporaryDirectory(prefix="mqi-remake-") as folder:
+            run = compute(
+                engine,
+                size.computed,
+                beam,
+                Path(folder),
+                histories=histories,
+                seed=seed + beam.number,
+                threads=threads,
+            )
+        sys.stderr.write(f"{size.name} beam {beam.number}: {run.seconds:.0f} s, {100 * run.uncertainty:.2f} %\n")
+        runs[beam.number] = run
+    notes = {
+        "truth": truth.digest(size),
+        "histories": histories,
+        "seed": seed,
+        "threads": threads,
+        "uncertainty": {n: run.uncertainty for n, run in runs.items()},
+        "engine": {name: _digest(engine / name) for name in (BEAM_MODEL, DENSITY_CURVE, MATERIAL_CURVE)},
+    }
+    mz, my, mx = size.margin
+    inner = (slice(mz, -mz), slice(my, -my), slice(mx, -mx))
+    return pack({n: run.gy[inner] * truth.FRACTIONS for n, run in runs.items()}, notes)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def main() -> None:
+    """Write demo/data/<size>.npz for the sizes named (default: all that have a dose of their own)."""
+    asked = argparse.ArgumentParser(prog="python -m mqi_communicator.demo.remake", description=__doc__)
+    asked.add_argument("--engine-home", type=Path, required=True, help="folder with MCsquare_linux, BDL, Scanners")
+    asked.add_argument("--histories", type=int, default=HISTORIES, help="protons per beam")
+    asked.add_argument("--seed", type=int, default=SEED)
+    asked.add_argument("--threads", type=int, default=2)
+    asked.add_argument("sizes", nargs="*", metavar="SIZE", default=["tiny", "standard"])
+    given = asked.parse_args()
+    for name in given.sizes:
+        made = remake(
+            truth.SIZES[name],
+            given.engine_home,
+            histories=given.histories,
+            seed=given.seed,
+            threads=given.threads,
+        )
+        (Path(__file__).parent / "data" / f"{truth.SIZES[name].data}.npz").write_bytes(made)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Writes synthetic QA cases: a good one, and one for each way in which a case can be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mqi_communicator.demo.planned import planned_dose
+from mqi_communicator.demo.sample_canary import CANARY
+from mqi_communicator.demo.sample_case import Draft, Uids, encode
+from mqi_communicator.demo.sample_images import add_ct, add_doses, add_structures
+from mqi_communicator.demo.sample_kinds import KINDS, apply, uids_of
+from mqi_communicator.demo.sample_plan import add_plan
+from mqi_communicator.demo.truth import SIZES
+
+__all__ = ["CANARY", "KINDS", "SIZES", "sample_files", "write_sample"]
+
+
+def sample_files(kind: str = "pass", size: str = "standard", seed: int = 1) -> dict[str, bytes]:
+    """A case as bytes by relative file name. The same arguments give the same bytes; another seed, other UIDs.
+
+    ValueError, naming the choices, for a kind or size that does not exist.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"no sample of kind {kind!r}; there are: {', '.join(KINDS)}")
+    if size not in SIZES:
+        raise ValueError(f"no sample of size {size!r}; there are: {', '.join(SIZES)}")
+    draft = draft_case(size, uids_of(kind, size, seed))
+    apply(kind, draft)
+    return {name: made if isinstance(made, bytes) else encode(made) for name, made in sorted(draft.files.items())}
+
+
+def draft_case(size: str, uids: Uids) -> Draft:
+    """The good case, ready to be written or spoiled."""
+    draft = Draft(SIZES[size], uids)
+    add_ct(draft)
+    add_structures(draft)
+    add_plan(draft)
+    add_doses(draft, planned_dose(draft.size))
+    return draft
+
+
+def write_sample(target: Path, *, kind: str = "pass", size: str = "standard", seed: int = 1) -> None:
+    """Write a case into the folder `target`, which is made if need be; see KINDS and SIZES for what there is.
+
+    Not atomic: a watched folder should be given a case that was written beside it and moved in.
+    """
+    for name, content in sample_files(kind, size, seed).items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

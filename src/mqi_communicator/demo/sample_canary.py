@@ -1,0 +1,36 @@
+"""A patient whose words are easily searched for: whatever leaves the house must hold none of them."""
+
+from __future__ import annotations
+
+from mqi_communicator.demo.sample_case import Draft
+
+NAME = "Quillfeather^Zanzibrook"
+PATIENT_ID = "QXZ77713377"
+BIRTH_DATE = "19031213"
+LABEL = "Vexbarrow"
+PERSON = "Orrinthal"
+
+CANARY = ("Quillfeather", "Zanzibrook", PATIENT_ID, BIRTH_DATE, LABEL, PERSON)
+"""The words, as bytes or text to search every artefact for (ignoring case)."""
+
+
+def plant(draft: Draft) -> None:
+    """Put the words wherever people and planning systems put them: patient, labels, comments, names of files."""
+    for ds in draft.objects():
+        ds.PatientName, ds.PatientID, ds.PatientBirthDate = NAME, PATIENT_ID, BIRTH_DATE
+        ds.OtherPatientNames, ds.PatientComments = "Zanzibrook^Q", f"{LABEL} comment"
+        ds.OperatorsName, ds.ReferringPhysicianName = f"{PERSON}^Op", f"{PERSON}^Ref"
+        ds.StudyDescription, ds.SeriesDescription = f"{LABEL} study", f"{LABEL} series"
+        ds.StudyID, ds.AccessionNumber, ds.InstitutionName = LABEL, PATIENT_ID, f"{PERSON} clinic"
+    structures = draft.object("RS.dcm")
+    structures.StructureSetLabel, structures.StructureSetName = LABEL, f"{LABEL} Quillfeather"
+    structures.StructureSetROISequence[2].ROIName = f"Bone {LABEL}"
+    plan = draft.object("RP.dcm")
+    plan.RTPlanLabel, plan.RTPlanName, plan.RTPlanDescription = LABEL, f"{LABEL} Quillfeather", f"{PERSON} plan"
+    for beam in plan.IonBeamSequence:
+        beam.BeamName = f"{beam.BeamNumber} {LABEL}"
+        beam.BeamDescription = f"Quillfeather {beam.BeamNumber}"
+    for dose in draft.objects("RD."):
+        dose.DoseComment = f"{LABEL} dose"
+    for name in sorted(draft.files):
+        draft.rename(name, f"{PATIENT_ID}_Quillfeather/{LABEL}.{name}")

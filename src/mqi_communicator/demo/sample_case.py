@@ -1,0 +1,89 @@
+"""A sample case while it is being made: its DICOM objects by file name, and what they have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from mqi_communicator.demo.truth import Size
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+DATE, TIME = "20200101", "120000"
+MANUFACTURER = "MQI SAMPLE"
+_SOFTWARE_UID = "2.25.203917465811298330925417713645020617381"
+
+
+@dataclass(frozen=True, slots=True)
+class Uids:
+    """UIDs that follow from kind, size and seed alone: the same arguments name the same objects."""
+
+    root: str
+
+    def of(self, *what: object) -> str:
+        """A UUID-derived UID (PS3.5 B.2)."""
+        told = hashlib.sha256("|".join([self.root, *map(str, what)]).encode()).digest()
+        return f"2.25.{int.from_bytes(told[:16], 'big')}"
+
+
+@dataclass(slots=True)
+class Draft:
+    """The case so far. `files` holds objects, or raw bytes for files that are wrong on purpose."""
+
+    size: Size
+    uids: Uids
+    files: dict[str, Dataset | bytes] = field(default_factory=dict)
+
+    def object(self, name: str) -> Dataset:
+        """The DICOM object of that file name."""
+        found = self.files[name]
+        if isinstance(found, bytes):
+            raise TypeError(f"{name} holds no DICOM object any more")
+        return found
+
+    def objects(self, prefix: str = "") -> list[Dataset]:
+        """The DICOM objects whose file names begin so, in order of name."""
+        return [self.object(n) for n in sorted(self.files) if n.startswith(prefix)]
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name (it may hold folders)."""
+        self.files[new] = self.files.pop(old)
+
+
+def start(draft: Draft, sop_class: str, modality: str, *what: object) -> Dataset:
+    """An object with patient, study, series and equipment filled in: all of it plainly made up."""
+    from pydicom.dataset import Dataset
+
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    ds.SOPClassUID, ds.SOPInstanceUID = sop_class, draft.uids.of(modality, *what)
+    ds.InstanceCreationDate, ds.InstanceCreationTime = DATE, TIME
+    ds.StudyDate, ds.StudyTime, ds.StudyID = DATE, TIME, "1"
+    ds.AccessionNumber, ds.ReferringPhysicianName, ds.OperatorsName = "", "", "MQI^OPERATOR"
+    ds.Modality, ds.Manufacturer, ds.StationName = modality, MANUFACTURER, "DEMO"
+    ds.StudyDescription, ds.SeriesDescription = "MQI SAMPLE STUDY", f"MQI SAMPLE {modality}"
+    ds.ManufacturerModelName, ds.SoftwareVersions, ds.DeviceSerialNumber = "SYNTHETIC", "1", "0"
+    ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "MQI^SAMPLE", "MQI-SAMPLE", "", "O"
+    ds.StudyInstanceUID = draft.uids.of("study")
+    ds.SeriesInstanceUID = draft.uids.of("series", modality)
+    ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = draft.uids.of("frame"), ""
+    return ds
+
+
+def encode(ds: Dataset) -> bytes:
+    """The object as a DICOM file, explicit VR little endian."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.filewriter import dcmwrite
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID, meta.ImplementationVersionName = _SOFTWARE_UID, "MQI_SAMPLE_1"
+    ds.file_meta = meta
+    held = BytesIO()
+    dcmwrite(held, ds, enforce_file_format=True)
+    return held.getvalue()

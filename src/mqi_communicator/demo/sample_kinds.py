@@ -1,0 +1,83 @@
+"""The ways in which a sample can be wrong: one small change each on the good case.
+
+To add one: a function that changes the draft, and a row in KINDS with one line for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mqi_communicator.demo import sample_files_wrong as files
+from mqi_communicator.demo import sample_plans_wrong as plans
+from mqi_communicator.demo.sample_canary import plant
+from mqi_communicator.demo.sample_case import Draft, Uids
+
+_Change = Callable[[Draft], None]
+
+
+def _nothing(draft: Draft) -> None:
+    """The good case stays as it is."""
+    del draft
+
+
+_ROWS: dict[str, tuple[_Change, str]] = {
+    "pass": (_nothing, "the good case: the recalculation agrees with the planned dose"),
+    "canary": (plant, "the good case of a patient whose name, id and labels are easily searched for"),
+    "no-suffix": (files.no_suffix, "the good case in sub-folders, file names without .dcm"),
+    "setup-beam": (plans.setup_beam, "the good case with a SETUP beam as number 1, treatment beams from 2 on"),
+    "re-export": (plans.re_export, "the objects of `pass` under the same UIDs, the plan written a day later"),
+    "range-error": (plans.range_error, "energies raised so that beams reach 5 mm deeper, same protons; dose unchanged"),
+    "scale-error": (files.scale_error, "the planned doses 4 % too high (DoseGridScaling x 1.04)"),
+    "shift-error": (plans.shift_error, "the plan's isocentre 3 mm towards the head; dose unchanged"),
+    "swapped-beams": (files.swapped_beams, "the doses of the first two beams under each other's beam number"),
+    "fraction-dose": (files.fraction_dose, "the planned doses of one fraction instead of the course"),
+    "rbe-dose": (files.rbe_dose, "the planned doses multiplied by 1.1 and marked EFFECTIVE"),
+    "lying-rbe": (files.lying_rbe, "the planned doses multiplied by 1.1 but still marked PHYSICAL"),
+    "sum-mismatch": (files.sum_mismatch, "the plan's dose is 5 % more than the sum of its beams' doses"),
+    "no-dose": (files.no_dose, "no RTDOSE at all: nothing to compare with"),
+    "sum-only": (files.sum_only, "an RTDOSE of the plan, none of a single beam"),
+    "beams-only": (files.beams_only, "an RTDOSE of each beam, none of the plan"),
+    "wrong-dose": (files.wrong_dose, "the RTDOSEs belong to another plan"),
+    "missing-slice": (files.missing_slice, "one CT slice in the middle is not there"),
+    "no-plan": (files.no_plan, "the RTPLAN is not there"),
+    "no-structures": (files.no_structures, "the RTSTRUCT is not there"),
+    "wrong-structure": (files.wrong_structure, "the RTSTRUCT was drawn on another CT"),
+    "two-plans": (plans.two_plans, "two different RTPLANs in one folder"),
+    "truncated": (files.truncated, "one CT slice ends in the middle"),
+    "zero-byte": (files.zero_byte, "one CT slice is an empty file"),
+    "text-as-dcm": (files.text_as_dcm, "the good case with a text file beside it that is called .dcm"),
+    "photon-plan": (plans.photon_plan, "an RT Plan with a photon beam instead of an RT Ion Plan"),
+    "carbon": (plans.carbon, "a plan of carbon ions"),
+    "no-spots": (plans.no_spots, "control points without spot positions and weights"),
+    "private-spots": (plans.private_spots, "spots in a manufacturer's private tags (300B,1094) and (300B,1096)"),
+    "zero-weights": (plans.zero_weights, "spots whose weights are all zero"),
+    "energy-outside": (plans.energy_outside, "layers above every energy of the beam model"),
+    "energy-uncommissioned": (plans.energy_uncommissioned, "layers below the lowest commissioned energy (100 MeV)"),
+    "unmapped-machine": (plans.unmapped_machine, "a treatment machine that no beam model is mapped to"),
+    "unmapped-scanner": (files.unmapped_scanner, "a CT scanner that no conversion curve is mapped to"),
+    "range-shifter": (plans.range_shifter, "a range shifter in the first beam"),
+    "aperture": (plans.aperture, "an aperture (block) in the first beam"),
+    "bolus": (plans.bolus, "a bolus in the first beam"),
+    "prone": (plans.prone, "the patient lies head first, prone (HFP)"),
+    "couch-pitch": (plans.couch_pitch, "a table pitched by 3 degrees"),
+    "line-scan": (plans.line_scan, "ScanMode LINE: weights belong to segments, not to spots"),
+    "uniform-scan": (plans.uniform_scan, "ScanMode UNIFORM: no spots"),
+    "passive": (plans.passive, "ScanMode NONE: passive scattering, no spots"),
+    "two-fraction-groups": (plans.two_fraction_groups, "a plan of two fraction groups"),
+}
+
+KINDS: dict[str, str] = {kind: what for kind, (_, what) in _ROWS.items()}
+"""What there is, with one line each."""
+
+NOT_CONFORMANT = frozenset({"truncated", "zero-byte", "text-as-dcm", "no-spots", "private-spots", "line-scan"})
+"""Kinds in which a file is no conformant DICOM, on purpose or as real systems write it."""
+
+
+def uids_of(kind: str, size: str, seed: int) -> Uids:
+    """The UIDs of a sample; a re-export has those of the good case."""
+    return Uids(f"{'pass' if kind == 're-export' else kind}|{size}|{seed}")
+
+
+def apply(kind: str, draft: Draft) -> None:
+    """Make the good case into one of that kind."""
+    _ROWS[kind][0](draft)

@@ -1,0 +1,85 @@
+"""The demo's configuration: an ordinary one, written as an ordinary file."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.demo import truth_engine
+from mqi_communicator.demo.slot import Slot
+from mqi_communicator.demo.truth import MACHINE
+from mqi_communicator.remote.options import SshOptions
+
+HISTORIES = 1_200_000  # per beam; 1.3 % where the planned dose is at least half of its maximum
+WHO = "nobody: example data for the demo's own synthetic machine"
+WHEN = "2026-01-01"
+SCANNER = "MQI SAMPLE|SYNTHETIC CT|DEMO"
+MANUFACTURER = "MQI SAMPLE"
+
+
+def write_config(slot: Slot, engine_home: Path, ssh: SshOptions) -> None:
+    """Write `slot.config` for a host and an engine. NeedsPerson if the engine was not fetched."""
+    if not (engine_home / "MCsquare_linux").is_file():
+        raise NeedsPerson(f"the dose engine is not in {engine_home}", "./deploy.sh --demo fetches it")
+    settings = {
+        "paths": {
+            "watch": str(slot.watch),
+            "workspace": str(slot.workspace),
+            "results": str(slot.results),
+            "remote": str(slot.remote()),
+        },
+        "ssh": ssh.model_dump(mode="json", exclude_defaults=True),
+        **example(engine_home),
+        "intake": {"rescan_s": 2, "settle_s": 1},
+        "resources": {"jobs": 1, "local_free_gib": 0.5, "remote_free_gib": 0.5},
+        "direct": {"poll_s": 2},
+        "monitoring": {"metrics_port": _free_port()},
+    }
+    slot.config.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def example(engine_home: Path, histories: int | None = None) -> dict[str, Any]:
+    """The sections that make the bundled samples computable with the fetched engine."""
+    model = engine_home / truth_engine.BEAM_MODEL
+    density, material = engine_home / truth_engine.DENSITY_CURVE, engine_home / truth_engine.MATERIAL_CURVE
+    return {
+        "engine": {
+            "home": str(engine_home),
+            "histories_per_beam": histories or HISTORIES,
+            "time_limit_s": 1800,
+        },
+        "machines": {
+            MACHINE: {
+                "beam_model": str(model),
+                "sha256": _sha256(model),
+                "commissioned_by": WHO,
+                "commissioned_on": WHEN,
+            }
+        },
+        "scanners": {
+            SCANNER: {
+                "density": str(density),
+                "density_sha256": _sha256(density),
+                "material": str(material),
+                "material_sha256": _sha256(material),
+                "commissioned_by": WHO,
+                "commissioned_on": WHEN,
+            }
+        },
+        "dose_conventions": {MANUFACTURER: {"medium": "medium", "biology": "physical", "extent": "course"}},
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,184 @@
+"""The demo: the same application as in production, against a private real host, with something to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.demo.host import PrivateHost
+from mqi_communicator.demo.sample import write_sample
+from mqi_communicator.demo.settings import write_config
+from mqi_communicator.demo.slot import Slot, first_free
+from mqi_communicator.flow.view import CaseView, view_all
+from mqi_communicator.screen import checks_table, table
+from mqi_communicator.store import orders
+from mqi_communicator.store.database import Database, open_database
+
+START_S = 30.0
+CANCEL_S = 60.0
+STOP_S = 20.0
+PASSED, NOT_PASSED, INTERRUPTED = 0, 1, 130
+
+
+def play(folder: Path, engine_home: Path, *, stay: bool) -> int:
+    """Run one demo to its verdict; returns the exit code. Leaves no process behind, unless told to `stay`."""
+    for name in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with Ctrl-C ignored
+        signal.signal(name, signal.default_int_handler)
+    console = Console()
+    slot = first_free(folder)
+    console.print(f"demo folder: {slot.folder}", soft_wrap=True)
+    with PrivateHost(slot.folder / "host") as host:
+        console.print(f"private sshd on 127.0.0.1 port {host.port}")
+        write_config(slot, engine_home, host.options())
+        with _communicator(slot) as process:
+            database = open_database(_store(slot))
+            try:
+                return _watch(slot, database, process, console, stay=stay)
+            except KeyboardInterrupt:
+                _cancel(database, process, console)
+                return INTERRUPTED
+
+
+def _store(slot: Slot) -> Path:
+    from mqi_communicator.config import load
+
+    return load(slot.config).paths.store
+
+
+@contextmanager
+def _communicator(slot: Slot) -> Iterator[subprocess.Popen[bytes]]:
+    """`mqi run` as a process of its own, which ends with us even if we are killed."""
+    words = [sys.executable, "-m", "mqi_communicator", "run", "--config", str(slot.config)]
+    with_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    with slot.log.open("ab") as log:
+        process = subprocess.Popen([*with_us, *words], stdout=log, stderr=log, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], console: Console, *, stay: bool) -> int:
+    key_of = _case_to_follow(slot, database, console)
+    view = _follow(database, process, key_of, console)
+    _tell(view, console)
+    if stay:
+        _stay(slot, console)
+    return PASSED if view.verdict == "pass" else NOT_PASSED
+
+
+def _case_to_follow(slot: Slot, database: Database, console: Console) -> str:
+    """The folder's name of the case this demo is about: one that an interrupted demo left, else a new one."""
+    for case in database.read_now(view_all, time.time()):
+        if case.status not in ("done", "failed", "cancelled"):
+            console.print(f"an earlier demo was interrupted: its case {case.case} goes on")
+            return case.folder
+    number = 1 + sum(1 for path in slot.watch.iterdir() if path.is_dir() and not path.name.startswith("."))
+    name = f"sample-{number}"
+    made = slot.watch / f".{name}.making"
+    shutil.rmtree(made, ignore_errors=True)
+    write_sample(made, kind="pass", size="standard", seed=number)
+    made.rename(slot.watch / name)
+    console.print(f"the sample case is in the watched folder: {slot.watch / name}", soft_wrap=True)
+    return name
+
+
+def _follow(database: Database, process: subprocess.Popen[bytes], folder: str, console: Console) -> CaseView:
+    with _display(console) as show:
+        while True:
+            found = [case for case in database.read_now(view_all, time.time()) if case.folder == folder]
+            if process.poll() is not None:
+                raise NeedsPerson("the communicator ended before the case did", "see mqi.log in the demo folder")
+            if found:
+                show(found[0])
+                if found[0].status in ("done", "failed", "cancelled"):
+                    return found[0]
+            time.sleep(0.3)
+
+
+@contextmanager
+def _display(console: Console):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a context manager of a callable
+    """On a terminal a table that moves; elsewhere a line for whatever is new."""
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=4) as live:
+            yield lambda case: live.update(table([case]))
+        return
+    told: set[str] = set()
+
+    def say(case: CaseView) -> None:
+        for line in _lines(case):
+            if line not in told:
+                told.add(line)
+                console.print(line, soft_wrap=True, highlight=False)
+
+    yield say
+
+
+def _lines(case: CaseView) -> list[str]:
+    said = [f"{case.case}: {case.step} {case.status}"]
+    for beam in case.beams:
+        far = "" if beam.percent is None else f" {beam.percent // 10 * 10:.0f} %"
+        said.append(f"{case.case}: beam {beam.beam} {beam.step}{far if beam.step == 'follow' else ''}")
+    if case.needs_person:
+        said.append(f"{case.case}: needs a person: {case.why} -> {case.advice}")
+    return said
+
+
+def _tell(case: CaseView, console: Console) -> None:
+    path = Path(case.results) / "verdict.json"
+    if case.results and path.is_file():
+        document = json.loads(path.read_text(encoding="utf-8"))
+        console.print(checks_table(document["checks"]))
+    word = case.verdict or case.status
+    console.print(f"verdict: {word}: {case.why}", soft_wrap=True)
+    if case.results:
+        console.print(f"results: {case.results}", soft_wrap=True)
+
+
+def _stay(slot: Slot, console: Console) -> None:
+    console.print(
+        f"host and communicator stay up. Look around:  .venv/bin/mqi status --config '{slot.config}'", soft_wrap=True
+    )
+    console.print(f"drop cases into {slot.watch}; Ctrl-C ends it", soft_wrap=True)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        console.print("ending")
+
+
+def _cancel(database: Database, process: subprocess.Popen[bytes], console: Console) -> None:
+    """Ctrl-C: the jobs on the host end, provably, before we do."""
+    live = [case for case in database.read_now(view_all, time.time()) if not _ended(case)]
+    console.print(f"interrupted: {len(live)} case is being cancelled, its jobs are ended on the host")
+    for case in live:
+        database.write_now(
+            orders.give, at=time.time(), case=case.case, order="cancel", who=f"user {os.getuid()}", why="Ctrl-C"
+        )
+    deadline = time.monotonic() + CANCEL_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if all(_ended(case) for case in database.read_now(view_all, time.time())):
+            console.print("cancelled")
+            return
+        time.sleep(0.3)
+    console.print("it could not be proved that every job has ended; the next demo takes up where this one stopped")
+
+
+def _ended(case: CaseView) -> bool:
+    return case.status in ("done", "failed", "cancelled")

@@ -1,0 +1,83 @@
+"""A place for one demo: the first that nobody else uses, with whatever an interrupted demo left there."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mqi_communicator.case.faults import NeedsPerson
+
+SLOTS = 16
+
+
+@dataclass(slots=True)
+class Slot:
+    """A folder that is ours while `handle` is open. The lock goes with the process, however it ends."""
+
+    folder: Path
+    handle: int
+
+    @property
+    def watch(self) -> Path:
+        """The watched folder."""
+        return self.folder / "watch"
+
+    @property
+    def results(self) -> Path:
+        """The results folder."""
+        return self.folder / "results"
+
+    @property
+    def workspace(self) -> Path:
+        """The communicator's private folder."""
+        return self.folder / "workspace"
+
+    @property
+    def config(self) -> Path:
+        """The configuration written for this demo."""
+        return self.folder / "config.yaml"
+
+    @property
+    def log(self) -> Path:
+        """What the communicator said."""
+        return self.folder / "mqi.log"
+
+    def remote(self) -> Path:
+        """The "host's" workspace. A path on a host is plain: where ours is not, a private folder in /tmp serves."""
+        here = self.folder / "remote"
+        if re.fullmatch(r"(/[A-Za-z0-9._-]+)+", str(here)):
+            return here
+        mark = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
+        there = Path(f"/tmp/mqi-demo-{os.getuid()}-{mark}")  # noqa: S108 - made private and proved to be ours
+        there.mkdir(mode=0o700, exist_ok=True)
+        state = there.lstat()
+        if there.is_symlink() or state.st_uid != os.getuid() or state.st_mode & 0o077:
+            raise NeedsPerson(f"{there} is in the way", "remove it, or run the demo from a path without spaces")
+        return there
+
+    def release(self) -> None:
+        """Let the next demo have it."""
+        os.close(self.handle)
+
+
+def first_free(base: Path) -> Slot:
+    """The first slot below `base` that no running demo holds."""
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for number in range(1, SLOTS + 1):
+        folder = base / f"slot-{number}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            continue
+        slot = Slot(folder, handle)
+        for place in (slot.watch, slot.results, slot.workspace):
+            place.mkdir(mode=0o700, exist_ok=True)
+        return slot
+    raise NeedsPerson(f"all {SLOTS} demo slots below {base} are in use", "end one of the running demos")

@@ -1,0 +1,221 @@
+"""The ground truth of the samples: grids, beams and spots, laid straight onto the phantom.
+
+Directions follow IEC 61217 for a patient head first, supine: fixed x is the patient's left (DICOM +x), fixed y points
+to the head (DICOM +z), fixed z points up (DICOM -y). At gantry 0 the beam comes from above; a positive couch angle
+turns the patient anticlockwise seen from above.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mqi_communicator.demo.phantom import SOLIDS, TARGET, TARGET_CENTRE, TARGET_RADIUS, solid_at
+from mqi_communicator.dicom.records import Beam, Grid, Layer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+MACHINE = "MQI-DEMO"
+FRACTIONS = 5
+ISOCENTRE = (13.5, -131.0, 36.0)  # mm; beside the target's centre, so that no beam is symmetric about its axis
+_RANGE_AT_150 = 156.2  # mm, R80 of 150 MeV in the phantom's own water (HU 0)
+_RANGE_POWER = 1.774  # range grows as energy to this power, from 76.1 mm at 100 MeV to 256.8 mm at 200 MeV
+_LATERAL_MARGIN = 4.0  # mm beyond the target's edge that still get spots, against the penumbra
+_WIDEST_RAY = 0.8  # of the target's radius: spots farther out reach as deep as those there
+_LOWEST_ENERGY = 101.0  # MeV; below 100 MeV the demo beam model knows nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How one beam is aimed and shaped; its spots follow from the phantom."""
+
+    number: int
+    name: str
+    gantry: float  # degrees
+    couch: float  # degrees
+    meterset: float  # MU per fraction
+    final_cumulative_weight: float
+    slope: tuple[float, float]  # how much the spot weights rise over one target radius, along x and y
+    gap: tuple[float, float]  # the corner beyond this (x, y, mm from the target's centre) has no spots
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One size of the sample. The planned dose stands on `dose_grid`, a part of the grid it was computed on."""
+
+    name: str
+    what: str
+    ct: Grid
+    computed: Grid  # where the planned dose was computed; the CT grid, save for `large`
+    margin: tuple[int, int, int]  # voxels (z, y, x) cut off each side of `computed`
+    fields: tuple[Field, ...]
+    spot_spacing: float  # mm
+    energy_step: float  # MeV
+    data: str  # stem of the package data with the planned dose
+
+    @property
+    def dose_grid(self) -> Grid:
+        """The planned dose's grid."""
+        nz, ny, nx = self.computed.shape
+        mz, my, mx = self.margin
+        (ox, oy, oz), (dx, dy, dz) = self.computed.origin, self.computed.spacing
+        return Grid((nz - 2 * mz, ny - 2 * my, nx - 2 * mx), (ox + mx * dx, oy + my * dy, oz + mz * dz), (dx, dy, dz))
+
+    def beams(self) -> tuple[Beam, ...]:
+        """The treatment beams with all their spots, in plan order."""
+        return tuple(_beam(field, self.spot_spacing, self.energy_step) for field in self.fields)
+
+
+_ANTERIOR = Field(1, "F1 anterior", 0.0, 0.0, 42.0, 100.0, (0.2, -0.1), (6.0, 6.0))
+_LEFT = Field(2, "F2 left", 100.0, 0.0, 34.5, 320.0, (-0.15, 0.2), (9.0, -6.0))
+_RIGHT = Field(3, "F3 right", 270.0, 15.0, 26.5, 57.5, (0.2, 0.15), (-6.0, 9.0))
+
+_STANDARD_CT = Grid((44, 80, 96), (-106.75, -238.75, -29.5), (2.5, 2.5, 3.0))
+_TINY_CT = Grid((14, 40, 48), (-105.5, -237.5, -1.0), (5.0, 5.0, 6.0))
+_LARGE_CT = Grid((100, 512, 512), (-107.765625, -259.765625, -30.34), (0.46875, 0.46875, 1.32))
+
+STANDARD = Size(
+    name="standard",
+    what="three beams on a 2.5 x 2.5 x 3 mm CT of 44 slices: the demonstration",
+    ct=_STANDARD_CT,
+    computed=_STANDARD_CT,
+    margin=(2, 3, 4),
+    fields=(_ANTERIOR, _LEFT, _RIGHT),
+    spot_spacing=6.0,
+    energy_step=2.5,
+    data="standard",
+)
+TINY = Size(
+    name="tiny",
+    what="two beams on a 5 x 5 x 6 mm CT of 14 slices: for tests that run many cases",
+    ct=_TINY_CT,
+    computed=_TINY_CT,
+    margin=(1, 1, 2),
+    fields=(_ANTERIOR, _LEFT),
+    spot_spacing=8.0,
+    energy_step=4.0,
+    data="tiny",
+)
+LARGE = replace(
+    STANDARD,
+    name="large",
+    what="the standard plan and dose with a CT of 100 slices of 512 x 512: for transfers",
+    ct=_LARGE_CT,
+)
+SIZES = {size.name: size for size in (STANDARD, TINY, LARGE)}
+
+
+def gantry_axes(gantry: float, couch: float) -> tuple[Array, Array, Array]:
+    """The IEC gantry axes x, y and z (towards the source) as unit vectors in the DICOM patient system, HFS."""
+    import numpy as np
+
+    g, c = math.radians(gantry), math.radians(couch)
+    fixed = (
+        (math.cos(g), 0.0, -math.sin(g)),
+        (0.0, 1.0, 0.0),
+        (math.sin(g), 0.0, math.cos(g)),
+    )
+    on_table = [(math.cos(c) * x + math.sin(c) * y, -math.sin(c) * x + math.cos(c) * y, z) for x, y, z in fixed]
+    x_axis, y_axis, z_axis = (np.array((x, -z, y)) for x, y, z in on_table)
+    return x_axis, y_axis, z_axis
+
+
+def energy_of_range(mm: float) -> float:
+    """MeV whose R80 in water is `mm`."""
+    return float(150.0 * (mm / _RANGE_AT_150) ** (1.0 / _RANGE_POWER))
+
+
+def range_of_energy(mev: float) -> float:
+    """R80 in water of `mev`, in mm."""
+    return float(_RANGE_AT_150 * (mev / 150.0) ** _RANGE_POWER)
+
+
+def _depths(axes: tuple[Array, Array, Array], u: float, v: float) -> tuple[float, float]:
+    """Water-equivalent depths (mm) of the target's near and far side along the spot (u, v), which must hit it."""
+    import numpy as np
+
+    x_axis, y_axis, z_axis = axes
+    step = 0.5
+    along = np.arange(200.0, -60.0, -step)  # mm from the isocentre's plane, from the source downwards
+    points = np.array(ISOCENTRE)[:, None] + u * x_axis[:, None] + v * y_axis[:, None] + along * z_axis[:, None]
+    x, y, z = points
+    depth = np.cumsum(solid_at(x, y, z, tuple(s.stopping_power for s in SOLIDS), 0.0)) * step
+    inside = depth[TARGET.holds(x, y, z)]
+    return float(inside[0]), float(inside[-1])
+
+
+def _spread_out(near: float, far: float, energies: list[float]) -> dict[float, float]:
+    """Weights of the energies that together give a flat dose between two depths (Bortfeld and Schlegel 1996)."""
+    used = [e for e in energies if near - 1.0 <= range_of_energy(e) <= far + 4.0]
+    power = 1.0 - 1.0 / 1.35
+    edges = [0.0, *((k + 0.5) / len(used) for k in range(len(used)))]
+    shares = [edges[k + 1] ** power - edges[k] ** power for k in range(len(used))]
+    return dict(zip(sorted(used, reverse=True), shares, strict=True))
+
+
+def _energies(step: float) -> list[float]:
+    highest = 150.0
+    count = int((highest - _LOWEST_ENERGY) / step)
+    return [round(_LOWEST_ENERGY + step * k, 2) for k in range(count + 1)]
+
+
+def _spots(field: Field, spacing: float, step: float) -> dict[float, list[tuple[float, float, float]]]:
+    """Spots (x, y, raw weight) by energy."""
+    import numpy as np
+
+    axes = gantry_axes(field.gantry, field.couch)
+    offset = np.array(TARGET_CENTRE) - np.array(ISOCENTRE)
+    cu, cv = float(offset @ axes[0]), float(offset @ axes[1])
+    layers: dict[float, list[tuple[float, float, float]]] = {}
+    reach = int((TARGET_RADIUS + _LATERAL_MARGIN) // spacing) + 1
+    for j in range(-reach, reach + 1):
+        for i in range(-reach, reach + 1):
+            du, dv = i * spacing + 0.7, j * spacing - 0.4
+            in_gap = du > field.gap[0] and dv > field.gap[1]
+            away = math.hypot(du, dv)
+            if in_gap or away > TARGET_RADIUS + _LATERAL_MARGIN:
+                continue
+            pulled_in = min(1.0, _WIDEST_RAY * TARGET_RADIUS / away)
+            depths = _depths(axes, cu + du * pulled_in, cv + dv * pulled_in)
+            tilt = 1.0 + (field.slope[0] * du + field.slope[1] * dv) / TARGET_RADIUS
+            for energy, share in _spread_out(*depths, _energies(step)).items():
+                layers.setdefault(energy, []).append((round(cu + du, 1), round(cv + dv, 1), share * tilt))
+    return layers
+
+
+def _beam(field: Field, spacing: float, step: float) -> Beam:
+    """One beam; its weights are rounded to 1e-4 and their sum is its final cumulative weight."""
+    import numpy as np
+
+    raw = _spots(field, spacing, step)
+    total = sum(w for spots in raw.values() for _, _, w in spots)
+    layers = []
+    for energy in sorted(raw, reverse=True):
+        spots = np.array(raw[energy])
+        weights = np.round(spots[:, 2] * field.final_cumulative_weight / total, 4)
+        layers.append(Layer(energy, spots[:, :2].copy(), weights))
+    final = round(float(sum(layer.weights.sum() for layer in layers)), 4)
+    return Beam(
+        *(field.number, field.name, MACHINE, field.gantry, field.couch, ISOCENTRE),
+        *(field.meterset, final, tuple(layers)),
+    )
+
+
+def digest(size: Size) -> str:
+    """What the planned dose was computed for: a sha256 over the phantom, the grid and every spot of a size."""
+    import hashlib
+
+    from mqi_communicator.demo.phantom import hounsfield
+
+    told = hashlib.sha256(hounsfield(size.computed).tobytes())
+    told.update(repr((size.computed, size.margin)).encode())
+    for beam in size.beams():
+        told.update(repr((beam.number, beam.gantry_angle, beam.couch_angle, beam.isocenter, beam.meterset)).encode())
+        for layer in beam.layers:
+            told.update(repr((layer.energy, layer.spots.tolist(), layer.weights.tolist())).encode())
+    return told.hexdigest()

@@ -1,0 +1,144 @@
+"""Runs MCsquare on the ground truth itself: the planned dose of the samples.
+
+This writer is independent of the product's own on purpose: it reads no DICOM and shares no code with it, so that a
+wrong axis in either shows as a failed sample. MCsquare's conventions, found with single off-axis spots in a box of
+water: it ignores the image offset and measures positions from the image's edge; along x its images run from the
+patient's left to right and along y from back to front, while its plan counts x towards the left and y towards the
+front; z runs to the head in both; gantry, couch and spot positions are those of IEC 61217. It samples protons by
+weight x protons per MU and writes eV/g per proton, dose to medium.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mqi_communicator.demo.phantom import hounsfield, in_body
+from mqi_communicator.dicom.records import Beam, Grid
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BEAM_MODEL = "BDL/BDL_default_DN_RangeShifter.txt"
+DENSITY_CURVE = "Scanners/UCL_Toshiba/HU_Density_Conversion.txt"
+MATERIAL_CURVE = "Scanners/UCL_Toshiba/HU_Material_Conversion.txt"
+_GY_PER_EV_PER_G = 1.602176634e-16
+_END_MARK = re.compile(r"Total computation time: ([\d.]+) s")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One beam as computed: Gy of one fraction on the grid handed in, zero outside the body."""
+
+    gy: NDArray[np.float64]
+    uncertainty: float  # relative, 1 sigma, mean where the dose is at least half its maximum
+    histories: int
+    seconds: float
+
+
+def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: int, seed: int, threads: int) -> Run:
+    """One beam's dose in the phantom, per fraction, from an engine folder as unpacked.
+
+    RuntimeError with the engine's own last words if it does not end as it should; its exit code says nothing.
+    """
+    import numpy as np
+
+    _write_input(engine, grid, beam, folder, histories=histories, seed=seed, threads=threads)
+    words = subprocess.run(
+        [str(engine.resolve() / "MCsquare_linux"), "config.txt"],
+        cwd=folder,
+        env={**os.environ, "MCsquare_Materials_Dir": str(engine.resolve() / "Materials")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    ended = _END_MARK.search(words)
+    percents = re.findall(r"stat uncertainty: ([\d.]+) %", words)
+    if not ended or not percents:
+        raise RuntimeError(f"MCsquare did not finish: {words[-500:]}")
+    raw = np.fromfile(folder / "Outputs" / "Dose.raw", dtype="<f4").reshape(grid.shape)
+    gy = raw[:, ::-1, ::-1].astype(np.float64) * _GY_PER_EV_PER_G * protons(engine, beam)
+    if not np.isfinite(gy).all() or gy.max() <= 0.0:
+        raise RuntimeError("MCsquare wrote a dose that is zero or not finite")
+    return Run(np.where(in_body(grid), gy, 0.0), float(percents[-1]) / 100.0, histories, float(ended[1]))
+
+
+def protons(engine: Path, beam: Beam) -> float:
+    """Protons of one fraction: each spot's MU times the beam model's protons per MU at its nominal energy."""
+    import numpy as np
+
+    rows = [line.split() for line in _text(engine / BEAM_MODEL).splitlines()]
+    table = np.array([[float(row[0]), float(row[3])] for row in rows if len(row) > 10 and row[0][0].isdigit()])  # noqa: PLR2004
+    per_mu = [float(np.interp(layer.energy, table[:, 0], table[:, 1])) for layer in beam.layers]
+    weights = [float(layer.weights.sum()) for layer in beam.layers]
+    return beam.mu_per_weight * sum(w * p for w, p in zip(weights, per_mu, strict=True))
+
+
+def _text(path: Path) -> str:
+    """A shipped table with LF line ends; with its own CRLF every proton would start outside the image."""
+    return path.read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def _write_input(
+    engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: int, seed: int, threads: int
+) -> None:
+    (folder / "Outputs").mkdir(parents=True)
+    for name, source in (("bdl.txt", BEAM_MODEL), ("density.txt", DENSITY_CURVE), ("material.txt", MATERIAL_CURVE)):
+        (folder / name).write_text(_text(engine / source), encoding="utf-8", newline="\n")
+    hounsfield(grid)[:, ::-1, ::-1].astype("<f4").tofile(folder / "ct.raw")
+    (folder / "ct.mhd").write_text("\n".join(_image_header(grid)) + "\n", encoding="utf-8")
+    (folder / "plan.txt").write_text("\n".join(_plan_lines(grid, beam)) + "\n", encoding="utf-8")
+    config = {
+        "Num_Threads": threads,
+        "RNG_Seed": seed,
+        "Num_Primaries": histories,
+        "CT_File": "ct.mhd",
+        "HU_Density_Conversion_File": "density.txt",
+        "HU_Material_Conversion_File": "material.txt",
+        "BDL_Machine_Parameter_File": "bdl.txt",
+        "BDL_Plan_File": "plan.txt",
+        "Output_Directory": "Outputs",
+        "Compute_stat_uncertainty": "True",
+        "Stat_uncertainty": 0.0,
+        "Dose_MHD_Output": "True",
+    }
+    (folder / "config.txt").write_text("".join(f"{k} {v}\n" for k, v in config.items()), encoding="utf-8")
+
+
+def _image_header(grid: Grid) -> Iterator[str]:
+    nz, ny, nx = grid.shape
+    yield from ("ObjectType = Image", "NDims = 3", f"DimSize = {nx} {ny} {nz}")
+    yield f"ElementSpacing = {' '.join(str(mm) for mm in grid.spacing)}"
+    yield from ("Offset = 0 0 0", "ElementType = MET_FLOAT", "ElementByteOrderMSB = False", "ElementDataFile = ct.raw")
+
+
+def _isocentre(grid: Grid, beam: Beam) -> tuple[float, float, float]:
+    """The isocentre from the image's edge: x from the patient's right, y from the back, z from the feet."""
+    (_, ny, _), (dx, dy, dz) = grid.shape, grid.spacing
+    from_edge = [p - o + d / 2 for p, o, d in zip(beam.isocenter, grid.origin, (dx, dy, dz), strict=True)]
+    return from_edge[0], ny * dy - from_edge[1], from_edge[2]
+
+
+def _plan_lines(grid: Grid, beam: Beam) -> Iterator[str]:
+    """The plan as MCsquare reads it, weights in MU of one fraction."""
+    mu = beam.meterset
+    yield from ("#TREATMENT-PLAN-DESCRIPTION", "#PlanName", "sample", "#NumberOfFractions", "1", "##FractionID", "1")
+    yield from ("##NumberOfFields", "1", "###FieldsID", "1", "#TotalMetersetWeightOfAllFields", f"{mu:.6f}", "")
+    yield from ("#FIELD-DESCRIPTION", "###FieldID", "1", "###FinalCumulativeMeterSetWeight", f"{mu:.6f}")
+    yield from ("###GantryAngle", str(beam.gantry_angle), "###PatientSupportAngle", str(beam.couch_angle))
+    yield from ("###IsocenterPosition", "\t".join(f"{mm:.4f}" for mm in _isocentre(grid, beam)))
+    yield from ("###NumberOfControlPoints", str(len(beam.layers)), "", "#SPOTS-DESCRIPTION")
+    delivered = 0.0
+    for index, layer in enumerate(beam.layers, start=1):
+        weights = layer.weights * beam.mu_per_weight
+        delivered += float(weights.sum())
+        yield from ("####ControlPointIndex", str(index), "####SpotTunnedID", "1")
+        yield from ("####CumulativeMetersetWeight", f"{delivered:.6f}", "####Energy (MeV)", str(layer.energy))
+        yield from ("####NbOfScannedSpots", str(len(weights)), "####X Y Weight")
+        yield from (f"{x} {y} {w:.8f}" for (x, y), w in zip(layer.spots, weights, strict=True))

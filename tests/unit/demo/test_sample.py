@@ -1,0 +1,167 @@
+"""The samples as written: repeatable, consistent, and wrong only where they say so."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from mqi_communicator.demo.planned import notes, planned_dose
+from mqi_communicator.demo.sample import CANARY, KINDS, SIZES, sample_files, write_sample
+from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY, digest, range_of_energy
+from mqi_communicator.dicom.ct import read_ct
+from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.structures import read_structures
+
+
+def _read(files, name):
+    return pydicom.dcmread(BytesIO(files[name]))
+
+
+def _gy(ds):
+    return ds.pixel_array.astype(np.float64) * float(ds.DoseGridScaling)
+
+
+def test_the_same_arguments_give_the_same_bytes():
+    assert sample_files("pass", "tiny", 7) == sample_files("pass", "tiny", 7)
+
+
+def test_another_seed_changes_every_file_and_nothing_but_uids():
+    one, two = sample_files("pass", "tiny", 1), sample_files("pass", "tiny", 2)
+    assert one.keys() == two.keys()
+    for name in one:
+        a, b = _read(one, name), _read(two, name)
+        assert a.SOPInstanceUID != b.SOPInstanceUID
+        differing = {e.VR for e, f in zip(a.iterall(), b.iterall(), strict=True) if e != f}
+        assert differing <= {"UI", "SQ"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_written_and_differs_from_the_good_case(kind):
+    files, good = sample_files(kind, "tiny"), sample_files("pass", "tiny")
+    assert files
+    assert (files == good) == (kind == "pass")
+
+
+def test_a_re_export_is_another_content_of_the_same_plan():
+    good, again = sample_files("pass", "tiny"), sample_files("re-export", "tiny")
+    assert [name for name in good if good[name] != again[name]] == ["RP.dcm"]
+    assert _read(good, "RP.dcm").SOPInstanceUID == _read(again, "RP.dcm").SOPInstanceUID
+
+
+@pytest.mark.parametrize(("kind", "size"), [("nonsense", "tiny"), ("pass", "nonsense")])
+def test_an_unknown_kind_or_size_is_answered_with_the_choices(kind, size):
+    with pytest.raises(ValueError, match=r"there are: .*(canary|tiny)"):
+        sample_files(kind, size)
+
+
+@pytest.mark.parametrize("size", [STANDARD, TINY], ids=lambda s: s.name)
+def test_the_planned_dose_was_computed_for_this_very_truth(size):
+    assert notes(size)["truth"] == digest(size), "the truth has changed: run demo.remake"
+    doses = planned_dose(size)
+    assert {n: d.shape for n, d in doses.items()} == {f.number: size.dose_grid.shape for f in size.fields}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_beams_doses_add_up_to_the_plans(size):
+    files = sample_files("pass", size)
+    plan = _read(files, "RD.plan.dcm")
+    beams = [_read(files, name) for name in files if name.startswith("RD.beam")]
+    rounding = sum(float(ds.DoseGridScaling) for ds in (plan, *beams)) / 2
+    assert np.abs(_gy(plan) - sum(_gy(ds) for ds in beams)).max() <= rounding * 1.001
+    assert 5.0 < _gy(plan).max() < 15.0
+
+
+def test_the_target_gets_about_two_gray_a_fraction():
+    doses = planned_dose(STANDARD)
+    total = np.sum(list(doses.values()), axis=0)
+    high = total[total > 0.8 * total.max()]
+    assert np.median(high) / FRACTIONS == pytest.approx(2.0, rel=0.15)
+
+
+@pytest.mark.parametrize("size", ["standard", "tiny"])
+def test_the_good_case_is_read_back_as_the_truth_it_was_written_from(tmp_path, size):
+    write_sample(tmp_path / "case", size=size)
+    truth = SIZES[size]
+    plan = read_plan(tmp_path / "case" / "RP.dcm")
+    assert plan.fractions == FRACTIONS
+    for read, meant in zip(plan.beams, truth.beams(), strict=True):
+        assert (read.number, read.machine, read.gantry_angle, read.couch_angle, read.isocenter) == (
+            *(meant.number, "MQI-DEMO", meant.gantry_angle, meant.couch_angle, meant.isocenter),
+        )
+        assert read.mu_per_weight == pytest.approx(meant.mu_per_weight)
+        for layer, planned in zip(read.layers, meant.layers, strict=True):
+            assert layer.energy == planned.energy
+            np.testing.assert_allclose(layer.spots, planned.spots, atol=1e-4)
+            np.testing.assert_allclose(layer.weights, planned.weights, rtol=1e-6)
+    ct = read_ct(sorted((tmp_path / "case").glob("CT.*")))
+    np.testing.assert_allclose(ct.grid.origin, truth.ct.origin)
+    np.testing.assert_allclose(ct.grid.spacing, truth.ct.spacing)
+    assert ct.hu.shape == truth.ct.shape
+    assert ct.scanner == "MQI SAMPLE|SYNTHETIC CT|DEMO"
+    assert read_structures(tmp_path / "case" / "RS.dcm")
+
+
+def test_second_control_points_of_a_layer_carry_no_weight():
+    plan = _read(sample_files("pass", "tiny"), "RP.dcm")
+    for beam in plan.IonBeamSequence:
+        points = beam.IonControlPointSequence
+        assert len(points) == beam.NumberOfControlPoints
+        assert not any(np.any(p.ScanSpotMetersetWeights) for p in points[1::2])
+        assert points[0].CumulativeMetersetWeight == 0
+        assert points[-1].CumulativeMetersetWeight == pytest.approx(beam.FinalCumulativeMetersetWeight)
+
+
+def test_canary_words_stand_in_every_object_and_every_file_name():
+    files = sample_files("canary", "tiny")
+    for name, content in files.items():
+        assert "Quillfeather" in name
+        for word in CANARY:
+            assert word.encode() in content or word == "Vexbarrow", (name, word)
+    together = b"".join(files.values())
+    plan = next(_read(files, name) for name in files if name.endswith("RP.dcm"))
+    assert "Vexbarrow" in plan.RTPlanLabel
+    assert all("Vexbarrow" in beam.BeamName for beam in plan.IonBeamSequence)
+    assert all(together.count(word.encode()) >= len(files) for word in CANARY)
+
+
+def test_the_good_case_holds_no_canary_word():
+    files = sample_files("pass", "tiny")
+    assert not any(word.encode() in content + name.encode() for name, content in files.items() for word in CANARY)
+
+
+def test_a_range_error_raises_each_energy_by_five_millimetres_and_keeps_the_protons():
+    good, bad = (_read(sample_files(kind, "tiny"), "RP.dcm") for kind in ("pass", "range-error"))
+    for before, after in zip(good.IonBeamSequence, bad.IonBeamSequence, strict=True):
+        for a, b in zip(before.IonControlPointSequence, after.IonControlPointSequence, strict=True):
+            longer = range_of_energy(b.NominalBeamEnergy) - range_of_energy(a.NominalBeamEnergy)
+            assert longer == pytest.approx(5.0, abs=0.02)
+    metersets = [
+        [float(r.BeamMeterset) for r in ds.FractionGroupSequence[0].ReferencedBeamSequence] for ds in (good, bad)
+    ]
+    assert all(0.96 < b / a < 0.99 for a, b in zip(*metersets, strict=True))
+
+
+def test_a_setup_beam_is_number_one_and_the_doses_follow_the_treatment_beams(tmp_path):
+    write_sample(tmp_path, kind="setup-beam", size="tiny")
+    assert [beam.number for beam in read_plan(tmp_path / "RP.dcm").beams] == [2, 3]
+    for number in (2, 3):
+        ds = pydicom.dcmread(tmp_path / f"RD.beam{number}.dcm")
+        group = ds.ReferencedRTPlanSequence[0].ReferencedFractionGroupSequence[0]
+        assert group.ReferencedBeamSequence[0].ReferencedBeamNumber == number
+
+
+def test_swapped_beams_keep_their_pixels_and_exchange_their_numbers():
+    good, bad = sample_files("pass", "tiny"), sample_files("swapped-beams", "tiny")
+    assert _read(good, "RD.beam1.dcm").PixelData == _read(bad, "RD.beam1.dcm").PixelData
+    group = _read(bad, "RD.beam1.dcm").ReferencedRTPlanSequence[0].ReferencedFractionGroupSequence[0]
+    assert group.ReferencedBeamSequence[0].ReferencedBeamNumber == 2
+
+
+def test_the_documentation_lists_every_kind_and_size():
+    page = (Path(__file__).parents[3] / "docs" / "samples.md").read_text(encoding="utf-8")
+    assert [row for row in (f"| `{kind}` | {what} |" for kind, what in KINDS.items()) if row not in page] == []
+    assert all(f"| `{size.name}` | {size.what} |" in page for size in SIZES.values())
