@@ -1,0 +1,136 @@
+"""Bad input put through the real program, and what was really said: the page docs/bad-input.md is made from this."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.e2e import bad_cases
+from tests.e2e.bad_cases import CASES, FILE_CANARY, BadCase
+from tests.e2e.conftest import Site
+
+GROWING = f"{FILE_CANARY} half copied"
+PAUSE_S = 0.3  # between two halves of a file
+_AS_OTHERS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One row of the page: what was wrong, what was said, and how it ended."""
+
+    what: str
+    said: str
+    advice: str
+    end: str
+
+
+def plain(text: str) -> str:
+    """Without what differs from run to run, and without the names that only these tests use."""
+    text = text.replace(f"{FILE_CANARY}.", "").replace(FILE_CANARY, "NAME")
+    text = re.sub(r"; looked at again (now|in \d+ s)", "", text)
+    text = re.sub(r"\b2\.25\.\d+", "2.25.…", text)
+    text = re.sub(r"^(failed|waiting|cancelled) at \w+: ", "", text)
+    text = re.sub(r"^\S+ does not answer \((.*)\); next try in \d+ s$", r"\1", text)  # as the breaker tells it
+    text = re.sub(r"/\S*/(config\.yaml)", r"\1", text)
+    text = re.sub(r"/\S*/(workspace|results|remote|other-\w+|known_\w+|known_hosts|engine)\b", r"…/\1", text)
+    text = re.sub(r"\d+\.\d+ GiB are free", "… GiB are free", text)
+    return re.sub(r"needs \d+\.\d+ GiB", "needs … GiB", text)
+
+
+def heard_of(what: str, case: dict[str, object]) -> Heard:
+    """What `mqi status` tells of a case."""
+    end = "done" if case["status"] == "done" else f"{case['status']} at {case['step']}"
+    if case["needs_person"]:
+        end += ", needs a person"
+    return Heard(what, plain(str(case["why"])), plain(str(case["advice"])), end)
+
+
+def shown(name: str) -> str:
+    """A folder's name as `mqi status` shows it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)
+
+
+def digest_of(tree: Path) -> str:
+    """One digest over every name, mode, size, time and byte below `tree`."""
+    told = hashlib.sha256()
+    for path in sorted(tree.rglob("*"), key=os.fsencode):
+        state = path.lstat()
+        told.update(os.fsencode(path) + repr((state.st_mode, state.st_size, state.st_mtime_ns)).encode())
+        if stat.S_ISREG(state.st_mode) and os.access(path, os.R_OK):
+            told.update(hashlib.sha256(path.read_bytes()).digest())
+    return told.hexdigest()
+
+
+def as_others() -> tuple[str, ...]:
+    """Words before a command, with which root may read no more than its files' modes say."""
+    return _AS_OTHERS if os.getuid() == 0 and shutil.which("setpriv") else ()
+
+
+@dataclass
+class Evening:
+    """One run of `mqi once` over every bad case, while one more is still being copied."""
+
+    site: Site
+    cases: dict[str, dict[str, object]] = field(default_factory=dict)
+    exit_code: int = -1
+    log: str = ""
+    errors: str = ""
+    before: str = ""
+    after: str = ""
+    half_way: list[dict[str, object]] = field(default_factory=list)
+
+    def of(self, bad: BadCase) -> dict[str, object]:
+        """What became of it, by its folder's name as `mqi status` shows it."""
+        return self.cases[shown(bad.folder)]
+
+
+def spend(site: Site) -> Evening:
+    """Put every bad case into the folder, run `mqi once`, and let one more grow meanwhile."""
+    evening = Evening(site)
+    for seed, bad in enumerate(CASES, start=100):
+        bad_cases.write(bad, site.watch / bad.folder, seed)
+    evening.before = digest_of(site.watch)
+    growing = site.folder / "growing"
+    bad_cases.write(BadCase("", "pass", ""), growing, 99)
+    argv = [*as_others(), sys.executable, "-m", "mqi_communicator", "once", "--config", str(site.config)]
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(argv, stdout=out, stderr=err, text=True, cwd=site.folder)
+        try:
+            copying = threading.Thread(target=_grow, args=(growing, site.watch / GROWING))
+            copying.start()
+            time.sleep(15 * PAUSE_S)
+            evening.half_way = site.status()
+            copying.join()
+            evening.exit_code = process.wait(timeout=280)
+        finally:
+            process.kill()
+            process.wait()
+        for file in (out, err):
+            file.seek(0)
+        evening.log, evening.errors = out.read(), err.read()
+    evening.cases = {str(case["folder"]): case for case in site.status()}
+    shutil.move(site.watch / GROWING, site.folder / "grown")
+    evening.after = digest_of(site.watch)
+    return evening
+
+
+def _grow(source: Path, target: Path) -> None:
+    """Copy a folder as a slow share does: each file in two halves, with a pause after each."""
+    target.mkdir()
+    for path in sorted(source.iterdir()):
+        content = path.read_bytes()
+        with (target / path.name).open("wb") as copy:
+            for part in (content[: len(content) // 2], content[len(content) // 2 :]):
+                copy.write(part)
+                copy.flush()
+                time.sleep(PAUSE_S)

@@ -1,0 +1,68 @@
+"""docs/bad-input.md, written from what was really said: `python -m tests.e2e.bad_page`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tests.e2e import bad_hosts
+from tests.e2e.bad_cases import CASES
+from tests.e2e.bad_inputs import Heard, heard_of, spend
+from tests.e2e.conftest import Site
+
+from mqi_communicator.demo.host import PrivateHost
+
+PAGE = Path(__file__).parents[2] / "docs/bad-input.md"
+ROOM = {"local_free_gib": 0.1, "remote_free_gib": 0.1}
+HEAD = """# Bad input, and what is said about it
+
+Each row was put through the real program; `tests/e2e/test_bad_input.py` does it again each time and fails when a
+message is no longer the one on this page. `python -m tests.e2e.bad_page` writes the page anew. "…" stands for what
+differs each time. A refused case costs no time on the host, its folder is never changed, and no word that could name
+a patient reaches the log.
+
+`failed at admit`: refused until its folder changes. `waiting`: goes on by itself when the cause is gone.
+
+"""
+
+
+def row_of(heard: Heard) -> str:
+    """One row of the page."""
+    said = "<br>".join(line for line in (*heard.said.splitlines(), f"*{heard.advice}*" if heard.advice else "") if line)
+    return "| " + " | ".join(text.replace("|", "\\|") for text in (heard.what, said, heard.end)) + " |"
+
+
+def table(title: str, rows: list[Heard]) -> str:
+    """One section of the page."""
+    lines = "\n".join(row_of(row) for row in rows)
+    return f"## {title}\n\n| input | what a physicist reads | how it ends |\n|---|---|---|\n{lines}\n"
+
+
+def main() -> None:
+    """Try everything and write the page."""
+    sections = []
+    with tempfile.TemporaryDirectory(prefix="mqi-bad-") as name:
+        base = Path(name)
+        with PrivateHost(base / "host") as host:
+            evening = spend(Site(_new(base / "cases"), host, resources={"jobs": 2, "desk": 2, **ROOM}))
+            sections.append(table("Case folders", [heard_of(bad.what, evening.of(bad)) for bad in CASES]))
+        with PrivateHost(base / "host") as host:
+            trials, _case = bad_hosts.try_hosts(Site(_new(base / "hosts"), host))
+            sections.append(table("Hosts", [trial.heard for trial in trials]))
+        with PrivateHost(base / "host") as host:
+            places = [_new(base / "disks") / part for part in ("workspace", "results", "remote")]
+            with bad_hosts.small_disks(*places) as mounted:
+                if mounted:
+                    site = Site(base / "disks", host, resources={"jobs": 2, "local_free_gib": 0, "remote_free_gib": 0})
+                    sections.append(table("Full disks", bad_hosts.try_disks(site)))
+            sections.append(table("Configuration", bad_hosts.try_settings(Site(_new(base / "settings"), host))))
+    PAGE.write_text(HEAD + "\n".join(sections), encoding="utf-8")
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

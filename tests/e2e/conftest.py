@@ -1,0 +1,196 @@
+"""A site for end-to-end tests: a private sshd, the real engine, a watched folder, and the CLI as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mqi_communicator.config import load
+from mqi_communicator.demo.host import PrivateHost
+from mqi_communicator.demo.sample import write_sample
+from mqi_communicator.demo.settings import example
+
+ENGINE = Path(os.environ.get("MQI_ENGINE_HOME", Path(__file__).parents[2] / ".setup/mcsquare"))
+WRAPPER = """#!/bin/sh
+# The real engine, which also notes each start and end: the witness of how many runs of a beam there were.
+d=$(pwd); t=${d##*/}
+echo "start $t" >>"%(log)s"
+"%(engine)s/MCsquare_linux" "$@"; c=$?
+echo "end $t" >>"%(log)s"
+exit $c
+"""
+
+
+class Site:
+    """Folders, host and configuration of one test."""
+
+    def __init__(self, folder: Path, host: PrivateHost, **changes: dict[str, object]) -> None:
+        self.folder, self.host = folder, host
+        self.watch, self.results = folder / "watch", folder / "results"
+        self.workspace, self.remote = folder / "workspace", folder / "remote"
+        self.witness = folder / "engine.log"
+        self.daemons: list[Daemon] = []
+        self.config = folder / "config.yaml"
+        for place in (self.watch, self.results, self.workspace):
+            place.mkdir(exist_ok=True)
+        self.engine = self._engine()
+        settings = {
+            "paths": {
+                "watch": str(self.watch),
+                "workspace": str(self.workspace),
+                "results": str(self.results),
+                "remote": str(self.remote),
+            },
+            "ssh": host.options().model_dump(mode="json", exclude_defaults=True),
+            **example(ENGINE, 20_000),
+            "intake": {"rescan_s": 1, "settle_s": 0.3, "still_s": 1, "patience_s": 3, "no_dose_still_s": 1},
+            "resources": {"jobs": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1},
+            "direct": {"poll_s": 0.3},
+            "retry": {"first_s": 0.3, "cap_s": 2, "probe_s": 2},
+            "breaker": {"open_s": 1, "open_cap_s": 3},
+            "judgement": {"gamma": {"per_beam": False}},
+            "monitoring": {"metrics_port": 0},
+        }
+        settings["engine"] |= {"home": str(self.engine), "threads": 1}
+        for section, values in changes.items():
+            settings[section] = {**settings.get(section, {}), **values}
+        self.settings = settings
+        self.config.write_text(yaml.safe_dump(settings))
+
+    def _engine(self) -> Path:
+        """The fetched engine, its binary replaced by the wrapper that keeps the witness."""
+        if not (ENGINE / "MCsquare_linux").is_file():
+            pytest.fail(f"the engine is not in {ENGINE}; ./test.sh fetches it")
+        home = self.folder / "engine"
+        if not home.exists():
+            home.mkdir()
+            (home / "Materials").symlink_to(ENGINE / "Materials")
+            binary = home / "MCsquare_linux"
+            binary.write_text(WRAPPER % {"log": self.witness, "engine": ENGINE})
+            binary.chmod(0o700)
+        return home
+
+    def drop(self, name: str = "case one", *, kind: str = "pass", size: str = "tiny", seed: int = 1) -> Path:
+        """Put a sample into the watched folder, in one rename."""
+        made = self.folder / "made"
+        write_sample(made, kind=kind, size=size, seed=seed)
+        return made.rename(self.watch / name)
+
+    def mqi(self, *words: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+        """Run the CLI to its end."""
+        argv = [sys.executable, "-m", "mqi_communicator", *words, "--config", str(self.config)]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def status(self) -> list[dict[str, object]]:
+        """`mqi status --json`."""
+        answer = self.mqi("status", "--json")
+        assert answer.returncode == 0, answer.stderr
+        cases: list[dict[str, object]] = json.loads(answer.stdout)["cases"]
+        return cases
+
+    def wait_for(self, wanted, what: str, seconds: float = 90):
+        """The first case list that satisfies `wanted`."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            cases = self.status()
+            if wanted(cases):
+                return cases
+            time.sleep(0.2)
+        pytest.fail(f"never: {what}\n{json.dumps(cases, indent=1)}")
+
+    def histories(self, number: int) -> None:
+        """Let the engine take longer, or be more certain."""
+        self.settings["engine"] |= {"histories_per_beam": number}
+        self.config.write_text(yaml.safe_dump(self.settings))
+
+    def ask(self, query: str) -> list[tuple[object, ...]]:
+        """The store, read with nothing of ours."""
+        with contextlib.closing(sqlite3.connect(load(self.config).paths.store)) as store:
+            return store.execute(query).fetchall()
+
+    def starts(self) -> list[str]:
+        """The tokens for which the engine was started, as its wrapper noted them."""
+        text = self.witness.read_text() if self.witness.exists() else ""
+        return [line.split()[1] for line in text.splitlines() if line.startswith("start ")]
+
+    def daemon(self) -> Daemon:
+        """Start `mqi run`; it ends with the test at the latest."""
+        self.daemons.append(Daemon(self))
+        return self.daemons[-1]
+
+
+class Daemon:
+    """`mqi run` as a process; its log is read line by line."""
+
+    def __init__(self, site: Site) -> None:
+        argv = [sys.executable, "-m", "mqi_communicator", "run", "--config", str(site.config)]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines: list[dict[str, object]] = []
+
+    def events(self) -> Iterator[dict[str, object]]:
+        """Log records as they come, until the process ends."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            record = json.loads(line)
+            self.lines.append(record)
+            yield record
+
+    def until(self, event: str) -> dict[str, object]:
+        """Read the log up to a line of this event."""
+        return next(record for record in self.events() if record["event"] == event)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self._reap()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self._reap()
+
+    def _reap(self) -> int:
+        with self.process:
+            self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def host(tmp_path) -> Iterator[PrivateHost]:
+    with PrivateHost(tmp_path / "host") as private:
+        yield private
+
+
+@pytest.fixture
+def site(tmp_path, host) -> Iterator[Site]:
+    made = Site(tmp_path, host)
+    yield made
+    for daemon in made.daemons:
+        daemon.kill()
+    _end_strays(made.remote)
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def _end_strays(remote: Path) -> None:
+    """Jobs outlive what started them; a failed test must not leave any."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = str((folder / "cwd").readlink()).startswith(str(remote))
+        except OSError:
+            continue
+        if inside:
+            os.kill(int(folder.name), signal.SIGKILL)

@@ -1,0 +1,55 @@
+"""A patient with unmistakable words goes the whole way; the words are then looked for wherever they must not be."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.e2e.test_outage import page
+
+from mqi_communicator.demo.sample import CANARY
+
+
+def found_in(text: str) -> list[str]:
+    return [word for word in CANARY if word.lower() in text.lower()]
+
+
+def leaks_of(tree: Path) -> dict[str, list[str]]:
+    """Files below `tree` whose name or content holds a word of the patient."""
+    leaks = {}
+    for path in tree.rglob("*"):
+        content = path.read_bytes().decode("latin-1") if path.is_file() else ""
+        if words := found_in(str(path.relative_to(tree)) + "\n" + content):
+            leaks[str(path)] = words
+    return leaks
+
+
+def loose(tree: Path) -> list[str]:
+    """What others than the owner's group may read."""
+    return [str(path) for path in tree.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o007]
+
+
+def test_no_word_of_the_patient_leaves_the_spool(site):
+    site.histories(400_000)
+    folder = site.drop(f"{CANARY[0]} {CANARY[1]}", kind="canary")
+    assert leaks_of(folder), "the canary is in the case"
+    daemon = site.daemon()
+    daemon.until("started")
+    titles = ""
+    site.wait_for(lambda cases: cases and any(beam["percent"] for beam in cases[0]["beams"]), "computing")
+    for _ in range(5):
+        titles += subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    there, modes = leaks_of(site.remote), loose(site.remote)
+    pages = "".join(page(daemon, name)[1] for name in ("metrics", "healthz", "readyz"))
+    (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "done")
+    daemon.stop()
+    assert there == {}, "names and contents on the host"
+    assert found_in("\n".join(line for line in titles.splitlines() if "pytest" not in line)) == []
+    assert found_in(pages) == []
+    assert found_in(str(daemon.lines)) == []
+    assert found_in((site.folder / "host" / "sshd.log").read_text()) == []
+    delivered = leaks_of(Path(str(case["results"])))
+    assert {Path(name).suffix for name in delivered} == {".dcm"}  # the patient's own objects, and nothing else
+    spool = site.workspace / "spool" / str(case["case"])
+    assert [path.name for path in spool.rglob("*") if found_in(path.name)] == []
+    assert modes + loose(site.workspace) + loose(site.results) == []

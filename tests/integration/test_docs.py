@@ -1,0 +1,209 @@
+"""The documents tell the truth: commands exist, links lead somewhere, the house is the one that stands."""
+
+import ast
+import importlib.metadata
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mqi_communicator.cli import exits
+from mqi_communicator.flow.decide import decide
+from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.results.verdict import Word
+from mqi_communicator.store.schema import metadata
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHELL = ("console", "sh", "bash", "shell", "text", "")
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """(language, text) of each fenced block."""
+    yield from re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The commands of a page that are ours, as words."""
+    found = []
+    for language, text in blocks(page):
+        if language not in SHELL:
+            continue
+        for line in text.splitlines():
+            words = line.removeprefix("$ ")
+            if re.match(r"(\S*/)?(mqi|deploy\.sh|test\.sh|prepare\.sh)(\s|$)|python3? (-m mqi|setup/|bench/)", words):
+                found.append(shlex.split(words, comments=True))
+    return found
+
+
+ALL = sorted({tuple(words) for page in PAGES for words in commands(page)})
+
+
+@cache
+def help_of(*argv: str) -> str:
+    ended = subprocess.run([*argv, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, f"{argv}: {ended.stderr}"
+    return re.sub(r"\x1b\[[0-9;]*m", "", ended.stdout)
+
+
+def launcher(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The program that a documented command names, as it is run here, and its arguments."""
+    first, *rest = words
+    if first.endswith("mqi"):
+        return (sys.executable, "-m", "mqi_communicator", rest[0]), tuple(rest[1:])
+    if first.startswith("python"):
+        if rest[0] == "-m":
+            return (sys.executable, "-m", rest[1]), tuple(rest[2:])
+        return (sys.executable, rest[0]), tuple(rest[1:])
+    return (str(ROOT / first.removeprefix("./")),), tuple(rest)
+
+
+def test_the_pages_do_name_commands():
+    named = {words[1] for words in ALL if words[0].endswith("mqi") and len(words) > 1}
+    assert {"status", "why", "show", "retry", "hold", "release", "cancel", "check", "once", "sample"} <= named
+    assert ("./deploy.sh", "--demo") in ALL
+    assert ("./test.sh",) in ALL
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_a_documented_command_and_its_options_exist(words):
+    program, arguments = launcher(words)
+    said = help_of(*program)
+    for word in arguments:
+        if word.startswith("-") and word != "--help":
+            assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", said), f"{word} is not in the help of {program}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    found = set()
+    for heading in re.findall(r"^#+ +(.+)$", page.read_text(), re.MULTILINE):
+        plain = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        found.add(re.sub(r"[^\w\- ]", "", plain).strip().lower().replace(" ", "-"))
+    return found
+
+
+LINKS = [
+    (page, target)
+    for page in PAGES
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    if not re.match(r"[a-z]+:", target)
+]
+
+
+@pytest.mark.parametrize(("page", "target"), LINKS, ids=[f"{page.name}-{target}" for page, target in LINKS])
+def test_a_link_leads_somewhere(page, target):
+    path, _, anchor = target.partition("#")
+    there = (page.parent / path).resolve() if path else page
+    assert there.exists(), f"{page.name} links to {target}"
+    assert there.is_relative_to(ROOT)
+    if anchor:
+        assert anchor in anchors(there), f"{there.name} has no heading for #{anchor}"
+
+
+def test_the_exit_codes_are_those_of_the_program():
+    table = re.search(r"\| exit code \|.*?\n\n", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert table
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", table[0], re.MULTILINE)}
+    assert told == {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+
+
+def house() -> set[str]:
+    """The names in the picture of the house."""
+    picture = next(text for _, text in blocks(ROOT / "docs/design.md") if text.startswith("src/mqi_communicator/"))
+    return set(re.findall(r"^[├└]── (\S+)", picture, re.MULTILINE))
+
+
+def test_the_picture_of_the_house_names_exactly_its_rooms():
+    source = ROOT / "src/mqi_communicator"
+    rooms = {f"{path.name}/" for path in source.iterdir() if (path / "__init__.py").is_file()}
+    files = {path.name for path in source.glob("*.py")} - {"__init__.py"}
+    assert house() == rooms | files
+
+
+def test_the_line_of_imports_is_the_one_that_is_enforced():
+    contract = (ROOT / ".importlinter").read_text().split("layers =\n", 1)[1].split("exhaustive", 1)[0]
+    enforced = [set(re.findall(r"\w+", line)) for line in contract.splitlines()]
+    text = (ROOT / "docs/design.md").read_text()
+    line = re.search(r"^`(cli →.*?)`$", text, re.MULTILINE | re.DOTALL)
+    assert line
+    told = [set(re.findall(r"\w+", level)) for level in line[1].split("→")]
+    assert told == [level - {"web"} for level in enforced if level and level != {"__main__"}]
+
+
+def rows(page: Path, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    below = page.read_text().split(f"\n## {heading}\n", 1)[1]
+    table = re.search(r"^\|.*?(?=\n\n|\Z)", below, re.MULTILINE | re.DOTALL)
+    assert table
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in table[0].splitlines()[2:]]
+
+
+DESIGN = ROOT / "docs/design.md"
+
+
+def test_the_table_of_steps_is_the_way_of_a_case():
+    told = [(name, line) for name, line, *_ in rows(DESIGN, "How a case moves")]
+    head = [step.name for step in CASE_STEPS[:3]]
+    assert [name for name, line in told if line == "case"] == [step.name for step in CASE_STEPS]
+    assert [name for name, line in told if line == "beam"] == [step.name for step in BEAM_STEPS]
+    assert [name for name, _ in told][:3] == head
+    limits = {
+        name: bound.strip(" `").removeprefix("resources.") for name, _, _, bound in rows(DESIGN, "How a case moves")
+    }
+    for step in (*CASE_STEPS, *BEAM_STEPS):
+        if step.uses:
+            assert limits[step.name] == step.uses
+
+
+def test_the_moves_told_are_the_moves_decided():
+    table = (ROOT / "docs/design.md").read_text().split("| what came of a try |", 1)[1].split("\n\n", 1)[0]
+    told = set(re.findall(r"^\| (\w+) \|", table, re.MULTILINE))
+    source = sys.modules[decide.__module__].__doc__ or ""
+    moves = set(re.findall(r"^    ([A-Z]\w+) ", source, re.MULTILINE))
+    assert told == moves
+
+
+def test_the_tables_of_the_store_are_told():
+    assert {name for name, _ in rows(DESIGN, "The store")} == set(metadata.tables)
+
+
+def test_the_words_of_a_verdict_are_told_in_order():
+    section = DESIGN.read_text().split("\n## The verdict\n", 1)[1]
+    line = re.search(r"from best to worst: (.*?)\. ", section, re.DOTALL)
+    assert line
+    assert re.findall(r"`(\w+)`", line[1]) == [word.value for word in Word]
+
+
+def test_every_check_is_told():
+    named = set()
+    for path in (ROOT / "src/mqi_communicator/results").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Check", "_check", "_plain"):
+                first = next(
+                    (word.value for word in node.keywords if word.arg == "name"), node.args[0] if node.args else None
+                )
+                if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                    named.add(first.value)
+    told = {name for name, *_ in rows(DESIGN, "The verdict")}
+    assert named - {"completeness", "basis"} == told
+
+
+def test_every_dependency_is_told():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {line.split()[0] for line in project["dependencies"]}
+    told = " ".join(cells[0] for cells in rows(DESIGN, "What it stands on"))
+    assert wanted <= set(re.findall(r"[\w-]+", told))
+
+
+def test_the_changelog_begins_with_this_version():
+    version = importlib.metadata.version("mqi-communicator")
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first
+    assert first[1] == version
