@@ -1,0 +1,120 @@
+"""What the product costs beside the computing: one case through it, and the same work by a bare shell script."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.place import fresh, mqi, ssh_words
+
+from mqi_communicator.app import build_engine
+from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.config import load
+from mqi_communicator.demo.host import PrivateHost
+from mqi_communicator.demo.sample import write_sample
+from mqi_communicator.flow.paperwork.order import read_case, write_input
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.intake.admit import Complete, examine, take
+
+LIMIT_S = 900.0
+WARM_S = 3.0  # a communicator that has run for months is not looking at its folder for the first time
+
+
+@dataclass(slots=True)
+class Ride:
+    """One case through the product. Seconds from the moment its folder appeared."""
+
+    delivered: float = 0.0
+    compare: float = 0.0
+    ends: dict[str, float] = field(default_factory=dict)  # step -> when its last line had finished it
+
+
+def product(base: Path, host: PrivateHost) -> Ride:
+    """The standard sample, from its drop into the folder of a running communicator to its delivered results."""
+    slot = fresh(base, host)
+    log = base / "product.log"
+    made = slot.folder / "made"
+    write_sample(made, size="standard")
+    process = mqi(slot, "run", log)
+    try:
+        _until(log, "started")
+        time.sleep(WARM_S)
+        began = time.time()
+        made.rename(slot.watch / "case")
+        _until(log, "line.done", step="tidy")
+    finally:
+        process.terminate()
+        process.wait(LIMIT_S)
+        slot.release()
+    return _read(log, began)
+
+
+def _until(log: Path, event: str, step: str | None = None) -> None:
+    """Wait for a line of the log."""
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        for line in log.read_text().splitlines():
+            record = json.loads(line)
+            if record["event"] == event and (step is None or record.get("step") == step):
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"never: {event} {step or ''}; see {log}")
+
+
+def _read(log: Path, began: float) -> Ride:
+    ride = Ride()
+    for line in log.read_text().splitlines():
+        record: dict[str, Any] = json.loads(line)
+        at = datetime.fromisoformat(record["timestamp"]).timestamp() - began
+        if record["event"] not in ("step.done", "line.done"):
+            continue
+        ride.ends[record["step"]] = at
+        if record["step"] == "compare":
+            ride.compare = record["took_s"]
+        elif record["step"] == "deliver":
+            ride.delivered = at
+    return ride
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the script is handed: the very input that the product writes, and the very commands."""
+
+    input: Path
+    commands: tuple[str, ...]
+
+
+def prepare(base: Path, host: PrivateHost) -> Work:
+    """Write the engine's input once, by the product's own functions."""
+    slot = fresh(base, host)
+    config = load(slot.config)
+    write_sample(slot.watch / "case", size="standard")
+    looked = examine(slot.watch / "case", config.intake, still_for=1e9)
+    assert isinstance(looked, Complete), looked
+    spool, engine = Spool(base / "spool"), build_engine(config)
+    take(slot.watch / "case", spool.case, looked)
+    write_input(spool, engine, config.dose_conventions)
+    plan, _ct = read_case(spool)
+    slot.release()
+    assert CASE_LINE not in [beam.number for beam in plan.beams]
+    return Work(spool.input, tuple(f"{beam.number}={engine.command(beam.number)}" for beam in plan.beams))
+
+
+def script(base: Path, host: PrivateHost, work: Work) -> float:
+    """Seconds of the same case by the bare script."""
+    base.mkdir()
+    with tempfile.TemporaryDirectory(prefix="mqi-bench-") as sockets:
+        ssh = " ".join(ssh_words(host, Path(sockets) / "s"))
+        words = ("sh", str(Path(__file__).with_name("bare_case.sh")), ssh, str(work.input), str(base / "remote"))
+        began = time.perf_counter()
+        subprocess.run((*words, str(base / "back"), *work.commands), check=True, timeout=LIMIT_S)
+        took = time.perf_counter() - began
+    if len(list((base / "back").glob("*/Outputs/*"))) < len(work.commands):
+        raise RuntimeError(f"the bare script brought no dose home; see {base}")
+    return took

@@ -1,0 +1,100 @@
+"""Measures what the product costs, as ratios against the same work by hand, side by side in one run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import idle, overhead, transfer
+from bench.page import Row, as_markdown, as_text, write_page
+
+from mqi_communicator.demo.host import PrivateHost
+
+MB = 1_000_000
+
+
+def main() -> None:
+    asked = _arguments()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="mqi-bench-") as name, PrivateHost(Path(name, "host")) as host:
+        base = Path(name)
+        if "transfer" in asked.only:
+            rows += _transfer(base, host, asked.rounds + 2)
+        if "overhead" in asked.only:
+            rows += _overhead(base, host, asked.rounds)
+        if "idle" in asked.only:
+            rows += _idle(base, host, asked.seconds)
+    print(as_text(rows))
+    if asked.write:
+        write_page(as_markdown(rows, _conditions(asked)))
+
+
+def _arguments() -> argparse.Namespace:
+    every = ("transfer", "overhead", "idle")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=every, default=every)
+    parser.add_argument("--rounds", type=int, default=3, help="how often the case is taken each way")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the idle daemon is watched")
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
+    return parser.parse_args()
+
+
+def _conditions(asked: argparse.Namespace) -> str:
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} cores, load {load:.1f} at the end, {asked.rounds} rounds each way, interleaved."
+
+
+def _overhead(base: Path, host: PrivateHost, rounds: int) -> list[Row]:
+    work = overhead.prepare(base / "prepared", host)
+    rides, bare = [], []
+    for number in range(rounds):
+        bare.append(overhead.script(base / f"bare-{number}", host, work))
+        rides.append(overhead.product(base / f"case-{number}", host))
+        print(f"round {number + 1}: by hand {bare[-1]:.1f} s, product {rides[-1].delivered:.1f} s", flush=True)
+        print("         " + ", ".join(f"{step} {at:.2f}" for step, at in rides[-1].ends.items()), flush=True)
+    without = [ride.delivered - ride.compare for ride in rides]
+    ratios = [mine / theirs for mine, theirs in zip(without, bare, strict=True)]
+    return [
+        Row("one case by a bare script", _pair(bare, "s")),
+        Row("one case by the product, comparison apart", _pair(without, "s")),
+        Row("its comparison with the planned dose", _pair([ride.compare for ride in rides], "s")),
+        Row("**overhead**: product over script", _pair(ratios, ""), "<= 1.15", median(ratios) <= 1.15),
+    ]
+
+
+def _transfer(base: Path, host: PrivateHost, rounds: int) -> list[Row]:
+    size = transfer.random_folder(base / "bulk", files=100, size=3 * MB)
+    mine, theirs = [], []
+    for _ in range(rounds):
+        theirs.append(transfer.script(base / "bulk", base / "by-hand", host))
+        mine.append(transfer.product(base / "bulk", base / "by-product", host))
+    ratios = [slow / fast for slow, fast in zip(theirs, mine, strict=True)]
+    return [
+        Row("300 MB by rsync and sha256sum", _pair([size / MB / s for s in theirs], "MB/s", best=max)),
+        Row("300 MB by the product", _pair([size / MB / s for s in mine], "MB/s", best=max)),
+        Row("**transfer**: product over script", _pair(ratios, "", best=max), ">= 0.9", median(ratios) >= 0.9),
+    ]
+
+
+def _idle(base: Path, host: PrivateHost, seconds: float) -> list[Row]:
+    seen = idle.idle(base / "idle", host, folders=200, seconds=seconds)
+    cpu, rss = f"{100 * seen.cpu:.2f} % of a core", f"{seen.rss_mib:.0f} MiB"
+    return [
+        Row(f"**idle** with 200 finished cases ({seen.files} files): processor", cpu, "< 1 %", seen.cpu < 0.01),
+        Row("**idle**: memory of the daemon", rss, "< 150 MB", seen.rss_mib * 1.048576 < 150),
+    ]
+
+
+def _pair(values: Sequence[float], unit: str, best=min) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001 - min or max
+    return f"{best(values):.3g} / {median(values):.3g} {unit}".strip()
+
+
+if __name__ == "__main__":
+    main()
