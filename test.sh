@@ -84,7 +84,7 @@ checks() {
     stage "ruff format --check" "$python" -m ruff format -q --check .
     stage "mypy" "$python" -m mypy "${typed[@]}"
     stage "lint-imports" import_rules
-    shown "pytest" "$python" -m pytest -q "${extra[@]}" "${arguments[@]}"
+    shown "pytest" "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "${extra[@]}" "${arguments[@]}"
 }
 
 faults() {

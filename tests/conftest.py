@@ -6,6 +6,11 @@ import sys
 import sysconfig
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("mqi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mqi")
 
 _FORBIDDEN = ("open", "socket.connect", "socket.bind", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
 _CODE = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})

@@ -21,6 +21,8 @@ from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
 from mqi_communicator.demo.settings import example
+from mqi_communicator.flow.view import view_all
+from mqi_communicator.store.database import open_database
 
 ENGINE = Path(os.environ.get("MQI_ENGINE_HOME", Path(__file__).parents[2] / ".setup/mcsquare"))
 WRAPPER = """#!/bin/sh
@@ -94,10 +96,13 @@ class Site:
         return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
 
     def status(self) -> list[dict[str, object]]:
-        """`mqi status --json`."""
-        answer = self.mqi("status", "--json")
-        assert answer.returncode == 0, answer.stderr
-        cases: list[dict[str, object]] = json.loads(answer.stdout)["cases"]
+        """The cases of `mqi status --json`, without starting an interpreter each time it is asked."""
+        database = open_database(load(self.config).paths.store)
+        try:
+            found = database.read_now(view_all, time.time())
+        finally:
+            database.close()
+        cases: list[dict[str, object]] = json.loads(json.dumps([case.to_dict() for case in found]))
         return cases
 
     def wait_for(self, wanted, what: str, seconds: float = 90):
