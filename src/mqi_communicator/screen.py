@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mqi_communicator.flow.view import BeamView, CaseView
+
+_FILE_WIDTH = 130  # characters of a line that goes into a file or a pipe
+
+
+def console() -> Console:
+    """Where tables are written: as wide as the terminal, and wide enough for every table where there is none."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=max(plain.width, _FILE_WIDTH))
 
 
 def table(found: list[CaseView]) -> Table:

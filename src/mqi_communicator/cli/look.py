@@ -15,6 +15,7 @@ from mqi_communicator.cli import exits
 from mqi_communicator.config import Config, load
 from mqi_communicator.flow.view import CaseView, view_all, view_named
 from mqi_communicator.screen import checks_table, table
+from mqi_communicator.screen import console as terminal
 from mqi_communicator.store import lines
 from mqi_communicator.store.database import Database, open_database
 from mqi_communicator.store.ownership import is_owned
@@ -41,7 +42,7 @@ def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
         if as_json:
             print(json.dumps({"running": running, "cases": [case.to_dict() for case in found]}))  # noqa: T201
             return
-        console = Console()
+        console = terminal()
         console.print(table(found))
         if not running:
             console.print("The communicator is not running: nothing moves until ./deploy.sh starts it.")
@@ -94,7 +95,7 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
             record = found.to_dict() | {"events": [_event(event) for event in events], "checks": _checks(found)}
             print(json.dumps(record))  # noqa: T201
             return
-        console = Console()
+        console = terminal()
         console.print(table([found]))
         if found.results:
             console.print(f"results: {found.results}", soft_wrap=True)

@@ -23,6 +23,7 @@ from mqi_communicator.demo.settings import write_config
 from mqi_communicator.demo.slot import Slot, first_free
 from mqi_communicator.flow.view import CaseView, view_all
 from mqi_communicator.screen import checks_table, table
+from mqi_communicator.screen import console as terminal
 from mqi_communicator.store import orders
 from mqi_communicator.store.database import Database, open_database
 
@@ -36,7 +37,7 @@ def play(folder: Path, engine_home: Path, *, stay: bool) -> int:
     """Run one demo to its verdict; returns the exit code. Leaves no process behind, unless told to `stay`."""
     for name in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with Ctrl-C ignored
         signal.signal(name, signal.default_int_handler)
-    console = Console()
+    console = terminal()
     slot = first_free(folder)
     console.print(f"demo folder: {slot.folder}", soft_wrap=True)
     with PrivateHost(slot.folder / "host") as host:

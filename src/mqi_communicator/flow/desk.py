@@ -45,7 +45,7 @@ class Desk:
     async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work(*args)` returns, or the fault it raises. Transient if the child died or took too long."""
         order = pickle.dumps((work, args, kwargs, self._memory))
-        child = self._take_spare() or await _sit_down()
+        child = await self._somebody()
         self._call_another()
         try:
             async with asyncio.timeout(self._limit):
@@ -56,6 +56,10 @@ class Desk:
             _end(child)
         return cast("T", _read(answer, noise, child.returncode, work))
 
+    def expect(self) -> None:
+        """Work comes soon: somebody may sit down already and load the libraries."""
+        self._call_another()
+
     async def close(self) -> None:
         """Send the spare away."""
         if self._coming is not None:
@@ -63,6 +67,11 @@ class Desk:
         if child := self._take_spare():
             _end(child)
             await child.communicate()
+
+    async def _somebody(self) -> Process:
+        if self._coming is not None:
+            await asyncio.gather(self._coming, return_exceptions=True)
+        return self._take_spare() or await _sit_down()
 
     def _take_spare(self) -> Process | None:
         spare, self._spare = self._spare, None

@@ -30,6 +30,7 @@ async def admit(line: Line, tools: Tools) -> Outcome:
             return Wait(LOOK_S, why, parked=True)
         still = await _still_for(case, tools)
         if still < tools.intake.settle_s and not line.reason:
+            tools.desk.expect()
             return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
         looked = await tools.desk.do(examine, case.source, tools.intake, still_for=still)
         if isinstance(looked, Incomplete):
