@@ -17,11 +17,7 @@ async def look(folders: list[Path], tools: Tools) -> int:
     """Note each folder that is new or has changed; returns how many were. Never touches the folders."""
     known = await tools.database.read(cases.latest_by_source)
     news = 0
-    for folder in folders:
-        try:
-            seen = await asyncio.to_thread(survey, folder, tools.intake.max_files)
-        except OSError:
-            continue  # it went away while we looked; the next look tells
+    for folder, seen in await asyncio.to_thread(_survey_all, folders, tools.intake.max_files):
         case = known.get(folder)
         if case is None:
             await _note(folder, seen, tools)
@@ -31,6 +27,14 @@ async def look(folders: list[Path], tools: Tools) -> int:
             await _changed(case, seen, tools)
         news += 1
     return news
+
+
+def _survey_all(folders: list[Path], max_files: int) -> list[tuple[Path, Survey]]:
+    found = []
+    for folder in folders:
+        with contextlib.suppress(OSError):  # it went away while we looked; the next look tells
+            found.append((folder, survey(folder, max_files)))
+    return found
 
 
 async def _note(folder: Path, seen: Survey, tools: Tools) -> None:

@@ -56,8 +56,11 @@ class Driver:
 
     async def tick(self) -> None:
         """Carry out orders, start what is due, then wait until something happens (a second at the most)."""
-        await self._obey_orders()
-        coming: list[Line] = await self._tools.database.read(lines.due, self._tools.clock())
+        given, coming = await self._tools.database.read(_agenda, self._tools.clock())
+        for order in given:
+            await self._obey(order)
+        if given:
+            coming = await self._tools.database.read(lines.due, self._tools.clock())
         for line in coming:
             if (line.case, line.beam) not in self._flight:
                 await self._begin(line)
@@ -88,6 +91,7 @@ class Driver:
         return "unreachable" if "unreachable" in states else "quiet"
 
     async def _wait(self) -> None:
+        """A second at the most; a line that is under way already is no reason to look sooner."""
         coming = await self._tools.database.read(lines.next_due)
         pause = TICK_S if coming is None else min(TICK_S, max(coming - self._tools.clock(), 0.0) or TICK_S)
         try:
@@ -186,14 +190,17 @@ class Driver:
             case _:
                 self._resting.pop(key, None)
 
-    async def _obey_orders(self) -> None:
-        for order in await self._tools.database.read(orders.pending):
-            events, answer = await self._tools.database.write(_carry_out, order, self._tools.clock())
-            for event in events:
-                self._listen(event)
-                if order.order == "cancel" and (task := self._flight.get((event.case, event.beam))):
-                    task.cancel()
-            self._tools.ear("order.obeyed", case=order.case, order=order.order, answer=answer)
+    async def _obey(self, order: Order) -> None:
+        events, answer = await self._tools.database.write(_carry_out, order, self._tools.clock())
+        for event in events:
+            self._listen(event)
+            if order.order == "cancel" and (task := self._flight.get((event.case, event.beam))):
+                task.cancel()
+        self._tools.ear("order.obeyed", case=order.case, order=order.order, answer=answer)
+
+
+def _agenda(connection: Connection, now: float) -> tuple[list[Order], list[Line]]:
+    return orders.pending(connection), lines.due(connection, now)
 
 
 def _carry_out(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
