@@ -113,6 +113,8 @@ class Watch:
 
         while True:
             with contextlib.suppress(OSError, RuntimeError):  # no such folder, no inotify, too many watches
-                async for _ in awatch(self._root, debounce=400, step=400, recursive=True, ignore_permission_denied=True):
+                async for _ in awatch(
+                    self._root, debounce=400, step=400, recursive=True, ignore_permission_denied=True
+                ):
                     self._sooner.set()
             await asyncio.sleep(self._rescan)
