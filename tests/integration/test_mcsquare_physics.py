@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.doing import do
 
+from mqi_communicator.case.work import Need
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Grid, IonPlan, Layer, Medium
 from mqi_communicator.dose.engine import Accepted, Refused
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Commissioning
@@ -66,18 +68,12 @@ def compute(home: Path, model: BeamModel, tmp_path: Path):
                 (case / "input" / folder / name).write_bytes(data)
         run_folder = case / "runs" / "token"
         run_folder.mkdir(parents=True)
-        done = subprocess.run(
-            ["sh", "-c", engine.command(beam.number)],
-            cwd=run_folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        made = {name: (run_folder / name).read_bytes() for name in engine.products if (run_folder / name).exists()}
-        judged = engine.judge_run(done.returncode, done.stdout[-4096:], {k: len(v) for k, v in made.items()})
-        dose = engine.read_dose(plan, beam, ct, made, done.stdout) if isinstance(judged, Accepted) else None
-        return Ran(judged, dose, done.stdout, done.returncode, run_folder)
+        work = engine.work(beam.number)
+        code, log = do(work, run_folder)
+        made = {name: (run_folder / name).read_bytes() for name in work.products if (run_folder / name).exists()}
+        judged = engine.judge_run(beam.number, code, log[-4096:], {k: len(v) for k, v in made.items()})
+        dose = engine.read_dose(plan, beam, ct, made, log) if isinstance(judged, Accepted) else None
+        return Ran(judged, dose, log, code, run_folder)
 
     return run
 
@@ -263,19 +259,16 @@ def test_a_home_without_materials_is_refused_without_another_try(compute, home, 
     assert not ran.judged.retryable
 
 
-def test_a_used_run_folder_is_refused(compute, home):
-    ran = compute(field((100.0, [(0, 0, 1.0)])), volume(SMALL), histories_per_beam=2_000)
-    engine = MCsquare(EngineOptions(home=str(home)), {}, {})
-    again = subprocess.run(["sh", "-c", engine.command(1)], cwd=ran.folder, capture_output=True, text=True, check=False)
-    assert again.returncode != 0
-    assert "MCsquare" not in again.stdout
-    assert isinstance(engine.judge_run(again.returncode, again.stdout + again.stderr, {}), Refused)
-
-
 def test_what_the_host_needs_is_found_in_a_good_home_and_missed_in_a_bad_one(home, tmp_path):
-    def results(at: Path) -> list[int]:
-        needs = MCsquare(EngineOptions(home=str(at)), {}, {}).needs()
-        return [subprocess.run(["sh", "-c", test], check=False, capture_output=True).returncode for test, _ in needs]
+    def results(at: Path) -> list[bool]:
+        return [_there(need) for need in MCsquare(EngineOptions(home=str(at)), {}, {}).needs()]
 
-    assert results(home) == [0, 0, 0]
-    assert all(results(tmp_path / "no where"))
+    assert results(home) == [True, True, True]
+    assert not any(results(tmp_path / "no where"))
+
+
+def _there(need: Need) -> bool:
+    path = Path(need.what)
+    if need.kind == "sha256":
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == need.sha256
+    return os.access(path, os.X_OK if need.kind == "executable" else os.R_OK)

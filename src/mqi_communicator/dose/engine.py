@@ -1,7 +1,7 @@
 """The port to a dose engine. An engine translates; it never touches a disk, a network or a process.
 
-The flow writes what `common_files`/`beam_files` return, sends it, has the host run `command` in a fresh folder,
-and hands back the log, the exit code and the products.
+The flow writes what `common_files`/`beam_files` return, sends it, has the host do `work` in a fresh folder, and hands
+back the log, the exit code and the products.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mqi_communicator.case.work import Need, Work
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
 
 
@@ -37,12 +38,19 @@ class Refused:
     advice: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class GpuDemand:
+    """What one beam's job asks of GPUs. None of it: the engine computes on the CPU."""
+
+    most: int  # GPUs it can make use of
+    least: int  # with fewer it does not begin
+    mib: int  # memory it needs on each, in MiB
+
+
 class DoseEngine(Protocol):
     """One engine in one configuration."""
 
     name: str
-    time_limit_s: float  # wall time after which one beam's job is ended
-    products: tuple[str, ...]  # paths relative to the run folder that a complete run leaves behind
 
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged (example beam model, nobody commissioned it);
@@ -58,16 +66,22 @@ class DoseEngine(Protocol):
         """Input of one beam; paths relative to `input/beam-<number>/`. DicomProblem if it cannot serve."""
         ...
 
-    def command(self, beam_number: int) -> str:
-        """POSIX shell text, run with the run folder as working directory, `$INPUT` naming the case's input folder
-        relative to it (../../input). Contains nothing that came from the case but the beam number."""
+    def gpu_demand(self, ct: CTVolume) -> GpuDemand | None:
+        """What a beam on this CT asks of GPUs; None where the engine needs none."""
+        ...
+
+    def work(self, beam_number: int, gpus: int = 0) -> Work:
+        """What the job of one beam does, with so many GPUs handed to it. Nothing in it came from the case but the beam
+        number."""
         ...
 
     def progress(self, log_tail: str) -> Progress:
         """Read the end of the run's log (the last few kB, possibly cut in mid-line)."""
         ...
 
-    def judge_run(self, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
+    def judge_run(
+        self, beam_number: int, exit_code: int, log_tail: str, products: Mapping[str, int]
+    ) -> Accepted | Refused:
         """Exit code, end mark and product sizes (bytes, by path) together. Exit 0 alone is never success."""
         ...
 
@@ -75,8 +89,8 @@ class DoseEngine(Protocol):
         """The beam's dose in Gy, with meaning and uncertainty. Permanent if not finite, zero, or of another grid."""
         ...
 
-    def needs(self) -> Sequence[tuple[str, str]]:
-        """What the host must have: (shell test that must succeed there, what to do otherwise). For `mqi check`."""
+    def needs(self) -> Sequence[Need]:
+        """What the host must have. For `mqi check`."""
         ...
 
     def evidence(self) -> Mapping[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -158,15 +157,14 @@ def test_nothing_sent_names_the_plan():
     assert not [name for name, data in sent.items() if b"canary" in data or b"1.2." in data or "canary" in name]
 
 
-def test_command_quotes_its_home():
+def test_work_names_its_program_and_files_and_nothing_of_the_case():
     home = "/opt/Dose engine's home"
-    command = MCsquare(EngineOptions(home=home), {}, {}).command(3)
-    words = shlex.split(command)
-    assert f"{home}/MCsquare_linux" in words
-    assert f"MCsquare_Materials_Dir={home}/Materials" in words
-    assert "../../input/beam-3/config.txt" in words
-    assert words[:2] == ["mkdir", "Outputs"]
-    assert '"$HOME"/' in MCsquare(EngineOptions(home="~/mc"), {}, {}).command(3)
+    work = MCsquare(EngineOptions(home=home + "/"), {}, {}).work(3)
+    (program,) = work.programs
+    assert program.argv == (f"{home}/MCsquare_linux", "../../input/beam-3/config.txt")
+    assert dict(program.env) == {"MCsquare_Materials_Dir": f"{home}/Materials"}
+    assert work.folders == ("Outputs",)
+    assert set(work.products) == set(SIZES)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +263,7 @@ class ExampleCurve(Curve):
 
 
 def test_a_complete_run_is_accepted_with_its_figures():
-    judged = engine().judge_run(0, LOG, SIZES)
+    judged = engine().judge_run(3, 0, LOG, SIZES)
     assert isinstance(judged, Accepted)
     assert judged.facts == {"uncertainty": 0.0211, "seconds": 1.247639, "histories": 100000, "outside": 60}
 
@@ -296,7 +294,7 @@ def test_a_complete_run_is_accepted_with_its_figures():
     ],
 )
 def test_each_lie_is_refused(code, old, new, sizes, words, retryable):
-    judged = engine().judge_run(code, LOG.replace(old, new) if old else LOG, sizes)
+    judged = engine().judge_run(3, code, LOG.replace(old, new) if old else LOG, sizes)
     assert isinstance(judged, Refused)
     assert words in judged.why
     assert judged.retryable is retryable
@@ -387,7 +385,7 @@ def test_evidence_names_digests_and_who_vouches():
     assert "commissioned by Physics on 2026-01-31" in said["curve/Maker|Model|Room"]
 
 
-def test_needs_are_shell_tests_with_advice():
+def test_needs_name_the_engines_files_with_advice():
     needs = MCsquare(EngineOptions(home="/opt/a b"), {}, {}).needs()
-    assert [shlex.split(test)[0] for test, _ in needs] == ["["] * 3
-    assert all("'/opt/a b'" in test and "fetch_engine.py" in advice for test, advice in needs)
+    assert [need.kind for need in needs] == ["executable", "sha256", "readable"]
+    assert all(need.what.startswith("/opt/a b/") and "fetch_engine.py" in need.advice for need in needs)

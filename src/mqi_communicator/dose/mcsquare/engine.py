@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 
 from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
-from mqi_communicator.dose.engine import Accepted, Progress, Refused
+from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, curve_of, doubts, model_of
 from mqi_communicator.dose.mcsquare.checks import check_beam, check_plan
@@ -18,11 +18,9 @@ class MCsquare:
     """One MCsquare in one configuration. Beam models and curves come as bytes and travel with the case."""
 
     name = "mcsquare"
-    products: tuple[str, ...] = (runlog.HEADER, runlog.DOSE)
 
     def __init__(self, options: EngineOptions, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]) -> None:
         self._options = options
-        self.time_limit_s = options.time_limit_s
         self._models = dict(models)  # by TreatmentMachineName
         self._curves = dict(curves)  # by CTVolume.scanner
 
@@ -48,19 +46,37 @@ class MCsquare:
         config = inputs.config_file(self._options, beam, _model_file(model))
         return {"config.txt": config, "plan.txt": inputs.plan_file(beam, ct.grid)}
 
-    def command(self, beam_number: int) -> str:
-        """`mkdir` refuses a run folder in which something ran before. The expected size ends the log."""
-        home, common = self._home(), "../../input/common"
-        return (
-            f"mkdir Outputs && MCsquare_Materials_Dir={home}/Materials "
-            f"{home}/MCsquare_linux ../../input/beam-{int(beam_number)}/config.txt && cat {common}/expected.txt"
+    def gpu_demand(self, ct: CTVolume) -> GpuDemand | None:  # noqa: ARG002 - the port's
+        """None: it computes on the CPU."""
+        return None
+
+    def work(self, beam_number: int, gpus: int = 0) -> Work:  # noqa: ARG002 - the port's
+        """One program. Its output folder must be there; the expected size ends the log."""
+        home, number = self._options.home.rstrip("/"), int(beam_number)
+        engine = Program(
+            "mcsquare",
+            (f"{home}/MCsquare_linux", f"../../input/beam-{number}/config.txt"),
+            env=(("MCsquare_Materials_Dir", f"{home}/Materials"),),
+        )
+        return Work(
+            (engine,),
+            (runlog.HEADER, runlog.DOSE),
+            self._options.time_limit_s,
+            folders=("Outputs",),
+            shown=("../../input/common/expected.txt",),
         )
 
     def progress(self, log_tail: str) -> Progress:
         """The engine's percentage and uncertainty so far."""
         return runlog.read_progress(log_tail, self._options.target_uncertainty)
 
-    def judge_run(self, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
+    def judge_run(
+        self,
+        beam_number: int,  # noqa: ARG002 - the port's: other engines name their products after the beam
+        exit_code: int,
+        log_tail: str,
+        products: Mapping[str, int],
+    ) -> Accepted | Refused:
         """Exit code, complaints, end mark and sizes together."""
         return runlog.judge(exit_code, log_tail, products)
 
@@ -75,7 +91,7 @@ class MCsquare:
         """Gy per fraction on the CT's grid. Permanent if not finite, zero, incomplete, or of another grid."""
         if said := runlog.complaint(log):
             raise Permanent(f"beam {beam.number}: the engine complained: {said}")
-        missing = [name for name in self.products if name not in products]
+        missing = [name for name in (runlog.HEADER, runlog.DOSE) if name not in products]
         if missing:
             raise Permanent(f"beam {beam.number}: {', '.join(missing)} did not come home")
         protons = output.delivered_protons(beam, model_of(beam, self._models))
@@ -83,15 +99,15 @@ class MCsquare:
         meaning = Meaning(self._options.dose_to, Biology.PHYSICAL, Extent.FRACTION)
         return Dose(ct.grid, gy, meaning, beam.number, runlog.uncertainty(log))
 
-    def needs(self) -> Sequence[tuple[str, str]]:
+    def needs(self) -> Sequence[Need]:
         """The binary, its digest, and its materials."""
-        home, there = self._home(), self._options.home
+        home = self._options.home.rstrip("/")
         get = "fetch it with `python3 setup/fetch_engine.py FOLDER`, copy the folder to the host, and name it as home"
-        digest = f'[ "$(sha256sum < {home}/MCsquare_linux | cut -d " " -f 1)" = {self._options.engine_sha256} ]'
+        binary, digest = f"{home}/MCsquare_linux", self._options.engine_sha256
         return (
-            (f"[ -x {home}/MCsquare_linux ]", f"MCsquare_linux is not in {there}, or not executable: {get}"),
-            (digest, f"{there}/MCsquare_linux is another build than engine_sha256 says: {get}"),
-            (f"[ -r {home}/Materials/list.dat ]", f"the folder Materials is not in {there}: {get}"),
+            Need("executable", binary, f"MCsquare_linux is not in {home}, or not executable: {get}"),
+            Need("sha256", binary, f"{binary} is another build than engine_sha256 says: {get}", digest),
+            Need("readable", f"{home}/Materials/list.dat", f"the folder Materials is not in {home}: {get}"),
         )
 
     def evidence(self) -> Mapping[str, str]:
@@ -110,11 +126,6 @@ class MCsquare:
         for name, curve in self._curves.items():
             said[f"curve/{name}"] = f"sha256 {' and '.join(curve.digests)}, {_signed(curve)}"
         return said
-
-    def _home(self) -> str:
-        """The engine's home as shell text; a leading ~/ stays the host's own."""
-        home = self._options.home.rstrip("/")
-        return f'"$HOME"/{shlex.quote(home[2:])}' if home.startswith("~/") else shlex.quote(home)
 
 
 def _model_file(model: BeamModel) -> str:

@@ -1,0 +1,78 @@
+"""What one beam's job has to do: programs, one after the other, in a fresh run folder on the host.
+
+An engine says it, a scheduler hands it over, a small script on the host does it. No word of it passes a shell: words
+are handed to programs as they are, but for a leading `~/`, which is the account's home over there.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+_WORD = re.compile(r"[^\t\n\r\0]+")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LABEL = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program of a job. The run folder is its working directory; `../../input/` holds what was sent.
+
+    `name` labels it in the log. It has done its work when it exits 0 and each of `outputs` (paths below the run folder)
+    is there and not empty; otherwise the job ends with it. ValueError for words that cannot be handed over.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[str, ...] = ()
+    limit_s: float | None = None  # None: what is left of the job's own limit
+
+    def __post_init__(self) -> None:
+        """Refuse what the host's script could not read back as it was written."""
+        words = (*self.argv, *(value for _, value in self.env))
+        if not self.argv or not all(_WORD.fullmatch(word) for word in words):
+            raise ValueError(f"{self.name}: a word of a program is empty, or holds a tab or a line break")
+        if not _LABEL.fullmatch(self.name) or not all(_NAME.fullmatch(name) for name, _ in self.env):
+            raise ValueError(f"{self.name!r} is no name for a program, or its environment has a bad name")
+        for path in self.outputs:
+            below(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All of one job. `products` are digested by the job itself when the last program has ended well or not."""
+
+    programs: tuple[Program, ...]
+    products: tuple[str, ...]  # paths below the run folder that a complete run leaves behind
+    limit_s: float  # wall time after which everything of the job is ended (exit 124)
+    folders: tuple[str, ...] = ()  # made in the run folder before the first program
+    shown: tuple[str, ...] = ()  # text files, relative to the run folder, that end the log when all went well
+
+    def __post_init__(self) -> None:
+        """ValueError for a path that leaves the run folder."""
+        for path in (*self.products, *self.folders):
+            below(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something the host must have: a program in its PATH, an executable, a readable file, a file with a digest."""
+
+    kind: Literal["program", "executable", "readable", "sha256"]
+    what: str  # the program's name or the path; a leading ~/ is the account's home there
+    advice: str  # what to do where it is missing
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        """ValueError for a name that cannot be handed over."""
+        if not _WORD.fullmatch(self.what) or not re.fullmatch(r"([0-9a-f]{64})?", self.sha256):
+            raise ValueError(f"not something to look for on a host: {self.what!r}")
+
+
+def below(path: str) -> str:
+    """The path, if it is one below a folder. ValueError otherwise."""
+    if not _WORD.fullmatch(path) or path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise ValueError(f"not a path below the run folder: {path!r}")
+    return path

@@ -1,0 +1,32 @@
+"""What a job may consist of."""
+
+from __future__ import annotations
+
+import pytest
+
+from mqi_communicator.case.work import Need, Program, Work
+
+pytestmark = pytest.mark.pure
+
+
+@pytest.mark.parametrize("words", [(), ("",), ("a\tb",), ("a\nb",), ("a\0",), ("sh", "")])
+def test_words_that_cannot_be_handed_over_are_refused(words):
+    with pytest.raises(ValueError, match="word of a program"):
+        Program("engine", words)
+
+
+@pytest.mark.parametrize("path", ["", "/etc/passwd", "~/x", "a/../../b", "..", "a\tb"])
+def test_a_product_lies_below_the_run_folder(path):
+    with pytest.raises(ValueError, match="below the run folder"):
+        Work((), (path,), 1.0)
+    with pytest.raises(ValueError, match="below the run folder"):
+        Program("engine", ("true",), outputs=(path,))
+
+
+def test_names_and_digests_are_plain():
+    with pytest.raises(ValueError, match="no name for a program"):
+        Program("Engine 1", ("true",))
+    with pytest.raises(ValueError, match="bad name"):
+        Program("engine", ("true",), env=(("A B", "x"),))
+    with pytest.raises(ValueError, match="look for"):
+        Need("sha256", "/bin/true", "", "xyz")
