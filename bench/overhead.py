@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import tempfile
 import time
@@ -15,6 +16,7 @@ from bench.place import fresh, mqi, ssh_words
 
 from mqi_communicator.app import build_engine
 from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.case.work import Work as EngineWork
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
@@ -103,7 +105,16 @@ def prepare(base: Path, host: PrivateHost) -> Work:
     plan, _ct = read_case(spool)
     slot.release()
     assert CASE_LINE not in [beam.number for beam in plan.beams]
-    return Work(spool.input, tuple(f"{beam.number}={engine.command(beam.number)}" for beam in plan.beams))
+    return Work(spool.input, tuple(f"{beam.number}={_by_hand(engine.work(beam.number))}" for beam in plan.beams))
+
+
+def _by_hand(work: EngineWork) -> str:
+    """The same programs as a line of shell."""
+    lines = [f"mkdir {shlex.quote(name)}" for name in work.folders]
+    for program in work.programs:
+        settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in program.env)
+        lines.append(f"{settings} {shlex.join(program.argv)}".strip())
+    return " && ".join(lines)
 
 
 def script(base: Path, host: PrivateHost, work: Work) -> float:

@@ -38,12 +38,11 @@ def product(source: Path, root: Path, host: PrivateHost) -> float:
 async def _product(source: Path, root: Path, host: PrivateHost) -> float:
     there, key = SshHost(host.options()), "bench"
     try:
-        stage.read_workspace(await there.run(stage.workspace(str(root)), deadline=LIMIT_S))
+        stage.read_workspace(await there.ask(stage.workspace(str(root)), deadline=LIMIT_S))
         began = time.perf_counter()
         digest = await asyncio.to_thread(_sums, source)
-        target, lock = stage.staging_folder(str(root), key), stage.staging_lock(str(root), key)
-        await there.send(source, target, lock=lock, deadline=LIMIT_S)
-        stage.read_settle(await there.run(stage.settle(str(root), key, digest), deadline=LIMIT_S))
+        await there.send(source, str(root), key, deadline=LIMIT_S)
+        stage.read_settle(await there.ask(stage.settle(str(root), key, digest), deadline=LIMIT_S))
         return time.perf_counter() - began
     finally:
         await there.close()

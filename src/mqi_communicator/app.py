@@ -10,27 +10,33 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import NoReturn
 
 import structlog
 
 from mqi_communicator.case.faults import DiskFull, NeedsPerson
 from mqi_communicator.case.model import Event
+from mqi_communicator.compute import gpus
 from mqi_communicator.compute.direct import DirectScheduler
+from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import Scheduler
+from mqi_communicator.compute.slurm import SlurmScheduler
 from mqi_communicator.config import Config, effective_digest
+from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.dose.mcsquare.engine import MCsquare
 from mqi_communicator.dose.models import read_beam_models, read_curves
 from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.budget import CallBudget
 from mqi_communicator.flow.desk import Desk
 from mqi_communicator.flow.driver import Driver
-from mqi_communicator.flow.guard import GuardedHost
+from mqi_communicator.flow.guard import Ear, GuardedHost
+from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.roundup import Roundup
 from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
-from mqi_communicator.remote.options import LocalOptions
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.results.verdict import Word
 from mqi_communicator.store import jobs, lines
@@ -80,18 +86,13 @@ def build(config: Config) -> App:
         logs.log_event(event)
         counters.fold(event)
 
-    host = GuardedHost(build_host(config), database, config.breaker, ear)
-    scheduler = build_scheduler(config)
     tools = Tools(
         database=database,
-        host=host,
-        scheduler=scheduler,
-        roundup=Roundup(host, scheduler, database, every_s=config.direct.poll_s),
+        places=build_places(config, database, ear),
         engine=engine,
         desk=Desk(memory_gib=config.resources.desk_memory_gib, limit_s=config.resources.desk_limit_s),
         workspace=config.paths.workspace,
         results=config.paths.results,
-        remote=config.paths.remote,
         intake=config.intake,
         judgement=config.judgement,
         conventions=config.dose_conventions,
@@ -114,15 +115,48 @@ def make_folders(config: Config) -> None:
             raise kind(f"{folder} cannot be made: {error.strerror}", "check the paths section") from None
 
 
-def build_host(config: Config) -> Host:
-    """The compute host."""
-    options = config.host
-    return LocalHost(options) if isinstance(options, LocalOptions) else SshHost(options)
+def build_host(options: HostOptions) -> Host:
+    """A compute host."""
+    return LocalHost(options.local) if options.local is not None else SshHost(options.ssh or _never())
 
 
-def build_scheduler(config: Config) -> Scheduler:
+def _never() -> NoReturn:
+    raise AssertionError("a host is reached over ssh, or it is this machine")
+
+
+def remote_root(config: Config, options: HostOptions) -> str:
+    """Our workspace on a host."""
+    return options.remote or config.paths.remote
+
+
+def build_scheduler(config: Config, options: HostOptions) -> Scheduler:
     """Who runs jobs there."""
-    return DirectScheduler(config.paths.remote, config.direct)
+    root = remote_root(config, options)
+    if options.slurm is not None:
+        return SlurmScheduler(root, options.slurm)
+    asks = options.gpus is not None and not options.gpus.listed
+    return DirectScheduler(root, options.direct or DirectOptions(), gpus=asks)
+
+
+def build_places(config: Config, database: Database, ear: Ear) -> dict[str, Place]:
+    """Every host of the configuration, each behind its breakers, all within one limit of calls."""
+    budget = CallBudget(config.resources.calls_per_minute)
+    places = {}
+    for options in config.all_hosts:
+        host = GuardedHost(build_host(options), database, config.breaker, ear, budget)
+        scheduler = build_scheduler(config, options)
+        listed = gpus.listed(options.gpus) if options.gpus is not None and options.gpus.listed else None
+        asks = options.gpus is not None and listed is None
+        places[host.name] = Place(
+            name=host.name,
+            host=host,
+            scheduler=scheduler,
+            roundup=Roundup(host, scheduler, database, gpus=listed, asks_gpus=asks),
+            root=remote_root(config, options),
+            slots=options.jobs or config.resources.jobs,
+            gpus=options.gpus,
+        )
+    return places
 
 
 def build_engine(config: Config) -> DoseEngine:
@@ -133,15 +167,18 @@ def build_engine(config: Config) -> DoseEngine:
 def read_gauges(app: App) -> metrics.Reading:
     """What the gauges show now; read when somebody asks."""
     live = app.database.read_now(lines.live)
-    held = app.database.read_now(jobs.active, app.tools.host.name)
+    places = app.tools.places.values()
+    held = {place.name: len(app.database.read_now(jobs.active, place.name)) for place in places}
     return metrics.Reading(
         lines=Counter((line.step, str(line.status)) for line in live),
-        breakers={kind: breaker.state for kind, breaker in app.tools.host.breakers.items()},
+        breakers={
+            (place.name, kind): breaker.state for place in places for kind, breaker in place.host.breakers.items()
+        },
         oldest_waiting_s=max((time.time() - line.since for line in live), default=0.0),
         last_progress=app.driver.moved_at,
         disk_free={"local": float(shutil.disk_usage(app.tools.workspace).free)},
-        jobs=len(held),
-        job_slots=app.tools.resources.jobs,
+        jobs=held,
+        job_slots={place.name: place.slots for place in places},
     )
 
 
@@ -162,7 +199,11 @@ async def health(app: App) -> http.Health:
 
 async def ready(app: App) -> http.Health:
     """The watched folder has been read; whether the host answers stands beside it."""
-    states = {kind: breaker.state for kind, breaker in app.tools.host.breakers.items()}
+    states = {
+        f"{place.name} {kind}": breaker.state
+        for place in app.tools.places.values()
+        for kind, breaker in place.host.breakers.items()
+    }
     return http.Health(
         app.looked, {"watched_folder_read": app.looked, "watched_folder_doubt": app.doubt, "breakers": states}
     )

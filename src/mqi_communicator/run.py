@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 
 import structlog
 
 from mqi_communicator.app import App, serve_pages
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.housekeeping import tidy_hosts
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store.database import StoreTrouble
 from mqi_communicator.telemetry import http
 
 STORE_PAUSE_S = 5.0
+HOUSE_S = 3600.0
 
 
 async def run(app: App, *, once: bool = False) -> str:
@@ -30,16 +33,16 @@ async def run(app: App, *, once: bool = False) -> str:
     log = structlog.get_logger()
     monitor = None if once else await serve_pages(app)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
-    watching = asyncio.create_task(_watch(app))
+    beside = [asyncio.create_task(_watch(app)), asyncio.create_task(_keep_house(app))]
     try:
-        end = await _turn(app, stop, watching, once=once)
+        end = await _turn(app, stop, beside, once=once)
     finally:
-        await _close(app, watching, monitor)
+        await _close(app, beside, monitor)
     log.info("stopped", why=end)
     return end
 
 
-async def _turn(app: App, stop: asyncio.Event, watching: asyncio.Task[None], *, once: bool) -> str:
+async def _turn(app: App, stop: asyncio.Event, beside: Sequence[asyncio.Task[None]], *, once: bool) -> str:
     while not stop.is_set():
         try:
             rest = await _one_turn(app, once=once)
@@ -47,8 +50,9 @@ async def _turn(app: App, stop: asyncio.Event, watching: asyncio.Task[None], *, 
             structlog.get_logger().error("store.trouble", why=trouble.reason)
             await asyncio.sleep(STORE_PAUSE_S)
             continue
-        if watching.done():
-            watching.result()
+        for task in beside:
+            if task.done():
+                task.result()
         if rest:
             return rest
     return "stopped"
@@ -82,12 +86,25 @@ async def _watch(app: App) -> None:
             app.looked = True
 
 
-async def _close(app: App, watching: asyncio.Task[None], monitor: http.Monitor | None) -> None:
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+async def _keep_house(app: App) -> None:
+    """Now and then, what ended cases left on hosts goes."""
+    while True:
+        await asyncio.sleep(HOUSE_S)
+        try:
+            await tidy_hosts(app.tools)
+        except StoreTrouble as trouble:
+            structlog.get_logger().error("store.trouble", why=trouble.reason)
+
+
+async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None) -> None:
+    for task in beside:
+        task.cancel()
+    await asyncio.gather(*beside, return_exceptions=True)
     await app.driver.stop()
     await app.tools.desk.close()
-    await app.tools.host.close()
+    for place in app.tools.places.values():
+        await place.roundup.close()
+        await place.host.close()
     if monitor is not None:
         await monitor.close()
     app.database.close()

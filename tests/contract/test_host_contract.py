@@ -1,5 +1,4 @@
 """Every host keeps these promises: over a real sshd and on this machine."""
-# ruff: noqa: ASYNC230, ASYNC240 - a test may wait for a file or a small program
 
 from __future__ import annotations
 
@@ -13,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from mqi_communicator.case.call import Call
 from mqi_communicator.case.faults import RemoteUnfit, TookTooLong, Transient, Unreachable
 from mqi_communicator.demo.host import PrivateHost
-from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
 from mqi_communicator.remote.ssh import SshHost
 
 pytestmark = pytest.mark.real
+
+
+Runner = SshHost | LocalHost  # hosts run any shell text; the flow only ever asks for verbs
 
 
 @pytest.fixture(scope="module")
@@ -30,40 +32,51 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateHost]:
 
 
 @pytest.fixture(params=["ssh", "local"])
-async def host(request: pytest.FixtureRequest, private: PrivateHost) -> AsyncIterator[Host]:
-    made: Host = SshHost(private.options()) if request.param == "ssh" else LocalHost(LocalOptions())
+async def host(request: pytest.FixtureRequest, private: PrivateHost) -> AsyncIterator[Runner]:
+    made: Runner = SshHost(private.options()) if request.param == "ssh" else LocalHost(LocalOptions())
     yield made
     await made.close()
 
 
+KEY = "abcd2345efgh"
+TOKEN = f"{KEY}-b1-r1"
+
+
 @dataclass
 class Folders:
-    """A folder here, a workspace there (with a name that hurts), a lock."""
+    """A folder here, a workspace there (with a name that hurts), and what a run left in it."""
 
     source: Path
     there: Path
     back: Path
 
     @property
-    def target(self) -> str:
-        return str(self.there / "upload")
+    def root(self) -> str:
+        return str(self.there)
 
     @property
-    def lock(self) -> str:
-        return str(self.there / "upload.lock")
+    def staging(self) -> Path:
+        return self.there / "staging" / KEY
+
+    @property
+    def lock(self) -> Path:
+        return self.there / "staging" / f"{KEY}.lock"
+
+    @property
+    def run(self) -> Path:
+        return self.there / "cases" / KEY / "runs" / TOKEN
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
-    source = tmp_path / "a: source"
-    there = tmp_path / 'it\'s $(touch x) "there" %h & *'
-    back = tmp_path / "back here"
-    (source / "beam-1").mkdir(parents=True)
-    (source / "common").write_bytes(b"\x00\xff" * 5000)
-    (source / "beam-1" / "spots and $x.csv").write_text("1,2")
-    for folder in (there, back):
+    made = Folders(tmp_path / "a: source", tmp_path / 'it\'s $(touch x) "there" %h & *', tmp_path / "back here")
+    for folder in (made.source, made.run):
+        (folder / "beam-1").mkdir(parents=True)
+        (folder / "common").write_bytes(b"\x00\xff" * 5000)
+        (folder / "beam-1" / "spots and $x.csv").write_text("1,2")
+    for folder in (made.staging.parent, made.back):
         folder.mkdir()
-    return Folders(source, there, back)
+    return made
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -80,17 +93,17 @@ def titles() -> str:
     return b"\n".join(found).decode("utf-8", "replace")
 
 
-async def test_a_script_ends_with_its_own_code(host: Host):
+async def test_a_script_ends_with_its_own_code(host: Runner):
     answer = await host.run("echo out; echo err >&2; exit 255", deadline=20)
     assert (answer.exit_code, answer.out, answer.err) == (255, "out\n", "err\n")
 
 
-async def test_nothing_comes_of_nothing(host: Host):
+async def test_nothing_comes_of_nothing(host: Runner):
     answer = await host.run("", deadline=20)
     assert (answer.exit_code, answer.out, answer.err) == (0, "", "")
 
 
-async def test_stdin_is_the_scripts_own(host: Host):
+async def test_stdin_is_the_scripts_own(host: Runner):
     data = bytes(range(256)) * 4000
     answer = await host.run("cat | sha256sum", deadline=20, stdin=data)
     assert answer.out == (await host.run("sha256sum", deadline=20, stdin=data)).out
@@ -98,36 +111,36 @@ async def test_stdin_is_the_scripts_own(host: Host):
     assert (await host.run("cat", deadline=20)).out == ""
 
 
-async def test_text_goes_through_unchanged(host: Host):
+async def test_text_goes_through_unchanged(host: Runner):
     awkward = "printf '%s' \"it's\" ' $(touch x) `id` \\n !! % ä ☢'\n# a comment"
     assert (await host.run(awkward, deadline=20)).out == "it's $(touch x) `id` \\n !! % ä ☢"
 
 
-async def test_a_script_longer_than_any_argument(host: Host):
+async def test_a_script_longer_than_any_argument(host: Runner):
     answer = await host.run("x='" + "y" * 400_000 + "'; echo ${#x}", deadline=20)
     assert answer.out == "400000\n"
 
 
-async def test_a_broken_script_is_a_finished_one(host: Host):
+async def test_a_broken_script_is_a_finished_one(host: Runner):
     answer = await host.run("if then )", deadline=20)
     assert answer.exit_code == 2
     assert answer.err
 
 
-async def test_a_script_dead_by_signal_is_a_finished_one(host: Host):
+async def test_a_script_dead_by_signal_is_a_finished_one(host: Runner):
     assert (await host.run("sh -c 'kill -9 $$'", deadline=20)).exit_code == 137
 
 
-async def test_undecodable_bytes_do_no_harm(host: Host):
+async def test_undecodable_bytes_do_no_harm(host: Runner):
     assert (await host.run("printf 'a\\377b'", deadline=20)).out == "a\ufffdb"
 
 
-async def test_what_is_made_is_ours_alone(host: Host, tmp_path: Path):
+async def test_what_is_made_is_ours_alone(host: Runner, tmp_path: Path):
     await host.run(f"touch {tmp_path}/made", deadline=20)
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
 
 
-async def test_no_process_title_shows_a_script(host: Host):
+async def test_no_process_title_shows_a_script(host: Runner):
     running = asyncio.create_task(host.run("echo quokka >/dev/null; sleep 1", deadline=20))
     await asyncio.sleep(0.6)
     assert "sleep" in titles()
@@ -135,7 +148,7 @@ async def test_no_process_title_shows_a_script(host: Host):
     await running
 
 
-async def test_a_deadline_ends_everything_here_and_soon_there(host: Host):
+async def test_a_deadline_ends_everything_here_and_soon_there(host: Runner):
     began = time.monotonic()
     with pytest.raises(TookTooLong, match="longer than 1 s"):
         await host.run("sleep 37.25", deadline=1)
@@ -143,7 +156,7 @@ async def test_a_deadline_ends_everything_here_and_soon_there(host: Host):
     assert (await host.run("echo on", deadline=20)).out == "on\n"
 
 
-async def test_a_cancelled_call_leaves_no_process_here(host: Host):
+async def test_a_cancelled_call_leaves_no_process_here(host: Runner):
     running = asyncio.create_task(host.run("sleep 38.5", deadline=60))
     await asyncio.sleep(0.7)
     running.cancel()
@@ -152,96 +165,113 @@ async def test_a_cancelled_call_leaves_no_process_here(host: Host):
     assert (await host.run("echo on", deadline=20)).out == "on\n"
 
 
-async def test_a_flood_is_stopped(host: Host):
+async def test_a_flood_is_stopped(host: Runner):
     with pytest.raises(Exception, match="longer than 32 MiB"):
         await host.run("yes", deadline=60)
     assert (await host.run("echo on", deadline=20)).out == "on\n"
 
 
-async def test_twenty_commands_at_once(host: Host):
+async def test_twenty_commands_at_once(host: Runner):
     answers = await asyncio.gather(*(host.run(f"sleep 0.05; echo {n}", deadline=60) for n in range(20)))
     assert [answer.out for answer in answers] == [f"{n}\n" for n in range(20)]
 
 
-async def test_what_detaches_outlives_the_call(host: Host, tmp_path: Path):
+async def test_what_detaches_outlives_the_call(host: Runner, tmp_path: Path):
     await host.run(f"setsid sh -c 'sleep 0.5; echo on > {tmp_path}/late' </dev/null >/dev/null 2>&1 &", deadline=20)
     await asyncio.sleep(1)
     assert (tmp_path / "late").read_text() == "on\n"
 
 
-async def test_an_upload_is_equal_private_and_repeatable(host: Host, folders: Folders):
+async def test_a_verb_is_answered(host: Runner):
+    answer = await host.ask(Call("hello"), deadline=20)
+    assert (answer.exit_code, answer.out) == (0, "mqi-hello\n")
+    answer = await host.ask(Call("reboot"), deadline=20)
+    assert (answer.exit_code, answer.out) == (1, "mqi-trouble bad-verb reboot\n")
+
+
+async def test_lines_are_heard_as_they_come_if_they_bear_the_mark(host: Runner):
+    heard: list[tuple[str, float]] = []
+    began = time.monotonic()
+    text = 'echo "one $mark"; echo "two none"; sleep 1; echo "three $mark"; sleep 1'
+    answer = await host.run(text, deadline=20, hear=lambda line: heard.append((line, time.monotonic() - began)))
+    assert [line.split()[0] for line, _ in heard] == ["one", "three"]
+    assert heard[0][1] < heard[1][1] - 0.7 < time.monotonic() - began - 1.4
+    assert answer.out.split()[::2] == ["one", "two", "three"]
+
+
+async def test_an_upload_is_equal_private_and_repeatable(host: Runner, folders: Folders):
     for _ in range(2):
-        await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
-        assert content(Path(folders.target)) == content(folders.source)
-    assert not [path for path in Path(folders.target).rglob("*") if path.stat().st_mode & 0o077]
+        await host.send(folders.source, folders.root, KEY, deadline=60)
+        assert content(folders.staging) == content(folders.source)
+    assert not [path for path in folders.staging.rglob("*") if path.stat().st_mode & 0o077]
 
 
-async def test_an_upload_removes_strangers_and_mends_what_differs(host: Host, folders: Folders):
-    await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
-    target = Path(folders.target)
+async def test_an_upload_removes_strangers_and_mends_what_differs(host: Runner, folders: Folders):
+    await host.send(folders.source, folders.root, KEY, deadline=60)
+    target = folders.staging
     (target / ".common.Ab12Cd").write_text("left by a killed receiver")
     (target / "stranger").mkdir()
     (target / "stranger" / "x").write_text("x")
     (target / "common").write_text("other")
-    await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
+    await host.send(folders.source, folders.root, KEY, deadline=60)
     assert content(target) == content(folders.source)
     assert not (target / "stranger").exists()
 
 
-async def test_a_second_receiver_is_kept_out(host: Host, folders: Folders):
-    with Path(folders.lock).open("w") as lock:
+async def test_a_second_receiver_is_kept_out(host: Runner, folders: Folders):
+    with folders.lock.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(Transient, match="another upload is still writing") as caught:
-            await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
+            await host.send(folders.source, folders.root, KEY, deadline=60)
         assert not isinstance(caught.value, Unreachable)
-    assert not Path(folders.target).exists()
-    await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
-    assert content(Path(folders.target)) == content(folders.source)
+    assert not folders.staging.exists()
+    await host.send(folders.source, folders.root, KEY, deadline=60)
+    assert content(folders.staging) == content(folders.source)
 
 
-async def test_an_upload_makes_no_workspace(host: Host, folders: Folders):
+async def test_an_upload_makes_no_workspace(host: Runner, folders: Folders):
     gone = folders.there / "not mounted"
     with pytest.raises(RemoteUnfit, match="workspace"):
-        await host.send(folders.source, str(gone / "staging" / "x"), lock=str(gone / "staging" / "x.lock"), deadline=60)
+        await host.send(folders.source, str(gone), KEY, deadline=60)
     assert not gone.exists()
 
 
-async def test_links_are_not_sent(host: Host, folders: Folders):
+async def test_links_are_not_sent(host: Runner, folders: Folders):
     (folders.source / "link").symlink_to("/etc/hostname")
-    await host.send(folders.source, folders.target, lock=folders.lock, deadline=60)
-    assert "link" not in content(Path(folders.target))
+    await host.send(folders.source, folders.root, KEY, deadline=60)
+    assert "link" not in content(folders.staging)
 
 
-async def test_named_files_come_home(host: Host, folders: Folders):
+async def test_named_files_come_home(host: Runner, folders: Folders):
     names = ("beam-1/spots and $x.csv", "common")
-    await host.fetch(str(folders.source), folders.back, names=names, deadline=60)
+    await host.fetch(folders.root, TOKEN, folders.back, names=names, deadline=60)
     assert content(folders.back) == content(folders.source)
-    (folders.source / "more").write_text("unasked")
-    await host.fetch(str(folders.source), folders.back / "new", names=("common",), deadline=60)
+    (folders.run / "more").write_text("unasked")
+    await host.fetch(folders.root, TOKEN, folders.back / "new", names=("common",), deadline=60)
     assert list(content(folders.back / "new")) == ["common"]
 
 
-async def test_a_file_that_only_looks_the_same_is_mended(host: Host, folders: Folders):
-    await host.fetch(str(folders.source), folders.back, names=("common",), deadline=60)
-    copy, times = folders.back / "common", (folders.source / "common").stat()
+async def test_a_file_that_only_looks_the_same_is_mended(host: Runner, folders: Folders):
+    await host.fetch(folders.root, TOKEN, folders.back, names=("common",), deadline=60)
+    copy, times = folders.back / "common", (folders.run / "common").stat()
     copy.write_bytes(b"\x01" * times.st_size)
     os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
-    await host.fetch(str(folders.source), folders.back, names=("common",), deadline=60)
+    await host.fetch(folders.root, TOKEN, folders.back, names=("common",), deadline=60)
     assert content(folders.back)["common"] == content(folders.source)["common"]
 
 
-async def test_a_file_that_is_not_there_is_said_so(host: Host, folders: Folders):
+async def test_a_file_that_is_not_there_is_said_so(host: Runner, folders: Folders):
     with pytest.raises(Transient, match="is not there"):
-        await host.fetch(str(folders.source), folders.back, names=("common", "no such"), deadline=60)
+        await host.fetch(folders.root, TOKEN, folders.back, names=("common", "no such"), deadline=60)
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", ""])
-async def test_a_name_that_leads_elsewhere_is_refused(host: Host, folders: Folders, name: str):
+async def test_a_name_that_leads_elsewhere_is_refused(host: Runner, folders: Folders, name: str):
     with pytest.raises(ValueError, match="below the folder"):
-        await host.fetch(str(folders.source), folders.back, names=(name,), deadline=60)
+        await host.fetch(folders.root, TOKEN, folders.back, names=(name,), deadline=60)
 
 
-async def test_closing_ends_what_runs_and_may_be_repeated(host: Host):
+async def test_closing_ends_what_runs_and_may_be_repeated(host: Runner):
     running = asyncio.create_task(host.run("sleep 39.75", deadline=60))
     await asyncio.sleep(0.7)
     await host.close()

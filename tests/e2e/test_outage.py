@@ -29,7 +29,7 @@ def test_an_outage_in_the_middle_needs_nobody(site, host):
     site.wait_for(lambda cases: "does not answer" in str(cases[0]["beams"]), "the outage is told")
     assert '"open"' in page(daemon, "readyz")[1]
     assert page(daemon, "healthz")[0] == 200
-    assert 'mqi_breaker_state{state="open",work="commands"} 1.0' in page(daemon, "metrics")[1]
+    assert 'mqi_breaker_state{host="private",state="open",work="commands"} 1.0' in page(daemon, "metrics")[1]
     daemon.kill()  # and the breaker is not forgotten by a restart
     daemon = site.daemon()
     daemon.until("started")

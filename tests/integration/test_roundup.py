@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line
+from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
+from mqi_communicator.compute.job import Job
+from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.flow.guard import GuardedHost
 from mqi_communicator.flow.options import BreakerOptions
 from mqi_communicator.flow.roundup import Roundup
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
-from mqi_communicator.remote.stage import workspace
+from mqi_communicator.remote.stage import SUMS, sums_text, workspace
 from mqi_communicator.store import cases, jobs, lines
 from mqi_communicator.store.database import open_database
 
@@ -35,41 +41,92 @@ def store(tmp_path):
     database.close()
 
 
+@dataclass
+class Ground:
+    roundup: Roundup
+    host: GuardedHost
+    root: str
+    calls: list[str]
+
+
 @pytest.fixture
 async def ground(tmp_path, store):
     calls = []
 
-    def ear(event, **_facts):
-        calls.append(event)
+    def ear(event, **facts):
+        if event == "remote.call":
+            calls.append(str(facts["operation"]))
 
     host = GuardedHost(LocalHost(LocalOptions()), store, BreakerOptions(), ear)
     root = str(tmp_path / "remote")
-    await host.run(workspace(root), deadline=30)
+    await host.ask(workspace(root), deadline=30)
     calls.clear()
-    yield Roundup(host, DirectScheduler(root), store, every_s=0.2), calls
+    roundup = Roundup(host, DirectScheduler(root, DirectOptions(poll_s=1)), store)
+    yield Ground(roundup, host, root, calls)
+    await roundup.close()
     await host.close()
 
 
 def claim(store, beam: int) -> str:
     token = f"{KEY}-b{beam}-r1"
-    row = jobs.JobRow(token, KEY, beam, 1, "local", "claimed", active=True, claimed=1.0)
-    assert store.write_now(jobs.claim, row, 9) == 0
+    row = jobs.JobRow(token, KEY, beam, 1, "local", jobs.WANTED, active=False, claimed=1.0)
+    assert isinstance(store.write_now(jobs.claim, row, jobs.Room(9)), jobs.JobRow)
     return token
 
 
-async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, ground):
-    roundup, _calls = ground
-    token = claim(store, 1)
-    await roundup.tend()  # somebody else waits for a place, while the submission is on its way
+async def begin(store, ground: Ground, beam: int, command: str) -> str:
+    token = claim(store, beam)
+    job = Job(token, Work((Program("engine", ("sh", "-c", command)),), (), 60))
+    await ground.host.ask(DirectScheduler(ground.root).submit(job), deadline=30)
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
-    assert await roundup.look(token) is None
+    return token
+
+
+def send(root: str) -> None:
+    folder = Path(root) / "cases" / KEY / "input" / "common"
+    folder.mkdir(parents=True)
+    (folder / "x").write_bytes(b"x")
+    (folder.parent / SUMS).write_bytes(sums_text({"common/x": hashlib.sha256(b"x").hexdigest()}))
+
+
+async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, ground):
+    token = claim(store, 1)
+    await ground.roundup.tend()  # somebody else waits for a place, while the submission is on its way
+    store.write_now(jobs.change, token, state=JobState.QUEUED.value)
+    assert await ground.roundup.look(token) is None
 
 
 async def test_many_jobs_cost_one_command_a_tick(store, ground):
-    roundup, calls = ground
-    tokens = [claim(store, beam) for beam in (1, 2, 3)]
-    for token in tokens:
-        store.write_now(jobs.change, token, state=JobState.QUEUED.value)
-    seen = await asyncio.gather(*(roundup.look(token) for token in tokens * 5))
-    assert {status.state for status in seen if status} == {JobState.ABSENT}
-    assert calls.count("remote.call") == 1, json.dumps(calls)
+    send(ground.root)
+    tokens = [await begin(store, ground, beam, "sleep 30") for beam in (1, 2, 3)]
+    ground.calls.clear()
+    began = time.monotonic()
+    while time.monotonic() < began + 3.5:
+        seen = await asyncio.gather(*(ground.roundup.look(token) for token in tokens * 5))
+        assert {status.state for status in seen if status} == {JobState.RUNNING}
+    assert 3 <= ground.calls.count("poll") <= 5, json.dumps(ground.calls)
+    await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=30)
+
+
+async def test_an_end_is_known_at_once_while_the_look_goes_on(store, ground):
+    send(ground.root)
+    ground.roundup._every = 20.0
+    long, short = await begin(store, ground, 1, "sleep 30"), await begin(store, ground, 2, "sleep 1; exit 3")
+    began = time.monotonic()
+    status = await ground.roundup.look(short)
+    assert (status.state, status.exit_code) == (JobState.ENDED, 3)
+    assert time.monotonic() - began < 8  # not the 20 s of the look
+    assert ground.calls.count("poll") == 0  # it has not been answered yet
+    assert ground.roundup._seen[long].state is JobState.RUNNING
+    await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=30)
+
+
+async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is_tried(store, ground):
+    send(ground.root)
+    token = await begin(store, ground, 1, "exit 0")
+    gates = Path(ground.root) / "gates"
+    gates.rename(gates.with_name("away"))
+    assert (await ground.roundup.look(token)).state is JobState.UNKNOWN
+    gates.with_name("away").rename(gates)
+    await asyncio.sleep(1.1)
+    assert (await ground.roundup.look(token)).state is JobState.ENDED

@@ -35,6 +35,8 @@ from mqi_communicator.remote.ssh import SshHost
 pytestmark = pytest.mark.real
 
 BIG = 24 << 20  # bytes
+KEY = "abcd2345efgh"
+TOKEN = f"{KEY}-b1-r1"
 
 
 @pytest.fixture(scope="module")
@@ -80,76 +82,85 @@ def command_lines() -> dict[int, list[str]]:
     return found
 
 
-async def send_when_free(host: SshHost, source: Path, target: Path, lock: str) -> None:
+async def send_when_free(host: SshHost, source: Path, root: Path) -> None:
     """Send again once the receiver of the broken upload has noticed its end."""
     for _ in range(60):
         try:
-            return await host.send(source, str(target), lock=lock, deadline=60)
+            return await host.send(source, str(root), KEY, deadline=60)
         except Transient as fault:
             assert "still writing" in fault.reason  # noqa: PT017 - any other fault is a failure
             await asyncio.sleep(0.5)
     raise AssertionError("the lock was never free")
 
 
-def upload(tmp_path: Path) -> tuple[Path, Path, str]:
-    source, there = tmp_path / "source", tmp_path / "there"
+def upload(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A folder here with one big file, a workspace there, and the staging folder in it."""
+    source, root = tmp_path / "source", tmp_path / "there"
     source.mkdir()
-    there.mkdir()
+    (root / "staging").mkdir(parents=True)
     (source / "big").write_bytes(random.Random(1).randbytes(BIG))
-    return source, there / "x", str(there / "x.lock")
+    return source, root, root / "staging" / KEY
+
+
+def run_of(root: Path, source: Path) -> None:
+    """The run's folder there holds what `source` holds."""
+    (root / "cases" / KEY / "runs").mkdir(parents=True)
+    shutil.copytree(source, root / "cases" / KEY / "runs" / TOKEN)
 
 
 async def test_a_cut_upload_goes_on_where_it_ended(private: PrivateHost, tmp_path: Path):
-    source, target, lock = upload(tmp_path)
+    source, root, target = upload(tmp_path)
     async with proxied(private) as (proxy, host):
         await host.run("true", deadline=20)
         proxy.cut_after = proxy.sent + BIG // 2
         with pytest.raises(Unreachable):
-            await host.send(source, str(target), lock=lock, deadline=60)
+            await host.send(source, str(root), KEY, deadline=60)
         before = proxy.sent
-        await send_when_free(host, source, target, lock)
+        await send_when_free(host, source, root)
         assert proxy.sent - before < BIG * 0.75
     assert (target / "big").read_bytes() == (source / "big").read_bytes()
     assert [path.name for path in target.iterdir()] == ["big"]
 
 
 async def test_a_cut_download_goes_on_where_it_ended(private: PrivateHost, tmp_path: Path):
-    source, target, _ = upload(tmp_path)
+    source, root, _ = upload(tmp_path)
+    run_of(root, source)
+    target = tmp_path / "back"
     async with proxied(private) as (proxy, host):
         proxy.rate = 20e6
-        running = asyncio.create_task(host.fetch(str(source), target, names=("big",), deadline=60))
+        running = asyncio.create_task(host.fetch(str(root), TOKEN, target, names=("big",), deadline=60))
         await asyncio.sleep(1)
         proxy.reset_all()
         with pytest.raises(Unreachable):
             await running
         assert (target / ".rsync-partial" / "big").stat().st_size > 0
         proxy.rate = None
-        await host.fetch(str(source), target, names=("big",), deadline=60)
+        await host.fetch(str(root), TOKEN, target, names=("big",), deadline=60)
     assert (target / "big").read_bytes() == (source / "big").read_bytes()
 
 
 async def test_a_flipped_bit_is_noticed(private: PrivateHost, tmp_path: Path):
-    source, target, lock = upload(tmp_path)
+    source, root, target = upload(tmp_path)
     async with proxied(private) as (proxy, host):
         proxy.flip_at = BIG // 2
         with pytest.raises(Unreachable):
-            await host.send(source, str(target), lock=lock, deadline=60)
-        await send_when_free(host, source, target, lock)
+            await host.send(source, str(root), KEY, deadline=60)
+        await send_when_free(host, source, root)
     assert (target / "big").read_bytes() == (source / "big").read_bytes()
 
 
 async def test_an_orphaned_receiver_keeps_the_next_one_out(private: PrivateHost, tmp_path: Path):
-    source, target, lock = upload(tmp_path)
+    source, root, _ = upload(tmp_path)
     async with proxied(private) as (proxy, host):
         proxy.rate = 4e6
-        running = asyncio.create_task(host.send(source, str(target), lock=lock, deadline=60))
+        running = asyncio.create_task(host.send(source, str(root), KEY, deadline=60))
         await asyncio.sleep(1)
         proxy.mode = Mode.BLACKHOLE
         with pytest.raises(Unreachable):
             await running
         async with reached(private.options()) as other:
             with pytest.raises(Exception, match="another upload is still writing"):
-                await other.send(source, str(target), lock=lock, deadline=20)
+                await other.send(source, str(root), KEY, deadline=20)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -207,6 +218,23 @@ async def test_a_host_that_is_down(private: PrivateHost):
         assert {type(outcome) for outcome in outcomes} == {Unreachable}
 
 
+async def test_another_login_node_answers_where_the_first_is_down(private: PrivateHost):
+    async with reached(private.options(host="no-such-host.invalid", fallback=("127.0.0.1",))) as host:
+        assert (await host.run("echo on", deadline=20)).out == "on\n"
+    with pytest.raises(Unreachable):
+        async with reached(private.options(host="no-such-host.invalid", fallback=("also.invalid",))) as host:
+            await host.run("true", deadline=20)
+
+
+async def test_transfers_go_through_the_host_that_is_named_for_them(private: PrivateHost, tmp_path: Path):
+    source, root, target = upload(tmp_path)
+    async with reached(private.options(host="no-such-host.invalid", transfer_host="127.0.0.1")) as host:
+        await host.send(source, str(root), KEY, deadline=60)
+        assert (target / "big").stat().st_size == BIG
+        with pytest.raises(Unreachable):
+            await host.run("true", deadline=20)
+
+
 async def test_a_name_that_nobody_knows(private: PrivateHost):
     async with reached(private.options(host="no-such-host.invalid")) as host:
         with pytest.raises(Unreachable, match=r"cannot be resolved|does not answer"):
@@ -219,7 +247,7 @@ async def test_a_key_that_is_not_let_in(private: PrivateHost, tmp_path: Path):
         with pytest.raises(KeyRefused, match="refused our key") as caught:
             await host.run("true", deadline=20)
         with pytest.raises(KeyRefused):
-            await host.send(tmp_path, "/tmp/x", lock="/tmp/x.lock", deadline=20)
+            await host.send(tmp_path, "/tmp", KEY, deadline=20)
     assert "authorized_keys" in caught.value.advice
 
 
@@ -254,18 +282,18 @@ async def test_a_host_key_that_is_not_known(private: PrivateHost, tmp_path: Path
 
 async def test_a_host_without_rsync_or_flock(tmp_path: Path):
     (tmp_path / "bin").mkdir()
-    for program in ("sh", "timeout", "head", "cat", "true"):
+    for program in ("sh", "timeout", "head", "cat", "true", "nice"):
         (tmp_path / "bin" / program).symlink_to(shutil.which(program) or "")
-    source, target, lock = upload(tmp_path)
+    source, root, _ = upload(tmp_path)
     with PrivateHost(tmp_path / "host", environment={"PATH": str(tmp_path / "bin")}) as private:
         async with reached(private.options()) as host:
             with pytest.raises(RemoteUnfit, match="no flock"):
-                await host.send(source, str(target), lock=lock, deadline=20)
+                await host.send(source, str(root), KEY, deadline=20)
             (tmp_path / "bin" / "flock").symlink_to(shutil.which("flock") or "")
             with pytest.raises(RemoteUnfit, match="no rsync"):
-                await host.send(source, str(target), lock=lock, deadline=20)
+                await host.send(source, str(root), KEY, deadline=20)
             with pytest.raises(RemoteUnfit, match="no rsync"):
-                await host.fetch(str(source), tmp_path / "back", names=("big",), deadline=20)
+                await host.fetch(str(root), TOKEN, tmp_path / "back", names=("big",), deadline=20)
 
 
 async def test_a_shell_that_talks(tmp_path: Path):
@@ -285,7 +313,8 @@ async def login_shell() -> str:
 
 
 async def test_a_full_disk_there(private: PrivateHost, tmp_path: Path):
-    source, _, _ = upload(tmp_path)
+    source, root, _ = upload(tmp_path)
+    run_of(root, source)
     small = tmp_path / "small"
     small.mkdir()
     mounted = os.getuid() == 0 and subprocess.run(
@@ -295,10 +324,11 @@ async def test_a_full_disk_there(private: PrivateHost, tmp_path: Path):
         pytest.skip("only root may mount a small file system")
     try:
         async with reached(private.options()) as host:
+            (small / "staging").mkdir()
             with pytest.raises(DiskFull, match="no space left on private"):
-                await host.send(source, str(small / "x"), lock=str(small / "x.lock"), deadline=30)
+                await host.send(source, str(small), KEY, deadline=30)
             with pytest.raises(DiskFull, match="no space left on this machine"):
-                await host.fetch(str(source), small / "y", names=("big",), deadline=30)
+                await host.fetch(str(root), TOKEN, small / "y", names=("big",), deadline=30)
     finally:
         subprocess.run(("umount", str(small)), check=True)
 
@@ -327,10 +357,12 @@ async def test_few_sessions_are_waited_for_and_one_is_too_few(tmp_path: Path):
                 await host.run("true", deadline=30)
 
 
-async def test_nothing_is_left_after_close(private: PrivateHost):
+async def test_nothing_is_left_after_close(private: PrivateHost, tmp_path: Path):
     host = SshHost(private.options())
     await host.run("true", deadline=20)
-    await host.fetch(str(private.folder), private.folder / "back", names=("host.pub",), deadline=20)
+    run_of(tmp_path, private.home)
+    (tmp_path / "cases" / KEY / "runs" / TOKEN / "log").touch()
+    await host.fetch(str(tmp_path), TOKEN, tmp_path / "back", names=("log",), deadline=20)
     pids, folder = masters(host), host._folder
     assert len(pids) == 2
     assert folder is not None

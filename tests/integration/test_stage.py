@@ -1,5 +1,5 @@
 """The workspace scripts, run by a real shell."""
-# ruff: noqa: ASYNC230, ASYNC240 - a test may look at a small file
+# ruff: noqa: ASYNC240 - a test may look at a small file
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from mqi_communicator.case.call import Answer
 from mqi_communicator.case.faults import DiskFull, Permanent, RemoteUnfit, Transient
-from mqi_communicator.remote import stage
-from mqi_communicator.remote.host import Finished
+from mqi_communicator.case.work import Need
+from mqi_communicator.demo.host import PrivateHost
+from mqi_communicator.remote import needs, stage
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
+from mqi_communicator.remote.ssh import SshHost
 
 pytestmark = pytest.mark.real
 
@@ -33,15 +36,15 @@ async def host() -> AsyncIterator[LocalHost]:
 
 @pytest.fixture
 async def root(host: LocalHost, tmp_path: Path) -> Path:
-    made = tmp_path / 'it\'s $(touch x) "root" &'
-    stage.read_workspace(await host.run(stage.workspace(str(made)), deadline=30))
+    made = tmp_path / "root"
+    stage.read_workspace(await host.ask(stage.workspace(str(made)), deadline=30))
     return made
 
 
 def staged(root: Path, files: dict[str, bytes] | None = None) -> str:
     """Write an upload as `send` leaves it; the digest of its list."""
     files = FILES if files is None else files
-    folder = Path(stage.staging_folder(str(root), KEY))
+    folder = root / "staging" / KEY
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -51,28 +54,28 @@ def staged(root: Path, files: dict[str, bytes] | None = None) -> str:
 
 
 async def settle(host: LocalHost, root: Path, digest: str) -> None:
-    stage.read_settle(await host.run(stage.settle(str(root), KEY, digest), deadline=30))
+    stage.read_settle(await host.ask(stage.settle(str(root), KEY, digest), deadline=30))
 
 
 async def settled(host: LocalHost, root: Path, digest: str) -> bool:
-    return stage.read_settled(await host.run(stage.settled(str(root), KEY, digest), deadline=30))
+    return stage.read_settled(await host.ask(stage.settled(str(root), KEY, digest), deadline=30))
 
 
 async def test_a_workspace_is_ours_alone_and_may_be_made_again(host: LocalHost, root: Path):
     (root / "cases").chmod(0o755)
-    stage.read_workspace(await host.run(stage.workspace(str(root)), deadline=30))
-    assert sorted(path.name for path in root.iterdir()) == ["cases", "gates", "staging"]
+    stage.read_workspace(await host.ask(stage.workspace(str(root)), deadline=30))
+    assert sorted(path.name for path in root.iterdir()) == ["cases", "gates", "leases", "staging"]
     assert {path.stat().st_mode & 0o777 for path in (root, *root.iterdir())} == {0o700}
 
 
 async def test_a_workspace_that_cannot_be_made_says_so(host: LocalHost, root: Path, tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(RemoteUnfit, match="missing or cannot be written"):
-        stage.read_workspace(await host.run(stage.workspace(str(tmp_path / "file" / "x")), deadline=30))
+        stage.read_workspace(await host.ask(stage.workspace(str(tmp_path / "file" / "x")), deadline=30))
     (root / "gates").rmdir()
     (root / "gates").symlink_to(tmp_path)
     with pytest.raises(RemoteUnfit, match="gates is a link"):
-        stage.read_workspace(await host.run(stage.workspace(str(root)), deadline=30))
+        stage.read_workspace(await host.ask(stage.workspace(str(root)), deadline=30))
 
 
 async def test_an_upload_is_verified_and_put_in_place_once(host: LocalHost, root: Path):
@@ -126,19 +129,18 @@ async def test_a_spoiled_file_of_the_same_size_and_time_is_sent_again(host: Loca
     os.utime(upload / "common/ct.raw", ns=(times.st_atime_ns, times.st_mtime_ns))
     with pytest.raises(Transient, match="not whole"):
         await settle(host, root, digest)
-    lock = stage.staging_lock(str(root), KEY)
-    await host.send(source, stage.staging_folder(str(root), KEY), lock=lock, deadline=30)
+    await host.send(source, str(root), KEY, deadline=30)
     await settle(host, root, digest)
 
 
 async def test_while_a_receiver_writes_nothing_is_put_in_place_or_removed(host: LocalHost, root: Path):
     digest = staged(root)
-    with Path(stage.staging_lock(str(root), KEY)).open("w") as lock:
+    with (root / "staging" / f"{KEY}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(Transient, match="still writing"):
             await settle(host, root, digest)
         with pytest.raises(Transient, match="still writing"):
-            stage.read_removed(await host.run(stage.remove(str(root), KEY), deadline=30))
+            stage.read_removed(await host.ask(stage.remove(str(root), KEY), deadline=30))
     await settle(host, root, digest)
 
 
@@ -162,7 +164,7 @@ async def test_removal_takes_the_case_and_nothing_else(host: LocalHost, root: Pa
     (root / "cases" / KEY / "link").symlink_to(outside)
     (root / "cases" / "other2345678").mkdir()
     for _ in range(2):
-        stage.read_removed(await host.run(stage.remove(str(root), KEY), deadline=30))
+        stage.read_removed(await host.ask(stage.remove(str(root), KEY), deadline=30))
     assert (outside / "precious").exists()
     left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.name != "started")
     assert left == [
@@ -171,6 +173,7 @@ async def test_removal_takes_the_case_and_nothing_else(host: LocalHost, root: Pa
         "gates",
         f"gates/{KEY}x-b1-r1",
         "gates/other2345678-b1-r1",
+        "leases",
         "staging",
     ]
 
@@ -182,13 +185,13 @@ async def test_removal_goes_through_no_link(host: LocalHost, root: Path, tmp_pat
     (outside / "precious").touch()
     (root / place / KEY).symlink_to(outside)
     with pytest.raises(RemoteUnfit, match="is a link"):
-        stage.read_removed(await host.run(stage.remove(str(root), KEY), deadline=30))
+        stage.read_removed(await host.ask(stage.remove(str(root), KEY), deadline=30))
     assert (outside / "precious").exists()
 
 
 async def test_the_root_itself_is_no_link_to_follow_upwards(host: LocalHost, root: Path):
-    for bad in ("/", "", "relative", "//", "/a\nb"):
-        with pytest.raises(ValueError, match="absolute"):
+    for bad in ("/", "", "relative", "//", "/a\nb", "/a b", "/$(x)"):
+        with pytest.raises(ValueError, match=r"absolute|plain words"):
             stage.remove(bad, KEY)
     for bad in ("", "..", "a/b", "a b", "-rf", "$(x)", "a-b"):
         with pytest.raises(ValueError, match="letters and digits"):
@@ -196,32 +199,95 @@ async def test_the_root_itself_is_no_link_to_follow_upwards(host: LocalHost, roo
 
 
 async def test_free_space_is_told(host: LocalHost, root: Path):
-    told = stage.read_space(await host.run(stage.space(str(root)), deadline=30))
+    told = stage.read_space(await host.ask(stage.space(str(root)), deadline=30))
     real = os.statvfs(root)
     assert told.free_bytes == pytest.approx(real.f_bavail * real.f_frsize, rel=0.05)
     assert told.free_inodes is None or told.free_inodes == pytest.approx(real.f_ffree, rel=0.05)
     with pytest.raises(RemoteUnfit):
-        stage.read_space(await host.run(stage.space(str(root / "none")), deadline=30))
+        stage.read_space(await host.ask(stage.space(str(root / "none")), deadline=30))
 
 
 async def test_a_workspace_that_is_gone_is_not_an_empty_one(host: LocalHost, root: Path):
     digest = staged(root)
     root.rename(root.with_name("unmounted"))
-    for script, read in (
+    for call, read in (
         (stage.settle(str(root), KEY, digest), stage.read_settle),
         (stage.settled(str(root), KEY, digest), stage.read_settled),
         (stage.remove(str(root), KEY), stage.read_removed),
     ):
         with pytest.raises(RemoteUnfit, match="missing"):
-            read(await host.run(script, deadline=30))
+            read(await host.ask(call, deadline=30))
     assert not root.exists()
 
 
 def test_a_full_disk_is_a_full_disk_whatever_the_code():
     with pytest.raises(DiskFull):
-        stage.read_settle(Finished(74, "", "sh: 1: cannot create x: No space left on device\n"))
+        stage.read_settle(Answer(1, "mqi-trouble no-workspace\n", "sh: 1: cannot create x: No space left on device\n"))
 
 
-async def test_this_machine_has_what_uploads_need(host: LocalHost):
-    for need, advice in stage.NEEDS:
-        assert (await host.run(need, deadline=30)).exit_code == 0, advice
+QUOTA = """#!/bin/sh
+# What quota(1) prints with -w -p; nothing where the file system has none.
+echo "Disk quotas for user mqi (uid 1000): "
+echo "     Filesystem  blocks   quota   limit   grace   files   quota   limit   grace"
+echo "%s %s"
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "bound", "inodes"),
+    [
+        ("1000 0 5000 0 10 0 110 0", 4000 * 1024, 100),
+        ("6000* 0 5000 100 10 0 0 0", 0, None),
+        ("1000 3000 0 0 10 0 0 0", 2000 * 1024, None),
+        ("1000 0 0 0 10 0 0 0", None, None),
+        ("garbage", None, None),
+    ],
+)
+async def test_a_quota_counts_where_it_leaves_less_than_the_disk(tmp_path: Path, line: str, bound, inodes):
+    device = subprocess.run(("df", "-P", str(tmp_path)), check=True, capture_output=True, text=True)  # noqa: ASYNC221
+    (tmp_path / "bin").mkdir()
+    quota = tmp_path / "bin" / "quota"
+    quota.write_text(QUOTA % (device.stdout.splitlines()[1].split()[0], line))
+    quota.chmod(0o755)
+    with PrivateHost(tmp_path / "host", environment={"PATH": f"{quota.parent}:/usr/bin:/bin"}) as private:
+        host = SshHost(private.options())
+        root = str(tmp_path / "root")
+        stage.read_workspace(await host.ask(stage.workspace(root), deadline=30))
+        told = stage.read_space(await host.ask(stage.space(root), deadline=30))
+        await host.close()
+    assert (told.bound_by == "the account's quota") == (bound is not None)
+    assert bound is None or told.free_bytes == bound
+    assert inodes is None or told.free_inodes == inodes
+
+
+async def test_what_lies_there_is_listed_with_its_age(host: LocalHost, root: Path):
+    await settle(host, root, staged(root))
+    old = root / "cases" / "old234567890"
+    old.mkdir()
+    os.utime(old, (1, 1))
+    told = stage.read_left(await host.ask(stage.left(str(root)), deadline=30))
+    assert told[KEY] == 0
+    assert told["old234567890"] > 10_000
+
+
+async def test_this_machine_has_what_jobs_and_uploads_need(host: LocalHost):
+    told = needs.read_host(await host.ask(needs.host("direct"), deadline=30))
+    assert len(told) > 6
+    assert [what for ok, what, _ in told if not ok] == []
+
+
+async def test_what_an_engine_needs_is_looked_for(host: LocalHost, tmp_path: Path):
+    (tmp_path / "engine it's").write_text("x")
+    digest = hashlib.sha256(b"x").hexdigest()
+    path = str(tmp_path / "engine it's")
+    wanted = (
+        Need("program", "sh", ""),
+        Need("program", "no-such-program", ""),
+        Need("readable", path, ""),
+        Need("executable", path, ""),
+        Need("sha256", path, "", digest),
+        Need("sha256", path, "", "0" * 64),
+        Need("readable", "~/", ""),
+    )
+    told = needs.read_needs(wanted, await host.ask(needs.needs(wanted), deadline=30))
+    assert [ok for ok, _, _ in told] == [True, False, True, False, True, False, True]

@@ -15,7 +15,7 @@ class Fault(Exception):  # noqa: N818 - the ward's word
         self.reason = reason
         self.advice = advice
 
-    def __reduce__(self) -> tuple[type[Fault], tuple[str, ...]]:
+    def __reduce__(self) -> tuple[type[Fault], tuple[object, ...]]:
         """Cross a process boundary whole."""
         return type(self), (self.reason, self.advice)
 
@@ -30,6 +30,18 @@ class Permanent(Fault):
 
 class NeedsPerson(Fault):
     """Somebody must act; the line waits, says so, and probes now and then until the cause is gone."""
+
+
+class AtLimit(Fault):
+    """Nothing is wrong: a limit of the site holds this back. Tried again when it may, and no try is counted."""
+
+    def __init__(self, reason: str, advice: str = "", retry_in: float = 1.0) -> None:
+        super().__init__(reason, advice)
+        self.retry_in = retry_in  # seconds
+
+    def __reduce__(self) -> tuple[type[Fault], tuple[object, ...]]:
+        """Cross a process boundary whole."""
+        return type(self), (self.reason, self.advice, self.retry_in)
 
 
 class Unreachable(Transient):

@@ -30,6 +30,21 @@ class Status(StrEnum):
         return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
 
 
+class Priority(StrEnum):
+    """How soon a case is wanted. Waiting makes up for it: see `rank_of`."""
+
+    URGENT = "urgent"
+    ROUTINE = "routine"
+    BACKGROUND = "background"
+
+
+def rank_of(priority: Priority, seen: float, ageing_s: float) -> float:
+    """Where a case stands in every queue, the lowest first: by arrival (epoch seconds), urgent ones as if they had come
+    `ageing_s` earlier and background ones later. So nothing waits for ever."""
+    ahead = {Priority.URGENT: 1.0, Priority.ROUTINE: 0.0, Priority.BACKGROUND: -1.0}
+    return seen - ahead[priority] * ageing_s
+
+
 class Kind(StrEnum):
     """What a file of a case is (DICOM PS3.4 annex B, by SOP Class UID)."""
 

@@ -36,4 +36,11 @@ class NewRun:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-Outcome = Done | Wait | NewRun
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """What was uploaded is gone from the host: the case goes back to its upload, this beam waits for it."""
+
+    why: str
+
+
+Outcome = Done | Wait | NewRun | Resend

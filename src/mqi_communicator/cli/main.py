@@ -26,6 +26,8 @@ for command in (
     orders.hold,
     orders.release,
     orders.cancel,
+    orders.priority,
+    orders.lost,
     check.check,
 ):
     app.command()(command)
@@ -64,6 +66,14 @@ def once(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
         counted = [case for case in found if not case.same_as and not case.superseded_by]
         if end == "stopped" or any(case.verdict != "pass" for case in counted):
             raise typer.Exit(exits.NOT_PASSED)
+
+
+@app.command()
+def host_script() -> None:
+    """Print the script that answers on a host, for an administrator to install as the only thing our key may start."""
+    from mqi_communicator.remote.verbs import library
+
+    print(library(), end="")  # noqa: T201
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""retry, hold, release, cancel: orders are written down, and carried out by the communicator when it runs."""
+"""Orders: written down, and carried out by the communicator when it runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mqi_communicator.case.model import Priority
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.look import DEFAULT, AsJson, CaseName, ConfigFile, one, open_store
 from mqi_communicator.config import load
@@ -40,13 +41,46 @@ def cancel(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *,
     _order("cancel", case, config, reason, as_json=as_json)
 
 
-def _order(word: str, name: str, config: ConfigFile, reason: str, *, as_json: bool) -> None:
+def priority(
+    case: CaseName,
+    priority: Annotated[Priority, typer.Argument(help="How soon it is wanted.")],
+    config: ConfigFile = DEFAULT,
+    reason: Reason = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say how soon a case is wanted: urgent, routine or background."""
+    _order("priority", case, config, reason, as_json=as_json, detail=priority.value)
+
+
+def lost(
+    case: CaseName,
+    beam: Annotated[int, typer.Argument(help="The beam's number.")],
+    config: ConfigFile = DEFAULT,
+    reason: Reason = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Answer for it that a beam's job is dead, where its host cannot tell: you have looked. Another may then follow."""
+    _order("lost", case, config, reason, as_json=as_json, beam=beam)
+
+
+def _order(
+    word: str, name: str, config: ConfigFile, reason: str, *, as_json: bool, beam: int = 0, detail: str = ""
+) -> None:
     with exits.told():
         settings = load(config)
         database = open_store(settings)
         case = one(database, name)
         number = database.write_now(
-            orders.give, at=time.time(), case=case.case, order=word, who=getpass.getuser(), why=reason
+            orders.give,
+            at=time.time(),
+            case=case.case,
+            order=word,
+            who=getpass.getuser(),
+            why=reason,
+            beam=beam,
+            detail=detail,
         )
         running = is_owned(settings.paths.lock)
         answer = _answer(database, number) if running else ""

@@ -1,14 +1,39 @@
-"""The script of one job: it takes its gate, runs the engine within its limit, and says itself how it ended."""
+"""One job as it is handed to a host: lines of words parted by tabs, which the script there reads and does."""
 
 from __future__ import annotations
 
+import math
 import re
-import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from mqi_communicator.compute.procfs import FUNCTIONS, MARK
-from mqi_communicator.compute.scheduler import Job
+from mqi_communicator.case.work import Program, Work
 
 _TOKEN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_]{0,63})-b[0-9]{1,6}-r[0-9]{1,6}")
+_GPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class GpuHold:
+    """The GPUs of one job, by UUID or index, and what is asked of them at the moment it begins.
+
+    `look`: whether the driver is asked first. `need_mib` of memory must be free on each, and nobody else may use more
+    than `foreign_mib` of it.
+    """
+
+    ids: tuple[str, ...]
+    look: bool = True
+    need_mib: int = 0
+    foreign_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of one beam, as handed to a scheduler."""
+
+    token: str  # Line.token
+    work: Work
+    gpus: GpuHold | None = None
 
 
 def case_of(token: str) -> str:
@@ -26,65 +51,57 @@ def workspace_root(root: str) -> str:
     return root.rstrip("/")
 
 
-def job_script(job: Job, root: str, *, kill_grace: float) -> str:
-    """POSIX shell text of one job, to be run as `sh FILE` by the leader of a session of its own. It moves FILE.
+def token_lines(tokens: tuple[str, ...]) -> bytes:
+    """Tokens for a verb's stdin. ValueError for anything that is not a token."""
+    for token in tokens:
+        case_of(token)
+    return "".join(f"{token}\n" for token in tokens).encode()
 
-    The gate appears in one atomic act with the record of its owner inside: a folder that is not empty cannot be
-    renamed over. `exit` is the last thing to appear: by then nothing else of the job lives, and the products are on
-    the disk with their digests beside them.
+
+def spec_of(
+    job: Job, root: str, *, kill_grace_s: float, limit_s: float | None = None, sbatch: Sequence[str] = ()
+) -> bytes:
+    """The job's order. Its last line is `end`: one that was cut on the way is no order.
+
+    `limit_s` takes the place of the work's own limit; `sbatch` are options of Slurm.
     """
-    if case_of(job.token) != job.case:
-        raise ValueError("the token names another case")
-    return f"""umask 077
-ulimit -c 0
-trap '' HUP
-trap 'cancelled=1' TERM
-cancelled=; waited=0
-{FUNCTIONS}
-root={shlex.quote(workspace_root(root))}; token={job.token}
-gate="$root/gates/$token"; runs="$root/cases/{job.case}/runs"
-{_GATE}
-cd -- "$runs" && mkdir -- "$token" && cd -- "$token" && mv -- "$0" job.sh || exit 1
-env {MARK}="$token" INPUT=../../input timeout -k {_number(kill_grace)} {_number(job.limit)} \\
-  sh -c {shlex.quote(job.command)} >log 2>&1 </dev/null
-code=$?
-if [ $code = 137 ] && [ $(($(date +%s) - began)) -ge {int(job.limit)} ]; then code=124; fi
-ask_to_end "$token" $$ "$mine"
-make_end "$token" $$ "$mine" {tenths(kill_grace)}
-{_DIGESTS}
-{_listing(job.products)}
-if [ -n "$cancelled" ] && [ $code = 0 ]; then code=143; fi
-printf '%s,%s\\n' $code "$(date +%s)" >.exit && sync .exit && mv -T .exit exit
-"""
+    case_of(job.token)
+    lines = [
+        ("token", job.token),
+        ("root", workspace_root(root)),
+        ("limit", _seconds(job.work.limit_s if limit_s is None else limit_s)),
+        ("grace", _seconds(kill_grace_s)),
+        *(("sbatch", option) for option in sbatch),
+        *_gpu_lines(job.gpus),
+        *(("folder", name) for name in job.work.folders),
+        *(("product", path) for path in job.work.products),
+        *(line for program in job.work.programs for line in _program_lines(program)),
+        *(("show", path) for path in job.work.shown),
+        ("end",),
+    ]
+    return "".join("\t".join(words) + "\n" for words in lines).encode()
 
 
-def tenths(seconds: float) -> int:
-    """Whole tenths of a second, at least one: the steps in which an end is waited for."""
-    return max(1, round(seconds * 10))
+def _program_lines(program: Program) -> Iterator[tuple[str, ...]]:
+    if "=" in program.argv[0]:
+        raise ValueError(f"a program's path cannot hold an equals sign: {program.argv[0]!r}")
+    limit = "0" if program.limit_s is None else _seconds(program.limit_s)
+    settings = tuple(f"{name}={value}" for name, value in program.env)
+    yield ("program", program.name, limit, str(len(settings)), *settings, *program.argv)
+    yield from (("output", path) for path in program.outputs)
 
 
-_GATE = r"""
-if [ -e "$gate" ] || [ -L "$gate" ] || ! stat_of $$; then rm -f -- "$0"; exit 0; fi
-mine=$start; began=$(date +%s); aside="$root/gates/.$token.$$.$mine"
-mkdir -- "$aside" && printf '%s,%s,%s,%s,%s\n' "$began" $$ "$mine" "$boot" "$node" >"$aside/started" \
-  && mv -T -- "$aside" "$gate" 2>/dev/null || { rm -rf -- "$aside"; rm -f -- "$0"; exit 0; }
-""".strip()
-
-_DIGESTS = r"""
-digest() {
-  [ -f "$1" ] && [ ! -L "$1" ] && sync -- "$1" && sum=$(sha256sum <"$1") \
-    && printf '%s %s %s\n' "${sum%% *}" "$(stat -c %s -- "$1")" "$1"
-}
-""".strip()
+def _gpu_lines(hold: GpuHold | None) -> Iterator[tuple[str, ...]]:
+    if hold is None:
+        return
+    for name in hold.ids:
+        if not _GPU.fullmatch(name):
+            raise ValueError(f"not the name of a GPU: {name!r}")
+        yield ("gpu", name)
+    if hold.look:
+        yield ("gpu-look", str(hold.need_mib), str(hold.foreign_mib))
 
 
-def _listing(products: tuple[str, ...]) -> str:
-    for path in products:
-        if not path or path.startswith("/") or ".." in path.split("/") or "\n" in path or "\0" in path:
-            raise ValueError(f"not a product's path: {path!r}")
-    lines = "\n".join(f"digest {shlex.quote('./' + path)}" for path in products)
-    return f"{{\n{lines}\n:\n}} >.products && sync .products && mv -T .products products.sha256"
-
-
-def _number(seconds: float) -> str:
-    return f"{max(seconds, 0.1):.1f}"
+def _seconds(value: float) -> str:
+    """Whole seconds, at least one."""
+    return str(max(1, math.ceil(value)))

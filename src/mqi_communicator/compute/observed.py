@@ -1,4 +1,4 @@
-"""What a job left on the host, looked at by shell text and read back. Nothing in a log can forge a status."""
+"""What a job left on the host, as the script there tells it. Nothing in a log can forge a status."""
 
 from __future__ import annotations
 
@@ -6,95 +6,133 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from mqi_communicator.compute.scheduler import JobState, JobStatus
+from mqi_communicator.case.call import Answer
+from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 
 END = "mqi-end"
 
-# One line per job. Words that are not plain become "garbled"; free text travels as base64.
-# A job that seems dead and left no exit file is not reported at the first look ($last is empty).
-LOOK = r"""
-word_of() {
-  word=; { IFS= read -r word <"$1"; } 2>/dev/null
-  case "$word" in ''|*[!0-9A-Za-z._,-]*) word=garbled ;; esac
-}
-life_of() {
-  life=unknown
-  IFS=,; set -- "$1" $began; unset IFS
-  [ $# = 6 ] && [ -n "$boot" ] || return 0
-  if [ "$6" != "$node" ]; then life=elsewhere; return 0; fi
-  if [ "$5" != "$boot" ]; then life=rebooted; return 0; fi
-  if lives "$3" "$4"; then life=alive; return 0; fi
-  members "$1" "$3" "$4"
-  if [ -n "$alive" ]; then life=alive; return 0; fi
-  if [ ! -e "/proc/$3" ] && [ -n "$(in_session "$3")" ]; then return 0; fi
-  life=dead
-}
-look() {
-  gate="$root/gates/$1"; run="$root/cases/${1%-b*}/runs/$1"
-  kind=none; life=none; began=none; ended=none; products=; log=
-  if [ -e "$gate/started" ]; then
-    kind=job; word_of "$gate/started"; began=$word
-    if [ ! -e "$run/exit" ]; then life_of "$1"; fi
-  elif [ -e "$gate/barred" ]; then kind=barred
-  elif [ -e "$gate" ] || [ -L "$gate" ]; then kind=foreign
-  elif [ -e "$run" ]; then kind=stray
-  fi
-  if [ $kind = job ]; then
-    if [ -e "$run/exit" ]; then word_of "$run/exit"; ended=$word
-    elif [ $life = dead ] && [ -z "$last" ]; then return 1; fi
-    if [ -f "$run/log" ]; then log=$(tail -c "$tail" -- "$run/log" | base64 -w0); fi
-    if [ $ended != none ] && [ -f "$run/products.sha256" ]; then
-      products=$(head -c 262144 -- "$run/products.sha256" | base64 -w0)
-    fi
-  fi
-  echo "mqi-job $1 $kind $life $began $ended products=$products log=$log"
-}
-""".strip()
-
-_LINE = re.compile(r"mqi-job (\S+) (\w+) (\w+) (\S+) (\S+) products=([\w+/=]*) log=([\w+/=]*)", re.ASCII)
-_STARTED = re.compile(r"(\d{1,12}),\d+,\d+,[0-9a-f-]+,[\w.-]+", re.ASCII)
+_LINE = re.compile(r"mqi-job (\S+) (\w+) (\w+) (\S+) (\S+) products=([\w+/=]*) log=([\w+/=]*) (\S+)", re.ASCII)
+_STARTED = re.compile(r"(\d{1,12}),\d+,\d+,[0-9a-f-]+,[\w.-]+,(\w+)", re.ASCII)
 _EXIT = re.compile(r"(\d{1,3}),(\d{1,12})", re.ASCII)
 _PRODUCT = re.compile(r"([0-9a-f]{64}) (\d+) \./(.+)")
+_LIVES = {"alive": JobState.RUNNING, "dead": JobState.LOST, "rebooted": JobState.LOST}
 
 
-def read_observations(tokens: Sequence[str], exit_code: int, out: str) -> Mapping[str, JobStatus]:
-    """A status for each token. An answer without its end, or with two words about one job, proves nothing."""
-    lines = out.splitlines()
-    if exit_code != 0 or not lines or lines[-1] != END:
-        return dict.fromkeys(tokens, JobStatus(JobState.UNKNOWN, raw=f"no whole answer (exit {exit_code})"))
-    found: dict[str, list[JobStatus]] = {token: [] for token in tokens}
-    for line in lines[:-1]:
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One line about one job: its gate (`kind`), its processes (`life`), its record, its exit file."""
+
+    token: str
+    kind: str
+    life: str
+    began: str
+    ended: str
+    log_tail: str = ""
+    products: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+    @staticmethod
+    def read(line: str) -> Observed | None:
+        """The line's job; None if it tells of none."""
         match = _LINE.fullmatch(line)
-        if match is not None and match[1] in found:
-            found[match[1]].append(_status(match))
+        if match is None:
+            return None
+        token, kind, life, began, ended, products, log, _mark = match.groups()
+        return Observed(token, kind, life, began, ended, _text(log), _products(_text(products)))
+
+    @property
+    def state(self) -> JobState:
+        """What these words alone prove, on a host without a scheduler."""
+        simple = {"none": JobState.ABSENT, "barred": JobState.BARRED}
+        if self.kind != "job":
+            return JobState.UNKNOWN if self.life == "alive" else simple.get(self.kind, JobState.UNKNOWN)
+        if self.ended != "none":
+            return JobState.ENDED if _EXIT.fullmatch(self.ended) else JobState.UNKNOWN
+        return _LIVES.get(self.life, JobState.UNKNOWN)
+
+    @property
+    def began_at(self) -> float:
+        """When it took its gate, or was handed over (epoch seconds, the host's clock); 0 if unknown."""
+        started = _STARTED.fullmatch(self.began)
+        word = started[1] if started else self.began
+        return float(word) if word.isdigit() else 0.0
+
+    @property
+    def scheduler_id(self) -> str:
+        """The scheduler's id of the job that took the gate; "" if there is none."""
+        started = _STARTED.fullmatch(self.began)
+        return started[2] if started and started[2] != "none" else ""
+
+    def status(
+        self,
+        state: JobState | None = None,
+        raw: str = "",
+        cause: Cause | None = None,
+        *,
+        queued_because: str = "",
+        stuck: bool = False,
+    ) -> JobStatus:
+        """These words as a status; `state` and the rest are what a scheduler knows besides."""
+        started, exited = _STARTED.fullmatch(self.began), _EXIT.fullmatch(self.ended)
+        final = state or self.state
+        return JobStatus(
+            final,
+            raw=raw or f"gate={self.kind} life={self.life} exit={self.ended}",
+            exit_code=int(exited[1]) if exited else None,
+            started=float(started[1]) if started else None,
+            ended=float(exited[2]) if exited else None,
+            log_tail=self.log_tail,
+            products=self.products if final is JobState.ENDED else None,
+            cause=cause,
+            queued_because=queued_because,
+            stuck=stuck,
+        )
+
+
+def read_observations(tokens: Sequence[str], answer: Answer) -> Mapping[str, JobStatus]:
+    """A status for each token, by these words alone."""
+    if not _is_whole(answer):
+        return dict.fromkeys(tokens, JobStatus(JobState.UNKNOWN, raw=f"no whole answer (exit {answer.exit_code})"))
+    seen = read_lines(tokens, answer)
     silent = JobStatus(JobState.UNKNOWN, raw="not in the answer")
-    return {token: seen[0] if len(seen) == 1 else silent for token, seen in found.items()}
+    return {token: seen[token].status() if token in seen else silent for token in tokens}
 
 
-def _status(match: re.Match[str]) -> JobStatus:
-    _, kind, life, began, ended, products, log = match.groups()
-    started, exited = _STARTED.fullmatch(began), _EXIT.fullmatch(ended)
-    state = _state(kind, life, ended=ended, known_end=exited is not None)
-    return JobStatus(
-        state,
-        raw=f"gate={kind} life={life} exit={ended}",
-        exit_code=int(exited[1]) if exited else None,
-        started=float(started[1]) if started else None,
-        ended=float(exited[2]) if exited else None,
-        log_tail=_text(log),
-        products=_products(_text(products)) if state is JobState.ENDED else None,
-    )
+def read_lines(tokens: Sequence[str], answer: Answer) -> dict[str, Observed]:
+    """What is told of each token. An answer without its end, or with two words about one job, tells nothing of it.
+
+    A job that was running when looked at and ended while the script still waited is told twice: the later word counts.
+    """
+    if not _is_whole(answer):
+        return {}
+    found: dict[str, list[Observed]] = {token: [] for token in tokens}
+    for line in answer.out.split("\n"):
+        seen = Observed.read(line)
+        if seen is not None and seen.token in found:
+            found[seen.token].append(seen)
+    return {token: one for token, seen in found.items() if (one := _one(seen))}
 
 
-def _state(kind: str, life: str, *, ended: str, known_end: bool) -> JobState:
-    simple = {"none": JobState.ABSENT, "barred": JobState.BARRED}
-    if kind != "job":
-        return simple.get(kind, JobState.UNKNOWN)
-    if ended != "none":
-        return JobState.ENDED if known_end else JobState.UNKNOWN
-    lives = {"alive": JobState.RUNNING, "dead": JobState.LOST, "rebooted": JobState.LOST}
-    return lives.get(life, JobState.UNKNOWN)
+def _is_whole(answer: Answer) -> bool:
+    return answer.exit_code == 0 and END in answer.out.split("\n")
+
+
+def _one(seen: Sequence[Observed]) -> Observed | None:
+    """What is known of a job: one word, or one and then its end."""
+    match seen:
+        case [only]:
+            return only
+        case [before, after] if before.ended == "none" and after.state is JobState.ENDED:
+            return after
+        case _:
+            return None
+
+
+def read_early(line: str) -> tuple[str, JobStatus] | None:
+    """One line that came before the answer's end."""
+    seen = Observed.read(line)
+    return None if seen is None else (seen.token, seen.status())
 
 
 def _text(encoded: str) -> str:

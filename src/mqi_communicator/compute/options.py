@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class DirectOptions(BaseModel):
@@ -25,3 +25,49 @@ class DirectOptions(BaseModel):
     log_tail_bytes: int = Field(
         default=4096, ge=256, le=65536, description="How much of the end of a job's log a poll brings, in bytes."
     )
+    on_slurm_host: bool = Field(
+        default=False,
+        description="Compute on the host itself although Slurm jobs are submitted from it. Without it such a host is "
+        "refused: a login node is not for computing.",
+    )
+
+
+class ListedGpu(BaseModel):
+    """A GPU that the configuration names because nobody can be asked for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: int | str = Field(description="Its index or UUID, as CUDA_VISIBLE_DEVICES takes it.")
+    memory_mib: int = Field(gt=0, description="Its memory, in MiB.")
+
+
+class GpuOptions(BaseModel):
+    """GPUs of a host without a scheduler. Each is leased to one job of ours at a time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listed: tuple[ListedGpu, ...] = Field(
+        default=(),
+        description="The GPUs, where the host has no nvidia-smi; empty: nvidia-smi is asked. Nobody then sees whether "
+        "others use them.",
+    )
+    only: tuple[str, ...] = Field(
+        default=(), description="Indices or UUIDs of the GPUs that may be used; empty: all of them."
+    )
+    foreign_mib: int = Field(
+        default=500, ge=0, description="A GPU of which others use more memory than this is left alone, in MiB."
+    )
+    foreign_percent: int = Field(
+        default=20,
+        ge=0,
+        le=100,
+        description="A GPU that is busier than this without a job of ours is left alone, in %.",
+    )
+    hottest_celsius: int = Field(
+        default=0, ge=0, le=200, description="Nothing begins on a GPU hotter than this, in degrees; 0: not looked at."
+    )
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _as_words(cls, value: object) -> object:
+        return tuple(str(one) for one in value) if isinstance(value, list | tuple) else value

@@ -1,14 +1,8 @@
-"""The port to a scheduler: a pure translator between jobs and shell text. Somebody else runs the text on the host.
+"""The port to a scheduler: a pure translator between jobs and what a host is asked. Somebody else asks it.
 
-Remote layout, below the remote workspace ROOT (all opaque names, umask 077):
-
-    ROOT/staging/<case key>/            an upload in progress, ROOT/staging/<case key>.lock held by its receiver
-    ROOT/cases/<case key>/input/        renamed into place once every digest was verified (SHA256SUMS inside)
-    ROOT/cases/<case key>/runs/<token>/ one run: job.sh, log, exit, products.sha256 and what the engine wrote
-    ROOT/gates/<token>/                 the gate: a job's first act is to take it; who finds it taken does not compute
-
-A gate is a folder that is made aside with its owner's record inside (`started` of a job, `barred` of the communicator)
-and then renamed into place: a folder that is not empty cannot be renamed over, so there is one owner, known at once.
+The layout of the workspace on the host stands at the head of the script there (remote/verbs/base.sh). A gate is a
+folder that is made aside with its owner's record inside (`started` of a job, `barred` of the communicator) and then
+renamed into place: a folder that is not empty cannot be renamed over, so there is one owner, known at once.
 """
 
 from __future__ import annotations
@@ -16,18 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run of one beam, as handed to a scheduler."""
-
-    token: str  # Line.token
-    case: str
-    command: str  # shell text of the engine; stdout and stderr go to the run folder's `log`
-    products: tuple[str, ...]  # digested by the job itself into `products.sha256` when the command has ended
-    limit: float  # seconds; the wrapper kills the whole session after that (exit 124)
+from mqi_communicator.case.call import Answer, Call
+from mqi_communicator.compute.job import Job
 
 
 class JobState(StrEnum):
@@ -42,6 +28,18 @@ class JobState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Cause(StrEnum):
+    """What ended a job that left no exit file, by a scheduler's word."""
+
+    TIME_LIMIT = "time_limit"
+    MEMORY = "memory"
+    NODE = "node"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    REQUEUED = "requeued"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class JobStatus:
     """One observation of one job. `raw` keeps the scheduler's own words."""
@@ -53,34 +51,46 @@ class JobStatus:
     ended: float | None = None
     log_tail: str = ""  # the last 4 kB of the log, undecodable bytes replaced
     products: Mapping[str, tuple[int, str]] | None = None  # path -> (bytes, sha256), once ENDED
+    cause: Cause | None = None  # of LOST
+    queued_because: str = ""  # why it is still QUEUED, in words
+    stuck: bool = False  # QUEUED for a reason that does not go away by itself
 
 
 class Scheduler(Protocol):
-    """Slurm, or a plain host. Every script is idempotent and safe to run again after a lost answer."""
+    """Slurm, or a plain host. Every question is idempotent and may be asked again after a lost answer."""
 
-    name: str
+    tick_s: float  # seconds between two looks at all jobs
 
-    def submit(self, job: Job) -> str:
-        """Script that starts the job detached unless its gate, run folder or queue entry exists already."""
+    @property
+    def name(self) -> Literal["direct", "slurm"]:
+        """Which one it is."""
         ...
 
-    def read_submit(self, exit_code: int, out: str, err: str) -> str:
+    def submit(self, job: Job) -> Call:
+        """Start the job detached unless its gate, run folder or queue entry exists already."""
+        ...
+
+    def read_submit(self, answer: Answer) -> str:
         """The scheduler's own id for the job ("" where there is none). Raises Transient/NeedsPerson/Permanent."""
         ...
 
-    def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> str:
-        """One script that observes all these jobs. It may wait there, up to `wait_s`, for one of them to end."""
+    def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> Call:
+        """Observe all these jobs, and the host's GPUs where it has some; then tell, for `wait_s`, of each that ends."""
         ...
 
-    def read_poll(self, tokens: Sequence[str], exit_code: int, out: str) -> Mapping[str, JobStatus]:
+    def read_poll(self, tokens: Sequence[str], answer: Answer) -> Mapping[str, JobStatus]:
         """A status for every token asked for; UNKNOWN for each that the answer does not prove."""
         ...
 
-    def needs(self) -> Sequence[tuple[str, str]]:
-        """What the host must have: (shell test that must succeed there, what to do otherwise). For `mqi check`."""
+    def read_line(self, line: str) -> tuple[str, JobStatus] | None:
+        """What one line tells that came before the answer's end; None if it tells of no job."""
         ...
 
-    def cancel(self, tokens: Sequence[str]) -> str:
-        """Script that bars the gate if it is free, else ends the job's whole session (TERM, then KILL) and waits
-        until no member lives. Proof of the end is the following poll's (ENDED, LOST or BARRED)."""
+    def cancel(self, tokens: Sequence[str]) -> Call:
+        """Bar the gate if it is free, else end the job with all it started (TERM, then KILL) and wait until no member
+        lives. Proof of the end is the following poll's (ENDED, LOST or BARRED)."""
+        ...
+
+    def read_cancel(self, answer: Answer) -> None:
+        """Return if the order was carried out; a fault if not."""
         ...

@@ -39,7 +39,7 @@ def _survey_all(folders: list[Path], max_files: int) -> list[tuple[Path, Survey]
 
 async def _note(folder: Path, seen: Survey, tools: Tools) -> None:
     now = tools.clock()
-    case = Case(key=new_key(), source=folder, seen=now, fingerprint=seen.fingerprint, changed=now)
+    case = Case(key=new_key(), source=folder, seen=now, fingerprint=seen.fingerprint, changed=now, rank=now)
     line = Line(case.key, CASE_LINE, "admit", due=now, since=now)
     await tools.database.write(_add, case, line)
     tools.ear("case.seen", case=case.key, files=seen.count, bytes=seen.bytes)

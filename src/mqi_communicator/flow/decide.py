@@ -6,6 +6,8 @@ The moves, read as a table (step is kept unless said):
     Done                    ready      next step, tries 0; after the last step: done; an order to cancel: cancelled
     Wait                    waiting    due later, tries 0
     NewRun                  ready      back to `submit` with the next run; after too many runs: failed
+    Resend                  waiting    until the case has been uploaded again (the driver moves the case's line)
+    AtLimit                 waiting    until the limit lets it; no try is counted
     Unreachable             waiting    backoff without an end: an outage fails nothing
     Transient               waiting    backoff; after too many tries: failed
     NeedsPerson             waiting    says so, and probes now and then: goes on by itself when the cause is gone
@@ -18,13 +20,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mqi_communicator.case.faults import Fault, NeedsPerson, Permanent, Unreachable
+from mqi_communicator.case.faults import AtLimit, Fault, NeedsPerson, Permanent, Unreachable
 from mqi_communicator.case.model import Event, Line, Status
-from mqi_communicator.case.outcome import Done, NewRun, Outcome, Wait
+from mqi_communicator.case.outcome import Done, NewRun, Outcome, Resend, Wait
 from mqi_communicator.flow.options import RetryOptions
 
 LIVE = (Status.READY, Status.WAITING)
 FIRST_BEAM_STEP = "submit"
+UPLOAD = "upload"
+RESEND_S = 60.0
 
 
 class IllegalMove(RuntimeError):  # noqa: N818 - it tells what happened
@@ -51,8 +55,12 @@ def _moved(
             return _wait(line, now + outcome.seconds, outcome.why, needs_person=outcome.needs_person)
         case NewRun(why):
             return _new_run(line, why, now, retry)
+        case Resend(why):
+            return _wait(line, now + RESEND_S, f"{why}; the case is being sent again")
         case Permanent():
             return _fail(line, now, outcome.reason, outcome.advice)
+        case AtLimit():
+            return replace(_wait(line, now + outcome.retry_in, outcome.reason, advice=outcome.advice), tries=line.tries)
         case NeedsPerson():
             return _wait(line, now + retry.probe_s, outcome.reason, advice=outcome.advice, needs_person=True)
         case Unreachable():
@@ -61,6 +69,13 @@ def _moved(
             return replace(waiting, tries=line.tries + 1)
         case _:
             return _try_again(line, outcome, now, retry, chance)
+
+
+def resent(own: Line, why: str, now: float) -> Line:
+    """The case's own line when a beam has found its input gone: back to the upload, if it waits for its beams."""
+    if own.status not in LIVE or own.step != "compare":
+        return own
+    return replace(own, step=UPLOAD, status=Status.READY, tries=0, due=now, since=now, reason=why)
 
 
 def backoff(tries: int, retry: RetryOptions, chance: float) -> float:
@@ -128,7 +143,7 @@ def _name(after: Line, outcome: Outcome | Fault) -> str:
     match outcome:
         case Done():
             return "line.done" if after.status is Status.DONE else "step.done"
-        case Wait():
+        case Wait() | Resend() | AtLimit():
             return "step.waiting"
         case NewRun():
             return "run.superseded"

@@ -11,16 +11,16 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault, Unreachable
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.case.outcome import Outcome, Wait
-from mqi_communicator.flow.decide import decide
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Priority, Status, rank_of
+from mqi_communicator.case.outcome import Outcome, Resend, Wait
+from mqi_communicator.flow.decide import RESEND_S, UPLOAD, decide, resent
 from mqi_communicator.flow.guard import guarded
 from mqi_communicator.flow.obey import event_of, obey
 from mqi_communicator.flow.options import RetryOptions
 from mqi_communicator.flow.stations.cancel import withdraw
 from mqi_communicator.flow.steps import after, step_of
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import lines, orders
+from mqi_communicator.store import cases, jobs, lines, orders
 from mqi_communicator.store.database import LostOwnership, StoreTrouble
 from mqi_communicator.store.orders import Order
 
@@ -161,7 +161,7 @@ class Driver:
         # Looking again and finding the same is no news: the line is written, the log of events is not.
         news = (moved.status, moved.step, moved.reason) != (line.status, line.step, line.reason)
         try:
-            await self._write_down(line, moved, event if news else None)
+            await self._write_down(line, moved, event if news else None, outcome)
         except lines.LineMoved:
             self._tools.ear("step.overtaken", case=line.case, beam=line.beam, step=line.step)
             return
@@ -169,11 +169,11 @@ class Driver:
             self.moved_at = now
             self._listen(event)
 
-    async def _write_down(self, line: Line, moved: Line, event: Event | None) -> None:
+    async def _write_down(self, line: Line, moved: Line, event: Event | None, outcome: Outcome | Fault) -> None:
         """What came of a step is not forgotten because the store cannot be written just now."""
         while True:
             try:
-                await self._tools.database.write(_move, line, moved, event)
+                await self._tools.database.write(_move, line, moved, event, outcome)
             except StoreTrouble as trouble:
                 self._tools.ear("store.trouble", why=trouble.reason)
                 await asyncio.sleep(STORE_PAUSE_S)
@@ -191,7 +191,9 @@ class Driver:
                 self._resting.pop(key, None)
 
     async def _obey(self, order: Order) -> None:
-        events, answer = await self._tools.database.write(_carry_out, order, self._tools.clock())
+        events, answer = await self._tools.database.write(
+            _carry_out, order, self._tools.clock(), self._tools.resources.ageing_s
+        )
         for event in events:
             self._listen(event)
             if order.order == "cancel" and (task := self._flight.get((event.case, event.beam))):
@@ -203,19 +205,45 @@ def _agenda(connection: Connection, now: float) -> tuple[list[Order], list[Line]
     return orders.pending(connection), lines.due(connection, now)
 
 
-def _carry_out(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
+def _carry_out(connection: Connection, order: Order, now: float, ageing_s: float) -> tuple[list[Event], str]:
     """One order, whole, in one transaction: a step that ends at the same moment comes before it or after it."""
-    moves, answer = obey(order.order, lines.of_case(connection, order.case), now)
+    if order.order == "priority":
+        return _prefer(connection, order, now, ageing_s)
+    moves, answer = obey(order.order, lines.of_case(connection, order.case), now, order.beam)
     events = [event_of(order.order, order.who, order.why, before, moved, now) for before, moved in moves]
     for (before, moved), event in zip(moves, events, strict=True):
         lines.move(connection, before, moved, event)
+        if order.order == "lost":
+            jobs.presume_lost(connection, before.case, before.beam, before.run, order.who)
     orders.answer(connection, order.id, answer, now)
     return events, answer
 
 
-def _move(connection: Connection, line: Line, moved: Line, event: Event | None) -> None:
+def _prefer(connection: Connection, order: Order, now: float, ageing_s: float) -> tuple[list[Event], str]:
+    """Another priority is another rank in every queue, from the next look on."""
+    case, priority = cases.get(connection, order.case), Priority(order.detail)
+    rank = rank_of(priority, case.seen, ageing_s)
+    cases.change(connection, case.key, priority=priority.value, rank=rank)
+    own = lines.get(connection, case.key)
+    event = event_of(order.order, order.who, order.why, own, own, now)
+    event = replace(event, before=case.priority, after=priority.value)
+    lines.note(connection, event)
+    lines.poke_step(connection, "submit", now)
+    answer = f"priority is {priority.value}"
+    orders.answer(connection, order.id, answer, now)
+    return [event], answer
+
+
+def _move(connection: Connection, line: Line, moved: Line, event: Event | None, outcome: Outcome | Fault) -> None:
     """The line's new state; whoever of its family waits for it looks now."""
     lines.move(connection, line, moved, event)
+    if isinstance(outcome, Resend):
+        own = lines.get(connection, line.case)
+        again = resent(own, outcome.why, moved.since)
+        if again != own:
+            now = moved.due - RESEND_S
+            said = Event(now, own.case, own.beam, "case.resent", own.step, own.status, UPLOAD, why=outcome.why)
+            lines.move(connection, own, replace(again, due=now, since=now), said)
     if moved.beam != CASE_LINE and moved.status.ended:
         lines.poke(connection, line.case, CASE_LINE, moved.due)
     if moved.beam == CASE_LINE and moved.step != line.step:

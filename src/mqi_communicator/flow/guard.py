@@ -7,15 +7,18 @@ import random
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from mqi_communicator.case.call import Answer, Call
 from mqi_communicator.case.faults import Fault, TookTooLong, Transient, Unreachable
 from mqi_communicator.case.outcome import Outcome
 from mqi_communicator.flow import breaker as circuit
 from mqi_communicator.flow.breaker import Breaker
+from mqi_communicator.flow.budget import CallBudget
 from mqi_communicator.flow.options import BreakerOptions
-from mqi_communicator.remote.host import Finished, Host
+from mqi_communicator.remote.host import Hear, Host
 from mqi_communicator.store import breakers as shelf
 from mqi_communicator.store.database import Database, LostOwnership
 
@@ -55,9 +58,12 @@ async def guarded(work: Awaitable[Outcome], limit: float, ear: Ear) -> Outcome |
 class GuardedHost:
     """A host behind one breaker per kind of work (commands, bulk). The same face as any host."""
 
-    def __init__(self, host: Host, database: Database, options: BreakerOptions, ear: Ear) -> None:
+    def __init__(
+        self, host: Host, database: Database, options: BreakerOptions, ear: Ear, budget: CallBudget | None = None
+    ) -> None:
         self.name = host.name
         self._host = host
+        self._budget = budget
         self._database = database
         self._options = options
         self._ear = ear
@@ -67,17 +73,24 @@ class GuardedHost:
             for kind in ("commands", "bulk")
         }
 
-    async def run(self, script: str, *, deadline: float, stdin: bytes = b"") -> Finished:
-        """Host.run."""
-        return await self._through("commands", "run", lambda: self._host.run(script, deadline=deadline, stdin=stdin))
+    @property
+    def resting(self) -> bool:
+        """Whether it is being left alone after failures."""
+        return any(breaker.state != "closed" for breaker in self.breakers.values())
 
-    async def send(self, source: Path, target: str, *, lock: str, deadline: float) -> None:
+    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None) -> Answer:
+        """Host.ask. AtLimit where the site's limit of calls is reached."""
+        work = partial(self._host.ask, call, deadline=deadline, hear=hear)
+        return await self._through("commands", call.verb, work)
+
+    async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
         """Host.send."""
-        await self._through("bulk", "send", lambda: self._host.send(source, target, lock=lock, deadline=deadline))
+        await self._through("bulk", "send", partial(self._host.send, source, root, key, deadline=deadline))
 
-    async def fetch(self, source: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
+    async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
         """Host.fetch."""
-        await self._through("bulk", "fetch", lambda: self._host.fetch(source, target, names=names, deadline=deadline))
+        work = partial(self._host.fetch, root, token, target, names=names, deadline=deadline)
+        await self._through("bulk", "fetch", work)
 
     async def close(self) -> None:
         """Host.close."""
@@ -89,18 +102,20 @@ class GuardedHost:
         if pause > 0:
             spread = pause * (1 + 0.2 * random.random())  # noqa: S311 - jitter
             raise BreakerOpen(f"{self.name} does not answer ({state.why}); next try in {pause:.0f} s", "", spread)
+        if self._budget is not None and kind == "commands":
+            self._budget.spend()
         await self._keep(kind, state)
         try:
             answer = await call()
         except Unreachable as fault:
-            self._ear("remote.call", operation=operation, outcome=_word(fault), why=fault.reason)
+            self._ear("remote.call", host=self.name, operation=operation, outcome=_word(fault), why=fault.reason)
             await self._keep(kind, circuit.failed(self.breakers[kind], time.time(), fault.reason, self._options))
             raise
         except Fault as fault:
-            self._ear("remote.call", operation=operation, outcome="refused", why=fault.reason)
+            self._ear("remote.call", host=self.name, operation=operation, outcome="refused", why=fault.reason)
             await self._keep(kind, circuit.succeeded(self.breakers[kind], self._options))  # it did answer
             raise
-        self._ear("remote.call", operation=operation, outcome="done")
+        self._ear("remote.call", host=self.name, operation=operation, outcome="done")
         await self._keep(kind, circuit.succeeded(self.breakers[kind], self._options))
         return answer
 
@@ -110,4 +125,6 @@ class GuardedHost:
         if (before.state, before.probe_at) != (state.state, state.probe_at):
             await self._database.write(shelf.save, f"{self.name}:{kind}", state.to_json())
             if before.state != state.state:
-                self._ear("breaker.moved", kind=kind, before=before.state, after=state.state, why=state.why)
+                self._ear(
+                    "breaker.moved", host=self.name, kind=kind, before=before.state, after=state.state, why=state.why
+                )

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.flow.decide import FIRST_BEAM_STEP
-
-UPLOAD = "upload"
+from mqi_communicator.flow.decide import FIRST_BEAM_STEP, UPLOAD
 
 Moves = list[tuple[Line, Line]]
 
 
-def obey(order: str, lines: Sequence[Line], now: float) -> tuple[Moves, str]:
-    """What an order does to the lines of a case, and the answer to who gave it. No moves: the answer says why."""
+def obey(order: str, lines: Sequence[Line], now: float, beam: int = CASE_LINE) -> tuple[Moves, str]:
+    """What an order does to the lines of a case, and the answer to who gave it. No moves: the answer says why.
+
+    `beam` is the one that an order about one beam means.
+    """
     match order:
         case "hold":
             return _all(lines, _hold, "held", "nothing to hold: the case has ended or is being cancelled")
@@ -24,6 +25,8 @@ def obey(order: str, lines: Sequence[Line], now: float) -> tuple[Moves, str]:
             return _all(lines, lambda line: _cancel(line, now), "being cancelled", "nothing to cancel: it has ended")
         case "retry":
             return _retry_case(lines, now)
+        case "lost":
+            return _lost([line for line in lines if line.beam == beam != CASE_LINE], now)
         case _:
             return [], f"unknown order {order}"
 
@@ -81,6 +84,21 @@ def _retry(line: Line, now: float) -> Line:
     if line.beam == CASE_LINE:
         return fresh
     return replace(fresh, step=FIRST_BEAM_STEP, run=line.run + 1, base_run=line.run + 1)
+
+
+def _lost(beams: Sequence[Line], now: float) -> tuple[Moves, str]:
+    """A person has looked, and answers for it that the beam's job is dead: another may follow."""
+    if not beams:
+        return [], "the case has no such beam"
+    (line,) = beams
+    if line.status is not Status.WAITING or line.step not in ("follow", FIRST_BEAM_STEP):
+        return [], f"nobody waits for word of that beam's job: it is {line.status} at {line.step}"
+    if line.wanted:
+        return [(line, replace(line, due=now))], "taken for dead; the beam is being cancelled"
+    if line.step == FIRST_BEAM_STEP:
+        return [(line, replace(line, due=now, reason="", needs_person=False))], "taken for dead; the next run may begin"
+    fresh = replace(line, step=FIRST_BEAM_STEP, status=Status.READY, run=line.run + 1, tries=0, due=now, since=now)
+    return [(line, replace(fresh, reason="", advice="", needs_person=False))], "taken for dead; the next run may begin"
 
 
 def event_of(order: str, who: str, why: str, before: Line, after: Line, now: float) -> Event:

@@ -10,8 +10,28 @@ class ResourceOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    jobs: int = Field(default=1, ge=1, le=1000, description="Jobs that may run on the host at once (its slots).")
+    jobs: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Jobs of ours that a host may hold at once: running; with a scheduler, queued or running.",
+    )
+    cases: int = Field(
+        default=50, ge=1, le=10_000, description="Cases that may lie on hosts at once; the others wait to be uploaded."
+    )
     transfers: int = Field(default=2, ge=1, le=16, description="Uploads and downloads under way at once.")
+    calls_per_minute: int = Field(
+        default=240,
+        ge=6,
+        le=100_000,
+        description="Commands that hosts are asked in a minute, of all cases and hosts together.",
+    )
+    ageing_s: float = Field(
+        default=14_400.0,
+        ge=0,
+        description="What a priority is worth, in s: an urgent case goes before routine ones that came up to so much "
+        "earlier, a background case after those that came up to so much later.",
+    )
     desk: int = Field(default=1, ge=1, le=64, description="CPU-heavy steps (reading DICOM, gamma) at once, here.")
     desk_memory_gib: float = Field(
         default=8.0, gt=0, description="Memory one CPU-heavy step may use, in GiB; one that needs more fails alone."
@@ -22,6 +42,12 @@ class ResourceOptions(BaseModel):
     )
     remote_free_gib: float = Field(
         default=2.0, ge=0, description="Space that stays free on the disk of paths.remote, in GiB."
+    )
+    remote_keep_days: int = Field(
+        default=14,
+        ge=1,
+        description="What a failed case left on a host is removed after so many days; what belongs to no live case, "
+        "after one.",
     )
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mqi_communicator.compute.scheduler import Scheduler
+from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.desk import Desk
-from mqi_communicator.flow.guard import Ear, GuardedHost
+from mqi_communicator.flow.guard import Ear
 from mqi_communicator.flow.options import ResourceOptions
-from mqi_communicator.flow.roundup import Roundup
+from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.store import cases
 from mqi_communicator.store.database import Database
 
 
@@ -24,14 +25,11 @@ class Tools:
     """Everything a step may use."""
 
     database: Database
-    host: GuardedHost
-    scheduler: Scheduler
-    roundup: Roundup
+    places: Mapping[str, Place]  # by name, in the order of the configuration
     engine: DoseEngine
     desk: Desk
     workspace: Path
     results: Path
-    remote: str  # the workspace on the host, an absolute path there
     intake: IntakeOptions
     judgement: JudgementOptions
     conventions: dict[str, DoseConvention]
@@ -39,6 +37,16 @@ class Tools:
     basis: Basis
     clock: Callable[[], float]  # epoch seconds
     ear: Ear
+
+    async def place_of(self, case: str) -> Place:
+        """Where a case is computed. NeedsPerson if its host is not in the configuration any more."""
+        name = (await self.database.read(cases.get, case)).host or next(iter(self.places))
+        if name not in self.places:
+            raise NeedsPerson(
+                f"the case is computed on {name}, which is not in the configuration any more",
+                f"put {name} back into the configuration and start again, or cancel the case",
+            )
+        return self.places[name]
 
     def spool(self, case: str) -> Spool:
         """The private folder of a case."""

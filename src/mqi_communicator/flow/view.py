@@ -45,6 +45,8 @@ class CaseView:
     advice: str
     needs_person: bool
     results: str
+    host: str
+    priority: str
     superseded_by: str
     same_as: str
     seen: float  # epoch seconds
@@ -88,6 +90,8 @@ def _case(case: Case, family: Sequence[Line], runs: Mapping[str, JobRow], now: f
         advice=own.advice,
         needs_person=own.needs_person or any(beam.needs_person for beam in beams),
         results=case.results,
+        host=case.host,
+        priority=case.priority,
         superseded_by=case.superseded_by,
         same_as=case.same_as,
         seen=case.seen,

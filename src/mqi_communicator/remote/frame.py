@@ -8,26 +8,29 @@ connection is never begun. The answer must end with its mark too: an answer with
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from mqi_communicator.remote.host import Finished
+from mqi_communicator.case.call import Answer, Call
 
 _MARGIN = 15  # seconds the far side gets beyond our own deadline before it ends an abandoned script itself
 
 # No single quote, no newline and no "!" inside: sh, bash, zsh, csh and fish then all hand it on unchanged.
 _BOOT = (
-    'umask 077; s=$(head -c {size}); case "$s" in *"#{mark}") ( eval "$s" ); c=$?; printf "\\n{mark} %d\\n" $c ;; esac'
+    'umask 077; mark={mark}; mqi_text=$(head -c {size}); case "$mqi_text" in *"#{mark}") ( eval "$mqi_text" ); c=$?; '
+    'printf "\\n{mark} %d\\n" $c ;; esac'
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One script on its way. `remote_words` is what a remote login shell is given; `payload` goes to its stdin."""
+    """One question on its way. `remote_words` is what a remote login shell is given; `payload` goes to its stdin."""
 
     mark: str
-    boot: str
     limit: int  # seconds
     payload: bytes
+    boot: str = ""  # shell text; "" where the script is installed over there
+    words: str = ""  # what is asked of an installed script
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -36,23 +39,45 @@ class Frame:
 
     @property
     def remote_words(self) -> str:
-        """The command line for a remote login shell."""
+        """The command line for a remote login shell, or for the forced command that stands in its place."""
+        if self.words:
+            return f"mqi-host {self.mark} {self.limit} {self.words}"
         return f"exec timeout -k 5 {self.limit} sh -c '{self.boot}'"
 
-    def finished(self, out: bytes, err: str) -> Finished | None:
+    def finished(self, out: bytes, err: str) -> Answer | None:
         """The answer if it is whole, else None: the script's fate is then unknown."""
         body, mark, tail = out.rpartition(f"\n{self.mark} ".encode())
         code = tail.strip()
         if not mark or not code.isdigit() or not tail.endswith(b"\n"):
             return None
-        return Finished(int(code), body.decode("utf-8", "replace"), err)
+        return Answer(int(code), body.decode("utf-8", "replace"), err)
+
+    def ear(self, hear: Callable[[str], None] | None) -> Callable[[bytes], None] | None:
+        """Passes a line on that came early, if it ends with our mark: then it came whole."""
+        if hear is None:
+            return None
+
+        def listen(line: bytes) -> None:
+            text = line.decode("utf-8", "replace")
+            if text.endswith(f" {self.mark}"):
+                hear(text)
+
+        return listen
 
 
 def frame(script: str, *, deadline: float, stdin: bytes = b"") -> Frame:
     """Frame POSIX shell text and what it shall read on stdin. `deadline` in seconds."""
     if "\0" in script:
         raise ValueError("shell text cannot hold a NUL")
-    mark = "mqi-" + secrets.token_hex(8)
+    mark = _mark()
     text = f"{script}\n#{mark}".encode()
-    boot = _BOOT.format(size=len(text), mark=mark)
-    return Frame(mark, boot, int(deadline) + _MARGIN, text + stdin)
+    return Frame(mark, int(deadline) + _MARGIN, text + stdin, boot=_BOOT.format(size=len(text), mark=mark))
+
+
+def asked(call: Call, *, deadline: float) -> Frame:
+    """Frame a question to a host on which the script is installed."""
+    return Frame(_mark(), int(deadline) + _MARGIN, call.stdin, words=" ".join((call.verb, *call.words)))
+
+
+def _mark() -> str:
+    return "mqi-" + secrets.token_hex(8)

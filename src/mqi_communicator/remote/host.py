@@ -1,19 +1,14 @@
-"""The port to a host: run a command there, send a folder, fetch a folder. All faults come from case.faults."""
+"""The port to a host: ask it something, send a folder, fetch files. All faults come from case.faults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from mqi_communicator.case.call import Answer, Call
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A remote command that ran to its end."""
-
-    exit_code: int
-    out: str
-    err: str
+Hear = Callable[[str], None]  # a whole line of an answer, proved to be ours, at the moment it comes
 
 
 class Host(Protocol):
@@ -24,17 +19,20 @@ class Host(Protocol):
 
     name: str
 
-    async def run(self, script: str, *, deadline: float, stdin: bytes = b"") -> Finished:
-        """Run POSIX shell text there. A non-zero exit of the script itself is a Finished, not a fault."""
+    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None) -> Answer:
+        """Have one verb of the script answered there. A non-zero exit of the verb is an Answer, not a fault.
+
+        `hear` is told lines as they come, while the verb still runs; each ends with the mark of this question.
+        """
         ...
 
-    async def send(self, source: Path, target: str, *, lock: str, deadline: float) -> None:
-        """Make the remote folder `target` equal to the local folder `source` (rsync, resumable, deletes strangers),
-        its receiver holding flock on the remote file `lock` throughout."""
+    async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
+        """Make the staging folder of the case `key` in the workspace `root` equal to the local folder `source` (rsync,
+        resumable, deletes strangers), its receiver holding the staging lock throughout."""
         ...
 
-    async def fetch(self, source: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
-        """Bring the files `names` (relative paths) of the remote folder `source` into the local folder `target`."""
+    async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
+        """Bring the files `names` (relative paths) of the run folder of `token` into the local folder `target`."""
         ...
 
     async def close(self) -> None:

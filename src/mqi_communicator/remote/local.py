@@ -4,42 +4,46 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mqi_communicator.case.call import Answer, Call
 from mqi_communicator.case.faults import Unreachable
 from mqi_communicator.remote.classify import rsync_fault
 from mqi_communicator.remote.frame import frame
-from mqi_communicator.remote.host import Finished
+from mqi_communicator.remote.host import Hear
 from mqi_communicator.remote.options import LocalOptions
 from mqi_communicator.remote.process import Children, within
-from mqi_communicator.remote.rsync import fetch_command, names_to_fetch, send_command
+from mqi_communicator.remote.rsync import Way, fetch_command, names_to_fetch, send_command
+from mqi_communicator.remote.verbs import script
 
 
 class LocalHost:
-    """A Host that is this machine: same scripts, same locks, same rsync, no network."""
+    """A Host that is this machine: same script, same locks, same rsync, no network."""
 
     def __init__(self, options: LocalOptions) -> None:
         self.name = options.name
-        self._options = options
+        self._way = Way(stall_s=options.stall_s)
         self._children = Children()
 
-    async def run(self, script: str, *, deadline: float, stdin: bytes = b"") -> Finished:
+    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None) -> Answer:
+        """Have a verb answered."""
+        return await self.run(script(call), deadline=deadline, stdin=call.stdin, hear=hear)
+
+    async def run(self, text: str, *, deadline: float, stdin: bytes = b"", hear: Hear | None = None) -> Answer:
         """Run POSIX shell text in the folder /, umask 077."""
-        framed = frame(script, deadline=deadline, stdin=stdin)
+        framed = frame(text, deadline=deadline, stdin=stdin)
         async with within(deadline, f"a command on {self.name}"):
-            ended = await self._children.execute(framed.argv, stdin=framed.payload, cwd="/")
+            ended = await self._children.execute(framed.argv, stdin=framed.payload, cwd="/", hear=framed.ear(hear))
         finished = framed.finished(ended.out, ended.err)
         if finished is None:
             raise Unreachable(f"a command on {self.name} was killed before its end")
         return finished
 
-    async def send(self, source: Path, target: str, *, lock: str, deadline: float) -> None:
-        """Make the folder `target` equal to `source`, holding flock on `lock`."""
-        argv = send_command(source, target, lock=lock, client=None, stall=self._options.stall_s)
-        await self._copy(argv, deadline)
+    async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
+        """Make the case's staging folder equal to `source`, under its lock."""
+        await self._copy(send_command(source, root, key, self._way), deadline)
 
-    async def fetch(self, source: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
-        """Copy the files `names` of the folder `source` into the folder `target`."""
-        argv = fetch_command(source, target, client=None, stall=self._options.stall_s)
-        await self._copy(argv, deadline, names_to_fetch(names))
+    async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
+        """Copy the files `names` of the run's folder into `target`."""
+        await self._copy(fetch_command(root, token, target, self._way), deadline, names_to_fetch(names))
 
     async def close(self) -> None:
         """End what still runs."""

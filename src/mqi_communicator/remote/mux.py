@@ -27,11 +27,12 @@ _CLIENT = ("ssh", "-F", "/dev/null", "-T", "-o", "LogLevel=ERROR", "-o", f"Proxy
 class Connection:
     """One master and the way to use it. Not more than SESSIONS users at once hold `slots`."""
 
-    def __init__(self, options: SshOptions, socket: Path) -> None:
+    def __init__(self, options: SshOptions, socket: Path, addresses: tuple[str, ...]) -> None:
         self.slots = asyncio.Semaphore(SESSIONS)
         self.client = (*_CLIENT, "-S", str(socket))
         self._options = options
         self._socket = socket
+        self._addresses = addresses
         self._master: Process | None = None
         self._said: asyncio.Task[str] | None = None
         self._opening: asyncio.Task[Process] | None = None
@@ -83,7 +84,16 @@ class Connection:
     async def _open(self) -> Process:
         check_key(self._options)
         await self._drop()
-        master = await start(master_command(self._options, self._socket))
+        *others, last = self._addresses
+        for address in others:
+            try:
+                return await self._open_at(address)
+            except Unreachable:  # another login node may answer; what the last one says is told
+                continue
+        return await self._open_at(last)
+
+    async def _open_at(self, address: str) -> Process:
+        master = await start(master_command(self._options, self._socket, address))
         said = asyncio.create_task(read_tail(master))
         try:
             async with asyncio.timeout(2 * self._options.connect_timeout_s):
@@ -161,7 +171,7 @@ def check_key(options: SshOptions) -> None:
         )
 
 
-def master_command(options: SshOptions, socket: Path) -> tuple[str, ...]:
+def master_command(options: SshOptions, socket: Path, address: str) -> tuple[str, ...]:
     """The command line of a master. What the site's configuration says of jump hosts and algorithms stays."""
     settings = {
         "IgnoreUnknown": "ForkAfterAuthentication,StdinNull",  # younger than OpenSSH 8.7
@@ -202,7 +212,8 @@ def master_command(options: SshOptions, socket: Path) -> tuple[str, ...]:
         words += ["-p", str(options.port)]
     if options.user is not None:
         words += ["-l", options.user]
-    return (*words, "-M", "-S", str(socket), "-T", options.host, "exec sh -c 'echo mqi-ready; exec cat'")
+    hold = "mqi-host hold" if options.script == "installed" else "exec sh -c 'echo mqi-ready; exec cat'"
+    return (*words, "-M", "-S", str(socket), "-T", address, hold)
 
 
 def _quoted(path: Path) -> str:

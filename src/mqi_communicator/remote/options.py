@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -17,6 +17,7 @@ def _quotable(path: Path) -> Path:
 
 
 SshPath = Annotated[Path, AfterValidator(_quotable)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$")]
 
 
 class SshOptions(BaseModel):
@@ -28,9 +29,23 @@ class SshOptions(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$",
         description="Name of the host in messages and metrics.",
     )
-    host: str = Field(
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$",
+    host: HostName = Field(
         description="Host name, address, or Host alias of the ssh configuration (jump hosts are set up there).",
+    )
+    fallback: tuple[HostName, ...] = Field(
+        default=(),
+        description="Further login nodes of the same machine or cluster, tried in this order when `host` does not "
+        "answer.",
+    )
+    transfer_host: HostName | None = Field(
+        default=None,
+        description="Host that transfers go through, where the site wants none on its login nodes; it must see the "
+        "same files.",
+    )
+    script: Literal["sent", "installed"] = Field(
+        default="sent",
+        description="Whether the script that answers there is sent with each question, or is installed by the host's "
+        "administrator as the only thing our key may start (`mqi host-script`).",
     )
     port: int | None = Field(
         default=None, ge=1, le=65535, description="TCP port; without it the ssh configuration's, else 22."

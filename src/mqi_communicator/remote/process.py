@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -34,16 +34,23 @@ class Children:
         self._running: set[Process] = set()
 
     async def execute(
-        self, argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: str | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        hear: Callable[[bytes], None] | None = None,
     ) -> Ended:
         """Run to the end. On cancellation (a deadline is one) the whole group is gone before this returns.
 
-        NeedsPerson if the program is not installed here; Permanent if it says more than 32 MiB.
+        `hear` is told each line of its output as it comes. NeedsPerson if the program is not installed here; Permanent
+        if it says more than 32 MiB.
         """
         process = await start(argv, env=env, cwd=cwd)
         self._running.add(process)
         try:
-            return await _talk(process, stdin)
+            return await _talk(process, stdin, hear)
         finally:
             if process.returncode is None:
                 await end_group(process)
@@ -91,8 +98,8 @@ def _signal(process: Process, number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-async def _talk(process: Process, stdin: bytes) -> Ended:
-    out = asyncio.create_task(_read_all(process))
+async def _talk(process: Process, stdin: bytes, hear: Callable[[bytes], None] | None) -> Ended:
+    out = asyncio.create_task(_read_all(process, hear))
     err = asyncio.create_task(read_tail(process))
     feeding = asyncio.create_task(_feed(process, stdin))
     tasks = (out, err, feeding)
@@ -115,15 +122,20 @@ async def _feed(process: Process, stdin: bytes) -> None:
         await process.stdin.wait_closed()
 
 
-async def _read_all(process: Process) -> bytes:
+async def _read_all(process: Process, hear: Callable[[bytes], None] | None) -> bytes:
     assert process.stdout is not None  # noqa: S101 - piped in start()
     parts: list[bytes] = []
     size = 0
+    begun = b""  # of a line
     while part := await process.stdout.read(_CHUNK):
         parts.append(part)
         size += len(part)
         if size > MOST_OUTPUT:
             raise Permanent(f"the answer was longer than {MOST_OUTPUT >> 20} MiB")
+        if hear is not None:
+            *lines, begun = (begun + part).split(b"\n")
+            for line in lines:
+                hear(line)
     return b"".join(parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.remote.classify import LOCK_HELD
@@ -11,34 +12,56 @@ from mqi_communicator.remote.classify import LOCK_HELD
 PARTIAL = ".rsync-partial"  # where rsync keeps the begun part of a file; an upload with such a folder is not settled
 
 # The receiver runs under the lock, and its children inherit it: an orphan keeps the lock for as long as it writes.
-_LOCKED = f'umask 077; flock -n -E 75 "$0" rsync "$@"; c=$?; if [ $c = 75 ]; then echo {LOCK_HELD} >&2; fi; exit $c'
-_COMMON = ("rsync", "-s", "-rt", "-p", "--chmod=D0700,F0600", f"--partial-dir={PARTIAL}")
+# Where the file system knows no locks, flock says so with another code than 75, and there is nothing to wait for.
+_LOCKED = (
+    'umask 077; exec 9>>"$0" || exit 11; flock -n -E 75 9; '
+    f'case $? in 75) echo {LOCK_HELD} >&2; exit 75 ;; 127) exit 127 ;; esac; exec nice rsync "$@"'
+)
+_COMMON = ("rsync", "-rt", "-p", "--chmod=D0700,F0600", f"--partial-dir={PARTIAL}")
 
 
-def send_command(
-    source: Path, target: str, *, lock: str, client: Sequence[str] | None, stall: int, bandwidth: int = 0
-) -> tuple[str, ...]:
-    """Make `target` equal to the local folder `source`. `client` is the remote shell's command; None: this machine."""
-    there = _absolute(target)
-    receiver = f"sh -c {shlex.quote(_LOCKED)} {shlex.quote(_absolute(lock))}"
-    where = f"there:{there}/" if client else f"{there}/"
-    pace = _pace(stall, bandwidth)
-    if not client:  # a local copy asks no --rsync-path: the whole of it runs under the lock
-        return ("sh", "-c", _LOCKED, lock, *_COMMON[1:], *pace, "--delete", f"{source.absolute()}/", where)
-    return (*_COMMON, *pace, *_via(client), f"--rsync-path={receiver}", "--delete", f"{source.absolute()}/", where)
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How rsync gets there: the remote shell's command (none: it is this machine), and its pace.
+
+    `installed`: the far end is the script on the host, which chooses the folder itself.
+    """
+
+    client: tuple[str, ...] = ()
+    installed: bool = False
+    stall_s: int = 60
+    bandwidth_kib_s: int = 0
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What every transfer is given. With -s paths travel over rsync's own channel."""
+        spared = () if self.installed else ("-s",)
+        pace = (f"--bwlimit={self.bandwidth_kib_s}",) if self.bandwidth_kib_s else ()
+        via = ("-e", " ".join(self.client)) if self.client else ()
+        return (*_COMMON, *spared, f"--timeout={self.stall_s}", *pace, *via)
 
 
-def fetch_command(
-    source: str, target: Path, *, client: Sequence[str] | None, stall: int, bandwidth: int = 0
-) -> tuple[str, ...]:
-    """Bring files of the folder `source` here; their names are read from stdin, each ended by a NUL.
+def send_command(source: Path, root: str, key: str, way: Way) -> tuple[str, ...]:
+    """Make the staging folder of a case equal to the local folder `source`, under its lock."""
+    stage, here = f"{_absolute(root)}/staging/{key}", f"{source.absolute()}/"
+    lock = f"{stage}.lock"
+    if not way.client:  # a local copy asks no --rsync-path: the whole of it runs under the lock
+        return ("sh", "-c", _LOCKED, lock, *way.words[1:], "--delete", here, f"{stage}/")
+    receiver = f"sh -c {shlex.quote(_LOCKED)} {shlex.quote(lock)}"
+    if way.installed:
+        receiver = f"mqi-host receive {_absolute(root)} {key}"
+    return (*way.words, f"--rsync-path={receiver}", "--delete", here, f"there:{stage}/")
+
+
+def fetch_command(root: str, token: str, target: Path, way: Way) -> tuple[str, ...]:
+    """Bring files of a run's folder here; their names are read from stdin, each ended by a NUL.
 
     A file that looks the same by size and time is compared all the same (-I).
     """
-    there = _absolute(source)
-    where = f"there:{there}/" if client else f"{there}/"
-    via = _via(client) if client else ()
-    return (*_COMMON, *_pace(stall, bandwidth), *via, "-I", "--from0", "--files-from=-", where, f"{target.absolute()}/")
+    run = f"{_absolute(root)}/cases/{token.partition('-')[0]}/runs/{token}/"
+    where = f"there:{run}" if way.client else run
+    far = (f"--rsync-path=mqi-host provide {_absolute(root)} {token}",) if way.installed else ()
+    return (*way.words, *far, "-I", "--from0", "--files-from=-", where, f"{target.absolute()}/")
 
 
 def names_to_fetch(names: Sequence[str]) -> bytes:
@@ -47,14 +70,6 @@ def names_to_fetch(names: Sequence[str]) -> bytes:
         if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
             raise ValueError(f"not a file below the folder: {name!r}")
     return b"".join(name.encode() + b"\0" for name in names)
-
-
-def _pace(stall: int, bandwidth: int) -> tuple[str, ...]:
-    return (f"--timeout={stall}", *((f"--bwlimit={bandwidth}",) if bandwidth else ()))
-
-
-def _via(client: Sequence[str]) -> tuple[str, str]:
-    return ("-e", " ".join(client))
 
 
 def _absolute(path: str) -> str:

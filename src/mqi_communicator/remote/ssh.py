@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from mqi_communicator.case.call import Answer, Call
 from mqi_communicator.case.faults import RemoteUnfit, Unreachable
 from mqi_communicator.remote.classify import rsync_fault
-from mqi_communicator.remote.frame import frame
-from mqi_communicator.remote.host import Finished
+from mqi_communicator.remote.frame import Frame, asked, frame
+from mqi_communicator.remote.host import Hear
 from mqi_communicator.remote.mux import Connection, not_begun, refused
 from mqi_communicator.remote.options import SshOptions
 from mqi_communicator.remote.process import Children, Ended, within
-from mqi_communicator.remote.rsync import fetch_command, names_to_fetch, send_command
+from mqi_communicator.remote.rsync import Way, fetch_command, names_to_fetch, send_command
+from mqi_communicator.remote.verbs import script
 
 _ATTEMPTS = 6  # at a command that was never begun; 20 ms, doubled each time
 _SOCKET_ROOM = 108 - 17 - 1  # bytes: a unix socket's path, less what ssh adds while it makes one, less the final NUL
@@ -35,47 +38,42 @@ class SshHost:
         self._connections: dict[str, Connection] = {}
         self._closed = False
 
-    async def run(self, script: str, *, deadline: float, stdin: bytes = b"") -> Finished:
-        """Run POSIX shell text in the account's home folder, umask 077. An abandoned script is ended over there."""
-        framed = frame(script, deadline=deadline, stdin=stdin)
+    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None) -> Answer:
+        """Have a verb answered. An abandoned one is ended over there."""
+        if self._options.script == "installed":
+            return await self._ask(asked(call, deadline=deadline), deadline, hear)
+        return await self.run(script(call), deadline=deadline, stdin=call.stdin, hear=hear)
+
+    async def run(self, text: str, *, deadline: float, stdin: bytes = b"", hear: Hear | None = None) -> Answer:
+        """Run POSIX shell text in the account's home folder, umask 077."""
+        return await self._ask(frame(text, deadline=deadline, stdin=stdin), deadline, hear)
+
+    async def _ask(self, framed: Frame, deadline: float, hear: Hear | None) -> Answer:
         async with within(deadline, f"a command on {self.name}"):
             connection = self._connection("c")
             words = (*connection.client, self._options.host, framed.remote_words)
-            ended = await self._begin(connection, words, framed.payload)
+            ended = await self._begin(connection, words, framed.payload, hear=framed.ear(hear))
             finished = framed.finished(ended.out, ended.err)
             if finished is None:
                 raise await connection.broken(ended.err)
             return finished
 
-    async def send(self, source: Path, target: str, *, lock: str, deadline: float) -> None:
-        """Make the remote folder `target` equal to the local folder `source`; goes on where a broken one ended.
+    async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
+        """Make the case's staging folder equal to the local folder `source`; goes on where a broken one ended.
 
-        Transient if another receiver holds `lock`; RemoteUnfit if the folder above `target` is missing.
+        Transient if another receiver holds its lock; RemoteUnfit if the folder above it is missing.
         """
         connection = self._connection("b")
-        argv = send_command(
-            source,
-            target,
-            lock=lock,
-            client=connection.client,
-            stall=self._options.stall_s,
-            bandwidth=self._options.bandwidth_kib_s,
-        )
+        argv = send_command(source, root, key, self._way(connection))
         await self._transfer(connection, argv, deadline, side=self.name)
 
-    async def fetch(self, source: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
-        """Bring files of the remote folder `source` into the local folder `target`; goes on where it broke off.
+    async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
+        """Bring files of a run's folder into the local folder `target`; goes on where it broke off.
 
         Transient if one of them is not there.
         """
         connection = self._connection("b")
-        argv = fetch_command(
-            source,
-            target,
-            client=connection.client,
-            stall=self._options.stall_s,
-            bandwidth=self._options.bandwidth_kib_s,
-        )
+        argv = fetch_command(root, token, target, self._way(connection))
         await self._transfer(connection, argv, deadline, side="this machine", stdin=names_to_fetch(names))
 
     async def close(self) -> None:
@@ -96,14 +94,21 @@ class SshHost:
         if ended.code != 0:
             raise rsync_fault(ended.code, ended.err, self.name, side=side)
 
-    async def _begin(self, connection: Connection, argv: tuple[str, ...], stdin: bytes) -> Ended:
+    async def _begin(
+        self,
+        connection: Connection,
+        argv: tuple[str, ...],
+        stdin: bytes,
+        *,
+        hear: Callable[[bytes], None] | None = None,
+    ) -> Ended:
         """Start a client once. Tried again only when it is proved that nothing was begun."""
         for attempt in range(_ATTEMPTS):
             if self._closed:
                 raise Unreachable(f"the connection to {self.name} was closed")
             master = await connection.ready()
             async with connection.slots:
-                ended = await self._children.execute(argv, stdin=stdin)
+                ended = await self._children.execute(argv, stdin=stdin, hear=hear)
             if not not_begun(ended.err):
                 return ended
             if not refused(ended.err):
@@ -118,8 +123,14 @@ class SshHost:
         if self._folder is None:
             self._folder = _private_folder()
         if kind not in self._connections:
-            self._connections[kind] = Connection(self._options, self._folder / kind)
+            login = (self._options.host, *self._options.fallback)
+            through = (self._options.transfer_host,) if kind == "b" and self._options.transfer_host else login
+            self._connections[kind] = Connection(self._options, self._folder / kind, through)
         return self._connections[kind]
+
+    def _way(self, connection: Connection) -> Way:
+        options = self._options
+        return Way(connection.client, options.script == "installed", options.stall_s, options.bandwidth_kib_s)
 
 
 def _private_folder() -> Path:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Row, and_, func, select, update
 
-from mqi_communicator.store.schema import cases
+from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.store.schema import cases, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Case:
     word: str = ""
     why: str = ""
     results: str = ""
+    host: str = ""
+    priority: str = "routine"
+    rank: float = 0.0
+    demand: str = ""
 
 
 def _case(row: Row[tuple[object, ...]]) -> Case:
@@ -84,6 +89,17 @@ def of_lineage(connection: Connection, lineage: str, *, but: str) -> list[Case]:
 def all_cases(connection: Connection, limit: int | None = None) -> Sequence[Case]:
     """All cases, newest first."""
     return [_case(row) for row in connection.execute(select(cases).order_by(cases.c.seen.desc()).limit(limit))]
+
+
+def on_hosts(connection: Connection, *, but: str) -> int:
+    """How many other cases lie on a host now: chosen for one, and not tidied away yet."""
+    query = (
+        select(func.count())
+        .select_from(cases)
+        .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_LINE))
+        .where(cases.c.host != "", cases.c.key != but, lines.c.status.not_in(("done", "cancelled", "failed")))
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def find(connection: Connection, name: str) -> list[Case]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, and_, select, update
 
-from mqi_communicator.store.schema import jobs
+from mqi_communicator.store.schema import cases, jobs, lines
 
-CLAIMED = "claimed"  # the state of a job that holds a slot and was not submitted yet, as far as we know
+WANTED = "wanted"  # the state of a job that wants a place and has none: it was never handed over
+CLAIMED = "claimed"  # the state of a job that holds a place and was not handed over yet, as far as we know
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class JobRow:
     uncertainty: float | None = None
     products: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     raw: str = ""
+    gpus: str = ""
 
 
 def _job(row: Row[tuple[object, ...]]) -> JobRow:
@@ -41,22 +43,66 @@ def _job(row: Row[tuple[object, ...]]) -> JobRow:
     return JobRow(**{**values, "products": products})
 
 
-def claim(connection: Connection, job: JobRow, slots: int) -> int:
-    """Take one of the host's slots for this token, once. Returns 0 when it holds one, else how many are taken."""
-    known = connection.execute(select(jobs.c.active).where(jobs.c.token == job.token)).scalar_one_or_none()
-    if known:
-        return 0
-    taken = connection.execute(
-        select(func.count()).select_from(jobs).where(jobs.c.host == job.host, jobs.c.active)
-    ).scalar_one()
-    if taken >= slots:
-        return int(taken)
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a host has for jobs of ours. `gpus` are those that nobody else uses; None: jobs there need none.
+
+    `most`, `least`: how many GPUs this job can make use of, and with how few it begins.
+    """
+
+    slots: int
+    gpus: tuple[str, ...] | None = None
+    most: int = 0
+    least: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a job got no place. `taken`: slots held; `ahead`: beams that go first; `gpus`: how many are free for us."""
+
+    taken: int
+    ahead: int
+    gpus: int | None = None
+
+
+def claim(connection: Connection, job: JobRow, room: Room) -> JobRow | Refusal:
+    """Take one of the host's slots, and GPUs, for this token, once, when it is its turn. Returns the row that holds."""
+    known = get(connection, job.token)
+    if known is not None and known.active:
+        return known
     if known is None:
         values = {name: getattr(job, name) for name in JobRow.__slots__}
-        connection.execute(jobs.insert().values(**values | {"products": json.dumps(dict(job.products))}))
-    else:
-        connection.execute(update(jobs).where(jobs.c.token == job.token).values(active=True))
-    return 0
+        values |= {"state": WANTED, "active": False, "products": json.dumps(dict(job.products))}
+        connection.execute(jobs.insert().values(**values))
+    elif known.state == CLAIMED:
+        change(connection, job.token, state=WANTED)
+    held = active(connection, job.host)
+    leased = {name for one in held for name in one.gpus.split(",") if name}
+    free = None if room.gpus is None else [name for name in room.gpus if name not in leased]
+    queue = queued(connection, job.host)
+    ahead = queue.index(job.token) if job.token in queue else len(queue)
+    places = room.slots - len(held)
+    if free is not None:
+        places = min(places, len(free) // max(room.least, 1))
+    if places <= ahead:
+        return Refusal(len(held), ahead, None if free is None else len(free))
+    share = 0 if free is None else max(room.least, min(room.most, len(free) // max(len(queue), 1)))
+    mine = ",".join((free or [])[:share])
+    change(connection, job.token, state=CLAIMED, active=True, gpus=mine, claimed=job.claimed)
+    return replace(known or job, state=CLAIMED, active=True, gpus=mine, claimed=job.claimed)
+
+
+def queued(connection: Connection, host: str) -> list[str]:
+    """The tokens that want a place on this host and have none, in the order in which they get one."""
+    query = (
+        select(jobs.c.token)
+        .join(lines, and_(lines.c.case == jobs.c.case, lines.c.beam == jobs.c.beam, lines.c.run == jobs.c.run))
+        .join(cases, cases.c.key == jobs.c.case)
+        .where(jobs.c.host == host, jobs.c.state == WANTED, ~jobs.c.active)
+        .where(lines.c.step == "submit", lines.c.status.in_(("ready", "waiting")), lines.c.wanted == "")
+        .order_by(cases.c.rank, cases.c.key, jobs.c.beam)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def change(connection: Connection, token: str, /, **values: object) -> None:
@@ -80,3 +126,20 @@ def active(connection: Connection, host: str) -> list[JobRow]:
 def of_case(connection: Connection, case: str) -> list[JobRow]:
     """All jobs a case ever had, by beam and run."""
     return [_job(row) for row in connection.execute(select(jobs).where(jobs.c.case == case).order_by("beam", "run"))]
+
+
+def durations(connection: Connection, host: str, limit: int = 50) -> list[float]:
+    """How long the last jobs of this host took that ended with exit code 0, in s, newest first."""
+    query = (
+        select(jobs.c.started, jobs.c.ended)
+        .where(jobs.c.host == host, jobs.c.exit_code == 0, jobs.c.started.is_not(None), jobs.c.ended.is_not(None))
+        .order_by(jobs.c.ended.desc())
+        .limit(limit)
+    )
+    return [row.ended - row.started for row in connection.execute(query)]
+
+
+def presume_lost(connection: Connection, case: str, beam: int, run: int, who: str) -> None:
+    """A person answers for it that these jobs of a beam, up to this run, are dead."""
+    here = (jobs.c.case == case, jobs.c.beam == beam, jobs.c.run <= run, jobs.c.state != "ended")
+    connection.execute(update(jobs).where(*here).values(state="lost", active=False, raw=f"by the word of {who}"))

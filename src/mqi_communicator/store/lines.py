@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.store.schema import events, lines
+from mqi_communicator.store.schema import cases, events, lines
 
 _LIVE = (Status.READY, Status.WAITING)
 
@@ -80,14 +80,13 @@ def note(connection: Connection, /, event: Event) -> None:
 
 
 def due(connection: Connection, /, now: float) -> list[Line]:
-    """The live lines whose time has come, longest waiting first."""
-    query = select(lines).where(
-        or_(
-            and_(lines.c.status.in_(_LIVE), lines.c.due <= now),
-            and_(lines.c.status == Status.HELD, lines.c.wanted != ""),
-        )
+    """The live lines whose time has come, by the rank of their cases."""
+    here = or_(
+        and_(lines.c.status.in_(_LIVE), lines.c.due <= now),
+        and_(lines.c.status == Status.HELD, lines.c.wanted != ""),
     )
-    return [_line(row) for row in connection.execute(query.order_by(lines.c.due))]
+    query = select(lines).join(cases, cases.c.key == lines.c.case).where(here)
+    return [_line(row) for row in connection.execute(query.order_by(cases.c.rank, lines.c.due))]
 
 
 def next_due(connection: Connection, /) -> float | None:

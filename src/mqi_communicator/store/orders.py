@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from mqi_communicator.store.schema import orders
 
-WORDS = ("retry", "hold", "release", "cancel")
+WORDS = ("retry", "hold", "release", "cancel", "priority", "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,16 @@ class Order:
     why: str
     applied: float | None
     answer: str
+    beam: int = 0
+    detail: str = ""
 
 
-def give(connection: Connection, *, at: float, case: str, order: str, who: str, why: str) -> int:
+def give(
+    connection: Connection, *, at: float, case: str, order: str, who: str, why: str, beam: int = 0, detail: str = ""
+) -> int:
     """Write an order down; returns its number."""
-    done = connection.execute(orders.insert().values(at=at, case=case, order=order, who=who, why=why))
+    values = {"at": at, "case": case, "order": order, "who": who, "why": why, "beam": beam, "detail": detail}
+    done = connection.execute(orders.insert().values(**values))
     return int(done.inserted_primary_key[0]) if done.inserted_primary_key else 0
 
 

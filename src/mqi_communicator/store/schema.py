@@ -41,7 +41,12 @@ cases = Table(
     Column("word", Text, nullable=False, default=""),  # the verdict
     Column("why", Text, nullable=False, default=""),
     Column("results", Text, nullable=False, default=""),  # path of the delivered folder
+    Column("host", Text, nullable=False, server_default=""),  # where it is computed; "" until it is uploaded
+    Column("priority", Text, nullable=False, server_default="routine"),
+    Column("rank", Float, nullable=False, server_default="0"),  # case.model.rank_of; the lowest goes first
+    Column("demand", Text, nullable=False, server_default=""),  # JSON of dose.engine.GpuDemand, "" for none
 )
+Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)
 Index("cases_by_content", cases.c.content)
 Index("cases_by_lineage", cases.c.lineage)
@@ -84,6 +89,7 @@ jobs = Table(
     Column("uncertainty", Float),
     Column("products", Text, nullable=False, default="{}"),  # JSON: path -> [bytes, sha256], as the job digested them
     Column("raw", Text, nullable=False, default=""),
+    Column("gpus", Text, nullable=False, server_default=""),  # the GPUs leased to it, parted by commas
 )
 Index("jobs_by_host", jobs.c.host, jobs.c.active)
 
@@ -110,11 +116,21 @@ orders = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", Float, nullable=False),
     Column("case", Text, nullable=False),
-    Column("order", Text, nullable=False),  # retry, hold, release, cancel
+    Column("order", Text, nullable=False),  # store.orders.WORDS
+    Column("beam", Integer, nullable=False, server_default="0"),  # for an order about one beam
+    Column("detail", Text, nullable=False, server_default=""),  # for `priority`: which
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("applied", Float),
     Column("answer", Text, nullable=False, default=""),
+)
+
+places = Table(
+    "places",
+    metadata,
+    Column("name", Text, primary_key=True),  # of the host
+    Column("seen", Float, nullable=False),  # epoch seconds
+    Column("state", Text, nullable=False),  # JSON: its GPUs and slots, as last seen
 )
 
 breakers = Table(

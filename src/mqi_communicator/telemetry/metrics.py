@@ -1,5 +1,5 @@
-"""Numbers for Prometheus: counters fold over events, gauges are read at scrape time. No case, no patient, no host
-name stands in a label: labels are the names of steps, outcomes, verdict words and the like, and nothing else."""
+"""Numbers for Prometheus: counters fold over events, gauges are read at scrape time. No case and no patient stands in a
+label: labels are the names of steps, outcomes, verdict words, configured hosts and the like, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _OUTCOMES = {
     "run.superseded": "new_run",
     "line.cancelled": "cancelled",
 }
-_OPERATIONS = ("run", "send", "fetch", "submit", "poll", "cancel")
+_OPERATIONS = (
+    *("send", "fetch", "workspace", "space", "settled", "settle", "remove", "left"),
+    *("submit", "poll", "cancel", "slurm_submit", "slurm_poll", "slurm_cancel"),
+)
 _OPERATION_OUTCOMES = ("done", "unreachable", "too_long", "refused", "failed")
 
 
@@ -36,12 +39,12 @@ class Reading:
     """What the gauges show, as it is now. None or an empty mapping: not known, and then not shown."""
 
     lines: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (step, status) -> lines
-    breakers: Mapping[str, str] = field(default_factory=dict)  # kind of work -> closed, half_open or open
+    breakers: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (host, kind of work) -> closed, ...
     oldest_waiting_s: float | None = None  # s
     last_progress: float | None = None  # epoch seconds
     disk_free: Mapping[str, float] = field(default_factory=dict)  # "local", "remote" -> bytes
-    jobs: int | None = None  # jobs that hold a slot of the host
-    job_slots: int | None = None
+    jobs: Mapping[str, int] = field(default_factory=dict)  # host -> jobs that hold a slot of it
+    job_slots: Mapping[str, int] = field(default_factory=dict)
 
 
 class Metrics:
@@ -91,8 +94,8 @@ class Metrics:
                 self._bytes.labels(direction).inc(size)
 
     def remote(self, operation: str, outcome: str) -> None:
-        """Count one call to the host: operation run, send, fetch, submit, poll or cancel; outcome done, unreachable,
-        too_long, refused or failed; anything else counts as `other`."""
+        """Count one call to a host: operation is a verb of the script there, send or fetch; outcome is done,
+        unreachable, too_long, refused or failed; anything else counts as `other`."""
         self._remote.labels(_bounded(operation, _OPERATIONS), _bounded(outcome, _OPERATION_OUTCOMES)).inc()
 
     def render(self) -> bytes:
@@ -143,11 +146,21 @@ def _gauges(now: Reading) -> Iterator[Metric]:
     for (step, status), count in sorted(now.lines.items()):
         lines.add_metric((step, status), count)
     yield lines
-    states = GaugeMetricFamily("mqi_breaker_state", "1 for the state the breaker is in.", labels=("work", "state"))
-    for work, current in sorted(now.breakers.items()):
+    states = GaugeMetricFamily(
+        "mqi_breaker_state", "1 for the state the breaker is in.", labels=("host", "work", "state")
+    )
+    for (host, work), current in sorted(now.breakers.items()):
         for state in BREAKER_STATES:
-            states.add_metric((work, state), float(state == current))
+            states.add_metric((host, work, state), float(state == current))
     yield states
+    for name, text, counts in (
+        ("mqi_jobs", "Jobs that hold a slot of the host.", now.jobs),
+        ("mqi_job_slots", "Slots of the host.", now.job_slots),
+    ):
+        held = GaugeMetricFamily(name, text, labels=("host",))
+        for host, count in sorted(counts.items()):
+            held.add_metric((host,), count)
+        yield held
     free = GaugeMetricFamily("mqi_disk_free_bytes", "Free space of the workspace, here and there.", labels=("where",))
     for where, size in sorted(now.disk_free.items()):
         free.add_metric((where,), size)
@@ -155,8 +168,6 @@ def _gauges(now: Reading) -> Iterator[Metric]:
     for name, text, value in (
         ("mqi_oldest_waiting_seconds", "Age of the line that has waited longest.", now.oldest_waiting_s),
         ("mqi_last_progress_timestamp_seconds", "When a line last went on, seconds since 1970.", now.last_progress),
-        ("mqi_jobs", "Jobs that hold a slot of the host.", now.jobs),
-        ("mqi_job_slots", "Slots of the host.", now.job_slots),
     ):
         gauge = GaugeMetricFamily(name, text)
         if value is not None:

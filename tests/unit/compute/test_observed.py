@@ -9,25 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mqi_communicator.case.call import Answer, GpuTaken, InputGone, Stopped
 from mqi_communicator.case.faults import DiskFull, Fault, NeedsPerson, Permanent, RemoteUnfit, Transient
+from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
-from mqi_communicator.compute.job import job_script
-from mqi_communicator.compute.observed import END, read_observations
-from mqi_communicator.compute.scheduler import Job, JobState
+from mqi_communicator.compute.job import GpuHold, Job, spec_of
+from mqi_communicator.compute.observed import END, read_early, read_observations
+from mqi_communicator.compute.scheduler import JobState
 
 pytestmark = pytest.mark.pure
 
 TOKEN = "abcd-b1-r1"
-BEGAN = "1700000000,12,34,6e1ba97c-768f,gpu-1.site"
+BEGAN = "1700000000,12,34,6e1ba97c-768f,gpu-1.site,none"
 
 
 def line(kind: str, life: str, ended: str = "none", *, products: str = "", log: str = "", token: str = TOKEN) -> str:
     packed, text = (base64.b64encode(each.encode()).decode() for each in (products, log))
-    return f"mqi-job {token} {kind} {life} {BEGAN} {ended} products={packed} log={text}\n"
+    return f"mqi-job {token} {kind} {life} {BEGAN} {ended} products={packed} log={text} mqi-12\n"
 
 
 def state(*lines: str, exit_code: int = 0) -> JobState:
-    return read_observations((TOKEN,), exit_code, "".join(lines) + END + "\n")[TOKEN].state
+    return read_observations((TOKEN,), Answer(exit_code, "".join(lines) + END + "\n"))[TOKEN].state
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_each_word_has_one_meaning(kind: str, life: str, ended: str, expected: J
 def test_an_end_is_told_whole():
     products = f"{'a' * 64} 12 ./out/do se.raw\n{'b' * 64} 0 ./x\ngarbage\n{'c' * 63} 1 ./y\n"
     text = line("job", "dead", "124,1700000009", products=products, log="last\x00 w\ufffdrds") + END + "\n"
-    status = read_observations((TOKEN,), 0, text)[TOKEN]
+    status = read_observations((TOKEN,), Answer(0, text))[TOKEN]
     assert (status.exit_code, status.started, status.ended) == (124, 1.7e9, 1.7e9 + 9)
     assert status.log_tail == "last\x00 w\ufffdrds"
     assert status.products == {"out/do se.raw": (12, "a" * 64), "x": (0, "b" * 64)}
@@ -66,7 +68,7 @@ def test_an_end_is_told_whole():
 
 def test_a_job_that_runs_has_no_products_yet():
     text = line("job", "alive", products=f"{'a' * 64} 12 ./x\n") + END + "\n"
-    assert read_observations((TOKEN,), 0, text)[TOKEN].products is None
+    assert read_observations((TOKEN,), Answer(0, text))[TOKEN].products is None
 
 
 DEAD = line("job", "dead")
@@ -79,12 +81,11 @@ DEAD = line("job", "dead")
         DEAD,
         DEAD[:-20] + f"\n{END}\n",
         DEAD + DEAD + END + "\n",
-        f"{END}\n{DEAD}",
         DEAD.replace(TOKEN, "abcd-b1-r2"),
     ],
 )
 def test_half_an_answer_proves_nothing(answer: str):
-    assert read_observations((TOKEN,), 0, answer)[TOKEN].state is JobState.UNKNOWN
+    assert read_observations((TOKEN,), Answer(0, answer))[TOKEN].state is JobState.UNKNOWN
 
 
 def test_a_failed_query_proves_nothing():
@@ -93,7 +94,7 @@ def test_a_failed_query_proves_nothing():
 
 @given(st.text(), st.integers(0, 255))
 def test_noise_proves_nothing(noise: str, exit_code: int):
-    seen = read_observations((TOKEN,), exit_code, noise)
+    seen = read_observations((TOKEN,), Answer(exit_code, noise))
     assert {status.state for status in seen.values()} == {JobState.UNKNOWN}
 
 
@@ -102,36 +103,65 @@ def test_no_log_changes_the_state(log: str):
     assert state(line("job", "alive", log=log.encode("utf-8", "replace").decode())) is JobState.RUNNING
 
 
+def test_a_job_that_ended_while_it_was_watched_is_told_twice_and_has_ended():
+    running, ended = line("job", "alive"), line("job", "dead", "0,1700000005")
+    assert state(running, ended) is JobState.ENDED
+    assert state(ended, running) is JobState.UNKNOWN
+    assert state(running, running, ended) is JobState.UNKNOWN
+
+
+def test_an_early_line_tells_of_its_job():
+    told = read_early(line("job", "dead", "7,1700000005").rstrip("\n"))
+    assert told is not None
+    assert (told[0], told[1].state, told[1].exit_code) == (TOKEN, JobState.ENDED, 7)
+    assert read_early("mqi-end") is None
+
+
 @pytest.mark.parametrize(
-    ("code", "err", "kind"),
+    ("code", "out", "err", "kind"),
     [
-        (74, "", RemoteUnfit),
-        (81, "", Permanent),
-        (82, "", Permanent),
-        (83, "", Transient),
-        (84, "sh: Permission denied", NeedsPerson),
-        (84, "printf: write error: No space left on device", DiskFull),
-        (0, "", Transient),
-        (137, "", Transient),
+        (1, "mqi-trouble no-workspace", "", RemoteUnfit),
+        (1, "mqi-trouble no-input", "", InputGone),
+        (1, "mqi-trouble stray", "", Permanent),
+        (1, "mqi-trouble not-begun", "", Transient),
+        (1, "mqi-trouble not-written", "sh: Permission denied", NeedsPerson),
+        (1, "mqi-trouble not-written", "printf: write error: No space left on device", DiskFull),
+        (1, "mqi-trouble stopped", "", Stopped),
+        (1, "mqi-trouble slurm-host", "", NeedsPerson),
+        (1, "mqi-trouble gpu-used GPU-1 900", "", GpuTaken),
+        (1, "mqi-trouble of-a-new-kind", "", Transient),
+        (0, "", "", Transient),
+        (137, "", "", Transient),
     ],
 )
-def test_a_submit_that_failed_says_why(code: int, err: str, kind: type[Fault]):
+def test_a_submit_that_failed_says_why(code: int, out: str, err: str, kind: type[Fault]):
     with pytest.raises(Fault) as caught:
-        DirectScheduler("/w").read_submit(code, "", err)
+        DirectScheduler("/w").read_submit(Answer(code, f"{out}\n", err))
     assert type(caught.value) is kind
+
+
+def order(*programs: Program, token: str = TOKEN, gpus: GpuHold | None = None) -> list[str]:
+    return spec_of(Job(token, Work(programs, (), 1.2), gpus), "/w/", kill_grace_s=0.3).decode().splitlines()
+
+
+def test_an_order_is_lines_of_words():
+    engine = Program("engine", ("/opt/x y", "a;b"), env=(("A", "~/x"),), outputs=("out",), limit_s=5)
+    assert order(engine, gpus=GpuHold(("GPU-1", "3"), need_mib=10, foreign_mib=2)) == [
+        f"token\t{TOKEN}", "root\t/w", "limit\t2", "grace\t1", "gpu\tGPU-1", "gpu\t3", "gpu-look\t10\t2",
+        "program\tengine\t5\t1\tA=~/x\t/opt/x y\ta;b", "output\tout", "end",
+    ]  # fmt: skip
 
 
 SPOILS: dict[str, Callable[[], object]] = {
     "root": lambda: DirectScheduler("relative"),
     "slash": lambda: DirectScheduler("/"),
-    "other case": lambda: job_script(Job(TOKEN, "efgh", "true", (), 1), "/w", kill_grace=1),
-    "product above": lambda: job_script(Job(TOKEN, "abcd", "true", ("../x",), 1), "/w", kill_grace=1),
-    "product elsewhere": lambda: job_script(Job(TOKEN, "abcd", "true", ("/etc/x",), 1), "/w", kill_grace=1),
-    "two lines": lambda: job_script(Job(TOKEN, "abcd", "true", ("a\nb",), 1), "/w", kill_grace=1),
+    "token": lambda: order(token="x"),
+    "equals": lambda: order(Program("engine", ("/a=b/engine",))),
+    "gpu": lambda: order(gpus=GpuHold(("0; rm",))),
 }
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
-def test_what_could_leave_the_workspace_is_refused(spoil: str):
-    with pytest.raises(ValueError, match=r"path|another case"):
+def test_what_could_not_be_read_back_is_refused(spoil: str):
+    with pytest.raises(ValueError, match=r"path|token|GPU"):
         SPOILS[spoil]()

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mqi_communicator.remote.frame import frame
+from mqi_communicator.case.call import Call
+from mqi_communicator.remote.frame import asked, frame
 from mqi_communicator.remote.mux import master_command
 from mqi_communicator.remote.options import SshOptions
-from mqi_communicator.remote.rsync import fetch_command, names_to_fetch, send_command
+from mqi_communicator.remote.rsync import Way, fetch_command, names_to_fetch, send_command
 from mqi_communicator.remote.stage import sums_text
 
 pytestmark = pytest.mark.pure
@@ -46,22 +47,47 @@ def test_a_script_holds_no_nul():
         frame("a\0b", deadline=1)
 
 
+WAY = Way(("ssh", "-S", "/s"), stall_s=9, bandwidth_kib_s=7)
+
+
+def option(words: tuple[str, ...], name: str) -> str:
+    return next(word for word in words if word.startswith(name)).removeprefix(name)
+
+
 def test_a_lock_is_quoted_for_the_remote_shell():
-    words = send_command(
-        Path("/a b"), "/w/x", lock="/w/it's $(x).lock", client=("ssh", "-S", "/s"), stall=9, bandwidth=7
-    )
-    receiver = next(word for word in words if word.startswith("--rsync-path=")).removeprefix("--rsync-path=")
-    assert shlex.split(receiver)[3:] == ["/w/it's $(x).lock"]
-    assert words[-2:] == ("/a b/", "there:/w/x/")
-    assert {"--timeout=9", "--bwlimit=7", "--delete"} <= set(words)
+    words = send_command(Path("/a b"), "/w/it's $(x)", "key", WAY)
+    assert shlex.split(option(words, "--rsync-path="))[3:] == ["/w/it's $(x)/staging/key.lock"]
+    assert words[-2:] == ("/a b/", "there:/w/it's $(x)/staging/key/")
+    assert {"-s", "--timeout=9", "--bwlimit=7", "--delete"} <= set(words)
+
+
+def test_an_installed_script_is_told_the_key_and_chooses_the_folder():
+    way = Way(("ssh",), installed=True)
+    sent = send_command(Path("/a"), "/w", "key", way)
+    assert option(sent, "--rsync-path=") == "mqi-host receive /w key"
+    fetched = fetch_command("/w", "key-b1-r1", Path("/x"), way)
+    assert option(fetched, "--rsync-path=") == "mqi-host provide /w key-b1-r1"
+    assert "-s" not in {*sent, *fetched}
+
+
+def test_a_question_to_an_installed_script_is_plain_words():
+    framed = asked(Call("settled", ("/w", "key", "0" * 64), b"stdin"), deadline=10)
+    assert framed.remote_words == f"mqi-host {framed.mark} 25 settled /w key {'0' * 64}"
+    assert framed.payload == b"stdin"
+
+
+@pytest.mark.parametrize("word", ["", "a b", "$x", "a;b", "`x`", "'", "a\nb", "*", "é", "(x)"])
+def test_words_that_a_shell_might_misread_are_refused(word: str):
+    with pytest.raises(ValueError, match="plain words"):
+        Call("settled", (word,))
 
 
 @pytest.mark.parametrize("path", ["relative", "", "~/x", "host:/x"])
 def test_remote_paths_are_absolute(path: str):
     with pytest.raises(ValueError, match="absolute"):
-        fetch_command(path, Path("/x"), client=None, stall=9)
+        fetch_command(path, "key-b1-r1", Path("/x"), Way())
     with pytest.raises(ValueError, match="absolute"):
-        send_command(Path("/x"), "/w/x", lock=path, client=None, stall=9)
+        send_command(Path("/x"), path, "key", Way())
 
 
 @pytest.mark.parametrize("name", ["", "/x", "..", "../x", "x/../../y", "x\0y"])
@@ -82,7 +108,7 @@ def test_a_list_of_digests_is_sorted():
 
 def test_a_master_asks_nobody_and_forwards_nothing():
     options = SshOptions(name="x", host="gpu", identity_file="/a b/100%", known_hosts_file="/k h", user="me", port=9)
-    words = master_command(options, SOCKET)
+    words = master_command(options, SOCKET, "gpu")
     settings = {value for flag, value in pairwise(words) if flag == "-o"}
     assert {
         "BatchMode=yes",
@@ -101,7 +127,7 @@ def test_a_master_asks_nobody_and_forwards_nothing():
 
 
 def test_what_is_left_out_is_left_to_the_sites_configuration():
-    words = master_command(SshOptions(name="x", host="gpu"), SOCKET)
+    words = master_command(SshOptions(name="x", host="gpu"), SOCKET, "gpu")
     assert not {"-p", "-l", "-F"} & set(words)
     assert not [word for word in words if word.startswith(("Identit", "UserKnown", "GlobalKnown"))]
 

@@ -104,13 +104,73 @@ def test_the_second_communicator_says_who_holds_the_store_and_death_frees_it(sto
     lock.release()
 
 
-def test_slots_bound_the_jobs_of_a_host_and_a_claim_is_made_once(store):
-    job = jobs.JobRow("k1-b1-r1", "k1", 1, 1, "gpu", "claimed", active=True, claimed=1.0)
-    assert store.write_now(jobs.claim, job, 1) == 0
-    assert store.write_now(jobs.claim, job, 1) == 0
-    assert store.write_now(jobs.claim, replace(job, token="k1-b2-r1", beam=2), 1) == 1
-    store.write_now(jobs.change, "k1-b1-r1", active=False)
-    assert store.write_now(jobs.claim, replace(job, token="k1-b2-r1", beam=2), 1) == 0
+def wish(case: str, beam: int) -> jobs.JobRow:
+    return jobs.JobRow(f"{case}-b{beam}-r1", case, beam, 1, "gpu", jobs.WANTED, active=False, claimed=1.0)
+
+
+@pytest.fixture
+def beams(store):
+    """Three cases on one host, two beams each that want a place; k1 came first."""
+    for number, key in enumerate(("k1", "k2", "k3"), start=1):
+        if key != "k1":
+            store.write_now(cases.add, cases.Case(key, Path(f"/in/{key}"), number, "f"))
+        store.write_now(cases.change, key, host="gpu", rank=float(number))
+        for beam in (1, 2):
+            store.write_now(lines.add, Line(key, beam, "submit"), Event(1.0, key, beam, "x"))
+    return store
+
+
+def claim(store, case: str, beam: int, **room):
+    return store.write_now(jobs.claim, wish(case, beam), jobs.Room(**room))
+
+
+def test_slots_bound_the_jobs_of_a_host_and_a_claim_is_made_once(beams):
+    first = claim(beams, "k1", 1, slots=1)
+    assert (first.active, first.state) == (True, jobs.CLAIMED)
+    assert claim(beams, "k1", 1, slots=1) == first
+    assert claim(beams, "k1", 2, slots=1) == jobs.Refusal(taken=1, ahead=0)
+    beams.write_now(jobs.change, "k1-b1-r1", active=False)
+    assert claim(beams, "k1", 2, slots=1).active
+
+
+def test_whoever_ranks_first_among_those_that_want_a_place_gets_it(beams):
+    claim(beams, "k3", 1, slots=0)
+    claim(beams, "k2", 1, slots=0)
+    assert claim(beams, "k3", 1, slots=1) == jobs.Refusal(taken=0, ahead=1)
+    beams.write_now(cases.change, "k3", rank=0.0)
+    assert claim(beams, "k3", 1, slots=1).active
+    assert claim(beams, "k2", 1, slots=2).active
+
+
+def test_a_beam_that_wants_no_place_any_more_holds_nobody_up(beams):
+    claim(beams, "k1", 1, slots=0)
+    line = beams.read_now(lines.get, "k1", 1)
+    beams.write_now(lines.move, line, replace(line, status=Status.HELD), None)
+    assert claim(beams, "k2", 1, slots=1).active
+
+
+def test_each_gpu_is_leased_to_one_job(beams):
+    one = claim(beams, "k1", 1, slots=9, gpus=("a", "b"), most=1, least=1)
+    two = claim(beams, "k1", 2, slots=9, gpus=("a", "b"), most=1, least=1)
+    assert (one.gpus, two.gpus) == ("a", "b")
+    assert claim(beams, "k2", 1, slots=9, gpus=("a", "b"), most=1, least=1) == jobs.Refusal(2, 0, gpus=0)
+    beams.write_now(jobs.change, one.token, active=False)
+    assert claim(beams, "k2", 1, slots=9, gpus=("a", "b"), most=1, least=1).gpus == "a"
+
+
+def test_gpus_are_shared_out_among_those_that_wait(beams):
+    claim(beams, "k1", 2, slots=0, gpus=())
+    assert claim(beams, "k1", 1, slots=9, gpus=("a", "b", "c", "d"), most=4, least=1).gpus == "a,b"
+    assert claim(beams, "k1", 2, slots=9, gpus=("a", "b", "c", "d"), most=4, least=1).gpus == "c,d"
+
+
+def test_a_job_begins_with_fewer_gpus_than_it_could_use_but_not_with_too_few(beams):
+    assert claim(beams, "k1", 1, slots=9, gpus=("a",), most=4, least=2) == jobs.Refusal(0, 0, gpus=1)
+    assert claim(beams, "k1", 1, slots=9, gpus=("a", "b", "c"), most=4, least=2).gpus == "a,b,c"
+
+
+def test_unknown_gpus_are_no_gpus(beams):
+    assert claim(beams, "k1", 1, slots=9, gpus=(), most=1, least=1) == jobs.Refusal(0, 0, gpus=0)
 
 
 def test_a_case_is_found_by_key_start_and_folder(store):

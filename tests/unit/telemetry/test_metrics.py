@@ -63,7 +63,9 @@ def test_labels_take_only_listed_values():
 
 def test_gauges_are_read_at_each_scrape():
     ages = iter((1.0, 2.0))
-    made = metrics(lambda: Reading(oldest_waiting_s=next(ages), breakers={"transfer": "open"}, disk_free={"local": 7}))
+    made = metrics(
+        lambda: Reading(oldest_waiting_s=next(ages), breakers={("gpu1", "bulk"): "open"}, disk_free={"local": 7})
+    )
     assert "mqi_oldest_waiting_seconds 1.0" in page(made)
     assert "mqi_gauges_up 0.0" not in (second := page(made))
     assert "mqi_oldest_waiting_seconds 2.0" in second
@@ -71,9 +73,9 @@ def test_gauges_are_read_at_each_scrape():
 
 
 def test_a_breaker_is_in_one_state():
-    text = page(metrics(lambda: Reading(breakers={"transfer": "open"})))
-    assert 'mqi_breaker_state{state="open",work="transfer"} 1.0' in text
-    assert 'mqi_breaker_state{state="closed",work="transfer"} 0.0' in text
+    text = page(metrics(lambda: Reading(breakers={("gpu1", "bulk"): "open"})))
+    assert 'mqi_breaker_state{host="gpu1",state="open",work="bulk"} 1.0' in text
+    assert 'mqi_breaker_state{host="gpu1",state="closed",work="bulk"} 0.0' in text
 
 
 def test_what_is_not_known_is_not_shown():

@@ -13,7 +13,7 @@ from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.records import CTVolume, IonPlan
-from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.engine import DoseEngine, GpuDemand
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.remote.stage import SUMS, sums_text
@@ -28,8 +28,13 @@ def read_case(spool: Spool) -> tuple[IonPlan, CTVolume]:
     return read_plan(spool.case / plan.stored), read_ct([spool.case / file.stored for file in manifest.of(Kind.CT)])
 
 
-def write_input(spool: Spool, engine: DoseEngine, conventions: Mapping[str, DoseConvention]) -> dict[str, object]:
-    """Write `input/` in one rename. NeedsPerson for what the configuration does not know, DicomProblem for the rest."""
+def write_input(
+    spool: Spool, engine: DoseEngine, conventions: Mapping[str, DoseConvention]
+) -> tuple[dict[str, object], GpuDemand | None]:
+    """Write `input/` in one rename; returns facts about it, and what each beam asks of GPUs.
+
+    NeedsPerson for what the configuration does not know, DicomProblem for the rest.
+    """
     plan, ct = read_case(spool)
     has_dose = bool(load_manifest(spool.manifest).of(Kind.DOSE))
     if has_dose and convention_for(plan.manufacturer, conventions) is None:
@@ -53,7 +58,8 @@ def write_input(spool: Spool, engine: DoseEngine, conventions: Mapping[str, Dose
         ) from None
     shutil.rmtree(spool.input, ignore_errors=True)
     aside.rename(spool.input)
-    return {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}
+    facts: dict[str, object] = {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}
+    return facts, engine.gpu_demand(ct)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

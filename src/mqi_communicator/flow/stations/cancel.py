@@ -7,7 +7,7 @@ from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.flow.stations.tidy import tidy_host
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import jobs, lines
+from mqi_communicator.store import cases, jobs, lines
 
 KILL_S = 360.0  # more than the longest grace (direct.kill_grace_s)
 OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED)
@@ -20,15 +20,21 @@ async def withdraw(line: Line, tools: Tools) -> Outcome:
 
 async def _withdraw_beam(line: Line, tools: Tools) -> Outcome:
     row = await tools.database.read(jobs.get, line.token)
-    if row is None or (not row.active and row.state in OVER):
+    if row is None or _is_over(row):
         return Done()
-    await tools.host.run(tools.scheduler.cancel([line.token]), deadline=KILL_S)
-    status = (await tools.roundup.ask(line.token))[line.token]
+    place = await tools.place_of(line.case)
+    place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel([line.token]), deadline=KILL_S))
+    status = (await place.roundup.ask(line.token))[line.token]
     if status.state not in OVER:
-        return Wait(2.0, f"being cancelled: the job is still {status.state} on {tools.host.name}")
+        return Wait(2.0, f"being cancelled: the job is still {status.state} on {place.name}")
     await tools.database.write(jobs.change, line.token, state=status.state.value, active=False)
     await tools.database.write(lines.poke_step, "submit", tools.clock())
     return Done({"job": status.state.value})
+
+
+def _is_over(row: jobs.JobRow) -> bool:
+    """Whether it has ended by evidence, or was never handed over."""
+    return not row.active and (row.state in OVER or row.state == jobs.WANTED)
 
 
 async def _withdraw_case(line: Line, tools: Tools) -> Outcome:
@@ -37,7 +43,7 @@ async def _withdraw_case(line: Line, tools: Tools) -> Outcome:
         return Wait(60.0, "being cancelled: its beams first", parked=True)
     if wait := await _end_what_is_left(line, tools):
         return wait
-    if line.step not in ("admit", "prepare"):
+    if (await tools.database.read(cases.get, line.case)).host:
         await tidy_host(line.case, tools)
     return Done()
 
@@ -45,14 +51,15 @@ async def _withdraw_case(line: Line, tools: Tools) -> Outcome:
 async def _end_what_is_left(line: Line, tools: Tools) -> Wait | None:
     """Jobs whose beams have failed without word of their end: nobody follows them, and they may still live."""
     rows = await tools.database.read(jobs.of_case, line.case)
-    tokens = [row.token for row in rows if row.active or row.state not in OVER]
+    tokens = [row.token for row in rows if not _is_over(row)]
     if not tokens:
         return None
-    await tools.host.run(tools.scheduler.cancel(tokens), deadline=KILL_S)
-    seen = await tools.roundup.ask(*tokens)
+    place = await tools.place_of(line.case)
+    place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel(tokens), deadline=KILL_S))
+    seen = await place.roundup.ask(*tokens)
     for token in tokens:
         if seen[token].state not in OVER:
-            return Wait(2.0, f"being cancelled: a job is still {seen[token].state} on {tools.host.name}")
+            return Wait(2.0, f"being cancelled: a job is still {seen[token].state} on {place.name}")
         await tools.database.write(jobs.change, token, state=seen[token].state.value, active=False)
     await tools.database.write(lines.poke_step, "submit", tools.clock())
     return None

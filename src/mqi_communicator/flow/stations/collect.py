@@ -26,9 +26,9 @@ async def collect(line: Line, tools: Tools) -> Outcome:
     home = tools.spool(line.case).back(line.token)
     size = sum(size for size, _digest in row.products.values())
     await asyncio.to_thread(_room, home, size, tools.resources.local_free_gib)
-    source = f"{tools.remote}/cases/{line.case}/runs/{line.token}"
+    place = await tools.place_of(line.case)
     names = (*row.products, LOG)
-    await tools.host.fetch(source, home, names=names, deadline=120 + size / 200e3)
+    await place.host.fetch(place.root, line.token, home, names=names, deadline=120 + size / 200e3)
     if wrong := await asyncio.to_thread(_differing, home, row.products):
         # rsync will not look again at a file of the right size and time: what is wrong here must go
         await asyncio.to_thread(shutil.rmtree, home)

@@ -5,33 +5,57 @@ from __future__ import annotations
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, NewRun, Outcome, Wait
-from mqi_communicator.compute.scheduler import JobState, JobStatus
+from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.dose.engine import Refused
+from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs, lines
 
 UNKNOWN_PATIENCE_S = 900.0
+INPUT_CHANGED = 65  # the exit code with which a job says so
+WITHOUT_HOPE = {
+    Cause.TIME_LIMIT: ("the scheduler ended the job at its time limit", "raise slurm.time_s, or lower the histories"),
+    Cause.MEMORY: ("the job needed more memory than it was given", "raise slurm.memory_mib"),
+    Cause.CANCELLED: ("somebody cancelled the job on the host", "ask there why; mqi retry starts another"),
+}
 
 
 async def follow(line: Line, tools: Tools) -> Outcome:
     """The job of `line.token` has ended well: exit code, end mark and products agree."""
-    status = await tools.roundup.look(line.token)
+    place = await tools.place_of(line.case)
+    status = await place.roundup.look(line.token)
     if status is None and await _holds_a_slot(line, tools):
-        return Wait(tools.roundup.pause(), "submitted")
+        return Wait(place.roundup.pause(), "submitted")
     if status is None:  # its slot was given back before the line went on: we were killed, or held, in between
-        status = (await tools.roundup.ask(line.token))[line.token]
+        status = (await place.roundup.ask(line.token))[line.token]
     await _remember(line, status, tools)
     match status.state:
         case JobState.ENDED:
-            return await _ended(line, status, tools)
+            return await _ended(line, status, tools, place)
         case JobState.QUEUED:
-            return Wait(tools.roundup.pause(), f"queued on {tools.host.name}")
+            return _queued(status, place)
         case JobState.RUNNING:
-            return Wait(tools.roundup.pause(), _how_far(status, tools))
-        case JobState.UNKNOWN:
-            return _unknown(line, status, tools)
+            return Wait(place.roundup.pause(), _how_far(status, tools))
+        case JobState.UNKNOWN | JobState.ABSENT:  # that a job which was begun has left no trace proves nothing
+            return _unknown(line, status, place, tools)
         case _:
-            return await _over(line, NewRun(f"its job is {status.state} ({status.raw})", _facts(status)), tools)
+            return await _lost(line, status, tools, place)
+
+
+async def _lost(line: Line, status: JobStatus, tools: Tools, place: Place) -> Outcome:
+    """Another run may help, or not, depending on what ended this one."""
+    words = f"its job is {status.state} ({status.raw})"
+    if status.cause in WITHOUT_HOPE:
+        await _free_slot(line, tools, place)
+        why, advice = WITHOUT_HOPE[status.cause]
+        raise Permanent(f"{why} ({status.raw})", advice)
+    return await _over(line, NewRun(words, _facts(status)), tools, place)
+
+
+def _queued(status: JobStatus, place: Place) -> Wait:
+    """In the scheduler's queue, with the scheduler's own reason; one that will never change needs a person."""
+    why = f"queued on {place.name}" + (f": {status.queued_because}" if status.queued_because else "")
+    return Wait(place.roundup.pause(), why, needs_person=status.stuck)
 
 
 async def _holds_a_slot(line: Line, tools: Tools) -> bool:
@@ -44,14 +68,16 @@ def _how_far(status: JobStatus, tools: Tools) -> str:
     return "computing" if percent is None else f"computing, {percent:.0f} %"
 
 
-def _unknown(line: Line, status: JobStatus, tools: Tools) -> Wait:
+def _unknown(line: Line, status: JobStatus, place: Place, tools: Tools) -> Wait:
     age = tools.clock() - line.since
-    why = f"{tools.host.name} does not say what became of the job ({status.raw or 'no word'})"
-    return Wait(max(tools.roundup.pause(), 10.0), why, needs_person=age > UNKNOWN_PATIENCE_S)
+    why = f"{place.name} does not say what became of the job ({status.raw or 'no word'})"
+    if age > UNKNOWN_PATIENCE_S:
+        why += f"; if you have looked and it is dead: mqi lost {line.case} {line.beam}"
+    return Wait(max(place.roundup.pause(), 10.0), why, needs_person=age > UNKNOWN_PATIENCE_S)
 
 
 async def _remember(line: Line, status: JobStatus, tools: Tools) -> None:
-    if status.state is JobState.UNKNOWN:
+    if status.state in (JobState.UNKNOWN, JobState.ABSENT):
         return
     seen = tools.engine.progress(status.log_tail)
     values: dict[str, object] = {"state": status.state.value, "raw": status.raw}
@@ -63,28 +89,36 @@ async def _remember(line: Line, status: JobStatus, tools: Tools) -> None:
     await tools.database.write(jobs.change, line.token, **values)
 
 
-async def _ended(line: Line, status: JobStatus, tools: Tools) -> Outcome:
+async def _ended(line: Line, status: JobStatus, tools: Tools, place: Place) -> Outcome:
     products = status.products or {}
     sizes = {path: size for path, (size, _digest) in products.items()}
     code = -1 if status.exit_code is None else status.exit_code
-    judged = tools.engine.judge_run(code, status.log_tail, sizes)
+    judged = _input_changed(code) or tools.engine.judge_run(line.beam, code, status.log_tail, sizes)
     if not isinstance(judged, Refused):
-        return await _over(line, Done(_facts(status) | dict(judged.facts)), tools)
+        return await _over(line, Done(_facts(status) | dict(judged.facts)), tools, place)
     if judged.retryable:
-        return await _over(line, NewRun(judged.why, _facts(status)), tools)
-    await _free_slot(line, tools)
+        return await _over(line, NewRun(judged.why, _facts(status)), tools, place)
+    await _free_slot(line, tools, place)
     raise Permanent(judged.why, judged.advice)
 
 
-async def _over(line: Line, outcome: Outcome, tools: Tools) -> Outcome:
-    await _free_slot(line, tools)
+def _input_changed(code: int) -> Refused | None:
+    if code != INPUT_CHANGED:
+        return None
+    why = "the job found other input on the host than was sent"
+    return Refused(why, retryable=False, advice="cancel the case and drop it again; a disk of the host may be failing")
+
+
+async def _over(line: Line, outcome: Outcome, tools: Tools, place: Place) -> Outcome:
+    await _free_slot(line, tools, place)
     return outcome
 
 
-async def _free_slot(line: Line, tools: Tools) -> None:
+async def _free_slot(line: Line, tools: Tools, place: Place) -> None:
     """The place is free: whoever waits for one looks now, not at the next tick."""
     await tools.database.write(jobs.change, line.token, active=False)
     await tools.database.write(lines.poke_step, "submit", tools.clock())
+    place.roundup.forget(line.token)
 
 
 def _facts(status: JobStatus) -> dict[str, object]:

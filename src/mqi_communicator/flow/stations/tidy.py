@@ -24,4 +24,5 @@ async def tidy(line: Line, tools: Tools) -> Outcome:
 
 async def tidy_host(case: str, tools: Tools) -> None:
     """Remove the case's folders below our workspace on the host, never through a link."""
-    stage.read_removed(await tools.host.run(stage.remove(tools.remote, case), deadline=REMOVE_S))
+    place = await tools.place_of(case)
+    stage.read_removed(await place.host.ask(stage.remove(place.root, case), deadline=REMOVE_S))

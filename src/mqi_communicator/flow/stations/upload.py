@@ -1,35 +1,73 @@
-"""upload: the engine's input goes to the host, is verified there, and appears in its place by one rename."""
+"""upload: the engine's input goes to a host, is verified there, and appears in its place by one rename."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from pathlib import Path
+from statistics import median
 
-from mqi_communicator.case.faults import DiskFull
+from sqlalchemy import Connection
+
+from mqi_communicator.case.faults import AtLimit, DiskFull
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.flow.places import Place, Prospect, best
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.remote import stage
-from mqi_communicator.store import lines
+from mqi_communicator.store import cases, jobs, lines
 
-CALL_S = 30.0
+CALL_S = 60.0
 SLOWEST = 200e3  # bytes per s: a transfer slower than this is given up and resumed
 DIGEST = 50e6  # bytes per s that sha256sum manages at the very least
 GIB = 1 << 30
+LOOK_S = 30.0
+FEW_INODES = 1000  # a case needs a few dozen
+ASSUMED_JOB_S = 300.0  # where no job was measured yet
 
 
 async def upload(line: Line, tools: Tools) -> Outcome:
-    """`cases/<key>/input/` on the host has every digest of our SHA256SUMS, and each beam has a line of its own."""
+    """`cases/<key>/input/` on a host has every digest of our SHA256SUMS, and each beam has a line of its own."""
     source = tools.spool(line.case).input
     sums, size = await asyncio.to_thread(_weigh, source)
-    sent = await _send(line.case, source, sums, size, tools)
     manifest = await asyncio.to_thread(load_manifest, tools.spool(line.case).manifest)
+    place = await _place(line.case, len(manifest.beams), tools)
+    sent = await _send(line.case, source, sums, size, place, tools.resources.remote_free_gib)
     now = tools.clock()
     for number, _name in manifest.beams:
         await tools.database.write(lines.begin, Line(line.case, number, "submit", due=now, since=now))
-    return Done({"sent_bytes": size if sent else 0, "input": sums})
+    return Done({"sent_bytes": size if sent else 0, "input": sums, "host": place.name})
+
+
+async def _place(key: str, beams: int, tools: Tools) -> Place:
+    """Where the case goes. It stays where it is once a beam of it has set out; until then the choice is made anew each
+    time its host does not answer."""
+    case = await tools.database.read(cases.get, key)
+    begun = len(await tools.database.read(lines.of_case, key)) > 1
+    known = tools.places.get(case.host)
+    if case.host and (begun or (known is not None and not known.host.resting)):
+        return await tools.place_of(key)
+    under_way = await tools.database.read(cases.on_hosts, but=key)
+    if under_way >= tools.resources.cases:
+        limit = f"resources.cases = {tools.resources.cases}"
+        raise AtLimit(f"waiting to be uploaded: {under_way} cases lie on hosts already ({limit})", retry_in=LOOK_S)
+    prospects = [await tools.database.read(_prospect, place) for place in tools.places.values()]
+    name = best(prospects, beams)
+    await tools.database.write(cases.change, key, host=name)
+    return tools.places[name]
+
+
+def _prospect(connection: Connection, place: Place) -> Prospect:
+    measured = jobs.durations(connection, place.name)
+    return Prospect(
+        name=place.name,
+        resting=place.host.resting,
+        slots=place.width,
+        busy=len(jobs.active(connection, place.name)),
+        waiting=len(jobs.queued(connection, place.name)),
+        job_s=median(measured) if measured else ASSUMED_JOB_S,
+    )
 
 
 def _weigh(folder: Path) -> tuple[str, int]:
@@ -37,27 +75,25 @@ def _weigh(folder: Path) -> tuple[str, int]:
     return sums, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-async def _send(key: str, source: Path, sums: str, size: int, tools: Tools) -> bool:
+async def _send(key: str, source: Path, sums: str, size: int, place: Place, spare_gib: float) -> bool:
     """Whether anything had to be sent."""
-    host, root = tools.host, tools.remote
-    stage.read_workspace(await host.run(stage.workspace(root), deadline=CALL_S))
-    if stage.read_settled(await host.run(stage.settled(root, key, sums), deadline=CALL_S)):
+    host, root = place.host, place.root
+    stage.read_workspace(await host.ask(stage.workspace(root), deadline=CALL_S))
+    if stage.read_settled(await host.ask(stage.settled(root, key, sums), deadline=CALL_S)):
         return False
-    _room(stage.read_space(await host.run(stage.space(root), deadline=CALL_S)), size, tools)
-    target, lock = stage.staging_folder(root, key), stage.staging_lock(root, key)
-    await host.send(source, target, lock=lock, deadline=120 + size / SLOWEST)
-    stage.read_settle(await host.run(stage.settle(root, key, sums), deadline=60 + size / DIGEST))
+    _room(stage.read_space(await host.ask(stage.space(root), deadline=CALL_S)), size, place, spare_gib)
+    await host.send(source, root, key, deadline=120 + size / SLOWEST)
+    stage.read_settle(await host.ask(stage.settle(root, key, sums), deadline=60 + size / DIGEST))
     return True
 
 
-def _room(space: stage.Space, size: int, tools: Tools) -> None:
-    spare = tools.resources.remote_free_gib
-    advice = f"make space on the disk of {tools.remote} on {tools.host.name}"
-    if space.free_bytes - size < spare * GIB:
+def _room(space: stage.Space, size: int, place: Place, spare_gib: float) -> None:
+    advice = f"make space below {place.root} on {place.name}"
+    if space.free_bytes - size < spare_gib * GIB:
         raise DiskFull(
-            f"the case needs {size / GIB:.2f} GiB on {tools.host.name}, {space.free_bytes / GIB:.1f} GiB are free, and "
-            f"{spare:g} GiB must stay free (resources.remote_free_gib)",
+            f"the case needs {size / GIB:.2f} GiB on {place.name}, {space.free_bytes / GIB:.1f} GiB are free (by "
+            f"{space.bound_by}), and {spare_gib:g} GiB must stay free (resources.remote_free_gib)",
             advice,
         )
-    if space.free_inodes is not None and space.free_inodes < 1000:  # noqa: PLR2004 - a case needs a few dozen
-        raise DiskFull(f"{tools.host.name} has {space.free_inodes} inodes left", advice)
+    if space.free_inodes is not None and space.free_inodes < FEW_INODES:
+        raise DiskFull(f"{place.name} has {space.free_inodes} inodes left for us (by {space.bound_by})", advice)

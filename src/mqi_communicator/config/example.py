@@ -1,7 +1,7 @@
 """Writes config.example.yaml and docs/configuration.md from the options' own descriptions.
 
-python -m mqi_communicator.config_example > config.example.yaml
-python -m mqi_communicator.config_example --reference > docs/configuration.md
+python -m mqi_communicator.config.example > config.example.yaml
+python -m mqi_communicator.config.example --reference > docs/configuration.md
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from mqi_communicator.config import Config
-from mqi_communicator.config_file import scalar
+from mqi_communicator.config.file import scalar
 
 _WIDTH = 110
 _MARKS = r"^[-?!&*|>%@`'\"{}\[\],#:]|: |:$| #|\s$|^\s"  # with these YAML wants quotes
@@ -29,7 +29,7 @@ _HEAD = """\
 """
 _REFERENCE_HEAD = """\
 Every setting of the one YAML file, made from the program's own descriptions by
-`python -m mqi_communicator.config_example --reference`. Anything unknown in the file is refused, with its line."""
+`python -m mqi_communicator.config.example --reference`. Anything unknown in the file is refused, with its line."""
 
 # Where a field has no default, or a better picture than its default: what the example shows.
 _SHOWN: dict[str, object] = {
@@ -56,6 +56,22 @@ _SHOWN: dict[str, object] = {
     "dose_conventions.*.biology": "rbe",
     "dose_conventions.*.extent": "course",
 }
+_HOSTS = """\
+hosts:
+  - ssh:
+      name: gpu1
+      host: gpu1.example.org
+    gpus: {}
+    jobs: 4
+  - ssh:
+      name: cluster
+      host: login1.cluster.example.org
+      fallback: [login2.cluster.example.org]
+    slurm:
+      partition: gpu
+      gres: gpu:1
+    jobs: 40
+    remote: /scratch/mqi/work"""
 # The key that stands for "any name" in a section of names.
 _NAMES = {
     "machines": "GTR1",
@@ -82,7 +98,7 @@ def reference() -> str:
     for name, field in Config.model_fields.items():
         pages += ["", f"## {name}", "", field.description or ""]
         model, named = _model(field.annotation)
-        pages += _tables(model, f"{name}.<name>" if named else name) if model else []
+        pages += _tables(model, _place(name, field.annotation, named=named)) if model else []
     return "\n".join(pages) + "\n"
 
 
@@ -90,7 +106,10 @@ def _section(name: str, field: FieldInfo) -> Iterator[str]:
     model, named = _model(field.annotation)
     if model is None:
         return
-    off = "# " if name == "local" else ""  # ssh and local exclude one another; the example shows ssh
+    if _is_list(field.annotation):
+        yield from (f"# {line}" for line in _HOSTS.splitlines())
+        return
+    off = "# " if _optional(field) and name != "ssh" else ""  # some exclude one another; the example shows ssh
     yield f"{off}{name}:"
     depth = 1
     if named:
@@ -105,7 +124,7 @@ def _body(model: type[BaseModel], path: str, depth: int) -> Iterator[str]:
         key = f"{path}.{name}"
         inner, named = _model(field.annotation)
         yield from _comment(field.description or "", depth)
-        if inner is None:
+        if inner is None or _is_list(field.annotation):
             yield f"{indent}{'' if key in _SHOWN else '# '}{name}: {_yaml(_value(key, field))}"
         elif named or _optional(field):
             yield f"{indent}# {name}: {'{}' if named else ''}".rstrip()
@@ -120,7 +139,7 @@ def _tables(model: type[BaseModel], path: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         inner, named = _model(field.annotation)
         if inner is not None:
-            below.append((inner, f"{path}.{name}.<name>" if named else f"{path}.{name}"))
+            below.append((inner, _place(f"{path}.{name}", field.annotation, named=named)))
         cells = (f"`{path}.{name}`", _type(field), _default(field), field.description or "")
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     for inner, place in below:
@@ -138,6 +157,15 @@ def _model(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     return None, False
 
 
+def _place(path: str, annotation: Any, *, named: bool) -> str:
+    """Where the settings of a group stand: below names of the site's choice, in a list, or just there."""
+    return f"{path}.<name>" if named else f"{path}[]" if _is_list(annotation) else path
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) in (list, tuple)
+
+
 def _optional(field: FieldInfo) -> bool:
     return type(None) in get_args(field.annotation)
 
@@ -146,7 +174,7 @@ def _value(key: str, field: FieldInfo) -> object:
     if key in _SHOWN:
         return _SHOWN[key]
     if field.is_required():
-        raise LookupError(f"{key} has no default: give it an example in config_example")
+        raise LookupError(f"{key} has no default: give it an example in config.example")
     return _plain(field)
 
 
@@ -158,7 +186,7 @@ def _plain(field: FieldInfo) -> object:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if _model(field.annotation)[0] is not None:
+    if _model(field.annotation)[0] is not None and not _is_list(field.annotation):
         return "none" if _optional(field) else "as below"
     value = _plain(field)
     return "none" if value is None or value is PydanticUndefined else f"`{_yaml(value)}`"
@@ -167,7 +195,7 @@ def _default(field: FieldInfo) -> str:
 def _type(field: FieldInfo) -> str:
     inner, named = _model(field.annotation)
     if inner is not None:
-        return "groups by name" if named else "group"
+        return "groups by name" if named else "list of groups" if _is_list(field.annotation) else "group"
     return _type_words(field.annotation)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from mqi_communicator.config_file import Document, Keys, Mistake, dotted, problem
+from mqi_communicator.config.file import Document, Keys, Mistake, dotted, problem
 
 Model = TypeVar("Model", bound=BaseModel)
 _SECRET = re.compile(r"pass(word|phrase)|secret|token|private_?key$", re.IGNORECASE)

@@ -15,9 +15,12 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mqi_communicator import config_file, config_words
-from mqi_communicator.compute.options import DirectOptions
-from mqi_communicator.config_file import ConfigProblem, Mistake
+from mqi_communicator.compute.options import DirectOptions, GpuOptions
+from mqi_communicator.compute.slurm_options import SlurmOptions
+from mqi_communicator.config import file as config_file
+from mqi_communicator.config import words as config_words
+from mqi_communicator.config.file import ConfigProblem, Mistake
+from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.options import EngineOptions, MachineOptions, ScannerOptions
 from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
 from mqi_communicator.intake.options import IntakeOptions
@@ -27,6 +30,7 @@ from mqi_communicator.telemetry.options import MonitoringOptions
 
 __all__ = ["Config", "ConfigProblem", "PathOptions", "effective_digest", "load"]
 
+_OF_ONE_HOST = ("ssh", "local", "direct", "slurm", "gpus")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -73,8 +77,17 @@ class Config(BaseModel):
         default=None, description="Instead of ssh, where the communicator runs on the computing machine itself."
     )
     intake: IntakeOptions = Field(default_factory=IntakeOptions, description="When a folder is a complete case.")
-    direct: DirectOptions = Field(
-        default_factory=DirectOptions, description="How jobs are started and watched on the host."
+    direct: DirectOptions | None = Field(
+        default=None, description="How jobs are started and watched on the host itself (the default)."
+    )
+    slurm: SlurmOptions | None = Field(default=None, description="Instead of direct: jobs go to the host's Slurm.")
+    gpus: GpuOptions | None = Field(
+        default=None, description="The host's GPUs, where no scheduler looks after them (gpus: {} asks nvidia-smi)."
+    )
+    hosts: tuple[HostOptions, ...] = Field(
+        default=(),
+        description="Several hosts, instead of ssh, local, direct, slurm and gpus: a case goes where it can begin "
+        "first.",
     )
     engine: EngineOptions = Field(description="The Monte Carlo engine on the compute host.")
     machines: dict[str, MachineOptions] = Field(
@@ -99,15 +112,25 @@ class Config(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _one_host(self) -> Self:
-        if (self.ssh is None) == (self.local is None):
-            raise ValueError("needs one of the two: ssh (a host reached over SSH) or local (this machine; local: {})")
+    def _hosts_once(self) -> Self:
+        own = [name for name in _OF_ONE_HOST if getattr(self, name) is not None]
+        if self.hosts and own:
+            raise ValueError(
+                f"has both hosts and {own[0]}: several hosts stand in hosts, with all that belongs to them"
+            )
+        if not self.hosts and self.ssh is None and self.local is None:
+            raise ValueError(
+                "needs one of: ssh (a host reached over SSH), local (this machine; local: {}), hosts (several)"
+            )
+        names = [host.name for host in self.all_hosts]
+        if len(set(names)) < len(names):
+            raise ValueError(f"names a host twice: {', '.join(names)}")
         return self
 
     @property
-    def host(self) -> SshOptions | LocalOptions:
-        """The one of `ssh` and `local` that is set."""
-        return self.ssh or self.local or LocalOptions()
+    def all_hosts(self) -> tuple[HostOptions, ...]:
+        """Every host, in order. The sections of the file itself are the short form of a single one."""
+        return self.hosts or (HostOptions(**{name: getattr(self, name) for name in _OF_ONE_HOST}),)
 
 
 def load(path: Path) -> Config:

@@ -1,0 +1,88 @@
+"""Every claim of the configuration, held against reality: one finding a claim, with what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from mqi_communicator.app import build_engine
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.checkup.there import Finding, look_at, no, yes
+from mqi_communicator.config import Config
+from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
+from mqi_communicator.store.ownership import is_owned
+
+GIB = 1 << 30
+
+
+async def check_up(config: Config) -> AsyncIterator[Finding]:
+    """All findings, in the order in which a case would meet them."""
+    yield _watched(config)
+    for name in ("workspace", "results"):
+        yield _ours(f"paths.{name}", getattr(config.paths, name))
+    yield _local_disk(config)
+    yield _room(config)
+    yield _port(config)
+    yield _models(config)
+    for options in config.all_hosts:
+        async for finding in look_at(config, options):
+            yield finding
+
+
+def _watched(config: Config) -> Finding:
+    folder = config.paths.watch
+    if not folder.is_dir():
+        return no(f"paths.watch {folder} is no folder", "create it, or mount the share")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return no(f"paths.watch {folder} cannot be read", "give this account the right to read it")
+    return yes(f"paths.watch {folder} can be read")
+
+
+def _ours(name: str, folder: Path) -> Finding:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-"):
+            pass
+    except OSError as error:
+        return no(f"{name} {folder} cannot be written: {error.strerror}", "correct the path or its rights")
+    return yes(f"{name} {folder} can be written")
+
+
+def _local_disk(config: Config) -> Finding:
+    kind = file_system_of(config.paths.workspace)
+    if kind in NETWORK_FILE_SYSTEMS:
+        return no(f"paths.workspace lies on a network file system ({kind})", "put it on a local disk")
+    return yes(f"paths.workspace lies on a local disk ({kind})")
+
+
+def _room(config: Config) -> Finding:
+    free, wanted = shutil.disk_usage(config.paths.workspace).free / GIB, config.resources.local_free_gib
+    what = f"{free:.1f} GiB are free on the disk of paths.workspace, {wanted:g} GiB must stay free"
+    return Finding(free > wanted, what, "make space, or lower resources.local_free_gib")
+
+
+def _port(config: Config) -> Finding:
+    options = config.monitoring
+    where = f"{options.metrics_host} port {options.metrics_port}"
+    if is_owned(config.paths.lock):
+        return yes(f"the communicator is running on this store; {where} is its page")
+    with socket.socket(socket.AF_INET6 if ":" in options.metrics_host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.metrics_host, options.metrics_port))
+        except OSError as error:
+            return no(f"the metrics page cannot have {where}: {error.strerror}", "monitoring.metrics_port")
+    return yes(f"the metrics page can have {where}")
+
+
+def _models(config: Config) -> Finding:
+    try:
+        build_engine(config)
+    except NeedsPerson as fault:
+        return no(fault.reason, fault.advice)
+    machines, scanners = ", ".join(config.machines) or "none", ", ".join(config.scanners) or "none"
+    return yes(f"beam models and curves are as commissioned (machines: {machines}; scanners: {scanners})")

@@ -1,0 +1,60 @@
+"""How jobs are handed to Slurm."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_WORD = r"^[A-Za-z0-9_.,:=@%+/\[\]-]+$"
+Word = Annotated[str, Field(pattern=_WORD, max_length=200)]
+
+
+class SlurmOptions(BaseModel):
+    """Jobs through Slurm. What is left out is left to the cluster's own defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    partition: Word | None = Field(default=None, description="Partition of the jobs (--partition).")
+    account: Word | None = Field(default=None, description="Account that the jobs are counted for (--account).")
+    qos: Word | None = Field(default=None, description="Quality of service (--qos).")
+    gres: Word | None = Field(
+        default="gpu:1",
+        description="GPUs of one job (--gres); null for an engine that needs none. An engine that can use several "
+        "GPUs a beam gets as many as stand here.",
+    )
+    time_s: int | None = Field(
+        default=None,
+        ge=60,
+        description="Time limit of a job (--time), in s; without it the engine's own limit and ten minutes more.",
+    )
+    memory_mib: int | None = Field(default=None, ge=1, description="Memory of a job (--mem), in MiB.")
+    cpus: int | None = Field(default=None, ge=1, description="CPUs of a job (--cpus-per-task).")
+    nice: int | None = Field(
+        default=None, ge=0, le=2_147_483_645, description="How far our jobs stand back behind others (--nice)."
+    )
+    options: tuple[Word, ...] = Field(
+        default=(), description="Further options of sbatch, each one word, such as --constraint=a100."
+    )
+    query_s: float = Field(
+        default=30.0,
+        ge=0.2,
+        le=3600,
+        description="Seconds between two questions to the scheduler, however many jobs there are. Ends are seen "
+        "sooner, on the shared file system.",
+    )
+    look_s: float = Field(
+        default=2.0, ge=0.1, le=60, description="Seconds between two looks for ended jobs on the shared file system."
+    )
+    files_late_s: float = Field(
+        default=120.0,
+        ge=0,
+        le=3600,
+        description="How long after a job's end its files may still be missing on a network file system, in s.",
+    )
+    kill_grace_s: float = Field(
+        default=30.0, ge=1, le=300, description="Seconds between asking a job's programs to end and killing them."
+    )
+    log_tail_bytes: int = Field(
+        default=4096, ge=256, le=65536, description="How much of the end of a job's log a look brings, in bytes."
+    )

@@ -1,0 +1,146 @@
+"""What squeue and sacct say of jobs, and what follows from it together with what the jobs themselves left behind."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mqi_communicator.case.call import Answer
+from mqi_communicator.compute.observed import Observed
+from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
+from mqi_communicator.compute.slurm_words import OVER, QUEUED, RUNNING, pending, state_of
+
+_SAID = re.compile(r"^mqi-(queue|account) (\d+) (\d+) ?([\w+/=]*)$", re.MULTILINE)
+_NOW = re.compile(r"^mqi-now (\d+)$", re.MULTILINE)
+SKEW_S = 60.0  # clocks of nodes may differ by so much
+LAG_S = 30.0  # and accounting may lag behind by so much
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One job as Slurm tells it."""
+
+    id: str
+    name: str
+    state: str
+    reason: str
+    end: float | None  # epoch seconds; of a running job its time limit's
+    nodes: str
+
+    @property
+    def raw(self) -> str:
+        """Slurm's own words."""
+        return f"Slurm job {self.id}: {self.state}, {self.reason or 'no reason'}, on {self.nodes or 'no node'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the scheduler said. `asked`: when (the host's clock); `trouble`: why it said nothing."""
+
+    now: float = 0.0
+    asked: float = 0.0
+    rows: Sequence[Row] = field(default_factory=tuple)
+    trouble: str = "nobody asked Slurm"
+    accounting: bool = False  # whether the accounting was asked and answered
+
+
+def read_said(answer: Answer) -> Said:
+    """The queue's answer, and the accounting's where that was asked."""
+    now = _NOW.search(answer.out)
+    parts = {kind: (float(at), int(code), _text(text)) for kind, at, code, text in _SAID.findall(answer.out)}
+    if answer.exit_code != 0 or now is None or "queue" not in parts:
+        return Said(now=float(now[1]) if now else 0.0)
+    at, code, text = parts["queue"]
+    if code != 0:
+        return Said(now=float(now[1]), asked=at, trouble=_first_line(text) or f"squeue ended with {code}")
+    rows = [row for line in text.splitlines() if (row := _row(line))]
+    _, account_code, account = parts.get("account", (0.0, 1, ""))
+    known = {row.id for row in rows}
+    if account_code == 0:
+        rows += [row for line in account.splitlines() if (row := _row(line)) and row.id not in known]
+    return Said(float(now[1]), at, tuple(rows), "", accounting=account_code == 0)
+
+
+def conclude(token: str, seen: Observed, said: Said, *, files_late_s: float) -> JobStatus:
+    """What is known of one job: its own word first, then the scheduler's; without either, UNKNOWN."""
+    if seen.state is JobState.ENDED or seen.kind in ("barred", "foreign", "stray") or seen.ended != "none":
+        return seen.status()
+    if said.trouble:
+        return _without_word(seen, f"Slurm does not answer: {said.trouble}")
+    mine = [row for row in said.rows if row.name == token]
+    own = _own(mine, seen)
+    if own is None:
+        return _nowhere(seen, said)
+    state = state_of(own.state)
+    if state in RUNNING:
+        return seen.status(JobState.RUNNING, own.raw)
+    if state in QUEUED:
+        return _in_queue(seen, own, said)
+    if state in OVER:
+        return _over(seen, own, said, files_late_s)
+    return seen.status(JobState.UNKNOWN, own.raw)
+
+
+def _own(rows: Sequence[Row], seen: Observed) -> Row | None:
+    """The job that took the gate; before any did, one that may still, else the last."""
+    by_gate = [row for row in rows if row.id == seen.scheduler_id]
+    alive = [row for row in rows if state_of(row.state) not in OVER]
+    chosen = (by_gate if seen.kind == "job" else alive) or ([] if seen.kind == "job" else list(rows))
+    return max(chosen, key=lambda row: int(row.id), default=None)
+
+
+def _in_queue(seen: Observed, own: Row, said: Said) -> JobStatus:
+    if seen.kind == "job":
+        if said.asked <= seen.began_at + SKEW_S:  # asked before it began
+            return seen.status(JobState.RUNNING, own.raw)
+        # It ran, and is in the queue again: somebody requeued it. It will find its gate taken.
+        return seen.status(JobState.LOST, own.raw, Cause.REQUEUED)
+    words, stuck = pending(own.reason)
+    return seen.status(JobState.QUEUED, own.raw, queued_because=words, stuck=stuck)
+
+
+def _over(seen: Observed, own: Row, said: Said, files_late_s: float) -> JobStatus:
+    """Slurm says that it has ended, and it left no exit file: files may be late on a network file system."""
+    if own.end is not None and said.now - own.end < files_late_s:
+        return seen.status(JobState.UNKNOWN, f"{own.raw}; its files may still be on their way")
+    return seen.status(JobState.LOST, own.raw, OVER[state_of(own.state)])
+
+
+def _nowhere(seen: Observed, said: Said) -> JobStatus:
+    """Neither queue nor accounting knows it."""
+    if seen.kind == "none":
+        return seen.status()
+    if said.asked <= seen.began_at + LAG_S:  # handed over, or begun, after Slurm was asked
+        return seen.status(JobState.RUNNING if seen.kind == "job" else JobState.QUEUED, "handed over to Slurm")
+    if seen.kind == "tried" and said.accounting and said.asked > seen.began_at + 10 * LAG_S:
+        return seen.status(JobState.ABSENT, "Slurm never got it")
+    return _without_word(seen, "Slurm knows nothing of it")
+
+
+def _without_word(seen: Observed, why: str) -> JobStatus:
+    if seen.kind == "none":
+        return seen.status()
+    return seen.status(JobState.UNKNOWN, why)
+
+
+def _row(line: str) -> Row | None:
+    """One line: id|name|state|reason|end|nodes."""
+    words = line.split("|")
+    if len(words) != 6 or not words[0].isdigit():  # noqa: PLR2004 - as asked
+        return None
+    end = float(words[4]) if words[4].isdigit() else None
+    return Row(words[0], words[1], words[2], "" if words[3] == "None" else words[3], end, words[5])
+
+
+def _text(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True).decode("utf-8", "replace")
+    except binascii.Error:
+        return ""
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip()[:160] for line in text.splitlines() if line.strip()), "")

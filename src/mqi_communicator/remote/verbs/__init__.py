@@ -1,0 +1,23 @@
+"""The script that a host is asked with: its parts, put together. Some of it is the job's own wrapper."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from mqi_communicator.case.call import Call
+
+PARTS = ("base", "process", "workspace", "transfer", "job", "look", "direct", "gpus", "slurm", "host", "main")
+
+
+@cache
+def library() -> str:
+    """Every verb, as POSIX shell text. It does nothing by itself."""
+    here = files(__package__)
+    parts = [(here / f"{name}.sh").read_text(encoding="utf-8") for name in PARTS]
+    return "#!/bin/sh\n" + "\n".join(parts)
+
+
+def script(call: Call) -> str:
+    """Shell text that answers one call; run with `--job SPEC` it is a job's wrapper instead."""
+    return f"{library()}\ndo_verb {' '.join((call.verb, *call.words))}\n"

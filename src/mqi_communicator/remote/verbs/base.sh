@@ -1,0 +1,74 @@
+# What MQI Communicator asks of a host: one script, one verb a question. POSIX sh, GNU coreutils, grep and findutils,
+# util-linux, rsync. Words are plain (letters, digits and /._:=,+@%~-); whatever else a verb needs comes on stdin.
+# Every verb may be asked again after a lost answer. What stands in its way it says as `mqi-trouble WORD ...`, exit 1.
+#
+# Below the workspace ROOT, for this account alone:
+#   staging/KEY/            an upload in progress; staging/KEY.lock is held by its receiver
+#   cases/KEY/input/        renamed into place once every digest was verified (SHA256SUMS inside)
+#   cases/KEY/runs/TOKEN/   one run: job.sh, job.spec, log, exit, products.sha256 and what the engine wrote
+#   gates/TOKEN/            a job's first act is to take its gate; who finds it taken does not compute
+#   leases/NAME             which job a GPU belongs to
+#   STOP                    an administrator's file: while it is there nothing new is started
+umask 077
+ulimit -c 0
+LC_ALL=C
+export LC_ALL
+
+trouble() {
+  echo "mqi-trouble $*"
+  exit 1
+}
+
+# open_root ROOT: the workspace is there and ours.
+open_root() {
+  root=${1%/}
+  case "$root" in
+    /*[!/]*) ;;
+    *) trouble bad-word ;;
+  esac
+  [ -d "$root/gates" ] && [ -d "$root/cases" ] && [ -d "$root/staging" ] || trouble no-workspace
+}
+
+# open_case KEY: the places of one case.
+open_case() {
+  case "$1" in
+    '' | *[!A-Za-z0-9_]*) trouble bad-word ;;
+  esac
+  key=$1
+  case_folder="$root/cases/$key"
+  stage="$root/staging/$key"
+  [ ! -L "$case_folder" ] || trouble not-ours a case is a link
+}
+
+# open_token KEY-bN-rN: the places of one run.
+open_token() {
+  case "$1" in
+    *[!A-Za-z0-9_-]* | *-b*-b* | *-r*-r*) trouble bad-word ;;
+    *-b[0-9]*-r[0-9]*) ;;
+    *) trouble bad-word ;;
+  esac
+  token=$1
+  open_case "${token%%-b*}"
+  gate="$root/gates/$token"
+  runs="$case_folder/runs"
+  run="$runs/$token"
+}
+
+is_there() { [ -e "$1" ] || [ -L "$1" ]; }
+
+# home_of WORD: a leading ~/ is this account's home.
+home_of() {
+  case "$1" in
+    '~/'*) word="$HOME/${1#??}" ;;
+    *) word=$1 ;;
+  esac
+}
+
+# kindly COMMAND...: so that nobody else on this machine notices.
+kindly() {
+  if command -v ionice >/dev/null; then
+    nice -n 19 ionice -c 3 "$@"
+  else
+    nice -n 19 "$@"
+  fi
+}

@@ -1,0 +1,101 @@
+# Jobs on a plain host: detached sessions that answer for themselves.
+
+# submit ROOT TOKEN TENTHS ANYWHERE: start the job whose spec is on stdin unless its gate is taken; ends when the job has
+# taken it. Safe at any time, even twice at once: the gate lets one through.
+verb_submit() {
+  open_root "$1"
+  open_token "$2"
+  if is_there "$gate"; then
+    echo mqi-submit already
+    return 0
+  fi
+  [ ! -e "$root/STOP" ] || trouble stopped
+  [ "$4" = anywhere ] || ! command -v sbatch >/dev/null || trouble slurm-host
+  [ -d "$case_folder/input" ] || trouble no-input
+  if is_there "$run" && ! is_there "$gate"; then trouble stray; fi
+  lay_out_job
+  gpus_fit
+  setsid sh "$base.sh" --job "$base.spec" </dev/null >/dev/null 2>&1 &
+  job=$!
+  waited=0
+  until is_there "$gate"; do
+    stat_of $job && [ "$state" != Z ] && [ $waited -lt $((5 * $3)) ] || break
+    sleep 0.02
+    waited=$((waited + 1))
+  done
+  if is_there "$gate"; then
+    echo mqi-submit begun
+    return 0
+  fi
+  # shellcheck disable=SC2046 # the words of the reason
+  [ ! -f "$base.why" ] || give_up $(cat -- "$base.why")
+  trouble not-begun
+}
+
+# lay_out_job: this script and the spec on stdin, into the folder of the case's runs. A spec that was cut is none.
+lay_out_job() {
+  mkdir -p -- "$runs" || trouble not-written
+  base="$runs/.$token.$$"
+  cat >"$base.sent" || give_up not-written
+  [ "$(tail -n 1 -- "$base.sent")" = end ] || give_up cut
+  { grep -vE '^(only	|end$)' "$base.sent" && only_lines && echo end; } >"$base.spec" || give_up not-written
+  own_text >"$base.sh" || give_up not-written
+  rm -f -- "$base.sent"
+}
+
+give_up() {
+  rm -f -- "$base.sent" "$base.spec" "$base.sh" "$base.why"
+  trouble "$@"
+}
+
+# own_text: this script, whether it came over the line or is installed here.
+own_text() {
+  if [ -n "${mqi_text-}" ]; then printf '%s\n' "$mqi_text"; else cat -- "$0"; fi
+}
+
+# poll ROOT TENTHS TAIL_BYTES [gpus]: what is to be seen of the jobs on stdin, and then, for so many tenths of a second, of
+# each that ends.
+verb_poll() {
+  open_root "$1"
+  tail_bytes=$3
+  read_tokens
+  [ ! -e "$root/STOP" ] || echo mqi-stopped
+  [ "${4-}" != gpus ] || tell_gpus
+  look_at_all
+  nap_tenths=1
+  watch_ends "$2" 0.1
+  echo mqi-end
+}
+
+# cancel ROOT GRACE_TENTHS: for each job on stdin, bar its gate if it is free; else end what lives of it, and look until
+# it is gone.
+verb_cancel() {
+  open_root "$1"
+  read_tokens
+  waited=0
+  still=
+  for one in $tokens; do
+    open_token "$one"
+    bar
+    if ours; then ask_to_end "$token" "$owner" "$owner_start"; fi
+  done
+  for one in $tokens; do
+    open_token "$one"
+    if ours; then make_end "$token" "$owner" "$owner_start" $(($2 + 10)) || still=1; fi
+  done
+  [ -z "$still" ] || trouble alive
+  echo mqi-done
+}
+
+# bar: take the gate ourselves, so that the job can never begin.
+bar() {
+  ! is_there "$gate" || return 0
+  aside="$root/gates/.$token.$$.bar"
+  mkdir -- "$aside" && echo barred >"$aside/barred" && mv -T -- "$aside" "$gate" 2>/dev/null
+  rm -rf -- "$aside"
+}
+
+# ours: the gate's owner is a process of this machine since its last start.
+ours() {
+  [ -e "$gate/started" ] && read_record "$gate/started" && [ "$owner_boot" = "$boot" ] && [ "$owner_node" = "$node" ]
+}

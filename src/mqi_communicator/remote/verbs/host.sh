@@ -1,0 +1,68 @@
+# What a host must have, and small questions.
+
+verb_hello() { echo mqi-hello; }
+
+verb_clock() { date +'mqi-clock %s.%N'; }
+
+told() {
+  name=$1
+  shift
+  if "$@" >/dev/null 2>&1; then echo "mqi-need $name ok"; else echo "mqi-need $name no"; fi
+}
+
+has() { command -v "$1"; }
+has_coreutils() {
+  printf x | sha256sum && printf x | base64 -w0 && timeout 5 true && sleep 0.1 && stat -c %s / && printf 'a\tb\n' | cut -f 2
+}
+has_grep() { printf 'a\0b\0' | grep -qzxF b; }
+has_find() { find / -maxdepth 0 -type d; }
+has_proc() { [ -r /proc/sys/kernel/random/boot_id ] && [ -r /proc/self/stat ] && [ -r /proc/self/environ ]; }
+jobs_outlive_us() {
+  command -v busctl || return 0
+  [ -e "/var/lib/systemd/linger/$(id -un)" ] && return 0
+  killed=$(busctl get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager \
+    KillUserProcesses 2>/dev/null)
+  [ "$killed" != "b true" ]
+}
+
+# host KIND: what every host needs, and what `direct` or `slurm` needs besides.
+verb_host() {
+  told rsync has rsync
+  told flock has flock
+  told setsid has setsid
+  told coreutils has_coreutils
+  told grep has_grep
+  told findutils has_find
+  case $1 in
+    direct)
+      told proc has_proc
+      told outlive jobs_outlive_us
+      if command -v sbatch >/dev/null; then echo "mqi-need plain no"; else echo "mqi-need plain ok"; fi
+      ;;
+    slurm)
+      for name in sbatch squeue scancel sinfo; do told $name has $name; done
+      told answers timeout 20 sinfo -h -o %P
+      ;;
+  esac
+  echo mqi-done
+}
+
+# needs: lines of stdin, words parted by tabs: kind, what, digest. The answers come in the same order.
+verb_needs() {
+  tab=$(printf '\t')
+  count=0
+  while IFS=$tab read -r kind what digest; do
+    count=$((count + 1))
+    home_of "$what"
+    case $kind in
+      program) told $count has "$word" ;;
+      executable) told $count test -x "$word" ;;
+      readable) told $count test -r "$word" ;;
+      sha256) told $count is_digest "$word" "$digest" ;;
+      *) echo "mqi-need $count no" ;;
+    esac
+  done
+  echo mqi-done
+}
+
+is_digest() { [ -r "$1" ] && [ "$(kindly sha256sum <"$1")" = "$2  -" ]; }

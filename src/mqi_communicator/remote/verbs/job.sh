@@ -1,0 +1,190 @@
+# One job: it takes its gate, proves its input, runs its programs within its limit, and says itself how it ended.
+# `sh THIS --job SPEC`, by the leader of a session of its own. SPEC lies in the case's `runs` folder; its lines are words
+# parted by tabs, and its last line is `end`.
+
+field() { grep -m1 "^$1	" "$spec" | cut -f 2; }
+
+run_job() {
+  spec=$1
+  trap '' HUP
+  trap 'cancelled=1' TERM
+  cancelled=
+  waited=0
+  root=
+  [ "$(tail -n 1 -- "$spec")" = end ] || exit 1
+  open_root "$(field root)" >/dev/null
+  open_token "$(field token)" >/dev/null
+  grace=$(field grace)
+  limit=$(field limit)
+  take_gate
+  cd -- "$runs" && mkdir -- "$token" && cd -- "$token" && mv -- "$0" job.sh && mv -- "$spec" job.spec || exit 1
+  spec=job.spec
+  ends=$((began + limit))
+  prove_input && run_programs >>log 2>&1 </dev/null
+  code=$?
+  ask_to_end "$token" $$ "$mine"
+  make_end "$token" $$ "$mine" $((grace * 10))
+  digest_products
+  release_leases
+  if [ -n "$cancelled" ] && [ $code = 0 ]; then code=143; fi
+  printf '%s,%s\n' $code "$(date +%s)" >.exit && sync .exit && mv -T .exit exit
+  exit 0
+}
+
+leave() {
+  release_leases
+  rm -f -- "$0" "$spec"
+  exit 0
+}
+
+# take_gate: in one atomic act, with the owner's record inside: a folder that is not empty cannot be renamed over. Who
+# finds it taken does not compute. What is leased to another job is left alone.
+take_gate() {
+  held=
+  if is_there "$gate" || ! stat_of $$; then leave; fi
+  mine=$start
+  began=$(date +%s)
+  own_record="$began,$$,$mine,$boot,$node,${SLURM_JOB_ID:-none}"
+  take_leases || leave
+  aside="$root/gates/.$token.$$.$mine"
+  mkdir -- "$aside" && echo "$own_record" >"$aside/started" && mv -T -- "$aside" "$gate" 2>/dev/null || {
+    rm -rf -- "$aside"
+    leave
+  }
+}
+
+# take_leases: each GPU of the spec for this job alone. A lease whose job is dead is nobody's.
+take_leases() {
+  grep -q '^gpu	' "$spec" || return 0
+  exec 8>>"$root/leases/.lock" || return 1
+  flock -n -E 75 8
+  if [ $? = 75 ]; then flock -w 10 8 || return 1; fi
+  for gpu in $(grep '^gpu	' "$spec" | cut -f 2); do
+    lease="$root/leases/$gpu"
+    if [ -e "$lease" ]; then
+      owner_token=$(sed -n 2p "$lease")
+      if read_record "$lease"; then
+        life_of "$owner_token"
+        case $life in
+          dead | rebooted) ;;
+          *)
+            say_why "gpu-leased $gpu"
+            return 1
+            ;;
+        esac
+      fi
+    fi
+    printf '%s\n%s\n' "$own_record" "$token" >"$lease.$$" && mv -T -- "$lease.$$" "$lease" || return 1
+    held="$held $gpu"
+  done
+  exec 8>&-
+}
+
+release_leases() {
+  for gpu in $held; do
+    if [ "$(sed -n 2p "$root/leases/$gpu" 2>/dev/null)" = "$token" ]; then rm -f -- "$root/leases/$gpu"; fi
+  done
+}
+
+say_why() { echo "$*" >"${spec%.spec}.why"; }
+
+# prove_input: what this job computes from is what was sent. Exit code 65 says that it is not.
+prove_input() {
+  beam=${token##*-b}
+  beam=${beam%%-*}
+  (cd ../../input && grep -E "  \./(common|beam-$beam)/" SHA256SUMS | sha256sum -c --strict --quiet) >>log 2>&1 ||
+    {
+      echo "mqi-input differs from what was sent" >>log
+      return 65
+    }
+}
+
+# run_programs: one after the other, each within what is left of the limit; the first that fails ends the job.
+run_programs() {
+  tab=$(printf '\t')
+  MQI_TOKEN=$token
+  export MQI_TOKEN
+  set_gpus
+  grep '^folder	' "$spec" | cut -f 2 | while IFS= read -r folder; do mkdir -- "$folder" || exit 73; done || return 73
+  while IFS= read -r line; do
+    IFS=$tab
+    set -f
+    # shellcheck disable=SC2086 # the words of the line
+    set -- $line
+    set +f
+    unset IFS
+    kind=$1
+    shift
+    case $kind in
+      program)
+        may_run "$@" || return 126
+        run_program "$@" || return $?
+        ;;
+      output)
+        [ -s "$1" ] || {
+          echo "mqi-missing $1"
+          return 66
+        }
+        ;;
+      show) cat -- "$1" || return 74 ;;
+    esac
+  done <"$spec"
+}
+
+# may_run NAME LIMIT COUNT WORD...: where an administrator has named the programs that jobs may run, it is one of them.
+may_run() {
+  grep -q '^only	' "$spec" || return 0
+  shift $((3 + $3))
+  home_of "$1"
+  grep -qxF "only	$word" "$spec" || {
+    echo "mqi-refused $word"
+    return 1
+  }
+}
+
+set_gpus() {
+  gpus=$(grep '^gpu	' "$spec" | cut -f 2 | paste -s -d ,)
+  [ -z "$gpus" ] || {
+    CUDA_VISIBLE_DEVICES=$gpus
+    export CUDA_VISIBLE_DEVICES
+  }
+}
+
+# run_program NAME LIMIT COUNT WORD...: LIMIT in seconds, 0 for all that is left; the first COUNT words are NAME=VALUE,
+# for the program's environment; the next is the program.
+run_program() {
+  echo "mqi-program $1"
+  left=$((ends - $(date +%s)))
+  if [ "$2" -gt 0 ] && [ "$2" -lt $left ]; then left=$2; fi
+  [ $left -gt 0 ] || return 124
+  settings=$3
+  shift 3
+  words=$#
+  while [ $words -gt 0 ]; do
+    case "$settings" in
+      0) home_of "$1" ;;
+      *)
+        home_of "${1#*=}"
+        word="${1%%=*}=$word"
+        settings=$((settings - 1))
+        ;;
+    esac
+    shift
+    set -- "$@" "$word"
+    words=$((words - 1))
+  done
+  since=$(date +%s)
+  timeout -k "$grace" "$left" env "$@" </dev/null
+  code=$?
+  if [ $code = 137 ] && [ $(($(date +%s) - since)) -ge $left ]; then return 124; fi
+  return $code
+}
+
+digest_products() {
+  grep '^product	' "$spec" | cut -f 2 | while IFS= read -r path; do
+    path="./$path"
+    [ -f "$path" ] && [ ! -L "$path" ] && sync -- "$path" && sum=$(sha256sum <"$path") &&
+      printf '%s %s %s\n' "${sum%% *}" "$(stat -c %s -- "$path")" "$path"
+  done >.products
+  sync .products && mv -T .products products.sha256
+}

@@ -1,0 +1,96 @@
+# Where the script begins: as a job, as what came over the line, or installed by an administrator as the forced command of
+# the communicator's key, which may then do this and nothing else:
+#   restrict,command="/opt/mqi/mqi-host --only /work/mqi --program /opt/moqui/tps_env" ssh-ed25519 AAAA...
+
+# only_lines: the programs that jobs may run, for a job's spec.
+only_lines() {
+  [ -z "${MQI_PROGRAMS-}" ] || printf '%s' "$MQI_PROGRAMS" | while IFS= read -r program; do
+    home_of "$program"
+    printf 'only\t%s\n' "$word"
+  done
+}
+
+do_verb() {
+  verb=$1
+  shift
+  case $verb in
+    workspace | space | settled | settle | remove | left | submit | poll | cancel | slurm_submit | slurm_poll | slurm_cancel)
+      [ -z "${MQI_ONLY-}" ] || [ "${1%/}" = "${MQI_ONLY%/}" ] || trouble bad-word
+      ;;
+    hello | clock | host | needs | gpus) ;;
+    *) trouble bad-verb "$verb" ;;
+  esac
+  "verb_$verb" "$@"
+}
+
+# installed --only ROOT [--program PATH]...: what is asked for stands in SSH_ORIGINAL_COMMAND.
+installed() {
+  unset mqi_text
+  MQI_ONLY=
+  MQI_PROGRAMS=
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --only) MQI_ONLY=$2 ;;
+      --program) MQI_PROGRAMS="$MQI_PROGRAMS$2
+" ;;
+      *) exit 2 ;;
+    esac
+    shift 2
+  done
+  export MQI_ONLY MQI_PROGRAMS
+  case "${SSH_ORIGINAL_COMMAND-}" in
+    'mqi-host '*) ;;
+    *) refused ;;
+  esac
+  case "$SSH_ORIGINAL_COMMAND" in *[!A-Za-z0-9_./:=,+@%~\ -]*) refused ;; esac
+  set -f
+  # shellcheck disable=SC2086 # its words
+  set -- ${SSH_ORIGINAL_COMMAND#mqi-host }
+  set +f
+  case "$1" in
+    hold)
+      echo mqi-ready
+      exec cat
+      ;;
+    receive | provide)
+      verb=$1
+      shift
+      [ "${1%/}" = "${MQI_ONLY%/}" ] || refused
+      "verb_$verb" "$@"
+      ;;
+    mqi-*)
+      mark=$1
+      case "$2" in '' | *[!0-9]*) refused ;; esac
+      exec timeout -k 5 "$2" sh "$0" --asked "$@"
+      ;;
+    *) refused ;;
+  esac
+}
+
+refused() {
+  echo "mqi-refused: this key may only be used by MQI Communicator" >&2
+  exit 1
+}
+
+# asked MARK LIMIT VERB WORD...: the answer ends with the mark and the exit code; one without it proves nothing.
+asked() {
+  mark=$1
+  shift 2
+  (do_verb "$@")
+  printf '\n%s %d\n' "$mark" $?
+}
+
+case "${1-}" in
+  --job)
+    run_job "$2"
+    ;;
+  --only)
+    installed "$@"
+    exit
+    ;;
+  --asked)
+    shift
+    asked "$@"
+    exit
+    ;;
+esac

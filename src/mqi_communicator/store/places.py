@@ -1,0 +1,21 @@
+"""What was last seen of each host: its GPUs, its slots, whether it was stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, select
+
+from mqi_communicator.store.schema import places
+
+
+def save(connection: Connection, name: str, seen: float, state: Mapping[str, object]) -> None:
+    """Write what is seen of one host now."""
+    connection.execute(places.delete().where(places.c.name == name))
+    connection.execute(places.insert().values(name=name, seen=seen, state=json.dumps(state, sort_keys=True)))
+
+
+def load(connection: Connection) -> dict[str, tuple[float, dict[str, object]]]:
+    """When each host was last seen (epoch seconds), and what was seen."""
+    return {row.name: (row.seen, json.loads(row.state)) for row in connection.execute(select(places))}
