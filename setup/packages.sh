@@ -4,7 +4,7 @@
 # package:program; sshd stands in /usr/sbin, which is not in every user's PATH.
 run_needs=(openssh-client:ssh rsync:rsync util-linux:flock)
 demo_needs=("${run_needs[@]}" openssh-server:sshd util-linux:setsid procps:ps)
-test_needs=("${demo_needs[@]}" dicom3tools:dciodvfy)
+test_needs=("${demo_needs[@]}" dicom3tools:dciodvfy shellcheck:shellcheck)
 
 # missing_packages NEED...: prints the packages that are missing, each once.
 missing_packages() {

@@ -26,17 +26,24 @@ class PrivateHost:
 
     `folder` holds its keys, configuration, log and an empty home; it may have spaces in its name. `environment` is
     what its commands find set; `settings` are lines of sshd_config that win over the ones here.
-    NeedsPerson, with what to install or change, where no sshd can be had.
+    `forced` is a command that its key may start alone. NeedsPerson, with what to install or change, where no sshd can be
+    had.
     """
 
     def __init__(
-        self, folder: Path, *, environment: Mapping[str, str] | None = None, settings: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        settings: Sequence[str] = (),
+        forced: str = "",
     ) -> None:
         self.folder = folder.absolute()
         self.port = 0
         self.home = self.folder / "home"
         self._environment = {"HOME": str(self.home), **(environment or {})}
         self._settings = tuple(settings)
+        self._forced = forced
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -107,7 +114,8 @@ class PrivateHost:
         )
 
     def _write(self) -> None:
-        self._keep("authorized_keys", (self.folder / "user.pub").read_text())
+        only = f'restrict,command="{self._forced}" ' if self._forced else ""
+        self._keep("authorized_keys", only + (self.folder / "user.pub").read_text())
         key = " ".join((self.folder / "host.pub").read_text().split()[:2])
         self._keep("known_hosts", f"[127.0.0.1]:{self.port} {key}\n")
         self._keep("sshd_config", "\n".join((*self._settings, *self._lines(), "")))

@@ -1,0 +1,174 @@
+"""The script as an administrator installs it: our key may start it and nothing else, and it does what it must."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mqi_communicator.case.call import Call
+from mqi_communicator.case.work import Program, Work
+from mqi_communicator.compute.direct import DirectScheduler
+from mqi_communicator.compute.job import Job
+from mqi_communicator.compute.options import DirectOptions
+from mqi_communicator.compute.scheduler import JobState
+from mqi_communicator.demo.host import PrivateHost
+from mqi_communicator.remote import stage
+from mqi_communicator.remote.ssh import SshHost
+from mqi_communicator.remote.verbs import library
+
+pytestmark = pytest.mark.real
+
+KEY = "abcd2345efgh"
+TOKEN = f"{KEY}-b1-r1"
+
+
+@dataclass
+class Site:
+    private: PrivateHost
+    host: SshHost
+    root: Path
+    scheduler: DirectScheduler
+
+    async def send(self, source: Path) -> None:
+        (source / "common").mkdir(parents=True)
+        (source / "common" / "x").write_bytes(b"input")
+        sums = stage.sums_text({"common/x": hashlib.sha256(b"input").hexdigest()})
+        (source / stage.SUMS).write_bytes(sums)
+        root = str(self.root)
+        stage.read_workspace(await self.host.ask(stage.workspace(root), deadline=30))
+        await self.host.send(source, root, KEY, deadline=30)
+        settle = stage.settle(root, KEY, hashlib.sha256(sums).hexdigest())
+        stage.read_settle(await self.host.ask(settle, deadline=30))
+
+    async def run(self, *argv: str):
+        work = Work((Program("engine", argv),), ("made",), 30)
+        answer = await self.host.ask(self.scheduler.submit(Job(TOKEN, work)), deadline=30)
+        self.scheduler.read_submit(answer)
+        while True:
+            answer = await self.host.ask(self.scheduler.poll((TOKEN,), 2), deadline=30)
+            status = self.scheduler.read_poll((TOKEN,), answer)[TOKEN]
+            if status.state is not JobState.RUNNING:
+                return status
+            await asyncio.sleep(0.1)
+
+    def ssh(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """What somebody may try who has stolen the key."""
+        options = self.private.options()
+        argv = (
+            "ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={options.known_hosts_file}",
+            "-i", str(options.identity_file), "-p", str(options.port), "-l", str(options.user), "127.0.0.1",
+        )  # fmt: skip
+        return subprocess.run((*argv, *words), capture_output=True, text=True, timeout=30, check=False, input="")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    script, root = tmp_path / "mqi-host", tmp_path / "work"
+    script.write_text(library())
+    script.chmod(0o755)
+    engine = tmp_path / "engine.sh"
+    engine.write_text("#!/bin/sh\ncat ../../input/common/x >made; echo computed\n")
+    engine.chmod(0o755)
+    forced = f"{script} --only {root} --program {engine}"
+    with PrivateHost(tmp_path / "host", forced=forced) as private:
+        host = SshHost(private.options(script="installed"))
+        yield Site(private, host, root, DirectScheduler(str(root), DirectOptions(kill_grace_s=1)))
+        await host.close()
+
+
+async def test_a_case_goes_there_and_back(site: Site, tmp_path: Path):
+    await site.send(tmp_path / "source")
+    status = await site.run(str(tmp_path / "engine.sh"))
+    assert (status.state, status.exit_code) == (JobState.ENDED, 0)
+    assert status.log_tail == "mqi-program engine\ncomputed\n"
+    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made", "log"), deadline=30)
+    assert (tmp_path / "back" / "made").read_bytes() == b"input"
+    stage.read_removed(await site.host.ask(stage.remove(str(site.root), KEY), deadline=30))
+    assert not list((site.root / "cases").iterdir())
+
+
+async def test_only_the_named_programs_are_run(site: Site, tmp_path: Path):
+    await site.send(tmp_path / "source")
+    status = await site.run("/bin/sh", "-c", f"touch {tmp_path}/owned")
+    assert status.exit_code == 126
+    assert "mqi-refused /bin/sh" in status.log_tail
+    assert not (tmp_path / "owned").exists()
+
+
+async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
+    await site.send(tmp_path / "source")
+    call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
+    spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nprogram\t")
+    assert spoiled != call.stdin
+    await site.host.ask(Call(call.verb, call.words, spoiled), deadline=30)
+    await asyncio.sleep(1)
+    assert "mqi-refused" in (site.root / "cases" / KEY / "runs" / TOKEN / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("touch {owned}",),
+        ("mqi-host mqi-1 9 hello; touch {owned}",),
+        ("mqi-host mqi-1 9 $(touch {owned})",),
+        ("mqi-host --asked mqi-1 9 hello",),
+        ("mqi-host --job {owned}",),
+        ("mqi-host mqi-1 9 workspace {owned}",),
+        ("mqi-host mqi-1 9 remove / etc",),
+        ("mqi-host receive {owned} key --server -rt . x",),
+        ("rsync --server -rt . {owned}",),
+        ("mqi-host mqi-1 x hello",),
+        ("mqi-host mqi-1 9 main",),
+        ("sftp",),
+        (),
+    ],
+)
+async def test_nothing_else_can_be_done_with_the_key(site: Site, tmp_path: Path, words: tuple[str, ...]):
+    owned = tmp_path / "owned"
+    said = await asyncio.to_thread(site.ssh, *(word.format(owned=owned) for word in words))
+    assert not owned.exists()
+    assert "mqi-hello" not in said.stdout
+    assert said.returncode != 0 or "mqi-trouble" in said.stdout
+
+
+@pytest.mark.parametrize(
+    "option", ["--log-file={owned}", "--rsync-path=x", "--temp-dir=/tmp", "--write-batch={owned}", "-e./x;touch"]
+)
+async def test_rsync_takes_only_the_words_that_transfers_need(site: Site, tmp_path: Path, option: str):
+    await site.send(tmp_path / "source")
+    word = option.format(owned=tmp_path / "owned")
+    said = await asyncio.to_thread(
+        site.ssh, f"mqi-host provide {site.root} {TOKEN} --server --sender -rtpe.LsfxCIvu {word} . /etc/passwd"
+    )
+    assert said.returncode != 0
+    assert "mqi-refused" in said.stderr
+    assert not (tmp_path / "owned").exists()
+
+
+async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path):
+    stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=30))
+    secret, back = tmp_path / "secret", tmp_path / "stolen"
+    secret.mkdir()
+    (secret / "x").write_text("secret")
+    options = site.private.options()
+    ssh = f"ssh -F /dev/null -o UserKnownHostsFile={options.known_hosts_file} -p {options.port}"
+    ssh += f" -i {options.identity_file}"
+    far = f"--rsync-path=mqi-host provide {site.root} {TOKEN}"
+    argv = ("rsync", "-rt", "--old-args", "-e", ssh, far, f"127.0.0.1:{secret}/", f"{back}/")
+    await asyncio.to_thread(subprocess.run, argv, capture_output=True, timeout=30, check=False)
+    assert not back.exists() or not list(back.iterdir())
+
+
+def test_the_script_is_clean():
+    if shutil.which("shellcheck") is None:
+        pytest.fail("shellcheck is not here; ./test.sh installs it")
+    argv = ("shellcheck", "-s", "dash", "-S", "warning", "-e", "SC2088", "-")
+    done = subprocess.run(argv, input=library(), capture_output=True, text=True, check=False)
+    assert done.stdout == ""
