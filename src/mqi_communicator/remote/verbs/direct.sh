@@ -10,7 +10,7 @@ verb_submit() {
     return 0
   fi
   [ ! -e "$root/STOP" ] || trouble stopped
-  [ "$4" = anywhere ] || ! command -v sbatch >/dev/null || trouble slurm-host
+  [ "$4" = anywhere ] || ! submits_to_slurm || trouble slurm-host
   [ -d "$case_folder/input" ] || trouble no-input
   if is_there "$run" && ! is_there "$gate"; then trouble stray; fi
   lay_out_job
@@ -30,6 +30,15 @@ verb_submit() {
   # shellcheck disable=SC2046 # the words of the reason
   [ ! -f "$base.why" ] || give_up $(cat -- "$base.why")
   trouble not-begun
+}
+
+# submits_to_slurm: jobs of a cluster are handed over from this machine.
+submits_to_slurm() {
+  command -v sbatch >/dev/null || return 1
+  for conf in "${SLURM_CONF:-/etc/slurm/slurm.conf}" /run/slurm/conf/slurm.conf /etc/slurm-llnl/slurm.conf; do
+    [ ! -e "$conf" ] || return 0
+  done
+  return 1
 }
 
 # lay_out_job: this script and the spec on stdin, into the folder of the case's runs. A spec that was cut is none.

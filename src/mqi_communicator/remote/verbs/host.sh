@@ -37,7 +37,7 @@ verb_host() {
     direct)
       told proc has_proc
       told outlive jobs_outlive_us
-      if command -v sbatch >/dev/null; then echo "mqi-need plain no"; else echo "mqi-need plain ok"; fi
+      if submits_to_slurm; then echo "mqi-need plain no"; else echo "mqi-need plain ok"; fi
       ;;
     slurm)
       for name in sbatch squeue scancel sinfo; do told $name has $name; done

@@ -25,9 +25,9 @@ look() {
     kind=foreign
   elif is_there "$run"; then
     kind=stray
-  elif [ -e "$runs/$token.tried" ]; then
+  elif [ -e "$runs/.$token.tried" ]; then
     kind=tried
-    began=$(stat -c %Y -- "$runs/$token.tried")
+    began=$(stat -c %Y -- "$runs/.$token.tried")
   else # its gate may have been purged, and it may live
     members "$token" 0 0
     [ -z "$alive" ] || life=alive

@@ -17,7 +17,7 @@ verb_slurm_submit() {
   [ ! -e "$root/STOP" ] || trouble stopped
   [ -d "$case_folder/input" ] || trouble no-input
   ! is_there "$run" || trouble stray
-  tried="$runs/$token.tried"
+  tried="$runs/.$token.tried"
   if [ -e "$tried" ] && find_in_slurm; then
     echo "mqi-submit adopted $found"
     return 0
