@@ -278,9 +278,11 @@ class Cluster:
             if here in words and any(word.startswith("SLURM_JOB_ID=") for word in words)
         }
         steps = {pid for pid in found if _title(pid).startswith("slurmstepd")}
-        for pid in (steps & {_parent(job) for job in jobs} if node else steps) | jobs:
-            with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        doomed = (steps & {_parent(job) for job in jobs} if node else steps) | jobs
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # all at once: none may see another go
+            for pid in doomed:
+                with suppress(OSError):
+                    os.kill(pid, number)
 
     def _wait(self, ready) -> None:
         deadline = time.monotonic() + PATIENCE_S

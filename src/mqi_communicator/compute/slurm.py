@@ -13,7 +13,7 @@ from mqi_communicator.compute.job import Job, spec_of, token_lines, workspace_ro
 from mqi_communicator.compute.observed import Observed, read_lines
 from mqi_communicator.compute.scheduler import JobState, JobStatus
 from mqi_communicator.compute.slurm_options import SlurmOptions
-from mqi_communicator.compute.slurm_queue import Said, conclude, read_said
+from mqi_communicator.compute.slurm_queue import BY_SIGNAL, Said, conclude, read_said
 
 _SUBMIT = re.compile(r"^mqi-submit (?:begun|already|adopted) (\d+|none)$", re.MULTILINE)
 MARGIN_S = 600  # between the engine's own limit and the scheduler's, so that the job can still say how it ended
@@ -24,6 +24,7 @@ class SlurmScheduler:
     """A Scheduler for a cluster. `root` is the absolute path of the workspace, on a file system that nodes share."""
 
     name: Literal["slurm"] = "slurm"
+    skew_s = 60.0  # clocks of nodes may differ by so much
 
     def __init__(self, root: str, options: SlurmOptions | None = None) -> None:
         self._root = workspace_root(root)
@@ -66,7 +67,9 @@ class SlurmScheduler:
         seen = Observed.read(line)
         if seen is None or seen.state is not JobState.ENDED:
             return None
-        return seen.token, seen.status()
+        status = seen.status()
+        # Who sent a signal, only the scheduler knows: its word is waited for.
+        return None if status.exit_code in BY_SIGNAL else (seen.token, status)
 
     def cancel(self, tokens: Sequence[str]) -> Call:
         """Bar the gates that are free; cancel what of these jobs is in the queue, by name and of our account alone."""
@@ -80,7 +83,7 @@ class SlurmScheduler:
     def _status(self, token: str, seen: Observed | None, said: Said) -> JobStatus:
         if seen is None:
             return JobStatus(JobState.UNKNOWN, raw="not in the answer")
-        return conclude(token, seen, said, files_late_s=self._options.files_late_s)
+        return conclude(token, seen, said, files_late_s=self._options.files_late_s, skew_s=self.skew_s)
 
     def _sbatch(self, limit: float) -> Sequence[str]:
         options = self._options

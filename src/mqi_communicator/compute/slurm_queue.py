@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mqi_communicator.case.call import Answer
 from mqi_communicator.compute.observed import Observed
@@ -15,8 +15,8 @@ from mqi_communicator.compute.slurm_words import OVER, QUEUED, RUNNING, pending,
 
 _SAID = re.compile(r"^mqi-(queue|account) (\d+) (\d+) ?([\w+/=]*)$", re.MULTILINE)
 _NOW = re.compile(r"^mqi-now (\d+)$", re.MULTILINE)
-SKEW_S = 60.0  # clocks of nodes may differ by so much
-LAG_S = 30.0  # and accounting may lag behind by so much
+LAG_S = 30.0  # accounting may lag behind by so much
+BY_SIGNAL = (137, 143)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +64,25 @@ def read_said(answer: Answer) -> Said:
     return Said(float(now[1]), at, tuple(rows), "", accounting=account_code == 0)
 
 
-def conclude(token: str, seen: Observed, said: Said, *, files_late_s: float) -> JobStatus:
+def conclude(token: str, seen: Observed, said: Said, *, files_late_s: float, skew_s: float) -> JobStatus:
     """What is known of one job: its own word first, then the scheduler's; without either, UNKNOWN."""
-    if seen.state is JobState.ENDED or seen.kind in ("barred", "foreign", "stray") or seen.ended != "none":
+    own = _own([row for row in said.rows if row.name == token], seen)
+    if seen.state is JobState.ENDED:
+        return _ended(seen, own, said, files_late_s)
+    if seen.kind in ("barred", "foreign", "stray") or seen.ended != "none":
         return seen.status()
     if said.trouble:
         return _without_word(seen, f"Slurm does not answer: {said.trouble}")
-    mine = [row for row in said.rows if row.name == token]
-    own = _own(mine, seen)
     if own is None:
         return _nowhere(seen, said)
     state = state_of(own.state)
     if state in RUNNING:
         return seen.status(JobState.RUNNING, own.raw)
     if state in QUEUED:
-        return _in_queue(seen, own, said)
+        return _in_queue(seen, own, said, skew_s)
     if state in OVER:
-        return _over(seen, own, said, files_late_s)
+        # What was refused, or never handed over as far as we know, and is over without having begun, may be tried anew.
+        return seen.status() if seen.kind == "none" else _over(seen, own, said, files_late_s)
     return seen.status(JobState.UNKNOWN, own.raw)
 
 
@@ -92,9 +94,21 @@ def _own(rows: Sequence[Row], seen: Observed) -> Row | None:
     return max(chosen, key=lambda row: int(row.id), default=None)
 
 
-def _in_queue(seen: Observed, own: Row, said: Said) -> JobStatus:
+def _ended(seen: Observed, own: Row | None, said: Said, files_late_s: float) -> JobStatus:
+    """Its own word. Who sent the signal that ended it, only the scheduler knows: that is waited for, for a while."""
+    status = seen.status()
+    if status.exit_code not in BY_SIGNAL or status.ended is None:
+        return status
+    if own is not None and state_of(own.state) in OVER:
+        return replace(status, raw=own.raw, cause=OVER[state_of(own.state)])
+    if said.now - status.ended < max(files_late_s, LAG_S):
+        return seen.status(JobState.RUNNING, "ended by a signal; waiting for Slurm's word on who sent it")
+    return status
+
+
+def _in_queue(seen: Observed, own: Row, said: Said, skew_s: float) -> JobStatus:
     if seen.kind == "job":
-        if said.asked <= seen.began_at + SKEW_S:  # asked before it began
+        if said.asked <= seen.began_at + skew_s:  # asked before it began
             return seen.status(JobState.RUNNING, own.raw)
         # It ran, and is in the queue again: somebody requeued it. It will find its gate taken.
         return seen.status(JobState.LOST, own.raw, Cause.REQUEUED)

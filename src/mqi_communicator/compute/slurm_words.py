@@ -64,10 +64,10 @@ def pending(reason: str) -> tuple[str, bool]:
     bare = reason.strip("() ")
     for known, words in _STUCK.items():
         if bare.startswith(known):
-            return f"it {words} ({bare})", True
+            return f"{words} ({bare})", True
     first = bare.split(",", 1)[0].split(" ", 1)[0]
     if first.startswith(("Assoc", "QOS")):
-        return f"it waits for a limit of its account or QOS ({bare})", False
+        return f"waits for a limit of its account or QOS ({bare})", False
     if first not in _WAITS:
         return bare, False
-    return f"it {_WAITS[first]} ({bare})" if _WAITS[first] else "", False
+    return f"{_WAITS[first]} ({bare})" if _WAITS[first] else "", False

@@ -26,8 +26,8 @@ class PrivateHost:
 
     `folder` holds its keys, configuration, log and an empty home; it may have spaces in its name. `environment` is
     what its commands find set; `settings` are lines of sshd_config that win over the ones here.
-    `forced` is a command that its key may start alone. NeedsPerson, with what to install or change, where no sshd can be
-    had.
+    `forced` is the one command that its key may start. NeedsPerson, with what to install or change, where no sshd can
+    be had.
     """
 
     def __init__(

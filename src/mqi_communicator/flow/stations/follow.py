@@ -93,6 +93,8 @@ async def _ended(line: Line, status: JobStatus, tools: Tools, place: Place) -> O
     products = status.products or {}
     sizes = {path: size for path, (size, _digest) in products.items()}
     code = -1 if status.exit_code is None else status.exit_code
+    if status.cause in WITHOUT_HOPE:
+        return await _lost(line, status, tools, place)
     judged = _input_changed(code) or tools.engine.judge_run(line.beam, code, status.log_tail, sizes)
     if not isinstance(judged, Refused):
         return await _over(line, Done(_facts(status) | dict(judged.facts)), tools, place)

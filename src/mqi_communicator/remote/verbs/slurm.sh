@@ -77,13 +77,14 @@ verb_slurm_poll() {
   echo mqi-end
 }
 
-# ask_slurm: of the jobs that have not ended by their own word. Its answers are kept in ROOT/.queue and ROOT/.account,
+# ask_slurm: of the jobs that have not ended by their own word, or by a signal that somebody sent. Its answers are kept in ROOT/.queue and ROOT/.account,
 # each with the time and the exit code of the question in its first line.
 ask_slurm() {
   open_jobs=
   for one in $tokens; do
     open_token "$one"
-    [ -e "$run/exit" ] || open_jobs="$open_jobs $one"
+    word_of "$run/exit"
+    case "$word" in garbled | 137,* | 143,*) open_jobs="$open_jobs $one" ;; esac
   done
   echo "mqi-now $(date +%s)"
   [ -n "$open_jobs" ] || return 0
