@@ -6,6 +6,11 @@ run_needs=(openssh-client:ssh rsync:rsync util-linux:flock)
 demo_needs=("${run_needs[@]}" openssh-server:sshd util-linux:setsid procps:ps)
 test_needs=("${demo_needs[@]}" dicom3tools:dciodvfy shellcheck:shellcheck)
 
+slurm_needs=(
+    "${test_needs[@]}" slurmctld:slurmctld slurmd:slurmd slurm-client:sbatch slurmdbd:slurmdbd munge:munged
+    mariadb-server:mariadbd
+)
+
 # missing_packages NEED...: prints the packages that are missing, each once.
 missing_packages() {
     local need
@@ -26,14 +31,21 @@ install_packages() {
         fail "apt-get did not succeed (the whole log: $report)"
     fi
     rm -f "$report"
-    case " $* " in *" openssh-server "*) quiet_sshd ;; esac
+    local package
+    for package in "$@"; do
+        case "$package" in
+        openssh-server) leave_off ssh.socket ssh.service ;;
+        mariadb-server) leave_off mariadb.service ;;
+        slurmctld | slurmd | slurmdbd | munge) leave_off "$package.service" ;;
+        esac
+    done
 }
 
-# The demo starts a private sshd of its own. A machine that had none gets no open port 22 from us.
-quiet_sshd() {
+# What we need we start ourselves, privately. A machine that had no such service gets none from us.
+leave_off() {
     [ -d /run/systemd/system ] || return 0
-    systemctl -q disable --now ssh.socket ssh.service 2>/dev/null || true
-    say "set-up: the system's own ssh service was left off (MQI does not need it): systemctl enable --now ssh"
+    systemctl -q disable --now "$@" 2>/dev/null || true
+    say "set-up: the system's own service was left off (MQI does not need it); to have it: systemctl enable --now $*"
 }
 
 # need_packages MODE NEED...: installs as root; else says the one command for an administrator.

@@ -7,7 +7,7 @@ venv_digest() {
 }
 
 # The environment's two kinds: with the tools of the tests (which then serves everything), and without.
-venv_kind() { [ "$1" = test ] && printf test || printf run; }
+venv_kind() { case "$1" in test | slurm) printf test ;; *) printf run ;; esac; }
 
 venv_ready() {
     local marker
@@ -58,7 +58,7 @@ make_venv() {
     export POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_VIRTUALENVS_CREATE=true POETRY_KEYRING_ENABLED=false
     [ -w "${HOME:-/nonexistent}" ] || export POETRY_CACHE_DIR="$state/cache" HOME="$state"
     [ -d "$here/.venv" ] || quietly "a virtual environment with $("$base" -V)" poetry env use "$base"
-    [ "$mode" = test ] || groups=(--without dev)
+    [ "$(venv_kind "$mode")" = test ] || groups=(--without dev)
     quietly "the project's libraries (poetry.lock)" poetry install "${groups[@]}"
     venv_digest >"$state/venv-$(venv_kind "$mode")"
 }

@@ -1,0 +1,154 @@
+"""GPUs of a plain host: one job of ours on each, nothing beside somebody else's, nothing on what is unknown."""
+# ruff: noqa: ASYNC240 - a test may look at a small file
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.contract.test_scheduler_contract import SECONDS, Ground, Now, another_case, token  # noqa: F401 - a fixture
+from tests.standin.gpus import FakeGpus
+
+from mqi_communicator.case.call import Call, GpuTaken
+from mqi_communicator.case.work import Program, Work
+from mqi_communicator.compute.direct import DirectScheduler
+from mqi_communicator.compute.gpus import read_inventory, why_not
+from mqi_communicator.compute.job import GpuHold, Job
+from mqi_communicator.compute.options import DirectOptions, GpuOptions
+from mqi_communicator.compute.scheduler import JobState
+from mqi_communicator.demo.host import PrivateHost
+from mqi_communicator.remote.ssh import SshHost
+from mqi_communicator.remote.stage import workspace
+
+pytestmark = pytest.mark.real
+
+
+@dataclass
+class Gpus(Ground):
+    gpus: FakeGpus
+
+    async def begin(self, *numbers: int, command: str = "sleep 60", beam: int = 1, need: int = 1000) -> None:
+        hold = GpuHold(tuple(self.gpus.uuid(n) for n in numbers), need_mib=need, foreign_mib=500)
+        work = Work((Program("engine", ("sh", "-c", command)),), (), 60)
+        await self.submit_job(Job(token(beam=beam), work, hold))
+
+    async def submit_job(self, job: Job) -> None:
+        self.scheduler.read_submit(await self.host.ask(self.scheduler.submit(job), deadline=SECONDS))
+
+    def leases(self) -> list[str]:
+        return sorted(path.name for path in (self.root / "leases").iterdir() if not path.name.startswith("."))
+
+
+@pytest.fixture
+async def ground(tmp_path: Path) -> AsyncIterator[Gpus]:
+    fake = FakeGpus(tmp_path, jobs_mib=700)
+    root = tmp_path / "work"
+    with PrivateHost(tmp_path / "host", environment=fake.environment) as private:
+        host = SshHost(private.options())
+        await host.ask(workspace(str(root)), deadline=SECONDS)
+        made = Gpus(DirectScheduler(str(root), DirectOptions(kill_grace_s=1), gpus=True), host, root, fake)
+        made.send("common/x", b"input")
+        yield made
+        await made.cancel(*(token(beam=beam) for beam in range(1, 5)))
+        await host.close()
+
+
+async def test_a_job_sees_its_gpus_and_no_others(ground: Gpus):
+    await ground.begin(2, 0, command="echo $CUDA_VISIBLE_DEVICES")
+    assert ground.gpus.uuid(2) + "," + ground.gpus.uuid(0) in (await ground.ended(token())).log_tail
+    assert ground.leases() == []
+
+
+async def test_a_gpu_is_leased_to_one_job_and_free_again_after_it(ground: Gpus):
+    await ground.begin(0, 1)
+    ground.gpus.state["jobs"] = 0  # so that the lease alone speaks
+    ground.gpus.save()
+    with pytest.raises(GpuTaken, match="leased"):
+        await ground.begin(1, beam=2)
+    assert (await ground.poll(token(beam=2)))[token(beam=2)].state is JobState.ABSENT
+    await ground.begin(2, beam=2)
+    assert len(ground.leases()) == 3
+    await ground.cancel(token())
+    await ground.ended(token())
+    await ground.begin(1, beam=3)
+    assert ground.leases() == [ground.gpus.uuid(1), ground.gpus.uuid(2)]
+
+
+async def test_the_lease_of_a_job_that_was_killed_is_nobodys(ground: Gpus):
+    await ground.begin(0)
+    record = (ground.root / "gates" / token() / "started").read_text().split(",")
+    for pid in [int(record[1]), *(int(p.name) for p in Path("/proc").glob("[0-9]*") if marked(p))]:
+        os.kill(pid, signal.SIGKILL)
+    assert ground.leases() == [ground.gpus.uuid(0)]
+    assert (await ground.ended(token())).state is JobState.LOST
+    await ground.begin(0, beam=2)
+    assert (await ground.poll(token(beam=2)))[token(beam=2)].state is JobState.RUNNING
+
+
+def marked(folder: Path) -> bool:
+    try:
+        return f"MQI_TOKEN={Now.case}".encode() in (folder / "environ").read_bytes()
+    except OSError:
+        return False
+
+
+async def test_a_lease_lives_as_long_as_anything_of_its_job(ground: Gpus):
+    await ground.begin(0, command="setsid sleep 60 & wait")
+    await asyncio.sleep(0.5)
+    record = (ground.root / "gates" / token() / "started").read_text().split(",")
+    os.kill(int(record[1]), signal.SIGKILL)  # the wrapper; what it started computes on
+    ground.gpus.state["jobs"] = 0
+    ground.gpus.save()
+    with pytest.raises(GpuTaken, match="leased"):
+        await ground.begin(0, beam=2)
+
+
+async def test_many_jobs_at_once_do_not_share_a_gpu(ground: Gpus):
+    tries = [ground.begin(0, beam=beam, command="sleep 5") for beam in (1, 2, 3, 4)]
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(one) for one in outcomes].count(GpuTaken) == 3, outcomes
+    assert len(ground.leases()) == 1
+
+
+@pytest.mark.parametrize("mode", ["nodriver", "lost", "garbage"])
+async def test_nothing_begins_on_what_is_unknown(ground: Gpus, mode: str):
+    ground.gpus.say(mode)
+    with pytest.raises(GpuTaken, match="driver does not answer"):
+        await ground.begin(0)
+    assert ground.leases() == []
+    answer = await ground.host.ask(ground.scheduler.poll((token(),)), deadline=SECONDS)
+    assert read_inventory(answer).trouble
+    ground.gpus.say("ok")
+    await ground.begin(0)
+
+
+async def test_nothing_begins_beside_somebody_else(ground: Gpus):
+    ground.gpus.use(0, 501)
+    with pytest.raises(GpuTaken, match="somebody else uses the GPU"):
+        await ground.begin(0)
+    ground.gpus.use(0, 499)
+    await ground.begin(0)
+
+
+async def test_nothing_begins_where_memory_is_short(ground: Gpus):
+    with pytest.raises(GpuTaken, match="not enough memory"):
+        await ground.begin(0, need=8001)
+    await ground.begin(0, need=8000)
+
+
+async def test_a_look_tells_of_the_gpus_and_knows_our_own_jobs(ground: Gpus):
+    await ground.begin(1)
+    ground.gpus.use(3, 4000, pid=os.getpid())
+    await asyncio.sleep(0.3)
+    answer = await ground.host.ask(ground.scheduler.poll((token(),)), deadline=SECONDS)
+    found = read_inventory(answer)
+    assert found.trouble == ""
+    assert [gpu.ours_mib for gpu in found.gpus] == [0, 700, 0, 0]
+    assert [bool(why_not(gpu, GpuOptions(), 0)) for gpu in found.gpus] == [False, False, False, True]
+    assert ground.scheduler.read_poll((token(),), answer)[token()].state is JobState.RUNNING
+    assert read_inventory(await ground.host.ask(Call("gpus"), deadline=SECONDS)).gpus[3].foreign == (os.getpid(),)

@@ -1,0 +1,56 @@
+"""GPUs that are not there: a stand-in nvidia-smi in a folder of programs, and the state that it tells of."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+
+class FakeGpus:
+    """`count` GPUs of `mib` each. `environment` makes a host, or a process, see them."""
+
+    def __init__(self, folder: Path, count: int = 4, mib: int = 8000, *, jobs_mib: int = 0) -> None:
+        self._file = folder / "gpus.json"
+        programs = folder / "gpu-programs"
+        programs.mkdir(parents=True, exist_ok=True)
+        script = programs / "nvidia-smi"
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} -S {Path(__file__).with_name("nvidia_smi.py")} "$@"\n')
+        script.chmod(0o755)
+        self.environment = {"FAKE_GPUS": str(self._file), "PATH": f"{programs}:{os.environ['PATH']}"}
+        self.state = {
+            "mode": "ok",
+            "jobs": jobs_mib,
+            "gpus": [
+                {"index": n, "uuid": self.uuid(n), "total": mib, "used": 0, "percent": 0, "celsius": 30}
+                for n in range(count)
+            ],
+            "apps": [],
+        }
+        self.save()
+
+    @staticmethod
+    def uuid(number: int) -> str:
+        """The name of one of them."""
+        return f"GPU-5a3f9c10-1b2c-4d5e-8f90-{number:012x}"
+
+    def say(self, mode: str) -> None:
+        """How the driver answers from now on."""
+        self.state["mode"] = mode
+        self.save()
+
+    def use(self, number: int, mib: int, pid: int = 1) -> None:
+        """Somebody else computes on one of them (0 MiB: nobody any more)."""
+        uuid = self.uuid(number)
+        self.state["apps"] = [app for app in self.state["apps"] if app["uuid"] != uuid]
+        if mib:
+            self.state["apps"].append({"uuid": uuid, "pid": pid, "used": mib})
+        self.state["gpus"][number]["used"] = mib
+        self.save()
+
+    def save(self) -> None:
+        """In one act: somebody may be reading."""
+        aside = self._file.with_suffix(".new")
+        aside.write_text(json.dumps(self.state))
+        aside.rename(self._file)
