@@ -147,13 +147,14 @@ def build_places(config: Config, database: Database, ear: Ear) -> dict[str, Plac
         scheduler = build_scheduler(config, options)
         listed = gpus.listed(options.gpus) if options.gpus is not None and options.gpus.listed else None
         asks = options.gpus is not None and listed is None
+        slots = options.jobs or config.resources.jobs
         places[host.name] = Place(
             name=host.name,
             host=host,
             scheduler=scheduler,
-            roundup=Roundup(host, scheduler, database, gpus=listed, asks_gpus=asks),
+            roundup=Roundup(host, scheduler, database, slots=slots, gpus=listed, asks_gpus=asks),
             root=remote_root(config, options),
-            slots=options.jobs or config.resources.jobs,
+            slots=slots,
             gpus=options.gpus,
         )
     return places

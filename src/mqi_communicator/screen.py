@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -26,11 +28,18 @@ def table(found: list[CaseView]) -> Table:
     for case in found:
         state = "needs a person" if case.needs_person else case.status
         folder = case.folder + (f" (revision {case.revision})" if case.revision > 1 else "")
-        grid.add_row(case.case, escape(folder), case.step, state, _coloured(case.verdict), escape(case.why))
+        said = case.why + (f"; ready at about {_clock(case.eta)}" if case.eta is not None else "")
+        grid.add_row(case.case, escape(folder), case.step, state, _coloured(case.verdict), escape(said))
         if case.status not in ("done", "cancelled"):
             for beam in case.beams:
                 grid.add_row("", f"  beam {beam.beam}", beam.step, _state(beam), "", escape(beam.why))
     return grid
+
+
+def _clock(at: float) -> str:
+    """A time of day, with its day where that is not today."""
+    day = "" if time.strftime("%j", time.localtime(at)) == time.strftime("%j") else "%a "
+    return time.strftime(f"{day}%H:%M", time.localtime(at))
 
 
 def _state(beam: BeamView) -> str:

@@ -226,7 +226,8 @@ async def test_however_often_anybody_asks_the_scheduler_is_asked_seldom(
     for beam in (1, 2, 3):
         await ground.submit(job("sleep 4; exit 0", beam=beam))
     tokens = [token(beam=beam) for beam in (1, 2, 3)]
-    began, polls, states = time.monotonic(), 0, set()
+    states: set[JobState] = set()
+    began, polls = time.monotonic(), 0
     while time.monotonic() - began < SECONDS and states != {JobState.ENDED}:
         states = {status.state for status in (await ground.poll(*tokens)).values()}
         polls += 1

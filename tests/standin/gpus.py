@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 
 class FakeGpus:
@@ -19,7 +20,7 @@ class FakeGpus:
         script.write_text(f'#!/bin/sh\nexec {sys.executable} -S {Path(__file__).with_name("nvidia_smi.py")} "$@"\n')
         script.chmod(0o755)
         self.environment = {"FAKE_GPUS": str(self._file), "PATH": f"{programs}:{os.environ['PATH']}"}
-        self.state = {
+        self.state: dict[str, Any] = {
             "mode": "ok",
             "jobs": jobs_mib,
             "gpus": [

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A stand-in nvidia-smi: answers the two questions we ask as the real one does, from a file; and fails as it fails.
 
-The file (FAKE_GPUS) is JSON: {"mode": "ok" | "nodriver" | "lost" | "hang" | "garbage", "gpus": [{"index", "uuid",
-"total", "used", "percent", "celsius"}], "apps": [{"uuid", "pid", "used"}]}. Memory is in MiB. With "jobs": MiB, whatever process
-carries MQI_TOKEN and CUDA_VISIBLE_DEVICES in its environment is seen to use so much on the first of its GPUs.
+The file (FAKE_GPUS) is JSON: "mode" (ok, nodriver, lost, hang, garbage), "gpus" (each with index, uuid, total, used,
+percent, celsius; memory in MiB) and "apps" (each with uuid, pid, used). With "jobs": MiB, whatever process carries
+MQI_TOKEN and CUDA_VISIBLE_DEVICES in its environment is seen to use so much on the first of its GPUs.
 """
 
 import json

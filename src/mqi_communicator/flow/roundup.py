@@ -32,6 +32,7 @@ class Roundup:
         scheduler: Scheduler,
         database: Database,
         *,
+        slots: int = 1,
         gpus: Inventory | None = None,
         asks_gpus: bool = False,
     ) -> None:
@@ -39,6 +40,7 @@ class Roundup:
         self._scheduler = scheduler
         self._database = database
         self._every = scheduler.tick_s
+        self._slots = slots
         self._asks_gpus = asks_gpus
         self.gpus = gpus or Inventory(trouble="nobody has looked yet")
         self._seen: dict[str, JobStatus] = {}
@@ -139,6 +141,7 @@ class Roundup:
         stopped = STOPPED in out.split("\n")
         return {
             "taken": taken,
+            "slots": self._slots,
             "gpus": gpus,
             "gpu_trouble": self.gpus.trouble if self._asks_gpus else "",
             "stopped": stopped,

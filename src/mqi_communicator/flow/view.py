@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection
 
 from mqi_communicator.case.model import Line, Status
+from mqi_communicator.flow.forecast import forecast
 from mqi_communicator.flow.steps import step_of
 from mqi_communicator.store import cases, jobs, lines
 from mqi_communicator.store.cases import Case
@@ -47,6 +48,7 @@ class CaseView:
     results: str
     host: str
     priority: str
+    eta: float | None  # epoch seconds; when it is likely to be delivered, None where nothing is known
     superseded_by: str
     same_as: str
     seen: float  # epoch seconds
@@ -60,7 +62,8 @@ class CaseView:
 def view(connection: Connection, found: Sequence[Case], now: float) -> list[CaseView]:
     """These cases, in the order given."""
     families = lines.all_lines(connection, [case.key for case in found])
-    return [_case(case, families[case.key], _last_jobs(connection, case), now) for case in found]
+    etas = forecast(connection, now)
+    return [_case(case, families[case.key], _last_jobs(connection, case), now, etas.get(case.key)) for case in found]
 
 
 def view_all(connection: Connection, now: float, limit: int | None = None) -> list[CaseView]:
@@ -77,7 +80,7 @@ def _last_jobs(connection: Connection, case: Case) -> Mapping[str, JobRow]:
     return {job.token: job for job in jobs.of_case(connection, case.key)}
 
 
-def _case(case: Case, family: Sequence[Line], runs: Mapping[str, JobRow], now: float) -> CaseView:
+def _case(case: Case, family: Sequence[Line], runs: Mapping[str, JobRow], now: float, eta: float | None) -> CaseView:
     own, beams = family[0], family[1:]
     return CaseView(
         case=case.key,
@@ -92,6 +95,7 @@ def _case(case: Case, family: Sequence[Line], runs: Mapping[str, JobRow], now: f
         results=case.results,
         host=case.host,
         priority=case.priority,
+        eta=eta,
         superseded_by=case.superseded_by,
         same_as=case.same_as,
         seen=case.seen,

@@ -91,6 +91,17 @@ def all_cases(connection: Connection, limit: int | None = None) -> Sequence[Case
     return [_case(row) for row in connection.execute(select(cases).order_by(cases.c.seen.desc()).limit(limit))]
 
 
+def under_way(connection: Connection) -> list[Case]:
+    """Cases that have not ended, in the order of every queue."""
+    query = (
+        select(cases)
+        .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_LINE))
+        .where(lines.c.status.not_in(("done", "cancelled", "failed")))
+        .order_by(cases.c.rank, cases.c.key)
+    )
+    return [_case(row) for row in connection.execute(query)]
+
+
 def on_hosts(connection: Connection, *, but: str) -> int:
     """How many other cases lie on a host now: chosen for one, and not tidied away yet."""
     query = (

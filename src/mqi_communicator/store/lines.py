@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from statistics import median
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
@@ -153,3 +154,22 @@ def events_of(connection: Connection, /, case: str) -> list[Event]:
         Event(**{name: getattr(row, name) for name in Event.__slots__ if name != "facts"}, facts=json.loads(row.facts))
         for row in rows
     ]
+
+
+def usual_duration(connection: Connection, /, steps: tuple[str, ...], limit: int = 20) -> float | None:
+    """How long these steps usually take together, in s: the sum of their medians. None before each was done once."""
+    total = 0.0
+    for step in steps:
+        query = (
+            select(events.c.facts)
+            .where(events.c.step == step, events.c.event == "step.done")
+            .order_by(events.c.id.desc())
+            .limit(limit)
+        )
+        took = [
+            facts["took_s"] for text in connection.execute(query).scalars() if "took_s" in (facts := json.loads(text))
+        ]
+        if not took:
+            return None
+        total += median(took)
+    return total

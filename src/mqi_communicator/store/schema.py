@@ -109,6 +109,7 @@ events = Table(
     Column("facts", Text, nullable=False),  # JSON
 )
 Index("events_by_case", events.c.case, events.c.id)
+Index("events_by_step", events.c.step, events.c.event, events.c.id)
 
 orders = Table(
     "orders",

@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("gpus", sa.Text(), nullable=False, server_default=""))
     op.add_column("orders", sa.Column("beam", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("orders", sa.Column("detail", sa.Text(), nullable=False, server_default=""))
+    op.create_index("events_by_step", "events", ["step", "event", "id"], unique=False)
     op.create_table(
         "places",
         sa.Column("name", sa.Text(), nullable=False),
