@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.models import read_beam_models, read_curves
-from mqi_communicator.dose.options import EngineOptions, MachineOptions, ScannerOptions
+from mqi_communicator.dose.options import MachineOptions, ScannerOptions
 
 TABLE = b"2 energies\r\nNominalEnergy MeanEnergy ProtonsMU\r\n100 100.5 1e8\r\n200 200.5 2e8\r\n"
 
@@ -77,6 +78,6 @@ def test_curves_are_proved_file_by_file(tmp_path):
 def test_options_refuse_what_cannot_be_meant():
     for wrong in ({"home": "relative/path"}, {"home": "/e", "treads": 2}, {"home": "/e", "target_uncertainty": 1.0}):
         with pytest.raises(ValidationError):
-            EngineOptions(**wrong)
+            MCsquareOptions(**wrong)
     with pytest.raises(ValidationError):
         MachineOptions(beam_model="/m", sha256="abc")
