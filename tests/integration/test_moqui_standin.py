@@ -3,14 +3,12 @@ well and in every way in which moqui fails."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import TypeAdapter
 from tests.doing import do
 from tests.standin import site
 from tests.standin.patient import Voxels
@@ -24,18 +22,12 @@ from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
 from mqi_communicator.dose.engine import Accepted, Refused
-from mqi_communicator.dose.models import read_calibrations, read_machines
 from mqi_communicator.dose.moqui.engine import Moqui
-from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions
 
 pytestmark = pytest.mark.real
 
 FLAVOURS = ("upstream", "fork", "clinic")
 FAST = {"histories_per_beam": 200_000}
-
-
-def strictly(kind: Any, said: Any) -> Any:
-    return TypeAdapter(kind).validate_json(json.dumps(said), strict=True)
 
 
 @dataclass
@@ -115,12 +107,7 @@ def moqui(tmp_path, cases):
         said = site.sections(program, tmp_path / "beam_file.txt", flavour, **{**FAST, **engine})
         case = cases(kind, flavour)
         plan, ct = read_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
-        made = Moqui(
-            strictly(EngineOptions, said["engine"]),
-            read_machines(strictly(dict[str, AnyMachine], said["machines"])),
-            read_calibrations(strictly(dict[str, AnyScanner], said["scanners"])),
-        )
-        return Site(made, plan, ct, tmp_path)
+        return Site(site.engine(said), plan, ct, tmp_path)
 
     return build
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from tests.standin.machine import Spots, beam_file, between, factor
 from tests.standin.patient import Voxels
 from tests.standin.physics import beam_dose
@@ -21,6 +22,10 @@ from mqi_communicator.demo.sample_kinds import apply, uids_of
 from mqi_communicator.demo.sample_plan import add_plan
 from mqi_communicator.demo.truth import FRACTIONS, MACHINE, SIZES, Size
 from mqi_communicator.dicom.records import Beam
+from mqi_communicator.dose.models import read_calibrations, read_machines
+from mqi_communicator.dose.moqui.engine import Moqui
+from mqi_communicator.dose.moqui.options import MoquiOptions
+from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 SCANNER = "MQI SAMPLE|SYNTHETIC CT|DEMO"
@@ -72,6 +77,15 @@ def sections(program: Path, beam_file_at: Path, flavour: str = "upstream", **eng
         "scanners": {SCANNER: {"calibration": "default"} | signed},
         "dose_conventions": {MANUFACTURER: {"medium": "water", "biology": "physical", "extent": "course"}},
     }
+
+
+def engine(said: dict[str, Any]) -> Moqui:
+    """The engine of these sections, read as strictly as the configuration reads them."""
+    options = TypeAdapter(EngineOptions).validate_json(json.dumps(said["engine"]), strict=True)
+    machines = TypeAdapter(dict[str, AnyMachine]).validate_json(json.dumps(said["machines"]), strict=True)
+    scanners = TypeAdapter(dict[str, AnyScanner]).validate_json(json.dumps(said["scanners"]), strict=True)
+    assert isinstance(options, MoquiOptions)
+    return Moqui(options, read_machines(machines), read_calibrations(scanners))
 
 
 def protons_per_mu(energy: float, flavour: str = "upstream") -> tuple[float, float, float]:

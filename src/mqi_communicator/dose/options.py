@@ -48,7 +48,7 @@ class ScannerOptions(BaseModel):
 
 
 class CalibrationOptions(BaseModel):
-    """The conversion of moqui for one scanner: it has a single one, built in, commissioned per scanner all the same."""
+    """The conversion built into moqui: the only one it has, and commissioned for each scanner all the same."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
