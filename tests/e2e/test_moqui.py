@@ -9,32 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.standin import site
+from tests.standin.house import write_house
 
 pytestmark = pytest.mark.real
-QUICK = {
-    "intake": {"rescan_s": 1, "settle_s": 0.3, "still_s": 1, "no_dose_still_s": 1},
-    "resources": {"jobs": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1},
-    "direct": {"poll_s": 0.3},
-    "retry": {"first_s": 0.3, "cap_s": 2},
-    "monitoring": {"metrics_port": 0},
-}
 
 
 class House:
-    """A communicator on the computing machine itself, with two GPUs that are only named, and one case in its folder."""
+    """A communicator on the computing machine itself, with one case in its folder."""
 
-    def __init__(self, folder: Path, kind: str, flavour: str, behaves: dict[str, Any], **engine: Any) -> None:
+    def __init__(self, folder: Path, *about: Any, **engine: Any) -> None:
         self.folder = folder
-        self.config = folder / "config.yaml"
-        places = {name: str(folder / name) for name in ("watch", "workspace", "results", "remote")}
-        program = site.install(folder / "host", flavour=flavour, needs_gpu=True, **behaves)
-        said = site.sections(program, folder / "beam_file.txt", flavour, **engine)
-        gpus = {"listed": [{"id": number, "memory_mib": 16_000} for number in (0, 1)]}
-        self.config.write_text(json.dumps(said | QUICK | {"paths": places, "local": {}, "gpus": gpus}))
-        for name in ("watch", "workspace", "results"):
-            (folder / name).mkdir()
-        site.write_sample(folder / "watch" / "case", kind=kind, flavour=flavour)
+        self.config = write_house(folder, *about, **engine)
 
     def mqi(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One of our commands, with this configuration."""
@@ -49,7 +34,7 @@ class House:
 
 def test_a_good_case_passes_although_moqui_crashed_once_while_it_saved(tmp_path):
     house = House(
-        tmp_path, "pass", "upstream", {"fault": "save-crash", "fault_runs": 1, "witness": str(tmp_path / "w")}
+        tmp_path, "upstream", "pass", {"fault": "save-crash", "fault_runs": 1, "witness": str(tmp_path / "w")}
     )
     checked = house.mqi("check")
     assert checked.returncode == 0, checked.stdout
@@ -67,7 +52,7 @@ def test_a_good_case_passes_although_moqui_crashed_once_while_it_saved(tmp_path)
 @pytest.mark.parametrize("flavour", ["fork", "clinic"])
 def test_a_plan_that_aims_elsewhere_fails(tmp_path, flavour):
     several = {"gpus_per_beam": 2} if flavour == "clinic" else {}
-    house = House(tmp_path, "shift-error", flavour, {}, **several)
+    house = House(tmp_path, flavour, "shift-error", **several)
     ended = house.mqi("once")
     assert ended.returncode == 1, (ended.stdout, ended.stderr)
     assert house.told("verdict.json")["word"] == "fail"
