@@ -205,6 +205,9 @@ def test_the_job_runs_moqui_once_per_seed_and_never_a_shell():
     work = moqui(time_limit_s=60).work(3)
     first, second = work.programs
     assert first.argv == ("stdbuf", "-oL", "/opt/moqui/tps_env", "../../input/beam-3/input-run1-gpus1.txt")
+    bare = moqui(stdbuf=False)
+    assert bare.work(3).programs[0].argv == first.argv[2:]
+    assert [need.what for need in bare.needs()] == ["/opt/moqui/tps_env"]
     assert second.argv[-1] == "../../input/beam-3/input-run2-gpus1.txt"
     assert (first.name, second.name) == ("moqui-1", "moqui-2")
     assert first.outputs == ("Outputs-1/beam_3_0_Dose.mha",)
@@ -372,8 +375,8 @@ def test_needs_name_the_program_its_digest_and_the_sites_programs():
     own = {"name": "converter", "argv": ["~/bin/convert"]}
     needs = moqui(flavour="fork", program_sha256="b" * 64, before=[step], after=[own]).needs()
     assert [(need.kind, need.what) for need in needs] == [
-        ("program", "stdbuf"),
         ("executable", "/opt/moqui/tps_env"),
+        ("program", "stdbuf"),
         ("sha256", "/opt/moqui/tps_env"),
         ("program", "python3"),
         ("executable", "~/bin/convert"),

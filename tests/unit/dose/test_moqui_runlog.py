@@ -90,6 +90,7 @@ def test_a_complete_run_is_accepted_with_its_histories():
         (137, "", "SIGKILL", True),
         (143, "", "SIGTERM", True),
         (-9, "", "SIGKILL", True),
+        (126, "mqi-refused stdbuf", "the host does not let jobs run stdbuf", False),
         (127, "stdbuf: failed to run command", "could not be started", False),
         (124, "", "time limit", False),
         (66, "mqi-missing Outputs-2/beam_3_0_Dose.mha", "exited 0 without Outputs-2/beam_3_0_Dose.mha", True),
@@ -101,7 +102,7 @@ def test_each_way_to_fail(code, said, words, retryable):
     judged = judge(code, RUN.format(run=1) + END + RUN.format(run=2) + said + "\n" + (ASKED if code == 0 else ""))
     assert isinstance(judged, Refused)
     assert words in judged.why, judged.why
-    assert judged.why.startswith(("moqui-2", "the input"))
+    assert judged.why.startswith(("moqui-2", "the input", "the host"))
     assert judged.retryable is retryable
     assert judged.advice or judged.retryable
 

@@ -77,10 +77,9 @@ class Job:
         """What the host must have."""
         program, digest = self._options.program, self._options.program_sha256
         advice = f"moqui's tps_env is not at {program}, or not executable: correct engine.program"
-        needs = [
-            Need("program", "stdbuf", "install coreutils: without it nothing is seen of a run before it ends"),
-            Need("executable", program, advice),
-        ]
+        needs = [Need("executable", program, advice)]
+        if self._options.stdbuf:
+            needs.append(Need("program", "stdbuf", "install coreutils: without it nothing is seen of a run"))
         if digest:
             needs.append(Need("sha256", program, f"{program} is another build than engine.program_sha256 says", digest))
         for step in (*self._options.before, *self._options.after):
@@ -107,7 +106,8 @@ class Job:
 
     def _run(self, run: int, beam: int, gpus: int) -> Program:
         """Line by line, or nothing would be seen of it before it ends, and its last words would be lost in a crash."""
-        argv = ("stdbuf", "-oL", self._options.program, f"../../input/beam-{beam}/{input_name(run, gpus)}")
+        by = ("stdbuf", "-oL") if self._options.stdbuf else ()
+        argv = (*by, self._options.program, f"../../input/beam-{beam}/{input_name(run, gpus)}")
         made = () if self._flavour.answer else files_of(self._products(beam)[run - 1], self._answer)
         return Program(self._name(run), argv, outputs=made)
 

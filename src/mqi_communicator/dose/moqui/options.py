@@ -31,6 +31,11 @@ class MoquiOptions(BaseModel):
         pattern=_SHA256,
         description="Digest of the program that `mqi check` demands on the compute host; empty: any.",
     )
+    stdbuf: bool = Field(
+        default=True,
+        description="Whether the program is started by `stdbuf -oL`, without which nothing is seen of it before it "
+        "ends; false where `program` is a script that does so itself, for a host that names the programs jobs may run.",
+    )
     flavour: str = Field(
         default="upstream",
         description="Which build of moqui it is: upstream (MGHPhysicsResearch/moquimc), fork (public forks that read "

@@ -22,7 +22,8 @@ _NEAR = 0.01  # of the histories: builds round spots differently
 _SEGFAULT, _ABORT, _TIMEOUT = 139, 134, 124
 _SIGNALS = {_ABORT: "SIGABRT", 130: "SIGINT", 137: "SIGKILL (no memory left?)", _SEGFAULT: "SIGSEGV", 143: "SIGTERM"}
 _NOT_STARTED = (126, 127)
-_DIFFERS = re.compile(r"^mqi-input differs", re.MULTILINE)  # said by the host's script
+_DIFFERS = re.compile(r"^mqi-input differs", re.MULTILINE)  # said by the host's script, as the next
+_BARRED = re.compile(r"^mqi-refused (.+)$", re.MULTILINE)
 _LOOK = "look at the job's log with `mqi show`; docs/moqui.md explains what moqui says"
 
 
@@ -77,6 +78,10 @@ def _ended_badly(expected: Expected, parts: Sequence[tuple[Step, Section]], code
         return Refused(why, retryable=step.moqui, advice=_LOOK)
     if code == 0:
         return None
+    if barred := _BARRED.search(part.text):
+        why = f"the host does not let jobs run {barred[1]}"
+        advice = "its administrator names the programs (--program); where stdbuf is none of them: engine.stdbuf: false"
+        return Refused(why, retryable=False, advice=advice)
     if code in _NOT_STARTED:
         why = f"{step.name} could not be started (exit code {code})"
         return Refused(why, retryable=False, advice="run `mqi check`: the program is missing or not executable there")
