@@ -88,8 +88,8 @@ before:
 _AFTER = """\
 after:
   - name: converter
-    argv: [/opt/site/to_raw, --in, "{outputs}"]
-    outputs: ["{outputs}/beam_{beam}_0_Dose.raw"]"""
+    argv: [/opt/site/to_raw, Outputs-1, Outputs-2]
+    outputs: ["Outputs-1/beam_{beam}_0_Dose.raw", "Outputs-2/beam_{beam}_0_Dose.raw"]"""
 # Where a picture says more than a default: groups in lists, or below names.
 _PICTURES = {"hosts": _HOSTS, "engine.flavours": _FLAVOUR, "engine.before": _BEFORE, "engine.after": _AFTER}
 # The key that stands for "any name" in a section of names.

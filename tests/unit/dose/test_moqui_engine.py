@@ -233,7 +233,7 @@ def test_steps_of_the_site_run_before_and_after_with_their_places_filled():
     step = {"name": "interpreter", "argv": ["python3", "cli.py", "--beam", "{beam}", "{common}"], "env": {"A": "b c"}}
     last = {
         "name": "converter",
-        "argv": ["~/bin/convert", "{outputs}", "{gpus}"],
+        "argv": ["~/bin/convert", "Outputs-1", "{gpus}"],
         "outputs": ["done-{beam}"],
         "limit_s": 9,
     }
@@ -242,9 +242,11 @@ def test_steps_of_the_site_run_before_and_after_with_their_places_filled():
     assert names == ["interpreter", "moqui-1", "moqui-2", "converter"]
     assert work.programs[0].argv == ("python3", "cli.py", "--beam", "3", "../../input/common")
     assert work.programs[0].env == (("A", "b c"),)
-    assert work.programs[3].argv == ("~/bin/convert", "Outputs", "1")
+    assert work.programs[3].argv == ("~/bin/convert", "Outputs-1", "1")
     assert (work.programs[3].outputs, work.programs[3].limit_s) == (("done-3",), 9)
     assert work.folders == ("spots",)
+    single = moqui(seeds=1, after=[{**last, "argv": ["x", "{outputs}", "{input}"]}]).work(3)
+    assert single.programs[1].argv == ("x", "Outputs", "../../input/beam-3")
 
 
 def test_spots_of_a_step_are_looked_for_in_the_run_folder():

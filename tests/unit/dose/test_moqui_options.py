@@ -36,6 +36,7 @@ def options(**more) -> MoquiOptions:
         ({"answer_rbe": 1.1}, "upstream is asked for physical dose"),
         ({"answer_extent": "course"}, "upstream is asked for physical dose"),
         ({"seeds": 0}, "seeds"),
+        ({"after": [{**STEP, "outputs": ["{outputs}/x"]}]}, "there is no one folder {outputs}"),
         ({"before": [STEP, STEP]}, "two steps have the same name"),
         ({"before": [{**STEP, "name": "moqui-1"}]}, "moqui's own"),
         ({"before": [{**STEP, "name": "Interpreter 1"}]}, "name"),

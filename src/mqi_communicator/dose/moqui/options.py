@@ -121,6 +121,10 @@ class MoquiOptions(BaseModel):
             words.append(
                 f"seeds: {self.seeds} runs would have one product; give the flavour's product the place {{output}}"
             )
+        if self.seeds > 1 and any("{outputs}" in word for step in (*self.before, *self.after) for word in step.said):
+            words.append(
+                "before and after: with several seeds there is no one folder {outputs}; name Outputs-1, Outputs-2"
+            )
         if self.gpus_per_beam > 1 and not flavour.several_gpus:
             words.append(f"gpus_per_beam: {flavour.name} uses one GPU per beam")
         if flavour.physical and (self.answer_rbe != 1 or self.answer_extent is not Extent.FRACTION):

@@ -36,6 +36,11 @@ class StepOptions(BaseModel):
         default=(), description="The same, for failures that a fresh run may not meet again."
     )
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All its words, with their places."""
+        return (*self.argv, *self.outputs)
+
     @field_validator("name")
     @classmethod
     def _not_ours(cls, value: str) -> str:
