@@ -140,9 +140,11 @@ class Moqui:
             for product in expected.products
         ]
         mean, uncertainty = output.mean_and_uncertainty(runs)
-        gy = mean[:, :, : ct.grid.shape[2]] * (asked.factor / self._declared(plan))
+        mean *= asked.factor / self._declared(plan)
         meaning = Meaning(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
-        values: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = np.ascontiguousarray(gy, dtype=np.float32)
+        values: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = np.ascontiguousarray(
+            mean[:, :, : ct.grid.shape[2]], dtype=np.float32
+        )
         return Dose(ct.grid, values, meaning, beam.number, uncertainty)
 
     def needs(self) -> Sequence[Need]:

@@ -72,7 +72,7 @@ def read_values(product: str, dose_format: str, products: Mapping[str, bytes], g
         expected = np.dtype(kind).itemsize * grid.shape[0] * grid.shape[1] * grid.shape[2]
         if len(last) != expected:
             raise Permanent(f"{paths[-1]} holds {len(last)} bytes of values, expected {expected}")
-        values = np.frombuffer(last, dtype=kind).reshape(grid.shape).astype(np.float64)
+        values = np.frombuffer(last, dtype=kind).reshape(grid.shape).astype(np.float64, copy=False)
     _refuse_what_is_no_dose(paths[-1], values)
     return values
 
@@ -100,7 +100,10 @@ def mean_and_uncertainty(runs: Sequence[Doubles]) -> tuple[Doubles, float | None
     """
     import numpy as np
 
-    mean = np.mean(runs, axis=0)
+    mean = runs[0].copy()
+    for run in runs[1:]:  # in place: a large CT has as many voxels as memory bears
+        mean += run
+    mean /= len(runs)
     if len(runs) == 1:
         return mean, None
     if any(np.array_equal(runs[0], other) for other in runs[1:]):
