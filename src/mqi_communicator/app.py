@@ -25,7 +25,10 @@ from mqi_communicator.config import Config, effective_digest
 from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.dose.mcsquare.engine import MCsquare
-from mqi_communicator.dose.models import read_beam_models, read_curves
+from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.models import read_beam_models, read_calibrations, read_curves, read_machines
+from mqi_communicator.dose.moqui.engine import Moqui
+from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.budget import CallBudget
 from mqi_communicator.flow.desk import Desk
@@ -162,7 +165,11 @@ def build_places(config: Config, database: Database, ear: Ear) -> dict[str, Plac
 
 def build_engine(config: Config) -> DoseEngine:
     """The dose engine with this site's beam models and curves."""
-    return MCsquare(config.engine, read_beam_models(config.machines), read_curves(config.scanners))
+    match config.engine:
+        case MCsquareOptions():
+            return MCsquare(config.engine, read_beam_models(config.machines), read_curves(config.scanners))
+        case MoquiOptions():
+            return Moqui(config.engine, read_machines(config.machines), read_calibrations(config.scanners))
 
 
 def read_gauges(app: App) -> metrics.Reading:

@@ -13,11 +13,12 @@ from tests.doing import do
 
 from mqi_communicator.case.work import Need
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Grid, IonPlan, Layer, Medium
+from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.engine import Accepted, Refused
-from mqi_communicator.dose.mcsquare.basis import BeamModel, Commissioning
+from mqi_communicator.dose.mcsquare.basis import BeamModel
 from mqi_communicator.dose.mcsquare.engine import MCsquare
+from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
-from mqi_communicator.dose.options import EngineOptions
 
 pytestmark = pytest.mark.real
 
@@ -58,7 +59,7 @@ def compute(home: Path, model: BeamModel, tmp_path: Path):
     def run(beam: Beam, ct: CTVolume, *, at: Path = home, with_model: BeamModel = model, **options) -> Ran:
         options = {"threads": 2, "histories_per_beam": 30_000, **options}
         curve = parse_curve(DENSITY, MATERIAL, NOBODY)
-        engine = MCsquare(EngineOptions(home=str(at), **options), {MACHINE: with_model}, {SCANNER: curve})
+        engine = MCsquare(MCsquareOptions(home=str(at), **options), {MACHINE: with_model}, {SCANNER: curve})
         plan = IonPlan("1", "FRAME", "2", "label", "maker", 30, (beam,))
         case = tmp_path / f"case {len(list(tmp_path.iterdir()))}"
         written = {"common": engine.common_files(plan, ct), f"beam-{beam.number}": engine.beam_files(plan, beam, ct)}
@@ -261,7 +262,7 @@ def test_a_home_without_materials_is_refused_without_another_try(compute, home, 
 
 def test_what_the_host_needs_is_found_in_a_good_home_and_missed_in_a_bad_one(home, tmp_path):
     def results(at: Path) -> list[bool]:
-        return [_there(need) for need in MCsquare(EngineOptions(home=str(at)), {}, {}).needs()]
+        return [_there(need) for need in MCsquare(MCsquareOptions(home=str(at)), {}, {}).needs()]
 
     assert results(home) == [True, True, True]
     assert not any(results(tmp_path / "no where"))

@@ -10,8 +10,8 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -42,8 +42,11 @@ _SHOWN: dict[str, object] = {
     "ssh.user": "mqi",
     "ssh.identity_file": "~/.ssh/mqi_ed25519",
     "engine.home": "/opt/mcsquare",
+    "engine.program": "/opt/moqui/tps_env",
     "machines.*.beam_model": "beam_models/GTR1.txt",
     "machines.*.sha256": "0" * 64,
+    "machines.*.gantry": 2,
+    "machines.*.energies": (70.0, 230.0),
     "machines.*.commissioned_by": "A. Physicist",
     "machines.*.commissioned_on": "2026-01-31",
     "scanners.*.density": "scanners/ct1/HU_Density_Conversion.txt",
@@ -72,6 +75,23 @@ hosts:
       gres: gpu:1
     jobs: 40
     remote: /scratch/mqi/work"""
+_FLAVOUR = """\
+flavours:
+  ours:
+    based_on: fork
+    end_mark: ^All beams done$"""
+_BEFORE = """\
+before:
+  - name: interpreter
+    argv: [/opt/site/interpret, --beam, "{beam}", --out, spots]
+    failure_patterns: [^Traceback]"""
+_AFTER = """\
+after:
+  - name: converter
+    argv: [/opt/site/to_raw, Outputs-1, Outputs-2]
+    outputs: ["Outputs-1/beam_{beam}_0_Dose.raw", "Outputs-2/beam_{beam}_0_Dose.raw"]"""
+# Where a picture says more than a default: groups in lists, or below names.
+_PICTURES = {"hosts": _HOSTS, "engine.flavours": _FLAVOUR, "engine.before": _BEFORE, "engine.after": _AFTER}
 # The key that stands for "any name" in a section of names.
 _NAMES = {
     "machines": "GTR1",
@@ -97,64 +117,83 @@ def reference() -> str:
     ]
     for name, field in Config.model_fields.items():
         pages += ["", f"## {name}", "", field.description or ""]
-        model, named = _model(field.annotation)
-        pages += _tables(model, _place(name, field.annotation, named=named)) if model else []
+        groups, named = _groups(field.annotation)
+        for group in groups:
+            pages += ["", _promise(group)] if len(groups) > 1 else []
+            pages += _tables(group, _place(name, field.annotation, named=named))
     return "\n".join(pages) + "\n"
 
 
 def _section(name: str, field: FieldInfo) -> Iterator[str]:
-    model, named = _model(field.annotation)
-    if model is None:
+    if name in _PICTURES:
+        yield from _off(_PICTURES[name].splitlines())
         return
-    if _is_list(field.annotation):
-        yield from (f"# {line}" for line in _HOSTS.splitlines())
-        return
-    off = "# " if _optional(field) and name != "ssh" else ""  # some exclude one another; the example shows ssh
-    yield f"{off}{name}:"
-    depth = 1
+    (first, *others), _named = _groups(field.annotation)
+    shown = _whole(name, field, first)
+    yield from _off(shown) if _optional(field) and name != "ssh" else shown  # some exclude one another
+    for other in others:
+        promise = _promise(other)
+        yield from ("", *_comment(f"Or instead: {promise[0].lower()}{promise[1:]}", 0))
+        yield from _off(_whole(name, field, other))
+
+
+def _whole(name: str, field: FieldInfo, group: type[BaseModel]) -> Iterator[str]:
+    """A section with its head: the group itself, or below a name of the site's choice."""
+    named = _groups(field.annotation)[1]
+    yield f"{name}:"
     if named:
         yield f"  {_NAMES[name]}:"
-        depth = 2
-    yield from (f"{off}{line}" for line in _body(model, f"{name}.*" if named else name, depth))
+    yield from _body(group, f"{name}.*" if named else name, 2 if named else 1)
+
+
+def _off(lines: Iterable[str], indent: str = "") -> Iterator[str]:
+    """Lines as comments, the mark at this indentation."""
+    return (f"{indent}# {line.removeprefix(indent)}".rstrip() for line in lines)
 
 
 def _body(model: type[BaseModel], path: str, depth: int) -> Iterator[str]:
     indent = "  " * depth
     for name, field in model.model_fields.items():
         key = f"{path}.{name}"
-        inner, named = _model(field.annotation)
+        groups, named = _groups(field.annotation)
         yield from _comment(field.description or "", depth)
-        if inner is None or _is_list(field.annotation):
-            yield f"{indent}{'' if key in _SHOWN else '# '}{name}: {_yaml(_value(key, field))}"
-        elif named or _optional(field):
-            yield f"{indent}# {name}: {'{}' if named else ''}".rstrip()
+        if key in _PICTURES:
+            yield from _off(textwrap.indent(_PICTURES[key], indent).splitlines(), indent)
+        elif not groups or named or _is_list(field.annotation):
+            off = "" if key in _SHOWN or field.is_required() else "# "
+            yield f"{indent}{off}{name}: {_yaml(_value(key, field))}"
         else:
-            yield f"{indent}{name}:"
-            yield from _body(inner, key, depth + 1)
+            lines = [f"{indent}{name}:", *_body(groups[0], key, depth + 1)]
+            yield from _off(lines, indent) if _optional(field) else lines
 
 
 def _tables(model: type[BaseModel], path: str) -> Iterator[str]:
     yield from ("", "| key | type | default | meaning |", "|---|---|---|---|")
     below: list[tuple[type[BaseModel], str]] = []
     for name, field in model.model_fields.items():
-        inner, named = _model(field.annotation)
-        if inner is not None:
-            below.append((inner, _place(f"{path}.{name}", field.annotation, named=named)))
+        groups, named = _groups(field.annotation)
+        below += [(group, _place(f"{path}.{name}", field.annotation, named=named)) for group in groups]
         cells = (f"`{path}.{name}`", _type(field), _default(field), field.description or "")
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     for inner, place in below:
         yield from _tables(inner, place)
 
 
-def _model(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """The group of settings in an annotation, and whether it stands below names of the site's own choice."""
+def _groups(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
+    """The groups of settings of which one may stand here, and whether below names of the site's own choice."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, False
+        return [annotation], False
+    found: list[type[BaseModel]] = []
+    named = get_origin(annotation) is dict
     for inner in get_args(annotation):
-        found, named = _model(inner)
-        if found is not None:
-            return found, named or get_origin(annotation) is dict
-    return None, False
+        more, inner_named = _groups(inner)
+        found, named = found + more, named or inner_named
+    return found, named
+
+
+def _promise(group: type[BaseModel]) -> str:
+    """What a group says of itself."""
+    return (group.__doc__ or "").splitlines()[0]
 
 
 def _place(path: str, annotation: Any, *, named: bool) -> str:
@@ -163,7 +202,7 @@ def _place(path: str, annotation: Any, *, named: bool) -> str:
 
 
 def _is_list(annotation: Any) -> bool:
-    return get_origin(annotation) in (list, tuple)
+    return any(get_origin(one) in (list, tuple) for one in (annotation, *get_args(annotation)))
 
 
 def _optional(field: FieldInfo) -> bool:
@@ -173,6 +212,8 @@ def _optional(field: FieldInfo) -> bool:
 def _value(key: str, field: FieldInfo) -> object:
     if key in _SHOWN:
         return _SHOWN[key]
+    if get_origin(field.annotation) is Literal:
+        return get_args(field.annotation)[0] if field.is_required() else _plain(field)
     if field.is_required():
         raise LookupError(f"{key} has no default: give it an example in config.example")
     return _plain(field)
@@ -186,15 +227,16 @@ def _plain(field: FieldInfo) -> object:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if _model(field.annotation)[0] is not None and not _is_list(field.annotation):
+    groups, named = _groups(field.annotation)
+    if groups and not named and not _is_list(field.annotation):
         return "none" if _optional(field) else "as below"
     value = _plain(field)
     return "none" if value is None or value is PydanticUndefined else f"`{_yaml(value)}`"
 
 
 def _type(field: FieldInfo) -> str:
-    inner, named = _model(field.annotation)
-    if inner is not None:
+    groups, named = _groups(field.annotation)
+    if groups:
         return "groups by name" if named else "list of groups" if _is_list(field.annotation) else "group"
     return _type_words(field.annotation)
 
@@ -207,8 +249,10 @@ def _type_words(annotation: Any) -> str:
         members = getattr(annotation, "__members__", None)
         return ", ".join(f"`{member.value}`" for member in members.values()) if members else annotation.__name__.lower()
     arguments = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return f"{_type_words(arguments[1])} by key"
     if arguments and not any(isinstance(inner, type) or get_args(inner) for inner in arguments):
-        return ", ".join(f"`{choice}`" for choice in arguments)
+        return ", ".join(f"`{_yaml(choice)}`" for choice in arguments)
     kinds = [_type_words(inner) for inner in arguments if isinstance(inner, type) or get_args(inner)]
     return ("list of " if get_origin(annotation) in (list, tuple) else "") + kinds[0]
 
@@ -219,7 +263,9 @@ def _yaml(value: object) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, list | tuple | frozenset | set):
-        return json.dumps([str(item) for item in value])
+        return json.dumps([item if isinstance(item, int | float) else str(item) for item in value])
+    if isinstance(value, dict):
+        return json.dumps(value)
     text = str(value)
     plain = scalar(text, quoted=False) == text and not text.isdigit() and not re.search(_MARKS, text)
     return text if plain else json.dumps(text, ensure_ascii=False)

@@ -21,7 +21,7 @@ from mqi_communicator.config import file as config_file
 from mqi_communicator.config import words as config_words
 from mqi_communicator.config.file import ConfigProblem, Mistake
 from mqi_communicator.config.hosts import HostOptions
-from mqi_communicator.dose.options import EngineOptions, MachineOptions, ScannerOptions
+from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits
 from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.remote.options import LocalOptions, SshOptions
@@ -90,11 +90,11 @@ class Config(BaseModel):
         "first.",
     )
     engine: EngineOptions = Field(description="The Monte Carlo engine on the compute host.")
-    machines: dict[str, MachineOptions] = Field(
+    machines: dict[str, AnyMachine] = Field(
         default_factory=dict,
         description="Treatment machines by TreatmentMachineName; a plan for any other machine is held before upload.",
     )
-    scanners: dict[str, ScannerOptions] = Field(
+    scanners: dict[str, AnyScanner] = Field(
         default_factory=dict,
         description="CT scanners by Manufacturer|ManufacturerModelName|StationName; a CT of any other is held.",
     )
@@ -141,7 +141,9 @@ def load(path: Path) -> Config:
     """
     document = config_file.read(path)
     config = _absolute(config_words.validate(path, document, Config), path.resolve().parent)
-    if mistakes := _clashes(config.paths, document):
+    fits = misfits(config.engine, config.machines, config.scanners)
+    told = [Mistake(document.line_of(keys), config_file.dotted(keys), what) for keys, what in fits]
+    if mistakes := _clashes(config.paths, document) + told:
         raise config_file.problem(path, mistakes)
     return config
 

@@ -7,9 +7,9 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from mqi_communicator.config.file import Document, Keys, Mistake, dotted, problem
@@ -33,7 +33,7 @@ def validate(path: Path, document: Document, model: type[Model]) -> Model:
 
 def _filled(data: Any, groups: list[Any]) -> Any:
     """The data with `{}` where one of the groups should stand and has no line below it (or only comments)."""
-    if data is None and any(_is_model(group) or get_origin(group) is dict for group in groups):
+    if data is None and any(_is_model(leaf) or get_origin(leaf) is dict for leaf in _leaves(groups)):
         return {}
     if not isinstance(data, dict):
         return data
@@ -43,8 +43,11 @@ def _filled(data: Any, groups: list[Any]) -> Any:
 
 
 def _mistake(detail: ErrorDetails, model: type[BaseModel], document: Document) -> Mistake:
-    keys = _in_file(detail, document)
-    return Mistake(document.line_of(keys), dotted(keys), _words(detail, keys, model))
+    keys, words = _in_file(detail, document), _words(detail, model)
+    named = re.match(r"([a-z_]+): (.*)", words, re.DOTALL)  # a group's own check that names one of its keys
+    if detail["type"] == "value_error" and named and (*keys, named[1]) in document.lines:
+        keys, words = (*keys, named[1]), named[2]
+    return Mistake(document.line_of(keys), dotted(keys), words)
 
 
 def _in_file(detail: ErrorDetails, document: Document) -> Keys:
@@ -55,13 +58,18 @@ def _in_file(detail: ErrorDetails, document: Document) -> Keys:
             keys = (*keys, part)
     if detail["type"] == "missing":
         keys = (*keys, detail["loc"][-1])
+    if detail["type"] == "union_tag_invalid":
+        keys = (*keys, "kind")
     return keys
 
 
-def _words(detail: ErrorDetails, keys: Keys, model: type[BaseModel]) -> str:
+def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(str(keys[-1]), known_keys(model, keys[:-1]))
+        *above, name = detail["loc"]
+        return _unknown(str(name), known_keys(model, tuple(above)))
+    if kind == "union_tag_invalid":
+        return f"must be one of {context['expected_tags'].replace(', ', ' or ')}, not {_shown(context['tag'])}"
     if kind == "missing":
         return "is missing"
     if detail["input"] is None:
@@ -111,31 +119,47 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def known_keys(model: type[BaseModel], keys: Keys) -> list[str]:
-    """The names that may stand below `keys` of a model; empty where any name may."""
+    """The names that may stand below `keys` of a model; empty where any name may.
+
+    Where a group is one of several, the tag of the chosen one may stand among the keys, as pydantic puts it there.
+    """
     options: list[Any] = [model]
     for key in keys:
         options = [step for option in options for step in _below(option, key)]
-    return sorted({name for option in options if _is_model(option) for name in option.model_fields})
+    return sorted({name for leaf in _leaves(options) if _is_model(leaf) for name in leaf.model_fields})
 
 
 def _below(annotation: Any, key: str | int) -> Iterator[Any]:
-    """The models that stand below `key`; a dictionary or list takes any key and hands on its values' models."""
+    """What stands below `key`; a dictionary or list takes any key, one of several groups is chosen by its tag."""
+    arguments = get_args(annotation)
     if _is_model(annotation):
-        fields = annotation.model_fields
-        if key in fields:
-            yield from _unwrapped(fields[str(key)].annotation)
-    elif get_args(annotation):
-        for inner in get_args(annotation):
-            yield from _unwrapped(inner)
-
-
-def _unwrapped(annotation: Any) -> Iterator[Any]:
-    """The models and containers in an annotation, without its unions."""
-    if _is_model(annotation) or _is_container(annotation):
-        yield annotation
+        if key in annotation.model_fields:
+            yield annotation.model_fields[str(key)].annotation
+    elif get_origin(annotation) is dict:
+        yield arguments[1]
+    elif _is_container(annotation):
+        yield arguments[0]
+    elif chosen := [inner for inner in arguments if _tag(inner) == key]:
+        yield from chosen
     else:
-        for inner in get_args(annotation):
-            yield from _unwrapped(inner)
+        for inner in arguments:
+            yield from _below(inner, key)
+
+
+def _tag(annotation: Any) -> str | None:
+    """The tag that one of several groups bears."""
+    if get_origin(annotation) is not Annotated:
+        return None
+    return next((mark.tag for mark in annotation.__metadata__ if isinstance(mark, Tag)), None)
+
+
+def _leaves(annotations: list[Any]) -> Iterator[Any]:
+    """The models and containers in annotations, without their unions."""
+    for annotation in annotations:
+        if _is_model(annotation) or _is_container(annotation):
+            yield annotation
+        else:
+            yield from _leaves(list(get_args(annotation)))
 
 
 def _is_container(annotation: Any) -> bool:

@@ -65,6 +65,7 @@ def read_beam(item: Dataset, references: dict[int, Dataset], words: Words) -> Be
         meterset=meterset,
         final_cumulative_weight=final,
         layers=read_layers(points, final, words),
+        snout_position=None if first.get("SnoutPosition") is None else words.number(first, "SnoutPosition"),
     )
 
 

@@ -128,6 +128,14 @@ def open_dicom(path: Path, limits: Limits) -> Iterator[Opened | None]:
         yield _begin(path, file, state.st_size, limits)
 
 
+@contextlib.contextmanager
+def open_bytes(name: str, data: bytes, limits: Limits) -> Iterator[Opened | None]:
+    """The same for a file that is here already, as bytes."""
+    path = Path(name)
+    with telling(path):
+        yield _begin(path, io.BytesIO(data), len(data), limits)
+
+
 def _begin(path: Path, file: BinaryIO, size: int, limits: Limits) -> Opened | None:
     head = file.read(_BODY)
     name = shown(path.name)

@@ -70,6 +70,7 @@ class Beam:
     meterset: float  # BeamMeterset (300A,0086), MU per fraction
     final_cumulative_weight: float  # FinalCumulativeMetersetWeight (300A,010E)
     layers: tuple[Layer, ...]
+    snout_position: float | None = None  # SnoutPosition (300A,030D), mm from the isocentre; None: the plan names none
 
     @property
     def mu_per_weight(self) -> float:

@@ -3,32 +3,75 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.dose.mcsquare.basis import BeamModel, Commissioning, Curve
+from mqi_communicator.dose.commissioning import Commissioning
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve, with_lf
-from mqi_communicator.dose.options import MachineOptions, ScannerOptions
+from mqi_communicator.dose.moqui.basis import BuiltIn, Calibration, Machine
+from mqi_communicator.dose.moqui.beamfile import parse_beam_file
+from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions
+from mqi_communicator.dose.options import CalibrationOptions, MachineOptions, ScannerOptions
+
+_Made = TypeVar("_Made")
 
 
-def read_beam_models(machines: Mapping[str, MachineOptions]) -> dict[str, BeamModel]:
-    """Each machine's beam model, its digest proved. NeedsPerson, naming machine and file, if one cannot be used."""
-    return {name: _read_model(f"machine {name!r}", options) for name, options in machines.items()}
+def read_beam_models(machines: Mapping[str, MachineOptions | BuiltInMachineOptions]) -> dict[str, BeamModel]:
+    """Each machine's beam model for MCsquare, its digest proved. NeedsPerson, naming machine and file, if one cannot
+    be used. Machines without a file of their own are not among them: the configuration refuses them for MCsquare."""
+    files = {name: one for name, one in machines.items() if isinstance(one, MachineOptions)}
+    return {name: _read_model(name, one, parse_beam_model) for name, one in files.items()}
 
 
-def read_curves(scanners: Mapping[str, ScannerOptions]) -> dict[str, Curve]:
+def read_curves(scanners: Mapping[str, ScannerOptions | CalibrationOptions]) -> dict[str, Curve]:
     """Each scanner's curve, its digests proved. NeedsPerson, naming scanner and file, if one cannot be used."""
-    return {name: _read_curve(f"scanner {name!r}", options) for name, options in scanners.items()}
+    files = {name: one for name, one in scanners.items() if isinstance(one, ScannerOptions)}
+    return {name: _read_curve(f"scanner {name!r}", one) for name, one in files.items()}
 
 
-def _read_model(whose: str, options: MachineOptions) -> BeamModel:
-    text = _read(whose, "beam model", options.beam_model, options.sha256)
+def read_machines(machines: Mapping[str, MachineOptions | BuiltInMachineOptions]) -> dict[str, Machine]:
+    """Each machine as moqui knows it, its beam file's digest proved. NeedsPerson, naming machine and file, if not."""
+    return {name: _machine(name, one) for name, one in machines.items()}
+
+
+def read_calibrations(scanners: Mapping[str, ScannerOptions | CalibrationOptions]) -> dict[str, Calibration]:
+    """Each scanner's calibration for moqui, which is built into it."""
+    built_in = {name: one for name, one in scanners.items() if isinstance(one, CalibrationOptions)}
+    return {
+        name: Calibration(one.calibration, _signed(one.commissioned_by, one.commissioned_on))
+        for name, one in built_in.items()
+    }
+
+
+def _machine(name: str, options: MachineOptions | BuiltInMachineOptions) -> Machine:
+    signed = _signed(options.commissioned_by, options.commissioned_on)
+    if isinstance(options, MachineOptions):
+        more = options.moqui or MoquiMachineOptions()
+        model = _read_model(name, options, parse_beam_file)
+        return Machine(model, signed, protons_per_mu=more.protons_per_mu, snout_position=more.snout_position)
+    return Machine(
+        BuiltIn(*options.energies),
+        signed,
+        sent_name=options.sent_name or f"G{options.gantry}",
+        gantry=options.gantry,
+        protons_per_mu=options.protons_per_mu,
+        counts_per_mu=options.counts_per_mu,
+        dose_factor=options.dose_factor,
+        snout_position=options.snout_position,
+    )
+
+
+def _read_model(name: str, options: MachineOptions, parse: Callable[[bytes, Commissioning], _Made]) -> _Made:
+    text = _read(f"machine {name!r}", "beam model", options.beam_model, options.sha256)
     try:
-        return parse_beam_model(text, _signed(options.commissioned_by, options.commissioned_on))
+        return parse(text, _signed(options.commissioned_by, options.commissioned_on))
     except ValueError as problem:
-        raise NeedsPerson(f"{whose}: beam model {options.beam_model}: {problem}", "correct the file") from problem
+        whose = f"machine {name!r}: beam model {options.beam_model}"
+        raise NeedsPerson(f"{whose}: {problem}", "correct the file") from problem
 
 
 def _read_curve(whose: str, options: ScannerOptions) -> Curve:

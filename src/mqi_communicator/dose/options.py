@@ -2,66 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from mqi_communicator.dicom.records import Medium
+from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions, MoquiOptions
 
 _SHA256 = r"^[0-9a-f]{64}$"
-_FETCHED_ENGINE = "25243b76560dff0584c519f6a629c6834349c5246a6962225c935d5aa315a64f"  # by setup/fetch_engine.py
-
-
-class EngineOptions(BaseModel):
-    """The Monte Carlo engine on the compute host."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["mcsquare"] = Field(default="mcsquare", description="Which engine computes the dose.")
-    home: str = Field(
-        pattern=r"^(/|~/)[^\n]*$",
-        description="Folder on the compute host holding MCsquare_linux and Materials; absolute, or beginning with ~/.",
-    )
-    engine_sha256: str = Field(
-        default=_FETCHED_ENGINE,
-        pattern=_SHA256,
-        description="Digest of MCsquare_linux that `mqi check` demands on the compute host.",
-    )
-    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of one beam's job; 0 takes all cores.")
-    histories_per_beam: int = Field(
-        default=1_000_000,
-        ge=1_000,
-        le=10_000_000_000,
-        description="Protons simulated per beam; with target_uncertainty the number per beam at which it begins.",
-    )
-    target_uncertainty: float | None = Field(
-        default=None,
-        gt=0.0005,
-        lt=0.2,
-        description="Go on until the mean relative uncertainty (1 sigma) where dose is at least half of its maximum "
-        "is below this fraction, e.g. 0.01; leave out for a fixed number of protons.",
-    )
-    max_histories_per_beam: int = Field(
-        default=50_000_000,
-        ge=1_000,
-        le=100_000_000_000,
-        description="Protons per beam at which a run with target_uncertainty stops even so (looked at now and then: "
-        "it may be passed several times over).",
-    )
-    time_limit_s: float = Field(
-        default=7200.0, gt=0, description="Wall time in seconds after which one beam's job is ended."
-    )
-    dose_to: Medium = Field(
-        default=Medium.MEDIUM, description="Whether dose is reported to the local medium or to water: medium or water."
-    )
-    seed: int = Field(
-        default=1,
-        ge=0,
-        le=2**31 - 1,
-        description="Seed of the random numbers; the same dose comes again only with threads: 1; 0 takes the clock.",
-    )
+Keys = tuple[str, ...]
 
 
 class MachineOptions(BaseModel):
@@ -69,16 +21,19 @@ class MachineOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    beam_model: Path = Field(description="Beam data library file in MCsquare's form, on this computer.")
+    beam_model: Path = Field(
+        description="Beam model on this computer: MCsquare's beam data library, or moqui's beam file."
+    )
     sha256: str = Field(pattern=_SHA256, description="Digest of the beam model that was commissioned.")
     commissioned_by: str = Field(
         default="", max_length=200, description="Who commissioned this model for this machine; empty: nobody yet."
     )
     commissioned_on: date | None = Field(default=None, description="Day of the commissioning, as YYYY-MM-DD.")
+    moqui: MoquiMachineOptions | None = Field(default=None, description="With kind: moqui, what its beam file lacks.")
 
 
 class ScannerOptions(BaseModel):
-    """The CT curve of one scanner; the key above it is "Manufacturer|ManufacturerModelName|StationName"."""
+    """MCsquare's curve of one scanner; the key above it is "Manufacturer|ManufacturerModelName|StationName"."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -90,3 +45,67 @@ class ScannerOptions(BaseModel):
         default="", max_length=200, description="Who commissioned this curve for this scanner; empty: nobody yet."
     )
     commissioned_on: date | None = Field(default=None, description="Day of the commissioning, as YYYY-MM-DD.")
+
+
+class CalibrationOptions(BaseModel):
+    """The conversion built into moqui: the only one it has, and commissioned for each scanner all the same."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    calibration: Literal["default"] = Field(description="Name of the conversion that is built into moqui.")
+    commissioned_by: str = Field(
+        default="", max_length=200, description="Who commissioned it for this scanner; empty: nobody yet."
+    )
+    commissioned_on: date | None = Field(default=None, description="Day of the commissioning, as YYYY-MM-DD.")
+
+
+def _says(value: Any, key: str) -> Any:
+    """What a group says under a key, be it text of a file or already a model."""
+    return value.get(key) if isinstance(value, dict) else getattr(value, key, None)
+
+
+def _kind(value: Any) -> str:
+    return str(_says(value, "kind") or "mcsquare")
+
+
+def _machine(value: Any) -> str:
+    return "beam model" if _says(value, "gantry") is None else "built in"
+
+
+def _scanner(value: Any) -> str:
+    return "curve" if _says(value, "calibration") is None else "built in"
+
+
+EngineOptions = Annotated[
+    Annotated[MCsquareOptions, Tag("mcsquare")] | Annotated[MoquiOptions, Tag("moqui")], Discriminator(_kind)
+]
+AnyMachine = Annotated[
+    Annotated[MachineOptions, Tag("beam model")] | Annotated[BuiltInMachineOptions, Tag("built in")],
+    Discriminator(_machine),
+]
+AnyScanner = Annotated[
+    Annotated[ScannerOptions, Tag("curve")] | Annotated[CalibrationOptions, Tag("built in")], Discriminator(_scanner)
+]
+
+
+def misfits(
+    engine: MCsquareOptions | MoquiOptions,
+    machines: Mapping[str, MachineOptions | BuiltInMachineOptions],
+    scanners: Mapping[str, ScannerOptions | CalibrationOptions],
+) -> Iterator[tuple[Keys, str]]:
+    """Machines and scanners that are described for another engine than the one chosen: key and what is wrong."""
+    moqui = engine if isinstance(engine, MoquiOptions) else None
+    file_wanted = moqui is None or moqui.chosen.reads_beam_file
+    who = "mcsquare" if moqui is None else f"moqui ({moqui.flavour})"
+    for name, machine in machines.items():
+        if isinstance(machine, BuiltInMachineOptions) and file_wanted:
+            yield ("machines", name, "gantry"), f"{who} needs a beam_model with its sha256, not a gantry's number"
+        elif isinstance(machine, MachineOptions) and not file_wanted:
+            yield ("machines", name, "beam_model"), f"{who} has its beam models built in: give gantry and energies"
+        elif isinstance(machine, MachineOptions) and machine.moqui and moqui is None:
+            yield ("machines", name, "moqui"), "only kind: moqui reads this"
+    for name, scanner in scanners.items():
+        if isinstance(scanner, CalibrationOptions) and moqui is None:
+            yield ("scanners", name, "calibration"), f"{who} needs density and material files"
+        elif isinstance(scanner, ScannerOptions) and moqui is not None:
+            yield ("scanners", name, "density"), f"{who} has its conversion built in: give calibration: default"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from mqi_communicator.config import Config, load
 from mqi_communicator.config.example import example, reference
+from mqi_communicator.dose.moqui.options import MoquiOptions
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -48,6 +51,30 @@ def test_the_commented_lines_load_too(tmp_path):
         "scanners": load(path).model_dump()["scanners"],
         "ssh": load(path).model_dump()["ssh"],
     }
+
+
+def instead(section: str) -> dict[str, object]:
+    """The group that the example shows as another way to fill a section, its own comments opened too."""
+    _before, _mark, after = example().partition(f"\n# {section}:\n")
+    block = after.split("\n\n", maxsplit=1)[0].splitlines()
+    lines = [f"{section}:", *(line.removeprefix("# ") for line in block)]
+    opened = [re.sub(r"^(\s*)# (?=\w+:|  |- )", r"\1", line) for line in lines]
+    return dict(yaml.safe_load("\n".join(line for line in opened if "null" not in line)))
+
+
+@pytest.mark.parametrize(("flavour", "machines"), [("fork", instead("machines")), ("upstream", None)])
+def test_the_other_engine_of_the_example_loads_with_all_its_pictures(tmp_path, flavour, machines):
+    whole = yaml.safe_load(example()) | instead("engine") | instead("scanners") | (machines or {})
+    whole["engine"] |= {"flavour": flavour}
+    assert set(whole["engine"]) == set(MoquiOptions.model_fields)
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(whole, default=str))
+    engine = load(path).engine
+    assert isinstance(engine, MoquiOptions)
+    assert [step.name for step in (*engine.before, *engine.after)] == ["interpreter", "converter"]
+    assert engine.model_copy(update={"before": (), "after": (), "flavours": {}}) == MoquiOptions(
+        kind="moqui", program="/opt/moqui/tps_env", flavour=flavour
+    )
 
 
 def test_every_option_has_a_sentence():

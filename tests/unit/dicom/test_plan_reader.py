@@ -59,6 +59,16 @@ def test_good_plan_says_what_the_file_says(plan, read):
     assert got.fractions == int(plan.FractionGroupSequence[0].NumberOfFractionsPlanned)
 
 
+def test_a_snout_position_is_read_where_the_plan_names_one(plan, read):
+    first = points(plan)[0]
+    first.SnoutPosition = 412.5
+    assert read().beams[0].snout_position == 412.5
+    first.SnoutPosition = None
+    assert read().beams[0].snout_position is None
+    del first.SnoutPosition
+    assert read().beams[0].snout_position is None
+
+
 def test_single_spot_layer(plan, read):
     first, second, third = points(plan)[0], points(plan)[1], points(plan)[2]
     total = math.fsum(first.ScanSpotMetersetWeights)

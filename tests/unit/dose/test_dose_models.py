@@ -7,10 +7,15 @@ from datetime import date
 
 import pytest
 from pydantic import ValidationError
+from tests.standin.site import BEAM_FILE
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.dose.models import read_beam_models, read_curves
-from mqi_communicator.dose.options import EngineOptions, MachineOptions, ScannerOptions
+from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.models import read_beam_models, read_calibrations, read_curves, read_machines
+from mqi_communicator.dose.moqui.basis import BuiltIn
+from mqi_communicator.dose.moqui.beamfile import BeamFile
+from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions
+from mqi_communicator.dose.options import CalibrationOptions, MachineOptions, ScannerOptions
 
 TABLE = b"2 energies\r\nNominalEnergy MeanEnergy ProtonsMU\r\n100 100.5 1e8\r\n200 200.5 2e8\r\n"
 
@@ -77,6 +82,48 @@ def test_curves_are_proved_file_by_file(tmp_path):
 def test_options_refuse_what_cannot_be_meant():
     for wrong in ({"home": "relative/path"}, {"home": "/e", "treads": 2}, {"home": "/e", "target_uncertainty": 1.0}):
         with pytest.raises(ValidationError):
-            EngineOptions(**wrong)
+            MCsquareOptions(**wrong)
     with pytest.raises(ValidationError):
         MachineOptions(beam_model="/m", sha256="abc")
+
+
+def test_moquis_beam_file_is_proved_and_read(tmp_path):
+    path = tmp_path / "beam.txt"
+    path.write_bytes(BEAM_FILE)
+    options = MachineOptions(
+        beam_model=path,
+        sha256=digest(BEAM_FILE),
+        commissioned_by="Physics",
+        commissioned_on=date(2026, 1, 31),
+        moqui=MoquiMachineOptions(protons_per_mu=1e8, snout_position=300.0),
+    )
+    machine = read_machines({"G1": options})["G1"]
+    assert isinstance(machine.model, BeamFile)
+    assert machine.model.text == BEAM_FILE
+    assert (machine.protons_per_mu, machine.snout_position) == (1e8, 300.0)
+    assert str(machine.commissioning) == "commissioned by Physics on 2026-01-31"
+    path.write_bytes(BEAM_FILE.replace(b"[spot]", b"[spots]"))
+    with pytest.raises(NeedsPerson, match="has sha256") as caught:
+        read_machines({"G1": options})
+    assert "'G1'" in caught.value.reason
+    wrong = options.model_copy(update={"sha256": digest(path.read_bytes())})
+    with pytest.raises(NeedsPerson, match=r"'G1'.*beam\.txt.*line \d+.*spots"):
+        read_machines({"G1": wrong})
+
+
+def test_a_machine_built_into_moqui_is_what_the_configuration_says():
+    options = BuiltInMachineOptions(gantry=2, energies=(70.0, 230.0), counts_per_mu=5e6, dose_factor=1.5)
+    machine = read_machines({"G1": options})["G1"]
+    assert machine.model == BuiltIn(70.0, 230.0)
+    assert (machine.sent_name, machine.gantry, machine.counts_per_mu, machine.dose_factor) == ("G2", 2, 5e6, 1.5)
+    named = options.model_copy(update={"sent_name": "GTR2"})
+    assert read_machines({"G1": named})["G1"].sent_name == "GTR2"
+
+
+def test_moquis_calibration_is_signed_for_each_scanner():
+    options = CalibrationOptions(calibration="default", commissioned_by="Physics", commissioned_on=date(2026, 1, 31))
+    nobody = CalibrationOptions(calibration="default")
+    read = read_calibrations({"A|B|C": options, "D|E|F": nobody})
+    assert {name: one.name for name, one in read.items()} == {"A|B|C": "default", "D|E|F": "default"}
+    assert read["A|B|C"].commissioning.by == "Physics"
+    assert not read["D|E|F"].commissioning.by

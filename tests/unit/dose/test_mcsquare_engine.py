@@ -11,11 +11,12 @@ import pytest
 from mqi_communicator.case.faults import NeedsPerson, Permanent
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid, IonPlan, Layer, Medium
+from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.engine import Accepted, DoseEngine, Refused
-from mqi_communicator.dose.mcsquare.basis import BeamModel, Commissioning, Curve
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.engine import MCsquare
+from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
-from mqi_communicator.dose.options import EngineOptions
 
 pytestmark = pytest.mark.pure
 
@@ -76,7 +77,7 @@ def engine(models=None, curves=None, **options) -> DoseEngine:
         if curves is None
         else curves
     )
-    return MCsquare(EngineOptions(home="/opt/mc", **options), models, curves)
+    return MCsquare(MCsquareOptions(home="/opt/mc", **options), models, curves)
 
 
 def text(files: Mapping[str, bytes], name: str) -> list[str]:
@@ -159,7 +160,7 @@ def test_nothing_sent_names_the_plan():
 
 def test_work_names_its_program_and_files_and_nothing_of_the_case():
     home = "/opt/Dose engine's home"
-    work = MCsquare(EngineOptions(home=home + "/"), {}, {}).work(3)
+    work = MCsquare(MCsquareOptions(home=home + "/"), {}, {}).work(3)
     (program,) = work.programs
     assert program.argv == (f"{home}/MCsquare_linux", "../../input/beam-3/config.txt")
     assert dict(program.env) == {"MCsquare_Materials_Dir": f"{home}/Materials"}
@@ -386,6 +387,6 @@ def test_evidence_names_digests_and_who_vouches():
 
 
 def test_needs_name_the_engines_files_with_advice():
-    needs = MCsquare(EngineOptions(home="/opt/a b"), {}, {}).needs()
+    needs = MCsquare(MCsquareOptions(home="/opt/a b"), {}, {}).needs()
     assert [need.kind for need in needs] == ["executable", "sha256", "readable"]
     assert all(need.what.startswith("/opt/a b/") and "fetch_engine.py" in need.advice for need in needs)

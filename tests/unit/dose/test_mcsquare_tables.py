@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mqi_communicator.dose.mcsquare.basis import Commissioning
+from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
 
 pytestmark = pytest.mark.pure

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
+from mqi_communicator.dose.commissioning import Commissioning
 
 DEMO_MACHINE = "MQI-DEMO"  # the one machine that exists on paper only: the example model is its model
 EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF line ends
@@ -20,18 +21,6 @@ EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF lin
 EXAMPLE_CURVES = frozenset(  # UCL_Toshiba/HU_Density_Conversion.txt
     {"904f0be93603f46d537c9e44735aee0411a7f08e0ce3f2e53e51cdc9c79735ee"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Commissioning:
-    """Who vouches for a model or a curve; empty words: nobody."""
-
-    by: str = ""
-    on: str = ""  # YYYY-MM-DD
-
-    def __bool__(self) -> bool:
-        """Whether somebody vouches, and since when."""
-        return bool(self.by and self.on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +37,11 @@ class BeamModel:
     def sha256(self) -> str:
         """Digest of the LF-normalised text."""
         return hashlib.sha256(self.text).hexdigest()
+
+    @property
+    def span(self) -> str:
+        """The energies in words."""
+        return f"{self.nominal[0]:g} to {self.nominal[-1]:g} MeV"
 
     def covers(self, energy: float) -> bool:
         """Whether this nominal energy (MeV) lies within the table. The engine extrapolates without a word."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
+from mqi_communicator.dose.checks import check_beam, check_plan
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, curve_of, doubts, model_of
-from mqi_communicator.dose.mcsquare.checks import check_beam, check_plan
-from mqi_communicator.dose.options import EngineOptions
+from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 
 
 class MCsquare:
@@ -19,7 +19,7 @@ class MCsquare:
 
     name = "mcsquare"
 
-    def __init__(self, options: EngineOptions, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]) -> None:
+    def __init__(self, options: MCsquareOptions, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]) -> None:
         self._options = options
         self._models = dict(models)  # by TreatmentMachineName
         self._curves = dict(curves)  # by CTVolume.scanner
@@ -122,16 +122,11 @@ class MCsquare:
             "seed": str(options.seed),
         }
         for name, model in self._models.items():
-            said[f"beam_model/{name}"] = f"sha256 {model.sha256}, {_signed(model)}"
+            said[f"beam_model/{name}"] = f"sha256 {model.sha256}, {model.commissioning}"
         for name, curve in self._curves.items():
-            said[f"curve/{name}"] = f"sha256 {' and '.join(curve.digests)}, {_signed(curve)}"
+            said[f"curve/{name}"] = f"sha256 {' and '.join(curve.digests)}, {curve.commissioning}"
         return said
 
 
 def _model_file(model: BeamModel) -> str:
     return f"model-{model.sha256[:12]}.txt"
-
-
-def _signed(what: BeamModel | Curve) -> str:
-    by = what.commissioning
-    return f"commissioned by {by.by} on {by.on}" if by else "not commissioned"

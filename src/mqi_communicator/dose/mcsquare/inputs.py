@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid, Medium
 from mqi_communicator.dose.mcsquare import frame
-from mqi_communicator.dose.options import EngineOptions
+from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def ct_files(ct: CTVolume) -> dict[str, bytes]:
     return {"CT.mhd": _lines(header), "CT.raw": np.ascontiguousarray(frame.turned(ct.hu), dtype="<f4").tobytes()}
 
 
-def config_file(options: EngineOptions, beam: Beam, model_file: str) -> bytes:
+def config_file(options: MCsquareOptions, beam: Beam, model_file: str) -> bytes:
     """The run's configuration. An unknown key would be ignored with a warning, and mean its default."""
     target = options.target_uncertainty
     rows: dict[str, object] = {

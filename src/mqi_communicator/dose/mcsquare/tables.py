@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from mqi_communicator.dose.mcsquare.basis import BeamModel, Commissioning, Curve
+from mqi_communicator.dose.commissioning import Commissioning
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 
 
 def parse_beam_model(text: bytes, commissioning: Commissioning) -> BeamModel:

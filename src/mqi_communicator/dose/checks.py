@@ -1,14 +1,27 @@
-"""What the engine would take without a word and answer with a wrong dose."""
+"""What an engine would take without a word and answer with a wrong dose."""
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer
-from mqi_communicator.dose.mcsquare.basis import BeamModel
 
 _RANGE = 4000.0  # mm, MU: a spot beyond is a slip of units
+
+
+class EnergyTable(Protocol):
+    """The energies that a beam model knows. Engines extrapolate without a word."""
+
+    @property
+    def span(self) -> str:
+        """The energies in words: "100 to 250 MeV"."""
+        ...
+
+    def covers(self, energy: float) -> bool:
+        """Whether this nominal energy (MeV) lies within the table."""
+        ...
 
 
 def check_plan(plan: IonPlan, ct: CTVolume) -> None:
@@ -27,7 +40,7 @@ def check_plan(plan: IonPlan, ct: CTVolume) -> None:
         raise DicomProblem("the CT holds voxels that are no number (NaN or infinite)", code="dose.ct_values")
 
 
-def check_beam(beam: Beam, model: BeamModel, ct: CTVolume) -> None:
+def check_beam(beam: Beam, model: EnergyTable, ct: CTVolume) -> None:
     """The beam can be computed with this model. DicomProblem, naming beam and layer, if not."""
     where = f"beam {beam.number}"
     _positive(f"{where}: BeamMeterset (300A,0086)", beam.meterset, "MU")
@@ -42,13 +55,12 @@ def check_beam(beam: Beam, model: BeamModel, ct: CTVolume) -> None:
     _check_isocenter(where, beam, ct)
 
 
-def _check_layer(where: str, layer: Layer, model: BeamModel) -> None:
+def _check_layer(where: str, layer: Layer, model: EnergyTable) -> None:
     import numpy as np
 
     if not model.covers(layer.energy):
         raise DicomProblem(
-            f"{where}: energy outside the beam model's table, found {layer.energy:g} MeV, expected "
-            f"{model.nominal[0]:g} to {model.nominal[-1]:g} MeV",
+            f"{where}: energy outside the beam model's table, found {layer.energy:g} MeV, expected {model.span}",
             "check that the plan is for this machine, or commission a beam model that covers this energy",
             code="dose.energy",
         )

@@ -1,0 +1,109 @@
+"""Reading what engines write and call an RTDOSE: rows, columns, pixels and a scaling are there, much else is not.
+
+Seen in forks of moqui: no NumberOfFrames, GridFrameOffsetVector or FrameIncrementPointer, no plan, no beam; the width
+first in PixelSpacing; zero bytes in ImageOrientationPatient. So nothing is taken from it but values: the grid is the
+one that the engine was sent, and what the object does say of it must not contradict.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.dicom.reading import Opened, open_bytes
+from mqi_communicator.dicom.records import Grid
+from mqi_communicator.dicom.walk import PIXEL_DATA, Limits
+from mqi_communicator.dicom.words import Words, named
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+_RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
+_TAGS = (
+    0x00080016,
+    0x00200032,
+    0x00280008,
+    0x00280010,
+    0x00280011,
+    0x00280030,
+    0x00280100,
+    0x00280103,
+    0x30040002,
+    0x3004000E,
+)
+_NEAR = 0.01  # mm; forks print six decimals of single precision
+_STEPS = 1000  # between zero and the maximum, at least: coarser integers are no dose
+_MEND = "ask for another format with engine.format (mhd or raw hold the dose as it was computed)"
+
+
+def read_foreign_dose(name: str, data: bytes, grid: Grid) -> NDArray[np.float64]:
+    """The values [z, y, x], z ascending, in the unit in which the engine wrote them, on this grid.
+
+    DicomProblem if it is no dose, is cut, has another number of voxels, contradicts the grid, or is too coarse.
+    """
+    import numpy as np
+
+    with open_bytes(name, data, Limits()) as opened:
+        if opened is None or opened.sop_class_uid not in (_RT_DOSE, ""):
+            raise DicomProblem(f"{name} is no RT Dose", _MEND, "dose.not_a_dose")
+        spans = opened.spans()
+        if PIXEL_DATA not in spans:
+            raise DicomProblem(f"{name} has no pixels", _MEND, "dose.no_grid")
+        ds, words = opened.parse(spans, _TAGS), Words(opened.name)
+        _refuse_contradictions(ds, grid, words)
+        bits = _bits(ds, words)
+        scaling = words.number(ds, "DoseGridScaling")
+        if scaling <= 0:
+            raise words.problem(
+                f"{named('DoseGridScaling')} is {scaling:g}, expected more than 0", "dose.scaling", _MEND
+            )
+        nz, ny, nx = grid.shape
+        stored = np.frombuffer(_pixels(opened, nx * ny * nz * bits // 8), dtype=f"<u{bits // 8}").reshape(grid.shape)
+        if 0 < int(stored.max()) < _STEPS:
+            raise words.problem(
+                f"the dose is stored in {int(stored.max())} steps, expected at least {_STEPS}", "dose.coarse", _MEND
+            )
+        return stored * np.float64(scaling)
+
+
+def _pixels(opened: Opened, length: int) -> bytes:
+    return opened.pixels(opened.spans(), length)
+
+
+def _refuse_contradictions(ds: Dataset, grid: Grid, words: Words) -> None:
+    """What it says of its grid is what was sent. Where it says nothing, or nothing readable, it cannot contradict."""
+    rows, columns = words.whole(ds, "Rows"), words.whole(ds, "Columns")
+    if (rows, columns) != grid.shape[1:]:
+        raise words.problem(
+            f"{rows} x {columns} pixels, expected {grid.shape[1]} x {grid.shape[2]}", "dose.grid", _MEND
+        )
+    spacing, origin = _floats(ds, "PixelSpacing", 2), _floats(ds, "ImagePositionPatient", 3)
+    if spacing and any(abs(a - b) > _NEAR for a, b in zip(sorted(spacing), sorted(grid.spacing[:2]), strict=True)):
+        raise words.problem(f"{named('PixelSpacing')} is {spacing}, expected {grid.spacing[:2]}", "dose.grid", _MEND)
+    if origin and any(
+        min(abs(a - b), abs(a - b + step / 2)) > _NEAR
+        for a, b, step in zip(origin, grid.origin, grid.spacing, strict=True)
+    ):
+        raise words.problem(
+            f"{named('ImagePositionPatient')} is {origin}, expected {grid.origin} or half a voxel less",
+            "dose.grid",
+            _MEND,
+        )
+
+
+def _floats(ds: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    """The numbers, or none where they are not there or not readable."""
+    try:
+        values = tuple(float(value) for value in ds.get(keyword) or ())
+    except (TypeError, ValueError):
+        return ()
+    return values if len(values) == count else ()
+
+
+def _bits(ds: Dataset, words: Words) -> int:
+    bits = words.whole(ds, "BitsAllocated")
+    if bits not in (16, 32) or int(ds.get("PixelRepresentation") or 0) != 0:
+        raise words.problem("its pixels are not 16 or 32 bit unsigned (0028,0100)", "dose.pixels", _MEND)
+    return bits

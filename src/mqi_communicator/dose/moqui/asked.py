@@ -1,0 +1,31 @@
+"""What a run was asked for, on one line that ends its log: later steps need not trust that nothing changed since."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+FILE = "asked.txt"
+_LINE = re.compile(r"^mqi-asked voxels=(\d+) histories=(\d+) factor=(\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every run of the job was asked for."""
+
+    voxels: int  # of the grid that was sent
+    histories: int  # that the program must say it computes; 0: it has factors of its own
+    factor: float  # on its dose, see quota
+
+    def text(self) -> bytes:
+        """The line."""
+        return f"mqi-asked voxels={self.voxels} histories={self.histories} factor={self.factor!r}\n".encode("ascii")
+
+
+def asked_in(log: str) -> Asked | None:
+    """What the log ends with; None if the job did not come so far."""
+    found = _LINE.findall(log)
+    if not found:
+        return None
+    voxels, histories, factor = found[-1]
+    return Asked(int(voxels), int(histories), float(factor))

@@ -1,0 +1,129 @@
+"""What a dose of moqui rests on: machines' beam models and scanners' calibrations; and whether it may be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
+from mqi_communicator.dose.commissioning import Commissioning
+from mqi_communicator.dose.moqui.beamfile import BeamFile
+
+_NO_SAD = (2000.0, 2000.0)  # mm; of machines that are built into the program, which knows better
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A beam model that is built into the program, and the energies it was commissioned for (MeV)."""
+
+    low: float
+    high: float
+
+    @property
+    def span(self) -> str:
+        """The energies in words."""
+        return f"{self.low:g} to {self.high:g} MeV"
+
+    def covers(self, energy: float) -> bool:
+        """Whether this nominal energy (MeV) was commissioned."""
+        return self.low <= energy <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One treatment machine as moqui knows it."""
+
+    model: BeamFile | BuiltIn
+    commissioning: Commissioning
+    sent_name: str = "MACHINE"  # in the plan that is sent
+    gantry: int = 0
+    protons_per_mu: float | None = None
+    counts_per_mu: float | None = None
+    dose_factor: float | None = None
+    snout_position: float | None = None  # mm, of plans that name none
+
+    @property
+    def file(self) -> str:
+        """The beam file's name in common/; "" for a model that is built in."""
+        return f"machine-{self.model.sha256[:12]}.txt" if isinstance(self.model, BeamFile) else ""
+
+    @property
+    def sad(self) -> tuple[float, float]:
+        """The magnets' distances from the axis in mm, for the plan that is sent."""
+        return self.model.sad if isinstance(self.model, BeamFile) else _NO_SAD
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """moqui's conversion from HU, vouched for per scanner."""
+
+    name: str
+    commissioning: Commissioning = field(default_factory=Commissioning)
+
+
+def machine_of(beam: Beam, machines: Mapping[str, Machine]) -> Machine:
+    """The beam's machine. NeedsPerson, naming the machine and what to add, if it is not configured."""
+    if beam.machine in machines:
+        return machines[beam.machine]
+    raise NeedsPerson(
+        f"beam {beam.number} is for treatment machine {beam.machine!r}, which has no beam model here",
+        f"add to the configuration, under machines, the key {beam.machine!r} with beam_model and sha256 (or gantry and "
+        "energies), commissioned_by and commissioned_on, and start the communicator again; "
+        f"known machines: {_known(machines)}",
+    )
+
+
+def calibration_of(ct: CTVolume, calibrations: Mapping[str, Calibration]) -> Calibration:
+    """The CT's calibration. NeedsPerson, naming the scanner and what to add, if it is not configured."""
+    if ct.scanner in calibrations:
+        return calibrations[ct.scanner]
+    raise NeedsPerson(
+        f"the CT is of scanner {ct.scanner!r}, which has no calibration here",
+        f"add to the configuration, under scanners, the key {ct.scanner!r} with calibration: default, commissioned_by "
+        f"and commissioned_on, and start the communicator again; known scanners: {_known(calibrations)}",
+    )
+
+
+def snout_of(beam: Beam, machine: Machine) -> float:
+    """The beam's snout position in mm. DicomProblem if neither the plan nor the machine says one."""
+    snout = machine.snout_position if beam.snout_position is None else beam.snout_position
+    if snout is None:
+        raise DicomProblem(
+            f"beam {beam.number} has no SnoutPosition (300A,030D), where moqui's protons start",
+            f"export the plan with snout positions, or set snout_position for the machine {beam.machine!r}",
+            code="dose.snout",
+        )
+    return snout
+
+
+def doubts(
+    plan: IonPlan,
+    ct: CTVolume,
+    machines: Mapping[str, Machine],
+    calibrations: Mapping[str, Calibration],
+    lacking: Callable[[Machine], str],
+) -> list[str]:
+    """Sentences why a dose of this plan must not be judged; empty if it may be. `lacking` names what would make a
+    machine's dose absolute and is not declared."""
+    found = []
+    for name in sorted({beam.machine for beam in plan.beams}):
+        machine = machines.get(name)
+        if machine is None:
+            found.append(f"machine {name!r} has no beam model here")
+            continue
+        if not machine.commissioning:
+            found.append(f"nobody has signed, with a date, for the beam model of machine {name!r}")
+        if what := lacking(machine):
+            found.append(f"the dose of machine {name!r} is relative: {what} is not declared")
+    calibration = calibrations.get(ct.scanner)
+    if calibration is None:
+        found.append(f"scanner {ct.scanner!r} has no calibration here")
+    elif not calibration.commissioning:
+        found.append(f"nobody has signed, with a date, for the calibration of scanner {ct.scanner!r}")
+    return found
+
+
+def _known(names: Mapping[str, object]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,159 @@
+"""moqui's beam file of a generic scanning machine: sections [geometry], [spot] and [time], read line by line.
+
+The program takes a great deal without a word: a section's name with a blank behind it is no section, a line of blanks
+is a row of zeros, a section that comes too early loses its name. Here each of these is a mistake with its line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mqi_communicator.dose.commissioning import Commissioning
+
+_SECTIONS = ("[geometry]", "[rangeshifter_thickness]", "[spot]", "[time]")  # they must come in this order
+_GEOMETRY = {"SAD(mm)": 2, "rangeshifter(mm)": 2, "rangeshifter_snout_gap(mm)": 1, "aperture(mm)": 2}
+_COLUMNS = ("e", "E", "dE", "x", "y", "xp", "yp", "ratio")
+_FEWEST = 2  # rows: a table has two ends
+
+
+@dataclass(frozen=True, slots=True)
+class BeamFile:
+    """One machine's beam file. Rows by ascending nominal energy."""
+
+    text: bytes  # LF line ends
+    sad: tuple[float, float]  # mm, of the x and y magnet
+    energies: tuple[float, ...]  # nominal, MeV
+    ratios: tuple[float, ...]  # what a spot's weight is multiplied by to be a number of protons
+    commissioning: Commissioning = field(default_factory=Commissioning)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the text with LF line ends."""
+        return hashlib.sha256(self.text).hexdigest()
+
+    @property
+    def span(self) -> str:
+        """The energies in words; the lowest itself is out of bounds for the program."""
+        return f"more than {self.energies[0]:g} and up to {self.energies[-1]:g} MeV"
+
+    def covers(self, energy: float) -> bool:
+        """Whether the program finds this nominal energy (MeV) in the table. It computes in single precision."""
+        import numpy as np
+
+        return bool(np.float32(self.energies[0]) < np.float32(energy) <= np.float32(self.energies[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int  # from 1
+    text: str
+
+    def wrong(self, what: str) -> ValueError:
+        return ValueError(f"line {self.number}: {what}")
+
+
+def parse_beam_file(text: bytes, commissioning: Commissioning) -> BeamFile:
+    """A beam file, any line ends. ValueError, with the line, for what the program could misread."""
+    text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    sections = _sections(text.decode("utf-8", errors="replace").split("\n"))
+    missing = [name for name in ("[geometry]", "[spot]") if name not in sections]
+    if missing:
+        raise ValueError(f"there is no line {' and no line '.join(missing)}: this is no beam file of moqui")
+    sad = _geometry(sections["[geometry]"])
+    rows = _rows(sections["[spot]"])
+    for line in sections.get("[time]", ()):
+        _named_numbers(line)
+    return BeamFile(text, sad, tuple(row[0] for row in rows), tuple(row[-1] for row in rows), commissioning)
+
+
+def _sections(lines: Sequence[str]) -> dict[str, list[_Line]]:
+    """The lines of each section, without comments and empty lines."""
+    found: dict[str, list[_Line]] = {}
+    current: list[_Line] | None = None
+    for number, whole in enumerate(lines, start=1):
+        line = _Line(number, whole.split("#", 1)[0])
+        if not line.text:
+            continue
+        if not line.text.strip():
+            if current is not None and current is found.get("[spot]"):
+                raise line.wrong("only blanks (or blanks before a #), which the program takes for a row of zeros")
+            continue
+        if "[" in line.text and "]" in line.text:
+            _check_section(line, list(found))
+            current = found.setdefault(line.text, [])
+        elif current is not None:
+            current.append(line)
+    return found
+
+
+def _check_section(line: _Line, before: list[str]) -> None:
+    if line.text not in _SECTIONS:
+        near = difflib.get_close_matches(line.text.strip().lower(), _SECTIONS, n=1)
+        hint = f"; did you mean {near[0]}, with nothing before and behind it?" if near else ""
+        raise line.wrong(f"{line.text!r} is no section that the program knows{hint}")
+    if line.text in before:
+        raise line.wrong(f"{line.text} stands here a second time")
+    later = [name for name in before if _SECTIONS.index(name) > _SECTIONS.index(line.text)]
+    if later:
+        raise line.wrong(f"{line.text} must stand before {later[0]}, else the program does not find it")
+
+
+def _geometry(lines: list[_Line]) -> tuple[float, float]:
+    """The SAD of both magnets. With 0 for parallel beams the program's positions are no numbers."""
+    sad: tuple[float, ...] = ()
+    for line in lines:
+        name, numbers = _named_numbers(line)
+        if name not in _GEOMETRY:
+            near = difflib.get_close_matches(name, _GEOMETRY, n=1)
+            raise line.wrong(f"unknown name {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        if len(numbers) != _GEOMETRY[name]:
+            raise line.wrong(f"{name} has {len(numbers)} numbers, expected {_GEOMETRY[name]}")
+        if name == "SAD(mm)":
+            sad = numbers
+            if min(sad) <= 0:
+                raise line.wrong("SAD(mm) must be positive: with 0 the program's spot positions are no numbers")
+    if not sad:
+        raise ValueError("[geometry] has no line SAD(mm)")
+    return sad[0], sad[1]
+
+
+def _rows(lines: list[_Line]) -> list[tuple[float, ...]]:
+    """The rows of [spot] by ascending nominal energy."""
+    rows: dict[float, tuple[float, ...]] = {}
+    for line in lines:
+        row = _row(line)
+        if row[0] in rows:
+            raise line.wrong(f"the energy {row[0]:g} MeV stands here a second time; the program takes the first")
+        rows[row[0]] = row
+    if len(rows) < _FEWEST:
+        raise ValueError(f"[spot] has {len(rows)} rows, expected at least {_FEWEST}")
+    return [rows[energy] for energy in sorted(rows)]
+
+
+def _row(line: _Line) -> tuple[float, ...]:
+    """One row of [spot]: nominal energy, mean energy, spread, sizes, divergences, ratio."""
+    row = _numbers(line, line.text.split())
+    if len(row) != len(_COLUMNS):
+        raise line.wrong(f"{len(row)} numbers, expected {len(_COLUMNS)}: {' '.join(_COLUMNS)}")
+    if min(row[0], row[1], row[7]) <= 0 or min(row[2:7]) < 0:
+        raise line.wrong("energies and ratio must be positive, spread, sizes and divergences not negative")
+    return row
+
+
+def _named_numbers(line: _Line) -> tuple[str, tuple[float, ...]]:
+    name, *words = line.text.split()
+    return name, _numbers(line, words)
+
+
+def _numbers(line: _Line, words: Sequence[str]) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(word) for word in words)
+    except ValueError:
+        raise line.wrong(f"a word is no number: {line.text.strip()!r}") from None
+    if not all(map(math.isfinite, numbers)):
+        raise line.wrong("a number is not finite")
+    return numbers

@@ -1,0 +1,239 @@
+"""moqui as a DoseEngine: dose per beam and fraction, physical, to water."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.work import Need, Work
+from mqi_communicator.dicom.outgoing_ct import ct_content, ct_files, whole_hounsfield
+from mqi_communicator.dicom.outgoing_plan import SentBeam, SentLayer, plan_file
+from mqi_communicator.dicom.records import (
+    Beam,
+    Biology,
+    CTVolume,
+    Dose,
+    Extent,
+    IonPlan,
+    Meaning,
+    Medium,
+)
+from mqi_communicator.dose.checks import check_beam, check_plan
+from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
+from mqi_communicator.dose.moqui import inputs, output, runlog
+from mqi_communicator.dose.moqui.asked import FILE, Asked, asked_in
+from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, doubts, machine_of, snout_of
+from mqi_communicator.dose.moqui.beamfile import BeamFile
+from mqi_communicator.dose.moqui.flavour import Scale
+from mqi_communicator.dose.moqui.geometry import check_start, padded, sent_grid
+from mqi_communicator.dose.moqui.job import Job
+from mqi_communicator.dose.moqui.options import MoquiOptions
+from mqi_communicator.dose.moqui.progress import read_progress
+from mqi_communicator.dose.moqui.quota import Quota, Wish, quota_by_counts, quota_by_ratio, sent_weights
+from mqi_communicator.dose.moqui.reading import check_input
+from mqi_communicator.dose.moqui.spotlists import spot_lists
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MIB = 1 << 20
+
+
+class Moqui:
+    """One build of moqui in one configuration. Beam files travel with the case, patients and names do not."""
+
+    name = "moqui"
+
+    def __init__(
+        self, options: MoquiOptions, machines: Mapping[str, Machine], calibrations: Mapping[str, Calibration]
+    ) -> None:
+        self._options = options
+        self._flavour = options.chosen
+        self._job = Job(options)
+        self._machines = dict(machines)  # by TreatmentMachineName
+        self._calibrations = dict(calibrations)  # by CTVolume.scanner
+
+    def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
+        """Sentences why a dose of this engine must not be judged; empty if it may be."""
+        return tuple(doubts(plan, ct, self._machines, self._calibrations, self._lacking))
+
+    def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
+        """De-identified CT and plan, beam files, spot lists. NeedsPerson for an unmapped machine or scanner,
+        DicomProblem for what moqui would take wrongly."""
+        calibration_of(ct, self._calibrations)
+        for beam in plan.beams:
+            machine_of(beam, self._machines)
+        check_plan(plan, ct)
+        for beam in plan.beams:
+            self._check(beam, ct)
+        grid = sent_grid(ct.grid)
+        hu = padded(whole_hounsfield(ct), grid)
+        content = ct_content(grid, hu)
+        dicom = {**ct_files(grid, hu, content), "RP.dcm": plan_file([self._sent(beam) for beam in plan.beams], content)}
+        files = {f"{inputs.DICOM}/{name}": data for name, data in dicom.items()}
+        if self._flavour.reads_beam_file:
+            machines = (machine_of(beam, self._machines) for beam in plan.beams)
+            files |= {one.file: one.model.text for one in machines if isinstance(one.model, BeamFile)}
+        if self._writes_lists:
+            files |= spot_lists([(beam, self._quota(beam).counts_per_mu) for beam in plan.beams])
+        return files
+
+    def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:
+        """One input file per run and number of GPUs, each read back before it is sent. Faults as in `common_files`."""
+        check_plan(plan, ct)
+        self._check(beam, ct)
+        machine, calibration = machine_of(beam, self._machines), calibration_of(ct, self._calibrations)
+        quota, grid = self._quota(beam), sent_grid(ct.grid)
+        place = inputs.Place(machine.file, machine.gantry, calibration.name, self._job.spots)
+        voxels = grid.shape[0] * grid.shape[1] * grid.shape[2]
+        asked = Asked(voxels, quota.histories if quota.exact else 0, self._factor(machine, quota))
+        files = {FILE: asked.text()}
+        numbers = [one.number for one in plan.beams]
+        for run, gpus in self._job.runs_and_gpus():
+            text = inputs.input_file(
+                self._flavour,
+                place,
+                quota,
+                beam=beam.number,
+                seed=self._options.seed + (run - 1) * inputs.SEED_STEP,
+                output=inputs.output_folder(self._options.seeds, run),
+                dose_format=self._job.asked_format,
+                gpus=gpus,
+                temp=inputs.temp_folder(run),
+            )
+            check_input(text, self._flavour, numbers)
+            files[inputs.input_name(run, gpus)] = text
+        return files
+
+    def gpu_demand(self, ct: CTVolume) -> GpuDemand | None:
+        """As many GPUs as the site lets a beam have, one at least; memory grows with the CT."""
+        nz, ny, nx = sent_grid(ct.grid).shape
+        mib = self._options.gpu_base_mib + -(-self._options.gpu_bytes_per_voxel * nx * ny * nz // _MIB)
+        return GpuDemand(most=self._options.gpus_per_beam, least=1, mib=mib)
+
+    def work(self, beam_number: int, gpus: int = 0) -> Work:
+        """The site's steps and moqui between them, once per seed."""
+        return self._job.work(beam_number, gpus)
+
+    def progress(self, log_tail: str) -> Progress:
+        """How far the runs are, from their batches; moqui reports no uncertainty."""
+        return read_progress(self._job.expected(0), log_tail)
+
+    def judge_run(
+        self, beam_number: int, exit_code: int, log_tail: str, products: Mapping[str, int]
+    ) -> Accepted | Refused:
+        """Words, exit code, histories, end marks and sizes together."""
+        return runlog.judge(self._job.expected(beam_number), exit_code, log_tail, products)
+
+    def read_dose(self, plan: IonPlan, beam: Beam, ct: CTVolume, products: Mapping[str, bytes], log: str) -> Dose:
+        """Gy per fraction on the CT's grid, mean of the runs. Permanent if not finite, zero, or of another grid."""
+        import numpy as np
+
+        expected = self._job.expected(beam.number)
+        asked = asked_in(log)
+        if (said := runlog.check_whole(expected, log)) or asked is None:
+            raise Permanent(f"beam {beam.number}: {said}")
+        grid = sent_grid(ct.grid)
+        runs = [
+            output.read_values(product, expected.answer, products, grid, self._flavour.origin)
+            for product in expected.products
+        ]
+        mean, uncertainty = output.mean_and_uncertainty(runs)
+        mean *= asked.factor / self._declared(plan)
+        meaning = Meaning(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
+        values: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = np.ascontiguousarray(
+            mean[:, :, : ct.grid.shape[2]], dtype=np.float32
+        )
+        return Dose(ct.grid, values, meaning, beam.number, uncertainty)
+
+    def needs(self) -> Sequence[Need]:
+        """The program, its digest if the site names one, stdbuf, and the programs of the site's steps."""
+        return self._job.needs()
+
+    def evidence(self) -> Mapping[str, str]:
+        """Digests of program and models, who vouches for them, and the settings that shape the number."""
+        options, flavour = self._options, self._flavour
+        said = {
+            "engine": "moqui",
+            "flavour": flavour.name,
+            "engine_sha256": options.program_sha256 or "not checked",
+            "dose": "physical, to water, one fraction"
+            + ("" if flavour.physical else f", RBE {options.answer_rbe:g} and {options.answer_extent.value} undone"),
+            "histories_per_beam": str(options.histories_per_beam),
+            "seeds": f"{options.seeds}, from {options.seed}",
+            "scale": self._scale.value,
+        }
+        for name, machine in self._machines.items():
+            model = machine.model
+            what = f"sha256 {model.sha256}" if isinstance(model, BeamFile) else f"built in, gantry {machine.gantry}"
+            said[f"beam_model/{name}"] = f"{what}, {machine.commissioning}"
+        for name, calibration in self._calibrations.items():
+            said[f"calibration/{name}"] = f"{calibration.name}, {calibration.commissioning}"
+        return said
+
+    @property
+    def _writes_lists(self) -> bool:
+        return self._job.spots.startswith(inputs.COMMON)
+
+    @property
+    def _scale(self) -> Scale:
+        """Lists that a step of the site writes have counts of their own: only a declared factor makes them absolute."""
+        return self._flavour.scale if self._writes_lists or not self._flavour.reads_spots else Scale.DECLARED
+
+    def _check(self, beam: Beam, ct: CTVolume) -> None:
+        machine = machine_of(beam, self._machines)
+        check_beam(beam, machine.model, ct)
+        check_start(beam, ct, snout_of(beam, machine) + self._flavour.start, machine.sad)
+
+    def _sent(self, beam: Beam) -> SentBeam:
+        machine = machine_of(beam, self._machines)
+        scale = machine.protons_per_mu if self._flavour.scale is Scale.RATIO else None
+        return SentBeam(
+            number=beam.number,
+            machine=machine.sent_name,
+            gantry_angle=beam.gantry_angle,
+            couch_angle=beam.couch_angle,
+            isocenter=beam.isocenter,
+            snout_position=snout_of(beam, machine),
+            sad=machine.sad,
+            layers=tuple(
+                SentLayer(layer.energy, layer.spots[weights > 0], weights[weights > 0])
+                for layer, weights in zip(beam.layers, sent_weights(beam, scale), strict=True)
+            ),
+        )
+
+    def _quota(self, beam: Beam) -> Quota:
+        options, machine = self._options, machine_of(beam, self._machines)
+        wish = Wish(
+            histories=-(-options.histories_per_beam // options.seeds),
+            most=options.max_histories_per_beam // options.seeds,
+            per_batch=options.max_histories_per_batch,
+        )
+        if isinstance(machine.model, BeamFile):
+            return quota_by_ratio(beam, machine.model, machine.protons_per_mu, wish)
+        counts = machine.counts_per_mu if self._scale is Scale.DECLARED else None
+        return quota_by_counts(beam, machine.protons_per_mu, wish, counts)
+
+    def _lacking(self, machine: Machine) -> str:
+        """What would make the machine's dose absolute and is not declared; "" if it is absolute."""
+        match self._scale:
+            case Scale.RATIO:
+                return ""
+            case Scale.COUNTS:
+                return "" if machine.protons_per_mu else "protons_per_mu"
+            case Scale.DECLARED:
+                if self._writes_lists and not machine.counts_per_mu:
+                    return "counts_per_mu"
+                return "" if machine.dose_factor else "dose_factor"
+
+    def _factor(self, machine: Machine, quota: Quota) -> float:
+        """What a run's dose must be multiplied by to be Gy, as far as that is known."""
+        return (machine.dose_factor or 1.0) if self._scale is Scale.DECLARED else quota.factor
+
+    def _declared(self, plan: IonPlan) -> float:
+        """RBE and fractions in the dose of a flavour that cannot be asked for a dose without them."""
+        if self._flavour.physical:
+            return 1.0
+        course = self._options.answer_extent is Extent.COURSE
+        return self._options.answer_rbe * (plan.fractions if course else 1)

@@ -1,0 +1,108 @@
+"""What one build of moqui reads, writes and says, as data: sites run their own forks.
+
+`lines` are the input file: key and value in the order in which they are written, with places to be filled. `keys` are
+all keys that the program looks up, and what it takes their values for: a key it does not know it ignores without a
+word, so that a misspelt key means its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+PLACES = frozenset(
+    {
+        "batch",  # histories per batch
+        "beam",  # the number of the beam
+        "calibration",  # the scanner's
+        "dicom",  # folder of CT and plan, from the run folder
+        "format",  # of the dose
+        "gantry",  # the machine's
+        "gpu_ids",  # 0,1,2 of those handed to the job
+        "gpus",  # their number
+        "histories",  # wanted of one run
+        "machine",  # the machine's beam file, from the run folder
+        "output",  # folder of the dose, which the program makes
+        "particles_per_history",
+        "seed",
+        "spots",  # folder of spot lists, from the run folder
+        "temp",  # folder for work of several GPUs
+    }
+)
+
+
+class Kind(StrEnum):
+    """What the program takes a value for."""
+
+    BEAM = "beam"
+    FORMAT = "format"
+    IDS = "ids"
+    INT = "int"
+    NUMBER = "number"
+    PATH = "path"
+    TRUTH = "truth"
+    WORD = "word"
+
+
+class Origin(StrEnum):
+    """Which point of the first voxel stands in an .mhd as Offset. Builds of upstream differ in it."""
+
+    CENTRE = "centre"
+    EDGE = "edge"
+    EITHER = "either"
+
+
+class Scale(StrEnum):
+    """What makes the dose absolute."""
+
+    RATIO = "ratio"  # spot weights in MU times the beam file's ratio, in protons per MU
+    COUNTS = "counts"  # counts per spot that we chose, times declared protons per MU
+    DECLARED = "declared"  # nothing but a factor that the site declares
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A line by which the program says that it failed. Group 1 of the pattern, if there is one, is what it said."""
+
+    pattern: str  # searched with MULTILINE
+    retryable: bool = False
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """One build of moqui. Patterns are regular expressions, searched with MULTILINE in what the program printed."""
+
+    name: str
+    keys: Mapping[str, Kind]
+    lines: Mapping[str, str]
+    required: frozenset[str]
+    formats: tuple[str, ...]  # the first is what is asked for unless the site says otherwise
+    product: str  # path of the dose without its suffix, with the places {output} and {name}
+    end: str
+    histories: str  # group 1: how many it is going to compute
+    done: str  # group 1: how many it has generated
+    batch: str  # groups 1 and 2: this batch, of so many; "" where `done` tells it
+    computed: str  # said when everything has been transported
+    complaints: tuple[Complaint, ...]
+    origin: Origin
+    scale: Scale
+    start: float  # mm upstream of the snout, where its protons start
+    several_gpus: Mapping[str, str]  # written besides for a beam with more than one GPU; empty: it has one at most
+    answer: str = ""  # format in which the dose is read, where a later step converts it; "": as asked for
+
+    @property
+    def reads_spots(self) -> bool:
+        """Whether it takes its spots from lists beside the plan, instead of from the plan."""
+        return any("{spots}" in value for value in self.lines.values())
+
+    @property
+    def reads_beam_file(self) -> bool:
+        """Whether the machine is described by a beam file, or built into the program."""
+        return any("{machine}" in value for value in self.lines.values())
+
+    @property
+    def physical(self) -> bool:
+        """Whether it can be asked for a dose without RBE and of one fraction."""
+        return {"RBE", "NumberOfFraction"} <= set(self.lines)

@@ -1,0 +1,114 @@
+"""What a site says about its own build of moqui."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from mqi_communicator.dose.moqui.flavour import PLACES, Complaint, Flavour, Kind, Origin
+from mqi_communicator.dose.moqui.flavours import BUILT_IN
+from mqi_communicator.dose.moqui.places import a_pattern, known_places
+
+
+class FlavourOptions(BaseModel):
+    """How a site's own build of moqui differs from a built-in flavour. What is left out stays as it is there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    based_on: Literal["upstream", "fork", "clinic"] = Field(description="The built-in flavour that is nearest.")
+    keys: dict[str, Kind] = Field(
+        default_factory=dict, description="Keys that this build reads besides, each with the type of its value."
+    )
+    lines: dict[str, str] = Field(
+        default_factory=dict,
+        description="Lines of the input file, key and value; an empty value takes the line away. Places to be filled: "
+        f"{', '.join('{' + place + '}' for place in sorted(PLACES))}.",
+    )
+    several_gpus: dict[str, str] = Field(
+        default_factory=dict, description="Lines for a beam with more than one GPU, in the same form."
+    )
+    formats: tuple[Literal["raw", "mhd", "mha", "dcm"], ...] = Field(
+        default=(), description="Formats of the dose that it can write."
+    )
+    answer: Literal["", "raw", "mhd", "mha", "dcm"] = Field(
+        default="", description="Format in which the dose is read, where a later step converts it."
+    )
+    product: str = Field(
+        default="",
+        description="Path of the dose below the run folder, without suffix; places: {output}, {name}, {beam}.",
+    )
+    end_mark: str = Field(default="", description="Regular expression of the line that a complete run ends with.")
+    batch: str = Field(
+        default="", description="Regular expression of a progress line; its two groups are this batch and their number."
+    )
+    failure_patterns: tuple[str, ...] = Field(
+        default=(), description="Regular expressions of further lines by which it says that it failed."
+    )
+    retryable_patterns: tuple[str, ...] = Field(
+        default=(), description="The same, for failures that a fresh run may not meet again."
+    )
+    origin: Origin | None = Field(
+        default=None, description="Which point of the first voxel stands in an .mhd as Offset."
+    )
+
+    @field_validator("lines", "several_gpus")
+    @classmethod
+    def _lines(cls, lines: dict[str, str]) -> dict[str, str]:
+        for key, value in lines.items():
+            known_places(value, PLACES)
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key) or re.search(r"[\s#]", value):
+                raise ValueError(
+                    f"{key}: a key is one word, a value holds no blank and no #, which moqui would misread"
+                )
+        return lines
+
+    @field_validator("product")
+    @classmethod
+    def _product(cls, path: str) -> str:
+        known_places(path, frozenset({"output", "name", "beam"}))
+        if path.startswith(("/", "~")) or ".." in path.split("/"):
+            raise ValueError("must be a path below the run folder")
+        return path
+
+    @field_validator("end_mark", "batch", "failure_patterns", "retryable_patterns")
+    @classmethod
+    def _patterns(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for pattern in (value,) if isinstance(value, str) else value:
+            a_pattern(pattern)
+        return value
+
+    @model_validator(mode="after")
+    def _typed(self) -> Self:
+        known = {**BUILT_IN[self.based_on].keys, **self.keys}
+        for key in (*self.lines, *self.several_gpus):
+            if key not in known:
+                raise ValueError(f"lines: {key} is no key of {self.based_on}; if this build reads it, add it to keys")
+        return self
+
+    def made(self, name: str) -> Flavour:
+        """The flavour that this describes."""
+        base = BUILT_IN[self.based_on]
+        said = tuple(Complaint(pattern, retryable=True) for pattern in self.retryable_patterns)
+        said += tuple(Complaint(pattern) for pattern in self.failure_patterns)
+        lines = {key: value for key, value in {**base.lines, **self.lines}.items() if value}
+        return Flavour(
+            name=name,
+            keys={**base.keys, **self.keys},
+            lines=lines,
+            required=base.required & set(lines),
+            formats=self.formats or base.formats,
+            product=self.product or base.product,
+            end=self.end_mark or base.end,
+            histories=base.histories,
+            done=base.done,
+            batch=self.batch or base.batch,
+            computed=base.computed,
+            complaints=said + base.complaints,
+            origin=self.origin or base.origin,
+            scale=base.scale,
+            start=base.start,
+            several_gpus={**base.several_gpus, **self.several_gpus},
+            answer=self.answer,
+        )

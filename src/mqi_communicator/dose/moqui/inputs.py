@@ -1,0 +1,80 @@
+"""The input file of one run: the flavour's lines, filled. `reading.check_input` reads it back before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mqi_communicator.dose.moqui.flavour import Flavour
+from mqi_communicator.dose.moqui.quota import Quota
+
+COMMON = "../../input/common"  # as seen from a run folder
+DICOM = "dicom"
+SPOT_LISTS = "spots"  # in common/ where we write them, in the run folder where a step does
+OUTPUTS = "Outputs"
+SEED_STEP = 1_000_003  # between the seeds of two runs: moqui gives spot k the seed + k, and no two may be the same
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the machine and the scanner say, as the input file needs it."""
+
+    machine: str = ""  # name of the beam file in common/
+    gantry: int = 0
+    calibration: str = "default"
+    spots: str = ""  # folder of spot lists, from the run folder
+
+
+def output_folder(seeds: int, run: int) -> str:
+    """The folder that run number `run` (from 1) makes for its dose."""
+    return OUTPUTS if seeds == 1 else f"{OUTPUTS}-{run}"
+
+
+def temp_folder(run: int) -> str:
+    """The folder that run number `run` uses for the work of several GPUs."""
+    return f"gpu-work-{run}"
+
+
+def input_name(run: int, gpus: int) -> str:
+    """The file name of the input of run number `run` on so many GPUs."""
+    return f"input-run{run}-gpus{gpus}.txt"
+
+
+def input_file(
+    flavour: Flavour,
+    place: Place,
+    quota: Quota,
+    *,
+    beam: int,
+    seed: int,
+    output: str,
+    dose_format: str,
+    gpus: int,
+    temp: str,
+) -> bytes:
+    """The input file of one run. Key and value with one blank between them; no comment, no empty line."""
+    lines = {**flavour.lines, **(flavour.several_gpus if gpus > 1 else {})}
+    values: Mapping[str, object] = {
+        "batch": quota.batch,
+        "beam": beam,
+        "calibration": place.calibration,
+        "dicom": f"{COMMON}/{DICOM}",
+        "format": dose_format,
+        "gantry": place.gantry,
+        "gpu_ids": ",".join(map(str, range(gpus))),
+        "gpus": gpus,
+        "histories": quota.histories,
+        "machine": f"{COMMON}/{place.machine}",
+        "output": output,
+        "particles_per_history": number(quota.particles_per_history),
+        "seed": seed,
+        "spots": place.spots,
+        "temp": temp,
+    }
+    return "".join(f"{key} {value.format(**values)}\n" for key, value in lines.items()).encode("ascii")
+
+
+def number(value: float) -> str:
+    """Nine significant digits, which is all that single precision holds, without an exponent."""
+    text = f"{value:.9g}"
+    return f"{value:.12f}".rstrip("0") if "e-" in text else f"{value:.0f}" if "e" in text else text

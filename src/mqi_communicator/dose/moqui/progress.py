@@ -1,0 +1,56 @@
+"""How far a run of moqui is, from its words: batches where it counts them, else histories."""
+
+from __future__ import annotations
+
+import re
+
+from mqi_communicator.dose.engine import Progress
+from mqi_communicator.dose.moqui.expected import Expected, parts_of
+from mqi_communicator.dose.moqui.flavour import Flavour
+
+
+def read_progress(expected: Expected, log_tail: str) -> Progress:
+    """How far the runs of moqui are, together. Programs before and after them take no share.
+
+    Unknown (None) before the first batch, and where the tail does not tell which of several runs it shows.
+    """
+    runs = expected.runs
+    step, part = parts_of(expected, log_tail)[-1]
+    if step.name in runs:
+        done = runs.index(step.name)
+        now = 1.0 if ended(expected.flavour, part.text) else share(expected.flavour, part.text)
+    elif step in expected.steps:
+        done, now = sum(one.moqui for one in expected.steps[: expected.steps.index(step)]), None
+    else:
+        done, now = 0, share(expected.flavour, part.text) if len(runs) == 1 else None
+    if now is None and not done:
+        return Progress(None)
+    return Progress(min(100.0, 100.0 * (done + (now or 0.0)) / len(runs)))
+
+
+def ended(flavour: Flavour, text: str) -> bool:
+    """Whether a run said its end mark."""
+    return re.search(flavour.end, text, re.MULTILINE) is not None
+
+
+def computed(flavour: Flavour, text: str) -> bool:
+    """Whether everything had been transported: said so after the last word of progress, which said that it was all."""
+    said = [found.start() for found in re.finditer(flavour.computed, text, re.MULTILINE)]
+    going = [found.start() for found in re.finditer(flavour.batch or flavour.done, text, re.MULTILINE)]
+    part = share(flavour, text, at_end=True)
+    return bool(said) and (not going or said[-1] > going[-1]) and (part is None or part >= 1)
+
+
+def share(flavour: Flavour, text: str, *, at_end: bool = False) -> float | None:
+    """How much of one run is done, 0 to 1. A batch counts when the next begins; `at_end`: when it is the last word."""
+    if flavour.batch:
+        batches = re.findall(flavour.batch, text, re.MULTILINE)
+        return (int(batches[-1][0]) - (not at_end)) / max(int(batches[-1][1]), 1) if batches else None
+    done, total = last(flavour.done, text), last(flavour.histories, text)
+    return min(int(done) / int(total), 1.0) if done and total and int(total) else None
+
+
+def last(pattern: str, text: str) -> str | None:
+    """What the last match of the pattern found; None without a match or a pattern."""
+    found = re.findall(pattern, text, re.MULTILINE) if pattern else []
+    return str(found[-1]) if found else None

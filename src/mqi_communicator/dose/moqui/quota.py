@@ -1,0 +1,144 @@
+"""How many protons of a beam one run simulates, and what that makes of its dose.
+
+moqui gives each spot floor(weight x ratio / ParticlesPerHistory) histories, computed in single precision, and
+multiplies the dose by ParticlesPerHistory again. A spot below one history is lost without a word, and of every other
+the fraction is cut off. So ParticlesPerHistory is chosen such that each spot gets at least one history and the mean
+spot a hundred, and what is cut off in all, half a history per spot, is given back as a factor on the dose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.dicom.records import Beam
+from mqi_communicator.dose.moqui.beamfile import BeamFile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MEAN = 100  # histories of a mean spot, at least: what is cut off is then 0.5 %
+_LEAST = 1.001  # histories of the weakest spot, at least; a little more than one, for single precision
+_LARGEST_COUNT = 2**31 - 1
+_BATCHES = 10  # of one run: there is progress to be seen, and all of it in the last 4 kB of a log
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Histories of one run: as many as the site wants, and at most so many for the sake of weak spots."""
+
+    histories: int
+    most: int
+    per_batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one run of a beam is asked for."""
+
+    particles_per_history: float  # as the program reads it; 1 where counts are sent
+    histories: int  # in all
+    exact: bool  # whether the program must say this very number
+    batch: int  # histories per batch
+    factor: float  # on the dose, so that the beam's protons are those of its monitor units
+    counts_per_mu: float = 0.0  # where counts are sent
+
+
+def sent_weights(beam: Beam, protons_per_mu: float | None) -> list[NDArray[np.float32]]:
+    """Each layer's spot weights as they are sent: MU, or protons where the site declares protons per MU."""
+    import numpy as np
+
+    scale = beam.mu_per_weight * (protons_per_mu or 1.0)
+    return [(layer.weights * scale).astype(np.float32) for layer in beam.layers]
+
+
+def quota_by_ratio(beam: Beam, model: BeamFile, protons_per_mu: float | None, wish: Wish) -> Quota:
+    """ParticlesPerHistory for spots taken from the plan. DicomProblem, naming the weakest spot, if it gets none."""
+    import numpy as np
+
+    protons = [
+        weights * _ratio(model, layer.energy)
+        for layer, weights in zip(beam.layers, sent_weights(beam, protons_per_mu), strict=True)
+    ]
+    used = [spots[spots > 0] for spots in protons]
+    total = float(sum(spots.sum(dtype=np.float64) for spots in used))
+    per_history = np.float32(f"{total / _needed(beam, used, total, wish):.6g}")
+    histories = sum(int(np.floor(spots / per_history).sum(dtype=np.float64)) for spots in used)
+    return Quota(
+        particles_per_history=float(per_history),
+        histories=histories,
+        exact=True,
+        batch=_batch(histories, wish),
+        factor=total / (histories * float(per_history)),
+    )
+
+
+def quota_by_counts(beam: Beam, protons_per_mu: float | None, wish: Wish, counts_per_mu: float | None = None) -> Quota:
+    """Counts per MU for spots sent as lists of whole counts.
+
+    Each count is one history before the program's own factors; where `counts_per_mu` are given, as the machine logs
+    them, the program is left to make histories of them. Without declared protons per MU the dose is relative: that of
+    one proton per MU. DicomProblem if a spot has no count, or more than a program can read.
+    """
+    used = [mu[mu > 0] for mu in (layer.weights * beam.mu_per_weight for layer in beam.layers)]
+    total = float(sum(mu.sum() for mu in used))
+    needed = _needed(beam, used, total, wish)
+    per_mu = counts_per_mu or needed / total
+    _check_counts(beam, used, per_mu)
+    return Quota(
+        particles_per_history=1.0,
+        histories=math.ceil(needed),
+        exact=False,
+        batch=_batch(needed, wish),
+        factor=(protons_per_mu or 1.0) / per_mu,
+        counts_per_mu=per_mu,
+    )
+
+
+def _needed(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], total: float, wish: Wish) -> float:
+    """Histories that the beam needs, at least as many as wished. DicomProblem if they are too many."""
+    spots = sum(len(one) for one in used)
+    weakest = min(float(one.min()) for one in used)
+    needed = max(float(wish.histories), float(_MEAN * spots), _LEAST * total / weakest)
+    if needed <= wish.most:
+        return needed
+    index = next(i for i, one in enumerate(used) if float(one.min()) == weakest)
+    layer = beam.layers[index]
+    raise DicomProblem(
+        f"beam {beam.number}, layer {index + 1} ({layer.energy:g} MeV): its weakest spot has {weakest / total:.2g} of "
+        f"the beam's protons; to give it one history and the mean spot {_MEAN}, each run needs {needed:.3g} histories, "
+        f"more than {wish.most:.3g}",
+        "raise engine.max_histories_per_beam, or take spots of hardly any weight out of the plan",
+        code="dose.histories",
+    )
+
+
+def _check_counts(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], per_mu: float) -> None:
+    least = min(float(one.min()) for one in used) * per_mu
+    most = max(float(one.max()) for one in used) * per_mu
+    if least < 1 or most > _LARGEST_COUNT:
+        raise DicomProblem(
+            f"beam {beam.number}: its spots would have {least:.3g} to {most:.3g} counts, expected 1 to "
+            f"{_LARGEST_COUNT}",
+            "correct counts_per_mu of the machine",
+            code="dose.histories",
+        )
+
+
+def _batch(histories: float, wish: Wish) -> int:
+    return max(1, min(wish.per_batch, math.ceil(histories / _BATCHES)))
+
+
+def _ratio(model: BeamFile, energy: float) -> np.float32:
+    """The ratio at a nominal energy, linear between rows, in single precision as the program has it."""
+    import numpy as np
+
+    xs, ys = np.array(model.energies, np.float32), np.array(model.ratios, np.float32)
+    at = np.float32(energy)
+    upper = int(np.searchsorted(xs, at))
+    x0, x1, y0, y1 = xs[upper - 1], xs[upper], ys[upper - 1], ys[upper]
+    return np.float32(y0 + (at - x0) * (y1 - y0) / (x1 - x0))

@@ -1,0 +1,144 @@
+"""Reads what moqui and the programs beside it said. An exit code of 0 proves nothing: moqui lies with it.
+
+It exits 0 without a file when it cannot write one, with a file of nothing when no spot had a history, and with a wrong
+dose when an energy lies outside its table. It dies of SIGSEGV, about once in 256 files saved, when everything has been
+computed. All of that is told from its words, by the flavour's patterns, and from the files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from mqi_communicator.dose.engine import Accepted, Refused
+from mqi_communicator.dose.moqui.asked import Asked, asked_in
+from mqi_communicator.dose.moqui.expected import Expected, Step, parts_of
+from mqi_communicator.dose.moqui.flavour import Flavour
+from mqi_communicator.dose.moqui.output import size_problem
+from mqi_communicator.dose.moqui.progress import computed, ended, last, share
+from mqi_communicator.dose.moqui.sections import Section
+
+_NEAR = 0.01  # of the histories: builds round spots differently
+_SEGFAULT, _ABORT, _TIMEOUT = 139, 134, 124
+_SIGNALS = {_ABORT: "SIGABRT", 130: "SIGINT", 137: "SIGKILL (no memory left?)", _SEGFAULT: "SIGSEGV", 143: "SIGTERM"}
+_NOT_STARTED = (126, 127)
+_DIFFERS = re.compile(r"^mqi-input differs", re.MULTILINE)  # said by the host's script, as the next
+_BARRED = re.compile(r"^mqi-refused (.+)$", re.MULTILINE)
+_LOOK = "look at the job's log with `mqi show`; docs/moqui.md explains what moqui says"
+
+
+def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
+    """Words, exit code, histories, end marks and files together; else Refused with the first thing that is wrong."""
+    code = 128 - exit_code if exit_code < 0 else exit_code
+    parts = parts_of(expected, log_tail)
+    refused = (
+        _complained(parts)
+        or _ended_badly(expected, parts, code)
+        or _ran_through(expected, parts, log_tail)
+        or _files(expected, log_tail, products)
+    )
+    if refused:
+        return refused
+    asked, runs = asked_in(log_tail), len(expected.products)
+    told = sum(int(last(expected.flavour.histories, part.text) or 0) for step, part in parts if step.moqui)
+    return Accepted({"histories": runs * asked.histories if asked and asked.histories else told, "runs": runs})
+
+
+def check_whole(expected: Expected, log: str) -> str | None:
+    """What is wrong in the whole log, of which `judge` saw the end: each run must be there from its mark to its end."""
+    parts = parts_of(expected, log)
+    if refused := _complained(parts) or _ran_through(expected, parts, log):
+        return refused.why
+    seen = {step.name: part.text for step, part in parts if part.whole}
+    if lost := [name for name in expected.runs if name not in seen]:
+        return f"the log does not show that {', '.join(lost)} began"
+    asked = asked_in(log)
+    silent = [name for name in expected.runs if last(expected.flavour.histories, seen[name]) is None]
+    if silent and asked and asked.histories:
+        return f"{', '.join(silent)} did not say how many histories it computed"
+    return None
+
+
+def _complained(parts: Sequence[tuple[Step, Section]]) -> Refused | None:
+    for step, part in parts:
+        for one in step.complaints:
+            if found := re.search(one.pattern, part.text, re.MULTILINE):
+                said = next((group for group in found.groups() if group), found.group(0)).strip()
+                return Refused(f"{step.name}: {said}", one.retryable, one.advice or _LOOK)
+    return None
+
+
+def _ended_badly(expected: Expected, parts: Sequence[tuple[Step, Section]], code: int) -> Refused | None:
+    step, part = parts[-1]
+    if _DIFFERS.search(part.text):
+        why = "the input on the host is not what was sent"
+        return Refused(why, retryable=False, advice="look after the host's disk, then retry the case from `upload`")
+    if part.missing:
+        why = f"{step.name} exited 0 without {', '.join(part.missing)}"
+        return Refused(why, retryable=step.moqui, advice=_LOOK)
+    if code == 0:
+        return None
+    if barred := _BARRED.search(part.text):
+        why = f"the host does not let jobs run {barred[1]}"
+        advice = "its administrator names the programs (--program); where stdbuf is none of them: engine.stdbuf: false"
+        return Refused(why, retryable=False, advice=advice)
+    if code in _NOT_STARTED:
+        why = f"{step.name} could not be started (exit code {code})"
+        return Refused(why, retryable=False, advice="run `mqi check`: the program is missing or not executable there")
+    if code == _TIMEOUT:
+        why = f"{step.name} reached its time limit"
+        advice = (
+            "raise time_limit_s, or lower histories_per_beam; a fork that cannot write its spot lists hangs for ever"
+        )
+        return Refused(why, retryable=False, advice=advice)
+    if code == _SEGFAULT and step.moqui:
+        return _crash(expected.flavour, step, part)
+    by = f", ended by {_SIGNALS[code]}" if code in _SIGNALS else ""
+    retryable = code != _ABORT and (step.moqui or code in _SIGNALS)
+    return Refused(f"{step.name} failed with exit code {code}{by}", retryable, _LOOK)
+
+
+def _crash(flavour: Flavour, step: Step, part: Section) -> Refused:
+    """The crash at the save is random; one before the first particle would come again."""
+    if computed(flavour, part.text):
+        return Refused(
+            f"{step.name} crashed while it saved its dose (SIGSEGV), as moqui now and then does", retryable=True
+        )
+    if share(flavour, part.text) is not None:
+        return Refused(f"{step.name} crashed while it computed (SIGSEGV)", retryable=True, advice=_LOOK)
+    return Refused(f"{step.name} crashed before it computed anything (SIGSEGV)", retryable=False, advice=_LOOK)
+
+
+def _ran_through(expected: Expected, parts: Sequence[tuple[Step, Section]], log: str) -> Refused | None:
+    """Each run of moqui that the log shows said its histories and its end mark, and those are the ones asked for."""
+    asked = asked_in(log)
+    for step, part in parts:
+        if not step.moqui:
+            continue
+        if refused := _histories(expected.flavour, step, part, asked):
+            return refused
+        if not ended(expected.flavour, part.text):
+            return Refused(f"{step.name}: the log has no end mark although the exit code is 0", retryable=True)
+    if asked is None:
+        return Refused("the job ended before it wrote what it was asked for", retryable=True)
+    return None
+
+
+def _histories(flavour: Flavour, step: Step, part: Section, asked: Asked | None) -> Refused | None:
+    for words in re.findall(flavour.histories, part.text, re.MULTILINE):
+        if int(words) == 0:
+            why = f"{step.name} had no histories to compute: its dose would be zero"
+            return Refused(why, retryable=False, advice="its spots were not read; " + _LOOK)
+        if asked and asked.histories and abs(int(words) - asked.histories) > _NEAR * asked.histories:
+            why = f"{step.name} computed {words} histories, asked were {asked.histories}: it read other spots than sent"
+            return Refused(why, retryable=False, advice=_LOOK)
+    return None
+
+
+def _files(expected: Expected, log: str, products: Mapping[str, int]) -> Refused | None:
+    if (asked := asked_in(log)) is None:
+        return None
+    for product in expected.products:
+        if problem := size_problem(product, expected.answer, products, asked.voxels):
+            return Refused(problem, retryable=True, advice="if it comes again: make space on the compute host")
+    return None

@@ -1,0 +1,63 @@
+"""What a site says about programs that run in the job beside moqui."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from mqi_communicator.dose.moqui.places import a_pattern, known_places
+
+_LABEL = r"^[a-z][a-z0-9-]{0,31}$"
+_OWN = re.compile(r"moqui(-\d+)?")
+STEP_PLACES = frozenset({"beam", "input", "common", "gpus", "outputs"})
+
+
+class StepOptions(BaseModel):
+    """A program of the site that runs in the job before or after moqui, in the run folder. It never passes a shell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=_LABEL, description="Its name in the log and in reasons; small letters, digits, -.")
+    argv: tuple[str, ...] = Field(
+        min_length=1,
+        description="The program and its words, one list item each. Places to be filled: {beam}, {input}, {common}, "
+        "{gpus}, {outputs}.",
+    )
+    env: dict[str, str] = Field(default_factory=dict, description="Variables of its environment.")
+    outputs: tuple[str, ...] = Field(
+        default=(), description="Files below the run folder that must be there afterwards, not empty; {beam} as above."
+    )
+    limit_s: float | None = Field(default=None, gt=0, description="Seconds after which it is ended.")
+    failure_patterns: tuple[str, ...] = Field(
+        default=(), description="Regular expressions: a line of its output that matches one means that it failed."
+    )
+    retryable_patterns: tuple[str, ...] = Field(
+        default=(), description="The same, for failures that a fresh run may not meet again."
+    )
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All its words, with their places."""
+        return (*self.argv, *self.outputs)
+
+    @field_validator("name")
+    @classmethod
+    def _not_ours(cls, value: str) -> str:
+        if _OWN.fullmatch(value):
+            raise ValueError("this name is moqui's own")
+        return value
+
+    @field_validator("argv", "outputs")
+    @classmethod
+    def _places(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for word in words:
+            known_places(word, STEP_PLACES)
+            if not word or re.search(r"[\t\r\n\0]", word):
+                raise ValueError("a word is empty, or holds a tab or a line break")
+        return words
+
+    @field_validator("failure_patterns", "retryable_patterns")
+    @classmethod
+    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(a_pattern(pattern) for pattern in patterns)

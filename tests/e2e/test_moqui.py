@@ -1,0 +1,58 @@
+"""A folder of DICOM goes in, a verdict comes out: the stand-in for moqui behind the whole product."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.standin.house import write_house
+
+pytestmark = pytest.mark.real
+
+
+class House:
+    """A communicator on the computing machine itself, with one case in its folder."""
+
+    def __init__(self, folder: Path, *about: Any, **engine: Any) -> None:
+        self.folder = folder
+        self.config = write_house(folder, *about, **engine)
+
+    def mqi(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """One of our commands, with this configuration."""
+        command = [sys.executable, "-m", "mqi_communicator", *words, "--config", str(self.config)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+
+    def told(self, name: str) -> dict[str, Any]:
+        """A file of the one case's results."""
+        (found,) = (self.folder / "results").glob(f"*/{name}")
+        return dict(json.loads(found.read_text()))
+
+
+def test_a_good_case_passes_although_moqui_crashed_once_while_it_saved(tmp_path):
+    house = House(
+        tmp_path, "upstream", "pass", {"fault": "save-crash", "fault_runs": 1, "witness": str(tmp_path / "w")}
+    )
+    checked = house.mqi("check")
+    assert checked.returncode == 0, checked.stdout
+    ended = house.mqi("once")
+    assert ended.returncode == 0, (ended.stdout, ended.stderr)
+    assert house.told("verdict.json")["word"] == "pass"
+    runs = [line.split() for line in (tmp_path / "w").read_text().splitlines()]
+    assert len([words for words in runs if words[0] == "start"]) == 5  # two beams with two seeds, and one crash
+    assert {words[-1] for words in runs} <= {"gpus=0", "gpus=1"}
+    manifest = json.dumps(house.told("manifest.json"))
+    assert '"engine": "moqui"' in manifest
+    assert "while it saved its dose" in (next((tmp_path / "results").glob("*/events.jsonl"))).read_text()
+
+
+@pytest.mark.parametrize("flavour", ["fork", "clinic"])
+def test_a_plan_that_aims_elsewhere_fails(tmp_path, flavour):
+    several = {"gpus_per_beam": 2} if flavour == "clinic" else {}
+    house = House(tmp_path, flavour, "shift-error", **several)
+    ended = house.mqi("once")
+    assert ended.returncode == 1, (ended.stdout, ended.stderr)
+    assert house.told("verdict.json")["word"] == "fail"

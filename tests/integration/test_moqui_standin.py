@@ -1,0 +1,368 @@
+"""moqui through the port, as a host would run it: a stand-in for its program, in real processes, in three flavours,
+well and in every way in which moqui fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.doing import do
+from tests.standin import site
+from tests.standin.patient import Voxels
+from tests.standin.settings import FAULTS
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.demo.phantom import hounsfield, in_body
+from mqi_communicator.demo.truth import TINY
+from mqi_communicator.dicom.ct import read_ct
+from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
+from mqi_communicator.dose.engine import Accepted, Refused
+from mqi_communicator.dose.moqui.engine import Moqui
+
+pytestmark = pytest.mark.real
+
+FLAVOURS = ("upstream", "fork", "clinic")
+FAST = {"histories_per_beam": 200_000}
+
+
+@dataclass
+class Ran:
+    judged: Accepted | Refused
+    code: int
+    log: str
+    folder: Path
+    products: dict[str, bytes]
+    dose: Dose | None = None
+    refused: Permanent | None = None
+
+
+@dataclass
+class Site:
+    """A case, a moqui, and a host: the input two folders up from each run folder."""
+
+    engine: Moqui
+    plan: IonPlan
+    ct: CTVolume
+    folder: Path
+    runs: list[Path] = field(default_factory=list)
+
+    def send(self) -> None:
+        files = {f"common/{name}": data for name, data in self.engine.common_files(self.plan, self.ct).items()}
+        for beam in self.plan.beams:
+            made = self.engine.beam_files(self.plan, beam, self.ct)
+            files |= {f"beam-{beam.number}/{name}": data for name, data in made.items()}
+        for name, data in files.items():
+            path = self.folder / "input" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+    def run(self, number: int, gpus: int = 1) -> Ran:
+        if not (self.folder / "input").exists():
+            self.send()
+        run = self.folder / "runs" / f"run-{len(self.runs)}"
+        run.mkdir(parents=True)
+        self.runs.append(run)
+        work = self.engine.work(number, gpus)
+        code, log = do(work, run)
+        made = {name: (run / name).read_bytes() for name in work.products if (run / name).exists()}
+        judged = self.engine.judge_run(number, code, log[-4096:], {name: len(data) for name, data in made.items()})
+        ran = Ran(judged, code, log, run, made)
+        beam = next(beam for beam in self.plan.beams if beam.number == number)
+        try:
+            if isinstance(judged, Accepted):
+                ran.dose = self.engine.read_dose(self.plan, beam, self.ct, made, log)
+        except Permanent as refused:
+            ran.refused = refused
+        return ran
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory):
+    """A case of each kind, written once."""
+    made: dict[str, Path] = {}
+
+    def write(kind: str = "pass", flavour: str = "upstream") -> Path:
+        name = f"{kind}-{flavour}"
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("case") / name
+            site.write_sample(made[name], kind=kind, flavour=flavour)
+        return made[name]
+
+    return write
+
+
+@pytest.fixture
+def moqui(tmp_path, cases):
+    """A site with a stand-in that behaves like this."""
+
+    def build(
+        flavour: str = "upstream", kind: str = "pass", behaves: dict[str, Any] | None = None, **engine: Any
+    ) -> Site:
+        program = site.install(tmp_path / "host", flavour=flavour, **(behaves or {}))
+        said = site.sections(program, tmp_path / "beam_file.txt", flavour, **{**FAST, **engine})
+        case = cases(kind, flavour)
+        plan, ct = read_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
+        return Site(site.engine(said), plan, ct, tmp_path)
+
+    return build
+
+
+def truth(ct: CTVolume, plan: IonPlan, number: int, flavour: str = "upstream") -> np.ndarray:
+    """Gy of one fraction, from the case's own records by the stand-in's model without noise."""
+    beam = next(beam for beam in plan.beams if beam.number == number)
+    return site.true_dose(beam, Voxels(ct.grid.shape, ct.grid.origin, ct.grid.spacing, ct.hu.astype(np.int16)), flavour)
+
+
+def agree(dose: Dose | None, wanted: np.ndarray, allowed: float = 0.01) -> None:
+    assert dose is not None
+    high = wanted > 0.5 * wanted.max()
+    assert dose.gy[high].sum() / wanted[high].sum() == pytest.approx(1.0, abs=allowed)
+    assert np.corrcoef(dose.gy[high], wanted[high])[0, 1] > 0.9
+    off = np.abs(dose.gy - wanted)[high] / wanted.max()
+    assert np.median(off) < 3 * allowed
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_beam_comes_home_as_its_dose(moqui, flavour):
+    """Gantry, couch, spots, energies, monitor units, fractions: the whole way through DICOM, input and output."""
+    at = moqui(flavour)
+    assert at.engine.basis(at.plan, at.ct) == ()
+    ran = at.run(2)
+    assert isinstance(ran.judged, Accepted), (ran.judged, ran.log)
+    agree(ran.dose, truth(at.ct, at.plan, 2, flavour))
+    assert ran.dose is not None
+    assert ran.dose.beam_number == 2
+    assert 0.005 < (ran.dose.uncertainty or 0) < 0.08
+
+
+@pytest.mark.parametrize("dose_format", ["mha", "mhd", "raw"])
+@pytest.mark.parametrize("offset", ["centre", "edge"])
+def test_every_format_is_the_same_dose(moqui, dose_format, offset):
+    at = moqui(behaves={"offset": offset, "noise": 0.0}, format=dose_format, seeds=1)
+    ran = at.run(1)
+    assert ran.dose is not None, (ran.judged, ran.refused)
+    agree(ran.dose, truth(at.ct, at.plan, 1), 0.002)
+
+
+def test_the_planned_dose_of_the_samples_is_the_stand_ins_truth(cases):
+    from mqi_communicator.dicom.records import Biology, Extent, Meaning, Medium
+    from mqi_communicator.dicom.rtdose import read_rtdose
+
+    case = cases()
+    plan, ct = read_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
+    dose = read_rtdose(case / "RD.beam1.dcm", Meaning(Medium.WATER, Biology.PHYSICAL, Extent.COURSE))
+    mz, my, mx = TINY.margin
+    whole = truth(ct, plan, 1) * in_body(TINY.ct) * plan.fractions
+    assert dose.gy == pytest.approx(whole[mz:-mz, my:-my, mx:-mx], abs=1e-3 * whole.max())
+    assert (ct.hu == hounsfield(TINY.ct)).all()
+
+
+def test_a_setup_beam_keeps_its_number_and_the_next_beam_is_not_taken_for_it(moqui):
+    at = moqui(kind="setup-beam")
+    assert [beam.number for beam in at.plan.beams] == [2, 3]
+    ran = at.run(3)
+    assert list(ran.products) == ["Outputs-1/beam_3_0_Dose.mha", "Outputs-2/beam_3_0_Dose.mha"]
+    agree(ran.dose, truth(at.ct, at.plan, 3))
+
+
+@pytest.mark.parametrize(("kind", "axis", "moved"), [("shift-error", 0, 3.0)])
+def test_a_plan_that_aims_elsewhere_gives_a_dose_elsewhere(moqui, kind, axis, moved):
+    quiet = {"noise": 0.0}
+    good, bad = (moqui(kind=which, behaves=quiet, seeds=1) for which in ("pass", kind))
+    bad.folder = bad.folder / "bad"
+    here, there = (at.run(1).dose for at in (good, bad))
+    assert here is not None
+    assert there is not None
+    centres = []
+    for dose in (here, there):
+        high = np.where(dose.gy > 0.3 * dose.gy.max(), dose.gy, 0)
+        along = high.sum(axis=tuple(k for k in range(3) if k != axis))
+        centres.append(float(along @ dose.grid.axes()[axis] / along.sum()))
+    assert centres[1] - centres[0] == pytest.approx(moved, abs=0.7)
+
+
+def test_several_gpus_of_the_clinic_are_named_as_the_job_numbers_them(moqui, monkeypatch):
+    at = moqui("clinic", gpus_per_beam=4, seeds=1, behaves={"needs_gpu": True})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    ran = at.run(1, gpus=2)
+    assert isinstance(ran.judged, Accepted), (ran.judged, ran.log)
+    none_free = at.run(1, gpus=4)
+    assert isinstance(none_free.judged, Refused)
+    assert "No free GPU remains" in none_free.judged.why
+    assert none_free.judged.retryable
+
+
+FAILS = {
+    # fault: (flavour, engine, exit code, words, retryable); words of a dose that is read and refused come with None
+    "save-crash": ("upstream", {}, 139, "moqui-1 crashed while it saved its dose", True),
+    "early-crash": ("upstream", {}, 139, "crashed before it computed anything", False),
+    "killed": ("upstream", {}, 137, "SIGKILL", True),
+    "terminated": ("upstream", {}, 143, "SIGTERM", True),
+    "zero": ("upstream", {}, 0, "moqui-1 had no histories to compute", False),
+    "short": ("upstream", {}, 0, "bytes, expected", True),
+    "empty": ("upstream", {}, 66, "exited 0 without Outputs-1/beam_1_0_Dose.mha", True),
+    "disk-full": ("upstream", {}, 0, "Error occurred at writing time!", True),
+    "unwritable": ("upstream", {}, 66, "Cannot open file!", True),
+    "no-product": ("upstream", {}, 66, "exited 0 without", True),
+    "no-end": ("upstream", {}, 0, "the log has no end mark", True),
+    "cuda": ("upstream", {}, 255, "CUDA driver version is insufficient", False),
+    "cuda-memory": ("upstream", {}, 2, "GPUassert: out of memory", True),
+    "no-free-gpu": ("clinic", {}, 1, "No free GPU remains after BeamLayerMultiGpu filtering", True),
+    "hang": ("fork", {"time_limit_s": 3}, 124, "reached its time limit", False),
+    "nan": ("upstream", {}, 0, "no number (NaN or infinite)", None),
+    "negative": ("upstream", {}, 0, "is negative somewhere", None),
+    "wrong-grid": ("upstream", {}, 0, "DimSize is", None),
+    "wrong-origin": ("upstream", {}, 0, "Origin is", None),
+    "out-of-bound": ("upstream", {}, 0, "out-of-bound", False),
+    "other-spots": ("upstream", {}, 0, "it read other spots than sent", False),
+    "seed-blind": ("upstream", {}, 0, "the very same dose", None),
+    "dcm-unsaved": ("clinic", {}, 66, "Could not save DICOM file", True),
+    "dcm-coarse": ("clinic", {}, 0, "stored in 39 steps", None),
+}
+
+
+def test_every_fault_of_the_stand_in_has_a_row():
+    assert set(FAILS) == set(FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_way_to_fail_is_found(moqui, fault):
+    flavour, engine, code, words, retryable = FAILS[fault]
+    at = moqui(flavour, behaves={"fault": fault}, **engine)
+    ran = at.run(1)
+    assert ran.code == code, ran.log
+    if retryable is None:
+        assert isinstance(ran.judged, Accepted), ran.judged
+        assert ran.refused is not None
+        assert words in ran.refused.reason
+        return
+    assert isinstance(ran.judged, Refused), ran.judged
+    assert words in ran.judged.why
+    assert ran.judged.retryable is retryable
+
+
+@pytest.mark.parametrize("dose_format", ["mhd", "raw"])
+@pytest.mark.parametrize("fault", ["save-crash", "short", "empty", "disk-full"])
+def test_half_a_dose_is_none_in_any_format(moqui, dose_format, fault):
+    """The header is new and whole, the values are not; nothing is said of a raw file on a full disk."""
+    ran = moqui(behaves={"fault": fault}, format=dose_format, seeds=1).run(1)
+    assert isinstance(ran.judged, Refused), ran.judged
+    assert ran.judged.retryable
+    if dose_format == "mhd":
+        assert (ran.folder / "Outputs" / "beam_1_0_Dose.mhd").stat().st_size > 0
+
+
+@pytest.mark.parametrize("fault", ["short", "dcm-unsaved"])
+def test_half_a_dicom_dose_is_none(moqui, fault):
+    ran = moqui("fork", behaves={"fault": fault}, format="dcm", seeds=1).run(1)
+    assert isinstance(ran.judged, Refused) or isinstance(ran.refused, DicomProblem)
+    assert ran.dose is None
+
+
+def test_a_random_crash_is_over_in_the_next_run(moqui):
+    at = moqui(behaves={"fault": "save-crash", "fault_runs": 1}, seeds=1)
+    first, second = at.run(1), at.run(1)
+    assert isinstance(first.judged, Refused)
+    assert isinstance(second.judged, Accepted)
+    assert second.dose is not None
+
+
+def test_an_old_dose_in_the_way_is_not_taken_for_a_new_one(moqui):
+    """moqui refuses a folder that is there: what lies in it stays what it was, and does not count."""
+    made = {"name": "maker", "argv": ["sh", "-c", "mkdir Outputs && echo old > Outputs/beam_1_0_Dose.mha"]}
+    ran = moqui(seeds=1, before=[made]).run(1)
+    assert ran.code == 134
+    assert isinstance(ran.judged, Refused)
+    assert "Output directory exists." in ran.judged.why
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "words"),
+    [
+        (lambda i: (i / "common/dicom/RP.dcm").unlink(), 134, "There is no RTPLAN in the path"),
+        (lambda i: [p.unlink() for p in (i / "common").glob("machine-*")], 139, "out-of-bound"),
+        (lambda i: edit(i, "BeamNumbers 1", "BeamNumbers 7"), 134, "Invalid beam number."),
+        (lambda i: edit(i, "Machine pbs:", "Machine site:"), 134, "Valid machine is not available."),
+        (lambda i: edit(i, "Scorer Dose", "Scorer Doze"), 134, "Unrecognized scorer name"),
+        (lambda i: edit(i, "ParentDir ../../input/common\n", ""), 134, "ParentDir is not provided"),
+        (lambda i: edit(i, "OutputDir Outputs\n", ""), 134, "Output directory is not provided."),
+        (lambda i: edit(i, "OutputDir Outputs", "OutputDir none/Outputs"), 1, "exit code 1"),
+        (lambda i: edit(i, "GPUID 0\n", "GPUID 0\n   \n"), 134, "basic_string::substr"),
+        (lambda i: edit(i, "BeamNumbers 1\n", ""), 139, "crashed before it computed"),
+        (lambda i: next((i / "beam-1").glob("input*")).unlink(), 134, "Cannot open input parameter file."),
+    ],
+)
+def test_what_moqui_says_to_a_damaged_input_is_understood(moqui, spoil, code, words):
+    """None of it is sent; but disks fail, and people try things."""
+    at = moqui(seeds=1)
+    at.send()
+    spoil(at.folder / "input")
+    ran = at.run(1)
+    assert ran.code == code, ran.log
+    assert isinstance(ran.judged, Refused)
+    assert words in ran.judged.why
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    (path,) = (folder / "beam-1").glob("input*")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_lists_that_a_step_of_the_site_writes_are_computed(moqui):
+    """An interpreter before moqui: here it copies lists that were sent with another case."""
+    lists = moqui("fork").engine.common_files(*_case(moqui("fork")))
+    at = moqui(
+        "fork",
+        seeds=1,
+        spots="before",
+        before=[
+            {
+                "name": "interpreter",
+                "argv": ["sh", "-c", 'for f in ../../lists/*; do cp -r "$f" spots/; done', "sh", "{beam}"],
+                "outputs": ["spots/1/01_125.00MeV.csv"],
+            }
+        ],
+        after=[{"name": "converter", "argv": ["sh", "-c", "test -s Outputs/beam_{beam}_0_Dose.mhd && echo fine"]}],
+    )
+    for name, data in lists.items():
+        if name.startswith("spots/"):
+            path = at.folder / "lists" / name.removeprefix("spots/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    ran = at.run(1)
+    assert isinstance(ran.judged, Accepted), (ran.judged, ran.log)
+    assert ran.log.count("mqi-program") == 3
+    assert "fine" in ran.log
+    assert at.engine.basis(at.plan, at.ct) != ()  # nobody declared a dose factor
+
+
+def _case(at: Site) -> tuple[IonPlan, CTVolume]:
+    return at.plan, at.ct
+
+
+def test_progress_is_seen_while_it_runs(moqui):
+    at = moqui()
+    log = at.run(1).log
+    seen = [at.engine.progress(log[:end][-4096:]).percent for end in range(0, len(log), 200)]
+    told = [percent for percent in seen if percent is not None]
+    assert told == sorted(told)
+    assert told[0] < 10
+    assert told[-1] == 100
+    assert len(set(told)) > 10
+
+
+def test_runs_leave_a_witness_with_their_gpus(moqui, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    monkeypatch.setenv("MQI_TOKEN", "case-b1-r1")
+    at = moqui(behaves={"witness": str(tmp_path / "witness"), "needs_gpu": True})
+    assert isinstance(at.run(1).judged, Accepted)
+    lines = (tmp_path / "witness").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["start", "end", "start", "end"]
+    assert all("token=case-b1-r1 gpus=3" in line for line in lines)

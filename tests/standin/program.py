@@ -1,0 +1,36 @@
+"""How moqui speaks and dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+
+def say(text: str) -> None:
+    """A line on stdout, at once, as under `stdbuf -oL`."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """A line on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def throw(what: str, kind: str = "std::runtime_error") -> NoReturn:
+    """An exception that nobody catches: exit code 134 in a shell."""
+    complain(f"terminate called after throwing an instance of '{kind}'\n  what():  {what}")
+    die(signal.SIGABRT)
+
+
+def die(by: signal.Signals) -> NoReturn:
+    """End by a signal, leaving no core."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(by, signal.SIG_DFL) if by != signal.SIGKILL else None
+    os.kill(os.getpid(), by)
+    raise SystemExit(1)  # not reached

@@ -1,0 +1,227 @@
+"""A stand-in for moqui's `tps_env`: it reads the real input and DICOM with moqui's own bugs, says moqui's words in
+their order, writes its files, and misbehaves on demand (see settings.FAULTS). Its dose looks like one and no more.
+
+    python -m tests.standin.tps_env INPUT
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tests.standin import patient
+from tests.standin.machine import Spots, spots_of_lists, spots_of_plan
+from tests.standin.parameters import Parameters
+from tests.standin.physics import beam_dose
+from tests.standin.program import complain, die, say, throw
+from tests.standin.saving import save
+from tests.standin.settings import Settings, settings, witness
+
+_SCORERS = {"energydeposition", "dose", "letd", "lett", "dij", "tracklength"}
+
+
+def main(argv: list[str]) -> None:
+    """One run, from the input file to the end mark."""
+    setting, began = settings(), time.monotonic()
+    witness(setting.witness, "start")
+    asked = Parameters(argv[1] if len(argv) > 1 else "./moqui_tps.in")
+    _gpus(asked, setting)
+    folder = _folders(asked, setting)
+    voxels, plan = _read(folder, asked, setting)
+    numbers = asked.wholes("BeamNumbers")
+    if not numbers:
+        die(signal.SIGSEGV)
+    if numbers == [0]:
+        numbers = [n for n, item in enumerate(plan.IonBeamSequence, start=1) if item.BeamName != "Setup"]
+    for number in numbers:
+        _compute(number, voxels, plan, asked, setting)
+    time.sleep(max(0.0, setting.seconds - (time.monotonic() - began)))
+    witness(setting.witness, "end")
+    if setting.fault == "no-end":
+        return
+    took = 1000 * (time.monotonic() - began)
+    say(
+        f"Total execution time: {took / 1000:g} seconds"
+        if setting.flavour == "clinic"
+        else f"Time taken by MC engine: {took:g} milli-seconds"
+    )
+
+
+def _gpus(asked: Parameters, setting: Settings) -> None:
+    """The GPUs handed over are renumbered from 0; one that is not there cannot be had."""
+    visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+    if setting.fault == "cuda" or (setting.needs_gpu and not visible):
+        say("CUDA error: (setup world) CUDA driver version is insufficient for CUDA runtime version")
+        sys.exit(255)
+    if setting.needs_gpu and asked.whole("GPUID", 0) >= len(visible):
+        say("CUDA error: (setup world) invalid device ordinal")
+        sys.exit(255)
+    wanted = (
+        asked.wholes("BeamLayerMultiGpuAllowedGpuIds") if asked.truth("EnableBeamLayerMultiGpu", default=False) else []
+    )
+    if setting.fault == "no-free-gpu" or (setting.needs_gpu and wanted and max(wanted) >= len(visible)):
+        complain("No free GPU remains after BeamLayerMultiGpu filtering")
+        sys.exit(1)
+
+
+def _folders(asked: Parameters, setting: Settings) -> str:
+    """Make the output folder, one level only, and give the DICOM folder."""
+    upstream = setting.flavour == "upstream"
+    if upstream:
+        say(f"master seed {asked.whole('RandomSeed', -1)}")
+    if not asked.text("ParentDir"):
+        throw("ParentDir is not provided")
+    if upstream and any(
+        word.strip().lower() not in _SCORERS for word in asked.text("Scorer").split(",") if word.strip()
+    ):
+        throw("Unrecognized scorer name")
+    output = asked.text("OutputDir")
+    if not output:
+        throw("Output directory is not provided.")
+    if Path(output).exists():
+        if not asked.truth("OverwriteResults", default=False):
+            throw("Output directory exists.")
+    elif Path(output).parent.is_dir() and os.access(Path(output).parent, os.W_OK):
+        Path(output).mkdir()
+    dicom = f"{asked.text('ParentDir')}/{asked.text('DicomDir')}"
+    say(f"dicom dir {dicom}" if upstream else f"Reading DICOM directory.. : DICOM directory name --> {dicom}")
+    return dicom
+
+
+def _read(folder: str, asked: Parameters, setting: Settings) -> tuple[patient.Voxels, Any]:
+    slices, plans = patient.find(folder, only_dcm=setting.flavour != "upstream")
+    voxels = patient.voxels(slices)
+    nz, ny, nx = voxels.shape
+    if setting.flavour == "upstream":
+        say(f"CT (nx,ny,nz): ({nx}, {ny}, {nz})")
+        say("There are multiple RTPLANs in the path. Selecting the first one")
+    plan = patient.check_plan(plans, len(slices) + len(plans))
+    if setting.flavour == "upstream":
+        site = asked.text("Machine").split(":", 1)[0].lower()
+        say(f"machine_name: {asked.text('Machine')}, mc_code: {asked.text('Calibration', 'default')}")
+        if site != "pbs":
+            throw("Valid machine is not available.")
+        say(f"n fraction {asked.whole('NumberOfFraction', 1)} rbe {asked.number('RBE', 1.1):f}")
+        say(f"Number of beam selected {len(asked.wholes('BeamNumbers'))}")
+    return voxels, plan
+
+
+def _compute(number: int, voxels: patient.Voxels, plan: Any, asked: Parameters, setting: Settings) -> None:
+    upstream = setting.flavour == "upstream"
+    per_history = asked.number("ParticlesPerHistory", -1.0)
+    if setting.fault == "early-crash":
+        die(signal.SIGSEGV)
+    if upstream:
+        say(f"bnb {number} seed {asked.whole('RandomSeed', -1)}\ninitialization")
+    item, name = patient.beam_of(plan, number)
+    spots = _spots(item, number, asked, per_history, setting)
+    if setting.fault == "out-of-bound":
+        complain("out-of-bound")
+    histories, per_count = spots.histories * (0 if setting.fault == "zero" else 1), 1.0
+    if setting.flavour == "clinic" and histories.sum():
+        per_count = float(histories.sum()) / asked.whole("NormalizeTotalHistories", 500_000_000)
+        histories = np.floor(histories / per_count).astype(np.int64)
+    told = int(histories.sum()) * (2 if setting.fault == "other-spots" else 1)
+    say(f"beamlets {len(histories)}\nhistories {told}" if upstream else f"Total beamlets (Spots) : {len(histories)}")
+    if not upstream:
+        say(f"Total histories (Particles) : {told}")
+    _transport(told, asked, setting)
+    dose = _dose(item, spots, histories, voxels, asked, setting, number)
+    if upstream:
+        scale = per_history * asked.number("RBE", 1.1) * asked.whole("NumberOfFraction", 1)
+        say("finalizing\nfinalizing\nmax capacity 1")
+    else:
+        scale = per_count if setting.flavour == "clinic" else per_history
+        say("finalizing")
+    save(
+        asked.text("OutputDir"),
+        f"{name}_0_{asked.text('Scorer')}",
+        dose * scale,
+        voxels,
+        asked.text("OutputFormat"),
+        setting,
+    )
+    if upstream:
+        say("Reshape and save done 0.000100 s")
+
+
+def _spots(item: Any, number: int, asked: Parameters, per_history: float, setting: Settings) -> Spots:
+    if setting.flavour == "upstream":
+        return spots_of_plan(item, asked.text("Machine").split(":", 1)[1], per_history)
+    folder = f"{asked.text('ParentDir')}/{asked.text('logFilePath')}"
+    return spots_of_lists(folder, number, 1.0 if setting.flavour == "clinic" else per_history)
+
+
+def _transport(histories: int, asked: Parameters, setting: Settings) -> None:
+    """The words of all batches."""
+    size = asked.whole("MaxHistoriesPerBatch", 0) or max(histories, 1)
+    batches, done = -(-histories // size), 0
+    if setting.flavour == "upstream":
+        say(f"Run by beam\nUpload {size} histories per batch, {batches} batches expected")
+    for batch in range(batches):
+        here = min(size, histories - done)
+        done += here
+        if setting.flavour == "upstream":
+            say(f"Generating particles...\nBeam generation 0.000100 s\ncum_vertiex {done} {here}")
+            say("Transporting particles...\nRun transportation 0.000200 s")
+        else:
+            say(f"Generating particles for ({batch + 1} of {batches} batches) in CPU ..\nParticle generation complete!")
+            say("Transporting particles...")
+        time.sleep(setting.seconds / max(batches, 1) / 2)
+        if batch == batches // 2:
+            _misbehave(setting.fault)
+        if setting.flavour != "upstream":
+            say("Particle transportation complete!")
+    if setting.flavour == "upstream":
+        say(f"cum vertex {done} total histories {histories}\nNumber of particles tracked {histories}")
+
+
+def _misbehave(fault: str) -> None:
+    match fault:
+        case "hang":
+            while True:
+                time.sleep(1)
+        case "killed":
+            die(signal.SIGKILL)
+        case "terminated":
+            die(signal.SIGTERM)
+        case "cuda-memory":
+            complain("GPUassert: out of memory mqi_upload_data.hpp 90")
+            sys.exit(2)
+
+
+def _dose(
+    item: Any,
+    spots: Spots,
+    histories: np.ndarray,
+    voxels: patient.Voxels,
+    asked: Parameters,
+    setting: Settings,
+    number: int,
+) -> np.ndarray:
+    """Gy of one fraction per particle per history, with noise by the seed."""
+    if not histories.sum():
+        return np.zeros(voxels.shape)
+    aim = item.IonControlPointSequence[0]
+    dose = beam_dose(
+        voxels,
+        spots,
+        histories.astype(float),
+        isocentre=tuple(float(value) for value in aim.IsocenterPosition),  # type: ignore[arg-type]
+        gantry=float(aim.GantryAngle),
+        couch=float(aim.PatientSupportAngle),
+        start=float(aim.SnoutPosition) + (50.0 if setting.flavour == "upstream" else 0.0),
+    )
+    seed = 0 if setting.fault == "seed-blind" else abs(asked.whole("RandomSeed", -1))
+    rng = np.random.default_rng([seed, number])
+    relative = setting.noise / np.sqrt(histories.sum() * np.maximum(dose / dose.max(), 1e-6))
+    return np.asarray(np.maximum(dose * (1 + np.minimum(relative, 1.0) * rng.standard_normal(dose.shape)), 0.0))
+
+
+if __name__ == "__main__":
+    main(sys.argv)
