@@ -6,6 +6,7 @@ import itertools
 import math
 
 import numpy as np
+
 from tests.standin.machine import Spots
 from tests.standin.patient import Voxels
 

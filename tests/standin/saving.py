@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+
 from tests.standin.patient import Voxels
 from tests.standin.program import complain, die, say
 from tests.standin.settings import Settings

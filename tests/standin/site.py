@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
-from tests.standin.machine import Spots, beam_file, between, factor
-from tests.standin.patient import Voxels
-from tests.standin.physics import beam_dose
 
 from mqi_communicator.demo.phantom import hounsfield, in_body
 from mqi_communicator.demo.sample_case import Draft, encode
@@ -26,6 +23,9 @@ from mqi_communicator.dose.models import read_calibrations, read_machines
 from mqi_communicator.dose.moqui.engine import Moqui
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions
+from tests.standin.machine import Spots, beam_file, between, factor
+from tests.standin.patient import Voxels
+from tests.standin.physics import beam_dose
 
 ROOT = Path(__file__).resolve().parents[2]
 SCANNER = "MQI SAMPLE|SYNTHETIC CT|DEMO"

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from tests.standin.site import BEAM_FILE
 
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid, IonPlan, Layer
 from mqi_communicator.dose.commissioning import Commissioning
@@ -14,6 +13,7 @@ from mqi_communicator.dose.moqui.basis import BuiltIn, Calibration, Machine
 from mqi_communicator.dose.moqui.beamfile import BeamFile, parse_beam_file
 from mqi_communicator.dose.moqui.engine import Moqui
 from mqi_communicator.dose.moqui.options import MoquiOptions
+from tests.standin.site import BEAM_FILE
 
 SIGNED = Commissioning("Physics", "2026-01-31")
 SCANNER = "Maker|Model|Room"

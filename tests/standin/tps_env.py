@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from tests.standin import patient
 from tests.standin.machine import Spots, spots_of_lists, spots_of_plan
 from tests.standin.parameters import Parameters
