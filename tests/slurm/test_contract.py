@@ -22,7 +22,7 @@ from tests.slurm.cluster import Cluster
 QUICK = SlurmOptions(gres=None, query_s=1, look_s=0.2, files_late_s=1, kill_grace_s=1)
 
 
-@pytest.fixture
+@pytest.fixture  # type: ignore[no-redef]
 async def ground(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Ground]:
     root, host = tmp_path / "work", LocalHost(LocalOptions())
     assert (await host.ask(workspace(str(root)), deadline=SECONDS)).exit_code == 0

@@ -12,7 +12,8 @@ from typing import Any
 class FakeGpus:
     """`count` GPUs of `mib` each. `environment` makes a host, or a process, see them."""
 
-    def __init__(self, folder: Path, count: int = 4, mib: int = 8000, *, jobs_mib: int = 0) -> None:
+    def __init__(self, folder: Path, count: int = 4, mib: int = 8000, *, jobs_mib: int = 0, machine: int = 0) -> None:
+        self.machine = machine
         self._file = folder / "gpus.json"
         programs = folder / "gpu-programs"
         programs.mkdir(parents=True, exist_ok=True)
@@ -31,10 +32,9 @@ class FakeGpus:
         }
         self.save()
 
-    @staticmethod
-    def uuid(number: int) -> str:
-        """The name of one of them."""
-        return f"GPU-5a3f9c10-1b2c-4d5e-8f90-{number:012x}"
+    def uuid(self, number: int) -> str:
+        """The name of one of them. No two machines have a GPU in common."""
+        return f"GPU-5a3f9c10-1b2c-4d5e-{0x8F90 + self.machine:04x}-{number:012x}"
 
     def say(self, mode: str) -> None:
         """How the driver answers from now on."""

@@ -76,13 +76,17 @@ def _room(place: Place, demand: GpuDemand | None) -> jobs.Room:
 
 async def _what_for(refused: jobs.Refusal, place: Place, demand: GpuDemand | None, tools: Tools) -> str:
     """What the beam waits for, in one line."""
+    why = f"waiting for its turn on {place.name}"
     if refused.taken >= place.slots:
-        return f"waiting for a free place on {place.name}: {refused.taken} of {place.slots} taken (resources.jobs)"
-    if demand is not None and place.gpus is not None and (refused.gpus or 0) < demand.least:
+        why = f"waiting for a free place on {place.name}: {refused.taken} of {place.slots} taken (resources.jobs)"
+    elif demand is not None and place.gpus is not None and (refused.gpus or 0) < demand.least:
         leases = await _leases(place, tools)
         said = gpus.told(place.roundup.gpus, place.gpus, demand.mib, leases)
-        return f"waiting for a free GPU on {place.name}: " + ("; ".join(said) or "it has none")
-    return f"waiting for its turn on {place.name}: {refused.ahead} beams go first (by priority, then by arrival)"
+        why = f"waiting for a free GPU on {place.name}: " + ("; ".join(said) or "it has none")
+    if not refused.ahead:
+        return why
+    first = "1 beam goes" if refused.ahead == 1 else f"{refused.ahead} beams go"
+    return f"{why}; {first} first (by priority, then by arrival)"
 
 
 async def _leases(place: Place, tools: Tools) -> Mapping[str, str]:

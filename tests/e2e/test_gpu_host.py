@@ -1,0 +1,218 @@
+"""A host with GPUs, the whole way: each computes one beam at a time, and every waiting beam says what it waits for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.fleet.checker import runs_of
+from tests.fleet.site import Fleet
+from tests.standin.gpus import FakeGpus
+
+from mqi_communicator.demo.host import PrivateHost
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeGpus:
+    return FakeGpus(tmp_path / "gpus", 2, 24_000, jobs_mib=2000)
+
+
+@pytest.fixture
+def host(tmp_path: Path, fake: FakeGpus) -> Iterator[PrivateHost]:
+    with PrivateHost(tmp_path / "host", environment=fake.environment) as private:
+        yield private
+
+
+def reach(private: PrivateHost, **options: object) -> dict[str, object]:
+    return {"ssh": private.options(**options).model_dump(mode="json", exclude_defaults=True)}
+
+
+def gpu_host(private: PrivateHost, **more: object) -> dict[str, object]:
+    return {**reach(private), "direct": {"poll_s": 1, "kill_grace_s": 1}, "gpus": {}, "jobs": 8, **more}
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, host: PrivateHost) -> Iterator[Fleet]:
+    made = Fleet(tmp_path / "site", [gpu_host(host)], seconds=2)
+    yield made
+    made.stop()
+    made.end_strays()
+
+
+def why(fleet: Fleet, case: str) -> str:
+    return fleet.mqi("why", case).stdout
+
+
+def until(fleet: Fleet, case: str, words: str, seconds: float = 40) -> str:
+    deadline = time.monotonic() + seconds
+    while words not in (said := why(fleet, case)):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.3)
+    return said
+
+
+def test_beams_begin_as_gpus_become_free_and_share_none(fleet: Fleet, fake: FakeGpus):
+    fleet.drop(1, 2)
+    fleet.start()
+    assert fleet.until_ended(2, 90)
+    fleet.stop()
+    found = fleet.audit()
+    assert sorted(found.done) == [1, 2]
+    assert found.clean, found
+    runs = runs_of(fleet.witness)
+    assert {name for run in runs for name in run.gpus} == {fake.uuid(0), fake.uuid(1)}
+    assert all(len(run.gpus) == 1 for run in runs)
+
+
+def test_a_waiting_beam_says_who_has_the_gpus(fleet: Fleet, fake: FakeGpus):
+    fleet.behave(seconds=600)
+    fake.use(1, 9000, pid=1)
+    fleet.drop(1)
+    fleet.start()
+    said = until(fleet, "case 0001", "waiting for a free GPU on private")
+    assert "GPU 0 computes beam" in said
+    assert "GPU 1 is used by somebody else (process 1): 9000 MiB" in said
+    fake.use(1, 0)
+    deadline = time.monotonic() + 30
+    while len(runs_of(fleet.witness)) < 2:
+        assert time.monotonic() < deadline, why(fleet, "case 0001")
+        time.sleep(0.3)
+    assert len({run.gpus for run in runs_of(fleet.witness)}) == 2
+    assert "being cancelled" in fleet.mqi("cancel", "case 0001").stdout
+
+
+@pytest.mark.parametrize("mode", ["nodriver", "garbage"])
+def test_unknown_gpus_are_not_idle_ones(fleet: Fleet, fake: FakeGpus, mode: str):
+    fake.say(mode)
+    fleet.drop(1)
+    fleet.start()
+    assert "its GPUs are unknown" in until(fleet, "case 0001", "waiting for a free GPU")
+    assert runs_of(fleet.witness) == []
+    assert "NO  private: its GPUs are unknown" in fleet.mqi("check").stdout
+    fake.say("ok")
+    assert fleet.until_ended(1, 90)
+
+
+def test_an_urgent_case_goes_first_and_says_so_to_the_others(fleet: Fleet):
+    fleet.hold.touch()
+    fleet.drop(1)
+    fleet.start()
+    deadline = time.monotonic() + 40
+    while len(runs_of(fleet.witness)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert fleet.mqi("priority", "case 0001", "background").returncode == 0
+    fleet.drop(2, 3)
+    until(fleet, "case 0002", "waiting for a free GPU")
+    until(fleet, "case 0003", "waiting for a free GPU")
+    assert fleet.mqi("priority", "case 0003", "urgent", "--reason", "treated at noon").returncode == 0
+    assert "by priority, then by arrival" in until(fleet, "case 0001", "go first")
+    fleet.hold.unlink()
+    assert fleet.until_ended(3, 120)
+    order = [run.case for run in sorted(runs_of(fleet.witness), key=lambda run: run.start)]
+    first = {case: order.index(case) for case in (1, 2, 3)}
+    last = {case: len(order) - 1 - order[::-1].index(case) for case in (1, 2, 3)}
+    assert first[3] < first[2]
+    assert last[1] == len(order) - 1, "the background case ends last, though it came first"
+    shown = json.loads(fleet.mqi("show", "case 0003", "--json").stdout)
+    (event,) = [event for event in shown["events"] if event["event"] == "order.priority"]
+    assert (event["before"], event["after"], event["why"]) == ("routine", "urgent", "treated at noon")
+
+
+def test_a_stop_file_pauses_us_and_says_so(fleet: Fleet):
+    fleet.drop(1)
+    remote = fleet.folder / "remote"
+    remote.mkdir(mode=0o700)
+    (remote / "STOP").touch()
+    fleet.start()
+    assert "STOP file" in until(fleet, "case 0001", "an administrator has put")
+    assert runs_of(fleet.witness) == []
+    (remote / "STOP").unlink()
+    assert fleet.until_ended(1, 90)
+    assert fleet.audit().clean
+
+
+def test_what_was_purged_from_the_host_is_sent_again(fleet: Fleet):
+    fleet.drop(1)
+    remote = fleet.folder / "remote"
+    remote.mkdir(mode=0o700)
+    (remote / "STOP").touch()
+    fleet.start()
+    until(fleet, "case 0001", "an administrator has put")
+    (case,) = (remote / "cases").iterdir()
+    (case / "input").rename(fleet.folder / "purged")
+    (remote / "STOP").unlink()
+    assert fleet.until_ended(1, 90)
+    found = fleet.audit()
+    assert found.done == [1]
+    assert found.clean, found
+    assert ("case.resent",) in fleet.ask("select distinct event from events")
+
+
+def test_a_crash_at_the_save_is_followed_by_another_run(fleet: Fleet):
+    fleet.behave(fault="save-crash", seconds=0.5)
+    fleet.drop(1)
+    fleet.start()
+    deadline = time.monotonic() + 60
+    while not ({1, 2} <= {int(run.token[-1]) for run in runs_of(fleet.witness)}):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    fleet.behave(fault="")
+    assert fleet.until_ended(1, 90)
+    found = fleet.audit()
+    assert found.done == [1]
+    assert found.clean, found
+
+
+def test_two_hosts_share_the_work_and_one_that_is_down_is_skipped(tmp_path: Path, fake: FakeGpus):
+    with (
+        PrivateHost(tmp_path / "one", environment=fake.environment) as one,
+        PrivateHost(tmp_path / "two", environment=FakeGpus(tmp_path / "more", 2, 24_000, machine=1).environment) as two,
+    ):
+        roots = [str(tmp_path / "remote-one"), str(tmp_path / "remote-two")]
+        hosts = [
+            {**gpu_host(one, remote=roots[0]), **reach(one, name="one")},
+            {**gpu_host(two, remote=roots[1]), **reach(two, name="two")},
+        ]
+        fleet = Fleet(tmp_path / "site", hosts, seconds=2)
+        try:
+            fleet.drop(1, 2, 3, 4)
+            fleet.start()
+            assert fleet.until_ended(4, 120)
+            assert {name for (name,) in fleet.ask("select host from cases")} == {"one", "two"}
+            one.stop()
+            fleet.drop(5, 6, 7)
+            assert fleet.until_ended(7, 150), fleet.mqi("status").stdout
+            assert {name for (name,) in fleet.ask("select host from cases order by seen desc limit 3")} == {"two"}
+            fleet.stop()
+            found = fleet.audit()
+            assert sorted(found.done) == [1, 2, 3, 4, 5, 6, 7]
+            assert found.clean, found
+        finally:
+            fleet.stop()
+            fleet.end_strays()
+
+
+def test_a_person_may_answer_for_a_job_that_nobody_can_tell_of(fleet: Fleet):
+    fleet.behave(seconds=600)
+    fleet.drop(1)
+    fleet.start()
+    until(fleet, "case 0001", "computing")
+    (token,) = fleet.ask("select token from jobs where beam = 1")[0]
+    record = fleet.folder / "remote" / "gates" / token / "started"
+    words = record.read_text().split(",")
+    words[4] = "another-machine"
+    record.write_text(",".join(words))
+    until(fleet, "case 0001", "does not say what became of the job")
+    assert "no such beam" in fleet.mqi("lost", "case 0001", "9").stdout
+    fleet.end_strays()
+    fleet.behave(seconds=1)
+    answer = fleet.mqi("lost", "case 0001", "1", "--reason", "I looked")
+    assert "taken for dead" in answer.stdout, answer
+    assert fleet.until_ended(1, 120), fleet.mqi("status").stdout
+    assert fleet.audit().done == [1]

@@ -1,0 +1,85 @@
+"""Cases that can be told apart by their dose: a tiny sample of three beams, its number in each slice's first voxel.
+
+There is no planned dose: comparing is not what a fleet tries out.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from pydicom import Dataset
+
+from mqi_communicator.demo.sample_case import Draft, encode
+from mqi_communicator.demo.sample_images import add_ct, add_structures
+from mqi_communicator.demo.sample_kinds import uids_of
+from mqi_communicator.demo.sample_plan import add_plan
+from mqi_communicator.demo.truth import STANDARD, TINY
+
+MOST = 3000
+AIR = -1000  # HU
+BEAMS = (1, 2, 3)
+SIZE = replace(TINY, fields=STANDARD.fields)
+
+
+@cache
+def _template() -> dict[str, Dataset]:
+    draft = Draft(SIZE, uids_of("pass", "tiny", 1))
+    add_ct(draft)
+    add_structures(draft)
+    add_plan(draft)
+    return {name: draft.object(name) for name in sorted(draft.files)}
+
+
+def case_files(number: int) -> dict[str, bytes]:
+    """The files of case `number` (1 to MOST). All of its UIDs are its own."""
+    if not 1 <= number <= MOST:
+        raise ValueError(f"a fleet has cases 1 to {MOST}")
+    files = {}
+    for name, template in _template().items():
+        ds = copy.deepcopy(template)
+        _rename(ds, number)
+        if name.startswith("CT."):
+            ds.PixelData = (AIR + number).to_bytes(2, "little", signed=True) + ds.PixelData[2:]
+        files[name] = encode(ds)
+    return files
+
+
+def plan_uid(number: int) -> str:
+    """The SOP Instance UID of the case's plan."""
+    return _own(str(_template()["RP.dcm"].SOPInstanceUID), number)
+
+
+def _rename(ds: Dataset, number: int) -> None:
+    for element in _uids(ds):
+        if str(element.value).startswith("2.25."):
+            element.value = _own(str(element.value), number)
+
+
+def _uids(ds: Dataset) -> Iterator:  # type: ignore[type-arg]
+    for element in ds:
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from _uids(item)
+        elif element.VR == "UI" and element.value:
+            yield element
+
+
+def _own(uid: str, number: int) -> str:
+    told = hashlib.sha256(f"{number}|{uid}".encode()).digest()
+    return f"2.25.{int.from_bytes(told[:16], 'big')}"
+
+
+def write_case(watch: Path, number: int, name: str = "") -> Path:
+    """Put case `number` into the watched folder, in one rename."""
+    making = watch.parent / f"making-{number}"
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir()
+    for file, data in case_files(number).items():
+        (making / file).write_bytes(data)
+    return making.rename(watch / (name or f"case {number:04d}"))

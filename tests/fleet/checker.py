@@ -1,0 +1,168 @@
+"""Looks at what a fleet left behind, with nothing of the product's own: results, witness, store, host. And counts."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom import dcmread
+
+from tests.fleet.cases import BEAMS, plan_uid
+
+_LINE = re.compile(r"(start|end) ([\d.]+) (\S+) case=(\d+) beam=(\d+) gpus=(\S*) pid=(\d+)")
+
+
+@dataclass
+class Run:
+    """One run of one beam, as the engine itself noted it."""
+
+    token: str
+    case: int
+    beam: int
+    gpus: tuple[str, ...]
+    start: float
+    end: float | None = None
+
+
+@dataclass
+class Audit:
+    """What was found. Every list should be empty but `done`."""
+
+    done: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)  # cases without a result
+    doubled: list[str] = field(default_factory=list)  # two runs of one beam alive at once, or one token run twice
+    shared: list[str] = field(default_factory=list)  # two jobs on one GPU at once
+    mixed: list[str] = field(default_factory=list)  # a dose of another case or beam
+    corrupt: list[str] = field(default_factory=list)  # results that are not what their manifest says
+    stale: list[str] = field(default_factory=list)  # a result of a run that was followed by another
+    twice: list[str] = field(default_factory=list)  # two results of one case
+    waiting: dict[int, str] = field(default_factory=dict)  # cases that wait for a person or failed, and why
+
+    @property
+    def clean(self) -> bool:
+        """Nothing lost, nothing doubled, nothing unnoticed."""
+        return not (self.lost or self.doubled or self.shared or self.mixed or self.corrupt or self.stale or self.twice)
+
+    def told(self) -> str:
+        """In one line."""
+        names = ("lost", "doubled", "shared", "mixed", "corrupt", "stale", "twice", "waiting")
+        return ", ".join([f"{len(self.done)} done", *(f"{len(getattr(self, name))} {name}" for name in names)])
+
+
+def runs_of(witness: Path) -> list[Run]:
+    """Every run that the engine noted, in order."""
+    runs: dict[tuple[str, str], Run] = {}
+    for line in witness.read_text().splitlines() if witness.exists() else ():
+        found = _LINE.fullmatch(line)
+        if found is None:
+            continue
+        what, at, token, case, beam, gpus, pid = found.groups()
+        if what == "start":
+            names = tuple(name for name in gpus.split(",") if name)
+            runs[token, pid] = Run(token, int(case), int(beam), names, float(at))
+        elif (token, pid) in runs:
+            runs[token, pid].end = float(at)
+    return list(runs.values())
+
+
+def audit(expected: Iterable[int], results: Path, witness: Path, store: Path, *, programs: int = 2) -> Audit:
+    """Look at everything. `programs`: how often the engine runs in one job."""
+    found = Audit()
+    of_uid = {plan_uid(number): number for number in expected}
+    _look_at_runs(found, runs_of(witness), programs)
+    _look_at_results(found, results, of_uid)
+    found.lost = sorted(set(of_uid.values()) - set(found.done))
+    _look_at_store(found, store)
+    return found
+
+
+def _look_at_runs(found: Audit, runs: list[Run], programs: int) -> None:
+    per_token: dict[str, int] = defaultdict(int)
+    for run in runs:
+        per_token[run.token] += 1
+    found.doubled += [f"{token} ran {count} programs" for token, count in per_token.items() if count > programs]
+    for one, other in _overlaps(runs, key=lambda run: (run.case, run.beam)):
+        if one.token != other.token:
+            found.doubled.append(f"{one.token} and {other.token} at once")
+    for one, other in _overlaps([run for run in runs if run.gpus], key=lambda run: run.gpus[:1]):
+        if one.token != other.token:
+            found.shared.append(f"{one.token} and {other.token} on {one.gpus[0]}")
+
+
+def _overlaps(runs: list[Run], key: Callable[[Run], object]) -> list[tuple[Run, Run]]:
+    """Pairs that lived at the same time. A run without an end was killed: nobody knows when, so it counts as short."""
+    groups: dict[object, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[key(run)].append(run)
+    pairs = []
+    for group in groups.values():
+        ordered = sorted(group, key=lambda run: run.start)
+        for one, other in pairwise(ordered):
+            if one.end is not None and other.start < one.end:
+                pairs.append((one, other))
+    return pairs
+
+
+def _look_at_results(found: Audit, results: Path, of_uid: dict[str, int]) -> None:
+    for folder in sorted(results.iterdir()):
+        if folder.name.startswith("."):
+            continue
+        manifest = json.loads((folder / "manifest.json").read_text())
+        for output in manifest["outputs"]:
+            path = folder / output["name"]
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != output["sha256"]:
+                found.corrupt.append(f"{folder.name}/{output['name']}")
+        numbers = {_case_of(found, folder, beam, of_uid) for beam in BEAMS}
+        number = numbers.pop() if len(numbers) == 1 else None
+        if number is None:
+            found.mixed.append(f"{folder.name} holds doses of several cases")
+        elif number in found.done:
+            found.twice.append(f"case {number}")
+        else:
+            found.done.append(number)
+        found.stale += _superseded(manifest)
+
+
+def _case_of(found: Audit, folder: Path, beam: int, of_uid: dict[str, int]) -> int | None:
+    """Which case the dose of one beam is of, by its own voxels; noted if its references say otherwise."""
+    ds = dcmread(folder / "dose" / f"beam-{beam}.dcm")
+    values = np.asarray(ds.pixel_array, dtype=float).ravel()
+    level = float(np.median(values))
+    twice = [int(n) for n in np.flatnonzero((values > 1.5 * level) & (values < 2.5 * level))]
+    thrice = [int(n) for n in np.flatnonzero(values > 2.5 * level)]
+    told = of_uid.get(str(ds.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID))
+    if len(twice) != 1 or thrice != [4000 + beam]:
+        found.mixed.append(f"{folder.name}: beam {beam} holds a dose of beam {[n - 4000 for n in thrice]}")
+        return told
+    if told != twice[0]:
+        found.mixed.append(f"{folder.name}: beam {beam} is of case {twice[0]} and says {told}")
+    return twice[0]
+
+
+def _superseded(manifest: dict[str, Any]) -> list[str]:
+    """Results of one beam by several runs, or by a token that is not of its run."""
+    beams = [run["beam"] for run in manifest["runs"]]
+    wrong = [run["token"] for run in manifest["runs"] if not run["token"].endswith(f"-b{run['beam']}-r{run['run']}")]
+    return wrong + [f"beam {beam} has two runs" for beam in set(beams) if beams.count(beam) > 1]
+
+
+def _look_at_store(found: Audit, store: Path) -> None:
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        rows = connection.execute(
+            "select cases.source, lines.status, lines.needs_person, lines.reason from lines "
+            "join cases on cases.key = lines.'case' where lines.status != 'done' and cases.same_as = ''"
+        ).fetchall()
+    for source, status, needs_person, reason in rows:
+        name = re.search(rb"case (\d+)", source)
+        if name and (needs_person or status == "failed"):
+            found.waiting[int(name[1])] = f"{status}: {reason}"
