@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import shutil
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.processes import kill
 
 from mqi_communicator.case.call import InputGone, Stopped
 from mqi_communicator.case.model import new_key
@@ -110,9 +108,7 @@ async def ground(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     for beam in range(1, 31):
         made.send(f"beam-{beam}/x", b"")
     yield made
-    for pid in marked():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill(marked())
     await host.close()
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.processes import kill
 
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
@@ -198,4 +199,4 @@ def _end_strays(remote: Path) -> None:
         except OSError:
             continue
         if inside:
-            os.kill(int(folder.name), signal.SIGKILL)
+            kill([int(folder.name)])

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.processes import kill
 
 from mqi_communicator.case.call import InputGone
 from mqi_communicator.case.faults import Permanent, RemoteUnfit
@@ -119,9 +118,7 @@ async def bench(private: PrivateHost, tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_a_job_outlives_its_session_and_its_sshd(bench: Bench, private: PrivateHost):
     await bench.submit("echo up; sleep 2; echo through")
     await bench.running()
-    for pid in private.descendants():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill(private.descendants())
     private.stop()
     private.start()
     host = SshHost(private.options())
@@ -136,8 +133,7 @@ async def test_a_job_outlives_its_session_and_its_sshd(bench: Bench, private: Pr
 
 async def test_a_session_killed_whole_is_lost(bench: Bench):
     await bench.submit("echo up; sleep 60")
-    for pid in await bench.running():
-        os.kill(pid, signal.SIGKILL)
+    kill(await bench.running())
     status = await bench.poll()
     assert (status.state, status.exit_code, status.log_tail) == (JobState.LOST, None, "mqi-program engine\nup\n")
 
@@ -145,7 +141,7 @@ async def test_a_session_killed_whole_is_lost(bench: Bench):
 async def test_an_engine_that_outlives_its_wrapper_is_still_running_and_can_be_cancelled(bench: Bench):
     await bench.submit("echo up; setsid sleep 60")
     leader, *members = await bench.running()
-    os.kill(leader, signal.SIGKILL)
+    kill([leader])
     await asyncio.sleep(0.1)
     assert (await bench.poll()).state is JobState.RUNNING
     await bench.cancel()
@@ -159,13 +155,11 @@ async def test_a_member_that_hid_its_mark_keeps_the_job_from_being_lost(bench: B
     while alive(leader):
         await asyncio.sleep(0.05)
     while marked := [pid for pid in session(leader) if alive(pid) and has_mark(pid)]:
-        for pid in marked:
-            os.kill(pid, signal.SIGKILL)
+        kill(marked)
         await asyncio.sleep(0.1)
     seen = (await bench.poll()).state  # while nobody reaps the leader its session is still proved to be the job's
     assert seen in (JobState.UNKNOWN, JobState.RUNNING)
-    for pid in session(leader):
-        os.kill(pid, signal.SIGKILL)
+    kill(session(leader))
     assert (await bench.poll()).state is JobState.LOST
 
 
@@ -177,8 +171,7 @@ async def test_another_boot_is_a_lost_job_and_an_exit_file_is_still_believed(ben
     (bench.run / "exit").write_text("0,1700000000\n")
     status = await bench.poll()
     assert (status.state, status.exit_code, status.ended) == (JobState.ENDED, 0, 1.7e9)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    kill(pids)
 
 
 async def test_another_machine_of_the_same_workspace_is_unknown(bench: Bench):
@@ -186,8 +179,7 @@ async def test_another_machine_of_the_same_workspace_is_unknown(bench: Bench):
     pids = await bench.running()
     bench.rewrite(4, "node-2")
     assert (await bench.poll()).state is JobState.UNKNOWN
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    kill(pids)
 
 
 @pytest.mark.parametrize("field", ["start", "boot"])

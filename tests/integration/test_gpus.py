@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.contract.test_scheduler_contract import SECONDS, Ground, Now, another_case, token  # noqa: F401 - a fixture
+from tests.processes import kill
 from tests.standin.gpus import FakeGpus
 
 from mqi_communicator.case.call import Call, GpuTaken
@@ -82,8 +82,7 @@ async def test_a_gpu_is_leased_to_one_job_and_free_again_after_it(ground: Gpus):
 async def test_the_lease_of_a_job_that_was_killed_is_nobodys(ground: Gpus):
     await ground.begin(0)
     record = (ground.root / "gates" / token() / "started").read_text().split(",")
-    for pid in [int(record[1]), *(int(p.name) for p in Path("/proc").glob("[0-9]*") if marked(p))]:
-        os.kill(pid, signal.SIGKILL)
+    kill([int(record[1]), *(int(p.name) for p in Path("/proc").glob("[0-9]*") if marked(p))])
     assert ground.leases() == [ground.gpus.uuid(0)]
     assert (await ground.ended(token())).state is JobState.LOST
     await ground.begin(0, beam=2)
@@ -101,7 +100,7 @@ async def test_a_lease_lives_as_long_as_anything_of_its_job(ground: Gpus):
     await ground.begin(0, command="setsid sleep 60 & wait")
     await asyncio.sleep(0.5)
     record = (ground.root / "gates" / token() / "started").read_text().split(",")
-    os.kill(int(record[1]), signal.SIGKILL)  # the wrapper; what it started computes on
+    kill([int(record[1])])  # the wrapper; what it started computes on
     ground.gpus.state["jobs"] = 0
     ground.gpus.save()
     with pytest.raises(GpuTaken, match="leased"):

@@ -7,7 +7,6 @@ import asyncio
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.faultproxy import FaultProxy, Mode
+from tests.processes import kill
 
 from mqi_communicator.case.faults import (
     DiskFull,
@@ -337,10 +337,8 @@ async def test_the_next_command_works_after_the_connection_was_killed(private: P
     async with reached(private.options()) as host:
         for _ in range(3):
             assert (await host.run("echo on", deadline=20)).out == "on\n"
-            for pid in masters(host):
-                os.kill(pid, signal.SIGKILL)
-        for pid in private.descendants():
-            os.kill(pid, signal.SIGKILL)
+            kill(masters(host))
+        kill(private.descendants())
         outcome = (await asyncio.gather(host.run("echo on", deadline=20), return_exceptions=True))[0]
         assert isinstance(outcome, Unreachable) or outcome.out == "on\n"  # type: ignore[union-attr]
         assert (await host.run("echo on", deadline=20)).out == "on\n"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from mqi_communicator.remote.options import LocalOptions
 from mqi_communicator.remote.stage import workspace
 from tests.contract.test_scheduler_contract import *  # noqa: F403 - its tests are this module's
 from tests.contract.test_scheduler_contract import SECONDS, Ground, marked
+from tests.processes import kill
 from tests.slurm.cluster import Cluster
 
 QUICK = SlurmOptions(gres=None, query_s=1, look_s=0.2, files_late_s=1, kill_grace_s=1)
@@ -32,7 +31,5 @@ async def ground(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Ground]:
         made.send(f"beam-{beam}/x", b"")
     yield made
     cluster.ask("scancel", "--state=RUNNING", "--state=PENDING", f"--user={os.environ.get('USER', 'root')}")
-    for pid in marked():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill(marked())
     await host.close()

@@ -172,7 +172,16 @@ async def test_a_job_that_was_preempted_says_so(ground: Ground, cluster: Cluster
     ground.scheduler = scheduler(ground.root, gres="gpu:2", options=["--nodelist=node1"])
     await ground.submit(job("sleep 60"))
     await ground.until(token(), JobState.RUNNING)
-    cluster.ask("sbatch", "-p", "rude", "--gres=gpu:2", "--nodelist=node1", "--wrap=sleep 3")
+    cluster.ask(
+        "sbatch",
+        "-p",
+        "rude",
+        "--gres=gpu:2",
+        "--nodelist=node1",
+        "--chdir=/tmp",
+        "--output=/dev/null",
+        "--wrap=sleep 3",
+    )
     status = await ground.until(token(), JobState.LOST, JobState.ENDED)
     assert status.cause is Cause.PREEMPTED
 
