@@ -12,7 +12,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import idle, overhead, transfer
+from bench import fleet, idle, overhead, transfer
 from bench.page import Row, as_markdown, as_text, write_page
 
 from mqi_communicator.demo.host import PrivateHost
@@ -31,17 +31,22 @@ def main() -> None:
             rows += _overhead(base, host, asked.rounds)
         if "idle" in asked.only:
             rows += _idle(base, host, asked.seconds)
+        for kind, night in (("host", fleet.on_host), ("slurm", fleet.on_slurm)):
+            if f"fleet-{kind}" in asked.only:
+                rows += _fleet(kind, night(base / f"fleet-{kind}", asked.cases, asked.beam_seconds), asked.cases)
     print(as_text(rows))
     if asked.write:
         write_page(as_markdown(rows, _conditions(asked)))
 
 
 def _arguments() -> argparse.Namespace:
-    every = ("transfer", "overhead", "idle")
+    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=3, help="how often the case is taken each way")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the idle daemon is watched")
+    parser.add_argument("--cases", type=int, default=40, help="how many cases of three beams a fleet has")
+    parser.add_argument("--beam-seconds", type=float, default=15.0, help="how long one beam of a fleet computes")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
     return parser.parse_args()
 
@@ -89,6 +94,19 @@ def _idle(base: Path, host: PrivateHost, seconds: float) -> list[Row]:
     return [
         Row(f"**idle** with 200 finished cases ({seen.files} files): processor", cpu, "< 1 %", seen.cpu < 0.01),
         Row("**idle**: memory of the daemon", rss, "< 150 MB", seen.rss_mib * 1.048576 < 150),
+    ]
+
+
+def _fleet(kind: str, night: fleet.Night, cases: int) -> list[Row]:
+    where = {"host": "a host with 4 GPUs", "slurm": "Slurm, 2 nodes with 2 GPUs"}[kind]
+    whole = night.audit.clean and len(night.audit.done) == cases and night.beams == fleet.beams_of(cases)
+    asked = f"{night.per_tick:.2f} ({night.queries} in {night.took:.0f} s)"
+    return [
+        Row(f"{cases} cases of 3 beams on {where}", night.audit.told(), "all, once", whole),
+        Row("their time on the GPUs, and least possible", f"{night.makespan:.0f} / {night.bound:.0f} s"),
+        Row("**GPUs busy**: least possible over taken", f"{night.busy:.3f}", ">= 0.95", night.busy >= 0.95),
+        Row("pause of a GPU between two jobs, median", f"{night.gap:.1f} s", "<= 2 s", night.gap <= 2),
+        Row(f"status queries per tick of {night.tick:.0f} s", asked, "<= 1", night.per_tick <= 1),
     ]
 
 

@@ -39,7 +39,7 @@ def another_case():
     Now.case = new_key()
 
 
-SECONDS = 60.0
+SECONDS = 180.0
 
 
 @dataclass

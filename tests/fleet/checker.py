@@ -54,9 +54,10 @@ class Audit:
         return not (self.lost or self.doubled or self.shared or self.mixed or self.corrupt or self.stale or self.twice)
 
     def told(self) -> str:
-        """In one line."""
-        names = ("lost", "doubled", "shared", "mixed", "corrupt", "stale", "twice", "waiting")
-        return ", ".join([f"{len(self.done)} done", *(f"{len(getattr(self, name))} {name}" for name in names)])
+        """In one line: what must not be, and whatever else was found."""
+        always, others = ("lost", "doubled", "mixed"), ("shared", "corrupt", "stale", "twice", "waiting")
+        counts = {name: len(getattr(self, name)) for name in ("done", *always, *others)}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count or name not in others)
 
 
 def runs_of(witness: Path) -> list[Run]:

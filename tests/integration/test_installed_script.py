@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.case.call import Call
+from mqi_communicator.case.faults import RemoteUnfit
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
@@ -21,7 +22,7 @@ from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote import stage
 from mqi_communicator.remote.ssh import SshHost
-from mqi_communicator.remote.verbs import library
+from mqi_communicator.remote.verbs import edition, library
 
 pytestmark = pytest.mark.real
 
@@ -42,17 +43,17 @@ class Site:
         sums = stage.sums_text({"common/x": hashlib.sha256(b"input").hexdigest()})
         (source / stage.SUMS).write_bytes(sums)
         root = str(self.root)
-        stage.read_workspace(await self.host.ask(stage.workspace(root), deadline=30))
-        await self.host.send(source, root, KEY, deadline=30)
+        stage.read_workspace(await self.host.ask(stage.workspace(root), deadline=90))
+        await self.host.send(source, root, KEY, deadline=90)
         settle = stage.settle(root, KEY, hashlib.sha256(sums).hexdigest())
-        stage.read_settle(await self.host.ask(settle, deadline=30))
+        stage.read_settle(await self.host.ask(settle, deadline=90))
 
     async def run(self, *argv: str):
         work = Work((Program("engine", argv),), ("made",), 30)
-        answer = await self.host.ask(self.scheduler.submit(Job(TOKEN, work)), deadline=30)
+        answer = await self.host.ask(self.scheduler.submit(Job(TOKEN, work)), deadline=90)
         self.scheduler.read_submit(answer)
         while True:
-            answer = await self.host.ask(self.scheduler.poll((TOKEN,), 2), deadline=30)
+            answer = await self.host.ask(self.scheduler.poll((TOKEN,), 2), deadline=90)
             status = self.scheduler.read_poll((TOKEN,), answer)[TOKEN]
             if status.state is not JobState.RUNNING:
                 return status
@@ -88,10 +89,17 @@ async def test_a_case_goes_there_and_back(site: Site, tmp_path: Path):
     status = await site.run(str(tmp_path / "engine.sh"))
     assert (status.state, status.exit_code) == (JobState.ENDED, 0)
     assert status.log_tail == "mqi-program engine\ncomputed\n"
-    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made", "log"), deadline=30)
+    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made", "log"), deadline=90)
     assert (tmp_path / "back" / "made").read_bytes() == b"input"
-    stage.read_removed(await site.host.ask(stage.remove(str(site.root), KEY), deadline=30))
+    stage.read_removed(await site.host.ask(stage.remove(str(site.root), KEY), deadline=90))
     assert not list((site.root / "cases").iterdir())
+
+
+async def test_a_script_of_another_version_is_refused_by_name(site: Site, tmp_path: Path):
+    installed = tmp_path / "mqi-host"
+    installed.write_text(library().replace(f"MQI_EDITION={edition()}", "MQI_EDITION=older"))
+    with pytest.raises(RemoteUnfit, match="another version of MQI Communicator"):
+        await site.host.ask(Call("hello"), deadline=90)
 
 
 async def test_only_the_named_programs_are_run(site: Site, tmp_path: Path):
@@ -107,7 +115,7 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nprogram\t")
     assert spoiled != call.stdin
-    await site.host.ask(Call(call.verb, call.words, spoiled), deadline=30)
+    await site.host.ask(Call(call.verb, call.words, spoiled), deadline=90)
     await asyncio.sleep(1)
     assert "mqi-refused" in (site.root / "cases" / KEY / "runs" / TOKEN / "log").read_text()
 
@@ -153,7 +161,7 @@ async def test_rsync_takes_only_the_words_that_transfers_need(site: Site, tmp_pa
 
 
 async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path):
-    stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=30))
+    stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=90))
     secret, back = tmp_path / "secret", tmp_path / "stolen"
     secret.mkdir()
     (secret / "x").write_text("secret")

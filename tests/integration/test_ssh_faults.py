@@ -111,7 +111,7 @@ def run_of(root: Path, source: Path) -> None:
 async def test_a_cut_upload_goes_on_where_it_ended(private: PrivateHost, tmp_path: Path):
     source, root, target = upload(tmp_path)
     async with proxied(private) as (proxy, host):
-        await host.run("true", deadline=20)
+        await host.run("true", deadline=90)
         proxy.cut_after = proxy.sent + BIG // 2
         with pytest.raises(Unreachable):
             await host.send(source, str(root), KEY, deadline=60)
@@ -160,26 +160,26 @@ async def test_an_orphaned_receiver_keeps_the_next_one_out(private: PrivateHost,
             await running
         async with reached(private.options()) as other:
             with pytest.raises(Exception, match="another upload is still writing"):
-                await other.send(source, str(root), KEY, deadline=20)
+                await other.send(source, str(root), KEY, deadline=90)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_black_hole_ends_within_the_deadline(private: PrivateHost, when: str):
     async with proxied(private) as (proxy, host):
         if when == "after":
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
         proxy.mode = Mode.BLACKHOLE
         began = time.monotonic()
         with pytest.raises(TookTooLong):
             await host.run("echo on", deadline=1.5)
         assert time.monotonic() - began < 4
         proxy.mode = Mode.THROUGH
-        assert (await host.run("echo on", deadline=20)).out == "on\n"
+        assert (await host.run("echo on", deadline=90)).out == "on\n"
 
 
 async def test_a_dead_line_is_noticed_before_a_long_deadline(private: PrivateHost):
     async with proxied(private) as (proxy, host):
-        await host.run("true", deadline=20)
+        await host.run("true", deadline=90)
         running = asyncio.create_task(host.run("sleep 60", deadline=60))
         await asyncio.sleep(0.3)
         proxy.mode = Mode.BLACKHOLE
@@ -192,7 +192,7 @@ async def test_a_dead_line_is_noticed_before_a_long_deadline(private: PrivateHos
 
 async def test_a_reset_in_mid_command_proves_nothing(private: PrivateHost, tmp_path: Path):
     async with proxied(private) as (proxy, host):
-        running = asyncio.create_task(host.run(f"echo x >> {tmp_path}/ran; sleep 3; exit 0", deadline=30))
+        running = asyncio.create_task(host.run(f"echo x >> {tmp_path}/ran; sleep 3; exit 0", deadline=90))
         while not (tmp_path / "ran").exists():
             await asyncio.sleep(0.05)
         proxy.reset_all()
@@ -206,24 +206,24 @@ async def test_a_refusing_host_says_so_at_once(private: PrivateHost):
         proxy.mode = Mode.REFUSE
         began = time.monotonic()
         with pytest.raises(Unreachable, match="broke"):
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
         assert time.monotonic() - began < 2
 
 
 async def test_a_host_that_is_down(private: PrivateHost):
     async with reached(private.options(port=1, known_hosts_file=private.folder / "known_hosts")) as host:
         with pytest.raises(Unreachable, match="refuses connections"):
-            await host.run("true", deadline=20)
-        outcomes = await asyncio.gather(*(host.run("true", deadline=20) for _ in range(10)), return_exceptions=True)
+            await host.run("true", deadline=90)
+        outcomes = await asyncio.gather(*(host.run("true", deadline=90) for _ in range(10)), return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {Unreachable}
 
 
 async def test_another_login_node_answers_where_the_first_is_down(private: PrivateHost):
     async with reached(private.options(host="no-such-host.invalid", fallback=("127.0.0.1",))) as host:
-        assert (await host.run("echo on", deadline=20)).out == "on\n"
+        assert (await host.run("echo on", deadline=90)).out == "on\n"
     with pytest.raises(Unreachable):
         async with reached(private.options(host="no-such-host.invalid", fallback=("also.invalid",))) as host:
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
 
 
 async def test_transfers_go_through_the_host_that_is_named_for_them(private: PrivateHost, tmp_path: Path):
@@ -232,22 +232,22 @@ async def test_transfers_go_through_the_host_that_is_named_for_them(private: Pri
         await host.send(source, str(root), KEY, deadline=60)
         assert (target / "big").stat().st_size == BIG
         with pytest.raises(Unreachable):
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
 
 
 async def test_a_name_that_nobody_knows(private: PrivateHost):
     async with reached(private.options(host="no-such-host.invalid")) as host:
         with pytest.raises(Unreachable, match=r"cannot be resolved|does not answer"):
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
 
 
 async def test_a_key_that_is_not_let_in(private: PrivateHost, tmp_path: Path):
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")), check=True)
     async with reached(private.options(identity_file=tmp_path / "key")) as host:
         with pytest.raises(KeyRefused, match="refused our key") as caught:
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
         with pytest.raises(KeyRefused):
-            await host.send(tmp_path, "/tmp", KEY, deadline=20)
+            await host.send(tmp_path, "/tmp", KEY, deadline=90)
     assert "authorized_keys" in caught.value.advice
 
 
@@ -259,7 +259,7 @@ async def test_a_key_file_that_ssh_would_not_use(private: PrivateHost, tmp_path:
         key.chmod(mode)
     async with reached(private.options(identity_file=key)) as host:
         with pytest.raises(KeyRefused, match=words):
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
 
 
 async def test_a_host_key_that_changed(private: PrivateHost, tmp_path: Path):
@@ -268,7 +268,7 @@ async def test_a_host_key_that_changed(private: PrivateHost, tmp_path: Path):
     (tmp_path / "known hosts").write_text(f"[127.0.0.1]:{private.port} {key}\n")
     async with reached(private.options(known_hosts_file=tmp_path / "known hosts")) as host:
         with pytest.raises(HostKeyProblem, match="another host key"):
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
 
 
 @pytest.mark.parametrize("file", ["empty", "no such"])
@@ -276,7 +276,7 @@ async def test_a_host_key_that_is_not_known(private: PrivateHost, tmp_path: Path
     (tmp_path / "empty").touch()
     async with reached(private.options(known_hosts_file=tmp_path / file)) as host:
         with pytest.raises(HostKeyProblem):
-            await host.run("true", deadline=20)
+            await host.run("true", deadline=90)
     assert (tmp_path / "empty").read_text() == ""
 
 
@@ -288,12 +288,12 @@ async def test_a_host_without_rsync_or_flock(tmp_path: Path):
     with PrivateHost(tmp_path / "host", environment={"PATH": str(tmp_path / "bin")}) as private:
         async with reached(private.options()) as host:
             with pytest.raises(RemoteUnfit, match="no flock"):
-                await host.send(source, str(root), KEY, deadline=20)
+                await host.send(source, str(root), KEY, deadline=90)
             (tmp_path / "bin" / "flock").symlink_to(shutil.which("flock") or "")
             with pytest.raises(RemoteUnfit, match="no rsync"):
-                await host.send(source, str(root), KEY, deadline=20)
+                await host.send(source, str(root), KEY, deadline=90)
             with pytest.raises(RemoteUnfit, match="no rsync"):
-                await host.fetch(str(root), TOKEN, tmp_path / "back", names=("big",), deadline=20)
+                await host.fetch(str(root), TOKEN, tmp_path / "back", names=("big",), deadline=90)
 
 
 async def test_a_shell_that_talks(tmp_path: Path):
@@ -303,7 +303,7 @@ async def test_a_shell_that_talks(tmp_path: Path):
             if "bash" not in (await login_shell()):
                 pytest.skip("this account's login shell is not bash: it reads no .bashrc")
             with pytest.raises(RemoteUnfit, match="prints text by itself: Welcome to the cluster"):
-                await host.run("true", deadline=20)
+                await host.run("true", deadline=90)
 
 
 async def login_shell() -> str:
@@ -326,9 +326,9 @@ async def test_a_full_disk_there(private: PrivateHost, tmp_path: Path):
         async with reached(private.options()) as host:
             (small / "staging").mkdir()
             with pytest.raises(DiskFull, match="no space left on private"):
-                await host.send(source, str(small), KEY, deadline=30)
+                await host.send(source, str(small), KEY, deadline=90)
             with pytest.raises(DiskFull, match="no space left on this machine"):
-                await host.fetch(str(root), TOKEN, small / "y", names=("big",), deadline=30)
+                await host.fetch(str(root), TOKEN, small / "y", names=("big",), deadline=90)
     finally:
         subprocess.run(("umount", str(small)), check=True)
 
@@ -336,31 +336,31 @@ async def test_a_full_disk_there(private: PrivateHost, tmp_path: Path):
 async def test_the_next_command_works_after_the_connection_was_killed(private: PrivateHost):
     async with reached(private.options()) as host:
         for _ in range(3):
-            assert (await host.run("echo on", deadline=20)).out == "on\n"
+            assert (await host.run("echo on", deadline=90)).out == "on\n"
             kill(masters(host))
         kill(private.descendants())
-        outcome = (await asyncio.gather(host.run("echo on", deadline=20), return_exceptions=True))[0]
+        outcome = (await asyncio.gather(host.run("echo on", deadline=90), return_exceptions=True))[0]
         assert isinstance(outcome, Unreachable) or outcome.out == "on\n"  # type: ignore[union-attr]
-        assert (await host.run("echo on", deadline=20)).out == "on\n"
+        assert (await host.run("echo on", deadline=90)).out == "on\n"
 
 
 async def test_few_sessions_are_waited_for_and_one_is_too_few(tmp_path: Path):
     with PrivateHost(tmp_path / "three", settings=["MaxSessions 3"]) as private:
         async with reached(private.options()) as host:
-            answers = await asyncio.gather(*(host.run(f"echo {n}", deadline=30) for n in range(12)))
+            answers = await asyncio.gather(*(host.run(f"echo {n}", deadline=90) for n in range(12)))
             assert [answer.out for answer in answers] == [f"{n}\n" for n in range(12)]
     with PrivateHost(tmp_path / "one", settings=["MaxSessions 1"]) as private:
         async with reached(private.options()) as host:
             with pytest.raises(NeedsPerson, match="several sessions"):
-                await host.run("true", deadline=30)
+                await host.run("true", deadline=90)
 
 
 async def test_nothing_is_left_after_close(private: PrivateHost, tmp_path: Path):
     host = SshHost(private.options())
-    await host.run("true", deadline=20)
+    await host.run("true", deadline=90)
     run_of(tmp_path, private.home)
     (tmp_path / "cases" / KEY / "runs" / TOKEN / "log").touch()
-    await host.fetch(str(tmp_path), TOKEN, tmp_path / "back", names=("log",), deadline=20)
+    await host.fetch(str(tmp_path), TOKEN, tmp_path / "back", names=("log",), deadline=90)
     pids, folder = masters(host), host._folder
     assert len(pids) == 2
     assert folder is not None
@@ -377,7 +377,7 @@ from mqi_communicator.remote.options import SshOptions
 from mqi_communicator.remote.ssh import SshHost
 async def main():
     host = SshHost(SshOptions.model_validate_json(sys.argv[1]))
-    await host.run("true", deadline=20)
+    await host.run("true", deadline=90)
     print(host._folder, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
@@ -395,7 +395,7 @@ async def test_nothing_is_left_after_kill_9(private: PrivateHost):
         await asyncio.sleep(0.1)
     assert not left
     async with reached(private.options()) as host:
-        await host.run("true", deadline=20)
+        await host.run("true", deadline=90)
     assert not Path(folder).exists()
 
 
@@ -404,14 +404,14 @@ async def test_the_private_host_stops_and_starts_again(tmp_path: Path):
     with private:
         port = private.port
         async with reached(private.options()) as host:
-            assert (await host.run('echo "$FAKE"', deadline=20)).out == "a b\n"
+            assert (await host.run('echo "$FAKE"', deadline=90)).out == "a b\n"
             pids = [private.pid, *private.descendants()]
             assert len(pids) > 1
             private.stop()
             await asyncio.sleep(0.2)
             assert not [pid for pid in pids if command_lines().get(pid, [""]) != [""]]
             with pytest.raises(Unreachable):
-                await host.run("true", deadline=20)
+                await host.run("true", deadline=90)
             private.start()
             assert private.port == port
-            assert (await host.run("echo on", deadline=20)).out == "on\n"
+            assert (await host.run("echo on", deadline=90)).out == "on\n"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 _SBIN = "/usr/sbin"
 
 _SLURM = """\

@@ -248,6 +248,6 @@ async def test_however_often_anybody_asks_the_scheduler_is_asked_seldom(
 
 async def test_a_login_node_is_not_for_computing(ground: Ground, tmp_path: Path):
     direct = DirectScheduler(str(ground.root))
-    answer = await ground.host.ask(direct.submit(Job(token(), Work((Program("x", ("true",)),), (), 9))), deadline=30)
+    answer = await ground.host.ask(direct.submit(Job(token(), Work((Program("x", ("true",)),), (), 9))), deadline=90)
     with pytest.raises(NeedsPerson, match="Slurm jobs are submitted"):
         direct.read_submit(answer)

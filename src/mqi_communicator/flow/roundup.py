@@ -72,11 +72,12 @@ class Roundup:
         self._ended.pop(token, None)
 
     async def tend(self) -> None:
-        """Look at the host if the last look is a tick old; wait for it. Places that nobody follows are given back."""
+        """Look at the host if the last look is a tick old. Waits for it only where nothing is known of the GPUs yet: a
+        look goes on for a tick, and a free GPU must not. Places that nobody follows are given back."""
         if self._at_rest():
             self._begin()
-        if self._looking is not None and not self._looking.done():
-            await asyncio.wait({self._looking}, timeout=2.0)  # its first words are enough for whoever wants a place
+        if self._asks_gpus and self.gpus.trouble and self._looking is not None:
+            await asyncio.wait({self._looking}, timeout=2.0)
 
     def pause(self) -> float:
         """Seconds until the next look."""

@@ -32,6 +32,12 @@ class _Saying:
 
 _SSH = (
     _Saying(
+        r"mqi-other-edition",
+        RemoteUnfit,
+        "the script installed on {host} is of another version of MQI Communicator",
+        "Let the host's administrator install the one that `mqi host-script` prints.",
+    ),
+    _Saying(
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* (has changed|differs)|revoked host key",
         HostKeyProblem,
         "{host} shows another host key than the pinned one",

@@ -17,6 +17,7 @@ from mqi_communicator.case.faults import Fault, HostKeyProblem, KeyRefused, Remo
 from mqi_communicator.remote.classify import ssh_fault
 from mqi_communicator.remote.options import SshOptions
 from mqi_communicator.remote.process import drain, end_group, read_tail, start
+from mqi_communicator.remote.verbs import edition
 
 SESSIONS = 4  # sshd refuses the 11th by default and frees one only after we have seen its end
 _READY = b"mqi-ready\n"
@@ -212,7 +213,7 @@ def master_command(options: SshOptions, socket: Path, address: str) -> tuple[str
         words += ["-p", str(options.port)]
     if options.user is not None:
         words += ["-l", options.user]
-    hold = "mqi-host hold" if options.script == "installed" else "exec sh -c 'echo mqi-ready; exec cat'"
+    hold = f"mqi-host hold {edition()}" if options.script == "installed" else "exec sh -c 'echo mqi-ready; exec cat'"
     return (*words, "-M", "-S", str(socket), "-T", address, hold)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from importlib.resources import files
 
@@ -9,13 +10,26 @@ from mqi_communicator.case.call import Call
 
 PARTS = ("base", "process", "workspace", "transfer", "job", "look", "direct", "gpus", "slurm", "host", "main")
 
+_EDITION = "@EDITION@"
+
 
 @cache
 def library() -> str:
     """Every verb, as POSIX shell text. It does nothing by itself."""
     here = files(__package__)
     parts = [(here / f"{name}.sh").read_text(encoding="utf-8") for name in PARTS]
-    return "#!/bin/sh\n" + "\n".join(parts)
+    text = "#!/bin/sh\n" + "\n".join(parts)
+    return text.replace(_EDITION, _digest(text))
+
+
+@cache
+def edition() -> str:
+    """Which script this is: one that an administrator installed must be the same."""
+    return next(line.partition("=")[2] for line in library().splitlines() if line.startswith("MQI_EDITION="))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def script(call: Call) -> str:

@@ -2,6 +2,8 @@
 # the communicator's key, which may then do this and nothing else:
 #   restrict,command="/opt/mqi/mqi-host --only /work/mqi --program /opt/moqui/tps_env" ssh-ed25519 AAAA...
 
+MQI_EDITION=@EDITION@
+
 # only_lines: the programs that jobs may run, for a job's spec.
 only_lines() {
   [ -z "${MQI_PROGRAMS-}" ] || printf '%s' "$MQI_PROGRAMS" | while IFS= read -r program; do
@@ -49,6 +51,10 @@ installed() {
   set +f
   case "$1" in
     hold)
+      [ "${2-}" = "$MQI_EDITION" ] || {
+        echo "mqi-other-edition $MQI_EDITION" >&2
+        exit 1
+      }
       echo mqi-ready
       exec cat
       ;;

@@ -1,0 +1,142 @@
+"""A night's work on four GPUs: how much of the time they compute, and how often the host is asked."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.fleet.cases import BEAMS
+from tests.fleet.checker import Audit, Run, runs_of
+from tests.fleet.site import Fleet
+from tests.slurm.cluster import Cluster
+from tests.standin.gpus import FakeGpus
+
+from mqi_communicator.demo.host import PrivateHost
+
+GPUS = 4
+LIMIT_S = 3600.0
+TICK_S = 5.0  # of the plain host
+QUERY_S = 30.0  # of Slurm: as an administrator wants it
+_POLLS = re.compile(r'^mqi_remote_operations_total\{operation="(?:slurm_)?poll".*\} ([\d.e+]+)$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a fleet of cases took. `bound`: no scheduler could have ended sooner with the same jobs."""
+
+    audit: Audit
+    beams: int  # jobs that ran
+    bound: float  # s; GPU time of all jobs, over the number of GPUs
+    makespan: float  # s; from the first job's start to the last one's end
+    took: float  # s; from the drop to the last delivered result
+    gap: float  # s; median pause of a GPU between two jobs
+    queries: int  # status queries that reached the scheduler
+    tick: float  # s
+
+    @property
+    def busy(self) -> float:
+        """Part of the makespan's lower bound: 1 is perfect."""
+        return self.bound / self.makespan
+
+    @property
+    def per_tick(self) -> float:
+        """Status queries per tick, over the whole time."""
+        return self.queries / (self.took / self.tick)
+
+
+def on_host(base: Path, cases: int, seconds: float) -> Night:
+    """Cases of three beams, each `seconds` long on one GPU, on a plain host with four."""
+    fake = FakeGpus(base / "gpus", GPUS, 24_000, jobs_mib=2000)
+    with PrivateHost(base / "host", environment=fake.environment) as host:
+        direct = {"direct": {"poll_s": TICK_S, "kill_grace_s": 2}, "gpus": {}, "jobs": 2 * GPUS}
+        return _night(base, host, direct, cases, seconds, TICK_S)
+
+
+def on_slurm(base: Path, cases: int, seconds: float) -> Night:
+    """The same on a cluster of two nodes with two GPUs each. `squeue` is counted by a program around it."""
+    with Cluster(nodes=2, gpus=GPUS // 2) as cluster, _counted(base, cluster) as (environment, count):
+        with PrivateHost(base / "host", environment=environment) as host:
+            slurm = {"slurm": {"gres": "gpu:1", "query_s": QUERY_S, "look_s": 1}, "jobs": 4 * GPUS}
+            night = _night(base, host, slurm, cases, seconds, QUERY_S)
+        return Night(**{**{name: getattr(night, name) for name in Night.__slots__}, "queries": count()})
+
+
+@contextmanager
+def _counted(base: Path, cluster: Cluster) -> Iterator[tuple[dict[str, str], Any]]:
+    """An environment in which each question to Slurm leaves a line."""
+    programs, lines = base / "counted", base / "asked"
+    programs.mkdir(parents=True)
+    for name in ("squeue", "sacct", "scontrol"):
+        real = shutil.which(name) or name
+        (programs / name).write_text(f"#!/bin/sh\necho {name} >>'{lines}'\nexec '{real}' \"$@\"\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}:/usr/local/bin:/usr/bin:/bin"
+    yield (
+        {**cluster.environment, "PATH": path},
+        lambda: lines.read_text().count("squeue\n") if lines.exists() else 0,
+    )
+
+
+def _night(base: Path, host: PrivateHost, how: dict[str, Any], cases: int, seconds: float, tick: float) -> Night:
+    reach = {"ssh": host.options().model_dump(mode="json", exclude_defaults=True)}
+    resources = {"desk": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1, "cases": cases}
+    fleet = Fleet(base / "site", [{**reach, **how}], seconds=seconds, resources=resources)
+    try:
+        fleet.drop(*range(1, cases + 1))
+        began = time.time()
+        fleet.start()
+        if not fleet.until_ended(cases, LIMIT_S):
+            sys.exit(f"the fleet did not end: {fleet.mqi('status').stdout}")
+        took = time.time() - began
+        queries = _polls(fleet)
+        fleet.stop()
+        runs = runs_of(fleet.witness)
+        jobs = [_span(list(group)) for _, group in groupby(sorted(runs, key=_token), key=_token)]
+        bound = sum(end - start for start, end, _ in jobs) / GPUS
+        makespan = max(end for _, end, _ in jobs) - min(start for start, *_ in jobs)
+        return Night(fleet.audit(), len(jobs), bound, makespan, took, median(_gaps(jobs)), queries, tick)
+    finally:
+        fleet.stop()
+        fleet.end_strays()
+
+
+def _token(run: Run) -> str:
+    return run.token
+
+
+def _span(programs: list[Run]) -> tuple[float, float, str]:
+    """When a job's first program began and its last one ended, and on which GPU."""
+    first = min(programs, key=lambda run: run.start)
+    return first.start, max(run.end or run.start for run in programs), ",".join(first.gpus)
+
+
+def _gaps(jobs: list[tuple[float, float, str]]) -> list[float]:
+    """Seconds between one job's end and the next one's start. Slurm's nodes name their GPUs alike: there the n-th end
+    is followed by the n-th start after the first jobs."""
+    starts, ends = sorted(start for start, *_ in jobs), sorted(end for _, end, _ in jobs)
+    return [max(0.0, start - end) for start, end in zip(starts[GPUS:], ends, strict=False)]
+
+
+def _polls(fleet: Fleet) -> int:
+    """Status queries, as the communicator itself counts them."""
+    found = re.findall(r'"port": (\d+)', fleet.log.read_text())
+    with suppress(OSError):
+        page = urllib.request.urlopen(f"http://127.0.0.1:{found[0]}/metrics", timeout=10).read().decode()
+        counts = _POLLS.findall(page)
+        return int(sum(float(count) for count in counts))
+    return -1
+
+
+def beams_of(cases: int) -> int:
+    """How many jobs there should be."""
+    return cases * len(BEAMS)
