@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -121,10 +121,9 @@ def _span(programs: list[Run]) -> tuple[float, float, str]:
 
 
 def _gaps(jobs: list[tuple[float, float, str]]) -> list[float]:
-    """Seconds between one job's end and the next one's start. Slurm's nodes name their GPUs alike: there the n-th end
-    is followed by the n-th start after the first jobs."""
-    starts, ends = sorted(start for start, *_ in jobs), sorted(end for _, end, _ in jobs)
-    return [max(0.0, start - end) for start, end in zip(starts[GPUS:], ends, strict=False)]
+    """Seconds between one job's end and the next one's start on the same GPU."""
+    ordered = sorted(jobs, key=lambda job: (job[2], job[0]))
+    return [after[0] - before[1] for before, after in pairwise(ordered) if before[2] == after[2]]
 
 
 def _polls(fleet: Fleet) -> int:

@@ -99,7 +99,9 @@ def misbehave(fault: str) -> None:
 def witness(setting: dict[str, Any], what: str, token: str, number: int, beam: int) -> None:
     """One line, in one write: what began or ended, of which job, on which GPUs, with which process."""
     if path := setting.get("witness"):
-        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        node = os.environ.get("SLURMD_NODENAME", "")  # each node calls its GPUs 0, 1, ...
+        named = (name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name)
+        gpus = ",".join(f"{node}:{name}" if node else name for name in named)
         line = f"{what} {time.time():.3f} {token} case={number} beam={beam} gpus={gpus} pid={os.getpid()}\n"
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(handle, line.encode())

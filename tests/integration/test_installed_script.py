@@ -49,7 +49,9 @@ class Site:
         stage.read_settle(await self.host.ask(settle, deadline=90))
 
     async def run(self, *argv: str):
-        work = Work((Program("engine", argv),), ("made",), 30)
+        return await self.run_work(Work((Program("engine", argv),), ("made",), 30))
+
+    async def run_work(self, work: Work):
         answer = await self.host.ask(self.scheduler.submit(Job(TOKEN, work)), deadline=90)
         self.scheduler.read_submit(answer)
         while True:
@@ -110,10 +112,24 @@ async def test_only_the_named_programs_are_run(site: Site, tmp_path: Path):
     assert not (tmp_path / "owned").exists()
 
 
+async def test_only_the_named_variables_are_set(site: Site, tmp_path: Path):
+    await site.send(tmp_path / "source")
+    work = Work((Program("engine", (str(tmp_path / "engine.sh"),), env=(("LD_PRELOAD", "/x.so"),)),), (), 30)
+    status = await site.run_work(work)
+    assert status.exit_code == 126
+    assert "mqi-refused the variable LD_PRELOAD" in status.log_tail
+
+
+async def test_what_does_nothing_may_run(site: Site, tmp_path: Path):
+    await site.send(tmp_path / "source")
+    status = await site.run_work(Work((Program("check", ("true",)),), (), 30))
+    assert (status.state, status.exit_code) == (JobState.ENDED, 0)
+
+
 async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     await site.send(tmp_path / "source")
     call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
-    spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nprogram\t")
+    spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
     await site.host.ask(Call(call.verb, call.words, spoiled), deadline=90)
     await asyncio.sleep(1)

@@ -47,7 +47,7 @@ lay_out_job() {
   base="$runs/.$token.$$"
   cat >"$base.sent" || give_up not-written
   [ "$(tail -n 1 -- "$base.sent")" = end ] || give_up cut
-  { grep -vE '^(only	|end$)' "$base.sent" && only_lines && echo end; } >"$base.spec" || give_up not-written
+  { grep -vE '^(only	|variable	|end$)' "$base.sent" && only_lines && echo end; } >"$base.spec" || give_up not-written
   own_text >"$base.sh" || give_up not-written
   rm -f -- "$base.sent"
 }

@@ -131,10 +131,20 @@ run_programs() {
   done <"$spec"
 }
 
-# may_run NAME LIMIT COUNT WORD...: where an administrator has named the programs that jobs may run, it is one of them.
+# may_run NAME LIMIT COUNT WORD...: where an administrator has named the programs that jobs may run, it is one of them,
+# and so is each variable that is set for it: LD_PRELOAD would make any program do anything.
 may_run() {
   grep -q '^only	' "$spec" || return 0
-  shift $((3 + $3))
+  settings=$3
+  shift 3
+  while [ "$settings" -gt 0 ]; do
+    grep -qxF "variable	${1%%=*}" "$spec" || {
+      echo "mqi-refused the variable ${1%%=*}"
+      return 1
+    }
+    shift
+    settings=$((settings - 1))
+  done
   home_of "$1"
   grep -qxF "only	$word" "$spec" || {
     echo "mqi-refused $word"

@@ -4,11 +4,15 @@
 
 MQI_EDITION=@EDITION@
 
-# only_lines: the programs that jobs may run, for a job's spec.
+# only_lines: the programs that jobs may run and the variables they may set, for a job's spec. `true` harms nobody.
 only_lines() {
-  [ -z "${MQI_PROGRAMS-}" ] || printf '%s' "$MQI_PROGRAMS" | while IFS= read -r program; do
+  [ -n "${MQI_ONLY-}" ] || return 0
+  printf '%strue\n' "$MQI_PROGRAMS" | while IFS= read -r program; do
     home_of "$program"
     printf 'only\t%s\n' "$word"
+  done
+  printf '%s' "$MQI_VARIABLES" | while IFS= read -r name; do
+    printf 'variable\t%s\n' "$name"
   done
 }
 
@@ -25,21 +29,24 @@ do_verb() {
   "verb_$verb" "$@"
 }
 
-# installed --only ROOT [--program PATH]...: what is asked for stands in SSH_ORIGINAL_COMMAND.
+# installed --only ROOT [--program PATH]... [--variable NAME]...: what is asked for stands in SSH_ORIGINAL_COMMAND.
 installed() {
   unset mqi_text
   MQI_ONLY=
   MQI_PROGRAMS=
+  MQI_VARIABLES=
   while [ $# -gt 0 ]; do
     case "$1" in
       --only) MQI_ONLY=$2 ;;
       --program) MQI_PROGRAMS="$MQI_PROGRAMS$2
 " ;;
+      --variable) MQI_VARIABLES="$MQI_VARIABLES$2
+" ;;
       *) exit 2 ;;
     esac
     shift 2
   done
-  export MQI_ONLY MQI_PROGRAMS
+  export MQI_ONLY MQI_PROGRAMS MQI_VARIABLES
   case "${SSH_ORIGINAL_COMMAND-}" in
     'mqi-host '*) ;;
     *) refused ;;
