@@ -106,10 +106,11 @@ def spend(site: Site) -> Evening:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = subprocess.Popen(argv, stdout=out, stderr=err, text=True, cwd=site.folder)
         try:
-            copying = threading.Thread(target=_grow, args=(growing, site.watch / GROWING))
+            seen = threading.Event()
+            copying = threading.Thread(target=_grow, args=(growing, site.watch / GROWING, seen))
             copying.start()
-            time.sleep(15 * PAUSE_S)
-            evening.half_way = site.status()
+            evening.half_way = _until_seen(site)
+            seen.set()
             copying.join()
             evening.exit_code = process.wait(timeout=280)
         finally:
@@ -124,10 +125,24 @@ def spend(site: Site) -> Evening:
     return evening
 
 
-def _grow(source: Path, target: Path) -> None:
-    """Copy a folder as a slow share does: each file in two halves, with a pause after each."""
+def _until_seen(site: Site) -> list[dict[str, object]]:
+    """The cases as they stand once the growing one is among them."""
+    for _ in range(400):
+        cases = site.status()
+        if any(case["folder"] == GROWING for case in cases):
+            return cases
+        time.sleep(0.5)
+    return []
+
+
+def _grow(source: Path, target: Path, seen: threading.Event) -> None:
+    """Copy a folder as a slow share does: each file in two halves, with a pause after each; the last one only when
+    the case was seen."""
     target.mkdir()
-    for path in sorted(source.iterdir()):
+    paths = sorted(source.iterdir())
+    for path in paths:
+        if path == paths[-1]:
+            seen.wait(250)
         content = path.read_bytes()
         with (target / path.name).open("wb") as copy:
             for part in (content[: len(content) // 2], content[len(content) // 2 :]):

