@@ -43,8 +43,10 @@ from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.results.verdict import Word
 from mqi_communicator.store import jobs, lines
-from mqi_communicator.store.database import Database, open_database
+from mqi_communicator.store.backup import backups
+from mqi_communicator.store.database import Database, StoreDamaged, open_database, prove_whole
 from mqi_communicator.store.ownership import StoreLock
+from mqi_communicator.store.restore import complete
 from mqi_communicator.telemetry import http, logs, metrics
 
 QUIET = {"remote.call": "debug", "step.begin": "info"}
@@ -72,9 +74,8 @@ def build(config: Config) -> App:
     logs.setup(config.monitoring.log_level, console=config.monitoring.log_format == "console")
     make_folders(config)
     engine = build_engine(config)
-    database = open_database(config.paths.store)
     lock = StoreLock(config.paths.lock)
-    lock.take(database)
+    database = open_store(config, lock)
     app: App
     counters = metrics.Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)], [word.value for word in Word], lambda: read_gauges(app)
@@ -106,6 +107,28 @@ def build(config: Config) -> App:
     )
     app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters)
     return app
+
+
+def open_store(config: Config, lock: StoreLock) -> Database:
+    """Own the store, and prove it whole first. StoreDamaged if it is not; NeedsPerson if somebody else owns it."""
+    lock.hold()
+    try:
+        complete(config.paths.store, time.time())
+        prove_whole(config.paths.store)
+        if not config.paths.store.exists() or not config.paths.store.stat().st_size:
+            _no_store(config)
+        database = open_database(config.paths.store)
+        lock.take(database)
+    except BaseException:
+        lock.release()
+        raise
+    return database
+
+
+def _no_store(config: Config) -> None:
+    """A new store begins where none ever was; one that vanished is not replaced in silence."""
+    if backups(config.backups):
+        raise StoreDamaged(f"the store {config.paths.store} is gone, and there are backups of it", "mqi restore")
 
 
 def make_folders(config: Config) -> None:
@@ -176,6 +199,7 @@ def read_gauges(app: App) -> metrics.Reading:
     """What the gauges show now; read when somebody asks."""
     live = app.database.read_now(lines.live)
     places = app.tools.places.values()
+    newest = next(iter(backups(app.config.backups)), None)
     held = {place.name: len(app.database.read_now(jobs.active, place.name)) for place in places}
     return metrics.Reading(
         lines=Counter((line.step, str(line.status)) for line in live),
@@ -186,6 +210,7 @@ def read_gauges(app: App) -> metrics.Reading:
         last_progress=app.driver.moved_at,
         disk_free={"local": float(shutil.disk_usage(app.tools.workspace).free)},
         jobs=held,
+        backup_age_s=None if newest is None else max(0.0, time.time() - newest.made),
         job_slots={place.name: place.slots for place in places},
     )
 

@@ -6,19 +6,23 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import structlog
 
 from mqi_communicator.app import App, serve_pages
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.housekeeping import tidy_hosts
+from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.intake.watch import Watch
+from mqi_communicator.store.backup import back_up, backups
 from mqi_communicator.store.database import StoreTrouble
 from mqi_communicator.telemetry import http
 
 STORE_PAUSE_S = 5.0
 HOUSE_S = 3600.0
+BACKUP_PAUSE_S = 300.0
 
 
 async def run(app: App, *, once: bool = False) -> str:
@@ -32,8 +36,13 @@ async def run(app: App, *, once: bool = False) -> str:
         loop.add_signal_handler(name, stop.set)
     log = structlog.get_logger()
     monitor = None if once else await serve_pages(app)
+    await _take_stock(app)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
-    beside = [asyncio.create_task(_watch(app)), asyncio.create_task(_keep_house(app))]
+    beside = [
+        asyncio.create_task(_watch(app)),
+        asyncio.create_task(_keep_house(app)),
+        asyncio.create_task(_back_up(app)),
+    ]
     try:
         end = await _turn(app, stop, beside, once=once)
     finally:
@@ -94,6 +103,30 @@ async def _keep_house(app: App) -> None:
             await tidy_hosts(app.tools)
         except StoreTrouble as trouble:
             structlog.get_logger().error("store.trouble", why=trouble.reason)
+
+
+async def _take_stock(app: App) -> None:
+    """Say what there is, and take up again what the store has forgotten."""
+    found = await reconcile(app.tools)
+    structlog.get_logger().info("found", **asdict(found))
+
+
+async def _back_up(app: App) -> None:
+    """A copy of the store whenever the last one is old enough; one that fails is told and tried again."""
+    log, options = structlog.get_logger(), app.config.backup
+    while True:
+        newest = next(iter(backups(app.config.backups)), None)
+        age = options.every_s if newest is None else time.time() - newest.made
+        await asyncio.sleep(max(0.0, min(options.every_s, options.every_s - age)))
+        try:
+            made = await asyncio.to_thread(
+                back_up, app.config.paths.store, app.config.backups, options.keep, time.time()
+            )
+        except Fault as fault:
+            log.error("backup.failed", why=fault.reason, advice=fault.advice)  # noqa: TRY400 - its reason says all
+            await asyncio.sleep(min(options.every_s, BACKUP_PAUSE_S))
+        else:
+            log.info("backup.made", file=made.path.name)
 
 
 async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None) -> None:

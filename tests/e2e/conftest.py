@@ -193,10 +193,14 @@ def site(tmp_path, host) -> Iterator[Site]:
 
 def _end_strays(remote: Path) -> None:
     """Jobs outlive what started them; a failed test must not leave any."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            inside = str((folder / "cwd").readlink()).startswith(str(remote))
-        except OSError:
-            continue
-        if inside:
-            kill([int(folder.name)])
+    kill(_inside(remote))
+
+
+def _inside(folder: Path) -> list[int]:
+    """Processes whose working directory lies below a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if Path(str((process / "cwd").readlink()).removesuffix(" (deleted)")).is_relative_to(folder):
+                found.append(int(process.name))
+    return found

@@ -16,7 +16,7 @@ from mqi_communicator.config import Config, load
 
 def check(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Prove every claim of the configuration: folders, host, host key, rsync, engine, space, clock."""
-    with exits.told():
+    with exits.told(config):
         settings = load(config)
         findings = asyncio.run(_collect(settings, speak=not as_json))
         if as_json:

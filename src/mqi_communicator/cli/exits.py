@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
 from mqi_communicator.case.faults import Fault, Unreachable
+from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.config import ConfigProblem
+from mqi_communicator.store.database import StoreDamaged
 
 PASSED = 0  # all is well; for `once`: every case passed
 NOT_PASSED = 1  # `once`, `demo`: some case ended as anything else than passed; others: the answer is no
@@ -19,8 +22,8 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Turn what went wrong into words and an exit code."""
+def told(config: Path | None = None) -> Iterator[None]:
+    """Turn what went wrong into words and an exit code. `config` is the file to name in commands that help."""
     try:
         yield
     except ConfigProblem as problem:
@@ -29,6 +32,9 @@ def told() -> Iterator[None]:
     except Unreachable as fault:
         say(*_words(fault))
         raise typer.Exit(UNREACHABLE) from None
+    except StoreDamaged as fault:
+        say(f"mqi: {fault.reason}", *(f"     {line}" for line in how_to_restore(config or Path("config.yaml"))))
+        raise typer.Exit(NOT_PASSED) from None
     except Fault as fault:
         say(*_words(fault))
         raise typer.Exit(NOT_PASSED) from None

@@ -34,7 +34,7 @@ def open_store(config: Config) -> Database:
 
 def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """List the cases and where they stand."""
-    with exits.told():
+    with exits.told(config):
         settings = load(config)
         database = open_store(settings)
         found = database.read_now(view_all, time.time())
@@ -62,7 +62,7 @@ def one(database: Database, name: str) -> CaseView:
 
 def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Say in one line why a case is where it is, and what will happen next."""
-    with exits.told():
+    with exits.told(config):
         settings = load(config)
         found = one(open_store(settings), case)
         if as_json:
@@ -87,7 +87,7 @@ def _why_lines(case: CaseView, *, running: bool) -> list[str]:
 
 def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Show all that is known of a case: beams, checks, events."""
-    with exits.told():
+    with exits.told(config):
         database = open_store(load(config))
         found = one(database, case)
         events = database.read_now(lines.events_of, found.case)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import check, exits, look, orders
+from mqi_communicator.cli import backups, check, exits, look, orders
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ for command in (
     orders.priority,
     orders.lost,
     check.check,
+    backups.backup,
+    backups.restore,
 ):
     app.command()(command)
 
@@ -40,7 +42,7 @@ def run(config: ConfigFile = DEFAULT) -> None:
     from mqi_communicator.config import load
     from mqi_communicator.run import run as work
 
-    with exits.told():
+    with exits.told(config):
         asyncio.run(work(build(load(config))))
 
 
@@ -55,7 +57,7 @@ def once(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     from mqi_communicator.flow.view import view_all
     from mqi_communicator.run import run as work
 
-    with exits.told():
+    with exits.told(config):
         settings = load(config)
         end = asyncio.run(work(build(settings), once=True))
         found = open_store(settings).read_now(view_all, time.time())

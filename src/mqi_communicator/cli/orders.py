@@ -68,7 +68,7 @@ def lost(
 def _order(
     word: str, name: str, config: ConfigFile, reason: str, *, as_json: bool, beam: int = 0, detail: str = ""
 ) -> None:
-    with exits.told():
+    with exits.told(config):
         settings = load(config)
         database = open_store(settings)
         case = one(database, name)

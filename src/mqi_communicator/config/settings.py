@@ -26,6 +26,7 @@ from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, Retry
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.remote.options import LocalOptions, SshOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.store.options import BackupOptions
 from mqi_communicator.telemetry.options import MonitoringOptions
 
 __all__ = ["Config", "ConfigProblem", "PathOptions", "effective_digest", "load"]
@@ -107,6 +108,7 @@ class Config(BaseModel):
     breaker: BreakerOptions = Field(
         default_factory=BreakerOptions, description="When a host that does not answer is left alone."
     )
+    backup: BackupOptions = Field(default_factory=BackupOptions, description="Copies of the store.")
     monitoring: MonitoringOptions = Field(
         default_factory=MonitoringOptions, description="Logs, metrics and health pages."
     )
@@ -126,6 +128,11 @@ class Config(BaseModel):
         if len(set(names)) < len(names):
             raise ValueError(f"names a host twice: {', '.join(names)}")
         return self
+
+    @property
+    def backups(self) -> Path:
+        """The folder of the copies of the store."""
+        return self.backup.folder or self.paths.workspace / "backups"
 
     @property
     def all_hosts(self) -> tuple[HostOptions, ...]:

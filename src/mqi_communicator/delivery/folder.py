@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent, Transient
@@ -49,6 +49,20 @@ def deliver(prepared: Path, results: Path, key: str) -> Path:
             shutil.rmtree(part, ignore_errors=True)
         _sync(results)
     return final
+
+
+def standing(results: Path, key: str) -> tuple[Path, Mapping[str, object], str] | None:
+    """What was delivered under this key: its folder, its manifest, the manifest's SHA-256; None if nothing was.
+
+    Permanent if the folder is not what its manifest says.
+    """
+    final = results / key
+    with _sorted_faults(results):
+        if not final.is_dir():
+            return None
+        _stands(final, _declared(final, key))
+        text = (final / _MANIFEST).read_bytes()
+    return final, json.loads(text), hashlib.sha256(text).hexdigest()
 
 
 def _declared(prepared: Path, key: str) -> dict[str, str]:

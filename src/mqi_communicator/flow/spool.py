@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,20 @@ class Spool:
         return self.case / "manifest.json"
 
     @property
+    def origin(self) -> Path:
+        """Which watched folder it came from, and when: enough for a store that has forgotten the case."""
+        return self.root / "origin.json"
+
+    @property
+    def sent_to(self) -> Path:
+        """The name of the host that beams of it may have set out on; not there before that."""
+        return self.root / "sent-to"
+
+    def host(self) -> str:
+        """What `sent_to` says, "" if it is not there."""
+        return self.sent_to.read_text(encoding="utf-8") if self.sent_to.is_file() else ""
+
+    @property
     def input(self) -> Path:
         """The engine's input, ready to be sent: common/, beam-<number>/, SHA256SUMS."""
         return self.root / "input"
@@ -40,3 +55,16 @@ class Spool:
     def back(self, token: str) -> Path:
         """What one run brought home."""
         return self.root / "back" / token
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a small file of the spool, whole and durable before this returns. Equal text is left alone."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    aside = path.with_suffix(".tmp")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ class Tools:
 
     async def place_of(self, case: str) -> Place:
         """Where a case is computed. NeedsPerson if its host is not in the configuration any more."""
-        name = (await self.database.read(cases.get, case)).host or next(iter(self.places))
+        said = await asyncio.to_thread(self.spool(case).host)
+        name = said or (await self.database.read(cases.get, case)).host or next(iter(self.places))
         if name not in self.places:
             raise NeedsPerson(
                 f"the case is computed on {name}, which is not in the configuration any more",

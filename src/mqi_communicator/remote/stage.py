@@ -11,6 +11,7 @@ from mqi_communicator.case.call import Answer, Call, trouble
 SUMS = "SHA256SUMS"  # in an upload's folder, made by `sums_text`
 _SPACE = re.compile(r"^mqi-space (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)
 _QUOTA = re.compile(r"^mqi-quota (\d+|none) (\d+|none)$", re.MULTILINE)
+_RUN = re.compile(r"^mqi-run ([A-Za-z0-9_]+-b\d+-r\d+)$", re.MULTILINE)
 _LEFT = re.compile(r"^mqi-left ([A-Za-z0-9_]+) (\d+)$", re.MULTILINE)
 
 
@@ -103,6 +104,17 @@ def read_left(answer: Answer) -> dict[str, int]:
     """Age in days of each case that lies there, by key."""
     _well(answer, "listing the workspace")
     return {key: int(days) for key, days in _LEFT.findall(answer.out)}
+
+
+def runs(root: str, key: str) -> Call:
+    """Ask which jobs of a case were ever begun or handed over there, whatever the store remembers."""
+    return Call("runs", (_root(root), _key(key)))
+
+
+def read_runs(answer: Answer) -> list[str]:
+    """Their tokens."""
+    _well(answer, "listing the case's jobs")
+    return sorted(set(_RUN.findall(answer.out)))
 
 
 def _less(free: Space, kib: str, files: str) -> Space:

@@ -18,6 +18,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.store.backup import DAMAGED, unsound
+from mqi_communicator.store.restore import is_cut_short
 from mqi_communicator.store.schema import ownership
 
 P = ParamSpec("P")
@@ -34,6 +36,10 @@ class StoreTrouble(NeedsPerson):
     """The store did not take a change or answer a question: its disk is full, or it is locked or damaged."""
 
 
+class StoreDamaged(NeedsPerson):
+    """The database file is not whole: a backup must take its place."""
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     try:
@@ -41,8 +47,14 @@ def _told() -> Iterator[None]:
     except exc.DatabaseError as error:
         if type(error) not in (exc.OperationalError, exc.DatabaseError):
             raise  # a mistake of ours
+        if _is_damage(error):
+            raise StoreDamaged(f"the store is damaged: {error.orig}", "mqi restore") from None
         advice = "make space on the disk of paths.workspace; nothing is lost, work goes on by itself"
         raise StoreTrouble(f"the store cannot be used now: {error.orig}", advice) from None
+
+
+def _is_damage(error: exc.DatabaseError) -> bool:
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in DAMAGED
 
 
 class Database:
@@ -91,18 +103,29 @@ def open_database(path: Path) -> Database:
             f"the store {path} lies on a network file system ({kind}), where its locks do not hold",
             "set paths.workspace to a folder on a local disk",
         )
+    if is_cut_short(path):
+        raise NeedsPerson(
+            f"a restore of the store {path} has begun and not ended", "run mqi restore again, or start the communicator"
+        )
     old = os.umask(0o077)
     try:
         engine = _engine(path)
         _upgrade(engine)
     except exc.DatabaseError as error:
+        if _is_damage(error):
+            raise StoreDamaged(f"the store {path} is damaged: {error.orig}", "mqi restore") from error
         raise NeedsPerson(
-            f"the store {path} cannot be used: {error.orig}",
-            "if the disk is full, make space; if the file is damaged, restore it from a backup",
+            f"the store {path} cannot be used: {error.orig}", "if the disk is full, make space"
         ) from error
     finally:
         os.umask(old)
     return Database(engine)
+
+
+def prove_whole(path: Path) -> None:
+    """Read the whole store at `path` once, if there is one. StoreDamaged if it is not as SQLite left it."""
+    if path.exists() and path.stat().st_size and (wrong := unsound(path)):
+        raise StoreDamaged(f"the store {path} is damaged: {wrong}", "mqi restore")
 
 
 def file_system_of(folder: Path) -> str:

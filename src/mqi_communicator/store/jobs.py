@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
 from mqi_communicator.store.schema import cases, jobs, lines
 
@@ -121,6 +121,11 @@ def get(connection: Connection, token: str) -> JobRow | None:
 def active(connection: Connection, host: str) -> list[JobRow]:
     """The jobs that hold a slot of this host."""
     return [_job(row) for row in connection.execute(select(jobs).where(jobs.c.host == host, jobs.c.active))]
+
+
+def held(connection: Connection) -> int:
+    """How many jobs hold a slot of any host."""
+    return int(connection.execute(select(func.count()).select_from(jobs).where(jobs.c.active)).scalar_one())
 
 
 def of_case(connection: Connection, case: str) -> list[JobRow]:

@@ -106,6 +106,11 @@ def of_case(connection: Connection, /, case: str) -> list[Line]:
     return [_line(row) for row in connection.execute(select(lines).where(lines.c.case == case).order_by(lines.c.beam))]
 
 
+def own(connection: Connection, /) -> list[Line]:
+    """The own line of every case."""
+    return [_line(row) for row in connection.execute(select(lines).where(lines.c.beam == CASE_LINE))]
+
+
 def live(connection: Connection, /) -> list[Line]:
     """All lines that have not ended."""
     ended = (Status.DONE, Status.FAILED, Status.CANCELLED)

@@ -19,8 +19,10 @@ class StoreLock:
         self._path = path
         self._handle: int | None = None
 
-    def take(self, database: Database) -> None:
-        """Own the store. NeedsPerson, naming the holder, if somebody else does."""
+    def hold(self) -> None:
+        """Be the only one at this store. NeedsPerson, naming the holder, if somebody else is."""
+        if self._handle is not None:
+            return
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,18 +33,25 @@ class StoreLock:
                 f"this store is in use by another communicator ({holder or 'unknown'})",
                 "stop that one first, or give this one a paths.workspace of its own",
             ) from None
-        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        holder = f"process {os.getpid()} on {socket.gethostname()} since {began}"
         os.ftruncate(handle, 0)
-        os.pwrite(handle, holder.encode(), 0)
+        os.pwrite(handle, _me().encode(), 0)
         self._handle = handle
-        database.epoch = database.write_now(take_epoch, holder)
+
+    def take(self, database: Database) -> None:
+        """Own the store: from now on who owned it before writes nothing. NeedsPerson, as `hold`."""
+        self.hold()
+        database.epoch = database.write_now(take_epoch, _me())
 
     def release(self) -> None:
         """Let the next one in."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def _me() -> str:
+    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return f"process {os.getpid()} on {socket.gethostname()} since {began}"
 
 
 def is_owned(path: Path) -> bool:

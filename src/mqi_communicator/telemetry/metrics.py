@@ -28,7 +28,7 @@ _OUTCOMES = {
     "line.cancelled": "cancelled",
 }
 _OPERATIONS = (
-    *("send", "fetch", "workspace", "space", "settled", "settle", "remove", "left"),
+    *("send", "fetch", "workspace", "space", "settled", "settle", "remove", "left", "runs"),
     *("submit", "poll", "cancel", "slurm_submit", "slurm_poll", "slurm_cancel"),
 )
 _OPERATION_OUTCOMES = ("done", "unreachable", "too_long", "refused", "failed")
@@ -45,6 +45,7 @@ class Reading:
     disk_free: Mapping[str, float] = field(default_factory=dict)  # "local", "remote" -> bytes
     jobs: Mapping[str, int] = field(default_factory=dict)  # host -> jobs that hold a slot of it
     job_slots: Mapping[str, int] = field(default_factory=dict)
+    backup_age_s: float | None = None  # s
 
 
 class Metrics:
@@ -116,6 +117,7 @@ class Metrics:
             disk_free=reading.disk_free,
             jobs=reading.jobs,
             job_slots=reading.job_slots,
+            backup_age_s=reading.backup_age_s,
         )
 
 
@@ -167,6 +169,7 @@ def _gauges(now: Reading) -> Iterator[Metric]:
     yield free
     for name, text, value in (
         ("mqi_oldest_waiting_seconds", "Age of the line that has waited longest.", now.oldest_waiting_s),
+        ("mqi_backup_age_seconds", "Age of the last good backup of the store.", now.backup_age_s),
         ("mqi_last_progress_timestamp_seconds", "When a line last went on, seconds since 1970.", now.last_progress),
     ):
         gauge = GaugeMetricFamily(name, text)

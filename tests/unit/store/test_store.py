@@ -196,7 +196,7 @@ def test_orders_are_kept_until_they_are_answered(store):
 
 def test_a_damaged_store_is_refused_with_words(tmp_path):
     (tmp_path / "bad.sqlite").write_bytes(b"no database at all" * 400)
-    with pytest.raises(NeedsPerson, match="cannot be used"):
+    with pytest.raises(NeedsPerson, match="is damaged"):
         open_database(tmp_path / "bad.sqlite")
 
 

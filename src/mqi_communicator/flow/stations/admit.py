@@ -10,6 +10,7 @@ from mqi_communicator.case.faults import Transient
 from mqi_communicator.case.model import Line, Manifest, Status
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.flow.origin import write_origin
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.admit import Incomplete, Rejected, examine, load_manifest, take
 from mqi_communicator.intake.survey import survey
@@ -37,9 +38,10 @@ async def admit(line: Line, tools: Tools) -> Outcome:
             return _wait(looked, still, tools)
         if isinstance(looked, Rejected):
             raise DicomProblem(looked.reason, looked.advice, looked.code)
+        await asyncio.to_thread(write_origin, spool.origin, case)
         await tools.desk.do(take, case.source, spool.case, looked)
     manifest = await asyncio.to_thread(load_manifest, spool.manifest)
-    return await tools.database.write(_enrol, line.case, manifest, tools.clock())
+    return await tools.database.write(enrol, line.case, manifest, tools.clock())
 
 
 def _wait(looked: Incomplete, still: float, tools: Tools) -> Wait:
@@ -62,8 +64,8 @@ async def _still_for(case: Case, tools: Tools) -> float:
     return 0.0
 
 
-def _enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
-    """Which case this is: one that is known, a new revision of a plan that is known, or a new one."""
+def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
+    """Note which case this is: one that is known, a new revision of a plan that is known, or a new one."""
     cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
     facts = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files), "content": manifest.content}
     if cases.get(connection, key).superseded_by:  # while we were stopped between this and the next line

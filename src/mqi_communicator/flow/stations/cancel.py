@@ -7,8 +7,10 @@ from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.flow.stations.tidy import tidy_host
 from mqi_communicator.flow.tools import Tools
+from mqi_communicator.remote import stage
 from mqi_communicator.store import cases, jobs, lines
 
+CALL_S = 60.0
 KILL_S = 360.0  # more than the longest grace (direct.kill_grace_s)
 OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
@@ -41,20 +43,24 @@ async def _withdraw_case(line: Line, tools: Tools) -> Outcome:
     family = await tools.database.read(lines.of_case, line.case)
     if any(not beam.status.ended for beam in family[1:]):
         return Wait(60.0, "being cancelled: its beams first", parked=True)
+    if not (tools.spool(line.case).host() or (await tools.database.read(cases.get, line.case)).host):
+        return Done()
     if wait := await _end_what_is_left(line, tools):
         return wait
-    if (await tools.database.read(cases.get, line.case)).host:
-        await tidy_host(line.case, tools)
+    await tidy_host(line.case, tools)
     return Done()
 
 
 async def _end_what_is_left(line: Line, tools: Tools) -> Wait | None:
-    """Jobs whose beams have failed without word of their end: nobody follows them, and they may still live."""
-    rows = await tools.database.read(jobs.of_case, line.case)
-    tokens = [row.token for row in rows if not _is_over(row)]
+    """Jobs that nobody follows, and that may still live: of beams that failed without word of their end, and those that
+    the host knows and an older store that came back does not."""
+    place = await tools.place_of(line.case)
+    rows = {row.token: row for row in await tools.database.read(jobs.of_case, line.case)}
+    there = stage.read_runs(await place.host.ask(stage.runs(place.root, line.case), deadline=CALL_S))
+    tokens = [token for token, row in rows.items() if not _is_over(row)]
+    tokens += [token for token in there if token not in rows]
     if not tokens:
         return None
-    place = await tools.place_of(line.case)
     place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel(tokens), deadline=KILL_S))
     seen = await place.roundup.ask(*tokens)
     for token in tokens:

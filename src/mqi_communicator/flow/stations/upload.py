@@ -13,6 +13,7 @@ from mqi_communicator.case.faults import AtLimit, DiskFull
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.places import Place, Prospect, best
+from mqi_communicator.flow.spool import keep
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.remote import stage
@@ -34,6 +35,7 @@ async def upload(line: Line, tools: Tools) -> Outcome:
     manifest = await asyncio.to_thread(load_manifest, tools.spool(line.case).manifest)
     place = await _place(line.case, len(manifest.beams), tools)
     sent = await _send(line.case, source, sums, size, place, tools.resources.remote_free_gib)
+    await asyncio.to_thread(keep, tools.spool(line.case).sent_to, place.name)
     now = tools.clock()
     for number, _name in manifest.beams:
         await tools.database.write(lines.begin, Line(line.case, number, "submit", due=now, since=now))
@@ -44,6 +46,9 @@ async def _place(key: str, beams: int, tools: Tools) -> Place:
     """Where the case goes. It stays where it is once a beam of it has set out; until then the choice is made anew each
     time its host does not answer."""
     case = await tools.database.read(cases.get, key)
+    if name := await asyncio.to_thread(tools.spool(key).host):  # it has set out; an older store may not know
+        await tools.database.write(cases.change, key, host=name)
+        return await tools.place_of(key)
     begun = len(await tools.database.read(lines.of_case, key)) > 1
     known = tools.places.get(case.host)
     if case.host and (begun or (known is not None and not known.host.resting)):

@@ -20,7 +20,7 @@ do_verb() {
   verb=$1
   shift
   case $verb in
-    workspace | space | settled | settle | remove | left | submit | poll | cancel | slurm_submit | slurm_poll | slurm_cancel)
+    workspace | space | settled | settle | remove | left | runs | submit | poll | cancel | slurm_submit | slurm_poll | slurm_cancel)
       [ -z "${MQI_ONLY-}" ] || [ "${1%/}" = "${MQI_ONLY%/}" ] || trouble bad-word
       ;;
     hello | clock | host | needs | gpus) ;;

@@ -132,3 +132,16 @@ verb_left() {
   done
   echo mqi-done
 }
+
+# runs ROOT KEY: the tokens of a case that have a gate here, or were handed to a scheduler.
+verb_runs() {
+  open_root "$1"
+  open_case "$2"
+  for path in "$root/gates/$key-"* "$case_folder/runs/.$key-"*.tried; do
+    is_there "$path" || continue
+    one=${path##*/}
+    one=${one#.}
+    echo "mqi-run ${one%.tried}"
+  done
+  echo mqi-done
+}

@@ -1,0 +1,78 @@
+"""backup, restore: copies of the store, made and brought back."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile
+from mqi_communicator.cli.rescue import age
+from mqi_communicator.config import load
+from mqi_communicator.store.backup import back_up, backups, last_sound, unsound
+from mqi_communicator.store.ownership import StoreLock
+from mqi_communicator.store.restore import restore as put_back
+
+Which = Annotated[Path | None, typer.Argument(metavar="BACKUP", help="Which one; without it the newest that is whole.")]
+List = Annotated[bool, typer.Option("--list", help="List the backups and whether they are whole; change nothing.")]
+
+
+def backup(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """Make a backup of the store now; the communicator may run meanwhile."""
+    with exits.told(config):
+        settings = load(config)
+        if not settings.paths.store.is_file():
+            raise NeedsPerson(f"there is no store {settings.paths.store} yet", "")
+        made = back_up(settings.paths.store, settings.backups, settings.backup.keep, time.time())
+        print(json.dumps({"backup": str(made.path)}) if as_json else made.path)  # noqa: T201
+
+
+def restore(
+    name: Which = None, config: ConfigFile = DEFAULT, *, list_only: List = False, as_json: AsJson = False
+) -> None:
+    """Put a backup in the place of the store; the old file is kept. The communicator must not run."""
+    with exits.told(config):
+        settings = load(config)
+        if list_only:
+            _list(settings.backups, as_json=as_json)
+            return
+        lock = StoreLock(settings.paths.lock)
+        settings.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock.hold()
+        try:
+            chosen = name or _newest(settings.backups)
+            aside = put_back(chosen, settings.paths.store, time.time())
+        finally:
+            lock.release()
+        if as_json:
+            print(json.dumps({"restored": str(chosen), "kept": None if aside is None else str(aside)}))  # noqa: T201
+            return
+        print(f"restored {chosen}")  # noqa: T201
+        if aside is not None:
+            print(f"what was there is kept in {aside}")  # noqa: T201
+        print("start the communicator: it takes up again what the store has forgotten since")  # noqa: T201
+
+
+def _newest(folder: Path) -> Path:
+    found = last_sound(folder)
+    if found is None:
+        raise NeedsPerson(f"there is no good backup in {folder}", "name a file: mqi restore FILE")
+    return found.path
+
+
+def _list(folder: Path, *, as_json: bool) -> None:
+    now = time.time()
+    found = [(one, unsound(one.path)) for one in backups(folder)]
+    if as_json:
+        rows = [{"backup": str(one.path), "made": one.made, "wrong": wrong} for one, wrong in found]
+        print(json.dumps(rows))  # noqa: T201
+        return
+    for one, wrong in found:
+        print(f"{one.path}  {age(one, now)} old  {wrong or 'whole'}")  # noqa: T201
+    if not found:
+        print(f"there is no backup in {folder}")  # noqa: T201

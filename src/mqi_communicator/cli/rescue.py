@@ -1,0 +1,33 @@
+"""What to type when the store is damaged: the exact command, with the last good backup in it."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+
+from mqi_communicator.config import ConfigProblem, load
+from mqi_communicator.store.backup import Backup, last_sound
+
+
+def how_to_restore(config: Path) -> list[str]:
+    """Lines for a person who has been told that the store is damaged."""
+    try:
+        folder = load(config).backups
+    except ConfigProblem:
+        return []
+    newest = last_sound(folder)
+    if newest is None:
+        other = "without a backup move the damaged file away by hand: cases in the spool are taken up again"
+        return [f"there is no good backup in {folder}: name one, mqi restore --config {config} FILE", other]
+    command = shlex.join(["mqi", "restore", "--config", str(config), str(newest.path)])
+    return [f"the last good backup is {age(newest, time.time())} old; nothing was changed. Restore it with", command]
+
+
+def age(backup: Backup, now: float) -> str:
+    """How old a backup is, for people."""
+    seconds = max(0.0, now - backup.made)
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

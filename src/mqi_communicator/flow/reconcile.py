@@ -1,0 +1,151 @@
+"""Start-up: the store is held against the spool and the results, and what it has forgotten is taken up again.
+
+A store that came back from a backup knows less than the world. Cases that lie in the spool get their lines again under
+their old key; a case whose results stand is not computed again. What runs on a host needs nothing here: a job's token
+follows from the key, so that every step finds the gate taken and adopts what it finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from mqi_communicator.case.faults import Fault, Permanent
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Manifest, Status
+from mqi_communicator.delivery.folder import standing
+from mqi_communicator.flow.origin import read_origin
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.stations.admit import enrol
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.results.documents import VERDICT, verdict_of
+from mqi_communicator.store import cases, jobs, lines, orders
+from mqi_communicator.store.cases import Case
+
+BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is at the start."""
+
+    cases: Mapping[str, int]  # status -> cases
+    jobs: int  # that hold a place of a host: they are followed
+    orders: int  # given while nobody ran
+    readmitted: int  # cases the store had forgotten and the spool had not
+    delivered: int  # cases the store took for unfinished, whose results stand
+    doubtful: int  # whose results stand and are not as they were delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What stands in the results folder of one case."""
+
+    folder: Path
+    manifest: Mapping[str, object]
+    digest: str
+    word: str
+    why: str
+
+
+async def reconcile(tools: Tools) -> Found:
+    """Take up again what the store has forgotten; say what there is. Doing it twice changes nothing more."""
+    known = await tools.database.read(_keys)
+    strays = await asyncio.to_thread(_strays, tools.workspace / "spool", known)
+    for case, manifest in strays:
+        await tools.database.write(_readmit, case, manifest, tools.clock())
+        tools.ear("case.readmitted", case=case.key)
+    delivered = doubtful = 0
+    for line in await tools.database.read(_unfinished):
+        try:
+            stands = await asyncio.to_thread(_delivered, tools.results, line.case)
+        except Fault as fault:
+            doubtful += 1
+            tools.ear("results.doubtful", case=line.case, why=fault.reason)
+            continue
+        if stands is not None:
+            await tools.database.write(_close, line, stands, tools.clock())
+            tools.ear("case.delivered_before", case=line.case)
+            delivered += 1
+    counts, active, waiting = await tools.database.read(_counts)
+    return Found(counts, active, waiting, len(strays), delivered, doubtful)
+
+
+def _keys(connection: Connection) -> set[str]:
+    return {case.key for case in cases.all_cases(connection)}
+
+
+def _strays(spool: Path, known: set[str]) -> list[tuple[Case, Manifest]]:
+    """Cases that were admitted whole and that the store does not know, in the order in which they came."""
+    found = []
+    for folder in sorted(spool.iterdir()) if spool.is_dir() else []:
+        place = Spool(folder)
+        if folder.name in known or not place.manifest.is_file():
+            continue
+        case = read_origin(place.origin, folder.name)
+        if case is not None:
+            found.append((case, load_manifest(place.manifest)))
+    return sorted(found, key=lambda pair: pair[0].seen)
+
+
+def _readmit(connection: Connection, case: Case, manifest: Manifest, now: float) -> None:
+    cases.add(connection, case)
+    done = enrol(connection, case.key, manifest, now)
+    status = Status.DONE if done.last else Status.READY
+    line = Line(case.key, CASE_LINE, "admit" if done.last else "prepare", status=status, due=now, since=now)
+    why = "the store had forgotten it, its files lay in the spool"
+    facts = {name: value for name, value in done.facts.items() if name != "bytes"}
+    event = Event(now, case.key, CASE_LINE, "case.readmitted", line.step, "", status, "mqi", why, facts)
+    lines.add(connection, line, event)
+
+
+def _unfinished(connection: Connection) -> list[Line]:
+    """The lines of cases that the store takes for not delivered, and that nobody wants to end."""
+    over = (Status.DONE, Status.CANCELLED)
+    own = [line for line in lines.own(connection) if line.status not in over and not line.wanted]
+    return [line for line in own if line.step in BEFORE_DELIVERY]
+
+
+def _delivered(results: Path, key: str) -> Delivered | None:
+    stands = standing(results, key)
+    if stands is None:
+        return None
+    folder, manifest, digest = stands
+    try:
+        verdict = verdict_of((folder / VERDICT).read_bytes())
+    except ValueError:
+        raise Permanent(f"the verdict delivered under {key} cannot be read") from None
+    return Delivered(folder, manifest, digest, verdict.word, verdict.why)
+
+
+def _close(connection: Connection, own: Line, stands: Delivered, now: float) -> None:
+    """Nothing of it is computed again: every job that made these results has ended."""
+    why = "its results were delivered before"
+    for job in jobs.of_case(connection, own.case):
+        if job.active:
+            jobs.change(connection, job.token, active=False, state="ended")
+    for line in lines.of_case(connection, own.case):
+        if line.beam == CASE_LINE:
+            moved = replace(line, step="tidy", status=Status.READY)
+        elif line.status is not Status.DONE:
+            moved = replace(line, status=Status.DONE)
+        else:
+            continue
+        moved = replace(moved, due=now, since=now, tries=0, reason="", advice="", needs_person=False)
+        facts: dict[str, object] = {"manifest": stands.digest} if line.beam == CASE_LINE else {}
+        after = f"{moved.step}/{moved.status}"
+        event = Event(
+            now, line.case, line.beam, "case.delivered_before", line.step, line.status, after, "mqi", why, facts
+        )
+        lines.move(connection, line, moved, event)
+    cases.change(connection, own.case, word=stands.word, why=stands.why, results=str(stands.folder))
+
+
+def _counts(connection: Connection) -> tuple[dict[str, int], int, int]:
+    counts = Counter(str(line.status) for line in lines.own(connection))
+    return dict(counts), jobs.held(connection), len(orders.pending(connection))

@@ -1,0 +1,147 @@
+"""Backups of the store: SQLite's online copy, proved whole before it gets its name, the oldest removed last.
+
+A backup is one file, `store-20260131T080000Z.sqlite3`: no write-ahead log belongs to it. It may be made while the
+communicator writes (https://sqlite.org/backup.html).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, NeedsPerson, Transient
+
+_NAME = re.compile(r"store-(\d{8}T\d{6}Z)(-\d+)?\.sqlite3")
+_STAMP = "%Y%m%dT%H%M%SZ"
+_LOCKED_S = 60.0
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # primary result codes
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One copy of the store. `made`: epoch seconds, from its name."""
+
+    path: Path
+    made: float
+
+
+def back_up(store: Path, folder: Path, keep: int, now: float) -> Backup:
+    """Copy the store as it is now into `folder`, prove the copy, then let all but the newest `keep` copies go.
+
+    A copy that is not whole is removed again and no older one is touched: Transient if the store could not be read,
+    NeedsPerson if what was read is damaged, DiskFull.
+    """
+    with _told(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = folder / f".store-{os.getpid()}.part"
+        try:
+            _copy(store, part)
+            if wrong := unsound(part):
+                raise _damaged(store, wrong)
+            made = part.rename(_free_name(folder, now))
+            sync_folder(folder)
+        finally:
+            part.unlink(missing_ok=True)
+        for old in backups(folder)[keep:]:
+            old.path.unlink(missing_ok=True)
+    return Backup(made, now)
+
+
+def backups(folder: Path) -> list[Backup]:
+    """The copies in a folder, newest first; whether they are whole is not looked at."""
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            if named := _NAME.fullmatch(path.name):
+                when = datetime.strptime(named[1], _STAMP).replace(tzinfo=UTC)
+                found.append((when.timestamp(), len(path.name), path.name, path))
+    return [Backup(path, made) for made, _length, _name, path in sorted(found, reverse=True)]
+
+
+def last_sound(folder: Path) -> Backup | None:
+    """The newest copy that is whole, None if there is none."""
+    return next((one for one in backups(folder) if not unsound(one.path)), None)
+
+
+def unsound(path: Path) -> str:
+    """What is wrong with a database file of ours, in one line; "" if it is whole. Nothing beside it is written."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_LOCKED_S)) as file:
+            (first,) = file.execute("PRAGMA integrity_check(1)").fetchone()
+            if first != "ok":
+                return str(first)
+            if file.execute("PRAGMA foreign_key_check").fetchone() is not None:
+                return "rows point to rows that are not there"
+            file.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return ""
+
+
+def _copy(store: Path, part: Path) -> None:
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(f"file:{_quoted(store)}?mode=rw", uri=True, timeout=_LOCKED_S)) as here,
+            contextlib.closing(sqlite3.connect(part)) as there,
+        ):
+            here.backup(there)
+            there.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise DiskFull(f"the backup cannot be written: {error}", f"make space in {part.parent}") from None
+        if code in DAMAGED:
+            raise _damaged(store, str(error)) from None
+        raise Transient(f"the store could not be copied: {error}") from None
+    with part.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def _damaged(store: Path, wrong: str) -> NeedsPerson:
+    return NeedsPerson(
+        f"the store {store} is damaged: {wrong}", "stop the communicator; mqi restore brings the last good backup back"
+    )
+
+
+def _free_name(folder: Path, now: float) -> Path:
+    stamp = datetime.fromtimestamp(now, UTC).strftime(_STAMP)
+    path, number = folder / f"store-{stamp}.sqlite3", 1
+    while path.exists():
+        number += 1
+        path = folder / f"store-{stamp}-{number}.sqlite3"
+    return path
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(f"the backup cannot be written: {error.strerror}", f"make space in {folder}") from None
+        raise NeedsPerson(
+            f"the backup folder {folder} cannot be written: {error.strerror}", "correct backup.folder or its rights"
+        ) from None

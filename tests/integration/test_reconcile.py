@@ -1,0 +1,199 @@
+"""A store that knows less than the world: what the spool, the results and the host know of a case is enough."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mqi_communicator.app import App, build
+from mqi_communicator.case.model import CASE_LINE, Event, Kind, Line, Manifest, Status, StoredFile
+from mqi_communicator.case.outcome import Done
+from mqi_communicator.case.work import Program, Work
+from mqi_communicator.compute.job import Job
+from mqi_communicator.config import load
+from mqi_communicator.flow.origin import write_origin
+from mqi_communicator.flow.reconcile import reconcile
+from mqi_communicator.flow.spool import keep
+from mqi_communicator.flow.stations.cancel import withdraw
+from mqi_communicator.flow.stations.upload import upload
+from mqi_communicator.remote import stage
+from mqi_communicator.results.documents import as_json, manifest_document, verdict_document
+from mqi_communicator.results.verdict import Verdict, Word
+from mqi_communicator.store import cases, jobs, lines
+
+pytestmark = pytest.mark.real
+KEY, NEWER = "abcdefgh2345", "abcdefgh6789"
+
+
+@pytest.fixture
+async def app(tmp_path):
+    settings = {
+        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
+        "hosts": [{"local": {"name": "one"}}, {"local": {"name": "two"}, "remote": str(tmp_path / "remote2")}],
+        "engine": {"kind": "mcsquare", "home": str(tmp_path)},
+        "resources": {"remote_free_gib": 0, "local_free_gib": 0},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    made = build(load(tmp_path / "config.yaml"))
+    yield made
+    for place in made.tools.places.values():
+        await place.roundup.close()
+        await place.host.close()
+    made.database.close()
+    made.lock.release()
+
+
+def manifest(content: str = "a" * 64) -> Manifest:
+    stored = StoredFile("0001.dcm", "b" * 64, 3, Kind.PLAN, "1.2.3", "plan.dcm")
+    return Manifest(content, "c" * 64, ((1, "AP"), (2, "PA")), (stored,))
+
+
+def spooled(app: App, key: str, content: str = "a" * 64, seen: float = 10.0) -> cases.Case:
+    """A case as admission leaves it in the spool; the store is told nothing."""
+    spool = app.tools.spool(key)
+    case = cases.Case(key, Path(f"/in/Ünï \udcff {key}"), seen, "print", changed=seen, rank=seen)
+    spool.case.mkdir(parents=True)
+    write_origin(spool.origin, case)
+    admitted = manifest(content)
+    record = {
+        "content": admitted.content,
+        "lineage": admitted.lineage,
+        "beams": admitted.beams,
+        "files": [{name: getattr(file, name) for name in file.__slots__} for file in admitted.files],
+    }
+    spool.manifest.write_text(json.dumps(record))
+    return case
+
+
+def delivered(app: App, key: str) -> Path:
+    """Results as they stand when they were delivered."""
+    folder = app.config.paths.results / key
+    folder.mkdir()
+    verdict = as_json(verdict_document(key, Verdict(Word.PASS, "all checks passed", ())))
+    (folder / "verdict.json").write_bytes(verdict)
+    output = {"name": "verdict.json", "bytes": len(verdict), "sha256": hashlib.sha256(verdict).hexdigest()}
+    document = manifest_document(key, manifest(), version="1", configuration="", engine={}, runs=[], outputs=[])
+    (folder / "manifest.json").write_text(json.dumps(json.loads(as_json(document)) | {"outputs": [output]}))
+    return folder
+
+
+async def test_what_the_spool_holds_is_a_case_again_under_its_key_and_from_its_folder(app):
+    case = spooled(app, KEY)
+    assert (await reconcile(app.tools)).readmitted == 1
+    found = app.database.read_now(cases.get, KEY)
+    assert (found.source, found.seen, found.content) == (case.source, 10.0, "a" * 64)
+    line = app.database.read_now(lines.get, KEY)
+    assert (line.step, line.status) == ("prepare", Status.READY)
+    assert (await reconcile(app.tools)).readmitted == 0
+
+
+async def test_the_newer_of_two_forgotten_revisions_supersedes_the_older(app):
+    spooled(app, NEWER, "e" * 64, seen=20.0)
+    spooled(app, KEY, "a" * 64, seen=10.0)
+    await reconcile(app.tools)
+    older, newer = (app.database.read_now(cases.get, key) for key in (KEY, NEWER))
+    assert (older.revision, older.superseded_by, newer.revision) == (1, NEWER, 2)
+
+
+async def test_a_case_whose_results_stand_is_not_computed_again(app):
+    spooled(app, KEY)
+    folder = delivered(app, KEY)
+    found = await reconcile(app.tools)
+    assert (found.readmitted, found.delivered, found.cases) == (1, 1, {"ready": 1})
+    case, line = app.database.read_now(cases.get, KEY), app.database.read_now(lines.get, KEY)
+    assert (case.word, case.results, line.step, line.status) == ("pass", str(folder), "tidy", Status.READY)
+
+
+async def test_beams_and_places_of_a_delivered_case_are_closed_too(app):
+    spooled(app, KEY)
+    await reconcile(app.tools)
+    own = app.database.read_now(lines.get, KEY)
+    app.database.write_now(lines.move, own, replace(own, step="compare", status=Status.WAITING), None)
+    app.database.write_now(lines.begin, Line(KEY, 1, "submit"))
+    wish = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "one", jobs.WANTED, active=False, claimed=1.0)
+    app.database.write_now(jobs.claim, wish, jobs.Room(5))
+    delivered(app, KEY)
+    assert (await reconcile(app.tools)).delivered == 1
+    assert app.database.read_now(lines.get, KEY, 1).status is Status.DONE
+    assert app.database.read_now(jobs.held) == 0
+
+
+async def test_results_that_were_changed_are_not_believed(app):
+    spooled(app, KEY)
+    (delivered(app, KEY) / "verdict.json").write_text("{}")
+    found = await reconcile(app.tools)
+    assert (found.delivered, found.doubtful) == (0, 1)
+    assert app.database.read_now(lines.get, KEY).step == "prepare"
+
+
+async def test_a_case_that_is_being_cancelled_or_has_ended_is_left_alone(app):
+    spooled(app, KEY)
+    await reconcile(app.tools)
+    own = app.database.read_now(lines.get, KEY)
+    app.database.write_now(lines.move, own, replace(own, wanted="cancel"), None)
+    delivered(app, KEY)
+    assert (await reconcile(app.tools)).delivered == 0
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and does something: not one that nobody has collected yet."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+async def begin(app: App, name: str, key: str, number: int) -> None:
+    """A job that lives on a host, whatever the store knows."""
+    place = app.tools.places[name]
+    stage.read_workspace(await place.host.ask(stage.workspace(place.root), deadline=60))
+    folder = Path(place.root) / "cases" / key / "input"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  ./common/x\n")
+    (folder / "common").mkdir(exist_ok=True)
+    (folder / "common" / "x").touch()
+    work = Work((Program("engine", ("sleep", "600")),), (), 700)
+    job = Job(f"{key}-b1-r{number}", work)
+    place.scheduler.read_submit(await place.host.ask(place.scheduler.submit(job), deadline=90))
+
+
+async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):
+    app.database.write_now(cases.add, cases.Case(KEY, Path("/in/x"), 1.0, "f", host="two"))
+    app.database.write_now(lines.add, Line(KEY, CASE_LINE, "compare", wanted="cancel"), Event(1.0, KEY, 0, "x"))
+    await begin(app, "two", KEY, 3)
+    place = app.tools.places["two"]
+    token = f"{KEY}-b1-r3"
+    assert stage.read_runs(await place.host.ask(stage.runs(place.root, KEY), deadline=60)) == [token]
+    (record,) = (Path(place.root) / "gates" / token).iterdir()
+    pid = int(record.read_text().split(",")[1])
+    assert lives(pid)
+    line = app.database.read_now(lines.get, KEY)
+    async with asyncio.timeout(120):
+        while not isinstance(await withdraw(line, app.tools), Done):  # noqa: ASYNC110 - as the driver asks
+            await asyncio.sleep(0.2)
+    assert not lives(pid)
+    assert not list((Path(place.root) / "gates").iterdir())
+    assert not list((Path(place.root) / "cases").iterdir())
+
+
+async def test_a_case_that_set_out_goes_back_to_the_same_host_though_the_store_has_forgotten_which(app):
+    """`two` is not the first choice; only the spool remembers it."""
+    spooled(app, KEY)
+    await reconcile(app.tools)
+    spool = app.tools.spool(KEY)
+    spool.input.mkdir()
+    (spool.input / "x").write_bytes(b"input")
+    (spool.input / stage.SUMS).write_bytes(stage.sums_text({"x": hashlib.sha256(b"input").hexdigest()}))
+    keep(spool.sent_to, "two")
+    assert (await app.tools.place_of(KEY)).name == "two"
+    done = await upload(replace(app.database.read_now(lines.get, KEY), step="upload"), app.tools)
+    assert isinstance(done, Done)
+    assert done.facts["host"] == "two"
+    assert app.database.read_now(cases.get, KEY).host == "two"
+    assert [line.beam for line in app.database.read_now(lines.of_case, KEY)] == [0, 1, 2]

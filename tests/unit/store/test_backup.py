@@ -1,0 +1,150 @@
+"""Copies of the store: whole, rotated, never in the place of a good one; and a restore that can be cut anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.store import cases
+from mqi_communicator.store.backup import back_up, backups, last_sound, unsound
+from mqi_communicator.store.database import StoreDamaged, open_database, prove_whole
+from mqi_communicator.store.restore import complete, is_cut_short, restore
+
+NOON = 1_800_000_000.0
+
+
+def damage(path: Path) -> None:
+    """Overwrite the middle of every page but the first: the file still opens."""
+    data = bytearray(path.read_bytes())
+    for start in range(4096, len(data), 4096):
+        data[start : start + 600] = b"\xa5" * len(data[start : start + 600])
+    path.write_bytes(data)
+
+
+def note(store: Path, key: str) -> None:
+    database = open_database(store)
+    database.write_now(cases.add, cases.Case(key, Path("/in/x"), 1.0, "f"))
+    database.close()
+
+
+def keys(store: Path) -> set[str]:
+    with contextlib.closing(sqlite3.connect(store)) as file:
+        return {row[0] for row in file.execute("select key from cases")}
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "store.sqlite3"
+    note(path, "first")
+    return path
+
+
+def test_a_backup_is_one_whole_private_file_made_while_the_store_is_written(store, tmp_path):
+    database = open_database(store)
+    database.write_now(cases.add, cases.Case("second", Path("/in/y"), 2.0, "f"))
+    made = back_up(store, tmp_path / "backups", 3, NOON)
+    database.close()
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == ["store-20270115T080000Z.sqlite3"]
+    assert oct(made.path.stat().st_mode & 0o777) == "0o600"
+    assert (unsound(made.path), keys(made.path)) == ("", {"first", "second"})
+
+
+def test_the_oldest_go_and_two_of_one_second_stay_apart(store, tmp_path):
+    folder = tmp_path / "backups"
+    made = [back_up(store, folder, 3, NOON + wait).path for wait in (0, 0, 10, 20)]
+    (folder / "notes.txt").write_text("not ours")
+    assert [one.path for one in backups(folder)] == made[:0:-1]
+    assert (folder / "notes.txt").exists()
+
+
+def test_a_damaged_store_leaves_no_copy_and_removes_none(store, tmp_path):
+    folder = tmp_path / "backups"
+    good = back_up(store, folder, 1, NOON)
+    damage(store)
+    with pytest.raises(NeedsPerson, match="damaged"):
+        back_up(store, folder, 1, NOON + 10)
+    assert list(folder.iterdir()) == [good.path]
+
+
+def test_a_store_that_is_not_there_is_no_backup(tmp_path):
+    with pytest.raises(Transient, match="could not be copied"):
+        back_up(tmp_path / "none.sqlite3", tmp_path / "backups", 1, NOON)
+    assert not list((tmp_path / "backups").iterdir())
+
+
+def test_the_last_good_one_is_found_below_bad_ones(store, tmp_path):
+    folder = tmp_path / "backups"
+    good, bad = back_up(store, folder, 5, NOON), back_up(store, folder, 5, NOON + 10)
+    damage(bad.path)
+    (folder / "store-20280101T000000Z.sqlite3").write_bytes(b"no database" * 500)
+    assert last_sound(folder) == good
+    assert last_sound(tmp_path / "nowhere") is None
+
+
+def test_a_damage_that_sqlite_opens_without_a_word_is_found_before_work_begins(store):
+    prove_whole(store)
+    damage(store)
+    with pytest.raises(StoreDamaged):
+        prove_whole(store)
+
+
+def test_a_restore_brings_the_backup_back_and_keeps_what_was_there(store, tmp_path):
+    made = back_up(store, tmp_path / "backups", 3, NOON)
+    note(store, "later")
+    damage(store)
+    before = store.read_bytes()
+    aside = restore(made.path, store, NOON)
+    assert aside is not None
+    assert (aside / store.name).read_bytes() == before
+    prove_whole(store)
+    assert keys(store) == {"first"}
+    assert oct(store.stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_bad_backup_changes_nothing(store, tmp_path):
+    made = back_up(store, tmp_path / "backups", 3, NOON)
+    damage(made.path)
+    before = store.read_bytes()
+    with pytest.raises(NeedsPerson, match="cannot be restored"):
+        restore(made.path, store, NOON)
+    assert store.read_bytes() == before
+    assert not is_cut_short(store)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_restore_that_was_cut_is_completed_and_an_old_log_never_meets_the_new_file(store, tmp_path, monkeypatch, cut):
+    """The process dies at the n-th rename; then the store is not opened before the restore is complete."""
+    made = back_up(store, tmp_path / "backups", 3, NOON)
+    database = open_database(store)
+    database.write_now(cases.add, cases.Case("later", Path("/in/z"), 3.0, "f"))
+    log = store.with_name(store.name + "-wal")
+    kept = log.read_bytes()
+    database.close()
+    log.write_bytes(kept)  # as a kill leaves it
+    renames, real = 0, Path.rename
+
+    def dying(self, target):
+        nonlocal renames
+        if self.suffix != ".part":
+            renames += 1
+            if renames == cut:
+                raise KeyboardInterrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", dying)
+    with pytest.raises(KeyboardInterrupt):
+        restore(made.path, store, NOON)
+    monkeypatch.undo()
+    assert is_cut_short(store)
+    with pytest.raises(NeedsPerson, match="has begun and not ended"):
+        open_database(store)
+    complete(store, NOON + 5)
+    assert not log.exists()
+    prove_whole(store)
+    assert keys(store) == {"first"}
+    assert [os.fspath(path.name) for path in tmp_path.glob("replaced-*")]
