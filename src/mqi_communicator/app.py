@@ -100,6 +100,7 @@ def build(config: Config) -> App:
         intake=config.intake,
         judgement=config.judgement,
         conventions=config.dose_conventions,
+        report=config.report,
         resources=config.resources,
         basis=Basis(version("mqi-communicator"), effective_digest(config)),
         clock=time.time,

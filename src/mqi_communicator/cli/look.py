@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from mqi_communicator.case.model import Event
 from mqi_communicator.cli import exits
 from mqi_communicator.config import Config, load
 from mqi_communicator.flow.view import CaseView, view_all, view_named
@@ -99,6 +100,7 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
         console.print(table([found]))
         if found.results:
             console.print(f"results: {found.results}", soft_wrap=True)
+            console.print(_report_line(found, events), soft_wrap=True)
         _print_checks(console, found)
         for event in events:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
@@ -107,6 +109,15 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
                 escape(f"{when}  {event.event}{beam} {event.step}: {event.before} -> {event.after}  {event.why}"),
                 soft_wrap=True,
             )
+
+
+def _report_line(case: CaseView, events: list[Event]) -> str:
+    """Where the report is, or why there is none."""
+    path = Path(case.results) / "report.html"
+    if path.is_file():
+        return f"report: {path}"
+    why = next((str(e.facts["report_why"]) for e in reversed(events) if "report_why" in e.facts), "")
+    return f"report: none{f', {why}' if why else ''}; mqi report {case.case} draws it"
 
 
 def _event(event: object) -> dict[str, object]:

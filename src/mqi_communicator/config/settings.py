@@ -25,6 +25,7 @@ from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions,
 from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.remote.options import LocalOptions, SshOptions
+from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.store.options import BackupOptions
 from mqi_communicator.telemetry.options import MonitoringOptions
@@ -103,6 +104,7 @@ class Config(BaseModel):
         default_factory=dict, description="What planned doses mean, by Manufacturer of the planning system."
     )
     judgement: JudgementOptions = Field(default_factory=JudgementOptions, description="Limits of the checks.")
+    report: ReportOptions = Field(default_factory=ReportOptions, description="The report of each case.")
     resources: ResourceOptions = Field(default_factory=ResourceOptions, description="Limits of work under way.")
     retry: RetryOptions = Field(default_factory=RetryOptions, description="How failed tries are repeated.")
     breaker: BreakerOptions = Field(

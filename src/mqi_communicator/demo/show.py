@@ -151,6 +151,13 @@ def _tell(case: CaseView, console: Console) -> None:
     console.print(f"verdict: {word}: {case.why}", soft_wrap=True)
     if case.results:
         console.print(f"results: {case.results}", soft_wrap=True)
+        console.print(_report(Path(case.results)), soft_wrap=True)
+
+
+def _report(results: Path) -> str:
+    """Where the document is that a physicist reads."""
+    page = results / "report.html"
+    return f"report: {page} and report.pdf" if page.is_file() else "report: could not be drawn, see mqi show"
 
 
 def _stay(slot: Slot, console: Console) -> None:

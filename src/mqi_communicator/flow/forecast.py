@@ -25,7 +25,7 @@ def forecast(connection: Connection, now: float) -> dict[str, float]:
     found: dict[str, float] = {}
     live = [case for case in cases.under_way(connection) if case.host]
     families = lines.all_lines(connection, [case.key for case in live])
-    tail_s = lines.usual_duration(connection, ("compare", "deliver"))
+    tail_s = lines.usual_duration(connection, ("compare", "report", "deliver"))
     states = places.load(connection)
     for host in {case.host for case in live}:
         measured = jobs.durations(connection, host)

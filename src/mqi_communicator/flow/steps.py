@@ -14,6 +14,7 @@ from mqi_communicator.flow.stations.compare import compare
 from mqi_communicator.flow.stations.deliver import deliver
 from mqi_communicator.flow.stations.follow import follow
 from mqi_communicator.flow.stations.prepare import prepare
+from mqi_communicator.flow.stations.report import report
 from mqi_communicator.flow.stations.submit import submit
 from mqi_communicator.flow.stations.tidy import tidy
 from mqi_communicator.flow.stations.upload import upload
@@ -42,6 +43,7 @@ CASE_STEPS = (
     Step("upload", upload, "transfers", 8 * HOUR, "being sent to the host"),
     # here each beam goes its own way, through BEAM_STEPS; the case goes on when all of them have ended
     Step("compare", compare, "desk", HOUR, "being compared with the planned dose"),
+    Step("report", report, "desk", 2 * HOUR, "the report is being drawn"),
     Step("deliver", deliver, "desk", HOUR, "the results are being delivered"),
     Step("tidy", tidy, "", HOUR, "the host is being tidied"),
 )

@@ -16,6 +16,7 @@ from mqi_communicator.flow.options import ResourceOptions
 from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.store import cases
 from mqi_communicator.store.database import Database
@@ -34,6 +35,7 @@ class Tools:
     intake: IntakeOptions
     judgement: JudgementOptions
     conventions: dict[str, DoseConvention]
+    report: ReportOptions
     resources: ResourceOptions
     basis: Basis
     clock: Callable[[], float]  # epoch seconds

@@ -30,7 +30,7 @@ _MEMORY = 2**28  # bytes of one slice of the search
 
 @dataclass(frozen=True, slots=True)
 class GammaResult:
-    """What gamma found. `gamma` is on the planned grid, capped at 1.1; NaN where the point was not looked at."""
+    """What gamma found. `gamma` is on the planned grid, capped (at 1.1 by default); NaN where it was not looked at."""
 
     counted: int
     passed: int
@@ -43,39 +43,67 @@ class GammaResult:
         return 100.0 * self.passed / self.counted if self.counted else 0.0
 
 
-def gamma_index(planned: Dose, computed: Dose, options: GammaOptions) -> GammaResult:
-    """Gamma of every point at or above the cut-off. The two doses may be on different grids."""
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How gamma is searched for."""
+
+    top: float  # Gy, what a global dose difference is a percent of
+    ceiling: float  # no search beyond
+    exact: bool  # each value, not only whether it is <= 1
+    local: bool
+
+
+def gamma_index(
+    planned: Dose,
+    computed: Dose,
+    options: GammaOptions,
+    *,
+    local: bool = False,
+    among: NDArray[np.bool_] | None = None,
+    ceiling: float | None = None,
+) -> GammaResult:
+    """Gamma of every point at or above the cut-off. The two doses may be on different grids.
+
+    `local` takes the dose difference in % of each point's own planned dose. `among` (a mask on the planned grid) looks
+    at these points only. Without a `ceiling` gamma is searched only as far as the question `<= 1` needs; with one the
+    values themselves are right, up to it.
+    """
     import numpy as np
+
+    highest = _MAX_GAMMA if ceiling is None else ceiling
 
     finite = np.isfinite(planned.gy)
     top = float(planned.gy[finite].max(initial=0.0))
     counted = ~finite
     if top > 0:
         counted |= planned.gy >= options.cutoff_percent / 100 * top
+    if among is not None:
+        counted &= among
     out = np.full(planned.gy.shape, np.nan, dtype=np.float32)
     if top <= 0 or not counted.any():
         return GammaResult(int(counted.sum()), 0, int(counted.sum()), out)
     box = box_of(counted)
     reference = cut(planned, box)
     seen, lost = counted[box], ~(finite[box] & np.isfinite(on_grid(computed, reference.grid)))
-    found = np.where(lost, _MAX_GAMMA, _search(reference, computed, seen & ~lost, top, options))
-    found = np.where(np.isfinite(found), found, _MAX_GAMMA)
+    how = _How(top, highest, exact=ceiling is not None, local=local)
+    found = np.where(lost, highest, _search(reference, computed, seen & ~lost, how, options))
+    found = np.where(np.isfinite(found), found, highest)
     out[box] = np.where(seen, found, np.nan)
     return GammaResult(int(seen.sum()), int((seen & (found <= 1)).sum()), int((seen & lost).sum()), out)
 
 
 def _search(
-    reference: Dose, computed: Dose, wanted: NDArray[np.bool_], top: float, options: GammaOptions
+    reference: Dose, computed: Dose, wanted: NDArray[np.bool_], how: _How, options: GammaOptions
 ) -> NDArray[np.float64]:
     """Hand over to pymedphys, by keyword only: percent and millimetres are easily swapped."""
     import numpy as np
     import pymedphys
 
-    evaluated = cropped(computed, corners([reference.grid]), options.distance_mm * _MAX_GAMMA + 1)
+    evaluated = cropped(computed, corners([reference.grid]), options.distance_mm * how.ceiling + 1)
     if not wanted.any():
         return np.full(wanted.shape, np.nan)
     # Next to a voxel that is not a number the interpolated dose must not match anything.
-    values = np.where(np.isfinite(evaluated.gy), evaluated.gy, 1e3 * top).astype(np.float64)
+    values = np.where(np.isfinite(evaluated.gy), evaluated.gy, 1e3 * how.top).astype(np.float64)
     with _quiet():
         found: NDArray[np.float64] = pymedphys.gamma(
             axes_reference=reference.grid.axes(),
@@ -86,10 +114,10 @@ def _search(
             distance_mm_threshold=options.distance_mm,
             lower_percent_dose_cutoff=0.0,  # what is not wanted was set below zero
             interp_fraction=_STEPS,
-            max_gamma=_MAX_GAMMA,
-            local_gamma=False,
-            global_normalisation=top,
-            skip_once_passed=True,
+            max_gamma=how.ceiling,
+            local_gamma=how.local,
+            global_normalisation=how.top,
+            skip_once_passed=not how.exact,
             ram_available=_MEMORY,
         )
     return found

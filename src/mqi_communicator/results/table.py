@@ -24,7 +24,8 @@ def value_text(check: Check) -> str:
     if check.unit == "%":
         return f"{check.value:.1f} %" if check.value >= 10 else f"{check.value:.2f} %"  # noqa: PLR2004 - digits
     if check.unit == "mm":
-        return f"{check.value:+.1f} mm" if check.name.startswith(("range", "falloff")) else f"{check.value:.1f} mm"
+        mm = round(check.value, 1) + 0.0  # no minus zero
+        return f"{mm:+.1f} mm" if check.name.startswith(("range", "falloff")) else f"{mm:.1f} mm"
     return f"{check.value:.3f}"
 
 

@@ -42,6 +42,14 @@ def combined(beams: Sequence[Dose], planned: Dose) -> float | None:
     return float((np.sqrt(variance[hit]) / total[hit]).mean()) if hit.any() else None
 
 
+def histories_factor(value: float, options: UncertaintyOptions) -> float:
+    """How many times as many histories bring a relative uncertainty below the limit, a tenth to spare.
+
+    Noise goes with one over the square root of the histories.
+    """
+    return 1.1 * (value * 100 / options.limit_percent) ** 2
+
+
 def uncertainty_check(value: float | None, options: UncertaintyOptions, points: int | None = None) -> Check:
     """Judge whether statistics are sufficient. More noise never makes a verdict better."""
     limit = options.limit_percent
@@ -52,7 +60,10 @@ def uncertainty_check(value: float | None, options: UncertaintyOptions, points: 
         word, note = Word.PASS, f"{value * 100:.2f} % (1 sigma) where the planned dose is >= 50 % of its maximum"
     else:
         word = Word.UNDECIDED
-        note = f"{value * 100:.2f} % (1 sigma) is too noisy to judge: raise the number of histories"
+        note = (
+            f"{value * 100:.2f} % (1 sigma) is too noisy to judge: "
+            f"{histories_factor(value, options):.1f} times as many histories would settle it"
+        )
     return Check(
         name="uncertainty",
         scope="plan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull
@@ -16,6 +16,7 @@ from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import (
     MANIFEST,
+    ManifestDocument,
     OutputDocument,
     RunDocument,
     as_json,
@@ -27,49 +28,50 @@ from mqi_communicator.store.jobs import JobRow
 EVENTS = "events.jsonl"
 
 
-def deliver_case(
-    spool: Spool,
-    runs: Sequence[JobRow],
-    history: Sequence[Event],
-    evidence: Mapping[str, str],
-    basis: Basis,
-    results: Path,
-) -> Path:
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store and the configuration know of how a case's number was made."""
+
+    runs: Sequence[JobRow]  # the run of each beam that counts
+    history: Sequence[Event]
+    evidence: Mapping[str, str]
+    basis: Basis
+
+
+def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
     """Complete the spool's `results/` and let it appear in the results folder. Returns the delivered folder."""
     key, prepared = spool.root.name, spool.results
     if not (prepared / MANIFEST).is_file():  # once written it stays: a repeated delivery must be the same
         try:
-            _complete(spool, key, runs, history, evidence, basis)
+            _complete(spool, record)
         except OSError as error:
             advice = "make space on the disk of paths.workspace"
             raise DiskFull(f"the manifest cannot be written: {error.strerror}", advice) from None
     return deliver(prepared, results, key)
 
 
-def _complete(
-    spool: Spool,
-    key: str,
-    runs: Sequence[JobRow],
-    history: Sequence[Event],
-    evidence: Mapping[str, str],
-    basis: Basis,
-) -> None:
+def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
+    """Everything that made the number, with the files that lie in the spool's `results/` now."""
     prepared = spool.results
-    told = [_public(event) for event in history]
-    (prepared / EVENTS).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in told), encoding="utf-8")
-    document = manifest_document(
-        key,
+    return manifest_document(
+        spool.root.name,
         load_manifest(spool.manifest),
-        version=basis.version,
-        configuration=basis.config_digest,
-        engine=evidence,
-        runs=[_run(job) for job in runs],
-        outputs=[_output(path, prepared) for path in sorted(prepared.rglob("*")) if path.is_file()],
-        admitted_at=_when(history, "admit"),
-        judged_at=_when(history, "compare"),
+        version=record.basis.version,
+        configuration=record.basis.config_digest,
+        engine=record.evidence,
+        runs=[_run(job) for job in record.runs],
+        outputs=[output(path, prepared) for path in sorted(prepared.rglob("*")) if path.is_file()],
+        admitted_at=_when(record.history, "admit"),
+        judged_at=_when(record.history, "compare"),
     )
+
+
+def _complete(spool: Spool, record: Record) -> None:
+    prepared = spool.results
+    told = [_public(event) for event in record.history]
+    (prepared / EVENTS).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in told), encoding="utf-8")
     aside = spool.root / "manifest.aside"
-    aside.write_bytes(as_json(document))
+    aside.write_bytes(as_json(manifest_of(spool, record)))
     aside.rename(prepared / MANIFEST)
 
 
@@ -85,7 +87,8 @@ def _run(job: JobRow) -> RunDocument:
     )
 
 
-def _output(path: Path, folder: Path) -> OutputDocument:
+def output(path: Path, folder: Path) -> OutputDocument:
+    """A delivered file as the manifest names it."""
     data = path.read_bytes()
     name = str(path.relative_to(folder))
     return OutputDocument(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())

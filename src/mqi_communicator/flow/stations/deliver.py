@@ -6,24 +6,25 @@ import asyncio
 
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
-from mqi_communicator.flow.paperwork.dossier import deliver_case
+from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, jobs, lines
 
 
 async def deliver(line: Line, tools: Tools) -> Outcome:
-    """`results/<key>/` is complete: verdict, doses, manifest, events."""
-    history = await tools.database.read(lines.events_of, line.case)
-    runs = await tools.database.read(jobs.of_case, line.case)
-    beams = {beam.token for beam in (await tools.database.read(lines.of_case, line.case))[1:]}
-    where = await asyncio.to_thread(
-        deliver_case,
-        tools.spool(line.case),
-        [job for job in runs if job.token in beams],
-        history,
-        tools.engine.evidence(),
-        tools.basis,
-        tools.results,
-    )
+    """`results/<key>/` is complete: verdict, doses, manifest, events, and the report if it could be drawn."""
+    where = await asyncio.to_thread(deliver_case, tools.spool(line.case), await record_of(line, tools), tools.results)
     await tools.database.write(cases.change, line.case, results=str(where))
     return Done()
+
+
+async def record_of(line: Line, tools: Tools) -> Record:
+    """What is known of how this case's number was made."""
+    runs = await tools.database.read(jobs.of_case, line.case)
+    beams = {beam.token for beam in (await tools.database.read(lines.of_case, line.case))[1:]}
+    return Record(
+        runs=[job for job in runs if job.token in beams],
+        history=await tools.database.read(lines.events_of, line.case),
+        evidence=tools.engine.evidence(),
+        basis=tools.basis,
+    )

@@ -1,0 +1,82 @@
+"""report: draw the report of delivered results again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, one, open_store
+from mqi_communicator.config import Config, load
+from mqi_communicator.flow.view import CaseView, view_all
+
+SomeCase = Annotated[
+    str, typer.Argument(metavar="[CASE]", help="A case's key (or its start), or its folder's name; or --all.")
+]
+
+
+def report(
+    case: SomeCase = "",
+    config: ConfigFile = DEFAULT,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every case that has results.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw report.html and report.pdf of delivered results again; the verdict is not touched."""
+    with exits.told():
+        if every == bool(case):
+            exits.say("mqi: name one case, or --all")
+            raise typer.Exit(exits.USAGE)
+        settings = load(config)
+        database = open_store(settings)
+        found = database.read_now(view_all, time.time()) if every else [one(database, case)]
+        delivered = [view for view in found if view.results]
+        if not delivered:
+            exits.say(
+                "mqi: there are no delivered results to draw a report of", "     mqi status tells where cases are"
+            )
+            raise typer.Exit(exits.NOT_PASSED)
+        os.umask(0o077)
+        answers = asyncio.run(_redraw(settings, delivered))
+        if as_json:
+            print(json.dumps([{"case": key, "drawn": not why, "why": why} for key, why in answers.items()]))  # noqa: T201
+        for key, why in answers.items() if not as_json else ():
+            print(f"{key}: {f'not drawn: {why}' if why else 'drawn'}")  # noqa: T201
+        if any(answers.values()):
+            raise typer.Exit(exits.NOT_PASSED)
+
+
+async def _redraw(settings: Config, cases: list[CaseView]) -> dict[str, str]:
+    """Why not, by case; nothing where it was drawn. At the desk, as in the daemon: the same limits hold."""
+    from mqi_communicator.flow.desk import Desk
+    from mqi_communicator.flow.paperwork.report import redraw_report
+    from mqi_communicator.flow.spool import Spool
+
+    desk = Desk(memory_gib=settings.resources.desk_memory_gib, limit_s=settings.report.limit_s)
+    answers: dict[str, str] = {}
+    try:
+        for case in cases:
+            spool = Spool(settings.paths.workspace / "spool" / case.case)
+            try:
+                await desk.do(
+                    redraw_report,
+                    spool,
+                    Path(case.results),
+                    settings.judgement,
+                    settings.dose_conventions,
+                    settings.report,
+                )
+            except Fault as fault:
+                answers[case.case] = fault.reason + (f" -> {fault.advice}" if fault.advice else "")
+            else:
+                answers[case.case] = ""
+    finally:
+        await desk.close()
+    return answers

@@ -1,0 +1,104 @@
+"""Reading what a report shows of an RTSTRUCT and a plan: contours, prescription, and, where a site wants it, whose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.problem import DicomProblem, shown
+from mqi_communicator.dicom.reading import open_dicom
+from mqi_communicator.dicom.walk import Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+_STRUCTURE_TAGS = (0x00080016, 0x30060020, 0x30060039, 0x30060080)
+_PLAN_TAGS = (0x00100010, 0x00100020, 0x00100030, 0x300A0010)
+_LIMITS = Limits(elements=2_000_000)  # contours are many
+_CORNERS = 3  # of an area, at least
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """One contoured structure. `name` may hold anything a person typed: never logged."""
+
+    number: int  # ROINumber
+    name: str
+    kind: str  # RTROIInterpretedType (3006,00A4): PTV, ORGAN, EXTERNAL, ...; "" if nobody said
+    colour: tuple[int, int, int] | None  # ROIDisplayColor
+    contours: tuple[tuple[float, NDArray[np.float64]], ...]  # (z in mm, corners (n, 2) as x, y in mm), by z
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a plan says of its patient and its aim. Identity: shown only where a site wants it, never logged."""
+
+    patient_name: str
+    patient_id: str
+    birth_date: str
+    prescription_gy: float | None  # TargetPrescriptionDose (300A,0026), of the course; the highest if there are several
+    target: int | None  # the ROINumber it is prescribed to
+
+
+def read_contours(path: Path) -> tuple[Structure, ...]:
+    """The structures that have closed planar contours, in the order of the file. DicomProblem if it is none."""
+    with open_dicom(path, _LIMITS) as opened:
+        if opened is None or opened.sop_class_uid != _STRUCTURE_SET:
+            raise DicomProblem(f"{shown(path.name)} is not an RT Structure Set", "Export the structure set again.")
+        data = opened.parse(opened.spans(), _STRUCTURE_TAGS)
+        drawn = {int(item.ReferencedROINumber): item for item in data.get("ROIContourSequence", ())}
+        kinds = {
+            int(item.ReferencedROINumber): str(item.get("RTROIInterpretedType", "") or "")
+            for item in data.get("RTROIObservationsSequence", ())
+        }
+        found = []
+        for roi in data.get("StructureSetROISequence", ()):
+            number = int(roi.ROINumber)
+            contours = _contours(drawn[number]) if number in drawn else ()
+            if contours:
+                name, colour = str(roi.get("ROIName", "") or ""), _colour(drawn[number])
+                found.append(Structure(number, name, kinds.get(number, ""), colour, contours))
+        return tuple(found)
+
+
+def _contours(drawn: Dataset) -> tuple[tuple[float, NDArray[np.float64]], ...]:
+    import numpy as np
+
+    areas = []
+    for item in drawn.get("ContourSequence", ()):
+        if not str(item.get("ContourGeometricType", "")).startswith("CLOSED"):
+            continue
+        corners = np.asarray(item.ContourData, dtype=np.float64).reshape(-1, 3)
+        if len(corners) >= _CORNERS:
+            areas.append((round(float(corners[0, 2]), 3), corners[:, :2].copy()))
+    return tuple(sorted(areas, key=lambda area: area[0]))
+
+
+def _colour(drawn: Dataset) -> tuple[int, int, int] | None:
+    values = [int(value) for value in drawn.get("ROIDisplayColor") or ()]
+    return (values[0], values[1], values[2]) if len(values) == 3 else None  # noqa: PLR2004 - red, green, blue
+
+
+def read_labels(plan: Path) -> Labels:
+    """The patient and the prescription of a plan."""
+    with open_dicom(plan, _LIMITS) as opened:
+        if opened is None:
+            raise DicomProblem(f"{shown(plan.name)} is not a DICOM file", "Export the plan again.")
+        data = opened.parse(opened.spans(), _PLAN_TAGS)
+        aims = [
+            (float(item.TargetPrescriptionDose), item.get("ReferencedROINumber"))
+            for item in data.get("DoseReferenceSequence", ())
+            if str(item.get("DoseReferenceType", "")) == "TARGET" and item.get("TargetPrescriptionDose")
+        ]
+        dose, target = max(aims, key=lambda aim: aim[0]) if aims else (None, None)
+        return Labels(
+            patient_name=str(data.get("PatientName", "") or ""),
+            patient_id=str(data.get("PatientID", "") or ""),
+            birth_date=str(data.get("PatientBirthDate", "") or ""),
+            prescription_gy=dose,
+            target=None if target is None else int(target),
+        )

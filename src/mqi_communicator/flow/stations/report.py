@@ -1,0 +1,33 @@
+"""report: the document that a physicist signs is drawn. Without it the verdict goes on all the same, and it is said."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.model import Line
+from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.flow.paperwork.report import forget_report, prepare_report
+from mqi_communicator.flow.stations.deliver import record_of
+from mqi_communicator.flow.tools import Tools
+
+DRAWN, MISSING = "drawn", "not drawn"
+
+
+async def report(line: Line, tools: Tools) -> Outcome:
+    """The spool's `results/` holds the report; or none, and the event says why. No fault of it keeps a verdict back."""
+    record = await record_of(line, tools)
+    try:
+        async with asyncio.timeout(tools.report.limit_s):
+            await tools.desk.do(
+                prepare_report, tools.spool(line.case), record, tools.judgement, tools.conventions, tools.report
+            )
+    except TimeoutError:
+        why = f"it took longer than report.limit_s = {tools.report.limit_s:g} s"
+    except Fault as fault:
+        why = getattr(fault, "code", "") or fault.reason  # the words of a DICOM problem may quote a patient
+    else:
+        return Done({"report": DRAWN})
+    await asyncio.to_thread(forget_report, tools.spool(line.case))
+    tools.ear("report.missing", case=line.case, why=why)
+    return Done({"report": MISSING, "report_why": why})

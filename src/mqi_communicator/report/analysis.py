@@ -1,0 +1,190 @@
+"""The numbers and arrays of a report that the verdict does not hold: computed from doses, CT and structures.
+
+One beam at a time is in memory, and of the CT only six planes stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.contours import Labels, Structure
+from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Extent, Grid, IonPlan
+from mqi_communicator.report.gammas import GammaRow, beam_gamma, plan_gamma
+from mqi_communicator.report.options import Criterion
+from mqi_communicator.report.views import View, view_through
+from mqi_communicator.results.dvh import Dvh, dvh
+from mqi_communicator.results.grids import at_points, corners
+from mqi_communicator.results.options import JudgementOptions
+from mqi_communicator.results.sight import (
+    Point,
+    Profile,
+    axis_profiles,
+    beam_profiles,
+    hottest,
+    lightened,
+    middle,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MARGIN = 50.0  # mm of computed dose kept around the planned grid
+_WITHIN = 0.95  # V95: of the dose referred to
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What there is to look at. Doses are read when asked for, and given back: a plan has many."""
+
+    plan: IonPlan
+    labels: Labels
+    ct: Callable[[], CTVolume]
+    structures: tuple[Structure, ...]
+    planned: Callable[[int | None], Dose | None]  # by beam number, None for the plan; None if there is none
+    computed: Callable[[int | None], Dose]
+
+
+@dataclass(frozen=True, slots=True)
+class PointRow:
+    """Both doses at one point, in Gy."""
+
+    name: str
+    point: Point
+    planned: float | None
+    computed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """DVHs, and what V95 refers to."""
+
+    rows: tuple[tuple[Structure, Dvh], ...]
+    reference_gy: float
+    reference: str  # in words
+
+    @property
+    def v95_gy(self) -> float:
+        """The dose whose volume is V95."""
+        return _WITHIN * self.reference_gy
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything a report shows beside the verdict. Empty where nothing was planned."""
+
+    top_gy: float  # maximum of the planned dose (of the computed one where nothing was planned)
+    gamma: tuple[GammaRow, ...]
+    gamma_values: NDArray[np.float32]  # of the plan, at the deciding criterion
+    points: tuple[PointRow, ...]
+    views: tuple[View, ...]
+    profiles: tuple[tuple[str, tuple[Profile, ...]], ...]  # by scope
+    volumes: Volumes | None
+    scanner: str
+    ct: Grid
+
+
+def analyse(material: Material, judgement: JudgementOptions, criteria: Sequence[Criterion], extent: Extent) -> Analysis:
+    """Look at the plan's dose, then at each beam's. `extent` is that of the doses as they were delivered."""
+    import numpy as np
+
+    planned, computed = material.planned(None), material.computed(None)
+    if planned is not None:
+        computed = lightened(computed, corners([planned.grid]), _MARGIN)
+    base = computed if planned is None else planned
+    isocentre = material.plan.beams[0].isocenter
+    hot = None if planned is None else hottest(planned, computed)
+    places = [("the isocentre", isocentre), *([("the hottest disagreement", hot[0])] if hot else [])]
+    limits = _limits(judgement, material.plan.beams)
+    rows, values, found = plan_gamma(planned, computed, limits.gamma, criteria, [point for _, point in places])
+    volumes = _volumes(material, planned, computed, extent)
+    ct = material.ct()
+    targets = [s for s in material.structures if _is_target(s, material.labels)]
+    views = tuple(view_through(name, point, planned, computed, found, ct, targets) for name, point in places)
+    points = _points(planned, computed, places)
+    profiles: list[tuple[str, tuple[Profile, ...]]] = [("plan", axis_profiles(planned, computed, isocentre))]
+    top, scanner, grid = float(np.nanmax(base.gy, initial=0.0)), ct.scanner, ct.grid
+    del planned, computed, base, ct, found
+    for beam in material.plan.beams:
+        more, lines = _of_beam(material, beam, judgement, criteria)
+        rows += more
+        profiles.append((f"beam {beam.number}", lines))
+    return Analysis(top, tuple(rows), values, points, views, tuple(profiles), volumes, scanner, grid)
+
+
+def _limits(judgement: JudgementOptions, beams: Sequence[Beam]) -> JudgementOptions:
+    """Of the sum: the machine's if all beams are of one machine, as in the verdict."""
+    machines = {beam.machine for beam in beams}
+    return judgement.for_machine(machines.pop()) if len(machines) == 1 else judgement
+
+
+def _is_target(structure: Structure, labels: Labels) -> bool:
+    return structure.kind in ("PTV", "CTV", "GTV") or structure.number == labels.target
+
+
+def _volumes(material: Material, planned: Dose | None, computed: Dose, extent: Extent) -> Volumes | None:
+    if planned is None:
+        return None
+    slices = sorted({z for structure in material.structures for z, _ in structure.contours})
+    step = min((b - a for a, b in pairwise(slices)), default=planned.grid.spacing[2])
+    rows = [
+        (structure, made)
+        for structure in material.structures
+        if (made := dvh(structure.contours, step, planned, computed)) is not None
+    ]
+    gy, words = _reference(material, rows, planned, extent)
+    return Volumes(tuple(rows), gy, words)
+
+
+def _reference(
+    material: Material, rows: Sequence[tuple[Structure, Dvh]], planned: Dose, extent: Extent
+) -> tuple[float, str]:
+    """What V95 is 95 % of: the prescription, else the planned median of the target, else the planned maximum."""
+    import numpy as np
+
+    if material.labels.prescription_gy:
+        one = extent is Extent.FRACTION
+        gy = material.labels.prescription_gy / (material.plan.fractions if one else 1)
+        return gy, f"the prescription of {gy:.2f} Gy" + (" a fraction" if one else "")
+    targets = [(s, made) for s, made in rows if _is_target(s, material.labels)]
+    if targets:
+        gy = targets[0][1].planned.dose_at(50)
+        return gy, f"the planned median dose of structure {targets[0][0].number}, {gy:.2f} Gy (no prescription found)"
+    gy = float(np.nanmax(planned.gy, initial=0.0))
+    return gy, f"the planned maximum, {gy:.2f} Gy (no prescription and no target found)"
+
+
+def _points(planned: Dose | None, computed: Dose, places: Sequence[tuple[str, Point]]) -> tuple[PointRow, ...]:
+    import numpy as np
+
+    if planned is not None:
+        z, y, x = np.unravel_index(int(np.nanargmax(planned.gy)), planned.gy.shape)
+        axes = planned.grid.axes()
+        places = [*places, ("the planned maximum", (float(axes[2][x]), float(axes[1][y]), float(axes[0][z])))]
+    return tuple(PointRow(name, at, _at(planned, at), _at(computed, at)) for name, at in places)
+
+
+def _at(dose: Dose | None, point: Point) -> float | None:
+    import numpy as np
+
+    if dose is None:
+        return None
+    value = float(at_points(dose, np.asarray([point]))[0])
+    return value if np.isfinite(value) else None
+
+
+def _of_beam(
+    material: Material, beam: Beam, judgement: JudgementOptions, criteria: Sequence[Criterion]
+) -> tuple[list[GammaRow], tuple[Profile, ...]]:
+    planned, computed = material.planned(beam.number), material.computed(beam.number)
+    if planned is None:
+        return [], beam_profiles(None, computed, beam, middle(computed))
+    computed = lightened(computed, corners([planned.grid]), _MARGIN)
+    options = judgement.for_machine(beam.machine).gamma
+    rows: list[GammaRow] = []
+    if len(material.plan.beams) > 1:
+        rows = beam_gamma(f"beam {beam.number}", planned, computed, options, criteria)
+    return rows, beam_profiles(planned, computed, beam, middle(planned))

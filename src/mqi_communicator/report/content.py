@@ -1,0 +1,174 @@
+"""What stands in a report, and in which order. The checks' numbers are those of verdict.json, never computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mqi_communicator.dicom.contours import Labels, Structure
+from mqi_communicator.dicom.records import IonPlan
+from mqi_communicator.report import chain, pictures, tables
+from mqi_communicator.report.analysis import Analysis
+from mqi_communicator.report.options import ReportOptions
+from mqi_communicator.report.page import Block, Facts, Page, Picture, Section, Sign, Words
+from mqi_communicator.report.words import Mask, drawable, plain
+from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
+from mqi_communicator.results.verdict import Word
+
+STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
+_SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a report is about."""
+
+    verdict: VerdictDocument
+    manifest: ManifestDocument
+    plan: IonPlan
+    labels: Labels
+
+
+class Namer:
+    """What is shown of the names that people typed, by the site's options."""
+
+    def __init__(self, labels: Labels, options: ReportOptions) -> None:
+        hidden = {
+            "none": (labels.patient_name, labels.patient_id, labels.birth_date),
+            "id": (labels.patient_name, labels.birth_date),
+            "name": (),
+        }[options.identity]
+        self._mask = Mask(*hidden)
+        self._shown = options.labels
+
+    def typed(self, text: str, otherwise: str) -> str:
+        """A label as it was typed, masked; `otherwise` where labels are not shown or there is none."""
+        return (plain(self._mask(text)) if self._shown else "") or otherwise
+
+    def structure(self, structure: Structure) -> str:
+        """A structure by its name, or by its number and kind."""
+        return self.typed(structure.name, f"structure {structure.number} {plain(structure.kind)}".strip())
+
+
+def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
+    """The whole report."""
+    verdict, namer = subject.verdict, Namer(subject.labels, options)
+    shown = verdict.word.value.replace("_", " ").upper()
+    centre = f"{plain(options.centre)}: " if options.centre else ""
+    mark = f"NOT FOR QA: {verdict.why}" if verdict.word is Word.NOT_JUDGED else ""
+    sections = [
+        Section("Plan", _plan(subject, analysis, options, namer)),
+        Section("Checks", _checks(verdict)),
+        *_undecided(subject),
+        *_numbers(subject, analysis, namer),
+        *_looks(analysis),
+        Section("Chain of evidence", chain.blocks(subject.manifest)),
+        Section("How to read this report", tables.glossary()),
+        Section("Signature", (Words("This report is unsigned unless filled in below."), Sign(_SIGNED_BY_HAND))),
+    ]
+    return Page(
+        title=f"{centre}patient QA by recalculation, case {verdict.case}",
+        statement=STATEMENT,
+        word=verdict.word.value,
+        shown_word=shown,
+        why=verdict.why,
+        mark=mark,
+        running=f"case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
+        f"judged {subject.manifest.judged or '–'}",
+        made=subject.manifest.judged or "",
+        sections=tuple(sections),
+    )
+
+
+def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, namer: Namer) -> tuple[Block, ...]:
+    plan, labels = subject.plan, subject.labels
+    rows: list[tuple[str, str]] = []
+    if options.identity in ("id", "name"):
+        rows.append(("patient id", plain(labels.patient_id) or "–"))
+    if options.identity == "name":
+        rows.append(("patient name", plain(labels.patient_name) or "–"))
+        rows.append(("birth date", plain(labels.birth_date) or "–"))
+    machines = ", ".join(sorted({plain(beam.machine) for beam in plan.beams}))
+    meaning = next((check.note for check in subject.verdict.checks if check.name == "dose_meaning"), "")
+    gy = labels.prescription_gy
+    rows += [
+        ("plan", namer.typed(plan.label, "–")),
+        ("plan UID", plain(plan.sop_instance_uid)),
+        ("planning system", plain(plan.manufacturer) or "–"),
+        ("treatment machine", machines),
+        ("fractions", str(plan.fractions)),
+        ("prescription", f"{gy:.2f} Gy in {plan.fractions} fractions" if gy else "none in the plan"),
+        ("CT", _ct(analysis)),
+        ("computed with", f"{subject.manifest.engine.get('engine', '–')}, {chain.where(subject.manifest)}"),
+        ("doses compared", meaning or "none: nothing was planned"),
+        ("question", subject.verdict.question),
+    ]
+    return Facts(tuple(rows)), tables.beams(plan, namer.typed)
+
+
+def _ct(analysis: Analysis) -> str:
+    (nz, ny, nx), (dx, dy, dz) = analysis.ct.shape, analysis.ct.spacing
+    size = f"{nz} slices of {nx} x {ny}, voxels of {dx:g} x {dy:g} x {dz:g} mm"
+    return f"{plain(analysis.scanner.replace('|', ' · '))}: {size}"
+
+
+def _checks(verdict: VerdictDocument) -> tuple[Block, ...]:
+    scopes = list(dict.fromkeys(check.scope for check in verdict.checks))
+    scopes.sort(key=lambda scope: scope != "plan")
+    ordered = [check for scope in scopes for check in verdict.checks if check.scope == scope]
+    return (
+        Words("Every check with its number and its limit; the verdict is the worst of them.", small=True),
+        tables.checks(ordered),
+    )
+
+
+def _undecided(subject: Subject) -> tuple[Section, ...]:
+    """Which histories would settle it."""
+    noisy = _noisy(subject.verdict.checks)
+    if noisy is None or noisy.value is None:
+        return ()
+    return (Section("What would settle it", (Words(tables.histories(noisy, subject.manifest.engine)),)),)
+
+
+def _noisy(checks: tuple[CheckDocument, ...]) -> CheckDocument | None:
+    return next((check for check in checks if check.name == "uncertainty" and check.word is Word.UNDECIDED), None)
+
+
+def _numbers(subject: Subject, analysis: Analysis, namer: Namer) -> tuple[Section, ...]:
+    made = []
+    if analysis.gamma:
+        picture = Picture(
+            pictures.gamma_picture(analysis.gamma_values),
+            "Histogram of gamma of the plan at the deciding criterion: blue passes, red fails.",
+        )
+        made.append(Section("Gamma", (*tables.gamma(analysis.gamma, subject.verdict), picture)))
+    made.append(Section("Dose at points", (tables.points(analysis.points),)))
+    if analysis.volumes is not None and analysis.volumes.rows:
+        names = [namer.structure(structure) for structure, _ in analysis.volumes.rows]
+        picture = Picture(
+            pictures.dvh_picture(analysis.volumes, _drawable(names)),
+            "Dose-volume histograms: solid planned, dashed computed.",
+        )
+        made.append(Section("Dose to structures", (*tables.volumes(analysis.volumes, names), picture)))
+    return tuple(made)
+
+
+def _looks(analysis: Analysis) -> tuple[Section, ...]:
+    views = [
+        Section(
+            f"Planes through {view.name}",
+            (Picture(pictures.view_picture(view, analysis.top_gy), tables.view_words(view, analysis)),),
+        )
+        for view in analysis.views
+    ]
+    lines = [
+        Picture(pictures.profile_picture(profiles), tables.profile_words(scope))
+        for scope, profiles in analysis.profiles
+    ]
+    return (Section("Profiles", tuple(lines)), *views)
+
+
+def _drawable(names: list[str]) -> list[str]:
+    known = pictures.glyphs()
+    shorten: Callable[[str], str] = lambda text: text if len(text) <= 28 else text[:27] + "…"  # noqa: E731, PLR2004
+    return [drawable(shorten(name), known) for name in names]

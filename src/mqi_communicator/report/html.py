@@ -1,0 +1,38 @@
+"""A report as one HTML file that refers to nothing outside itself."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from typing import TYPE_CHECKING
+
+from mqi_communicator.report.page import Page, Picture
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+def html(page: Page) -> bytes:
+    """The report as UTF-8. Every text is escaped; pictures stand in the file; a browser is told to load nothing."""
+    text: str = _template().render(page=page)
+    return text.encode()
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mqi_communicator.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["kind"] = lambda block: type(block).__name__
+    environment.filters["source"] = _source
+    return environment.get_template("report.html.j2")
+
+
+def _source(picture: Picture) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")

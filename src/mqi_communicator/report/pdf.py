@@ -1,0 +1,250 @@
+"""A report as PDF, with the font in the file. The same page gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from mqi_communicator.report.page import Block, Facts, Page, Picture, Section, Sign, Table, Words
+from mqi_communicator.report.pictures import glyphs
+from mqi_communicator.report.words import drawable
+
+if TYPE_CHECKING:
+    from reportlab.lib.styles import ParagraphStyle
+
+_MM = 72 / 25.4
+_SIZE = (210 * _MM, 297 * _MM)
+_SIDE, _TOP, _BOTTOM = 13 * _MM, 19 * _MM, 16 * _MM
+_TEXT = _SIZE[0] - 2 * _SIDE
+INK, SOFT, LINE = "#1b1f24", "#5b6570", "#d5dae0"
+COLOURS = {
+    "pass": "#14692b",
+    "review": "#8a5a00",
+    "undecided": "#7a4d00",
+    "not_judged": "#6a1b9a",
+    "fail": "#b3141d",
+}
+
+
+class _Styles:
+    """How paragraphs look."""
+
+    def __init__(self) -> None:
+        from reportlab.lib.styles import ParagraphStyle
+
+        def style(name: str, size: float, *, bold: bool = False, colour: str = INK, **more: Any) -> ParagraphStyle:
+            font = "DejaVu-Bold" if bold else "DejaVu"
+            return ParagraphStyle(
+                name, fontName=font, fontSize=size, leading=1.32 * size, textColor=colour, splitLongWords=1, **more
+            )
+
+        self.title = style("title", 13.5, bold=True, spaceBefore=4, spaceAfter=4)
+        self.heading = style("heading", 10.5, bold=True, spaceBefore=8, spaceAfter=3, keepWithNext=1)
+        self.word = style("word", 15, bold=True)
+        self.text = style("text", 8)
+        self.small = style("small", 7, colour=SOFT, spaceAfter=4)
+        self.caption = style("caption", 7, colour=SOFT, spaceAfter=7)
+        self.cell = style("cell", 6.9)
+        self.bold = style("bold", 6.9, bold=True)
+        self.number = style("number", 6.9, alignment=2)
+        self.head = style("head", 6.9, bold=True)
+        self.head_number = style("head_number", 6.9, bold=True, alignment=2)
+        self.white = style("white", 9, bold=True, colour="#ffffff")
+
+
+def pdf(page: Page) -> bytes:
+    """The report on A4. Characters that the font does not know are named, `[U+967D]`."""
+    from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate
+
+    _fonts()
+    known = glyphs()
+
+    def clean(text: str) -> str:
+        return drawable(text, known)
+
+    styles = _Styles()
+    held = io.BytesIO()
+    document = BaseDocTemplate(
+        held,
+        pagesize=_SIZE,
+        title=clean(page.title),
+        author="MQI Communicator",
+        subject=clean(page.statement),
+        invariant=1,
+        pageCompression=1,
+    )
+    frame = Frame(_SIDE, _BOTTOM, _TEXT, _SIZE[1] - _TOP - _BOTTOM, 0, 0, 0, 0, id="text")
+    document.addPageTemplates([PageTemplate(id="all", frames=[frame])])
+    document.build(_story(page, styles, clean), canvasmaker=_canvas(clean(page.running), clean(page.statement)))
+    return held.getvalue()
+
+
+def _fonts() -> None:
+    """DejaVu as matplotlib brings it: known to every case, with Greek, Cyrillic and the signs of the field."""
+    from matplotlib import font_manager
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    for name, weight in (("DejaVu", "normal"), ("DejaVu-Bold", "bold")):
+        if name not in pdfmetrics.getRegisteredFontNames():
+            path = font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans", weight=weight))
+            pdfmetrics.registerFont(TTFont(name, path))
+
+
+def _canvas(running: str, statement: str) -> type:
+    """A canvas that writes head and foot once it knows how many pages there are."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    class Numbered(Canvas):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._pages: list[dict[str, Any]] = []
+
+        def showPage(self) -> None:  # noqa: N802 - reportlab's name
+            self._pages.append(dict(self.__dict__))
+            self._startPage()
+
+        def save(self) -> None:
+            for number, state in enumerate(self._pages, start=1):
+                self.__dict__.update(state)
+                self._margins(number, len(self._pages))
+                super().showPage()
+            super().save()
+
+        def _margins(self, number: int, pages: int) -> None:
+            self.setFillColor(INK)
+            self.rect(0, _SIZE[1] - 11 * _MM, _SIZE[0], 11 * _MM, stroke=0, fill=1)
+            self.setFillColor("#ffffff")
+            self.setFont("DejaVu-Bold", 8.2)
+            self.drawString(_SIDE, _SIZE[1] - 7 * _MM, statement)
+            self.setFillColor(SOFT)
+            self.setFont("DejaVu", 6.5)
+            self.drawString(_SIDE, 9 * _MM, running)
+            self.drawRightString(_SIZE[0] - _SIDE, 9 * _MM, f"page {number} of {pages}")
+
+    return Numbered
+
+
+def _story(page: Page, styles: _Styles, clean: Callable[[str], str]) -> list[Any]:
+    from reportlab.platypus import Paragraph
+
+    def paragraph(text: str, style: ParagraphStyle) -> Any:
+        return Paragraph(escape(clean(text)) or "&nbsp;", style)
+
+    story: list[Any] = [paragraph(page.title, styles.title), _verdict(page, styles, paragraph)]
+    if page.mark:
+        story.append(_band(page.mark, "#7a1fa2", styles, paragraph))
+    for section in page.sections:
+        story += _section(section, styles, paragraph)
+    return story
+
+
+def _section(section: Section, styles: _Styles, paragraph: Callable[..., Any]) -> list[Any]:
+    from reportlab.platypus import CondPageBreak, HRFlowable, KeepTogether
+
+    story: list[Any] = [CondPageBreak(30 * _MM)]
+    head = [
+        paragraph(section.title, styles.heading),
+        HRFlowable(width="100%", thickness=0.9, color=INK, spaceBefore=0, spaceAfter=3),
+    ]
+    parts = [_block(block, styles, paragraph) for block in section.blocks]
+    if any(isinstance(block, Sign) for block in section.blocks):  # lines to sign on two pages help nobody
+        return [*story, KeepTogether([*head, *(flowable for part in parts for flowable in part)])]
+    if isinstance(section.blocks[0], Picture):  # nor does a heading alone at the foot of a page
+        parts[0] = [*head, *parts[0]]
+    else:
+        story += head
+    for block, part in zip(section.blocks, parts, strict=True):
+        story += [KeepTogether(part)] if isinstance(block, Picture) else part
+    return story
+
+
+def _block(block: Block, styles: _Styles, paragraph: Callable[..., Any]) -> list[Any]:
+    match block:
+        case Facts(rows):
+            cells = [[paragraph(name, styles.bold), paragraph(value, styles.cell)] for name, value in rows]
+            return [_table(cells, (0.24, 0.76))]
+        case Table():
+            return [_rows(block, styles, paragraph)]
+        case Picture():
+            return _picture(block, paragraph(block.caption, styles.caption))
+        case Words(text, small):
+            return [paragraph(text, styles.small if small else styles.text)]
+        case Sign(names):
+            cells = [[paragraph(name, styles.bold) for name in names[row : row + 2]] for row in range(0, len(names), 2)]
+            return [_table(cells, (0.5, 0.5), height=11 * _MM)]
+
+
+def _rows(table: Table, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
+    from reportlab.lib.styles import ParagraphStyle
+
+    def style(column: int, text: str) -> ParagraphStyle:
+        if column == table.word:
+            return ParagraphStyle("w", parent=styles.bold, textColor=COLOURS.get(text.replace(" ", "_"), INK))
+        return styles.number if column in table.numbers else styles.cell
+
+    heads = [
+        paragraph(name, styles.head_number if column in table.numbers else styles.head)
+        for column, name in enumerate(table.headings)
+    ]
+    body = [[paragraph(text, style(column, text)) for column, text in enumerate(row)] for row in table.rows]
+    total = sum(table.widths)
+    return _table([heads, *body], tuple(width / total for width in table.widths), head=True)
+
+
+def _table(
+    cells: list[list[Any]], widths: tuple[float, ...], *, head: bool = False, height: float | None = None
+) -> Any:
+    from reportlab.platypus import Table as Rows
+    from reportlab.platypus import TableStyle
+
+    made = Rows(
+        cells,
+        colWidths=[_TEXT * width for width in widths],
+        rowHeights=None if height is None else [height] * len(cells),
+        repeatRows=1 if head else 0,
+        spaceAfter=5,
+        hAlign="LEFT",
+    )
+    lines = [
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
+        ("LEFTPADDING", (0, 0), (-1, -1), 2.5),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 2.5),
+        ("TOPPADDING", (0, 0), (-1, -1), 1.6),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.2),
+    ]
+    made.setStyle(TableStyle([*lines, ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT)] if head else lines))
+    return made
+
+
+def _picture(block: Picture, caption: Any) -> list[Any]:
+    from reportlab.lib.utils import ImageReader
+    from reportlab.platypus import Image
+
+    width, height = ImageReader(io.BytesIO(block.png)).getSize()
+    wide = _TEXT * block.width
+    image = Image(io.BytesIO(block.png), width=wide, height=wide * height / width, hAlign="LEFT")
+    return [image, caption]
+
+
+def _verdict(page: Page, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
+    from reportlab.lib.styles import ParagraphStyle
+    from reportlab.platypus import Table as Rows
+
+    colour = COLOURS.get(page.word, INK)
+    word = paragraph(page.shown_word, ParagraphStyle("v", parent=styles.word, textColor=colour))
+    wide = 0.34 if len(page.shown_word) > 6 else 0.18  # noqa: PLR2004 - characters that fit the narrow column
+    made = Rows([[word, paragraph(page.why, styles.text)]], colWidths=[_TEXT * wide, _TEXT * (1 - wide)], spaceAfter=5)
+    made.setStyle([("BOX", (0, 0), (-1, -1), 1.4, colour), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])
+    return made
+
+
+def _band(text: str, colour: str, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
+    from reportlab.platypus import Table as Rows
+
+    made = Rows([[paragraph(text, styles.white)]], colWidths=[_TEXT], spaceAfter=5)
+    made.setStyle([("BACKGROUND", (0, 0), (-1, -1), colour), ("BOTTOMPADDING", (0, 0), (-1, -1), 5)])
+    return made

@@ -1,0 +1,281 @@
+"""The pictures of a report, as PNG. Planned and computed share one colour scale; what differs has colours of its own.
+
+No pyplot: figures are made, drawn and forgotten, nothing global is touched.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mqi_communicator.report.analysis import Volumes
+from mqi_communicator.report.gammas import CEILING
+from mqi_communicator.report.views import Slice, View, edges_of
+from mqi_communicator.results.sight import Plane, Profile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DPI = 160
+_WIDE = 7.3  # inches: the text width of a page
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.linewidth": 0.6,
+    "legend.fontsize": 6.5,
+    "text.parse_math": False,  # a name with dollars is a name
+}
+PLANNED, COMPUTED = "#1f4e8c", "#c8501e"  # told apart by everybody, also in grey
+_AXES = ("axial", "coronal", "sagittal")
+_SIDES = (("R", "L", "A", "P"), ("R", "L", "F", "H"), ("A", "P", "F", "H"))  # left, right, low row, high row
+_WINDOW = (-300.0, 400.0)  # HU
+_OFF = 8.0  # %: the scale of differences in profiles is always the same
+_FROM = 0.1  # of the maximum: less dose is not coloured
+_COLOURS = (
+    "#d62728",
+    "#2ca02c",
+    "#1f77b4",
+    "#9467bd",
+    "#8c564b",
+    "#e377c2",
+    "#7f7f7f",
+    "#bcbd22",
+    "#17becf",
+    "#ff7f0e",
+)
+
+
+def _figure(width: float, height: float) -> Any:
+    """An empty figure of so many inches. Its parts are placed by hand: working out where they fit costs another draw."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=_DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _place(figure: Any, left: float, right: float, top: float, bottom: float, **between: float) -> None:
+    """Leave so many inches at each side for words."""
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height, **between)
+
+
+def _png(figure: Any) -> bytes:
+    held = io.BytesIO()
+    figure.savefig(held, format="png", metadata={"Software": None})
+    return held.getvalue()
+
+
+def _styled() -> Any:
+    from matplotlib import rc_context
+
+    return rc_context(_STYLE)
+
+
+def glyphs() -> dict[int, int]:
+    """The code points that the font of pictures and of the PDF knows."""
+    from matplotlib import font_manager, ft2font
+
+    known: Any = ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap()
+    return dict(known)
+
+
+def view_picture(view: View, top: float) -> bytes:
+    """Three planes, from top: axial, coronal, sagittal; from left: planned, computed, difference, gamma."""
+    with _styled():
+        columns = 4 if view.planes[0].planned is not None else 1
+        side = (_WIDE - 0.3) / 4
+        figure = _figure(0.3 + side * columns, 0.75 + 3 * side)
+        axes = figure.subplots(3, columns, squeeze=False)
+        _place(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03, hspace=0.03)
+        last: dict[int, Any] = {}
+        for row, plane in enumerate(view.planes):
+            for column, (kind, values) in enumerate(_layers(plane, top)):
+                last[column] = _panel(axes[row][column], view, row, kind, values, top)
+                if row == 0:
+                    axes[row][column].set_title(kind, pad=3)
+            axes[row][0].set_ylabel(f"{_AXES[row]}, {'zyx'[plane.axis]} = {plane.at:.1f} mm")
+        labels = ("Gy", "Gy", "% of the planned maximum", "gamma")
+        high = 0.75 + 3 * side
+        for column, image in last.items():
+            box = axes[2][column].get_position()
+            place = figure.add_axes((box.x0 + 0.06 * box.width, 0.42 / high, 0.88 * box.width, 0.09 / high))
+            bar = figure.colorbar(image, cax=place, orientation="horizontal")
+            bar.set_label(labels[column] if columns > 1 else "Gy", labelpad=1)
+            bar.outline.set_linewidth(0.4)
+        return _png(figure)
+
+
+def _layers(plane: Plane, top: float) -> list[tuple[str, NDArray[Any]]]:
+    """What is drawn of one plane, by name."""
+    import numpy as np
+
+    if plane.planned is None or plane.gamma is None:
+        return [("computed", plane.computed)]
+    some = (plane.planned >= _FROM * top) | (np.nan_to_num(plane.computed) >= _FROM * top)
+    off = np.where(some, 100 * (plane.computed - plane.planned) / top, np.nan)
+    return [
+        ("planned", plane.planned),
+        ("computed", plane.computed),
+        ("computed - planned", off),
+        ("gamma (red: above 1)", plane.gamma),
+    ]
+
+
+def _panel(axes: Any, view: View, row: int, kind: str, values: NDArray[Any], top: float) -> Any:
+    import numpy as np
+
+    plane, ct = view.planes[row], view.ct[row]
+    _ground(axes, ct)
+    look: dict[str, Any]
+    if kind in ("planned", "computed"):
+        shown = np.where(values >= _FROM * top, values, np.nan)
+        look = {"cmap": "turbo", "vmin": 0.0, "vmax": 1.1 * top, "alpha": 0.62}
+    elif kind.startswith("gamma"):
+        shown, look = values, {"cmap": _gamma_colours(), "vmin": 0.0, "vmax": CEILING, "alpha": 0.85}
+    else:
+        shown, look = values, {"cmap": "RdBu_r", "vmin": -10.0, "vmax": 10.0, "alpha": 0.8}
+    left, right, first, last = edges_of(plane.rows, plane.columns)
+    image = axes.imshow(
+        shown, extent=(left, right, last, first), interpolation="nearest", origin="upper", aspect="auto", **look
+    )
+    for line in view.outlines[row]:
+        axes.plot(line[:, 0], line[:, 1], color="white", linewidth=1.6, solid_capstyle="butt")
+        axes.plot(line[:, 0], line[:, 1], color="black", linewidth=0.7, solid_capstyle="butt")
+    across, down = [(0, 1), (0, 2), (1, 2)][row]
+    axes.plot(view.point[across], view.point[down], "+", color="black", markersize=7, markeredgewidth=1.4)
+    axes.plot(view.point[across], view.point[down], "+", color="white", markersize=6, markeredgewidth=0.7)
+    _frame(axes, view, row)
+    return image
+
+
+def _ground(axes: Any, ct: Slice) -> None:
+    left, right, first, last = ct.edges
+    axes.imshow(
+        ct.hu,
+        extent=(left, right, last, first),
+        origin="upper",
+        cmap="gray",
+        vmin=_WINDOW[0],
+        vmax=_WINDOW[1],
+        interpolation="bilinear",
+        aspect="auto",
+    )
+
+
+def _frame(axes: Any, view: View, row: int) -> None:
+    """The square that is shown, which way is which, and no ticks."""
+    across, down = [(0, 1), (0, 2), (1, 2)][row]
+    axes.set_xlim(view.centre[across] - view.half, view.centre[across] + view.half)
+    low, high = view.centre[down] - view.half, view.centre[down] + view.half
+    axes.set_ylim((high, low) if row == 0 else (low, high))  # the back is down; the head is up
+    axes.set_aspect("equal")
+    axes.set_facecolor("black")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    left, right, lower, upper = _SIDES[row]
+    top, bottom = (lower, upper) if row == 0 else (upper, lower)
+    marks = ((left, 0.03, 0.5), (right, 0.97, 0.5), (top, 0.5, 0.96), (bottom, 0.5, 0.04))
+    for text, x, y in marks:
+        axes.text(
+            *(x, y, text), transform=axes.transAxes, color="white", fontsize=6, ha="center", va="center", alpha=0.9
+        )
+
+
+def _gamma_colours() -> Any:
+    """Blue to pale up to 1, red above: what fails is seen at once."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    half = 1 / CEILING
+    stops = [(0.0, "#08306b"), (half, "#deebf7"), (half, "#fb6a4a"), (1.0, "#67000d")]
+    return LinearSegmentedColormap.from_list("gamma", stops)
+
+
+def profile_picture(profiles: Sequence[Profile]) -> bytes:
+    """Profiles side by side, planned and computed above, below their difference in % of the planned maximum there."""
+    with _styled():
+        figure = _figure(_WIDE, 2.35)
+        axes = figure.subplots(2, len(profiles), squeeze=False, sharex="col", height_ratios=(3, 1))
+        _place(figure, 0.5, 0.1, 0.2, 0.36, wspace=0.17, hspace=0.1)
+        for column, profile in enumerate(profiles):
+            _curves(axes[0][column], axes[1][column], profile)
+        axes[0][0].set_ylabel("dose (Gy)")
+        axes[1][0].set_ylabel("diff. (%)")
+        axes[0][0].legend(loc="best", frameon=False)
+        return _png(figure)
+
+
+def _curves(above: Any, below: Any, profile: Profile) -> None:
+    import numpy as np
+
+    if profile.planned is not None:
+        above.plot(profile.mm, profile.planned, color=PLANNED, linewidth=1.6, label="planned")
+        top = float(np.nanmax(profile.planned, initial=0.0)) or 1.0
+        off = 100 * (profile.computed - profile.planned) / top
+        below.plot(profile.mm, np.clip(off, -2 * _OFF, 2 * _OFF), color="#333333", linewidth=0.9)
+    above.plot(profile.mm, profile.computed, color=COMPUTED, linewidth=1.0, linestyle=(0, (4, 1.2)), label="computed")
+    below.set_ylim(-_OFF, _OFF)
+    below.set_yticks((-5, 0, 5))
+    below.axhline(0, color="#999999", linewidth=0.5)
+    above.set_title(profile.title)
+    below.set_xlabel(f"mm{profile.aside}")
+    above.set_ylim(bottom=0)
+    for axes in (above, below):
+        axes.grid(color="#dddddd", linewidth=0.4)
+        axes.margins(x=0)
+
+
+def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:
+    """Cumulative DVH of each structure: solid planned, dashed computed. `names` are those of the rows."""
+    import numpy as np
+
+    with _styled():
+        figure = _figure(_WIDE, 3.0)
+        axes = figure.subplots()
+        _place(figure, 0.42, 2.0, 0.08, 0.36)
+        for index, ((_structure, made), name) in enumerate(zip(volumes.rows, names, strict=True)):
+            colour = _COLOURS[index % len(_COLOURS)]
+            levels = made.planned.step * np.arange(len(made.planned.volume))
+            axes.plot(levels, 100 * made.planned.volume, color=colour, linewidth=1.4, label=name)
+            axes.plot(levels, 100 * made.computed.volume, color=colour, linewidth=1.1, linestyle=(0, (3, 1.5)))
+        axes.axvline(volumes.v95_gy, color="#555555", linewidth=0.7, linestyle=":")
+        axes.plot([], [], color="#333333", linewidth=1.4, label="solid: planned")
+        axes.plot([], [], color="#333333", linewidth=1.1, linestyle=(0, (3, 1.5)), label="dashed: computed")
+        axes.plot([], [], color="#555555", linewidth=0.7, linestyle=":", label=f"95 % dose, {volumes.v95_gy:.2f} Gy")
+        axes.set_xlabel("dose (Gy)")
+        axes.set_ylabel("volume (%)")
+        axes.set_ylim(0, 102)
+        axes.set_xlim(left=0)
+        axes.grid(color="#dddddd", linewidth=0.4)
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+        return _png(figure)
+
+
+def gamma_picture(values: NDArray[np.float32]) -> bytes:
+    """How gamma is distributed: counts by value, logarithmic, so that few failing points are seen."""
+    import numpy as np
+
+    with _styled():
+        figure = _figure(_WIDE, 1.9)
+        axes = figure.subplots()
+        _place(figure, 0.5, 0.12, 0.06, 0.36)
+        edges = np.linspace(0, CEILING, 41)
+        counts, _ = np.histogram(np.minimum(values, CEILING), edges)
+        colours = ["#4a7ebb" if edge < 1 - 1e-9 else "#c0392b" for edge in edges[:-1]]
+        axes.bar(
+            edges[:-1], counts, width=np.diff(edges), align="edge", color=colours, edgecolor="white", linewidth=0.3
+        )
+        axes.axvline(1.0, color="black", linewidth=0.8)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+        axes.set_ylim(bottom=0.7)
+        axes.set_xlim(0, CEILING)
+        axes.set_xlabel(f"gamma (the last bar holds everything from {edges[-2]:.2f} on)")
+        axes.set_ylabel("points")
+        axes.grid(axis="y", color="#dddddd", linewidth=0.4)
+        axes.set_axisbelow(True)
+        return _png(figure)

@@ -1,0 +1,257 @@
+"""The tables of a report, and the sentences beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from mqi_communicator.dicom.records import IonPlan
+from mqi_communicator.report.analysis import Analysis, PointRow, Volumes
+from mqi_communicator.report.gammas import CEILING, GammaRow
+from mqi_communicator.report.page import Block, Facts, Table, Words
+from mqi_communicator.report.views import View
+from mqi_communicator.report.words import plain
+from mqi_communicator.results.documents import CheckDocument, VerdictDocument
+from mqi_communicator.results.table import value_text
+from mqi_communicator.results.verdict import Check
+
+_NONE = "–"
+_NAMES = {
+    "dose_meaning": "dose meaning",
+    "planned_sum": "planned beams add up",
+    "beam_doses": "a dose per beam",
+    "dose_scale": "dose scale",
+    "position_offset": "position offset",
+    "range_r80": "range R80",
+    "falloff_r80_r20": "falloff R80-R20",
+    "uncertainty": "MC uncertainty",
+}
+_GAMMA = (
+    "The planned dose is the reference, normalised to its maximum (global) or to each point (local). Points from the "
+    "cut-off on count; one without a computed dose fails. Noise in the computed dose flatters gamma."
+)
+_GLOSSARY = (
+    ("pass, review, fail", "Within the site's limits; between the two limits: a physicist decides; beyond them."),
+    ("undecided", "The Monte Carlo noise is too large to tell. More histories settle it."),
+    ("not judged", "There was no basis to judge on. The numbers are shown and mean nothing for QA."),
+    ("gamma", _GAMMA),
+    ("dose scale", "Median of computed / planned where the planned dose is at least 80 % of its maximum."),
+    ("position offset", "The rigid shift that best lays the computed dose over the planned one."),
+    ("range R80", "Depth at 80 % of the dose behind the target: computed minus planned, median over the field's rays."),
+    ("falloff R80-R20", "Distance from 80 % to 20 % behind the target: computed minus planned, median over rays."),
+    ("MC uncertainty", "Statistical, one standard deviation, mean where the dose is at least half of its maximum."),
+)
+
+
+def beams(plan: IonPlan, typed: Callable[[str, str], str]) -> Table:
+    """One row per treatment beam, in plan order."""
+    rows = []
+    for beam in plan.beams:
+        energies = [layer.energy for layer in beam.layers]
+        x, y, z = beam.isocenter
+        rows.append(
+            (
+                str(beam.number),
+                typed(beam.name, _NONE),
+                plain(beam.machine),
+                f"{beam.gantry_angle:g}",
+                f"{beam.couch_angle:g}",
+                f"{beam.meterset:.2f}",
+                str(len(beam.layers)),
+                f"{min(energies):g} to {max(energies):g}" if energies else _NONE,
+                str(sum(len(layer.weights) for layer in beam.layers)),
+                f"{x:.1f}, {y:.1f}, {z:.1f}",
+            )
+        )
+    return Table(
+        ("beam", "name", "machine", "gantry (°)", "couch (°)", "MU / fraction", "layers", "energies (MeV)", "spots",
+         "isocentre x, y, z (mm)"),
+        tuple(rows),
+        (0.6, 1.8, 1.3, 0.8, 0.8, 1, 0.75, 1.4, 0.75, 1.9),
+        numbers=(3, 4, 5, 6, 8),
+    )  # fmt: skip
+
+
+def checks(found: Sequence[CheckDocument]) -> Table:
+    """One row per check, with the numbers of verdict.json."""
+    rows = tuple(
+        (
+            check.scope,
+            _NAMES.get(check.name, check.name.replace("_", " ")),
+            check.word.value.replace("_", " "),
+            value_text(_plain(check)),
+            check.limit,
+            _NONE if check.points is None else str(check.points),
+            _NONE if check.uncertainty is None else f"{100 * check.uncertainty:.2f} %",
+            check.note,
+        )
+        for check in found
+    )
+    return Table(
+        ("of", "check", "says", "value", "limit", "points", "MC 1 σ", "what it means"),
+        rows,
+        (0.75, 1.15, 0.9, 0.95, 1.9, 0.75, 0.75, 3),
+        word=2,
+        numbers=(3, 5, 6),
+    )
+
+
+def _plain(check: CheckDocument) -> Check:
+    return Check(**check.model_dump())
+
+
+def histories(noisy: CheckDocument, engine: Mapping[str, str]) -> str:
+    """How many histories bring the noise below its limit. The note of the check tells how many times as many."""
+    used = engine.get("histories_per_beam", "")
+    factor = next((word for word in noisy.note.split(": ")[-1].split() if _is_number(word)), "")
+    if not factor:
+        return noisy.note
+    said = f"The statistical uncertainty is {value_text(_plain(noisy))}, its limit is {noisy.limit}. {factor} times as "
+    said += "many histories would settle it"
+    if used.isdigit():
+        wanted = float(factor) * int(used)
+        said += f": about {_round_up(wanted):,} histories per beam instead of {int(used):,}".replace(",", " ")
+    return (
+        said + ". A longer run is declared before it is begun and happens once: running until it passes proves nothing."
+    )
+
+
+def _is_number(word: str) -> bool:
+    return word.replace(".", "", 1).isdigit()
+
+
+def _round_up(value: float) -> int:
+    """Two significant digits, upwards."""
+    size = int(10 ** max(len(str(int(value))) - 2, 0))
+    return math.ceil(value / size) * size
+
+
+def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ...]:
+    """Each criterion in each scope. The deciding one's number is the verdict's own."""
+    decided = {check.scope: check for check in verdict.checks if check.name == "gamma"}
+    criteria = list(dict.fromkeys(row.criterion for row in rows))
+    cells = []
+    for scope in dict.fromkeys(row.scope for row in rows):
+        mine = {row.criterion: row for row in rows if row.scope == scope}
+        first = next(row for row in mine.values() if row.deciding)
+        check = decided.get(scope)
+        own = None if check is None or check.value is None else value_text(_plain(check))
+        fewest = min(row.looked_at for row in mine.values())
+        highest = _NONE if first.highest is None else f"{'≥ ' if first.highest >= CEILING else ''}{first.highest:.2f}"
+        cells.append(
+            (
+                scope,
+                *(_percent(mine.get(criterion), own) for criterion in criteria),
+                str(first.counted),
+                _NONE if first.mean is None else f"{first.mean:.2f}",
+                highest,
+                "" if fewest == first.counted else f"estimated from {fewest} points",
+            )
+        )
+    decides = next(row.criterion for row in rows if row.deciding)
+    table = Table(
+        ("of", *(f"{c.label}{' (decides)' if c == decides else ''}" for c in criteria), "points", "mean gamma",
+         "max. gamma", "note"),
+        tuple(cells),
+        (0.8, *(1.15 for _ in criteria), 0.8, 0.85, 0.85, 1.5),
+        numbers=tuple(range(1, len(criteria) + 4)),
+    )  # fmt: skip
+    note = (
+        "Points with gamma <= 1. Only the criterion that decides enters the verdict, with the site's limits (see the "
+        f"checks); mean and maximum are of that criterion, searched up to {CEILING:g}."
+    )
+    return Words(note, small=True), table
+
+
+def _percent(row: GammaRow | None, own: str | None) -> str:
+    """The verdict's own number where there is one."""
+    if row is None:
+        return _NONE
+    return own if row.deciding and own is not None else f"{row.percent:.1f} %"
+
+
+def points(rows: Sequence[PointRow]) -> Table:
+    """Both doses where somebody may want to look."""
+    cells = []
+    for row in rows:
+        both = row.planned is not None and row.computed is not None
+        off = (row.computed or 0.0) - (row.planned or 0.0)
+        cells.append(
+            (
+                row.name.removeprefix("the "),
+                ", ".join(f"{mm:.1f}" for mm in row.point),
+                _gy(row.planned),
+                _gy(row.computed),
+                f"{off:+.3f}" if both else _NONE,
+                f"{100 * off / row.planned:+.1f} %" if both and row.planned else _NONE,
+            )
+        )
+    return Table(
+        ("point", "x, y, z (mm)", "planned (Gy)", "computed (Gy)", "difference (Gy)", "of planned"),
+        tuple(cells),
+        (2, 2, 1.2, 1.2, 1.3, 1),
+        numbers=(2, 3, 4, 5),
+    )
+
+
+def _gy(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.3f}"
+
+
+def volumes(found: Volumes, names: Sequence[str]) -> tuple[Block, ...]:
+    """D95, D2, mean and V95 of each structure: planned, computed, difference."""
+    rows = []
+    for (structure, made), name in zip(found.rows, names, strict=True):
+        pair = (made.planned, made.computed)
+        cells = [name, plain(structure.kind) or _NONE, f"{made.volume_cc:.1f}", f"{100 * made.covered:.0f} %"]
+        cells += _compared(*(dose.dose_at(95) for dose in pair), digits=2)
+        cells += _compared(*(dose.dose_at(2) for dose in pair), digits=2)
+        cells += _compared(*(dose.mean for dose in pair), digits=2)
+        cells += _compared(*(dose.volume_at(found.v95_gy) for dose in pair), digits=1)
+        rows.append(tuple(cells))
+    table = Table(
+        ("structure", "kind", "cm³", "on both grids", "D95 (Gy) planned | MC", "diff.", "D2 (Gy) planned | MC", "diff.",
+         "Dmean (Gy) planned | MC", "diff.", "V95 (%) planned | MC", "diff."),
+        tuple(rows),
+        (1.5, 1.25, 0.85, 0.8, 1.4, 0.75, 1.5, 0.75, 1.4, 0.75, 1.4, 0.7),
+        numbers=tuple(range(2, 12)),
+    )  # fmt: skip
+    note = (
+        f"V95 is the volume that gets at least 95 % of {found.reference}. Volumes are those of the contours; only what "
+        "lies on both dose grids is counted. Not part of the verdict."
+    )
+    return Words(note, small=True), table
+
+
+def _compared(planned: float, computed: float, *, digits: int) -> tuple[str, str]:
+    """Both values, and the difference of what is printed."""
+    before, after = round(planned, digits), round(computed, digits)
+    return f"{before:.{digits}f} | {after:.{digits}f}", f"{after - before + 0.0:+.{digits}f}"
+
+
+def view_words(view: View, analysis: Analysis) -> str:
+    """The caption of the planes through one point."""
+    x, y, z = view.point
+    row = next((row for row in analysis.points if row.name == view.name), None)
+    said = f"Planes through {view.name} (x {x:.1f}, y {y:.1f}, z {z:.1f} mm; cross)"
+    if row is not None and row.planned is not None and row.computed is not None:
+        said += f", planned {row.planned:.2f} Gy, computed {row.computed:.2f} Gy"
+    said += ". R right, L left, A front, P back, H head, F feet. "
+    if view.planes[0].planned is None:
+        return said + "Nothing was planned: the computed dose on the CT."
+    return said + (
+        "On the CT, targets outlined; dose below 10 % of the planned maximum is not coloured. Planning systems write "
+        "zero outside the body: the difference there is no disagreement."
+    )
+
+
+def profile_words(scope: str) -> str:
+    """The caption of profiles."""
+    if scope == "plan":
+        return "Plan: along the patient's axes through the isocentre."
+    return f"{scope.capitalize()}: along the beam and across it, through the middle of its high-dose region."
+
+
+def glossary() -> tuple[Block, ...]:
+    """What the words mean."""
+    return (Facts(_GLOSSARY),)

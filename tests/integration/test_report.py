@@ -1,0 +1,239 @@
+"""The report of the good sample and of each wrong one: what it says, what it must not say, and that both forms agree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+from xml.etree import ElementTree
+
+import pytest
+from pypdf import PdfReader
+from tests.judged import CONVENTIONS, judged, renamed
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.delivery.folder import deliver
+from mqi_communicator.flow.paperwork.report import prepare_report, redraw_report
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.report.options import ReportOptions
+from mqi_communicator.results.documents import verdict_of
+from mqi_communicator.results.table import value_text
+
+KINDS = {
+    "pass": ("PASS", ()),
+    "range-error": ("FAIL", ("range R80",)),
+    "scale-error": ("FAIL", ("dose scale",)),
+    "shift-error": ("FAIL", ("position offset",)),
+    "swapped-beams": ("FAIL", ("position offset",)),
+    "sum-only": ("REVIEW", ("a dose per beam",)),
+    "no-dose": ("NOT JUDGED", ()),
+}
+
+
+class Reader(HTMLParser):
+    """Tags that open and close in order, every text, every reference."""
+
+    EMPTY = frozenset({"meta", "img", "br", "link", "hr", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.texts: list[str] = []
+        self.refers: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.refers += [value or "" for name, value in attrs if name in ("src", "href", "action", "srcset", "data")]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip() and self.open[-1:] != ["style"]:
+            self.texts.append(" ".join(data.split()))
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The cells of every row of every table."""
+    body = re.search(r"<main>.*</main>", text, re.DOTALL)
+    assert body
+    document = ElementTree.fromstring(re.sub(r"(<img[^>]*)>", r"\1/>", body[0]))
+    return [["".join(cell.itertext()) for cell in row if cell.tag in ("td", "th")] for row in document.iter("tr")]
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+def text_of(pdf: bytes) -> str:
+    return squeezed("".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages))
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """Each kind judged and reported, once: (the case, HTML, PDF)."""
+    made = {}
+    for kind in KINDS:
+        case = judged(tmp_path_factory.mktemp("report"), kind)
+        made[kind] = (case, *case.report())
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_says_first_what_it_is_then_the_verdict_and_why(reports, kind):
+    case, html, pdf = reports[kind]
+    verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
+    texts = Reader(html).texts[1:]  # after the title of the window
+    assert "not evidence of delivery" in texts[0]
+    assert texts[2:4] == [KINDS[kind][0], verdict.why]
+    for page in PdfReader(BytesIO(pdf)).pages:
+        assert "not evidence of delivery" in page.extract_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_check_stands_in_it_with_the_number_and_the_limit_of_the_verdict(reports, kind):
+    case, html, _pdf = reports[kind]
+    verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
+    rows = rows_of(html)
+    for check in verdict.checks:
+        word = check.word.value.replace("_", " ")
+        found = [row for row in rows if [row[0], *row[2:5]] == [check.scope, word, value_text(check), check.limit]]
+        assert found, check
+        assert any(row[-1] == check.note for row in found)
+    blamed = {row[1] for row in rows if len(row) == 8 and row[2] == "fail"}
+    assert set(KINDS[kind][1]) <= blamed | {row[1] for row in rows if len(row) == 8 and row[2] == "review"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_html_is_well_formed_and_refers_to_nothing_outside(reports, kind):
+    _case, html, _pdf = reports[kind]
+    read = Reader(html)
+    assert read.refers
+    assert all(ref.startswith("data:image/png;base64,") for ref in read.refers)
+    assert not read.tags & {"script", "link", "iframe", "object", "form", "base"}
+    without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html)
+    assert "://" not in without_pictures
+    assert "url(" not in without_pictures
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pdf_has_the_text_of_the_html(reports, kind):
+    _case, html, pdf = reports[kind]
+    there = text_of(pdf)
+    missing = [text for text in Reader(html).texts[1:] if squeezed(text) not in there]
+    broken = [text for text in missing if not all(squeezed(word) in there for word in text.split())]
+    assert broken == []
+
+
+def test_what_was_planned_and_what_was_computed_is_compared_in_numbers(reports):
+    _case, html, _pdf = reports["scale-error"]
+    rows = rows_of(html)
+    target = next(row for row in rows if row[0] == "Target")
+    planned, computed = (float(part) for part in target[8].split("|"))
+    assert computed / planned == pytest.approx(1 / 1.04, abs=0.004)
+    assert float(target[9]) == pytest.approx(computed - planned, abs=0.006)
+    maximum = next(row for row in rows if row[0] == "planned maximum")
+    assert float(maximum[2]) == pytest.approx(1.04 * float(_point(reports, "pass")[2]), rel=1e-3)
+
+
+def _point(reports, kind):
+    return next(row for row in rows_of(reports[kind][1]) if row[0] == "planned maximum")
+
+
+def test_all_gamma_criteria_stand_beside_the_one_that_decides(reports):
+    _case, html, _pdf = reports["range-error"]
+    heads = next(row for row in rows_of(html) if "mean gamma" in row)
+    assert heads[1:5] == [
+        "3 %/2 mm, global (decides)", "3 %/3 mm, global", "2 %/2 mm, global", "3 %/2 mm, local",
+    ]  # fmt: skip
+    plan = next(row for row in rows_of(html) if row[0] == "plan" and len(row) == len(heads))
+    rates = [float(cell.split()[0]) for cell in plan[1:5]]
+    assert rates[1] >= rates[0] >= rates[2]
+    assert rates[0] >= rates[3]
+    assert plan[7] == "≥ 2.00"
+
+
+def test_nothing_of_the_patient_is_in_it_unless_the_site_wants_it(tmp_path):
+    words = {"patient": "Grimaldi^Ottavia", "patient_id": "ID-990077", "plan": "Grimaldi prostate", "structure": "PTV"}
+    case = judged(tmp_path, "sum-only", change=renamed(**words))
+    html, pdf = case.report()
+    for said in (html, text_of(pdf)):
+        assert not re.search("grimaldi|ottavia|990077", said, re.IGNORECASE)
+        assert "prostate" in said
+        assert "PTV" in said
+    for name in ("report.html", "report.pdf"):
+        (case.spool.results / name).unlink()
+    html, pdf = case.report(identity="name", labels=False, gamma=[])
+    for said in (html, text_of(pdf)):
+        assert "Grimaldi^Ottavia" in said
+        assert "ID-990077" in said
+        assert "prostate" not in said
+
+
+HOSTILE = {
+    "plan": "<script>alert(1)</script>",
+    "beam": "a&b<img src=x>",
+    "structure": "$x^2$ 陽子 Ω " + "very_long_" * 5,
+}
+
+
+def test_hostile_names_are_text_and_too_much_noise_names_the_histories(tmp_path):
+    case = judged(tmp_path, noise=0.05, change=renamed(**HOSTILE))
+    assert case.word == "undecided"
+    html, pdf = case.report(gamma=[], centre="<b>Centre</b>")
+    read = Reader(html)
+    assert "script" not in read.tags
+    assert "b" not in read.tags - {"b"} or read.texts.count("UNDECIDED") == 1
+    assert any("<script>alert(1)</script>" in text for text in read.texts)
+    assert any("a&b<img src=x>" in text for text in read.texts)
+    assert any(text.startswith("$x^2$ 陽子 Ω") for text in read.texts)
+    there = text_of(pdf)
+    assert "<script>alert(1)</script>" in there
+    assert "[U+967D][U+5B50]Ω" in there
+    assert re.search(r"times as many histories would settle it: about [\d ]+ histories per beam instead of 200 000", html)
+
+
+def test_where_nothing_was_planned_it_is_marked_as_not_for_qa(reports):
+    _case, html, pdf = reports["no-dose"]
+    assert any(text.startswith("NOT FOR QA") for text in Reader(html).texts)
+    assert "NOTFORQA" in text_of(pdf)
+
+
+def test_the_same_case_gives_the_same_bytes(reports, tmp_path):
+    case, html, pdf = reports["sum-only"]
+    for name in ("report.html", "report.pdf"):
+        (case.spool.results / name).unlink()
+    assert case.report() == (html, pdf)
+
+
+def test_it_is_delivered_by_digest_and_drawn_again_beside_the_verdict(reports, tmp_path):
+    case, _html, _pdf = reports["no-dose"]
+    delivered = case.deliver(tmp_path / "results")
+    before = (delivered / "verdict.json").read_bytes()
+    redraw_report(case.spool, delivered, case.judgement, CONVENTIONS, ReportOptions(centre="Otherwhere"))
+    assert "Otherwhere" in (delivered / "report.html").read_text("utf-8")
+    assert (delivered / "verdict.json").read_bytes() == before
+    told = {file["name"]: file["sha256"] for file in json.loads((delivered / "manifest.json").read_bytes())["outputs"]}
+    for name in ("report.html", "report.pdf", "verdict.json"):
+        assert told[name] == hashlib.sha256((delivered / name).read_bytes()).hexdigest()
+    assert deliver(case.spool.results, tmp_path / "results", delivered.name) == delivered  # still the same delivery
+    (delivered / "verdict.json").write_bytes(before + b" ")
+    with pytest.raises(Permanent, match=r"verdict\.json was changed"):
+        redraw_report(case.spool, delivered, case.judgement, CONVENTIONS, ReportOptions())
+
+
+def test_half_a_report_is_drawn_anew_and_a_cleared_spool_is_said(reports, tmp_path):
+    case, html, pdf = reports["no-dose"]
+    (case.spool.results / "report.pdf").unlink()
+    assert case.report(centre="Otherwhere")[0] != html
+    with pytest.raises(Permanent, match="not here any more"):
+        prepare_report(Spool(tmp_path / "cleared"), case.record, case.judgement, CONVENTIONS, ReportOptions())

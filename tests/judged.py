@@ -1,0 +1,148 @@
+"""A judged case without an engine's minutes: a sample is admitted, its dose is known, and everything else is the product's.
+
+What the engine would have computed follows from the sample's own planned dose: moved along a beam, shifted, noisy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mqi_communicator.case.model import Event
+from mqi_communicator.demo.planned import planned_dose
+from mqi_communicator.demo.sample_case import Draft, encode
+from mqi_communicator.demo.sample import SIZES, draft_case
+from mqi_communicator.demo.sample_kinds import apply, uids_of
+from mqi_communicator.demo.truth import FRACTIONS
+from mqi_communicator.dicom.records import Beam, Biology, Dose, Extent, Meaning, Medium
+from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.paperwork.beam import keep_beam_dose
+from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
+from mqi_communicator.flow.paperwork.judge import judge_case
+from mqi_communicator.flow.paperwork.report import prepare_report
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.intake.admit import Complete, examine, take
+from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.report.options import ReportOptions
+from mqi_communicator.results.geometry import direction
+from mqi_communicator.results.grids import on_grid
+from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.store.jobs import JobRow
+
+KEY = "reportcase22"
+CONVENTIONS = {
+    "MQI SAMPLE": DoseConvention(medium=Medium.MEDIUM, biology=Biology.PHYSICAL, extent=Extent.COURSE, rbe_factor=1.1)
+}
+MOVED: dict[str, Callable[[Beam], tuple[float, float, float]]] = {
+    "range-error": lambda beam: tuple(5.0 * part for part in direction(beam)),  # type: ignore[dict-item]
+    "shift-error": lambda _: (0.0, 0.0, 3.0),
+}
+
+
+@dataclass(frozen=True)
+class KnownDose:
+    """Stands where an engine stands: its dose of a beam is known beforehand."""
+
+    kind: str
+    size: str
+    noise: float  # relative, where the dose is highest; also what it reports
+    doubts: tuple[str, ...] = ()
+    name: str = "known"
+
+    def basis(self, plan, ct):
+        return self.doubts
+
+    def read_dose(self, plan, beam, ct, products, log):
+        size = SIZES[self.size]
+        meaning = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
+        gy = (planned_dose(size)[beam.number] / FRACTIONS).astype(np.float32)
+        away = MOVED[self.kind](beam) if self.kind in MOVED else (0.0, 0.0, 0.0)
+        there = on_grid(Dose(size.dose_grid, gy, meaning, beam.number), ct.grid, tuple(-part for part in away))
+        clean = np.nan_to_num(there)
+        rough = np.random.default_rng(beam.number).normal(size=clean.shape)
+        noisy = np.maximum(clean + self.noise * np.sqrt(clean * clean.max()) * rough, 0)
+        return Dose(ct.grid, noisy.astype(np.float32), meaning, beam.number, self.noise)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A judged case in a spool, ready to be reported."""
+
+    spool: Spool
+    record: Record
+    word: str
+    judgement: JudgementOptions
+
+    def report(self, **options: object) -> tuple[str, bytes]:
+        """The HTML and the PDF."""
+        prepare_report(self.spool, self.record, self.judgement, CONVENTIONS, ReportOptions.model_validate(options))
+        return (self.spool.results / "report.html").read_text("utf-8"), (self.spool.results / "report.pdf").read_bytes()
+
+    def deliver(self, results: Path) -> Path:
+        """The delivered folder."""
+        results.mkdir(exist_ok=True)
+        return deliver_case(self.spool, self.record, results)
+
+
+def judged(
+    folder: Path,
+    kind: str = "pass",
+    size: str = "tiny",
+    *,
+    noise: float = 0.01,
+    change: Callable[[Draft], None] | None = None,
+    doubts: tuple[str, ...] = (),
+    judgement: JudgementOptions | None = None,
+) -> Judged:
+    """Admit a sample (after a change of your own), give it its dose, and judge it."""
+    draft = draft_case(size, uids_of(kind, size, 1))
+    apply(kind, draft)
+    if change is not None:
+        change(draft)
+    watched = folder / "watched"
+    for name, made in draft.files.items():
+        (watched / name).parent.mkdir(parents=True, exist_ok=True)
+        (watched / name).write_bytes(made if isinstance(made, bytes) else encode(made))
+    spool = Spool(folder / "spool" / KEY)
+    found = examine(watched, IntakeOptions(), still_for=1e6)
+    assert isinstance(found, Complete), found
+    admitted = take(watched, spool.case, found)
+    engine = KnownDose(kind, size, noise, doubts)
+    tokens = {number: f"{KEY}-b{number}-r1" for number, _ in admitted.beams}
+    for number, token in tokens.items():
+        spool.back(token).mkdir(parents=True)
+        (spool.back(token) / "log").write_text("")
+        keep_beam_dose(spool, number, token, engine, {})
+    limits = judgement or JudgementOptions()
+    basis = Basis("0.1.0", "c" * 64)
+    word, _why = judge_case(spool, tokens, engine, limits, CONVENTIONS, basis)
+    jobs = [JobRow(token, KEY, n, 1, "gpu1", "ended", False, 0.0, started=50.0, ended=80.0) for n, token in tokens.items()]
+    history = [
+        Event(at, KEY, 0, "step.done", step, "ready", "ready") for at, step in ((10.0, "admit"), (100.0, "compare"))
+    ]
+    evidence = {"engine": "known", "histories_per_beam": "200000"}
+    return Judged(spool, Record(jobs, history, evidence, basis), word, limits)
+
+
+def renamed(**names: str) -> Callable[[Draft], None]:
+    """A change: other words in the plan, its beams, its structures, its patient."""
+
+    def change(draft: Draft) -> None:
+        plan, structures = draft.object("RP.dcm"), draft.object("RS.dcm")
+        for ds in draft.objects():
+            ds.SpecificCharacterSet = "ISO_IR 192"
+            ds.PatientName = names.get("patient", "MQI^SAMPLE")
+            ds.PatientID = names.get("patient_id", "MQI-SAMPLE")
+        plan.RTPlanLabel = names.get("plan", plan.RTPlanLabel)
+        plan.IonBeamSequence[0].BeamName = names.get("beam", "F1")
+        structures.StructureSetROISequence[1].ROIName = names.get("structure", "Target")
+
+    return change
+
+
+def without_files(made: Judged) -> Judged:
+    """The same case after somebody has cleared its spool."""
+    return replace(made, spool=Spool(made.spool.root.with_name("cleared")))
