@@ -1,6 +1,6 @@
 """./test.sh --faults: random faults against the whole program.
 
-    python -m tests.faults [--minutes N] [--seed S] [--rounds N] [--kill POINT] [--only FAULT] [--write] [--list]
+python -m tests.faults [--minutes N] [--seed S] [--rounds N] [--kill POINT] [--only FAULT] [--write] [--list]
 """
 
 from __future__ import annotations
@@ -52,23 +52,30 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--kill", action="append", default=[], help="kill at this point, in place of the seed's")
     parser.add_argument("--only", action="append", default=[], help="this fault, in place of the seed's")
     parser.add_argument("--short", action="store_true", help="a small round")
-    parser.add_argument("--keep", type=Path, help="where the logs of rounds that were not clean are kept")
+    parser.add_argument("--keep", type=Path, help="a folder for the logs of rounds that were not clean")
+    parser.add_argument("--json", type=Path, help="append a line of JSON for each round to this file, not to stdout")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
     parser.add_argument("--list", action="store_true", help="name every fault")
     return parser.parse_args()
 
 
 def _rounds(asked: argparse.Namespace, usable: dict[str, Fault], *, mounted: bool) -> list[Outcome]:
-    end, outcomes = time.monotonic() + 60 * asked.minutes, []
+    outcomes: list[Outcome] = []
+    end = time.monotonic() + 60 * asked.minutes
     while (len(outcomes) < asked.rounds) if asked.rounds else (time.monotonic() < end or not outcomes):
         script = _script(asked, asked.seed + len(outcomes), usable)
         folder = Path(tempfile.mkdtemp(prefix="mqi-faults-"))
         try:
-            outcome = play(folder, script, usable, mounted=mounted)
+            outcome = play(folder, script, usable, mounted=mounted, keep=asked.keep)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         outcomes.append(outcome)
-        print(json.dumps(outcome.to_json(), sort_keys=True), flush=True)
+        line = json.dumps(outcome.to_json(), sort_keys=True)
+        if asked.json:
+            with asked.json.open("a") as kept:
+                kept.write(f"{line}\n")
+        else:
+            print(line, flush=True)
         bad = {name: getattr(outcome, name) for name in BAD if getattr(outcome, name)}
         print(f"seed {outcome.seed}: {report.told(outcome)}", *(f"\n    {k}: {v}" for k, v in bad.items()), flush=True)
         if bad:

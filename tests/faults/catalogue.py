@@ -30,6 +30,7 @@ class Fault:
     refuses: bool = False
     person: bool = False
     rare: bool = False  # it takes long
+    spoils: bool = False  # what lies somewhere: its case may stop, and a person drops it again
 
 
 _FAULTS: dict[str, Fault] = {}
@@ -43,12 +44,13 @@ def fault(
     refuses: bool = False,
     person: bool = False,
     rare: bool = False,
+    spoils: bool = False,
 ) -> Callable[[Act], Act]:
     """Enter a function into the catalogue: what it does before its `yield` is the fault, what comes after undoes it."""
 
     def enter(act: Act) -> Act:
         what = " ".join((act.__doc__ or "").split())
-        _FAULTS[name] = Fault(name, what, contextmanager(act), lasts, mounted, refuses, person, rare)
+        _FAULTS[name] = Fault(name, what, contextmanager(act), lasts, mounted, refuses, person, rare, spoils)
         return act
 
     return enter

@@ -19,8 +19,7 @@ from tests.faults.ground import Ground, kill
 @fault("communicator killed")
 def killed(ground: Ground, _: Random) -> Iterator[None]:
     """kill -9 of the communicator, at a moment like any other."""
-    if ground.process is not None:
-        kill(ground.process.pid)
+    ground.vain = ground.process is None or not kill(ground.process.pid)
     yield
 
 
@@ -100,7 +99,8 @@ def store_locked_long(ground: Ground, random: Random) -> Iterator[None]:
 @fault("second communicator")
 def second(ground: Ground, _: Random) -> Iterator[None]:
     """Somebody starts another communicator on the same store."""
-    if ground.process is None or ground.process.poll() is not None or not ground.until(lambda: _owned(ground), 30):
+    if ground.process is None or ground.process.poll() is not None or not ground.until(lambda: _owned(ground), 60):
+        ground.vain = True
         yield
         return
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(ground.config))
@@ -122,7 +122,7 @@ def store_damaged(ground: Ground, random: Random) -> Iterator[None]:
     kept.mkdir(exist_ok=True)
     files = [path for path in ground.workspace.glob("store.sqlite3*") if path.is_file()]
     if not ground.store.exists() or ground.store.stat().st_size < 8192:
-        ground.wanted = True
+        ground.wanted = ground.vain = True
         yield
         return
     for path in files:
@@ -171,5 +171,4 @@ def _kill_child(ground: Ground, random: Random, wanted) -> None:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
             if words[0] and wanted(words):
                 found.append(pid)
-    if found:
-        kill(random.choice(found))
+    ground.vain = not (found and kill(random.choice(found)))

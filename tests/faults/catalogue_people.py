@@ -63,11 +63,12 @@ def _some_case(ground: Ground, random: Random) -> int:
     """A case that is under way, 0 if none is."""
     query = "select key from cases join lines on key = lines.'case' where beam = 0 and status in ('ready', 'waiting')"
     numbers = sorted(number for (key,) in ground.look_up(query) if (number := ground.number_of(key)))
+    ground.vain = not numbers
     return random.choice(numbers) if numbers else 0
 
 
 def _status(ground: Ground, number: int) -> str:
-    rows = ground.look_up("select status from lines where beam = 0 and \"case\" = ?", ground.key_of(number))
+    rows = ground.look_up('select status from lines where beam = 0 and "case" = ?', ground.key_of(number))
     return str(rows[0][0]) if rows else ""
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from random import Random
 
 from tests.faults.catalogue import fault
@@ -25,8 +26,7 @@ def sshd_killed(ground: Ground, _: Random) -> Iterator[None]:
 def sessions_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of one of sshd's sessions, in the middle of whatever it does."""
     sessions = ground.host.descendants()
-    if sessions:
-        kill(random.choice(sessions))
+    ground.vain = not (sessions and kill(random.choice(sessions)))
     yield
 
 
@@ -85,8 +85,7 @@ def command_killed(ground: Ground, random: Random) -> Iterator[None]:
 def engine_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of a running engine."""
     found = [pid for pid in ground.processes("fleet/engine.py") if pid in ground.jobs()]
-    if found:
-        kill(random.choice(found))
+    ground.vain = not (found and kill(random.choice(found)))
     yield
 
 
@@ -94,9 +93,8 @@ def engine_killed(ground: Ground, random: Random) -> Iterator[None]:
 def job_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of a job's own process; its engine lives on."""
     found = ground.processes("--job", "remote/cases")
-    leaders = [pid for pid in found if os.getsid(pid) == pid] if found else []
-    if leaders:
-        kill(random.choice(leaders))
+    leaders = [pid for pid in found if _leads(pid)]
+    ground.vain = not (leaders and kill(random.choice(leaders)))
     yield
 
 
@@ -104,6 +102,7 @@ def job_killed(ground: Ground, random: Random) -> Iterator[None]:
 def whole_job_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of a job with all of its processes."""
     found = ground.processes("--job", "remote/cases")
+    ground.vain = not found
     if found:
         leader = random.choice(found)
         for pid in (leader, *descendants(leader)):
@@ -129,6 +128,7 @@ def pid_reused(ground: Ground, random: Random) -> Iterator[None]:
     leaders = {str(pid): pid for pid in ground.processes("--job", "remote/cases")}
     living = [(path, words) for path in gates if (words := path.read_text().split(","))[1:] and words[1] in leaders]
     if not living:
+        ground.vain = True
         yield
         return
     path, words = random.choice(living)
@@ -151,8 +151,13 @@ def clock_there(ground: Ground, random: Random) -> Iterator[None]:
     ground.clock_there.write_text("0")
 
 
+def _leads(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid) == pid
+    return False
+
+
 def _kill_one(ground: Ground, random: Random, *words: str) -> None:
     ours = set(ground.host.descendants())
     found = [pid for pid in ground.processes(*words) if pid in ours]
-    if found:
-        kill(random.choice(found))
+    ground.vain = not (found and kill(random.choice(found)))

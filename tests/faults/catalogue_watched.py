@@ -58,6 +58,7 @@ def arriving(ground: Ground, random: Random) -> Iterator[None]:
 def changed(ground: Ground, random: Random) -> Iterator[None]:
     """A case's files are touched and rewritten with the same bytes while it is under way."""
     folders = sorted(folder for folder in ground.share.iterdir() if folder.name.startswith("case "))
+    ground.vain = not folders
     if folders:
         for file in random.choice(folders).iterdir():
             file.write_bytes(file.read_bytes())

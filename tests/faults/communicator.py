@@ -1,6 +1,6 @@
 """The communicator, started by a test: the real CLI, its ports wrapped with kill points, its clock one that jumps.
 
-    python -m tests.faults.communicator run --config FILE
+python -m tests.faults.communicator run --config FILE
 """
 
 from __future__ import annotations

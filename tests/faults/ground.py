@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -64,6 +65,8 @@ class Ground(Fleet):
         self.killed = self._drops = 0
         self.damaged: set[int] = set()  # cases of which something at rest was spoiled: they may stop and say so
         self.ordered: set[int] = set()  # cases that somebody ordered to be cancelled
+        self.inflicted: Counter[str] = Counter()  # faults that found something to befall
+        self.vain = False  # set by a fault that found nothing
         self.notes: list[str] = []  # what a fault saw that should not be
         self.died: list[str] = []  # ends of the communicator that nobody planned
         self.refused = 0

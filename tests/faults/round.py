@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections import Counter
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
@@ -15,7 +15,7 @@ from tests.faults.ground import Ground, case_number
 from tests.faults.script import Script, Step
 from tests.fleet.checker import Audit
 
-QUIET_S = 420.0  # the longest a healed fleet may take; a busy machine needs minutes
+QUIET_S = 900.0  # the longest a healed fleet may take; a busy machine needs minutes
 SEEN_S = 60.0
 
 
@@ -55,10 +55,12 @@ class Outcome:
 BAD = ("lost", "doubled", "superseded", "mixed", "corrupt", "person", "unnoticed", "other")
 
 
-def play(folder: Path, script: Script, faults: Mapping[str, Fault], *, mounted: bool) -> Outcome:
+def play(
+    folder: Path, script: Script, faults: Mapping[str, Fault], *, mounted: bool, keep: Path | None = None
+) -> Outcome:
     """Play a round and count."""
     began = time.monotonic()
-    outcome = Outcome(script.seed, cases=script.cases, faults=dict(Counter(script.faults)))
+    outcome = Outcome(script.seed, cases=script.cases)
     ground = Ground(folder, script.seed, mounted=mounted)
     try:
         ground.plan = [{"point": point, "nth": nth} for point, nth in script.kills]
@@ -77,10 +79,20 @@ def play(folder: Path, script: Script, faults: Mapping[str, Fault], *, mounted: 
         ground.wanted = False
         ground.stop()
         _count(ground, outcome)
+        if keep is not None and not outcome.clean:
+            _keep(ground, keep / str(script.seed))
     finally:
         ground.close()
     outcome.took_s = round(time.monotonic() - began, 1)
     return outcome
+
+
+def _keep(ground: Ground, place: Path) -> None:
+    """What tells what happened."""
+    place.mkdir(parents=True, exist_ok=True)
+    for file in (ground.log, ground.witness, ground.journal, ground.store, Path(f"{ground.store}-wal")):
+        if file.exists():
+            shutil.copy(file, place / file.name)
 
 
 def _befall(ground: Ground, step: Step, faults: Mapping[str, Fault]) -> None:
@@ -90,15 +102,24 @@ def _befall(ground: Ground, step: Step, faults: Mapping[str, Fault]) -> None:
             ground.refusing.add(fault.name)
             over.callback(ground.refusing.discard, fault.name)
         needed = fault.person and _work_needs_the_host(ground)
-        over.enter_context(fault.act(ground, Random(step.seed)))
+        over.enter_context(_inflicted(ground, fault, step.seed))
         part = step.seconds / (len(step.once) + 1)
         ground.pause(part)
         for name, seed in step.once:
-            with faults[name].act(ground, Random(seed)):
+            with _inflicted(ground, faults[name], seed):
                 ground.pause(part)
         if needed and not ground.until(lambda: _is_told(ground), SEEN_S):
             ground.notes.append(f"unnoticed: {fault.name}")
     ground.pause(step.rest)
+
+
+@contextmanager
+def _inflicted(ground: Ground, fault: Fault, seed: int) -> Iterator[None]:
+    """A fault counts if it found something to befall."""
+    ground.vain = False
+    with fault.act(ground, Random(seed)):
+        ground.inflicted[fault.name] += not ground.vain
+        yield
 
 
 def _work_needs_the_host(ground: Ground) -> bool:
@@ -146,12 +167,14 @@ def _tidied(ground: Ground) -> None:
 
 def _count(ground: Ground, outcome: Outcome) -> None:
     found: Audit = ground.audit()
-    rows = ground.ask("select key, source, status, superseded_by, same_as from cases join lines on key = lines.'case' where beam = 0")
+    rows = ground.ask(
+        "select key, source, status, superseded_by, same_as from cases join lines on key = lines.'case' where beam = 0"
+    )
     cancelled = {case_number(source) for _key, source, status, *_ in rows if status == "cancelled"}
     known = {case_number(source) for _key, source, *_ in rows}
     outcome.cases = len(set(ground.cases))
     outcome.done = len(found.done)
-    outcome.runs = len({token for token, in ground.ask("select token from jobs")})
+    outcome.runs = len({token for (token,) in ground.ask("select token from jobs")})
     missing = [number for number in found.lost if not (number in cancelled and number in ground.ordered)]
     outcome.cancelled = len(found.lost) - len(missing)
     for number in missing:
@@ -166,6 +189,7 @@ def _count(ground: Ground, outcome: Outcome) -> None:
     outcome.unnoticed = [note for note in ground.notes if note.startswith("unnoticed")]
     outcome.other = [note for note in ground.notes if not note.startswith("unnoticed")]
     outcome.other += [f"the communicator died: {end}" for end in ground.died] + _left(ground, rows)
+    outcome.faults = {name: count for name, count in sorted(ground.inflicted.items()) if count}
     outcome.kills = ground.killed
     outcome.points = sorted(ground.kill_points("killed"))
     outcome.seen = sorted(ground.kill_points("seen"))
@@ -173,9 +197,13 @@ def _count(ground: Ground, outcome: Outcome) -> None:
 
 def _where(ground: Ground, number: int) -> str:
     rows = ground.ask(
-        'select beam, step, status, tries, run, wanted, reason from lines where "case" = ? order by beam', ground.key_of(number)
+        'select beam, step, status, tries, run, wanted, reason from lines where "case" = ? order by beam',
+        ground.key_of(number),
     )
-    return "; ".join(f"b{b} {step}/{status} tries {tries} run {run} {wanted} {why}" for b, step, status, tries, run, wanted, why in rows)
+    return "; ".join(
+        f"b{b} {step}/{status} tries {tries} run {run} {wanted} {why}"
+        for b, step, status, tries, run, wanted, why in rows
+    )
 
 
 def _left(ground: Ground, rows: list[tuple[str, bytes, str, str, str]]) -> list[str]:

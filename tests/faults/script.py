@@ -37,7 +37,7 @@ class Script:
 
 
 def script_of(
-    seed: int, faults: Sequence[Fault], points: Sequence[str], *, steps: int = 6, once: int = 10, kills: int = 7
+    seed: int, faults: Sequence[Fault], points: Sequence[str], *, steps: int = 7, once: int = 18, kills: int = 7
 ) -> Script:
     """The script of a seed. Consecutive seeds go through all kill points in turn."""
     random = Random(f"script {seed}")
@@ -46,6 +46,8 @@ def script_of(
     mine = [points[(seed * kills + number) % len(points)] for number in range(kills)] if points else []
     chosen = random.sample([fault for fault in lasting if not fault.rare or random.random() < 0.1], steps)
     extra = random.choices([fault for fault in instant if not fault.rare or random.random() < 0.3], k=once)
+    spoiling = [fault for fault in extra if fault.spoils]  # each costs a case: two a round are enough
+    extra = [fault for fault in extra if not fault.spoils] + spoiling[:2]
     extra += [fault for fault in faults if fault.name in {NEEDS.get(point.rpartition(":")[0]) for point in mine}]
     at = [random.randrange(steps) for _ in extra]
     planned = tuple(
@@ -53,12 +55,14 @@ def script_of(
             name=fault.name,
             seed=random.randrange(1 << 30),
             seconds=random.uniform(*fault.lasts),
-            once=tuple((one.name, random.randrange(1 << 30)) for one, step in zip(extra, at, strict=True) if step == number),
+            once=tuple(
+                (one.name, random.randrange(1 << 30)) for one, step in zip(extra, at, strict=True) if step == number
+            ),
             rest=random.uniform(0.5, 4),
         )
         for number, fault in enumerate(chosen)
     )
-    return Script(seed, planned, tuple((point, random.choice((1, 1, 1, 2))) for point in mine), random.choice((4, 5, 6)))
+    return Script(seed, planned, tuple((point, random.choice((1, 1, 1, 2))) for point in mine), random.choice((3, 4)))
 
 
 def script_only(seed: int, faults: Sequence[Fault], points: Sequence[str], *, cases: int = 2) -> Script:
