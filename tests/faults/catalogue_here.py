@@ -160,7 +160,7 @@ def _owned(ground: Ground) -> bool:
     if process is None or process.poll() is not None:
         return True
     with suppress(OSError):
-        return f"process {process.pid} on" in next(ground.workspace.glob("*.lock")).read_text()
+        return f"process {process.pid} on" in (ground.workspace / "owner.lock").read_text()
     return False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -81,6 +82,8 @@ def play(
         _count(ground, outcome)
         if keep is not None and not outcome.clean:
             _keep(ground, keep / str(script.seed))
+    except Exception:  # noqa: BLE001 - a mistake in a fault costs its round, not the night
+        outcome.other.append(f"the harness itself: {traceback.format_exc()[-800:]}")
     finally:
         ground.close()
     outcome.took_s = round(time.monotonic() - began, 1)
