@@ -14,6 +14,7 @@ class Mode(StrEnum):
     THROUGH = "through"
     REFUSE = "refuse"  # take the connection and reset it at once
     BLACKHOLE = "blackhole"  # keep every connection, move no byte
+    HALF_OPEN = "half-open"  # what breaks on the far side is not told to the client
 
 
 class FaultProxy:
@@ -30,6 +31,7 @@ class FaultProxy:
         self._target = target
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._far: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -50,6 +52,20 @@ class FaultProxy:
         for writer in tuple(self._open):
             _reset(writer)
 
+    def lose_far_side(self) -> None:
+        """Break the far half of every open connection; as long as the mode is HALF_OPEN its client hears nothing."""
+        for writer in tuple(self._far):
+            _reset(writer)
+
+    async def unlisten(self) -> None:
+        """Nobody listens: connections are refused. Those that are open go on."""
+        assert self._server is not None
+        self._server.close()
+
+    async def listen(self) -> None:
+        """Listen again, on the same port."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
@@ -64,6 +80,7 @@ class FaultProxy:
         try:
             back, there = await asyncio.open_connection("127.0.0.1", self._target)
             self._open.add(there)
+            self._far.add(there)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, there, counted=True))
                 group.create_task(self._pump(back, writer, counted=False))
@@ -73,10 +90,19 @@ class FaultProxy:
             for end in (writer, there):
                 if end is not None:
                     self._open.discard(end)
+                    self._far.discard(end)
                     end.transport.abort()
         return None
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool) -> None:
+        try:
+            await self._pass_on(reader, writer, counted=counted)
+        except OSError:
+            while self.mode is Mode.HALF_OPEN:  # noqa: ASYNC110 - a knob, see below
+                await asyncio.sleep(0.02)
+            raise
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool) -> None:
         while part := await reader.read(1 << 16):
             while self.mode is Mode.BLACKHOLE:  # noqa: ASYNC110 - a knob that any test turns at any time
                 await asyncio.sleep(0.02)

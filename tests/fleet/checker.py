@@ -82,6 +82,7 @@ def audit(expected: Iterable[int], results: Path, witness: Path, store: Path, *,
     of_uid = {plan_uid(number): number for number in expected}
     _look_at_runs(found, runs_of(witness), programs)
     _look_at_results(found, results, of_uid)
+    _look_at_runs_after(found, results, runs_of(witness))
     found.lost = sorted(set(of_uid.values()) - set(found.done))
     _look_at_store(found, store)
     return found
@@ -118,7 +119,10 @@ def _look_at_results(found: Audit, results: Path, of_uid: dict[str, int]) -> Non
     for folder in sorted(results.iterdir()):
         if folder.name.startswith("."):
             continue
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = _manifest(folder)
+        if not manifest:
+            found.corrupt.append(f"{folder.name} has no manifest")
+            continue
         for output in manifest["outputs"]:
             path = folder / output["name"]
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != output["sha256"]:
@@ -132,6 +136,39 @@ def _look_at_results(found: Audit, results: Path, of_uid: dict[str, int]) -> Non
         else:
             found.done.append(number)
         found.stale += _superseded(manifest)
+        if (wrong := _sum_differs(folder)) > 0:
+            found.mixed.append(f"{folder.name}: the plan's dose is not the sum of the beams in {wrong} voxels")
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((folder / "manifest.json").read_text()))
+    return {}
+
+
+def _gray(file: Path) -> np.ndarray:
+    ds = dcmread(file)
+    return np.asarray(ds.pixel_array, dtype=float) * float(ds.DoseGridScaling)
+
+
+def _sum_differs(folder: Path) -> int:
+    """In how many voxels the plan's dose is not the sum of the beams' doses."""
+    total = sum(_gray(folder / "dose" / f"beam-{beam}.dcm") for beam in BEAMS)
+    plan = _gray(folder / "dose" / "plan.dcm")
+    return int(np.count_nonzero(np.abs(plan - total) > 1e-3 * np.median(plan)))
+
+
+def _look_at_runs_after(found: Audit, results: Path, runs: list[Run]) -> None:
+    """A delivered result is of the last run of its beam that ever began."""
+    last: dict[str, int] = {}
+    for run in runs:
+        beam, _, number = run.token.rpartition("-r")
+        last[beam] = max(last.get(beam, 0), int(number))
+    for folder in sorted(results.iterdir()):
+        for run in _manifest(folder).get("runs", ()):
+            beam, _, number = run["token"].rpartition("-r")
+            if last.get(beam) != int(number):
+                found.stale.append(f"{run['token']} was delivered, the last run that began is {last.get(beam)}")
 
 
 def _case_of(found: Audit, folder: Path, beam: int, of_uid: dict[str, int]) -> int | None:
@@ -142,6 +179,9 @@ def _case_of(found: Audit, folder: Path, beam: int, of_uid: dict[str, int]) -> i
     twice = [int(n) for n in np.flatnonzero((values > 1.5 * level) & (values < 2.5 * level))]
     thrice = [int(n) for n in np.flatnonzero(values > 2.5 * level)]
     told = of_uid.get(str(ds.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID))
+    odd = np.count_nonzero(np.abs(values / level - 1) > 1e-3) - len(twice) - len(thrice)
+    if odd:
+        found.mixed.append(f"{folder.name}: beam {beam} holds {odd} voxels that no engine wrote")
     if len(twice) != 1 or thrice != [4000 + beam]:
         found.mixed.append(f"{folder.name}: beam {beam} holds a dose of beam {[n - 4000 for n in thrice]}")
         return told

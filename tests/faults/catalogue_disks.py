@@ -1,0 +1,78 @@
+"""Full disks and read-only ones, here and on the host. Each disk is a small file system of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from random import Random
+
+from tests.faults.catalogue import fault
+from tests.faults.ground import Ground
+
+
+@fault("disk full there", (3, 6), mounted=True, person=True)
+def full_there(ground: Ground, random: Random) -> Iterator[None]:
+    """The host's disk is full to the last bytes; later there is space again."""
+    with _filled(ground.folder / "remote", random):
+        yield
+
+
+@fault("disk full here", (3, 9), mounted=True, refuses=True)
+def full_here(ground: Ground, random: Random) -> Iterator[None]:
+    """The disk of the workspace, with the store on it, is full; later there is space again."""
+    with _filled(ground.workspace, random):
+        yield
+
+
+@fault("results folder full", (3, 9), mounted=True)
+def full_results(ground: Ground, random: Random) -> Iterator[None]:
+    """The disk of the results is full; later there is space again."""
+    with _filled(ground.results, random):
+        yield
+
+
+@fault("read-only there", (3, 9), mounted=True)
+def readonly_there(ground: Ground, _: Random) -> Iterator[None]:
+    """The host's disk can only be read (where nobody is writing at this moment)."""
+    with _readonly(ground.folder / "remote"):
+        yield
+
+
+@fault("results folder read-only", (3, 9), mounted=True)
+def readonly_results(ground: Ground, _: Random) -> Iterator[None]:
+    """The disk of the results can only be read."""
+    with _readonly(ground.results):
+        yield
+
+
+@contextmanager
+def _filled(disk: Path, random: Random) -> Iterator[None]:
+    """Leave a few kB free at first, and nothing a moment later."""
+    filler = disk / ".filler"
+    left = random.choice((0, 4096, 100_000))
+    try:
+        state = os.statvfs(disk)
+        with suppress(OSError), filler.open("wb") as file:
+            room = max(0, state.f_bavail * state.f_frsize - left)
+            while room > 0:
+                room -= file.write(b"\0" * min(room, 1 << 20))
+        yield
+    finally:
+        filler.unlink(missing_ok=True)
+
+
+@contextmanager
+def _readonly(disk: Path) -> Iterator[None]:
+    mounted = _mount("-o", "remount,ro", str(disk))
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(("mount", "-o", "remount,rw", str(disk)), check=True, capture_output=True)
+
+
+def _mount(*words: str) -> bool:
+    return subprocess.run(("mount", *words), check=False, capture_output=True).returncode == 0

@@ -1,0 +1,144 @@
+"""Bits that change where they lie, and files that lose their end. The case may stop and say so; nothing may be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+from pydicom import dcmread
+
+from tests.faults.catalogue import fault
+from tests.faults.ground import Ground
+
+PATIENCE_S = 30.0
+
+
+@fault("input spoiled there", spoils=True)
+def input_there(ground: Ground, random: Random) -> Iterator[None]:
+    """Bits flip in the CT that lies on the host, before or while it is computed from."""
+    _spoil_ct(ground, random, "remote/cases/*/input/**/CT*.dcm", key_at=2)
+    yield
+
+
+@fault("input spoiled here", spoils=True)
+def input_here(ground: Ground, random: Random) -> Iterator[None]:
+    """Bits flip in the engine's input that lies ready to be sent."""
+    _spoil_ct(ground, random, "workspace/spool/*/input/**/CT*.dcm", key_at=2)
+    yield
+
+
+@fault("admitted file spoiled here", spoils=True)
+def admitted_here(ground: Ground, random: Random) -> Iterator[None]:
+    """Bits flip in the admitted CT in the spool."""
+    _spoil_ct(ground, random, "workspace/spool/*/case/*.dcm", key_at=2)
+    yield
+
+
+@fault("product spoiled there", spoils=True)
+def product_there(ground: Ground, random: Random) -> Iterator[None]:
+    """A bit flips in a product on the host, after the job has digested it."""
+    _spoil_one(ground, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"))
+    yield
+
+
+@fault("product cut there", spoils=True)
+def product_cut(ground: Ground, random: Random) -> Iterator[None]:
+    """A product on the host loses its end, after the job has digested it."""
+    _spoil_one(
+        ground, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"), cut=True
+    )
+    yield
+
+
+@fault("product spoiled here", spoils=True)
+def product_here(ground: Ground, random: Random) -> Iterator[None]:
+    """A bit flips in a product that has come home."""
+    _spoil_one(ground, random, "workspace/spool/*/back/*/**/*.raw", 2, lambda path: True)
+    yield
+
+
+@fault("kept dose spoiled here", spoils=True)
+def dose_here(ground: Ground, random: Random) -> Iterator[None]:
+    """A bit flips in a dose that was accepted and is kept for the comparison."""
+    _spoil_one(ground, random, "workspace/spool/*/dose/beam-*.npz", 2, lambda path: ".aside" not in path.name)
+    yield
+
+
+@fault("result spoiled here", spoils=True)
+def result_here(ground: Ground, random: Random) -> Iterator[None]:
+    """A bit flips in a result that is ready to be delivered."""
+    _spoil_one(ground, random, "workspace/spool/*/results/dose/beam-*.dcm", 2, lambda path: True)
+    yield
+
+
+def _run_of(path: Path, name: str) -> bool:
+    """Whether the run that a product belongs to has this file."""
+    return any((folder / name).exists() for folder in path.parents if folder.parent.name == "runs")
+
+
+def _spoil_one(
+    ground: Ground, random: Random, pattern: str, key_at: int, wanted: Callable[[Path], bool], *, cut: bool = False
+) -> None:
+    path = _wait_for(ground, random, pattern, wanted, key_at)
+    if path is None:
+        ground.vain = True
+        return
+    with suppress(OSError), path.open("r+b") as file:
+        size = path.stat().st_size
+        if cut:
+            file.truncate(size // 2)
+            return
+        at = random.randrange(size * 3 // 4, size)  # the data, not a header
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 0x40]))
+
+
+def _spoil_ct(ground: Ground, random: Random, pattern: str, key_at: int) -> None:
+    """The first voxel of each slice, from which the stand-in engine reads which case it is."""
+    path = _wait_for(ground, random, pattern, _is_ct, key_at)
+    ground.vain = path is None
+    for other in sorted(path.parent.iterdir()) if path is not None else ():
+        with suppress(OSError):
+            if _is_ct(other):
+                ds = dcmread(other, stop_before_pixels=True)
+                with other.open("r+b") as file:
+                    file.seek(other.stat().st_size - 2 * ds.Rows * ds.Columns)
+                    byte = file.read(1)
+                    file.seek(-1, 1)
+                    file.write(bytes([byte[0] ^ 0x10]))
+
+
+def _is_ct(path: Path) -> bool:
+    with suppress(Exception):
+        return bool(dcmread(path, stop_before_pixels=True).Modality == "CT")
+    return False
+
+
+def _wait_for(ground: Ground, random: Random, pattern: str, wanted: Callable[[Path], bool], key_at: int) -> Path | None:
+    """A file of a case that is under way; None if there was none in a while. Its case is noted as spoiled."""
+    found: list[Path] = []
+
+    def look() -> bool:
+        live = {
+            key
+            for (key,) in ground.look_up(
+                "select key from cases join lines on key = lines.'case' where beam = 0 and status in ('ready', 'waiting') "
+                "and step not in ('tidy')"
+            )
+        }
+        found[:] = [
+            path
+            for path in sorted(ground.folder.glob(pattern))
+            if path.relative_to(ground.folder).parts[key_at] in live and wanted(path)
+        ]
+        return bool(found)
+
+    if not ground.until(look, PATIENCE_S):
+        return None
+    path = random.choice(found)
+    ground.damaged.add(ground.number_of(path.relative_to(ground.folder).parts[key_at]))
+    return path

@@ -1,0 +1,41 @@
+"""The communicator, started by a test: the real CLI, its ports wrapped with kill points, its clock one that jumps.
+
+python -m tests.faults.communicator run --config FILE
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+
+def main() -> None:
+    os.environ["FAULTS_PID"] = str(os.getpid())
+    _let_the_clock_jump()
+    from mqi_communicator import run
+    from mqi_communicator.cli import main as mqi
+    from tests.faults.taps import tap_files, tap_ports
+
+    run.HOUSE_S = 5.0  # the house is kept every hour; a round takes a few minutes
+    tap_files()
+    tap_ports()
+    mqi()
+
+
+def _let_the_clock_jump() -> None:
+    """The wall clock of this process is off by what a file says; the monotonic one is not."""
+    file = Path(os.environ["FAULTS_CLOCK"])
+    real = time.time
+
+    def told() -> float:
+        with suppress(OSError, ValueError):
+            return real() + float(file.read_text())
+        return real()
+
+    time.time = told
+
+
+if __name__ == "__main__":
+    main()

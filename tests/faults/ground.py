@@ -1,0 +1,318 @@
+"""The ground on which faults happen: a fleet's site, its host behind a faulty network, its disks, its communicator."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mqi_communicator.demo.host import PrivateHost
+from tests.faults.network import Network
+from tests.faults.observer import Observer, alive
+from tests.fleet.cases import write_case
+from tests.fleet.site import Fleet
+
+ROOT = Path(__file__).resolve().parents[2]
+DISKS = {"workspace": 96, "remote": 64, "results": 32}  # MiB
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+LIFE_S = 20.0  # how long a life waits for its planned end while others are planned
+ENDED = ("done", "failed", "cancelled")
+TAKES_S = 0.6  # a job's engine
+DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
+
+
+class Ground(Fleet):
+    """A fleet whose communicator is kept running whatever befalls it, and may be planned to die at a kill point.
+
+    `mounted`: the disks are small file systems of their own (needs root in a mount namespace of its own).
+    """
+
+    def __init__(self, folder: Path, seed: int, *, mounted: bool) -> None:
+        self.random = random.Random(f"ground {seed}")
+        self.mounted = mounted
+        self.share = folder / ("share" if mounted else "watch")
+        self.clock, self.journal = folder / "clock", folder / "journal"
+        self.clock_there, self.boot_id = folder / "clock-there", folder / "boot-id"
+        self._mount(folder)
+        self.clock.write_text("0")
+        self.clock_there.write_text("0")
+        self.journal.touch()
+        programs = folder / "programs"
+        programs.mkdir()
+        (programs / "date").write_text(DATE.format(file=self.clock_there))
+        (programs / "date").chmod(0o755)
+        self.host = PrivateHost(folder / "host", environment={"PATH": f"{programs}:{os.environ['PATH']}"})
+        self.host.start()
+        self.net = Network(self.host.port)
+        super().__init__(folder, [self._reach(folder)], seconds=TAKES_S, **_sections())
+        self.observer = Observer(folder / "remote")
+        self._armed: dict[str, Any] = {}
+        self._began = 0.0
+        self.plan: list[dict[str, Any]] = []  # kill points that are still to come, one a life
+        self.refusing: set[str] = set()  # faults in force with which a communicator may refuse to start
+        self.wanted = True  # whether a communicator should run
+        self.killed = self._drops = 0
+        self.damaged: set[int] = set()  # cases of which something at rest was spoiled: they may stop and say so
+        self.ordered: set[int] = set()  # cases that somebody ordered to be cancelled
+        self.inflicted: Counter[str] = Counter()  # faults that found something to befall
+        self.vain = False  # set by a fault that found nothing
+        self.notes: list[str] = []  # what a fault saw that should not be
+        self.died: list[str] = []  # ends of the communicator that nobody planned
+        self.refused = 0
+        self._looked = 0.0
+        self._again = 0.0
+
+    def _mount(self, folder: Path) -> None:
+        for name, size in DISKS.items():
+            place = folder / name
+            place.mkdir(parents=True)
+            if self.mounted:
+                _run("mount", "-t", "tmpfs", "-o", f"size={size}m,mode=700", "faults", str(place))
+        self.share.mkdir()
+        if self.mounted:
+            (folder / "watch").mkdir()
+            _run("mount", "--bind", str(self.share), str(folder / "watch"))
+            self.boot_id.write_text(BOOT_ID.read_text())
+            _run("mount", "--bind", str(self.boot_id), str(BOOT_ID))
+
+    def _reach(self, folder: Path) -> dict[str, Any]:
+        host, port = self.host, self.net.port
+        self.known = folder / "known_hosts"
+        self.known.write_text((host.folder / "known_hosts").read_text().replace(f":{host.port} ", f":{port} "))
+        self.ssh_config = folder / "ssh_config"
+        self.name_host("127.0.0.1")
+        quick = {"connect_timeout_s": 3, "alive_interval_s": 1, "alive_count": 3, "stall_s": 5}
+        options = host.options(
+            host="there", port=port, known_hosts_file=self.known, config_file=self.ssh_config, **quick
+        )
+        gpus = {"listed": [{"id": number, "memory_mib": 24_000} for number in range(3)]}
+        return {
+            "ssh": options.model_dump(mode="json", exclude_defaults=True),
+            "direct": {"poll_s": 1, "kill_grace_s": 1},
+            "gpus": gpus,
+            "jobs": 3,
+        }
+
+    def name_host(self, address: str) -> None:
+        """What the host's name means from now on."""
+        self.ssh_config.write_text(f"Host there\n  HostName {address}\n")
+
+    # --- the communicator
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """A new life, with the next planned death."""
+        self._armed = plan = self.plan.pop(0) if self.plan else {}
+        self._began = time.monotonic()
+        hook = ROOT / "tests" / "faults" / "hook"
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{hook}:{ROOT / 'src'}:{ROOT}",
+            "FAULTS_PLAN": json.dumps(plan),
+            "FAULTS_JOURNAL": str(self.journal),
+            "FAULTS_CLOCK": str(self.clock),
+        }
+        words = (sys.executable, "-m", "tests.faults.communicator", "run", "--config", str(self.config))
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                ("setpriv", "--pdeathsig", "KILL", *words),
+                stdout=log, stderr=log, start_new_session=True, env=environment, cwd=ROOT,
+            )  # fmt: skip
+        return self.process
+
+    def tend(self) -> None:
+        """Look on; start the communicator again if it has died."""
+        if time.monotonic() - self._looked > 0.4:
+            self.observer.look()
+            self._looked = time.monotonic()
+        if not self.wanted:
+            return
+        if self.process is not None and self.process.poll() is None:
+            if self._armed and self.plan and time.monotonic() - self._began > LIFE_S:
+                kill(self.process.pid)  # its point does not come: another one's turn, and a kill at a random time
+            return
+        if self.process is not None:
+            self._note_end(self.process.returncode)
+            self.process = None
+        if time.monotonic() >= self._again:
+            self.start()
+
+    def _note_end(self, code: int) -> None:
+        if self._armed and self._armed["point"] not in self.kill_points("killed"):
+            self.plan.insert(min(1, len(self.plan)), self._armed)
+        if code == -signal.SIGKILL:
+            self.killed += 1
+        elif code == 1 and self.refusing:
+            self.refused += 1
+            self._again = time.monotonic() + 1.0
+        else:
+            self.died.append(f"exit {code}: {self.last_words()}")
+            self._again = time.monotonic() + 1.0
+
+    def last_words(self) -> str:
+        """The end of the log."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return " | ".join(lines[-3:])[-600:]
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, looking on."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.tend()
+            time.sleep(0.1)
+
+    def until(self, wanted: Callable[[], bool], seconds: float) -> bool:
+        """Let time pass until something is so; whether it came."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.tend()
+            if wanted():
+                return True
+            time.sleep(0.1)
+        return False
+
+    # --- what there is
+
+    def look_up(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The store, if it can be read now."""
+        with suppress(Exception):
+            return self.ask(query, *values)
+        return []
+
+    def new_number(self) -> int:
+        """A case number that was not dropped yet."""
+        return max(self.cases, default=0) + 1
+
+    def drop(self, *numbers: int) -> None:
+        """Put cases onto the share."""
+        for number in numbers:
+            write_case(self.share, number)
+            self.cases.append(number)
+
+    def write_again(self, number: int) -> None:
+        """An operator drops a case once more, under another name."""
+        for folder in self.share.glob(f"*case {number:04d}"):
+            shutil.rmtree(folder)
+        self._drops += 1
+        write_case(self.share, number, f"drop {self._drops} case {number:04d}")
+
+    def live_cases(self) -> int:
+        """Cases that were dropped and have not ended."""
+        rows = self.look_up("select source, status from cases join lines on key = lines.'case' where beam = 0")
+        over = {case_number(source) for source, status in rows if status in ENDED}
+        under_way = {case_number(source) for source, status in rows if status not in ENDED}
+        return len(set(self.cases) - over | (under_way & set(self.cases)))
+
+    def key_of(self, number: int) -> str:
+        """The last key under which a case is known, "" if it is not."""
+        rows = self.look_up("select key, source from cases order by seen")
+        return next((key for key, source in reversed(rows) if case_number(source) == number), "")
+
+    def number_of(self, key: str) -> int:
+        """Which case a key means; 0 if nobody knows."""
+        rows = self.look_up("select source from cases where key = ?", key)
+        return case_number(rows[0][0]) if rows else 0
+
+    def kill_points(self, what: str) -> set[str]:
+        """The points that were "seen" or "killed" at so far."""
+        lines = [line.split() for line in self.journal.read_text().splitlines()]
+        return {words[2] for words in lines if words[1] == what}
+
+    def processes(self, *parts: str) -> list[int]:
+        """The processes of this ground in whose command line all of these words are."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                if all(part in words for part in parts) and int(folder.name) != os.getpid():
+                    found.append(int(folder.name))
+        return sorted(found)
+
+    def jobs(self) -> list[int]:
+        """The processes of jobs on the host: those that work below it."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if str((folder / "cwd").readlink()).startswith(str(self.folder / "remote" / "cases")):
+                    found.append(int(folder.name))
+        return found
+
+    def children(self) -> list[int]:
+        """What the communicator has started."""
+        return [] if self.process is None else descendants(self.process.pid)
+
+    # --- the end
+
+    def heal(self) -> None:
+        """Nothing is wrong any more."""
+        self.net.heal()
+        self.name_host("127.0.0.1")
+        self.behave(fault="", seconds=TAKES_S)
+        self.hold.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.wanted = False
+        self.stop(signal.SIGKILL)
+        self.end_strays()
+        self.host.stop()
+        self.net.close()
+        if self.mounted:
+            for place in (*(self.folder / name for name in (*DISKS, "watch")), BOOT_ID):
+                subprocess.run(("umount", "-l", str(place)), check=False, capture_output=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def orphans(self) -> set[str]:
+        """Tokens of our own whose processes still live."""
+        keys = {key for (key,) in self.look_up("select key from cases")}
+        return {token for token in alive() if token.partition("-")[0] in keys}
+
+
+def case_number(source: bytes | str) -> int:
+    """The number in a folder's name; 0 if there is none."""
+    text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
+    found = re.search(r"case (\d{4})[^/]*$", text)
+    return int(found[1]) if found else 0
+
+
+def descendants(root: int) -> list[int]:
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found[1:]
+
+
+def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> bool:
+    """Whether there was such a process."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _sections() -> dict[str, Any]:
+    return {
+        "engine": {"time_limit_s": 40},
+        "resources": {"desk": 1, "transfers": 2, "local_free_gib": 0.01, "remote_free_gib": 0.01},
+        "retry": {"first_s": 0.5, "cap_s": 5, "probe_s": 3, "max_runs": 12},
+        "breaker": {"open_s": 1, "open_cap_s": 4},
+    }
+
+
+def _run(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True)

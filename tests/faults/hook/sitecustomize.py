@@ -1,0 +1,9 @@
+"""Python runs this in every child of a tapped communicator: its desk renames files, and has kill points of its own."""
+
+import os
+import sys
+
+if "FAULTS_PID" in os.environ and "mqi_communicator.flow.desk" in sys.orig_argv:
+    from tests.faults.taps import tap_files
+
+    tap_files()

@@ -1,0 +1,56 @@
+"""Every kill point there is: one on each side of every effect. What a round passes and is not in this list, it tells."""
+
+# In the order of a case's way. What stands last is only there to be removed after a kill at what stands before it.
+EFFECTS = (
+    "store:database.take_epoch",
+    "store:arrivals.add",
+    "store:lines.poke",
+    "desk:examine",
+    "desk:take",
+    "rename:admitted",
+    "store:cases.change",
+    "store:admit.enrol",
+    "store:driver.move",
+    "store:driver.carry_out",
+    "store:lines.move",
+    "store:lines.explain",
+    "desk:write_input",
+    "rename:input",
+    "rmtree:input.aside",
+    "ask:workspace",
+    "ask:settled",
+    "ask:space",
+    "send",
+    "ask:settle",
+    "store:lines.begin",
+    "store:jobs.claim",
+    "ask:submit",
+    "store:jobs.change",
+    "store:places.save",
+    "store:lines.poke_step",
+    "ask:poll",
+    "ask:cancel",
+    "fetch",
+    "desk:keep_beam_dose",
+    "rename:dose",
+    "desk:judge_case",
+    "rename:results",
+    "rmtree:results.aside",
+    "rename:manifest",
+    "rename:delivered",
+    "rmtree:part",
+    "ask:remove",
+    "rmtree:input",
+    "rmtree:back",
+    "ask:left",
+    "store:breakers.save",
+)
+POINTS = tuple(f"{effect}:{moment}" for effect in EFFECTS for moment in ("before", "after"))
+
+# What must befall a fleet for an effect to come about at all.
+NEEDS = {
+    "ask:cancel": "cancelled, then retried",
+    "store:driver.carry_out": "retried without need",
+    "store:lines.poke": "case arrives while it is taken",
+    "store:breakers.save": "connection refused",
+}

@@ -1,0 +1,222 @@
+"""One round: a fleet is computed while its script befalls it; then everything is healed, and somebody else counts."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.faults.catalogue import Fault
+from tests.faults.ground import Ground, case_number
+from tests.faults.script import Script, Step
+from tests.fleet.checker import Audit
+
+QUIET_S = 900.0  # the longest a healed fleet may take; a busy machine needs minutes
+SEEN_S = 60.0
+
+
+@dataclass
+class Outcome:
+    """What came of a round. All lists should be empty."""
+
+    seed: int
+    cases: int = 0
+    done: int = 0
+    cancelled: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    kills: int = 0  # of the communicator, planned and random
+    points: list[str] = field(default_factory=list)  # kill points at which it died
+    seen: list[str] = field(default_factory=list)  # kill points that it passed
+    runs: int = 0  # of the engine
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    superseded: list[str] = field(default_factory=list)
+    mixed: list[str] = field(default_factory=list)
+    corrupt: list[str] = field(default_factory=list)
+    person: list[str] = field(default_factory=list)  # cases that wait for a person and should not
+    unnoticed: list[str] = field(default_factory=list)  # a person should have been called and was not
+    other: list[str] = field(default_factory=list)  # ends of the communicator, leftovers, wrong words
+    recovered_s: float = 0.0
+    took_s: float = 0.0
+
+    @property
+    def clean(self) -> bool:
+        """Nothing of what must not be."""
+        return not any(getattr(self, name) for name in BAD)
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self) | {"clean": self.clean}
+
+
+BAD = ("lost", "doubled", "superseded", "mixed", "corrupt", "person", "unnoticed", "other")
+
+
+def play(
+    folder: Path, script: Script, faults: Mapping[str, Fault], *, mounted: bool, keep: Path | None = None
+) -> Outcome:
+    """Play a round and count."""
+    began = time.monotonic()
+    outcome = Outcome(script.seed, cases=script.cases)
+    ground = Ground(folder, script.seed, mounted=mounted)
+    try:
+        ground.plan = [{"point": point, "nth": nth} for point, nth in script.kills]
+        ground.drop(1, 2)
+        for step in script.steps:
+            _befall(ground, step, faults)
+            if ground.live_cases() < 2 and len(ground.cases) < script.cases:
+                ground.drop(ground.new_number())
+        while len(ground.cases) < script.cases:
+            ground.drop(ground.new_number())
+        healed = time.monotonic()
+        ground.heal()
+        _settle(ground)
+        outcome.recovered_s = round(time.monotonic() - healed, 1)
+        _tidied(ground)
+        ground.wanted = False
+        ground.stop()
+        _count(ground, outcome)
+        if keep is not None and not outcome.clean:
+            _keep(ground, keep / str(script.seed))
+    except Exception:  # noqa: BLE001 - a mistake in a fault costs its round, not the night
+        outcome.other.append(f"the harness itself: {traceback.format_exc()[-800:]}")
+    finally:
+        ground.close()
+    outcome.took_s = round(time.monotonic() - began, 1)
+    return outcome
+
+
+def _keep(ground: Ground, place: Path) -> None:
+    """What tells what happened."""
+    place.mkdir(parents=True, exist_ok=True)
+    for file in (ground.log, ground.witness, ground.journal, ground.store, Path(f"{ground.store}-wal")):
+        if file.exists():
+            shutil.copy(file, place / file.name)
+
+
+def _befall(ground: Ground, step: Step, faults: Mapping[str, Fault]) -> None:
+    fault = faults[step.name]
+    with ExitStack() as over:
+        if fault.refuses:
+            ground.refusing.add(fault.name)
+            over.callback(ground.refusing.discard, fault.name)
+        needed = fault.person and _work_needs_the_host(ground)
+        over.enter_context(_inflicted(ground, fault, step.seed))
+        part = step.seconds / (len(step.once) + 1)
+        ground.pause(part)
+        for name, seed in step.once:
+            with _inflicted(ground, faults[name], seed):
+                ground.pause(part)
+        if needed and not ground.until(lambda: _is_told(ground), SEEN_S):
+            ground.notes.append(f"unnoticed: {fault.name}")
+    ground.pause(step.rest)
+
+
+@contextmanager
+def _inflicted(ground: Ground, fault: Fault, seed: int) -> Iterator[None]:
+    """A fault counts if it found something to befall."""
+    ground.vain = False
+    with fault.act(ground, Random(seed)):
+        ground.inflicted[fault.name] += not ground.vain
+        yield
+
+
+def _work_needs_the_host(ground: Ground) -> bool:
+    return bool(
+        ground.look_up("select 1 from lines where step in ('submit', 'follow') and status in ('ready', 'waiting')")
+    )
+
+
+def _is_told(ground: Ground) -> bool:
+    """Whether a person is called; or nothing is left that needs the host."""
+    return bool(ground.look_up("select 1 from lines where needs_person")) or not _work_needs_the_host(ground)
+
+
+def _settle(ground: Ground) -> None:
+    """Until every case has ended. What was spoiled at rest and stopped is dropped again, as its advice says."""
+    end = time.monotonic() + QUIET_S
+    while time.monotonic() < end:
+        ground.until(lambda: ground.live_cases() == 0 or bool(_stopped(ground)), max(0.1, end - time.monotonic()))
+        stopped = _stopped(ground)
+        if not stopped:
+            return
+        for key, number in stopped.items():
+            ground.mqi("cancel", key, timeout=120)
+            ground.until(lambda key=key: _status(ground, key) == "cancelled", 120)
+            ground.write_again(number)
+
+
+def _stopped(ground: Ground) -> dict[str, int]:
+    """Cases that were spoiled, and failed."""
+    rows = ground.look_up(
+        "select key, source from cases join lines on key = lines.'case' where beam = 0 and status = 'failed'"
+    )
+    return {key: case_number(source) for key, source in rows if case_number(source) in ground.damaged}
+
+
+def _status(ground: Ground, key: str) -> str:
+    rows = ground.look_up('select status from lines where beam = 0 and "case" = ?', key)
+    return str(rows[0][0]) if rows else ""
+
+
+def _tidied(ground: Ground) -> None:
+    """A case is done when its tidying is; jobs that were cancelled are given a moment to go."""
+    ground.until(lambda: not ground.orphans(), 30)
+
+
+def _count(ground: Ground, outcome: Outcome) -> None:
+    found: Audit = ground.audit()
+    rows = ground.ask(
+        "select key, source, status, superseded_by, same_as from cases join lines on key = lines.'case' where beam = 0"
+    )
+    cancelled = {case_number(source) for _key, source, status, *_ in rows if status == "cancelled"}
+    known = {case_number(source) for _key, source, *_ in rows}
+    outcome.cases = len(set(ground.cases))
+    outcome.done = len(found.done)
+    outcome.runs = len({token for (token,) in ground.ask("select token from jobs")})
+    missing = [number for number in found.lost if not (number in cancelled and number in ground.ordered)]
+    outcome.cancelled = len(found.lost) - len(missing)
+    for number in missing:
+        why = found.waiting.get(number) or _where(ground, number) if number in known else "never seen"
+        outcome.lost.append(f"case {number}: {why}")
+    outcome.doubled = sorted({*found.doubled, *found.shared, *found.twice, *ground.observer.together})
+    outcome.doubled += [f"gate {token} changed hands" for token in sorted(ground.observer.changed)]
+    outcome.superseded, outcome.mixed, outcome.corrupt = found.stale, found.mixed, found.corrupt
+    outcome.person = [
+        f"case {number}: {why}" for number, why in sorted(found.waiting.items()) if number not in ground.damaged
+    ]
+    outcome.unnoticed = [note for note in ground.notes if note.startswith("unnoticed")]
+    outcome.other = [note for note in ground.notes if not note.startswith("unnoticed")]
+    outcome.other += [f"the communicator died: {end}" for end in ground.died] + _left(ground, rows)
+    outcome.faults = {name: count for name, count in sorted(ground.inflicted.items()) if count}
+    outcome.kills = ground.killed
+    outcome.points = sorted(ground.kill_points("killed"))
+    outcome.seen = sorted(ground.kill_points("seen"))
+
+
+def _where(ground: Ground, number: int) -> str:
+    rows = ground.ask(
+        'select beam, step, status, tries, run, wanted, reason from lines where "case" = ? order by beam',
+        ground.key_of(number),
+    )
+    return "; ".join(
+        f"b{b} {step}/{status} tries {tries} run {run} {wanted} {why}"
+        for b, step, status, tries, run, wanted, why in rows
+    )
+
+
+def _left(ground: Ground, rows: list[tuple[str, bytes, str, str, str]]) -> list[str]:
+    """What ended cases left on the host, and what lives there still."""
+    over = {key for key, _source, status, *_ in rows if status in ("done", "cancelled")}
+    remote = ground.folder / "remote"
+    left = [
+        f"left on the host: {folder}/{path.name.lstrip('.')}"
+        for folder in ("cases", "staging", "gates")
+        for path in (remote / folder).iterdir()
+        if path.name.lstrip(".").partition("-")[0].partition(".")[0] in over
+    ]
+    return left + [f"still alive: {token}" for token in sorted(ground.orphans())]

@@ -1,0 +1,75 @@
+"""What befalls a round, drawn from its seed alone: the same seed is the same script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from tests.faults.catalogue import Fault
+from tests.faults.points import NEEDS
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One lasting fault, what happens once while it lasts, and how long nothing happens afterwards."""
+
+    name: str
+    seed: int
+    seconds: float
+    once: tuple[tuple[str, int], ...]
+    rest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A round: its steps, and the kill points of the communicator's lives, in order."""
+
+    seed: int
+    steps: tuple[Step, ...]
+    kills: tuple[tuple[str, int], ...]  # (point, at which passage)
+    cases: int
+
+    @property
+    def faults(self) -> list[str]:
+        """The names of all faults, in order."""
+        return [name for step in self.steps for name in (step.name, *(once for once, _seed in step.once))]
+
+
+def script_of(
+    seed: int, faults: Sequence[Fault], points: Sequence[str], *, steps: int = 7, once: int = 18, kills: int = 7
+) -> Script:
+    """The script of a seed. Consecutive seeds go through all kill points in turn."""
+    random = Random(f"script {seed}")
+    lasting = [fault for fault in faults if fault.lasts[1] > 0]
+    instant = [fault for fault in faults if fault.lasts[1] == 0]
+    mine = [points[(seed * kills + number) % len(points)] for number in range(kills)] if points else []
+    chosen = random.sample([fault for fault in lasting if not fault.rare or random.random() < 0.1], steps)
+    extra = random.choices([fault for fault in instant if not fault.rare or random.random() < 0.3], k=once)
+    spoiling = [fault for fault in extra if fault.spoils]  # each costs a case: two a round are enough
+    extra = [fault for fault in extra if not fault.spoils] + spoiling[:2]
+    extra += [fault for fault in faults if fault.name in {NEEDS.get(point.rpartition(":")[0]) for point in mine}]
+    at = [random.randrange(steps) for _ in extra]
+    planned = tuple(
+        Step(
+            name=fault.name,
+            seed=random.randrange(1 << 30),
+            seconds=random.uniform(*fault.lasts),
+            once=tuple(
+                (one.name, random.randrange(1 << 30)) for one, step in zip(extra, at, strict=True) if step == number
+            ),
+            rest=random.uniform(0.5, 4),
+        )
+        for number, fault in enumerate(chosen)
+    )
+    return Script(seed, planned, tuple((point, random.choice((1, 1, 1, 2))) for point in mine), random.choice((3, 4)))
+
+
+def script_only(seed: int, faults: Sequence[Fault], points: Sequence[str], *, cases: int = 2) -> Script:
+    """These faults, each once and in this order, and these kill points."""
+    random = Random(f"only {seed}")
+    steps = tuple(
+        Step(fault.name, random.randrange(1 << 30), random.uniform(*fault.lasts), (), random.uniform(2, 4))
+        for fault in faults
+    )
+    return Script(seed, steps, tuple((point, 1) for point in points), cases)

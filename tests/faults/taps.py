@@ -1,0 +1,137 @@
+"""Kill points: one before and one after every effect that the product has outside of its own memory.
+
+The product holds no line of this. A communicator that is started by `python -m tests.faults.communicator` has its ports
+wrapped: what it asks of hosts, what it writes into the store, what it gives to the desk, what it renames and removes.
+Each passage of a wrapper is a point. At the point that was planned for this life the process ends itself with SIGKILL.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_plan: dict[str, Any] = json.loads(os.environ.get("FAULTS_PLAN", "{}"))
+_journal = os.environ.get("FAULTS_JOURNAL", "")
+_passed: Counter[str] = Counter()
+
+
+def hit(point: str) -> None:
+    """This point is passed now; if it is the planned one, for the planned time, nothing after it happens."""
+    _passed[point] += 1
+    if _passed[point] == 1:
+        _note(f"seen {point}")
+    if point == _plan.get("point") and _passed[point] == _plan.get("nth", 1):
+        _note(f"killed {point}")
+        _end()
+
+
+def _note(line: str) -> None:
+    handle = os.open(_journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(handle, f"{os.environ['FAULTS_PID']} {line}\n".encode())
+    os.close(handle)
+
+
+def _end() -> None:
+    """The communicator dies, and where this is its desk, the desk with it."""
+    communicator = int(os.environ["FAULTS_PID"])
+    if communicator in (os.getpid(), os.getppid()):
+        os.kill(communicator, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def tap_files() -> None:
+    """Renames and removals of folders: each of them is the one moment of some effect."""
+    rename, rmtree = os.rename, shutil.rmtree
+
+    def renamed(source: Any, target: Any, **kwargs: Any) -> None:
+        point = f"rename:{_renamed(Path(os.fsdecode(source)), Path(os.fsdecode(target)))}"
+        hit(f"{point}:before")
+        rename(source, target, **kwargs)
+        hit(f"{point}:after")
+
+    def removed(path: Any, *args: Any, **kwargs: Any) -> None:
+        point = f"rmtree:{_removed(Path(path))}" if Path(path).exists() else ""
+        if point:
+            hit(f"{point}:before")
+        rmtree(path, *args, **kwargs)
+        if point:
+            hit(f"{point}:after")
+
+    os.rename = renamed
+    shutil.rmtree = removed  # type: ignore[assignment]
+
+
+def _renamed(source: Path, target: Path) -> str:
+    if source.name.endswith(".part"):
+        return "delivered"
+    if target.name == "manifest.json":
+        return "admitted" if target.parent.name == "case" else "manifest"
+    return "dose" if target.suffix == ".npz" else target.name
+
+
+def _removed(path: Path) -> str:
+    if path.name.endswith(".part"):
+        return "part"
+    return "back-of-run" if path.parent.name == "back" else path.name
+
+
+def tap_ports() -> None:
+    """The host, the store and the desk of the process that runs the flow."""
+    from mqi_communicator import app
+    from mqi_communicator.flow.desk import Desk
+    from mqi_communicator.store.database import Database
+
+    build = app.build_host
+    app.build_host = lambda options: TappedHost(build(options))  # type: ignore[attr-defined, assignment]
+    write_now, do = Database.write_now, Desk.do
+
+    @functools.wraps(write_now)
+    def written(self: Any, change: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        point = f"store:{change.__module__.rpartition('.')[2]}.{change.__name__.lstrip('_')}"
+        hit(f"{point}:before")
+        answer = write_now(self, change, *args, **kwargs)
+        hit(f"{point}:after")
+        return answer
+
+    @functools.wraps(do)
+    async def done(self: Any, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        hit(f"desk:{work.__name__}:before")
+        answer = await do(self, work, *args, **kwargs)
+        hit(f"desk:{work.__name__}:after")
+        return answer
+
+    Database.write_now = written  # type: ignore[method-assign, assignment]
+    Desk.do = done  # type: ignore[method-assign, assignment]
+
+
+class TappedHost:
+    """A host with a point on each side of every call."""
+
+    def __init__(self, host: Any) -> None:
+        self._host, self.name = host, host.name
+
+    async def ask(self, call: Any, **kwargs: Any) -> Any:
+        hit(f"ask:{call.verb}:before")
+        answer = await self._host.ask(call, **kwargs)
+        hit(f"ask:{call.verb}:after")
+        return answer
+
+    async def send(self, *args: Any, **kwargs: Any) -> None:
+        hit("send:before")
+        await self._host.send(*args, **kwargs)
+        hit("send:after")
+
+    async def fetch(self, *args: Any, **kwargs: Any) -> None:
+        hit("fetch:before")
+        await self._host.fetch(*args, **kwargs)
+        hit("fetch:after")
+
+    async def close(self) -> None:
+        await self._host.close()
