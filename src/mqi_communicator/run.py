@@ -11,6 +11,7 @@ import structlog
 
 from mqi_communicator.app import App, serve_pages
 from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.dashboard import open_dashboard
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.housekeeping import tidy_hosts
 from mqi_communicator.intake.watch import Watch
@@ -32,11 +33,14 @@ async def run(app: App, *, once: bool = False) -> str:
         loop.add_signal_handler(name, stop.set)
     log = structlog.get_logger()
     monitor = None if once else await serve_pages(app)
+    board = None if once or app.config.web is None else open_dashboard(app.config, app.config.web, lambda: True)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
     beside = [asyncio.create_task(_watch(app)), asyncio.create_task(_keep_house(app))]
     try:
         end = await _turn(app, stop, beside, once=once)
     finally:
+        if board is not None:
+            await board.close()
         await _close(app, beside, monitor)
     log.info("stopped", why=end)
     return end

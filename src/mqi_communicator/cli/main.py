@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import check, exits, look, orders
+from mqi_communicator.cli import check, dashboard, exits, look, orders
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -29,8 +29,10 @@ for command in (
     orders.priority,
     orders.lost,
     check.check,
+    dashboard.web,
 ):
     app.command()(command)
+app.add_typer(dashboard.users)
 
 
 @app.command()

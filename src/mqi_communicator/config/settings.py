@@ -27,6 +27,7 @@ from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.remote.options import LocalOptions, SshOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.telemetry.options import MonitoringOptions
+from mqi_communicator.web.options import WebOptions
 
 __all__ = ["Config", "ConfigProblem", "PathOptions", "effective_digest", "load"]
 
@@ -109,6 +110,9 @@ class Config(BaseModel):
     )
     monitoring: MonitoringOptions = Field(
         default_factory=MonitoringOptions, description="Logs, metrics and health pages."
+    )
+    web: WebOptions | None = Field(
+        default=None, description="The dashboard, served by the communicator (web: {} on this machine alone)."
     )
 
     @model_validator(mode="after")
