@@ -12,7 +12,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import idle, overhead, transfer
+from bench import idle, overhead, transfer, web
 from bench.page import Row, as_markdown, as_text, write_page
 
 from mqi_communicator.demo.host import PrivateHost
@@ -31,17 +31,20 @@ def main() -> None:
             rows += _overhead(base, host, asked.rounds)
         if "idle" in asked.only:
             rows += _idle(base, host, asked.seconds)
+        if "web" in asked.only:
+            rows += _web(base, asked.cases)
     print(as_text(rows))
     if asked.write:
         write_page(as_markdown(rows, _conditions(asked)))
 
 
 def _arguments() -> argparse.Namespace:
-    every = ("transfer", "overhead", "idle")
+    every = ("transfer", "overhead", "idle", "web")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=3, help="how often the case is taken each way")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the idle daemon is watched")
+    parser.add_argument("--cases", type=int, default=100_000, help="how many the dashboard's store has")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
     return parser.parse_args()
 
@@ -90,6 +93,20 @@ def _idle(base: Path, host: PrivateHost, seconds: float) -> list[Row]:
         Row(f"**idle** with 200 finished cases ({seen.files} files): processor", cpu, "< 1 %", seen.cpu < 0.01),
         Row("**idle**: memory of the daemon", rss, "< 150 MB", seen.rss_mib * 1.048576 < 150),
     ]
+
+
+def _web(base: Path, cases: int) -> list[Row]:
+    costs, rss = web.pages(base / "web", cases=cases)
+    rows = [
+        Row(
+            f"dashboard, {cases} cases: {cost.page}",
+            f"{cost.median_ms:.0f} ms, {cost.cpu_ms:.0f} ms of a processor",
+            "< 100 ms",
+            min(cost.median_ms, cost.cpu_ms) < 100,
+        )
+        for cost in costs
+    ]
+    return [*rows, Row("dashboard on its own: memory", f"{rss:.0f} MiB")]
 
 
 def _pair(values: Sequence[float], unit: str, best=min) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001 - min or max

@@ -18,7 +18,7 @@ from mqi_communicator.web.house import House, Places, Ways
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.server import Dashboard, serve
 from mqi_communicator.web.sessions import Sessions
-from mqi_communicator.web.users import UsersFile
+from mqi_communicator.web.users import users_of
 
 _SECRET = re.compile(r"passw|secret|token|credential|passphrase|webhook|api_?key", re.IGNORECASE)
 _LIBRARIES = ("numpy", "pydicom", "pymedphys", "sqlalchemy", "starlette", "uvicorn")
@@ -36,16 +36,10 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
         settings=without_secrets(config.model_dump(mode="json", exclude_none=True)),
         versions=versions(config),
         stalled_after_s=config.monitoring.stalled_after_s,
-        users=users_file(config, options),
+        users=users_of(options, config.paths.workspace),
         sessions=Sessions(options.session_hours),
     )
     return serve(house)
-
-
-def users_file(config: Config, options: WebOptions | None) -> UsersFile:
-    """Where this site's users stand."""
-    named = options.users if options is not None else None
-    return UsersFile(named or config.paths.workspace / "users.json")
 
 
 def versions(config: Config) -> dict[str, str]:

@@ -87,10 +87,10 @@ def list_users(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None
 
 
 def _file(config: Path) -> UsersFile:
-    from mqi_communicator.dashboard import users_file
+    from mqi_communicator.web.users import users_of
 
     settings = load(config)
-    return users_file(settings, settings.web)
+    return users_of(settings.web, settings.paths.workspace)
 
 
 def _password(*, from_stdin: bool) -> str:

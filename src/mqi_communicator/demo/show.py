@@ -58,11 +58,10 @@ def play(folder: Path, engine_home: Path, *, stay: bool) -> int:
 def _dashboard(slot: Slot, console: Console) -> None:
     """Somebody who may sign in to this demo's dashboard, with a password that is new each time."""
     from mqi_communicator.config import load
-    from mqi_communicator.dashboard import users_file
-    from mqi_communicator.web.users import User, hashed
+    from mqi_communicator.web.users import User, hashed, users_of
 
     config, password = load(slot.config), secrets.token_urlsafe(9)
-    users_file(config, config.web).put(User("demo", "physicist", hashed(password)))
+    users_of(config.web, config.paths.workspace).put(User("demo", "physicist", hashed(password)))
     port = config.web.port if config.web is not None else 0
     console.print(f"dashboard: http://127.0.0.1:{port}/  name: demo  password: {password}", soft_wrap=True, highlight=False)
 

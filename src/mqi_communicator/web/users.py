@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.web.options import ROLES, Role
+from mqi_communicator.web.options import ROLES, Role, WebOptions
 
 FORMAT = "mqi-users/1"
 SHORTEST = 10  # characters of a password
@@ -88,6 +88,12 @@ class UsersFile:
             _write(self.path, known)
         finally:
             os.close(handle)
+
+
+def users_of(options: WebOptions | None, workspace: Path) -> UsersFile:
+    """Where this site's users stand."""
+    named = options.users if options is not None else None
+    return UsersFile(named or workspace / "users.json")
 
 
 def _read(path: Path) -> dict[str, User]:

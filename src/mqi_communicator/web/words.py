@@ -64,9 +64,11 @@ def number(value: object, unit: str) -> str:
     return f"{value:.3f}" if unit == "ratio" else f"{value:.2f} {unit}".strip()
 
 
-def state(status: str, *, needs_person: bool = False) -> str:
-    """A line's status in words."""
-    return "needs a person" if needs_person else status
+def state(status: str, *, needs_person: bool = False, step: str = "") -> str:
+    """A line's status in words. A beam that is followed waits for its job, which computes."""
+    if needs_person:
+        return "needs a person"
+    return "computing" if step == "follow" and status in ("ready", "waiting") else status
 
 
 def verdict(word: str) -> str:
