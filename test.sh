@@ -49,7 +49,10 @@ if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
     exit 2
 fi
 
-case " ${suites[*]} " in *" slurm "*) setup/prepare.sh slurm ;; *) setup/prepare.sh test ;; esac
+setup/prepare.sh test
+for suite in slurm browser; do
+    case " ${suites[*]} " in *" $suite "*) setup/prepare.sh "$suite" ;; esac
+done
 unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
 python="$here/.venv/bin/python"
 failed=()

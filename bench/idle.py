@@ -42,9 +42,9 @@ def idle(base: Path, host: PrivateHost, *, folders: int, seconds: float) -> Idle
     try:
         _wait_for(log, '"step": "tidy"')
         time.sleep(WARM_S)
-        before, began = _cpu_s(process.pid), time.perf_counter()
+        before, began = cpu_s(process.pid), time.perf_counter()
         time.sleep(seconds)
-        cpu = (_cpu_s(process.pid) - before) / (time.perf_counter() - began)
+        cpu = (cpu_s(process.pid) - before) / (time.perf_counter() - began)
         return Idle(cpu, _rss_mib(process.pid), files)
     finally:
         process.terminate()
@@ -96,7 +96,7 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Processor seconds of a process, its living descendants, and those it has reaped."""
     ticks = 0
     for one in _family(pid):

@@ -12,7 +12,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import fleet, idle, overhead, transfer
+from bench import fleet, idle, overhead, transfer, web
 from bench.page import Row, as_markdown, as_text, write_page
 
 from mqi_communicator.demo.host import PrivateHost
@@ -34,19 +34,22 @@ def main() -> None:
         for kind, night in (("host", fleet.on_host), ("slurm", fleet.on_slurm)):
             if f"fleet-{kind}" in asked.only:
                 rows += _fleet(kind, night(base / f"fleet-{kind}", asked.cases, asked.beam_seconds), asked.cases)
+        if "web" in asked.only:
+            rows += _web(base, asked.stored)
     print(as_text(rows))
     if asked.write:
         write_page(as_markdown(rows, _conditions(asked)))
 
 
 def _arguments() -> argparse.Namespace:
-    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm")
+    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "web")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=3, help="how often the case is taken each way")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the idle daemon is watched")
     parser.add_argument("--cases", type=int, default=40, help="how many cases of three beams a fleet has")
     parser.add_argument("--beam-seconds", type=float, default=15.0, help="how long one beam of a fleet computes")
+    parser.add_argument("--stored", type=int, default=100_000, help="how many the dashboard's store has")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
     return parser.parse_args()
 
@@ -108,6 +111,20 @@ def _fleet(kind: str, night: fleet.Night, cases: int) -> list[Row]:
         Row("pause of a GPU between two jobs, median", f"{night.gap:.1f} s", "<= 2 s", night.gap <= 2),
         Row(f"status queries per tick of {night.tick:.0f} s", asked, "<= 1", night.per_tick <= 1),
     ]
+
+
+def _web(base: Path, cases: int) -> list[Row]:
+    costs, rss = web.pages(base / "web", cases=cases)
+    rows = [
+        Row(
+            f"dashboard, {cases} cases: {cost.page}",
+            f"{cost.median_ms:.0f} ms, {cost.cpu_ms:.0f} ms of a processor",
+            "< 100 ms",
+            min(cost.median_ms, cost.cpu_ms) < 100,
+        )
+        for cost in costs
+    ]
+    return [*rows, Row("dashboard on its own: memory", f"{rss:.0f} MiB")]
 
 
 def _pair(values: Sequence[float], unit: str, best=min) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001 - min or max

@@ -5,6 +5,7 @@
 run_needs=(openssh-client:ssh rsync:rsync util-linux:flock)
 demo_needs=("${run_needs[@]}" openssh-server:sshd util-linux:setsid procps:ps)
 test_needs=("${demo_needs[@]}" dicom3tools:dciodvfy shellcheck:shellcheck)
+browser_needs=("${test_needs[@]}" chromium:chromium chromium-driver:chromedriver)
 
 slurm_needs=(
     "${test_needs[@]}" slurmctld:slurmctld slurmd:slurmd slurm-client:sbatch slurmdbd:slurmdbd munge:munged

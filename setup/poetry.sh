@@ -7,7 +7,7 @@ venv_digest() {
 }
 
 # The environment's two kinds: with the tools of the tests (which then serves everything), and without.
-venv_kind() { case "$1" in test | slurm) printf test ;; *) printf run ;; esac; }
+venv_kind() { case "$1" in test | slurm | browser) printf test ;; *) printf run ;; esac; }
 
 venv_ready() {
     local marker

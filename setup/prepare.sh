@@ -11,11 +11,12 @@ cd "$here"
 
 usage() {
     cat <<'TEXT'
-usage: setup/prepare.sh [run | demo | test | slurm] [--system | --check]
+usage: setup/prepare.sh [run | demo | test | slurm | browser] [--system | --check]
   run       what production needs; calls no package manager (deploy.sh)
   demo      what the demo needs besides: sshd, rsync, the dose engine (deploy.sh --demo)
   test      what the tests need besides (test.sh); the default
   slurm     what the tests with a real Slurm need besides (test.sh --slurm)
+  browser   what the tests in a real browser need besides (test.sh --browser)
   --system  only install missing Debian packages, as root; writes nothing into the checkout
   --check   change nothing; exit 0 when everything is ready, 1 and what is missing when not
 TEXT
@@ -24,7 +25,7 @@ TEXT
 mode=test only=""
 for word in "$@"; do
     case "$word" in
-    run | demo | test | slurm) mode="$word" ;;
+    run | demo | test | slurm | browser) mode="$word" ;;
     --system | --check) only="$word" ;;
     -h | --help) usage; exit 0 ;;
     *) printf 'unknown: %s\n' "$word" >&2; usage >&2; exit 2 ;;
@@ -35,6 +36,7 @@ run) needs=("${run_needs[@]}") ;;
 demo) needs=("${demo_needs[@]}") ;;
 test) needs=("${test_needs[@]}") ;;
 slurm) needs=("${slurm_needs[@]}") ;;
+browser) needs=("${browser_needs[@]}") ;;
 esac
 
 engine_ready() { [ "$mode" = run ] || [ -e "$engine_home/MCsquare_linux" ]; }

@@ -12,6 +12,7 @@ import structlog
 
 from mqi_communicator.app import App, serve_pages
 from mqi_communicator.case.faults import Fault, NeedsPerson
+from mqi_communicator.dashboard import open_dashboard
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.housekeeping import tidy_hosts
 from mqi_communicator.flow.reconcile import reconcile
@@ -37,6 +38,7 @@ async def run(app: App, *, once: bool = False) -> str:
     log = structlog.get_logger()
     monitor = None if once else await serve_pages(app)
     await _take_stock(app)
+    board = None if once or app.config.web is None else open_dashboard(app.config, app.config.web, lambda: True)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
     beside = [
         asyncio.create_task(_watch(app)),
@@ -46,6 +48,8 @@ async def run(app: App, *, once: bool = False) -> str:
     try:
         end = await _turn(app, stop, beside, once=once)
     finally:
+        if board is not None:
+            await board.close()
         await _close(app, beside, monitor)
     log.info("stopped", why=end)
     return end

@@ -14,7 +14,7 @@ from rich.markup import escape
 from mqi_communicator.case.model import Event
 from mqi_communicator.cli import exits
 from mqi_communicator.config import Config, load
-from mqi_communicator.flow.view import CaseView, view_all, view_named
+from mqi_communicator.flow.view import CaseView, checks_of, record, view_all, view_named
 from mqi_communicator.screen import checks_table, table
 from mqi_communicator.screen import console as terminal
 from mqi_communicator.store import lines
@@ -67,8 +67,8 @@ def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False
         settings = load(config)
         found = one(open_store(settings), case)
         if as_json:
-            record = {"case": found.case, "why": found.why, "advice": found.advice, "needs_person": found.needs_person}
-            print(json.dumps(record))  # noqa: T201
+            told = {"case": found.case, "why": found.why, "advice": found.advice, "needs_person": found.needs_person}
+            print(json.dumps(told))  # noqa: T201
             return
         for line in _why_lines(found, running=is_owned(settings.paths.lock)):
             print(line)  # noqa: T201
@@ -93,8 +93,7 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
         found = one(database, case)
         events = database.read_now(lines.events_of, found.case)
         if as_json:
-            record = found.to_dict() | {"events": [_event(event) for event in events], "checks": _checks(found)}
-            print(json.dumps(record))  # noqa: T201
+            print(json.dumps(record(found, events)))  # noqa: T201
             return
         console = terminal()
         console.print(table([found]))
@@ -120,20 +119,7 @@ def _report_line(case: CaseView, events: list[Event]) -> str:
     return f"report: none{f', {why}' if why else ''}; mqi report {case.case} draws it"
 
 
-def _event(event: object) -> dict[str, object]:
-    return {name: getattr(event, name) for name in event.__slots__}  # type: ignore[attr-defined]
-
-
-def _checks(case: CaseView) -> list[dict[str, object]]:
-    path = Path(case.results) / "verdict.json"
-    if not case.results or not path.is_file():
-        return []
-    document = json.loads(path.read_text(encoding="utf-8"))
-    checks: list[dict[str, object]] = document["checks"]
-    return checks
-
-
 def _print_checks(console: Console, case: CaseView) -> None:
-    if not (checks := _checks(case)):
+    if not (checks := checks_of(case)):
         return
     console.print(checks_table(checks))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import backups, check, exits, look, orders, report
+from mqi_communicator.cli import backups, check, dashboard, exits, look, orders, report
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -32,8 +32,10 @@ for command in (
     backups.backup,
     backups.restore,
     report.report,
+    dashboard.web,
 ):
     app.command()(command)
+app.add_typer(dashboard.users)
 
 
 @app.command()

@@ -29,6 +29,7 @@ from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.store.options import BackupOptions
 from mqi_communicator.telemetry.options import MonitoringOptions
+from mqi_communicator.web.options import WebOptions
 
 __all__ = ["Config", "ConfigProblem", "PathOptions", "effective_digest", "load"]
 
@@ -113,6 +114,9 @@ class Config(BaseModel):
     backup: BackupOptions = Field(default_factory=BackupOptions, description="Copies of the store.")
     monitoring: MonitoringOptions = Field(
         default_factory=MonitoringOptions, description="Logs, metrics and health pages."
+    )
+    web: WebOptions | None = Field(
+        default=None, description="The dashboard, served by the communicator (web: {} on this machine alone)."
     )
 
     @model_validator(mode="after")

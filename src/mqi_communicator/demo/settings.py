@@ -22,8 +22,8 @@ SCANNER = "MQI SAMPLE|SYNTHETIC CT|DEMO"
 MANUFACTURER = "MQI SAMPLE"
 
 
-def write_config(slot: Slot, engine_home: Path, ssh: SshOptions) -> None:
-    """Write `slot.config` for a host and an engine. NeedsPerson if the engine was not fetched."""
+def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = False) -> None:
+    """Write `slot.config` for a host and an engine, `web` with a dashboard. NeedsPerson if the engine was not fetched."""
     if not (engine_home / "MCsquare_linux").is_file():
         raise NeedsPerson(f"the dose engine is not in {engine_home}", "./deploy.sh --demo fetches it")
     settings = {
@@ -39,6 +39,7 @@ def write_config(slot: Slot, engine_home: Path, ssh: SshOptions) -> None:
         "resources": {"jobs": 1, "local_free_gib": 0.5, "remote_free_gib": 0.5},
         "direct": {"poll_s": 2},
         "monitoring": {"metrics_port": _free_port()},
+        **({"web": {"port": _free_port()}} if web else {}),
     }
     slot.config.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -42,7 +43,9 @@ def play(folder: Path, engine_home: Path, *, stay: bool) -> int:
     console.print(f"demo folder: {slot.folder}", soft_wrap=True)
     with PrivateHost(slot.folder / "host") as host:
         console.print(f"private sshd on 127.0.0.1 port {host.port}")
-        write_config(slot, engine_home, host.options())
+        write_config(slot, engine_home, host.options(), web=stay)
+        if stay:
+            _dashboard(slot, console)
         with _communicator(slot) as process:
             database = open_database(_store(slot))
             try:
@@ -50,6 +53,19 @@ def play(folder: Path, engine_home: Path, *, stay: bool) -> int:
             except KeyboardInterrupt:
                 _cancel(database, process, console)
                 return INTERRUPTED
+
+
+def _dashboard(slot: Slot, console: Console) -> None:
+    """Somebody who may sign in to this demo's dashboard, with a password that is new each time."""
+    from mqi_communicator.config import load
+    from mqi_communicator.web.users import User, hashed, users_of
+
+    config, password = load(slot.config), secrets.token_urlsafe(9)
+    users_of(config.web, config.paths.workspace).put(User("demo", "physicist", hashed(password)))
+    port = config.web.port if config.web is not None else 0
+    console.print(
+        f"dashboard: http://127.0.0.1:{port}/  name: demo  password: {password}", soft_wrap=True, highlight=False
+    )
 
 
 def _store(slot: Slot) -> Path:

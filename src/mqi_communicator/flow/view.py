@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Sequence
+from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.model import Line, Status
+from mqi_communicator.case.model import Event, Line, Status
+from mqi_communicator.case.views import BeamView, CaseView
 from mqi_communicator.flow.forecast import forecast
 from mqi_communicator.flow.steps import step_of
 from mqi_communicator.store import cases, jobs, lines
@@ -16,54 +18,15 @@ from mqi_communicator.store.jobs import JobRow
 
 SOON_S = 5.0
 
-
-@dataclass(frozen=True, slots=True)
-class BeamView:
-    """Where one beam stands."""
-
-    beam: int
-    step: str
-    status: str
-    run: int
-    percent: float | None
-    uncertainty: float | None  # relative, 1 sigma
-    why: str
-    advice: str
-    needs_person: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CaseView:
-    """Where one case stands. `folder` may name a patient: it is shown to operators, never logged."""
-
-    case: str
-    folder: str
-    revision: int
-    step: str
-    status: str
-    verdict: str  # the word, "" until judged
-    why: str  # one line
-    advice: str
-    needs_person: bool
-    results: str
-    host: str
-    priority: str
-    eta: float | None  # epoch seconds; when it is likely to be delivered, None where nothing is known
-    superseded_by: str
-    same_as: str
-    seen: float  # epoch seconds
-    beams: tuple[BeamView, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
+__all__ = ["BeamView", "CaseView", "checks_of", "record", "view", "view_all", "view_named", "why"]
 
 
 def view(connection: Connection, found: Sequence[Case], now: float) -> list[CaseView]:
     """These cases, in the order given."""
     families = lines.all_lines(connection, [case.key for case in found])
+    runs = jobs.of_cases(connection, [case.key for case in found])
     etas = forecast(connection, now)
-    return [_case(case, families[case.key], _last_jobs(connection, case), now, etas.get(case.key)) for case in found]
+    return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key)) for case in found]
 
 
 def view_all(connection: Connection, now: float, limit: int | None = None) -> list[CaseView]:
@@ -76,12 +39,24 @@ def view_named(connection: Connection, name: str, now: float) -> list[CaseView]:
     return view(connection, cases.find(connection, name), now)
 
 
-def _last_jobs(connection: Connection, case: Case) -> Mapping[str, JobRow]:
-    return {job.token: job for job in jobs.of_case(connection, case.key)}
+def record(case: CaseView, events: Sequence[Event]) -> dict[str, object]:
+    """All that is known of a case, for JSON: what `mqi show --json` and the dashboard's interface give."""
+    told = [{name: getattr(event, name) for name in Event.__slots__} for event in events]
+    return case.to_dict() | {"events": told, "checks": checks_of(case)}
 
 
-def _case(case: Case, family: Sequence[Line], runs: Mapping[str, JobRow], now: float, eta: float | None) -> CaseView:
+def checks_of(case: CaseView) -> list[dict[str, object]]:
+    """The named checks of the delivered verdict; none before it is delivered, or where the folder was moved away."""
+    path = Path(case.results) / "verdict.json"
+    if not case.results or not path.is_file():
+        return []
+    checks: list[dict[str, object]] = json.loads(path.read_text(encoding="utf-8"))["checks"]
+    return checks
+
+
+def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float, eta: float | None) -> CaseView:
     own, beams = family[0], family[1:]
+    last = {job.token: job for job in runs}
     return CaseView(
         case=case.key,
         folder=_printable(case.source.name),
@@ -99,7 +74,7 @@ def _case(case: Case, family: Sequence[Line], runs: Mapping[str, JobRow], now: f
         superseded_by=case.superseded_by,
         same_as=case.same_as,
         seen=case.seen,
-        beams=tuple(_beam(beam, runs.get(beam.token), now) for beam in beams),
+        beams=tuple(_beam(beam, last.get(beam.token), now) for beam in beams),
     )
 
 

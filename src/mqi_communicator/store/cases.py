@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Row, and_, func, select, update
 
 from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.store.lines import NOT_ENDED
 from mqi_communicator.store.schema import cases, lines
 
 
@@ -36,7 +37,8 @@ class Case:
     demand: str = ""
 
 
-def _case(row: Row[tuple[object, ...]]) -> Case:
+def as_case(row: Row[tuple[object, ...]]) -> Case:
+    """One row as a record."""
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     values["source"] = Path(os.fsdecode(values["source"]))
     return Case(**values)
@@ -54,7 +56,7 @@ def get(connection: Connection, key: str) -> Case:
     row = connection.execute(select(cases).where(cases.c.key == key)).one_or_none()
     if row is None:
         raise KeyError(key)
-    return _case(row)
+    return as_case(row)
 
 
 def change(connection: Connection, key: str, /, **values: str | float) -> None:
@@ -66,7 +68,7 @@ def latest_by_source(connection: Connection) -> dict[Path, Case]:
     """For each watched folder ever seen, its newest row."""
     newest = select(cases.c.source, func.max(cases.c.seen).label("seen")).group_by(cases.c.source).subquery()
     same = and_(cases.c.source == newest.c.source, cases.c.seen == newest.c.seen)
-    found = [_case(row) for row in connection.execute(select(cases).join(newest, same))]
+    found = [as_case(row) for row in connection.execute(select(cases).join(newest, same))]
     return {case.source: case for case in found}
 
 
@@ -77,18 +79,18 @@ def with_content(connection: Connection, content: str, *, but: str) -> list[Case
         .where(cases.c.content == content, cases.c.key != but, cases.c.same_as == "")
         .order_by(cases.c.seen)
     )
-    return [_case(row) for row in connection.execute(query)]
+    return [as_case(row) for row in connection.execute(query)]
 
 
 def of_lineage(connection: Connection, lineage: str, *, but: str) -> list[Case]:
     """The other revisions of one plan, oldest first."""
     query = select(cases).where(cases.c.lineage == lineage, cases.c.key != but, cases.c.same_as == "")
-    return [_case(row) for row in connection.execute(query.order_by(cases.c.revision))]
+    return [as_case(row) for row in connection.execute(query.order_by(cases.c.revision))]
 
 
 def all_cases(connection: Connection, limit: int | None = None) -> Sequence[Case]:
     """All cases, newest first."""
-    return [_case(row) for row in connection.execute(select(cases).order_by(cases.c.seen.desc()).limit(limit))]
+    return [as_case(row) for row in connection.execute(select(cases).order_by(cases.c.seen.desc()).limit(limit))]
 
 
 def under_way(connection: Connection) -> list[Case]:
@@ -96,10 +98,10 @@ def under_way(connection: Connection) -> list[Case]:
     query = (
         select(cases)
         .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_LINE))
-        .where(lines.c.status.not_in(("done", "cancelled", "failed")))
+        .where(lines.c.status.in_(NOT_ENDED))
         .order_by(cases.c.rank, cases.c.key)
     )
-    return [_case(row) for row in connection.execute(query)]
+    return [as_case(row) for row in connection.execute(query)]
 
 
 def on_hosts(connection: Connection, *, but: str) -> int:
@@ -108,7 +110,7 @@ def on_hosts(connection: Connection, *, but: str) -> int:
         select(func.count())
         .select_from(cases)
         .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_LINE))
-        .where(cases.c.host != "", cases.c.key != but, lines.c.status.not_in(("done", "cancelled", "failed")))
+        .where(cases.c.host != "", cases.c.key != but, lines.c.status.in_(NOT_ENDED))
     )
     return int(connection.execute(query).scalar_one())
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, Row, and_, func, select, update
 
-from mqi_communicator.store.schema import cases, jobs, lines
+from mqi_communicator.store.schema import batched, cases, jobs, lines
 
 WANTED = "wanted"  # the state of a job that wants a place and has none: it was never handed over
 CLAIMED = "claimed"  # the state of a job that holds a place and was not handed over yet, as far as we know
@@ -131,6 +131,15 @@ def held(connection: Connection) -> int:
 def of_case(connection: Connection, case: str) -> list[JobRow]:
     """All jobs a case ever had, by beam and run."""
     return [_job(row) for row in connection.execute(select(jobs).where(jobs.c.case == case).order_by("beam", "run"))]
+
+
+def of_cases(connection: Connection, keys: Sequence[str]) -> dict[str, list[JobRow]]:
+    """All jobs that several cases ever had, by case."""
+    found: dict[str, list[JobRow]] = {key: [] for key in keys}
+    for part in batched(keys):
+        for row in connection.execute(select(jobs).where(jobs.c.case.in_(part))):
+            found[row.case].append(_job(row))
+    return found
 
 
 def durations(connection: Connection, host: str, limit: int = 50) -> list[float]:

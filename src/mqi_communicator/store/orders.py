@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
@@ -34,6 +35,29 @@ def give(
     values = {"at": at, "case": case, "order": order, "who": who, "why": why, "beam": beam, "detail": detail}
     done = connection.execute(orders.insert().values(**values))
     return int(done.inserted_primary_key[0]) if done.inserted_primary_key else 0
+
+
+class SomebodyWasFirst(Exception):  # noqa: N818 - it tells what happened
+    """Another order for this case was given since its giver looked. Nothing was written. `order` is that one."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__(f"{order.who} has ordered {order.order}")
+        self.order = order
+
+
+def give_if_last(connection: Connection, /, *, known: int, **order: Any) -> int:
+    """`give`, unless the case has an order that is newer than number `known`: then SomebodyWasFirst."""
+    newest = of_case(connection, order["case"], limit=1)
+    if newest and newest[0].id > known:
+        raise SomebodyWasFirst(newest[0])
+    return give(connection, **order)
+
+
+def of_case(connection: Connection, case: str, limit: int = 20) -> list[Order]:
+    """The last orders for a case, newest first."""
+    query = select(orders).where(orders.c.case == case).order_by(orders.c.id.desc()).limit(limit)
+    rows = connection.execute(query)
+    return [Order(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
 def pending(connection: Connection) -> list[Order]:

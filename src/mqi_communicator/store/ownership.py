@@ -11,6 +11,8 @@ from pathlib import Path
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.store.database import Database, take_epoch
 
+_LOOKS, _PAUSE_S = 10, 0.05
+
 
 class StoreLock:
     """Held from `take` to `release` or to the end of the process."""
@@ -24,15 +26,13 @@ class StoreLock:
         if self._handle is not None:
             return
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(handle):
             holder = os.read(handle, 500).decode("utf-8", "replace").strip()
             os.close(handle)
             raise NeedsPerson(
                 f"this store is in use by another communicator ({holder or 'unknown'})",
                 "stop that one first, or give this one a paths.workspace of its own",
-            ) from None
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, _me().encode(), 0)
         self._handle = handle
@@ -52,6 +52,18 @@ class StoreLock:
 def _me() -> str:
     began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return f"process {os.getpid()} on {socket.gethostname()} since {began}"
+
+
+def _locked(handle: int) -> bool:
+    """Whether the lock could be had. Whoever only asks (`is_owned`) holds it for a moment: that is waited out."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+        else:
+            return True
+    return False
 
 
 def is_owned(path: Path) -> bool:

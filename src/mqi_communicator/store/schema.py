@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -16,6 +18,13 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+_MOST = 500  # values in one IN (...): SQLite has a limit, and so has its parser's patience
+
+
+def batched(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Keys in portions that fit into one question."""
+    return (keys[start : start + _MOST] for start in range(0, len(keys), _MOST))
+
 
 ownership = Table(
     "ownership",
@@ -50,6 +59,8 @@ Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)
 Index("cases_by_content", cases.c.content)
 Index("cases_by_lineage", cases.c.lineage)
+Index("cases_by_seen", cases.c.seen)
+Index("cases_by_word", cases.c.word, cases.c.seen)
 
 lines = Table(
     "lines",
@@ -69,6 +80,7 @@ lines = Table(
     Column("needs_person", Boolean, nullable=False),
 )
 Index("lines_by_due", lines.c.status, lines.c.due)
+Index("lines_by_end", lines.c.beam, lines.c.status, lines.c.since)
 
 jobs = Table(
     "jobs",
@@ -92,6 +104,8 @@ jobs = Table(
     Column("gpus", Text, nullable=False, server_default=""),  # the GPUs leased to it, parted by commas
 )
 Index("jobs_by_host", jobs.c.host, jobs.c.active)
+Index("jobs_by_case", jobs.c.case)
+Index("jobs_by_end", jobs.c.host, jobs.c.exit_code, jobs.c.ended)
 
 events = Table(
     "events",
@@ -125,6 +139,21 @@ orders = Table(
     Column("applied", Float),
     Column("answer", Text, nullable=False, default=""),
 )
+Index("orders_by_case", orders.c.case, orders.c.id)
+
+figures = Table(
+    "figures",
+    metadata,
+    Column("case", Text, ForeignKey("cases.key"), primary_key=True),
+    Column("name", Text, primary_key=True),  # of a check: gamma, dose_scale, ...
+    Column("scope", Text, primary_key=True),  # "plan", or "beam" and its number
+    Column("at", Float, nullable=False),  # epoch seconds; when it was judged
+    Column("machine", Text, nullable=False),  # TreatmentMachineName
+    Column("word", Text, nullable=False),
+    Column("value", Float),
+    Column("unit", Text, nullable=False),
+)
+Index("figures_by_machine", figures.c.machine, figures.c.name, figures.c.scope, figures.c.at)
 
 places = Table(
     "places",

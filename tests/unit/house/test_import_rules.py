@@ -21,7 +21,9 @@ PLANTED = [
     ("layers", "store/planted.py", "import mqi_communicator.remote.host"),
     ("layers", "flow/planted.py", "import mqi_communicator.config"),
     ("layers", "surprise.py", "X = 1"),
-    ("layers", "web/__init__.py", "import mqi_communicator.flow.steps"),
+    ("layers", "web/planted.py", "import mqi_communicator.flow.steps"),
+    ("layers", "flow/planted.py", "import mqi_communicator.web.house"),
+    ("layers", "checkup/planted.py", "import mqi_communicator.dashboard"),
     ("no-cycles", "remote/host.py", "from mqi_communicator.remote import ssh"),
     ("deciding", "compute/planted.py", "import subprocess"),
     ("deciding", "dose/planted.py", "import socket"),
@@ -38,6 +40,8 @@ PLANTED = [
     ("telemetry", "flow/planted.py", "import mqi_communicator.telemetry.logs"),
     ("dicom", "delivery/planted.py", "import pydicom"),
     ("sql", "cli/planted.py", "import sqlalchemy"),
+    ("sql", "web/planted.py", "import sqlalchemy"),
+    ("http", "flow/planted.py", "import starlette"),
 ]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Line, Status
 from mqi_communicator.case.outcome import Done, Outcome, Wait
+from mqi_communicator.flow.paperwork.figures import figures_of
 from mqi_communicator.flow.paperwork.judge import judge_case
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import cases, lines
+from mqi_communicator.store import cases, figures, lines
 
 
 async def compare(line: Line, tools: Tools) -> Outcome:
@@ -29,5 +30,7 @@ async def compare(line: Line, tools: Tools) -> Outcome:
         tools.conventions,
         tools.basis,
     )
+    found = await tools.desk.do(figures_of, tools.spool(line.case), tools.clock())
+    await tools.database.write(figures.note, line.case, found)
     await tools.database.write(cases.change, line.case, word=word, why=why)
     return Done({"word": word})

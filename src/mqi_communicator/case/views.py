@@ -1,0 +1,47 @@
+"""What may be seen of a case: the records that the command line, the dashboard and the JSON interface all show."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BeamView:
+    """Where one beam stands."""
+
+    beam: int
+    step: str
+    status: str
+    run: int
+    percent: float | None
+    uncertainty: float | None  # relative, 1 sigma
+    why: str
+    advice: str
+    needs_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """Where one case stands. `folder` may name a patient: it is shown to operators, never logged."""
+
+    case: str
+    folder: str
+    revision: int
+    step: str
+    status: str
+    verdict: str  # the word, "" until judged
+    why: str  # one line
+    advice: str
+    needs_person: bool
+    results: str
+    host: str
+    priority: str
+    eta: float | None  # epoch seconds; when it is likely to be delivered, None where nothing is known
+    superseded_by: str
+    same_as: str
+    seen: float  # epoch seconds
+    beams: tuple[BeamView, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)

@@ -1,0 +1,100 @@
+"""web: the dashboard on its own; user: who may sign in to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile
+from mqi_communicator.config import Config, load
+from mqi_communicator.web.options import Role, WebOptions
+
+if TYPE_CHECKING:
+    from mqi_communicator.web.users import UsersFile
+
+users = typer.Typer(name="user", help="Who may sign in to the dashboard.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="The name to sign in with.")]
+
+
+def web(config: ConfigFile = DEFAULT) -> None:
+    """Serve the dashboard, whether or not the communicator is running, until told to stop."""
+    with exits.told():
+        settings = load(config)
+        asyncio.run(_serve(settings, settings.web or WebOptions()))
+
+
+async def _serve(config: Config, options: WebOptions) -> None:
+    from mqi_communicator.dashboard import open_dashboard
+    from mqi_communicator.store.ownership import is_owned
+    from mqi_communicator.telemetry import logs
+
+    logs.setup(config.monitoring.log_level, console=config.monitoring.log_format == "console")
+    config.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    dashboard = open_dashboard(config, options, lambda: is_owned(config.paths.lock))
+    try:
+        await stop.wait()
+    finally:
+        await dashboard.close()
+
+
+@users.command()
+def add(
+    name: Name,
+    role: Annotated[Role, typer.Option(help="viewer looks, operator gives orders, physicist may sign besides.")],
+    config: ConfigFile = DEFAULT,
+    *,
+    at_proxy: Annotated[bool, typer.Option("--at-proxy", help="Signs in at the reverse proxy: no password.")] = False,
+    from_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
+) -> None:
+    """Let somebody sign in, or give somebody another role and password. Asks for the password."""
+    from mqi_communicator.web.users import User, hashed
+
+    with exits.told():
+        password = "" if at_proxy else hashed(_password(from_stdin=from_stdin))
+        _file(config).put(User(name, role, password))
+        print(f"{name} may sign in as {role}")  # noqa: T201
+
+
+@users.command()
+def remove(name: Name, config: ConfigFile = DEFAULT) -> None:
+    """Let somebody in no longer; open sessions end at once."""
+    with exits.told():
+        _file(config).remove(name)
+        print(f"{name} may sign in no longer")  # noqa: T201
+
+
+@users.command(name="list")
+def list_users(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """List who may sign in."""
+    from mqi_communicator.web.users import public
+
+    with exits.told():
+        found = [public(user) for user in _file(config).users().values()]
+        if as_json:
+            print(json.dumps(found))  # noqa: T201
+            return
+        for user in found:
+            print(f"{user['name']:24} {user['role']:10} signs in {user['signs_in']}")  # noqa: T201
+
+
+def _file(config: Path) -> UsersFile:
+    from mqi_communicator.web.users import users_of
+
+    settings = load(config)
+    return users_of(settings.web, settings.paths.workspace)
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return typer.get_text_stream("stdin").readline().rstrip("\n")
+    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return answer

@@ -1,0 +1,66 @@
+"""The dashboard, put together: it is handed what it may ask of the flow, and a store of its own to read."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sqlite3
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from mqi_communicator.checkup import check_up
+from mqi_communicator.config import Config, effective_digest
+from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.view import checks_of, record, view
+from mqi_communicator.store.database import open_database
+from mqi_communicator.web.house import House, Places, Ways
+from mqi_communicator.web.options import WebOptions
+from mqi_communicator.web.server import Dashboard, serve
+from mqi_communicator.web.sessions import Sessions
+from mqi_communicator.web.users import users_of
+
+_SECRET = re.compile(r"passw|secret|token|credential|passphrase|webhook|api_?key", re.IGNORECASE)
+_LIBRARIES = ("numpy", "pydicom", "pymedphys", "sqlalchemy", "starlette", "uvicorn")
+
+
+def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bool]) -> Dashboard:
+    """Serve the dashboard of a configuration. NeedsPerson when it cannot be served. Needs a running loop."""
+    steps = {step.name: step.doing for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])}
+    house = House(
+        options=options,
+        database=open_database(config.paths.store),
+        ways=Ways(view, record, checks_of, steps, lambda: check_up(config), running),
+        places=Places(config.paths.watch, config.paths.workspace, config.paths.results, config.paths.store),
+        hosts=tuple(host.name for host in config.all_hosts),
+        settings=without_secrets(config.model_dump(mode="json", exclude_none=True)),
+        versions=versions(config),
+        stalled_after_s=config.monitoring.stalled_after_s,
+        users=users_of(options, config.paths.workspace),
+        sessions=Sessions(options.session_hours),
+    )
+    return serve(house)
+
+
+def versions(config: Config) -> dict[str, str]:
+    """What runs here."""
+    told = {
+        "MQI Communicator": version("mqi-communicator"),
+        "configuration (sha256)": effective_digest(config),
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        "system": f"{platform.system()} {platform.release()}",
+    }
+    return told | {name: version(name) for name in _LIBRARIES}
+
+
+def without_secrets(settings: Any) -> Any:
+    """Settings with everything taken out whose name says that it is a secret."""
+    if isinstance(settings, dict):
+        return {
+            key: "(not shown)" if _SECRET.search(key) and value else without_secrets(value)
+            for key, value in settings.items()
+        }
+    if isinstance(settings, list):
+        return [without_secrets(item) for item in settings]
+    return settings

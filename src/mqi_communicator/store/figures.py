@@ -1,0 +1,52 @@
+"""The numbers of each verdict, kept beside the cases so that a trend need not open 100 000 folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, select
+
+from mqi_communicator.store.schema import figures
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One check of one case: its number, its word, and the treatment machine of the plan."""
+
+    case: str
+    name: str
+    scope: str
+    at: float  # epoch seconds
+    machine: str
+    word: str
+    value: float | None
+    unit: str
+
+
+def note(connection: Connection, case: str, found: Iterable[Figure]) -> None:
+    """Write the figures of a case; those of an earlier judgement of it go."""
+    connection.execute(figures.delete().where(figures.c.case == case))
+    if rows := [asdict(figure) for figure in found]:
+        connection.execute(figures.insert(), rows)
+
+
+def machines(connection: Connection) -> list[str]:
+    """The machines that have figures, by name. A loose index scan: one step a machine, whatever the number of cases."""
+    found: list[str] = []
+    while True:
+        query = select(figures.c.machine).order_by(figures.c.machine).limit(1)
+        if found:
+            query = query.where(figures.c.machine > found[-1])
+        following = connection.execute(query).scalar_one_or_none()
+        if following is None:
+            return found
+        found.append(following)
+
+
+def trend(connection: Connection, machine: str, name: str, scope: str = "plan", limit: int = 200) -> list[Figure]:
+    """The last figures of one check on one machine, oldest first."""
+    here = (figures.c.machine == machine, figures.c.name == name, figures.c.scope == scope)
+    query = select(figures).where(*here, figures.c.value.is_not(None)).order_by(figures.c.at.desc()).limit(limit)
+    rows = [Figure(**dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+    return rows[::-1]

@@ -1,0 +1,91 @@
+"""Cases among many: by what ended lately, and by what a person looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select, tuple_
+
+from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.store.cases import Case, as_case
+from mqi_communicator.store.schema import cases, figures, lines
+
+Cursor = tuple[float, str]  # (seen, key) of the last case of a page: the next page begins after it
+_PORTION = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for; what is empty is not asked for. `text` is the start of a key or a part of a folder's name."""
+
+    text: str = ""
+    word: str = ""
+    status: str = ""
+    machine: str = ""
+    since: float | None = None  # epoch seconds, of arrival
+    until: float | None = None
+
+
+def search(
+    connection: Connection, wanted: Wanted, watch: Path, *, limit: int, before: Cursor | None = None
+) -> list[Case]:
+    """The newest `limit` cases that fit, after `before`. Names are looked for below `watch`, the watched folder."""
+    query = select(cases).where(*_conditions(wanted, watch))
+    if before is not None:
+        query = query.where(tuple_(cases.c.seen, cases.c.key) < before)
+    query = query.order_by(cases.c.seen.desc(), cases.c.key.desc()).limit(limit)
+    return [as_case(row) for row in connection.execute(query)]
+
+
+def each(connection: Connection, wanted: Wanted, watch: Path) -> Iterator[Sequence[Case]]:
+    """All cases that fit, newest first, a portion at a time."""
+    before: Cursor | None = None
+    while portion := search(connection, wanted, watch, limit=_PORTION, before=before):
+        yield portion
+        before = (portion[-1].seen, portion[-1].key)
+
+
+def ended(connection: Connection, status: str, limit: int, since: float = 0.0) -> list[Case]:
+    """The cases whose way ended like this last, the latest first."""
+    here = and_(lines.c.case == cases.c.key, lines.c.beam == CASE_LINE)
+    query = select(cases).join(lines, here).where(lines.c.status == status, lines.c.since >= since)
+    return [as_case(row) for row in connection.execute(query.order_by(lines.c.since.desc()).limit(limit))]
+
+
+def counts(connection: Connection, since: float) -> dict[str, int]:
+    """How many cases stand at each status now; of those that have ended, only such as ended after `since`."""
+    query = (
+        select(lines.c.status, func.count())
+        .where(lines.c.beam == CASE_LINE)
+        .where(
+            or_(
+                lines.c.status.in_(("ready", "waiting", "held")),
+                and_(lines.c.status.in_(("done", "failed", "cancelled")), lines.c.since >= since),
+            )
+        )
+        .group_by(lines.c.status)
+    )
+    return {str(status): int(number) for status, number in connection.execute(query)}
+
+
+def _conditions(wanted: Wanted, watch: Path) -> Iterator[ColumnElement[bool]]:
+    if wanted.text:
+        name = func.substr(cast(cases.c.source, Text), len(str(watch)) + 2)
+        starts = cases.c.key.startswith(wanted.text.lower(), autoescape=True)
+        yield or_(starts, name.contains(wanted.text, autoescape=True))
+    if wanted.word:
+        yield cases.c.word == wanted.word
+    if wanted.status:
+        own = and_(lines.c.beam == CASE_LINE, lines.c.status == wanted.status)
+        if wanted.status == "done":  # most are: cheaper looked up for each case than gathered
+            yield select(lines.c.case).where(own, lines.c.case == cases.c.key).exists()
+        else:
+            yield cases.c.key.in_(select(lines.c.case).where(own))
+    if wanted.machine:
+        yield select(figures.c.case).where(figures.c.case == cases.c.key, figures.c.machine == wanted.machine).exists()
+    if wanted.since is not None:
+        yield cases.c.seen >= wanted.since
+    if wanted.until is not None:
+        yield cases.c.seen < wanted.until

@@ -1,0 +1,145 @@
+"""The OpenAPI description of /api/v1, made from the records themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from mqi_communicator.case.model import Event
+from mqi_communicator.case.views import CaseView
+from mqi_communicator.web.actions import OrderAsked
+
+VERSION = "1.0.0"
+_REF = "#/components/schemas/{model}"
+_KEY = {
+    "name": "key",
+    "in": "path",
+    "required": True,
+    "description": "The opaque key of a case.",
+    "schema": {"type": "string", "pattern": "^[a-z0-9]{1,40}$"},
+}
+_TEXT, _BOOL = {"type": "string"}, {"type": "boolean"}
+
+
+def document(search: type[BaseModel]) -> dict[str, Any]:
+    """The whole description, OpenAPI 3.1."""
+    schemas: dict[str, Any] = {
+        "Error": _object({"error": {**_TEXT, "description": "What is wrong, in words."}}),
+        "Me": _object({"name": _TEXT, "role": {"enum": ["viewer", "operator", "physicist"]}, "csrf": _TEXT}),
+        "Why": _object({"case": _TEXT, "why": _TEXT, "advice": _TEXT, "needs_person": _BOOL}),
+        "Answered": _object(
+            {
+                "case": _TEXT,
+                "order": _TEXT,
+                "number": {"type": "integer"},
+                "running": {**_BOOL, "description": "Whether a communicator runs; if not, the order is kept."},
+                "answer": {**_TEXT, "description": 'What came of it; "" while it was not carried out.'},
+            }
+        ),
+        "Now": {
+            "type": "object",
+            "description": "What the first page shows.",
+            "required": ["running", "groups", "hosts"],
+        },
+    }
+    for record in (CaseView, Event, OrderAsked, search):
+        _add(schemas, record)
+    cases = {"type": "array", "items": _ref("CaseView")}
+    schemas["Cases"] = _object({"running": _BOOL, "cases": cases, "after": _TEXT})
+    schemas["Shown"] = {
+        "allOf": [
+            _ref("CaseView"),
+            _object({"events": {"type": "array", "items": _ref("Event")}, "checks": {"type": "array"}}),
+        ]
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "MQI Communicator",
+            "version": VERSION,
+            "description": "The records that mqi --json prints. Sign in at /login; the cookie is the proof. What is "
+            "sent brings the token of /api/v1/me in X-CSRF-Token.",
+        },
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "mqi-PORT"}},
+        },
+        "security": [{"session": []}],
+        "paths": _paths(search.__name__),
+    }
+
+
+def _paths(search: str) -> dict[str, Any]:
+    limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}}
+    before = {"name": "before", "in": "query", "schema": _TEXT, "description": "`after` of the page before."}
+    return {
+        "/api/v1/me": {"get": _asks("me", "Who is signed in.", "Me")},
+        "/api/v1/now": {"get": _asks("now", "What waits, runs, needs a person.", "Now")},
+        "/api/v1/status": {
+            "get": _asks("status", "What mqi status --json prints.", "Cases", parameters=[limit, before])
+        },
+        "/api/v1/search": {"post": _asks("search", "Cases that fit.", "Cases", body=search)},
+        "/api/v1/cases/{key}": {"get": _asks("show", "What mqi show --json prints.", "Shown", parameters=[_KEY])},
+        "/api/v1/cases/{key}/why": {"get": _asks("why", "What mqi why --json prints.", "Why", parameters=[_KEY])},
+        "/api/v1/cases/{key}/orders": {
+            "post": _asks(
+                "order",
+                "Give an order; operators and physicists may.",
+                "Answered",
+                parameters=[_KEY],
+                body="OrderAsked",
+                status="202",
+            )
+        },
+    }
+
+
+def _asks(
+    name: str,
+    summary: str,
+    answer: str,
+    *,
+    parameters: list[dict[str, Any]] | None = None,
+    body: str = "",
+    status: str = "200",
+) -> dict[str, Any]:
+    answers = {"401": "Not signed in."}
+    if parameters and _KEY in parameters:
+        answers["404"] = "There is no such case."
+    if body or parameters:
+        answers["422"] = "It cannot be understood."
+    if body:
+        answers |= {"400": "No JSON.", "403": "The token is missing, or the role is too small."}
+        answers |= {"409": "Somebody was first.", "413": "Too much.", "415": "Not application/json."}
+    made: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "responses": {status: {"description": "Yes.", "content": _json(answer)}}
+        | {code: {"description": words, "content": _json("Error")} for code, words in answers.items()},
+    }
+    if parameters:
+        made["parameters"] = parameters
+    if body:
+        made["requestBody"] = {"required": True, "content": _json(body)}
+    return made
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": _ref(name)}}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _REF.format(model=name)}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": sorted(properties)}
+
+
+def _add(schemas: dict[str, Any], record: type) -> None:
+    made = TypeAdapter(record).json_schema(
+        ref_template=_REF, mode="serialization" if record in (CaseView, Event) else "validation"
+    )
+    schemas |= made.pop("$defs", {})
+    schemas[record.__name__] = made

@@ -1,0 +1,152 @@
+"""What the first page shows: what waits, runs, needs a person; hosts, GPUs, breakers, disks."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mqi_communicator.case.views import CaseView
+from mqi_communicator.store import breakers, cases, history, jobs, lines, places
+from mqi_communicator.web.house import House
+
+Group = Literal["person", "running", "waiting", "held"]
+ON_HOST = ("follow", "collect", "verify")
+LATELY = 10  # cases shown that have ended
+FAILED_S = 14 * 86400.0  # a failed case asks for a person for so long
+MOST = 200  # cases shown of each group; what is beyond is counted
+
+
+@dataclass(frozen=True, slots=True)
+class JobSeen:
+    """One job that holds a place of a host."""
+
+    case: str
+    beam: int
+    run: int
+    state: str
+    percent: float | None
+    gpus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostSeen:
+    """One host, as it was last seen."""
+
+    name: str
+    seen: float | None  # epoch seconds
+    taken: int
+    slots: int | None
+    stopped: bool
+    gpus: tuple[dict[str, Any], ...]
+    gpu_trouble: str
+    jobs: tuple[JobSeen, ...]
+    breakers: dict[str, dict[str, Any]]  # kind of work -> state, why, probe_at
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is being left alone after failures."""
+        return any(one["state"] != "closed" for one in self.breakers.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything at one moment."""
+
+    at: float
+    overdue_s: float  # how long work that is due has been left lying
+    groups: dict[Group, list[CaseView]]
+    beyond: int  # cases under way that are counted only
+    lately: list[CaseView]
+    today: dict[str, int]  # status -> cases; of the ended ones those of today
+    hosts: list[HostSeen]
+
+
+@dataclass(slots=True)
+class Overviews:
+    """One overview for all who look at the same moment: ten open pages cost as much as one."""
+
+    house: House
+    _kept: Overview | None = None
+    _mark: object = None
+    _task: Any = field(default=None)
+
+    async def get(self, mark: object) -> Overview:
+        """The overview; at most a second old, and made anew when the store has changed."""
+        now = time.time()
+        if self._kept is not None and self._mark == mark and now - self._kept.at < 1.0:
+            return self._kept
+        self._kept = await self.house.database.read(overview, self.house, now)
+        self._mark = mark
+        return self._kept
+
+
+def overview(connection: Any, house: House, now: float) -> Overview:
+    """Read it from the store, in one read."""
+    live = cases.under_way(connection)
+    failed = history.ended(connection, "failed", LATELY, now - FAILED_S)
+    seen = house.ways.view(connection, [*live[:MOST], *failed], now)
+    groups: dict[Group, list[CaseView]] = {"person": [], "running": [], "waiting": [], "held": []}
+    for case in seen:
+        groups[group_of(case)].append(case)
+    coming = lines.next_due(connection)
+    lately = [*history.ended(connection, "done", LATELY), *history.ended(connection, "cancelled", LATELY)]
+    lately.sort(key=lambda case: lines.get(connection, case.key).since, reverse=True)
+    return Overview(
+        at=now,
+        overdue_s=0.0 if coming is None else max(0.0, now - coming),
+        groups=groups,
+        beyond=max(0, len(live) - MOST),
+        lately=house.ways.view(connection, lately[:LATELY], now),
+        today=history.counts(connection, _midnight(now)),
+        hosts=hosts(connection, house.hosts),
+    )
+
+
+def group_of(case: CaseView) -> Group:
+    """Where a case stands on the page."""
+    if case.needs_person or case.status == "failed":
+        return "person"
+    if case.status == "held":
+        return "held"
+    computing = any(beam.step in ON_HOST and beam.status in ("ready", "waiting") for beam in case.beams)
+    return "running" if computing or case.status == "ready" else "waiting"
+
+
+def hosts(connection: Any, names: Sequence[str]) -> list[HostSeen]:
+    """The hosts of the configuration, as they were last seen."""
+    known, kept = places.load(connection), breakers.load(connection)
+    found = []
+    for name in names:
+        at, state = known.get(name, (None, {}))
+        held = jobs.active(connection, name)
+        states = {kind: json.loads(kept[f"{name}:{kind}"]) for kind in ("commands", "bulk") if f"{name}:{kind}" in kept}
+        found.append(
+            HostSeen(
+                name=name,
+                seen=at,
+                taken=len(held),
+                slots=state.get("slots") if isinstance(state.get("slots"), int) else None,  # type: ignore[arg-type]
+                stopped=bool(state.get("stopped")),
+                gpus=tuple(state.get("gpus") or ()),  # type: ignore[arg-type]
+                gpu_trouble=str(state.get("gpu_trouble") or ""),
+                jobs=tuple(
+                    JobSeen(
+                        job.case, job.beam, job.run, job.state, job.percent, tuple(filter(None, job.gpus.split(",")))
+                    )
+                    for job in held
+                ),
+                breakers={
+                    kind: {"state": one["state"], "why": one["why"], "probe_at": one["probe_at"]}
+                    for kind, one in states.items()
+                },
+            )
+        )
+    return found
+
+
+def _midnight(now: float) -> float:
+    day = time.localtime(now)
+    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))

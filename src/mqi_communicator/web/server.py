@@ -1,0 +1,156 @@
+"""The dashboard's sockets: one for browsers, and one for a reverse proxy where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.web.guard import Guard
+from mqi_communicator.web.house import House
+from mqi_communicator.web.options import ProxyOptions, WebOptions
+from mqi_communicator.web.site import site
+
+_CONNECTIONS = 300
+_CLOSE_S = 2
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs it, and wakes up for requests alone: an idle daemon stays idle."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.end = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        await self.end.wait()
+
+
+class Dashboard:
+    """The dashboard, while it is served. Made by `serve`."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._site = site(house)
+        self._servers: list[tuple[_Server, asyncio.Task[None]]] = []
+
+    @property
+    def address(self) -> str:
+        """Where a browser on this machine finds it."""
+        options = self.house.options
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        name = options.names[0] if options.names else host
+        return f"{'https' if options.tls else 'http'}://{name}:{self.house.port}/"
+
+    def open(self) -> None:
+        """Begin to answer. NeedsPerson when an address or a certificate cannot be used."""
+        options = self.house.options
+        listening = _tcp(options)
+        self.house.port = int(listening.getsockname()[1])
+        self._serve(listening, at_proxy=False)
+        if options.proxy is not None:
+            self._serve(_unix(options.proxy), at_proxy=True)
+
+    def _serve(self, listening: socket.socket, *, at_proxy: bool) -> None:
+        options = self.house.options
+        tls = options.tls and not at_proxy
+        config = uvicorn.Config(
+            Guard(self._site, self.house, at_proxy=at_proxy),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=_CLOSE_S,
+            ssl_certfile=options.certificate if tls else None,
+            ssl_keyfile=options.key if tls else None,
+        )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError) as error:
+            listening.close()
+            words = getattr(error, "strerror", None) or type(error).__name__
+            raise NeedsPerson(
+                f"the dashboard's certificate or key cannot be used: {words}", "correct web.certificate and web.key"
+            ) from None
+        server = _Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        task.add_done_callback(_ended)
+        self._servers.append((server, task))
+
+    async def close(self) -> None:
+        """End every connection and free the addresses."""
+        self.house.closing.set()
+        await self._site.state.shelf.inspection.close()
+        for server, _ in self._servers:
+            server.end.set()
+        await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
+        if self.house.options.proxy is not None:
+            self.house.options.proxy.socket.unlink(missing_ok=True)
+        self.house.database.close()
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """The communicator goes on without its dashboard; the log says that it does."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        structlog.get_logger().error("web.ended", error=type(error).__name__)
+
+
+def serve(house: House) -> Dashboard:
+    """Serve the dashboard until `close`. NeedsPerson when it cannot be served."""
+    made = Dashboard(house)
+    made.open()
+    structlog.get_logger().info("web.open", address=made.address)
+    return made
+
+
+def _tcp(options: WebOptions) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((options.host, options.port))
+    except OSError as error:
+        listening.close()
+        raise NeedsPerson(
+            f"the dashboard cannot be served on {options.host} port {options.port}: {error.strerror}",
+            "set web.host and web.port to an address of this machine that is free",
+        ) from None
+    return listening
+
+
+def _unix(options: ProxyOptions) -> socket.socket:
+    """The proxy's socket. Whoever may enter its folder may say who he is: others must not."""
+    path: Path = options.socket
+    advice = "correct web.proxy.socket: a folder of this account and the proxy's group, mode 0750"
+    try:
+        folder = path.parent.stat()
+        if folder.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
+            raise NeedsPerson(f"{path.parent} is open to others: anybody could say who he is", advice)
+        if path.is_socket():
+            path.unlink()
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening.bind(os.fspath(path))
+        path.chmod(0o660)
+        os.chown(path, -1, folder.st_gid)
+    except OSError as error:
+        raise NeedsPerson(f"the proxy's socket {path} cannot be made: {error.strerror or error}", advice) from None
+    return listening

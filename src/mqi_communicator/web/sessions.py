@@ -1,0 +1,70 @@
+"""Who is signed in. Sessions live in this process, and end with it, with their time, with the user or his password."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mqi_communicator.web.users import User
+
+_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One person in one browser. `csrf` goes into every form and must come back with it."""
+
+    user: User
+    csrf: str
+    ends: float  # monotonic s
+
+
+class Sessions:
+    """All sessions. Only a digest of each cookie is kept."""
+
+    def __init__(self, hours: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._life_s, self._clock = hours * 3600.0, clock
+        self._kept: dict[str, Session] = {}
+        self._secret = secrets.token_bytes(32)
+
+    def begin(self, user: User) -> str:
+        """Sign a person in; returns the cookie. The oldest session goes when there are too many."""
+        now = self._clock()
+        self._kept = {key: session for key, session in self._kept.items() if session.ends > now}
+        while len(self._kept) >= _MOST:
+            del self._kept[next(iter(self._kept))]
+        cookie = secrets.token_urlsafe(32)
+        self._kept[_digest(cookie)] = Session(user, secrets.token_urlsafe(32), now + self._life_s)
+        return cookie
+
+    def find(self, cookie: str, users: dict[str, User]) -> Session | None:
+        """The session of a cookie, if it has not ended and its user is still the same, with the same password."""
+        session = self._kept.get(_digest(cookie))
+        if session is None or session.ends <= self._clock():
+            return None
+        now = users.get(session.user.name)
+        if now is None or now.password != session.user.password:
+            return None
+        return Session(now, session.csrf, session.ends)
+
+    def end(self, cookie: str) -> None:
+        """Sign out."""
+        self._kept.pop(_digest(cookie), None)
+
+    def behind_proxy(self, user: User) -> Session:
+        """The session of somebody whom the proxy has signed in: no cookie, and the token is made of the name."""
+        csrf = hmac.new(self._secret, user.name.encode(), "sha256").hexdigest()
+        return Session(user, csrf, self._clock() + self._life_s)
+
+
+def same(given: str, wanted: str) -> bool:
+    """Whether two tokens are equal, in a time that tells nothing."""
+    return hmac.compare_digest(given.encode(), wanted.encode())
+
+
+def _digest(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()

@@ -1,0 +1,79 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from mqi_communicator.web.drawing import page
+from mqi_communicator.web.guard import asked, cookie_name
+from mqi_communicator.web.house import House
+from mqi_communicator.web.users import LONGEST, proves
+from mqi_communicator.web.words import span
+
+_one_at_a_time = asyncio.Lock()  # a hash takes 64 MiB while it is made
+
+
+async def ask(request: Request) -> Response:
+    """GET /login."""
+    house: House = request.app.state.house
+    if asked(request).session is not None:
+        return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    nobody = not any(user.password for user in house.users.users().values())
+    return page(request, "login.html", next=_ours(request.query_params.get("next", "/")), wrong="", nobody=nobody)
+
+
+async def sign_in(request: Request) -> Response:
+    """POST /login."""
+    house: House = request.app.state.house
+    form = asked(request).form
+    name, onward = form.get("name", "").strip(), _ours(form.get("next", "/"))
+    address = request.client.host if request.client else "socket"
+    pause = house.throttle.pause(name, address, time.monotonic())
+    if pause > 0:
+        words = f"Too many wrong passwords. Try again in {span(pause)}."
+        answer = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, next=onward, wrong=words, nobody=False)
+        answer.headers["Retry-After"] = str(int(pause) + 1)
+        return answer
+    user = house.users.users().get(name)
+    async with _one_at_a_time:
+        right = await asyncio.to_thread(proves, user, form.get("password", "")[: LONGEST + 1])
+    if user is None or not right:
+        house.throttle.failed(name, address, time.monotonic())
+        # who types a password into the field for the name shall not find it in a log
+        structlog.get_logger().warning("web.login_refused", user=name if user else "unknown", address=address)
+        words = "That name and password do not belong together."
+        return page(request, "login.html", HTTPStatus.UNAUTHORIZED, next=onward, wrong=words, nobody=False)
+    house.throttle.succeeded(name)
+    structlog.get_logger().info("web.login", user=name, address=address)
+    answer = RedirectResponse(onward, HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        cookie_name(house),
+        house.sessions.begin(user),
+        max_age=int(house.options.session_hours * 3600),
+        httponly=True,
+        samesite="lax",
+        secure=house.options.tls,
+    )
+    return answer
+
+
+async def sign_out(request: Request) -> Response:
+    """POST /logout."""
+    house: House = request.app.state.house
+    name = cookie_name(house)
+    house.sessions.end(request.cookies.get(name, ""))
+    answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+    answer.delete_cookie(name, httponly=True, samesite="lax", secure=house.options.tls)
+    return answer
+
+
+def _ours(path: str) -> str:
+    """A path of this dashboard, and nothing that leads elsewhere."""
+    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if plain else "/"

@@ -1,0 +1,79 @@
+"""All pages in one list."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.web import api, export, live, pages, signing_in
+from mqi_communicator.web.drawing import HERE, environment
+from mqi_communicator.web.guard import API, Asked, refusal
+from mqi_communicator.web.house import House
+
+ROUTES = (
+    Route("/", pages.now),
+    Route("/case/{key}", pages.case),
+    Route("/case/{key}/order", pages.order, methods=["POST"]),
+    Route("/case/{key}/file/{name}", pages.file),
+    Route("/history", pages.history, methods=["GET", "POST"]),
+    Route("/history.csv", export.csv_file, methods=["POST"]),
+    Route("/room", pages.room),
+    Route("/room/check", pages.check, methods=["POST"]),
+    Route("/live", live.stream),
+    Route("/login", signing_in.ask),
+    Route("/login", signing_in.sign_in, methods=["POST"]),
+    Route("/logout", signing_in.sign_out, methods=["POST"]),
+    Route("/api/v1/me", api.me),
+    Route("/api/v1/now", api.now),
+    Route("/api/v1/status", api.status),
+    Route("/api/v1/search", api.look_for, methods=["POST"]),
+    Route("/api/v1/cases/{key}", api.show),
+    Route("/api/v1/cases/{key}/why", api.why),
+    Route("/api/v1/cases/{key}/orders", api.order, methods=["POST"]),
+    Route("/api/v1/openapi.json", api.described),
+    Mount("/static", StaticFiles(directory=str(HERE / "static"))),
+)
+
+
+def site(house: House) -> Starlette:
+    """The pages. What goes wrong in one is said there without details, and logged without a patient."""
+    made = Starlette(routes=list(ROUTES), exception_handlers={HTTPException: _http, Fault: _fault, Exception: _bug})
+    made.state.house = house
+    made.state.shelf = pages.Shelf(house)
+    made.state.templates = environment()
+    return made
+
+
+def _say(request: Request, status: HTTPStatus, words: str) -> Response:
+    found: Asked = request.scope["mqi"]
+    if request.url.path.startswith(API) or found.session is None:
+        return refusal(request.url.path, status, words)
+    return pages.missing(request, words, status)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as registered
+    status = HTTPStatus(error.status_code)
+    answer = _say(request, status, "There is no such page." if status == HTTPStatus.NOT_FOUND else f"{status.phrase}.")
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Fault)  # noqa: S101 - as registered
+    return _say(request, HTTPStatus.SERVICE_UNAVAILABLE, f"{error.reason} {error.advice}".strip())
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    structlog.get_logger().error(
+        "web.bug", where=getattr(request.scope.get("endpoint"), "__name__", ""), error=type(error).__name__
+    )
+    return _say(request, HTTPStatus.INTERNAL_SERVER_ERROR, "A mistake of ours. Report it with the log.")

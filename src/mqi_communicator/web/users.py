@@ -1,0 +1,153 @@
+"""The users file: who may sign in, with which role, and the hash of the password (argon2id, RFC 9106)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.web.options import ROLES, Role, WebOptions
+
+FORMAT = "mqi-users/1"
+SHORTEST = 10  # characters of a password
+LONGEST = 200  # no more is hashed: a long text would be work for nothing
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_ADVICE = "mqi user add NAME --role viewer|operator|physicist"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One person. `password` is a hash; "" for who signs in at a reverse proxy only."""
+
+    name: str
+    role: Role
+    password: str = ""
+
+    def may(self, role: Role) -> bool:
+        """Whether this person may do what `role` may."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(slots=True)
+class UsersFile:
+    """The file, read again whenever it was changed."""
+
+    path: Path
+    _stamp: tuple[int, int] | None = None
+    _known: dict[str, User] = field(default_factory=dict)
+
+    def users(self) -> dict[str, User]:
+        """All users by name; none if there is no file. NeedsPerson if it cannot be understood."""
+        try:
+            state = self.path.stat()
+        except FileNotFoundError:
+            return {}
+        stamp = (state.st_mtime_ns, state.st_ino)
+        if stamp != self._stamp:
+            self._known, self._stamp = _read(self.path), stamp
+        return self._known
+
+    def put(self, user: User) -> None:
+        """Add a user, or replace the one of this name."""
+        if not _NAME.fullmatch(user.name):
+            raise NeedsPerson(f'"{user.name}" is no user name', "letters, digits and . _ @ - , 64 at the most")
+        with self._changing() as known:
+            known[user.name] = user
+
+    def remove(self, name: str) -> None:
+        """Take a user away. NeedsPerson if there is none of this name."""
+        with self._changing() as known:
+            if known.pop(name, None) is None:
+                raise NeedsPerson(f'there is no user "{name}"', "mqi user list shows them")
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, User]]:
+        """Change the users, one writer at a time; what stands there is whole at every moment."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(
+                self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except OSError as error:
+            raise NeedsPerson(f"{self.path} cannot be written: {error.strerror}", "correct web.users") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            known = dict(self.users())
+            yield known
+            _write(self.path, known)
+        finally:
+            os.close(handle)
+
+
+def users_of(options: WebOptions | None, workspace: Path) -> UsersFile:
+    """Where this site's users stand."""
+    named = options.users if options is not None else None
+    return UsersFile(named or workspace / "users.json")
+
+
+def _read(path: Path) -> dict[str, User]:
+    try:
+        return _parsed(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise NeedsPerson(f"the users file {path} cannot be read", f"move it away and {_ADVICE}") from None
+
+
+def _parsed(document: dict[str, Any]) -> dict[str, User]:
+    if document["format"] != FORMAT:
+        raise ValueError(document["format"])
+    users = {name: User(name, **facts) for name, facts in document["users"].items()}
+    if strange := [user.role for user in users.values() if user.role not in ROLES]:
+        raise ValueError(strange[0])
+    return users
+
+
+def _write(path: Path, users: dict[str, User]) -> None:
+    told = {name: {"role": user.role, "password": user.password} for name, user in sorted(users.items())}
+    number, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    with os.fdopen(number, "w", encoding="utf-8") as handle:
+        json.dump({"format": FORMAT, "users": told}, handle, indent=2)
+        handle.write("\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    Path(aside).rename(path)
+
+
+_HASHER = PasswordHasher()  # argon2-cffi's defaults: RFC 9106, low memory (64 MiB, 3 passes, 4 lanes)
+_NOBODY = ""
+
+
+def hashed(password: str) -> str:
+    """The hash of a new password. NeedsPerson if it is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise NeedsPerson(f"a password has {SHORTEST} to {LONGEST} characters", "a sentence is easy to remember")
+    return _HASHER.hash(password)
+
+
+def proves(user: User | None, password: str) -> bool:
+    """Whether this is the user's password. As slow for somebody unknown: the time taken tells nothing."""
+    global _NOBODY  # noqa: PLW0603 - made once, when first needed
+    if not _NOBODY:
+        _NOBODY = _HASHER.hash(os.urandom(16).hex())
+    kept = user.password if user is not None else ""
+    try:
+        right = _HASHER.verify(kept or _NOBODY, password[:LONGEST])
+    except (VerificationError, InvalidHashError):
+        return False
+    return right and bool(kept)
+
+
+def public(user: User) -> dict[str, str]:
+    """What may be shown of a user."""
+    shown = asdict(user)
+    return {"name": shown["name"], "role": shown["role"], "signs_in": "here" if user.password else "at the proxy"}

@@ -1,0 +1,86 @@
+"""Numbers and times as people read them: the filters of the templates. Pure."""
+
+from __future__ import annotations
+
+import time
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+def clock(at: float | None) -> str:
+    """A time of day, with its day where that is not today."""
+    if at is None:
+        return "–"
+    day = "" if time.strftime("%Y%j", time.localtime(at)) == time.strftime("%Y%j") else "%Y-%m-%d "
+    return time.strftime(f"{day}%H:%M", time.localtime(at))
+
+
+def moment(at: float | None) -> str:
+    """Date and time, to the second."""
+    return "–" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def iso(at: float | None) -> str:
+    """For machines: the datetime attribute."""
+    return "" if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def span(seconds: float | None) -> str:
+    """A length of time: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:  # noqa: PLR2004 - below, tenths tell something
+        return f"{max(seconds, 0.0):.1f} s"
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < HOUR:
+        return _two(seconds, MINUTE, "min", 1.0, "s")
+    if seconds < DAY:
+        return _two(seconds, HOUR, "h", MINUTE, "min")
+    return _two(seconds, DAY, "d", HOUR, "h")
+
+
+def _two(seconds: float, large: float, large_word: str, small: float, small_word: str) -> str:
+    whole, rest = divmod(int(seconds), int(large))
+    part = int(rest // small)
+    return f"{whole} {large_word}" + (f" {part} {small_word}" if part else "")
+
+
+def size(count: float | None) -> str:
+    """Bytes: 512 B, 1.4 kB, 3.2 GB."""
+    if count is None:
+        return "–"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":  # noqa: PLR2004 - SI units
+            break
+        count /= 1000.0
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def number(value: object, unit: str) -> str:
+    """The number of a check with its unit."""
+    if not isinstance(value, int | float):
+        return "–"
+    return f"{value:.3f}" if unit == "ratio" else f"{value:.2f} {unit}".strip()
+
+
+def state(status: str, *, needs_person: bool = False, step: str = "") -> str:
+    """A line's status in words. A beam that is followed waits for its job, which computes."""
+    if needs_person:
+        return "needs a person"
+    return "computing" if step == "follow" and status in ("ready", "waiting") else status
+
+
+def verdict(word: str) -> str:
+    """A verdict in words."""
+    return word.replace("_", " ")
+
+
+FILTERS = {
+    "clock": clock,
+    "moment": moment,
+    "iso": iso,
+    "span": span,
+    "size": size,
+    "verdict": verdict,
+}

@@ -1,0 +1,108 @@
+"""A dashboard as a process of its own, over a store that was planted; or beside a real communicator."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+PASSWORDS = {"vera": "vera only looks on", "otto": "otto gives orders", "phil": "phil may sign too"}
+ROLES = {"vera": "viewer", "otto": "operator", "phil": "physicist"}
+MQI = (sys.executable, "-m", "mqi_communicator")
+
+
+def configure(base: Path, web: dict[str, Any] | None = None, **sections: Any) -> Path:
+    """A configuration of two hosts that are never asked, with folders of its own."""
+    base.mkdir(parents=True, exist_ok=True)
+    for name in ("watch", "workspace", "results"):
+        (base / name).mkdir(exist_ok=True)
+    hosts = [{"ssh": {"name": name, "host": f"{name}.example.org", "user": "mqi"}} for name in ("gpu1", "gpu2")]
+    folders = {name: str(base / name) for name in ("watch", "workspace", "results")}
+    settings = {
+        "paths": {**folders, "remote": "/home/mqi/work"},
+        "hosts": hosts,
+        "engine": {"home": "/opt/mcsquare"},
+        "monitoring": {"metrics_port": 0},
+        "web": {"port": 0, **(web or {})},
+        **sections,
+    }
+    config = base / "config.yaml"
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return config
+
+
+def add_user(config: Path, name: str) -> None:
+    """Let one of ROLES sign in."""
+    words = [*MQI, "user", "add", name, "--role", ROLES[name], "--password-stdin", "--config", str(config)]
+    subprocess.run(words, input=f"{PASSWORDS[name]}\n", text=True, check=True, capture_output=True)
+
+
+@dataclass(slots=True)
+class Board:
+    """A dashboard that answers."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+    @contextmanager
+    def signed_in(self, name: str) -> Iterator[Client]:
+        """A client that has signed in."""
+        with Client(self.address) as client:
+            answer = client.sign_in(name)
+            assert answer.status_code == 303, answer.text
+            client.headers["X-CSRF-Token"] = client.get("/api/v1/me").json()["csrf"]
+            yield client
+
+
+class Client(httpx.Client):
+    """A client that keeps its cookies and follows nothing by itself."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(base_url=address, timeout=60)
+
+    def sign_in(self, name: str, password: str | None = None, **more: str) -> httpx.Response:
+        return self.post("/login", data={"name": name, "password": password or PASSWORDS.get(name, ""), **more})
+
+
+@contextmanager
+def dashboard(config: Path, command: str = "web") -> Iterator[Board]:
+    """`mqi web`, or `mqi run` with its dashboard, until the end."""
+    words = [*MQI, command, "--config", str(config)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        said: list[str] = []
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith("{") and json.loads(line)["event"] == "web.open":
+                    break
+            else:
+                raise AssertionError("".join(said))
+            yield Board(process, json.loads(line)["address"].rstrip("/"))
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate(timeout=60)
+
+
+def token_of(page: str) -> str:
+    """The token that stands in a page's forms."""
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found, page
+    return found[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
