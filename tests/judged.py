@@ -13,8 +13,8 @@ import numpy as np
 
 from mqi_communicator.case.model import Event
 from mqi_communicator.demo.planned import planned_dose
-from mqi_communicator.demo.sample_case import Draft, encode
 from mqi_communicator.demo.sample import SIZES, draft_case
+from mqi_communicator.demo.sample_case import Draft, encode
 from mqi_communicator.demo.sample_kinds import apply, uids_of
 from mqi_communicator.demo.truth import FRACTIONS
 from mqi_communicator.dicom.records import Beam, Biology, Dose, Extent, Meaning, Medium
@@ -119,7 +119,9 @@ def judged(
     limits = judgement or JudgementOptions()
     basis = Basis("0.1.0", "c" * 64)
     word, _why = judge_case(spool, tokens, engine, limits, CONVENTIONS, basis)
-    jobs = [JobRow(token, KEY, n, 1, "gpu1", "ended", False, 0.0, started=50.0, ended=80.0) for n, token in tokens.items()]
+    jobs = [
+        JobRow(token, KEY, n, 1, "gpu1", "ended", False, 0.0, started=50.0, ended=80.0) for n, token in tokens.items()
+    ]
     history = [
         Event(at, KEY, 0, "step.done", step, "ready", "ready") for at, step in ((10.0, "admit"), (100.0, "compare"))
     ]

@@ -199,7 +199,9 @@ def test_hostile_names_are_text_and_too_much_noise_names_the_histories(tmp_path)
     there = text_of(pdf)
     assert "<script>alert(1)</script>" in there
     assert "[U+967D][U+5B50]Ω" in there
-    assert re.search(r"times as many histories would settle it: about [\d ]+ histories per beam instead of 200 000", html)
+    assert re.search(
+        r"times as many histories would settle it: about [\d ]+ histories per beam instead of 200 000", html
+    )
 
 
 def test_where_nothing_was_planned_it_is_marked_as_not_for_qa(reports):
