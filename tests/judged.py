@@ -1,4 +1,4 @@
-"""A judged case without an engine's minutes: a sample is admitted, its dose is known, and everything else is the product's.
+"""A judged case without an engine's minutes: a sample is admitted, its dose is known, all else is the product's.
 
 What the engine would have computed follows from the sample's own planned dose: moved along a beam, shifted, noisy.
 """
@@ -6,8 +6,9 @@ What the engine would have computed follows from the sample's own planned dose: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,8 +37,15 @@ KEY = "reportcase22"
 CONVENTIONS = {
     "MQI SAMPLE": DoseConvention(medium=Medium.MEDIUM, biology=Biology.PHYSICAL, extent=Extent.COURSE, rbe_factor=1.1)
 }
+
+
+def _along(beam: Beam, mm: float) -> tuple[float, float, float]:
+    x, y, z = direction(beam)
+    return mm * x, mm * y, mm * z
+
+
 MOVED: dict[str, Callable[[Beam], tuple[float, float, float]]] = {
-    "range-error": lambda beam: tuple(5.0 * part for part in direction(beam)),  # type: ignore[dict-item]
+    "range-error": lambda beam: _along(beam, 5.0),
     "shift-error": lambda _: (0.0, 0.0, 3.0),
 }
 
@@ -52,10 +60,10 @@ class KnownDose:
     doubts: tuple[str, ...] = ()
     name: str = "known"
 
-    def basis(self, plan, ct):
+    def basis(self, plan, ct):  # noqa: ARG002 - the port's
         return self.doubts
 
-    def read_dose(self, plan, beam, ct, products, log):
+    def read_dose(self, plan, beam, ct, products, log):  # noqa: ARG002 - the port's
         size = SIZES[self.size]
         meaning = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
         gy = (planned_dose(size)[beam.number] / FRACTIONS).astype(np.float32)
@@ -110,17 +118,18 @@ def judged(
     found = examine(watched, IntakeOptions(), still_for=1e6)
     assert isinstance(found, Complete), found
     admitted = take(watched, spool.case, found)
-    engine = KnownDose(kind, size, noise, doubts)
+    engine: Any = KnownDose(kind, size, noise, doubts)
     tokens = {number: f"{KEY}-b{number}-r1" for number, _ in admitted.beams}
     for number, token in tokens.items():
         spool.back(token).mkdir(parents=True)
         (spool.back(token) / "log").write_text("")
         keep_beam_dose(spool, number, token, engine, {})
-    limits = judgement or JudgementOptions()
+    limits = judgement or JudgementOptions.model_validate({"gamma": {"per_beam": False}})
     basis = Basis("0.1.0", "c" * 64)
     word, _why = judge_case(spool, tokens, engine, limits, CONVENTIONS, basis)
     jobs = [
-        JobRow(token, KEY, n, 1, "gpu1", "ended", False, 0.0, started=50.0, ended=80.0) for n, token in tokens.items()
+        JobRow(token, KEY, n, 1, "gpu1", "ended", active=False, claimed=0.0, started=50.0, ended=80.0)
+        for n, token in tokens.items()
     ]
     history = [
         Event(at, KEY, 0, "step.done", step, "ready", "ready") for at, step in ((10.0, "admit"), (100.0, "compare"))
@@ -143,8 +152,3 @@ def renamed(**names: str) -> Callable[[Draft], None]:
         structures.StructureSetROISequence[1].ROIName = names.get("structure", "Target")
 
     return change
-
-
-def without_files(made: Judged) -> Judged:
-    """The same case after somebody has cleared its spool."""
-    return replace(made, spool=Spool(made.spool.root.with_name("cleared")))

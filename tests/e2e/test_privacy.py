@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from pypdf import PdfReader
 from tests.e2e.test_outage import page
 
 from mqi_communicator.demo.sample import CANARY
+from mqi_communicator.demo.sample_canary import LABEL
 
 
 def found_in(text: str) -> list[str]:
@@ -49,7 +51,12 @@ def test_no_word_of_the_patient_leaves_the_spool(site):
     assert found_in(str(daemon.lines)) == []
     assert found_in((site.folder / "host" / "sshd.log").read_text()) == []
     delivered = leaks_of(Path(str(case["results"])))
-    assert {Path(name).suffix for name in delivered} == {".dcm"}  # the patient's own objects, and nothing else
+    # The patient's own objects; and labels, as they were typed, in the report.
+    assert {Path(name).suffix for name in delivered} == {".dcm", ".html"}
+    report = Path(str(case["results"])) / "report.pdf"
+    printed = "".join(sheet.extract_text() for sheet in PdfReader(report).pages)
+    for text in ((report.with_suffix(".html")).read_text("utf-8"), printed):
+        assert found_in(text) == [LABEL]
     spool = site.workspace / "spool" / str(case["case"])
     assert [path.name for path in spool.rglob("*") if found_in(path.name)] == []
     assert modes + loose(site.workspace) + loose(site.results) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,18 @@ def test_a_planted_error_ends_in_the_word_and_the_check_that_are_promised(evenin
     if promise.checks:
         assert promise.checks <= blamed, document["why"]
     assert promise.told in document["why"] + " ".join(check["note"] for check in document["checks"])
+
+
+@pytest.mark.parametrize("kind", PROMISES)
+def test_its_report_says_the_same(evening, kind):
+    _answer, cases = evening
+    results = Path(str(cases[kind]["results"]))
+    document = json.loads((results / "verdict.json").read_text())
+    text = html.unescape((results / "report.html").read_text("utf-8"))
+    assert document["why"] in text
+    assert f">{PROMISES[kind].word.replace('_', ' ').upper()}<" in text
+    told = {file["name"] for file in json.loads((results / "manifest.json").read_text())["outputs"]}
+    assert {"report.html", "report.pdf"} <= told
 
 
 def test_the_exit_code_says_that_not_all_passed(evening):

@@ -1,4 +1,4 @@
-"""The report of the good sample and of each wrong one: what it says, what it must not say, and that both forms agree."""
+"""The report of the good sample and of wrong ones: what it says, what it must not say, and that both forms agree."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import re
 from html.parser import HTMLParser
 from io import BytesIO
-from xml.etree import ElementTree
+from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from tests.judged import CONVENTIONS, judged, renamed
+from tests.judged import CONVENTIONS, Judged, judged, renamed
 
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.delivery.folder import deliver
@@ -21,19 +21,19 @@ from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.documents import verdict_of
 from mqi_communicator.results.table import value_text
 
+CRITERIA = ["3 %/3 mm", "2 %/2 mm", "3 %/2 mm local"]
 KINDS = {
     "pass": ("PASS", ()),
     "range-error": ("FAIL", ("range R80",)),
     "scale-error": ("FAIL", ("dose scale",)),
     "shift-error": ("FAIL", ("position offset",)),
-    "swapped-beams": ("FAIL", ("position offset",)),
     "sum-only": ("REVIEW", ("a dose per beam",)),
     "no-dose": ("NOT JUDGED", ()),
 }
 
 
 class Reader(HTMLParser):
-    """Tags that open and close in order, every text, every reference."""
+    """Tags that open and close in order, every text, every row of cells, every reference."""
 
     EMPTY = frozenset({"meta", "img", "br", "link", "hr", "input"})
 
@@ -42,6 +42,7 @@ class Reader(HTMLParser):
         self.open: list[str] = []
         self.tags: set[str] = set()
         self.texts: list[str] = []
+        self.rows: list[list[str]] = []
         self.refers: list[str] = []
         self.feed(text)
         self.close()
@@ -51,6 +52,10 @@ class Reader(HTMLParser):
         self.tags.add(tag)
         self.refers += [value or "" for name, value in attrs if name in ("src", "href", "action", "srcset", "data")]
         assert not [name for name, _ in attrs if name.startswith("on")]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
         if tag not in self.EMPTY:
             self.open.append(tag)
 
@@ -58,16 +63,14 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
+        if self.open[-1:] in (["td"], ["th"]):
+            self.rows[-1][-1] += data
         if data.strip() and self.open[-1:] != ["style"]:
             self.texts.append(" ".join(data.split()))
 
 
 def rows_of(text: str) -> list[list[str]]:
-    """The cells of every row of every table."""
-    body = re.search(r"<main>.*</main>", text, re.DOTALL)
-    assert body
-    document = ElementTree.fromstring(re.sub(r"(<img[^>]*)>", r"\1/>", body[0]))
-    return [["".join(cell.itertext()) for cell in row if cell.tag in ("td", "th")] for row in document.iter("tr")]
+    return Reader(text).rows
 
 
 def squeezed(text: str) -> str:
@@ -78,14 +81,22 @@ def text_of(pdf: bytes) -> str:
     return squeezed("".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages))
 
 
+class Reports(dict[str, tuple[Judged, str, bytes]]):
+    """Each kind judged and reported when it is first asked for: (the case, HTML, PDF)."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, kind):
+        case = judged(self.folder / kind, kind)
+        self[kind] = (case, *case.report(gamma=CRITERIA if kind == "range-error" else []))
+        return self[kind]
+
+
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """Each kind judged and reported, once: (the case, HTML, PDF)."""
-    made = {}
-    for kind in KINDS:
-        case = judged(tmp_path_factory.mktemp("report"), kind)
-        made[kind] = (case, *case.report())
-    return made
+    return Reports(tmp_path_factory.mktemp("reports"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -192,7 +203,7 @@ def test_hostile_names_are_text_and_too_much_noise_names_the_histories(tmp_path)
     html, pdf = case.report(gamma=[], centre="<b>Centre</b>")
     read = Reader(html)
     assert "script" not in read.tags
-    assert "b" not in read.tags - {"b"} or read.texts.count("UNDECIDED") == 1
+    assert any("<b>Centre</b>" in text for text in read.texts)
     assert any("<script>alert(1)</script>" in text for text in read.texts)
     assert any("a&b<img src=x>" in text for text in read.texts)
     assert any(text.startswith("$x^2$ 陽子 Ω") for text in read.texts)
@@ -210,11 +221,11 @@ def test_where_nothing_was_planned_it_is_marked_as_not_for_qa(reports):
     assert "NOTFORQA" in text_of(pdf)
 
 
-def test_the_same_case_gives_the_same_bytes(reports, tmp_path):
+def test_the_same_case_gives_the_same_bytes(reports):
     case, html, pdf = reports["sum-only"]
     for name in ("report.html", "report.pdf"):
         (case.spool.results / name).unlink()
-    assert case.report() == (html, pdf)
+    assert case.report(gamma=[]) == (html, pdf)
 
 
 def test_it_is_delivered_by_digest_and_drawn_again_beside_the_verdict(reports, tmp_path):
@@ -234,7 +245,7 @@ def test_it_is_delivered_by_digest_and_drawn_again_beside_the_verdict(reports, t
 
 
 def test_half_a_report_is_drawn_anew_and_a_cleared_spool_is_said(reports, tmp_path):
-    case, html, pdf = reports["no-dose"]
+    case, html, _pdf = reports["no-dose"]
     (case.spool.results / "report.pdf").unlink()
     assert case.report(centre="Otherwhere")[0] != html
     with pytest.raises(Permanent, match="not here any more"):

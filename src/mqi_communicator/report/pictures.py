@@ -49,7 +49,7 @@ _COLOURS = (
 
 
 def _figure(width: float, height: float) -> Any:
-    """An empty figure of so many inches. Its parts are placed by hand: working out where they fit costs another draw."""
+    """An empty figure of so many inches. Its parts are placed by hand: to find where they fit costs a second draw."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Contour = tuple[float, "NDArray[np.float64]"]  # (z in mm, corners (n, 2) as x, y in mm)
 
 _BINS = 2000
-_FINEST = 0.5  # mm between raster points in the plane
+_FINEST = 0.25  # mm between raster points in the plane
 _POINTS = 250_000  # of one structure, about
 _NEXT = 2.5  # slices: contours farther apart than this do not belong together
 

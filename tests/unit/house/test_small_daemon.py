@@ -1,0 +1,14 @@
+"""An idle daemon stays small: what is heavy is loaded where it is used, in a child process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = {"jinja2", "matplotlib", "numba", "numpy", "pydicom", "pymedphys", "reportlab", "scipy"}
+
+
+def test_building_the_application_loads_nothing_heavy():
+    code = "import sys; import mqi_communicator.app, mqi_communicator.run; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {name.split(".")[0] for name in ended.stdout.split()} & HEAVY == set()
