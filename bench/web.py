@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import median
 
 import httpx
-
 from bench.idle import cpu_s
-from mqi_communicator.store.database import open_database
 from tests.boards import add_user, configure, dashboard
 from tests.planted import MACHINES, plant
+
+from mqi_communicator.store.database import open_database
 
 
 @dataclass(frozen=True, slots=True)

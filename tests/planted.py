@@ -85,7 +85,9 @@ def _line(rows: Rows, key: str, beam: int, step: str, status: str, at: float, **
     rows.add(lines, case=key, beam=beam, step=step, status=status, **values)
 
 
-def _event(rows: Rows, key: str, beam: int, event: str, step: str, at: float, *, why: str = "", took: float = 0) -> None:
+def _event(
+    rows: Rows, key: str, beam: int, event: str, step: str, at: float, *, why: str = "", took: float = 0
+) -> None:
     facts = json.dumps({"took_s": took, "attempt": 1, "run": 1})
     rows.add(
         events, at=at, case=key, beam=beam, event=event, step=step, before="ready", after="ready", who="mqi", why=why,
@@ -126,7 +128,10 @@ def _ended(rows: Rows, chance: random.Random, watch: Path, results: Path, number
 
 def _figures(rows: Rows, chance: random.Random, key: str, machine: str, word: str, at: float) -> None:
     gamma = 88.0 if word == "fail" else 92.0 if word == "review" else 98.0
-    for name, value, unit in (("gamma", gamma + 2 * chance.random(), "%"), ("dose_scale", chance.gauss(1, 0.004), "ratio")):
+    for name, value, unit in (
+        ("gamma", gamma + 2 * chance.random(), "%"),
+        ("dose_scale", chance.gauss(1, 0.004), "ratio"),
+    ):
         rows.add(
             figures, case=key, name=name, scope="plan", at=at, machine=machine, word=word, value=value, unit=unit
         )  # fmt: skip
@@ -140,7 +145,9 @@ def _live(rows: Rows, chance: random.Random, watch: Path, now: float) -> Iterato
     for place, (name, key) in enumerate(keys.items()):
         at = now - 900 + 60 * place
         priority = "urgent" if name == "key changed" else "background" if name == "background" else "routine"
-        _case(rows, watch, key, f"today-{place + 1}", at, host="" if name == "incomplete" else "gpu1", priority=priority)
+        _case(
+            rows, watch, key, f"today-{place + 1}", at, host="" if name == "incomplete" else "gpu1", priority=priority
+        )
         _event(rows, key, 0, "case.seen", "admit", at)
         _event(rows, key, 0, "step.done", "admit", at + 20, took=6)
     _line(rows, keys["key changed"], 0, "upload", "waiting", now - 300, due=now + 90, needs_person=True,

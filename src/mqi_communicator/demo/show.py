@@ -63,7 +63,9 @@ def _dashboard(slot: Slot, console: Console) -> None:
     config, password = load(slot.config), secrets.token_urlsafe(9)
     users_of(config.web, config.paths.workspace).put(User("demo", "physicist", hashed(password)))
     port = config.web.port if config.web is not None else 0
-    console.print(f"dashboard: http://127.0.0.1:{port}/  name: demo  password: {password}", soft_wrap=True, highlight=False)
+    console.print(
+        f"dashboard: http://127.0.0.1:{port}/  name: demo  password: {password}", soft_wrap=True, highlight=False
+    )
 
 
 def _store(slot: Slot) -> Path:
