@@ -23,7 +23,7 @@ MANUFACTURER = "MQI SAMPLE"
 
 
 def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = False) -> None:
-    """Write `slot.config` for a host and an engine, `web` with a dashboard. NeedsPerson if the engine was not fetched."""
+    """Write `slot.config`, `web` with a dashboard. NeedsPerson if the engine was not fetched."""
     if not (engine_home / "MCsquare_linux").is_file():
         raise NeedsPerson(f"the dose engine is not in {engine_home}", "./deploy.sh --demo fetches it")
     settings = {

@@ -59,7 +59,7 @@ Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)
 Index("cases_by_content", cases.c.content)
 Index("cases_by_lineage", cases.c.lineage)
-Index("cases_by_seen", cases.c.seen)
+Index("cases_by_seen", cases.c.seen, cases.c.key, cases.c.source)  # names are searched in the index alone
 Index("cases_by_word", cases.c.word, cases.c.seen)
 
 lines = Table(

@@ -7,7 +7,7 @@ revision = "0005"
 down_revision = "0002"
 
 INDEXES = (
-    ("cases_by_seen", "cases", ["seen"]),
+    ("cases_by_seen", "cases", ["seen", "key", "source"]),
     ("cases_by_word", "cases", ["word", "seen"]),
     ("lines_by_end", "lines", ["beam", "status", "since"]),
     ("jobs_by_case", "jobs", ["case"]),

@@ -1,0 +1,177 @@
+"""Users, sessions, guessing, and what a configuration of the dashboard may say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from pydantic import ValidationError
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.web.options import ProxyOptions, WebOptions, is_loopback
+from mqi_communicator.web.sessions import Sessions
+from mqi_communicator.web.throttle import CAP_S, FIRST_S, FORGET_S, MOST, Throttle
+from mqi_communicator.web.users import User, UsersFile, hashed, proves, public
+
+ANN = User("ann", "operator", "hash-1")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_session_is_found_by_its_cookie_until_its_time_is_over():
+    clock = Clock()
+    sessions = Sessions(1.0, clock)
+    cookie = sessions.begin(ANN)
+    found = sessions.find(cookie, {"ann": ANN})
+    assert found is not None
+    assert found.user == ANN
+    assert sessions.find("another", {"ann": ANN}) is None
+    clock.now += 3600
+    assert sessions.find(cookie, {"ann": ANN}) is None
+
+
+def test_a_session_follows_its_user():
+    sessions = Sessions(1.0, Clock())
+    cookie = sessions.begin(ANN)
+    lesser = replace(ANN, role="viewer")
+    found = sessions.find(cookie, {"ann": lesser})
+    assert found is not None
+    assert not found.user.may("operator")
+    assert sessions.find(cookie, {}) is None
+    assert sessions.find(cookie, {"ann": replace(ANN, password="hash-2")}) is None
+
+
+def test_no_two_sessions_share_a_token_and_a_proxied_user_keeps_his():
+    sessions = Sessions(1.0, Clock())
+    tokens = {sessions.find(sessions.begin(ANN), {"ann": ANN}).csrf for _ in range(3)}
+    assert len(tokens) == 3
+    one, two = sessions.behind_proxy(ANN), sessions.behind_proxy(User("bob", "viewer"))
+    assert one.csrf == sessions.behind_proxy(ANN).csrf
+    assert one.csrf != two.csrf
+    assert Sessions(1.0).behind_proxy(ANN).csrf != one.csrf
+
+
+def test_roles_include_the_lesser_ones():
+    assert [User("x", role).may("operator") for role in ("viewer", "operator", "physicist")] == [False, True, True]
+
+
+def test_after_five_wrong_passwords_a_name_waits_longer_each_time():
+    throttle = Throttle()
+    for _ in range(4):
+        throttle.failed("ann", "1.2.3.4", 0.0)
+        assert throttle.pause("ann", "1.2.3.4", 0.0) == 0.0
+    waits = []
+    for _ in range(12):
+        throttle.failed("ann", "1.2.3.4", 0.0)
+        waits.append(throttle.pause("ann", "5.6.7.8", 0.0))
+    assert waits[:3] == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S]
+    assert waits[-1] == CAP_S
+    assert throttle.pause("ann", "5.6.7.8", CAP_S) == 0.0
+
+
+def test_one_name_or_address_does_not_keep_out_others():
+    throttle = Throttle()
+    for _ in range(10):
+        throttle.failed("ann", "1.2.3.4", 0.0)
+    assert throttle.pause("bob", "1.2.3.4", 0.0) == 0.0
+    for number in range(15):
+        throttle.failed(f"guess-{number}", "1.2.3.4", 0.0)
+    assert throttle.pause("bob", "1.2.3.4", 0.0) > 0
+    assert throttle.pause("bob", "5.6.7.8", 0.0) == 0.0
+
+
+def test_success_clears_the_name_and_time_clears_all():
+    throttle = Throttle()
+    for _ in range(9):
+        throttle.failed("ann", "1.2.3.4", 0.0)
+    throttle.succeeded("ann")
+    assert throttle.pause("ann", "5.6.7.8", 0.0) == 0.0
+    for _ in range(9):
+        throttle.failed("ann", "1.2.3.4", 0.0)
+    throttle.failed("ann", "1.2.3.4", FORGET_S + 1)
+    assert throttle.pause("ann", "5.6.7.8", FORGET_S + 1) == 0.0
+
+
+def test_a_flood_of_names_does_not_fill_the_memory():
+    throttle = Throttle()
+    for number in range(MOST):
+        throttle.failed(f"name-{number}", f"address-{number}", 0.0)
+    assert len(throttle._failures) == MOST
+
+
+def test_users_are_kept_with_hashes_and_read_again_when_the_file_changes(tmp_path):
+    file = UsersFile(tmp_path / "users.json")
+    assert file.users() == {}
+    file.put(User("ann", "operator", hashed("correct horse battery")))
+    other = UsersFile(tmp_path / "users.json")
+    ann = other.users()["ann"]
+    assert proves(ann, "correct horse battery")
+    assert not proves(ann, "correct horse batterz")
+    assert not proves(None, "correct horse battery")
+    file.put(User("bob", "viewer"))
+    assert set(other.users()) == {"ann", "bob"}
+    assert not proves(other.users()["bob"], "")
+    assert public(other.users()["bob"])["signs_in"] == "at the proxy"
+    other.remove("ann")
+    assert set(file.users()) == {"bob"}
+    with pytest.raises(NeedsPerson, match="no user"):
+        file.remove("ann")
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 201, ""])
+def test_passwords_have_a_sensible_length(password):
+    with pytest.raises(NeedsPerson, match="10 to 200"):
+        hashed(password)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a" * 65, "<b>", "-x"])
+def test_user_names_are_plain(tmp_path, name):
+    with pytest.raises(NeedsPerson, match="user name"):
+        UsersFile(tmp_path / "users.json").put(User(name, "viewer"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"format": "other", "users": {}}', '{"format": "mqi-users/1", "users": {"a": {"role": "king"}}}'],
+)
+def test_a_users_file_that_is_none_is_refused_in_words(tmp_path, text):
+    (tmp_path / "users.json").write_text(text)
+    with pytest.raises(NeedsPerson, match="users file"):
+        UsersFile(tmp_path / "users.json").users()
+
+
+def test_the_users_file_is_whole_and_private(tmp_path):
+    UsersFile(tmp_path / "users.json").put(User("ann", "viewer"))
+    assert json.loads((tmp_path / "users.json").read_text())["users"] == {"ann": {"role": "viewer", "password": ""}}
+    assert (tmp_path / "users.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "qa.example.org"])  # noqa: S104 - refused
+def test_passwords_do_not_cross_a_network_in_the_clear(host):
+    with pytest.raises(ValidationError, match="in the clear"):
+        WebOptions(host=host)
+    assert WebOptions(host=host, certificate="a.pem", key="b.pem").tls
+
+
+def test_other_mistakes_are_refused():
+    with pytest.raises(ValidationError, match="both certificate and key"):
+        WebOptions(certificate="a.pem")
+    with pytest.raises(ValidationError, match="host name without port"):
+        WebOptions(names=("qa.example.org:8443",))
+    with pytest.raises(ValidationError, match="name of a header"):
+        ProxyOptions(socket="/run/x.sock", user_header="X User")
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("10.0.0.1", False)],
+)
+def test_loopback_is_known(host, here):
+    assert is_loopback(host) is here
