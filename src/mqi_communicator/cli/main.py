@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import backups, check, exits, look, orders
+from mqi_communicator.cli import audit, backups, check, exits, look, orders
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ for command in (
     check.check,
     backups.backup,
     backups.restore,
+    audit.audit,
 ):
     app.command()(command)
 

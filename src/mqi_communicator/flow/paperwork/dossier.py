@@ -9,20 +9,22 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull
-from mqi_communicator.case.model import Event
 from mqi_communicator.delivery.folder import deliver
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import (
     MANIFEST,
+    ChainDocument,
     OutputDocument,
     RunDocument,
     as_json,
     manifest_document,
     utc,
 )
+from mqi_communicator.store.chain import Entry
 from mqi_communicator.store.jobs import JobRow
+from mqi_communicator.store.lines import event_of
 
 EVENTS = "events.jsonl"
 
@@ -30,7 +32,7 @@ EVENTS = "events.jsonl"
 def deliver_case(
     spool: Spool,
     runs: Sequence[JobRow],
-    history: Sequence[Event],
+    history: Sequence[Entry],
     evidence: Mapping[str, str],
     basis: Basis,
     results: Path,
@@ -50,12 +52,12 @@ def _complete(
     spool: Spool,
     key: str,
     runs: Sequence[JobRow],
-    history: Sequence[Event],
+    history: Sequence[Entry],
     evidence: Mapping[str, str],
     basis: Basis,
 ) -> None:
     prepared = spool.results
-    told = [_public(event) for event in history]
+    told = [_public(entry) for entry in history]
     (prepared / EVENTS).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in told), encoding="utf-8")
     document = manifest_document(
         key,
@@ -65,6 +67,7 @@ def _complete(
         engine=evidence,
         runs=[_run(job) for job in runs],
         outputs=[_output(path, prepared) for path in sorted(prepared.rglob("*")) if path.is_file()],
+        chain=ChainDocument(event=history[-1].id, link=history[-1].link) if history else None,
         admitted_at=_when(history, "admit"),
         judged_at=_when(history, "compare"),
     )
@@ -73,9 +76,10 @@ def _complete(
     aside.rename(prepared / MANIFEST)
 
 
-def _public(event: Event) -> dict[str, object]:
+def _public(entry: Entry) -> dict[str, object]:
     """An event without words that may quote a file name: those of admission."""
-    said = asdict(event)
+    event = event_of(entry)
+    said = asdict(event) | {"id": entry.id, "seq": entry.seq, "link": entry.link}
     return {**said, "why": ""} if event.step == "admit" or "code" in event.facts else said
 
 
@@ -91,5 +95,5 @@ def _output(path: Path, folder: Path) -> OutputDocument:
     return OutputDocument(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
-def _when(history: Sequence[Event], step: str) -> float | None:
+def _when(history: Sequence[Entry], step: str) -> float | None:
     return next((event.at for event in reversed(history) if event.step == step and event.event == "step.done"), None)

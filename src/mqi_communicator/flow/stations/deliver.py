@@ -8,12 +8,12 @@ from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.paperwork.dossier import deliver_case
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import cases, jobs, lines
+from mqi_communicator.store import audit, cases, jobs, lines
 
 
 async def deliver(line: Line, tools: Tools) -> Outcome:
     """`results/<key>/` is complete: verdict, doses, manifest, events."""
-    history = await tools.database.read(lines.events_of, line.case)
+    history = await tools.database.read(audit.history, line.case)
     runs = await tools.database.read(jobs.of_case, line.case)
     beams = {beam.token for beam in (await tools.database.read(lines.of_case, line.case))[1:]}
     where = await asyncio.to_thread(
@@ -26,4 +26,6 @@ async def deliver(line: Line, tools: Tools) -> Outcome:
         tools.results,
     )
     await tools.database.write(cases.change, line.case, results=str(where))
+    head = await tools.database.read(audit.head)
+    tools.ear("audit.head", number=head.id, link=head.link)
     return Done()
