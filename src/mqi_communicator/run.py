@@ -17,6 +17,7 @@ from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.housekeeping import tidy_hosts
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.intake.watch import Watch
+from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
 from mqi_communicator.store.database import StoreTrouble
 from mqi_communicator.telemetry import http
@@ -112,7 +113,8 @@ async def _keep_house(app: App) -> None:
 async def _take_stock(app: App) -> None:
     """Say what there is, and take up again what the store has forgotten."""
     found = await reconcile(app.tools)
-    structlog.get_logger().info("found", **asdict(found))
+    head = await app.database.read(audit.head)
+    structlog.get_logger().info("found", **asdict(found), number=head.id, link=head.link)
 
 
 async def _back_up(app: App) -> None:
@@ -131,6 +133,8 @@ async def _back_up(app: App) -> None:
             await asyncio.sleep(min(options.every_s, BACKUP_PAUSE_S))
         else:
             log.info("backup.made", file=made.path.name)
+            head = await app.database.read(audit.head)
+            log.info("audit.head", number=head.id, link=head.link)
 
 
 async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None) -> None:

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections import Counter
 
+from tests.unit.store.test_audit import relink, tamper
 from tests.unit.store.test_backup import damage
 
 
@@ -59,6 +60,22 @@ def test_a_damaged_store_is_refused_restored_and_reconciled_without_a_second_run
     assert {folder.name for folder in site.results.iterdir()} == set(now)
     assert not list((site.remote / "cases").iterdir())
     assert daemon.stop() == 0
+    audited(site, str(done["case"]), str(second["case"]))
+
+
+def audited(site, before: str, after: str) -> None:
+    """The chain is whole after the restore, notes what it lost, and what was delivered finds a forger."""
+    answer = json.loads(site.mqi("audit", "--verify", "--json").stdout)
+    assert (answer["whole"], answer["wrong"], answer["cases"]) == (True, [], 2)
+    assert answer["anchors"] > 10
+    assert [before in note for note in answer["notes"]] == [True]
+    assert "[1 " in site.mqi("audit", before).stdout
+    forged = f"update events set who = 'nobody' where \"case\" = '{after}' and seq = 3"  # noqa: S608 - a key of ours
+    tamper(site.workspace / "store.sqlite3", forged)
+    relink(site.workspace / "store.sqlite3")
+    broken = site.mqi("audit", "--verify")
+    assert broken.returncode == 1
+    assert f"(the 3. of case {after}): what was delivered of case {after} tells another one" in broken.stdout
 
 
 def test_a_store_that_vanished_is_not_begun_anew_in_silence(site):

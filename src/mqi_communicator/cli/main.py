@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import backups, check, dashboard, exits, look, orders, report
+from mqi_communicator.cli import audit, backups, check, dashboard, exits, look, orders, report
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ for command in (
     backups.restore,
     report.report,
     dashboard.web,
+    audit.audit,
 ):
     app.command()(command)
 app.add_typer(dashboard.users)

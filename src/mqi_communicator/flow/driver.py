@@ -20,7 +20,7 @@ from mqi_communicator.flow.options import RetryOptions
 from mqi_communicator.flow.stations.cancel import withdraw
 from mqi_communicator.flow.steps import after, step_of
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import cases, jobs, lines, orders
+from mqi_communicator.store import audit, cases, jobs, lines, orders
 from mqi_communicator.store.database import LostOwnership, StoreTrouble
 from mqi_communicator.store.orders import Order
 
@@ -227,7 +227,7 @@ def _prefer(connection: Connection, order: Order, now: float, ageing_s: float) -
     own = lines.get(connection, case.key)
     event = event_of(order.order, order.who, order.why, own, own, now)
     event = replace(event, before=case.priority, after=priority.value)
-    lines.note(connection, event)
+    audit.append(connection, event)
     lines.poke_step(connection, "submit", now)
     answer = f"priority is {priority.value}"
     orders.answer(connection, order.id, answer, now)

@@ -27,6 +27,7 @@ from mqi_communicator.results.documents import VERDICT, verdict_of
 from mqi_communicator.store import cases, jobs, lines, orders
 from mqi_communicator.store.cases import Case
 
+DELIVERED_BEFORE = "case.delivered_before"
 BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare")
 
 
@@ -70,7 +71,7 @@ async def reconcile(tools: Tools) -> Found:
             continue
         if stands is not None:
             await tools.database.write(_close, line, stands, tools.clock())
-            tools.ear("case.delivered_before", case=line.case)
+            tools.ear(DELIVERED_BEFORE, case=line.case)
             delivered += 1
     counts, active, waiting = await tools.database.read(_counts)
     return Found(counts, active, waiting, len(strays), delivered, doubtful)
@@ -139,9 +140,7 @@ def _close(connection: Connection, own: Line, stands: Delivered, now: float) -> 
         moved = replace(moved, due=now, since=now, tries=0, reason="", advice="", needs_person=False)
         facts: dict[str, object] = {"manifest": stands.digest} if line.beam == CASE_LINE else {}
         after = f"{moved.step}/{moved.status}"
-        event = Event(
-            now, line.case, line.beam, "case.delivered_before", line.step, line.status, after, "mqi", why, facts
-        )
+        event = Event(now, line.case, line.beam, DELIVERED_BEFORE, line.step, line.status, after, "mqi", why, facts)
         lines.move(connection, line, moved, event)
     cases.change(connection, own.case, word=stands.word, why=stands.why, results=str(stands.folder))
 

@@ -90,6 +90,15 @@ class RunDocument(BaseModel):
     ended: str | None = Field(description="UTC, ISO 8601, by the host's clock.")
 
 
+class ChainDocument(BaseModel):
+    """Where the chain of events stood: who rewrites the store cannot rewrite what was delivered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    event: int = Field(ge=1, description="Number of the last event of the case; all events of the store are counted.")
+    link: str = _Digest
+
+
 class ManifestDocument(BaseModel):
     """Everything that made the number."""
 
@@ -106,6 +115,7 @@ class ManifestDocument(BaseModel):
     inputs: tuple[InputDocument, ...] = Field(description="Every admitted file.")
     runs: tuple[RunDocument, ...] = Field(description="The run of each beam.")
     outputs: tuple[OutputDocument, ...] = Field(description="Every delivered file but this one.")
+    chain: ChainDocument | None = Field(default=None, description="The chain of events at delivery.")
 
 
 def verdict_document(case: str, verdict: Verdict) -> VerdictDocument:
@@ -145,6 +155,7 @@ def manifest_document(
     engine: Mapping[str, str],
     runs: Sequence[RunDocument],
     outputs: Sequence[OutputDocument],
+    chain: ChainDocument | None = None,
     admitted_at: float | None = None,
     judged_at: float | None = None,
 ) -> ManifestDocument:
@@ -165,6 +176,7 @@ def manifest_document(
         inputs=inputs,
         runs=tuple(sorted(runs, key=lambda run: run.beam)),
         outputs=tuple(sorted(outputs, key=lambda output: output.name)),
+        chain=chain,
     )
 
 

@@ -10,6 +10,8 @@ from statistics import median
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.store.audit import append, history
+from mqi_communicator.store.chain import Entry
 from mqi_communicator.store.schema import batched, cases, events, lines
 
 _LIVE = (Status.READY, Status.WAITING)
@@ -34,7 +36,7 @@ def add(connection: Connection, /, line: Line, event: Event) -> None:
     known = connection.execute(select(lines.c.step).where(_is(line.case, line.beam))).one_or_none()
     if known is None:
         connection.execute(lines.insert().values(**_values(line)))
-        note(connection, event)
+        append(connection, event)
 
 
 def begin(connection: Connection, /, line: Line) -> None:
@@ -71,14 +73,7 @@ def move(connection: Connection, /, before: Line, after: Line, event: Event | No
     if connection.execute(update(lines).where(here).values(**values)).rowcount != 1:
         raise LineMoved(f"{before.case} beam {before.beam} is no longer at {before.step}/{before.status}")
     if event is not None:
-        note(connection, event)
-
-
-def note(connection: Connection, /, event: Event) -> None:
-    """Append an event."""
-    values = {name: getattr(event, name) for name in Event.__slots__ if name != "facts"}
-    facts = json.dumps(dict(event.facts), sort_keys=True, default=str)
-    connection.execute(events.insert().values(**values, facts=facts))
+        append(connection, event)
 
 
 def due(connection: Connection, /, now: float) -> list[Line]:
@@ -155,11 +150,13 @@ def explain(connection: Connection, /, line: Line, reason: str) -> None:
 
 def events_of(connection: Connection, /, case: str) -> list[Event]:
     """Everything that happened to a case, in order."""
-    rows = connection.execute(select(events).where(events.c.case == case).order_by(events.c.id))
-    return [
-        Event(**{name: getattr(row, name) for name in Event.__slots__ if name != "facts"}, facts=json.loads(row.facts))
-        for row in rows
-    ]
+    return [event_of(entry) for entry in history(connection, case)]
+
+
+def event_of(entry: Entry) -> Event:
+    """What a kept event tells."""
+    told = {name: getattr(entry, name) for name in Event.__slots__ if name != "facts"}
+    return Event(**told, facts=json.loads(entry.facts))
 
 
 def usual_duration(connection: Connection, /, steps: tuple[str, ...], limit: int = 20) -> float | None:

@@ -121,6 +121,8 @@ events = Table(
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("facts", Text, nullable=False),  # JSON
+    Column("seq", Integer, nullable=False, server_default="0"),  # counts the events of a case from 1
+    Column("link", Text, nullable=False, server_default=""),  # store.chain.link
 )
 Index("events_by_case", events.c.case, events.c.id)
 Index("events_by_step", events.c.step, events.c.event, events.c.id)

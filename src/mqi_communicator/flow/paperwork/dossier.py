@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull
-from mqi_communicator.case.model import Event
 from mqi_communicator.delivery.folder import deliver
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import (
     MANIFEST,
+    ChainDocument,
     ManifestDocument,
     OutputDocument,
     RunDocument,
@@ -23,7 +23,9 @@ from mqi_communicator.results.documents import (
     manifest_document,
     utc,
 )
+from mqi_communicator.store.chain import Entry
 from mqi_communicator.store.jobs import JobRow
+from mqi_communicator.store.lines import event_of
 
 EVENTS = "events.jsonl"
 
@@ -33,7 +35,7 @@ class Record:
     """What the store and the configuration know of how a case's number was made."""
 
     runs: Sequence[JobRow]  # the run of each beam that counts
-    history: Sequence[Event]
+    history: Sequence[Entry]
     evidence: Mapping[str, str]
     basis: Basis
 
@@ -61,6 +63,7 @@ def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
         engine=record.evidence,
         runs=[_run(job) for job in record.runs],
         outputs=[output(path, prepared) for path in sorted(prepared.rglob("*")) if path.is_file()],
+        chain=ChainDocument(event=record.history[-1].id, link=record.history[-1].link) if record.history else None,
         admitted_at=_when(record.history, "admit"),
         judged_at=_when(record.history, "compare"),
     )
@@ -75,9 +78,10 @@ def _complete(spool: Spool, record: Record) -> None:
     aside.rename(prepared / MANIFEST)
 
 
-def _public(event: Event) -> dict[str, object]:
+def _public(entry: Entry) -> dict[str, object]:
     """An event without words that may quote a file name: those of admission."""
-    said = asdict(event)
+    event = event_of(entry)
+    said = asdict(event) | {"id": entry.id, "seq": entry.seq, "link": entry.link}
     return {**said, "why": ""} if event.step == "admit" or "code" in event.facts else said
 
 
@@ -94,5 +98,5 @@ def output(path: Path, folder: Path) -> OutputDocument:
     return OutputDocument(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
-def _when(history: Sequence[Event], step: str) -> float | None:
+def _when(history: Sequence[Entry], step: str) -> float | None:
     return next((event.at for event in reversed(history) if event.step == step and event.event == "step.done"), None)

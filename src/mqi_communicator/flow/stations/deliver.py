@@ -8,13 +8,15 @@ from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import cases, jobs, lines
+from mqi_communicator.store import audit, cases, jobs, lines
 
 
 async def deliver(line: Line, tools: Tools) -> Outcome:
     """`results/<key>/` is complete: verdict, doses, manifest, events, and the report if it could be drawn."""
     where = await asyncio.to_thread(deliver_case, tools.spool(line.case), await record_of(line, tools), tools.results)
     await tools.database.write(cases.change, line.case, results=str(where))
+    head = await tools.database.read(audit.head)
+    tools.ear("audit.head", number=head.id, link=head.link)
     return Done()
 
 
@@ -24,7 +26,7 @@ async def record_of(line: Line, tools: Tools) -> Record:
     beams = {beam.token for beam in (await tools.database.read(lines.of_case, line.case))[1:]}
     return Record(
         runs=[job for job in runs if job.token in beams],
-        history=await tools.database.read(lines.events_of, line.case),
+        history=await tools.database.read(audit.history, line.case),
         evidence=tools.engine.evidence(),
         basis=tools.basis,
     )

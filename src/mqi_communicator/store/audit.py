@@ -1,0 +1,75 @@
+"""The events of the store as a chain: appended here, read here, and held against what was told outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from mqi_communicator.case.model import Event
+from mqi_communicator.store.chain import GENESIS, Anchor, Entry, Finding, broken, link
+from mqi_communicator.store.schema import events
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a walk over the whole chain found."""
+
+    events: int
+    cases: int
+    anchors: int  # told outside, and agreeing
+    head: str  # the last event's link
+    findings: tuple[Finding, ...]
+
+
+def append(connection: Connection, event: Event) -> None:
+    """Add an event at the chain's end. The transaction holds the store's write lock: nobody comes in between."""
+    last = connection.execute(select(events.c.id, events.c.link).order_by(events.c.id.desc()).limit(1)).one_or_none()
+    of_case = select(func.max(events.c.seq)).where(events.c.case == event.case)
+    values: dict[str, object] = {name: getattr(event, name) for name in Event.__slots__ if name != "facts"}
+    values |= {
+        "id": 1 if last is None else last.id + 1,
+        "seq": 1 + (connection.execute(of_case).scalar_one() or 0),
+        "at": float(event.at),
+        "facts": json.dumps(dict(event.facts), sort_keys=True, default=str),
+    }
+    before = GENESIS if last is None else last.link
+    connection.execute(events.insert().values(**values, link=link(before, values)))
+
+
+def history(connection: Connection, case: str) -> list[Entry]:
+    """Every event of a case, in order."""
+    rows = connection.execute(select(events).where(events.c.case == case).order_by(events.c.id))
+    return [Entry(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def head(connection: Connection) -> Anchor:
+    """The chain's last event, for whoever tells it outside; number 0 where nothing has happened yet."""
+    last = connection.execute(select(events).order_by(events.c.id.desc()).limit(1)).one_or_none()
+    return Anchor(0, GENESIS, "") if last is None else Anchor(last.id, last.link, "", last.case, last.seq)
+
+
+def verify(connection: Connection, told: Sequence[Anchor]) -> Audit:
+    """Walk the chain from its beginning, and hold it against what was told outside."""
+    heard: dict[int, list[Anchor]] = {}
+    for anchor in told:
+        heard.setdefault(anchor.id, []).append(anchor)
+    findings = list(broken(_all(connection), lambda number: heard.get(number, ())))
+    count, cases, last = connection.execute(
+        select(func.count(), func.count(events.c.case.distinct()), func.max(events.c.id))
+    ).one()
+    for anchor in told:
+        if anchor.id > (last or 0):
+            what = f"is gone from the end of the chain; {anchor.where} tells of it"
+            findings.append(Finding(anchor.id, anchor.case, anchor.seq, what))
+    wrong = {finding.id for finding in findings}
+    agreeing = sum(anchor.id not in wrong for anchor in told)
+    return Audit(count, cases, agreeing, head(connection).link, tuple(sorted(findings, key=lambda one: one.id)))
+
+
+def _all(connection: Connection) -> Iterator[Entry]:
+    rows = connection.execution_options(yield_per=1000).execute(select(events).order_by(events.c.id))
+    for row in rows:
+        yield Entry(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it

@@ -1,0 +1,97 @@
+"""The chain of events: each row carries the SHA-256 over the row before it and its own content. Pure.
+
+Who changes, removes or inserts a row breaks it; who rewrites all that follows as well is found by what was told outside
+the store: delivered manifests and lines of the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+GENESIS = "0" * 64
+CONTENT = ("id", "seq", "at", "case", "beam", "event", "step", "before", "after", "who", "why", "facts")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event as it is kept: `id` counts all events from 1, `seq` those of its case, `facts` is JSON as stored."""
+
+    id: int
+    seq: int
+    at: float
+    case: str
+    beam: int
+    event: str
+    step: str
+    before: str
+    after: str
+    who: str
+    why: str
+    facts: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What was told outside the store of one event: its number, its link, and where that stands."""
+
+    id: int
+    link: str
+    where: str
+    case: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: which event of which case, "" where nobody can tell any more."""
+
+    id: int
+    case: str
+    seq: int
+    what: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        whose = f" (the {self.seq}. of case {self.case})" if self.case and self.seq else ""
+        whose = f" (of case {self.case})" if self.case and not self.seq else whose
+        return f"event {self.id}{whose}: {self.what}"
+
+
+def link(before: str, content: Mapping[str, object]) -> str:
+    """The link of a row that follows the one with link `before`."""
+    text = json.dumps([before, *(content[name] for name in CONTENT)], ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def broken(entries: Iterable[Entry], heard: Callable[[int], Sequence[Anchor]]) -> Iterator[Finding]:
+    """Walk the chain in order of `id` and tell each break. `heard` knows what was told outside of an event."""
+    before, last, seqs = GENESIS, 0, dict[str, int]()
+    for entry in entries:
+        seq, gap = seqs.get(entry.case, 0) + 1, entry.id - last - 1
+        values = {name: getattr(entry, name) for name in CONTENT}
+        if gap > 0:  # what the link of this row was made over is not there any more
+            ours = entry.seq - seq == gap
+            yield from (_missing(last + 1 + n, entry, seq + n if ours else 0, heard(last + 1 + n)) for n in range(gap))
+        elif link(before, values) != entry.link:
+            yield _of(entry, "is not what was written, or does not follow the event before it")
+        elif entry.seq != seq:
+            yield _of(entry, f"an event of the case is missing before it: it should be the {seq}.")
+        if told := next((one for one in heard(entry.id) if one.link != entry.link), None):
+            yield _of(entry, f"{told.where} tells another one: the chain was rewritten, or an older store came back")
+        before, last, seqs[entry.case] = entry.link, entry.id, entry.seq
+
+
+def _missing(number: int, after: Entry, seq: int, heard: Sequence[Anchor]) -> Finding:
+    if told := next((one for one in heard if one.case), None):
+        return Finding(number, told.case, told.seq, f"was removed; {told.where} tells of it")
+    if seq:
+        return Finding(number, after.case, seq, "was removed")
+    return Finding(number, "", 0, f"was removed, before event {after.id} of case {after.case}")
+
+
+def _of(entry: Entry, what: str) -> Finding:
+    return Finding(entry.id, entry.case, entry.seq, what)

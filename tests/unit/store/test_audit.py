@@ -1,0 +1,168 @@
+"""Whoever changes, removes, inserts or rewrites events is found, and the event is named."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+from mqi_communicator.case.model import CASE_LINE, Event
+from mqi_communicator.store import audit, lines
+from mqi_communicator.store.chain import CONTENT, GENESIS, Anchor, Entry, link
+from mqi_communicator.store.database import open_database
+
+CASES = ("anna", "bert", "anna", "anna", "bert", "anna")
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Six events of two cases."""
+    store = tmp_path / "store.sqlite3"
+    database = open_database(store)
+    for number, case in enumerate(CASES, start=1):
+        event = Event(number + 0.1, case, CASE_LINE, "step.done", "admit", "ready", "done", why="Ünï", facts={"n": 1})
+        database.write_now(audit.append, event)
+    database.close()
+    return store
+
+
+def entries(path: Path) -> list[Entry]:
+    database = open_database(path)
+    found = [entry for case in ("anna", "bert") for entry in database.read_now(audit.history, case)]
+    database.close()
+    return sorted(found, key=lambda entry: entry.id)
+
+
+def tamper(path: Path, *statements: str) -> None:
+    """With the rights of the file's owner, who can drop triggers."""
+    with contextlib.closing(sqlite3.connect(path)) as store:
+        for verb in ("update", "delete"):
+            store.execute(f"DROP TRIGGER IF EXISTS events_no_{verb}")
+        for statement in statements:
+            store.execute(statement)
+        store.commit()
+
+
+def relink(path: Path) -> None:
+    """What a careful forger does: number and link everything anew."""
+    before, number, seqs = GENESIS, 0, dict[str, int]()
+    with contextlib.closing(sqlite3.connect(path)) as store:
+        store.row_factory = sqlite3.Row
+        for row in store.execute("select * from events order by id").fetchall():
+            number += 1
+            seqs[row["case"]] = seqs.get(row["case"], 0) + 1
+            values = {name: row[name] for name in CONTENT} | {"id": number, "seq": seqs[row["case"]]}
+            before = link(before, values)
+            changed = (number, values["seq"], before, row["id"])
+            store.execute("update events set id = ?, seq = ?, link = ? where id = ?", changed)
+        store.commit()
+
+
+def found(path: Path, *anchors: Anchor) -> list[tuple[int, str, int]]:
+    database = open_database(path)
+    walked = database.read_now(audit.verify, anchors)
+    database.close()
+    return [(one.id, one.case, one.seq) for one in walked.findings]
+
+
+def told(path: Path) -> list[Anchor]:
+    """What a delivered case tells of its events."""
+    return [Anchor(one.id, one.link, "what was delivered", one.case, one.seq) for one in entries(path)]
+
+
+def test_a_whole_chain_is_whole_and_agrees_with_what_was_told(path):
+    database = open_database(path)
+    walked = database.read_now(audit.verify, told(path))
+    assert (walked.events, walked.cases, walked.anchors, walked.findings) == (6, 2, 6, ())
+    assert walked.head == entries(path)[-1].link == database.read_now(audit.head).link
+    assert [(entry.id, entry.seq) for entry in database.read_now(audit.history, "bert")] == [(2, 1), (5, 2)]
+    assert database.read_now(lines.events_of, "bert")[0].facts == {"n": 1}
+    database.close()
+
+
+def test_an_empty_store_is_whole(tmp_path):
+    assert found(open_and_close(tmp_path / "empty.sqlite3")) == []
+
+
+def open_and_close(path: Path) -> Path:
+    open_database(path).close()
+    return path
+
+
+@pytest.mark.parametrize("column", [name for name in CONTENT if name not in ("id", "seq")])
+def test_a_changed_row_is_named(path, column):
+    tamper(path, f"update events set \"{column}\" = '7' where id = 3")  # noqa: S608 - a name of ours
+    assert [number for number, _case, _seq in found(path)][:1] == [3]
+
+
+def test_a_removed_row_is_named_where_its_case_goes_on(path):
+    tamper(path, "delete from events where id = 3")
+    assert found(path) == [(3, "anna", 2)]
+
+
+def test_a_removed_row_of_another_case_is_told_and_its_case_by_the_next_event_or_from_outside(path):
+    anchors = told(path)
+    tamper(path, "delete from events where id = 2")
+    assert found(path) == [(2, "", 0), (5, "bert", 2)]
+    assert (2, "bert", 1) in found(path, *anchors)
+
+
+def test_an_end_that_was_cut_off_is_found_from_outside_alone(path):
+    anchors = told(path)
+    tamper(path, "delete from events where id > 4")
+    assert found(path) == []
+    assert found(path, *anchors) == [(5, "bert", 2), (6, "anna", 4)]
+
+
+def test_an_inserted_row_is_named(path):
+    copied = "insert into events select 7, at, 'bert', beam, event, step, before, after, who, why, facts, 3, link"
+    tamper(path, f"{copied} from events where id = 4")
+    assert found(path) == [(7, "bert", 3)]
+
+
+@pytest.mark.parametrize(
+    "statement", ["update events set who = 'nobody' where id = 4", "delete from events where id = 4"]
+)
+def test_a_rewritten_chain_is_whole_by_itself_and_found_by_what_was_delivered(path, verb):
+    anchors = told(path)
+    tamper(path, f"{verb} where id = 4")
+    relink(path)
+    assert found(path) == []
+    assert found(path, *anchors)[0][0] == 4
+    assert found(path, anchors[-1]), "one link of later is enough"
+
+
+def test_events_of_before_the_chain_are_numbered_and_linked_when_the_store_is_upgraded(tmp_path):
+    path = tmp_path / "old.sqlite3"
+    engine = create_engine(f"sqlite:///{path}")
+    settings = Config()
+    settings.set_main_option("script_location", "mqi_communicator.store:migrations")
+    settings.set_main_option("path_separator", "os")
+    with engine.connect() as connection, connection.begin():
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0002")
+        for number, case in enumerate(CASES, start=10):
+            connection.exec_driver_sql(
+                "insert into events values (?, 1.5, ?, 0, 'x', 's', 'b', 'a', 'w', 'y', '{}')", (number, case)
+            )
+    engine.dispose()
+    database = open_database(path)
+    database.write_now(audit.append, Event(2.0, "bert", CASE_LINE, "x"))
+    database.close()
+    assert found(path) == []
+    assert [(entry.id, entry.seq) for entry in entries(path)] == [
+        (1, 1),
+        (2, 1),
+        (3, 2),
+        (4, 3),
+        (5, 2),
+        (6, 4),
+        (7, 3),
+    ]
+    with contextlib.closing(sqlite3.connect(path)) as store, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        store.execute("update events set who = 'x'")
