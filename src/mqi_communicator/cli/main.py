@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import check, exits, look, orders, report
+from mqi_communicator.cli import check, exits, look, orders, report, sign
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ for command in (
     orders.lost,
     check.check,
     report.report,
+    sign.sign,
 ):
     app.command()(command)
 

@@ -16,6 +16,9 @@ from mqi_communicator.results.documents import CheckDocument, ManifestDocument, 
 from mqi_communicator.results.verdict import Word
 
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
+_UNSIGNED = (
+    "Unsigned, unless it is filled in below, or signature.json lies beside it and names the digest of its manifest."
+)
 _SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
 
 
@@ -64,7 +67,13 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         *_looks(analysis),
         Section("Chain of evidence", chain.blocks(subject.manifest)),
         Section("How to read this report", tables.glossary()),
-        Section("Signature", (Words("This report is unsigned unless filled in below."), Sign(_SIGNED_BY_HAND))),
+        Section(
+            "Signature",
+            (
+                Words(_UNSIGNED),
+                Sign(_SIGNED_BY_HAND),
+            ),
+        ),
     ]
     return Page(
         title=f"{centre}patient QA by recalculation, case {verdict.case}",

@@ -85,44 +85,55 @@ def glyphs() -> dict[int, int]:
 
 
 def view_picture(view: View, top: float) -> bytes:
-    """Three planes, from top: axial, coronal, sagittal; from left: planned, computed, difference, gamma."""
+    """Three planes below one another (axial, coronal, sagittal): planned, computed, difference and gamma side by side.
+    Where nothing was planned: the computed dose in the three planes side by side."""
     with _styled():
-        columns = 4 if view.planes[0].planned is not None else 1
-        side = (_WIDE - 0.3) / 4
-        figure = _figure(0.3 + side * columns, 0.75 + 3 * side)
-        axes = figure.subplots(3, columns, squeeze=False)
-        _place(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03, hspace=0.03)
-        last: dict[int, Any] = {}
+        alone = view.planes[0].planned is None
+        rows, columns = (1, 3) if alone else (3, 4)
+        side = (_WIDE - 0.3) / columns
+        high = 0.75 + rows * side
+        figure = _figure(_WIDE, high)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        _place(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03 if not alone else 0.12, hspace=0.03)
+        last: list[tuple[Any, Any, str]] = []
         for row, plane in enumerate(view.planes):
-            for column, (kind, values) in enumerate(_layers(plane, top)):
-                last[column] = _panel(axes[row][column], view, row, kind, values, top)
-                if row == 0:
-                    axes[row][column].set_title(kind, pad=3)
-            axes[row][0].set_ylabel(f"{_AXES[row]}, {'zyx'[plane.axis]} = {plane.at:.1f} mm")
-        labels = ("Gy", "Gy", "% of the planned maximum", "gamma")
-        high = 0.75 + 3 * side
-        for column, image in last.items():
-            box = axes[2][column].get_position()
-            place = figure.add_axes((box.x0 + 0.06 * box.width, 0.42 / high, 0.88 * box.width, 0.09 / high))
-            bar = figure.colorbar(image, cax=place, orientation="horizontal")
-            bar.set_label(labels[column] if columns > 1 else "Gy", labelpad=1)
-            bar.outline.set_linewidth(0.4)
+            name = f"{_AXES[row]}, {'zyx'[plane.axis]} = {plane.at:.1f} mm"
+            for column, (kind, unit, values) in enumerate(_layers(plane, top)):
+                axes = grid[0][row] if alone else grid[row][column]
+                image = _panel(axes, view, row, kind, values, top)
+                if alone or row == 0:
+                    axes.set_title(kind, pad=3)
+                if alone or column == 0:
+                    axes.set_ylabel(name)
+                if alone or row == rows - 1:
+                    last.append((axes, image, unit))
+        for axes, image, unit in last:
+            _scale(figure, axes, image, unit, high)
         return _png(figure)
 
 
-def _layers(plane: Plane, top: float) -> list[tuple[str, NDArray[Any]]]:
-    """What is drawn of one plane, by name."""
+def _scale(figure: Any, axes: Any, image: Any, unit: str, high: float) -> None:
+    """The colour scale below a panel."""
+    box = axes.get_position()
+    place = figure.add_axes((box.x0 + 0.06 * box.width, 0.42 / high, 0.88 * box.width, 0.09 / high))
+    bar = figure.colorbar(image, cax=place, orientation="horizontal")
+    bar.set_label(unit, labelpad=1)
+    bar.outline.set_linewidth(0.4)
+
+
+def _layers(plane: Plane, top: float) -> list[tuple[str, str, NDArray[Any]]]:
+    """What is drawn of one plane: name, unit, values."""
     import numpy as np
 
     if plane.planned is None or plane.gamma is None:
-        return [("computed", plane.computed)]
+        return [("computed", "Gy", plane.computed)]
     some = (plane.planned >= _FROM * top) | (np.nan_to_num(plane.computed) >= _FROM * top)
     off = np.where(some, 100 * (plane.computed - plane.planned) / top, np.nan)
     return [
-        ("planned", plane.planned),
-        ("computed", plane.computed),
-        ("computed - planned", off),
-        ("gamma (red: above 1)", plane.gamma),
+        ("planned", "Gy", plane.planned),
+        ("computed", "Gy", plane.computed),
+        ("computed - planned", "% of the planned maximum", off),
+        ("gamma (red: above 1)", "gamma", plane.gamma),
     ]
 
 
