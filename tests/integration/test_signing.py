@@ -11,6 +11,7 @@ from tests.judged import CONVENTIONS, KEY, judged
 from typer.testing import CliRunner
 
 from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.model import Event, Line
 from mqi_communicator.cli.main import app
 from mqi_communicator.config import load
 from mqi_communicator.flow.paperwork.report import redraw_report
@@ -24,7 +25,7 @@ from mqi_communicator.store.database import open_database
 
 WHO = {"name": "Ada Byron", "role": "medical physicist", "account": "ada"}
 CONFIG = """
-paths: {watch: watched, workspace: ., results: results, remote: /home/mqi/work}
+paths: {watch: incoming, workspace: workspace, results: results, remote: /home/mqi/work}
 local: {}
 engine: {home: /opt/mcsquare}
 dose_conventions: {MQI SAMPLE: {medium: medium, biology: physical, extent: course}}
@@ -34,7 +35,7 @@ dose_conventions: {MQI SAMPLE: {medium: medium, biology: physical, extent: cours
 @pytest.fixture
 def delivered(tmp_path):
     """A case whose verdict is not_judged, delivered."""
-    case = judged(tmp_path, "no-dose")
+    case = judged(tmp_path / "workspace", "no-dose")
     case.report(gamma=[])
     return case, case.deliver(tmp_path / "results")
 
@@ -61,7 +62,7 @@ def test_a_signed_version_is_locked(delivered):
     sign(folder)
     with pytest.raises(Permanent, match="signed already: accepted by Ada Byron"):
         sign(folder, Decision.REJECT)
-    with pytest.raises(Permanent, match="locked|signed"):
+    with pytest.raises(Permanent, match="the results are signed"):
         redraw_report(case.spool, folder, case.judgement, CONVENTIONS, ReportOptions())
     assert not [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o222]
 
@@ -93,8 +94,8 @@ def test_mqi_draws_again_signs_and_shows(delivered, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
     database = open_database(load(config).paths.store)
-    database.write_now(cases.add, Case(KEY, tmp_path / "watched", 1.0, "f", word=case.word, results=str(folder)))
-    database.write_now(lines.add, lines.Line(KEY, 0, "tidy"))
+    database.write_now(cases.add, Case(KEY, tmp_path / "incoming", 1.0, "f", word=case.word, results=str(folder)))
+    database.write_now(lines.add, Line(KEY, 0, "tidy"), Event(1.0, KEY, 0, "case.seen"))
 
     def mqi(*words: str, code: int = 0) -> str:
         ended = CliRunner().invoke(app, [*words, "--config", str(config)])

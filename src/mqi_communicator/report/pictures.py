@@ -209,35 +209,49 @@ def _gamma_colours() -> Any:
 def profile_picture(profiles: Sequence[Profile]) -> bytes:
     """Profiles side by side, planned and computed above, below their difference in % of the planned maximum there."""
     with _styled():
-        figure = _figure(_WIDE, 2.35)
-        axes = figure.subplots(2, len(profiles), squeeze=False, sharex="col", height_ratios=(3, 1))
+        compared = profiles[0].planned is not None
+        rows = 2 if compared else 1
+        figure = _figure(_WIDE, 2.35 if compared else 1.9)
+        axes = figure.subplots(rows, len(profiles), squeeze=False, sharex="col", height_ratios=(3, 1)[:rows])
         _place(figure, 0.5, 0.1, 0.2, 0.36, wspace=0.17, hspace=0.1)
         for column, profile in enumerate(profiles):
-            _curves(axes[0][column], axes[1][column], profile)
+            _curves(axes[0][column], profile)
+            if compared:
+                _difference(axes[1][column], profile)
+            axes[-1][column].set_xlabel(f"mm{profile.aside}")
         axes[0][0].set_ylabel("dose (Gy)")
-        axes[1][0].set_ylabel("diff. (%)")
+        if compared:
+            axes[1][0].set_ylabel("diff. (%)")
         axes[0][0].legend(loc="best", frameon=False)
         return _png(figure)
 
 
-def _curves(above: Any, below: Any, profile: Profile) -> None:
+def _curves(axes: Any, profile: Profile) -> None:
+    if profile.planned is not None:
+        axes.plot(profile.mm, profile.planned, color=PLANNED, linewidth=1.6, label="planned")
+    axes.plot(profile.mm, profile.computed, color=COMPUTED, linewidth=1.0, linestyle=(0, (4, 1.2)), label="computed")
+    axes.set_title(profile.title)
+    axes.set_ylim(bottom=0)
+    _lattice(axes)
+
+
+def _difference(axes: Any, profile: Profile) -> None:
+    """Computed minus planned in % of the planned maximum of this line, always on the same scale."""
     import numpy as np
 
-    if profile.planned is not None:
-        above.plot(profile.mm, profile.planned, color=PLANNED, linewidth=1.6, label="planned")
-        top = float(np.nanmax(profile.planned, initial=0.0)) or 1.0
-        off = 100 * (profile.computed - profile.planned) / top
-        below.plot(profile.mm, np.clip(off, -2 * _OFF, 2 * _OFF), color="#333333", linewidth=0.9)
-    above.plot(profile.mm, profile.computed, color=COMPUTED, linewidth=1.0, linestyle=(0, (4, 1.2)), label="computed")
-    below.set_ylim(-_OFF, _OFF)
-    below.set_yticks((-5, 0, 5))
-    below.axhline(0, color="#999999", linewidth=0.5)
-    above.set_title(profile.title)
-    below.set_xlabel(f"mm{profile.aside}")
-    above.set_ylim(bottom=0)
-    for axes in (above, below):
-        axes.grid(color="#dddddd", linewidth=0.4)
-        axes.margins(x=0)
+    assert profile.planned is not None  # noqa: S101 - the caller draws no difference otherwise
+    top = float(np.nanmax(profile.planned, initial=0.0)) or 1.0
+    off = 100 * (profile.computed - profile.planned) / top
+    axes.plot(profile.mm, np.clip(off, -2 * _OFF, 2 * _OFF), color="#333333", linewidth=0.9)
+    axes.set_ylim(-_OFF, _OFF)
+    axes.set_yticks((-5, 0, 5))
+    axes.axhline(0, color="#999999", linewidth=0.5)
+    _lattice(axes)
+
+
+def _lattice(axes: Any) -> None:
+    axes.grid(color="#dddddd", linewidth=0.4)
+    axes.margins(x=0)
 
 
 def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:
