@@ -35,7 +35,7 @@ KINDS = {
 class Reader(HTMLParser):
     """Tags that open and close in order, every text, every row of cells, every reference."""
 
-    EMPTY = frozenset({"meta", "img", "br", "link", "hr", "input"})
+    EMPTY = frozenset({"meta", "img", "br", "col", "link", "hr", "input"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
