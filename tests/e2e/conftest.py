@@ -64,6 +64,7 @@ class Site:
             "retry": {"first_s": 0.3, "cap_s": 2, "probe_s": 2},
             "breaker": {"open_s": 1, "open_cap_s": 3},
             "judgement": {"gamma": {"per_beam": False}},
+            "report": {"gamma": []},
             "monitoring": {"metrics_port": 0},
         }
         settings["engine"] |= {"home": str(self.engine), "threads": 1}

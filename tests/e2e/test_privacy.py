@@ -43,7 +43,7 @@ def test_no_word_of_the_patient_leaves_the_spool(site):
         titles += subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     there, modes = leaks_of(site.remote), loose(site.remote)
     pages = "".join(page(daemon, name)[1] for name in ("metrics", "healthz", "readyz"))
-    (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "done")
+    (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "done", seconds=240)
     daemon.stop()
     assert there == {}, "names and contents on the host"
     assert found_in("\n".join(line for line in titles.splitlines() if "pytest" not in line)) == []

@@ -54,14 +54,14 @@ def evening(tmp_path_factory):
         site = Site(folder, host, resources=resources, engine={"histories_per_beam": HISTORIES})
         for kind in PROMISES:
             site.drop(kind, kind=kind)
-        answer = site.mqi("once", timeout=500)
+        answer = site.mqi("once", timeout=800)
         cases = {str(case["folder"]): case for case in site.status()}
     assert set(cases) == set(PROMISES), answer.stderr
     return answer, cases
 
 
 @pytest.mark.parametrize("kind", PROMISES)
-@pytest.mark.timeout(540)
+@pytest.mark.timeout(840)
 def test_a_planted_error_ends_in_the_word_and_the_check_that_are_promised(evening, kind):
     _answer, cases = evening
     case, promise = cases[kind], PROMISES[kind]

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import Event
 from mqi_communicator.cli import exits
 from mqi_communicator.config import Config, load
@@ -100,6 +101,7 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
         if found.results:
             console.print(f"results: {found.results}", soft_wrap=True)
             console.print(_report_line(found, events), soft_wrap=True)
+            console.print(escape(_signature_line(Path(found.results))), soft_wrap=True)
         _print_checks(console, found)
         for event in events:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
@@ -117,6 +119,16 @@ def _report_line(case: CaseView, events: list[Event]) -> str:
         return f"report: {path}"
     why = next((str(e.facts["report_why"]) for e in reversed(events) if "report_why" in e.facts), "")
     return f"report: none{f', {why}' if why else ''}; mqi report {case.case} draws it"
+
+
+def _signature_line(results: Path) -> str:
+    from mqi_communicator.flow.paperwork.sign import signature_of
+
+    try:
+        signed = signature_of(results)
+    except Fault as fault:
+        return f"signature: NOT VALID, {fault.reason}"
+    return f"signature: {signed.line if signed else 'none'}"
 
 
 def _print_checks(console: Console, case: CaseView) -> None:

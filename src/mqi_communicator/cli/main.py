@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import audit, backups, check, dashboard, exits, look, orders, report
+from mqi_communicator.cli import audit, backups, check, dashboard, exits, look, orders, report, sign
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ for command in (
     report.report,
     dashboard.web,
     audit.audit,
+    sign.sign,
 ):
     app.command()(command)
 app.add_typer(dashboard.users)

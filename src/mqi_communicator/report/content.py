@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mqi_communicator.dicom.contours import Labels, Structure
@@ -15,7 +14,11 @@ from mqi_communicator.report.words import Mask, drawable, plain
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
 from mqi_communicator.results.verdict import Word
 
+_LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
+_UNSIGNED = (
+    "Unsigned, unless it is filled in below, or signature.json lies beside it and names the digest of its manifest."
+)
 _SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
 
 
@@ -64,7 +67,13 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         *_looks(analysis),
         Section("Chain of evidence", chain.blocks(subject.manifest)),
         Section("How to read this report", tables.glossary()),
-        Section("Signature", (Words("This report is unsigned unless filled in below."), Sign(_SIGNED_BY_HAND))),
+        Section(
+            "Signature",
+            (
+                Words(_UNSIGNED),
+                Sign(_SIGNED_BY_HAND),
+            ),
+        ),
     ]
     return Page(
         title=f"{centre}patient QA by recalculation, case {verdict.case}",
@@ -169,6 +178,6 @@ def _looks(analysis: Analysis) -> tuple[Section, ...]:
 
 
 def _drawable(names: list[str]) -> list[str]:
+    """The names as they fit into a legend."""
     known = pictures.glyphs()
-    shorten: Callable[[str], str] = lambda text: text if len(text) <= 28 else text[:27] + "…"  # noqa: E731, PLR2004
-    return [drawable(shorten(name), known) for name in names]
+    return [plain(drawable(name, known), _LEGEND) for name in names]

@@ -85,44 +85,55 @@ def glyphs() -> dict[int, int]:
 
 
 def view_picture(view: View, top: float) -> bytes:
-    """Three planes, from top: axial, coronal, sagittal; from left: planned, computed, difference, gamma."""
+    """Three planes below one another (axial, coronal, sagittal): planned, computed, difference and gamma side by side.
+    Where nothing was planned: the computed dose in the three planes side by side."""
     with _styled():
-        columns = 4 if view.planes[0].planned is not None else 1
-        side = (_WIDE - 0.3) / 4
-        figure = _figure(0.3 + side * columns, 0.75 + 3 * side)
-        axes = figure.subplots(3, columns, squeeze=False)
-        _place(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03, hspace=0.03)
-        last: dict[int, Any] = {}
+        alone = view.planes[0].planned is None
+        rows, columns = (1, 3) if alone else (3, 4)
+        side = (_WIDE - 0.3) / columns
+        high = 0.75 + rows * side
+        figure = _figure(_WIDE, high)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        _place(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03 if not alone else 0.12, hspace=0.03)
+        last: list[tuple[Any, Any, str]] = []
         for row, plane in enumerate(view.planes):
-            for column, (kind, values) in enumerate(_layers(plane, top)):
-                last[column] = _panel(axes[row][column], view, row, kind, values, top)
-                if row == 0:
-                    axes[row][column].set_title(kind, pad=3)
-            axes[row][0].set_ylabel(f"{_AXES[row]}, {'zyx'[plane.axis]} = {plane.at:.1f} mm")
-        labels = ("Gy", "Gy", "% of the planned maximum", "gamma")
-        high = 0.75 + 3 * side
-        for column, image in last.items():
-            box = axes[2][column].get_position()
-            place = figure.add_axes((box.x0 + 0.06 * box.width, 0.42 / high, 0.88 * box.width, 0.09 / high))
-            bar = figure.colorbar(image, cax=place, orientation="horizontal")
-            bar.set_label(labels[column] if columns > 1 else "Gy", labelpad=1)
-            bar.outline.set_linewidth(0.4)
+            name = f"{_AXES[row]}, {'zyx'[plane.axis]} = {plane.at:.1f} mm"
+            for column, (kind, unit, values) in enumerate(_layers(plane, top)):
+                axes = grid[0][row] if alone else grid[row][column]
+                image = _panel(axes, view, row, kind, values, top)
+                if alone or row == 0:
+                    axes.set_title(kind, pad=3)
+                if alone or column == 0:
+                    axes.set_ylabel(name)
+                if alone or row == rows - 1:
+                    last.append((axes, image, unit))
+        for axes, image, unit in last:
+            _scale(figure, axes, image, unit, high)
         return _png(figure)
 
 
-def _layers(plane: Plane, top: float) -> list[tuple[str, NDArray[Any]]]:
-    """What is drawn of one plane, by name."""
+def _scale(figure: Any, axes: Any, image: Any, unit: str, high: float) -> None:
+    """The colour scale below a panel."""
+    box = axes.get_position()
+    place = figure.add_axes((box.x0 + 0.06 * box.width, 0.42 / high, 0.88 * box.width, 0.09 / high))
+    bar = figure.colorbar(image, cax=place, orientation="horizontal")
+    bar.set_label(unit, labelpad=1)
+    bar.outline.set_linewidth(0.4)
+
+
+def _layers(plane: Plane, top: float) -> list[tuple[str, str, NDArray[Any]]]:
+    """What is drawn of one plane: name, unit, values."""
     import numpy as np
 
     if plane.planned is None or plane.gamma is None:
-        return [("computed", plane.computed)]
+        return [("computed", "Gy", plane.computed)]
     some = (plane.planned >= _FROM * top) | (np.nan_to_num(plane.computed) >= _FROM * top)
     off = np.where(some, 100 * (plane.computed - plane.planned) / top, np.nan)
     return [
-        ("planned", plane.planned),
-        ("computed", plane.computed),
-        ("computed - planned", off),
-        ("gamma (red: above 1)", plane.gamma),
+        ("planned", "Gy", plane.planned),
+        ("computed", "Gy", plane.computed),
+        ("computed - planned", "% of the planned maximum", off),
+        ("gamma (red: above 1)", "gamma", plane.gamma),
     ]
 
 
@@ -198,35 +209,49 @@ def _gamma_colours() -> Any:
 def profile_picture(profiles: Sequence[Profile]) -> bytes:
     """Profiles side by side, planned and computed above, below their difference in % of the planned maximum there."""
     with _styled():
-        figure = _figure(_WIDE, 2.35)
-        axes = figure.subplots(2, len(profiles), squeeze=False, sharex="col", height_ratios=(3, 1))
+        compared = profiles[0].planned is not None
+        rows = 2 if compared else 1
+        figure = _figure(_WIDE, 2.35 if compared else 1.9)
+        axes = figure.subplots(rows, len(profiles), squeeze=False, sharex="col", height_ratios=(3, 1)[:rows])
         _place(figure, 0.5, 0.1, 0.2, 0.36, wspace=0.17, hspace=0.1)
         for column, profile in enumerate(profiles):
-            _curves(axes[0][column], axes[1][column], profile)
+            _curves(axes[0][column], profile)
+            if compared:
+                _difference(axes[1][column], profile)
+            axes[-1][column].set_xlabel(f"mm{profile.aside}")
         axes[0][0].set_ylabel("dose (Gy)")
-        axes[1][0].set_ylabel("diff. (%)")
+        if compared:
+            axes[1][0].set_ylabel("diff. (%)")
         axes[0][0].legend(loc="best", frameon=False)
         return _png(figure)
 
 
-def _curves(above: Any, below: Any, profile: Profile) -> None:
+def _curves(axes: Any, profile: Profile) -> None:
+    if profile.planned is not None:
+        axes.plot(profile.mm, profile.planned, color=PLANNED, linewidth=1.6, label="planned")
+    axes.plot(profile.mm, profile.computed, color=COMPUTED, linewidth=1.0, linestyle=(0, (4, 1.2)), label="computed")
+    axes.set_title(profile.title)
+    axes.set_ylim(bottom=0)
+    _lattice(axes)
+
+
+def _difference(axes: Any, profile: Profile) -> None:
+    """Computed minus planned in % of the planned maximum of this line, always on the same scale."""
     import numpy as np
 
-    if profile.planned is not None:
-        above.plot(profile.mm, profile.planned, color=PLANNED, linewidth=1.6, label="planned")
-        top = float(np.nanmax(profile.planned, initial=0.0)) or 1.0
-        off = 100 * (profile.computed - profile.planned) / top
-        below.plot(profile.mm, np.clip(off, -2 * _OFF, 2 * _OFF), color="#333333", linewidth=0.9)
-    above.plot(profile.mm, profile.computed, color=COMPUTED, linewidth=1.0, linestyle=(0, (4, 1.2)), label="computed")
-    below.set_ylim(-_OFF, _OFF)
-    below.set_yticks((-5, 0, 5))
-    below.axhline(0, color="#999999", linewidth=0.5)
-    above.set_title(profile.title)
-    below.set_xlabel(f"mm{profile.aside}")
-    above.set_ylim(bottom=0)
-    for axes in (above, below):
-        axes.grid(color="#dddddd", linewidth=0.4)
-        axes.margins(x=0)
+    assert profile.planned is not None  # noqa: S101 - the caller draws no difference otherwise
+    top = float(np.nanmax(profile.planned, initial=0.0)) or 1.0
+    off = 100 * (profile.computed - profile.planned) / top
+    axes.plot(profile.mm, np.clip(off, -2 * _OFF, 2 * _OFF), color="#333333", linewidth=0.9)
+    axes.set_ylim(-_OFF, _OFF)
+    axes.set_yticks((-5, 0, 5))
+    axes.axhline(0, color="#999999", linewidth=0.5)
+    _lattice(axes)
+
+
+def _lattice(axes: Any) -> None:
+    axes.grid(color="#dddddd", linewidth=0.4)
+    axes.margins(x=0)
 
 
 def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:

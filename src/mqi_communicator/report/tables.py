@@ -67,7 +67,7 @@ def beams(plan: IonPlan, typed: Callable[[str, str], str]) -> Table:
         ("beam", "name", "machine", "gantry (°)", "couch (°)", "MU / fraction", "layers", "energies (MeV)", "spots",
          "isocentre x, y, z (mm)"),
         tuple(rows),
-        (0.6, 1.8, 1.3, 0.8, 0.8, 1, 0.75, 1.4, 0.75, 1.9),
+        (0.75, 1.7, 1.3, 0.8, 0.8, 1, 0.85, 1.7, 0.75, 1.9),
         numbers=(3, 4, 5, 6, 8),
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def _percent(row: GammaRow | None, own: str | None) -> str:
     """The verdict's own number where there is one."""
     if row is None:
         return _NONE
-    return own if row.deciding and own is not None else f"{row.percent:.1f} %"
+    return own if row.deciding and own is not None else f"{row.percent:.2f} %"
 
 
 def points(rows: Sequence[PointRow]) -> Table:

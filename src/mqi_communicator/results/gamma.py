@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_GAMMA = 1.1  # no search beyond: only <= 1 is asked
+_AROUND = 1.0  # mm
 _STEPS = 10  # interpolation steps per distance to agreement
 _MEMORY = 2**28  # bytes of one slice of the search
 
@@ -84,7 +85,8 @@ def gamma_index(
         return GammaResult(int(counted.sum()), 0, int(counted.sum()), out)
     box = box_of(counted)
     reference = cut(planned, box)
-    seen, lost = counted[box], ~(finite[box] & np.isfinite(on_grid(computed, reference.grid)))
+    near = cropped(computed, corners([reference.grid]), _AROUND)  # the rest of a large grid is not looked at
+    seen, lost = counted[box], ~(finite[box] & np.isfinite(on_grid(near, reference.grid)))
     how = _How(top, highest, exact=ceiling is not None, local=local)
     found = np.where(lost, highest, _search(reference, computed, seen & ~lost, how, options))
     found = np.where(np.isfinite(found), found, highest)

@@ -18,14 +18,14 @@ def _row(check: Check) -> tuple[str, ...]:
 
 
 def value_text(check: Check) -> str:
-    """The number with its unit and as many digits as its unit deserves; a dash where there is none."""
+    """The number with its unit, no finer than it is delivered; a dash where there is none."""
     if check.value is None:
         return "–"
     if check.unit == "%":
-        return f"{check.value:.1f} %" if check.value >= 10 else f"{check.value:.2f} %"  # noqa: PLR2004 - digits
+        return f"{check.value:.2f} %"
     if check.unit == "mm":
-        mm = round(check.value, 1) + 0.0  # no minus zero
-        return f"{mm:+.1f} mm" if check.name.startswith(("range", "falloff")) else f"{mm:.1f} mm"
+        mm = round(check.value, 2) + 0.0  # no minus zero
+        return f"{mm:+.2f} mm" if check.name.startswith(("range", "falloff")) else f"{mm:.2f} mm"
     return f"{check.value:.3f}"
 
 

@@ -58,7 +58,10 @@ def _is_damage(error: exc.DatabaseError) -> bool:
 
 
 class Database:
-    """A store that is open. `epoch` is set once this process owns it; without it only orders may be written."""
+    """A store that is open.
+
+    `epoch` is set once this process owns it; without it only orders and signatures may be written.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull
+from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.delivery.folder import deliver
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool import Spool
@@ -28,6 +28,7 @@ from mqi_communicator.store.jobs import JobRow
 from mqi_communicator.store.lines import event_of
 
 EVENTS = "events.jsonl"
+_AGAIN = "move the folder away if it is not wanted, then mqi retry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,18 @@ def _run(job: JobRow) -> RunDocument:
     return RunDocument(
         beam=job.beam, token=job.token, run=job.run, host=job.host, started=utc(job.started), ended=utc(job.ended)
     )
+
+
+def proved(delivered: Path, but: Sequence[str] = ()) -> ManifestDocument:
+    """The manifest of delivered results. Permanent unless its files, but for some, are there and are as it says."""
+    try:
+        manifest = ManifestDocument.model_validate_json((delivered / MANIFEST).read_bytes())
+        for file in manifest.outputs:
+            if file.name not in but and output(delivered / file.name, delivered) != file:
+                raise Permanent(f"the delivered {file.name} was changed after it was delivered", _AGAIN)
+    except (OSError, ValueError) as fault:
+        raise Permanent(f"the delivered results cannot be read ({type(fault).__name__})", _AGAIN) from None
+    return manifest
 
 
 def output(path: Path, folder: Path) -> OutputDocument:

@@ -15,7 +15,8 @@ from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.records import Biology, Dose, Extent, IonPlan, Meaning, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
-from mqi_communicator.flow.paperwork.dossier import Record, manifest_of, output
+from mqi_communicator.flow.paperwork.dossier import Record, manifest_of, proved
+from mqi_communicator.flow.paperwork.sign import signature_of
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.report.analysis import Material, analyse
@@ -37,7 +38,6 @@ from mqi_communicator.results.sums import summed_on
 
 HTML, PDF = "report.html", "report.pdf"
 NAMES = (HTML, PDF)
-_AGAIN = "have the case compared again: mqi retry"
 
 
 def prepare_report(
@@ -67,12 +67,14 @@ def redraw_report(
 ) -> None:
     """Draw the report of delivered results again, beside them, and name it in their manifest.
 
-    Permanent if the results are not what their manifest says; DiskFull.
+    Permanent if the results are signed, or are not what their manifest says; DiskFull.
     """
     spool.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (spool.root / "report.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        manifest = _proved(delivered)
+        if signed := signature_of(delivered):
+            raise Permanent(f"the results are signed: {signed.line}", "a signed version is locked")
+        manifest = proved(delivered, but=NAMES)
         told = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
         made = drawn(spool, delivered, told, judgement, conventions, options)
         _write(delivered, made)
@@ -83,18 +85,6 @@ def redraw_report(
         if (spool.results / MANIFEST).is_file():  # what was prepared stays what was delivered
             _write(spool.results, made)
             _write(spool.results, {MANIFEST: as_json(new)})
-
-
-def _proved(delivered: Path) -> ManifestDocument:
-    """The manifest of delivered results whose other files are as it says."""
-    try:
-        manifest = ManifestDocument.model_validate_json((delivered / MANIFEST).read_bytes())
-        for file in manifest.outputs:
-            if file.name not in NAMES and output(delivered / file.name, delivered) != file:
-                raise Permanent(f"the delivered {file.name} was changed after it was delivered", _AGAIN)
-    except (OSError, ValueError) as fault:
-        raise Permanent(f"the delivered results cannot be read ({type(fault).__name__})", _AGAIN) from None
-    return manifest
 
 
 def _outputs(made: Mapping[str, bytes]) -> list[OutputDocument]:

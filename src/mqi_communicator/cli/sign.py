@@ -1,0 +1,80 @@
+"""sign: a person's decision, beside the verdict."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mqi_communicator.case.model import CASE_LINE, Event
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, AsJson, CaseName, ConfigFile, one, open_store
+from mqi_communicator.config import load
+from mqi_communicator.results.signature import Decision, SignatureDocument
+from mqi_communicator.store import lines
+
+
+def sign(
+    case: CaseName,
+    name: Annotated[str, typer.Option(help="Who signs.")],
+    role: Annotated[str, typer.Option(help="As what, for example: medical physicist.")],
+    config: ConfigFile = DEFAULT,
+    reason: Annotated[
+        str, typer.Option("--reason", "-r", help="Why; needed where the decision goes against the verdict.")
+    ] = "",
+    *,
+    accept: Annotated[bool, typer.Option("--accept", help="The plan may be treated, as far as this goes.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="It may not.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Accept or reject a case's results: the signed version is locked, the verdict stays what it is."""
+    from mqi_communicator.flow.paperwork.sign import sign_results
+
+    with exits.told():
+        if accept == reject:
+            exits.say("mqi: say either --accept or --reject")
+            raise typer.Exit(exits.USAGE)
+        database = open_store(load(config))
+        found = one(database, case)
+        if not found.results:
+            exits.say(f"mqi: {found.case} has no results yet", f"     mqi why {found.case} tells where it is")
+            raise typer.Exit(exits.NOT_PASSED)
+        decision = Decision.ACCEPT if accept else Decision.REJECT
+        try:
+            signed = sign_results(
+                Path(found.results),
+                decision,
+                name=name.strip(),
+                role=role.strip(),
+                reason=reason,
+                account=getpass.getuser(),
+                now=time.time(),
+            )
+        except ValueError:  # what pydantic says of a name quotes it
+            exits.say("mqi: --name and --role have 2 to 80 characters, --reason up to 500")
+            raise typer.Exit(exits.USAGE) from None
+        database.write_now(lines.note, _event(found.case, found.step, signed))
+        print(signed.model_dump_json(by_alias=True) if as_json else f"{found.case}: {signed.line}")  # noqa: T201
+
+
+def _event(case: str, step: str, signed: SignatureDocument) -> Event:
+    facts: dict[str, object] = {
+        "decision": signed.decision.value,
+        "name": signed.name,
+        "role": signed.role,
+        "overrides": signed.overrides,
+        "manifest": signed.manifest,
+    }
+    return Event(
+        at=time.time(),
+        case=case,
+        beam=CASE_LINE,
+        event="case.signed",
+        step=step,
+        who=signed.account,
+        why=signed.line,
+        facts=facts,
+    )

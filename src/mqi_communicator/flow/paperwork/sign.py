@@ -1,0 +1,87 @@
+"""Signing delivered results: they are proved, the signature appears once and for all, and nothing is written after."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, Permanent
+from mqi_communicator.flow.paperwork.dossier import proved
+from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
+from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
+
+
+def sign_results(
+    delivered: Path, decision: Decision, *, name: str, role: str, reason: str, account: str, now: float
+) -> SignatureDocument:
+    """Write `signature.json` into delivered results and make all of it read-only.
+
+    Permanent if the results are signed already, are not what their manifest says, or a reason is missing where the
+    decision goes against the verdict.
+    """
+    if found := signature_of(delivered):
+        raise Permanent(f"the results are signed already: {found.line}", "a signed version is locked")
+    manifest = proved(delivered)
+    verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes())
+    against = overrides(decision, verdict.word)
+    if against and not reason.strip():
+        raise Permanent(f"to {decision.value} goes against the verdict {verdict.word.value}", "give a --reason")
+    document = SignatureDocument(
+        case=manifest.case,
+        decision=decision,
+        name=name,
+        role=role,
+        reason=reason.strip(),
+        signed=utc(now) or "",
+        account=account,
+        verdict=verdict.word,
+        overrides=against,
+        manifest=_digest(delivered / MANIFEST),
+    )
+    _write_once(delivered / SIGNATURE, (document.model_dump_json(by_alias=True, indent=2) + "\n").encode())
+    for file in (MANIFEST, SIGNATURE, *(output.name for output in manifest.outputs)):
+        path = delivered / file
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
+    return document
+
+
+def signature_of(delivered: Path) -> SignatureDocument | None:
+    """The signature of delivered results, if there is one. Permanent if it is not of what lies there."""
+    path = delivered / SIGNATURE
+    if not path.is_file():
+        return None
+    try:
+        document = SignatureDocument.model_validate_json(path.read_bytes())
+        same = document.manifest == _digest(delivered / MANIFEST)
+    except (OSError, ValueError) as fault:
+        raise Permanent(f"the signature cannot be read ({type(fault).__name__})", "look at signature.json") from None
+    if not same:
+        raise Permanent(
+            "the signature is not of these results: their manifest is another one",
+            "the results were changed after they were signed; have the case judged again",
+        )
+    return document
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    """Two who sign at one moment get one signature: a link never replaces what is there."""
+    aside = path.parent / f".{path.name}.{os.getpid()}"
+    try:
+        number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(aside)
+    except FileExistsError:
+        raise Permanent("somebody else has just signed these results", "mqi show tells who") from None
+    except OSError as error:
+        raise DiskFull(f"the signature cannot be written: {error.strerror}", "look at the results folder") from None
+    finally:
+        aside.unlink(missing_ok=True)

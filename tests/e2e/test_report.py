@@ -1,0 +1,39 @@
+"""A report that cannot be drawn keeps no verdict back, and is said; one that can is delivered with the verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydicom import dcmread
+
+
+def test_without_a_report_the_verdict_is_delivered_all_the_same(site):
+    site.drop("good")
+    broken = site.folder / "broken"
+    site.drop("broken", seed=2).rename(broken)
+    structures = broken / "RS.dcm"
+    ds = dcmread(structures)
+    ds.ROIContourSequence[0].ContourSequence[0].ContourData = [1.0, 2.0, 3.0, 4.0]  # no whole number of points
+    ds.save_as(structures)
+    broken.rename(site.watch / "broken")
+    answer = site.mqi("once", timeout=280)
+    cases = {str(case["folder"]): case for case in site.status()}
+    for name in ("good", "broken"):
+        assert cases[name]["status"] == "done", answer.stderr
+        assert cases[name]["verdict"], answer.stderr
+    good, bad = (Path(str(cases[name]["results"])) for name in ("good", "broken"))
+    assert (good / "report.pdf").read_bytes().startswith(b"%PDF-")
+    told = {file["name"] for file in json.loads((good / "manifest.json").read_text())["outputs"]}
+    assert {"report.html", "report.pdf", "verdict.json"} <= told
+    assert json.loads((bad / "verdict.json").read_text())["word"] == cases["broken"]["verdict"]
+    assert not [path.name for path in bad.rglob("*report*")]
+    shown = json.loads(site.mqi("show", "broken", "--json").stdout)
+    (event,) = (event for event in shown["events"] if event["step"] == "report")
+    assert event["facts"]["report"] == "not drawn"
+    assert event["facts"]["report_why"] == "dicom.damaged"
+    assert "report: none, dicom.damaged" in site.mqi("show", "broken").stdout.replace("\n", " ")
+    again = site.mqi("report", "broken")
+    assert again.returncode == 1
+    assert "not drawn" in again.stdout
+    assert "damaged" in again.stdout

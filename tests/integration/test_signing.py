@@ -1,0 +1,121 @@
+"""A signature stands beside the verdict, once, and locks what was signed; `mqi` says all of it to a person."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+from tests.judged import CONVENTIONS, KEY, judged
+from typer.testing import CliRunner
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.model import Event, Line
+from mqi_communicator.cli.main import app
+from mqi_communicator.config import load
+from mqi_communicator.flow.paperwork.report import redraw_report
+from mqi_communicator.flow.paperwork.sign import sign_results, signature_of
+from mqi_communicator.report.options import ReportOptions
+from mqi_communicator.results.signature import Decision, overrides
+from mqi_communicator.results.verdict import Word
+from mqi_communicator.store import cases, lines
+from mqi_communicator.store.cases import Case
+from mqi_communicator.store.database import open_database
+
+WHO = {"name": "Ada Byron", "role": "medical physicist", "account": "ada"}
+CONFIG = """
+paths: {watch: incoming, workspace: workspace, results: results, remote: /home/mqi/work}
+local: {}
+engine: {home: /opt/mcsquare}
+dose_conventions: {MQI SAMPLE: {medium: medium, biology: physical, extent: course}}
+"""
+
+
+@pytest.fixture
+def delivered(tmp_path):
+    """A case whose verdict is not_judged, delivered."""
+    case = judged(tmp_path / "workspace", "no-dose")
+    case.report(gamma=[])
+    return case, case.deliver(tmp_path / "results")
+
+
+def sign(folder, decision=Decision.ACCEPT, reason="seen elsewhere"):
+    return sign_results(folder, decision, **WHO, reason=reason, now=1000.0)
+
+
+def test_an_override_needs_a_reason_and_leaves_the_verdict_as_it_is(delivered):
+    _case, folder = delivered
+    before = (folder / "verdict.json").read_bytes()
+    with pytest.raises(Permanent, match="against the verdict not_judged"):
+        sign(folder, reason=" ")
+    assert signature_of(folder) is None
+    made = sign(folder)
+    assert made.overrides
+    assert signature_of(folder) == made
+    assert (folder / "verdict.json").read_bytes() == before
+    assert "Ada Byron" in (folder / "signature.json").read_text()
+
+
+def test_a_signed_version_is_locked(delivered):
+    case, folder = delivered
+    sign(folder)
+    with pytest.raises(Permanent, match="signed already: accepted by Ada Byron"):
+        sign(folder, Decision.REJECT)
+    with pytest.raises(Permanent, match="the results are signed"):
+        redraw_report(case.spool, folder, case.judgement, CONVENTIONS, ReportOptions())
+    assert not [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o222]
+
+
+def test_what_was_changed_is_not_signed_and_what_is_changed_later_is_not_the_signed(delivered):
+    _case, folder = delivered
+    report = folder / "report.html"
+    whole = report.read_bytes()
+    report.write_bytes(whole + b" ")
+    with pytest.raises(Permanent, match=r"report\.html was changed"):
+        sign(folder)
+    report.write_bytes(whole)
+    sign(folder)
+    manifest = folder / "manifest.json"
+    manifest.chmod(0o600)
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    with pytest.raises(Permanent, match="not of these results"):
+        signature_of(folder)
+
+
+@pytest.mark.parametrize("word", Word)
+def test_only_a_decision_against_the_verdict_overrides_it(word):
+    assert overrides(Decision.ACCEPT, word) == (word in (Word.FAIL, Word.UNDECIDED, Word.NOT_JUDGED))
+    assert overrides(Decision.REJECT, word) == (word is Word.PASS)
+
+
+def test_mqi_draws_again_signs_and_shows(delivered, tmp_path):
+    case, folder = delivered
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
+    database = open_database(load(config).paths.store)
+    database.write_now(cases.add, Case(KEY, tmp_path / "incoming", 1.0, "f", word=case.word, results=str(folder)))
+    database.write_now(lines.add, Line(KEY, 0, "tidy"), Event(1.0, KEY, 0, "case.seen"))
+
+    def mqi(*words: str, code: int = 0) -> str:
+        ended = CliRunner().invoke(app, [*words, "--config", str(config)])
+        assert ended.exit_code == code, ended.output
+        return re.sub(r"\s+", " ", ended.output)
+
+    (folder / "report.pdf").unlink()
+    assert f"{KEY}: drawn" in mqi("report", "--all")
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert "name one case, or --all" in mqi("report", code=2)
+    who = ("--name", WHO["name"], "--role", WHO["role"])
+    assert "either --accept or --reject" in mqi("sign", KEY, *who, code=2)
+    assert "give a --reason" in mqi("sign", KEY, "--accept", *who, code=1)
+    assert "2 to 80 characters" in mqi("sign", KEY, "--reject", "--name", "x", "--role", "y", code=2)
+    assert "rejected by Ada Byron (medical physicist)" in mqi("sign", KEY, "--reject", *who)
+    assert "signed version is locked" in mqi("report", KEY, code=1)
+    shown = mqi("show", KEY)
+    assert "signature: rejected by Ada Byron" in shown
+    (event,) = (e for e in database.read_now(lines.events_of, KEY) if e.event == "case.signed")
+    assert event.facts["decision"] == "reject"
+    assert event.at == pytest.approx(time.time(), abs=300)
+    database.close()
+    assert json.loads((folder / "verdict.json").read_text())["word"] == "not_judged"
