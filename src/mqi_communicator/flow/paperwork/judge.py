@@ -15,7 +15,7 @@ from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.paperwork.beam import load_beam_dose
-from mqi_communicator.flow.paperwork.order import read_case
+from mqi_communicator.flow.paperwork.order import admitted, read_case
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.compare import judge
@@ -52,8 +52,7 @@ def judge_case(
 def _planned(spool: Spool, convention: DoseConvention | None) -> list[Dose]:
     if convention is None:
         return []
-    doses = load_manifest(spool.manifest).of(Kind.DOSE)
-    return [read_rtdose(spool.case / file.stored, convention.meaning) for file in doses]
+    return [read_rtdose(file, convention.meaning) for file in admitted(spool, Kind.DOSE)]
 
 
 def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:

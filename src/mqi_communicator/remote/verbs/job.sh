@@ -24,6 +24,7 @@ run_job() {
   code=$?
   ask_to_end "$token" $$ "$mine"
   make_end "$token" $$ "$mine" $((grace * 10))
+  [ $code != 0 ] || prove_input || code=$?
   digest_products
   release_leases
   if [ -n "$cancelled" ] && [ $code = 0 ]; then code=143; fi
@@ -88,7 +89,8 @@ release_leases() {
 
 say_why() { echo "$*" >"${spec%.spec}.why"; }
 
-# prove_input: what this job computes from is what was sent. Exit code 65 says that it is not.
+# prove_input: what this job computes from is what was sent. Exit code 65 says that it is not. It is proved before the
+# programs run and after: each of them reads it anew.
 prove_input() {
   beam=${token##*-b}
   beam=${beam%%-*}
