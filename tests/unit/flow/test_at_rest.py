@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 from tests.fleet.cases import write_case
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Kind
+from mqi_communicator.case.model import Event, Kind
+from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.paperwork.dossier import deliver_case
+from mqi_communicator.flow.paperwork.judge import digests_of
 from mqi_communicator.flow.paperwork.order import read_case
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import examine, load_manifest, take
@@ -22,6 +26,34 @@ def spool(tmp_path):
     made = Spool(tmp_path / "spool" / "abcd2345efgh")
     take(folder, made.case, examine(folder, IntakeOptions(), still_for=1e6))
     return made
+
+
+@pytest.fixture
+def deliver(spool, tmp_path):
+    """Deliver what was judged a moment ago."""
+    (spool.results / "dose").mkdir(parents=True)
+    (spool.results / "dose" / "plan.dcm").write_bytes(b"a dose")
+    (spool.results / "verdict.json").write_bytes(b"{}")
+    judged = Event(1.0, "abcd2345efgh", 0, "step.done", "compare", facts={"outputs": digests_of(spool.results)})
+    (tmp_path / "results").mkdir()
+    return partial(deliver_case, spool, [], [judged], {}, Basis("1", "0" * 64), tmp_path / "results")
+
+
+def test_a_result_that_changed_before_its_delivery_is_not_delivered(spool, deliver, tmp_path):
+    flip(spool.results / "dose" / "plan.dcm")
+    with pytest.raises(Permanent, match=r"dose/plan\.dcm .* [0-9a-f]{16}… now and had [0-9a-f]{16}… when"):
+        deliver()
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_result_that_nobody_judged_is_not_delivered(spool, deliver):
+    (spool.results / "dose" / "beam-1.dcm").write_bytes(b"where from?")
+    with pytest.raises(Permanent, match=r"dose/beam-1\.dcm"):
+        deliver()
+
+
+def test_a_result_as_it_was_judged_is_delivered(deliver):
+    assert {path.name for path in deliver().iterdir()} == {"dose", "verdict.json", "events.jsonl", "manifest.json"}
 
 
 def flip(path, at=-1):

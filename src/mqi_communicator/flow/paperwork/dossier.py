@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull
+from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Event
 from mqi_communicator.delivery.folder import deliver
 from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.paperwork.judge import digests_of
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import (
@@ -55,6 +56,7 @@ def _complete(
     basis: Basis,
 ) -> None:
     prepared = spool.results
+    _prove(digests_of(prepared), history)
     told = [_public(event) for event in history]
     (prepared / EVENTS).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in told), encoding="utf-8")
     document = manifest_document(
@@ -71,6 +73,22 @@ def _complete(
     aside = spool.root / "manifest.aside"
     aside.write_bytes(as_json(document))
     aside.rename(prepared / MANIFEST)
+
+
+def _prove(now: Mapping[str, str], history: Sequence[Event]) -> None:
+    """What is to be delivered is what was judged. Permanent, with both digests, if not. A case that was judged by a
+    version that kept no digests is delivered as it stands."""
+    judged = _event(history, "compare")
+    if judged is None or "outputs" not in judged.facts:
+        return
+    then = {name: str(digest) for name, digest in dict(judged.facts["outputs"]).items()}  # type: ignore[call-overload]
+    for name in sorted({*then, *now} - {EVENTS}):
+        if now.get(name) != then.get(name):
+            found, had = (f"{one[name][:16]}…" if name in one else "none" for one in (now, then))
+            raise Permanent(
+                f"the result {name} has digest {found} now and had {had} when it was judged",
+                "cancel the case and drop it again; the disk of paths.workspace may be failing",
+            )
 
 
 def _public(event: Event) -> dict[str, object]:
@@ -92,4 +110,9 @@ def _output(path: Path, folder: Path) -> OutputDocument:
 
 
 def _when(history: Sequence[Event], step: str) -> float | None:
-    return next((event.at for event in reversed(history) if event.step == step and event.event == "step.done"), None)
+    event = _event(history, step)
+    return None if event is None else event.at
+
+
+def _event(history: Sequence[Event], step: str) -> Event | None:
+    return next((event for event in reversed(history) if event.step == step and event.event == "step.done"), None)
