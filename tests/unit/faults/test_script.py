@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tests.faults.catalogue import faults
 from tests.faults.points import NEEDS, POINTS
-from tests.faults.script import script_of
+from tests.faults.script import KILLS, script_of
 
-KILLS = 7
 EVERY = list(faults().values())
 
 
@@ -17,13 +16,13 @@ def test_a_seed_makes_the_same_script_again():
 
 def test_consecutive_seeds_go_through_all_kill_points():
     rounds = -(-len(POINTS) // KILLS)
-    planned = {point for seed in range(rounds) for point, _nth in script_of(seed, EVERY, POINTS, kills=KILLS).kills}
+    planned = {point for seed in range(rounds) for point, _nth in script_of(seed, EVERY, POINTS).kills}
     assert planned == set(POINTS)
 
 
 def test_what_an_effect_needs_befalls_the_round_in_which_it_is_killed_at():
     for seed in range(-(-len(POINTS) // KILLS)):
-        script = script_of(seed, EVERY, POINTS, kills=KILLS)
+        script = script_of(seed, EVERY, POINTS)
         for point, _nth in script.kills:
             needed = NEEDS.get(point.rpartition(":")[0])
             assert needed is None or needed in script.faults, point
