@@ -3,6 +3,7 @@
 # In the order of a case's way. What stands last is only there to be removed after a kill at what stands before it.
 EFFECTS = (
     "store:database.take_epoch",
+    "store:lines.poke_all",
     "store:arrivals.add",
     "store:lines.poke",
     "desk:examine",
