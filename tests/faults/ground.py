@@ -158,7 +158,7 @@ class Ground(Fleet):
 
     def _note_end(self, code: int) -> None:
         if self._armed and self._armed["point"] not in self.kill_points("killed"):
-            self.plan.insert(min(1, len(self.plan)), self._armed)
+            self.plan.insert(min(1, len(self.plan)), {**self._armed, "nth": 1})
         if code == -signal.SIGKILL:
             self.killed += 1
         elif code == 1 and self.refusing:

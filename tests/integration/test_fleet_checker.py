@@ -33,7 +33,7 @@ class Left:
         (folder / "watch").mkdir()
         self.plan = write_case(folder / "watch", 1) / "RP.dcm"
         (self.case / "dose").mkdir(parents=True)
-        total = sum(self.beam(beam) for beam in BEAMS)
+        total = np.sum([self.beam(beam) for beam in BEAMS], axis=0)
         self.write("plan.dcm", total)
         self.sign()
         self.witness.write_text("".join(self.run(beam, 1, 10.0 * beam) for beam in BEAMS))
