@@ -13,7 +13,7 @@ usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   --browser    the dashboard in a real browser
   --bench      measurements (bench/run.py)
   --all        all of these
-Arguments after -- go to pytest. Exit: 0 all passed, 1 something failed, 2 wrong use or a suite that does not exist.
+Arguments after -- go to pytest, those of --faults to it (--rounds N, --kill POINT, --only FAULT, --write, --list). Exit: 0 all passed, 1 something failed, 2 wrong use or a suite that does not exist.
 TEXT
 }
 
@@ -91,9 +91,9 @@ checks() {
 }
 
 faults() {
-    export MQI_FAULTS_MINUTES="${minutes:-5}" MQI_FAULTS_SEED="${seed:-$RANDOM}"
-    printf '        faults: %s minutes, --seed %s\n' "$MQI_FAULTS_MINUTES" "$MQI_FAULTS_SEED"
-    shown "faults" "$python" -m pytest -q tests/faults "${arguments[@]}"
+    local first="${seed:-$RANDOM}"
+    printf '        faults: %s minutes, --seed %s\n' "${minutes:-5}" "$first"
+    shown "faults" "$python" -m tests.faults --minutes "${minutes:-5}" --seed "$first" "${arguments[@]}"
 }
 
 for suite in "${suites[@]}"; do

@@ -209,6 +209,14 @@ async def test_a_cancelled_gate_lets_nobody_through(ground: Ground, tmp_path: Pa
     assert not (tmp_path / "computed").exists()
 
 
+async def test_input_that_changes_while_a_job_computes_from_it_is_no_result(ground: Ground):
+    changed = ground.root / "cases" / Now.case / "input" / "common" / "x"
+    await ground.submit(job(f"printf Y >{changed}"))
+    status = await ground.ended(token())
+    assert status.exit_code == 65
+    assert "differs from what was sent" in status.log_tail
+
+
 async def test_a_gate_taken_by_somebody_else_is_respected_and_unknown(ground: Ground, tmp_path: Path):
     (ground.root / "gates" / token()).mkdir()
     await ground.submit(job(f"touch {tmp_path}/computed"))

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,10 +27,14 @@ APART = "FAULTS_APART"
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was begun is undone
     asked = _asked()
     every = faults()
     if asked.list:
         report.print_list(every)
+        return 0
+    if asked.read:
+        report.write(report.read(asked.read), every)
         return 0
     if os.getuid() == 0 and APART not in os.environ and shutil.which("unshare"):
         # disks of our own, in a mount namespace that goes with us
@@ -38,9 +43,9 @@ def main() -> int:
     mounted = APART in os.environ
     usable = {name: fault for name, fault in every.items() if mounted or not fault.mounted}
     outcomes = _rounds(asked, usable, mounted=mounted)
-    report.print_table(outcomes, every, mounted=mounted)
+    report.print_table(outcomes, every)
     if asked.write:
-        report.write(outcomes, every, asked, mounted=mounted)
+        report.write(outcomes, every)
     return 0 if all(outcome.clean for outcome in outcomes) else 1
 
 
@@ -55,6 +60,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="a folder for the logs of rounds that were not clean")
     parser.add_argument("--json", type=Path, help="append a line of JSON for each round to this file, not to stdout")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
+    parser.add_argument("--read", type=Path, help="write the table of these rounds (made with --json), and play none")
     parser.add_argument("--list", action="store_true", help="name every fault")
     return parser.parse_args()
 
@@ -79,7 +85,7 @@ def _rounds(asked: argparse.Namespace, usable: dict[str, Fault], *, mounted: boo
         bad = {name: getattr(outcome, name) for name in BAD if getattr(outcome, name)}
         print(f"seed {outcome.seed}: {report.told(outcome)}", *(f"\n    {k}: {v}" for k, v in bad.items()), flush=True)
         if bad:
-            print(f"    again: ./test.sh --faults --rounds 1 --seed {outcome.seed}", flush=True)
+            print(f"    again: ./test.sh --faults --seed {outcome.seed} -- --rounds 1", flush=True)
     return outcomes
 
 

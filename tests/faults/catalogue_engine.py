@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 
 from tests.faults.catalogue import fault
@@ -22,8 +23,11 @@ def _misbehave(ground: Ground, word: str) -> Iterator[None]:
 
 @fault("engine never ends", rare=True)
 def hangs(ground: Ground, _: Random) -> Iterator[None]:
-    """An engine never ends, and ignores SIGTERM."""
-    yield from _misbehave(ground, "hang")
+    """An engine never ends, and ignores SIGTERM. Its job is ended at its limit, and a person is asked what to do."""
+    before = len(runs_of(ground.witness))
+    with contextmanager(_misbehave)(ground, "hang"):
+        ground.damaged |= {run.case for run in runs_of(ground.witness)[before:]}
+        yield
 
 
 @fault("engine leaves a child")

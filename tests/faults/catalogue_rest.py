@@ -1,4 +1,7 @@
-"""Bits that change where they lie, and files that lose their end. The case may stop and say so; nothing may be believed."""
+"""Bits that change where they lie, and files that lose their end.
+
+The case may stop and say so; nothing of it may be believed.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def product_cut(ground: Ground, random: Random) -> Iterator[None]:
 @fault("product spoiled here", spoils=True)
 def product_here(ground: Ground, random: Random) -> Iterator[None]:
     """A bit flips in a product that has come home."""
-    _spoil_one(ground, random, "workspace/spool/*/back/*/**/*.raw", 2, lambda path: True)
+    _spoil_one(ground, random, "workspace/spool/*/back/*/**/*.raw", 2, lambda _: True)
     yield
 
 
@@ -69,7 +72,7 @@ def dose_here(ground: Ground, random: Random) -> Iterator[None]:
 @fault("result spoiled here", spoils=True)
 def result_here(ground: Ground, random: Random) -> Iterator[None]:
     """A bit flips in a result that is ready to be delivered."""
-    _spoil_one(ground, random, "workspace/spool/*/results/dose/beam-*.dcm", 2, lambda path: True)
+    _spoil_one(ground, random, "workspace/spool/*/results/dose/beam-*.dcm", 2, lambda _: True)
     yield
 
 
@@ -126,8 +129,8 @@ def _wait_for(ground: Ground, random: Random, pattern: str, wanted: Callable[[Pa
         live = {
             key
             for (key,) in ground.look_up(
-                "select key from cases join lines on key = lines.'case' where beam = 0 and status in ('ready', 'waiting') "
-                "and step not in ('tidy')"
+                "select key from cases join lines on key = lines.'case' where beam = 0 and step != 'tidy' "
+                "and status in ('ready', 'waiting')"
             )
         }
         found[:] = [

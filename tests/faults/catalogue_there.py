@@ -25,7 +25,7 @@ def sshd_killed(ground: Ground, _: Random) -> Iterator[None]:
 @fault("sshd's sessions killed")
 def sessions_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of one of sshd's sessions, in the middle of whatever it does."""
-    sessions = ground.host.descendants()
+    sessions = _sessions(ground)
     ground.vain = not (sessions and kill(random.choice(sessions)))
     yield
 
@@ -157,7 +157,14 @@ def _leads(pid: int) -> bool:
     return False
 
 
+def _sessions(ground: Ground) -> list[int]:
+    """sshd's own children and what they run; none while it is down."""
+    with suppress(RuntimeError):
+        return ground.host.descendants()
+    return []
+
+
 def _kill_one(ground: Ground, random: Random, *words: str) -> None:
-    ours = set(ground.host.descendants())
+    ours = set(_sessions(ground))
     found = [pid for pid in ground.processes(*words) if pid in ours]
     ground.vain = not (found and kill(random.choice(found)))

@@ -26,7 +26,8 @@ from tests.fleet.site import Fleet
 ROOT = Path(__file__).resolve().parents[2]
 DISKS = {"workspace": 96, "remote": 64, "results": 32}  # MiB
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-LIFE_S = 20.0  # how long a life waits for its planned end while others are planned
+LIFE_S = 20.0  # how long a life waits at least for its planned end while others are planned
+LIFE_LINES = 25  # and so much of it must have happened: lines of its log
 ENDED = ("done", "failed", "cancelled")
 TAKES_S = 0.6  # a job's engine
 DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
@@ -52,6 +53,8 @@ class Ground(Fleet):
         programs.mkdir()
         (programs / "date").write_text(DATE.format(file=self.clock_there))
         (programs / "date").chmod(0o755)
+        (programs / "nice").write_text('#!/bin/sh\n[ "$1" != -n ] || shift 2\nexec "$@"\n')  # see hook
+        (programs / "nice").chmod(0o755)
         self.host = PrivateHost(folder / "host", environment={"PATH": f"{programs}:{os.environ['PATH']}"})
         self.host.start()
         self.net = Network(self.host.port)
@@ -59,6 +62,7 @@ class Ground(Fleet):
         self.observer = Observer(folder / "remote")
         self._armed: dict[str, Any] = {}
         self._began = 0.0
+        self._lines_before = 0
         self.plan: list[dict[str, Any]] = []  # kill points that are still to come, one a life
         self.refusing: set[str] = set()  # faults in force with which a communicator may refuse to start
         self.wanted = True  # whether a communicator should run
@@ -114,6 +118,7 @@ class Ground(Fleet):
         """A new life, with the next planned death."""
         self._armed = plan = self.plan.pop(0) if self.plan else {}
         self._began = time.monotonic()
+        self._lines_before = self.log.read_bytes().count(b"\n") if self.log.exists() else 0
         hook = ROOT / "tests" / "faults" / "hook"
         environment = {
             **os.environ,
@@ -138,7 +143,7 @@ class Ground(Fleet):
         if not self.wanted:
             return
         if self.process is not None and self.process.poll() is None:
-            if self._armed and self.plan and time.monotonic() - self._began > LIFE_S:
+            if self._armed and self.plan and self._has_lived():
                 kill(self.process.pid)  # its point does not come: another one's turn, and a kill at a random time
             return
         if self.process is not None:
@@ -147,9 +152,13 @@ class Ground(Fleet):
         if time.monotonic() >= self._again:
             self.start()
 
+    def _has_lived(self) -> bool:
+        old = time.monotonic() - self._began > LIFE_S
+        return old and self.log.read_bytes().count(b"\n") - self._lines_before > LIFE_LINES
+
     def _note_end(self, code: int) -> None:
         if self._armed and self._armed["point"] not in self.kill_points("killed"):
-            self.plan.insert(min(1, len(self.plan)), self._armed)
+            self.plan.insert(min(1, len(self.plan)), {**self._armed, "nth": 1})
         if code == -signal.SIGKILL:
             self.killed += 1
         elif code == 1 and self.refusing:

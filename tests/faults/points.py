@@ -1,8 +1,9 @@
-"""Every kill point there is: one on each side of every effect. What a round passes and is not in this list, it tells."""
+"""Every kill point there is: one on each side of every effect. A round tells what it passes and is not here."""
 
 # In the order of a case's way. What stands last is only there to be removed after a kill at what stands before it.
 EFFECTS = (
     "store:database.take_epoch",
+    "store:lines.poke_all",
     "store:arrivals.add",
     "store:lines.poke",
     "desk:examine",

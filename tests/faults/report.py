@@ -2,37 +2,117 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.faults.catalogue import Fault
 from tests.faults.points import POINTS
 from tests.faults.round import BAD, Outcome
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- the last run: begin -->", "<!-- the last run: end -->"
+MEANING = {
+    "lost": "cases without a result that should have one",
+    "doubled": "two runs of one beam alive at once, a gate with two owners, two jobs on a GPU, two results of a case",
+    "superseded": "results delivered of a run that was followed by another",
+    "mixed": "doses of another case or beam, or with voxels that no engine wrote",
+    "corrupt": "delivered files that are not what their manifest says",
+    "person": "cases that waited for a person and should not",
+    "unnoticed": "faults for which a person should have been called and was not",
+    "other": "ends of the communicator that nobody planned, wrong words, things left on the host",
+}
 
 
 def told(outcome: Outcome) -> str:
     """A round in one line."""
     counts = ", ".join(f"{len(getattr(outcome, name))} {name}" for name in BAD)
     return (
-        f"{outcome.done} of {outcome.cases} cases done, {outcome.cancelled} cancelled, {sum(outcome.faults.values())} faults, "
-        f"{outcome.kills} kills ({len(outcome.points)} at points), {counts}; quiet after {outcome.recovered_s:.0f} s, "
-        f"{outcome.took_s:.0f} s in all"
+        f"{outcome.done} of {outcome.cases} cases done, {outcome.cancelled} cancelled, "
+        f"{sum(outcome.faults.values())} faults, {outcome.kills} kills ({len(outcome.points)} at points), {counts}; "
+        f"quiet after {outcome.recovered_s:.0f} s, {outcome.took_s:.0f} s in all"
     )
 
 
 def print_list(every: Mapping[str, Fault]) -> None:
+    """Every fault and what it is."""
     for fault in every.values():
         print(f"{fault.name:32} {fault.what}")
 
 
-def print_table(outcomes: Sequence[Outcome], every: Mapping[str, Fault], *, mounted: bool) -> None:
-    injected = sum((Counter(outcome.faults) for outcome in outcomes), Counter())
+def print_table(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> None:
+    """All rounds together."""
+    print("\n".join(_lines(outcomes, every)))
+
+
+def read(file: Path) -> list[Outcome]:
+    """Rounds that were kept with --json."""
+    rounds = [json.loads(line) for line in file.read_text().splitlines()]
+    return [Outcome(**{name: value for name, value in one.items() if name != "clean"}) for one in rounds]
+
+
+def write(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> None:
+    """Put the table into its place in docs/reliability.md."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    body = "\n".join(_lines(outcomes, every))
+    PAGE.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}", encoding="utf-8")
+
+
+def _lines(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> list[str]:
+    injected = sum((Counter(outcome.faults) for outcome in outcomes), Counter[str]())
     points = {point for outcome in outcomes for point in outcome.points}
     seen = {point for outcome in outcomes for point in outcome.seen}
-    for name in every:
-        print(f"{name:32} {injected[name]:5}")
-    for name in BAD:
-        print(f"{name:32} {sum(len(getattr(outcome, name)) for outcome in outcomes):5}")
-    print(f"rounds {len(outcomes)}, faults {sum(injected.values())}, kills {sum(o.kills for o in outcomes)}")
-    print(f"kill points: {len(points)} of {len(POINTS)} hit; passed and not hit: {sorted(seen - points)}")
-    print(f"passed and not in the list: {sorted(seen - set(POINTS))}")
+    counts = {name: sum(len(getattr(outcome, name)) for outcome in outcomes) for name in BAD}
+    quiet = sorted(outcome.recovered_s for outcome in outcomes)
+    missed = ", ".join(sorted(set(POINTS) - points)) or "none"
+    seeds = sorted(outcome.seed for outcome in outcomes)
+    about = (
+        f"{datetime.now(UTC):%Y-%m-%d}, version `{_version()}`, {len(outcomes)} rounds, seeds {_ranges(seeds)}, "
+        f"{sum(outcome.took_s for outcome in outcomes) / 60:.0f} minutes."
+    )
+    work = (
+        f"{sum(outcome.cases for outcome in outcomes)} cases ({sum(outcome.done for outcome in outcomes)} done, "
+        f"{sum(outcome.cancelled for outcome in outcomes)} cancelled by order), "
+        f"{sum(outcome.runs for outcome in outcomes)} jobs, {sum(injected.values())} faults, "
+        f"{sum(outcome.kills for outcome in outcomes)} kills of the communicator. "
+        f"{counts['lost']} lost, {counts['doubled']} doubled, {counts['unnoticed']} unnoticed."
+    )
+    kills = (
+        f"Kill points hit: {len(points & set(POINTS))} of {len(POINTS)}. Not hit in this run: {missed}. "
+        f"Passed and not in the list: {', '.join(sorted(seen - set(POINTS))) or 'none'}."
+    )
+    most = quiet[-1] if quiet else 0.0
+    return [
+        *(about, "", work, "", kills, ""),
+        f"Quiet after the last fault: {_middle(quiet):.0f} s in the middle, {most:.0f} s at the most.",
+        *("", "| count | | what it counts |", "|---|---:|---|"),
+        *(f"| {name} | {counts[name]} | {MEANING[name]} |" for name in BAD),
+        *("", "| fault | times | what it is |", "|---|---:|---|"),
+        *(f"| {fault.name} | {injected[fault.name]} | {fault.what} |" for fault in every.values()),
+    ]
+
+
+def _middle(values: Sequence[float]) -> float:
+    return values[len(values) // 2] if values else 0.0
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """1 to 5, 9."""
+    parts: list[list[int]] = []
+    for seed in seeds:
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
+
+
+def _version() -> str:
+    said = subprocess.run(
+        ("git", "describe", "--always", "--dirty"), cwd=PAGE.parent, capture_output=True, text=True, check=False
+    )
+    return said.stdout.strip() or "unknown"

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -146,7 +147,7 @@ def _settle(ground: Ground) -> None:
             return
         for key, number in stopped.items():
             ground.mqi("cancel", key, timeout=120)
-            ground.until(lambda key=key: _status(ground, key) == "cancelled", 120)
+            ground.until(partial(_is_cancelled, ground, key), 120)
             ground.write_again(number)
 
 
@@ -158,9 +159,8 @@ def _stopped(ground: Ground) -> dict[str, int]:
     return {key: case_number(source) for key, source in rows if case_number(source) in ground.damaged}
 
 
-def _status(ground: Ground, key: str) -> str:
-    rows = ground.look_up('select status from lines where beam = 0 and "case" = ?', key)
-    return str(rows[0][0]) if rows else ""
+def _is_cancelled(ground: Ground, key: str) -> bool:
+    return ground.look_up('select status from lines where beam = 0 and "case" = ?', key) == [("cancelled",)]
 
 
 def _tidied(ground: Ground) -> None:

@@ -9,6 +9,8 @@ from random import Random
 from tests.faults.catalogue import Fault
 from tests.faults.points import NEEDS
 
+KILLS = 12  # planned ones in a round
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -37,7 +39,7 @@ class Script:
 
 
 def script_of(
-    seed: int, faults: Sequence[Fault], points: Sequence[str], *, steps: int = 7, once: int = 18, kills: int = 7
+    seed: int, faults: Sequence[Fault], points: Sequence[str], *, steps: int = 4, once: int = 12, kills: int = KILLS
 ) -> Script:
     """The script of a seed. Consecutive seeds go through all kill points in turn."""
     random = Random(f"script {seed}")
@@ -46,8 +48,8 @@ def script_of(
     mine = [points[(seed * kills + number) % len(points)] for number in range(kills)] if points else []
     chosen = random.sample([fault for fault in lasting if not fault.rare or random.random() < 0.1], steps)
     extra = random.choices([fault for fault in instant if not fault.rare or random.random() < 0.3], k=once)
-    spoiling = [fault for fault in extra if fault.spoils]  # each costs a case: two a round are enough
-    extra = [fault for fault in extra if not fault.spoils] + spoiling[:2]
+    spoiling = [fault for fault in extra if fault.spoils]  # each costs a case: one a round is enough
+    extra = [fault for fault in extra if not fault.spoils] + spoiling[:1]
     extra += [fault for fault in faults if fault.name in {NEEDS.get(point.rpartition(":")[0]) for point in mine}]
     at = [random.randrange(steps) for _ in extra]
     planned = tuple(
@@ -62,7 +64,7 @@ def script_of(
         )
         for number, fault in enumerate(chosen)
     )
-    return Script(seed, planned, tuple((point, random.choice((1, 1, 1, 2))) for point in mine), random.choice((3, 4)))
+    return Script(seed, planned, tuple((point, random.choice((1, 1, 1, 2))) for point in mine), random.choice((2, 3)))
 
 
 def script_only(seed: int, faults: Sequence[Fault], points: Sequence[str], *, cases: int = 2) -> Script:

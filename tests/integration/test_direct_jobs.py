@@ -245,3 +245,23 @@ async def test_thirty_jobs_are_looked_at_in_well_under_a_second(bench: Bench):
     began = time.monotonic()
     await bench.host.ask(bench.scheduler.poll(tokens), deadline=90)
     assert time.monotonic() - began < 2  # measured: 0.05 s
+
+
+async def test_a_clock_that_jumps_ends_no_job(tmp_path: Path):
+    programs, offset = tmp_path / "programs", tmp_path / "offset"
+    programs.mkdir()
+    offset.write_text("0")
+    (programs / "date").write_text(f'#!/bin/sh\nexec /bin/date -d "@$(($(/bin/date +%s) + $(cat {offset})))" "$@"\n')
+    (programs / "date").chmod(0o755)
+    with PrivateHost(tmp_path / "host", environment={"PATH": f"{programs}:{os.environ['PATH']}"}) as private:
+        bench = Bench(SshHost(private.options()), tmp_path / "work")
+        await bench.host.ask(workspace(str(bench.root)), deadline=30)
+        bench.send()
+        jump = Program("jump", ("sh", "-c", f"echo 3600 >{offset}"))
+        job = Job(TOKEN, Work((jump, Program("engine", ("echo", "computed"))), (), 60))
+        bench.scheduler.read_submit(await bench.host.ask(bench.scheduler.submit(job), deadline=30))
+        while (status := await bench.poll()).state is JobState.RUNNING:
+            await asyncio.sleep(0.2)
+        await bench.host.close()
+    assert (status.state, status.exit_code) == (JobState.ENDED, 0)
+    assert "computed" in status.log_tail

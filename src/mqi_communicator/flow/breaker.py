@@ -41,8 +41,9 @@ def admit(breaker: Breaker, now: float, options: BreakerOptions) -> tuple[Breake
     """Whether a call may go out now: (new state, 0), or (same state, seconds to wait)."""
     if breaker.state == "closed":
         return breaker, 0.0
-    if now < breaker.probe_at:
-        return breaker, breaker.probe_at - now
+    pause = breaker.probe_at - now
+    if 0 < pause <= _pause(breaker.openings, options):  # a longer one is none of ours: the clock was set back
+        return breaker, pause
     # One probe at a time; if it never reports (we were killed), the next may go after another pause.
     return replace(breaker, state="half_open", probe_at=now + _pause(breaker.openings, options)), 0.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ from mqi_communicator.store.orders import Order
 
 TICK_S = 1.0
 STORE_PAUSE_S = 5.0
+SET_BACK_S = 5.0  # by so much the wall clock must fall behind between two turns to have been set back
 TRIES_TO_BE_SURE = 3  # in a row without an answer: from then on nobody counts on the host for now
 Listener = Callable[[Event], None]
 
@@ -43,6 +45,7 @@ class Driver:
         resources = tools.resources
         self._places = {"desk": resources.desk, "transfers": resources.transfers}
         self._taken = dict.fromkeys(self._places, 0)
+        self._ahead = math.inf  # of the wall clock, before the monotonic one
         self.moved_at = time.time()
 
     @property
@@ -56,6 +59,7 @@ class Driver:
 
     async def tick(self) -> None:
         """Carry out orders, start what is due, then wait until something happens (a second at the most)."""
+        await self._mind_the_clock()
         given, coming = await self._tools.database.read(_agenda, self._tools.clock())
         for order in given:
             await self._obey(order)
@@ -89,6 +93,13 @@ class Driver:
         if "" in states:
             return ""
         return "unreachable" if "unreachable" in states else "quiet"
+
+    async def _mind_the_clock(self) -> None:
+        """Pauses are kept by the wall clock: where it is set back, and at the start, every line is looked at."""
+        ahead = self._tools.clock() - time.monotonic()
+        if ahead < self._ahead - SET_BACK_S:
+            await self._tools.database.write(lines.poke_all, self._tools.clock())
+        self._ahead = ahead
 
     async def _wait(self) -> None:
         """A second at the most; a line that is under way already is no reason to look sooner."""

@@ -141,6 +141,11 @@ def poke_step(connection: Connection, /, step: str, now: float) -> None:
     connection.execute(update(lines).where(here).values(due=now))
 
 
+def poke_all(connection: Connection, /, now: float) -> None:
+    """Let every live line that waits be looked at now."""
+    connection.execute(update(lines).where(lines.c.status.in_(_LIVE), lines.c.due > now).values(due=now))
+
+
 def explain(connection: Connection, /, line: Line, reason: str) -> None:
     """Say what a line that is due still waits for."""
     if line.reason != reason:

@@ -62,3 +62,10 @@ def test_a_success_of_a_call_that_began_before_it_opened_closes_it():
 
 def test_it_survives_a_restart():
     assert Breaker.from_json(opened().to_json()) == opened()
+
+
+def test_a_clock_that_is_set_back_holds_nobody_up():
+    state = opened(now=3700.0)
+    probing, pause = admit(state, 100.0, OPTIONS)
+    assert (probing.state, pause) == ("half_open", 0.0)
+    assert admit(probing, 101.0, OPTIONS)[1] == 9.0

@@ -11,6 +11,7 @@ from pathlib import Path
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.delivery.folder import deliver
 from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.paperwork.judge import digests_of
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import (
@@ -72,11 +73,28 @@ def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
 
 def _complete(spool: Spool, record: Record) -> None:
     prepared = spool.results
-    told = [_public(event) for event in record.history]
+    _prove(digests_of(prepared), record.history)
+    told = [_public(entry) for entry in record.history]
     (prepared / EVENTS).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in told), encoding="utf-8")
     aside = spool.root / "manifest.aside"
     aside.write_bytes(as_json(manifest_of(spool, record)))
     aside.rename(prepared / MANIFEST)
+
+
+def _prove(now: Mapping[str, str], history: Sequence[Entry]) -> None:
+    """What is to be delivered is what was judged and drawn. Permanent, with both digests, if not. A case that was judged
+    by a version that kept no digests is delivered as it stands."""
+    judged, drawn = _outputs(history, "compare"), _outputs(history, "report")
+    if not judged:
+        return
+    then = judged | drawn
+    for name in sorted({*then, *now} - {EVENTS}):
+        if now.get(name) != then.get(name):
+            found, had = (f"{one[name][:16]}…" if name in one else "none" for one in (now, then))
+            raise Permanent(
+                f"the result {name} has digest {found} now and had {had} when it was judged",
+                "cancel the case and drop it again; the disk of paths.workspace may be failing",
+            )
 
 
 def _public(entry: Entry) -> dict[str, object]:
@@ -112,4 +130,16 @@ def output(path: Path, folder: Path) -> OutputDocument:
 
 
 def _when(history: Sequence[Entry], step: str) -> float | None:
-    return next((event.at for event in reversed(history) if event.step == step and event.event == "step.done"), None)
+    entry = _last(history, step)
+    return None if entry is None else entry.at
+
+
+def _outputs(history: Sequence[Entry], step: str) -> dict[str, str]:
+    """The digests of the files that a step made, by name."""
+    entry = _last(history, step)
+    made = {} if entry is None else event_of(entry).facts.get("outputs", {})
+    return {str(name): str(digest) for name, digest in made.items()} if isinstance(made, dict) else {}
+
+
+def _last(history: Sequence[Entry], step: str) -> Entry | None:
+    return next((entry for entry in reversed(history) if entry.step == step and entry.event == "step.done"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +16,8 @@ from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.paperwork.beam import load_beam_dose
-from mqi_communicator.flow.paperwork.order import read_case
+from mqi_communicator.flow.paperwork.order import admitted, read_case
 from mqi_communicator.flow.spool import Spool
-from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.compare import judge
 from mqi_communicator.results.documents import VERDICT, as_json, verdict_document
 from mqi_communicator.results.meaning import brought_to, convention_for
@@ -33,8 +33,8 @@ def judge_case(
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     basis: Basis,
-) -> tuple[str, str]:
-    """Judge the case and write `results/` in one rename; returns the verdict's word and why."""
+) -> tuple[str, str, dict[str, str]]:
+    """Judge the case and write `results/` in one rename; returns the verdict's word, why, and the files' digests."""
     plan, ct = read_case(spool)
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
@@ -43,17 +43,26 @@ def judge_case(
     mark = verdict.why if verdict.word is Word.NOT_JUDGED else ""
     origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
     try:
-        _write(spool, verdict, _as_planned(computed, plan, convention), tokens, origin, ct)
+        digests = _write(spool, verdict, _as_planned(computed, plan, convention), tokens, origin, ct)
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
-    return verdict.word.value, verdict.why
+    return verdict.word.value, verdict.why, digests
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """sha256 in hex of every file below a folder, by relative name."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as handle:
+                found[str(path.relative_to(folder))] = hashlib.file_digest(handle, "sha256").hexdigest()
+    return found
 
 
 def _planned(spool: Spool, convention: DoseConvention | None) -> list[Dose]:
     if convention is None:
         return []
-    doses = load_manifest(spool.manifest).of(Kind.DOSE)
-    return [read_rtdose(spool.case / file.stored, convention.meaning) for file in doses]
+    return [read_rtdose(file, convention.meaning) for file in admitted(spool, Kind.DOSE)]
 
 
 def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
@@ -72,11 +81,11 @@ def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvent
 
 def _write(
     spool: Spool, verdict: Verdict, doses: Sequence[Dose], tokens: Mapping[int, str], origin: Origin, ct: CTVolume
-) -> None:
+) -> dict[str, str]:
     aside = spool.root / "results.aside"
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "dose").mkdir(parents=True)
-    plan = spool.case / load_manifest(spool.manifest).of(Kind.PLAN)[0].stored
+    (plan,) = admitted(spool, Kind.PLAN)
 
     def write(name: str, dose: Dose, token: str) -> None:
         target: Path = aside / "dose" / name
@@ -87,5 +96,7 @@ def _write(
         write(f"beam-{number}.dcm", dose, tokens[number])
     write("plan.dcm", summed(doses), " ".join(tokens.values()))
     (aside / VERDICT).write_bytes(as_json(verdict_document(spool.root.name, verdict)))
+    digests = digests_of(aside)
     shutil.rmtree(spool.results, ignore_errors=True)
     aside.rename(spool.results)
+    return digests

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import read_plan
@@ -22,10 +22,25 @@ from mqi_communicator.results.options import DoseConvention
 
 
 def read_case(spool: Spool) -> tuple[IonPlan, CTVolume]:
-    """The admitted plan and CT."""
-    manifest = load_manifest(spool.manifest)
-    (plan,) = manifest.of(Kind.PLAN)
-    return read_plan(spool.case / plan.stored), read_ct([spool.case / file.stored for file in manifest.of(Kind.CT)])
+    """The admitted plan and CT. Permanent if a file in the spool is not what was admitted."""
+    (plan,) = admitted(spool, Kind.PLAN)
+    return read_plan(plan), read_ct(admitted(spool, Kind.CT))
+
+
+def admitted(spool: Spool, kind: Kind) -> list[Path]:
+    """Where the admitted files of one kind lie, each with the digest that it was admitted with. Permanent if not."""
+    return [_proved(spool.case / file.stored, file.sha256) for file in load_manifest(spool.manifest).of(kind)]
+
+
+def _proved(path: Path, digest: str) -> Path:
+    with path.open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if found != digest:
+        raise Permanent(
+            f"file {path.name} in the spool has digest {found[:16]}… now and had {digest[:16]}… when it was admitted",
+            "cancel the case and drop it again; the disk of paths.workspace may be failing",
+        )
+    return path
 
 
 def write_input(

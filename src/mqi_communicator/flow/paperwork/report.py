@@ -136,6 +136,11 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         raise DiskFull(f"the report cannot be written: {error.strerror}", "make space on its disk") from None
 
 
+def digests_of_report(spool: Spool) -> dict[str, str]:
+    """sha256 in hex of the drawn files, by name."""
+    return {name: hashlib.sha256((spool.results / name).read_bytes()).hexdigest() for name in NAMES}
+
+
 def forget_report(spool: Spool) -> None:
     """Take away what of a report was begun: nothing half made is delivered."""
     for name in NAMES:

@@ -58,7 +58,7 @@ async def _still_for(case: Case, tools: Tools) -> float:
     except OSError as error:
         raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
     now = tools.clock()
-    if seen.fingerprint == case.fingerprint:
+    if seen.fingerprint == case.fingerprint and case.changed <= now:  # later than now: the clock was set back
         return now - case.changed
     await tools.database.write(cases.change, case.key, fingerprint=seen.fingerprint, changed=now)
     return 0.0

@@ -21,7 +21,7 @@ async def compare(line: Line, tools: Tools) -> Outcome:
         words = "; ".join(f"beam {beam.beam} {beam.status}: {beam.reason}" for beam in lost)
         raise Permanent(words, "mqi retry computes the beams again that have no dose")
     tokens = {beam.beam: beam.token for beam in beams}
-    word, why = await tools.desk.do(
+    word, why, digests = await tools.desk.do(
         judge_case,
         tools.spool(line.case),
         tokens,
@@ -33,4 +33,4 @@ async def compare(line: Line, tools: Tools) -> Outcome:
     found = await tools.desk.do(figures_of, tools.spool(line.case), tools.clock())
     await tools.database.write(figures.note, line.case, found)
     await tools.database.write(cases.change, line.case, word=word, why=why)
-    return Done({"word": word})
+    return Done({"word": word, "outputs": digests})

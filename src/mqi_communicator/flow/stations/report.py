@@ -7,7 +7,7 @@ import asyncio
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
-from mqi_communicator.flow.paperwork.report import forget_report, prepare_report
+from mqi_communicator.flow.paperwork.report import digests_of_report, forget_report, prepare_report
 from mqi_communicator.flow.stations.deliver import record_of
 from mqi_communicator.flow.tools import Tools
 
@@ -27,7 +27,8 @@ async def report(line: Line, tools: Tools) -> Outcome:
     except Fault as fault:
         why = getattr(fault, "code", "") or fault.reason  # the words of a DICOM problem may quote a patient
     else:
-        return Done({"report": DRAWN})
+        outputs = await asyncio.to_thread(digests_of_report, tools.spool(line.case))
+        return Done({"report": DRAWN, "outputs": outputs})
     await asyncio.to_thread(forget_report, tools.spool(line.case))
     tools.ear("report.missing", case=line.case, why=why)
     return Done({"report": MISSING, "report_why": why})

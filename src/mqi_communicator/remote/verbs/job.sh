@@ -19,11 +19,12 @@ run_job() {
   take_gate
   cd -- "$runs" && mkdir -- "$token" && cd -- "$token" && mv -- "$0" job.sh && mv -- "$spec" job.spec || exit 1
   spec=job.spec
-  ends=$((began + limit))
+  ends=$(($(up) + limit))
   prove_input && run_programs >>log 2>&1 </dev/null
   code=$?
   ask_to_end "$token" $$ "$mine"
   make_end "$token" $$ "$mine" $((grace * 10))
+  [ $code != 0 ] || prove_input || code=$?
   digest_products
   release_leases
   if [ -n "$cancelled" ] && [ $code = 0 ]; then code=143; fi
@@ -88,7 +89,8 @@ release_leases() {
 
 say_why() { echo "$*" >"${spec%.spec}.why"; }
 
-# prove_input: what this job computes from is what was sent. Exit code 65 says that it is not.
+# prove_input: what this job computes from is what was sent. Exit code 65 says that it is not. It is proved before the
+# programs run and after: each of them reads it anew.
 prove_input() {
   beam=${token##*-b}
   beam=${beam%%-*}
@@ -160,11 +162,17 @@ set_gpus() {
   }
 }
 
+# up: seconds since this machine's start. Limits are kept by it: the clock on the wall may jump.
+up() {
+  IFS=' .' read -r seconds _ </proc/uptime
+  echo "$seconds"
+}
+
 # run_program NAME LIMIT COUNT WORD...: LIMIT in seconds, 0 for all that is left; the first COUNT words are NAME=VALUE,
 # for the program's environment; the next is the program.
 run_program() {
   echo "mqi-program $1"
-  left=$((ends - $(date +%s)))
+  left=$((ends - $(up)))
   if [ "$2" -gt 0 ] && [ "$2" -lt $left ]; then left=$2; fi
   [ $left -gt 0 ] || return 124
   settings=$3
@@ -183,10 +191,10 @@ run_program() {
     set -- "$@" "$word"
     words=$((words - 1))
   done
-  since=$(date +%s)
+  since=$(up)
   timeout -k "$grace" "$left" env "$@" </dev/null
   code=$?
-  if [ $code = 137 ] && [ $(($(date +%s) - since)) -ge $left ]; then return 124; fi
+  if [ $code = 137 ] && [ $(($(up) - since)) -ge $left ]; then return 124; fi
   return $code
 }
 

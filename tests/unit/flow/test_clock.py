@@ -1,0 +1,77 @@
+"""Pauses are kept by the wall clock: when it is set back, nobody waits for a time that is far off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.flow.driver import Driver
+from mqi_communicator.flow.options import ResourceOptions, RetryOptions
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.stations.admit import admit
+from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.intake.survey import survey
+from mqi_communicator.store import cases, lines
+from mqi_communicator.store.database import open_database
+
+NOW = 1_800_000_000.0
+WAITING = Line("k1", CASE_LINE, "admit", status=Status.WAITING, due=NOW + 3600, since=NOW)
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A case whose folder is not there, and what its steps are handed."""
+    database = open_database(tmp_path / "store.sqlite3")
+    database.write_now(cases.add, cases.Case("k1", tmp_path / "case 1", NOW, "f1"))
+    database.write_now(lines.add, WAITING, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    made = SimpleNamespace(now=NOW, database=database, resources=ResourceOptions(), intake=IntakeOptions())
+    made.clock, made.ear, made.spool = lambda: made.now, lambda *_, **__: None, lambda key: Spool(tmp_path / key)
+    made.desk = SimpleNamespace(expect=lambda: None)
+    yield made
+    database.close()
+
+
+async def looked_at(driver, site):
+    """Whether the waiting line is looked at within a few turns."""
+    for _ in range(5):
+        await driver.tick()
+        if "not there any more" in site.database.read_now(lines.get, "k1").reason:
+            return True
+    return False
+
+
+async def test_a_pause_is_kept_while_the_clock_goes_right(site):
+    driver = Driver(site, RetryOptions(), lambda _: None)
+    await driver.tick()
+    wait_again(site)
+    assert not await looked_at(driver, site)
+
+
+async def test_a_clock_that_is_set_back_makes_every_pause_end(site):
+    driver = Driver(site, RetryOptions(), lambda _: None)
+    await driver.tick()
+    wait_again(site)
+    site.now -= 1800
+    assert await looked_at(driver, site)
+
+
+async def test_at_the_start_every_waiting_line_is_looked_at(site):
+    assert await looked_at(Driver(site, RetryOptions(), lambda _: None), site)
+
+
+def wait_again(site):
+    """The line waits for an hour, whatever it was doing."""
+    line = site.database.read_now(lines.get, "k1")
+    waiting = replace(line, status=Status.WAITING, due=site.now + 3600, reason="")
+    site.database.write_now(lines.move, replace(line, due=line.due), waiting, None)
+
+
+async def test_a_folder_that_changed_in_the_future_has_changed_now(site, tmp_path):
+    (tmp_path / "case 1").mkdir()
+    seen = survey(tmp_path / "case 1", 100).fingerprint
+    site.database.write_now(cases.change, "k1", fingerprint=seen, changed=NOW + 3600)
+    await admit(replace(WAITING, status=Status.READY), site)
+    assert site.database.read_now(cases.get, "k1").changed == NOW
