@@ -169,7 +169,7 @@ async def history(request: Request) -> Response:
         words=WORDS,
         statuses=STATUSES,
         machines=machines,
-        trends=[trend for trend in trends if trend is not None],
+        trends=[trend for trend in trends if trend is not None and len(trend.points) > 1],
         problem=problem,
     )
 
