@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.planted import LIVE, plant
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory) -> Path:
+def planted(tmp_path_factory):
     """A folder with a configuration and a store of some hundred cases."""
     base = tmp_path_factory.mktemp("planted")
     config = configure(base)
@@ -40,7 +39,7 @@ def board(planted) -> Iterator[Board]:
 
 
 @pytest.fixture
-def site(tmp_path) -> Path:
+def site(tmp_path):
     """A configuration, and a watched folder with a case from which the plan is missing."""
     base = tmp_path / "site"
     config = configure(base, intake={"rescan_s": 1, "settle_s": 0.3})

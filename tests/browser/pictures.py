@@ -11,11 +11,11 @@ from mqi_communicator.results.documents import as_json, verdict_document
 from mqi_communicator.results.verdict import Check, Word, worst
 from mqi_communicator.store.database import open_database
 from tests.boards import Board, add_user, configure, dashboard
-from tests.browser.driving import NARROW, WIDE, Browser, browser
+from tests.browser.driving import NARROW, Browser, browser
 from tests.planted import LIVE, plant
 
 HERE = Path(__file__).resolve().parents[2] / "docs/pictures"
-TALLEST = 1500  # pixels
+WIDTH, TALLEST = 1100, 1050  # pixels
 _LIMITS = {
     "gamma": (">= 95 % pass, >= 90 % review", 98.7, "%", 14380),
     "dose_scale": ("1 ± 2 % pass, ± 3 % review", 1.002, "ratio", 501),
@@ -40,7 +40,7 @@ def main(target: Path) -> None:
             with browser(board.address) as person:
                 person.sign_in("otto")
                 for page, path in pages.items():
-                    _take(person, path, target / f"{page}-wide-light.png", WIDE, dark=False)
+                    _take(person, path, target / f"{page}-wide-light.png", (WIDTH, 800), dark=False)
                 for page, path in {"now": "/", "case": f"/case/{keys['computing']}"}.items():
                     _take(person, path, target / f"{page}-narrow-dark.png", NARROW, dark=True)
 
@@ -72,7 +72,7 @@ def _take(person: Browser, path: str, target: Path, size: tuple[int, int], *, da
     person.driver.save_screenshot(str(target))
 
 
-def _owned(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a context manager
+def _owned(path: Path):
     import fcntl
 
     handle = path.open("w")
