@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from mqi_communicator.store.orders import SomebodyWasFirst
 from mqi_communicator.web import actions, openapi
 from mqi_communicator.web.finding import NotUnderstood, search, wanted_of, whole
-from mqi_communicator.web.guard import asked, refusal
+from mqi_communicator.web.guard import asked, cookie_name, refusal
 from mqi_communicator.web.house import House
 from mqi_communicator.web.live import mark_of
 from mqi_communicator.web.pages import Shelf
@@ -132,9 +132,9 @@ async def order(request: Request) -> Response:
     return JSONResponse(told, HTTPStatus.ACCEPTED)
 
 
-async def described(_request: Request) -> Response:
+async def described(request: Request) -> Response:
     """GET /api/v1/openapi.json."""
-    return JSONResponse(openapi.document(SearchAsked))
+    return JSONResponse(openapi.document(SearchAsked, cookie_name(_house(request))))
 
 
 async def _body(request: Request) -> dict[str, Any] | Response:

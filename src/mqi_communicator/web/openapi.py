@@ -22,8 +22,8 @@ _KEY = {
 _TEXT, _BOOL = {"type": "string"}, {"type": "boolean"}
 
 
-def document(search: type[BaseModel]) -> dict[str, Any]:
-    """The whole description, OpenAPI 3.1."""
+def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
+    """The whole description, OpenAPI 3.1. `cookie` is the name of the session's."""
     schemas: dict[str, Any] = {
         "Error": _object({"error": {**_TEXT, "description": "What is wrong, in words."}}),
         "Me": _object({"name": _TEXT, "role": {"enum": ["viewer", "operator", "physicist"]}, "csrf": _TEXT}),
@@ -63,7 +63,7 @@ def document(search: type[BaseModel]) -> dict[str, Any]:
         },
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "mqi-PORT"}},
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": cookie}},
         },
         "security": [{"session": []}],
         "paths": _paths(search.__name__),

@@ -23,7 +23,7 @@ from mqi_communicator.web.guard import asked
 from mqi_communicator.web.house import House
 from mqi_communicator.web.inspection import Inspection
 from mqi_communicator.web.live import mark_of
-from mqi_communicator.web.overview import Overviews
+from mqi_communicator.web.overview import Overviews, group_of
 from mqi_communicator.web.timeline import minutes, timeline
 
 _TRENDS = ("gamma", "dose_scale")
@@ -79,6 +79,7 @@ async def _case(
         told=actions.told,
         known=found.orders[0].id if found.orders else 0,
         fitting=actions.fitting(seen),
+        runs=seen.status in ("ready", "waiting") and group_of(seen) == "running",
         timeline=made,
         minutes=minutes(made),
         doing=house.ways.doing,
