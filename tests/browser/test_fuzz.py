@@ -1,4 +1,4 @@
-"""The interface for programs, held against its own description by schemathesis: odd and hostile requests by the dozen."""
+"""The interface for programs, held against its own description by schemathesis: odd and hostile requests."""
 
 from __future__ import annotations
 

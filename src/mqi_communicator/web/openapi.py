@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.web.actions import OrderAsked
+from mqi_communicator.web.finding import CURSOR
 
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{model}"
@@ -72,7 +73,12 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
 
 def _paths(search: str) -> dict[str, Any]:
     limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}}
-    before = {"name": "before", "in": "query", "schema": _TEXT, "description": "`after` of the page before."}
+    before = {
+        "name": "before",
+        "in": "query",
+        "schema": {**_TEXT, "pattern": CURSOR},
+        "description": "`after` of the page before.",
+    }
     return {
         "/api/v1/me": {"get": _asks("me", "Who is signed in.", "Me")},
         "/api/v1/now": {"get": _asks("now", "What waits, runs, needs a person.", "Now")},

@@ -106,7 +106,9 @@ async def order(request: Request) -> Response:
         return await _case(request, key, HTTPStatus.FORBIDDEN, problem="Your role is to look: it gives no orders.")
     if await whole(_house(request), key) is None:
         return missing(request, "There is no case with this key.")
-    told = {name: form[name] for name in ("order", "reason", "priority", "known") if form.get(name)}
+    told: dict[str, Any] = {name: form[name] for name in ("order", "reason", "priority", "known") if form.get(name)}
+    if (known := form.get("known", "")).isdecimal():
+        told["known"] = int(known)
     if told.get("order") != "priority":
         told.pop("priority", None)
     try:
