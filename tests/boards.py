@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import yaml
 
 PASSWORDS = {"vera": "vera only looks on", "otto": "otto gives orders", "phil": "phil may sign too"}
 ROLES = {"vera": "viewer", "otto": "operator", "phil": "physicist"}
+START_S = 120.0
 MQI = (sys.executable, "-m", "mqi_communicator")
 
 
@@ -75,24 +77,33 @@ class Client(httpx.Client):
 
 
 @contextmanager
-def dashboard(config: Path, command: str = "web") -> Iterator[Board]:
-    """`mqi web`, or `mqi run` with its dashboard, until the end."""
-    words = [*MQI, command, "--config", str(config)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        said: list[str] = []
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                said.append(line)
-                if line.startswith("{") and json.loads(line)["event"] == "web.open":
-                    break
-            else:
-                raise AssertionError("".join(said))
-            yield Board(process, json.loads(line)["address"].rstrip("/"))
-        finally:
-            if process.poll() is None:
-                process.terminate()
-            process.communicate(timeout=60)
+def dashboard(config: Path, command: str = "web", *, opened: str = "web.open") -> Iterator[Board]:
+    """`mqi web`, or `mqi run` with its dashboard, until the end. It is ready when it logs `opened`."""
+    log = config.parent / f"{command}.log"
+    with log.open("w") as out:
+        process = subprocess.Popen([*MQI, command, "--config", str(config)], stdout=out, stderr=out, text=True)
+    try:
+        told = _told(process, log, opened)
+        yield Board(process, str(told.get("address", "")).rstrip("/"))
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(timeout=60)
+
+
+def _told(process: subprocess.Popen[str], log: Path, wanted: str) -> dict[str, object]:
+    """The first line of the log that tells of an event. Fails with the whole log if the process ends before."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if line.startswith("{") and line.endswith("}") and json.loads(line)["event"] == wanted:
+                found: dict[str, object] = json.loads(line)
+                return found
+        if ended:
+            break
+        time.sleep(0.05)
+    raise AssertionError(log.read_text(encoding="utf-8"))
 
 
 def token_of(page: str) -> str:

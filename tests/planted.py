@@ -157,6 +157,8 @@ def _live(rows: Rows, chance: random.Random, watch: Path, now: float) -> Iterato
           reason="waiting: 2 of 187 CT slices are missing")  # fmt: skip
     for name in ("computing", "queued", "background"):
         _line(rows, keys[name], 0, "compare", "waiting", now - 200, due=now + 50, reason="0 of 2 beams are computed")
+        for place, step in enumerate(("prepare", "upload")):
+            _event(rows, keys[name], 0, "step.done", step, now - 300 + 60 * place, took=40)
         for beam in BEAMS:
             _beam(rows, keys[name], beam, now, computing=name == "computing")
     _line(rows, keys["held"], 0, "prepare", "held", now - 500, reason="held by order")
@@ -170,6 +172,8 @@ def _beam(rows: Rows, key: str, beam: int, now: float, *, computing: bool) -> No
               reason="waiting for a free place on gpu1: 2 of 2 taken (resources.jobs)")  # fmt: skip
         return
     percent = 31.0 + 27 * beam
+    _event(rows, key, beam, "line.began", "submit", now - 180)
+    _event(rows, key, beam, "step.done", "submit", now - 100, took=2)
     _line(rows, key, beam, "follow", "waiting", now - 100, due=now + 2, reason=f"computing, {percent:.0f} %")
     _job(rows, key, beam, "gpu1", "running", now - 100, active=True, percent=percent, gpus=f"GPU-{beam}")
 

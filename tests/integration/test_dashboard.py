@@ -7,7 +7,9 @@ import io
 import json
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.boards import PASSWORDS, ROLES, Board, Client, add_user, configure, dashboard, token_of
@@ -20,7 +22,7 @@ ENDED = 130
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory) -> Path:
+def base(tmp_path_factory):
     return tmp_path_factory.mktemp("site")
 
 
@@ -35,7 +37,7 @@ def live(base) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def board(base, live) -> Board:
+def board(base, live) -> Iterator[Board]:
     for name in ROLES:
         add_user(base / "config.yaml", name)
     with dashboard(base / "config.yaml") as made:
@@ -43,18 +45,18 @@ def board(base, live) -> Board:
 
 
 @pytest.fixture(scope="module")
-def otto(board) -> Client:
+def otto(board) -> Iterator[Client]:
     with board.signed_in("otto") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def vera(board) -> Client:
+def vera(board) -> Iterator[Client]:
     with board.signed_in("vera") as client:
         yield client
 
 
-def asked(base: Path, query: str, *values: str) -> list[tuple]:
+def asked(base: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
     with sqlite3.connect(base / "workspace/store.sqlite3") as store:
         return store.execute(query, values).fetchall()
 

@@ -41,6 +41,7 @@ _SHOWN: dict[str, object] = {
     "ssh.host": "gpu1.example.org",
     "ssh.user": "mqi",
     "ssh.identity_file": "~/.ssh/mqi_ed25519",
+    "web.proxy.socket": "/run/mqi/web/proxy.sock",
     "engine.home": "/opt/mcsquare",
     "engine.program": "/opt/moqui/tps_env",
     "machines.*.beam_model": "beam_models/GTR1.txt",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from mqi_communicator.case.model import Priority
 from mqi_communicator.case.views import CaseView
@@ -20,18 +21,38 @@ Word = Literal["retry", "hold", "release", "cancel", "priority"]
 PATIENCE_S = 3.0
 
 
+def whole_number(value: object) -> object:
+    """JSON knows one kind of number: 2.0 is a whole one; true is none."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic turns a ValueError into words
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_PRIORITY_ALONE: JsonDict = {
+    "if": {"properties": {"order": {"const": "priority"}}},
+    "then": {"required": ["priority"], "properties": {"priority": {"type": "string"}}},
+    "else": {"properties": {"priority": {"type": "null"}}},
+}
+
+
 class OrderAsked(BaseModel):
     """An order for a case, and why."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_PRIORITY_ALONE)
 
     order: Word = Field(description="What is to be done.")
-    reason: str = Field(min_length=3, max_length=500, description="Why; it is recorded with the order and its events.")
+    reason: str = Field(
+        min_length=3,
+        max_length=500,
+        pattern=r"\S[\s\S]*\S",
+        description="Why; it is recorded with the order and its events.",
+    )
     priority: Priority | None = Field(default=None, description="How soon it is wanted; for the order priority alone.")
-    known: int | None = Field(
+    known: Annotated[int | None, BeforeValidator(whole_number)] = Field(
         default=None,
         ge=0,
-        le=2**63 - 1,
+        le=2**53,
+        strict=True,
         description="Number of the last order for this case that its giver has seen, 0 for none. If there is a newer "
         "one, this one is refused: somebody was first.",
     )
@@ -77,7 +98,7 @@ async def give(house: House, case: str, asked: OrderAsked, user: User) -> Answer
         "case": case,
         "order": asked.order,
         "who": f"{user.name} (dashboard)",
-        "why": asked.reason,
+        "why": asked.reason.strip(),
         "detail": asked.priority.value if asked.priority else "",
     }
     if asked.known is None:

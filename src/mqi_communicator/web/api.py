@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mqi_communicator.store.orders import SomebodyWasFirst
 from mqi_communicator.web import actions, openapi
-from mqi_communicator.web.finding import NotUnderstood, search, wanted_of, whole
-from mqi_communicator.web.guard import asked, refusal
+from mqi_communicator.web.actions import whole_number
+from mqi_communicator.web.finding import CURSOR, DAY, NotUnderstood, search, wanted_of, whole
+from mqi_communicator.web.guard import asked, cookie_name, refusal
 from mqi_communicator.web.house import House
 from mqi_communicator.web.live import mark_of
 from mqi_communicator.web.pages import Shelf
@@ -29,13 +30,17 @@ class SearchAsked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: str = Field(default="", max_length=200, description="Start of a key, or part of a folder's name.")
-    word: str = Field(default="", description="A verdict.")
-    status: str = Field(default="", description="The status of the case's own line.")
+    word: Literal["", "pass", "review", "undecided", "not_judged", "fail"] = Field(default="", description="A verdict.")
+    status: Literal["", "ready", "waiting", "held", "done", "failed", "cancelled"] = Field(
+        default="", description="The status of the case's own line."
+    )
     machine: str = Field(default="", max_length=200, description="TreatmentMachineName.")
-    since: str = Field(default="", description="First day of arrival: 2026-01-31.")
-    until: str = Field(default="", description="Last day of arrival.")
-    before: str = Field(default="", description="`after` of the page before.")
-    limit: int = Field(default=50, ge=1, le=MOST, description="Cases in the answer.")
+    since: str = Field(default="", pattern=DAY, description="First day of arrival: 2026-01-31.")
+    until: str = Field(default="", pattern=DAY, description="Last day of arrival.")
+    before: str = Field(default="", pattern=CURSOR, description="`after` of the page before.")
+    limit: Annotated[int, BeforeValidator(whole_number)] = Field(
+        default=50, ge=1, le=MOST, strict=True, description="Cases in the answer."
+    )
 
 
 async def me(request: Request) -> Response:
@@ -47,7 +52,10 @@ async def me(request: Request) -> Response:
 
 async def status(request: Request) -> Response:
     """GET /api/v1/status: what `mqi status --json` prints, a page at a time."""
-    return await _cases(request, dict(request.query_params), query=True)
+    given: dict[str, Any] = dict(request.query_params)
+    if str(given.get("limit", "")).isdecimal():
+        given["limit"] = int(given["limit"])
+    return await _cases(request, given, query=True)
 
 
 async def look_for(request: Request) -> Response:
@@ -132,9 +140,9 @@ async def order(request: Request) -> Response:
     return JSONResponse(told, HTTPStatus.ACCEPTED)
 
 
-async def described(_request: Request) -> Response:
+async def described(request: Request) -> Response:
     """GET /api/v1/openapi.json."""
-    return JSONResponse(openapi.document(SearchAsked))
+    return JSONResponse(openapi.document(SearchAsked, cookie_name(_house(request))))
 
 
 async def _body(request: Request) -> dict[str, Any] | Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from mqi_communicator.web.house import House
 
 WORDS = ("pass", "review", "undecided", "not_judged", "fail")
 STATUSES = ("ready", "waiting", "held", "done", "failed", "cancelled")
+DAY = r"^$|^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
+CURSOR = r"^$|^[0-9]{1,12}([.][0-9]{1,9})?~[a-z0-9]{1,40}$"
 PAGE = 50
 EVENTS = 500  # the last ones that are shown
 _DAY_S = 86400.0
@@ -72,11 +75,10 @@ async def search(house: House, wanted: Wanted, before: str, limit: int = PAGE) -
 def _cursor(text: str) -> Cursor | None:
     if not text:
         return None
+    if not re.fullmatch(CURSOR, text):
+        raise NotUnderstood("before: take it from the page before")
     seen, _, key = text.partition("~")
-    try:
-        return float(seen), key
-    except ValueError:
-        raise NotUnderstood("before: take it from the page before") from None
+    return float(seen), key
 
 
 def wanted_of(given: Mapping[str, str]) -> Wanted:
@@ -101,7 +103,7 @@ def _day(text: str, name: str) -> float | None:
     """The beginning of a day, in epoch seconds."""
     if not text:
         return None
-    try:
-        return time.mktime(time.strptime(text, "%Y-%m-%d"))
-    except (ValueError, OverflowError):
-        raise NotUnderstood(f"{name}: a day as 2026-01-31") from None
+    if not re.fullmatch(DAY, text):
+        raise NotUnderstood(f"{name}: a day as 2026-01-31")
+    year, month, day = map(int, text.split("-"))
+    return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))  # the 31st of February is a day in March

@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.web.actions import OrderAsked
+from mqi_communicator.web.finding import CURSOR
 
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{model}"
@@ -22,8 +23,8 @@ _KEY = {
 _TEXT, _BOOL = {"type": "string"}, {"type": "boolean"}
 
 
-def document(search: type[BaseModel]) -> dict[str, Any]:
-    """The whole description, OpenAPI 3.1."""
+def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
+    """The whole description, OpenAPI 3.1. `cookie` is the name of the session's."""
     schemas: dict[str, Any] = {
         "Error": _object({"error": {**_TEXT, "description": "What is wrong, in words."}}),
         "Me": _object({"name": _TEXT, "role": {"enum": ["viewer", "operator", "physicist"]}, "csrf": _TEXT}),
@@ -63,7 +64,7 @@ def document(search: type[BaseModel]) -> dict[str, Any]:
         },
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "mqi-PORT"}},
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": cookie}},
         },
         "security": [{"session": []}],
         "paths": _paths(search.__name__),
@@ -72,7 +73,12 @@ def document(search: type[BaseModel]) -> dict[str, Any]:
 
 def _paths(search: str) -> dict[str, Any]:
     limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}}
-    before = {"name": "before", "in": "query", "schema": _TEXT, "description": "`after` of the page before."}
+    before = {
+        "name": "before",
+        "in": "query",
+        "schema": {**_TEXT, "pattern": CURSOR},
+        "description": "`after` of the page before.",
+    }
     return {
         "/api/v1/me": {"get": _asks("me", "Who is signed in.", "Me")},
         "/api/v1/now": {"get": _asks("now", "What waits, runs, needs a person.", "Now")},

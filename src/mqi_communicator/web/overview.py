@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -71,16 +72,17 @@ class Overviews:
     house: House
     _kept: Overview | None = None
     _mark: object = None
-    _task: Any = field(default=None)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, mark: object) -> Overview:
         """The overview; at most a second old, and made anew when the store has changed."""
-        now = time.time()
-        if self._kept is not None and self._mark == mark and now - self._kept.at < 1.0:
+        async with self._turn:
+            now = time.time()
+            if self._kept is not None and self._mark == mark and now - self._kept.at < 1.0:
+                return self._kept
+            self._kept = await self.house.database.read(overview, self.house, now)
+            self._mark = mark
             return self._kept
-        self._kept = await self.house.database.read(overview, self.house, now)
-        self._mark = mark
-        return self._kept
 
 
 def overview(connection: Any, house: House, now: float) -> Overview:

@@ -23,7 +23,7 @@ from mqi_communicator.web.guard import asked
 from mqi_communicator.web.house import House
 from mqi_communicator.web.inspection import Inspection
 from mqi_communicator.web.live import mark_of
-from mqi_communicator.web.overview import Overviews
+from mqi_communicator.web.overview import Overviews, group_of
 from mqi_communicator.web.timeline import minutes, timeline
 
 _TRENDS = ("gamma", "dose_scale")
@@ -79,6 +79,7 @@ async def _case(
         told=actions.told,
         known=found.orders[0].id if found.orders else 0,
         fitting=actions.fitting(seen),
+        runs=seen.status in ("ready", "waiting") and group_of(seen) == "running",
         timeline=made,
         minutes=minutes(made),
         doing=house.ways.doing,
@@ -105,7 +106,9 @@ async def order(request: Request) -> Response:
         return await _case(request, key, HTTPStatus.FORBIDDEN, problem="Your role is to look: it gives no orders.")
     if await whole(_house(request), key) is None:
         return missing(request, "There is no case with this key.")
-    told = {name: form[name] for name in ("order", "reason", "priority", "known") if form.get(name)}
+    told: dict[str, Any] = {name: form[name] for name in ("order", "reason", "priority", "known") if form.get(name)}
+    if (known := form.get("known", "")).isdecimal():
+        told["known"] = int(known)
     if told.get("order") != "priority":
         told.pop("priority", None)
     try:
@@ -169,7 +172,7 @@ async def history(request: Request) -> Response:
         words=WORDS,
         statuses=STATUSES,
         machines=machines,
-        trends=[trend for trend in trends if trend is not None],
+        trends=[trend for trend in trends if trend is not None and len(trend.points) > 1],
         problem=problem,
     )
 

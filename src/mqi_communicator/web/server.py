@@ -52,7 +52,7 @@ class Dashboard:
         """Where a browser on this machine finds it."""
         options = self.house.options
         host = f"[{options.host}]" if ":" in options.host else options.host
-        name = options.names[0] if options.names else host
+        name = options.names[0] if options.names and options.tls else host
         return f"{'https' if options.tls else 'http'}://{name}:{self.house.port}/"
 
     def open(self) -> None:

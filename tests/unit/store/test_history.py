@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import inspect
@@ -27,9 +28,7 @@ def store(tmp_path_factory):
     database.close()
 
 
-def find(
-    store: Database, limit: int = 1000, before: history.Cursor | None = None, **wanted: object
-) -> list[cases.Case]:
+def find(store: Database, limit: int = 1000, before: history.Cursor | None = None, **wanted: Any) -> list[cases.Case]:
     return store.read_now(history.search, Wanted(**wanted), WATCH, limit=limit, before=before)
 
 

@@ -82,7 +82,9 @@
     stream.addEventListener("error", () => {
       const since = new Date(heard).toLocaleTimeString();
       say(`The dashboard does not answer. What you see is from ${since}, and may no longer be so.`);
-      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+      if (stream.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      look(); // perhaps somebody was signed out: then this leads to the page for signing in
+      setTimeout(listen, 3000);
     });
   };
   listen();
