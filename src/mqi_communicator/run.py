@@ -12,13 +12,16 @@ import structlog
 from mqi_communicator.app import App, serve_pages
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.condition import look_at_hosts
 from mqi_communicator.flow.housekeeping import tidy_hosts
+from mqi_communicator.instruments import certificates
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store.database import StoreTrouble
 from mqi_communicator.telemetry import http
 
 STORE_PAUSE_S = 5.0
 HOUSE_S = 3600.0
+AROUND_S = 60.0  # after the start, then every ten minutes
 
 
 async def run(app: App, *, once: bool = False) -> str:
@@ -34,6 +37,8 @@ async def run(app: App, *, once: bool = False) -> str:
     monitor = None if once else await serve_pages(app)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
     beside = [asyncio.create_task(_watch(app)), asyncio.create_task(_keep_house(app))]
+    if monitor is not None:
+        beside.append(asyncio.create_task(_look_around(app)))
     try:
         end = await _turn(app, stop, beside, once=once)
     finally:
@@ -94,6 +99,16 @@ async def _keep_house(app: App) -> None:
             await tidy_hosts(app.tools)
         except StoreTrouble as trouble:
             structlog.get_logger().error("store.trouble", why=trouble.reason)
+
+
+async def _look_around(app: App) -> None:
+    """Now and then: the clocks and disks of the hosts, and when our certificates end; for the metrics page."""
+    pause = AROUND_S
+    while True:
+        await asyncio.sleep(pause)
+        pause = 10 * AROUND_S
+        app.seen.certificate_ends = await asyncio.to_thread(certificates, app.config)
+        app.seen.hosts = await look_at_hosts(app.tools)
 
 
 async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None) -> None:
