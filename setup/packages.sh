@@ -4,7 +4,7 @@
 # package:program; sshd stands in /usr/sbin, which is not in every user's PATH.
 run_needs=(openssh-client:ssh rsync:rsync util-linux:flock)
 demo_needs=("${run_needs[@]}" openssh-server:sshd util-linux:setsid procps:ps)
-test_needs=("${demo_needs[@]}" dicom3tools:dciodvfy shellcheck:shellcheck)
+test_needs=("${demo_needs[@]}" dicom3tools:dciodvfy shellcheck:shellcheck prometheus:promtool)
 browser_needs=("${test_needs[@]}" chromium:chromium chromium-driver:chromedriver)
 
 slurm_needs=(
@@ -37,6 +37,7 @@ install_packages() {
         case "$package" in
         openssh-server) leave_off ssh.socket ssh.service ;;
         mariadb-server) leave_off mariadb.service ;;
+        prometheus) leave_off prometheus.service ;;
         slurmctld | slurmd | slurmdbd | munge) leave_off "$package.service" ;;
         esac
     done

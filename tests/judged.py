@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from mqi_communicator.case.model import Event
 from mqi_communicator.demo.planned import planned_dose
 from mqi_communicator.demo.sample import SIZES, draft_case
 from mqi_communicator.demo.sample_case import Draft, encode
@@ -31,6 +30,7 @@ from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.geometry import direction
 from mqi_communicator.results.grids import on_grid
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.store.chain import Entry
 from mqi_communicator.store.jobs import JobRow
 
 KEY = "reportcase22"
@@ -126,13 +126,14 @@ def judged(
         keep_beam_dose(spool, number, token, engine, {})
     limits = judgement or JudgementOptions.model_validate({"gamma": {"per_beam": False}})
     basis = Basis("0.1.0", "c" * 64)
-    word, _why = judge_case(spool, tokens, engine, limits, CONVENTIONS, basis)
+    word, _why, _digests = judge_case(spool, tokens, engine, limits, CONVENTIONS, basis)
     jobs = [
         JobRow(token, KEY, n, 1, "gpu1", "ended", active=False, claimed=0.0, started=50.0, ended=80.0)
         for n, token in tokens.items()
     ]
     history = [
-        Event(at, KEY, 0, "step.done", step, "ready", "ready") for at, step in ((10.0, "admit"), (100.0, "compare"))
+        Entry(n, n, at, KEY, 0, "step.done", step, "ready", "ready", "mqi", "", "{}", 64 * "0")
+        for n, (at, step) in enumerate(((10.0, "admit"), (100.0, "compare")), start=1)
     ]
     evidence = {"engine": "known", "histories_per_beam": "200000"}
     return Judged(spool, Record(jobs, history, evidence, basis), word, limits)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import shutil
 import time
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import NoReturn
 
 import structlog
 
+from mqi_communicator import instruments
 from mqi_communicator.case.faults import DiskFull, NeedsPerson
 from mqi_communicator.case.model import Event
 from mqi_communicator.compute import gpus
@@ -42,7 +41,7 @@ from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.results.verdict import Word
-from mqi_communicator.store import jobs, lines
+from mqi_communicator.store import lines
 from mqi_communicator.store.backup import backups
 from mqi_communicator.store.database import Database, StoreDamaged, open_database, prove_whole
 from mqi_communicator.store.ownership import StoreLock
@@ -62,6 +61,7 @@ class App:
     tools: Tools
     driver: Driver
     metrics: metrics.Metrics
+    seen: instruments.Seen = field(default_factory=instruments.Seen)
     ticked: float = 0.0  # epoch seconds of the last turn of the loop
     looked: bool = False  # whether the watched folder has been read at least once
     doubt: str = ""  # why the last look at the watched folder is not believed
@@ -78,13 +78,15 @@ def build(config: Config) -> App:
     database = open_store(config, lock)
     app: App
     counters = metrics.Metrics(
-        [step.name for step in (*CASE_STEPS, *BEAM_STEPS)], [word.value for word in Word], lambda: read_gauges(app)
+        [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
+        [word.value for word in Word],
+        lambda: instruments.read_gauges(config, app.tools, app.driver, app.seen),
     )
 
     def ear(event: str, **facts: object) -> None:
         getattr(structlog.get_logger(), QUIET.get(event, "info"))(event, **facts)
         if event == "remote.call":
-            counters.remote(str(facts["operation"]), str(facts["outcome"]))
+            counters.remote(str(facts["operation"]), str(facts["outcome"]), float(str(facts["took_s"])))
 
     def listen(event: Event) -> None:
         logs.log_event(event)
@@ -196,26 +198,6 @@ def build_engine(config: Config) -> DoseEngine:
             return Moqui(config.engine, read_machines(config.machines), read_calibrations(config.scanners))
 
 
-def read_gauges(app: App) -> metrics.Reading:
-    """What the gauges show now; read when somebody asks."""
-    live = app.database.read_now(lines.live)
-    places = app.tools.places.values()
-    newest = next(iter(backups(app.config.backups)), None)
-    held = {place.name: len(app.database.read_now(jobs.active, place.name)) for place in places}
-    return metrics.Reading(
-        lines=Counter((line.step, str(line.status)) for line in live),
-        breakers={
-            (place.name, kind): breaker.state for place in places for kind, breaker in place.host.breakers.items()
-        },
-        oldest_waiting_s=max((time.time() - line.since for line in live), default=0.0),
-        last_progress=app.driver.moved_at,
-        disk_free={"local": float(shutil.disk_usage(app.tools.workspace).free)},
-        jobs=held,
-        backup_age_s=None if newest is None else max(0.0, time.time() - newest.made),
-        job_slots={place.name: place.slots for place in places},
-    )
-
-
 async def health(app: App) -> http.Health:
     """Alive: the loop turns. Moving: nothing that is due has been left lying for longer than anything should take."""
     now = time.time()
@@ -247,6 +229,7 @@ async def serve_pages(app: App) -> http.Monitor:
     """The pages for machines."""
 
     async def page() -> bytes:
+        app.seen.healthy, app.seen.watched = (await health(app)).ok, app.looked and not app.doubt
         return await asyncio.to_thread(app.metrics.render)
 
     return await http.serve(

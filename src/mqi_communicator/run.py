@@ -14,8 +14,10 @@ from mqi_communicator.app import App, serve_pages
 from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.dashboard import open_dashboard
 from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.condition import look_at_hosts
 from mqi_communicator.flow.housekeeping import tidy_hosts
 from mqi_communicator.flow.reconcile import reconcile
+from mqi_communicator.instruments import certificates
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
@@ -25,6 +27,7 @@ from mqi_communicator.telemetry import http
 STORE_PAUSE_S = 5.0
 HOUSE_S = 3600.0
 BACKUP_PAUSE_S = 300.0
+AROUND_S = 60.0  # after the start, then every ten minutes
 
 
 async def run(app: App, *, once: bool = False) -> str:
@@ -46,6 +49,8 @@ async def run(app: App, *, once: bool = False) -> str:
         asyncio.create_task(_keep_house(app)),
         asyncio.create_task(_back_up(app)),
     ]
+    if monitor is not None:
+        beside.append(asyncio.create_task(_look_around(app)))
     try:
         end = await _turn(app, stop, beside, once=once)
     finally:
@@ -135,6 +140,16 @@ async def _back_up(app: App) -> None:
             log.info("backup.made", file=made.path.name)
             head = await app.database.read(audit.head)
             log.info("audit.head", number=head.id, link=head.link)
+
+
+async def _look_around(app: App) -> None:
+    """Now and then: the clocks and disks of the hosts, and when our certificates end; for the metrics page."""
+    pause = AROUND_S
+    while True:
+        await asyncio.sleep(pause)
+        pause = 10 * AROUND_S
+        app.seen.certificate_ends = await asyncio.to_thread(certificates, app.config)
+        app.seen.hosts = await look_at_hosts(app.tools)
 
 
 async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None) -> None:

@@ -14,7 +14,7 @@ from mqi_communicator.cli import exits
 from mqi_communicator.cli.look import DEFAULT, AsJson, CaseName, ConfigFile, one, open_store
 from mqi_communicator.config import load
 from mqi_communicator.results.signature import Decision, SignatureDocument
-from mqi_communicator.store import lines
+from mqi_communicator.store import audit
 
 
 def sign(
@@ -56,7 +56,7 @@ def sign(
         except ValueError:  # what pydantic says of a name quotes it
             exits.say("mqi: --name and --role have 2 to 80 characters, --reason up to 500")
             raise typer.Exit(exits.USAGE) from None
-        database.write_now(lines.note, _event(found.case, found.step, signed))
+        database.write_now(audit.append, _event(found.case, found.step, signed))
         print(signed.model_dump_json(by_alias=True) if as_json else f"{found.case}: {signed.line}")  # noqa: T201
 
 

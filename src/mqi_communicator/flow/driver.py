@@ -53,6 +53,16 @@ class Driver:
         """Whether any step is under way; each has its own limit of time."""
         return bool(self._flight)
 
+    @property
+    def taken(self) -> dict[str, int]:
+        """How many places of each limit (desk, transfers) are taken now."""
+        return dict(self._taken)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """How many places each limit has."""
+        return dict(self._places)
+
     def wake(self) -> None:
         """Look now rather than at the next tick."""
         self._wake.set()

@@ -105,19 +105,24 @@ class GuardedHost:
         if self._budget is not None and kind == "commands":
             self._budget.spend()
         await self._keep(kind, state)
+        heard = partial(self._hear, operation, time.monotonic())
         try:
             answer = await call()
         except Unreachable as fault:
-            self._ear("remote.call", host=self.name, operation=operation, outcome=_word(fault), why=fault.reason)
+            heard(_word(fault), why=fault.reason)
             await self._keep(kind, circuit.failed(self.breakers[kind], time.time(), fault.reason, self._options))
             raise
         except Fault as fault:
-            self._ear("remote.call", host=self.name, operation=operation, outcome="refused", why=fault.reason)
+            heard("refused", why=fault.reason)
             await self._keep(kind, circuit.succeeded(self.breakers[kind], self._options))  # it did answer
             raise
-        self._ear("remote.call", host=self.name, operation=operation, outcome="done")
+        heard("done")
         await self._keep(kind, circuit.succeeded(self.breakers[kind], self._options))
         return answer
+
+    def _hear(self, operation: str, began: float, outcome: str, **facts: str) -> None:
+        took = round(time.monotonic() - began, 3)
+        self._ear("remote.call", host=self.name, operation=operation, outcome=outcome, took_s=took, **facts)
 
     async def _keep(self, kind: str, state: Breaker) -> None:
         before = self.breakers[kind]

@@ -3,20 +3,24 @@ label: labels are the names of steps, outcomes, verdict words, configured hosts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from mqi_communicator.case.model import Event
+from mqi_communicator.telemetry import catalogue as names
+from mqi_communicator.telemetry import gauges
+from mqi_communicator.telemetry.gauges import Reading
+
+__all__ = ["CONTENT_TYPE", "Metrics", "Reading"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"  # what a label says whose value is not on its list
-BREAKER_STATES = ("closed", "half_open", "open")
 
-_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+_SECONDS = (0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 _OUTCOMES = {
     "step.done": "done",
     "line.done": "done",
@@ -29,23 +33,10 @@ _OUTCOMES = {
 }
 _OPERATIONS = (
     *("send", "fetch", "workspace", "space", "settled", "settle", "remove", "left", "runs"),
-    *("submit", "poll", "cancel", "slurm_submit", "slurm_poll", "slurm_cancel"),
+    *("clock", "submit", "poll", "cancel", "slurm_submit", "slurm_poll", "slurm_cancel"),
 )
+_DIRECTIONS = {"sent": "sent_bytes", "fetched": "fetched_bytes"}  # and the fact that says how many
 _OPERATION_OUTCOMES = ("done", "unreachable", "too_long", "refused", "failed")
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What the gauges show, as it is now. None or an empty mapping: not known, and then not shown."""
-
-    lines: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (step, status) -> lines
-    breakers: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (host, kind of work) -> closed, ...
-    oldest_waiting_s: float | None = None  # s
-    last_progress: float | None = None  # epoch seconds
-    disk_free: Mapping[str, float] = field(default_factory=dict)  # "local", "remote" -> bytes
-    jobs: Mapping[str, int] = field(default_factory=dict)  # host -> jobs that hold a slot of it
-    job_slots: Mapping[str, int] = field(default_factory=dict)
-    backup_age_s: float | None = None  # s
 
 
 class Metrics:
@@ -58,27 +49,26 @@ class Metrics:
     def __init__(self, steps: Collection[str], words: Collection[str], read: Callable[[], Reading]) -> None:
         self._steps, self._words, self._read = frozenset(steps), frozenset(words), read
         self._registry = registry = CollectorRegistry()
-        self._ended = Counter(
-            "mqi_steps", "Tries of steps, by what came of them.", ("step", "outcome"), registry=registry
-        )
-        self._took = Histogram(
-            "mqi_step_duration_seconds", "Time one try of a step took.", ("step",), buckets=_SECONDS, registry=registry
-        )
-        self._verdicts = Counter("mqi_verdicts", "Verdicts reached, by word.", ("word",), registry=registry)
-        self._remote = Counter(
-            "mqi_remote_operations",
-            "Calls to the host, by what came of them.",
-            ("operation", "outcome"),
-            registry=registry,
-        )
-        self._retries = Counter("mqi_retries", "Tries that failed and are repeated.", ("step",), registry=registry)
-        self._bytes = Counter(
-            "mqi_transferred_bytes", "Bytes sent to the host or fetched from it.", ("direction",), registry=registry
-        )
+        ProcessCollector(registry=registry)
+        self._ended, self._retries = _counter(names.STEPS, registry), _counter(names.RETRIES, registry)
+        self._took, self._called = _histogram(names.STEP_TIME, registry), _histogram(names.CALL_TIME, registry)
+        self._verdicts, self._remote = _counter(names.VERDICTS, registry), _counter(names.CALLS, registry)
+        self._bytes = _counter(names.BYTES, registry)
+        self._histories, self._computed = _counter(names.HISTORIES, registry), _counter(names.COMPUTE_TIME, registry)
+        # What may be counted stands at 0 from the start: the first failure is an increase, not a beginning.
+        for step in steps:
+            self._retries.labels(step)
+            for outcome in set(_OUTCOMES.values()):
+                self._ended.labels(step, outcome)
+        for word in words:
+            self._verdicts.labels(word)
+        for direction in _DIRECTIONS:
+            self._bytes.labels(direction)
         registry.register(_Gauges(self._read_bounded))
 
     def fold(self, event: Event) -> None:
-        """Count one event. Facts understood: took_s (s), word (of a verdict), sent_bytes, fetched_bytes."""
+        """Count one event. Facts understood: took_s (s), word (of a verdict), sent_bytes, fetched_bytes, histories,
+        job_started and job_ended (epoch seconds)."""
         outcome = _OUTCOMES.get(event.event)
         if outcome is None:
             return
@@ -90,14 +80,25 @@ class Metrics:
             self._took.labels(step).observe(took)
         if outcome == "done" and (word := event.facts.get("word")):
             self._verdicts.labels(_bounded(str(word), self._words)).inc()
-        for direction, fact in (("sent", "sent_bytes"), ("fetched", "fetched_bytes")):
+        for direction, fact in _DIRECTIONS.items():
             if (size := _number(event.facts.get(fact))) is not None:
                 self._bytes.labels(direction).inc(size)
+        self._count_histories(event)
 
-    def remote(self, operation: str, outcome: str) -> None:
-        """Count one call to a host: operation is a verb of the script there, send or fetch; outcome is done,
-        unreachable, too_long, refused or failed; anything else counts as `other`."""
-        self._remote.labels(_bounded(operation, _OPERATIONS), _bounded(outcome, _OPERATION_OUTCOMES)).inc()
+    def _count_histories(self, event: Event) -> None:
+        """Only where both are known: their ratio is the speed of the engine."""
+        histories = _number(event.facts.get("histories"))
+        began, ended = (_number(event.facts.get(name)) for name in ("job_started", "job_ended"))
+        if histories is not None and began is not None and ended is not None and ended > began:
+            self._histories.inc(histories)
+            self._computed.inc(ended - began)
+
+    def remote(self, operation: str, outcome: str, seconds: float) -> None:
+        """Count one call to a host and its time in s: operation is a verb of the script there, send or fetch; outcome
+        is done, unreachable, too_long, refused or failed; anything else counts as `other`."""
+        known = _bounded(operation, _OPERATIONS)
+        self._remote.labels(known, _bounded(outcome, _OPERATION_OUTCOMES)).inc()
+        self._called.labels(known).observe(seconds)
 
     def render(self) -> bytes:
         """The page for Prometheus, of type CONTENT_TYPE."""
@@ -106,19 +107,18 @@ class Metrics:
     def _read_bounded(self) -> Reading:
         reading = self._read()
         lines: dict[tuple[str, str], int] = {}
+        people: dict[str, int] = {}
+        ages: dict[str, float] = {}
         for (step, status), count in reading.lines.items():
             key = (_bounded(step, self._steps), status)
             lines[key] = lines.get(key, 0) + count
-        return Reading(
-            lines=lines,
-            breakers=reading.breakers,
-            oldest_waiting_s=reading.oldest_waiting_s,
-            last_progress=reading.last_progress,
-            disk_free=reading.disk_free,
-            jobs=reading.jobs,
-            job_slots=reading.job_slots,
-            backup_age_s=reading.backup_age_s,
-        )
+        for step, count in reading.need_person.items():
+            known = _bounded(step, self._steps)
+            people[known] = people.get(known, 0) + count
+        for step, age in reading.queue_age_s.items():
+            known = _bounded(step, self._steps)
+            ages[known] = max(ages.get(known, 0.0), age)
+        return replace(reading, lines=lines, need_person=people, queue_age_s=ages)
 
 
 class _Gauges:
@@ -129,57 +129,26 @@ class _Gauges:
 
     def describe(self) -> Iterator[Metric]:
         """Name the gauges without reading anything."""
-        yield from _gauges(Reading())
-        yield _up(answered=True)
+        yield from gauges.families(Reading())
+        yield gauges.up(answered=True)
 
     def collect(self) -> Iterator[Metric]:
         """The gauges as they are now."""
         try:
             reading = self._read()
         except Exception:  # noqa: BLE001 - a store that does not answer must not hide the counters
-            yield _up(answered=False)
+            yield gauges.up(answered=False)
             return
-        yield from _gauges(reading)
-        yield _up(answered=True)
+        yield from gauges.families(reading)
+        yield gauges.up(answered=True)
 
 
-def _gauges(now: Reading) -> Iterator[Metric]:
-    lines = GaugeMetricFamily("mqi_lines", "Lines of cases and beams, by step and status.", labels=("step", "status"))
-    for (step, status), count in sorted(now.lines.items()):
-        lines.add_metric((step, status), count)
-    yield lines
-    states = GaugeMetricFamily(
-        "mqi_breaker_state", "1 for the state the breaker is in.", labels=("host", "work", "state")
-    )
-    for (host, work), current in sorted(now.breakers.items()):
-        for state in BREAKER_STATES:
-            states.add_metric((host, work, state), float(state == current))
-    yield states
-    for name, text, counts in (
-        ("mqi_jobs", "Jobs that hold a slot of the host.", now.jobs),
-        ("mqi_job_slots", "Slots of the host.", now.job_slots),
-    ):
-        held = GaugeMetricFamily(name, text, labels=("host",))
-        for host, count in sorted(counts.items()):
-            held.add_metric((host,), count)
-        yield held
-    free = GaugeMetricFamily("mqi_disk_free_bytes", "Free space of the workspace, here and there.", labels=("where",))
-    for where, size in sorted(now.disk_free.items()):
-        free.add_metric((where,), size)
-    yield free
-    for name, text, value in (
-        ("mqi_oldest_waiting_seconds", "Age of the line that has waited longest.", now.oldest_waiting_s),
-        ("mqi_backup_age_seconds", "Age of the last good backup of the store.", now.backup_age_s),
-        ("mqi_last_progress_timestamp_seconds", "When a line last went on, seconds since 1970.", now.last_progress),
-    ):
-        gauge = GaugeMetricFamily(name, text)
-        if value is not None:
-            gauge.add_metric((), value)
-        yield gauge
+def _counter(spec: names.Spec, registry: CollectorRegistry) -> Counter:
+    return Counter(spec.name, spec.text, spec.labels, registry=registry)
 
 
-def _up(*, answered: bool) -> Metric:
-    return GaugeMetricFamily("mqi_gauges_up", "1 when the present state could be read.", value=float(answered))
+def _histogram(spec: names.Spec, registry: CollectorRegistry) -> Histogram:
+    return Histogram(spec.name, spec.text, spec.labels, buckets=_SECONDS, registry=registry)
 
 
 def _bounded(value: str, allowed: Collection[str]) -> str:

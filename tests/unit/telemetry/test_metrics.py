@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from mqi_communicator.case.model import Event
+from mqi_communicator.telemetry import catalogue
 from mqi_communicator.telemetry.metrics import Metrics, Reading
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def event(name, step="upload", **facts):
@@ -45,20 +51,22 @@ def test_verdicts_durations_and_bytes_come_from_facts():
 def test_odd_facts_are_not_counted(odd):
     made = metrics()
     made.fold(event("step.done", sent_bytes=odd, took_s=odd))
-    assert "direction=" not in page(made)
+    assert 'mqi_transferred_bytes_total{direction="sent"} 0.0' in page(made)
     assert "mqi_step_duration_seconds_count" not in page(made)
 
 
 def test_labels_take_only_listed_values():
     made = metrics(lambda: Reading(lines={("DOE^JOHN", "ready"): 1, ("gone", "ready"): 2}))
     made.fold(event("step.done", step="DOE^JOHN", word="DOE^JOHN"))
-    made.remote("send", "done")
-    made.remote("DOE^JOHN", "DOE^JOHN")
+    made.remote("send", "done", 0.3)
+    made.remote("DOE^JOHN", "DOE^JOHN", 0.3)
     text = page(made)
     assert "DOE" not in text
     assert "secretkey" not in text
     assert 'mqi_lines{status="ready",step="other"} 3.0' in text
     assert 'mqi_remote_operations_total{operation="send",outcome="done"} 1.0' in text
+    assert 'mqi_remote_operation_duration_seconds_bucket{le="0.5",operation="send"} 1.0' in text
+    assert 'mqi_remote_operation_duration_seconds_bucket{le="0.1",operation="send"} 0.0' in text
 
 
 def test_gauges_are_read_at_each_scrape():
@@ -85,5 +93,36 @@ def test_what_is_not_known_is_not_shown():
 def test_two_communicators_do_not_share_counters():
     one, other = metrics(), metrics()
     one.fold(event("step.done"))
-    assert "mqi_steps_total{" in page(one)
-    assert "mqi_steps_total{" not in page(other)
+    assert 'mqi_steps_total{outcome="done",step="upload"} 1.0' in page(one)
+    assert 'mqi_steps_total{outcome="done",step="upload"} 0.0' in page(other)
+
+
+def test_the_speed_of_the_engine_counts_only_what_is_known_on_both_sides():
+    made = metrics()
+    made.fold(event("step.done", histories=4000, job_started=100, job_ended=120))
+    made.fold(event("step.done", histories=1000))
+    made.fold(event("step.done", histories=1000, job_started=100, job_ended=100))
+    assert "mqi_histories_total 4000.0" in page(made)
+    assert "mqi_compute_seconds_total 20.0" in page(made)
+
+
+def test_unknown_steps_share_one_label_in_every_gauge():
+    text = page(metrics(lambda: Reading(need_person={"a": 1, "b": 2}, queue_age_s={"a": 1.0, "b": 5.0})))
+    assert 'mqi_lines_need_person{step="other"} 3.0' in text
+    assert 'mqi_queue_age_seconds{step="other"} 5.0' in text
+
+
+def test_the_page_holds_the_metrics_of_the_catalogue_and_no_others():
+    found = {
+        family.name: (family.type, family.documentation)
+        for family in text_string_to_metric_families(page(metrics()))
+        if not family.name.startswith("process_")
+    }
+    told = {spec.name.removesuffix("_total"): (spec.kind, spec.text) for spec in catalogue.ALL}
+    assert {name: what for name, what in found.items() if not name.endswith("_created")} == told
+
+
+def test_the_page_about_metrics_is_not_stale():
+    assert (ROOT / "docs/metrics.md").read_text() == catalogue.page(), (
+        "run: python -m mqi_communicator.telemetry.catalogue > docs/metrics.md"
+    )
