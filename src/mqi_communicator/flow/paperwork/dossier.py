@@ -82,8 +82,8 @@ def _complete(spool: Spool, record: Record) -> None:
 
 
 def _prove(now: Mapping[str, str], history: Sequence[Entry]) -> None:
-    """What is to be delivered is what was judged and drawn. Permanent, with both digests, if not. A case whose judge kept
-    no digests is delivered as it stands."""
+    """What is to be delivered is what was judged and drawn. Permanent, with both digests, if not. A case that was
+    judged by a version that kept none is delivered as it stands."""
     judged, drawn = _outputs(history, "compare"), _outputs(history, "report")
     if not judged:
         return
