@@ -7,12 +7,12 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import structlog
 
 from mqi_communicator.app import App, serve_pages
 from mqi_communicator.case.faults import Fault, NeedsPerson
-from mqi_communicator.dashboard import open_dashboard
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.condition import look_at_hosts
 from mqi_communicator.flow.housekeeping import tidy_hosts
@@ -23,6 +23,9 @@ from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
 from mqi_communicator.store.database import StoreTrouble
 from mqi_communicator.telemetry import http
+
+if TYPE_CHECKING:
+    from mqi_communicator.web.server import Dashboard
 
 STORE_PAUSE_S = 5.0
 HOUSE_S = 3600.0
@@ -42,7 +45,7 @@ async def run(app: App, *, once: bool = False) -> str:
     log = structlog.get_logger()
     monitor = None if once else await serve_pages(app)
     await _take_stock(app)
-    board = None if once or app.config.web is None else open_dashboard(app.config, app.config.web, lambda: True)
+    board = None if once else _board(app)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
     beside = [
         asyncio.create_task(_watch(app)),
@@ -59,6 +62,15 @@ async def run(app: App, *, once: bool = False) -> str:
         await _close(app, beside, monitor)
     log.info("stopped", why=end)
     return end
+
+
+def _board(app: App) -> Dashboard | None:
+    """The dashboard, where the site wants one. Its libraries are loaded for it alone."""
+    if app.config.web is None:
+        return None
+    from mqi_communicator.dashboard import open_dashboard
+
+    return open_dashboard(app.config, app.config.web, lambda: True)
 
 
 async def _turn(app: App, stop: asyncio.Event, beside: Sequence[asyncio.Task[None]], *, once: bool) -> str:

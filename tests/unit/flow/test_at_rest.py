@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 
@@ -9,14 +10,15 @@ import pytest
 from tests.fleet.cases import write_case
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Event, Kind
+from mqi_communicator.case.model import Kind
 from mqi_communicator.flow.basis import Basis
-from mqi_communicator.flow.paperwork.dossier import deliver_case
+from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
 from mqi_communicator.flow.paperwork.judge import digests_of
 from mqi_communicator.flow.paperwork.order import read_case
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import examine, load_manifest, take
 from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.store.chain import Entry
 
 
 @pytest.fixture
@@ -34,9 +36,11 @@ def deliver(spool, tmp_path):
     (spool.results / "dose").mkdir(parents=True)
     (spool.results / "dose" / "plan.dcm").write_bytes(b"a dose")
     (spool.results / "verdict.json").write_bytes(b"{}")
-    judged = Event(1.0, "abcd2345efgh", 0, "step.done", "compare", facts={"outputs": digests_of(spool.results)})
+    facts = json.dumps({"outputs": digests_of(spool.results)})
+    judged = Entry(1, 1, 1.0, "abcd2345efgh", 0, "step.done", "compare", "", "", "", "", facts, "0" * 64)
+    record = Record([], [judged], {}, Basis("1", "0" * 64))
     (tmp_path / "results").mkdir()
-    return partial(deliver_case, spool, [], [judged], {}, Basis("1", "0" * 64), tmp_path / "results")
+    return partial(deliver_case, spool, record, tmp_path / "results")
 
 
 def test_a_result_that_changed_before_its_delivery_is_not_delivered(spool, deliver, tmp_path):
