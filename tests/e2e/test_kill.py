@@ -22,7 +22,7 @@ def reached(record: dict[str, object]) -> tuple[str, str] | None:
     return None
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(560)
 def test_killed_at_every_step_the_case_ends_right_and_no_job_runs_twice(site):
     site.drop()
     hit = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import yaml
 from pydicom import dcmread
 
 
@@ -37,3 +38,33 @@ def test_without_a_report_the_verdict_is_delivered_all_the_same(site):
     assert again.returncode == 1
     assert "not drawn" in again.stdout
     assert "damaged" in again.stdout
+
+
+def test_a_case_is_judged_again_with_other_limits_and_the_old_verdict_is_kept(site):
+    site.drop("case")
+    site.mqi("once", timeout=280)
+    (first,) = site.status()
+    assert first["verdict"] == "undecided"  # 20 000 histories are few
+    signed = site.mqi(
+        *("sign", "case", "--reject", "--name", "Ada Byron", "--role", "physicist", "--reason", "too noisy")
+    )
+    assert signed.returncode == 0, signed.stderr
+    site.settings["judgement"] |= {"uncertainty": {"limit_percent": 50}}
+    site.config.write_text(yaml.safe_dump(site.settings))
+    runs = site.starts()
+    assert "kept until the communicator runs" in site.mqi("rejudge", "case", "--reason", "other limits").stdout
+    answer = site.mqi("once", timeout=280)
+    (second,) = site.status()
+    assert second["status"] == "done", answer.stderr
+    assert second["verdict"] != "undecided", second["why"]
+    assert site.starts() == runs  # nothing was computed again
+    old, new = (Path(str(case["results"])) for case in (first, second))
+    assert new.name == f"{old.name}-judged-2"
+    assert json.loads((old / "verdict.json").read_text())["word"] == "undecided"
+    assert json.loads((new / "verdict.json").read_text())["word"] == second["verdict"]
+    assert json.loads((new / "manifest.json").read_text())["judgement"] == 2
+    assert (old / "signature.json").is_file()
+    assert not (new / "signature.json").exists()
+    events = json.loads(site.mqi("show", "case", "--json").stdout)["events"]
+    words = [event["facts"]["word"] for event in events if event["event"] == "step.done" and "word" in event["facts"]]
+    assert words == ["undecided", second["verdict"]]

@@ -244,8 +244,9 @@ def test_it_is_delivered_by_digest_and_drawn_again_beside_the_verdict(reports, t
         redraw_report(case.spool, delivered, case.judgement, CONVENTIONS, ReportOptions())
 
 
-def test_half_a_report_is_drawn_anew_and_a_cleared_spool_is_said(reports, tmp_path):
-    case, html, _pdf = reports["no-dose"]
+def test_half_a_report_is_drawn_anew_and_a_cleared_spool_is_said(tmp_path):
+    case = judged(tmp_path, "no-dose")
+    html, _pdf = case.report(gamma=[])
     (case.spool.results / "report.pdf").unlink()
     assert case.report(centre="Otherwhere")[0] != html
     delivered = case.deliver(tmp_path / "results")

@@ -27,6 +27,7 @@ for command in (
     orders.release,
     orders.cancel,
     orders.priority,
+    orders.rejudge,
     orders.lost,
     check.check,
     backups.backup,

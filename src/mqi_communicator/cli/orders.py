@@ -41,6 +41,11 @@ def cancel(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *,
     _order("cancel", case, config, reason, as_json=as_json)
 
 
+def rejudge(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
+    """Judge a finished case again from its kept doses, with the limits of now; the old verdict is kept beside it."""
+    _order("rejudge", case, config, reason, as_json=as_json)
+
+
 def priority(
     case: CaseName,
     priority: Annotated[Priority, typer.Argument(help="How soon it is wanted.")],

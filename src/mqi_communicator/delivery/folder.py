@@ -23,8 +23,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _BARRED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def deliver(prepared: Path, results: Path, key: str) -> Path:
-    """Copy the folder `prepared` to `results/<key>`, which appears by one rename, and return it.
+def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
+    """Copy the folder `prepared` to `results/<name>` (the key, if not said), which appears by one rename; return it.
 
     `prepared` holds `manifest.json`, whose `case` must be `key` and whose `outputs` must be exactly the other files,
     with their digests: nothing strange leaves the house. Delivering again does nothing if the same manifest and files
@@ -34,13 +34,16 @@ def deliver(prepared: Path, results: Path, key: str) -> Path:
     the results folder is missing or cannot be written; Transient for other trouble of the file system.
     """
     wanted = _declared(prepared, key)
-    final = results / key
+    name = name or key
+    if not _KEY.fullmatch(name):
+        raise Permanent("this is no name for a folder of results", "deliver under the case's own key")
+    final = results / name
     with _sorted_faults(results):
         if not results.is_dir():
             raise NeedsPerson("the results folder is not there", "make paths.results, or mount the share it is on")
         if _stands(final, wanted):
             return final
-        part = results / f".{key}.part"
+        part = results / f".{name}.part"
         shutil.rmtree(part, ignore_errors=True)
         try:
             _copy(prepared, part, wanted)

@@ -28,6 +28,7 @@ from mqi_communicator.flow.options import RetryOptions
 LIVE = (Status.READY, Status.WAITING)
 FIRST_BEAM_STEP = "submit"
 UPLOAD = "upload"
+COMPARE = "compare"
 RESEND_S = 60.0
 
 
@@ -73,7 +74,7 @@ def _moved(
 
 def resent(own: Line, why: str, now: float) -> Line:
     """The case's own line when a beam has found its input gone: back to the upload, if it waits for its beams."""
-    if own.status not in LIVE or own.step != "compare":
+    if own.status not in LIVE or own.step != COMPARE:
         return own
     return replace(own, step=UPLOAD, status=Status.READY, tries=0, due=now, since=now, reason=why)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.flow.decide import FIRST_BEAM_STEP, UPLOAD
+from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP, UPLOAD
 
 Moves = list[tuple[Line, Line]]
 
@@ -27,6 +27,8 @@ def obey(order: str, lines: Sequence[Line], now: float, beam: int = CASE_LINE) -
             return _retry_case(lines, now)
         case "lost":
             return _lost([line for line in lines if line.beam == beam != CASE_LINE], now)
+        case "rejudge":
+            return _rejudge(lines[0], now)
         case _:
             return [], f"unknown order {order}"
 
@@ -99,6 +101,14 @@ def _lost(beams: Sequence[Line], now: float) -> tuple[Moves, str]:
         return [(line, replace(line, due=now, reason="", needs_person=False))], "taken for dead; the next run may begin"
     fresh = replace(line, step=FIRST_BEAM_STEP, status=Status.READY, run=line.run + 1, tries=0, due=now, since=now)
     return [(line, replace(fresh, reason="", advice="", needs_person=False))], "taken for dead; the next run may begin"
+
+
+def _rejudge(own: Line, now: float) -> tuple[Moves, str]:
+    """The kept doses are compared once more; the results that were delivered stay."""
+    if own.status is not Status.DONE:
+        return [], f"only a case that is done can be judged again: this one is {own.status} at {own.step}"
+    again = replace(own, step=COMPARE, status=Status.READY, tries=0, due=now, since=now, reason="", advice="")
+    return [(own, again)], "judged again, with the limits that the communicator runs with"
 
 
 def event_of(order: str, who: str, why: str, before: Line, after: Line, now: float) -> Event:

@@ -16,11 +16,13 @@ def where(manifest: ManifestDocument) -> str:
 
 def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
     """Versions, times and digests, runs, files in and out."""
+    n = manifest.judgement
     facts = [
         ("software", f"MQI Communicator {manifest.version}"),
         ("configuration (SHA-256)", manifest.configuration),
         ("admitted", manifest.admitted or "–"),
         ("judged", manifest.judged or "–"),
+        *([("judgement", f"number {n} of the same doses; the earlier lie in folders of their own")] if n > 1 else []),
         ("content admitted (digest)", manifest.content),
         *((name.replace("_", " "), value) for name, value in manifest.engine.items()),
     ]

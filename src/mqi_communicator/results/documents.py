@@ -112,6 +112,7 @@ class ManifestDocument(BaseModel):
     engine: dict[str, str] = Field(description="Versions and digests of engine, beam models and curves.")
     admitted: str | None = Field(description="UTC, ISO 8601.")
     judged: str | None = Field(description="UTC, ISO 8601.")
+    judgement: int = Field(1, ge=1, description="Which judgement of the same doses this is.")
     inputs: tuple[InputDocument, ...] = Field(description="Every admitted file.")
     runs: tuple[RunDocument, ...] = Field(description="The run of each beam.")
     outputs: tuple[OutputDocument, ...] = Field(description="Every delivered file but this one.")
@@ -156,6 +157,7 @@ def manifest_document(
     runs: Sequence[RunDocument],
     outputs: Sequence[OutputDocument],
     chain: ChainDocument | None = None,
+    judgement: int = 1,
     admitted_at: float | None = None,
     judged_at: float | None = None,
 ) -> ManifestDocument:
@@ -173,6 +175,7 @@ def manifest_document(
         engine=dict(sorted(engine.items())),
         admitted=utc(admitted_at),
         judged=utc(judged_at),
+        judgement=judgement,
         inputs=inputs,
         runs=tuple(sorted(runs, key=lambda run: run.beam)),
         outputs=tuple(sorted(outputs, key=lambda output: output.name)),

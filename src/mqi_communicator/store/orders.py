@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from mqi_communicator.store.schema import orders
 
-WORDS = ("retry", "hold", "release", "cancel", "priority", "lost")
+WORDS = ("retry", "hold", "release", "cancel", "priority", "lost", "rejudge")
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,18 @@ def test_an_order_to_an_ended_case_says_that_there_is_nothing_to_do(order):
     assert "nothing to" in answer or "not held" in answer
 
 
+def test_only_a_finished_case_is_judged_again_and_its_beams_stay_as_they_are():
+    done = replace(CASE, step="tidy", status=Status.DONE)
+    beam = replace(BEAM, step="verify", status=Status.DONE)
+    ((before, again),) = obey("rejudge", [done, beam], 7.0)[0]
+    assert before == done
+    assert (again.step, again.status, again.due) == ("compare", Status.READY, 7.0)
+    for status in (Status.READY, Status.FAILED, Status.CANCELLED, Status.HELD):
+        moves, answer = obey("rejudge", [replace(done, status=status)], 7.0)
+        assert moves == []
+        assert "only a case that is done" in answer
+
+
 def test_backoff_doubles_is_capped_and_is_spread():
     assert [backoff(n, RETRY, 1.0) for n in (1, 2, 3, 99)] == [2, 4, 8, 60]
     assert backoff(3, RETRY, 0.0) == 4

@@ -41,6 +41,11 @@ class Record:
     evidence: Mapping[str, str]
     basis: Basis
 
+    @property
+    def judgement(self) -> int:
+        """Which judgement of the same doses this is, counted from 1."""
+        return 1 + sum(event.event == "order.rejudge" for event in self.history)
+
 
 def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
     """Complete the spool's `results/` and let it appear in the results folder. Returns the delivered folder."""
@@ -51,7 +56,8 @@ def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
         except OSError as error:
             advice = "make space on the disk of paths.workspace"
             raise DiskFull(f"the manifest cannot be written: {error.strerror}", advice) from None
-    return deliver(prepared, results, key)
+    number = record.judgement
+    return deliver(prepared, results, key, key if number == 1 else f"{key}-judged-{number}")
 
 
 def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
@@ -63,6 +69,7 @@ def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
         version=record.basis.version,
         configuration=record.basis.config_digest,
         engine=record.evidence,
+        judgement=record.judgement,
         runs=[_run(job) for job in record.runs],
         outputs=[output(path, prepared) for path in sorted(prepared.rglob("*")) if path.is_file()],
         chain=ChainDocument(event=record.history[-1].id, link=record.history[-1].link) if record.history else None,
