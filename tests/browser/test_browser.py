@@ -78,6 +78,9 @@ def test_of_two_people_who_act_at_once_one_is_told_that_the_other_was_first(comm
         )
         assert "held by order" in phil.text("#head")
         assert phil.find("#reason").get_attribute("value") == "phil did not see it"
+        give(otto, "release", "let phil see this")  # the page of a refused order is as live as any
+        phil.until(lambda: "let phil see this" in phil.text("#given"), "phil hears of it")
+        assert phil.find("#reason").get_attribute("value") == "phil did not see it"
 
 
 def test_what_is_typed_and_chosen_stays_while_the_page_is_refreshed(board, planted, live):

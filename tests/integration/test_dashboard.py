@@ -142,6 +142,31 @@ def test_the_machine_room_shows_the_settings_in_effect(otto):
     assert "argon2" not in page
 
 
+def test_the_checks_run_at_the_press_of_a_button_and_stay_to_be_read(base, otto):
+    assert otto.post("/room/check", data={}).status_code == 303
+    deadline = time.monotonic() + 200
+    while "The checks are running" in otto.get("/room").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    page = otto.get("/room").text
+    assert "by otto" in page
+    assert "are not as they should be" in page  # its hosts do not exist
+    assert f"paths.watch {base / 'watch'} can be read" in page
+    assert "3 people are known to the dashboard" in page
+
+
+def test_a_folder_named_like_a_script_is_shown_as_text(base, otto, live):
+    odd = "<script>alert(1)</script>"
+    name = bytes(base / "watch") + b"/<script>alert(1)<script>"
+    with sqlite3.connect(base / "workspace/store.sqlite3") as store:
+        store.execute("UPDATE cases SET source = ? WHERE key = ?", (name, live["uploading"]))
+        store.execute('UPDATE lines SET reason = ? WHERE "case" = ?', (odd, live["uploading"]))
+    for path in ("/", "/history", f"/case/{live['uploading']}"):
+        page = otto.get(path).text
+        assert page.count("&lt;script&gt;alert(1)") >= 2, path
+        assert page.count("<script") == 1
+
+
 def test_every_page_is_sealed(otto, live):
     for path in ("/", "/history", "/room", f"/case/{live['held']}", "/login", "/static/app.js", "/nowhere"):
         headers = otto.get(path).headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import ssl
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from mqi_communicator.checkup.there import Finding, look_at, no, yes
 from mqi_communicator.config import Config
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
 from mqi_communicator.store.ownership import is_owned
+from mqi_communicator.web.options import WebOptions
+from mqi_communicator.web.users import users_of
 
 GIB = 1 << 30
 
@@ -27,6 +30,9 @@ async def check_up(config: Config) -> AsyncIterator[Finding]:
     yield _local_disk(config)
     yield _room(config)
     yield _port(config)
+    if config.web is not None:
+        yield _dashboard(config, config.web)
+        yield _people(config, config.web)
     yield _models(config)
     for options in config.all_hosts:
         async for finding in look_at(config, options):
@@ -70,13 +76,43 @@ def _port(config: Config) -> Finding:
     where = f"{options.metrics_host} port {options.metrics_port}"
     if is_owned(config.paths.lock):
         return yes(f"the communicator is running on this store; {where} is its page")
-    with socket.socket(socket.AF_INET6 if ":" in options.metrics_host else socket.AF_INET) as probe:
+    if trouble := _taken(options.metrics_host, options.metrics_port):
+        return no(f"the metrics page cannot have {where}: {trouble}", "monitoring.metrics_port")
+    return yes(f"the metrics page can have {where}")
+
+
+def _taken(host: str, port: int) -> str:
+    """Why an address of this machine cannot be had, "" if it can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((options.metrics_host, options.metrics_port))
+            probe.bind((host, port))
         except OSError as error:
-            return no(f"the metrics page cannot have {where}: {error.strerror}", "monitoring.metrics_port")
-    return yes(f"the metrics page can have {where}")
+            return str(error.strerror)
+    return ""
+
+
+def _dashboard(config: Config, options: WebOptions) -> Finding:
+    where = f"{options.host} port {options.port}"
+    if options.certificate is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(options.certificate, options.key)
+        except OSError as error:  # an SSLError is one
+            words = error.strerror or type(error).__name__
+            return no(f"the dashboard's certificate or key cannot be used: {words}", "web.certificate, web.key")
+    if not is_owned(config.paths.lock) and (trouble := _taken(options.host, options.port)):
+        return no(f"the dashboard cannot have {where}: {trouble}", "web.host, web.port; or mqi web is there already")
+    return yes(f"the dashboard can have {where}" + (", with TLS" if options.tls else ""))
+
+
+def _people(config: Config, options: WebOptions) -> Finding:
+    try:
+        count = len(users_of(options, config.paths.workspace).users())
+    except NeedsPerson as fault:
+        return no(fault.reason, fault.advice)
+    if count == 0 and (options.proxy is None or options.proxy.unknown_role is None):
+        return no("nobody can sign in to the dashboard", "mqi user add NAME --role viewer|operator|physicist")
+    return yes(f"{count} people are known to the dashboard")
 
 
 def _models(config: Config) -> Finding:

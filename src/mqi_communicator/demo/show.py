@@ -44,28 +44,27 @@ def play(folder: Path, engine_home: Path, *, stay: bool) -> int:
     with PrivateHost(slot.folder / "host") as host:
         console.print(f"private sshd on 127.0.0.1 port {host.port}")
         write_config(slot, engine_home, host.options(), web=stay)
-        if stay:
-            _dashboard(slot, console)
+        door = _door(slot) if stay else ""
+        if door:
+            console.print(door, soft_wrap=True, highlight=False)
         with _communicator(slot) as process:
             database = open_database(_store(slot))
             try:
-                return _watch(slot, database, process, console, stay=stay)
+                return _watch(slot, database, process, console, door)
             except KeyboardInterrupt:
                 _cancel(database, process, console)
                 return INTERRUPTED
 
 
-def _dashboard(slot: Slot, console: Console) -> None:
-    """Somebody who may sign in to this demo's dashboard, with a password that is new each time."""
+def _door(slot: Slot) -> str:
+    """Where this demo's dashboard is, and somebody who may sign in to it, with a password that is new each time."""
     from mqi_communicator.config import load
     from mqi_communicator.web.users import User, hashed, users_of
 
     config, password = load(slot.config), secrets.token_urlsafe(9)
     users_of(config.web, config.paths.workspace).put(User("demo", "physicist", hashed(password)))
     port = config.web.port if config.web is not None else 0
-    console.print(
-        f"dashboard: http://127.0.0.1:{port}/  name: demo  password: {password}", soft_wrap=True, highlight=False
-    )
+    return f"dashboard: http://127.0.0.1:{port}/  name: demo  password: {password}"
 
 
 def _store(slot: Slot) -> Path:
@@ -92,12 +91,12 @@ def _communicator(slot: Slot) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], console: Console, *, stay: bool) -> int:
+def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], console: Console, door: str) -> int:
     key_of = _case_to_follow(slot, database, console)
     view = _follow(database, process, key_of, console)
     _tell(view, console)
-    if stay:
-        _stay(slot, console)
+    if door:
+        _stay(slot, console, door)
     return PASSED if view.verdict == "pass" else NOT_PASSED
 
 
@@ -176,7 +175,8 @@ def _report(results: Path) -> str:
     return f"report: {page} and report.pdf" if page.is_file() else "report: could not be drawn, see mqi show"
 
 
-def _stay(slot: Slot, console: Console) -> None:
+def _stay(slot: Slot, console: Console, door: str) -> None:
+    console.print(door, soft_wrap=True, highlight=False)
     console.print(
         f"host and communicator stay up. Look around:  .venv/bin/mqi status --config '{slot.config}'", soft_wrap=True
     )

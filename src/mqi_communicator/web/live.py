@@ -36,7 +36,10 @@ async def stream(request: Request) -> Response:
     house: House = request.app.state.house
     if house.listeners >= MOST:
         return refusal(request.url.path, HTTPStatus.SERVICE_UNAVAILABLE, "too many pages are open")
-    return StreamingResponse(_words(request, house), media_type="text/event-stream")
+    # X-Accel-Buffering: nginx lets each word through at once
+    return StreamingResponse(
+        _words(request, house), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
 
 
 async def _words(request: Request, house: House) -> AsyncIterator[str]:

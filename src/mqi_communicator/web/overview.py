@@ -16,6 +16,7 @@ from mqi_communicator.web.house import House
 Group = Literal["person", "running", "waiting", "held"]
 ON_HOST = ("follow", "collect", "verify")
 LATELY = 10  # cases shown that have ended
+FAILED = 50  # and of those that have failed
 FAILED_S = 14 * 86400.0  # a failed case asks for a person for so long
 MOST = 200  # cases shown of each group; what is beyond is counted
 
@@ -88,7 +89,7 @@ class Overviews:
 def overview(connection: Any, house: House, now: float) -> Overview:
     """Read it from the store, in one read."""
     live = cases.under_way(connection)
-    failed = history.ended(connection, "failed", LATELY, now - FAILED_S)
+    failed = history.ended(connection, "failed", FAILED, now - FAILED_S)
     seen = house.ways.view(connection, [*live[:MOST], *failed], now)
     groups: dict[Group, list[CaseView]] = {"person": [], "running": [], "waiting": [], "held": []}
     for case in seen:

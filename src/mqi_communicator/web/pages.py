@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from mqi_communicator.store import figures
 from mqi_communicator.store.orders import SomebodyWasFirst
 from mqi_communicator.web import actions, delivered
-from mqi_communicator.web.chart import trend_of
+from mqi_communicator.web.chart import Trend, trend_of
 from mqi_communicator.web.disks import Disks
 from mqi_communicator.web.drawing import page
 from mqi_communicator.web.finding import EVENTS, STATUSES, WORDS, NotUnderstood, search, wanted_of, whole
@@ -158,11 +158,8 @@ async def history(request: Request) -> Response:
     except NotUnderstood as error:
         problem = str(error)
     machines = (await house.database.read(figures.machines))[:_MACHINES]
-    trends = []
-    for machine in [form["machine"]] if form.get("machine") in machines else machines:
-        for name in _TRENDS:
-            points = await house.database.read(figures.trend, machine, name)
-            trends.append(trend_of(machine, name, points))
+    looks_for_cases = any(form.get(name) for name in ("text", "word", "status", "since", "until", "before"))
+    trends = [] if looks_for_cases else await _trends(house, form.get("machine", ""), machines)
     return page(
         request,
         "history.html",
@@ -172,9 +169,20 @@ async def history(request: Request) -> Response:
         words=WORDS,
         statuses=STATUSES,
         machines=machines,
-        trends=[trend for trend in trends if trend is not None and len(trend.points) > 1],
+        trends=trends,
         problem=problem,
     )
+
+
+async def _trends(house: House, wanted: str, machines: list[str]) -> list[Trend]:
+    """A picture for each check and machine that has more than one case to show."""
+    found = []
+    for machine in [wanted] if wanted in machines else machines:
+        for name in _TRENDS:
+            made = trend_of(machine, name, await house.database.read(figures.trend, machine, name))
+            if made is not None and len(made.points) > 1:
+                found.append(made)
+    return found
 
 
 async def room(request: Request) -> Response:

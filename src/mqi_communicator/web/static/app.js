@@ -5,6 +5,7 @@
   const parts = () => document.querySelectorAll("[data-live][id]");
   if (!document.getElementById("as-of")) return; // not signed in
 
+  const here = document.body.dataset.page; // not the address: an order that was refused is shown at another
   const lost = document.getElementById("lost");
   const QUIET_MS = 25000; // the server says a word every 10 s
   const PAUSE_MS = 2000; // between two looks
@@ -41,8 +42,8 @@
     busy = true;
     looked = Date.now();
     try {
-      const answer = await fetch(location.pathname, { headers: { Accept: "text/html" }, redirect: "manual" });
-      if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
+      const answer = await fetch(here, { headers: { Accept: "text/html" }, redirect: "manual" });
+      if (answer.type === "opaqueredirect" || answer.status === 401) { location.assign(here); return; }
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       parts().forEach((old) => {
@@ -65,7 +66,7 @@
   };
 
   const soon = () => {
-    if (again || location.pathname === "/history") return;
+    if (again || here === "/history") return;
     again = setTimeout(() => { again = 0; look(); }, Math.max(0, PAUSE_MS - (Date.now() - looked)));
   };
 
