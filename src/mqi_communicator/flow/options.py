@@ -49,6 +49,12 @@ class ResourceOptions(BaseModel):
         description="What a failed case left on a host is removed after so many days; what belongs to no live case, "
         "after one.",
     )
+    stop_s: float = Field(
+        default=20.0,
+        ge=0,
+        description="How long a stop waits for steps under way, in s; then they are abandoned, and begun again at the "
+        "next start. Jobs on hosts are never ended by a stop.",
+    )
 
 
 class RetryOptions(BaseModel):
