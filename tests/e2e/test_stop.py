@@ -53,7 +53,7 @@ def systemd(tmp_path, monkeypatch):
 
 
 def test_a_stop_while_the_host_computes_leaves_the_jobs_alone_and_the_next_start_follows_them(site, systemd):
-    site.histories(800_000)
+    site.histories(400_000)
     site.drop()
     daemon = site.daemon()
     assert "READY=1" in systemd.until("STATUS=taking cases")
@@ -69,7 +69,7 @@ def test_a_stop_while_the_host_computes_leaves_the_jobs_alone_and_the_next_start
     daemon = site.daemon()
     found = daemon.until("found")
     assert (found["cases"], found["jobs"]) == ({"waiting": 1}, 2)
-    (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "done", 150)
+    (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "done", 240)
     assert Counter(site.starts()) == {f"{case['case']}-b1-r1": 1, f"{case['case']}-b2-r1": 1}
     assert daemon.stop() == 0
 
