@@ -48,6 +48,7 @@ from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.telemetry import http, logs, metrics
 
+TURN_S = 60.0  # a turn of the loop takes one second
 QUIET = {"remote.call": "debug", "step.begin": "info"}
 
 
@@ -62,7 +63,8 @@ class App:
     driver: Driver
     metrics: metrics.Metrics
     seen: instruments.Seen = field(default_factory=instruments.Seen)
-    ticked: float = 0.0  # epoch seconds of the last turn of the loop
+    ticked: float = 0.0  # monotonic seconds: when the driver last got through all that was due
+    turned: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
     looked: bool = False  # whether the watched folder has been read at least once
     doubt: str = ""  # why the last look at the watched folder is not believed
 
@@ -199,18 +201,23 @@ def build_engine(config: Config) -> DoseEngine:
 
 
 async def health(app: App) -> http.Health:
-    """Alive: the loop turns. Moving: nothing that is due has been left lying for longer than anything should take."""
-    now = time.time()
+    """Alive: the driver gets through what is due. Moving: no step has outlived its limit, and nothing that is due has
+    been left lying for longer than anything should take."""
+    now, age = time.time(), time.monotonic() - app.ticked
     coming = await app.database.read(lines.next_due)
     overdue = 0.0 if coming is None else max(0.0, now - coming)
-    turning = now - app.ticked < 60  # noqa: PLR2004 - seconds; a turn takes one
+    turning = age < TURN_S
     # A step under way has a limit of its own, and others may wait for its turn to end: that is no standstill.
-    limit = app.config.monitoring.stalled_after_s
-    stalled = not app.driver.busy and overdue > limit and now - app.driver.moved_at > limit
-    return http.Health(
-        turning and not stalled,
-        {"last_turn_s": round(now - app.ticked, 1), "overdue_s": round(overdue, 1), "moved_at": app.driver.moved_at},
-    )
+    limit, stuck = app.config.monitoring.stalled_after_s, app.driver.stuck()
+    stalled = not app.driver.under_way and overdue > limit and now - app.driver.moved_at > limit
+    facts: dict[str, object] = {
+        "last_turn_s": round(age, 1),
+        "overdue_s": round(overdue, 1),
+        "moved_at": app.driver.moved_at,
+    }
+    if stuck is not None:
+        facts |= {"stuck_step": stuck.step, "stuck_s": round(time.monotonic() - stuck.began)}
+    return http.Health(turning and not stalled and stuck is None, facts)
 
 
 async def ready(app: App) -> http.Health:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import structlog
 
-from mqi_communicator.app import App, serve_pages
+from mqi_communicator.app import TURN_S, App, serve_pages
 from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.condition import look_at_hosts
+from mqi_communicator.flow.driver import UnderWay
 from mqi_communicator.flow.housekeeping import tidy_hosts
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.instruments import certificates
@@ -23,6 +27,8 @@ from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
 from mqi_communicator.store.database import StoreTrouble
 from mqi_communicator.telemetry import http
+from mqi_communicator.telemetry.lookout import Lookout
+from mqi_communicator.telemetry.systemd import Notifier
 
 if TYPE_CHECKING:
     from mqi_communicator.web.server import Dashboard
@@ -31,6 +37,39 @@ STORE_PAUSE_S = 5.0
 HOUSE_S = 3600.0
 BACKUP_PAUSE_S = 300.0
 AROUND_S = 60.0  # after the start, then every ten minutes
+CLOSE_S = 15.0  # for connections, children and threads to end, after what was under way
+HURRY_S = 5.0  # the same, where somebody asked twice
+
+
+class Stop:
+    """That somebody asked to stop, and whether twice. Whatever hangs then, the process ends in time."""
+
+    def __init__(self, patience_s: float) -> None:
+        self.asked, self.hurry = asyncio.Event(), asyncio.Event()
+        self._patience = patience_s
+        self._deadline: threading.Timer | None = None
+
+    def ask(self) -> None:
+        """SIGTERM or SIGINT came."""
+        if not self.asked.is_set():
+            self.asked.set()
+            self.end_within(self._patience + CLOSE_S)
+        elif not self.hurry.is_set():
+            self.hurry.set()
+            self.end_within(HURRY_S)
+
+    def end_within(self, seconds: float) -> None:
+        """From now on the process lives so long at the most: everything can be begun again."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = threading.Timer(seconds, _end)
+        self._deadline.daemon = True
+        self._deadline.start()
+
+
+def _end() -> None:
+    structlog.get_logger().error("stop.forced")
+    os._exit(1)
 
 
 async def run(app: App, *, once: bool = False) -> str:
@@ -38,28 +77,30 @@ async def run(app: App, *, once: bool = False) -> str:
 
     Returns "stopped", or for `once` "quiet" or "unreachable". Jobs on the host are never ended by this.
     """
-    stop = asyncio.Event()
+    stop, notifier = Stop(app.config.resources.stop_s), Notifier(os.environ)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, stop.ask)
     log = structlog.get_logger()
     monitor = None if once else await serve_pages(app)
     await _take_stock(app)
     board = None if once else _board(app)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
-    beside = [
-        asyncio.create_task(_watch(app)),
-        asyncio.create_task(_keep_house(app)),
-        asyncio.create_task(_back_up(app)),
-    ]
+    beside = [asyncio.create_task(work) for work in (_watch(app), _keep_house(app), _back_up(app))]
     if monitor is not None:
         beside.append(asyncio.create_task(_look_around(app)))
+    app.turned = time.monotonic()
+    lookout = Lookout(lambda: time.monotonic() - app.turned, TURN_S, lambda age, where: _tell_hang(app, age, where))
+    lookout.begin()
+    notifier.ready("taking cases")
     try:
-        end = await _turn(app, stop, beside, once=once)
+        end = await _turn(app, stop, beside, notifier, once=once)
     finally:
+        lookout.end()
+        notifier.stopping()
         if board is not None:
             await board.close()
-        await _close(app, beside, monitor)
+        await _close(app, beside, monitor, stop)
     log.info("stopped", why=end)
     return end
 
@@ -73,14 +114,22 @@ def _board(app: App) -> Dashboard | None:
     return open_dashboard(app.config, app.config.web, lambda: True)
 
 
-async def _turn(app: App, stop: asyncio.Event, beside: Sequence[asyncio.Task[None]], *, once: bool) -> str:
-    while not stop.is_set():
+async def _turn(app: App, stop: Stop, beside: Sequence[asyncio.Task[None]], notifier: Notifier, *, once: bool) -> str:
+    told: UnderWay | None = None
+    while not stop.asked.is_set():
+        app.turned = time.monotonic()
         try:
             rest = await _one_turn(app, once=once)
         except StoreTrouble as trouble:
             structlog.get_logger().error("store.trouble", why=trouble.reason)
-            await asyncio.sleep(STORE_PAUSE_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.asked.wait(), STORE_PAUSE_S)
             continue
+        if (stuck := app.driver.stuck()) is None:
+            notifier.alive()  # the driver got through all that was due, and nothing hangs
+        if stuck != told:
+            _tell_stuck(stuck, notifier)
+            told = stuck
         for task in beside:
             if task.done():
                 task.result()
@@ -89,11 +138,28 @@ async def _turn(app: App, stop: asyncio.Event, beside: Sequence[asyncio.Task[Non
     return "stopped"
 
 
+def _tell_stuck(stuck: UnderWay | None, notifier: Notifier) -> None:
+    log = structlog.get_logger()
+    if stuck is None:
+        log.info("flow.moves_again")
+        notifier.status("taking cases")
+        return
+    since = round(time.monotonic() - stuck.began)
+    log.error("flow.stuck", case=stuck.case, beam=stuck.beam, step=stuck.step, for_s=since, limit_s=stuck.limit_s)
+    notifier.status(f"stuck at {stuck.step} of case {stuck.case} for {since} s")
+
+
+def _tell_hang(app: App, age: float, where: Sequence[str]) -> None:
+    """The loop itself does not come round: from the lookout's thread."""
+    doing = [f"{one.case} {one.beam} {one.step}" for one in app.driver.under_way]
+    structlog.get_logger().error("loop.stuck", for_s=round(age), under_way=doing, where=where)
+
+
 async def _one_turn(app: App, *, once: bool) -> str:
     """Move what is due; for `once`, why nothing moves by itself any more, else ""."""
     await app.driver.tick()
     app.driver.check()
-    app.ticked = time.time()
+    app.ticked = time.monotonic()
     if once and app.doubt and not app.looked:
         raise NeedsPerson(app.doubt, "look at paths.watch; nothing was taken in")
     return await app.driver.resting() if once and app.looked else ""
@@ -145,12 +211,12 @@ async def _back_up(app: App) -> None:
             made = await asyncio.to_thread(
                 back_up, app.config.paths.store, app.config.backups, options.keep, time.time()
             )
+            head = await app.database.read(audit.head)
         except Fault as fault:
             log.error("backup.failed", why=fault.reason, advice=fault.advice)  # noqa: TRY400 - its reason says all
             await asyncio.sleep(min(options.every_s, BACKUP_PAUSE_S))
         else:
             log.info("backup.made", file=made.path.name)
-            head = await app.database.read(audit.head)
             log.info("audit.head", number=head.id, link=head.link)
 
 
@@ -164,11 +230,16 @@ async def _look_around(app: App) -> None:
         app.seen.hosts = await look_at_hosts(app.tools)
 
 
-async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None) -> None:
+async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None, stop: Stop) -> None:
+    """Let what is under way end, or abandon it; then everything that was opened is closed."""
+    log, doing = structlog.get_logger(), app.driver.under_way
+    if doing:
+        log.info("stopping", under_way=[f"{one.step} of {one.case} {one.beam}" for one in doing])
     for task in beside:
         task.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
-    await app.driver.stop()
+    for one in await app.driver.stop(app.config.resources.stop_s, stop.hurry):
+        log.info("step.abandoned", case=one.case, beam=one.beam, step=one.step)
     await app.tools.desk.close()
     for place in app.tools.places.values():
         await place.roundup.close()

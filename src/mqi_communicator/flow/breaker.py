@@ -1,7 +1,9 @@
 """A breaker for one host and kind of work: pure state, kept in the store between processes.
 
-closed: calls go through, the last few are remembered. open: nothing is tried until `probe_at`. half-open: one probe
-is out; it closes the breaker or opens it for longer.
+closed: calls go through, the last few are remembered; enough of them that failed, or that were slow, open it. open:
+nothing is tried until `probe_at`. half-open: one probe is out; an answer in time lets two calls out at once, the next
+four, and so on: a host that has just come back is not stormed. Where `window` might be out at once it is closed. A
+failure or a slow answer on the way opens it again, for longer.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ State = Literal["closed", "open", "half_open"]
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """The state. `recent` holds the last calls, True for those that failed or were too slow."""
+    """The state. `recent` holds the last calls, True for those that failed; `slow` the same calls, by slowness."""
 
     state: State = "closed"
     recent: tuple[bool, ...] = ()
@@ -25,6 +27,13 @@ class Breaker:
     probe_at: float = 0.0
     openings: int = 0  # in a row
     why: str = ""
+    slow: tuple[bool, ...] = ()
+    answered: int = 0  # in a row, while half-open
+
+    @property
+    def coming_back(self) -> bool:
+        """Whether the host answers again, and is let have work step by step."""
+        return self.state == "half_open" and self.answered > 0
 
     def to_json(self) -> str:
         """For the store."""
@@ -34,13 +43,15 @@ class Breaker:
     def from_json(text: str) -> Breaker:
         """From the store."""
         values = json.loads(text)
-        return Breaker(**{**values, "recent": tuple(values["recent"])})
+        return Breaker(**{**values, "recent": tuple(values["recent"]), "slow": tuple(values.get("slow", ()))})
 
 
-def admit(breaker: Breaker, now: float, options: BreakerOptions) -> tuple[Breaker, float]:
-    """Whether a call may go out now: (new state, 0), or (same state, seconds to wait)."""
+def admit(breaker: Breaker, now: float, options: BreakerOptions, out: int = 0) -> tuple[Breaker, float]:
+    """Whether a call may go out now, `out` being on their way: (new state, 0), or (same state, seconds to wait)."""
     if breaker.state == "closed":
         return breaker, 0.0
+    if breaker.coming_back:
+        return breaker, 0.0 if out < 2**breaker.answered else options.back_s
     pause = breaker.probe_at - now
     if 0 < pause <= _pause(breaker.openings, options):  # a longer one is none of ours: the clock was set back
         return breaker, pause
@@ -48,23 +59,41 @@ def admit(breaker: Breaker, now: float, options: BreakerOptions) -> tuple[Breake
     return replace(breaker, state="half_open", probe_at=now + _pause(breaker.openings, options)), 0.0
 
 
-def succeeded(breaker: Breaker, options: BreakerOptions) -> Breaker:
-    """A call was answered: a probe closes the breaker."""
-    if breaker.state != "closed":
-        return Breaker()
-    return replace(breaker, recent=(*breaker.recent, False)[-options.window :])
+def succeeded(breaker: Breaker, now: float, options: BreakerOptions, share: float = 0.0) -> Breaker:
+    """A call was answered, after this share of its deadline."""
+    slow = share > options.slow_share
+    if breaker.state != "closed":  # a straggler that began before it opened tells as much as a probe
+        if slow:
+            return _open(breaker, now, _slow(share), options)
+        answered = breaker.answered + 1
+        if 2**answered >= options.window:
+            return Breaker()
+        return replace(breaker, state="half_open", answered=answered)
+    late = (*breaker.slow, slow)[-options.window :]
+    if sum(late) >= options.slow_calls:
+        return _open(breaker, now, _slow(share), options)
+    return replace(breaker, recent=(*breaker.recent, False)[-options.window :], slow=late)
 
 
 def failed(breaker: Breaker, now: float, why: str, options: BreakerOptions) -> Breaker:
     """A call was not answered: enough of them, or a failed probe, open the breaker."""
     recent = (*breaker.recent, True)[-options.window :]
+    slow = (*breaker.slow, False)[-options.window :]
     if breaker.state == "closed" and sum(recent) < options.failures:
-        return replace(breaker, recent=recent, why=why)
+        return replace(breaker, recent=recent, slow=slow, why=why)
     if breaker.state == "open":
         return breaker  # a straggler that began before it opened
+    return _open(breaker, now, why, options)
+
+
+def _open(breaker: Breaker, now: float, why: str, options: BreakerOptions) -> Breaker:
     openings = breaker.openings + 1
     opened = breaker.opened_at if breaker.state == "half_open" else now
     return Breaker("open", (), opened, now + _pause(openings, options), openings, why)
+
+
+def _slow(share: float) -> str:
+    return f"it answers too slowly: the last call took {100 * share:.0f} % of its time limit"
 
 
 def _pause(openings: int, options: BreakerOptions) -> float:

@@ -7,7 +7,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -28,8 +28,26 @@ from mqi_communicator.store.orders import Order
 TICK_S = 1.0
 STORE_PAUSE_S = 5.0
 SET_BACK_S = 5.0  # by so much the wall clock must fall behind between two turns to have been set back
+ABANDON_S = 5.0  # for what was abandoned to let go of what it holds
+GRACE_S = 60.0  # for a step that has passed its limit to be ended
 TRIES_TO_BE_SURE = 3  # in a row without an answer: from then on nobody counts on the host for now
 Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """One try of a step that has begun and not ended. `limit_s`: when its own limit should have ended it."""
+
+    case: str
+    beam: int
+    step: str
+    began: float  # monotonic seconds
+    limit_s: float
+    looks: bool
+
+    def late(self, now: float) -> bool:
+        """Whether it has outlived its own limit: something in it does not come back."""
+        return now - self.began > self.limit_s + GRACE_S
 
 
 class Driver:
@@ -40,6 +58,7 @@ class Driver:
         self._retry = retry
         self._listen = listen
         self._flight: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._under_way: dict[tuple[str, int], UnderWay] = {}
         self._wake = asyncio.Event()
         self._resting: dict[tuple[str, int], str] = {}  # "parked" or "unreachable", by line
         resources = tools.resources
@@ -49,9 +68,14 @@ class Driver:
         self.moved_at = time.time()
 
     @property
-    def busy(self) -> bool:
-        """Whether any step is under way; each has its own limit of time."""
-        return bool(self._flight)
+    def under_way(self) -> list[UnderWay]:
+        """Every step that has begun and not ended, the oldest first."""
+        return sorted(self._under_way.values(), key=lambda one: one.began)
+
+    def stuck(self) -> UnderWay | None:
+        """A step that has outlived its own limit: it does not come back by itself, and a restart must help."""
+        now = time.monotonic()
+        return next((one for one in self.under_way if one.late(now)), None)
 
     @property
     def taken(self) -> dict[str, int]:
@@ -80,12 +104,23 @@ class Driver:
                 await self._begin(line)
         await self._wait()
 
-    async def stop(self) -> None:
-        """Abandon what is under way here. Jobs on the host go on; every step can be begun again."""
+    async def stop(self, patience_s: float = 0.0, hurry: asyncio.Event | None = None) -> list[UnderWay]:
+        """Begin nothing more; give what is under way so long to end, less if `hurry` is set; abandon the rest, and
+        return it. Jobs on the host go on; every step can be begun again."""
+        waited = [self._flight[key] for key, one in self._under_way.items() if not one.looks]
+        if waited and patience_s > 0:
+            hurried = asyncio.ensure_future((hurry or asyncio.Event()).wait())
+            ended = asyncio.ensure_future(asyncio.wait(waited))
+            await asyncio.wait({hurried, ended}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            hurried.cancel()
+            ended.cancel()
+        left = self.under_way
         flight = list(self._flight.values())
         for task in flight:
             task.cancel()
-        await asyncio.gather(*flight, return_exceptions=True)
+        if flight:
+            await asyncio.wait(flight, timeout=ABANDON_S)
+        return left
 
     async def resting(self) -> str:
         """Why nothing will move by itself: "quiet", "unreachable", or "" while something still may."""
@@ -135,6 +170,9 @@ class Driver:
         work = withdraw(line, self._tools) if cancelling else step.perform(line, self._tools)
         task = asyncio.create_task(self._work(line, work, step.limit_s))
         self._flight[line.case, line.beam] = task
+        self._under_way[line.case, line.beam] = UnderWay(
+            line.case, line.beam, line.step, time.monotonic(), step.limit_s, step.looks and not cancelling
+        )
         task.add_done_callback(lambda _: self._landed(line, "" if cancelling else step.uses))
 
     async def _up_to_date(self, line: Line) -> Line:
@@ -150,6 +188,7 @@ class Driver:
 
     def _landed(self, line: Line, uses: str) -> None:
         task = self._flight.pop((line.case, line.beam))
+        del self._under_way[line.case, line.beam]
         if uses:
             self._taken[uses] -= 1
         self._wake.set()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mqi_communicator.case.call import Answer, Call
-from mqi_communicator.case.faults import Fault, TookTooLong, Transient, Unreachable
+from mqi_communicator.case.faults import AtLimit, Fault, TookTooLong, Transient, Unreachable
 from mqi_communicator.case.outcome import Outcome
 from mqi_communicator.flow import breaker as circuit
 from mqi_communicator.flow.breaker import Breaker
@@ -67,6 +67,7 @@ class GuardedHost:
         self._database = database
         self._options = options
         self._ear = ear
+        self._out = {"commands": 0, "bulk": 0}  # calls on their way
         kept = database.read_now(shelf.load)
         self.breakers = {
             kind: Breaker.from_json(kept[name]) if (name := f"{host.name}:{kind}") in kept else Breaker()
@@ -76,36 +77,40 @@ class GuardedHost:
     @property
     def resting(self) -> bool:
         """Whether it is being left alone after failures."""
-        return any(breaker.state != "closed" for breaker in self.breakers.values())
+        return any(breaker.state != "closed" and not breaker.coming_back for breaker in self.breakers.values())
 
-    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None) -> Answer:
-        """Host.ask. AtLimit where the site's limit of calls is reached."""
+    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None, stays_s: float = 0.0) -> Answer:
+        """Host.ask. AtLimit where the site's limit of calls is reached. `stays_s`: how long the question is meant to
+        stay there."""
         work = partial(self._host.ask, call, deadline=deadline, hear=hear)
-        return await self._through("commands", call.verb, work)
+        return await self._through("commands", call.verb, work, deadline, stays_s)
 
     async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
         """Host.send."""
-        await self._through("bulk", "send", partial(self._host.send, source, root, key, deadline=deadline))
+        await self._through("bulk", "send", partial(self._host.send, source, root, key, deadline=deadline), deadline)
 
     async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
         """Host.fetch."""
         work = partial(self._host.fetch, root, token, target, names=names, deadline=deadline)
-        await self._through("bulk", "fetch", work)
+        await self._through("bulk", "fetch", work, deadline)
 
     async def close(self) -> None:
         """Host.close."""
         await self._host.close()
 
-    async def _through(self, kind: str, operation: str, call: Callable[[], Awaitable[T]]) -> T:
-        before = self.breakers[kind]
-        state, pause = circuit.admit(before, time.time(), self._options)
+    async def _through(
+        self, kind: str, operation: str, call: Callable[[], Awaitable[T]], deadline: float, planned: float = 0.0
+    ) -> T:
+        """`planned`: how much of the deadline the host is meant to take, in s."""
+        state, pause = circuit.admit(self.breakers[kind], time.time(), self._options, self._out[kind])
         if pause > 0:
-            spread = pause * (1 + 0.2 * random.random())  # noqa: S311 - jitter
-            raise BreakerOpen(f"{self.name} does not answer ({state.why}); next try in {pause:.0f} s", "", spread)
+            raise self._held_back(state, pause)
         if self._budget is not None and kind == "commands":
             self._budget.spend()
         await self._keep(kind, state)
-        heard = partial(self._hear, operation, time.monotonic())
+        began = time.monotonic()
+        heard = partial(self._hear, operation, began)
+        self._out[kind] += 1
         try:
             answer = await call()
         except Unreachable as fault:
@@ -114,20 +119,33 @@ class GuardedHost:
             raise
         except Fault as fault:
             heard("refused", why=fault.reason)
-            await self._keep(kind, circuit.succeeded(self.breakers[kind], self._options))  # it did answer
+            await self._keep(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options))  # it did answer
             raise
+        finally:
+            self._out[kind] -= 1
+        share = max(0.0, time.monotonic() - began - planned) / max(deadline - planned, 1.0)
         heard("done")
-        await self._keep(kind, circuit.succeeded(self.breakers[kind], self._options))
+        await self._keep(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options, share))
         return answer
 
     def _hear(self, operation: str, began: float, outcome: str, **facts: str) -> None:
         took = round(time.monotonic() - began, 3)
         self._ear("remote.call", host=self.name, operation=operation, outcome=outcome, took_s=took, **facts)
 
+    def _held_back(self, state: Breaker, pause: float) -> Fault:
+        """Why a call does not go out now. A host that comes back holds work back as a limit does: no try is counted."""
+        chance = random.random()  # noqa: S311 - jitter
+        if state.coming_back:
+            calls = f"{2**state.answered} calls at once"
+            why = f"{self.name} answers again ({state.why}); work comes back step by step, {calls}"
+            return AtLimit(why, retry_in=pause * (0.2 + chance))
+        why = f"{self.name} does not answer ({state.why}); next try in {pause:.0f} s"
+        return BreakerOpen(why, "", pause * (1 + 0.2 * chance))
+
     async def _keep(self, kind: str, state: Breaker) -> None:
         before = self.breakers[kind]
         self.breakers[kind] = state
-        if (before.state, before.probe_at) != (state.state, state.probe_at):
+        if (before.state, before.probe_at, before.answered) != (state.state, state.probe_at, state.answered):
             await self._database.write(shelf.save, f"{self.name}:{kind}", state.to_json())
             if before.state != state.state:
                 self._ear(

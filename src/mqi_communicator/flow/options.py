@@ -49,6 +49,12 @@ class ResourceOptions(BaseModel):
         description="What a failed case left on a host is removed after so many days; what belongs to no live case, "
         "after one.",
     )
+    stop_s: float = Field(
+        default=20.0,
+        ge=0,
+        description="How long a stop waits for steps under way, in s; then they are abandoned, and begun again at the "
+        "next start. Jobs on hosts are never ended by a stop.",
+    )
 
 
 class RetryOptions(BaseModel):
@@ -74,5 +80,15 @@ class BreakerOptions(BaseModel):
 
     window: int = Field(default=8, ge=1, description="How many of the last calls are looked at.")
     failures: int = Field(default=3, ge=1, description="Failed calls among them that open the breaker.")
+    slow_calls: int = Field(default=6, ge=1, description="Slow calls among them that open the breaker.")
+    slow_share: float = Field(
+        default=0.7, gt=0, description="What is slow: an answer after more than this share of the call's time limit."
+    )
     open_s: float = Field(default=10.0, gt=0, description="Pause before the first probe, in s; doubles with each.")
     open_cap_s: float = Field(default=120.0, gt=0, description="Longest pause between two probes, in s.")
+    back_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="While a host comes back, calls beyond those that may be out at once are spread over up to so "
+        "long, in s.",
+    )

@@ -112,7 +112,8 @@ class Roundup:
             return
         wait = self._every if tokens else 0.0
         deadline = 60.0 + 0.5 * len(tokens) + wait
-        answer = await self._host.ask(self._scheduler.poll(tokens, wait), deadline=deadline, hear=self._hear)
+        question = self._scheduler.poll(tokens, wait)
+        answer = await self._host.ask(question, deadline=deadline, hear=self._hear, stays_s=wait)
         for token, status in self._scheduler.read_poll(tokens, answer).items():
             self._note(token, status)
         if self._asks_gpus:

@@ -33,6 +33,7 @@ class Step:
     uses: Resource  # which limit of `resources` bounds how many of these run at once
     limit_s: float  # the longest one try may take; calls within it have deadlines of their own
     doing: str  # for people: "the case is being sent to the host"
+    looks: bool = False  # it only looks at what happens elsewhere: a stop does not wait for it
 
 
 HOUR = 3600.0
@@ -50,7 +51,7 @@ CASE_STEPS = (
 
 BEAM_STEPS = (
     Step("submit", submit, "", 10 * 60.0, "the job is being handed to the host"),
-    Step("follow", follow, "", 10 * 60.0, "the dose engine is computing"),
+    Step("follow", follow, "", 10 * 60.0, "the dose engine is computing", looks=True),
     Step("collect", collect, "transfers", 4 * HOUR, "the dose is being brought home"),
     Step("verify", verify, "desk", HOUR, "the dose is being checked"),
 )

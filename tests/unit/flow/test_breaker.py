@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mqi_communicator.flow.breaker import Breaker, admit, failed, succeeded
 from mqi_communicator.flow.options import BreakerOptions
 
 pytestmark = pytest.mark.pure
 
-OPTIONS = BreakerOptions(window=4, failures=2, open_s=10, open_cap_s=40)
+OPTIONS = BreakerOptions(window=4, failures=2, open_s=10, open_cap_s=40, slow_calls=3, slow_share=0.5, back_s=5)
 
 
 def opened(now=100.0):
@@ -19,7 +21,7 @@ def opened(now=100.0):
 def test_one_failure_among_many_changes_nothing():
     state = failed(Breaker(), 0.0, "x", OPTIONS)
     for _ in range(4):
-        state = succeeded(state, OPTIONS)
+        state = succeeded(state, 0.0, OPTIONS)
     assert failed(state, 0.0, "x", OPTIONS).state == "closed"
 
 
@@ -36,9 +38,65 @@ def test_one_probe_goes_out_and_a_second_waits():
     assert admit(probing, 110.5, OPTIONS)[1] > 0
 
 
-def test_a_probe_that_is_answered_closes_it():
+def test_a_host_that_comes_back_gets_one_call_then_two_and_is_trusted_after_that():
     probing, _ = admit(opened(), 110.0, OPTIONS)
-    assert succeeded(probing, OPTIONS) == Breaker()
+    back = succeeded(probing, 111.0, OPTIONS)
+    assert (back.state, back.coming_back) == ("half_open", True)
+    assert [admit(back, 111.0, OPTIONS, out)[1] for out in (0, 1, 2, 3)] == [0, 0, 5, 5]
+    assert succeeded(back, 112.0, OPTIONS) == Breaker()
+
+
+def test_a_failure_on_the_way_back_opens_it_for_longer():
+    back = succeeded(admit(opened(), 110.0, OPTIONS)[0], 111.0, OPTIONS)
+    state = failed(back, 112.0, "refused", OPTIONS)
+    assert (state.state, state.probe_at - 112.0, state.opened_at) == ("open", 20, 100.0)
+
+
+def test_answers_that_are_too_slow_open_it_and_say_so():
+    state = Breaker()
+    for share in (0.9, 0.1, 0.6, 0.9):
+        assert state.state == "closed"
+        state = succeeded(state, 50.0, OPTIONS, share)
+    assert (state.state, state.probe_at) == ("open", 60.0)
+    assert "too slowly" in state.why
+    assert "90 %" in state.why
+
+
+def test_slow_answers_that_are_forgotten_open_nothing():
+    state = Breaker()
+    for share in (0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.9):
+        state = succeeded(state, 50.0, OPTIONS, share)
+    assert state.state == "closed"
+
+
+def test_a_probe_that_is_answered_too_slowly_opens_it_again():
+    probing, _ = admit(opened(), 110.0, OPTIONS)
+    assert succeeded(probing, 111.0, OPTIONS, 0.9).state == "open"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["ask", "good", "slow", "bad"]), st.floats(0, 30)), max_size=60))
+def test_whatever_comes_it_ends_by_itself_and_never_lets_more_out_than_it_says(story):
+    state, now, out = Breaker(), 0.0, 0
+    for what, pause in story:
+        now += pause
+        if what == "ask":
+            state, wait = admit(state, now, OPTIONS, out)
+            if wait == 0:
+                out += 1
+                assert state.state == "closed" or not state.coming_back or out <= 2**state.answered
+        elif out:
+            out -= 1
+            if what == "bad":
+                state = failed(state, now, "x", OPTIONS)
+            else:
+                state = succeeded(state, now, OPTIONS, 0.9 if what == "slow" else 0.0)
+        assert Breaker.from_json(state.to_json()) == state
+    for _ in range(4):
+        now += OPTIONS.open_cap_s
+        state, wait = admit(state, now, OPTIONS, 0)
+        assert wait == 0
+        state = succeeded(state, now, OPTIONS)
+    assert state.state == "closed"
 
 
 def test_a_probe_that_fails_opens_it_for_longer_up_to_the_cap():
@@ -56,8 +114,8 @@ def test_a_straggler_does_not_lengthen_the_pause():
     assert failed(state, 105.0, "late", OPTIONS) == state
 
 
-def test_a_success_of_a_call_that_began_before_it_opened_closes_it():
-    assert succeeded(opened(), OPTIONS).state == "closed"
+def test_a_success_of_a_call_that_began_before_it_opened_is_as_good_as_a_probe():
+    assert succeeded(opened(), 101.0, OPTIONS).coming_back
 
 
 def test_it_survives_a_restart():
@@ -69,3 +127,8 @@ def test_a_clock_that_is_set_back_holds_nobody_up():
     probing, pause = admit(state, 100.0, OPTIONS)
     assert (probing.state, pause) == ("half_open", 0.0)
     assert admit(probing, 101.0, OPTIONS)[1] == 9.0
+
+
+def test_what_a_version_without_slow_calls_has_kept_is_understood():
+    old = '{"state": "open", "recent": [], "opened_at": 1, "probe_at": 2, "openings": 1, "why": "x"}'
+    assert Breaker.from_json(old).openings == 1

@@ -1,0 +1,179 @@
+"""systemd hears of real progress and of nothing else; a step that does not come back is named."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mqi_communicator import run as running
+from mqi_communicator.app import build, health
+from mqi_communicator.case.model import CASE_LINE, Event, Line
+from mqi_communicator.config import load
+from mqi_communicator.flow import driver, steps
+from mqi_communicator.store import cases, lines
+from mqi_communicator.telemetry import logs
+from mqi_communicator.telemetry.lookout import Lookout
+from mqi_communicator.telemetry.systemd import Notifier
+
+pytestmark = pytest.mark.real
+KEY = "abcdefgh2345"
+LIMIT_S, GRACE_S = 0.3, 0.3
+
+
+class Door:
+    """What systemd hears, from a real socket."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.setblocking(False)  # noqa: FBT003 - its name
+
+    def heard(self) -> list[str]:
+        """Everything since the last time."""
+        found: list[str] = []
+        with suppress(BlockingIOError):
+            while True:
+                found += self.socket.recv(4096).decode().splitlines()
+        return found
+
+
+@pytest.fixture
+def door(tmp_path):
+    made = Door(tmp_path / "notify")
+    with made.socket:
+        yield made
+
+
+def test_nobody_is_told_where_nobody_asked():
+    notifier = Notifier({})
+    notifier.ready("x")
+    notifier.alive()
+    assert not notifier.watched
+
+
+def test_the_protocol_and_that_children_do_not_inherit_it(door, tmp_path):
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": str(os.getpid())}
+    notifier = Notifier(environment)
+    notifier.ready("taking cases")
+    notifier.alive()
+    notifier.stopping()
+    assert door.heard() == ["READY=1", "STATUS=taking cases", "WATCHDOG=1", "STOPPING=1"]
+    assert environment == {}
+
+
+def test_an_abstract_socket_and_a_watchdog_that_is_meant_for_another_process():
+    name = f"mqi-test-{os.getpid()}"
+    door = Door("\0" + name)
+    with door.socket:
+        notifier = Notifier({"NOTIFY_SOCKET": "@" + name, "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"})
+        notifier.alive()
+        notifier.status("x")
+        assert door.heard() == ["STATUS=x"]
+
+
+def test_a_systemd_that_is_gone_holds_up_nobody(tmp_path):
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone"), "WATCHDOG_USEC": "1"}).alive()
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch):
+    """A communicator whose only step never ends: it swallows even its own cancellation, until `release` is set."""
+    settings = {
+        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
+        "local": {},
+        "engine": {"kind": "mcsquare", "home": str(tmp_path)},
+        "monitoring": {"metrics_port": 0},
+        "resources": {"stop_s": 0},
+    }
+    (tmp_path / "watch").mkdir()
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    release = asyncio.Event()
+
+    async def deaf(_line, _tools):
+        for _ in range(3):  # its own limit, the stop, the end of the loop
+            with suppress(asyncio.CancelledError):
+                await release.wait()
+                break
+        return driver.Wait(60, "heard at last")
+
+    step = replace(steps.CASE_STEPS[0], perform=deaf, limit_s=LIMIT_S)
+    monkeypatch.setattr(steps, "CASE_STEPS", (step, *steps.CASE_STEPS[1:]))
+    monkeypatch.setattr(driver, "GRACE_S", GRACE_S)
+    made = build(load(tmp_path / "config.yaml"))
+    said = io.StringIO()
+    logs.setup(stream=said)
+    yield made, release, said
+    release.set()
+
+
+async def until(what, seconds: float = 60):
+    """Wait for a condition."""
+    async with asyncio.timeout(seconds):
+        while not what():  # noqa: ASYNC110 - a socket and a log, not an event of ours
+            await asyncio.sleep(0.05)
+
+
+async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_named(app, door, tmp_path):
+    made, release, said = app
+    os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"] = str(tmp_path / "notify"), "1000000"
+    heart: list[str] = []
+
+    def told(event: str) -> list[dict[str, object]]:
+        return [line for line in map(json.loads, said.getvalue().splitlines()) if line["event"] == event]
+
+    def beats() -> bool:
+        heart.extend(door.heard())
+        return "WATCHDOG=1" in heart
+
+    task = asyncio.create_task(running.run(made))
+    await until(beats)
+    assert heart[:2] == ["READY=1", "STATUS=taking cases"]
+    made.database.write_now(cases.add, cases.Case(KEY, tmp_path / "gone", 1.0, "f"))
+    made.database.write_now(lines.add, Line(KEY, CASE_LINE, "admit"), Event(1.0, KEY, CASE_LINE, "case.seen"))
+    await until(lambda: bool(told("flow.stuck")))
+    (line,) = told("flow.stuck")
+    assert (line["case"], line["step"], line["level"]) == (KEY, "admit", "error")
+    door.heard()
+    turns = made.ticked
+    await until(lambda: made.ticked > turns + 1)  # the loop goes on turning, and ...
+    assert "WATCHDOG=1" not in door.heard()  # ... that is no progress
+    red = await health(made)
+    assert (red.ok, red.facts["stuck_step"]) == (False, "admit")
+    assert KEY not in str(red.facts)
+    release.set()
+    heart.clear()
+    await until(lambda: bool(told("flow.moves_again")) and beats())
+    assert (await health(made)).ok
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert door.heard()[-1] == "STOPPING=1"
+
+
+def test_a_loop_that_does_not_come_round_is_told_once_with_where_it_stands():
+    said: list[tuple[float, list[str]]] = []
+    age, again = [0.0], threading.Event()
+
+    def tell(seconds, where):
+        said.append((seconds, list(where)))
+        again.set()
+
+    lookout = Lookout(lambda: age[0], 0.2, tell)
+    lookout.begin()
+    age[0] = 5.0
+    assert again.wait(60)
+    time.sleep(0.5)
+    assert len(said) == 1
+    assert said[0][0] == 5.0
+    assert any(place.startswith("test_watchdog.py:") for place in said[0][1])
+    lookout.end()
