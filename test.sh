@@ -13,7 +13,8 @@ usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   --browser    the dashboard in a real browser
   --bench      measurements (bench/run.py)
   --all        all of these
-Arguments after -- go to pytest, those of --faults to it (--rounds N, --kill POINT, --only FAULT, --write, --list). Exit: 0 all passed, 1 something failed, 2 wrong use or a suite that does not exist.
+Arguments after -- go to pytest; for --faults they are --rounds N, --only FAULT, --kill POINT, --json FILE, --keep DIR,
+--write and --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 wrong use or a suite that does not exist.
 TEXT
 }
 
