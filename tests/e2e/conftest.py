@@ -99,7 +99,7 @@ class Site:
 
     def status(self) -> list[dict[str, object]]:
         """The cases of `mqi status --json`, without starting an interpreter each time it is asked."""
-        database = open_database(load(self.config).paths.store)
+        database = open_database(Path(self.settings["paths"]["workspace"]) / "store.sqlite3")
         try:
             found = database.read_now(view_all, time.time())
         finally:
