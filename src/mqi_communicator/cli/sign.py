@@ -31,28 +31,24 @@ def sign(
     as_json: AsJson = False,
 ) -> None:
     """Accept or reject a case's results: the signed version is locked, the verdict stays what it is."""
-    from mqi_communicator.flow.paperwork.sign import sign_results
+    from mqi_communicator.flow.paperwork.sign import Signer, sign_results
+    from mqi_communicator.flow.spool import Spool
 
     with exits.told():
         if accept == reject:
             exits.say("mqi: say either --accept or --reject")
             raise typer.Exit(exits.USAGE)
-        database = open_store(load(config))
+        settings = load(config)
+        database = open_store(settings)
         found = one(database, case)
         if not found.results:
             exits.say(f"mqi: {found.case} has no results yet", f"     mqi why {found.case} tells where it is")
             raise typer.Exit(exits.NOT_PASSED)
         decision = Decision.ACCEPT if accept else Decision.REJECT
+        signer = Signer(decision, name.strip(), role.strip(), reason, getpass.getuser())
+        spool = Spool(settings.paths.workspace / "spool" / found.case)
         try:
-            signed = sign_results(
-                Path(found.results),
-                decision,
-                name=name.strip(),
-                role=role.strip(),
-                reason=reason,
-                account=getpass.getuser(),
-                now=time.time(),
-            )
+            signed = sign_results(spool, Path(found.results), signer, time.time())
         except ValueError:  # what pydantic says of a name quotes it
             exits.say("mqi: --name and --role have 2 to 80 characters, --reason up to 500")
             raise typer.Exit(exits.USAGE) from None

@@ -76,7 +76,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         ),
     ]
     return Page(
-        title=f"{centre}patient QA by recalculation, case {verdict.case}",
+        title=f"{centre}Patient QA by recalculation, case {verdict.case}",
         statement=STATEMENT,
         word=verdict.word.value,
         shown_word=shown,
@@ -154,9 +154,11 @@ def _numbers(subject: Subject, analysis: Analysis, namer: Namer) -> tuple[Sectio
     made.append(Section("Dose at points", (tables.points(analysis.points),)))
     if analysis.volumes is not None and analysis.volumes.rows:
         names = [namer.structure(structure) for structure, _ in analysis.volumes.rows]
+        drawn = len(names[: pictures.MOST_CURVES])
+        some = f" Of the {len(names)} structures the first {drawn} are drawn." if drawn < len(names) else ""
         picture = Picture(
             pictures.dvh_picture(analysis.volumes, _drawable(names)),
-            "Dose-volume histograms: solid planned, dashed computed.",
+            f"Dose-volume histograms: solid planned, dashed computed.{some}",
         )
         made.append(Section("Dose to structures", (*tables.volumes(analysis.volumes, names), picture)))
     return tuple(made)

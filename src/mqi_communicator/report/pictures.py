@@ -34,6 +34,7 @@ _SIDES = (("R", "L", "A", "P"), ("R", "L", "F", "H"), ("A", "P", "F", "H"))  # l
 _WINDOW = (-300.0, 400.0)  # HU
 _OFF = 8.0  # %: the scale of differences in profiles is always the same
 _FROM = 0.1  # of the maximum: less dose is not coloured
+MOST_CURVES = 20  # that a DVH is readable with
 _COLOURS = (
     "#d62728",
     "#2ca02c",
@@ -262,7 +263,8 @@ def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:
         figure = _figure(_WIDE, 3.0)
         axes = figure.subplots()
         _place(figure, 0.42, 2.0, 0.08, 0.36)
-        for index, ((_structure, made), name) in enumerate(zip(volumes.rows, names, strict=True)):
+        drawn = list(zip(volumes.rows, names, strict=True))[:MOST_CURVES]
+        for index, ((_structure, made), name) in enumerate(drawn):
             colour = _COLOURS[index % len(_COLOURS)]
             levels = made.planned.step * np.arange(len(made.planned.volume))
             axes.plot(levels, 100 * made.planned.volume, color=colour, linewidth=1.4, label=name)

@@ -39,6 +39,7 @@ _GLOSSARY = (
     ("position offset", "The rigid shift that best lays the computed dose over the planned one."),
     ("range R80", "Depth at 80 % of the dose behind the target: computed minus planned, median over the field's rays."),
     ("falloff R80-R20", "Distance from 80 % to 20 % behind the target: computed minus planned, median over rays."),
+    ("•••", "A word of the patient's name or id was blacked out here."),
     ("MC uncertainty", "Statistical, one standard deviation, mean where the dose is at least half of its maximum."),
 )
 

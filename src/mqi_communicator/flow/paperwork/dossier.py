@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -115,6 +117,15 @@ def _run(job: JobRow) -> RunDocument:
     return RunDocument(
         beam=job.beam, token=job.token, run=job.run, host=job.host, started=utc(job.started), ended=utc(job.ended)
     )
+
+
+@contextlib.contextmanager
+def alone_with_results(spool: Spool) -> Iterator[None]:
+    """Nobody else signs or draws the results of this case meanwhile; waits for whoever does."""
+    spool.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (spool.root / "results.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def proved(delivered: Path, but: Sequence[str] = ()) -> ManifestDocument:

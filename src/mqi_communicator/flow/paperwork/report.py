@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.records import Biology, Dose, Extent, IonPlan, Meaning, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
-from mqi_communicator.flow.paperwork.dossier import Record, manifest_of, proved
+from mqi_communicator.flow.paperwork.dossier import Record, alone_with_results, manifest_of, proved
 from mqi_communicator.flow.paperwork.sign import signature_of
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
@@ -69,9 +68,7 @@ def redraw_report(
 
     Permanent if the results are signed, or are not what their manifest says; DiskFull.
     """
-    spool.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (spool.root / "report.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone_with_results(spool):
         if signed := signature_of(delivered):
             raise Permanent(f"the results are signed: {signed.line}", "a signed version is locked")
         manifest = proved(delivered, but=NAMES)
@@ -133,7 +130,9 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         for name, data in files.items():
             _write_whole(folder / name, data)
     except OSError as error:
-        raise DiskFull(f"the report cannot be written: {error.strerror}", "make space on its disk") from None
+        raise DiskFull(
+            f"the report cannot be written: {error.strerror}", "look at its disk, and at who may write there"
+        ) from None
 
 
 def digests_of_report(spool: Spool) -> dict[str, str]:

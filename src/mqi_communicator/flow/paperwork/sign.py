@@ -5,46 +5,63 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
-from mqi_communicator.flow.paperwork.dossier import proved
+from mqi_communicator.flow.paperwork.dossier import alone_with_results, proved
+from mqi_communicator.flow.spool import Spool
 from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
 from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
+from mqi_communicator.results.verdict import Word
 
 
-def sign_results(
-    delivered: Path, decision: Decision, *, name: str, role: str, reason: str, account: str, now: float
-) -> SignatureDocument:
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who decides what, and why."""
+
+    decision: Decision
+    name: str
+    role: str
+    reason: str
+    account: str  # on this computer
+
+
+def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> SignatureDocument:
     """Write `signature.json` into delivered results and make all of it read-only.
 
     Permanent if the results are signed already, are not what their manifest says, or a reason is missing where the
-    decision goes against the verdict.
+    decision goes against the verdict. ValueError if a name or a role is too short or too long.
     """
-    if found := signature_of(delivered):
-        raise Permanent(f"the results are signed already: {found.line}", "a signed version is locked")
-    manifest = proved(delivered)
-    verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes())
-    against = overrides(decision, verdict.word)
-    if against and not reason.strip():
-        raise Permanent(f"to {decision.value} goes against the verdict {verdict.word.value}", "give a --reason")
-    document = SignatureDocument(
-        case=manifest.case,
-        decision=decision,
-        name=name,
-        role=role,
-        reason=reason.strip(),
-        signed=utc(now) or "",
-        account=account,
-        verdict=verdict.word,
-        overrides=against,
-        manifest=_digest(delivered / MANIFEST),
-    )
-    _write_once(delivered / SIGNATURE, (document.model_dump_json(by_alias=True, indent=2) + "\n").encode())
-    for file in (MANIFEST, SIGNATURE, *(output.name for output in manifest.outputs)):
-        path = delivered / file
-        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
+    with alone_with_results(spool):
+        if found := signature_of(delivered):
+            raise Permanent(f"the results are signed already: {found.line}", "a signed version is locked")
+        manifest = proved(delivered)
+        verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes()).word
+        document = _document(manifest.case, verdict, signer, _digest(delivered / MANIFEST), now)
+        _write_once(delivered / SIGNATURE, (document.model_dump_json(by_alias=True, indent=2) + "\n").encode())
+        for file in (MANIFEST, SIGNATURE, *(output.name for output in manifest.outputs)):
+            path = delivered / file
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
     return document
+
+
+def _document(case: str, verdict: Word, signer: Signer, manifest: str, now: float) -> SignatureDocument:
+    against = overrides(signer.decision, verdict)
+    if against and not signer.reason.strip():
+        raise Permanent(f"to {signer.decision.value} goes against the verdict {verdict.value}", "give a --reason")
+    return SignatureDocument(
+        case=case,
+        decision=signer.decision,
+        name=signer.name,
+        role=signer.role,
+        reason=signer.reason.strip(),
+        signed=utc(now) or "",
+        account=signer.account,
+        verdict=verdict,
+        overrides=against,
+        manifest=manifest,
+    )
 
 
 def signature_of(delivered: Path) -> SignatureDocument | None:
