@@ -253,6 +253,10 @@ def test_an_order_from_elsewhere_is_refused(base, otto, live, headers):
 def test_a_name_that_is_not_ours_is_refused(otto):
     assert otto.get("/", headers={"Host": "evil.example"}).status_code == 421
     assert otto.get("/", headers={"Host": ""}).status_code in (400, 421)
+    assert otto.get("/", headers={"Host": "127.0.0.1.evil.example"}).status_code == 421
+    assert otto.get("/", headers={"Host": "[::1"}).status_code == 400
+    assert otto.post("/history", headers={"Origin": "http://[::1"}, data={}).status_code == 400
+    assert otto.post("/history", data={f"field-{number}": "x" for number in range(60)}).status_code == 400
 
 
 def test_of_two_who_act_at_once_the_second_is_told(otto, live, board):
