@@ -1,4 +1,5 @@
-"""What the daemon costs while nothing happens: processor time and memory, with many finished cases in the folder."""
+"""What the daemon costs while nothing happens, its dashboard with it: processor time and memory, with many finished
+cases in the folder."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Idle:
 def idle(base: Path, host: PrivateHost, *, folders: int, seconds: float) -> Idle:
     """Measure a daemon that has done one real case and now has `folders` finished ones to look after."""
     defaults = load_defaults()
-    slot = fresh(base, host, intake=defaults, engine={"histories_per_beam": 2000}, direct={"poll_s": 5})
+    quick = {"histories_per_beam": 2000}
+    slot = fresh(base, host, intake=defaults, engine=quick, direct={"poll_s": 5}, web={"port": 0})
     files = _finished(slot, folders - 1)
     write_sample(slot.watch / "real", size="tiny")
     log = base / "idle.log"

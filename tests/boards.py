@@ -19,7 +19,7 @@ import yaml
 
 PASSWORDS = {"vera": "vera only looks on", "otto": "otto gives orders", "phil": "phil may sign too"}
 ROLES = {"vera": "viewer", "otto": "operator", "phil": "physicist"}
-START_S = 120.0
+START_S = 240.0
 MQI = (sys.executable, "-m", "mqi_communicator")
 
 

@@ -102,6 +102,9 @@ class Guard:
         except _Refused as no:
             await refusal(scope["path"], no.status, no.words)(scope, receive, sealed)
             return
+        except ValueError:  # of a Host, an Origin or a form that is none
+            await refusal(scope["path"], HTTPStatus.BAD_REQUEST, "that request is none")(scope, receive, sealed)
+            return
         who: Asked = scope["mqi"]
         if who.session is None and not _public(scope["path"]):
             await self._sign_in_first(scope)(scope, receive, sealed)

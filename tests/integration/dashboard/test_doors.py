@@ -156,10 +156,14 @@ def test_the_communicator_serves_its_own_dashboard_and_obeys_what_is_ordered_the
             "known": "1",
         }
         assert otto.post(f"/case/{key}/order", data=form).status_code == 303
+        told = otto.get(f"/api/v1/cases/{key}").json()
     shown = subprocess.run(
         [*MQI, "show", key, "--json", "--config", str(config)], capture_output=True, text=True, check=True
     )
-    events = [event for event in json.loads(shown.stdout)["events"] if event["event"].startswith("order.")]
+    record = json.loads(shown.stdout)
+    assert list(record) == list(told)  # what programs are told is what the command line tells
+    assert record["events"][: len(told["events"])] == told["events"]
+    events = [event for event in record["events"] if event["event"].startswith("order.")]
     assert [(event["event"], event["who"], event["why"]) for event in events] == [
         ("order.hold", "otto (dashboard)", "the export goes on"),
         ("order.priority", "otto (dashboard)", "early fraction"),
