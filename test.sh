@@ -12,7 +12,8 @@ usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: a new one, shown)
   --browser    the dashboard in a real browser
   --bench      measurements (bench/run.py)
-  --all        all of these
+  --audit      known flaws in the libraries (pip-audit); needs a network, and says so where there is none
+  --all        all of these but --audit
 Arguments after -- go to pytest; for --faults they are --rounds N, --only FAULT, --kill POINT, --json FILE, --keep DIR,
 --write and --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 wrong use or a suite that does not exist.
 TEXT
@@ -30,7 +31,7 @@ suites=() all="" minutes="" seed="" arguments=()
 while [ "$#" -gt 0 ]; do
     case "$1" in
     -h | --help) usage; exit 0 ;;
-    --slurm | --faults | --browser | --bench) suites+=("${1#--}") ;;
+    --slurm | --faults | --browser | --bench | --audit) suites+=("${1#--}") ;;
     --all) all=yes; suites=(checks slurm faults browser bench) ;;
     --minutes) number "$@"; minutes="$2"; shift ;;
     --seed) number "$@"; seed="$2"; shift ;;
@@ -42,7 +43,7 @@ done
 [ "${#suites[@]}" -gt 0 ] || suites=(checks)
 if [ -n "$minutes$seed" ] && [[ " ${suites[*]} " != *" faults "* ]]; then wrong "--minutes and --seed belong to --faults"; fi
 
-exists() { [ "$1" = checks ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
+exists() { [ "$1" = checks ] || [ "$1" = audit ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
 absent=()
 for suite in "${suites[@]}"; do exists "$suite" || absent+=("--$suite"); done
 if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
@@ -102,6 +103,7 @@ for suite in "${suites[@]}"; do
     case "$suite" in
     checks) checks ;;
     faults) faults ;;
+    audit) shown "audit" "$python" setup/audit.py ;;
     bench) shown "bench" "$python" bench/run.py ;;
     *) shown "$suite" "$python" -m pytest -q "tests/$suite" "${arguments[@]}" ;;
     esac

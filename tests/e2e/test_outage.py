@@ -19,6 +19,11 @@ def page(daemon, name: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
+def commands(daemon) -> str:
+    """The state of the breaker for commands."""
+    return str(json.loads(page(daemon, "readyz")[1])["breakers"]["private commands"])
+
+
 def test_an_outage_in_the_middle_needs_nobody(site, host):
     site.histories(600_000)
     site.drop()
@@ -27,17 +32,17 @@ def test_an_outage_in_the_middle_needs_nobody(site, host):
     site.wait_for(lambda cases: cases and any(beam["percent"] for beam in cases[0]["beams"]), "a beam is computing")
     host.stop()
     site.wait_for(lambda cases: "does not answer" in str(cases[0]["beams"]), "the outage is told")
-    assert '"open"' in page(daemon, "readyz")[1]
+    assert commands(daemon) in ("open", "half_open")  # half-open: a probe is out at this moment
     assert page(daemon, "healthz")[0] == 200
-    assert 'mqi_breaker_state{host="private",state="open",work="commands"} 1.0' in page(daemon, "metrics")[1]
+    assert 'mqi_breaker_state{host="private",state="closed",work="commands"} 0.0' in page(daemon, "metrics")[1]
     daemon.kill()  # and the breaker is not forgotten by a restart
     daemon = site.daemon()
     daemon.until("started")
-    assert '"open"' in page(daemon, "readyz")[1]
+    assert commands(daemon) in ("open", "half_open")
     host.start()
     (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "done")
     assert Counter(site.starts()) == {f"{case['case']}-b1-r1": 1, f"{case['case']}-b2-r1": 1}
-    assert '"closed"' in page(daemon, "readyz")[1]
+    assert commands(daemon) == "closed"
     assert daemon.stop() == 0
 
 

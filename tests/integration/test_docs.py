@@ -208,3 +208,18 @@ def test_the_changelog_begins_with_this_version():
     first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert first
     assert first[1] == version
+
+
+SECURITY = ROOT / "docs/security.md"
+CLAIMS = rows(SECURITY, "What we defend against")
+
+
+@pytest.mark.parametrize(("claim", "held_by"), CLAIMS, ids=[claim[:60] for claim, _ in CLAIMS])
+def test_each_claim_about_security_names_a_test_that_exists(claim, held_by):
+    named = re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", held_by)
+    assert named, claim
+    for file, test in named:
+        source = ast.parse((ROOT / file).read_text())
+        tests = {node.name for node in source.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        tests = {name for name in tests if name.startswith("test_")}
+        assert test in tests if test else tests, f"{file}::{test}"
