@@ -38,7 +38,7 @@ def stopped(ground: Ground, _: Random) -> Iterator[None]:
 def asked_to_end(ground: Ground, _: Random) -> Iterator[None]:
     """SIGTERM in the middle of the work; it is started again."""
     ground.wanted = False
-    if ground.process is not None and (code := ground.stop()) not in (0, -signal.SIGKILL):
+    if ground.process is not None and (code := ground.stop()) not in ground.ends_when_asked():
         ground.notes.append(f"a communicator that was asked to end ended with {code}: {ground.last_words()}")
     ground.process = None
     ground.wanted = True

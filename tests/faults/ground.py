@@ -152,6 +152,12 @@ class Ground(Fleet):
         if time.monotonic() >= self._again:
             self.start()
 
+    def ends_when_asked(self) -> tuple[int, ...]:
+        """The exit codes with which this life may answer SIGTERM; before it says that it has started, death is one."""
+        lines = self.log.read_bytes().splitlines()[self._lines_before :]
+        started = any(b'"event": "started"' in line for line in lines)
+        return (0, -signal.SIGKILL) if started else (0, -signal.SIGKILL, -signal.SIGTERM)
+
     def _has_lived(self) -> bool:
         old = time.monotonic() - self._began > LIFE_S
         return old and self.log.read_bytes().count(b"\n") - self._lines_before > LIFE_LINES
