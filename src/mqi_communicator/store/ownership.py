@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from mqi_communicator.case.faults import NeedsPerson
@@ -21,7 +22,12 @@ class StoreLock:
 
     def take(self, database: Database) -> None:
         """Own the store. NeedsPerson, naming the holder, if somebody else does."""
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise NeedsPerson(
+                f"the lock file {self._path} cannot be opened: {error.strerror}", "check the disk of paths.workspace"
+            ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -33,8 +39,9 @@ class StoreLock:
             ) from None
         began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         holder = f"process {os.getpid()} on {socket.gethostname()} since {began}"
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, holder.encode(), 0)
+        with suppress(OSError):  # the disk is full: the lock holds all the same
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, holder.encode(), 0)
         self._handle = handle
         database.epoch = database.write_now(take_epoch, holder)
 
