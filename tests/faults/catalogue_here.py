@@ -40,7 +40,7 @@ def stopped(ground: Ground, _: Random) -> Iterator[None]:
 def asked_to_end(ground: Ground, _: Random) -> Iterator[None]:
     """SIGTERM in the middle of the work; it is started again."""
     ground.wanted = False
-    if ground.process is not None and (code := ground.stop()) not in ground.ends_when_asked():
+    if ground.process is not None and (code := _ask_to_end(ground.process)) not in ground.ends_when_asked():
         ground.notes.append(f"a communicator that was asked to end ended with {code}: {ground.last_words()}")
     ground.process = None
     ground.wanted = True
@@ -146,6 +146,18 @@ def store_damaged(ground: Ground, random: Random) -> Iterator[None]:
         shutil.move(path, ground.workspace / path.name)
     ground.wanted = True
     yield
+
+
+def _ask_to_end(process: subprocess.Popen[bytes]) -> int:
+    """SIGTERM; one that is stopped at this moment is woken up to hear it. The exit code; 1 if it took too long."""
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        kill(process.pid, number)
+    try:
+        return process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return 1
 
 
 def _spoil(path: Path, random: Random) -> None:
