@@ -136,8 +136,8 @@ def _attempt(work: Callable[..., Any], args: Any, kwargs: Any) -> tuple[str, obj
             "raise resources.desk_memory_gib, or send a smaller grid",
         )
     except Exception as error:  # noqa: BLE001 - told apart from a fault, and never with values that may name a patient
-        if isinstance(error, OSError) and (fault := of_our_disk(error)):
-            return "fault", fault
+        if isinstance(error, OSError) and (refused := of_our_disk(error)):
+            return "fault", refused
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
