@@ -96,7 +96,7 @@ class Ground(Fleet):
         self.known.write_text((host.folder / "known_hosts").read_text().replace(f":{host.port} ", f":{port} "))
         self.ssh_config = folder / "ssh_config"
         self.name_host("127.0.0.1")
-        quick = {"connect_timeout_s": 8, "alive_interval_s": 1, "alive_count": 6, "stall_s": 10}
+        quick = {"connect_timeout_s": 15, "alive_interval_s": 2, "alive_count": 5, "stall_s": 10}
         options = host.options(
             host="there", port=port, known_hosts_file=self.known, config_file=self.ssh_config, **quick
         )

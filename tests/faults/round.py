@@ -66,7 +66,7 @@ def play(
     ground = Ground(folder, script.seed, mounted=mounted)
     try:
         ground.plan = [{"point": point, "nth": nth} for point, nth in script.kills]
-        ground.drop(1, 2)
+        ground.drop(*range(1, min(2, script.cases) + 1))
         for step in script.steps:
             _befall(ground, step, faults)
             if ground.live_cases() < 2 and len(ground.cases) < script.cases:
