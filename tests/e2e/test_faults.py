@@ -24,5 +24,5 @@ def test_a_small_round_of_faults_loses_nothing(tmp_path: Path):
     assert answer.returncode == 0, answer.stdout + answer.stderr
     (played,) = [json.loads(line) for line in rounds.read_text().splitlines()]
     assert played["clean"]
-    assert played["done"] + played["cancelled"] == played["cases"] >= 2
+    assert played["done"] + played["cancelled"] == played["cases"] >= 1
     assert played["kills"] >= 1

@@ -93,7 +93,7 @@ def _script(asked: argparse.Namespace, seed: int, usable: dict[str, Fault]) -> S
     if asked.only or asked.kill:
         return script_only(seed, [usable[name] for name in asked.only], asked.kill)
     if asked.short:
-        return script_of(seed, list(usable.values()), POINTS, steps=2, once=3, kills=2)
+        return script_of(seed, list(usable.values()), POINTS, steps=2, once=3, kills=2, cases=1)
     return script_of(seed, list(usable.values()), POINTS)
 
 

@@ -15,6 +15,8 @@ from random import Random
 from tests.faults.catalogue import fault
 from tests.faults.ground import Ground, kill
 
+PATIENCE_S = 300.0  # for a program to start and to say no, on a busy machine
+
 
 @fault("communicator killed")
 def killed(ground: Ground, _: Random) -> Iterator[None]:
@@ -38,7 +40,7 @@ def stopped(ground: Ground, _: Random) -> Iterator[None]:
 def asked_to_end(ground: Ground, _: Random) -> Iterator[None]:
     """SIGTERM in the middle of the work; it is started again."""
     ground.wanted = False
-    if ground.process is not None and (code := ground.stop()) not in (0, -signal.SIGKILL):
+    if ground.process is not None and (code := _ask_to_end(ground.process)) not in ground.ends_when_asked():
         ground.notes.append(f"a communicator that was asked to end ended with {code}: {ground.last_words()}")
     ground.process = None
     ground.wanted = True
@@ -105,7 +107,7 @@ def second(ground: Ground, _: Random) -> Iterator[None]:
         return
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(ground.config))
     first = ground.process.pid
-    other = subprocess.run(words, capture_output=True, text=True, timeout=90, check=False)
+    other = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     alone = ground.process is not None and ground.process.poll() is None and ground.process.pid == first
     if alone and (other.returncode != 1 or f"process {first} on" not in other.stderr):
         ground.notes.append(f"a second communicator ended with {other.returncode}: {other.stderr[-200:]}")
@@ -132,7 +134,7 @@ def store_damaged(ground: Ground, random: Random) -> Iterator[None]:
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(ground.config))
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
-            _out, said = started.communicate(timeout=90)
+            _out, said = started.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             started.kill()
             said = "it runs"
@@ -144,6 +146,18 @@ def store_damaged(ground: Ground, random: Random) -> Iterator[None]:
         shutil.move(path, ground.workspace / path.name)
     ground.wanted = True
     yield
+
+
+def _ask_to_end(process: subprocess.Popen[bytes]) -> int:
+    """SIGTERM; one that is stopped at this moment is woken up to hear it. The exit code; 1 if it took too long."""
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        kill(process.pid, number)
+    try:
+        return process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return 1
 
 
 def _spoil(path: Path, random: Random) -> None:

@@ -78,7 +78,7 @@ def _order(ground: Ground, order: str, number: int, *more: str) -> bool:
     if not key:
         return False
     with suppress(subprocess.TimeoutExpired):
-        answer = ground.mqi(order, key, *more, timeout=90)
+        answer = ground.mqi(order, key, *more, timeout=300)
         if answer.returncode not in (0, 1):
             ground.notes.append(f"mqi {order} ended with {answer.returncode}: {answer.stderr.strip()[-200:]}")
         return answer.returncode == 0

@@ -92,7 +92,7 @@ def engine_killed(ground: Ground, random: Random) -> Iterator[None]:
 @fault("job killed")
 def job_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of a job's own process; its engine lives on."""
-    found = ground.processes("--job", "remote/cases")
+    found = ground.processes("--job", f"{ground.folder}/remote/cases")
     leaders = [pid for pid in found if _leads(pid)]
     ground.vain = not (leaders and kill(random.choice(leaders)))
     yield
@@ -101,7 +101,7 @@ def job_killed(ground: Ground, random: Random) -> Iterator[None]:
 @fault("everything of a job killed")
 def whole_job_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of a job with all of its processes."""
-    found = ground.processes("--job", "remote/cases")
+    found = ground.processes("--job", f"{ground.folder}/remote/cases")
     ground.vain = not found
     if found:
         leader = random.choice(found)
@@ -125,7 +125,7 @@ def rebooted(ground: Ground, _: Random) -> Iterator[None]:
 def pid_reused(ground: Ground, random: Random) -> Iterator[None]:
     """A job is gone without a word, and its process id now belongs to somebody else's process."""
     gates = [path for path in (ground.folder / "remote" / "gates").glob("*/started") if path.is_file()]
-    leaders = {str(pid): pid for pid in ground.processes("--job", "remote/cases")}
+    leaders = {str(pid): pid for pid in ground.processes("--job", f"{ground.folder}/remote/cases")}
     living = [(path, words) for path in gates if (words := path.read_text().split(","))[1:] and words[1] in leaders]
     if not living:
         ground.vain = True

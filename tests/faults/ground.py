@@ -96,7 +96,7 @@ class Ground(Fleet):
         self.known.write_text((host.folder / "known_hosts").read_text().replace(f":{host.port} ", f":{port} "))
         self.ssh_config = folder / "ssh_config"
         self.name_host("127.0.0.1")
-        quick = {"connect_timeout_s": 3, "alive_interval_s": 1, "alive_count": 3, "stall_s": 5}
+        quick = {"connect_timeout_s": 15, "alive_interval_s": 2, "alive_count": 5, "stall_s": 10}
         options = host.options(
             host="there", port=port, known_hosts_file=self.known, config_file=self.ssh_config, **quick
         )
@@ -151,6 +151,12 @@ class Ground(Fleet):
             self.process = None
         if time.monotonic() >= self._again:
             self.start()
+
+    def ends_when_asked(self) -> tuple[int, ...]:
+        """The exit codes with which this life may answer SIGTERM; before it says that it has started, death is one."""
+        lines = self.log.read_bytes().splitlines()[self._lines_before :]
+        started = any(b'"event": "started"' in line for line in lines)
+        return (0, -signal.SIGKILL) if started else (0, -signal.SIGKILL, -signal.SIGTERM)
 
     def _has_lived(self) -> bool:
         old = time.monotonic() - self._began > LIFE_S

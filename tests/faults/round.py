@@ -66,7 +66,7 @@ def play(
     ground = Ground(folder, script.seed, mounted=mounted)
     try:
         ground.plan = [{"point": point, "nth": nth} for point, nth in script.kills]
-        ground.drop(1, 2)
+        ground.drop(*range(1, min(2, script.cases) + 1))
         for step in script.steps:
             _befall(ground, step, faults)
             if ground.live_cases() < 2 and len(ground.cases) < script.cases:
@@ -193,6 +193,8 @@ def _count(ground: Ground, outcome: Outcome) -> None:
     outcome.other = [note for note in ground.notes if not note.startswith("unnoticed")]
     outcome.other += [f"the communicator died: {end}" for end in ground.died] + _left(ground, rows)
     outcome.faults = {name: count for name, count in sorted(ground.inflicted.items()) if count}
+    if "Traceback (most recent call last)" in ground.log.read_text(errors="replace"):
+        outcome.other.append("the log shows a stack trace")
     outcome.kills = ground.killed
     outcome.points = sorted(ground.kill_points("killed"))
     outcome.seen = sorted(ground.kill_points("seen"))

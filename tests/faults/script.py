@@ -39,7 +39,14 @@ class Script:
 
 
 def script_of(
-    seed: int, faults: Sequence[Fault], points: Sequence[str], *, steps: int = 4, once: int = 12, kills: int = KILLS
+    seed: int,
+    faults: Sequence[Fault],
+    points: Sequence[str],
+    *,
+    steps: int = 6,
+    once: int = 24,
+    kills: int = KILLS,
+    cases: int = 2,
 ) -> Script:
     """The script of a seed. Consecutive seeds go through all kill points in turn."""
     random = Random(f"script {seed}")
@@ -64,7 +71,7 @@ def script_of(
         )
         for number, fault in enumerate(chosen)
     )
-    return Script(seed, planned, tuple((point, random.choice((1, 1, 1, 2))) for point in mine), random.choice((2, 3)))
+    return Script(seed, planned, tuple((point, random.choice((1, 1, 1, 2))) for point in mine), cases)
 
 
 def script_only(seed: int, faults: Sequence[Fault], points: Sequence[str], *, cases: int = 2) -> Script:

@@ -6,6 +6,8 @@ understands. Neither may name a patient: both reach logs and screens.
 
 from __future__ import annotations
 
+import errno
+
 
 class Fault(Exception):  # noqa: N818 - the ward's word
     """Something went wrong in one effect; the kind decides what happens next."""
@@ -66,3 +68,19 @@ class DiskFull(NeedsPerson):
 
 class RemoteUnfit(NeedsPerson):
     """The host lacks something we need (rsync, the engine, a writable workspace) or its shell is not clean."""
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BARRED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def of_our_disk(error: OSError) -> NeedsPerson | None:
+    """What the system refused on a disk of ours, where nobody nearer has said more; None if it is something else."""
+    if error.errno in _FULL:
+        return DiskFull("no space left on this machine", "make space on the disk of paths.workspace")
+    if error.errno in _BARRED:
+        words = f"something of ours cannot be written on this machine: {error.strerror}"
+        return NeedsPerson(
+            words, "see that paths.workspace is mounted, and that the communicator's user may write there"
+        )
+    return None

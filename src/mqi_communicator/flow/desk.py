@@ -19,7 +19,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar, cast
 
-from mqi_communicator.case.faults import Fault, Permanent, Transient
+from mqi_communicator.case.faults import Fault, Permanent, Transient, of_our_disk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -136,6 +136,8 @@ def _attempt(work: Callable[..., Any], args: Any, kwargs: Any) -> tuple[str, obj
             "raise resources.desk_memory_gib, or send a smaller grid",
         )
     except Exception as error:  # noqa: BLE001 - told apart from a fault, and never with values that may name a patient
+        if isinstance(error, OSError) and (refused := of_our_disk(error)):
+            return "fault", refused
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next

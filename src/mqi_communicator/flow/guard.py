@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mqi_communicator.case.call import Answer, Call
-from mqi_communicator.case.faults import AtLimit, Fault, TookTooLong, Transient, Unreachable
+from mqi_communicator.case.faults import AtLimit, Fault, TookTooLong, Transient, Unreachable, of_our_disk
 from mqi_communicator.case.outcome import Outcome
 from mqi_communicator.flow import breaker as circuit
 from mqi_communicator.flow.breaker import Breaker
@@ -50,6 +50,8 @@ async def guarded(work: Awaitable[Outcome], limit: float, ear: Ear) -> Outcome |
     except TimeoutError:
         return Transient(f"the step took longer than {limit:.0f} s")
     except Exception as error:  # noqa: BLE001 - a bug must not stop the other cases
+        if isinstance(error, OSError) and (refused := of_our_disk(error)):
+            return refused
         frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
         ear("step.bug", error=type(error).__name__, frames=frames[-6:])
         return Transient(f"unexpected {type(error).__name__} in our own program", "report this with the log")

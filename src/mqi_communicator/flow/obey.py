@@ -83,8 +83,8 @@ def _retry(line: Line, now: float) -> Line:
     fresh = replace(
         line, status=Status.READY, tries=0, due=now, since=now, reason="", advice="", wanted="", needs_person=False
     )
-    if line.beam == CASE_LINE:
-        return fresh
+    if line.beam == CASE_LINE:  # results that cannot be delivered are made anew
+        return replace(fresh, step="compare") if line.step == "deliver" and line.status is Status.FAILED else fresh
     return replace(fresh, step=FIRST_BEAM_STEP, run=line.run + 1, base_run=line.run + 1)
 
 

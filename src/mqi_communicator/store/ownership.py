@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from mqi_communicator.case.faults import NeedsPerson
@@ -25,7 +26,12 @@ class StoreLock:
         """Be the only one at this store. NeedsPerson, naming the holder, if somebody else is."""
         if self._handle is not None:
             return
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise NeedsPerson(
+                f"the lock file {self._path} cannot be opened: {error.strerror}", "check the disk of paths.workspace"
+            ) from None
         if not _locked(handle):
             holder = os.read(handle, 500).decode("utf-8", "replace").strip()
             os.close(handle)
@@ -33,8 +39,9 @@ class StoreLock:
                 f"this store is in use by another communicator ({holder or 'unknown'})",
                 "stop that one first, or give this one a paths.workspace of its own",
             )
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, _me().encode(), 0)
+        with suppress(OSError):  # the disk is full: the lock holds all the same
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, _me().encode(), 0)
         self._handle = handle
 
     def take(self, database: Database) -> None:

@@ -102,7 +102,7 @@ def _prove(now: Mapping[str, str], history: Sequence[Entry]) -> None:
             found, had = (f"{one[name][:16]}…" if name in one else "none" for one in (now, then))
             raise Permanent(
                 f"the result {name} has digest {found} now and had {had} when it was judged",
-                "cancel the case and drop it again; the disk of paths.workspace may be failing",
+                "mqi retry has the case compared again; the disk of paths.workspace may be failing",
             )
 
 

@@ -1,0 +1,24 @@
+"""Orders about cases that have failed."""
+
+from __future__ import annotations
+
+import pytest
+
+from mqi_communicator.case.model import CASE_LINE, Line, Status
+from mqi_communicator.flow.obey import obey
+
+pytestmark = pytest.mark.pure
+
+
+@pytest.mark.parametrize(("step", "again"), [("deliver", "compare"), ("compare", "compare"), ("admit", "admit")])
+def test_a_retry_of_a_case_begins_where_something_else_can_come_of_it(step, again):
+    failed = Line("k1", CASE_LINE, step, status=Status.FAILED, due=1.0, reason="the results differ")
+    ((before, after),), _answer = obey("retry", [failed], 5.0)
+    assert before == failed
+    assert (after.step, after.status, after.due) == (again, Status.READY, 5.0)
+
+
+def test_a_case_that_was_cancelled_at_its_delivery_goes_on_there():
+    cancelled = Line("k1", CASE_LINE, "deliver", status=Status.CANCELLED, due=1.0)
+    ((_before, after),), _answer = obey("retry", [cancelled], 5.0)
+    assert after.step == "deliver"
