@@ -105,7 +105,7 @@ class Site:
         cases: list[dict[str, object]] = json.loads(json.dumps([case.to_dict() for case in found]))
         return cases
 
-    def wait_for(self, wanted, what: str, seconds: float = 90):
+    def wait_for(self, wanted, what: str, seconds: float = 200):
         """The first case list that satisfies `wanted`."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -125,9 +125,7 @@ def test_an_inserted_row_is_named(path):
     assert found(path) == [(7, "bert", 3)]
 
 
-@pytest.mark.parametrize(
-    "statement", ["update events set who = 'nobody' where id = 4", "delete from events where id = 4"]
-)
+@pytest.mark.parametrize("verb", ["update events set who = 'nobody'", "delete from events"])
 def test_a_rewritten_chain_is_whole_by_itself_and_found_by_what_was_delivered(path, verb):
     anchors = told(path)
     tamper(path, f"{verb} where id = 4")
