@@ -39,6 +39,8 @@ async def run(app: App, *, once: bool = False) -> str:
     beside = [asyncio.create_task(_watch(app)), asyncio.create_task(_keep_house(app))]
     if monitor is not None:
         beside.append(asyncio.create_task(_look_around(app)))
+        if app.post is not None:
+            beside.append(asyncio.create_task(app.post.run()))
     try:
         end = await _turn(app, stop, beside, once=once)
     finally:

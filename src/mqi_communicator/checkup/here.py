@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -10,9 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mqi_communicator.app import build_engine
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.checkup.there import Finding, look_at, no, yes
 from mqi_communicator.config import Config
+from mqi_communicator.notify.post import Way, ways
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
 from mqi_communicator.store.ownership import is_owned
 
@@ -28,6 +30,9 @@ async def check_up(config: Config) -> AsyncIterator[Finding]:
     yield _room(config)
     yield _port(config)
     yield _models(config)
+    if config.notify is not None:
+        for way in ways(config.notify):
+            yield await asyncio.to_thread(_told, way)
     for options in config.all_hosts:
         async for finding in look_at(config, options):
             yield finding
@@ -77,6 +82,13 @@ def _port(config: Config) -> Finding:
         except OSError as error:
             return no(f"the metrics page cannot have {where}: {error.strerror}", "monitoring.metrics_port")
     return yes(f"the metrics page can have {where}")
+
+
+def _told(way: Way) -> Finding:
+    try:
+        return yes(f"notify.{way.name}: {way.probe()}")
+    except Fault as fault:
+        return no(f"notify.{way.name}: {fault.reason}", fault.advice or "the rest works without it; correct it soon")
 
 
 def _models(config: Config) -> Finding:

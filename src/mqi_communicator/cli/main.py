@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import check, exits, look, orders
+from mqi_communicator.cli import check, exits, look, notify, orders
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ for command in (
     orders.priority,
     orders.lost,
     check.check,
+    notify.notify,
 ):
     app.command()(command)
 

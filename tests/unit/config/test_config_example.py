@@ -36,7 +36,14 @@ def test_the_example_loads():
 
 
 def test_the_example_means_the_same_to_other_readers_of_yaml():
-    assert set(yaml.safe_load(example())) == set(Config.model_fields) - {"local", "direct", "slurm", "gpus", "hosts"}
+    assert set(yaml.safe_load(example())) == set(Config.model_fields) - {
+        "local",
+        "direct",
+        "slurm",
+        "gpus",
+        "hosts",
+        "notify",
+    }
 
 
 def test_the_commented_lines_load_too(tmp_path):
