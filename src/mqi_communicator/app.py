@@ -37,6 +37,7 @@ from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.roundup import Roundup
 from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
+from mqi_communicator.notify.post import Post, ways
 from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
@@ -62,6 +63,7 @@ class App:
     tools: Tools
     driver: Driver
     metrics: metrics.Metrics
+    post: Post | None  # None: nobody is told anything
     seen: instruments.Seen = field(default_factory=instruments.Seen)
     ticked: float = 0.0  # monotonic seconds: when the driver last got through all that was due
     turned: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
@@ -110,7 +112,9 @@ def build(config: Config) -> App:
         clock=time.time,
         ear=ear,
     )
-    app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters)
+    told = config.notify
+    post = None if told is None else Post(told, ways(told), database, time.time, ear)
+    app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, post)
     return app
 
 

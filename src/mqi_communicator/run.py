@@ -89,6 +89,8 @@ async def run(app: App, *, once: bool = False) -> str:
     beside = [asyncio.create_task(work) for work in (_watch(app), _keep_house(app), _back_up(app))]
     if monitor is not None:
         beside.append(asyncio.create_task(_look_around(app)))
+        if app.post is not None:
+            beside.append(asyncio.create_task(app.post.run()))
     app.turned = time.monotonic()
     lookout = Lookout(lambda: time.monotonic() - app.turned, TURN_S, lambda age, where: _tell_hang(app, age, where))
     lookout.begin()

@@ -51,15 +51,17 @@ class House:
     def trouble(self) -> None:
         """Every try of today: three beams failed, one waits for somebody, one ended well, calls went well and badly."""
         now = time.time()
-        done = {"took_s": 3.0, "word": "fail", "sent_bytes": 10**6, "fetched_bytes": 10**7}
-        speed = {"histories": 10**6, "job_started": now - 100, "job_ended": now, "took_s": 2.0}
-        for name, step, facts in (
-            *(("step.failed", "follow", {"took_s": 1.0}),) * 3,
-            ("step.needs_person", "upload", {"took_s": 1.0}),
-            ("step.retried", "upload", {"took_s": 1.0}),
+        done: dict[str, object] = {"took_s": 3.0, "word": "fail", "sent_bytes": 10**6, "fetched_bytes": 10**7}
+        speed: dict[str, object] = {"histories": 10**6, "job_started": now - 100, "job_ended": now, "took_s": 2.0}
+        short: dict[str, object] = {"took_s": 1.0}
+        tries: tuple[tuple[str, str, dict[str, object]], ...] = (
+            *(("step.failed", "follow", short),) * 3,
+            ("step.needs_person", "upload", short),
+            ("step.retried", "upload", short),
             ("step.done", "follow", speed),
             ("step.done", "deliver", done),
-        ):
+        )
+        for name, step, facts in tries:
             self.metrics.fold(Event(now, KEYS[0], 1, name, step, facts=facts))
         for outcome in ("done", "unreachable"):
             self.metrics.remote("send", outcome, 0.7)
@@ -104,7 +106,7 @@ async def sick_house(folder: Path) -> AsyncIterator[House]:
     places = build_places(config, database, lambda *_, **__: None)
     tools = Tools(
         database, places, build_engine(config), Desk(memory_gib=1, limit_s=60), config.paths.workspace,
-        config.paths.results, config.intake, config.judgement, config.dose_conventions, config.resources,
+        config.paths.results, config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
         Basis("0", "0"), time.time, lambda *_, **__: None,
     )  # fmt: skip
     driver, seen = Driver(tools, config.retry, lambda _: None), Seen(healthy=False, watched=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -11,9 +12,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mqi_communicator.app import build_engine
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.checkup.there import Finding, look_at, no, yes
 from mqi_communicator.config import Config
+from mqi_communicator.notify.post import Way, ways
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
 from mqi_communicator.store.ownership import is_owned
 from mqi_communicator.web.options import WebOptions
@@ -34,6 +36,9 @@ async def check_up(config: Config) -> AsyncIterator[Finding]:
         yield _dashboard(config, config.web)
         yield _people(config, config.web)
     yield _models(config)
+    if config.notify is not None:
+        for way in ways(config.notify):
+            yield await asyncio.to_thread(_told, way)
     for options in config.all_hosts:
         async for finding in look_at(config, options):
             yield finding
@@ -113,6 +118,13 @@ def _people(config: Config, options: WebOptions) -> Finding:
     if count == 0 and (options.proxy is None or options.proxy.unknown_role is None):
         return no("nobody can sign in to the dashboard", "mqi user add NAME --role viewer|operator|physicist")
     return yes(f"{count} people are known to the dashboard")
+
+
+def _told(way: Way) -> Finding:
+    try:
+        return yes(f"notify.{way.name}: {way.probe()}")
+    except Fault as fault:
+        return no(f"notify.{way.name}: {fault.reason}", fault.advice or "the rest works without it; correct it soon")
 
 
 def _models(config: Config) -> Finding:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import audit, backups, check, dashboard, exits, look, orders, report, sign
+from mqi_communicator.cli import audit, backups, check, dashboard, exits, look, notify, orders, report, sign
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ for command in (
     dashboard.web,
     audit.audit,
     sign.sign,
+    notify.notify,
 ):
     app.command()(command)
 app.add_typer(dashboard.users)

@@ -24,6 +24,7 @@ from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits
 from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
 from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.notify.options import NotifyOptions
 from mqi_communicator.remote.options import LocalOptions, SshOptions
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
@@ -117,6 +118,9 @@ class Config(BaseModel):
     )
     web: WebOptions | None = Field(
         default=None, description="The dashboard, served by the communicator (web: {} on this machine alone)."
+    )
+    notify: NotifyOptions | None = Field(
+        default=None, description="Who is told when a person is needed, work failed or a verdict is fail."
     )
 
     @model_validator(mode="after")

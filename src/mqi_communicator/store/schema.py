@@ -165,6 +165,14 @@ places = Table(
     Column("state", Text, nullable=False),  # JSON: its GPUs and slots, as last seen
 )
 
+notices = Table(
+    "notices",
+    metadata,
+    Column("way", Text, primary_key=True),  # webhook, mail
+    Column("told", Integer, nullable=False),  # number of the last event dealt with
+    Column("sent", Float, nullable=False),  # epoch seconds of the last message
+)
+
 breakers = Table(
     "breakers",
     metadata,

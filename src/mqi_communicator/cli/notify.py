@@ -1,0 +1,53 @@
+"""notify: whether people can be told, and how far they have been."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, ConfigFile, open_store
+from mqi_communicator.config import Config, load
+from mqi_communicator.notify.message import trial
+from mqi_communicator.notify.post import Way, ways
+from mqi_communicator.store import notices
+
+
+def notify(
+    config: ConfigFile = DEFAULT,
+    *,
+    test: Annotated[bool, typer.Option("--test", help="Send a test message on every way, now.")] = False,
+) -> None:
+    """Show when people were last told on each way, or send a test."""
+    with exits.told():
+        settings = load(config)
+        if settings.notify is None:
+            exits.say("mqi: the configuration has no section notify: nobody is told anything")
+            raise typer.Exit(exits.NOT_PASSED)
+        found = [_try(way) if test else _tell(settings, way) for way in ways(settings.notify)]
+        if not all(found):
+            raise typer.Exit(exits.NOT_PASSED)
+
+
+def _try(way: Way) -> bool:
+    try:
+        way.send(trial())
+    except Fault as fault:
+        print(f"NO  {way.name}: {fault.reason}")  # noqa: T201
+        if fault.advice:
+            print(f"    -> {fault.advice}")  # noqa: T201
+        return False
+    print(f"ok  {way.name}: a test message was taken")  # noqa: T201
+    return True
+
+
+def _tell(settings: Config, way: Way) -> bool:
+    mark = open_store(settings).read_now(notices.mark, way.name)
+    if mark is None or not mark.sent:
+        print(f"{way.name}: nothing was told yet")  # noqa: T201
+    else:
+        print(f"{way.name}: last told {datetime.fromtimestamp(mark.sent, UTC):%Y-%m-%d %H:%M:%S} UTC")  # noqa: T201
+    return True

@@ -1,0 +1,92 @@
+"""Mail through the site's server (SMTP, RFC 5321)."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+
+from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.notify import secrets
+from mqi_communicator.notify.message import Message
+from mqi_communicator.notify.options import MailOptions
+
+_REFUSED = 500  # from here on a code of SMTP is final
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail server, asked from a thread."""
+
+    options: MailOptions
+    name: str = "mail"
+
+    def send(self, message: Message) -> None:
+        """Returns when the server has taken it. Transient, or NeedsPerson where trying again will not help."""
+        with self._session() as session:
+            refused = session.send_message(self._letter(message))
+        if refused:
+            raise NeedsPerson(
+                f"the mail server refused {len(refused)} of the recipients", "check notify.mail.recipients"
+            )
+
+    def probe(self) -> str:
+        """That the server takes our account, sender and recipients, proved without sending. The faults of `send`."""
+        with self._session() as session:
+            session.ehlo_or_helo_if_needed()
+            answers = [session.mail(self.options.sender), *(session.rcpt(to) for to in self.options.recipients)]
+            session.rset()
+        for code, _words in answers:
+            if code >= 400:  # noqa: PLR2004 - the first code of SMTP that says no
+                raise NeedsPerson(f"the mail server refuses the sender or a recipient ({code})", "check notify.mail")
+        return f"the mail server {self.options.host} takes mail for {len(self.options.recipients)} recipients"
+
+    def _letter(self, message: Message) -> EmailMessage:
+        letter = EmailMessage()
+        letter["Subject"] = message.subject
+        letter["From"] = self.options.sender
+        letter["To"] = ", ".join(self.options.recipients)
+        letter["Date"] = formatdate()
+        letter["Message-ID"] = make_msgid(domain=self.options.sender.partition("@")[2])
+        letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies
+        letter.set_content(message.text)
+        return letter
+
+    @contextmanager
+    def _session(self) -> Iterator[smtplib.SMTP]:
+        options = self.options
+        password = secrets.from_file(options.password_file) if options.password_file is not None else ""
+        try:
+            context = ssl.create_default_context(cafile=options.ca_file)
+            with self._connect(context) as session:
+                if options.tls == "starttls":
+                    session.starttls(context=context)
+                if password:
+                    self._log_in(session, password)
+                yield session
+        except ssl.SSLCertVerificationError:
+            raise NeedsPerson("the mail server's certificate is not believed", "notify.mail.ca_file") from None
+        except smtplib.SMTPNotSupportedError:
+            raise NeedsPerson("the mail server does not offer what notify.mail asks", "check notify.mail.tls") from None
+        except smtplib.SMTPResponseException as error:
+            kind = NeedsPerson if error.smtp_code >= _REFUSED else Transient
+            raise kind(f"the mail server answered {error.smtp_code}", "check notify.mail") from None
+        except (OSError, smtplib.SMTPException) as error:
+            raise Transient(f"the mail server {options.host} cannot be used ({type(error).__name__})") from None
+
+    def _log_in(self, session: smtplib.SMTP, password: str) -> None:
+        """Some servers say no to a wrong password, others end the connection."""
+        try:
+            session.login(self.options.user, password)
+        except (smtplib.SMTPAuthenticationError, smtplib.SMTPServerDisconnected):
+            raise NeedsPerson("the mail server refuses our account", "renew notify.mail.password_file") from None
+
+    def _connect(self, context: ssl.SSLContext) -> smtplib.SMTP:
+        options = self.options
+        if options.tls == "tls":
+            return smtplib.SMTP_SSL(options.host, options.port, timeout=options.timeout_s, context=context)
+        return smtplib.SMTP(options.host, options.port, timeout=options.timeout_s)

@@ -1,0 +1,85 @@
+"""What a site may set about notifications. No secret stands here: files and environment variables hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Topic = Literal["needs_person", "failed", "verdict_fail", "verdict_review"]
+Address = Annotated[str, Field(pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$")]
+
+
+class WebhookOptions(BaseModel):
+    """A POST of JSON to an address of the site's chat or pager."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url_file: Path | None = Field(
+        default=None, description="File that holds the address (often a secret), readable by its owner only."
+    )
+    url_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Instead of url_file: the environment variable that holds it.",
+    )
+    timeout_s: float = Field(default=20.0, gt=0, le=300, description="Longest wait for the answer, in s.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.url_file is None) == (self.url_env is None):
+            raise ValueError("needs one of the two: url_file or url_env")
+        return self
+
+
+class MailOptions(BaseModel):
+    """A mail through the site's own server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(min_length=1, description="Name or address of the mail server (SMTP).")
+    port: int = Field(default=587, ge=1, le=65535, description="TCP port of the mail server.")
+    tls: Literal["starttls", "tls", "none"] = Field(
+        default="starttls",
+        description="Encryption: begun by STARTTLS, from the first byte (usually port 465), or none.",
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Certificates of the authorities to believe; without it the system's."
+    )
+    sender: Address = Field(description="Address in From.")
+    recipients: tuple[Address, ...] = Field(min_length=1, description="Addresses in To.")
+    user: str = Field(default="", description="Account on the mail server; empty: none is needed.")
+    password_file: Path | None = Field(
+        default=None, description="File that holds its password, readable by its owner only."
+    )
+    timeout_s: float = Field(default=20.0, gt=0, le=300, description="Longest wait for each answer, in s.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.user) != (self.password_file is not None):
+            raise ValueError("user and password_file go together")
+        if self.user and self.tls == "none":
+            raise ValueError("a password is not sent without encryption: set tls")
+        return self
+
+
+class NotifyOptions(BaseModel):
+    """Who is told what happened, without a patient's data: case keys, beams, reasons."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: tuple[Topic, ...] = Field(
+        default=("needs_person", "failed", "verdict_fail"), min_length=1, description="What is told."
+    )
+    every_s: float = Field(
+        default=900.0, gt=0, description="At most one message in this time on each way, in s; what comes waits for it."
+    )
+    webhook: WebhookOptions | None = Field(default=None, description="Where a POST of JSON goes.")
+    mail: MailOptions | None = Field(default=None, description="How mail is sent.")
+
+    @model_validator(mode="after")
+    def _a_way(self) -> Self:
+        if self.webhook is None and self.mail is None:
+            raise ValueError("needs a way: webhook, mail, or both")
+        return self

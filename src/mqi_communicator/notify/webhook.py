@@ -1,0 +1,81 @@
+"""The webhook: one POST of JSON. Its address may be a secret and stands in no word of ours."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.notify import secrets
+from mqi_communicator.notify.message import Message
+from mqi_communicator.notify.options import WebhookOptions
+
+_TOO_MANY, _SERVER = 429, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One address, asked from a thread."""
+
+    options: WebhookOptions
+    name: str = "webhook"
+
+    def send(self, message: Message) -> None:
+        """Returns when the other side has said 2xx. Transient, or NeedsPerson where trying again will not help."""
+        body = json.dumps(message.data).encode()
+        with _Open(self._url(), self.options.timeout_s) as (connection, target):
+            connection.request("POST", target, body, {"Content-Type": "application/json", "User-Agent": "mqi"})
+            answer = connection.getresponse()
+            answer.read(65536)
+        if not 200 <= answer.status < 300:  # noqa: PLR2004 - success; a redirect is not followed with a secret
+            kind = Transient if answer.status == _TOO_MANY or answer.status >= _SERVER else NeedsPerson
+            raise kind(
+                f"the webhook answered {answer.status} {answer.reason}", "check the address behind notify.webhook"
+            )
+
+    def probe(self) -> str:
+        """That a connection can be made, proved without sending anything. The faults of `send`."""
+        with _Open(self._url(), self.options.timeout_s) as (connection, _):
+            connection.connect()
+        return "the webhook's server can be reached"
+
+    def _url(self) -> str:
+        if self.options.url_file is not None:
+            return secrets.from_file(self.options.url_file)
+        return secrets.from_environment(self.options.url_env or "")
+
+
+class _Open:
+    """A connection to a URL, closed at the end; what goes wrong becomes a fault that does not quote the URL."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        advice = "the secret must be one whole address: https://..."
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise NeedsPerson("the webhook's address is not one", advice) from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise NeedsPerson("the webhook's address is not one", advice)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname, port, timeout=timeout_s)
+        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    def __enter__(self) -> tuple[http.client.HTTPConnection, str]:
+        return self._connection, self._target
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._connection.close()
+        match error:
+            case ssl.SSLCertVerificationError():
+                raise NeedsPerson("the webhook's certificate is not believed", "install its authority here") from None
+            case TimeoutError():
+                raise Transient("the webhook did not answer in time") from None
+            case socket.gaierror():
+                raise Transient("the webhook's host name is not known here") from None
+            case OSError() | http.client.HTTPException():
+                raise Transient(f"the webhook cannot be reached ({type(error).__name__})") from None

@@ -1,0 +1,18 @@
+"""How far people have been told."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Add a table with one row for each way to people."""
+    op.create_table(
+        "notices",
+        sa.Column("way", sa.Text(), nullable=False),
+        sa.Column("told", sa.Integer(), nullable=False),
+        sa.Column("sent", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("way"),
+    )

@@ -1,0 +1,369 @@
+"""People are told through a real mail server and a real HTTP server: once, grouped, whatever fails meanwhile."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+
+from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.notify.mail import Mail
+from mqi_communicator.notify.message import News, compose
+from mqi_communicator.notify.options import MailOptions, NotifyOptions, WebhookOptions
+from mqi_communicator.notify.post import FIRST_S, Post
+from mqi_communicator.notify.webhook import Webhook
+from mqi_communicator.store import cases, lines, notices
+from mqi_communicator.store.database import open_database
+
+pytestmark = pytest.mark.real
+KEYS = ("aaaaaaaaaaaa", "bbbbbbbbbbbb")
+MESSAGE = compose([News("failed", KEYS[0], 2, "the engine said no")])
+
+
+class Hook:
+    """An HTTP server that keeps what it is sent and answers as told."""
+
+    def __init__(self):
+        self.heard, self.status = [], 200
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.heard.append((self.path, json.loads(body)))
+                self.send_response(hook.status)
+                self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    @property
+    def port(self):
+        return self.server.server_address[1]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def hook():
+    made = Hook()
+    yield made
+    made.close()
+
+
+def secret(folder, text, mode=0o600):
+    path = folder / "secret"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def webhook(tmp_path, hook):
+    return Webhook(WebhookOptions(url_file=secret(tmp_path, f"http://127.0.0.1:{hook.port}/in/s3cret?a=b\n")))
+
+
+def test_a_webhook_gets_one_post_with_the_words_and_the_data(hook, webhook):
+    webhook.send(MESSAGE)
+    ((path, body),) = hook.heard
+    assert path == "/in/s3cret?a=b"
+    assert body["text"].startswith("MQI: 1 failed")
+    assert body["items"] == [{"topic": "failed", "case": KEYS[0], "beam": 2, "why": "the engine said no"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(503, Transient), (429, Transient), (404, NeedsPerson), (307, NeedsPerson)]
+)
+def test_an_answer_that_says_no_is_a_fault_and_a_redirect_is_not_followed(hook, webhook, status, kind):
+    hook.status = status
+    with pytest.raises(kind, match=str(status)) as told:
+        webhook.send(MESSAGE)
+    assert "s3cret" not in told.value.reason
+    assert len(hook.heard) == 1
+
+
+def test_a_probe_sends_nothing(hook, webhook):
+    assert "can be reached" in webhook.probe()
+    assert hook.heard == []
+
+
+def test_a_server_that_is_away_is_tried_again_and_no_word_shows_the_address(tmp_path, hook):
+    away = Webhook(WebhookOptions(url_file=secret(tmp_path, f"https://127.0.0.1:{hook.port}/s3cret"), timeout_s=5))
+    with pytest.raises(Transient) as told:  # it speaks no TLS
+        away.send(MESSAGE)
+    assert "s3cret" not in told.value.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "words"),
+    [("not an address", 0o600, "not one"), ("", 0o600, "empty"), ("http://x/", 0o644, "others may read")],
+)
+def test_a_secret_that_is_wrong_or_open_to_others_is_said(tmp_path, text, mode, words):
+    with pytest.raises(NeedsPerson, match=words):
+        Webhook(WebhookOptions(url_file=secret(tmp_path, text, mode))).send(MESSAGE)
+
+
+def test_the_address_may_come_from_the_environment(hook, monkeypatch):
+    way = Webhook(WebhookOptions(url_env="MQI_HOOK"))
+    with pytest.raises(NeedsPerson, match="MQI_HOOK is not set"):
+        way.send(MESSAGE)
+    monkeypatch.setenv("MQI_HOOK", f"http://127.0.0.1:{hook.port}/")
+    way.send(MESSAGE)
+    assert len(hook.heard) == 1
+
+
+class Sink:
+    """Keeps the mails it takes; refuses recipients whose address begins with `no`."""
+
+    def __init__(self):
+        self.taken = []
+
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 - aiosmtpd's name
+        if address.startswith("no"):
+            return "550 no such person"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd's name
+        self.taken.append((envelope.mail_from, envelope.rcpt_tos, envelope.content.decode()))
+        return "250 taken"
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for this machine that signs itself."""
+    crt, key = tmp_path / "crt.pem", tmp_path / "key.pem"
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", str(crt), "-keyout", str(key)]  # fmt: skip
+    subprocess.run(argv, check=True, capture_output=True)
+    return crt, key
+
+
+def serving(sink, certificate=None):
+    """A mail server on a free port; with a certificate it wants STARTTLS, and an account."""
+    if certificate is None:
+        controller = Controller(sink, hostname="127.0.0.1", port=0, server_hostname="localhost")
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        controller = Controller(
+            sink, hostname="127.0.0.1", port=0, server_hostname="localhost", tls_context=context,
+            require_starttls=True, auth_required=True, authenticator=right,
+        )  # fmt: skip
+
+    def call():
+        """aiosmtpd proves its start by a call to the port that it was given; here that is the one that it got."""
+        controller.port = port_of(controller)
+        Controller._trigger_server(controller)
+
+    controller._trigger_server = call
+    return controller
+
+
+def right(_server, _session, _envelope, _mechanism, data):
+    return AuthResult(success=(data.login, data.password) == (b"mqi", b"pass word"))
+
+
+@pytest.fixture
+def sink():
+    return Sink()
+
+
+@pytest.fixture
+def plain(sink):
+    controller = serving(sink)
+    controller.start()
+    yield port_of(controller)
+    controller.stop()
+
+
+@pytest.fixture
+def guarded(sink, certificate):
+    controller = serving(sink, certificate)
+    controller.start()
+    yield port_of(controller)
+    controller.stop()
+
+
+def port_of(controller):
+    return controller.server.sockets[0].getsockname()[1]
+
+
+def mail(port, **changed):
+    values = {"host": "127.0.0.1", "port": port, "tls": "none", "sender": "mqi@example.org",
+              "recipients": ("a@example.org", "b@example.org"), "timeout_s": 30}  # fmt: skip
+    return Mail(MailOptions(**{**values, **changed}))
+
+
+def test_a_mail_arrives_with_subject_and_words(sink, plain):
+    mail(plain).send(MESSAGE)
+    ((sender, recipients, content),) = sink.taken
+    assert (sender, recipients) == ("mqi@example.org", ["a@example.org", "b@example.org"])
+    assert "Subject: MQI: 1 failed" in content
+    assert f"case {KEYS[0]} beam 2: failed: the engine said no" in content
+    assert "Auto-Submitted: auto-generated" in content
+
+
+def test_a_mail_goes_encrypted_with_an_account(sink, guarded, certificate, tmp_path):
+    password = secret(tmp_path, "pass word")
+    way = mail(guarded, tls="starttls", ca_file=certificate[0], user="mqi", password_file=password)
+    assert "takes mail for 2 recipients" in way.probe()
+    assert sink.taken == []
+    way.send(MESSAGE)
+    assert len(sink.taken) == 1
+    password.write_text("wrong")
+    with pytest.raises(NeedsPerson, match="refuses our account"):
+        way.send(MESSAGE)
+
+
+def test_a_certificate_that_is_not_believed_and_a_server_without_tls_are_refused(guarded, plain):
+    with pytest.raises(NeedsPerson, match="certificate is not believed"):
+        mail(guarded, tls="starttls").send(MESSAGE)
+    with pytest.raises(NeedsPerson, match="does not offer"):
+        mail(plain, tls="starttls").send(MESSAGE)
+
+
+def test_a_recipient_who_is_refused_is_said(sink, plain):
+    with pytest.raises(NeedsPerson, match="1 of the recipients"):
+        mail(plain, recipients=("no@example.org", "b@example.org")).send(MESSAGE)
+    with pytest.raises(NeedsPerson, match="550"):
+        mail(plain, recipients=("no@example.org",)).probe()
+
+
+def test_a_mail_server_that_is_away_is_tried_again(hook):
+    with pytest.raises(Transient, match="cannot be used"):
+        mail(hook.port, timeout_s=2).send(MESSAGE)  # it speaks HTTP and waits
+
+
+class Desk:
+    """A store, a clock that is turned by hand, and a post that was started on them."""
+
+    def __init__(self, folder, ways, **options):
+        self.path, self.ways, self.now, self.heard = folder / "store.sqlite3", ways, 1000.0, []
+        self.options = NotifyOptions(webhook=WebhookOptions(url_env="X"), **options)
+        self.database = open_database(self.path)
+        for key in KEYS:
+            self.database.write_now(cases.add, cases.Case(key, Path("/in/DOE^JOHN"), 1.0, "f"))
+            for beam in (CASE_LINE, 1, 2):
+                self.database.write_now(lines.add, Line(key, beam, "upload"), self.event("line.began", key, beam))
+        self.start()
+
+    def start(self):
+        self.post = Post(
+            self.options, self.ways, self.database, lambda: self.now, lambda *a, **f: self.heard.append((a, f))
+        )
+
+    def event(self, name, key, beam=CASE_LINE, step="upload", why="", **facts):
+        return Event(self.now, key, beam, name, step, why=why, facts=facts)
+
+    def happens(self, name, key, beam=CASE_LINE, why="", *, needs=False, failed=False, step="upload", **facts):
+        """An event, and the line as it leaves it."""
+        line = self.database.read_now(lines.get, key, beam)
+        status = Status.FAILED if failed else Status.WAITING
+        after = replace(line, status=status, needs_person=needs, step=step, reason=why)
+        self.database.write_now(lines.move, line, after, self.event(name, key, beam, step, why, **facts))
+
+
+@pytest.fixture
+def desk(tmp_path, webhook):
+    made = Desk(tmp_path, [webhook])
+    yield made
+    made.database.close()
+
+
+async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(desk, hook):
+    desk.happens("step.failed", KEYS[0], 1, "old", failed=True)
+    await desk.post.look()  # what was before is history
+    desk.happens("step.needs_person", KEYS[0], CASE_LINE, "disk full", needs=True)
+    desk.happens("step.done", KEYS[1], CASE_LINE, step="compare", word="fail")
+    desk.happens("step.done", KEYS[1], 1, step="compare", word="pass")
+    await desk.post.look()
+    await desk.post.look()
+    assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1, "verdict_fail": 1}]
+    for beam in (1, 2):
+        desk.happens("step.failed", KEYS[1], beam, "broken", failed=True)
+    desk.now += 60
+    await desk.post.look()
+    assert len(hook.heard) == 1
+    desk.now += desk.options.every_s
+    await desk.post.look()
+    assert [body["counts"] for _, body in hook.heard[1:]] == [{"failed": 2}]
+
+
+async def test_what_is_over_before_it_could_be_told_is_not_told(desk, hook):
+    await desk.post.look()
+    desk.happens("step.needs_person", KEYS[0], CASE_LINE, "disk full", needs=True)
+    desk.happens("step.retried", KEYS[0], CASE_LINE, "busy")
+    await desk.post.look()
+    assert hook.heard == []
+
+
+async def test_a_job_nobody_can_tell_of_counts_as_a_call_for_a_person(desk, hook):
+    await desk.post.look()
+    desk.happens("step.waiting", KEYS[0], 1, "gpu1 does not say what became of the job", needs=True)
+    await desk.post.look()
+    assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1}]
+
+
+async def test_a_way_that_is_down_is_tried_again_later_and_nothing_is_lost(desk, hook):
+    await desk.post.look()
+    desk.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+    hook.status = 500
+    await desk.post.look()
+    await desk.post.look()
+    assert len(hook.heard) == 1
+    assert [facts["again_in_s"] for (name,), facts in desk.heard if name == "notify.failed"] == [FIRST_S]
+    hook.status, desk.now = 200, desk.now + FIRST_S
+    desk.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
+    await desk.post.look()
+    assert hook.heard[-1][1]["counts"] == {"failed": 2}
+
+
+async def test_a_restart_neither_forgets_nor_repeats(desk, hook):
+    await desk.post.look()
+    desk.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+    await desk.post.look()
+    desk.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
+    desk.start()
+    await desk.post.look()
+    assert len(hook.heard) == 1  # the window holds over the restart
+    desk.now += desk.options.every_s
+    await desk.post.look()
+    assert hook.heard[-1][1]["counts"] == {"failed": 1}
+    assert desk.database.read_now(notices.mark, "webhook").sent == desk.now
+
+
+async def test_one_way_that_is_down_holds_up_no_other(tmp_path, webhook, hook, sink, plain):
+    desk = Desk(tmp_path, [webhook, mail(plain)])
+    hook.status = 500
+    await desk.post.look()
+    desk.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+    await desk.post.look()
+    desk.database.close()
+    assert len(sink.taken) == 1
+
+
+async def test_no_folder_and_no_file_is_named(desk, hook):
+    await desk.post.look()
+    desk.happens("step.failed", KEYS[0], CASE_LINE, "DOE^JOHN.dcm is cut", failed=True, code="cut")
+    desk.happens("step.needs_person", KEYS[1], CASE_LINE, "/in/DOE^JOHN cannot be read", needs=True)
+    await desk.post.look()
+    assert hook.heard[0][1]["counts"] == {"failed": 1, "needs_person": 1}
+    assert "DOE" not in str(hook.heard)
