@@ -53,11 +53,12 @@ class House:
         now = time.time()
         done: dict[str, object] = {"took_s": 3.0, "word": "fail", "sent_bytes": 10**6, "fetched_bytes": 10**7}
         speed: dict[str, object] = {"histories": 10**6, "job_started": now - 100, "job_ended": now, "took_s": 2.0}
-        short: dict[str, object] = {"took_s": 1.0}
         tries: tuple[tuple[str, str, dict[str, object]], ...] = (
-            *(("step.failed", "follow", short),) * 3,
-            ("step.needs_person", "upload", short),
-            ("step.retried", "upload", short),
+            ("step.failed", "follow", {"took_s": 1.0}),
+            ("step.failed", "follow", {"took_s": 2.0}),
+            ("step.failed", "follow", {"took_s": 3.0}),
+            ("step.needs_person", "upload", {"took_s": 1.0}),
+            ("step.retried", "upload", {"took_s": 1.0}),
             ("step.done", "follow", speed),
             ("step.done", "deliver", done),
         )
