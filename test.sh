@@ -8,6 +8,7 @@ usage() {
     cat <<'TEXT'
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   (no suite)   lint, formatting, types, import rules, and the tests; a few minutes
+  --long       long stories of the whole program: GPU hosts, a fleet of cases, moqui
   --slurm      tests against a real Slurm on this machine
   --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: a new one, shown)
   --browser    the dashboard in a real browser
@@ -29,8 +30,8 @@ suites=() all="" minutes="" seed="" arguments=()
 while [ "$#" -gt 0 ]; do
     case "$1" in
     -h | --help) usage; exit 0 ;;
-    --slurm | --faults | --browser | --bench) suites+=("${1#--}") ;;
-    --all) all=yes; suites=(checks slurm faults browser bench) ;;
+    --long | --slurm | --faults | --browser | --bench) suites+=("${1#--}") ;;
+    --all) all=yes; suites=(checks long slurm faults browser bench) ;;
     --minutes) number "$@"; minutes="$2"; shift ;;
     --seed) number "$@"; seed="$2"; shift ;;
     --) shift; arguments=("$@"); break ;;
@@ -41,7 +42,7 @@ done
 [ "${#suites[@]}" -gt 0 ] || suites=(checks)
 if [ -n "$minutes$seed" ] && [[ " ${suites[*]} " != *" faults "* ]]; then wrong "--minutes and --seed belong to --faults"; fi
 
-exists() { [ "$1" = checks ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
+exists() { [ "$1" = checks ] || [ "$1" = long ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
 absent=()
 for suite in "${suites[@]}"; do exists "$suite" || absent+=("--$suite"); done
 if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
@@ -79,7 +80,7 @@ import_rules() { "$python" -c 'import sys; from importlinter.cli import lint_imp
 checks() {
     local typed=(src tests) extra=() suite
     compgen -G 'bench/*.py' >/dev/null && typed+=(bench)
-    for suite in slurm faults browser; do extra+=("--ignore=tests/$suite"); done
+    for suite in slurm faults browser e2e/long; do extra+=("--ignore=tests/$suite"); done
     stage "ruff check" "$python" -m ruff check -q .
     stage "ruff format --check" "$python" -m ruff format -q --check .
     stage "mypy" "$python" -m mypy "${typed[@]}"
@@ -98,6 +99,7 @@ for suite in "${suites[@]}"; do
     case "$suite" in
     checks) checks ;;
     faults) faults ;;
+    long) shown "long" "$python" -m pytest -q -n 2 --dist loadfile tests/e2e/long "${arguments[@]}" ;;
     bench) shown "bench" "$python" bench/run.py ;;
     *) shown "$suite" "$python" -m pytest -q "tests/$suite" "${arguments[@]}" ;;
     esac

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.demo.host import PrivateHost
-from tests.e2e.test_fleet import CASES, PATIENCE_S, starts, until
+from tests.e2e.long.test_fleet import CASES, PATIENCE_S, starts, until
 from tests.fleet.checker import runs_of
 from tests.fleet.site import Fleet
 from tests.slurm.cluster import Cluster
