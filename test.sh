@@ -50,7 +50,7 @@ if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
     exit 2
 fi
 
-case " ${suites[*]} " in *" slurm "*) setup/prepare.sh slurm ;; *) setup/prepare.sh test ;; esac
+case " ${suites[*]} " in *" slurm "* | *" bench "*) setup/prepare.sh slurm ;; *) setup/prepare.sh test ;; esac
 unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
 python="$here/.venv/bin/python"
 failed=()

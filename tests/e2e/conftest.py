@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.processes import kill
+from tests.processes import inside, kill
 
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
@@ -187,16 +187,5 @@ def site(tmp_path, host) -> Iterator[Site]:
     yield made
     for daemon in made.daemons:
         daemon.kill()
-    _end_strays(made.remote)
+    kill(inside(made.remote))  # jobs outlive what started them
     shutil.rmtree(tmp_path, ignore_errors=True)
-
-
-def _end_strays(remote: Path) -> None:
-    """Jobs outlive what started them; a failed test must not leave any."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            inside = str((folder / "cwd").readlink()).startswith(str(remote))
-        except OSError:
-            continue
-        if inside:
-            kill([int(folder.name)])
