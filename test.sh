@@ -53,9 +53,8 @@ if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
 fi
 
 setup/prepare.sh test
-for suite in slurm browser; do
-    case " ${suites[*]} " in *" $suite "*) setup/prepare.sh "$suite" ;; esac
-done
+case " ${suites[*]} " in *" slurm "* | *" bench "*) setup/prepare.sh slurm ;; esac
+case " ${suites[*]} " in *" browser "*) setup/prepare.sh browser ;; esac
 unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
 python="$here/.venv/bin/python"
 failed=()
@@ -90,7 +89,7 @@ checks() {
     stage "ruff format --check" "$python" -m ruff format -q --check .
     stage "mypy" "$python" -m mypy "${typed[@]}"
     stage "lint-imports" import_rules
-    shown "pytest" "$python" -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder "${extra[@]}" "${arguments[@]}"
+    shown "pytest" "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "${extra[@]}" "${arguments[@]}"
 }
 
 faults() {

@@ -8,16 +8,17 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tests.fleet.cases import BEAMS
 from tests.fleet.checker import Audit, Run, runs_of
-from tests.fleet.site import Fleet
+from tests.fleet.site import Fleet, reach
 from tests.slurm.cluster import Cluster
 from tests.standin.gpus import FakeGpus
 
@@ -68,7 +69,7 @@ def on_slurm(base: Path, cases: int, seconds: float) -> Night:
         with PrivateHost(base / "host", environment=environment) as host:
             slurm = {"slurm": {"gres": "gpu:1", "query_s": QUERY_S, "look_s": 1}, "jobs": 4 * GPUS}
             night = _night(base, host, slurm, cases, seconds, QUERY_S)
-        return Night(**{**{name: getattr(night, name) for name in Night.__slots__}, "queries": count()})
+        return replace(night, queries=count())
 
 
 @contextmanager
@@ -76,21 +77,19 @@ def _counted(base: Path, cluster: Cluster) -> Iterator[tuple[dict[str, str], Any
     """An environment in which each question to Slurm leaves a line."""
     programs, lines = base / "counted", base / "asked"
     programs.mkdir(parents=True)
-    for name in ("squeue", "sacct", "scontrol"):
-        real = shutil.which(name) or name
-        (programs / name).write_text(f"#!/bin/sh\necho {name} >>'{lines}'\nexec '{real}' \"$@\"\n")
-        (programs / name).chmod(0o755)
+    counter = programs / "squeue"
+    counter.write_text(f"#!/bin/sh\necho asked >>'{lines}'\nexec '{shutil.which('squeue')}' \"$@\"\n")
+    counter.chmod(0o755)
     path = f"{programs}:/usr/local/bin:/usr/bin:/bin"
     yield (
         {**cluster.environment, "PATH": path},
-        lambda: lines.read_text().count("squeue\n") if lines.exists() else 0,
+        lambda: len(lines.read_text().splitlines()),
     )
 
 
 def _night(base: Path, host: PrivateHost, how: dict[str, Any], cases: int, seconds: float, tick: float) -> Night:
-    reach = {"ssh": host.options().model_dump(mode="json", exclude_defaults=True)}
     resources = {"desk": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1, "cases": cases}
-    fleet = Fleet(base / "site", [{**reach, **how}], seconds=seconds, resources=resources)
+    fleet = Fleet(base / "site", [{**reach(host), **how}], seconds=seconds, resources=resources)
     try:
         fleet.drop(*range(1, cases + 1))
         began = time.time()
@@ -100,18 +99,14 @@ def _night(base: Path, host: PrivateHost, how: dict[str, Any], cases: int, secon
         took = time.time() - began
         queries = _polls(fleet)
         fleet.stop()
-        runs = runs_of(fleet.witness)
-        jobs = [_span(list(group)) for _, group in groupby(sorted(runs, key=_token), key=_token)]
+        runs, by_token = runs_of(fleet.witness), attrgetter("token")
+        jobs = [_span(list(group)) for _, group in groupby(sorted(runs, key=by_token), key=by_token)]
         bound = sum(end - start for start, end, _ in jobs) / GPUS
         makespan = max(end for _, end, _ in jobs) - min(start for start, *_ in jobs)
         return Night(fleet.audit(), len(jobs), bound, makespan, took, median(_gaps(jobs)), queries, tick)
     finally:
         fleet.stop()
         fleet.end_strays()
-
-
-def _token(run: Run) -> str:
-    return run.token
 
 
 def _span(programs: list[Run]) -> tuple[float, float, str]:
@@ -129,11 +124,11 @@ def _gaps(jobs: list[tuple[float, float, str]]) -> list[float]:
 def _polls(fleet: Fleet) -> int:
     """Status queries, as the communicator itself counts them."""
     found = re.findall(r'"port": (\d+)', fleet.log.read_text())
-    with suppress(OSError):
-        page = urllib.request.urlopen(f"http://127.0.0.1:{found[0]}/metrics", timeout=10).read().decode()
-        counts = _POLLS.findall(page)
-        return int(sum(float(count) for count in counts))
-    return -1
+    page = urllib.request.urlopen(f"http://127.0.0.1:{found[0]}/metrics", timeout=10).read().decode()
+    counts = _POLLS.findall(page)
+    if not counts:
+        sys.exit("the metrics page does not tell of status queries")
+    return int(sum(float(count) for count in counts))
 
 
 def beams_of(cases: int) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.processes import kill
+from tests.processes import inside, kill
 
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
@@ -64,7 +64,7 @@ class Site:
             "retry": {"first_s": 0.3, "cap_s": 2, "probe_s": 2},
             "breaker": {"open_s": 1, "open_cap_s": 3},
             "judgement": {"gamma": {"per_beam": False}},
-            "report": {"gamma": []},
+            "report": {"draw": False, "gamma": []},
             "monitoring": {"metrics_port": 0},
         }
         settings["engine"] |= {"home": str(self.engine), "threads": 1}
@@ -117,10 +117,18 @@ class Site:
             time.sleep(0.2)
         pytest.fail(f"never: {what}\n{json.dumps(cases, indent=1)}")
 
+    def change(self, section: str, **values: object) -> None:
+        """Other settings from the next start on."""
+        self.settings[section] |= values
+        self.config.write_text(yaml.safe_dump(self.settings))
+
     def histories(self, number: int) -> None:
         """Let the engine take longer, or be more certain."""
-        self.settings["engine"] |= {"histories_per_beam": number}
-        self.config.write_text(yaml.safe_dump(self.settings))
+        self.change("engine", histories_per_beam=number)
+
+    def reports(self) -> None:
+        """Draw the report of each case, which most tests do not look at."""
+        self.change("report", draw=True)
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """The store, read with nothing of ours."""
@@ -193,20 +201,5 @@ def site(tmp_path, host) -> Iterator[Site]:
     yield made
     for daemon in made.daemons:
         daemon.kill()
-    _end_strays(made.remote)
+    kill(inside(made.remote))  # jobs outlive what started them
     shutil.rmtree(tmp_path, ignore_errors=True)
-
-
-def _end_strays(remote: Path) -> None:
-    """Jobs outlive what started them; a failed test must not leave any."""
-    kill(_inside(remote))
-
-
-def _inside(folder: Path) -> list[int]:
-    """Processes whose working directory lies below a folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if Path(str((process / "cwd").readlink()).removesuffix(" (deleted)")).is_relative_to(folder):
-                found.append(int(process.name))
-    return found

@@ -24,6 +24,7 @@ def reached(record: dict[str, object]) -> tuple[str, str] | None:
 
 @pytest.mark.timeout(560)
 def test_killed_at_every_step_the_case_ends_right_and_no_job_runs_twice(site):
+    site.reports()
     site.drop()
     hit = set()
     for _life in range(3 * len(POINTS)):

@@ -57,13 +57,13 @@ def evening(tmp_path_factory):
         answer = site.mqi("once", timeout=800)
         cases = {str(case["folder"]): case for case in site.status()}
     assert set(cases) == set(PROMISES), answer.stderr
-    return answer, cases
+    return answer, cases, site
 
 
 @pytest.mark.parametrize("kind", PROMISES)
 @pytest.mark.timeout(840)
 def test_a_planted_error_ends_in_the_word_and_the_check_that_are_promised(evening, kind):
-    _answer, cases = evening
+    _answer, cases, _site = evening
     case, promise = cases[kind], PROMISES[kind]
     assert case["verdict"] == promise.word, case["why"]
     document = json.loads((Path(str(case["results"])) / "verdict.json").read_text())
@@ -73,14 +73,16 @@ def test_a_planted_error_ends_in_the_word_and_the_check_that_are_promised(evenin
     assert promise.told in document["why"] + " ".join(check["note"] for check in document["checks"])
 
 
-@pytest.mark.parametrize("kind", PROMISES)
-def test_its_report_says_the_same(evening, kind):
-    _answer, cases = evening
-    results = Path(str(cases[kind]["results"]))
+def test_a_report_asked_for_says_the_same(evening):
+    _answer, cases, site = evening
+    results = Path(str(cases["range-error"]["results"]))
+    assert not (results / "report.html").exists()
+    assert "report: none, report.draw is false" in site.mqi("show", "range-error").stdout
+    assert "drawn" in site.mqi("report", "range-error").stdout
     document = json.loads((results / "verdict.json").read_text())
     text = html.unescape((results / "report.html").read_text("utf-8"))
     assert document["why"] in text
-    assert f">{PROMISES[kind].word.replace('_', ' ').upper()}<" in text
+    assert ">FAIL<" in text
     told = {file["name"] for file in json.loads((results / "manifest.json").read_text())["outputs"]}
     assert {"report.html", "report.pdf"} <= told
 

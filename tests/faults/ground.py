@@ -326,6 +326,7 @@ def _sections() -> dict[str, Any]:
         "resources": {"desk": 1, "transfers": 2, "local_free_gib": 0.01, "remote_free_gib": 0.01},
         "retry": {"first_s": 0.5, "cap_s": 5, "probe_s": 3, "max_runs": 12},
         "breaker": {"open_s": 1, "open_cap_s": 4},
+        "report": {"draw": True, "gamma": []},
     }
 
 

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mqi_communicator.demo.host import PrivateHost
 from tests.fleet.cases import write_case
-from tests.fleet.checker import Audit, audit
+from tests.fleet.checker import Audit, audit, runs_of
+from tests.processes import inside, kill
 from tests.standin.site import sections
 
 ENGINE = Path(__file__).with_name("engine.py")
+PATIENCE_S = 300.0
+
+
+def reach(private: PrivateHost, **options: object) -> dict[str, object]:
+    """How a host is reached, as one of the configuration's list says it."""
+    return {"ssh": private.options(**options).model_dump(mode="json", exclude_defaults=True)}
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Wait for something, and fail if it never comes."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.2)
 
 
 class Fleet:
@@ -30,6 +46,7 @@ class Fleet:
         self.watch, self.results, self.workspace = folder / "watch", folder / "results", folder / "workspace"
         self.witness, self.config, self.log = folder / "witness", folder / "config.yaml", folder / "mqi.log"
         self.hold = folder / "hold"
+        self.remote = folder / "remote"
         self.store = self.workspace / "store.sqlite3"
         self.cases: list[int] = []
         for place in (self.watch, self.results, self.workspace, folder / "engine"):
@@ -45,7 +62,7 @@ class Fleet:
                 "watch": str(self.watch),
                 "workspace": str(self.workspace),
                 "results": str(self.results),
-                "remote": str(folder / "remote"),
+                "remote": str(self.remote),
             },
             "hosts": hosts,
             **sections(self.program, folder / "beam_file.txt", format="raw", histories_per_beam=1000),
@@ -55,6 +72,7 @@ class Fleet:
             "breaker": {"open_s": 1, "open_cap_s": 5},
             "judgement": {"gamma": {"per_beam": False, "dose_percent": 20, "distance_mm": 1}},
             "monitoring": {"metrics_port": 0},
+            "report": {"draw": False},
         }
         for section, values in changes.items():
             self.settings[section] = {**self.settings.get(section, {}), **values}
@@ -109,7 +127,7 @@ class Fleet:
             return int(self.ask(query)[0][0])
         return 0
 
-    def until_ended(self, count: int, seconds: float) -> bool:
+    def until_ended(self, count: int, seconds: float = PATIENCE_S) -> bool:
         """Whether so many cases ended in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -127,9 +145,16 @@ class Fleet:
         """What an independent look finds."""
         return audit(self.cases, self.results, self.witness, self.store)
 
+    def must_be_done(self) -> None:
+        """Every case that was dropped has its result, and nothing is wrong with any."""
+        found = self.audit()
+        assert sorted(found.done) == sorted(self.cases), found
+        assert found.clean, found
+
+    def tokens(self) -> set[str]:
+        """The runs that the engine has begun."""
+        return {run.token for run in runs_of(self.witness)}
+
     def end_strays(self) -> None:
         """Jobs outlive what started them; a failed test must not leave any."""
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if str((folder / "cwd").readlink()).startswith(str(self.folder)) and int(folder.name) != os.getpid():
-                    os.kill(int(folder.name), signal.SIGKILL)
+        kill(inside(self.folder))

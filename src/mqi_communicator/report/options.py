@@ -31,6 +31,10 @@ class ReportOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    draw: bool = Field(
+        default=True,
+        description="Draw a report for each case. Without, `mqi report` draws one when somebody asks.",
+    )
     centre: str = Field("", max_length=80, description="Name of the centre, in the head of each report.")
     identity: Literal["none", "id", "name"] = Field(
         "none", description="What a report says of the patient: nothing, the id, or name, id and birth date."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.fleet.checker import runs_of
-from tests.fleet.site import Fleet
+from tests.fleet.site import Fleet, reach, until
 from tests.standin.gpus import FakeGpus
 
 from mqi_communicator.demo.host import PrivateHost
@@ -19,7 +19,6 @@ from mqi_communicator.flow.view import view_named
 from mqi_communicator.store.database import open_database
 
 pytestmark = pytest.mark.real
-PATIENCE_S = 240.0
 
 
 @pytest.fixture
@@ -31,10 +30,6 @@ def fake(tmp_path: Path) -> FakeGpus:
 def host(tmp_path: Path, fake: FakeGpus) -> Iterator[PrivateHost]:
     with PrivateHost(tmp_path / "host", environment=fake.environment) as private:
         yield private
-
-
-def reach(private: PrivateHost, **options: object) -> dict[str, object]:
-    return {"ssh": private.options(**options).model_dump(mode="json", exclude_defaults=True)}
 
 
 def gpu_host(private: PrivateHost, **more: object) -> dict[str, object]:
@@ -61,22 +56,35 @@ def why(fleet: Fleet, case: str) -> str:
     return "\n".join([one.why for one in found[:1]] + [beam.why for one in found[:1] for beam in one.beams])
 
 
-def until(fleet: Fleet, case: str, words: str, seconds: float = PATIENCE_S) -> str:
-    deadline = time.monotonic() + seconds
-    while words not in (said := why(fleet, case)):
-        assert time.monotonic() < deadline, said
-        time.sleep(0.3)
-    return said
+def said(fleet: Fleet, case: str, words: str) -> str:
+    """What `mqi why` says, once it says this."""
+    heard = ""
+
+    def there() -> bool:
+        nonlocal heard
+        heard = why(fleet, case)
+        return words in heard
+
+    until(there, f"{case} says {words}")
+    return heard
+
+
+def begun_under_a_stop_file(fleet: Fleet) -> Path:
+    fleet.drop(1)
+    fleet.remote.mkdir(mode=0o700)
+    stop = fleet.remote / "STOP"
+    stop.touch()
+    fleet.start()
+    assert "STOP file" in said(fleet, "case 0001", "an administrator has put")
+    return stop
 
 
 def test_beams_begin_as_gpus_become_free_and_share_none(fleet: Fleet, fake: FakeGpus):
     fleet.drop(1, 2)
     fleet.start()
-    assert fleet.until_ended(2, PATIENCE_S)
+    assert fleet.until_ended(2)
     fleet.stop()
-    found = fleet.audit()
-    assert sorted(found.done) == [1, 2]
-    assert found.clean, found
+    fleet.must_be_done()
     runs = runs_of(fleet.witness)
     assert {name for run in runs for name in run.gpus} == {fake.uuid(0), fake.uuid(1)}
     assert all(len(run.gpus) == 1 for run in runs)
@@ -87,15 +95,11 @@ def test_a_waiting_beam_says_who_has_the_gpus(fleet: Fleet, fake: FakeGpus):
     fake.use(1, 9000, pid=1)
     fleet.drop(1)
     fleet.start()
-    until(fleet, "case 0001", "waiting for a free GPU on private")
-    said = fleet.mqi("why", "case 0001").stdout
-    assert "GPU 0 computes beam" in said
-    assert "GPU 1 is used by somebody else (process 1): 9000 MiB" in said
+    heard = said(fleet, "case 0001", "waiting for a free GPU on private")
+    assert "GPU 0 computes beam" in heard
+    assert "GPU 1 is used by somebody else (process 1): 9000 MiB" in heard
     fake.use(1, 0)
-    deadline = time.monotonic() + PATIENCE_S
-    while len(runs_of(fleet.witness)) < 2:
-        assert time.monotonic() < deadline, why(fleet, "case 0001")
-        time.sleep(0.3)
+    until(lambda: len(runs_of(fleet.witness)) >= 2, "both GPUs compute")
     assert len({run.gpus for run in runs_of(fleet.witness)}) == 2
     assert "being cancelled" in fleet.mqi("cancel", "case 0001").stdout
 
@@ -105,29 +109,26 @@ def test_unknown_gpus_are_not_idle_ones(fleet: Fleet, fake: FakeGpus, mode: str)
     fake.say(mode)
     fleet.drop(1)
     fleet.start()
-    assert "its GPUs are unknown" in until(fleet, "case 0001", "waiting for a free GPU")
+    assert "its GPUs are unknown" in said(fleet, "case 0001", "waiting for a free GPU")
     assert runs_of(fleet.witness) == []
     assert "NO  private: its GPUs are unknown" in fleet.mqi("check").stdout
     fake.say("ok")
-    assert fleet.until_ended(1, PATIENCE_S)
+    assert fleet.until_ended(1)
 
 
 def test_an_urgent_case_goes_first_and_says_so_to_the_others(fleet: Fleet):
     fleet.hold.touch()
     fleet.drop(1)
     fleet.start()
-    deadline = time.monotonic() + PATIENCE_S
-    while len(runs_of(fleet.witness)) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: len(runs_of(fleet.witness)) >= 2, "both GPUs compute")
     assert fleet.mqi("priority", "case 0001", "background").returncode == 0
     fleet.drop(2, 3)
-    until(fleet, "case 0002", "waiting for a free GPU")
-    until(fleet, "case 0003", "waiting for a free GPU")
+    said(fleet, "case 0002", "waiting for a free GPU")
+    said(fleet, "case 0003", "waiting for a free GPU")
     assert fleet.mqi("priority", "case 0003", "urgent", "--reason", "treated at noon").returncode == 0
-    assert "by priority, then by arrival" in until(fleet, "case 0001", "go first")
+    assert "by priority, then by arrival" in said(fleet, "case 0001", "go first")
     fleet.hold.unlink()
-    assert fleet.until_ended(3, PATIENCE_S)
+    assert fleet.until_ended(3)
     first = {run.token: run for run in sorted(runs_of(fleet.witness), key=lambda run: -run.start)}
     order = [run.case for run in sorted(first.values(), key=lambda run: run.start)]
     assert order.index(3) < order.index(2)
@@ -139,32 +140,20 @@ def test_an_urgent_case_goes_first_and_says_so_to_the_others(fleet: Fleet):
 
 
 def test_a_stop_file_pauses_us_and_says_so(fleet: Fleet):
-    fleet.drop(1)
-    remote = fleet.folder / "remote"
-    remote.mkdir(mode=0o700)
-    (remote / "STOP").touch()
-    fleet.start()
-    assert "STOP file" in until(fleet, "case 0001", "an administrator has put")
+    stop = begun_under_a_stop_file(fleet)
     assert runs_of(fleet.witness) == []
-    (remote / "STOP").unlink()
-    assert fleet.until_ended(1, PATIENCE_S)
-    assert fleet.audit().clean
+    stop.unlink()
+    assert fleet.until_ended(1)
+    fleet.must_be_done()
 
 
 def test_what_was_purged_from_the_host_is_sent_again(fleet: Fleet):
-    fleet.drop(1)
-    remote = fleet.folder / "remote"
-    remote.mkdir(mode=0o700)
-    (remote / "STOP").touch()
-    fleet.start()
-    until(fleet, "case 0001", "an administrator has put")
-    (case,) = (remote / "cases").iterdir()
+    stop = begun_under_a_stop_file(fleet)
+    (case,) = (fleet.remote / "cases").iterdir()
     (case / "input").rename(fleet.folder / "purged")
-    (remote / "STOP").unlink()
-    assert fleet.until_ended(1, PATIENCE_S)
-    found = fleet.audit()
-    assert found.done == [1]
-    assert found.clean, found
+    stop.unlink()
+    assert fleet.until_ended(1)
+    fleet.must_be_done()
     assert ("case.resent",) in fleet.ask("select distinct event from events")
 
 
@@ -172,15 +161,10 @@ def test_a_crash_at_the_save_is_followed_by_another_run(fleet: Fleet):
     fleet.behave(fault="save-crash", seconds=0.5)
     fleet.drop(1)
     fleet.start()
-    deadline = time.monotonic() + PATIENCE_S
-    while not ({1, 2} <= {int(run.token[-1]) for run in runs_of(fleet.witness)}):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: {"1", "2"} <= {token[-1] for token in fleet.tokens()}, "a second run")
     fleet.behave(fault="")
-    assert fleet.until_ended(1, PATIENCE_S)
-    found = fleet.audit()
-    assert found.done == [1]
-    assert found.clean, found
+    assert fleet.until_ended(1)
+    fleet.must_be_done()
 
 
 def places(fleet: Fleet) -> list[str]:
@@ -204,21 +188,16 @@ def test_two_hosts_share_the_work_and_one_that_is_down_is_skipped(tmp_path: Path
             fleet.hold.touch()
             fleet.drop(1, 2, 3, 4)
             fleet.start()
-            deadline = time.monotonic() + PATIENCE_S
-            while not fleet.store.exists() or len(places(fleet)) < 4:
-                assert time.monotonic() < deadline
-                time.sleep(0.3)
+            until(lambda: len(places(fleet)) == 4, "each case has a host")
             assert set(places(fleet)) == {"one", "two"}
             fleet.hold.unlink()
-            assert fleet.until_ended(4, PATIENCE_S)
+            assert fleet.until_ended(4)
             one.stop()
             fleet.drop(5, 6, 7)
-            assert fleet.until_ended(7, PATIENCE_S), fleet.mqi("status").stdout
+            assert fleet.until_ended(7), fleet.mqi("status").stdout
             assert {name for (name,) in fleet.ask("select host from cases order by seen desc limit 3")} == {"two"}
             fleet.stop()
-            found = fleet.audit()
-            assert sorted(found.done) == [1, 2, 3, 4, 5, 6, 7]
-            assert found.clean, found
+            fleet.must_be_done()
         finally:
             fleet.stop()
             fleet.end_strays()
@@ -228,17 +207,17 @@ def test_a_person_may_answer_for_a_job_that_nobody_can_tell_of(fleet: Fleet):
     fleet.behave(seconds=600)
     fleet.drop(1)
     fleet.start()
-    until(fleet, "case 0001", "computing")
+    said(fleet, "case 0001", "computing")
     (token,) = fleet.ask("select token from jobs where beam = 1")[0]
-    record = fleet.folder / "remote" / "gates" / token / "started"
+    record = fleet.remote / "gates" / token / "started"
     words = record.read_text().split(",")
     words[4] = "another-machine"
     record.write_text(",".join(words))
-    until(fleet, "case 0001", "does not say what became of the job")
+    said(fleet, "case 0001", "does not say what became of the job")
     assert "no such beam" in fleet.mqi("lost", "case 0001", "9").stdout
     fleet.end_strays()
     fleet.behave(seconds=1)
     answer = fleet.mqi("lost", "case 0001", "1", "--reason", "I looked")
     assert "taken for dead" in answer.stdout, answer
-    assert fleet.until_ended(1, PATIENCE_S), fleet.mqi("status").stdout
+    assert fleet.until_ended(1), fleet.mqi("status").stdout
     assert fleet.audit().done == [1]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import yaml
 from pydicom import dcmread
 
 
 def test_without_a_report_the_verdict_is_delivered_all_the_same(site):
+    site.reports()
     site.drop("good")
     broken = site.folder / "broken"
     site.drop("broken", seed=2).rename(broken)
@@ -49,8 +49,7 @@ def test_a_case_is_judged_again_with_other_limits_and_the_old_verdict_is_kept(si
         *("sign", "case", "--reject", "--name", "Ada Byron", "--role", "physicist", "--reason", "too noisy")
     )
     assert signed.returncode == 0, signed.stderr
-    site.settings["judgement"] |= {"uncertainty": {"limit_percent": 50}}
-    site.config.write_text(yaml.safe_dump(site.settings))
+    site.change("judgement", uncertainty={"limit_percent": 50})
     runs = site.starts()
     assert "kept until the communicator runs" in site.mqi("rejudge", "case", "--reason", "other limits").stdout
     answer = site.mqi("once", timeout=280)

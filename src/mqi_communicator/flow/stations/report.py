@@ -11,11 +11,13 @@ from mqi_communicator.flow.paperwork.report import digests_of_report, forget_rep
 from mqi_communicator.flow.stations.deliver import record_of
 from mqi_communicator.flow.tools import Tools
 
-DRAWN, MISSING = "drawn", "not drawn"
+DRAWN, MISSING, NOT_WANTED = "drawn", "not drawn", "not wanted"
 
 
 async def report(line: Line, tools: Tools) -> Outcome:
     """The spool's `results/` holds the report; or none, and the event says why. No fault of it keeps a verdict back."""
+    if not tools.report.draw:
+        return Done({"report": NOT_WANTED, "report_why": "report.draw is false"})
     record = await record_of(line, tools)
     try:
         async with asyncio.timeout(tools.report.limit_s):

@@ -16,20 +16,19 @@ _EDITION = "@EDITION@"
 @cache
 def library() -> str:
     """Every verb, as POSIX shell text. It does nothing by itself."""
-    here = files(__package__)
-    parts = [(here / f"{name}.sh").read_text(encoding="utf-8") for name in PARTS]
-    text = "#!/bin/sh\n" + "\n".join(parts)
-    return text.replace(_EDITION, _digest(text))
+    return _text().replace(_EDITION, edition())
 
 
 @cache
 def edition() -> str:
     """Which script this is: one that an administrator installed must be the same."""
-    return next(line.partition("=")[2] for line in library().splitlines() if line.startswith("MQI_EDITION="))
+    return hashlib.sha256(_text().encode()).hexdigest()[:12]
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def _text() -> str:
+    here = files(__package__)
+    parts = [(here / f"{name}.sh").read_text(encoding="utf-8") for name in PARTS]
+    return "#!/bin/sh\n" + "\n".join(parts)
 
 
 def script(call: Call) -> str:

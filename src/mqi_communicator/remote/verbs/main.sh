@@ -1,6 +1,6 @@
 # Where the script begins: as a job, as what came over the line, or installed by an administrator as the forced command of
 # the communicator's key, which may then do this and nothing else:
-#   restrict,command="/opt/mqi/mqi-host --only /work/mqi --program /opt/moqui/tps_env" ssh-ed25519 AAAA...
+#   restrict,command="/opt/mqi/mqi-host --only /home/mqi/work --program /opt/moqui/tps_env" ssh-ed25519 AAAA...
 
 MQI_EDITION=@EDITION@
 
