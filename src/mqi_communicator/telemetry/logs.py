@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -29,7 +33,7 @@ def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = 
 
     `level` is debug, info, warning or error. `console` writes for the eye instead of JSON. May be called again.
     """
-    target = stream or sys.stdout
+    target = Outlet(stream or sys.stdout)
     lowest = getattr(logging, level.upper())
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -41,7 +45,7 @@ def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = 
     structlog.configure(
         processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(lowest),
-        logger_factory=structlog.WriteLoggerFactory(target),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", target)),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(target)
@@ -56,6 +60,41 @@ def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = 
     root.setLevel(max(lowest, logging.WARNING))  # libraries chat; their warnings are enough
     logging.getLogger(_OWN).setLevel(lowest)
     logging.captureWarnings(capture=True)
+
+
+class Outlet:
+    """Where lines are written. A line that cannot be written is lost and stops no work; but if nobody can read any
+    more (a broken pipe), the process is asked to stop as by SIGTERM: it must not work unseen.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """All of it, or nothing."""
+        with self._losses():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """What was written goes out."""
+        with self._losses():
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether an eye reads it."""
+        return self._stream.isatty()
+
+    @contextmanager
+    def _losses(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            with Path(os.devnull).open("wb") as nowhere:  # what is still in its buffer must not break again
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+            os.kill(os.getpid(), signal.SIGTERM)
+        except OSError:
+            pass
 
 
 def log_event(event: Event) -> None:

@@ -1,0 +1,44 @@
+"""A communicator whose log nobody reads any more stops in good order; it does not work unseen, and does not spin."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.processes import kill
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    settings = {
+        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
+        "local": {},
+        "engine": {"kind": "mcsquare", "home": str(tmp_path)},
+        "intake": {"rescan_s": 1},
+        "monitoring": {"metrics_port": 0},
+    }
+    (tmp_path / "watch").mkdir()
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    return tmp_path / "config.yaml"
+
+
+@pytest.mark.parametrize("merged", ["2>errors", "2>&1"])
+def test_it_stops_in_good_order(config: Path, tmp_path: Path, merged: str):
+    words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(config))
+    with (tmp_path / "errors").open("wb") as errors:
+        stderr = subprocess.STDOUT if merged == "2>&1" else errors
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=stderr)
+    try:
+        assert process.stdout is not None
+        assert any(b'"started"' in line for line in process.stdout)
+        process.stdout.close()
+        (tmp_path / "watch").rename(tmp_path / "gone")  # something to be told
+        assert process.wait(60) == 0
+    finally:
+        kill([process.pid])
+    assert (tmp_path / "errors").read_bytes() == b""
