@@ -125,7 +125,8 @@ async def _turn(app: App, stop: Stop, beside: Sequence[asyncio.Task[None]], noti
         except StoreTrouble as trouble:
             structlog.get_logger().error("store.trouble", why=trouble.reason)
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.asked.wait(), STORE_PAUSE_S)
+                async with asyncio.timeout(STORE_PAUSE_S):
+                    await stop.asked.wait()
             continue
         if (stuck := app.driver.stuck()) is None:
             notifier.alive()  # the driver got through all that was due, and nothing hangs

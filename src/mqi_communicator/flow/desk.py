@@ -2,6 +2,9 @@
 
 Reading DICOM that somebody else wrote, and comparing doses, need much memory once and may go wrong in native code.
 In a child none of that stays with a daemon that runs for months, and a deadline can end it. The child dies with us.
+
+An office is a process that loads the libraries of what is to be done, and forks: loading them costs seconds, a fork
+next to nothing. It runs no thread and computes nothing itself, so that its children begin clean.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ import os
 import pickle
 import resource
 import signal
+import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -25,79 +30,132 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
 _GIB = 1 << 30
-_SPARE_S = 60.0  # a spare that is not wanted for so long leaves
-_HEAVY = ("numpy", "pydicom", "mqi_communicator.flow.paperwork.judge")
+_IDLE_S = 60.0  # an office that nobody needs for so long closes
+_HEAVY = ("numpy", "pydicom")
+_LATE = {  # what a module loads only when it is needed
+    "mqi_communicator.flow.paperwork.report": (
+        "matplotlib.backends.backend_agg",
+        "matplotlib.figure",
+        "reportlab.platypus",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Office:
+    process: Process
+    door: socket.socket
+
+    @property
+    def open(self) -> bool:
+        return self.process.returncode is None
 
 
 class Desk:
-    """Runs functions of this package, each in a fresh interpreter.
-
-    While there is work a spare interpreter is kept that has the heavy libraries loaded; it leaves when nobody came.
-    """
+    """Runs functions of this package, each in a process of its own."""
 
     def __init__(self, *, memory_gib: float, limit_s: float) -> None:
         self._memory = int(memory_gib * _GIB)
         self._limit = limit_s
-        self._spare: Process | None = None
+        self._office: asyncio.Task[_Office] | None = None
+        self._orders = 0
         self._leave: asyncio.TimerHandle | None = None
-        self._coming: asyncio.Task[None] | None = None
 
     async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work(*args)` returns, or the fault it raises. Transient if the child died or took too long."""
         order = pickle.dumps((work, args, kwargs, self._memory))
-        child = await self._somebody()
-        self._call_another()
+        self._orders += 1
         try:
             async with asyncio.timeout(self._limit):
-                answer, noise = await child.communicate(order)
+                answer = await self._hand_over(work.__module__, order)
         except TimeoutError:
             raise Transient(f"{_name(work)} took longer than {self._limit:.0f} s") from None
+        except OSError:  # the office was closed from outside
+            answer = b""
         finally:
-            _end(child)
-        return cast("T", _read(answer, noise, child.returncode, work))
+            self._orders -= 1
+            self._close_when_idle()
+        return cast("T", _read(answer, work))
 
     def expect(self) -> None:
-        """Work comes soon: somebody may sit down already and load the libraries."""
-        self._call_another()
+        """Work comes soon: an office may open already and load the libraries."""
+        self._open()
+        self._close_when_idle()
 
     async def close(self) -> None:
-        """Send the spare away."""
-        if self._coming is not None:
-            await asyncio.gather(self._coming, return_exceptions=True)
-        if child := self._take_spare():
-            _end(child)
-            await child.communicate()
-
-    async def _somebody(self) -> Process:
-        if self._coming is not None:
-            await asyncio.gather(self._coming, return_exceptions=True)
-        return self._take_spare() or await _sit_down()
-
-    def _take_spare(self) -> Process | None:
-        spare, self._spare = self._spare, None
+        """Close the office."""
         if self._leave is not None:
             self._leave.cancel()
-        return spare if spare is not None and spare.returncode is None else None
+        opening, self._office = self._office, None
+        if opening is not None:
+            with contextlib.suppress(OSError):
+                office = await opening
+                office.door.close()
+                _end(office.process)
+                await office.process.wait()
 
-    def _call_another(self) -> None:
-        if self._spare is None and (self._coming is None or self._coming.done()):
-            self._coming = asyncio.create_task(self._wait_for_spare())
+    async def _hand_over(self, module: str, order: bytes) -> bytes:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            office = await asyncio.shield(self._open())
+            try:
+                socket.send_fds(office.door, [module.encode()], [theirs.fileno()])
+            except OSError:  # it has just died
+                self._forget()
+                office = await asyncio.shield(self._open())
+                socket.send_fds(office.door, [module.encode()], [theirs.fileno()])
+        reader, writer = await asyncio.open_connection(sock=ours)
+        child = -1
+        try:
+            child = os.pidfd_open(int(await reader.readline() or b"0"))
+            writer.write(order)
+            writer.write_eof()
+            return await reader.read()
+        except ValueError:  # it ended before it could say its number
+            return b""
+        finally:
+            writer.close()
+            if child < 0:
+                self._forget()  # an office that does not get round to it is not kept
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(child, signal.SIGKILL)
+                os.close(child)
 
-    async def _wait_for_spare(self) -> None:
-        self._spare = await _sit_down()
-        self._leave = asyncio.get_running_loop().call_later(_SPARE_S, self._dismiss)
+    def _open(self) -> asyncio.Task[_Office]:
+        if self._leave is not None:
+            self._leave.cancel()
+        now = self._office
+        if now is not None and now.done() and (now.cancelled() or now.exception() or not now.result().open):
+            self._forget()
+        if self._office is None:
+            self._office = asyncio.create_task(_open_office())
+        return self._office
+
+    def _close_when_idle(self) -> None:
+        if self._orders == 0:
+            self._leave = asyncio.get_running_loop().call_later(_IDLE_S, self._dismiss)
 
     def _dismiss(self) -> None:
-        if (spare := self._take_spare()) and spare.stdin is not None:
-            spare.stdin.close()  # it finds no order, and ends
+        if self._orders == 0:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Close the door: an office that hears no more orders ends."""
+        office, self._office = self._office, None
+        if office is not None and office.done() and not office.cancelled() and not office.exception():
+            office.result().door.close()
 
 
-async def _sit_down() -> Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "mqi_communicator.flow.desk",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
+async def _open_office() -> _Office:
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with theirs:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mqi_communicator.flow.desk",
+            stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )  # fmt: skip
+    return _Office(process, ours)
 
 
 def _end(child: Process) -> None:
@@ -110,13 +168,12 @@ def _name(work: Callable[..., object]) -> str:
     return getattr(work, "__name__", "work").replace("_", " ")
 
 
-def _read(answer: bytes, noise: bytes, code: int | None, work: Callable[..., object]) -> object:
+def _read(answer: bytes, work: Callable[..., object]) -> object:
     if not answer:
-        if b"MemoryError" in noise or code in (-signal.SIGKILL, -signal.SIGSEGV):
-            raise Transient(
-                f"{_name(work)} ran out of memory", "raise resources.desk_memory_gib, or send a smaller grid"
-            )
-        raise Transient(f"{_name(work)} ended without an answer (exit {code})", "see the log")
+        raise Transient(
+            f"{_name(work)} ended without an answer: it was killed, or ran out of memory",
+            "if it happens again, raise resources.desk_memory_gib, or send a smaller grid",
+        )
     kind, value = pickle.loads(answer)  # noqa: S301 - our own child wrote it
     if kind == "fault":
         raise cast("Fault", value)
@@ -146,22 +203,54 @@ def _attempt(work: Callable[..., Any], args: Any, kwargs: Any) -> tuple[str, obj
 
 
 def main() -> None:
-    """The child's side: one order in, one answer out."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """The office's side: for each order that is handed in a child, until the door is closed."""
+    _die_with_parent()
     os.umask(0o077)
     os.nice(5)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    reply = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints is noise
-    for name in _HEAVY:
-        import_module(name)
-    order = sys.stdin.buffer.read()
-    if not order:
-        return
-    work, args, kwargs, memory = pickle.loads(order)  # noqa: S301 - our own parent wrote it
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    with reply:
-        reply.write(pickle.dumps(_attempt(work, args, kwargs)))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children; they answer
+    _load(_HEAVY)
+    door = socket.socket(fileno=os.dup(0))
+    office = os.getpid()
+    while True:
+        module, given, *_ = socket.recv_fds(door, 1024, 1)
+        if not module:
+            return
+        _load((module.decode(), *_LATE.get(module.decode(), ())))
+        if os.fork() == 0:
+            door.close()
+            _work(given[0], office)
+        os.close(given[0])
+
+
+def _load(names: Iterable[str]) -> None:
+    for name in names:
+        with contextlib.suppress(Exception):  # the child that needs it will say so
+            import_module(name)
+
+
+def _work(desk: int, office: int) -> None:
+    """The child's side: one order in, one answer out."""
+    code = 1
+    try:
+        _die_with_parent()
+        if os.getppid() != office:
+            return
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with socket.socket(fileno=desk) as connection, connection.makefile("rwb") as file:
+            file.write(b"%d\n" % os.getpid())
+            file.flush()
+            if order := file.read():
+                work, args, kwargs, memory = pickle.loads(order)  # noqa: S301 - our own parent wrote it
+                resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+                file.write(pickle.dumps(_attempt(work, args, kwargs)))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

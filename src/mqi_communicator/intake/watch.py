@@ -19,6 +19,7 @@ from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.intake.survey import Listing, case_folders
 
 _SETTLE = 1.0  # seconds between two looks: a copy of a thousand files is not a thousand reasons to look
+_STEP_MS = 400  # how long reports are collected, and how soon an end is heard
 _PATIENCE = 30.0  # seconds that a healthy share needs for one listing at the very most
 
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would log file names, and they name patients
@@ -45,17 +46,21 @@ class Watch:
 
     async def ticks(self) -> AsyncIterator[Tick]:
         """A tick at once, after each reported change, and every `rescan_s` seconds. Never ends; cancel or close it."""
-        listener = asyncio.create_task(self._listen(), name="watch")
+        enough = threading.Event()
+        loop = asyncio.get_running_loop()
+        listener = threading.Thread(target=self._listen, args=(loop, enough), name="watch", daemon=True)
+        listener.start()
         try:
             while True:
                 self._sooner.clear()
                 yield await self.look()
                 await asyncio.sleep(min(self._settle, self._rescan))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._sooner.wait(), max(0.0, self._rescan - self._settle))
+                    async with asyncio.timeout(max(0.0, self._rescan - self._settle)):
+                        await self._sooner.wait()
         finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            enough.set()
+            await asyncio.to_thread(listener.join, _STEP_MS / 1000 * 5)
 
     def look_soon(self) -> None:
         """Make the next tick come now: somebody asked."""
@@ -66,7 +71,8 @@ class Watch:
         if self._hanging is None:
             self._hanging = self._begin()
         try:
-            tick = await asyncio.wait_for(asyncio.shield(self._hanging), _PATIENCE)
+            async with asyncio.timeout(_PATIENCE):
+                tick = await asyncio.shield(self._hanging)
         except TimeoutError:
             return Tick(None, "the watched folder does not answer; the share it is on seems to hang")
         self._hanging = None
@@ -107,14 +113,23 @@ class Watch:
         state = self._root.stat()
         return state.st_dev, state.st_ino
 
-    async def _listen(self) -> None:
-        """Turn the system's reports into sooner ticks. Whatever goes wrong here, the periodic look goes on."""
-        from watchfiles import awatch
+    def _listen(self, loop: asyncio.AbstractEventLoop, enough: threading.Event) -> None:
+        """Turn the system's reports into sooner ticks. Whatever goes wrong here, the periodic look goes on.
 
-        while True:
-            with contextlib.suppress(OSError, RuntimeError):  # no such folder, no inotify, too many watches
-                async for _ in awatch(
-                    self._root, debounce=400, step=400, recursive=True, ignore_permission_denied=True
+        In a thread of our own: `awatch` may lose a cancellation that comes together with a report.
+        """
+        from watchfiles import watch
+
+        while not enough.is_set():
+            with contextlib.suppress(OSError, RuntimeError):  # no such folder, no inotify, too many watches; no loop
+                for _ in watch(
+                    self._root,
+                    stop_event=enough,
+                    debounce=_STEP_MS,
+                    step=_STEP_MS,
+                    recursive=True,
+                    ignore_permission_denied=True,
+                    raise_interrupt=False,
                 ):
-                    self._sooner.set()
-            await asyncio.sleep(self._rescan)
+                    loop.call_soon_threadsafe(self._sooner.set)
+            enough.wait(self._rescan)

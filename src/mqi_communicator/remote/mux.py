@@ -73,7 +73,8 @@ class Connection:
         words = ""
         if master is not None and said is not None and master.returncode is not None:
             with suppress(TimeoutError):
-                words = await asyncio.wait_for(asyncio.shield(said), 1)
+                async with asyncio.timeout(1):
+                    words = await asyncio.shield(said)
         fault = ssh_fault(f"{words}\n{err}", self._options.name)
         return Unreachable(fault.reason) if isinstance(fault, KeyRefused | HostKeyProblem) else fault
 

@@ -78,7 +78,8 @@ async def end_group(process: Process) -> None:
         if process.returncode is None:
             _signal(process, signal.SIGTERM)
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), GRACE)
+                async with asyncio.timeout(GRACE):
+                    await process.wait()
     finally:  # a second cancellation shortens the grace
         _signal(process, signal.SIGKILL)
         await process.wait()

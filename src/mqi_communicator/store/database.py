@@ -11,9 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from sqlalchemy import Connection, Engine, create_engine, event, exc, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, select, update
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -166,12 +164,28 @@ def _engine(path: Path) -> Engine:
 
 
 def _upgrade(engine: Engine) -> None:
+    with engine.connect() as connection, connection.begin():
+        if inspect(connection).has_table("alembic_version") and _version(connection) == newest_version():
+            return
+    from alembic import command  # only here: to load it costs every start a good part of its time
+    from alembic.config import Config as AlembicConfig
+
     settings = AlembicConfig()
     settings.set_main_option("script_location", "mqi_communicator.store:migrations")
     settings.set_main_option("path_separator", "os")
     with engine.connect().execution_options(mqi_write=True) as connection, connection.begin():
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
+
+
+def newest_version() -> str:
+    """The version of the store that this program brings, from the names of its migrations."""
+    return max(file.stem[1:5] for file in (Path(__file__).parent / "migrations" / "versions").glob("v????_*.py"))
+
+
+def _version(connection: Connection) -> str | None:
+    version: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return version
 
 
 def take_epoch(connection: Connection, holder: str) -> int:

@@ -57,7 +57,8 @@ class Disks:
             asked = self._asked[name] = threads.submit(_usage, path)
             threads.shutdown(wait=False)
         try:
-            free, total = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(asked)), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                free, total = await asyncio.shield(asyncio.wrap_future(asked))
         except (TimeoutError, OSError):
             return Disk(name)
         return Disk(name, free, total)

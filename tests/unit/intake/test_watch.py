@@ -144,3 +144,23 @@ def test_survey_is_bounded(root):
         (root / f"{number}").write_bytes(b"")
     assert survey(root, max_files=10).too_many
     assert not survey(root, max_files=50).too_many
+
+
+async def test_an_end_that_comes_together_with_a_report_is_heard(tmp_path):
+    async def look_on(root, moment):
+        async def forever():
+            async for _ in Watch(root, IntakeOptions(rescan_s=1)).ticks():
+                pass
+
+        root.mkdir()
+        looking = asyncio.create_task(forever())
+        await asyncio.sleep(0.6)
+        (root / "case").mkdir()
+        await asyncio.sleep(moment)
+        looking.cancel()
+        _done, hanging = await asyncio.wait([looking], timeout=30)
+        return bool(hanging)
+
+    moments = [0.3 + number / 200 for number in range(100)]
+    hung = await asyncio.gather(*(look_on(tmp_path / str(moment), moment) for moment in moments))
+    assert [moment for moment, hangs in zip(moments, hung, strict=True) if hangs] == []
