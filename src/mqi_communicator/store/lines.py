@@ -147,9 +147,15 @@ def poke_all(connection: Connection, /, now: float) -> None:
 
 
 def explain(connection: Connection, /, line: Line, reason: str) -> None:
-    """Say what a line that is due still waits for."""
+    """Say what a line that is due still waits for. One that was looked at meanwhile has said so itself."""
     if line.reason != reason:
-        here = and_(_is(line.case, line.beam), lines.c.step == line.step, lines.c.status.in_(_LIVE))
+        here = and_(
+            _is(line.case, line.beam),
+            lines.c.step == line.step,
+            lines.c.status == line.status,
+            lines.c.reason == line.reason,
+            lines.c.due == line.due,
+        )
         connection.execute(update(lines).where(here).values(reason=reason))
 
 

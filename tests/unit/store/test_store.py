@@ -14,7 +14,7 @@ from sqlalchemy import exc, text
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.store import cases, jobs, lines, orders
-from mqi_communicator.store.database import LostOwnership, file_system_of, open_database, take_epoch
+from mqi_communicator.store.database import LostOwnership, file_system_of, newest_version, open_database, take_epoch
 from mqi_communicator.store.ownership import StoreLock, is_owned
 
 LINE = Line("k1", CASE_LINE, "admit", due=10.0)
@@ -208,3 +208,20 @@ def test_the_store_and_its_log_are_private(store):
 def test_the_file_system_of_a_folder_is_known(tmp_path):
     assert file_system_of(tmp_path)
     assert file_system_of(Path("/proc/self")) == "proc"
+
+
+def test_why_a_line_waits_for_its_turn_is_said_only_while_it_does(store):
+    store.write_now(lines.explain, LINE, "waiting for its turn")
+    assert store.read_now(lines.get, "k1").reason == "waiting for its turn"
+    before = store.read_now(lines.get, "k1")
+    looked = replace(before, status=Status.WAITING, reason="1 of 14 slices is not there", due=300.0)
+    store.write_now(lines.move, before, looked, None)
+    for stale in (LINE, before):
+        store.write_now(lines.explain, stale, "waiting for another turn")
+    assert store.read_now(lines.get, "k1") == looked
+
+
+def test_the_newest_version_of_the_store_is_the_one_that_a_new_store_has(store):
+    assert store.read_now(lambda connection: connection.scalar(text("SELECT version_num FROM alembic_version"))) == (
+        newest_version()
+    )
