@@ -97,8 +97,11 @@ def marked(folder: Path) -> bool:
 
 
 async def test_a_lease_lives_as_long_as_anything_of_its_job(ground: Gpus):
-    await ground.begin(0, command="setsid sleep 60 & wait")
-    await asyncio.sleep(0.5)
+    begun = Path(ground.root) / "begun"
+    await ground.begin(0, command=f"setsid sleep 60 & : >{begun}; wait")
+    async with asyncio.timeout(SECONDS):
+        while not begun.exists():  # noqa: ASYNC110 - another process, not an event of ours
+            await asyncio.sleep(0.05)
     record = (ground.root / "gates" / token() / "started").read_text().split(",")
     kill([int(record[1])])  # the wrapper; what it started computes on
     ground.gpus.state["jobs"] = 0

@@ -20,9 +20,10 @@ def analyze(*words):
 
 @pytest.fixture
 def here(tmp_path):
-    """The unit as it would stand on this machine: its checkout is this one."""
+    """The unit as it would stand on this machine: its checkout is this one, by a path without spaces."""
     unit = tmp_path / "mqi.service"
-    unit.write_text(UNIT.read_text().replace("/opt/mqi", str(ROOT)))
+    (tmp_path / "mqi").symlink_to(ROOT)
+    unit.write_text(UNIT.read_text().replace("/opt/mqi", str(tmp_path / "mqi")))
     return unit
 
 

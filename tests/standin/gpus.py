@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ class FakeGpus:
         programs = folder / "gpu-programs"
         programs.mkdir(parents=True, exist_ok=True)
         script = programs / "nvidia-smi"
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} -S {Path(__file__).with_name("nvidia_smi.py")} "$@"\n')
+        words = shlex.join([sys.executable, "-S", str(Path(__file__).with_name("nvidia_smi.py"))])
+        script.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
         script.chmod(0o755)
         self.environment = {"FAKE_GPUS": str(self._file), "PATH": f"{programs}:{os.environ['PATH']}"}
         self.state: dict[str, Any] = {
