@@ -57,7 +57,7 @@ def _component(package: dict[str, Any]) -> Component:
     return Component(
         name=package["name"],
         version=package["version"],
-        type=ComponentType.LIBRARY,
+        type=ComponentType("library"),
         description=package.get("description") or None,
         purl=purl,
         bom_ref=str(purl),

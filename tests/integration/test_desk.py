@@ -60,6 +60,12 @@ def slow(note: Path) -> None:
     time.sleep(600)
 
 
+def brief(note: Path) -> int:
+    note.write_text(str(os.getpid()))
+    time.sleep(1)
+    return 7
+
+
 async def noted(note: Path) -> int:
     def said() -> str:
         return note.read_text() if note.exists() else ""
@@ -126,6 +132,15 @@ async def test_an_office_that_dies_takes_its_children_along_and_another_opens(de
         await order
     await gone(child)
     assert await desk.do(os.getppid) != office
+
+
+async def test_an_office_that_is_given_up_lets_its_children_end_their_work(desk: Desk, tmp_path: Path):
+    order = asyncio.create_task(desk.do(brief, tmp_path / "pid"))
+    await noted(tmp_path / "pid")
+    office = await desk._open()
+    desk._forget()
+    assert await order == 7
+    assert await office.process.wait() == 0  # and it ends
 
 
 async def test_an_office_closes_with_the_desk_and_when_nobody_needs_it(desk: Desk, monkeypatch: pytest.MonkeyPatch):

@@ -215,6 +215,8 @@ def main() -> None:
     while True:
         module, given, *_ = socket.recv_fds(door, 1024, 1)
         if not module:
+            with contextlib.suppress(ChildProcessError):
+                os.wait()  # for all children: they die with us, and may be at work for somebody still
             return
         _load((module.decode(), *_LATE.get(module.decode(), ())))
         if os.fork() == 0:
