@@ -7,7 +7,7 @@ cd "$here"
 usage() {
     cat <<'TEXT'
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
-  (no suite)   lint, formatting, types, import rules, and the tests; a few minutes
+  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; a few minutes
   --long       long stories of the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports
   --slurm      tests against a real Slurm on this machine
   --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: a new one, shown)
@@ -89,6 +89,7 @@ checks() {
     stage "ruff format --check" "$python" -m ruff format -q --check .
     stage "mypy" "$python" -m mypy "${typed[@]}"
     stage "lint-imports" import_rules
+    stage "documents" "$python" -m sphinx -q -E -W --keep-going -b html docs .setup/docs
     shown "pytest" "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "${extra[@]}" "${arguments[@]}"
 }
 

@@ -33,7 +33,7 @@ class Ride:
     """One case through the product. Seconds from the moment its folder appeared."""
 
     delivered: float = 0.0
-    compare: float = 0.0
+    apart: dict[str, float] = field(default_factory=dict)  # step that the script has no like of -> seconds it took
     ends: dict[str, float] = field(default_factory=dict)  # step -> when its last line had finished it
 
 
@@ -77,8 +77,8 @@ def _read(log: Path, began: float) -> Ride:
         if record["event"] not in ("step.done", "line.done"):
             continue
         ride.ends[record["step"]] = at
-        if record["step"] == "compare":
-            ride.compare = record["took_s"]
+        if record["step"] in ("compare", "report"):
+            ride.apart[record["step"]] = record["took_s"]
         elif record["step"] == "deliver":
             ride.delivered = at
     return ride

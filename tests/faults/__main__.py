@@ -22,6 +22,7 @@ from tests.faults.catalogue import Fault, faults
 from tests.faults.points import POINTS
 from tests.faults.round import BAD, Outcome, play
 from tests.faults.script import Script, script_of, script_only
+from tests.faults.together import side_by_side
 
 APART = "FAULTS_APART"
 
@@ -36,17 +37,23 @@ def main() -> int:
     if asked.read:
         report.write(report.read(asked.read), every)
         return 0
+    if asked.at_once > 1:
+        outcomes = side_by_side(asked.at_once, asked.seed, sys.argv[1:], asked.json)
+        return _tell(asked, outcomes, every)
     if os.getuid() == 0 and APART not in os.environ and shutil.which("unshare"):
         # disks of our own, in a mount namespace that goes with us
         words = ("unshare", "-m", "--propagation", "private", sys.executable, "-m", "tests.faults", *sys.argv[1:])
         return subprocess.run(words, env={**os.environ, APART: "1"}, check=False).returncode
     mounted = APART in os.environ
     usable = {name: fault for name, fault in every.items() if mounted or not fault.mounted}
-    outcomes = _rounds(asked, usable, mounted=mounted)
+    return _tell(asked, _rounds(asked, usable, mounted=mounted), every)
+
+
+def _tell(asked: argparse.Namespace, outcomes: list[Outcome], every: dict[str, Fault]) -> int:
     report.print_table(outcomes, every)
     if asked.write:
         report.write(outcomes, every)
-    return 0 if all(outcome.clean for outcome in outcomes) else 1
+    return 0 if outcomes and all(outcome.clean for outcome in outcomes) else 1
 
 
 def _asked() -> argparse.Namespace:
@@ -54,6 +61,8 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
     parser.add_argument("--rounds", type=int, default=0, help="so many rounds, however long they take")
+    parser.add_argument("--at-once", type=int, default=1, help="so many rounds side by side")
+    parser.add_argument("--stride", type=int, default=1, help="from the seed of one round to that of the next")
     parser.add_argument("--kill", action="append", default=[], help="kill at this point, in place of the seed's")
     parser.add_argument("--only", action="append", default=[], help="this fault, in place of the seed's")
     parser.add_argument("--short", action="store_true", help="a small round")
@@ -69,7 +78,7 @@ def _rounds(asked: argparse.Namespace, usable: dict[str, Fault], *, mounted: boo
     outcomes: list[Outcome] = []
     end = time.monotonic() + 60 * asked.minutes
     while (len(outcomes) < asked.rounds) if asked.rounds else (time.monotonic() < end or not outcomes):
-        script = _script(asked, asked.seed + len(outcomes), usable)
+        script = _script(asked, asked.seed + asked.stride * len(outcomes), usable)
         folder = Path(tempfile.mkdtemp(prefix="mqi-faults-"))
         try:
             outcome = play(folder, script, usable, mounted=mounted, keep=asked.keep)

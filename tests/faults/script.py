@@ -43,10 +43,10 @@ def script_of(
     faults: Sequence[Fault],
     points: Sequence[str],
     *,
-    steps: int = 6,
-    once: int = 24,
+    steps: int = 8,
+    once: int = 56,
     kills: int = KILLS,
-    cases: int = 2,
+    cases: int = 4,
 ) -> Script:
     """The script of a seed. Consecutive seeds go through all kill points in turn."""
     random = Random(f"script {seed}")

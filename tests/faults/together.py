@@ -1,0 +1,41 @@
+"""Rounds side by side: each is played by a process of its own, with its own mounts, and the rounds are put together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.faults.report import read
+from tests.faults.round import Outcome
+
+
+def side_by_side(number: int, seed: int, words: Sequence[str], kept: Path | None) -> list[Outcome]:
+    """Play every so-many-th seed in each of `number` processes; the rounds, in the order of their seeds.
+
+    `words` are the arguments that were given; `kept` is the file of --json, which has a line for each round.
+    A process that ends without having played is an error of the harness.
+    """
+    with tempfile.TemporaryDirectory(prefix="mqi-faults-told-") as folder:
+        told = kept or Path(folder, "rounds")
+        told.touch()
+        before = len(read(told))
+        playing = [_play(words, seed + lane, number, told) for lane in range(number)]
+        try:
+            codes = [process.wait() for process in playing]
+        finally:
+            for process in playing:
+                process.terminate()
+                process.wait()
+        if bad := [code for code in codes if code not in (0, 1)]:
+            raise RuntimeError(f"rounds ended with {bad}, not with 0 or 1")
+        return sorted(read(told)[before:], key=lambda outcome: outcome.seed)
+
+
+def _play(words: Sequence[str], seed: int, stride: int, told: Path) -> subprocess.Popen[bytes]:
+    """The same arguments, but for what these say anew (the last one of a kind counts)."""
+    again = [word for word in words if word != "--write"]
+    lane = ("--at-once", "1", "--seed", str(seed), "--stride", str(stride), "--json", str(told))
+    return subprocess.Popen((sys.executable, "-m", "tests.faults", *again, *lane))
