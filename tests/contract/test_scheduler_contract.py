@@ -355,3 +355,44 @@ async def test_names_that_came_from_elsewhere_are_refused(ground: Ground):
         with pytest.raises(ValueError, match="token"):
             ground.scheduler.cancel((bad,))
     assert await nothing_lives()
+
+
+BIG = 3_000_000
+
+
+async def test_what_a_failed_job_wrote_is_gone_and_what_tells_why_stays(ground: Ground):
+    made = f"mkdir out; head -c {BIG} /dev/zero >out/filler; echo why; echo small >note; exit 3"
+    await ground.submit(job(made))
+    assert (await ground.ended(token())).exit_code == 3
+    folder = ground.run_folder(token())
+    assert not (folder / "out/filler").exists()
+    assert (folder / "note").read_text() == "small\n"
+    assert b"why" in (folder / "log").read_bytes()
+
+
+async def test_what_a_job_that_succeeded_wrote_stays(ground: Ground):
+    await ground.submit(job(f"head -c {BIG} /dev/zero >dose", products=("dose",)))
+    assert (await ground.ended(token())).exit_code == 0
+    assert (ground.run_folder(token()) / "dose").stat().st_size == BIG
+
+
+async def test_a_log_without_end_keeps_its_end(ground: Ground):
+    await ground.submit(job("yes | head -c 20000000; echo; echo the last word; exit 3"))
+    assert (await ground.ended(token())).exit_code == 3
+    log = (ground.run_folder(token()) / "log").read_bytes()
+    assert len(log) < 100_000
+    assert b"the last word" in log
+
+
+async def test_what_a_killed_job_wrote_is_gone_when_the_next_run_begins(ground: Ground):
+    await ground.submit(job(f"head -c {BIG} /dev/zero >filler; sleep 600"))
+    filler = ground.run_folder(token()) / "filler"
+    end = time.monotonic() + SECONDS
+    while not (filler.exists() and filler.stat().st_size == BIG):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.1)
+    kill(marked())
+    await ground.ended(token())
+    await ground.submit(job("true", run=2))
+    assert (await ground.ended(token(2))).exit_code == 0
+    assert not filler.exists()

@@ -10,7 +10,7 @@ from tests.faults.catalogue import fault
 from tests.faults.ground import TAKES_S, Ground
 from tests.fleet.checker import runs_of
 
-PATIENCE_S = 30.0
+PATIENCE_S = 20.0
 
 
 def _misbehave(ground: Ground, word: str) -> Iterator[None]:

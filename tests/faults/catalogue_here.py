@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
@@ -178,11 +178,15 @@ def _owned(ground: Ground) -> bool:
     return False
 
 
-def _kill_child(ground: Ground, random: Random, wanted) -> None:
-    found = []
-    for pid in ground.children():
-        with suppress(OSError):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            if words[0] and wanted(words):
-                found.append(pid)
+def _kill_child(ground: Ground, random: Random, wanted: Callable[[list[str]], bool]) -> None:
+    def look() -> list[int]:
+        found = []
+        for pid in ground.children():
+            with suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+                if words[0] and wanted(words):
+                    found.append(pid)
+        return found
+
+    found = ground.find(look)
     ground.vain = not (found and kill(random.choice(found)))

@@ -62,8 +62,9 @@ def urgent(ground: Ground, random: Random) -> Iterator[None]:
 def _some_case(ground: Ground, random: Random) -> int:
     """A case that is under way, 0 if none is."""
     query = "select key from cases join lines on key = lines.'case' where beam = 0 and status in ('ready', 'waiting')"
-    numbers = sorted(number for (key,) in ground.look_up(query) if (number := ground.number_of(key)))
-    ground.vain = not numbers
+    numbers = ground.find(
+        lambda: sorted(number for (key,) in ground.look_up(query) if (number := ground.number_of(key)))
+    )
     return random.choice(numbers) if numbers else 0
 
 

@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
@@ -25,7 +26,7 @@ def sshd_killed(ground: Ground, _: Random) -> Iterator[None]:
 @fault("sshd's sessions killed")
 def sessions_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of one of sshd's sessions, in the middle of whatever it does."""
-    sessions = _sessions(ground)
+    sessions = ground.find(lambda: _sessions(ground))
     ground.vain = not (sessions and kill(random.choice(sessions)))
     yield
 
@@ -84,7 +85,7 @@ def command_killed(ground: Ground, random: Random) -> Iterator[None]:
 @fault("engine killed")
 def engine_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of a running engine."""
-    found = [pid for pid in ground.processes("fleet/engine.py") if pid in ground.jobs()]
+    found = ground.find(lambda: [pid for pid in ground.processes("fleet/engine.py") if pid in ground.jobs()])
     ground.vain = not (found and kill(random.choice(found)))
     yield
 
@@ -92,8 +93,7 @@ def engine_killed(ground: Ground, random: Random) -> Iterator[None]:
 @fault("job killed")
 def job_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of a job's own process; its engine lives on."""
-    found = ground.processes("--job", f"{ground.folder}/remote/cases")
-    leaders = [pid for pid in found if _leads(pid)]
+    leaders = ground.find(lambda: [pid for pid in _jobs(ground) if _leads(pid)])
     ground.vain = not (leaders and kill(random.choice(leaders)))
     yield
 
@@ -101,9 +101,7 @@ def job_killed(ground: Ground, random: Random) -> Iterator[None]:
 @fault("everything of a job killed")
 def whole_job_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of a job with all of its processes."""
-    found = ground.processes("--job", f"{ground.folder}/remote/cases")
-    ground.vain = not found
-    if found:
+    if found := ground.find(lambda: _jobs(ground)):
         leader = random.choice(found)
         for pid in (leader, *descendants(leader)):
             kill(pid)
@@ -124,15 +122,12 @@ def rebooted(ground: Ground, _: Random) -> Iterator[None]:
 @fault("record of a reused pid")
 def pid_reused(ground: Ground, random: Random) -> Iterator[None]:
     """A job is gone without a word, and its process id now belongs to somebody else's process."""
-    gates = [path for path in (ground.folder / "remote" / "gates").glob("*/started") if path.is_file()]
-    leaders = {str(pid): pid for pid in ground.processes("--job", f"{ground.folder}/remote/cases")}
-    living = [(path, words) for path in gates if (words := path.read_text().split(","))[1:] and words[1] in leaders]
+    living = ground.find(lambda: _living(ground))
     if not living:
-        ground.vain = True
         yield
         return
     path, words = random.choice(living)
-    leader = leaders[words[1]]
+    leader = int(words[1])
     for pid in (leader, *descendants(leader)):
         kill(pid)
     with subprocess.Popen(("sleep", "600")) as other:
@@ -157,6 +152,17 @@ def _leads(pid: int) -> bool:
     return False
 
 
+def _jobs(ground: Ground) -> list[int]:
+    return ground.processes("--job", f"{ground.folder}/remote/cases")
+
+
+def _living(ground: Ground) -> list[tuple[Path, list[str]]]:
+    """The records of jobs that live, with their words: boot id, process id, and more."""
+    leaders = {str(pid) for pid in _jobs(ground)}
+    gates = [path for path in (ground.folder / "remote" / "gates").glob("*/started") if path.is_file()]
+    return [(path, words) for path in gates if (words := path.read_text().split(","))[1:] and words[1] in leaders]
+
+
 def _sessions(ground: Ground) -> list[int]:
     """sshd's own children and what they run; none while it is down."""
     with suppress(RuntimeError):
@@ -165,6 +171,9 @@ def _sessions(ground: Ground) -> list[int]:
 
 
 def _kill_one(ground: Ground, random: Random, *words: str) -> None:
-    ours = set(_sessions(ground))
-    found = [pid for pid in ground.processes(*words) if pid in ours]
+    def look() -> list[int]:
+        ours = set(_sessions(ground))
+        return [pid for pid in ground.processes(*words) if pid in ours]
+
+    found = ground.find(look)
     ground.vain = not (found and kill(random.choice(found)))

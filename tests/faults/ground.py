@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mqi_communicator.demo.host import PrivateHost
 from tests.faults.network import Network
@@ -23,12 +23,14 @@ from tests.faults.observer import Observer, alive
 from tests.fleet.cases import write_case
 from tests.fleet.site import Fleet
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 DISKS = {"workspace": 96, "remote": 64, "results": 32}  # MiB
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-LIFE_S = 20.0  # how long a life waits at least for its planned end while others are planned
+LIFE_S = 12.0  # how long a life waits at least for its planned end while others are planned
 LIFE_LINES = 25  # and so much of it must have happened: lines of its log
 ENDED = ("done", "failed", "cancelled")
+FIND_S = 6.0  # how long a fault looks for something to befall
 TAKES_S = 0.6  # a job's engine
 DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
 
@@ -156,7 +158,10 @@ class Ground(Fleet):
         """The exit codes with which this life may answer SIGTERM; before it says that it has started, death is one."""
         lines = self.log.read_bytes().splitlines()[self._lines_before :]
         started = any(b'"event": "started"' in line for line in lines)
-        return (0, -signal.SIGKILL) if started else (0, -signal.SIGKILL, -signal.SIGTERM)
+        forced = any(b'"event": "stop.forced"' in line for line in lines)
+        early = () if started else (-signal.SIGTERM,)
+        late = (1,) if forced and self.refusing else ()  # the store is kept from it: it ends in time all the same
+        return (0, -signal.SIGKILL, *early, *late)
 
     def _has_lived(self) -> bool:
         old = time.monotonic() - self._began > LIFE_S
@@ -195,6 +200,17 @@ class Ground(Fleet):
                 return True
             time.sleep(0.1)
         return False
+
+    def find(self, look: Callable[[], list[T]], seconds: float = FIND_S) -> list[T]:
+        """Look until there is something to befall, for a while; a fault that finds nothing was in vain."""
+        found: list[T] = []
+
+        def some() -> bool:
+            found[:] = look()
+            return bool(found)
+
+        self.vain = not self.until(some, seconds)
+        return found
 
     # --- what there is
 

@@ -19,6 +19,9 @@ from tests.fleet.checker import Audit
 
 QUIET_S = 900.0  # the longest a healed fleet may take; a busy machine needs minutes
 SEEN_S = 60.0
+UNDER_WAY = 2  # cases, while there are more to come
+LONGER_S = 120.0
+MORE = 6  # cases, for that while
 
 
 @dataclass
@@ -68,11 +71,8 @@ def play(
         ground.plan = [{"point": point, "nth": nth} for point, nth in script.kills]
         ground.drop(*range(1, min(2, script.cases) + 1))
         for step in script.steps:
-            _befall(ground, step, faults)
-            if ground.live_cases() < 2 and len(ground.cases) < script.cases:
-                ground.drop(ground.new_number())
-        while len(ground.cases) < script.cases:
-            ground.drop(ground.new_number())
+            _befall(ground, script, step, faults)
+        _die_as_planned(ground, script)
         healed = time.monotonic()
         ground.heal()
         _settle(ground)
@@ -99,7 +99,21 @@ def _keep(ground: Ground, place: Path) -> None:
             shutil.copy(file, place / file.name)
 
 
-def _befall(ground: Ground, step: Step, faults: Mapping[str, Fault]) -> None:
+def _supply(ground: Ground, most: int) -> None:
+    """Keep work under way, for faults to befall, with so many cases in all."""
+    if ground.live_cases() < UNDER_WAY and len(ground.cases) < most:
+        ground.drop(ground.new_number())
+
+
+def _die_as_planned(ground: Ground, script: Script) -> None:
+    """A while longer, for the kills that are still to come."""
+    end = time.monotonic() + LONGER_S
+    while ground.plan and time.monotonic() < end:
+        _supply(ground, script.cases + MORE)
+        ground.pause(0.5)
+
+
+def _befall(ground: Ground, script: Script, step: Step, faults: Mapping[str, Fault]) -> None:
     fault = faults[step.name]
     with ExitStack() as over:
         if fault.refuses:
@@ -110,10 +124,12 @@ def _befall(ground: Ground, step: Step, faults: Mapping[str, Fault]) -> None:
         part = step.seconds / (len(step.once) + 1)
         ground.pause(part)
         for name, seed in step.once:
+            _supply(ground, script.cases)
             with _inflicted(ground, faults[name], seed):
                 ground.pause(part)
         if needed and not ground.until(lambda: _is_told(ground), SEEN_S):
             ground.notes.append(f"unnoticed: {fault.name}")
+    _supply(ground, script.cases)
     ground.pause(step.rest)
 
 

@@ -46,7 +46,7 @@ def script_of(
     steps: int = 8,
     once: int = 56,
     kills: int = KILLS,
-    cases: int = 4,
+    cases: int = 12,
 ) -> Script:
     """The script of a seed. Consecutive seeds go through all kill points in turn."""
     random = Random(f"script {seed}")

@@ -29,8 +29,8 @@ def side_by_side(number: int, seed: int, words: Sequence[str], kept: Path | None
             for process in playing:
                 process.terminate()
                 process.wait()
-        if bad := [code for code in codes if code not in (0, 1)]:
-            raise RuntimeError(f"rounds ended with {bad}, not with 0 or 1")
+        if any(codes):
+            raise RuntimeError(f"the processes that played the rounds ended with {codes}")
         return sorted(read(told)[before:], key=lambda outcome: outcome.seed)
 
 

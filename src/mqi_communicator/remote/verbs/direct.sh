@@ -43,6 +43,7 @@ submits_to_slurm() {
 
 # lay_out_job: this script and the spec on stdin, into the folder of the case's runs. A spec that was cut is none.
 lay_out_job() {
+  shrink_earlier_runs
   mkdir -p -- "$runs" || trouble not-written
   base="$runs/.$token.$$"
   cat >"$base.sent" || give_up not-written
@@ -50,6 +51,20 @@ lay_out_job() {
   { grep -vE '^(only	|variable	|end$)' "$base.sent" && only_lines && echo end; } >"$base.spec" || give_up not-written
   own_text >"$base.sh" || give_up not-written
   rm -f -- "$base.sent"
+}
+
+# shrink_earlier_runs: those of this beam that have ended. One that was killed could not do it itself.
+shrink_earlier_runs() {
+  for earlier in "$runs/${token%-r*}"-r*; do
+    [ -d "$earlier" ] && [ ! -L "$earlier" ] || continue
+    (open_token "${earlier##*/}" && has_ended && shrink "$run") >/dev/null
+  done
+}
+
+has_ended() {
+  [ ! -e "$run/exit" ] || return 0
+  [ -e "$gate/started" ] && read_record "$gate/started" && life_of "$token" || return 1
+  case $life in dead | rebooted) ;; *) return 1 ;; esac
 }
 
 give_up() {

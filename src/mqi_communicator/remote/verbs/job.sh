@@ -25,6 +25,7 @@ run_job() {
   ask_to_end "$token" $$ "$mine"
   make_end "$token" $$ "$mine" $((grace * 10))
   [ $code != 0 ] || prove_input || code=$?
+  [ $code = 0 ] || shrink "$run"
   digest_products
   release_leases
   if [ -n "$cancelled" ] && [ $code = 0 ]; then code=143; fi
