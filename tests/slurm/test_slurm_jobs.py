@@ -1,5 +1,5 @@
 """What happens to jobs on a real cluster, and what is concluded of them."""
-# ruff: noqa: ASYNC221 - a test may wait for a small program
+
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import stat
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -220,17 +220,22 @@ async def test_another_users_job_of_the_same_name_is_not_touched(ground: Ground,
     cluster.ask("scancel", other)
 
 
-async def test_however_often_anybody_asks_the_scheduler_is_asked_seldom(
-    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    witness = tmp_path / "asked"
-    folder = tmp_path / "bin"
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often squeue was asked."""
+    witness, folder = tmp_path / "asked", tmp_path / "bin"
     folder.mkdir()
     for name in ("squeue", "sacct"):
         real = subprocess.run(("which", name), capture_output=True, text=True, check=True).stdout.strip()
         (folder / name).write_text(f'#!/bin/sh\necho {name} >>{witness}\nexec {real} "$@"\n')
         (folder / name).chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return lambda: witness.read_text().splitlines().count("squeue")
+
+
+async def test_however_often_anybody_asks_the_scheduler_is_asked_seldom(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = counted(tmp_path, monkeypatch)
     ground.scheduler = scheduler(ground.root, query_s=30)
     for beam in (1, 2, 3):
         await ground.submit(job("sleep 4; exit 0", beam=beam))
@@ -243,7 +248,18 @@ async def test_however_often_anybody_asks_the_scheduler_is_asked_seldom(
     assert states == {JobState.ENDED}
     assert time.monotonic() - began < 20
     assert polls > 10
-    assert witness.read_text().splitlines().count("squeue") == 1
+    assert asked() == 1
+
+
+async def test_who_asks_at_the_same_time_shares_one_answer(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = counted(tmp_path, monkeypatch)
+    ground.scheduler = scheduler(ground.root, query_s=30)
+    await ground.submit(job("sleep 60"))
+    seen = await asyncio.gather(*(ground.poll(token()) for _ in range(8)))
+    assert asked() == 1
+    assert {one[token()].state for one in seen} <= {JobState.QUEUED, JobState.RUNNING}
 
 
 async def test_a_login_node_is_not_for_computing(ground: Ground, tmp_path: Path):

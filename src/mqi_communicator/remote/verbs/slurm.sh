@@ -88,28 +88,53 @@ ask_slurm() {
   done
   echo "mqi-now $(date +%s)"
   [ -n "$open_jobs" ] || return 0
-  kept=0
-  { read -r kept _ <"$root/.queue"; } 2>/dev/null
-  case "$kept" in '' | *[!0-9]*) kept=0 ;; esac
-  if [ $(($(date +%s) - kept)) -ge "$query_s" ]; then
-    keep .queue squeue -h -t all -u "$me" -o '%i|%j|%T|%r|%e|%N'
-    missing=
-    for one in $open_jobs; do
-      grep -qF "|$one|" "$root/.queue" || missing="$missing,$one"
-    done
-    if [ -n "$missing" ]; then
-      keep .account sacct -n -P -D -X -u "$me" --name="${missing#,}" --starttime=now-30days \
-        -o JobIDRaw,JobName,State,Reason,End,NodeList
-    else
-      printf '%s 0\n' "$(date +%s)" >"$root/.account.$$" && mv -- "$root/.account.$$" "$root/.account"
-    fi
-  fi
+  kept_at
+  [ $(($(date +%s) - kept)) -lt "$query_s" ] || ask_once
   for one in queue account; do
     read -r kept code <"$root/.$one"
     text=$(tail -n +2 "$root/.$one" | grep -F "$(printf '|%s|\n' $open_jobs)" | head -c 4194304 | base64 -w0)
     [ "$code" = 0 ] || text=$(tail -n +2 "$root/.$one" | head -c 300 | base64 -w0)
     echo "mqi-$one $kept $code $text"
   done
+}
+
+# kept_at: sets `kept` to the time of the answer that is kept; 0 if there is none.
+kept_at() {
+  kept=0
+  { read -r kept _ <"$root/.queue"; } 2>/dev/null
+  case "$kept" in '' | *[!0-9]*) kept=0 ;; esac
+}
+
+# ask_once: whoever asks at the same time lets one of them go, and takes its answer, or the one before.
+ask_once() {
+  before=$kept
+  turn="$root/.after.$before"
+  if mkdir -- "$turn" 2>/dev/null; then
+    kept_at
+    [ "$kept" != "$before" ] || ask_now
+    rmdir -- "$turn"
+  elif [ -n "$(find "$turn" -maxdepth 0 -mmin +3 2>/dev/null)" ]; then # who went did not come back
+    rmdir -- "$turn"
+  fi
+  tenths=0
+  until [ -e "$root/.account" ] || [ $tenths -ge 300 ]; do
+    sleep 0.1
+    tenths=$((tenths + 1))
+  done
+}
+
+ask_now() {
+  keep .queue squeue -h -t all -u "$me" -o '%i|%j|%T|%r|%e|%N'
+  missing=
+  for one in $open_jobs; do
+    grep -qF "|$one|" "$root/.queue" || missing="$missing,$one"
+  done
+  if [ -n "$missing" ]; then
+    keep .account sacct -n -P -D -X -u "$me" --name="${missing#,}" --starttime=now-30days \
+      -o JobIDRaw,JobName,State,Reason,End,NodeList
+  else
+    printf '%s 0\n' "$(date +%s)" >"$root/.account.$$" && mv -- "$root/.account.$$" "$root/.account"
+  fi
 }
 
 # keep FILE COMMAND...: what it says, with the time and the exit code.
