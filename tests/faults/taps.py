@@ -14,6 +14,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,17 @@ def _note(line: str) -> None:
 
 
 def _end() -> None:
-    """The communicator dies, and where this is its desk, the desk with it."""
-    communicator = int(os.environ["FAULTS_PID"])
-    if communicator in (os.getpid(), os.getppid()):
+    """The communicator dies, and where this is a child of its desk's office, the child with it."""
+    communicator, office = int(os.environ["FAULTS_PID"]), os.getppid()
+    if communicator in (os.getpid(), office, _parent_of(office)):
         os.kill(communicator, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _parent_of(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def tap_files() -> None:

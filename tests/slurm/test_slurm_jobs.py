@@ -1,6 +1,5 @@
 """What happens to jobs on a real cluster, and what is concluded of them."""
 
-
 from __future__ import annotations
 
 import asyncio
