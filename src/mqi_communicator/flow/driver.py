@@ -59,6 +59,7 @@ class Driver:
         self._listen = listen
         self._flight: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._under_way: dict[tuple[str, int], UnderWay] = {}
+        self._landed_since: set[tuple[str, int]] = set()  # the due ones were read: these are no longer as read
         self._wake = asyncio.Event()
         self._resting: dict[tuple[str, int], str] = {}  # "parked" or "unreachable", by line
         resources = tools.resources
@@ -94,13 +95,15 @@ class Driver:
     async def tick(self) -> None:
         """Carry out orders, start what is due, then wait until something happens (a second at the most)."""
         await self._mind_the_clock()
+        self._landed_since.clear()
         given, coming = await self._tools.database.read(_agenda, self._tools.clock())
         for order in given:
             await self._obey(order)
         if given:
+            self._landed_since.clear()
             coming = await self._tools.database.read(lines.due, self._tools.clock())
         for line in coming:
-            if (line.case, line.beam) not in self._flight:
+            if (line.case, line.beam) not in self._flight.keys() | self._landed_since:
                 await self._begin(line)
         await self._wait()
 
@@ -188,6 +191,7 @@ class Driver:
 
     def _landed(self, line: Line, uses: str) -> None:
         task = self._flight.pop((line.case, line.beam))
+        self._landed_since.add((line.case, line.beam))
         del self._under_way[line.case, line.beam]
         if uses:
             self._taken[uses] -= 1
