@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -105,12 +106,18 @@ def second(ground: Ground, _: Random) -> Iterator[None]:
         ground.vain = True
         yield
         return
+    first = ground.process
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(ground.config))
-    first = ground.process.pid
-    other = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    alone = ground.process is not None and ground.process.poll() is None and ground.process.pid == first
-    if alone and (other.returncode != 1 or f"process {first} on" not in other.stderr):
-        ground.notes.append(f"a second communicator ended with {other.returncode}: {other.stderr[-200:]}")
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as other:
+        end = time.monotonic() + PATIENCE_S
+        while first.poll() is None and other.poll() is None and time.monotonic() < end:
+            time.sleep(0.1)
+        alone = first.poll() is None  # else the second may be the first by now, and is ended as any other
+        other.kill()
+        _out, said = other.communicate()
+    ground.vain = not alone
+    if alone and (other.returncode != 1 or f"process {first.pid} on" not in said):
+        ground.notes.append(f"a second communicator ended with {other.returncode}: {said[-200:]}")
     yield
 
 
