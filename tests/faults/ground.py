@@ -246,7 +246,7 @@ class Ground(Fleet):
 
     def key_of(self, number: int) -> str:
         """The last key under which a case is known, "" if it is not."""
-        rows = self.look_up("select key, source from cases order by seen")
+        rows = self.look_up("select key, source from cases order by rowid")
         return next((key for key, source in reversed(rows) if case_number(source) == number), "")
 
     def number_of(self, key: str) -> int:

@@ -165,6 +165,7 @@ def _settle(ground: Ground) -> None:
             ground.mqi("cancel", key, timeout=120)
             ground.until(partial(_is_cancelled, ground, key), 120)
             ground.write_again(number)
+            ground.until(partial(_is_seen, ground, number, set(stopped)), 120)
 
 
 def _stopped(ground: Ground) -> dict[str, int]:
@@ -173,6 +174,11 @@ def _stopped(ground: Ground) -> dict[str, int]:
         "select key, source from cases join lines on key = lines.'case' where beam = 0 and status = 'failed'"
     )
     return {key: case_number(source) for key, source in rows if case_number(source) in ground.damaged}
+
+
+def _is_seen(ground: Ground, number: int, before: set[str]) -> bool:
+    """Whether the case is known under a key that is none of these."""
+    return ground.key_of(number) not in {"", *before}
 
 
 def _is_cancelled(ground: Ground, key: str) -> bool:

@@ -22,7 +22,12 @@ from mqi_communicator.case.faults import (
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,+@%~-]+")
 _VERB = re.compile(r"[a-z_]+")
 _TROUBLE = re.compile(r"^mqi-trouble ([a-z-]+)(?: (.*))?$", re.MULTILINE)
-_FULL = ("No space left", "quota exceeded", "File too large")
+_DISK = {
+    "No space left": "full",
+    "quota exceeded": "full",
+    "File too large": "full",
+    "Read-only file system": "read-only",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,11 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
         "Look at it by hand; nothing was changed.",
     ),
     "full": (DiskFull, "no space left on the host", "Free space or raise the quota; it goes on by itself."),
+    "read-only": (
+        NeedsPerson,
+        "the disk of the workspace on the host can only be read",
+        "Ask the host's administrator; it goes on by itself when it can be written again.",
+    ),
     "busy": (Transient, "another upload of this case is still writing on the host", ""),
     "mismatch": (Transient, "the upload is not whole", "It is sent again by itself."),
     "other": (Permanent, "the case's folder on the host holds something else", "Remove it by hand, or retry."),
@@ -116,8 +126,9 @@ def trouble(answer: Answer, what: str) -> Fault:
     """What stood in the way of `what`, as a fault. Words of the host that nobody knows mean Transient."""
     found = _TROUBLE.findall(answer.out)
     word, detail = found[-1] if found else ("", "")
-    if any(mark in answer.err for mark in _FULL):
-        word, detail = "full", ""
+    for mark, meaning in _DISK.items():
+        if mark in answer.err:
+            word, detail = meaning, ""
     if word in _TROUBLES:
         kind, reason, advice = _TROUBLES[word]
         return kind(f"{reason}: {detail}" if detail else reason, advice)

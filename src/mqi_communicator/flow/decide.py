@@ -29,6 +29,7 @@ LIVE = (Status.READY, Status.WAITING)
 FIRST_BEAM_STEP = "submit"
 UPLOAD = "upload"
 COMPARE = "compare"
+TIDY = "tidy"
 RESEND_S = 60.0
 
 

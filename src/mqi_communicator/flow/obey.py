@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP, UPLOAD
+from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP, TIDY, UPLOAD
 
 Moves = list[tuple[Line, Line]]
 
@@ -22,7 +22,7 @@ def obey(order: str, lines: Sequence[Line], now: float, beam: int = CASE_LINE) -
         case "release":
             return _all(lines, lambda line: _release(line, now), "released", "the case was not held")
         case "cancel":
-            return _all(lines, lambda line: _cancel(line, now), "being cancelled", "nothing to cancel: it has ended")
+            return _cancel_case(lines, now)
         case "retry":
             return _retry_case(lines, now)
         case "lost":
@@ -48,6 +48,14 @@ def _release(line: Line, now: float) -> Line:
     if line.status is not Status.HELD:
         return line
     return replace(line, status=Status.READY, due=now, reason="")
+
+
+def _cancel_case(lines: Sequence[Line], now: float) -> tuple[Moves, str]:
+    """What is delivered stays delivered: were it called cancelled, the same content would be computed once more."""
+    own = lines[0]
+    if own.step == TIDY and not own.status.ended and not own.wanted:
+        return [], "nothing to cancel: the results are delivered, and what lies on the host is being removed"
+    return _all(lines, lambda line: _cancel(line, now), "being cancelled", "nothing to cancel: it has ended")
 
 
 def _cancel(line: Line, now: float) -> Line:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select, update
 
 from mqi_communicator.case.model import CASE_LINE
 from mqi_communicator.store.lines import NOT_ENDED
@@ -65,10 +65,10 @@ def change(connection: Connection, key: str, /, **values: str | float) -> None:
 
 
 def latest_by_source(connection: Connection) -> dict[Path, Case]:
-    """For each watched folder ever seen, its newest row."""
-    newest = select(cases.c.source, func.max(cases.c.seen).label("seen")).group_by(cases.c.source).subquery()
-    same = and_(cases.c.source == newest.c.source, cases.c.seen == newest.c.seen)
-    found = [as_case(row) for row in connection.execute(select(cases).join(newest, same))]
+    """For each watched folder ever seen, the row that was added last, whatever the clock said then."""
+    number: ColumnElement[int] = literal_column("cases.rowid")  # SQLite's own, growing
+    newest = select(func.max(number)).select_from(cases).group_by(cases.c.source).correlate(None)
+    found = [as_case(row) for row in connection.execute(select(cases).where(number.in_(newest)))]
     return {case.source: case for case in found}
 
 

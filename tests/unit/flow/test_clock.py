@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
 from mqi_communicator.flow.spool import Spool
@@ -75,3 +76,16 @@ async def test_a_folder_that_changed_in_the_future_has_changed_now(site, tmp_pat
     site.database.write_now(cases.change, "k1", fingerprint=seen, changed=NOW + 3600)
     await admit(replace(WAITING, status=Status.READY), site)
     assert site.database.read_now(cases.get, "k1").changed == NOW
+
+
+async def test_a_folder_that_was_first_seen_in_the_future_is_noted_once_when_it_changes(site, tmp_path):
+    """A fault round found it: while the clock had been fast, each look afterwards made another case of the folder."""
+    folder = tmp_path / "case 1"
+    folder.mkdir()
+    site.database.write_now(cases.change, "k1", seen=NOW + 3600)
+    site.database.write_now(lines.move, WAITING, replace(WAITING, status=Status.DONE), None)
+    assert await look([folder], site) == 1
+    assert await look([folder], site) == 0
+    (folder / "another").touch()
+    assert await look([folder], site) == 1
+    assert await look([folder], site) == 0

@@ -22,3 +22,17 @@ def test_a_case_that_was_cancelled_at_its_delivery_goes_on_there():
     cancelled = Line("k1", CASE_LINE, "deliver", status=Status.CANCELLED, due=1.0)
     ((_before, after),), _answer = obey("retry", [cancelled], 5.0)
     assert after.step == "deliver"
+
+
+def test_what_is_delivered_cannot_be_cancelled():
+    """A fault round found it: the case was called cancelled beside its results, and computed once more."""
+    tidying = Line("k1", CASE_LINE, "tidy", status=Status.WAITING, due=1.0)
+    moves, answer = obey("cancel", [tidying, Line("k1", 1, "verify", status=Status.DONE, due=1.0)], 5.0)
+    assert moves == []
+    assert "delivered" in answer
+
+
+def test_a_case_that_could_not_be_tidied_can_be_cancelled():
+    failed = Line("k1", CASE_LINE, "tidy", status=Status.FAILED, due=1.0)
+    ((_before, after),), _answer = obey("cancel", [failed], 5.0)
+    assert after.wanted == "cancel"
