@@ -20,7 +20,7 @@ OTHERS = {  # somebody else with the same prescription, whose target lies at nea
         (0.0, 24.0),
         (118.0, 92.0),
         112.0,
-        72.0,
+        64.0,
     ),
     "small": Patient(
         (Ellipsoid((1, 2, -2), (15, 12, 13)), Ellipsoid((-5, 4, 5), (10, 11, 10))),
