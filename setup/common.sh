@@ -15,6 +15,12 @@ fail() {
     exit 1
 }
 
+# One set-up of a checkout at a time; the lock ends with this process and its children.
+lock_setup() {
+    exec 9>"$state/lock"
+    flock -n 9 || { say "set-up: waiting for another set-up of this checkout to end"; flock 9; }
+}
+
 # quietly WHAT COMMAND...: one line on the screen, everything else in the log; the log's end is shown on failure.
 # The command holds the set-up's lock too: should this shell be killed, the command is still at work.
 quietly() {

@@ -7,6 +7,7 @@ cd "$here"
 . setup/common.sh
 . setup/python.sh
 . setup/packages.sh
+. setup/venv.sh
 . setup/poetry.sh
 
 usage() {
@@ -63,9 +64,12 @@ prepare() {
     need_packages "$mode" "${needs[@]}"
     if venv_ready "$mode" && engine_ready; then return 0; fi
     mkdir -p "$state" 2>/dev/null && [ -w "$state" ] || fail "this checkout is not set up and $here cannot be written: run setup/prepare.sh $mode as its owner"
-    exec 9>"$state/lock"
-    flock -n 9 || { say "set-up: waiting for another set-up of this checkout to end"; flock 9; }
-    venv_ready "$mode" || make_venv "$mode"
+    lock_setup
+    from_registries
+}
+
+from_registries() {
+    venv_ready "$mode" || make_venv "$mode" poetry_venv
     engine_ready || quietly "the dose engine MCsquare" \
         "$poetry_home/bin/python" setup/fetch_engine.py "$engine_home" --pip "$poetry_home/bin/python"
 }
