@@ -7,6 +7,7 @@ log="$state/setup.log"
 python="$here/.venv/bin/python"
 poetry_home="$state/poetry"
 engine_home="$state/mcsquare"
+bundle="$here/bundle"
 
 say() { printf '%s\n' "$*"; }
 

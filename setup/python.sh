@@ -4,6 +4,7 @@
 # What a Python must be, for Python and for people; a bundle is narrower (offline.sh).
 fit='(3, 11) <= sys.version_info[:2] < (3, 13)'
 fit_words="Python 3.11 or 3.12"
+fit_help="Install one (Debian 12: apt-get install python3 python3-venv), or name one: MQI_PYTHON=/path/to/python3.12"
 
 # is_fit PYTHON: prints the path of the interpreter behind it, if it is one to run on.
 is_fit() {
@@ -32,10 +33,10 @@ find_python() {
 }
 
 explain_no_python() {
-    local name
+    local name told='import platform, sysconfig; print("Python", platform.python_version(), "on", sysconfig.get_platform())'
     say "MQI Communicator runs on $fit_words; none was found." >&2
     while IFS= read -r name; do
-        say "  found $name: $("$name" --version 2>&1 | head -n 1)" >&2
+        say "  found $name: $("$name" -c "$told" 2>&1 | head -n 1)" >&2
     done < <(python_candidates)
-    say "Install one (Debian 12: apt-get install python3 python3-venv), or name one: MQI_PYTHON=/path/to/python3.12" >&2
+    say "$fit_help" >&2
 }
