@@ -63,6 +63,9 @@ system() {
 }
 
 prepare() {
+    if has_bundle && [ "$(venv_kind "$mode")" = test ]; then
+        venv_ready "$mode" || fail "a bundle has what production and the demo need, not the tools of the tests"
+    fi
     need_packages "$mode" "${needs[@]}"
     if venv_ready "$mode" && engine_ready; then return 0; fi
     mkdir -p "$state" 2>/dev/null && [ -w "$state" ] || fail "this checkout is not set up and $here cannot be written: run setup/prepare.sh $mode as its owner"
@@ -77,7 +80,6 @@ from_registries() {
 }
 
 from_bundle() {
-    [ "$(venv_kind "$mode")" = run ] || fail "a bundle has what production and the demo need, not the tools of the tests"
     verify_bundle
     only_bundled_python
     venv_ready "$mode" || make_venv "$mode" bundled_venv
