@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> Path:
+def bundle(tmp_path_factory) -> Iterator[Path]:
     if not (ROOT / ".git").exists():
         pytest.skip("a bundle is made of a commit, and this is no git checkout")
     file = tmp_path_factory.mktemp("bundle") / "mqi.tar"
@@ -31,7 +32,7 @@ def bundle(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def place(bundle, tmp_path) -> Path:
+def place(bundle, tmp_path) -> Iterator[Path]:
     """The bundle, unpacked in an empty folder."""
     subprocess.run(("tar", "-xf", bundle, "-C", tmp_path), timeout=300, check=True)
     (folder,) = tmp_path.glob("mqi-communicator-*")
