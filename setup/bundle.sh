@@ -84,7 +84,8 @@ make() {
     fill
     quietly "one file of it all" pack "$work/made.tar"
     mv "$work/made.tar" "$file"
-    say "$file ($(du -h "$file" | cut -f1)): commit $(git rev-parse --short HEAD), for Python $(<"$tree/bundle/made-for")"
+    say "$file ($(du -h "$file" | cut -f1))"
+    say "commit $(git rev-parse --short HEAD), for Python $(sed 's/ / on /' "$tree/bundle/made-for")"
     say "sha256 $(sha256sum <"$file" | cut -d' ' -f1)"
 }
 

@@ -23,10 +23,11 @@ $(sed -n '1,10s/^/  /p' <<<"${wrong:-$said}")"
 
 # pip as it came in the bundle, deaf to the settings of this machine: it takes files of the bundle and nothing else.
 bundled_pip() {
+    local pip=("$bundle"/wheels/pip-*.whl)
     (
         unset "${!PIP_@}"
         export PIP_CONFIG_FILE=/dev/null PYTHONDONTWRITEBYTECODE=1
-        "$python" "$bundle"/wheels/pip-*.whl/pip install --no-index --find-links "$bundle/wheels" --no-cache-dir "$@"
+        "$python" "${pip[0]}/pip" install --no-index --find-links "$bundle/wheels" --no-cache-dir "$@"
     )
 }
 
