@@ -8,12 +8,12 @@ verify_bundle() {
     local list=bundle/SHA256SUMS said added wrong
     say "set-up: proving each file of the bundle by its digest"
     [ -r "$here/$list" ] || fail "the bundle is not whole: $list is missing. Unpack it again."
+    ! grep -qvE '^[0-9a-f]{64}  [^/]' "$here/$list" || fail "the bundle is not whole: $list is damaged. Unpack it again."
     said=$(cd "$here" && LC_ALL=C sha256sum --check --strict --quiet "$list" 2>&1) && said=""
     added=$(cd "$here" && LC_ALL=C comm -13 <(cut -c 67- "$list" | LC_ALL=C sort) \
         <(find bundle ! -type d ! -path "$list" | LC_ALL=C sort))
     [ -n "$said$added" ] || return 0
     wrong=$(
-        case "$said" in *"properly formatted"*) say "$list is damaged" ;; esac
         sed -n -e 's/: FAILED open or read$/ is missing or cannot be read/p' -e 's/: FAILED$/ was changed/p' <<<"$said"
         sed -n 's/.$/& was added/p' <<<"$added"
     )
