@@ -9,16 +9,16 @@ verify_bundle() {
     say "set-up: proving each file of the bundle by its digest"
     [ -r "$here/$list" ] || fail "the bundle is not whole: $list is missing. Unpack it again."
     ! grep -qvE '^[0-9a-f]{64}  [^/]' "$here/$list" || fail "the bundle is not whole: $list is damaged. Unpack it again."
-    said=$(cd "$here" && LC_ALL=C sha256sum --check --strict --quiet "$list" 2>&1) && said=""
     added=$(cd "$here" && LC_ALL=C comm -13 <(cut -c 67- "$list" | LC_ALL=C sort) \
         <(find bundle ! -type d ! -path "$list" | LC_ALL=C sort))
-    [ -n "$said$added" ] || return 0
+    said=$(cd "$here" && LC_ALL=C sha256sum --check --strict --quiet "$list" 2>&1) && [ -z "$added" ] && return 0
     wrong=$(
         sed -n -e 's/: FAILED open or read$/ is missing or cannot be read/p' -e 's/: FAILED$/ was changed/p' <<<"$said"
         sed -n 's/.$/& was added/p' <<<"$added"
     )
-    fail "the bundle is not what was made ($(wc -l <<<"$wrong") files differ); nothing was installed. Unpack it again.
-$(sed -n '1,10s/^/  /p' <<<"${wrong:-$said}")"
+    wrong=${wrong:-${said:-sha256sum did not succeed}}
+    fail "the bundle is not what was made ($(wc -l <<<"$wrong") files); nothing was installed. Unpack it again.
+$(sed -n '1,10s/^/  /p' <<<"$wrong")"
 }
 
 # pip as it came in the bundle, deaf to the settings of this machine: it takes files of the bundle and nothing else.

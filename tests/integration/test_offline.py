@@ -19,7 +19,7 @@ WHEEL = "bundle/wheels/a b-1-py3-none-any.whl"
 @pytest.fixture
 def place(tmp_path) -> Path:
     """A checkout with a bundle of one wheel, for a Python that is nowhere."""
-    folder = tmp_path / "mqi"
+    folder: Path = tmp_path / "mqi"
     shutil.copytree(ROOT / "setup", folder / "setup", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "poetry.lock"):
         shutil.copy(ROOT / name, folder)
