@@ -8,7 +8,8 @@ usage() {
 usage: ./deploy.sh [CONFIG]         run with CONFIG (default: config.yaml beside this script)
        ./deploy.sh --demo [--stay]  rehearse one synthetic case on this machine; --stay keeps everything running
        ./deploy.sh --help
-Production needs no root and installs no system package. Exit: 0 ended on request, 1 could not start or failed, 2 wrong use.
+Production needs no root and installs no system package. Beside a folder bundle/ (setup/bundle.sh) it needs no network.
+Exit: 0 ended on request, 1 could not start or failed, 2 wrong use.
 TEXT
 }
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from sbom import ROOT, locked, plain
+from lockfile import ROOT, locked, plain
 
 LIMIT_S = 300
 FOUND, NOT_ASKED = 1, 3

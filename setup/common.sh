@@ -7,12 +7,19 @@ log="$state/setup.log"
 python="$here/.venv/bin/python"
 poetry_home="$state/poetry"
 engine_home="$state/mcsquare"
+bundle="$here/bundle"
 
 say() { printf '%s\n' "$*"; }
 
 fail() {
     printf 'error: %s\n' "$*" >&2
     exit 1
+}
+
+# One set-up of a checkout at a time; the lock ends with this process and its children.
+lock_setup() {
+    exec 9>"$state/lock"
+    flock -n 9 || { say "set-up: waiting for another set-up of this checkout to end"; flock 9; }
 }
 
 # quietly WHAT COMMAND...: one line on the screen, everything else in the log; the log's end is shown on failure.

@@ -48,9 +48,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("target", type=Path, help="the engine's home, made if absent")
     parser.add_argument("--pip", default=sys.executable, metavar="PYTHON", help="a Python that has pip")
     parser.add_argument("--wheel", type=Path, help=f"a copy of {WHEEL} brought by hand, for a machine without network")
+    parser.add_argument("--only-wheel", action="store_true", help="only bring that file into the folder TARGET")
     options = parser.parse_args(argv)
     target = options.target.absolute()
     try:
+        if options.only_wheel:
+            target.mkdir(parents=True, exist_ok=True)
+            proved(download(options.pip, target))
+            return 0
         if is_complete(target):
             sys.stdout.write(f"The engine is in {target}, all digests are right.\n")
             return 0

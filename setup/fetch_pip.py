@@ -14,8 +14,11 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-WHEEL = "pip-26.3-py3-none-any.whl"
-SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
+PIN = re.search(
+    r"^pip==(\S+) --hash=sha256:(\w+)$", Path(__file__).with_name("installer.txt").read_text(), re.MULTILINE
+)
+assert PIN  # noqa: S101 - a file of ours, beside this one
+WHEEL, SHA256 = f"pip-{PIN[1]}-py3-none-any.whl", PIN[2]
 
 
 def index() -> str:

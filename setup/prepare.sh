@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Makes this checkout able to run: a private Poetry, .venv, and for the demo and the tests the programs of the
-# system and the dose engine. Everything it makes lies in .venv and .setup; running it again costs next to nothing.
+# Makes this checkout able to run: .venv (by a private Poetry, or from the folder bundle/ where there is one), and for
+# the demo and the tests the programs of the system and the dose engine. Everything it makes lies in .venv and .setup;
+# running it again costs next to nothing.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$here"
 . setup/common.sh
 . setup/python.sh
 . setup/packages.sh
+. setup/venv.sh
 . setup/poetry.sh
+. setup/offline.sh
 
 usage() {
     cat <<'TEXT'
@@ -60,14 +63,27 @@ system() {
 }
 
 prepare() {
+    if has_bundle && [ "$(venv_kind "$mode")" = test ]; then
+        venv_ready "$mode" || fail "a bundle has what production and the demo need, not the tools of the tests"
+    fi
     need_packages "$mode" "${needs[@]}"
     if venv_ready "$mode" && engine_ready; then return 0; fi
     mkdir -p "$state" 2>/dev/null && [ -w "$state" ] || fail "this checkout is not set up and $here cannot be written: run setup/prepare.sh $mode as its owner"
-    exec 9>"$state/lock"
-    flock -n 9 || { say "set-up: waiting for another set-up of this checkout to end"; flock 9; }
-    venv_ready "$mode" || make_venv "$mode"
+    lock_setup
+    if has_bundle; then from_bundle; else from_registries; fi
+}
+
+from_registries() {
+    venv_ready "$mode" || make_venv "$mode" poetry_venv
     engine_ready || quietly "the dose engine MCsquare" \
         "$poetry_home/bin/python" setup/fetch_engine.py "$engine_home" --pip "$poetry_home/bin/python"
+}
+
+from_bundle() {
+    verify_bundle
+    only_bundled_python
+    venv_ready "$mode" || make_venv "$mode" bundled_venv
+    engine_ready || quietly "the dose engine MCsquare, from the bundle" bundled_engine
 }
 
 case "$only" in

@@ -1,8 +1,16 @@
 # Read by prepare.sh: finds a Python that this project runs on.
 # shellcheck shell=bash
 
-fit='import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 13)
-print(getattr(sys, "_base_executable", None) or sys.executable) if ok else sys.exit(1)'
+# What a Python must be, for Python and for people; a bundle is narrower (offline.sh).
+fit='(3, 11) <= sys.version_info[:2] < (3, 13)'
+fit_words="Python 3.11 or 3.12"
+fit_help="Install one (Debian 12: apt-get install python3 python3-venv), or name one: MQI_PYTHON=/path/to/python3.12"
+
+# is_fit PYTHON: prints the path of the interpreter behind it, if it is one to run on.
+is_fit() {
+    "$1" -c "import sys, sysconfig
+print(getattr(sys, '_base_executable', None) or sys.executable) if $fit else sys.exit(1)" 2>/dev/null
+}
 
 # Every candidate that really runs (a version switcher's shim may not), fit or not, best first.
 python_candidates() {
@@ -14,7 +22,7 @@ python_candidates() {
 find_python() {
     local name found first=""
     while IFS= read -r name; do
-        found=$("$name" -c "$fit" 2>/dev/null) || continue
+        found=$(is_fit "$name") || continue
         if "$found" -c 'import ensurepip' 2>/dev/null; then
             printf '%s\n' "$found"
             return 0
@@ -25,10 +33,10 @@ find_python() {
 }
 
 explain_no_python() {
-    local name
-    say "MQI Communicator runs on Python 3.11 or 3.12; none was found." >&2
+    local name told='import platform, sysconfig; print("Python", platform.python_version(), "on", sysconfig.get_platform())'
+    say "MQI Communicator runs on $fit_words; none was found." >&2
     while IFS= read -r name; do
-        say "  found $name: $("$name" --version 2>&1 | head -n 1)" >&2
+        say "  found $name: $("$name" -c "$told" 2>&1 | head -n 1)" >&2
     done < <(python_candidates)
-    say "Install one (Debian 12: apt-get install python3 python3-venv), or name one: MQI_PYTHON=/path/to/python3.12" >&2
+    say "$fit_help" >&2
 }

@@ -18,15 +18,8 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.dependency import Dependency
 from cyclonedx.output.json import JsonV1Dot6
+from lockfile import ROOT, locked, plain
 from packageurl import PackageURL
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def locked(root: Path, *, everything: bool) -> list[dict[str, Any]]:
-    """The packages of poetry.lock; without `everything`, those of the main group."""
-    packages = tomllib.loads((root / "poetry.lock").read_text(encoding="utf-8"))["package"]
-    return [package for package in packages if everything or "main" in package.get("groups", ["main"])]
 
 
 def bill(root: Path, *, everything: bool) -> Bom:
@@ -45,11 +38,6 @@ def bill(root: Path, *, everything: bool) -> Bom:
         wanted = [parts[name] for name in map(plain, package.get("dependencies", {})) if name in parts]
         _depends(bom, parts[plain(package["name"])], wanted)
     return bom
-
-
-def plain(name: str) -> str:
-    """A package's name as PEP 503 writes it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _component(package: dict[str, Any]) -> Component:

@@ -38,7 +38,7 @@ def commands(page: Path) -> list[list[str]]:
             continue
         for line in text.splitlines():
             words = line.removeprefix("$ ")
-            if re.match(r"(\S*/)?(mqi|deploy\.sh|test\.sh|prepare\.sh)(\s|$)|python3? (-m mqi|setup/|bench/)", words):
+            if re.match(r"(\S*/)?(mqi|(deploy|test|prepare|bundle)\.sh)(\s|$)|python3? (-m mqi|setup/|bench/)", words):
                 found.append(shlex.split(words, comments=True))
     return found
 
