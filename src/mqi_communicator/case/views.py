@@ -41,6 +41,7 @@ class CaseView:
     same_as: str
     seen: float  # epoch seconds
     beams: tuple[BeamView, ...]
+    extension: str  # one clause, if it is, or was, computed once more with more histories
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""

@@ -56,6 +56,7 @@ _SHOWN: dict[str, object] = {
     "scanners.*.material_sha256": "0" * 64,
     "scanners.*.commissioned_by": "A. Physicist",
     "scanners.*.commissioned_on": "2026-01-31",
+    "extension.max_histories_per_beam": 20_000_000,
     "notify.webhook.url_file": "/etc/mqi/webhook-url",
     "notify.mail.host": "mail.example.org",
     "notify.mail.sender": "mqi@example.org",

@@ -22,7 +22,7 @@ from mqi_communicator.config import words as config_words
 from mqi_communicator.config.file import ConfigProblem, Mistake
 from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits
-from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
+from mqi_communicator.flow.options import BreakerOptions, ExtensionOptions, ResourceOptions, RetryOptions
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.notify.options import NotifyOptions
 from mqi_communicator.remote.options import LocalOptions, SshOptions
@@ -106,6 +106,11 @@ class Config(BaseModel):
         default_factory=dict, description="What planned doses mean, by Manufacturer of the planning system."
     )
     judgement: JudgementOptions = Field(default_factory=JudgementOptions, description="Limits of the checks.")
+    extension: ExtensionOptions | None = Field(
+        default=None,
+        description="One longer run of a case whose verdict is undecided by the Monte Carlo noise alone. It holds for "
+        "cases whose input is written from then on.",
+    )
     report: ReportOptions = Field(default_factory=ReportOptions, description="The report of each case.")
     resources: ResourceOptions = Field(default_factory=ResourceOptions, description="Limits of work under way.")
     retry: RetryOptions = Field(default_factory=RetryOptions, description="How failed tries are repeated.")
@@ -137,6 +142,19 @@ class Config(BaseModel):
         names = [host.name for host in self.all_hosts]
         if len(set(names)) < len(names):
             raise ValueError(f"names a host twice: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _extension_is_longer(self) -> Self:
+        if self.extension is None:
+            return self
+        most, fixed = self.extension.max_histories_per_beam, self.engine.histories
+        if fixed is None:
+            raise ValueError("extension: does not go with engine.target_uncertainty, which goes on by itself")
+        if most <= fixed:
+            raise ValueError(
+                f"extension: max_histories_per_beam must be more than engine.histories_per_beam = {fixed}, not {most}"
+            )
         return self
 
     @property

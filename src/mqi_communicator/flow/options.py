@@ -57,6 +57,19 @@ class ResourceOptions(BaseModel):
     )
 
 
+class ExtensionOptions(BaseModel):
+    """One longer run, declared before a case is computed, where the Monte Carlo noise alone leaves it undecided."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_histories_per_beam: int = Field(
+        ge=1_000,
+        le=2_000_000_000,
+        description="The longer run gets as many protons per beam as would settle the verdict, and no more than this; "
+        "where this would not settle it, no longer run is made.",
+    )
+
+
 class RetryOptions(BaseModel):
     """How failed tries are repeated: doubling pauses with jitter, up to a cap. An outage is waited out."""
 

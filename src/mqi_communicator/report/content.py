@@ -63,6 +63,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         Section("Plan", _plan(subject, analysis, options, namer)),
         Section("Checks", _checks(verdict)),
         *_undecided(subject),
+        *_extension(subject),
         *_numbers(subject, analysis, namer),
         *_looks(analysis),
         Section("Chain of evidence", chain.blocks(subject.manifest)),
@@ -137,6 +138,12 @@ def _undecided(subject: Subject) -> tuple[Section, ...]:
     if noisy is None or noisy.value is None:
         return ()
     return (Section("What would settle it", (Words(tables.histories(noisy, subject.manifest.engine)),)),)
+
+
+def _extension(subject: Subject) -> tuple[Section, ...]:
+    """The one longer run, where one was declared."""
+    told = subject.verdict.extension
+    return (Section("One longer run", (Words(tables.longer_run(told)),)),) if told is not None else ()
 
 
 def _noisy(checks: tuple[CheckDocument, ...]) -> CheckDocument | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from mqi_communicator.dicom.records import IonPlan
@@ -11,7 +10,8 @@ from mqi_communicator.report.gammas import CEILING, GammaRow
 from mqi_communicator.report.page import Block, Facts, Table, Words
 from mqi_communicator.report.views import View
 from mqi_communicator.report.words import plain
-from mqi_communicator.results.documents import CheckDocument, VerdictDocument
+from mqi_communicator.results.documents import CheckDocument, ExtensionDocument, VerdictDocument
+from mqi_communicator.results.extension import histories_needed, spaced
 from mqi_communicator.results.table import value_text
 from mqi_communicator.results.verdict import Check
 
@@ -110,21 +110,27 @@ def histories(noisy: CheckDocument, engine: Mapping[str, str]) -> str:
     said = f"The statistical uncertainty is {value_text(_plain(noisy))}, its limit is {noisy.limit}. {factor} times as "
     said += "many histories would settle it"
     if used.isdigit():
-        wanted = float(factor) * int(used)
-        said += f": about {_round_up(wanted):,} histories per beam instead of {int(used):,}".replace(",", " ")
+        wanted = histories_needed(int(used), float(factor))
+        said += f": about {spaced(wanted)} histories per beam instead of {spaced(int(used))}"
     return (
         said + ". A longer run is declared before it is begun and happens once: running until it passes proves nothing."
     )
 
 
+def longer_run(told: ExtensionDocument) -> str:
+    """What was declared of a longer run before the case was computed, and what came of it."""
+    most = spaced(told.max_histories_per_beam)
+    said = f"Declared before the case was computed: one longer run, of at most {most} histories per beam, if the "
+    said += "Monte Carlo noise alone leaves the verdict undecided. "
+    if told.made:
+        return f"{said}This verdict rests on it: {told.note}. The first verdict lies in the case's own folder."
+    if told.histories_per_beam:
+        return f"{said}This verdict is the first, and will be superseded: {told.note}."
+    return said + (f"It was {told.note}." if told.note else "It was not needed.")
+
+
 def _is_number(word: str) -> bool:
     return word.replace(".", "", 1).isdigit()
-
-
-def _round_up(value: float) -> int:
-    """Two significant digits, upwards."""
-    size = int(10 ** max(len(str(int(value))) - 2, 0))
-    return math.ceil(value / size) * size
 
 
 def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ...]:

@@ -35,6 +35,7 @@ class Case:
     priority: str = "routine"
     rank: float = 0.0
     demand: str = ""
+    extension: str = ""
 
 
 def as_case(row: Row[tuple[object, ...]]) -> Case:

@@ -54,6 +54,7 @@ cases = Table(
     Column("priority", Text, nullable=False, server_default="routine"),
     Column("rank", Float, nullable=False, server_default="0"),  # case.model.rank_of; the lowest goes first
     Column("demand", Text, nullable=False, server_default=""),  # JSON of dose.engine.GpuDemand, "" for none
+    Column("extension", Text, nullable=False, server_default=""),  # results.extension.Extension.text, "" for none
 )
 Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Line, Status
 from mqi_communicator.case.outcome import Done, Outcome, Wait
+from mqi_communicator.flow.extension import declared
 from mqi_communicator.flow.paperwork.figures import figures_of
 from mqi_communicator.flow.paperwork.judge import judge_case
 from mqi_communicator.flow.tools import Tools
@@ -29,6 +30,7 @@ async def compare(line: Line, tools: Tools) -> Outcome:
         tools.judgement,
         tools.conventions,
         tools.basis,
+        await declared(line.case, tools),
     )
     found = await tools.desk.do(figures_of, tools.spool(line.case), tools.clock())
     await tools.database.write(figures.note, line.case, found)
