@@ -1,6 +1,8 @@
-"""What a site may set about limits, retries and breakers."""
+"""What a site may set about limits, retries and breakers, and about what is computed again."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -67,6 +69,24 @@ class ExtensionOptions(BaseModel):
         le=2_000_000_000,
         description="The longer run gets as many protons per beam as would settle the verdict, and no more than this; "
         "where this would not settle it, no longer run is made.",
+    )
+
+
+class ConstancyOptions(BaseModel):
+    """A sample that is computed again and again: the same answer is expected as long as nothing has changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$",
+        description="What the sample is called in lists and reports; letters, digits, blanks and ._- only.",
+    )
+    folder: Path = Field(description="Folder of its DICOM files, outside the folders of paths; only ever read.")
+    every_days: float = Field(
+        gt=0,
+        le=3660,
+        description="It is computed after so many days, and besides after each change of engine, beam models, curves "
+        "or version.",
     )
 
 

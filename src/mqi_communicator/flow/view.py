@@ -78,6 +78,7 @@ def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float
         same_as=case.same_as,
         seen=case.seen,
         beams=tuple(_beam(beam, last.get(beam.token), now) for beam in beams),
+        constancy=case.constancy,
         extension=extended,
     )
 

@@ -58,7 +58,11 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     verdict, namer = subject.verdict, Namer(subject.labels, options)
     shown = verdict.word.value.replace("_", " ").upper()
     centre = f"{plain(options.centre)}: " if options.centre else ""
-    mark = f"NOT FOR QA: {verdict.why}" if verdict.word is Word.NOT_JUDGED else ""
+    sample = verdict.constancy
+    what = f"Constancy check {sample}" if sample else "Patient QA by recalculation"
+    running = f"constancy {sample} · " if sample else ""
+    mark = f"CONSTANCY CHECK {sample}: not a patient's QA" if sample else ""
+    mark = f"NOT FOR QA: {verdict.why}" if verdict.word is Word.NOT_JUDGED else mark
     sections = [
         Section("Plan", _plan(subject, analysis, options, namer)),
         Section("Checks", _checks(verdict)),
@@ -77,13 +81,13 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         ),
     ]
     return Page(
-        title=f"{centre}Patient QA by recalculation, case {verdict.case}",
+        title=f"{centre}{what}, case {verdict.case}",
         statement=STATEMENT,
         word=verdict.word.value,
         shown_word=shown,
         why=verdict.why,
         mark=mark,
-        running=f"case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
+        running=f"{running}case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
         f"judged {subject.manifest.judged or '–'}",
         made=subject.manifest.judged or "",
         sections=tuple(sections),

@@ -67,6 +67,10 @@ class VerdictDocument(BaseModel):
         description="What the verdict answers.",
     )
     checks: tuple[CheckDocument, ...] = Field(description="Every check, in the order in which they were made.")
+    constancy: str = Field(
+        default="",
+        description="Name of the constancy sample; empty for a patient's case. Constancy is no patient's QA.",
+    )
     extension: ExtensionDocument | None = Field(
         default=None, description="The one longer run that was declared beforehand; null if none was."
     )
@@ -135,13 +139,16 @@ class ManifestDocument(BaseModel):
     chain: ChainDocument | None = Field(default=None, description="The chain of events at delivery.")
 
 
-def verdict_document(case: str, verdict: Verdict, extension: Extension | None = None) -> VerdictDocument:
-    """The verdict as it is delivered, numbers rounded to four significant digits."""
+def verdict_document(
+    case: str, verdict: Verdict, extension: Extension | None = None, constancy: str = ""
+) -> VerdictDocument:
+    """The verdict as it is delivered, numbers rounded to four significant digits. `constancy`: the sample's name."""
     return VerdictDocument(
         case=case,
         word=verdict.word,
         why=verdict.why,
         checks=tuple(_check(check) for check in verdict.checks),
+        constancy=constancy,
         extension=None if extension is None else _extension(extension),
     )
 

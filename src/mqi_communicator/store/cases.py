@@ -36,6 +36,7 @@ class Case:
     rank: float = 0.0
     demand: str = ""
     extension: str = ""
+    constancy: str = ""
 
 
 def as_case(row: Row[tuple[object, ...]]) -> Case:
@@ -74,19 +75,26 @@ def latest_by_source(connection: Connection) -> dict[Path, Case]:
 
 
 def with_content(connection: Connection, content: str, *, but: str) -> list[Case]:
-    """The other cases that were admitted with the same content, oldest first."""
+    """The other patients' cases that were admitted with the same content, oldest first."""
     query = (
         select(cases)
-        .where(cases.c.content == content, cases.c.key != but, cases.c.same_as == "")
+        .where(cases.c.content == content, cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "")
         .order_by(cases.c.seen)
     )
     return [as_case(row) for row in connection.execute(query)]
 
 
 def of_lineage(connection: Connection, lineage: str, *, but: str) -> list[Case]:
-    """The other revisions of one plan, oldest first."""
-    query = select(cases).where(cases.c.lineage == lineage, cases.c.key != but, cases.c.same_as == "")
+    """The other revisions of one plan, oldest first. A constancy sample is nobody's revision."""
+    others = (cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "")
+    query = select(cases).where(cases.c.lineage == lineage, *others)
     return [as_case(row) for row in connection.execute(query.order_by(cases.c.revision))]
+
+
+def of_sample(connection: Connection, name: str, limit: int) -> list[Case]:
+    """The last runs of a constancy sample, newest first."""
+    query = select(cases).where(cases.c.constancy == name).order_by(cases.c.seen.desc()).limit(limit)
+    return [as_case(row) for row in connection.execute(query)]
 
 
 def all_cases(connection: Connection, limit: int | None = None) -> Sequence[Case]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, select
 
-from mqi_communicator.store.schema import figures
+from mqi_communicator.store.schema import cases, figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,14 @@ def machines(connection: Connection) -> list[str]:
 
 
 def trend(connection: Connection, machine: str, name: str, scope: str = "plan", limit: int = 200) -> list[Figure]:
-    """The last figures of one check on one machine, oldest first."""
+    """The last figures of one check on one machine, oldest first. Constancy samples are left out."""
     here = (figures.c.machine == machine, figures.c.name == name, figures.c.scope == scope)
-    query = select(figures).where(*here, figures.c.value.is_not(None)).order_by(figures.c.at.desc()).limit(limit)
+    query = (
+        select(figures)
+        .join(cases, cases.c.key == figures.c.case)
+        .where(*here, figures.c.value.is_not(None), cases.c.constancy == "")
+        .order_by(figures.c.at.desc())
+        .limit(limit)
+    )
     rows = [Figure(**dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
     return rows[::-1]

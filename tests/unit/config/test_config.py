@@ -147,6 +147,18 @@ def test_a_run_that_goes_on_by_itself_is_not_extended(tmp_path):
     assert told(tmp_path, text + "extension: {max_histories_per_beam: 9000000}\n") == [wrong]
 
 
+def test_constancy_samples_have_names_and_folders_of_their_own(tmp_path):
+    one, other = ({"name": name, "folder": f"/data/{name}", "every_days": 30} for name in ("a", "b"))
+    (found, _) = load(write(tmp_path, GOOD + f"constancy: [{one}, {other}]\n".replace("'", '"'))).constancy
+    assert (found.name, found.folder) == ("a", Path("/data/a"))
+    text = "constancy:\n  - {name: a, folder: in/sample, every_days: 30}\n"
+    (line,) = told(tmp_path, GOOD + text)
+    assert line.startswith("18: constancy")
+    assert line.endswith("lies inside paths.watch, or around it; it needs a folder of its own")
+    twice = "constancy:\n  - {name: a, folder: x, every_days: 30}\n  - {name: a, folder: y, every_days: 30}\n"
+    assert told(tmp_path, GOOD + twice) == ["17: constancy: names a sample twice: a, a"]
+
+
 def test_missing_sections_are_all_named(tmp_path):
     assert told(tmp_path, "retry: {}\n") == ["1: engine: is missing", "1: paths: is missing"]
 

@@ -43,6 +43,7 @@ def test_the_example_means_the_same_to_other_readers_of_yaml():
         "gpus",
         "hosts",
         "extension",
+        "constancy",
         "web",
         "notify",
     }
