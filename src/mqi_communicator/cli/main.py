@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import audit, backups, check, constancy, dashboard, exits, look, notify, orders, report, sign
+from mqi_communicator.cli import (
+    audit,
+    backups,
+    check,
+    constancy,
+    dashboard,
+    exits,
+    look,
+    notify,
+    orders,
+    report,
+    sign,
+    trend,
+)
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -38,6 +51,7 @@ for command in (
     sign.sign,
     notify.notify,
     constancy.constancy,
+    trend.trend,
 ):
     app.command()(command)
 app.add_typer(dashboard.users)

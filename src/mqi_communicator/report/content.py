@@ -12,6 +12,7 @@ from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.page import Block, Facts, Page, Picture, Section, Sign, Words
 from mqi_communicator.report.words import Mask, drawable, plain
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
+from mqi_communicator.results.trend import ENOUGH, Placed
 from mqi_communicator.results.verdict import Word
 
 _LEGEND = 26  # characters that fit beside the curves
@@ -30,6 +31,7 @@ class Subject:
     manifest: ManifestDocument
     plan: IonPlan
     labels: Labels
+    trend: Placed | None = None  # among the cases before it on its machine
 
 
 class Namer:
@@ -70,6 +72,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         *_extension(subject),
         *_numbers(subject, analysis, namer),
         *_looks(analysis),
+        *_trend(subject),
         Section("Chain of evidence", chain.blocks(subject.manifest)),
         Section("How to read this report", tables.glossary()),
         Section(
@@ -148,6 +151,14 @@ def _extension(subject: Subject) -> tuple[Section, ...]:
     """The one longer run, where one was declared."""
     told = subject.verdict.extension
     return (Section("One longer run", (Words(tables.longer_run(told)),)),) if told is not None else ()
+
+
+def _trend(subject: Subject) -> tuple[Section, ...]:
+    """Where the case lies among those before it, once there are enough of them."""
+    trend = subject.trend
+    if trend is None or len(trend.before.rows) < ENOUGH:
+        return ()
+    return (Section(f"Trend of machine {plain(trend.before.machine)}", tables.trend(trend)),)
 
 
 def _noisy(checks: tuple[CheckDocument, ...]) -> CheckDocument | None:

@@ -13,6 +13,7 @@ from mqi_communicator.report.words import plain
 from mqi_communicator.results.documents import CheckDocument, ExtensionDocument, VerdictDocument
 from mqi_communicator.results.extension import histories_needed, spaced
 from mqi_communicator.results.table import value_text
+from mqi_communicator.results.trend import COLUMNS, Placed
 from mqi_communicator.results.verdict import Check
 
 _NONE = "–"
@@ -131,6 +132,33 @@ def longer_run(told: ExtensionDocument) -> str:
 
 def _is_number(word: str) -> bool:
     return word.replace(".", "", 1).isdigit()
+
+
+def trend(placed: Placed) -> tuple[Block, ...]:
+    """The case beside mean and spread of those before it. The limits of the verdict are others, and decide."""
+    rows = []
+    for column, (what, unit, digits) in COLUMNS.items():
+        value, spread = getattr(placed.own, column), placed.before.spread(column)
+        far = (
+            ""
+            if value is None or spread.mean is None or not spread.two_sd
+            else f"{2 * (value - spread.mean) / spread.two_sd:+.1f} SD"
+        )
+        cells = [_NONE if one is None else f"{one:.{digits}f} {unit}".strip() for one in (value, spread.mean)]
+        two_sd = _NONE if spread.two_sd is None else f"{spread.two_sd:.{digits}f} {unit}".strip()
+        rows.append((what, *cells, two_sd, far or _NONE, str(spread.cases)))
+    words = (
+        f"The last {len(placed.before.rows)} delivered cases of this machine before this one. Not part of the verdict."
+    )
+    return (
+        Words(words, small=True),
+        Table(
+            ("of", "this case", "mean before", "2 SD", "from the mean", "cases"),
+            tuple(rows),
+            (2, 1.2, 1.2, 1.2, 1.2, 0.8),
+            numbers=(1, 2, 3, 4, 5),
+        ),
+    )
 
 
 def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ...]:

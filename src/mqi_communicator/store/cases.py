@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, func, select, update
 
 from mqi_communicator.case.model import CASE_LINE
 from mqi_communicator.store.lines import NOT_ENDED
-from mqi_communicator.store.schema import cases, lines
+from mqi_communicator.store.schema import batched, cases, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,14 @@ def get(connection: Connection, key: str) -> Case:
     if row is None:
         raise KeyError(key)
     return as_case(row)
+
+
+def several(connection: Connection, keys: Sequence[str]) -> dict[str, Case]:
+    """Those of these cases that are known, by key."""
+    found = {}
+    for part in batched(keys):
+        found |= {row.key: as_case(row) for row in connection.execute(select(cases).where(cases.c.key.in_(part)))}
+    return found
 
 
 def change(connection: Connection, key: str, /, **values: str | float) -> None:
