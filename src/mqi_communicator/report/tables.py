@@ -127,7 +127,7 @@ def longer_run(told: ExtensionDocument) -> str:
         return f"{said}This verdict rests on it: {told.note}. The first verdict lies in the case's own folder."
     if told.histories_per_beam:
         return f"{said}This verdict is the first, and will be superseded: {told.note}."
-    return said + (f"It was {told.note}." if told.note else "It was not needed.")
+    return said + (f"It was {told.note}." if told.note else "The first verdict called for none.")
 
 
 def _is_number(word: str) -> bool:
@@ -139,14 +139,12 @@ def trend(placed: Placed) -> tuple[Block, ...]:
     rows = []
     for column, (what, unit, digits) in COLUMNS.items():
         value, spread = getattr(placed.own, column), placed.before.spread(column)
-        far = (
-            ""
-            if value is None or spread.mean is None or not spread.two_sd
-            else f"{2 * (value - spread.mean) / spread.two_sd:+.1f} SD"
-        )
+        far = _NONE
+        if value is not None and spread.mean is not None and spread.two_sd:
+            far = f"{2 * (value - spread.mean) / spread.two_sd:+.1f} SD"
         cells = [_NONE if one is None else f"{one:.{digits}f} {unit}".strip() for one in (value, spread.mean)]
         two_sd = _NONE if spread.two_sd is None else f"{spread.two_sd:.{digits}f} {unit}".strip()
-        rows.append((what, *cells, two_sd, far or _NONE, str(spread.cases)))
+        rows.append((what, *cells, two_sd, far, str(spread.cases)))
     words = (
         f"The last {len(placed.before.rows)} delivered cases of this machine before this one. Not part of the verdict."
     )
