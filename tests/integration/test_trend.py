@@ -94,7 +94,8 @@ def test_the_report_shows_it_once_there_are_enough_cases(tmp_path):
             (case.spool.results / name).unlink(missing_ok=True)
         options = ReportOptions(gamma=())
         prepare_report(case.spool, case.record, case.judgement, CONVENTIONS, options, Placed(own, Trend("G<1>", rows)))
-        return (case.spool.results / "report.html").read_text("utf-8")
+        text: str = (case.spool.results / "report.html").read_text("utf-8")
+        return text
 
     assert "Trend of machine" not in drawn(before[1:])
     html = drawn(before)

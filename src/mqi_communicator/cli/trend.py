@@ -11,15 +11,13 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from sqlalchemy import Connection
 
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 from mqi_communicator.config import load
-from mqi_communicator.flow.trend import LAST, trend_of
+from mqi_communicator.flow.trend import LAST, trends
 from mqi_communicator.results.trend import COLUMNS, Trend
 from mqi_communicator.screen import coloured, console
-from mqi_communicator.store import figures
 
 MEAN, TWO_SD = "mean", "2 SD"
 
@@ -39,7 +37,7 @@ def trend(
         if as_json and as_csv:
             exits.say("mqi: say either --json or --csv")
             raise typer.Exit(exits.USAGE)
-        known, found = open_store(load(config)).read_now(_ask, machine, last)
+        known, found = open_store(load(config)).read_now(trends, machine, last)
         if machine and machine not in known:
             names = ", ".join(known) or "none"
             exits.say(f'mqi: no case of a machine "{machine}" was judged', f"     known machines: {names}")
@@ -50,12 +48,6 @@ def trend(
             _write(found)
         else:
             _show(found)
-
-
-def _ask(connection: Connection, machine: str, last: int) -> tuple[list[str], list[Trend]]:
-    known = figures.machines(connection)
-    wanted = [name for name in known if machine in ("", name)]
-    return known, [made for name in wanted if (made := trend_of(connection, name, last)).rows]
 
 
 def _record(one: Trend) -> dict[str, object]:

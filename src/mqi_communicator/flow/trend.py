@@ -32,6 +32,13 @@ def trend_of(connection: Connection, machine: str, limit: int = LAST, before: fl
     return Trend(machine, tuple(sorted(rows, key=lambda row: (row.at, row.case))[-limit:]))
 
 
+def trends(connection: Connection, machine: str = "", limit: int = LAST) -> tuple[list[str], list[Trend]]:
+    """Every machine that is known, and the trends of those, or of one, that have cases to show."""
+    known = figures.machines(connection)
+    wanted = [name for name in known if machine in ("", name)]
+    return known, [made for name in wanted if (made := trend_of(connection, name, limit)).rows]
+
+
 def placed(connection: Connection, key: str) -> Placed | None:
     """A case among those that were judged before it on its machine; None for one without figures, or a sample."""
     own, case = figures.of_cases(connection, [key]), cases.get(connection, key)

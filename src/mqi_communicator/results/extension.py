@@ -77,10 +77,10 @@ def noise_alone(verdict: Verdict) -> Check | None:
 
 
 def histories_needed(first: int, factor: float) -> int:
-    """So many times as many, rounded up to two significant digits."""
-    value = first * round(factor, 1)
-    size = int(10 ** max(len(str(int(value))) - 2, 0))
-    return math.ceil(value / size) * size
+    """So many times as many, the factor to a tenth as the check tells it, rounded up to two significant digits."""
+    value = -(-first * round(10 * factor) // 10)
+    size = 10 ** max(len(str(value)) - 2, 0)
+    return -(-value // size) * size
 
 
 def spaced(number: int) -> str:

@@ -63,7 +63,7 @@ def get(connection: Connection, key: str) -> Case:
 
 def several(connection: Connection, keys: Sequence[str]) -> dict[str, Case]:
     """Those of these cases that are known, by key."""
-    found = {}
+    found: dict[str, Case] = {}
     for part in batched(keys):
         found |= {row.key: as_case(row) for row in connection.execute(select(cases).where(cases.c.key.in_(part)))}
     return found
