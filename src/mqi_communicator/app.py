@@ -111,6 +111,7 @@ def build(config: Config) -> App:
         basis=Basis(version("mqi-communicator"), effective_digest(config)),
         clock=time.time,
         ear=ear,
+        extension=config.extension,
     )
     told = config.notify
     post = None if told is None else Post(told, ways(told), database, time.time, ear)

@@ -18,6 +18,7 @@ from mqi_communicator.app import TURN_S, App, serve_pages
 from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.condition import look_at_hosts
+from mqi_communicator.flow.constancy import begin_due
 from mqi_communicator.flow.driver import UnderWay
 from mqi_communicator.flow.housekeeping import tidy_hosts
 from mqi_communicator.flow.reconcile import reconcile
@@ -37,6 +38,7 @@ STORE_PAUSE_S = 5.0
 HOUSE_S = 3600.0
 BACKUP_PAUSE_S = 300.0
 AROUND_S = 60.0  # after the start, then every ten minutes
+CONSTANCY_S = 60.0  # between two looks at which samples are due
 CLOSE_S = 15.0  # for connections, children and threads to end, after what was under way
 HURRY_S = 5.0  # the same, where somebody asked twice
 
@@ -89,6 +91,8 @@ async def run(app: App, *, once: bool = False) -> str:
     beside = [asyncio.create_task(work) for work in (_watch(app), _keep_house(app), _back_up(app))]
     if monitor is not None:
         beside.append(asyncio.create_task(_look_around(app)))
+        if app.config.constancy:
+            beside.append(asyncio.create_task(_keep_constant(app)))
         if app.post is not None:
             beside.append(asyncio.create_task(app.post.run()))
     app.turned = time.monotonic()
@@ -194,6 +198,25 @@ async def _keep_house(app: App) -> None:
             await tidy_hosts(app.tools)
         except StoreTrouble as trouble:
             structlog.get_logger().error("store.trouble", why=trouble.reason)
+
+
+async def _keep_constant(app: App) -> None:
+    """Constancy samples that are due become cases. What keeps one from it is told once."""
+    log = structlog.get_logger()
+    told: dict[str, str] = {}
+    while True:
+        try:
+            begun, troubles = await begin_due(app.config.constancy, app.tools)
+        except StoreTrouble as trouble:
+            log.error("store.trouble", why=trouble.reason)  # noqa: TRY400 - its reason says all; the next look repeats it
+        else:
+            for name, why in troubles.items():
+                if told.get(name) != why:
+                    log.warning("constancy.not_begun", name=name, why=why)
+            told = troubles
+            if begun:
+                app.driver.wake()
+        await asyncio.sleep(CONSTANCY_S)
 
 
 async def _take_stock(app: App) -> None:

@@ -28,8 +28,9 @@ def table(found: list[CaseView]) -> Table:
     for case in found:
         state = "needs a person" if case.needs_person else case.status
         folder = case.folder + (f" (revision {case.revision})" if case.revision > 1 else "")
+        folder += f" (constancy {case.constancy})" if case.constancy else ""
         said = case.why + (f"; ready at about {_clock(case.eta)}" if case.eta is not None else "")
-        grid.add_row(case.case, escape(folder), case.step, state, _coloured(case.verdict), escape(said))
+        grid.add_row(case.case, escape(folder), case.step, state, coloured(case.verdict), escape(said))
         if case.status not in ("done", "cancelled"):
             for beam in case.beams:
                 grid.add_row("", f"  beam {beam.beam}", beam.step, _state(beam), "", escape(beam.why))
@@ -49,7 +50,8 @@ def _state(beam: BeamView) -> str:
     return f"computing {beam.percent:.0f} %" if computing else beam.status
 
 
-def _coloured(word: str) -> str:
+def coloured(word: str) -> str:
+    """A verdict's word in its colour."""
     colour = {"pass": "green", "fail": "red bold"}.get(word, "yellow")
     return f"[{colour}]{word}[/]" if word else ""
 
@@ -67,7 +69,7 @@ def checks_table(checks: list[dict[str, object]]) -> Table:
         grid.add_row(
             str(check["name"]),
             str(check["scope"]),
-            _coloured(str(check["word"])),
+            coloured(str(check["word"])),
             _number(check),
             escape(str(check["limit"])),
             "-" if points is None else str(points),

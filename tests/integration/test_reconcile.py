@@ -111,6 +111,18 @@ async def test_a_case_whose_results_stand_is_not_computed_again(app):
     assert (case.word, case.results, line.step, line.status) == ("pass", str(folder), "tidy", Status.READY)
 
 
+@pytest.mark.parametrize("event", ["case.extended", "order.rejudge"])
+async def test_results_of_an_earlier_judgement_close_no_case_that_is_judged_again(app, event):
+    spooled(app, KEY)
+    delivered(app, KEY)
+    await reconcile(app.tools)
+    own = app.database.read_now(lines.get, KEY)
+    again = replace(own, step="compare", since=30.0)
+    app.database.write_now(lines.move, own, again, Event(30.0, KEY, CASE_LINE, event, own.step, own.status, "compare"))
+    assert (await reconcile(app.tools)).delivered == 0
+    assert app.database.read_now(lines.get, KEY).step == "compare"
+
+
 async def test_beams_and_places_of_a_delivered_case_are_closed_too(app):
     spooled(app, KEY)
     await reconcile(app.tools)

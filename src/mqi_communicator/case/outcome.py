@@ -43,4 +43,12 @@ class Resend:
     why: str
 
 
-Outcome = Done | Wait | NewRun | Resend
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Every beam of the case is computed once more, each with a new run: the case goes back to `prepare`."""
+
+    why: str
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+Outcome = Done | Wait | NewRun | Resend | Extend

@@ -41,6 +41,8 @@ class CaseView:
     same_as: str
     seen: float  # epoch seconds
     beams: tuple[BeamView, ...]
+    constancy: str  # name of the constancy sample that it is, "" for a patient's case
+    extension: str  # one clause, if it is, or was, computed once more with more histories
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""

@@ -15,6 +15,7 @@ from mqi_communicator.app import build_engine
 from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.checkup.there import Finding, look_at, no, yes
 from mqi_communicator.config import Config
+from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.notify.post import Way, ways
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
 from mqi_communicator.store.ownership import is_owned
@@ -36,6 +37,8 @@ async def check_up(config: Config) -> AsyncIterator[Finding]:
         yield _dashboard(config, config.web)
         yield _people(config, config.web)
     yield _models(config)
+    for sample in config.constancy:
+        yield _sample(sample)
     if config.notify is not None:
         for way in ways(config.notify):
             yield await asyncio.to_thread(_told, way)
@@ -51,6 +54,13 @@ def _watched(config: Config) -> Finding:
     if not os.access(folder, os.R_OK | os.X_OK):
         return no(f"paths.watch {folder} cannot be read", "give this account the right to read it")
     return yes(f"paths.watch {folder} can be read")
+
+
+def _sample(sample: ConstancyOptions) -> Finding:
+    what = f"the folder {sample.folder} of the constancy sample {sample.name}"
+    if not sample.folder.is_dir() or not os.access(sample.folder, os.R_OK | os.X_OK):
+        return no(f"{what} cannot be read", "correct its path or its rights")
+    return yes(f"{what} can be read")
 
 
 def _ours(name: str, folder: Path) -> Finding:

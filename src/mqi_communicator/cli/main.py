@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import audit, backups, check, dashboard, exits, look, notify, orders, report, sign
+from mqi_communicator.cli import (
+    audit,
+    backups,
+    check,
+    constancy,
+    dashboard,
+    exits,
+    look,
+    notify,
+    orders,
+    report,
+    sign,
+    trend,
+)
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 
 app = typer.Typer(
@@ -37,6 +50,8 @@ for command in (
     audit.audit,
     sign.sign,
     notify.notify,
+    constancy.constancy,
+    trend.trend,
 ):
     app.command()(command)
 app.add_typer(dashboard.users)
@@ -72,7 +87,7 @@ def once(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
             print(json.dumps({"end": end, "cases": [case.to_dict() for case in found]}))  # noqa: T201
         if end == "unreachable":
             raise typer.Exit(exits.UNREACHABLE)
-        counted = [case for case in found if not case.same_as and not case.superseded_by]
+        counted = [case for case in found if not (case.same_as or case.superseded_by or case.constancy)]
         if end == "stopped" or any(case.verdict != "pass" for case in counted):
             raise typer.Exit(exits.NOT_PASSED)
 

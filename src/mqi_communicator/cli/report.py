@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,9 @@ from mqi_communicator.case.faults import Fault
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, one, open_store
 from mqi_communicator.config import Config, load
+from mqi_communicator.flow.trend import placed
 from mqi_communicator.flow.view import CaseView, view_all
+from mqi_communicator.results.trend import Placed
 
 SomeCase = Annotated[
     str, typer.Argument(metavar="[CASE]", help="A case's key (or its start), or its folder's name; or --all.")
@@ -44,7 +47,8 @@ def report(
             )
             raise typer.Exit(exits.NOT_PASSED)
         os.umask(0o077)
-        answers = asyncio.run(_redraw(settings, delivered))
+        trends = {view.case: database.read_now(placed, view.case) for view in delivered}
+        answers = asyncio.run(_redraw(settings, delivered, trends))
         if as_json:
             print(json.dumps([{"case": key, "drawn": not why, "why": why} for key, why in answers.items()]))  # noqa: T201
         for key, why in answers.items() if not as_json else ():
@@ -53,7 +57,7 @@ def report(
             raise typer.Exit(exits.NOT_PASSED)
 
 
-async def _redraw(settings: Config, cases: list[CaseView]) -> dict[str, str]:
+async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, Placed | None]) -> dict[str, str]:
     """Why not, by case; nothing where it was drawn. At the desk, as in the daemon: the same limits hold."""
     from mqi_communicator.flow.desk import Desk
     from mqi_communicator.flow.paperwork.report import redraw_report
@@ -72,6 +76,7 @@ async def _redraw(settings: Config, cases: list[CaseView]) -> dict[str, str]:
                     settings.judgement,
                     settings.dose_conventions,
                     settings.report,
+                    trends[case.case],
                 )
             except Fault as fault:
                 answers[case.case] = fault.reason + (f" -> {fault.advice}" if fault.advice else "")

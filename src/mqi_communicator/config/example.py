@@ -56,6 +56,7 @@ _SHOWN: dict[str, object] = {
     "scanners.*.material_sha256": "0" * 64,
     "scanners.*.commissioned_by": "A. Physicist",
     "scanners.*.commissioned_on": "2026-01-31",
+    "extension.max_histories_per_beam": 20_000_000,
     "notify.webhook.url_file": "/etc/mqi/webhook-url",
     "notify.mail.host": "mail.example.org",
     "notify.mail.sender": "mqi@example.org",
@@ -80,6 +81,11 @@ hosts:
       gres: gpu:1
     jobs: 40
     remote: /scratch/mqi/work"""
+_CONSTANCY = """\
+constancy:
+  - name: GTR1 phantom
+    folder: /data/mqi/constancy/gtr1
+    every_days: 30"""
 _FLAVOUR = """\
 flavours:
   ours:
@@ -96,7 +102,13 @@ after:
     argv: [/opt/site/to_raw, Outputs-1, Outputs-2]
     outputs: ["Outputs-1/beam_{beam}_0_Dose.raw", "Outputs-2/beam_{beam}_0_Dose.raw"]"""
 # Where a picture says more than a default: groups in lists, or below names.
-_PICTURES = {"hosts": _HOSTS, "engine.flavours": _FLAVOUR, "engine.before": _BEFORE, "engine.after": _AFTER}
+_PICTURES = {
+    "hosts": _HOSTS,
+    "constancy": _CONSTANCY,
+    "engine.flavours": _FLAVOUR,
+    "engine.before": _BEFORE,
+    "engine.after": _AFTER,
+}
 # The key that stands for "any name" in a section of names.
 _NAMES = {
     "machines": "GTR1",

@@ -22,7 +22,13 @@ from mqi_communicator.config import words as config_words
 from mqi_communicator.config.file import ConfigProblem, Mistake
 from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits
-from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
+from mqi_communicator.flow.options import (
+    BreakerOptions,
+    ConstancyOptions,
+    ExtensionOptions,
+    ResourceOptions,
+    RetryOptions,
+)
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.notify.options import NotifyOptions
 from mqi_communicator.remote.options import LocalOptions, SshOptions
@@ -106,6 +112,14 @@ class Config(BaseModel):
         default_factory=dict, description="What planned doses mean, by Manufacturer of the planning system."
     )
     judgement: JudgementOptions = Field(default_factory=JudgementOptions, description="Limits of the checks.")
+    extension: ExtensionOptions | None = Field(
+        default=None,
+        description="One longer run of a case whose verdict is undecided by the Monte Carlo noise alone. It holds for "
+        "cases whose input is written from then on.",
+    )
+    constancy: tuple[ConstancyOptions, ...] = Field(
+        default=(), description="Samples that are computed again by themselves, as constancy checks of what computes."
+    )
     report: ReportOptions = Field(default_factory=ReportOptions, description="The report of each case.")
     resources: ResourceOptions = Field(default_factory=ResourceOptions, description="Limits of work under way.")
     retry: RetryOptions = Field(default_factory=RetryOptions, description="How failed tries are repeated.")
@@ -139,6 +153,26 @@ class Config(BaseModel):
             raise ValueError(f"names a host twice: {', '.join(names)}")
         return self
 
+    @model_validator(mode="after")
+    def _constancy_once(self) -> Self:
+        names = [sample.name for sample in self.constancy]
+        if len(set(names)) < len(names):
+            raise ValueError(f"constancy: names a sample twice: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _extension_is_longer(self) -> Self:
+        if self.extension is None:
+            return self
+        most, fixed = self.extension.max_histories_per_beam, self.engine.histories
+        if fixed is None:
+            raise ValueError("extension: does not go with engine.target_uncertainty, which goes on by itself")
+        if most <= fixed:
+            raise ValueError(
+                f"extension: max_histories_per_beam must be more than engine.histories_per_beam = {fixed}, not {most}"
+            )
+        return self
+
     @property
     def backups(self) -> Path:
         """The folder of the copies of the store."""
@@ -160,7 +194,7 @@ def load(path: Path) -> Config:
     config = _absolute(config_words.validate(path, document, Config), path.resolve().parent)
     fits = misfits(config.engine, config.machines, config.scanners)
     told = [Mistake(document.line_of(keys), config_file.dotted(keys), what) for keys, what in fits]
-    if mistakes := _clashes(config.paths, document) + told:
+    if mistakes := _clashes(config.paths, document) + _samples(config, document) + told:
         raise config_file.problem(path, mistakes)
     return config
 
@@ -207,6 +241,19 @@ def _clashes(paths: PathOptions, document: config_file.Document) -> list[Mistake
             mistakes.append(_clash(name, f"lies inside paths.{other}", document))
         elif inner == outer and name > other:
             mistakes.append(_clash(name, f"is the same folder as paths.{other}", document))
+    return mistakes
+
+
+def _samples(config: Config, document: config_file.Document) -> list[Mistake]:
+    """Constancy samples in our own folders: in the watched one they would be cases of patients."""
+    mistakes = []
+    for number, sample in enumerate(config.constancy):
+        keys, folder = ("constancy", number, "folder"), sample.folder.resolve()
+        for name in ("watch", "workspace", "results"):
+            ours = getattr(config.paths, name).resolve()
+            if folder.is_relative_to(ours) or ours.is_relative_to(folder):
+                what = f"lies inside paths.{name}, or around it; it needs a folder of its own"
+                mistakes.append(Mistake(document.line_of(keys), config_file.dotted(keys), what))
     return mistakes
 
 

@@ -54,12 +54,13 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
     return final
 
 
-def standing(results: Path, key: str) -> tuple[Path, Mapping[str, object], str] | None:
-    """What was delivered under this key: its folder, its manifest, the manifest's SHA-256; None if nothing was.
+def standing(results: Path, key: str, name: str = "") -> tuple[Path, Mapping[str, object], str] | None:
+    """What was delivered of this case under a name (the key, if not said): its folder, its manifest, the manifest's
+    SHA-256; None if nothing was.
 
     Permanent if the folder is not what its manifest says.
     """
-    final = results / key
+    final = results / (name or key)
     with _sorted_faults(results):
         if not final.is_dir():
             return None

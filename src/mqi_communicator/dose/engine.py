@@ -52,6 +52,15 @@ class DoseEngine(Protocol):
 
     name: str
 
+    @property
+    def histories(self) -> int | None:
+        """Protons simulated per beam, as configured; None where the engine itself decides how many."""
+        ...
+
+    def with_histories(self, histories: int) -> DoseEngine:
+        """The same engine with so many protons per beam; a beam that got more than configured gets as much more now."""
+        ...
+
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged (example beam model, nobody commissioned it);
         empty if it may be."""

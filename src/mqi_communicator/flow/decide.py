@@ -7,6 +7,7 @@ The moves, read as a table (step is kept unless said):
     Wait                    waiting    due later, tries 0
     NewRun                  ready      back to `submit` with the next run; after too many runs: failed
     Resend                  waiting    until the case has been uploaded again (the driver moves the case's line)
+    Extend                  ready      back to `prepare`; each beam back to `submit` with its next run (the driver's)
     AtLimit                 waiting    until the limit lets it; no try is counted
     Unreachable             waiting    backoff without an end: an outage fails nothing
     Transient               waiting    backoff; after too many tries: failed
@@ -22,15 +23,17 @@ from dataclasses import replace
 
 from mqi_communicator.case.faults import AtLimit, Fault, NeedsPerson, Permanent, Unreachable
 from mqi_communicator.case.model import Event, Line, Status
-from mqi_communicator.case.outcome import Done, NewRun, Outcome, Resend, Wait
+from mqi_communicator.case.outcome import Done, Extend, NewRun, Outcome, Resend, Wait
 from mqi_communicator.flow.options import RetryOptions
 
 LIVE = (Status.READY, Status.WAITING)
 FIRST_BEAM_STEP = "submit"
+PREPARE = "prepare"
 UPLOAD = "upload"
 COMPARE = "compare"
 TIDY = "tidy"
 RESEND_S = 60.0
+EXTENDED = "case.extended"  # the event of a case that is computed once more
 
 
 class IllegalMove(RuntimeError):  # noqa: N818 - it tells what happened
@@ -59,6 +62,9 @@ def _moved(
             return _new_run(line, why, now, retry)
         case Resend(why):
             return _wait(line, now + RESEND_S, f"{why}; the case is being sent again")
+        case Extend(why):
+            fresh = replace(line, step=PREPARE, status=Status.READY, tries=0, due=now, since=now, reason=why)
+            return replace(fresh, advice="", needs_person=False)
         case Permanent():
             return _fail(line, now, outcome.reason, outcome.advice)
         case AtLimit():
@@ -78,6 +84,12 @@ def resent(own: Line, why: str, now: float) -> Line:
     if own.status not in LIVE or own.step != COMPARE:
         return own
     return replace(own, step=UPLOAD, status=Status.READY, tries=0, due=now, since=now, reason=why)
+
+
+def extended(beam: Line, own: Line, why: str, now: float) -> Line:
+    """A beam that has its dose when its case is computed once more: a new run. What its case was ordered holds too."""
+    fresh = replace(beam, step=FIRST_BEAM_STEP, status=Status.READY, run=beam.run + 1, base_run=beam.run + 1)
+    return replace(fresh, tries=0, due=now, since=now, reason=why, advice="", needs_person=False, wanted=own.wanted)
 
 
 def backoff(tries: int, retry: RetryOptions, chance: float) -> float:
@@ -121,7 +133,7 @@ def _try_again(line: Line, fault: Fault, now: float, retry: RetryOptions, chance
 
 
 def _event(before: Line, after: Line, outcome: Outcome | Fault, now: float) -> Event:
-    facts = dict(outcome.facts) if isinstance(outcome, Done | NewRun) else {}
+    facts = dict(outcome.facts) if isinstance(outcome, Done | NewRun | Extend) else {}
     if code := getattr(outcome, "code", ""):
         facts["code"] = code
     return Event(
@@ -149,6 +161,8 @@ def _name(after: Line, outcome: Outcome | Fault) -> str:
             return "step.waiting"
         case NewRun():
             return "run.superseded"
+        case Extend():
+            return EXTENDED
         case NeedsPerson():
             return "step.needs_person"
         case _:

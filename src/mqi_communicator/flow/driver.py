@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault, Unreachable
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Priority, Status, rank_of
-from mqi_communicator.case.outcome import Outcome, Resend, Wait
-from mqi_communicator.flow.decide import RESEND_S, UPLOAD, decide, resent
+from mqi_communicator.case.outcome import Extend, Outcome, Resend, Wait
+from mqi_communicator.flow.decide import EXTENDED, RESEND_S, UPLOAD, decide, extended, resent
 from mqi_communicator.flow.guard import guarded
 from mqi_communicator.flow.obey import event_of, obey
 from mqi_communicator.flow.options import RetryOptions
@@ -308,6 +308,13 @@ def _move(connection: Connection, line: Line, moved: Line, event: Event | None, 
             now = moved.due - RESEND_S
             said = Event(now, own.case, own.beam, "case.resent", own.step, own.status, UPLOAD, why=outcome.why)
             lines.move(connection, own, replace(again, due=now, since=now), said)
+    if isinstance(outcome, Extend):
+        own, *beams = lines.of_case(connection, line.case)
+        for beam in beams:
+            again = extended(beam, own, outcome.why, moved.due)
+            to = f"{again.step}/{again.status}"
+            said = Event(moved.due, beam.case, beam.beam, EXTENDED, beam.step, beam.status, to, why=outcome.why)
+            lines.move(connection, beam, again, said)
     if moved.beam != CASE_LINE and moved.status.ended:
         lines.poke(connection, line.case, CASE_LINE, moved.due)
     if moved.beam == CASE_LINE and moved.step != line.step:

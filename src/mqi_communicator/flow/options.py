@@ -1,6 +1,8 @@
-"""What a site may set about limits, retries and breakers."""
+"""What a site may set about limits, retries and breakers, and about what is computed again."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,6 +56,37 @@ class ResourceOptions(BaseModel):
         ge=0,
         description="How long a stop waits for steps under way, in s; then they are abandoned, and begun again at the "
         "next start. Jobs on hosts are never ended by a stop.",
+    )
+
+
+class ExtensionOptions(BaseModel):
+    """One longer run, declared before a case is computed, where the Monte Carlo noise alone leaves it undecided."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_histories_per_beam: int = Field(
+        ge=1_000,
+        le=2_000_000_000,
+        description="The longer run gets as many protons per beam as would settle the verdict, and no more than this; "
+        "where this would not settle it, no longer run is made.",
+    )
+
+
+class ConstancyOptions(BaseModel):
+    """A sample that is computed again and again: the same answer is expected as long as nothing has changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$",
+        description="What the sample is called in lists and reports; letters, digits, blanks and ._- only.",
+    )
+    folder: Path = Field(description="Folder of its DICOM files, outside the folders of paths; only ever read.")
+    every_days: float = Field(
+        gt=0,
+        le=3660,
+        description="It is computed after so many days, and besides after each change of engine, beam models, curves "
+        "or version.",
     )
 
 

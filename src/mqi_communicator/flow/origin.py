@@ -14,11 +14,12 @@ from mqi_communicator.flow.spool import keep
 from mqi_communicator.store.cases import Case
 
 _KEPT = ("seen", "fingerprint", "changed", "priority", "rank")
+_KEPT_LATER = {"constancy": ""}  # and what it is where an older version wrote the note
 
 
 def write_origin(path: Path, case: Case) -> None:
     """Note a case before its files are admitted. DiskFull if the spool is."""
-    facts = {"source": os.fsencode(case.source).hex(), **{name: getattr(case, name) for name in _KEPT}}
+    facts = {"source": os.fsencode(case.source).hex(), **{name: getattr(case, name) for name in (*_KEPT, *_KEPT_LATER)}}
     try:
         keep(path, json.dumps(facts, sort_keys=True))
     except OSError as error:
@@ -31,6 +32,7 @@ def read_origin(path: Path, key: str) -> Case | None:
     try:
         facts = json.loads(path.read_text(encoding="ascii"))
         source = Path(os.fsdecode(bytes.fromhex(facts["source"])))
-        return Case(key=key, source=source, **{name: facts[name] for name in _KEPT})
+        later = {name: facts.get(name, otherwise) for name, otherwise in _KEPT_LATER.items()}
+        return Case(key=key, source=source, **{name: facts[name] for name in _KEPT}, **later)
     except (OSError, ValueError, KeyError, TypeError):
         return None

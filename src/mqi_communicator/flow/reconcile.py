@@ -18,13 +18,14 @@ from sqlalchemy import Connection
 from mqi_communicator.case.faults import Fault, Permanent
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Manifest, Status
 from mqi_communicator.delivery.folder import standing
+from mqi_communicator.flow import judgements
 from mqi_communicator.flow.origin import read_origin
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.flow.stations.admit import enrol
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import VERDICT, verdict_of
-from mqi_communicator.store import cases, jobs, lines, orders
+from mqi_communicator.store import audit, cases, jobs, lines, orders
 from mqi_communicator.store.cases import Case
 
 DELIVERED_BEFORE = "case.delivered_before"
@@ -64,7 +65,8 @@ async def reconcile(tools: Tools) -> Found:
     delivered = doubtful = 0
     for line in await tools.database.read(_unfinished):
         try:
-            stands = await asyncio.to_thread(_delivered, tools.results, line.case)
+            name = judgements.folder(line.case, await tools.database.read(_judgement, line.case))
+            stands = await asyncio.to_thread(_delivered, tools.results, line.case, name)
         except Fault as fault:
             doubtful += 1
             tools.ear("results.doubtful", case=line.case, why=fault.reason)
@@ -112,8 +114,13 @@ def _unfinished(connection: Connection) -> list[Line]:
     return [line for line in own if line.step in BEFORE_DELIVERY]
 
 
-def _delivered(results: Path, key: str) -> Delivered | None:
-    stands = standing(results, key)
+def _judgement(connection: Connection, key: str) -> int:
+    """Which one is under way: results of an earlier one close no case."""
+    return judgements.number(audit.history(connection, key))
+
+
+def _delivered(results: Path, key: str, name: str) -> Delivered | None:
+    stands = standing(results, key, name)
     if stands is None:
         return None
     folder, manifest, digest = stands

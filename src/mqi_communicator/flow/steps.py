@@ -12,6 +12,7 @@ from mqi_communicator.flow.stations.admit import admit
 from mqi_communicator.flow.stations.collect import collect
 from mqi_communicator.flow.stations.compare import compare
 from mqi_communicator.flow.stations.deliver import deliver
+from mqi_communicator.flow.stations.extend import extend
 from mqi_communicator.flow.stations.follow import follow
 from mqi_communicator.flow.stations.prepare import prepare
 from mqi_communicator.flow.stations.report import report
@@ -46,6 +47,7 @@ CASE_STEPS = (
     Step("compare", compare, "desk", HOUR, "being compared with the planned dose"),
     Step("report", report, "desk", 2 * HOUR, "the report is being drawn"),
     Step("deliver", deliver, "desk", HOUR, "the results are being delivered"),
+    Step("extend", extend, "", HOUR, "whether a longer run is due is looked up"),  # from here back to prepare, once
     Step("tidy", tidy, "", HOUR, "the host is being tidied"),
 )
 

@@ -12,7 +12,7 @@ from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.desk import Desk
 from mqi_communicator.flow.guard import Ear
-from mqi_communicator.flow.options import ResourceOptions
+from mqi_communicator.flow.options import ExtensionOptions, ResourceOptions
 from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.options import IntakeOptions
@@ -40,6 +40,7 @@ class Tools:
     basis: Basis
     clock: Callable[[], float]  # epoch seconds
     ear: Ear
+    extension: ExtensionOptions | None = None  # None: no case is computed twice
 
     async def place_of(self, case: str) -> Place:
         """Where a case is computed. NeedsPerson if its host is not in the configuration any more."""

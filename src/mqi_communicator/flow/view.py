@@ -12,6 +12,7 @@ from mqi_communicator.case.model import Event, Line, Status
 from mqi_communicator.case.views import BeamView, CaseView
 from mqi_communicator.flow.forecast import forecast
 from mqi_communicator.flow.steps import step_of
+from mqi_communicator.results.extension import extension_of
 from mqi_communicator.store import cases, jobs, lines
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.jobs import JobRow
@@ -57,6 +58,8 @@ def checks_of(case: CaseView) -> list[dict[str, object]]:
 def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float, eta: float | None) -> CaseView:
     own, beams = family[0], family[1:]
     last = {job.token: job for job in runs}
+    longer = extension_of(case.extension, closed=True)
+    extended = longer.words if longer is not None else ""
     return CaseView(
         case=case.key,
         folder=_printable(case.source.name),
@@ -64,7 +67,7 @@ def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float
         step=own.step,
         status=own.status,
         verdict=case.word,
-        why=_why_case(case, own, beams, now),
+        why=_with(_why_case(case, own, beams, now), extended),
         advice=own.advice,
         needs_person=own.needs_person or any(beam.needs_person for beam in beams),
         results=case.results,
@@ -75,6 +78,8 @@ def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float
         same_as=case.same_as,
         seen=case.seen,
         beams=tuple(_beam(beam, last.get(beam.token), now) for beam in beams),
+        constancy=case.constancy,
+        extension=extended,
     )
 
 
@@ -101,6 +106,11 @@ def _why_case(case: Case, own: Line, beams: Sequence[Line], now: float) -> str:
     if own.status is Status.WAITING and stuck:
         return f"beam {stuck[0].beam}: {why(stuck[0], now)}"
     return why(own, now)
+
+
+def _with(said: str, more: str) -> str:
+    """A sentence and a clause, unless it says so already."""
+    return said if not more or more in said else f"{said}; {more}"
 
 
 def why(line: Line, now: float) -> str:

@@ -117,9 +117,15 @@ def _news(happened: Sequence[notices.Happened], options: NotifyOptions) -> list[
         if topic in options.about:
             key = (topic, event.case, event.beam)
             found.pop(key, None)
-            why = "" if topic.startswith("verdict") else event.why
+            why = _sample(event) if topic.startswith("verdict") else event.why
             found[key] = News(topic, event.case, event.beam, why, quotes=bool(event.facts.get("code")))
     return list(found.values())
+
+
+def _sample(event: Event) -> str:
+    """That a verdict is about a constancy sample, and which."""
+    name = event.facts.get("constancy", "")
+    return f"constancy check {name}" if name else ""
 
 
 def _topic(one: notices.Happened) -> str:

@@ -22,7 +22,7 @@ def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
         ("configuration (SHA-256)", manifest.configuration),
         ("admitted", manifest.admitted or "–"),
         ("judged", manifest.judged or "–"),
-        *([("judgement", f"number {n} of the same doses; the earlier lie in folders of their own")] if n > 1 else []),
+        *([("judgement", f"number {n} of this case; the earlier lie in folders of their own")] if n > 1 else []),
         ("content admitted (digest)", manifest.content),
         *((name.replace("_", " "), value) for name, value in manifest.engine.items()),
     ]

@@ -12,6 +12,7 @@ from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.page import Block, Facts, Page, Picture, Section, Sign, Words
 from mqi_communicator.report.words import Mask, drawable, plain
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
+from mqi_communicator.results.trend import ENOUGH, Placed
 from mqi_communicator.results.verdict import Word
 
 _LEGEND = 26  # characters that fit beside the curves
@@ -30,6 +31,7 @@ class Subject:
     manifest: ManifestDocument
     plan: IonPlan
     labels: Labels
+    trend: Placed | None = None  # among the cases before it on its machine
 
 
 class Namer:
@@ -58,13 +60,19 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     verdict, namer = subject.verdict, Namer(subject.labels, options)
     shown = verdict.word.value.replace("_", " ").upper()
     centre = f"{plain(options.centre)}: " if options.centre else ""
-    mark = f"NOT FOR QA: {verdict.why}" if verdict.word is Word.NOT_JUDGED else ""
+    sample = verdict.constancy
+    what = f"Constancy check {sample}" if sample else "Patient QA by recalculation"
+    running = f"constancy {sample} · " if sample else ""
+    mark = f"CONSTANCY CHECK {sample}: not a patient's QA" if sample else ""
+    mark = f"NOT FOR QA: {verdict.why}" if verdict.word is Word.NOT_JUDGED else mark
     sections = [
         Section("Plan", _plan(subject, analysis, options, namer)),
         Section("Checks", _checks(verdict)),
         *_undecided(subject),
+        *_extension(subject),
         *_numbers(subject, analysis, namer),
         *_looks(analysis),
+        *_trend(subject),
         Section("Chain of evidence", chain.blocks(subject.manifest)),
         Section("How to read this report", tables.glossary()),
         Section(
@@ -76,13 +84,13 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         ),
     ]
     return Page(
-        title=f"{centre}Patient QA by recalculation, case {verdict.case}",
+        title=f"{centre}{what}, case {verdict.case}",
         statement=STATEMENT,
         word=verdict.word.value,
         shown_word=shown,
         why=verdict.why,
         mark=mark,
-        running=f"case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
+        running=f"{running}case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
         f"judged {subject.manifest.judged or '–'}",
         made=subject.manifest.judged or "",
         sections=tuple(sections),
@@ -137,6 +145,20 @@ def _undecided(subject: Subject) -> tuple[Section, ...]:
     if noisy is None or noisy.value is None:
         return ()
     return (Section("What would settle it", (Words(tables.histories(noisy, subject.manifest.engine)),)),)
+
+
+def _extension(subject: Subject) -> tuple[Section, ...]:
+    """The one longer run, where one was declared."""
+    told = subject.verdict.extension
+    return (Section("One longer run", (Words(tables.longer_run(told)),)),) if told is not None else ()
+
+
+def _trend(subject: Subject) -> tuple[Section, ...]:
+    """Where the case lies among those before it, once there are enough of them."""
+    trend = subject.trend
+    if trend is None or len(trend.before.rows) < ENOUGH:
+        return ()
+    return (Section(f"Trend of machine {plain(trend.before.machine)}", tables.trend(trend)),)
 
 
 def _noisy(checks: tuple[CheckDocument, ...]) -> CheckDocument | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from mqi_communicator.dicom.records import IonPlan
@@ -11,8 +10,10 @@ from mqi_communicator.report.gammas import CEILING, GammaRow
 from mqi_communicator.report.page import Block, Facts, Table, Words
 from mqi_communicator.report.views import View
 from mqi_communicator.report.words import plain
-from mqi_communicator.results.documents import CheckDocument, VerdictDocument
+from mqi_communicator.results.documents import CheckDocument, ExtensionDocument, VerdictDocument
+from mqi_communicator.results.extension import histories_needed, spaced
 from mqi_communicator.results.table import value_text
+from mqi_communicator.results.trend import COLUMNS, Placed
 from mqi_communicator.results.verdict import Check
 
 _NONE = "–"
@@ -110,21 +111,52 @@ def histories(noisy: CheckDocument, engine: Mapping[str, str]) -> str:
     said = f"The statistical uncertainty is {value_text(_plain(noisy))}, its limit is {noisy.limit}. {factor} times as "
     said += "many histories would settle it"
     if used.isdigit():
-        wanted = float(factor) * int(used)
-        said += f": about {_round_up(wanted):,} histories per beam instead of {int(used):,}".replace(",", " ")
+        wanted = histories_needed(int(used), float(factor))
+        said += f": about {spaced(wanted)} histories per beam instead of {spaced(int(used))}"
     return (
         said + ". A longer run is declared before it is begun and happens once: running until it passes proves nothing."
     )
+
+
+def longer_run(told: ExtensionDocument) -> str:
+    """What was declared of a longer run before the case was computed, and what came of it."""
+    most = spaced(told.max_histories_per_beam)
+    said = f"Declared before the case was computed: one longer run, of at most {most} histories per beam, if the "
+    said += "Monte Carlo noise alone leaves the verdict undecided. "
+    if told.made:
+        return f"{said}This verdict rests on it: {told.note}. The first verdict lies in the case's own folder."
+    if told.histories_per_beam:
+        return f"{said}This verdict is the first, and will be superseded: {told.note}."
+    return said + (f"It was {told.note}." if told.note else "The first verdict called for none.")
 
 
 def _is_number(word: str) -> bool:
     return word.replace(".", "", 1).isdigit()
 
 
-def _round_up(value: float) -> int:
-    """Two significant digits, upwards."""
-    size = int(10 ** max(len(str(int(value))) - 2, 0))
-    return math.ceil(value / size) * size
+def trend(placed: Placed) -> tuple[Block, ...]:
+    """The case beside mean and spread of those before it. The limits of the verdict are others, and decide."""
+    rows = []
+    for column, (what, unit, digits) in COLUMNS.items():
+        value, spread = getattr(placed.own, column), placed.before.spread(column)
+        far = _NONE
+        if value is not None and spread.mean is not None and spread.two_sd:
+            far = f"{2 * (value - spread.mean) / spread.two_sd:+.1f} SD"
+        cells = [_NONE if one is None else f"{one:.{digits}f} {unit}".strip() for one in (value, spread.mean)]
+        two_sd = _NONE if spread.two_sd is None else f"{spread.two_sd:.{digits}f} {unit}".strip()
+        rows.append((what, *cells, two_sd, far, str(spread.cases)))
+    words = (
+        f"The last {len(placed.before.rows)} delivered cases of this machine before this one. Not part of the verdict."
+    )
+    return (
+        Words(words, small=True),
+        Table(
+            ("of", "this case", "mean before", "2 SD", "from the mean", "cases"),
+            tuple(rows),
+            (2, 1.2, 1.2, 1.2, 1.2, 0.8),
+            numbers=(1, 2, 3, 4, 5),
+        ),
+    )
 
 
 def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ...]:

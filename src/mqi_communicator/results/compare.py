@@ -72,6 +72,12 @@ def judge(
     return unjudged(checks, reasons) if reasons else worst(checks)
 
 
+def limits_of(plan: IonPlan, options: JudgementOptions) -> JudgementOptions:
+    """The limits of the sum: the machine's if all beams are of one machine, else the site's."""
+    machines = {beam.machine for beam in plan.beams}
+    return options.for_machine(machines.pop()) if len(machines) == 1 else options
+
+
 def _by_beam(plan: IonPlan, computed: Sequence[Dose]) -> dict[int, Dose]:
     """Computed doses by beam number. A dose that is not of this plan must never be shown as if it were."""
     known = {beam.number for beam in plan.beams}
@@ -127,9 +133,8 @@ def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, strange: t
 
 
 def _of_plan(plan: IonPlan, doses: _Doses, reference: Dose, options: JudgementOptions) -> list[Check]:
-    """The checks of the sum. Limits are the machine's if all beams are of one machine, else the site's."""
-    machines = {beam.machine for beam in plan.beams}
-    limits = options.for_machine(machines.pop()) if len(machines) == 1 else options
+    """The checks of the sum."""
+    limits = limits_of(plan, options)
     beams = tuple(doses.computed.values())
     noise = combined(beams, reference)
     total = replace(summed(beams), uncertainty=noise)

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mqi_communicator.case.model import Manifest
+from mqi_communicator.results.extension import Extension
 from mqi_communicator.results.verdict import Check, Verdict, Word
 
 VERDICT = "verdict.json"
@@ -40,6 +41,18 @@ class CheckDocument(BaseModel):
     note: str = Field(description="One sentence: what it means, or why it could not be judged.")
 
 
+class ExtensionDocument(BaseModel):
+    """One longer run, declared before the case was computed. Histories are protons per beam."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_histories_per_beam: int = Field(description="Declared: the longer run gets no more.")
+    first_histories_per_beam: int = Field(description="Of the first run.")
+    histories_per_beam: int | None = Field(description="Of the longer run; null if none is wanted.")
+    made: bool = Field(description="This verdict rests on the longer run; otherwise one may follow and supersede it.")
+    note: str = Field(description="In words; empty if there is nothing to say.")
+
+
 class VerdictDocument(BaseModel):
     """The verdict of one case: the worst of its named checks."""
 
@@ -54,6 +67,13 @@ class VerdictDocument(BaseModel):
         description="What the verdict answers.",
     )
     checks: tuple[CheckDocument, ...] = Field(description="Every check, in the order in which they were made.")
+    constancy: str = Field(
+        default="",
+        description="Name of the constancy sample; empty for a patient's case. Constancy is no patient's QA.",
+    )
+    extension: ExtensionDocument | None = Field(
+        default=None, description="The one longer run that was declared beforehand; null if none was."
+    )
 
 
 class InputDocument(BaseModel):
@@ -112,17 +132,34 @@ class ManifestDocument(BaseModel):
     engine: dict[str, str] = Field(description="Versions and digests of engine, beam models and curves.")
     admitted: str | None = Field(description="UTC, ISO 8601.")
     judged: str | None = Field(description="UTC, ISO 8601.")
-    judgement: int = Field(1, ge=1, description="Which judgement of the same doses this is.")
+    judgement: int = Field(1, ge=1, description="Which judgement of the case this is.")
     inputs: tuple[InputDocument, ...] = Field(description="Every admitted file.")
     runs: tuple[RunDocument, ...] = Field(description="The run of each beam.")
     outputs: tuple[OutputDocument, ...] = Field(description="Every delivered file but this one.")
     chain: ChainDocument | None = Field(default=None, description="The chain of events at delivery.")
 
 
-def verdict_document(case: str, verdict: Verdict) -> VerdictDocument:
-    """The verdict as it is delivered, numbers rounded to four significant digits."""
+def verdict_document(
+    case: str, verdict: Verdict, extension: Extension | None = None, constancy: str = ""
+) -> VerdictDocument:
+    """The verdict as it is delivered, numbers rounded to four significant digits. `constancy`: the sample's name."""
     return VerdictDocument(
-        case=case, word=verdict.word, why=verdict.why, checks=tuple(_check(check) for check in verdict.checks)
+        case=case,
+        word=verdict.word,
+        why=verdict.why,
+        checks=tuple(_check(check) for check in verdict.checks),
+        constancy=constancy,
+        extension=None if extension is None else _extension(extension),
+    )
+
+
+def _extension(extension: Extension) -> ExtensionDocument:
+    return ExtensionDocument(
+        max_histories_per_beam=extension.most,
+        first_histories_per_beam=extension.first,
+        histories_per_beam=extension.second or None,
+        made=extension.made,
+        note=extension.words,
     )
 
 

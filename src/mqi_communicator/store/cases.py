@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_colum
 
 from mqi_communicator.case.model import CASE_LINE
 from mqi_communicator.store.lines import NOT_ENDED
-from mqi_communicator.store.schema import cases, lines
+from mqi_communicator.store.schema import batched, cases, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Case:
     priority: str = "routine"
     rank: float = 0.0
     demand: str = ""
+    extension: str = ""
+    constancy: str = ""
 
 
 def as_case(row: Row[tuple[object, ...]]) -> Case:
@@ -59,6 +61,14 @@ def get(connection: Connection, key: str) -> Case:
     return as_case(row)
 
 
+def several(connection: Connection, keys: Sequence[str]) -> dict[str, Case]:
+    """Those of these cases that are known, by key."""
+    found: dict[str, Case] = {}
+    for part in batched(keys):
+        found |= {row.key: as_case(row) for row in connection.execute(select(cases).where(cases.c.key.in_(part)))}
+    return found
+
+
 def change(connection: Connection, key: str, /, **values: str | float) -> None:
     """Set columns of one case."""
     connection.execute(update(cases).where(cases.c.key == key).values(**values))
@@ -73,19 +83,26 @@ def latest_by_source(connection: Connection) -> dict[Path, Case]:
 
 
 def with_content(connection: Connection, content: str, *, but: str) -> list[Case]:
-    """The other cases that were admitted with the same content, oldest first."""
+    """The other patients' cases that were admitted with the same content, oldest first."""
     query = (
         select(cases)
-        .where(cases.c.content == content, cases.c.key != but, cases.c.same_as == "")
+        .where(cases.c.content == content, cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "")
         .order_by(cases.c.seen)
     )
     return [as_case(row) for row in connection.execute(query)]
 
 
 def of_lineage(connection: Connection, lineage: str, *, but: str) -> list[Case]:
-    """The other revisions of one plan, oldest first."""
-    query = select(cases).where(cases.c.lineage == lineage, cases.c.key != but, cases.c.same_as == "")
+    """The other revisions of one plan, oldest first. A constancy sample is nobody's revision."""
+    others = (cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "")
+    query = select(cases).where(cases.c.lineage == lineage, *others)
     return [as_case(row) for row in connection.execute(query.order_by(cases.c.revision))]
+
+
+def of_sample(connection: Connection, name: str, limit: int) -> list[Case]:
+    """The last runs of a constancy sample, newest first."""
+    query = select(cases).where(cases.c.constancy == name).order_by(cases.c.seen.desc()).limit(limit)
+    return [as_case(row) for row in connection.execute(query)]
 
 
 def all_cases(connection: Connection, limit: int | None = None) -> Sequence[Case]:

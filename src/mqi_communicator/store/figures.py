@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, select
 
-from mqi_communicator.store.schema import figures
+from mqi_communicator.store.schema import batched, cases, figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,26 @@ def machines(connection: Connection) -> list[str]:
         found.append(following)
 
 
-def trend(connection: Connection, machine: str, name: str, scope: str = "plan", limit: int = 200) -> list[Figure]:
-    """The last figures of one check on one machine, oldest first."""
+def trend(
+    connection: Connection, machine: str, name: str, scope: str = "plan", limit: int = 200, before: float = math.inf
+) -> list[Figure]:
+    """The last figures of one check on one machine, judged before a time, oldest first. No constancy samples."""
     here = (figures.c.machine == machine, figures.c.name == name, figures.c.scope == scope)
-    query = select(figures).where(*here, figures.c.value.is_not(None)).order_by(figures.c.at.desc()).limit(limit)
+    query = (
+        select(figures)
+        .join(cases, cases.c.key == figures.c.case)
+        .where(*here, figures.c.value.is_not(None), figures.c.at < before, cases.c.constancy == "")
+        .order_by(figures.c.at.desc())
+        .limit(limit)
+    )
     rows = [Figure(**dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
     return rows[::-1]
+
+
+def of_cases(connection: Connection, keys: Sequence[str]) -> list[Figure]:
+    """All figures of several cases."""
+    found: list[Figure] = []
+    for part in batched(keys):
+        rows = connection.execute(select(figures).where(figures.c.case.in_(part)))
+        found += [Figure(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+    return found

@@ -54,12 +54,15 @@ cases = Table(
     Column("priority", Text, nullable=False, server_default="routine"),
     Column("rank", Float, nullable=False, server_default="0"),  # case.model.rank_of; the lowest goes first
     Column("demand", Text, nullable=False, server_default=""),  # JSON of dose.engine.GpuDemand, "" for none
+    Column("constancy", Text, nullable=False, server_default=""),  # name of the sample; "" for a patient's case
+    Column("extension", Text, nullable=False, server_default=""),  # results.extension.Extension.text, "" for none
 )
 Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)
 Index("cases_by_content", cases.c.content)
 Index("cases_by_lineage", cases.c.lineage)
 Index("cases_by_seen", cases.c.seen, cases.c.key, cases.c.source)  # names are searched in the index alone
+Index("cases_by_constancy", cases.c.constancy, cases.c.seen)
 Index("cases_by_word", cases.c.word, cases.c.seen)
 
 lines = Table(

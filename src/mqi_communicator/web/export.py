@@ -19,7 +19,19 @@ from mqi_communicator.web.guard import asked, refusal
 from mqi_communicator.web.house import House
 from mqi_communicator.web.words import iso
 
-COLUMNS = ("case", "folder", "revision", "seen", "verdict", "why", "host", "priority", "superseded_by", "same_as")
+COLUMNS = (
+    "case",
+    "folder",
+    "revision",
+    "seen",
+    "verdict",
+    "why",
+    "host",
+    "priority",
+    "superseded_by",
+    "same_as",
+    "constancy",
+)
 _PORTION = 1000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -49,7 +61,7 @@ async def csv_file(request: Request) -> Response:
 
 def _row(case: Case) -> list[str]:
     folder = case.source.name.encode("utf-8", "backslashreplace").decode()
-    told = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as)
+    told = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
     return [_safe(word) for word in (case.key, folder, str(case.revision), iso(case.seen), *told)]
 
 

@@ -107,6 +107,8 @@ def test_every_mistake_is_told_with_its_line(tmp_path):
         ("retry:\n  first_s: .nan\n", '18: retry.first_s: must be a number, not ".nan"'),
         ("retry:\n  first_s: 1e999\n", '18: retry.first_s: must be a number, not "1e999"'),
         ("retry: [1, 2]\n", "17: retry: must be a group of `key: value` lines, indented below it"),
+        ("extension: {}\n", "17: extension.max_histories_per_beam: is missing"),
+        ("extension: {max_histories_per_beam: 1000000}\n", "17: extension: max_histories_per_beam must be more than engine.histories_per_beam = 1000000, not 1000000"),
         ("retry: soon\n", '17: retry: must be a group of `key: value` lines, indented below it, not "soon"'),
         ("monitoring:\n  log_level: loud\n", "18: monitoring.log_level: must be one of 'debug', 'info', 'warning' or 'error', not \"loud\""),
         ("monitoring:\n  metrics_port: 99999\n", "18: monitoring.metrics_port: must be less than or equal to 65535, not 99999"),
@@ -137,6 +139,24 @@ def test_mistakes_in_words(tmp_path, more, line):
 )
 def test_what_is_no_configuration(tmp_path, text, line):
     assert told(tmp_path, text) == [line]
+
+
+def test_a_run_that_goes_on_by_itself_is_not_extended(tmp_path):
+    text = GOOD.replace("home: /opt/mcsquare", "home: /opt/mcsquare\n  target_uncertainty: 0.01")
+    wrong = "18: extension: does not go with engine.target_uncertainty, which goes on by itself"
+    assert told(tmp_path, text + "extension: {max_histories_per_beam: 9000000}\n") == [wrong]
+
+
+def test_constancy_samples_have_names_and_folders_of_their_own(tmp_path):
+    one, other = ({"name": name, "folder": f"/data/{name}", "every_days": 30} for name in ("a", "b"))
+    (found, _) = load(write(tmp_path, GOOD + f"constancy: [{one}, {other}]\n".replace("'", '"'))).constancy
+    assert (found.name, found.folder) == ("a", Path("/data/a"))
+    text = "constancy:\n  - {name: a, folder: in/sample, every_days: 30}\n"
+    (line,) = told(tmp_path, GOOD + text)
+    assert line.startswith("18: constancy")
+    assert line.endswith("lies inside paths.watch, or around it; it needs a folder of its own")
+    twice = "constancy:\n  - {name: a, folder: x, every_days: 30}\n  - {name: a, folder: y, every_days: 30}\n"
+    assert told(tmp_path, GOOD + twice) == ["17: constancy: names a sample twice: a, a"]
 
 
 def test_missing_sections_are_all_named(tmp_path):

@@ -42,6 +42,8 @@ def test_the_example_means_the_same_to_other_readers_of_yaml():
         "slurm",
         "gpus",
         "hosts",
+        "extension",
+        "constancy",
         "web",
         "notify",
     }

@@ -390,3 +390,14 @@ def test_needs_name_the_engines_files_with_advice():
     needs = MCsquare(MCsquareOptions(home="/opt/a b"), {}, {}).needs()
     assert [need.kind for need in needs] == ["executable", "sha256", "readable"]
     assert all(need.what.startswith("/opt/a b/") and "fetch_engine.py" in need.advice for need in needs)
+
+
+def test_a_longer_run_differs_in_its_histories_alone():
+    short = engine(histories_per_beam=1000)
+    long = short.with_histories(5000)
+    assert (short.histories, long.histories) == (1000, 5000)
+    assert dict(long.common_files(plan(), volume())) == dict(short.common_files(plan(), volume()))
+    before, after = (one.beam_files(plan(), beam(), volume())["config.txt"].decode() for one in (short, long))
+    assert before.replace("Num_Primaries 1000\n", "Num_Primaries 5000\n") == after != before
+    assert long.evidence() == {**short.evidence(), "histories_per_beam": "5000"}
+    assert engine(target_uncertainty=0.01).histories is None

@@ -384,3 +384,13 @@ def test_needs_name_the_program_its_digest_and_the_sites_programs():
         ("executable", "~/bin/convert"),
     ]
     assert all(need.advice for need in needs)
+
+
+@pytest.mark.parametrize("configured", [200_000, 1_000])  # as many as asked for; more, for the weakest spot
+def test_a_longer_run_has_as_much_more_for_each_beam(configured):
+    short = moqui(histories_per_beam=configured, max_histories_per_beam=400_000)
+    long = short.with_histories(3 * configured)
+    before, after = (int(asked(one, beam()).split("histories=")[1].split()[0]) for one in (short, long))
+    assert after == pytest.approx(3 * before, rel=0.02)
+    assert (short.histories, long.histories) == (configured, 3 * configured)
+    assert long.evidence() == {**short.evidence(), "histories_per_beam": str(3 * configured)}

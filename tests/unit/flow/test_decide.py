@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mqi_communicator.case.faults import HostKeyProblem, Permanent, Transient, Unreachable
 from mqi_communicator.case.model import CASE_LINE, Line, Status
-from mqi_communicator.case.outcome import Done, NewRun, Wait
-from mqi_communicator.flow.decide import IllegalMove, backoff, decide
+from mqi_communicator.case.outcome import Done, Extend, NewRun, Wait
+from mqi_communicator.flow.decide import IllegalMove, backoff, decide, extended
 from mqi_communicator.flow.obey import obey
 from mqi_communicator.flow.options import RetryOptions
 from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS, after
@@ -162,3 +162,12 @@ def test_whatever_happens_a_line_stays_on_its_way(story):
         assert line.due >= now or line.status.ended
         if line.run > before.run:  # a new run only ever after word that the last one is over
             assert isinstance(outcome, NewRun)
+
+
+def test_a_longer_run_sends_the_case_back_and_gives_each_beam_its_next_run():
+    own = go(replace(CASE, step="extend"), Extend("the noise alone"))
+    assert (own.step, own.status, own.reason, own.due) == ("prepare", Status.READY, "the noise alone", 1000.0)
+    done = replace(BEAM, step="verify", status=Status.DONE, run=3)
+    beam = extended(done, own, "the noise alone", 1000.0)
+    assert (beam.step, beam.status, beam.run, beam.base_run) == ("submit", Status.READY, 4, 4)
+    assert extended(done, replace(own, wanted="cancel"), "x", 1.0).wanted == "cancel"  # ordered at the same moment

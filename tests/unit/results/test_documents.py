@@ -19,6 +19,7 @@ from mqi_communicator.results.documents import (
     verdict_document,
     verdict_of,
 )
+from mqi_communicator.results.extension import Extension
 from mqi_communicator.results.table import HEADINGS, rows, text
 from mqi_communicator.results.verdict import Check, Verdict, Word
 
@@ -43,7 +44,10 @@ def allowed(schema, value, where="$"):
         if "$ref" in part:
             part = root["$defs"][part["$ref"].rsplit("/", 1)[1]]
         if "anyOf" in part:
-            assert any(_matches(choice, inner) for choice in part["anyOf"]), (path, inner)
+            choices = [root["$defs"][one["$ref"].rsplit("/", 1)[1]] if "$ref" in one else one for one in part["anyOf"]]
+            fitting = [one for one in choices if _matches(one, inner)]
+            assert fitting, (path, inner)
+            check(fitting[0], inner, path)
             return
         assert _matches(part, inner), (path, inner)
         if part.get("type") == "object":
@@ -60,6 +64,8 @@ def allowed(schema, value, where="$"):
 
 def _matches(part, value):
     kinds = {"string": str, "object": dict, "array": list, "integer": int, "number": (int, float), "null": type(None)}
+    if part.get("type") == "boolean":
+        return isinstance(value, bool)
     if "enum" in part and value not in part["enum"]:
         return False
     if "const" in part and value != part["const"]:
@@ -72,6 +78,8 @@ def test_the_shipped_schema_is_the_models_and_holds_for_a_verdict():
     assert shipped == schema_text()
     document = json.loads(as_json(verdict_document(KEY, VERDICT)))
     allowed(json.loads(shipped), document)
+    longer = Extension(most=9_000_000, first=1_000_000, second=2_000_000, closed=True)
+    allowed(json.loads(shipped), json.loads(as_json(verdict_document(KEY, VERDICT, longer, "phantom 1"))))
     for broken in ({"word": "perfect"}, {"schema": "mqi-verdict/2"}, {"patient": "x"}, {"checks": [{}]}):
         with pytest.raises(AssertionError):
             allowed(json.loads(shipped), document | broken)

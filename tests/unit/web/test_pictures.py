@@ -22,7 +22,7 @@ def beam(number: int = 1, step: str = "follow", status: str = "waiting", *, need
 
 def case(status: str = "waiting", step: str = "compare", beams: tuple[BeamView, ...] = (), *, person: bool = False):
     return CaseView(
-        "k1", "folder", 1, step, status, "", "", "", person, "", "gpu1", "routine", None, "", "", 0.0, beams
+        "k1", "folder", 1, step, status, "", "", "", person, "", "gpu1", "routine", None, "", "", 0.0, beams, "", ""
     )  # fmt: skip
 
 

@@ -24,6 +24,16 @@ class MCsquare:
         self._models = dict(models)  # by TreatmentMachineName
         self._curves = dict(curves)  # by CTVolume.scanner
 
+    @property
+    def histories(self) -> int | None:
+        """Protons per beam; None with a target uncertainty."""
+        return self._options.histories
+
+    def with_histories(self, histories: int) -> MCsquare:
+        """The same with so many protons per beam, and no target uncertainty."""
+        changed = {"histories_per_beam": histories, "target_uncertainty": None}
+        return MCsquare(self._options.model_copy(update=changed), self._models, self._curves)
+
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._models, self._curves))

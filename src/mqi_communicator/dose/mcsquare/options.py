@@ -62,3 +62,8 @@ class MCsquareOptions(BaseModel):
         le=2**31 - 1,
         description="Seed of the random numbers; the same dose comes again only with threads: 1; 0 takes the clock.",
     )
+
+    @property
+    def histories(self) -> int | None:
+        """Protons simulated per beam; None with a target uncertainty."""
+        return self.histories_per_beam if self.target_uncertainty is None else None

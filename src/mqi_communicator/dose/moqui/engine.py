@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mqi_communicator.case.faults import Permanent
@@ -46,13 +48,28 @@ class Moqui:
     name = "moqui"
 
     def __init__(
-        self, options: MoquiOptions, machines: Mapping[str, Machine], calibrations: Mapping[str, Calibration]
+        self,
+        options: MoquiOptions,
+        machines: Mapping[str, Machine],
+        calibrations: Mapping[str, Calibration],
+        times: float = 1.0,
     ) -> None:
+        """`times`: how many times as many histories as configured each beam gets."""
         self._options = options
+        self._times = times
         self._flavour = options.chosen
         self._job = Job(options)
         self._machines = dict(machines)  # by TreatmentMachineName
         self._calibrations = dict(calibrations)  # by CTVolume.scanner
+
+    @property
+    def histories(self) -> int | None:
+        """Protons per beam, all seeds together."""
+        return round(self._options.histories_per_beam * self._times)
+
+    def with_histories(self, histories: int) -> Moqui:
+        """The same with so many protons per beam; beams whose weak spots need more get more in proportion."""
+        return Moqui(self._options, self._machines, self._calibrations, histories / self._options.histories_per_beam)
 
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
@@ -160,7 +177,7 @@ class Moqui:
             "engine_sha256": options.program_sha256 or "not checked",
             "dose": "physical, to water, one fraction"
             + ("" if flavour.physical else f", RBE {options.answer_rbe:g} and {options.answer_extent.value} undone"),
-            "histories_per_beam": str(options.histories_per_beam),
+            "histories_per_beam": str(self.histories),
             "seeds": f"{options.seeds}, from {options.seed}",
             "scale": self._scale.value,
         }
@@ -210,6 +227,13 @@ class Moqui:
             most=options.max_histories_per_beam // options.seeds,
             per_batch=options.max_histories_per_batch,
         )
+        quota = self._quota_of(beam, machine, wish)
+        if self._times == 1:
+            return quota
+        more = math.ceil(quota.histories * self._times)
+        return self._quota_of(beam, machine, replace(wish, histories=more, most=max(wish.most, more)))
+
+    def _quota_of(self, beam: Beam, machine: Machine, wish: Wish) -> Quota:
         if isinstance(machine.model, BeamFile):
             return quota_by_ratio(beam, machine.model, machine.protons_per_mu, wish)
         counts = machine.counts_per_mu if self._scale is Scale.DECLARED else None

@@ -132,6 +132,11 @@ class MoquiOptions(BaseModel):
         return words
 
     @property
+    def histories(self) -> int | None:
+        """Protons simulated per beam, all seeds together."""
+        return self.histories_per_beam
+
+    @property
     def chosen(self) -> Flavour:
         """The flavour that is meant."""
         named = self.flavours.get(self.flavour)

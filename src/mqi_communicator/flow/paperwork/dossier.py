@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.delivery.folder import deliver
+from mqi_communicator.flow import judgements
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.paperwork.judge import digests_of
 from mqi_communicator.flow.spool import Spool
@@ -45,8 +46,8 @@ class Record:
 
     @property
     def judgement(self) -> int:
-        """Which judgement of the same doses this is, counted from 1."""
-        return 1 + sum(event.event == "order.rejudge" for event in self.history)
+        """Which judgement of the case this is, counted from 1."""
+        return judgements.number(self.history)
 
 
 def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
@@ -58,8 +59,7 @@ def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
         except OSError as error:
             advice = "make space on the disk of paths.workspace"
             raise DiskFull(f"the manifest cannot be written: {error.strerror}", advice) from None
-    number = record.judgement
-    return deliver(prepared, results, key, key if number == 1 else f"{key}-judged-{number}")
+    return deliver(prepared, results, key, judgements.folder(key, record.judgement))
 
 
 def manifest_of(spool: Spool, record: Record) -> ManifestDocument:

@@ -18,12 +18,13 @@ from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.paperwork.beam import load_beam_dose
 from mqi_communicator.flow.paperwork.order import admitted, read_case
 from mqi_communicator.flow.spool import Spool
-from mqi_communicator.results.compare import judge
-from mqi_communicator.results.documents import VERDICT, as_json, verdict_document
+from mqi_communicator.results.compare import judge, limits_of
+from mqi_communicator.results.documents import VERDICT, VerdictDocument, as_json, verdict_document
+from mqi_communicator.results.extension import Extension, wanted
 from mqi_communicator.results.meaning import brought_to, convention_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed
-from mqi_communicator.results.verdict import Verdict, Word
+from mqi_communicator.results.verdict import Word
 
 
 def judge_case(
@@ -33,17 +34,28 @@ def judge_case(
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     basis: Basis,
+    extension: Extension | None = None,
+    constancy: str = "",
 ) -> tuple[str, str, dict[str, str]]:
-    """Judge the case and write `results/` in one rename; returns the verdict's word, why, and the files' digests."""
+    """Judge the case and write `results/` in one rename; returns the verdict's word, why, and the files' digests.
+
+    `extension`: the longer run that was declared for it; the verdict says what becomes of it. `constancy`: the name of
+    the sample that it is, "" for a patient's case.
+    """
     plan, ct = read_case(spool)
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
     reasons = engine.basis(plan, ct)
     verdict = judge(plan, _planned(spool, convention), computed, judgement, conventions=conventions, basis=reasons)
-    mark = verdict.why if verdict.word is Word.NOT_JUDGED else ""
+    if extension is not None:
+        extension = wanted(extension, verdict, limits_of(plan, judgement).uncertainty)
+        verdict = replace(verdict, why="; ".join(filter(None, (verdict.why, extension.words))))
+    mark = f"constancy check {constancy}" if constancy else ""
+    mark = verdict.why if verdict.word is Word.NOT_JUDGED else mark
     origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
     try:
-        digests = _write(spool, verdict, _as_planned(computed, plan, convention), tokens, origin, ct)
+        document = verdict_document(spool.root.name, verdict, extension, constancy)
+        digests = _write(spool, document, _as_planned(computed, plan, convention), tokens, origin, ct)
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
     return verdict.word.value, verdict.why, digests
@@ -80,7 +92,12 @@ def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvent
 
 
 def _write(
-    spool: Spool, verdict: Verdict, doses: Sequence[Dose], tokens: Mapping[int, str], origin: Origin, ct: CTVolume
+    spool: Spool,
+    verdict: VerdictDocument,
+    doses: Sequence[Dose],
+    tokens: Mapping[int, str],
+    origin: Origin,
+    ct: CTVolume,
 ) -> dict[str, str]:
     aside = spool.root / "results.aside"
     shutil.rmtree(aside, ignore_errors=True)
@@ -95,7 +112,7 @@ def _write(
     for number, dose in zip(tokens, doses, strict=True):
         write(f"beam-{number}.dcm", dose, tokens[number])
     write("plan.dcm", summed(doses), " ".join(tokens.values()))
-    (aside / VERDICT).write_bytes(as_json(verdict_document(spool.root.name, verdict)))
+    (aside / VERDICT).write_bytes(as_json(verdict))
     digests = digests_of(aside)
     shutil.rmtree(spool.results, ignore_errors=True)
     aside.rename(spool.results)

@@ -34,6 +34,7 @@ from mqi_communicator.results.documents import (
 from mqi_communicator.results.meaning import convention_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed_on
+from mqi_communicator.results.trend import Placed
 
 HTML, PDF = "report.html", "report.pdf"
 NAMES = (HTML, PDF)
@@ -45,6 +46,7 @@ def prepare_report(
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     options: ReportOptions,
+    trend: Placed | None = None,
 ) -> None:
     """Write the report into the spool's `results/`, which holds the verdict and the doses. Does nothing if it is there.
 
@@ -53,7 +55,7 @@ def prepare_report(
     if all((spool.results / name).is_file() for name in NAMES):
         return
     forget_report(spool)
-    made = drawn(spool, spool.results, manifest_of(spool, record), judgement, conventions, options)
+    made = drawn(spool, spool.results, manifest_of(spool, record), judgement, conventions, options, trend)
     _write(spool.results, made)
 
 
@@ -63,6 +65,7 @@ def redraw_report(
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     options: ReportOptions,
+    trend: Placed | None = None,
 ) -> None:
     """Draw the report of delivered results again, beside them, and name it in their manifest.
 
@@ -73,7 +76,7 @@ def redraw_report(
             raise Permanent(f"the results are signed: {signed.line}", "a signed version is locked")
         manifest = proved(delivered, but=NAMES)
         told = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
-        made = drawn(spool, delivered, told, judgement, conventions, options)
+        made = drawn(spool, delivered, told, judgement, conventions, options, trend)
         _write(delivered, made)
         new = told.model_copy(
             update={"outputs": tuple(sorted((*told.outputs, *_outputs(made)), key=lambda file: file.name))}
@@ -98,6 +101,7 @@ def drawn(
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     options: ReportOptions,
+    trend: Placed | None = None,
 ) -> dict[str, bytes]:
     """The report of the verdict and the doses in `results`, by file name.
 
@@ -121,7 +125,7 @@ def drawn(
     )
     verdict = VerdictDocument.model_validate_json((results / VERDICT).read_bytes())
     analysis = analyse(material, judgement, options.criteria, _meaning(convention).extent)
-    page = build(Subject(verdict, manifest, plan, labels), analysis, options)
+    page = build(Subject(verdict, manifest, plan, labels, trend), analysis, options)
     return {HTML: html(page), PDF: pdf(page)}
 
 

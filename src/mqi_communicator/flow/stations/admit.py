@@ -68,7 +68,10 @@ def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> D
     """Note which case this is: one that is known, a new revision of a plan that is known, or a new one."""
     cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
     facts = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files), "content": manifest.content}
-    if cases.get(connection, key).superseded_by:  # while we were stopped between this and the next line
+    own = cases.get(connection, key)
+    if own.constancy:  # the same content is the point of it, and a patient's case is neither its twin nor its revision
+        return Done({**facts, "constancy": own.constancy})
+    if own.superseded_by:  # while we were stopped between this and the next line
         return Done(facts)
     for same in cases.with_content(connection, manifest.content, but=key):
         if _counts(same, lines.get(connection, same.key)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Line, Status
 from mqi_communicator.case.outcome import Done, Outcome, Wait
+from mqi_communicator.flow.extension import declared
 from mqi_communicator.flow.paperwork.figures import figures_of
 from mqi_communicator.flow.paperwork.judge import judge_case
 from mqi_communicator.flow.tools import Tools
@@ -20,6 +21,7 @@ async def compare(line: Line, tools: Tools) -> Outcome:
     if lost := [beam for beam in beams if beam.status is not Status.DONE]:
         words = "; ".join(f"beam {beam.beam} {beam.status}: {beam.reason}" for beam in lost)
         raise Permanent(words, "mqi retry computes the beams again that have no dose")
+    case = await tools.database.read(cases.get, line.case)
     tokens = {beam.beam: beam.token for beam in beams}
     word, why, digests = await tools.desk.do(
         judge_case,
@@ -29,8 +31,11 @@ async def compare(line: Line, tools: Tools) -> Outcome:
         tools.judgement,
         tools.conventions,
         tools.basis,
+        await declared(line.case, tools),
+        case.constancy,
     )
     found = await tools.desk.do(figures_of, tools.spool(line.case), tools.clock())
     await tools.database.write(figures.note, line.case, found)
     await tools.database.write(cases.change, line.case, word=word, why=why)
-    return Done({"word": word, "outputs": digests})
+    said = {"constancy": case.constancy} if case.constancy else {}
+    return Done({"word": word, "outputs": digests, **said})

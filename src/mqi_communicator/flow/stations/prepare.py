@@ -7,14 +7,21 @@ from dataclasses import asdict
 
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.flow.extension import declaration, engine_of
 from mqi_communicator.flow.paperwork.order import write_input
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import cases
+from mqi_communicator.store import cases, lines
 
 
 async def prepare(line: Line, tools: Tools) -> Outcome:
-    """The spool's `input/` is complete: common/, one folder per beam, SHA256SUMS. What it asks of GPUs is noted."""
-    facts, demand = await tools.desk.do(write_input, tools.spool(line.case), tools.engine, tools.conventions)
+    """The spool's `input/` is complete: common/, one folder per beam, SHA256SUMS. What it asks of GPUs is noted, and,
+    before anything is computed, what the site's policy declares of a longer run."""
+    engine = await engine_of(line.case, tools)
+    facts, demand = await tools.desk.do(write_input, tools.spool(line.case), engine, tools.conventions)
     said = "" if demand is None else json.dumps(asdict(demand), sort_keys=True)
     await tools.database.write(cases.change, line.case, demand=said)
+    begun = len(await tools.database.read(lines.of_case, line.case)) > 1
+    if not begun and (policy := declaration(tools)) is not None:
+        await tools.database.write(cases.change, line.case, extension=policy.text())
+        facts = {**facts, "first_histories": policy.first, "most_histories": policy.most}
     return Done(facts)

@@ -10,6 +10,7 @@ from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.paperwork.report import digests_of_report, forget_report, prepare_report
 from mqi_communicator.flow.stations.deliver import record_of
 from mqi_communicator.flow.tools import Tools
+from mqi_communicator.flow.trend import placed
 
 DRAWN, MISSING, NOT_WANTED = "drawn", "not drawn", "not wanted"
 
@@ -19,11 +20,11 @@ async def report(line: Line, tools: Tools) -> Outcome:
     if not tools.report.draw:
         return Done({"report": NOT_WANTED, "report_why": "report.draw is false"})
     record = await record_of(line, tools)
+    trend = await tools.database.read(placed, line.case)
     try:
         async with asyncio.timeout(tools.report.limit_s):
-            await tools.desk.do(
-                prepare_report, tools.spool(line.case), record, tools.judgement, tools.conventions, tools.report
-            )
+            spool, limits = tools.spool(line.case), tools.judgement
+            await tools.desk.do(prepare_report, spool, record, limits, tools.conventions, tools.report, trend)
     except TimeoutError:
         why = f"it took longer than report.limit_s = {tools.report.limit_s:g} s"
     except Fault as fault:

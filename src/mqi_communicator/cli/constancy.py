@@ -1,0 +1,61 @@
+"""constancy: the samples that are computed again by themselves, and what came of them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
+from mqi_communicator.config import load
+from mqi_communicator.flow.constancy import Sample, as_record, basis_of, samples
+from mqi_communicator.screen import coloured, console
+
+
+def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """List the constancy samples: last run, verdict, what had changed, next due. Exit 1 if one did not pass."""
+    from importlib.metadata import version
+
+    from mqi_communicator.app import build_engine
+
+    with exits.told(config):
+        settings = load(config)
+        if not settings.constancy:
+            exits.say("mqi: the configuration has no section constancy: no sample is computed again")
+            raise typer.Exit(exits.NOT_PASSED)
+        basis = basis_of(version("mqi-communicator"), build_engine(settings).evidence())
+        found = open_store(settings).read_now(samples, settings.constancy, basis, time.time())
+        if as_json:
+            print(json.dumps([as_record(sample) for sample in found]))  # noqa: T201
+        else:
+            console().print(_table(found))
+        if not all(map(_well, found)):
+            raise typer.Exit(exits.NOT_PASSED)
+
+
+def _well(one: Sample) -> bool:
+    """Whether its last run passed, or is under way."""
+    return one.verdict == "pass" if one.status in ("", "done", "failed", "cancelled") else True
+
+
+def _table(found: list[Sample]) -> Table:
+    grid = Table()
+    for name in ("sample", "last", "case", "verdict", "computed because", "next due"):
+        grid.add_column(name, overflow="fold")
+    for one in found:
+        because = one.because + ("; its files are others than the run before" if one.changed_sample else "")
+        word = coloured(one.verdict) or one.status
+        grid.add_row(one.name, _day(one.at), one.case, word, escape(because), escape(_next(one)))
+    return grid
+
+
+def _next(one: Sample) -> str:
+    return f"now: {one.due}" if one.due else _day(one.next_due)
+
+
+def _day(at: float | None) -> str:
+    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

@@ -1,0 +1,109 @@
+"""trend: the numbers of the delivered cases of each machine, with mean and two standard deviations."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from mqi_communicator.cli import exits
+from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
+from mqi_communicator.config import load
+from mqi_communicator.flow.trend import LAST, trends
+from mqi_communicator.results.trend import COLUMNS, Trend
+from mqi_communicator.screen import coloured, console
+
+MEAN, TWO_SD = "mean", "2 SD"
+
+
+def trend(
+    config: ConfigFile = DEFAULT,
+    machine: Annotated[str, typer.Option("--machine", "-m", help="This TreatmentMachineName alone.")] = "",
+    last: Annotated[int, typer.Option(help="So many cases of each machine.", min=1, max=10_000)] = LAST,
+    *,
+    as_json: AsJson = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="For a spreadsheet; the column `row` tells cases from sums.")
+    ] = False,
+) -> None:
+    """Show gamma, dose scale and range difference of the delivered cases by machine, with mean and 2 SD."""
+    with exits.told(config):
+        if as_json and as_csv:
+            exits.say("mqi: say either --json or --csv")
+            raise typer.Exit(exits.USAGE)
+        known, found = open_store(load(config)).read_now(trends, machine, last)
+        if machine and machine not in known:
+            names = ", ".join(known) or "none"
+            exits.say(f'mqi: no case of a machine "{machine}" was judged', f"     known machines: {names}")
+            raise typer.Exit(exits.USAGE)
+        if as_json:
+            print(json.dumps([_record(one) for one in found]))  # noqa: T201
+        elif as_csv:
+            _write(found)
+        else:
+            _show(found)
+
+
+def _record(one: Trend) -> dict[str, object]:
+    spreads = {column: asdict(one.spread(column)) for column in COLUMNS}
+    return {"machine": one.machine, "spread": spreads, "cases": [asdict(row) for row in one.rows]}
+
+
+def _write(found: list[Trend]) -> None:
+    out = csv.writer(sys.stdout)
+    out.writerow(("row", "machine", "case", "date", "verdict", *COLUMNS))
+    for one in found:
+        for row in one.rows:
+            values = [_plain(getattr(row, column)) for column in COLUMNS]
+            out.writerow(("case", _safe(one.machine), row.case, _day(row.at), row.verdict, *values))
+        for name in (MEAN, TWO_SD):
+            out.writerow((name, _safe(one.machine), "", "", "", *_sums(one, name)))
+
+
+def _sums(one: Trend, name: str) -> list[str]:
+    spreads = [one.spread(column) for column in COLUMNS]
+    return [_plain(spread.mean if name == MEAN else spread.two_sd) for spread in spreads]
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _safe(text: str) -> str:
+    """A spreadsheet takes a cell that begins like this for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _show(found: list[Trend]) -> None:
+    screen = console()
+    if not found:
+        screen.print("no case was delivered yet")
+    for one in found:
+        grid = Table(title=f"{one.machine}: {len(one.rows)} cases")
+        for name in ("judged", "case", "verdict"):
+            grid.add_column(name)
+        for what, unit, _digits in COLUMNS.values():
+            grid.add_column(f"{what} ({unit})" if unit else what, justify="right")
+        for row in one.rows:
+            values = [_shown(column, getattr(row, column)) for column in COLUMNS]
+            grid.add_row(_day(row.at), row.case, coloured(row.verdict), *values)
+        grid.add_section()
+        spreads = {column: one.spread(column) for column in COLUMNS}
+        grid.add_row(MEAN, "", "", *(_shown(column, spread.mean) for column, spread in spreads.items()))
+        grid.add_row(TWO_SD, "", "", *(_shown(column, spread.two_sd) for column, spread in spreads.items()))
+        screen.print(grid)
+
+
+def _shown(column: str, value: float | None) -> str:
+    return "-" if value is None else f"{value:.{COLUMNS[column][2]}f}"
+
+
+def _day(at: float) -> str:
+    """UTC, as in all that is delivered."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,54 @@
+"""The trend of a machine: the figures of its last delivered cases, beside one another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from mqi_communicator.results.trend import Placed, Row, Trend, furthest
+from mqi_communicator.results.verdict import Word
+from mqi_communicator.store import cases, figures
+from mqi_communicator.store.figures import Figure
+
+LAST = 200  # cases
+_OF_PLAN = ("gamma", "dose_scale")
+_RANGE = "range_r80"
+
+
+def trend_of(connection: Connection, machine: str, limit: int = LAST, before: float = math.inf) -> Trend:
+    """The last delivered cases of a machine that were judged before a time, oldest first.
+
+    Left out are constancy samples, and cases that were not judged: their numbers mean nothing.
+    """
+    found = [one for name in _OF_PLAN for one in figures.trend(connection, machine, name, limit=limit, before=before)]
+    keys = list(dict.fromkeys(one.case for one in found))
+    delivered = {key: case for key, case in cases.several(connection, keys).items() if case.results}
+    kept: dict[str, list[Figure]] = {key: [] for key in delivered}
+    for one in figures.of_cases(connection, list(delivered)):
+        kept[one.case].append(one)
+    rows = [_row(key, kept[key], case.word) for key, case in delivered.items() if case.word != Word.NOT_JUDGED]
+    return Trend(machine, tuple(sorted(rows, key=lambda row: (row.at, row.case))[-limit:]))
+
+
+def trends(connection: Connection, machine: str = "", limit: int = LAST) -> tuple[list[str], list[Trend]]:
+    """Every machine that is known, and the trends of those, or of one, that have cases to show."""
+    known = figures.machines(connection)
+    wanted = [name for name in known if machine in ("", name)]
+    return known, [made for name in wanted if (made := trend_of(connection, name, limit)).rows]
+
+
+def placed(connection: Connection, key: str) -> Placed | None:
+    """A case among those that were judged before it on its machine; None for one without figures, or a sample."""
+    own, case = figures.of_cases(connection, [key]), cases.get(connection, key)
+    if not own or case.constancy or case.word == Word.NOT_JUDGED:
+        return None
+    row = _row(key, own, case.word)
+    return Placed(row, trend_of(connection, own[0].machine, before=row.at))
+
+
+def _row(key: str, found: Sequence[Figure], word: str) -> Row:
+    plan = {one.name: one.value for one in found if one.scope == "plan"}
+    ranges = [one.value for one in found if one.name == _RANGE and one.value is not None]
+    return Row(key, found[0].at, word, plan.get("gamma"), plan.get("dose_scale"), furthest(ranges))

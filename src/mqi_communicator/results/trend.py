@@ -1,0 +1,70 @@
+"""The numbers of many cases of one machine: how they lie, and where one lies among them. Pure.
+
+A trend decides nothing. It shows what no single case can: a drift within the limits.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+COLUMNS = {  # of a row: name, what it is, unit, digits
+    "gamma": ("gamma pass rate", "%", 2),
+    "dose_scale": ("dose scale", "", 4),
+    "range_r80": ("range difference R80", "mm", 2),
+}
+ENOUGH = 5  # cases, before two standard deviations say anything
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case. `range_r80` is that of the beam whose range differs most, with its sign."""
+
+    case: str
+    at: float  # epoch seconds; when it was judged
+    verdict: str
+    gamma: float | None  # % of points of the plan
+    dose_scale: float | None  # computed / planned, of the plan
+    range_r80: float | None  # mm, computed minus planned
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean and twice the sample's standard deviation, in the unit of the values; `two_sd` is None below two values."""
+
+    cases: int
+    mean: float | None
+    two_sd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The cases of one machine, oldest first."""
+
+    machine: str
+    rows: tuple[Row, ...]
+
+    def spread(self, column: str) -> Spread:
+        """Of one of COLUMNS."""
+        return spread(value for row in self.rows if (value := getattr(row, column)) is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One case among those before it on its machine."""
+
+    own: Row
+    before: Trend
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Of any values."""
+    found = list(values)
+    mean = statistics.fmean(found) if found else None
+    return Spread(len(found), mean, 2 * statistics.stdev(found) if len(found) > 1 else None)
+
+
+def furthest(values: Sequence[float]) -> float | None:
+    """The value furthest from 0, with its sign; None of none."""
+    return max(values, key=abs, default=None)

@@ -1,0 +1,89 @@
+"""One longer run: asked for by the noise alone, declared beforehand, and once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mqi_communicator.results.documents import verdict_document
+from mqi_communicator.results.extension import Extension, extension_of, histories_needed, wanted
+from mqi_communicator.results.options import UncertaintyOptions
+from mqi_communicator.results.uncertainty import uncertainty_check
+from mqi_communicator.results.verdict import Check, Verdict, Word, unjudged, worst
+
+pytestmark = pytest.mark.pure
+
+LIMITS = UncertaintyOptions(limit_percent=1.5)
+DECLARED = Extension(most=10_000_000, first=100_000)
+NOISY = uncertainty_check(0.03, LIMITS)  # four times as many histories, and a tenth more
+GOOD = Check("gamma", "plan", Word.PASS, 99.0, "%", ">= 95 %", 100, 0.03)
+
+
+def test_noise_alone_asks_for_the_histories_that_the_check_names():
+    asked = wanted(DECLARED, worst((NOISY, GOOD)), LIMITS)
+    assert "4.4 times as many" in NOISY.note
+    assert (asked.second, asked.made) == (440_000, False)
+    assert asked.words == "being extended once from 100 000 to 440 000 histories per beam"
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        worst((uncertainty_check(0.01, LIMITS), GOOD)),
+        worst((uncertainty_check(0.01, LIMITS), replace(GOOD, word=Word.REVIEW))),
+        worst((NOISY, replace(GOOD, word=Word.FAIL))),
+        unjudged((NOISY,), ("nobody signed",)),
+        worst((uncertainty_check(None, LIMITS), GOOD)),  # an engine that reports no noise: more histories do not help
+        worst((NOISY, replace(GOOD, word=Word.UNDECIDED))),
+        worst(()),
+    ],
+)
+def test_no_other_verdict_asks_for_anything(verdict: Verdict):
+    asked = wanted(DECLARED, verdict, LIMITS)
+    assert asked == DECLARED
+    assert asked.words == ""
+
+
+def test_it_is_never_asked_for_a_second_time():
+    made = replace(DECLARED, second=440_000, closed=True)
+    assert wanted(made, worst((NOISY,)), LIMITS) == made
+    assert made.words == "extended once from 100 000 to 440 000 histories per beam"
+    judged_again = replace(DECLARED, closed=True)
+    assert wanted(judged_again, worst((NOISY,)), LIMITS) == judged_again
+
+
+@pytest.mark.parametrize(("most", "second"), [(420_000, 420_000), (400_000, 400_000), (399_999, 0), (100_000, 0)])
+def test_the_limit_is_kept_and_what_could_not_settle_it_is_not_computed(most, second):
+    asked = wanted(replace(DECLARED, most=most), worst((NOISY,)), LIMITS)
+    assert asked.second == second
+    assert asked.words.startswith("being extended" if second else "not extended: 440 000 histories per beam are more")
+
+
+def test_what_is_kept_comes_back():
+    longer = replace(DECLARED, second=440_000)
+    assert extension_of(longer.text()) == longer
+    assert extension_of(longer.text(), closed=True) == replace(longer, closed=True)
+    assert extension_of("") is None
+
+
+def test_the_verdict_tells_it():
+    verdict = worst((NOISY,))
+    assert verdict_document("k", verdict).extension is None
+    told = verdict_document("k", verdict, replace(DECLARED, second=440_000, closed=True)).extension
+    assert told is not None
+    assert told.model_dump() == {
+        "max_histories_per_beam": 10_000_000,
+        "first_histories_per_beam": 100_000,
+        "histories_per_beam": 440_000,
+        "made": True,
+        "note": "extended once from 100 000 to 440 000 histories per beam",
+    }
+    quiet = verdict_document("k", verdict, DECLARED).extension
+    assert quiet is not None
+    assert (quiet.histories_per_beam, quiet.made, quiet.note) == (None, False, "")
+
+
+def test_histories_are_rounded_up():
+    assert [histories_needed(20_000, factor) for factor in (1.14, 5.03, 11.8)] == [22_000, 100_000, 240_000]
+    assert histories_needed(1_234_567, 1.0) == 1_300_000
