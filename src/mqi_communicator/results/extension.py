@@ -79,7 +79,7 @@ def noise_alone(verdict: Verdict) -> Check | None:
 def histories_needed(first: int, factor: float) -> int:
     """So many times as many, the factor to a tenth as the check tells it, rounded up to two significant digits."""
     value = -(-first * round(10 * factor) // 10)
-    size = 10 ** max(len(str(value)) - 2, 0)
+    size: int = 10 ** max(len(str(value)) - 2, 0)
     return -(-value // size) * size
 
 
