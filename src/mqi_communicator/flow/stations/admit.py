@@ -10,6 +10,7 @@ from mqi_communicator.case.faults import Transient
 from mqi_communicator.case.model import Line, Manifest, Status
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.flow.decide import TIDY
 from mqi_communicator.flow.origin import write_origin
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.admit import Incomplete, Rejected, examine, load_manifest, take
@@ -86,9 +87,9 @@ def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> D
 
 
 def _counts(case: Case, line: Line) -> bool:
-    """Whether a case has a verdict, or will have one."""
+    """Whether a case has a verdict, or will have one. One that was delivered has, whatever became of its tidying."""
     ending = bool(line.wanted or case.superseded_by)
-    return line.status is Status.DONE or not (line.status.ended or ending)
+    return line.status is Status.DONE or line.step == TIDY or not (line.status.ended or ending)
 
 
 def _supersede(connection: Connection, old: Case, key: str, revision: int, now: float) -> None:
