@@ -43,7 +43,7 @@ from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.results.verdict import Word
 from mqi_communicator.store import lines
-from mqi_communicator.store.backup import backups
+from mqi_communicator.store.backup import backups, is_blank
 from mqi_communicator.store.database import Database, StoreDamaged, open_database, prove_whole
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
@@ -125,7 +125,7 @@ def open_store(config: Config, lock: StoreLock) -> Database:
     try:
         complete(config.paths.store, time.time())
         prove_whole(config.paths.store)
-        if not config.paths.store.exists() or not config.paths.store.stat().st_size:
+        if is_blank(config.paths.store):
             _no_store(config)
         database = open_database(config.paths.store)
         lock.take(database)

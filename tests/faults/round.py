@@ -85,6 +85,8 @@ def play(
             _keep(ground, keep / str(script.seed))
     except Exception:  # noqa: BLE001 - a mistake in a fault costs its round, not the night
         outcome.other.append(f"the harness itself: {traceback.format_exc()[-800:]}")
+        if keep is not None:
+            _keep(ground, keep / str(script.seed))
     finally:
         ground.close()
     outcome.took_s = round(time.monotonic() - began, 1)

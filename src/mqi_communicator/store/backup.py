@@ -71,6 +71,19 @@ def last_sound(folder: Path) -> Backup | None:
     return next((one for one in backups(folder) if not unsound(one.path)), None)
 
 
+def is_blank(path: Path) -> bool:
+    """Whether nothing was ever kept there: no file, or one whose making was cut short, by a full disk say."""
+    if not path.exists() or not path.stat().st_size:
+        return True
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_LOCKED_S)) as file:
+            (pages,) = file.execute("PRAGMA page_count").fetchone()
+            (tables,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return bool(pages <= 1 and tables == 0)
+    except sqlite3.Error:
+        return False
+
+
 def unsound(path: Path) -> str:
     """What is wrong with a database file of ours, in one line; "" if it is whole. Nothing beside it is written."""
     try:

@@ -16,7 +16,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.store.backup import DAMAGED, unsound
+from mqi_communicator.store.backup import DAMAGED, is_blank, unsound
 from mqi_communicator.store.restore import is_cut_short
 from mqi_communicator.store.schema import ownership
 
@@ -125,7 +125,7 @@ def open_database(path: Path) -> Database:
 
 def prove_whole(path: Path) -> None:
     """Read the whole store at `path` once, if there is one. StoreDamaged if it is not as SQLite left it."""
-    if path.exists() and path.stat().st_size and (wrong := unsound(path)):
+    if not is_blank(path) and (wrong := unsound(path)):
         raise StoreDamaged(f"the store {path} is damaged: {wrong}", "mqi restore")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mqi_communicator.case.faults import NeedsPerson, Transient
 from mqi_communicator.store import cases
-from mqi_communicator.store.backup import back_up, backups, last_sound, unsound
+from mqi_communicator.store.backup import back_up, backups, is_blank, last_sound, unsound
 from mqi_communicator.store.database import StoreDamaged, open_database, prove_whole
 from mqi_communicator.store.restore import complete, is_cut_short, restore
 
@@ -89,6 +89,30 @@ def test_the_last_good_one_is_found_below_bad_ones(store, tmp_path):
 def test_a_damage_that_sqlite_opens_without_a_word_is_found_before_work_begins(store):
     prove_whole(store)
     damage(store)
+    with pytest.raises(StoreDamaged):
+        prove_whole(store)
+
+
+def test_a_store_whose_making_was_cut_short_is_made_at_the_next_start(tmp_path):
+    """A fault round found it: the disk was full at the first start, and each later one called the store damaged."""
+    begun = tmp_path / "store.sqlite3"
+    with contextlib.closing(sqlite3.connect(begun)) as file:
+        file.execute("PRAGMA journal_mode=WAL")
+    assert begun.stat().st_size
+    prove_whole(begun)
+    database = open_database(begun)
+    database.close()
+    prove_whole(begun)
+    assert not is_blank(begun)
+
+
+def test_a_store_that_has_lost_its_tables_is_not_taken_for_a_new_one(store):
+    assert not is_blank(store)
+    with contextlib.closing(sqlite3.connect(store)) as file:
+        file.execute("PRAGMA foreign_keys=OFF")
+        for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            file.execute(f"DROP TABLE IF EXISTS {name}")
+        file.commit()
     with pytest.raises(StoreDamaged):
         prove_whole(store)
 
