@@ -172,7 +172,7 @@ up() {
 # run_program NAME LIMIT COUNT WORD...: LIMIT in seconds, 0 for all that is left; the first COUNT words are NAME=VALUE,
 # for the program's environment; the next is the program.
 run_program() {
-  echo "mqi-program $1"
+  echo "mqi-program $1" || return 74 # what cannot be told, on a full disk, is not begun
   left=$((ends - $(up)))
   if [ "$2" -gt 0 ] && [ "$2" -lt $left ]; then left=$2; fi
   [ $left -gt 0 ] || return 124
