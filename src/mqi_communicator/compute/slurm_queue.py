@@ -81,6 +81,8 @@ def conclude(token: str, seen: Observed, said: Said, *, files_late_s: float, ske
     if state in QUEUED:
         return _in_queue(seen, own, said, skew_s)
     if state in OVER:
+        if seen.kind == "tried" and said.asked <= seen.began_at + skew_s:  # of an earlier try, which was refused
+            return seen.status(JobState.QUEUED, "handed over to Slurm")
         # What was refused, or never handed over as far as we know, and is over without having begun, may be tried anew.
         return seen.status() if seen.kind == "none" else _over(seen, own, said, files_late_s)
     return seen.status(JobState.UNKNOWN, own.raw)

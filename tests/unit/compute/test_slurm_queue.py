@@ -201,3 +201,11 @@ def test_what_is_asked_of_sbatch():
         "--cpus-per-task=4", "--nice=100", "--constraint=fast",
     }  # fmt: skip
     assert "limit\t6940" in lines  # so that the job can still say how it ended
+
+
+def test_an_answer_from_before_the_submission_says_nothing_of_it():
+    """sbatch refused a first try, of which Slurm keeps a FAILED job of this name; the next try is younger than that."""
+    refused = row("FAILED", reason="BadConstraints")
+    tried = line("tried", record=str(BEGAN))
+    assert status(said("queue", refused, at=BEGAN - 20), tried).state is JobState.QUEUED
+    assert status(said("queue", refused, at=NOW), tried).state is JobState.LOST
