@@ -13,6 +13,8 @@ from mqi_communicator.case.model import CASE_LINE
 from mqi_communicator.store.lines import NOT_ENDED
 from mqi_communicator.store.schema import batched, cases, lines
 
+_NUMBER: ColumnElement[int] = literal_column("cases.rowid")  # SQLite's own: it grows with each row that is added
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -76,9 +78,8 @@ def change(connection: Connection, key: str, /, **values: str | float) -> None:
 
 def latest_by_source(connection: Connection) -> dict[Path, Case]:
     """For each watched folder ever seen, the row that was added last, whatever the clock said then."""
-    number: ColumnElement[int] = literal_column("cases.rowid")  # SQLite's own, growing
-    newest = select(func.max(number)).select_from(cases).group_by(cases.c.source).correlate(None)
-    found = [as_case(row) for row in connection.execute(select(cases).where(number.in_(newest)))]
+    newest = select(func.max(_NUMBER)).select_from(cases).group_by(cases.c.source).correlate(None)
+    found = [as_case(row) for row in connection.execute(select(cases).where(_NUMBER.in_(newest)))]
     return {case.source: case for case in found}
 
 
@@ -100,8 +101,8 @@ def of_lineage(connection: Connection, lineage: str, *, but: str) -> list[Case]:
 
 
 def of_sample(connection: Connection, name: str, limit: int) -> list[Case]:
-    """The last runs of a constancy sample, newest first."""
-    query = select(cases).where(cases.c.constancy == name).order_by(cases.c.seen.desc()).limit(limit)
+    """The last runs of a constancy sample, newest first, whatever the clock said then."""
+    query = select(cases).where(cases.c.constancy == name).order_by(_NUMBER.desc()).limit(limit)
     return [as_case(row) for row in connection.execute(query)]
 
 

@@ -225,3 +225,10 @@ def test_the_newest_version_of_the_store_is_the_one_that_a_new_store_has(store):
     assert store.read_now(lambda connection: connection.scalar(text("SELECT version_num FROM alembic_version"))) == (
         newest_version()
     )
+
+
+def test_the_newest_run_of_a_sample_is_the_one_that_was_added_last(store):
+    """One that began while the clock was fast would be the newest for an hour, and another be due each minute."""
+    for key, seen in (("fast", 3700.0), ("later", 200.0)):
+        store.write_now(cases.add, cases.Case(key, Path("/samples/one"), seen, key, constancy="one"))
+    assert [case.key for case in store.read_now(cases.of_sample, "one", 2)] == ["later", "fast"]
