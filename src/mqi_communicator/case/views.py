@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 @dataclass(frozen=True, slots=True)
 class BeamView:
@@ -47,3 +49,8 @@ class CaseView:
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
+
+
+def cell(text: str) -> str:
+    """For CSV. A spreadsheet takes a cell that begins like this for a formula; a quote before it makes it text."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

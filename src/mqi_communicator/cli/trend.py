@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from mqi_communicator.case.views import cell
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
 from mqi_communicator.config import load
@@ -61,9 +62,9 @@ def _write(found: list[Trend]) -> None:
     for one in found:
         for row in one.rows:
             values = [_plain(getattr(row, column)) for column in COLUMNS]
-            out.writerow(("case", _safe(one.machine), row.case, _day(row.at), row.verdict, *values))
+            out.writerow(("case", cell(one.machine), row.case, _day(row.at), row.verdict, *values))
         for name in (MEAN, TWO_SD):
-            out.writerow((name, _safe(one.machine), "", "", "", *_sums(one, name)))
+            out.writerow((name, cell(one.machine), "", "", "", *_sums(one, name)))
 
 
 def _sums(one: Trend, name: str) -> list[str]:
@@ -73,11 +74,6 @@ def _sums(one: Trend, name: str) -> list[str]:
 
 def _plain(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-def _safe(text: str) -> str:
-    """A spreadsheet takes a cell that begins like this for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _show(found: list[Trend]) -> None:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from mqi_communicator.case.views import cell
 from mqi_communicator.store import history
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.history import Cursor
@@ -33,7 +34,6 @@ COLUMNS = (
     "constancy",
 )
 _PORTION = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def csv_file(request: Request) -> Response:
@@ -62,12 +62,7 @@ async def csv_file(request: Request) -> Response:
 def _row(case: Case) -> list[str]:
     folder = case.source.name.encode("utf-8", "backslashreplace").decode()
     told = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
-    return [_safe(word) for word in (case.key, folder, str(case.revision), iso(case.seen), *told)]
-
-
-def _safe(text: str) -> str:
-    """A spreadsheet takes a cell that begins like this for a formula; a quote before it makes it text."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return [cell(word) for word in (case.key, folder, str(case.revision), iso(case.seen), *told)]
 
 
 def _text(rows: Sequence[Sequence[str]]) -> str:
