@@ -19,6 +19,7 @@ def main() -> None:
     from tests.faults.taps import tap_files, tap_ports
 
     run.HOUSE_S = 5.0  # the house is kept every hour; a round takes a few minutes
+    run.AROUND_S = 4.0  # clocks and disks are asked a minute after the start; a life is a few seconds long
     tap_files()
     tap_ports()
     mqi()

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from mqi_communicator.demo.host import PrivateHost
 from tests.faults.network import Network
 from tests.faults.observer import Observer, alive
+from tests.faults.points import AFTER
 from tests.fleet.cases import write_case
 from tests.fleet.site import Fleet
 
@@ -30,6 +31,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LIFE_S = 12.0  # how long a life waits at least for its planned end while others are planned
 LIFE_LINES = 25  # and so much of it must have happened: lines of its log
 ENDED = ("done", "failed", "cancelled")
+SAMPLE = 900  # the number of the constancy sample, which becomes a case by itself
 FIND_S = 6.0  # how long a fault looks for something to befall
 TAKES_S = 0.6  # a job's engine
 DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
@@ -60,7 +62,12 @@ class Ground(Fleet):
         self.host = PrivateHost(folder / "host", environment={"PATH": f"{programs}:{os.environ['PATH']}"})
         self.host.start()
         self.net = Network(self.host.port)
-        super().__init__(folder, [self._reach(folder)], seconds=TAKES_S, **_sections())
+        self.sample = folder / "samples" / f"case {SAMPLE:04d}"
+        self.sample.parent.mkdir()
+        sample = {"name": "sample", "folder": str(self.sample), "every_days": 1}
+        super().__init__(folder, [self._reach(folder)], seconds=TAKES_S, **_sections(), constancy=[sample])
+        write_case(self.sample.parent, SAMPLE, self.sample.name)
+        self.cases.append(SAMPLE)
         self.observer = Observer(folder / "remote")
         self._armed: dict[str, Any] = {}
         self._began = 0.0
@@ -168,8 +175,8 @@ class Ground(Fleet):
         return old and self.log.read_bytes().count(b"\n") - self._lines_before > LIFE_LINES
 
     def _note_end(self, code: int) -> None:
-        if self._armed and self._armed["point"] not in self.kill_points("killed"):
-            self.plan.insert(min(1, len(self.plan)), {**self._armed, "nth": 1})
+        if self._armed:
+            replan(self.plan, self._armed["point"], hit=self._armed["point"] in self.kill_points("killed"))
         if code == -signal.SIGKILL:
             self.killed += 1
         elif code == 1 and self.refusing:
@@ -222,7 +229,7 @@ class Ground(Fleet):
 
     def new_number(self) -> int:
         """A case number that was not dropped yet."""
-        return max(self.cases, default=0) + 1
+        return max((number for number in self.cases if number != SAMPLE), default=0) + 1
 
     def drop(self, *numbers: int) -> None:
         """Put cases onto the share."""
@@ -325,6 +332,20 @@ def descendants(root: int) -> list[int]:
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
     return found[1:]
+
+
+def replan(plan: list[dict[str, Any]], ended: str, *, hit: bool) -> None:
+    """After a life: what can only come in the very next one is next; a point that was not hit gets another turn."""
+    if hit:
+        plan.sort(key=lambda life: not _follows(life["point"], ended))
+        return
+    needed = AFTER.get(ended.rpartition(":")[0])
+    plan[1:1] = [{"point": point, "nth": 1} for point in (needed, ended) if point]
+
+
+def _follows(point: str, ended: str) -> bool:
+    effect, _, moment = point.rpartition(":")
+    return effect in AFTER and (ended == AFTER[effect] or (moment == "after" and ended == f"{effect}:before"))
 
 
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> bool:

@@ -3,6 +3,8 @@
 # In the order of a case's way. What stands last is only there to be removed after a kill at what stands before it.
 EFFECTS = (
     "store:database.take_epoch",
+    "store:constancy.begin",
+    "rename:backup",
     "store:lines.poke_all",
     "store:arrivals.add",
     "store:lines.poke",
@@ -36,11 +38,15 @@ EFFECTS = (
     "ask:poll",
     "ask:cancel",
     "fetch",
+    "rmtree:back-of-run",
     "desk:keep_beam_dose",
     "rename:dose",
     "desk:judge_case",
+    "rename:rtdose",
     "rename:results",
+    "rmtree:results",
     "desk:prepare_report",
+    "rename:report",
     "desk:figures_of",
     "store:figures.note",
     "rmtree:results.aside",
@@ -57,8 +63,19 @@ POINTS = tuple(f"{effect}:{moment}" for effect in EFFECTS for moment in ("before
 
 # What must befall a fleet for an effect to come about at all.
 NEEDS = {
+    "ask:runs": "cancelled, then retried",
     "ask:cancel": "cancelled, then retried",
     "store:driver.carry_out": "retried without need",
     "store:lines.poke": "case arrives while it is taken",
     "store:breakers.save": "connection refused",
+    "rmtree:back-of-run": "product spoiled there",
 }
+# At which point the life before must have ended for an effect to come about.
+AFTER = {
+    "rmtree:input.aside": "rename:input:before",
+    "rmtree:results.aside": "rename:results:before",
+    "rmtree:results": "rename:results:after",
+    "rmtree:part": "rename:delivered:before",
+}
+# These come about once, at the start of a round.
+FIRST = ("store:constancy.begin", "rename:backup")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from tests.faults.catalogue import Fault
-from tests.faults.points import NEEDS
+from tests.faults.points import AFTER, FIRST, NEEDS
 
 KILLS = 12  # planned ones in a round
 
@@ -53,6 +53,7 @@ def script_of(
     lasting = [fault for fault in faults if fault.lasts[1] > 0]
     instant = [fault for fault in faults if fault.lasts[1] == 0]
     mine = [points[(seed * kills + number) % len(points)] for number in range(kills)] if points else []
+    mine.sort(key=lambda point: not point.startswith(FIRST))
     chosen = random.sample([fault for fault in lasting if not fault.rare or random.random() < 0.1], steps)
     extra = random.choices([fault for fault in instant if not fault.rare or random.random() < 0.3], k=once)
     spoiling = [fault for fault in extra if fault.spoils]  # each costs a case: one a round is enough
@@ -71,7 +72,18 @@ def script_of(
         )
         for number, fault in enumerate(chosen)
     )
-    return Script(seed, planned, tuple((point, random.choice((1, 1, 1, 2))) for point in mine), cases)
+    return Script(seed, planned, tuple(_lives(mine, random)), cases)
+
+
+def _lives(points: Sequence[str], random: Random) -> Iterator[tuple[str, int]]:
+    """The end of each life, with the end that the life before must have had."""
+    before = ""
+    for point in points:
+        effect = point.rpartition(":")[0]
+        if effect in AFTER and before != f"{effect}:before":
+            yield AFTER[effect], 1
+        yield point, 1 if effect in (*AFTER, *FIRST) else random.choice((1, 1, 1, 2))
+        before = point
 
 
 def script_only(seed: int, faults: Sequence[Fault], points: Sequence[str], *, cases: int = 2) -> Script:

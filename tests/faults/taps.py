@@ -21,6 +21,7 @@ from typing import Any
 _plan: dict[str, Any] = json.loads(os.environ.get("FAULTS_PLAN", "{}"))
 _journal = os.environ.get("FAULTS_JOURNAL", "")
 _passed: Counter[str] = Counter()
+KINDS = {".npz": "dose", ".dcm": "rtdose", ".sqlite3": "backup"}  # what a file is that gets its name in one moment
 
 
 def hit(point: str) -> None:
@@ -55,13 +56,16 @@ def _parent_of(pid: int) -> int:
 
 def tap_files() -> None:
     """Renames and removals of folders: each of them is the one moment of some effect."""
-    rename, rmtree = os.rename, shutil.rmtree
+    rmtree = shutil.rmtree
 
-    def renamed(source: Any, target: Any, **kwargs: Any) -> None:
-        point = f"rename:{_renamed(Path(os.fsdecode(source)), Path(os.fsdecode(target)))}"
-        hit(f"{point}:before")
-        rename(source, target, **kwargs)
-        hit(f"{point}:after")
+    def tapped(rename: Callable[..., None]) -> Callable[..., None]:
+        def renamed(source: Any, target: Any, **kwargs: Any) -> None:
+            point = f"rename:{_renamed(Path(os.fsdecode(source)), Path(os.fsdecode(target)))}"
+            hit(f"{point}:before")
+            rename(source, target, **kwargs)
+            hit(f"{point}:after")
+
+        return renamed
 
     def removed(path: Any, *args: Any, **kwargs: Any) -> None:
         point = f"rmtree:{_removed(Path(path))}" if Path(path).exists() else ""
@@ -71,16 +75,19 @@ def tap_files() -> None:
         if point:
             hit(f"{point}:after")
 
-    setattr(os, "rename", renamed)  # noqa: B010 - every module looks it up there
+    setattr(os, "rename", tapped(os.rename))  # noqa: B010 - every module looks it up there
+    setattr(os, "replace", tapped(os.replace))  # noqa: B010
     setattr(shutil, "rmtree", removed)  # noqa: B010
 
 
 def _renamed(source: Path, target: Path) -> str:
-    if source.name.endswith(".part"):
-        return "delivered"
     if target.name == "manifest.json":
         return "admitted" if target.parent.name == "case" else "manifest"
-    return "dose" if target.suffix == ".npz" else target.name
+    if source.is_dir() and source.name.endswith(".part"):
+        return "delivered"
+    if target.suffix in KINDS:
+        return KINDS[target.suffix]
+    return "report" if target.stem == "report" else target.name
 
 
 def _removed(path: Path) -> str:

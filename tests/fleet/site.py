@@ -75,7 +75,8 @@ class Fleet:
             "report": {"draw": False},
         }
         for section, values in changes.items():
-            self.settings[section] = {**self.settings.get(section, {}), **values}
+            whole = values if isinstance(values, list) else {**self.settings.get(section, {}), **values}
+            self.settings[section] = whole
         self.config.write_text(yaml.safe_dump(self.settings))
         self.process: subprocess.Popen[bytes] | None = None
 

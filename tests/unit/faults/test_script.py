@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tests.faults.catalogue import faults
-from tests.faults.points import NEEDS, POINTS
+from tests.faults.points import AFTER, FIRST, NEEDS, POINTS
 from tests.faults.script import KILLS, script_of
 
 EVERY = list(faults().values())
@@ -26,6 +28,24 @@ def test_what_an_effect_needs_befalls_the_round_in_which_it_is_killed_at():
         for point, _nth in script.kills:
             needed = NEEDS.get(point.rpartition(":")[0])
             assert needed is None or needed in script.faults, point
+
+
+def test_the_life_before_ends_where_an_effect_needs_it():
+    found = set()
+    for seed in range(2 * len(POINTS)):
+        lives = [point for point, _nth in script_of(seed, EVERY, POINTS).kills]
+        for before, point in pairwise(["", *lives]):
+            effect = point.rpartition(":")[0]
+            if effect in AFTER:
+                assert before in (AFTER[effect], f"{effect}:before")
+                found.add(effect)
+    assert found == set(AFTER)
+
+
+def test_what_comes_about_once_is_the_end_of_the_first_life():
+    for seed in range(len(POINTS)):
+        lives = [point.startswith(FIRST) for point, _nth in script_of(seed, EVERY, POINTS).kills]
+        assert lives == sorted(lives, reverse=True)
 
 
 def test_every_fault_comes_up():
