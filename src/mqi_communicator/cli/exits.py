@@ -14,11 +14,33 @@ from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.config import ConfigProblem
 from mqi_communicator.store.database import StoreDamaged
 
-PASSED = 0  # all is well; for `once`: every case passed
-NOT_PASSED = 1  # `once`, `demo`: some case ended as anything else than passed; others: the answer is no
-USAGE = 2  # usage or configuration
-UNREACHABLE = 3  # the host cannot be reached
+PASSED = 0
+NOT_PASSED = 1
+USAGE = 2
+UNREACHABLE = 3
 INTERRUPTED = 130
+MEANINGS = {
+    PASSED: "All is well.",
+    NOT_PASSED: "The answer is no, or it could not be done; `once`, `demo`: some case is anything else than passed.",
+    USAGE: "Wrong use, or a mistake in the configuration.",
+    UNREACHABLE: "The host cannot be reached.",
+    INTERRUPTED: "Interrupted (Ctrl-C).",
+}
+_MORE = {  # what else docs/cli.md says of them
+    PASSED: "`once`, `demo`: every case passed. `run`, `web`: ended because somebody asked for it.",
+    NOT_PASSED: "stderr says why. `once`: also where it was stopped before the end. `check`: something is wrong. "
+    "`constancy`: a sample did not pass. `audit --verify`: the chain is broken. `report`: a report was not drawn. "
+    "`notify --test`: a message was not taken. `run`: it was asked to stop, and something did not end in time.",
+    USAGE: "A case that nobody knows is wrong use too.",
+    UNREACHABLE: "`once`: what is not done yet waits for it.",
+    INTERRUPTED: "Not so `run` and `web`, which end with 0, and `once`, which ends with 1: it only asks them to stop.",
+}
+
+
+def table(*, short: bool = False) -> str:
+    """Every exit code and what it means, in Markdown: in docs/cli.md, and in short in the README."""
+    rows = [f"| {code} | {text}{'' if short else f' {_MORE[code]}'} |" for code, text in MEANINGS.items()]
+    return "\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n"
 
 
 @contextmanager

@@ -111,7 +111,8 @@ def demo(
     from mqi_communicator.demo.show import play
 
     with exits.told():
-        raise typer.Exit(play(folder.resolve(), engine_home.resolve(), stay=stay))
+        if not play(folder.resolve(), engine_home.resolve(), stay=stay):
+            raise typer.Exit(exits.NOT_PASSED)
 
 
 @app.command()

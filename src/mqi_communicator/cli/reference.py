@@ -10,12 +10,21 @@ import sys
 import typer
 from typer.cli import get_docs_for_click
 
+from mqi_communicator.cli import exits
 from mqi_communicator.cli.main import app
 
 HEAD = """# Commands
 
 Every command and option of `mqi`, made from its own help by `python -m mqi_communicator.cli.reference`. The README
-shows them in use, with the exit codes.
+shows them in use. What they end with stands below: [exit codes](#exit-codes).
+"""
+EXITS = f"""
+## Exit codes
+
+{exits.table()}
+`deploy.sh` adds no other: once everything is prepared it becomes `mqi run` (with `--demo`: `mqi demo`) and ends as that
+does. Before, it ends with 1 where something could not be prepared, and with 2 for wrong use or without a configuration
+file.
 """
 
 
@@ -24,7 +33,7 @@ def page() -> str:
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="mqi"), name="mqi", title="Commands")
     body = text.split("\n", 1)[1]  # its title stands in the head
-    return "\n".join(line.rstrip() for line in f"{HEAD}{body}".splitlines()).rstrip() + "\n"
+    return "\n".join(line.rstrip() for line in f"{HEAD}{body.rstrip()}\n{EXITS}".splitlines()).rstrip() + "\n"
 
 
 if __name__ == "__main__":

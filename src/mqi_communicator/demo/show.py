@@ -31,11 +31,13 @@ from mqi_communicator.store.database import Database, open_database
 START_S = 30.0
 CANCEL_S = 60.0
 STOP_S = 20.0
-PASSED, NOT_PASSED, INTERRUPTED = 0, 1, 130
 
 
-def play(folder: Path, engine_home: Path, *, stay: bool) -> int:
-    """Run one demo to its verdict; returns the exit code. Leaves no process behind, unless told to `stay`."""
+def play(folder: Path, engine_home: Path, *, stay: bool) -> bool:
+    """Run one demo to its verdict; returns whether it passed. Leaves no process behind, unless told to `stay`.
+
+    KeyboardInterrupt once the case is cancelled, where somebody pressed Ctrl-C.
+    """
     for name in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with Ctrl-C ignored
         signal.signal(name, signal.default_int_handler)
     console = terminal()
@@ -53,7 +55,7 @@ def play(folder: Path, engine_home: Path, *, stay: bool) -> int:
                 return _watch(slot, database, process, console, door)
             except KeyboardInterrupt:
                 _cancel(database, process, console)
-                return INTERRUPTED
+                raise
 
 
 def _door(slot: Slot) -> str:
@@ -91,13 +93,13 @@ def _communicator(slot: Slot) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], console: Console, door: str) -> int:
+def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], console: Console, door: str) -> bool:
     key_of = _case_to_follow(slot, database, console)
     view = _follow(database, process, key_of, console)
     _tell(view, console)
     if door:
         _stay(slot, console, door)
-    return PASSED if view.verdict == "pass" else NOT_PASSED
+    return view.verdict == "pass"
 
 
 def _case_to_follow(slot: Slot, database: Database, console: Console) -> str:
