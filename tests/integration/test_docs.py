@@ -17,6 +17,7 @@ from mqi_communicator.cli import exits
 from mqi_communicator.cli.reference import page as cli_page
 from mqi_communicator.flow.decide import decide
 from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.results.reference import CHECKS
 from mqi_communicator.results.verdict import Word
 from mqi_communicator.store.schema import metadata
 
@@ -201,6 +202,7 @@ def test_every_check_is_told():
                     named.add(first.value)
     told = {name for name, *_ in rows(DESIGN, "The verdict")}
     assert named - {"completeness", "basis"} == told
+    assert named == CHECKS.keys()
 
 
 def test_every_dependency_is_told():

@@ -1,7 +1,7 @@
 """What is delivered in words: `verdict.json` and `manifest.json`, versioned. Neither holds a patient or a file name.
 
 The models are the format: `python -m mqi_communicator.results.documents` prints the JSON Schema of the verdict, which
-is shipped as `results/verdict.schema.json`.
+is shipped as `results/verdict.schema.json`; `results.reference` makes docs/verdict.md of them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,20 +26,37 @@ _DIGITS = 4  # significant; a check's number is not better than that
 _Digest = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal digits.")
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of a number, beside its field: JSON Schema has no word for it."""
+
+    text: str
+
+
 class CheckDocument(BaseModel):
     """One named check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Stable name of the check, for example gamma or range_r80.")
-    scope: str = Field(description='"plan", or "beam" and the BeamNumber.')
+    scope: str = Field(description='"plan", or "beam" and the BeamNumber (300A,00C0).')
     word: Word = Field(description="What this check says.")
-    value: float | None = Field(description="The measured number in `unit`; null if nothing could be measured.")
-    unit: str = Field(description='"%", "mm", "ratio" or nothing.')
-    limit: str = Field(description="The limit in words.")
-    points: int | None = Field(description="Voxels or rays counted.")
-    uncertainty: float | None = Field(description="Relative statistical uncertainty (1 sigma) of the dose looked at.")
+    value: Annotated[float | None, Unit("as `unit` says")] = Field(
+        description="The measured number in `unit`; null if nothing could be measured."
+    )
+    unit: str = Field(description='Unit of the value: "%", "mm", "ratio" (1 where both are equal), or empty.')
+    limit: str = Field(description="The limits in words, as they were when it was judged.")
+    points: Annotated[int | None, Unit("voxels; rays for a range")] = Field(
+        description="How many voxels or rays were counted; null where none are."
+    )
+    uncertainty: Annotated[float | None, Unit("ratio (0.01 is 1 %)")] = Field(
+        description="Relative statistical uncertainty (1 sigma) of the computed dose looked at; null if it is not "
+        "known, or none was looked at."
+    )
     note: str = Field(description="One sentence: what it means, or why it could not be judged.")
+
+
+_Protons = Unit("protons")
 
 
 class ExtensionDocument(BaseModel):
@@ -46,9 +64,13 @@ class ExtensionDocument(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_histories_per_beam: int = Field(description="Declared: the longer run gets no more.")
-    first_histories_per_beam: int = Field(description="Of the first run.")
-    histories_per_beam: int | None = Field(description="Of the longer run; null if none is wanted.")
+    max_histories_per_beam: Annotated[int, _Protons] = Field(
+        description="Declared: the longer run gets no more histories per beam."
+    )
+    first_histories_per_beam: Annotated[int, _Protons] = Field(description="Histories per beam of the first run.")
+    histories_per_beam: Annotated[int | None, _Protons] = Field(
+        description="Histories per beam of the longer run; null if none is wanted."
+    )
     made: bool = Field(description="This verdict rests on the longer run; otherwise one may follow and supersede it.")
     note: str = Field(description="In words; empty if there is nothing to say.")
 
@@ -58,10 +80,14 @@ class VerdictDocument(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, title="MQI verdict")
 
-    format: Literal["mqi-verdict/1"] = Field("mqi-verdict/1", alias="schema", description="Name and version.")
-    case: str = Field(description="The opaque key of the case.")
-    word: Word = Field(description="The verdict.")
-    why: str = Field(description="The verdict in one line.")
+    format: Literal["mqi-verdict/1"] = Field(
+        "mqi-verdict/1", alias="schema", description="Name and version of this format."
+    )
+    case: str = Field(description="The key of the case, 12 letters and digits; it says nothing about the patient.")
+    word: Word = Field(description="The verdict: the worst word of its checks.")
+    why: str = Field(
+        description="The verdict in one line: the checks that gave the word, and what the first of them says."
+    )
     question: str = Field(
         "Does an independent recalculation of this plan agree with the planned dose? It is no evidence of delivery.",
         description="What the verdict answers.",

@@ -20,6 +20,7 @@ from mqi_communicator.results.documents import (
     verdict_of,
 )
 from mqi_communicator.results.extension import Extension
+from mqi_communicator.results.reference import WORDS, page
 from mqi_communicator.results.table import HEADINGS, rows, text
 from mqi_communicator.results.verdict import Check, Verdict, Word
 
@@ -83,6 +84,12 @@ def test_the_shipped_schema_is_the_models_and_holds_for_a_verdict():
     for broken in ({"word": "perfect"}, {"schema": "mqi-verdict/2"}, {"patient": "x"}, {"checks": [{}]}):
         with pytest.raises(AssertionError):
             allowed(json.loads(shipped), document | broken)
+
+
+def test_the_page_about_the_verdict_is_not_stale():
+    shown = (Path(__file__).parents[3] / "docs/verdict.md").read_text(encoding="utf-8")
+    assert shown == page(), "run: python -m mqi_communicator.results.reference > docs/verdict.md"
+    assert list(WORDS) == list(Word)
 
 
 def test_numbers_have_four_digits_and_what_is_no_number_is_null():

@@ -1,0 +1,138 @@
+"""Writes docs/verdict.md from the models of verdict.json.
+
+python -m mqi_communicator.results.reference > docs/verdict.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from mqi_communicator.results.documents import (
+    CheckDocument,
+    ExtensionDocument,
+    Unit,
+    VerdictDocument,
+    as_json,
+    verdict_document,
+)
+from mqi_communicator.results.verdict import Check, Word, worst
+
+WORDS = {
+    Word.PASS: "Every check is within the site's limits for a pass.",
+    Word.REVIEW: "A check is between its two limits, or beams have no planned dose of their own: a physicist looks.",
+    Word.UNDECIDED: "The computed dose is too noisy to tell, or its noise is not known.",
+    Word.NOT_JUDGED: "There is no basis to judge on; `why` says what is missing. Numbers shown count for nothing.",
+    Word.FAIL: "A check is outside both limits, or there is no dose where there must be one.",
+}
+CHECKS = {  # scope, unit of the value, the value
+    "dose_meaning": ("plan", "", "No value. Whether both doses have one declared meaning (medium, RBE, fractions)."),
+    "planned_sum": (
+        "plan",
+        "%",
+        "Difference of the planned plan and the sum of the planned beams: 99 % of points stay within it.",
+    ),
+    "uncertainty": (
+        "plan",
+        "%",
+        "Relative uncertainty (1 sigma) of the computed dose, mean where planned ≥ 50 % of maximum.",
+    ),
+    "gamma": ("plan, beams", "%", "Share of the points whose gamma is at most 1."),
+    "dose_scale": ("plan, beams", "ratio", "Computed to planned dose, median where planned ≥ 80 % of its maximum."),
+    "position_offset": (
+        "beams; plan without beam doses",
+        "mm",
+        "Length of the shift that lays the computed dose over the planned one; `note` has its direction.",
+    ),
+    "range_r80": ("beams", "mm", "R80, computed minus planned, median over rays along the beam: above 0 is deeper."),
+    "falloff_r80_r20": (
+        "beams",
+        "mm",
+        "Distance from R80 to R20, computed minus planned, median over rays: above 0 is longer.",
+    ),
+    "beam_doses": ("plan", "", "No value. Stands here only if a beam has no planned dose of its own; names it."),
+    "completeness": ("plan", "", "No value. Stands here only if doses are missing or too many; names them."),
+    "basis": ("plan", "", "No value. Stands here only if nothing may be judged; says why."),
+}
+_DEEPER = "the computed range is 1.9 mm deeper than planned (80 % of the rays within ± 0.4 mm of each other)"
+_EXAMPLE = Check(
+    name="range_r80",
+    scope="beam 1",
+    word=Word.REVIEW,
+    value=1.94,
+    unit="mm",
+    limit="within ± 1.5 mm pass, ± 2.5 mm review",
+    points=160,
+    uncertainty=0.0121,
+    note=_DEEPER,
+)
+_HEAD = f"""\
+# The verdict's file
+
+Every field of `verdict.json`, which lies in the results of each case, made from the program's own models by
+`python -m mqi_communicator.results.reference`. Programs read the same from the JSON Schema,
+[`verdict.schema.json`](../src/mqi_communicator/results/verdict.schema.json). Every field is always there; what is not
+known is null, or empty where it is text. `value` and `uncertainty` have four significant digits. No patient is named.
+The version stands in `schema`; this page and the schema tell of the present one. How the checks work, with which limits
+by default: [the verdict](design.md#the-verdict); what a verdict does not say: [limits](limits.md). An example
+with one of its checks:
+
+```json
+{as_json(verdict_document("k3m9t5wq7xab", worst((_EXAMPLE,)))).decode()}```
+"""
+
+
+def page() -> str:
+    """docs/verdict.md."""
+    parts = [
+        _HEAD,
+        _section("The file", VerdictDocument),
+        _section("Each of `checks`", CheckDocument),
+        _section("`extension`", ExtensionDocument),
+        "## Words\n\nFrom best to worst. A verdict is the worst word of its checks.\n",
+        _table(("word", "meaning"), ((f"`{word}`", text) for word, text in WORDS.items())),
+        "## Checks\n\nWhat `value` is, by `name`. Of a single beam `gamma` and `dose_scale` stand once.\n",
+        _table(
+            ("name", "scope", "unit", "value"),
+            ((f"`{name}`", scope, unit, text) for name, (scope, unit, text) in CHECKS.items()),
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def _section(title: str, model: type[BaseModel]) -> str:
+    promise = (model.__doc__ or "").splitlines()[0]
+    return f"## {title}\n\n{promise}\n\n{_table(('field', 'type', 'unit', 'meaning'), _fields(model))}"
+
+
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    told = model.model_json_schema(mode="serialization")["properties"]
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        unit = next((one.text for one in field.metadata if isinstance(one, Unit)), "")
+        yield f"`{key}`", _type(told[key]), unit, field.description or ""
+
+
+def _type(part: Mapping[str, Any]) -> str:
+    """The type of a field in words, from its JSON Schema."""
+    if "anyOf" in part:
+        return " or ".join(_type(one) for one in part["anyOf"])
+    if "$ref" in part:
+        return "a word" if part["$ref"].endswith("/Word") else "group"
+    if "const" in part:
+        return f"`{part['const']}`"
+    words = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list of groups"}
+    return words.get(part["type"], str(part["type"]))
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = list(head)
+    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
