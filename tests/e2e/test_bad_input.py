@@ -14,6 +14,7 @@ from tests.e2e.conftest import Site
 
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import CANARY
+from mqi_communicator.telemetry import events as catalogue
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,22 @@ def test_a_half_copied_case_names_what_is_missing_and_goes_through_when_it_is_wh
     (waiting,) = [case for case in evening.half_way if case["folder"] == GROWING]
     assert waiting["status"] in ("waiting", "ready")
     assert evening.cases[GROWING]["status"] == "done"
+
+
+ENDED = ("step.done", "line.done", "line.cancelled")
+
+
+def test_what_was_told_stands_on_the_page_of_events(evening):
+    facts = {one.name: {*one.fields} for one in catalogue.RECORD}
+    for name, step, told in evening.site.ask("select event, step, facts from events"):
+        added = catalogue.STEPS[str(step)] if name in ENDED else ()
+        assert json.loads(str(told)).keys() <= facts[str(name)] | {*added}, (name, step)
+    fields = {one.name: {*one.fields} for one in catalogue.LOG}
+    for line in map(json.loads, evening.log.splitlines()):
+        name = line["event"]
+        said = fields.get(name, set()) | ({*catalogue.ENTRY, *facts[name]} if name in facts else set())
+        added = catalogue.STEPS[line["step"]] if name in ENDED else ()
+        assert line.keys() <= said | {"timestamp", "level", "event", *added}, line
 
 
 def test_the_exit_code_says_that_not_all_passed(evening):

@@ -1,0 +1,158 @@
+"""The catalogue of events is what the code tells: each name, level and field of src stands in it, and no other."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from mqi_communicator.app import QUIET
+from mqi_communicator.case.model import Event
+from mqi_communicator.flow.reconcile import Found
+from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.store import chain, orders
+from mqi_communicator.telemetry import events as catalogue
+from mqi_communicator.telemetry.logs import _serious
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCE = ROOT / "src/mqi_communicator"  # in remote/ an ear is something else: it hears an answer while it comes
+TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")}
+CONSTANTS = {
+    target.id: node.value.value
+    for tree in TREES.values()
+    for node in tree.body
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    for target in node.targets
+    if isinstance(target, ast.Name)
+}
+LISTENED = ("flow/decide.py", "flow/obey.py")  # the driver tells the log of events that are made here
+OPEN = {"found": {one.name for one in fields(Found)}, "remote.call": {"why"}}  # what a ** adds to a line
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One place in the code that tells an event. `more`: a ** adds to its fields."""
+
+    file: str
+    name: str
+    level: str
+    fields: frozenset[str]
+    more: bool = False
+
+
+def names(node: ast.expr | None, tree: ast.Module) -> list[str]:
+    """The names that an expression may be. One that is not understood must be made plainer, or learnt here."""
+    match node:
+        case ast.Constant(value=str(name)):
+            return [name]
+        case ast.Name(id=constant) if constant in CONSTANTS:
+            return [CONSTANTS[constant]]
+        case ast.JoinedStr(values=[ast.Constant(value="order."), ast.FormattedValue()]):
+            return [f"order.{word}" for word in orders.WORDS]
+        case ast.Call(func=ast.Name(id=function)):
+            (body,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == function]
+            said = [one.value for one in ast.walk(body) if isinstance(one, ast.Return)]
+            return [name for one in said for alternative in branches(one) for name in names(alternative, tree)]
+    raise AssertionError(f"an event without a plain name: {ast.unparse(node) if node else node}")
+
+
+def branches(node: ast.expr | None) -> list[ast.expr | None]:
+    return [node.body, node.orelse] if isinstance(node, ast.IfExp) else [node]
+
+
+def level_of(called: ast.expr) -> str:
+    """The level of a call that writes a line of the log; "ear" where the composition root decides; "" of others."""
+    match called:
+        case ast.Attribute(attr="debug" | "info" | "warning" | "error" | "exception" | "critical" as level):
+            return level
+        case ast.Name(id="ear") | ast.Attribute(attr="ear" | "_ear"):
+            return "ear"
+    return ""
+
+
+def told(file: str, tree: ast.Module) -> Iterator[Seen]:
+    """Lines of the log."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and (level := level_of(node.func)):
+            words = frozenset(word.arg for word in node.keywords if word.arg)
+            for name in names(node.args[0], tree):
+                heard = QUIET.get(name, "info") if level == "ear" else level
+                yield Seen(file, name, heard, words, any(word.arg is None for word in node.keywords))
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            given = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
+            if isinstance(named := given.get("event"), ast.Constant):
+                yield Seen(file, str(named.value), "", frozenset(map(str, given)) - {"event"}, more=True)
+
+
+def recorded(file: str, tree: ast.Module) -> Iterator[Seen]:
+    """Events of the chain: `Event(at, case, beam, name, ...)`. One that is read back (`Event(**row)`) is none."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Event":
+            words = {word.arg: word.value for word in node.keywords}
+            named = words.get("event") or (node.args[3] if len(node.args) > 3 else None)
+            if named is None and None in words:
+                continue
+            for name in names(named, tree):
+                serious = "warning" if _serious(Event(0.0, "", 0, name)) else "info"
+                yield Seen(file, name, serious if file in LISTENED else "", frozenset())
+
+
+LOG = [seen for file, tree in TREES.items() if not file.startswith("remote/") for seen in told(file, tree)]
+RECORD = [seen for file, tree in TREES.items() for seen in recorded(file, tree)]
+
+
+def levels(places: list[Seen]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for seen in places:
+        found[seen.name] |= {seen.level} - {""}
+    return found
+
+
+def test_the_record_knows_the_events_of_the_catalogue_and_no_others():
+    assert levels(RECORD) == {one.name: set(one.levels) for one in catalogue.RECORD}
+
+
+def test_the_log_knows_the_events_of_the_catalogue_and_no_others():
+    declared = {one.name: set(one.levels) for one in catalogue.LOG}
+    declared["library.message"] = set()  # its level is the library's own
+    assert levels(LOG) == declared
+
+
+def test_each_line_of_the_log_carries_the_fields_that_are_declared():
+    given: dict[str, set[str]] = defaultdict(set)
+    for seen in LOG:
+        given[seen.name] |= seen.fields
+        if seen.more and seen.name != "library.message":
+            given[seen.name] |= OPEN[seen.name]
+    given["library.message"] |= {"error", "trace"}  # telemetry.logs adds them to whatever has an exception
+    assert given == {one.name: set(one.fields) for one in catalogue.LOG}
+
+
+def literal(node: ast.expr | None) -> set[str]:
+    keys = node.keys if isinstance(node, ast.Dict) else []
+    return {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+
+
+def test_what_a_step_is_seen_to_add_is_declared():
+    way = [step.name for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])]
+    assert list(catalogue.STEPS) == way
+    for step, declared in catalogue.STEPS.items():
+        for node in ast.walk(TREES[f"flow/stations/{step}.py"]):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Done" and node.args:
+                assert literal(node.args[0]) <= set(declared), ast.unparse(node)
+
+
+def test_every_field_is_explained_and_none_besides():
+    used = {field for one in (*catalogue.RECORD, *catalogue.LOG) for field in one.fields}
+    used |= {field for facts in catalogue.STEPS.values() for field in facts}
+    assert catalogue.FIELDS.keys() == used | set(catalogue.ENTRY) | {"timestamp", "level"}
+    assert (*chain.CONTENT, "link") == catalogue.ENTRY
+
+
+def test_the_page_about_events_is_not_stale():
+    assert (ROOT / "docs/events.md").read_text() == catalogue.page(), (
+        "run: python -m mqi_communicator.telemetry.events > docs/events.md"
+    )
