@@ -50,7 +50,14 @@ from mqi_communicator.store.restore import complete
 from mqi_communicator.telemetry import http, logs, metrics
 
 TURN_S = 60.0  # a turn of the loop takes one second
-QUIET = {"remote.call": "debug", "step.begin": "info"}
+LEVELS = {  # of what is told to the ear, where it is not info
+    "remote.call": "debug",
+    "notify.failed": "warning",
+    "results.doubtful": "warning",
+    "notify.bug": "error",
+    "step.bug": "error",
+    "store.trouble": "error",
+}
 
 
 @dataclass(slots=True)
@@ -88,7 +95,7 @@ def build(config: Config) -> App:
     )
 
     def ear(event: str, **facts: object) -> None:
-        getattr(structlog.get_logger(), QUIET.get(event, "info"))(event, **facts)
+        getattr(structlog.get_logger(), LEVELS.get(event, "info"))(event, **facts)
         if event == "remote.call":
             counters.remote(str(facts["operation"]), str(facts["outcome"]), float(str(facts["took_s"])))
 

@@ -121,7 +121,10 @@ LOG = (
     Told("case.readmitted", _INFO, "As in the record.", ("case",)),
     Told("case.delivered_before", _INFO, "As in the record.", ("case",)),
     Told(
-        "results.doubtful", _INFO, "At the start: results stand that are not as they were delivered.", ("case", "why")
+        "results.doubtful",
+        _WARNING,
+        "At the start: results stand that are not as they were delivered.",
+        ("case", "why"),
     ),
     Told("step.begin", _INFO, "A try of a step begins.", (*_LINE, "attempt")),
     Told(
@@ -130,7 +133,7 @@ LOG = (
         "An order moved a line while its step was under way; what came of it is dropped.",
         _LINE,
     ),
-    Told("step.bug", _INFO, "A mistake of ours; the step is tried again. Report it.", (*_LINE, "error", "frames")),
+    Told("step.bug", _ERROR, "A mistake of ours; the step is tried again. Report it.", (*_LINE, "error", "frames")),
     Told("order.obeyed", _INFO, "An order was carried out, or could not be.", ("case", "order", "answer")),
     Told("report.missing", _INFO, "The report could not be drawn; the results go on without it.", ("case", "why")),
     Told("audit.head", _INFO, "Where the chain stands: after each delivery and each backup.", ("number", "link")),
@@ -156,14 +159,17 @@ LOG = (
     Told("housekeeping.put_off", _INFO, "A host could not be tidied now; it is tried again.", ("host", "why")),
     Told("notify.sent", _INFO, "People were told.", ("way", "items")),
     Told(
-        "notify.failed", _INFO, "People could not be told; it is tried again.", ("way", "why", "advice", "again_in_s")
+        "notify.failed",
+        _WARNING,
+        "People could not be told; it is tried again.",
+        ("way", "why", "advice", "again_in_s"),
     ),
     Told("notify.put_off", _INFO, "What there is to tell could not be read now; it is tried again.", ("why",)),
-    Told("notify.bug", _INFO, "A mistake of ours while people were told. Report it.", ("error",)),
+    Told("notify.bug", _ERROR, "A mistake of ours while people were told. Report it.", ("error",)),
     Told("flow.stuck", _ERROR, "A step has outlived its own limit; systemd restarts us.", (*_LINE, "for_s", "limit_s")),
     Told("flow.moves_again", _INFO, "It came back after all."),
     Told("loop.stuck", _ERROR, "The program itself hangs; systemd restarts us.", ("for_s", "under_way", "where")),
-    Told("store.trouble", ("error", "info"), "The store did not answer or take a change; it is tried again.", ("why",)),
+    Told("store.trouble", _ERROR, "The store did not answer or take a change; it is tried again.", ("why",)),
     Told("web.open", _INFO, "The dashboard is up.", ("address",)),
     Told("web.login", _INFO, "Somebody signed in to it.", ("user", "address")),
     Told("web.login_refused", _WARNING, "Somebody could not sign in.", ("user", "address")),

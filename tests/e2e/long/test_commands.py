@@ -76,9 +76,7 @@ class Ward:
     def _trouble(self, patience: float, shown: str, typed: str = "", says: str = "", code: int = 0) -> str:
         end = time.monotonic() + patience
         while True:
-            began = time.monotonic()
             ended = self._shell(typed or shown)
-            print(f"{time.monotonic() - began:6.1f} s  {typed or shown}")
             self.answers[shown] = said = ended.stdout + ended.stderr
             if ended.returncode == code and says in said:
                 return ""

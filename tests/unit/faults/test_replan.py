@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.faults.ground import replan
 
 
 def _after(points: list[str], ended: str, *, hit: bool) -> list[str]:
-    plan = [{"point": point, "nth": 1} for point in points]
+    plan: list[dict[str, Any]] = [{"point": point, "nth": 1} for point in points]
     replan(plan, ended, hit=hit)
     return [life["point"] for life in plan]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from mqi_communicator.app import QUIET
+from mqi_communicator.app import LEVELS
 from mqi_communicator.case.model import Event
 from mqi_communicator.flow.reconcile import Found
 from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
@@ -78,7 +78,7 @@ def told(file: str, tree: ast.Module) -> Iterator[Seen]:
         if isinstance(node, ast.Call) and node.args and (level := level_of(node.func)):
             words = frozenset(word.arg for word in node.keywords if word.arg)
             for name in names(node.args[0], tree):
-                heard = QUIET.get(name, "info") if level == "ear" else level
+                heard = LEVELS.get(name, "info") if level == "ear" else level
                 yield Seen(file, name, heard, words, any(word.arg is None for word in node.keywords))
         if isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
