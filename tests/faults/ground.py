@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from mqi_communicator.demo.host import PrivateHost
 from tests.faults.network import Network
 from tests.faults.observer import Observer, alive
-from tests.faults.points import AFTER
+from tests.faults.points import AFTER, FIRST
 from tests.fleet.cases import write_case
 from tests.fleet.site import Fleet
 
@@ -176,7 +176,9 @@ class Ground(Fleet):
 
     def _note_end(self, code: int) -> None:
         if self._armed:
-            replan(self.plan, self._armed["point"], hit=self._armed["point"] in self.kill_points("killed"))
+            point = self._armed["point"]
+            hit, seen = (point in self.kill_points(what) for what in ("killed", "seen"))
+            replan(self.plan, point, hit=hit, seen=seen)
         if code == -signal.SIGKILL:
             self.killed += 1
         elif code == 1 and self.refusing:
@@ -334,13 +336,15 @@ def descendants(root: int) -> list[int]:
     return found[1:]
 
 
-def replan(plan: list[dict[str, Any]], ended: str, *, hit: bool) -> None:
+def replan(plan: list[dict[str, Any]], ended: str, *, hit: bool, seen: bool) -> None:
     """After a life: what can only come in the very next one is next; a point that was not hit gets another turn."""
+    effect = ended.rpartition(":")[0]
     if hit:
         plan.sort(key=lambda life: not _follows(life["point"], ended))
-        return
-    needed = AFTER.get(ended.rpartition(":")[0])
-    plan[1:1] = [{"point": point, "nth": 1} for point in (needed, ended) if point]
+    elif effect != FIRST:
+        plan += [{"point": point, "nth": 1} for point in (AFTER.get(effect), ended) if point]
+    elif not seen:  # it comes about once, and has not yet
+        plan.insert(0, {"point": ended, "nth": 1})
 
 
 def _follows(point: str, ended: str) -> bool:
@@ -363,6 +367,7 @@ def _sections() -> dict[str, Any]:
         "resources": {"desk": 1, "transfers": 2, "local_free_gib": 0.01, "remote_free_gib": 0.01},
         "retry": {"first_s": 0.5, "cap_s": 5, "probe_s": 3, "max_runs": 12},
         "breaker": {"open_s": 1, "open_cap_s": 4},
+        "backup": {"every_s": 15, "keep": 3},
         "report": {"draw": True, "gamma": []},
     }
 

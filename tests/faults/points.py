@@ -4,7 +4,6 @@
 EFFECTS = (
     "store:database.take_epoch",
     "store:constancy.begin",
-    "rename:backup",
     "store:lines.poke_all",
     "store:arrivals.add",
     "store:lines.poke",
@@ -58,6 +57,7 @@ EFFECTS = (
     "rmtree:back",
     "ask:left",
     "store:breakers.save",
+    "rename:backup",
 )
 POINTS = tuple(f"{effect}:{moment}" for effect in EFFECTS for moment in ("before", "after"))
 
@@ -77,5 +77,5 @@ AFTER = {
     "rmtree:results": "rename:results:after",
     "rmtree:part": "rename:delivered:before",
 }
-# These come about once, at the start of a round.
-FIRST = ("store:constancy.begin", "rename:backup")
+# It comes about once, at the start of a round.
+FIRST = "store:constancy.begin"

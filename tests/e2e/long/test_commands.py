@@ -55,7 +55,10 @@ class Ward:
             identity_file="~/.ssh/mqi_ed25519", known_hosts_file="~/.ssh/mqi_known_hosts", config_file="/dev/null"
         )
         said["ssh"] = reach.model_dump(mode="json", exclude_defaults=True)
-        said["notify"] = {"webhook": {"url": self._webhook}}
+        secret = folder / "webhook"
+        secret.touch(mode=0o600)
+        secret.write_text(self._webhook)
+        said["notify"] = {"webhook": {"url_file": str(secret)}}
         said["constancy"] = [{"name": "annual", "folder": str(self.place / "sample of the machine"), "every_days": 365}]
         said["web"] = {"port": 0, "users": str(folder / "users.json")}
         standin.write_sample(self.place / "sample of the machine", flavour="upstream", seed=90)
@@ -121,6 +124,7 @@ def webhook() -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

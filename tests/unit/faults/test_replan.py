@@ -7,18 +7,15 @@ from typing import Any
 from tests.faults.ground import replan
 
 
-def _after(points: list[str], ended: str, *, hit: bool) -> list[str]:
+def _after(points: list[str], ended: str, *, hit: bool, seen: bool = True) -> list[str]:
     plan: list[dict[str, Any]] = [{"point": point, "nth": 1} for point in points]
-    replan(plan, ended, hit=hit)
+    replan(plan, ended, hit=hit, seen=seen)
     return [life["point"] for life in plan]
 
 
-def test_a_point_that_was_not_hit_gets_another_turn_after_the_next():
-    assert _after(["send:before", "fetch:before"], "ask:poll:before", hit=False) == [
-        "send:before",
-        "ask:poll:before",
-        "fetch:before",
-    ]
+def test_a_point_that_was_not_hit_gets_another_turn_after_the_others():
+    plan = ["send:before", "fetch:before"]
+    assert _after(plan, "ask:poll:before", hit=False) == [*plan, "ask:poll:before"]
     assert _after([], "ask:poll:before", hit=False) == ["ask:poll:before"]
 
 
@@ -35,3 +32,9 @@ def test_what_was_missed_gets_the_end_again_that_it_needs():
         "rename:delivered:before",
         "rmtree:part:before",
     ]
+
+
+def test_what_comes_once_is_next_until_it_has_come_and_then_no_more():
+    plan, once = ["send:before"], "store:constancy.begin:before"
+    assert _after(plan, once, hit=False, seen=False) == [once, *plan]
+    assert _after(plan, once, hit=False, seen=True) == plan
