@@ -51,10 +51,12 @@ class Ward:
         folder.mkdir()
         said = yaml.safe_load(write_house(folder).read_text())
         del said["local"]
-        reach = self.host.options(
-            identity_file="~/.ssh/mqi_ed25519", known_hosts_file="~/.ssh/mqi_known_hosts", config_file="/dev/null"
-        )
-        said["ssh"] = reach.model_dump(mode="json", exclude_defaults=True)
+        reach = self.host.options().model_dump(mode="json", exclude_defaults=True)
+        said["ssh"] = {
+            **reach,
+            "identity_file": "~/.ssh/mqi_ed25519",
+            "known_hosts_file": "~/.ssh/mqi_known_hosts",
+        }
         secret = folder / "webhook"
         secret.touch(mode=0o600)
         secret.write_text(self._webhook)
