@@ -71,6 +71,7 @@ class Ground(Fleet):
         self.observer = Observer(folder / "remote")
         self._armed: dict[str, Any] = {}
         self._began = 0.0
+        self._began_refused = False
         self._lines_before = 0
         self.plan: list[dict[str, Any]] = []  # kill points that are still to come, one a life
         self.refusing: set[str] = set()  # faults in force with which a communicator may refuse to start
@@ -126,6 +127,7 @@ class Ground(Fleet):
     def start(self) -> subprocess.Popen[bytes]:
         """A new life, with the next planned death."""
         self._armed = plan = self.plan.pop(0) if self.plan else {}
+        self._began_refused = bool(self.refusing)
         self._began = time.monotonic()
         self._lines_before = self.log.read_bytes().count(b"\n") if self.log.exists() else 0
         hook = ROOT / "tests" / "faults" / "hook"
@@ -181,7 +183,7 @@ class Ground(Fleet):
             replan(self.plan, point, hit=hit, seen=seen)
         if code == -signal.SIGKILL:
             self.killed += 1
-        elif code == 1 and self.refusing:
+        elif code == 1 and (self.refusing or self._began_refused):  # it may end a moment after what it refuses for
             self.refused += 1
             self._again = time.monotonic() + 1.0
         else:
