@@ -9,7 +9,7 @@ The moves, read as a table (step is kept unless said):
     Resend                  waiting    until the case has been uploaded again (the driver moves the case's line)
     Extend                  ready      back to `prepare`; each beam back to `submit` with its next run (the driver's)
     AtLimit                 waiting    until the limit lets it; no try is counted
-    Unreachable             waiting    backoff without an end: an outage fails nothing
+    Unreachable             waiting    looked at again without an end, as the host's breaker lets it; no try is counted
     Transient               waiting    backoff; after too many tries: failed
     NeedsPerson             waiting    says so, and probes now and then: goes on by itself when the cause is gone
     Permanent               failed
@@ -73,8 +73,7 @@ def _moved(
             return _wait(line, now + retry.probe_s, outcome.reason, advice=outcome.advice, needs_person=True)
         case Unreachable():
             pause = getattr(outcome, "retry_in", None) or backoff(line.tries + 1, retry, chance)
-            waiting = _wait(line, now + pause, outcome.reason, advice=outcome.advice)
-            return replace(waiting, tries=line.tries + 1)
+            return replace(_wait(line, now + pause, outcome.reason, advice=outcome.advice), tries=line.tries)
         case _:
             return _try_again(line, outcome, now, retry, chance)
 

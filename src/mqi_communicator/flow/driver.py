@@ -62,6 +62,7 @@ class Driver:
         self._landed_since: set[tuple[str, int]] = set()  # the due ones were read: these are no longer as read
         self._wake = asyncio.Event()
         self._resting: dict[tuple[str, int], str] = {}  # "parked" or "unreachable", by line
+        self._unanswered: dict[tuple[str, int], int] = {}  # tries in a row that the host did not answer, by line
         resources = tools.resources
         self._places = {"desk": resources.desk, "transfers": resources.transfers}
         self._taken = dict.fromkeys(self._places, 0)
@@ -221,7 +222,7 @@ class Driver:
         chance = random.random()  # noqa: S311 - jitter
         moved, event = decide(line, outcome, now, after=after(line), retry=self._retry, chance=chance)
         event = replace(event, facts=dict(event.facts) | {"took_s": round(seconds, 3)})
-        self._rest(line, outcome, moved.tries)
+        self._rest(line, outcome)
         # Looking again and finding the same is no news: the line is written, the log of events is not.
         news = (moved.status, moved.step, moved.reason) != (line.status, line.step, line.reason)
         try:
@@ -244,15 +245,17 @@ class Driver:
             else:
                 return
 
-    def _rest(self, line: Line, outcome: Outcome | Fault, tries: int) -> None:
+    def _rest(self, line: Line, outcome: Outcome | Fault) -> None:
         key = (line.case, line.beam)
+        self._resting.pop(key, None)
+        unanswered = self._unanswered.pop(key, 0)
         match outcome:
             case Wait(parked=True):
                 self._resting[key] = "parked"
-            case Unreachable() if tries >= TRIES_TO_BE_SURE:
-                self._resting[key] = "unreachable"
-            case _:
-                self._resting.pop(key, None)
+            case Unreachable():
+                self._unanswered[key] = unanswered + 1
+                if self._unanswered[key] >= TRIES_TO_BE_SURE:
+                    self._resting[key] = "unreachable"
 
     async def _obey(self, order: Order) -> None:
         events, answer = await self._tools.database.write(

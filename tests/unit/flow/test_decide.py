@@ -53,6 +53,16 @@ def test_an_outage_never_fails_a_line():
     assert line.due - 1000 <= RETRY.cap_s
 
 
+def test_an_outage_takes_no_try_from_what_comes_after_it():
+    line = go(BEAM, Transient("hiccup"))
+    for _ in range(500):
+        line = go(line, Unreachable("no answer"))
+    for _ in range(RETRY.tries - 2):
+        line = go(line, Transient("hiccup"))
+        assert line.status is Status.WAITING
+    assert go(line, Transient("hiccup")).status is Status.FAILED
+
+
 def test_other_transient_faults_fail_after_the_last_try():
     line = BEAM
     for _ in range(RETRY.tries - 1):
