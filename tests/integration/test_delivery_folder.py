@@ -14,7 +14,7 @@ import time
 import pytest
 
 from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent
-from mqi_communicator.delivery.folder import deliver
+from mqi_communicator.delivery.folder import deliver, standing
 
 KEY = "abcdefghijkm"
 
@@ -87,6 +87,15 @@ def test_a_delivered_file_that_was_changed_is_reported(prepared, results):
     (where / "doses/plan.dcm").write_bytes(b"tampered")
     with pytest.raises(Permanent, match=r"changed afterwards: doses/plan\.dcm"):
         deliver(prepared, results, KEY)
+
+
+def test_signed_results_are_what_was_delivered_and_anything_else_beside_them_is_not(prepared, results):
+    final = deliver(prepared, results, KEY)
+    (final / "signature.json").write_text("{}")
+    assert standing(results, KEY) is not None
+    (final / "strange.json").write_text("{}")
+    with pytest.raises(Permanent, match=r"strange\.json"):
+        standing(results, KEY)
 
 
 def test_the_results_of_another_case_are_refused(tmp_path, results):

@@ -16,6 +16,7 @@ from pathlib import Path
 from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent, Transient
 
 _MANIFEST = "manifest.json"
+_ADDED = frozenset({"signature.json"})  # to delivered results, by a person; it names the manifest's digest itself
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CHUNK = 1 << 20  # bytes
 _AGAIN = "have the case compared again: mqi retry"
@@ -64,13 +65,14 @@ def standing(results: Path, key: str, name: str = "") -> tuple[Path, Mapping[str
     with _sorted_faults(results):
         if not final.is_dir():
             return None
-        _stands(final, _declared(final, key))
+        _stands(final, _declared(final, key, _ADDED))
         text = (final / _MANIFEST).read_bytes()
     return final, json.loads(text), hashlib.sha256(text).hexdigest()
 
 
-def _declared(prepared: Path, key: str) -> dict[str, str]:
-    """Digest by relative name of everything that is to be delivered. Permanent unless the files are just these."""
+def _declared(prepared: Path, key: str, besides: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Digest by relative name of everything that is to be delivered. Permanent unless the files are just these, and
+    `besides`."""
     if not _KEY.fullmatch(key):
         raise Permanent("this is not the key of a case", "deliver under the case's own key")
     try:
@@ -85,7 +87,7 @@ def _declared(prepared: Path, key: str) -> dict[str, str]:
     if case != key:
         raise Permanent(f"the prepared results say they are of case {case}, not of {key}", _AGAIN)
     digests[_MANIFEST] = hashlib.sha256(text).hexdigest()
-    found = _listed(prepared)
+    found = _listed(prepared) - besides
     if strange := sorted(found ^ set(digests)):
         raise Permanent(
             f"the prepared results and their manifest differ in {len(strange)} file(s): {strange[0]}", _AGAIN

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.delivery.folder import standing
 from mqi_communicator.flow.paperwork.dossier import EVENTS
+from mqi_communicator.flow.paperwork.sign import signature_of
 from mqi_communicator.flow.reconcile import DELIVERED_BEFORE
 from mqi_communicator.store import audit, cases
 from mqi_communicator.store.chain import Anchor
@@ -45,7 +46,8 @@ def hold_against(connection: Connection, log: Path | None) -> Report:
             continue
         folder = Path(case.results)
         try:
-            stands = standing(folder.parent, case.key)
+            stands = standing(folder.parent, case.key, folder.name)
+            signature_of(folder)
         except Fault as fault:
             wrong.append(f"case {case.key}: {fault.reason}")
             continue
