@@ -76,7 +76,8 @@ def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False
 
 
 def _why_lines(case: CaseView, *, running: bool) -> list[str]:
-    said = [f"{case.case}: {case.why}" + (f" -> {case.advice}" if case.advice else "")]
+    verdict = f"{case.verdict}: " if case.status == "done" and case.verdict else ""
+    said = [f"{case.case}: {verdict}{case.why}" + (f" -> {case.advice}" if case.advice else "")]
     said += [
         f"  beam {beam.beam}: {beam.why}" + (f" -> {beam.advice}" if beam.advice else "")
         for beam in case.beams

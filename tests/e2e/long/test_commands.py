@@ -160,7 +160,7 @@ def test_the_commands_do_what_the_pages_say(ward: Ward):
     communicator = ward.start()
     try:
         for name in ("sample", "second", "third"):
-            ward.until(f".venv/bin/mqi why {name}", "pass")
+            ward.until(f".venv/bin/mqi why {name}", "pass: ")
         ward.until(".venv/bin/mqi constancy", "pass")
         ward.drop("later", 30)
         ward.type("running", PATIENCE_S)

@@ -75,7 +75,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         yield made
     finally:
         made.demo.kill()
-        made.demo.wait()
+        made.demo.communicate()
 
 
 def test_every_section_is_typed_here():
