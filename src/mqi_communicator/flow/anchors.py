@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.delivery.folder import standing
+from mqi_communicator.flow import judgements
 from mqi_communicator.flow.paperwork.dossier import EVENTS
 from mqi_communicator.flow.paperwork.sign import signature_of
 from mqi_communicator.flow.reconcile import DELIVERED_BEFORE
@@ -44,21 +46,30 @@ def hold_against(connection: Connection, log: Path | None) -> Report:
     for case in cases.all_cases(connection):
         if not case.results:
             continue
-        folder = Path(case.results)
-        try:
-            stands = standing(folder.parent, case.key, folder.name)
-            signature_of(folder)
-        except Fault as fault:
-            wrong.append(f"case {case.key}: {fault.reason}")
-            continue
-        if stands is None:
-            notes.append(f"case {case.key}: its results are not in {folder.parent} any more")
-        elif _found_after_a_restore(connection, case.key, stands[2]):
-            notes.append(f"case {case.key}: delivered before a restore; the store has forgotten the events until then")
-        else:
-            anchors += _of_results(folder, case.key, stands[1])
+        for folder in _delivered(connection, case):
+            try:
+                stands = standing(folder.parent, case.key, folder.name)
+                signature_of(folder)
+            except Fault as fault:
+                wrong.append(f"case {case.key}: {folder.name}: {fault.reason}")
+                continue
+            if stands is None:
+                notes.append(f"case {case.key}: its results are not in {folder} any more")
+            elif _found_after_a_restore(connection, case.key, stands[2]):
+                notes.append(
+                    f"case {case.key}: delivered before a restore; the store has forgotten the events until then"
+                )
+            else:
+                anchors += _of_results(folder, case.key, stands[1])
     walked = audit.verify(connection, anchors)
     return Report(walked, tuple(notes), (*wrong, *map(str, walked.findings)))
+
+
+def _delivered(connection: Connection, case: cases.Case) -> list[Path]:
+    """The folder of each judgement's results, the newest last."""
+    newest = Path(case.results)
+    names = (judgements.folder(case.key, n + 1) for n in range(judgements.number(audit.history(connection, case.key))))
+    return [*map(newest.with_name, takewhile(newest.name.__ne__, names)), newest]
 
 
 def _found_after_a_restore(connection: Connection, case: str, digest: str) -> bool:
