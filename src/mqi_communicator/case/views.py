@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -54,3 +55,9 @@ class CaseView:
 def cell(text: str) -> str:
     """For CSV. A spreadsheet takes a cell that begins like this for a formula; a quote before it makes it text."""
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """For the pages of the documents that are made from the program."""
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines) + "\n"

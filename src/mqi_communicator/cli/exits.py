@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from mqi_communicator.case.faults import Fault, Unreachable
+from mqi_communicator.case.views import markdown_table
 from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.config import ConfigProblem
 from mqi_communicator.store.database import StoreDamaged
@@ -39,8 +40,8 @@ _MORE = {  # what else docs/cli.md says of them
 
 def table(*, short: bool = False) -> str:
     """Every exit code and what it means, in Markdown: in docs/cli.md, and in short in the README."""
-    rows = [f"| {code} | {text}{'' if short else f' {_MORE[code]}'} |" for code, text in MEANINGS.items()]
-    return "\n".join(["| exit code | meaning |", "|---|---|", *rows]) + "\n"
+    rows = ((str(code), text if short else f"{text} {_MORE[code]}") for code, text in MEANINGS.items())
+    return markdown_table(("exit code", "meaning"), rows)
 
 
 @contextmanager

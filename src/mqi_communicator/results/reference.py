@@ -6,11 +6,12 @@ python -m mqi_communicator.results.reference > docs/verdict.md
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
+from mqi_communicator.case.views import markdown_table
 from mqi_communicator.results.documents import (
     CheckDocument,
     ExtensionDocument,
@@ -93,9 +94,9 @@ def page() -> str:
         _section("Each of `checks`", CheckDocument),
         _section("`extension`", ExtensionDocument),
         "## Words\n\nFrom best to worst. A verdict is the worst word of its checks.\n",
-        _table(("word", "meaning"), ((f"`{word}`", text) for word, text in WORDS.items())),
+        markdown_table(("word", "meaning"), ((f"`{word}`", text) for word, text in WORDS.items())),
         "## Checks\n\nWhat `value` is, by `name`. Of a single beam `gamma` and `dose_scale` stand once.\n",
-        _table(
+        markdown_table(
             ("name", "scope", "unit", "value"),
             ((f"`{name}`", scope, unit, text) for name, (scope, unit, text) in CHECKS.items()),
         ),
@@ -105,7 +106,7 @@ def page() -> str:
 
 def _section(title: str, model: type[BaseModel]) -> str:
     promise = (model.__doc__ or "").splitlines()[0]
-    return f"## {title}\n\n{promise}\n\n{_table(('field', 'type', 'unit', 'meaning'), _fields(model))}"
+    return f"## {title}\n\n{promise}\n\n{markdown_table(('field', 'type', 'unit', 'meaning'), _fields(model))}"
 
 
 def _fields(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
@@ -126,12 +127,6 @@ def _type(part: Mapping[str, Any]) -> str:
         return f"`{part['const']}`"
     words = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list of groups"}
     return words.get(part["type"], str(part["type"]))
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    names = list(head)
-    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
+from mqi_communicator.case.views import markdown_table
+
 Kind = Literal["counter", "histogram", "gauge"]
 
 
@@ -111,11 +113,8 @@ and the hosts and GPUs of the configuration; no label names a case or a patient.
 
 def page() -> str:
     """docs/metrics.md."""
-    rows = [
-        f"| `{spec.name}` | {spec.kind} | {', '.join(f'`{label}`' for label in spec.labels)} | {spec.text} |"
-        for spec in ALL
-    ]
-    return _HEAD + "\n".join(["| name | kind | labels | meaning |", "|---|---|---|---|", *rows]) + "\n"
+    rows = ((f"`{spec.name}`", spec.kind, ", ".join(f"`{label}`" for label in spec.labels), spec.text) for spec in ALL)
+    return _HEAD + markdown_table(("name", "kind", "labels", "meaning"), rows)
 
 
 if __name__ == "__main__":

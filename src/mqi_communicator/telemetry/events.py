@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from mqi_communicator.case.views import markdown_table
+
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -311,10 +313,10 @@ def page() -> str:
     log = ((f"`{one.name}`", _levels(one), one.text, _names(one.fields)) for one in LOG)
     fields = ((f"`{name}`", unit, text) for name, (unit, text) in FIELDS.items())
     parts = [
-        *(_HEAD.format(entry=_names(ENTRY)), _table(("event", "level", "when", "facts"), record)),
-        *(_STEPS, _table(("step", "facts"), steps)),
-        *(_LOG, _table(("event", "level", "when", "fields"), log)),
-        *(_FIELDS, _table(("field", "type or unit", "meaning"), fields)),
+        *(_HEAD.format(entry=_names(ENTRY)), markdown_table(("event", "level", "when", "facts"), record)),
+        *(_STEPS, markdown_table(("step", "facts"), steps)),
+        *(_LOG, markdown_table(("event", "level", "when", "fields"), log)),
+        *(_FIELDS, markdown_table(("field", "type or unit", "meaning"), fields)),
     ]
     return "\n".join(parts)
 
@@ -325,11 +327,6 @@ def _levels(one: Told) -> str:
 
 def _names(fields: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in fields)
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
