@@ -16,7 +16,8 @@ usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   --audit      known flaws in the libraries (pip-audit); needs a network, and says so where there is none
   --all        all of these but --audit
 Arguments after -- go to pytest; for --faults they are --rounds N, --at-once N, --only FAULT, --kill POINT, --json FILE,
---keep DIR, --write and --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 wrong use or a suite that does not exist.
+--keep DIR, --outage CASES, --write and --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 wrong
+use or a suite that does not exist.
 TEXT
 }
 

@@ -1,6 +1,7 @@
 """./test.sh --faults: random faults against the whole program.
 
-python -m tests.faults [--minutes N] [--seed S] [--rounds N] [--kill POINT] [--only FAULT] [--write] [--list]
+python -m tests.faults [--minutes N] [--seed S] [--rounds N] [--kill POINT] [--only FAULT] [--outage CASES]
+[--write] [--list]
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from tests.faults import report
 from tests.faults.catalogue import Fault, faults
+from tests.faults.outage import wait_out
 from tests.faults.points import POINTS
 from tests.faults.round import BAD, Outcome, play
 from tests.faults.script import Script, script_of, script_only
@@ -37,6 +39,8 @@ def main() -> int:
     if asked.read:
         report.write(report.read(asked.read), every)
         return 0
+    if asked.outage:
+        return _outage(asked.outage, asked.minutes)
     if asked.at_once > 1:
         outcomes = side_by_side(asked.at_once, asked.seed, sys.argv[1:], asked.json)
         return _tell(asked, outcomes, every)
@@ -50,6 +54,13 @@ def main() -> int:
     if asked.stride > 1:  # the rounds are put together by who started this process
         return 0
     return _tell(asked, outcomes, every)
+
+
+def _outage(cases: int, minutes: float) -> int:
+    with tempfile.TemporaryDirectory(prefix="mqi-outage-", ignore_cleanup_errors=True) as folder:
+        told = wait_out(Path(folder), cases, minutes)
+    print(told.sentence(), *told.wrong, sep="\n")
+    return 1 if told.wrong else 0
 
 
 def _tell(asked: argparse.Namespace, outcomes: list[Outcome], every: dict[str, Fault]) -> int:
@@ -73,6 +84,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="append a line of JSON for each round to this file, not to stdout")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
     parser.add_argument("--read", type=Path, help="write the table of these rounds (made with --json), and play none")
+    parser.add_argument("--outage", type=int, default=0, metavar="CASES", help="an outage of --minutes, and no rounds")
     parser.add_argument("--list", action="store_true", help="name every fault")
     return parser.parse_args()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mqi_communicator.demo.host import PrivateHost
-from tests.faults.network import Network
+from tests.faults.network import Network, known_hosts
 from tests.faults.observer import Observer, alive
 from tests.faults.points import AFTER, FIRST
 from tests.fleet.cases import write_case
@@ -102,8 +102,7 @@ class Ground(Fleet):
 
     def _reach(self, folder: Path) -> dict[str, Any]:
         host, port = self.host, self.net.port
-        self.known = folder / "known_hosts"
-        self.known.write_text((host.folder / "known_hosts").read_text().replace(f":{host.port} ", f":{port} "))
+        self.known = known_hosts(host, port, folder / "known_hosts")
         self.ssh_config = folder / "ssh_config"
         self.name_host("127.0.0.1")
         quick = {"connect_timeout_s": 15, "alive_interval_s": 2, "alive_count": 5, "stall_s": 10}

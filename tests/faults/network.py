@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
+from mqi_communicator.demo.host import PrivateHost
 from tests.faultproxy import FaultProxy, Mode
 
 
@@ -62,3 +64,9 @@ class Network:
             work()
 
         self._do(call())
+
+
+def known_hosts(host: PrivateHost, port: int, place: Path) -> Path:
+    """Write the host's key down under the port where it seems to be."""
+    place.write_text((host.folder / "known_hosts").read_text().replace(f":{host.port} ", f":{port} "))
+    return place

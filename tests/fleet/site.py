@@ -77,8 +77,12 @@ class Fleet:
         for section, values in changes.items():
             whole = values if isinstance(values, list) else {**self.settings.get(section, {}), **values}
             self.settings[section] = whole
-        self.config.write_text(yaml.safe_dump(self.settings))
+        self.save()
         self.process: subprocess.Popen[bytes] | None = None
+
+    def save(self) -> None:
+        """Write the configuration; a communicator that is started from now on has it."""
+        self.config.write_text(yaml.safe_dump(self.settings))
 
     def behave(self, **setting: Any) -> None:
         """How the engine behaves from now on."""

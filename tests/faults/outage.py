@@ -1,0 +1,196 @@
+"""An outage in real time, with many cases waiting and the settings that ship: how it is waited out, and what follows.
+
+For half of it nothing is answered; then every connection is reset at once. In the middle the communicator is killed.
+Afterwards nobody may be needed, no beam may have run twice, and a host that comes back may not be stormed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mqi_communicator.demo.host import PrivateHost
+from tests.faultproxy import Mode
+from tests.faults.network import Network, known_hosts
+from tests.fleet.site import Fleet, reach
+
+SHIPPED = ("retry", "breaker", "resources")  # sections as a new user has them
+BEFORE = 1 / 20  # of the cases are done when the host goes away
+GPUS = 3
+LOOK_S = 0.5
+PATIENCE_S = 3600.0
+FLOOR_GIB = 0.1
+
+
+@dataclass
+class Told:
+    """What was seen. `wrong` should be empty."""
+
+    cases: int
+    minutes: float
+    wrong: list[str] = field(default_factory=list)
+    done_before: int = 0
+    attempts: int = 0  # connections that were tried during the outage
+    busy_s: float = 0.0  # CPU time of the communicator and what it started, during the outage
+    most_mib: float = 0.0
+    first_s: float = 0.0  # from the end of the outage until work went on
+    all_s: float = 0.0  # until every case had ended
+    crowd: int = 0  # connections in the busiest second of the minute after the outage
+    runs: int = 0
+
+    def sentence(self) -> str:
+        waiting = self.cases - self.done_before
+        return (
+            f"{self.minutes:g} minutes without the host, {waiting} of {self.cases} cases waiting: {self.attempts} "
+            f"connections were tried, {self.busy_s:.0f} s of CPU time and {self.most_mib:.0f} MiB were used. Work went "
+            f"on {self.first_s:.0f} s after the host was back, with {self.crowd} connections in the busiest second; "
+            f"all cases had ended after {self.all_s / 60:.1f} minutes, {self.runs} runs of {3 * self.cases} beams."
+        )
+
+
+def wait_out(folder: Path, cases: int, minutes: float) -> Told:
+    """Play it. The fleet's engine takes a second."""
+    told = Told(cases, minutes)
+    with PrivateHost(folder / "host") as host:
+        net = Network(host.port)
+        fleet = _fleet(folder, host, net)
+        try:
+            _play(fleet, net, told)
+        finally:
+            fleet.stop(signal.SIGKILL)
+            fleet.end_strays()
+            net.close()
+    return told
+
+
+def _fleet(folder: Path, host: PrivateHost, net: Network) -> Fleet:
+    known = known_hosts(host, net.port, folder / "known_hosts")
+    gpus = {"listed": [{"id": number, "memory_mib": 24_000} for number in range(GPUS)]}
+    reached = reach(host, port=net.port, known_hosts_file=known)
+    fleet = Fleet(folder / "site", [{**reached, "gpus": gpus, "jobs": GPUS}])
+    for section in SHIPPED:
+        del fleet.settings[section]
+    fleet.settings["resources"] = {"local_free_gib": FLOOR_GIB, "remote_free_gib": FLOOR_GIB}
+    fleet.save()
+    return fleet
+
+
+def _play(fleet: Fleet, net: Network, told: Told) -> None:
+    fleet.drop(*range(1, told.cases + 1))
+    fleet.start()
+    _until(lambda: _count(fleet, "select count(*) from cases") >= told.cases, "every case is known")
+    _until(lambda: fleet.ended() >= max(1, BEFORE * told.cases), "the first cases are done")
+    told.done_before = fleet.ended()
+    _say(f"{told.cases} cases are known, {told.done_before} are done: the host goes away")
+    _away(fleet, net, told)
+    _say(f"the host is back; {told.attempts} connections were tried")
+    _back(fleet, net, told)
+    fleet.stop()
+    found = fleet.audit()
+    told.runs = len(fleet.tokens())
+    told.wrong += [] if found.clean and not found.waiting else [found.told()]
+    told.wrong += [f"{again} ran again" for again in sorted(fleet.tokens()) if not again.endswith("-r1")]
+
+
+def _away(fleet: Fleet, net: Network, told: Told) -> None:
+    part = told.minutes * 60 / 4
+    before, used = net.proxy.accepted, _cpu_s(fleet)
+    net.proxy.mode = Mode.BLACKHOLE
+    _watch(fleet, told, part)
+    told.busy_s += _cpu_s(fleet) - used
+    fleet.stop(signal.SIGKILL)
+    fleet.start()
+    _watch(fleet, told, part)
+    net.proxy.mode = Mode.REFUSE
+    net.reset()
+    _watch(fleet, told, 2 * part)
+    told.busy_s += _cpu_s(fleet)
+    told.attempts = net.proxy.accepted - before
+    if _health(fleet) != 200:
+        told.wrong.append("/healthz is red, though nothing but the host is missing")
+    if "does not answer" not in fleet.mqi("status").stdout:
+        told.wrong.append("mqi status does not say that the host does not answer")
+
+
+def _back(fleet: Fleet, net: Network, told: Told) -> None:
+    net.proxy.mode = Mode.THROUGH
+    began, tokens, accepted = time.monotonic(), fleet.tokens(), net.proxy.accepted
+    counts = []
+    while time.monotonic() < began + 60:
+        time.sleep(1 - (time.monotonic() - began) % 1)
+        counts.append(net.proxy.accepted - accepted)
+        accepted = net.proxy.accepted
+        if not told.first_s and fleet.tokens() != tokens:
+            told.first_s = time.monotonic() - began
+    told.crowd = max(counts)
+    _until(lambda: bool(told.first_s) or fleet.tokens() != tokens, "work goes on")
+    told.first_s = told.first_s or time.monotonic() - began
+    _until(lambda: fleet.ended() >= told.cases, "every case has ended")
+    told.all_s = time.monotonic() - began
+
+
+def _watch(fleet: Fleet, told: Told, seconds: float) -> None:
+    """Nobody is called, and nothing fails, while it lasts."""
+    assert fleet.process is not None
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(10 * LOOK_S)
+        with suppress(OSError, ValueError):
+            told.most_mib = max(told.most_mib, _memory_mib(fleet.process.pid))
+        if fleet.process.poll() is not None:
+            told.wrong.append(f"the communicator ended with {fleet.process.returncode}")
+            fleet.start()
+        if bad := _count(fleet, "select count(*) from lines where needs_person or status = 'failed'"):
+            told.wrong.append(f"{bad} lines have failed or wait for a person")
+            return
+
+
+def _until(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError(f"never: {what}")
+        time.sleep(LOOK_S)
+
+
+def _count(fleet: Fleet, query: str) -> int:
+    with suppress(Exception):  # it may not be made yet
+        return int(fleet.ask(query)[0][0])
+    return 0
+
+
+def _cpu_s(fleet: Fleet) -> float:
+    """CPU time of the communicator and of its children that have ended."""
+    assert fleet.process is not None
+    words = Path(f"/proc/{fleet.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_mib(pid: int) -> float:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def _health(fleet: Fleet) -> int:
+    """What /healthz of the present life answers."""
+    records = (json.loads(line) for line in fleet.log.read_text().splitlines() if line.startswith("{"))
+    port = [record["port"] for record in records if record["event"] == "started"][-1]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def _say(words: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {words}", flush=True)
