@@ -162,12 +162,22 @@ class Ground(Fleet):
         if time.monotonic() >= self._again:
             self.start()
 
+    @property
+    def effect_to_come(self) -> str:
+        """The effect at which this life is planned to end; "" if it is not."""
+        return str(self._armed.get("point", "")).rpartition(":")[0]
+
+    @property
+    def has_started(self) -> bool:
+        """Whether this life has said that it works."""
+        lines = self.log.read_bytes().splitlines()[self._lines_before :] if self.log.exists() else []
+        return any(b'"event": "started"' in line for line in lines)
+
     def ends_when_asked(self) -> tuple[int, ...]:
         """The exit codes with which this life may answer SIGTERM; before it says that it has started, death is one."""
         lines = self.log.read_bytes().splitlines()[self._lines_before :]
-        started = any(b'"event": "started"' in line for line in lines)
         forced = any(b'"event": "stop.forced"' in line for line in lines)
-        early = () if started else (-signal.SIGTERM,)
+        early = () if self.has_started else (-signal.SIGTERM,)
         late = (1,) if forced and self.refusing else ()  # the store is kept from it: it ends in time all the same
         return (0, -signal.SIGKILL, *early, *late)
 

@@ -14,6 +14,7 @@ from random import Random
 
 from tests.faults.catalogue import Fault
 from tests.faults.ground import Ground, case_number
+from tests.faults.points import NEEDS
 from tests.faults.script import Script, Step
 from tests.fleet.checker import Audit
 
@@ -22,6 +23,7 @@ SEEN_S = 60.0
 UNDER_WAY = 2  # cases, while there are more to come
 LONGER_S = 120.0
 MORE = 6  # cases, for that while
+AGAIN_S = 10.0  # until what an effect needs befalls the fleet once more
 
 
 @dataclass
@@ -72,7 +74,7 @@ def play(
         ground.drop(*range(1, min(2, script.cases) + 1))
         for step in script.steps:
             _befall(ground, script, step, faults)
-        _die_as_planned(ground, script)
+        _die_as_planned(ground, script, faults)
         healed = time.monotonic()
         ground.heal()
         _settle(ground)
@@ -107,11 +109,18 @@ def _supply(ground: Ground, most: int) -> None:
         ground.drop(ground.new_number())
 
 
-def _die_as_planned(ground: Ground, script: Script) -> None:
+def _die_as_planned(ground: Ground, script: Script, faults: Mapping[str, Fault]) -> None:
     """A while longer, for the kills that are still to come."""
+    random = Random(f"provoked {script.seed}")
     end = time.monotonic() + LONGER_S
-    while ground.plan and time.monotonic() < end:
+    provoked = 0.0
+    while (ground.plan or ground.effect_to_come) and time.monotonic() < end:
         _supply(ground, script.cases + MORE)
+        needed = NEEDS.get(ground.effect_to_come, "")
+        if needed in faults and time.monotonic() > provoked + AGAIN_S and ground.has_started:
+            with _inflicted(ground, faults[needed], random.randrange(1 << 30)):
+                ground.pause(2)
+            provoked = time.monotonic()
         ground.pause(0.5)
 
 
