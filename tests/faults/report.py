@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.faults.catalogue import Fault
@@ -44,8 +42,9 @@ def print_list(every: Mapping[str, Fault]) -> None:
 
 
 def print_table(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> None:
-    """All rounds together."""
-    print("\n".join(_lines(outcomes, every)))
+    """All rounds together, with what befell them."""
+    befell = {name: fault for name, fault in every.items() if any(name in outcome.faults for outcome in outcomes)}
+    print("\n".join(_lines(outcomes, befell)))
 
 
 def read(file: Path) -> list[Outcome]:
@@ -69,9 +68,12 @@ def _lines(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> list[str]
     counts = {name: sum(len(getattr(outcome, name)) for outcome in outcomes) for name in BAD}
     quiet = sorted(outcome.recovered_s for outcome in outcomes)
     missed = ", ".join(sorted(set(POINTS) - points)) or "none"
+    missed = missed if 2 * len(points) > len(POINTS) else "most"
     seeds = sorted(outcome.seed for outcome in outcomes)
+    days = ", ".join(sorted({outcome.day for outcome in outcomes}))
+    versions = ", ".join(sorted({outcome.version for outcome in outcomes}))
     about = (
-        f"{datetime.now(UTC):%Y-%m-%d}, version `{_version()}`, {len(outcomes)} rounds, seeds {_ranges(seeds)}, "
+        f"{days}, version `{versions}`, {len(outcomes)} rounds, seeds {_ranges(seeds)}, "
         f"{sum(outcome.took_s for outcome in outcomes) / 60:.0f} minutes."
     )
     work = (
@@ -109,10 +111,3 @@ def _ranges(seeds: Sequence[int]) -> str:
         else:
             parts.append([seed])
     return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
-
-
-def _version() -> str:
-    said = subprocess.run(
-        ("git", "describe", "--always", "--dirty"), cwd=PAGE.parent, capture_output=True, text=True, check=False
-    )
-    return said.stdout.strip() or "unknown"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -26,11 +28,26 @@ MORE = 6  # cases, for that while
 AGAIN_S = 10.0  # until what an effect needs befalls the fleet once more
 
 
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def _version() -> str:
+    """The commit that is played."""
+    said = subprocess.run(
+        ("git", "describe", "--always", "--dirty"),
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return said.stdout.strip() or "unknown"
+
+
 @dataclass
 class Outcome:
     """What came of a round. All lists should be empty."""
 
     seed: int
+    day: str = field(default_factory=_today)
+    version: str = field(default_factory=_version)
     cases: int = 0
     done: int = 0
     cancelled: int = 0
