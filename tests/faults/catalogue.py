@@ -11,7 +11,7 @@ from random import Random
 from tests.faults.ground import Ground
 
 Act = Callable[[Ground, Random], Iterator[None]]
-ROOMS = ("network", "there", "here", "disks", "rest", "watched", "engine", "people")
+ROOMS = ("network", "there", "here", "store", "disks", "rest", "watched", "engine", "people")
 
 
 @dataclass(frozen=True, slots=True)

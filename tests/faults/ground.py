@@ -33,6 +33,7 @@ LIFE_LINES = 25  # and so much of it must have happened: lines of its log
 ENDED = ("done", "failed", "cancelled")
 SAMPLE = 900  # the number of the constancy sample, which becomes a case by itself
 FIND_S = 6.0  # how long a fault looks for something to befall
+PATIENCE_S = 300.0  # for a program to start and to say no, on a busy machine
 TAKES_S = 0.6  # a job's engine
 DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
 
