@@ -5,6 +5,7 @@ What the engine would have computed follows from the sample's own planned dose: 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,13 @@ class KnownDose:
     noise: float  # relative, where the dose is highest; also what it reports
     doubts: tuple[str, ...] = ()
     name: str = "known"
+    model: str = "sha256 aaaa"  # of every machine
+
+    def recipe(self):
+        return {"engine": "known", "histories_per_beam": "200000", "beam_model/MQI-DEMO": self.model}
+
+    def evidence(self):
+        return {name: f"{words}, commissioned" for name, words in self.recipe().items()}
 
     def basis(self, plan, ct):  # noqa: ARG002 - the port's
         return self.doubts
@@ -119,6 +127,7 @@ def judged(
     assert isinstance(found, Complete), found
     admitted = take(watched, spool.case, found)
     engine: Any = KnownDose(kind, size, noise, doubts)
+    spool.recipe.write_text(json.dumps(engine.recipe()))
     tokens = {number: f"{KEY}-b{number}-r1" for number, _ in admitted.beams}
     for number, token in tokens.items():
         spool.back(token).mkdir(parents=True)

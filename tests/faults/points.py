@@ -18,6 +18,7 @@ EFFECTS = (
     "store:lines.move",
     "store:lines.explain",
     "desk:write_input",
+    "rename:recipe.json",
     "rename:input",
     "rmtree:input.aside",
     "ask:workspace",

@@ -26,7 +26,7 @@ from mqi_communicator.flow.stations.upload import upload
 from mqi_communicator.remote import stage
 from mqi_communicator.results.documents import as_json, manifest_document, verdict_document
 from mqi_communicator.results.verdict import Verdict, Word
-from mqi_communicator.store import cases, jobs, lines
+from mqi_communicator.store import audit, cases, jobs, lines
 
 pytestmark = pytest.mark.real
 KEY, NEWER = "abcdefgh2345", "abcdefgh6789"
@@ -209,3 +209,41 @@ async def test_a_case_that_set_out_goes_back_to_the_same_host_though_the_store_h
     assert done.facts["host"] == "two"
     assert app.database.read_now(cases.get, KEY).host == "two"
     assert [line.beam for line in app.database.read_now(lines.of_case, KEY)] == [0, 1, 2]
+
+
+def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: int = 2) -> None:
+    """A case whose input was made, with its beams waiting for their turn."""
+    spooled(app, KEY)
+    app.tools.spool(KEY).recipe.write_text(json.dumps(recipe))
+    app.database.write_now(cases.add, cases.Case(KEY, Path("/in/case"), 10.0, "print"))
+    own, seen = Line(KEY, CASE_LINE, step, status=Status.WAITING), Event(10.0, KEY, CASE_LINE, "case.seen", "admit")
+    app.database.write_now(lines.add, own, seen)
+    for number in range(1, beams + 1):
+        app.database.write_now(lines.begin, Line(KEY, number, "submit"))
+        wish = jobs.JobRow(f"{KEY}-b{number}-r1", KEY, number, 1, "one", jobs.WANTED, active=False, claimed=1.0)
+        app.database.write_now(jobs.claim, wish, jobs.Room(0))
+
+
+@pytest.mark.parametrize(("step", "beams"), [("compare", 2), ("upload", 0)])
+async def test_input_that_was_made_for_another_configuration_is_made_anew_before_a_beam_sets_out(app, step, beams):
+    waiting(app, recipe={**app.tools.engine.recipe(), "dose": "to something else"}, step=step, beams=beams)
+    await reconcile(app.tools)
+    own = app.database.read_now(lines.get, KEY)
+    assert (own.step, own.status) == ("prepare", Status.READY)
+    last = app.database.read_now(audit.history, KEY)[-1]
+    assert last.event == "case.prepared_again"
+    assert "dose to something else" in last.why
+
+
+async def test_input_that_was_made_for_this_configuration_stands(app):
+    waiting(app, recipe=dict(app.tools.engine.recipe()))
+    await reconcile(app.tools)
+    assert app.database.read_now(lines.get, KEY).step == "compare"
+
+
+async def test_input_stands_once_a_beam_has_set_out(app):
+    waiting(app, recipe={"dose": "to something else"})
+    wish = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "one", jobs.WANTED, active=False, claimed=1.0)
+    app.database.write_now(jobs.claim, wish, jobs.Room(1))
+    await reconcile(app.tools)
+    assert app.database.read_now(lines.get, KEY).step == "compare"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -19,3 +20,8 @@ class Commissioning:
     def __str__(self) -> str:
         """The sentence that stands in the delivered manifest."""
         return f"commissioned by {self.by} on {self.on}" if self else "not commissioned"
+
+
+def with_commissioning(recipe: Mapping[str, str], vouched: Mapping[str, Commissioning]) -> dict[str, str]:
+    """A recipe, with who vouches for what in it."""
+    return {name: f"{words}, {vouched[name]}" if name in vouched else words for name, words in recipe.items()}

@@ -102,6 +102,11 @@ class DoseEngine(Protocol):
         """What the host must have. For `mqi check`."""
         ...
 
+    def recipe(self) -> Mapping[str, str]:
+        """What shapes the number: engine, settings, digests. What only some cases rest on is called `beam_model/`
+        and the machine, or `curve/` or `calibration/` and the scanner."""
+        ...
+
     def evidence(self) -> Mapping[str, str]:
-        """Versions and digests that made the number: engine, beam models, curves. For the delivered manifest."""
+        """The recipe, and who vouches for each of its models and curves. For the delivered manifest."""
         ...

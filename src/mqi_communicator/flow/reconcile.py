@@ -18,7 +18,9 @@ from sqlalchemy import Connection
 from mqi_communicator.case.faults import Fault, Permanent
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Manifest, Status
 from mqi_communicator.delivery.folder import standing
+from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow import judgements
+from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP
 from mqi_communicator.flow.origin import read_origin
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.flow.stations.admit import enrol
@@ -28,6 +30,7 @@ from mqi_communicator.results.documents import VERDICT, verdict_of
 from mqi_communicator.store import audit, cases, jobs, lines, orders
 from mqi_communicator.store.cases import Case
 
+PREPARED_AGAIN = "case.prepared_again"
 DELIVERED_BEFORE = "case.delivered_before"
 BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare")
 
@@ -62,6 +65,9 @@ async def reconcile(tools: Tools) -> Found:
     for case, manifest in strays:
         await tools.database.write(_readmit, case, manifest, tools.clock())
         tools.ear("case.readmitted", case=case.key)
+    for key, why in await _with_another_recipe(tools):
+        if await tools.database.write(_prepare_again, key, why, tools.clock()):
+            tools.ear(PREPARED_AGAIN, case=key, why=why)
     delivered = doubtful = 0
     for line in await tools.database.read(_unfinished):
         try:
@@ -105,6 +111,30 @@ def _readmit(connection: Connection, case: Case, manifest: Manifest, now: float)
     facts = {name: value for name, value in done.facts.items() if name != "bytes"}
     event = Event(now, case.key, CASE_LINE, "case.readmitted", line.step, "", status, "mqi", why, facts)
     lines.add(connection, line, event)
+
+
+async def _with_another_recipe(tools: Tools) -> list[tuple[str, str]]:
+    """Cases whose input was made for something else than is configured now, and what that is."""
+    found = []
+    for line in await tools.database.read(_unfinished):
+        if line.step in ("upload", COMPARE) and not line.status.ended:
+            changed = changes(await asyncio.to_thread(tools.spool(line.case).made_with), tools.engine)
+            found += [(line.case, "; ".join(changed))] if changed else []
+    return found
+
+
+def _prepare_again(connection: Connection, key: str, why: str, now: float) -> bool:
+    """Where no beam has set out yet, the input is made anew; the lines of beams wait for it."""
+    own, *beams = lines.of_case(connection, key)
+    out = [job for job in jobs.of_case(connection, key) if job.state != jobs.WANTED]
+    set_out = [beam for beam in beams if beam.step != FIRST_BEAM_STEP or beam.status.ended]
+    if out or set_out or (own.step == COMPARE and not beams):
+        return False
+    status = Status.HELD if own.status is Status.HELD else Status.READY
+    moved = replace(own, step="prepare", status=status, due=now, since=now, tries=0, reason="", advice="")
+    event = Event(now, key, CASE_LINE, PREPARED_AGAIN, own.step, own.status, f"prepare/{status}", "mqi", why)
+    lines.move(connection, own, replace(moved, needs_person=False), event)
+    return True
 
 
 def _unfinished(connection: Connection) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,17 @@ class Spool:
     def input(self) -> Path:
         """The engine's input, ready to be sent: common/, beam-<number>/, SHA256SUMS."""
         return self.root / "input"
+
+    @property
+    def recipe(self) -> Path:
+        """What the input was made for: engine, models, settings. It stays as long as the doses."""
+        return self.root / "recipe.json"
+
+    def made_with(self) -> dict[str, str]:
+        """What `recipe` says; nothing if it is not there."""
+        if not self.recipe.is_file():
+            return {}
+        return {str(name): str(words) for name, words in json.loads(self.recipe.read_text(encoding="utf-8")).items()}
 
     @property
     def dose(self) -> Path:

@@ -45,6 +45,11 @@ RECORD = (
         ("files", "content", "revision", "same_as", "constancy"),
     ),
     Told(
+        "case.prepared_again",
+        (),
+        "At the start: the configuration has changed before a beam set out; the engine's input is made anew.",
+    ),
+    Told(
         "case.delivered_before",
         (),
         "At the start: the results of a case that the store takes for unfinished stand (after a restore).",
@@ -121,6 +126,7 @@ LOG = (
     Told("stop.forced", _ERROR, "It did not: something hung, and the process ended all the same."),
     Told("case.seen", _INFO, "As in the record.", ("case", "files", "bytes")),
     Told("case.readmitted", _INFO, "As in the record.", ("case",)),
+    Told("case.prepared_again", _INFO, "As in the record.", ("case", "why")),
     Told("case.delivered_before", _INFO, "As in the record.", ("case",)),
     Told(
         "results.doubtful",

@@ -8,6 +8,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
 from mqi_communicator.dose.checks import check_beam, check_plan
+from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, curve_of, doubts, model_of
@@ -120,22 +121,25 @@ class MCsquare:
             Need("readable", f"{home}/Materials/list.dat", f"the folder Materials is not in {home}: {get}"),
         )
 
-    def evidence(self) -> Mapping[str, str]:
-        """Digests of engine, models and curves, who vouches for them, and the settings that shape the number."""
+    def recipe(self) -> Mapping[str, str]:
+        """Digests of engine, models and curves, and the settings that shape the number."""
         options = self._options
-        said = {
+        return {
             "engine": "MCsquare",
             "engine_sha256": options.engine_sha256,
             "dose": f"physical, to {options.dose_to.value}, one fraction",
             "histories_per_beam": str(options.histories_per_beam),
             "target_uncertainty": "none" if options.target_uncertainty is None else f"{options.target_uncertainty:g}",
             "seed": str(options.seed),
+            **{f"beam_model/{name}": f"sha256 {model.sha256}" for name, model in self._models.items()},
+            **{f"curve/{name}": f"sha256 {' and '.join(curve.digests)}" for name, curve in self._curves.items()},
         }
-        for name, model in self._models.items():
-            said[f"beam_model/{name}"] = f"sha256 {model.sha256}, {model.commissioning}"
-        for name, curve in self._curves.items():
-            said[f"curve/{name}"] = f"sha256 {' and '.join(curve.digests)}, {curve.commissioning}"
-        return said
+
+    def evidence(self) -> Mapping[str, str]:
+        """The recipe, and who vouches for models and curves."""
+        vouched = {f"beam_model/{name}": model.commissioning for name, model in self._models.items()}
+        vouched |= {f"curve/{name}": curve.commissioning for name, curve in self._curves.items()}
+        return with_commissioning(self.recipe(), vouched)
 
 
 def _model_file(model: BeamModel) -> str:

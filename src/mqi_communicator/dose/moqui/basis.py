@@ -45,6 +45,19 @@ class Machine:
     snout_position: float | None = None  # mm, of plans that name none
 
     @property
+    def words(self) -> str:
+        """What the machine's part of a dose comes from."""
+        model = self.model
+        what = f"sha256 {model.sha256}" if isinstance(model, BeamFile) else f"built in, gantry {self.gantry}"
+        numbers = {
+            "protons/MU": self.protons_per_mu,
+            "counts/MU": self.counts_per_mu,
+            "dose factor": self.dose_factor,
+            "mm snout": self.snout_position,
+        }
+        return ", ".join([what, *(f"{value:g} {name}" for name, value in numbers.items() if value is not None)])
+
+    @property
     def file(self) -> str:
         """The beam file's name in common/; "" for a model that is built in."""
         return f"machine-{self.model.sha256[:12]}.txt" if isinstance(self.model, BeamFile) else ""

@@ -22,6 +22,7 @@ from mqi_communicator.dicom.records import (
     Medium,
 )
 from mqi_communicator.dose.checks import check_beam, check_plan
+from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.moqui import inputs, output, runlog
 from mqi_communicator.dose.moqui.asked import FILE, Asked, asked_in
@@ -168,10 +169,10 @@ class Moqui:
         """The program, its digest if the site names one, stdbuf, and the programs of the site's steps."""
         return self._job.needs()
 
-    def evidence(self) -> Mapping[str, str]:
-        """Digests of program and models, who vouches for them, and the settings that shape the number."""
+    def recipe(self) -> Mapping[str, str]:
+        """Digests of program and models, and the settings that shape the number."""
         options, flavour = self._options, self._flavour
-        said = {
+        return {
             "engine": "moqui",
             "flavour": flavour.name,
             "engine_sha256": options.program_sha256 or "not checked",
@@ -180,14 +181,15 @@ class Moqui:
             "histories_per_beam": str(self.histories),
             "seeds": f"{options.seeds}, from {options.seed}",
             "scale": self._scale.value,
+            **{f"beam_model/{name}": machine.words for name, machine in self._machines.items()},
+            **{f"calibration/{name}": calibration.name for name, calibration in self._calibrations.items()},
         }
-        for name, machine in self._machines.items():
-            model = machine.model
-            what = f"sha256 {model.sha256}" if isinstance(model, BeamFile) else f"built in, gantry {machine.gantry}"
-            said[f"beam_model/{name}"] = f"{what}, {machine.commissioning}"
-        for name, calibration in self._calibrations.items():
-            said[f"calibration/{name}"] = f"{calibration.name}, {calibration.commissioning}"
-        return said
+
+    def evidence(self) -> Mapping[str, str]:
+        """The recipe, and who vouches for models and calibrations."""
+        vouched = {f"beam_model/{name}": machine.commissioning for name, machine in self._machines.items()}
+        vouched |= {f"calibration/{name}": one.commissioning for name, one in self._calibrations.items()}
+        return with_commissioning(self.recipe(), vouched)
 
     @property
     def _writes_lists(self) -> bool:

@@ -8,17 +8,26 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from mqi_communicator.case.faults import Transient
+from mqi_communicator.case.faults import NeedsPerson, Transient
 from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
 from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.paperwork.order import read_case
 from mqi_communicator.flow.spool import Spool
+
+AGAIN = (
+    "put the configuration back as it was and start the communicator again; or cancel the case and drop it again, and "
+    "it is computed with what the configuration says now"
+)
 
 
 def keep_beam_dose(
     spool: Spool, number: int, token: str, engine: DoseEngine, digests: Mapping[str, str]
 ) -> dict[str, object]:
-    """Read the products of `token` as the dose of one beam, and keep it. Permanent if it is not a dose that counts."""
+    """Read the products of `token` as the dose of one beam, and keep it. Permanent if it is not a dose that counts,
+    NeedsPerson if it was computed with something else than is configured now."""
+    if changed := changes(spool.made_with(), engine):
+        raise NeedsPerson("; ".join(changed), AGAIN)
     plan, ct = read_case(spool)
     beam = next(beam for beam in plan.beams if beam.number == number)
     products = {name: _proved(spool.back(token) / name, digest) for name, digest in digests.items()}

@@ -14,6 +14,7 @@ from mqi_communicator.dicom.records import CTVolume, Dose, Extent, IonPlan
 from mqi_communicator.dicom.rtdose import read_rtdose
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.paperwork.beam import load_beam_dose
 from mqi_communicator.flow.paperwork.order import admitted, read_case
@@ -45,7 +46,7 @@ def judge_case(
     plan, ct = read_case(spool)
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
-    reasons = engine.basis(plan, ct)
+    reasons = changes(spool.made_with(), engine) or engine.basis(plan, ct)
     verdict = judge(plan, _planned(spool, convention), computed, judgement, conventions=conventions, basis=reasons)
     if extension is not None:
         extension = wanted(extension, verdict, limits_of(plan, judgement).uncertainty)

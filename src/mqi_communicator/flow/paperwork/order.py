@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dose.engine import DoseEngine, GpuDemand
-from mqi_communicator.flow.spool import Spool
+from mqi_communicator.dose.recipe import recipe_of
+from mqi_communicator.flow.spool import Spool, keep
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.remote.stage import SUMS, sums_text
 from mqi_communicator.results.meaning import convention_for
@@ -71,6 +73,7 @@ def write_input(
         raise DiskFull(
             f"the engine's input cannot be written: {error.strerror}", "make space in paths.workspace"
         ) from None
+    keep(spool.recipe, json.dumps(recipe_of(engine, plan, ct), indent=1))
     shutil.rmtree(spool.input, ignore_errors=True)
     aside.rename(spool.input)
     facts: dict[str, object] = {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}

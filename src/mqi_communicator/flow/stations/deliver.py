@@ -6,7 +6,7 @@ import asyncio
 
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
-from mqi_communicator.flow.extension import engine_of
+from mqi_communicator.dose.recipe import evidence_of
 from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import audit, cases, jobs, lines
@@ -28,6 +28,6 @@ async def record_of(line: Line, tools: Tools) -> Record:
     return Record(
         runs=[job for job in runs if job.token in beams],
         history=await tools.database.read(audit.history, line.case),
-        evidence=(await engine_of(line.case, tools)).evidence(),
+        evidence=evidence_of(await asyncio.to_thread(tools.spool(line.case).made_with), tools.engine),
         basis=tools.basis,
     )

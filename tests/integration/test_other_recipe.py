@@ -1,0 +1,42 @@
+"""The beam model is changed while a case is computed, or before it is judged again: its dose is not of that model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.judged import CONVENTIONS, KnownDose, judged
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.flow.paperwork.beam import keep_beam_dose
+from mqi_communicator.flow.paperwork.judge import judge_case
+
+NEW: Any = KnownDose("pass", "tiny", 0.01, model="sha256 bbbb")
+
+
+def tokens(case):
+    return {job.beam: job.token for job in case.record.runs}
+
+
+def test_a_dose_of_another_model_is_not_read_as_one_of_this(tmp_path):
+    case = judged(tmp_path)
+    (number, token), *_ = tokens(case).items()
+    with pytest.raises(NeedsPerson) as told:
+        keep_beam_dose(case.spool, number, token, NEW, {})
+    assert "beam_model/MQI-DEMO sha256 aaaa" in str(told.value)
+    assert "sha256 bbbb" in str(told.value)
+    assert "drop it again" in told.value.advice
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_kept_dose_is_not_judged_as_one_of_another_model(tmp_path, kept):
+    case = judged(tmp_path)
+    assert case.word == "pass"
+    if not kept:
+        case.spool.recipe.unlink()
+    now: Any = NEW if kept else KnownDose("pass", "tiny", 0.01)
+    word, why, _ = judge_case(case.spool, tokens(case), now, case.judgement, CONVENTIONS, case.record.basis)
+    assert word == "not_judged"
+    assert "computed with" in why
+    assert json.loads((case.spool.results / "verdict.json").read_text())["word"] == "not_judged"

@@ -1,0 +1,72 @@
+"""A dose counts as what it was computed with, whatever the configuration says by now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mqi_communicator.dose.recipe import CHANCE, UNKNOWN, changes, evidence_of, recipe_of
+
+THEN = {"engine": "E", "dose": "to medium", "seed": "1", "beam_model/G1": "sha256 a", "curve/M|S|T": "sha256 c"}
+
+
+class Engine:
+    """An engine in a configuration."""
+
+    def __init__(self, **other: str) -> None:
+        self.said = {**THEN, "beam_model/G2": "sha256 b", "curve/other": "sha256 d", **other}
+
+    def recipe(self):
+        return self.said
+
+    def evidence(self):
+        return {name: f"{words}, signed" for name, words in self.said.items()}
+
+
+def engine(other: dict[str, str] | None = None) -> Any:
+    return Engine(**(other or {}))
+
+
+class Beam:
+    machine = "G1"
+
+
+class Case:
+    """Stands for a plan and a CT."""
+
+    beams = (Beam(),)
+    scanner = "M|S|T"
+
+
+def test_what_is_kept_is_the_part_that_the_case_rests_on():
+    case: Any = Case()
+    assert recipe_of(engine(), case, case) == THEN
+
+
+def test_a_model_that_the_case_does_not_use_changes_nothing():
+    assert changes(THEN, engine({"beam_model/G2": "sha256 z"})) == ()
+
+
+@pytest.mark.parametrize("name", [name for name in THEN if name not in CHANCE])
+def test_whatever_shapes_the_dose_is_named_with_both_values(name):
+    (sentence,) = changes(THEN, engine({name: "another"}))
+    assert name in sentence
+    assert THEN[name] in sentence
+    assert "another" in sentence
+
+
+def test_chance_may_change_and_the_manifest_says_what_it_was():
+    now = engine({"seed": "2"})
+    assert changes(THEN, now) == ()
+    assert evidence_of(THEN, now)["seed"] == "1"
+    assert evidence_of(THEN, now)["beam_model/G1"] == "sha256 a, signed"
+
+
+def test_the_manifest_never_names_a_model_that_did_not_compute_the_dose():
+    assert evidence_of(THEN, engine({"beam_model/G1": "sha256 z"})) == THEN
+
+
+def test_a_case_of_which_nothing_was_kept_is_vouched_for_by_nobody():
+    assert changes({}, engine()) == (UNKNOWN,)
+    assert evidence_of({}, engine()) == {}
