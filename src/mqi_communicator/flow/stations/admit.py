@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.faults import Transient
+from mqi_communicator.case.faults import Transient, Unreachable
 from mqi_communicator.case.model import Line, Manifest, Status
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.flow.decide import TIDY
-from mqi_communicator.flow.origin import write_origin
+from mqi_communicator.flow.origin import read_origin, write_origin
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.admit import Incomplete, Rejected, examine, load_manifest, take
-from mqi_communicator.intake.survey import survey
+from mqi_communicator.intake.survey import Survey, survey
 from mqi_communicator.store import cases, lines, orders
 from mqi_communicator.store.cases import Case
 
 LOOK_S = 30.0
+AWAY = {  # what a share says that is mounted, and whose server is gone
+    *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EREMOTEIO),
+    *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.ECONNABORTED),
+}
 EXAMINE_S = 300.0
 
 
@@ -27,10 +33,11 @@ async def admit(line: Line, tools: Tools) -> Outcome:
     case = await tools.database.read(cases.get, line.case)
     spool = tools.spool(line.case)
     if not spool.manifest.exists():
-        if not await asyncio.to_thread(case.source.is_dir):
+        seen = await asyncio.to_thread(_seen, case, tools.intake.max_files)
+        if seen is None:
             why = "its folder is not there any more; it goes on when the folder is back, mqi cancel forgets it"
             return Wait(LOOK_S, why, parked=True)
-        still = await _still_for(case, tools)
+        still = await _still_for(case, seen, tools)
         if still < tools.intake.settle_s and not line.reason:
             tools.desk.expect()
             return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
@@ -38,11 +45,13 @@ async def admit(line: Line, tools: Tools) -> Outcome:
         if isinstance(looked, Incomplete):
             return _wait(looked, still, tools)
         if isinstance(looked, Rejected):
+            await tools.database.write(_remember, line.case, seen.fingerprint)
             raise DicomProblem(looked.reason, looked.advice, looked.code)
-        await asyncio.to_thread(write_origin, spool.origin, case)
+        await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint))
         await tools.desk.do(take, case.source, spool.case, looked)
     manifest = await asyncio.to_thread(load_manifest, spool.manifest)
-    return await tools.database.write(enrol, line.case, manifest, tools.clock())
+    origin = await asyncio.to_thread(read_origin, spool.origin, line.case)
+    return await tools.database.write(_enrol_as_seen, line.case, origin, manifest, tools.clock())
 
 
 def _wait(looked: Incomplete, still: float, tools: Tools) -> Wait:
@@ -52,17 +61,34 @@ def _wait(looked: Incomplete, still: float, tools: Tools) -> Wait:
     return Wait(pause, looked.summary, needs_person=looked.overdue, parked=parked, code="case.incomplete")
 
 
-async def _still_for(case: Case, tools: Tools) -> float:
-    """For how many seconds the folder has been as it is. Where nothing reports changes, the last look may be old."""
+def _seen(case: Case, max_files: int) -> Survey | None:
+    """What lies in the case's folder; None if it is not there. While its share does not answer, that is waited for."""
     try:
-        seen = await asyncio.to_thread(survey, case.source, tools.intake.max_files)
+        return survey(case.source, max_files) if case.source.is_dir() else None
     except OSError as error:
+        if error.errno in AWAY:
+            raise Unreachable(f"the share of the watched folder does not answer: {error.strerror}") from None
         raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
+
+
+async def _still_for(case: Case, seen: Survey, tools: Tools) -> float:
+    """For how many seconds the folder has been as it is. Where nothing reports changes, the last look may be old."""
     now = tools.clock()
     if seen.fingerprint == case.fingerprint and case.changed <= now:  # later than now: the clock was set back
         return now - case.changed
     await tools.database.write(cases.change, case.key, fingerprint=seen.fingerprint, changed=now)
     return 0.0
+
+
+def _remember(connection: Connection, key: str, fingerprint: str) -> None:
+    """The folder counts as it was when it was examined: whatever has changed since is seen by the next look."""
+    cases.change(connection, key, fingerprint=fingerprint)
+
+
+def _enrol_as_seen(connection: Connection, key: str, origin: Case | None, manifest: Manifest, now: float) -> Done:
+    if origin is not None:
+        _remember(connection, key, origin.fingerprint)
+    return enrol(connection, key, manifest, now)
 
 
 def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:

@@ -1,0 +1,104 @@
+"""A case folder changes, or its share is away, while the case is being admitted: nothing of it is overlooked."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mqi_communicator.case.faults import Unreachable
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.outcome import Done
+from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.options import ResourceOptions
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.stations.admit import admit
+from mqi_communicator.intake.admit import Complete, Rejected, examine
+from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.intake.survey import survey
+from mqi_communicator.store import cases, lines
+from mqi_communicator.store.database import open_database
+
+NOW = 1_800_000_000.0
+LINE = Line("k1", CASE_LINE, "admit", due=NOW, since=NOW)
+MANIFEST = {"content": "c1", "lineage": "l1", "beams": [], "files": []}
+
+
+class Desk:
+    """Reads and copies; while it does, the folder changes and is looked at."""
+
+    def __init__(self, site: SimpleNamespace, found: object) -> None:
+        self.site, self.found = site, found
+
+    async def do(self, work, *args, **_):
+        if (work is examine) == isinstance(self.found, Rejected):
+            (self.site.folder / "plan.dcm").write_text("the new plan, which is longer")
+            await look([self.site.folder], self.site)
+        if work is examine:
+            return self.found
+        spool = Spool(args[1].parent)
+        spool.case.mkdir(parents=True, exist_ok=True)
+        spool.manifest.write_text(json.dumps(MANIFEST))
+        return None
+
+
+@pytest.fixture
+def site(tmp_path):
+    folder = tmp_path / "case 1"
+    folder.mkdir()
+    (folder / "plan.dcm").write_text("the old plan")
+    database = open_database(tmp_path / "store.sqlite3")
+    case = cases.Case("k1", folder, NOW - 60, survey(folder, 100).fingerprint, changed=NOW - 60)
+    database.write_now(cases.add, case)
+    database.write_now(lines.add, LINE, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    made = SimpleNamespace(folder=folder, database=database, resources=ResourceOptions(), intake=IntakeOptions())
+    made.clock, made.ear, made.spool = lambda: NOW, lambda *_, **__: None, lambda key: Spool(tmp_path / "spool" / key)
+    yield made
+    database.close()
+
+
+def complete() -> Complete:
+    return Complete.__new__(Complete)
+
+
+async def test_a_plan_that_is_replaced_after_it_was_copied_is_a_case_of_its_own(site):
+    site.desk = Desk(site, complete())
+    assert isinstance(await admit(LINE, site), Done)
+    site.database.write_now(lines.move, LINE, replace(LINE, step="prepare"), None)
+    assert await look([site.folder], site) == 1
+    assert len(site.database.read_now(cases.all_cases)) == 2
+    assert await look([site.folder], site) == 0
+
+
+async def test_so_it_is_when_the_communicator_was_killed_in_between(site):
+    site.desk = Desk(site, complete())
+    await admit(LINE, site)
+    await look([site.folder], site)  # what the folder is now is noted on the case that is at admit
+    await admit(LINE, site)  # the next life finds the copy in the spool
+    site.database.write_now(lines.move, LINE, replace(LINE, step="prepare"), None)
+    assert await look([site.folder], site) == 1
+
+
+async def test_a_file_that_is_replaced_while_it_is_refused_is_looked_at_again(site):
+    site.desk = Desk(site, Rejected("not a plan", "export it again", "case.refused"))
+    with pytest.raises(DicomProblem):
+        await admit(LINE, site)
+    site.database.write_now(lines.move, LINE, replace(LINE, status=Status.FAILED), None)
+    assert await look([site.folder], site) == 1
+    assert site.database.read_now(lines.get, "k1").status is Status.READY
+
+
+@pytest.mark.parametrize("number", [errno.EHOSTDOWN, errno.ESTALE, errno.EIO])
+async def test_a_share_whose_server_is_gone_is_waited_for_without_an_end(site, monkeypatch, number):
+    def gone(_path: Path) -> bool:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "is_dir", gone)
+    with pytest.raises(Unreachable, match="the share of the watched folder does not answer"):
+        await admit(LINE, site)
