@@ -6,10 +6,12 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import CASE_LINE, Priority, Status
 from mqi_communicator.compute.gpus import why_not
 from mqi_communicator.config import Config
@@ -36,12 +38,14 @@ class Seen:
     watched: bool = False  # the last look at the watched folder is believed
     hosts: Mapping[str, Condition] = field(default_factory=dict)
     certificate_ends: Mapping[str, float] = field(default_factory=dict)  # host -> epoch seconds
+    backup_made: float | None = None  # epoch seconds: the newest backup
 
 
 def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Reading:
     """What the gauges show now; read when somebody asks, from a thread of its own."""
     places = list(tools.places.values())
-    newest = next(iter(backups(config.backups)), None)
+    with suppress(Fault):  # while its disk is away, the one that was last seen there goes on ageing
+        seen.backup_made = next((one.made for one in backups(config.backups)), None)
     known = {name: one for name, one in seen.hosts.items() if name in tools.places}
     reserve, there = config.resources.local_free_gib * GIB, config.resources.remote_free_gib * GIB
     reading = Reading(
@@ -57,7 +61,7 @@ def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Rea
         host_reserve=dict.fromkeys(tools.places, there),
         clock_offset_s={name: one.clock_offset_s for name, one in known.items() if one.clock_offset_s is not None},
         certificate_ends=seen.certificate_ends,
-        backup_age_s=None if newest is None else max(0.0, time.time() - newest.made),
+        backup_age_s=None if seen.backup_made is None else max(0.0, time.time() - seen.backup_made),
         version=version("mqi-communicator"),
     )
     return _with_gpus(_with_queues(reading, tools), tools, places)

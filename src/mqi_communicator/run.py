@@ -230,10 +230,10 @@ async def _back_up(app: App) -> None:
     """A copy of the store whenever the last one is old enough; one that fails is told and tried again."""
     log, options = structlog.get_logger(), app.config.backup
     while True:
-        newest = next(iter(backups(app.config.backups)), None)
-        age = options.every_s if newest is None else time.time() - newest.made
-        await asyncio.sleep(max(0.0, min(options.every_s, options.every_s - age)))
         try:
+            newest = next(iter(await asyncio.to_thread(backups, app.config.backups)), None)
+            age = options.every_s if newest is None else time.time() - newest.made
+            await asyncio.sleep(max(0.0, min(options.every_s, options.every_s - age)))
             made = await asyncio.to_thread(
                 back_up, app.config.paths.store, app.config.backups, options.keep, time.time()
             )

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mqi_communicator.case.call import Answer, Call
 from mqi_communicator.case.faults import AtLimit, Unreachable
+from mqi_communicator.case.model import CASE_LINE, Event, Line
+from mqi_communicator.compute.direct import DirectScheduler
+from mqi_communicator.flow.breaker import Breaker
 from mqi_communicator.flow.guard import BreakerOpen, GuardedHost
-from mqi_communicator.flow.options import BreakerOptions
+from mqi_communicator.flow.options import BreakerOptions, ResourceOptions
+from mqi_communicator.flow.places import Place
+from mqi_communicator.flow.roundup import Roundup
+from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.stations.upload import upload
+from mqi_communicator.remote.stage import SUMS
+from mqi_communicator.store import cases, lines
 from mqi_communicator.store.database import open_database
 
 CALL = Call("hello")
@@ -90,3 +103,50 @@ async def test_a_question_that_is_meant_to_stay_is_not_slow(store):
     host = GuardedHost(Patient(), store, options, lambda *_args, **_facts: None)
     await host.ask(CALL, deadline=1.4, stays_s=0.3)
     assert host.breakers["commands"].state == "closed"
+
+
+@pytest.fixture
+def site(store, tmp_path):
+    """What an upload is handed; one case may lie on the only host, which is away."""
+    host = GuardedHost(Away(), store, BreakerOptions(), lambda *_args, **_facts: None)
+    roundup = Roundup(host, DirectScheduler("/remote"), store)
+    place = Place("one", host, DirectScheduler("/remote"), roundup, "/remote", slots=1, gpus=None)
+
+    async def place_of(_key):
+        return place
+
+    return SimpleNamespace(
+        database=store,
+        places={"one": place},
+        place_of=place_of,
+        spool=lambda key: Spool(tmp_path / key),
+        resources=ResourceOptions(cases=1),
+        clock=time.time,
+    )
+
+
+def to_upload(site, key: str, host: str) -> Line:
+    """A case that is ready to be sent."""
+    spool, line = site.spool(key), Line(key, CASE_LINE, "upload")
+    for folder in (spool.input, spool.case):
+        folder.mkdir(parents=True)
+    (spool.input / SUMS).touch()
+    spool.manifest.write_text(json.dumps({"content": "", "lineage": "", "beams": [[1, "AP"]], "files": []}))
+    site.database.write_now(cases.add, cases.Case(key, Path("/in", key), 1.0, key, host=host))
+    site.database.write_now(lines.add, line, Event(1.0, key, CASE_LINE, "x"))
+    return line
+
+
+async def test_of_two_cases_that_are_placed_at_once_one_gets_the_last_place(site):
+    both = [upload(to_upload(site, key, ""), site) for key in ("k1", "k2")]
+    ends = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["AtLimit", "Unreachable"]
+    assert sorted(case.host for case in site.database.read_now(cases.all_cases)) == ["", "one"]
+
+
+async def test_a_host_whose_transfers_rest_is_asked_by_the_cases_that_lie_there_already(site):
+    """More than the limit, as after it was lowered: were they held back by it, nobody would find the host back."""
+    site.places["one"].host.breakers["bulk"] = Breaker("open", why="no route")
+    both = [upload(to_upload(site, key, "one"), site) for key in ("k1", "k2")]
+    ends = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(end).__name__ for end in ends] == ["Unreachable", "Unreachable"]

@@ -52,6 +52,19 @@ async def test_a_held_case_makes_nobody_wait(tmp_path):
     assert now.lines["compare", "held"] == 1
 
 
+async def test_the_age_of_the_backup_grows_on_while_its_disk_is_away(tmp_path):
+    async with sick_house(tmp_path) as house:
+        house.config.backups.mkdir()
+        (house.config.backups / "store-20250115T080000Z.sqlite3").touch()
+        seen = read_gauges(house.config, house.tools, house.driver, house.seen)
+        house.config.backups.rename(tmp_path / "away")
+        house.config.backups.write_text("no folder")
+        away = read_gauges(house.config, house.tools, house.driver, house.seen)
+    assert seen.backup_age_s is not None
+    assert away.backup_age_s is not None
+    assert away.backup_age_s >= seen.backup_age_s
+
+
 async def test_a_full_page_is_in_order_and_misses_no_gauge(tmp_path):
     async with sick_house(tmp_path) as house:
         house.trouble()

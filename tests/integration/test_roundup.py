@@ -8,9 +8,11 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mqi_communicator.case.faults import Unreachable
 from mqi_communicator.case.model import CASE_LINE, Event, Line
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
@@ -19,7 +21,9 @@ from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.flow.guard import GuardedHost
 from mqi_communicator.flow.options import BreakerOptions
+from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.roundup import Roundup
+from mqi_communicator.flow.stations import follow as following
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
 from mqi_communicator.remote.stage import SUMS, sums_text, workspace
@@ -131,3 +135,41 @@ async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is
     gates.with_name("away").rename(gates)
     await asyncio.sleep(1.1)
     assert (await ground.roundup.look(token)).state is JobState.ENDED
+
+
+async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(store, ground, monkeypatch):
+    """However long it has computed before: one question that the scheduler does not answer is no reason."""
+    monkeypatch.setattr(following, "UNKNOWN_PATIENCE_S", 1.0)
+    send(ground.root)
+    token = await begin(store, ground, 1, "exit 0")
+    gates = Path(ground.root) / "gates"
+    gates.rename(gates.with_name("away"))
+    place = Place("local", ground.host, DirectScheduler(ground.root), ground.roundup, ground.root, slots=9, gpus=None)
+
+    async def place_of(_key):
+        return place
+
+    tools = SimpleNamespace(database=store, clock=time.time, place_of=place_of)
+    line = Line(KEY, 1, "follow", since=time.time() - 3600)
+    assert not (await following.follow(line, tools)).needs_person
+    await asyncio.sleep(1.1)
+    told = await following.follow(line, tools)
+    assert told.needs_person
+    assert f"mqi lost {KEY} 1" in told.why
+    assert ground.roundup.unproved_s(token, JobState.RUNNING) == 0
+    assert not (await following.follow(line, tools)).needs_person
+
+
+async def test_an_outage_is_no_silence_about_a_job(store, ground, monkeypatch):
+    token = claim(store, 1)
+    store.write_now(jobs.change, token, state=JobState.QUEUED.value)
+    ground.roundup.unproved_s(token, JobState.UNKNOWN)
+    await asyncio.sleep(0.1)
+
+    async def away(*_words, **_how):
+        raise Unreachable("no route")
+
+    monkeypatch.setattr(ground.host, "ask", away)
+    with pytest.raises(Unreachable):
+        await ground.roundup.look(token)
+    assert ground.roundup.unproved_s(token, JobState.UNKNOWN) == 0

@@ -6,6 +6,7 @@ import shlex
 import time
 from pathlib import Path
 
+from mqi_communicator.case.faults import Fault
 from mqi_communicator.config import ConfigProblem, load
 from mqi_communicator.store.backup import Backup, last_sound
 
@@ -14,9 +15,11 @@ def how_to_restore(config: Path) -> list[str]:
     """Lines for a person who has been told that the store is damaged."""
     try:
         folder = load(config).backups
+        newest = last_sound(folder)
     except ConfigProblem:
         return []
-    newest = last_sound(folder)
+    except Fault as fault:
+        return [fault.reason, fault.advice]
     if newest is None:
         other = "without a backup move the damaged file away by hand: cases in the spool are taken up again"
         return [f"there is no good backup in {folder}: name one, mqi restore --config {config} FILE", other]

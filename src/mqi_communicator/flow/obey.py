@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP, TIDY, UPLOAD
+from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP, PREPARE, TIDY, UPLOAD
 
 Moves = list[tuple[Line, Line]]
 
@@ -70,7 +70,8 @@ def _cancel(line: Line, now: float) -> Line:
 
 
 def _retry_case(lines: Sequence[Line], now: float) -> tuple[Moves, str]:
-    """Where a beam is computed again, the case goes by way of the upload: its input may have been tidied away."""
+    """Where a beam is computed again, the case goes by way of the upload: its input may have been tidied away. One
+    that stands before its upload stays there: while it is extended, its old input is not the one to send."""
     own = lines[0]
     if own.wanted:
         return [], "it is being cancelled; retry it when that has ended"
@@ -78,7 +79,8 @@ def _retry_case(lines: Sequence[Line], now: float) -> tuple[Moves, str]:
     if all(after.run == before.run for before, after in moves):
         return moves, answer
     status = Status.HELD if own.status is Status.HELD else Status.READY
-    again = replace(_retry(own, now), step=UPLOAD, status=status, tries=0, due=now, since=now)
+    step = own.step if own.step in ("admit", PREPARE) else UPLOAD
+    again = replace(_retry(own, now), step=step, status=status, tries=0, due=now, since=now)
     return [(own, again), *(move for move in moves if move[0] is not own)], answer
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.faults import Fault, Unreachable
 from mqi_communicator.case.model import Status
 from mqi_communicator.compute.gpus import Inventory, read_inventory
 from mqi_communicator.compute.scheduler import JobState, JobStatus, Scheduler
@@ -45,6 +45,7 @@ class Roundup:
         self.gpus = gpus or Inventory(trouble="nobody has looked yet")
         self._seen: dict[str, JobStatus] = {}
         self._ended: dict[str, asyncio.Event] = {}
+        self._unproved: dict[str, float] = {}  # since when (monotonic seconds) no look has proved anything of a job
         self._looking: asyncio.Task[None] | None = None
         self._at = -self._every  # when the last look began
 
@@ -70,6 +71,16 @@ class Roundup:
         """Nobody follows this job any more."""
         self._seen.pop(token, None)
         self._ended.pop(token, None)
+        self._unproved.pop(token, None)
+
+    def unproved_s(self, token: str, state: JobState) -> float:
+        """For how many seconds on end no look has proved anything of this job, now that this was seen of it. An outage
+        or a restart in between begins them again."""
+        if state not in (JobState.UNKNOWN, JobState.ABSENT):
+            self._unproved.pop(token, None)
+            return 0.0
+        now = time.monotonic()
+        return now - self._unproved.setdefault(token, now)
 
     async def tend(self) -> None:
         """Look at the host if the last look is a tick old. Waits for it only where nothing is known of the GPUs yet: a
@@ -113,7 +124,11 @@ class Roundup:
         wait = self._every if tokens else 0.0
         deadline = 60.0 + 0.5 * len(tokens) + wait
         question = self._scheduler.poll(tokens, wait)
-        answer = await self._host.ask(question, deadline=deadline, hear=self._hear, stays_s=wait)
+        try:
+            answer = await self._host.ask(question, deadline=deadline, hear=self._hear, stays_s=wait)
+        except Unreachable:
+            self._unproved.clear()
+            raise
         for token, status in self._scheduler.read_poll(tokens, answer).items():
             self._note(token, status)
         if self._asks_gpus:

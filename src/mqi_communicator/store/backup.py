@@ -56,9 +56,9 @@ def back_up(store: Path, folder: Path, keep: int, now: float) -> Backup:
 
 
 def backups(folder: Path) -> list[Backup]:
-    """The copies in a folder, newest first; whether they are whole is not looked at."""
+    """The copies in a folder, newest first; whether they are whole is not looked at. A fault if it cannot be read."""
     found = []
-    with contextlib.suppress(FileNotFoundError):
+    with _told(folder), contextlib.suppress(FileNotFoundError):
         for path in folder.iterdir():
             if named := _NAME.fullmatch(path.name):
                 when = datetime.strptime(named[1], _STAMP).replace(tzinfo=UTC)
@@ -156,5 +156,6 @@ def _told(folder: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFull(f"the backup cannot be written: {error.strerror}", f"make space in {folder}") from None
         raise NeedsPerson(
-            f"the backup folder {folder} cannot be written: {error.strerror}", "correct backup.folder or its rights"
+            f"the backup folder {folder} cannot be used: {error.strerror}",
+            "see that its disk is there, or correct backup.folder or its rights",
         ) from None

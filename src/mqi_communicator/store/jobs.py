@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, Row, and_, func, select, update
 
+from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.store.lines import NOT_ENDED
 from mqi_communicator.store.schema import batched, cases, jobs, lines
 
 WANTED = "wanted"  # the state of a job that wants a place and has none: it was never handed over
 CLAIMED = "claimed"  # the state of a job that holds a place and was not handed over yet, as far as we know
+BEFORE_THE_BEAMS = ("admit", "prepare", "upload")  # while a case stands there, none of its beams can begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +96,16 @@ def claim(connection: Connection, job: JobRow, room: Room) -> JobRow | Refusal:
 
 
 def queued(connection: Connection, host: str) -> list[str]:
-    """The tokens that want a place on this host and have none, in the order in which they get one."""
+    """The tokens that want a place on this host and could use one, in the order in which they get one."""
+    own = lines.alias("own")
     query = (
         select(jobs.c.token)
         .join(lines, and_(lines.c.case == jobs.c.case, lines.c.beam == jobs.c.beam, lines.c.run == jobs.c.run))
+        .join(own, and_(own.c.case == jobs.c.case, own.c.beam == CASE_LINE))
         .join(cases, cases.c.key == jobs.c.case)
         .where(jobs.c.host == host, jobs.c.state == WANTED, ~jobs.c.active)
         .where(lines.c.step == "submit", lines.c.status.in_(("ready", "waiting")), lines.c.wanted == "")
+        .where(own.c.step.not_in(BEFORE_THE_BEAMS), own.c.status.in_(NOT_ENDED))
         .order_by(cases.c.rank, cases.c.key, jobs.c.beam)
     )
     return list(connection.execute(query).scalars())

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
+from mqi_communicator import run
 from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.store import cases
 from mqi_communicator.store.backup import back_up, backups, is_blank, last_sound, unsound
 from mqi_communicator.store.database import StoreDamaged, open_database, prove_whole
+from mqi_communicator.store.options import BackupOptions
 from mqi_communicator.store.restore import complete, is_cut_short, restore
 
 NOON = 1_800_000_000.0
@@ -84,6 +91,45 @@ def test_the_last_good_one_is_found_below_bad_ones(store, tmp_path):
     (folder / "store-20280101T000000Z.sqlite3").write_bytes(b"no database" * 500)
     assert last_sound(folder) == good
     assert last_sound(tmp_path / "nowhere") is None
+
+
+async def test_a_folder_that_cannot_be_read_is_told_and_the_next_copy_is_tried(store, tmp_path, monkeypatch):
+    """A share that is away answers so (ESTALE, EACCES): cases must move on meanwhile."""
+    folder, database = tmp_path / "share", open_database(store)
+    folder.write_text("no folder")
+    monkeypatch.setattr(run, "BACKUP_PAUSE_S", 0.1)
+    paths = SimpleNamespace(store=store)
+    config = SimpleNamespace(paths=paths, backups=folder, backup=BackupOptions(every_s=1))
+
+    async def told(event: str) -> dict[str, object]:
+        async with asyncio.timeout(60):
+            while not (said := [line for line in lines if line["event"] == event]):  # noqa: ASYNC110 - a log
+                await asyncio.sleep(0.05)
+        return dict(said[0])
+
+    with capture_logs() as lines:
+        loop = asyncio.create_task(run._back_up(SimpleNamespace(config=config, database=database)))
+        trouble = await told("backup.failed")
+        folder.unlink()
+        await told("backup.made")
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+    database.close()
+    assert trouble["why"] == f"the backup folder {folder} cannot be used: Not a directory"
+    assert "its disk is there" in str(trouble["advice"])
+    assert len(backups(folder)) == 1
+
+
+def test_where_the_backups_cannot_be_read_a_damaged_store_is_told_with_that(tmp_path):
+    (tmp_path / "share").write_text("no folder")
+    settings = {
+        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
+        "local": {},
+        "engine": {"kind": "mcsquare", "home": str(tmp_path)},
+        "backup": {"folder": str(tmp_path / "share")},
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(settings))
+    assert f"{tmp_path / 'share'} cannot be used" in how_to_restore(tmp_path / "config.yaml")[0]
 
 
 def test_a_damage_that_sqlite_opens_without_a_word_is_found_before_work_begins(store):

@@ -111,9 +111,11 @@ def wish(case: str, beam: int) -> jobs.JobRow:
 @pytest.fixture
 def beams(store):
     """Three cases on one host, two beams each that want a place; k1 came first."""
+    store.write_now(lines.move, LINE, replace(LINE, step="compare"), None)
     for number, key in enumerate(("k1", "k2", "k3"), start=1):
         if key != "k1":
             store.write_now(cases.add, cases.Case(key, Path(f"/in/{key}"), number, "f"))
+            store.write_now(lines.add, Line(key, CASE_LINE, "compare"), Event(1.0, key, CASE_LINE, "x"))
         store.write_now(cases.change, key, host="gpu", rank=float(number))
         for beam in (1, 2):
             store.write_now(lines.add, Line(key, beam, "submit"), Event(1.0, key, beam, "x"))
@@ -147,6 +149,20 @@ def test_a_beam_that_wants_no_place_any_more_holds_nobody_up(beams):
     line = beams.read_now(lines.get, "k1", 1)
     beams.write_now(lines.move, line, replace(line, status=Status.HELD), None)
     assert claim(beams, "k2", 1, slots=1).active
+
+
+@pytest.mark.parametrize("status", [Status.WAITING, Status.FAILED])
+def test_a_case_that_is_to_be_sent_again_holds_nobody_up_and_keeps_its_rank(beams, status):
+    claim(beams, "k1", 1, slots=0)
+    own = beams.read_now(lines.get, "k1")
+    away = replace(own, step="upload", status=status)
+    beams.write_now(lines.move, own, away, None)
+    claimed = claim(beams, "k2", 1, slots=1)
+    assert isinstance(claimed, jobs.JobRow)
+    beams.write_now(lines.move, away, own, None)
+    beams.write_now(jobs.change, claimed.token, active=False)
+    assert claim(beams, "k2", 2, slots=1) == jobs.Refusal(taken=0, ahead=1)
+    assert claim(beams, "k1", 1, slots=1).active
 
 
 def test_each_gpu_is_leased_to_one_job(beams):

@@ -29,6 +29,7 @@ async def follow(line: Line, tools: Tools) -> Outcome:
     if status is None:  # its slot was given back before the line went on: we were killed, or held, in between
         status = (await place.roundup.ask(line.token))[line.token]
     await _remember(line, status, tools)
+    unproved_s = place.roundup.unproved_s(line.token, status.state)
     match status.state:
         case JobState.ENDED:
             return await _ended(line, status, tools, place)
@@ -37,7 +38,7 @@ async def follow(line: Line, tools: Tools) -> Outcome:
         case JobState.RUNNING:
             return Wait(place.roundup.pause(), _how_far(status, tools))
         case JobState.UNKNOWN | JobState.ABSENT:  # that a job which was begun has left no trace proves nothing
-            return _unknown(line, status, place, tools)
+            return _unknown(line, status, place, unproved_s)
         case _:
             return await _lost(line, status, tools, place)
 
@@ -68,12 +69,12 @@ def _how_far(status: JobStatus, tools: Tools) -> str:
     return "computing" if percent is None else f"computing, {percent:.0f} %"
 
 
-def _unknown(line: Line, status: JobStatus, place: Place, tools: Tools) -> Wait:
-    age = tools.clock() - line.since
+def _unknown(line: Line, status: JobStatus, place: Place, unproved_s: float) -> Wait:
+    needs_person = unproved_s > UNKNOWN_PATIENCE_S
     why = f"{place.name} does not say what became of the job ({status.raw or 'no word'})"
-    if age > UNKNOWN_PATIENCE_S:
+    if needs_person:
         why += f"; if you have looked and it is dead: mqi lost {line.case} {line.beam}"
-    return Wait(max(place.roundup.pause(), 10.0), why, needs_person=age > UNKNOWN_PATIENCE_S)
+    return Wait(max(place.roundup.pause(), 10.0), why, needs_person=needs_person)
 
 
 async def _remember(line: Line, status: JobStatus, tools: Tools) -> None:

@@ -20,7 +20,6 @@ from mqi_communicator.store import cases, jobs, lines
 
 START_S = 90.0
 AGAIN_S = 10.0
-BEFORE_THE_BEAMS = ("admit", "prepare", "upload")
 ENDED = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
@@ -30,7 +29,7 @@ async def submit(line: Line, tools: Tools) -> Outcome:
     A later run begins only after every earlier one has ended by evidence, or can never begin any more.
     """
     own = await tools.database.read(lines.get, line.case)
-    if own.step in BEFORE_THE_BEAMS:
+    if own.step in jobs.BEFORE_THE_BEAMS:
         return Wait(60.0, "waiting for the case to be on the host again", parked=True)
     place = await tools.place_of(line.case)
     if line.run > 1 and (wait := await _earlier_run_lives(line, tools, place)):

@@ -53,14 +53,19 @@ async def _place(key: str, beams: int, tools: Tools) -> Place:
     known = tools.places.get(case.host)
     if case.host and (begun or (known is not None and not known.host.resting)):
         return await tools.place_of(key)
-    under_way = await tools.database.read(cases.on_hosts, but=key)
-    if under_way >= tools.resources.cases:
-        limit = f"resources.cases = {tools.resources.cases}"
-        raise AtLimit(f"waiting to be uploaded: {under_way} cases lie on hosts already ({limit})", retry_in=LOOK_S)
-    prospects = [await tools.database.read(_prospect, place) for place in tools.places.values()]
-    name = best(prospects, beams)
-    await tools.database.write(cases.change, key, host=name)
-    return tools.places[name]
+    return tools.places[await tools.database.write(_choose, key, beams, tools)]
+
+
+def _choose(connection: Connection, key: str, beams: int, tools: Tools) -> str:
+    """Counted and chosen in one transaction, so that no two cases get the last place. One that has a host is counted
+    already: it may always go, and be it that its call is the one that finds the host back."""
+    limit = tools.resources.cases
+    if not cases.get(connection, key).host and (lying := cases.on_hosts(connection, but=key)) >= limit:
+        why = f"waiting to be uploaded: {lying} cases lie on hosts already (resources.cases = {limit})"
+        raise AtLimit(why, retry_in=LOOK_S)
+    name = best([_prospect(connection, place) for place in tools.places.values()], beams)
+    cases.change(connection, key, host=name)
+    return name
 
 
 def _prospect(connection: Connection, place: Place) -> Prospect:
