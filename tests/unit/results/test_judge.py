@@ -207,6 +207,19 @@ def test_without_beam_doses_only_the_sum_is_judged_and_it_says_so(decide, beams)
     assert "position_offset" in failed(shifted)
 
 
+@pytest.mark.parametrize("word", ["pass", "review", "not_judged"])
+def test_a_beam_that_is_planned_neither_alone_nor_in_a_sum_is_not_judged(decide, beams, word):
+    _, one_planned, _, three_planned, four_planned = beams.planned_doses()
+    options = QUICK.model_copy(update={"without_beam_doses": word})
+    verdict = decide(beams.computed_doses(), planned=[one_planned, three_planned, four_planned], options=options)
+    assert verdict.word is Word.NOT_JUDGED
+    check = one(verdict, "beam_doses", "plan")
+    assert check.word is Word.NOT_JUDGED
+    assert "beam 2 has no planned dose, alone or in a sum" in check.note
+    assert "only the sum was judged" not in check.note
+    assert one(verdict, "range_r80", "beam 3").word is Word.PASS
+
+
 def test_without_a_plan_dose_the_planned_beams_are_added(decide, beams):
     verdict = decide(beams.computed_doses(), planned=beams.planned_doses()[1:])
     assert verdict.word is Word.PASS
