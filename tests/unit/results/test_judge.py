@@ -114,6 +114,18 @@ def _blur(gy):
     return gaussian_filter(gy, 1.6)
 
 
+def test_a_planned_grid_that_cuts_the_distal_edge_off_but_for_a_corner_of_the_field_is_not_judged(decide, beams):
+    fields = beams.FIELDS[3:]
+    for rows, word in ((34, Word.PASS), (28, Word.NOT_JUDGED)):
+        short = replace(beams.PLANNED_GRID, shape=(36, rows, 52))  # beam 4 comes at an angle: a corner of it ends here
+        planned = [beams.beam_dose(fields[0], short)]
+        verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
+        checks = [one(verdict, name, "beam 4") for name in ("range_r80", "falloff_r80_r20")]
+        assert {check.word for check in checks} == {word}
+    assert {check.points for check in checks} == {14}
+    assert "outside its grid on 153 of 167 rays: export a larger dose grid" in checks[0].note
+
+
 @pytest.mark.parametrize("wrong", ["gantry", "mirrored", "swapped", "elsewhere"])
 def test_a_wrong_delivery_fails(decide, beams, wrong):
     fields = list(beams.FIELDS)
