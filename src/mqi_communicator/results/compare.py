@@ -115,9 +115,9 @@ def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, strange: t
     checks = [_plain("completeness", Word.NOT_JUDGED, "one planned and one computed dose each", "; ".join(strange))]
     checks = checks if strange else []
     all_planned = len(doses.planned) == len(plan.beams)
-    if doses.plan is not None and all_planned and len(plan.beams) > 1:
-        total = tuple(doses.planned.values())
-        checks.append(planned_sum_check(doses.plan, total, options.planned_sum, plan.fractions))
+    own = tuple(dose for dose in doses.planned.values() if dose is not doses.plan)
+    if doses.plan is not None and len(own) == len(plan.beams):
+        checks.append(planned_sum_check(doses.plan, own, options.planned_sum, plan.fractions))
     reference = doses.plan
     if reference is None and all_planned:
         beams = tuple(doses.planned.values())

@@ -244,6 +244,18 @@ def test_a_single_beam_plan_needs_no_second_dose(decide, beams):
     verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
     assert verdict.word is Word.PASS
     assert ("range_r80", "beam 1") in words(verdict)
+    assert ("planned_sum", "plan") not in words(verdict)  # one dose stands for both
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1.0, Word.PASS), (1.2, Word.NOT_JUDGED)])
+def test_the_doses_of_a_plan_and_of_its_only_beam_have_to_agree(decide, beams, factor, word):
+    fields = beams.FIELDS[:1]
+    whole, alone = beams.planned_doses(fields)
+    planned = [replace(whole, gy=whole.gy * np.float32(factor)), alone]
+    verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
+    check = one(verdict, "planned_sum", "plan")
+    assert check.word is word
+    assert check.note.startswith(f"the planned beam is {'' if word is Word.PASS else 'not '}the planned plan")
 
 
 def test_planned_beams_that_do_not_add_up_are_named(decide, beams):
