@@ -85,6 +85,35 @@ def test_a_repeated_step_writes_the_same_bytes_and_another_run_another_object(tm
     assert (len(uids), len(series)) == (2, 1)
 
 
+def test_what_differs_in_anything_is_another_object(tmp_path, plan):
+    """An archive keeps the first of two objects with one UID: what was judged again would be lost."""
+    dose, moved = dose_of(), replace(GRID, origin=(-12.5, 3.0, -40.0))
+    louder, other = replace(dose, gy=dose.gy * np.float32(5)), dose.gy.copy()
+    other[1, 2, 3] /= 2
+    written = [
+        write(tmp_path, plan, *what, name=f"{number}.dcm")
+        for number, what in enumerate(
+            [
+                (dose, ORIGIN),
+                (replace(dose, meaning=replace(PHYSICAL, medium=Medium.WATER)), ORIGIN),
+                (replace(dose, meaning=replace(PHYSICAL, biology=Biology.RBE)), ORIGIN),
+                (replace(dose, meaning=replace(PHYSICAL, extent=Extent.FRACTION)), ORIGIN),
+                (louder, ORIGIN),  # the same integers, another scaling
+                (replace(dose, gy=other), ORIGIN),
+                (replace(dose, grid=moved), ORIGIN),
+                (replace(dose, beam_number=None), ORIGIN),
+                (dose, replace(ORIGIN, not_for_qa="no commissioned beam model")),
+                (dose, replace(ORIGIN, not_for_qa="no planned dose")),
+                (dose, replace(ORIGIN, engine="MCsquare 1.1")),
+            ]
+        )
+    ]
+    found = [pydicom.dcmread(path) for path in written]
+    assert len({ds.SOPInstanceUID for ds in found}) == len(written)
+    assert {ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID for ds in found} == {True}
+    assert len({ds.SeriesInstanceUID for ds in found}) == 1
+
+
 def test_an_unjudged_dose_is_watermarked(tmp_path, plan):
     judged = pydicom.dcmread(write(tmp_path, plan))
     assert judged.DoseComment == "independent recalculation by MCsquare 1.0"

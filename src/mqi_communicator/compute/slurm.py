@@ -59,7 +59,7 @@ class SlurmScheduler:
 
     def read_poll(self, tokens: Sequence[str], answer: Answer) -> Mapping[str, JobStatus]:
         """A status for each token; UNKNOWN for whatever neither the job's own word nor the scheduler's proves."""
-        seen, said = read_lines(tokens, answer), read_said(answer)
+        seen, said = read_lines(tokens, answer), read_said(answer, skew_s=self.skew_s)
         return {token: self._status(token, seen.get(token), said) for token in tokens}
 
     def read_line(self, line: str) -> tuple[str, JobStatus] | None:

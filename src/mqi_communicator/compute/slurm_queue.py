@@ -47,13 +47,15 @@ class Said:
     accounting: bool = False  # whether the accounting was asked and answered
 
 
-def read_said(answer: Answer) -> Said:
-    """The queue's answer, and the accounting's where that was asked."""
+def read_said(answer: Answer, *, skew_s: float) -> Said:
+    """The queue's answer, and the accounting's where that was asked. What was asked in the future nobody asked."""
     now = _NOW.search(answer.out)
     parts = {kind: (float(at), int(code), _text(text)) for kind, at, code, text in _SAID.findall(answer.out)}
     if answer.exit_code != 0 or now is None or "queue" not in parts:
         return Said(now=float(now[1]) if now else 0.0)
     at, code, text = parts["queue"]
+    if at > float(now[1]) + skew_s:  # a clock was fast, and is right again: it may be from before a job began
+        return Said(now=float(now[1]))
     if code != 0:
         return Said(now=float(now[1]), asked=at, trouble=_first_line(text) or f"squeue ended with {code}")
     rows = [row for line in text.splitlines() if (row := _row(line))]

@@ -1,8 +1,10 @@
 """Writing an RTDOSE (PS3.3 A.18, C.8.8.3): the computed dose of a beam or of the plan, as the patient's own object.
 
-Patient and study come from the RT plan. Every UID follows from (case key, beam, token): a step that runs again writes
-the same bytes. Precision: 16 bit unsigned, the step between two values is maximum / 65535 (0.0015 % of the maximum, a
-hundredth of the statistical noise of a good run); 32 bit is legal, but the validator of dicom3tools dies of it.
+Patient and study come from the RT plan. The SOP Instance UID follows from case key, token and all that the object says:
+a step that runs again writes the same bytes, and a dose judged again in another meaning is another object, which an
+archive keeps beside the first. Precision: 16 bit unsigned, the step between two values is maximum / 65535 (0.0015 % of
+the maximum, a hundredth of the statistical noise of a good run); 32 bit is legal, but the validator of dicom3tools dies
+of it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import math
 import os
 import uuid
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +70,9 @@ def write_rtdose(target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_
     ds = _dataset(source, dose, origin)
     ds.FrameOfReferenceUID = frame_of_reference_uid
     _place(ds, dose, scaling)
-    ds.PixelData = values.astype("<u2").tobytes()
+    pixels = values.astype("<u2").tobytes()
+    _name(ds, origin, pixels)
+    ds.PixelData = pixels
     ds["PixelData"].VR = "OW"
     aside = target.with_name(target.name + ".part")
     with aside.open("wb") as file:
@@ -101,10 +106,8 @@ def _uid(origin: Origin, *what: str) -> str:
 
 
 def _dataset(source: Dataset, dose: Dose, origin: Origin) -> Dataset:
-    """Everything but the grid. Series: one for all doses of a case."""
+    """Everything but the grid and the object's own name. Series: one for all doses of a case."""
     from pydicom import Dataset
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian
 
     ds = Dataset()
     for keyword in _COPIED:
@@ -114,18 +117,29 @@ def _dataset(source: Dataset, dose: Dose, origin: Origin) -> Dataset:
         _empty(ds, keyword)
     for keyword in ("AccessionNumber", "ReferringPhysicianName", "OperatorsName", "PositionReferenceIndicator"):
         _empty(ds, keyword)
-    beam = "plan" if dose.beam_number is None else str(dose.beam_number)
-    ds.SOPClassUID, ds.SOPInstanceUID = _RT_DOSE, _uid(origin, beam, origin.token)
+    ds.SOPClassUID = _RT_DOSE
     ds.Modality, ds.Manufacturer = "RTDOSE", "MQI Communicator"
     ds.SeriesInstanceUID, ds.SeriesNumber = _uid(origin, "series"), 1
     ds.InstanceNumber = dose.beam_number or 0
     ds.SoftwareVersions = [origin.software[:_LO], origin.engine[:_LO]]
     _words(ds, dose, origin)
     ds.ReferencedRTPlanSequence = [_reference(source, dose)]
+    return ds
+
+
+def _name(ds: Dataset, origin: Origin, pixels: bytes) -> None:
+    """The SOP Instance UID: from the run, and from all that the object says."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    said = BytesIO()
+    ds.save_as(said, implicit_vr=False, little_endian=True)
+    content = hashlib.sha256(said.getvalue())
+    content.update(pixels)
+    ds.SOPInstanceUID = _uid(origin, origin.token, content.hexdigest())
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = _RT_DOSE, ds.SOPInstanceUID
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return ds
 
 
 def _empty(ds: Dataset, keyword: str) -> None:

@@ -28,7 +28,7 @@ def check_plan(plan: IonPlan, ct: CTVolume) -> None:
     """The CT can be written, and the plan means it. DicomProblem if not."""
     import numpy as np
 
-    if plan.frame_of_reference_uid != ct.frame_of_reference_uid:
+    if plan.frame_of_reference_uid not in ("", ct.frame_of_reference_uid):  # it may leave it out (PS3.3 A.49: usage U)
         raise DicomProblem(
             "the plan's frame of reference is not the CT's: the isocentre would mean another point",
             "export the CT that the plan was made on",

@@ -115,9 +115,9 @@ def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, strange: t
     checks = [_plain("completeness", Word.NOT_JUDGED, "one planned and one computed dose each", "; ".join(strange))]
     checks = checks if strange else []
     all_planned = len(doses.planned) == len(plan.beams)
-    if doses.plan is not None and all_planned and len(plan.beams) > 1:
-        total = tuple(doses.planned.values())
-        checks.append(planned_sum_check(doses.plan, total, options.planned_sum, plan.fractions))
+    own = tuple(dose for dose in doses.planned.values() if dose is not doses.plan)
+    if doses.plan is not None and len(own) == len(plan.beams):
+        checks.append(planned_sum_check(doses.plan, own, options.planned_sum, plan.fractions))
     reference = doses.plan
     if reference is None and all_planned:
         beams = tuple(doses.planned.values())
@@ -128,7 +128,7 @@ def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, strange: t
         if beam.number in doses.planned and beam.number in doses.computed:
             checks += _of_beam(plan, beam, doses, options)
     if not all_planned:
-        checks.append(_no_beam_doses(plan, doses, Word(options.without_beam_doses)))
+        checks.append(_no_beam_doses(plan, doses, options))
     return checks
 
 
@@ -161,12 +161,22 @@ def _of_beam(plan: IonPlan, beam: Beam, doses: _Doses, options: JudgementOptions
     return [*checks, *range_checks(planned, computed, limits.range, beam)]
 
 
-def _no_beam_doses(plan: IonPlan, doses: _Doses, word: Word) -> Check:
+def _no_beam_doses(plan: IonPlan, doses: _Doses, options: JudgementOptions) -> Check:
+    """Of beams without a planned dose: the sum stands for them, as far as the site lets it."""
     lacking = [str(beam.number) for beam in plan.beams if beam.number not in doses.planned]
-    note = (
-        f"no planned dose of beam {', '.join(lacking)}: only the sum was judged, in which a wrong range or position of "
-        "one beam can hide; export one dose per beam"
-    )
+    named = f"beam{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
+    if doses.plan is None:
+        word = Word.NOT_JUDGED
+        note = (
+            f"{named} {'have' if len(lacking) > 1 else 'has'} no planned dose, alone or in a sum, and nothing to be "
+            "compared with; export one dose per beam, and that of the plan"
+        )
+    else:
+        word = Word(options.without_beam_doses)
+        note = (
+            f"no planned dose of {named}: only the sum was judged, in which a wrong range or position of one beam can "
+            "hide; export one dose per beam"
+        )
     return _plain("beam_doses", word, "a planned dose for each beam", note)
 
 

@@ -120,7 +120,8 @@ class JudgementOptions(BaseModel):
     )
     without_beam_doses: Literal["pass", "review", "not_judged"] = Field(
         "review",
-        description="Best possible verdict of a plan of several beams that has no planned dose for each of them.",
+        description="Best possible verdict of a plan of several beams that has no planned dose for each of them, but "
+        "one of the whole plan. A beam that is in neither is never judged.",
     )
     machines: dict[str, MachineLimits] = Field(
         default_factory=dict, description="Limits by TreatmentMachineName that differ from the ones above."

@@ -25,6 +25,7 @@ _STEP = 0.5  # mm along a ray
 _RAYS = 24  # rays across each side of the field, at most
 _NARROWEST = 2.0  # mm between rays, at least
 _BEYOND = 40.0  # mm before and behind the high-dose region
+_ENDED = 0.5  # of the field's rays must have a planned distal edge: fewer do not speak for the field
 _MISSING = 0.1  # of the rays may lack a distal edge in the computed dose
 
 
@@ -35,8 +36,9 @@ class RangeResult:
     r80_mm: float | None
     falloff_mm: float | None
     spread_mm: float | None  # half the distance between the 10th and the 90th percentile of the R80 differences
-    rays: int  # rays on which the planned dose has a distal edge
-    missing: int  # those of them on which the computed dose has none
+    field: int  # rays of the field
+    rays: int  # those of them on which the planned dose has a distal edge
+    missing: int  # those of these on which the computed dose has none
 
 
 def range_difference(planned: Dose, computed: Dose, beam: Beam) -> RangeResult:
@@ -45,7 +47,7 @@ def range_difference(planned: Dose, computed: Dose, beam: Beam) -> RangeResult:
 
     rays = _rays(planned, np.asarray(direction(beam)))
     if rays is None:
-        return RangeResult(None, None, None, 0, 0)
+        return RangeResult(None, None, None, 0, 0, 0)
     before, after = (at_points(cropped(d, rays.reshape(-1, 3), 5), rays, smooth=True) for d in (planned, computed))
     best = np.nanmax(np.nan_to_num(before), axis=1)
     field = best >= _FIELD * best.max()
@@ -53,13 +55,13 @@ def range_difference(planned: Dose, computed: Dose, beam: Beam) -> RangeResult:
     ended = np.isfinite(r80) & np.isfinite(r20)
     own80, own20 = (_distal(after[field], part) for part in (0.8, 0.2))
     both = ended & np.isfinite(own80) & np.isfinite(own20)
-    total, missing = int(ended.sum()), int((ended & ~both).sum())
+    counts = (len(ended), int(ended.sum()), int((ended & ~both).sum()))
     if not both.any():
-        return RangeResult(None, None, None, total, missing)
+        return RangeResult(None, None, None, *counts)
     deeper = (own80 - r80)[both]
     longer = ((own20 - own80) - (r20 - r80))[both]
     low, high = np.percentile(deeper, [10, 90])
-    return RangeResult(float(np.median(deeper)), float(np.median(longer)), float(high - low) / 2, total, missing)
+    return RangeResult(float(np.median(deeper)), float(np.median(longer)), float(high - low) / 2, *counts)
 
 
 def _rays(planned: Dose, axis: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -143,8 +145,10 @@ def _check(
 
 
 def _word(name: str, value: float | None, limits: tuple[float, float], result: RangeResult) -> tuple[Word, str]:
-    if result.rays == 0:
-        return Word.NOT_JUDGED, "the distal edge of the planned dose lies outside its grid: export a larger dose grid"
+    if result.rays == 0 or result.rays < _ENDED * result.field:
+        where = f" on {result.field - result.rays} of {result.field} rays" if result.field else ""
+        note = f"the distal edge of the planned dose lies outside its grid{where}: export a larger dose grid"
+        return Word.NOT_JUDGED, note
     if value is None or result.missing > _MISSING * result.rays:
         return Word.FAIL, f"the computed dose has no distal edge on {result.missing} of {result.rays} rays"
     if name == "range_r80":

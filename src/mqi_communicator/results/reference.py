@@ -54,7 +54,11 @@ CHECKS = {  # scope, unit of the value, the value
         "mm",
         "Distance from R80 to R20, computed minus planned, median over rays: above 0 is longer.",
     ),
-    "beam_doses": ("plan", "", "No value. Stands here only if a beam has no planned dose of its own; names it."),
+    "beam_doses": (
+        "plan",
+        "",
+        "No value. Stands here only if a beam has no planned dose of its own; names it, and whether a sum has it.",
+    ),
     "completeness": ("plan", "", "No value. Stands here only if doses are missing or too many; names them."),
     "basis": ("plan", "", "No value. Stands here only if nothing may be judged; says why."),
 }

@@ -14,6 +14,8 @@ from mqi_communicator.results.verdict import Check, Word
 
 _NEARLY_ALL = 99  # percentile of the points that must agree: the rest may be the edges of resampled grids
 _LOOKED_AT = 0.1  # of the planned maximum
+_SEVERAL = ("beams add up to", "beams do not add up to", "sum of beams")
+_ONE = ("beam is", "beam is not", "beam")
 
 
 def summed(beams: Sequence[Dose]) -> Dose:
@@ -53,13 +55,14 @@ def planned_sum_check(plan_dose: Dose, beams: Sequence[Dose], options: PlannedSu
     off = np.abs(total.gy - plan_dose.gy)[seen]
     value = float(np.nanpercentile(off, _NEARLY_ALL)) / top * 100 if top > 0 and off.size else None
     agreed = value is not None and value <= options.tolerance_percent
-    note = "the planned beams add up to the planned plan"
+    same, other, what = _ONE if len(beams) == 1 else _SEVERAL
+    note = f"the planned {same} the planned plan"
     if not agreed:
         ratio = median_ratio(total, plan_dose)[0]
         hint = suspected(ratio, fractions) if ratio is not None else ""
-        note = "the planned beams do not add up to the planned plan: export all doses of one plan again"
+        note = f"the planned {other} the planned plan: export all doses of one plan again"
         if ratio is not None:
-            note += f" (plan / sum of beams = {ratio:.3f}{', a known factor: fractions or RBE' if hint else ''})"
+            note += f" (plan / {what} = {ratio:.3f}{', a known factor: fractions or RBE' if hint else ''})"
     return Check(
         name="planned_sum",
         scope="plan",

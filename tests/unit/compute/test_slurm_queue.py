@@ -97,6 +97,18 @@ def test_a_queue_that_was_asked_before_the_job_began_says_nothing_of_a_requeue()
     assert status(said("queue", row("PENDING"), at=BEGAN + 10), line()).state is JobState.RUNNING
 
 
+@pytest.mark.parametrize("state", ["PENDING", "REQUEUED", "COMPLETED", "RUNNING"])
+def test_what_was_asked_in_the_future_says_nothing(state: str):
+    """The clock of the login node was fast, and is right again: how old the answer is nobody knows."""
+    assert status(said("queue", row(state), at=NOW + 3600), line()).state is JobState.UNKNOWN
+    assert "nobody asked Slurm" in status(said("queue", row(state), at=NOW + 3600), line()).raw
+    assert status(said("queue", row(state), at=NOW + 3600), line(ended="0,1700000500")).state is JobState.ENDED
+
+
+def test_another_login_node_may_be_a_little_ahead():
+    assert status(said("queue", row("RUNNING"), at=NOW + 5), line()).state is JobState.RUNNING
+
+
 def test_the_job_that_took_the_gate_counts_and_no_other_of_its_name():
     rows = (row("COMPLETED", id=46), row("RUNNING"), row("PENDING", id=48))
     assert status(said("queue", *rows), line()).state is JobState.RUNNING

@@ -207,6 +207,11 @@ def test_ct_of_another_frame_or_without_numbers_is_refused():
         engine().common_files(plan(), volume(hu=broken))
 
 
+def test_a_plan_may_leave_its_frame_of_reference_out():
+    whole = engine().common_files(plan(), volume())
+    assert engine().common_files(replace(plan(), frame_of_reference_uid=""), volume()) == whole
+
+
 def test_unmapped_machine_and_scanner_are_named_with_the_key_to_add():
     with pytest.raises(NeedsPerson) as caught:
         engine().common_files(plan(beam(machine="G9")), volume())

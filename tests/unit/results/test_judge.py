@@ -114,6 +114,18 @@ def _blur(gy):
     return gaussian_filter(gy, 1.6)
 
 
+def test_a_planned_grid_that_cuts_the_distal_edge_off_but_for_a_corner_of_the_field_is_not_judged(decide, beams):
+    fields = beams.FIELDS[3:]
+    for rows, word in ((34, Word.PASS), (28, Word.NOT_JUDGED)):
+        short = replace(beams.PLANNED_GRID, shape=(36, rows, 52))  # beam 4 comes at an angle: a corner of it ends here
+        planned = [beams.beam_dose(fields[0], short)]
+        verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
+        checks = [one(verdict, name, "beam 4") for name in ("range_r80", "falloff_r80_r20")]
+        assert {check.word for check in checks} == {word}
+    assert {check.points for check in checks} == {14}
+    assert "outside its grid on 153 of 167 rays: export a larger dose grid" in checks[0].note
+
+
 @pytest.mark.parametrize("wrong", ["gantry", "mirrored", "swapped", "elsewhere"])
 def test_a_wrong_delivery_fails(decide, beams, wrong):
     fields = list(beams.FIELDS)
@@ -207,6 +219,19 @@ def test_without_beam_doses_only_the_sum_is_judged_and_it_says_so(decide, beams)
     assert "position_offset" in failed(shifted)
 
 
+@pytest.mark.parametrize("word", ["pass", "review", "not_judged"])
+def test_a_beam_that_is_planned_neither_alone_nor_in_a_sum_is_not_judged(decide, beams, word):
+    _, one_planned, _, three_planned, four_planned = beams.planned_doses()
+    options = QUICK.model_copy(update={"without_beam_doses": word})
+    verdict = decide(beams.computed_doses(), planned=[one_planned, three_planned, four_planned], options=options)
+    assert verdict.word is Word.NOT_JUDGED
+    check = one(verdict, "beam_doses", "plan")
+    assert check.word is Word.NOT_JUDGED
+    assert "beam 2 has no planned dose, alone or in a sum" in check.note
+    assert "only the sum was judged" not in check.note
+    assert one(verdict, "range_r80", "beam 3").word is Word.PASS
+
+
 def test_without_a_plan_dose_the_planned_beams_are_added(decide, beams):
     verdict = decide(beams.computed_doses(), planned=beams.planned_doses()[1:])
     assert verdict.word is Word.PASS
@@ -219,6 +244,18 @@ def test_a_single_beam_plan_needs_no_second_dose(decide, beams):
     verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
     assert verdict.word is Word.PASS
     assert ("range_r80", "beam 1") in words(verdict)
+    assert ("planned_sum", "plan") not in words(verdict)  # one dose stands for both
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1.0, Word.PASS), (1.2, Word.NOT_JUDGED)])
+def test_the_doses_of_a_plan_and_of_its_only_beam_have_to_agree(decide, beams, factor, word):
+    fields = beams.FIELDS[:1]
+    whole, alone = beams.planned_doses(fields)
+    planned = [replace(whole, gy=whole.gy * np.float32(factor)), alone]
+    verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
+    check = one(verdict, "planned_sum", "plan")
+    assert check.word is word
+    assert check.note.startswith(f"the planned beam is {'' if word is Word.PASS else 'not '}the planned plan")
 
 
 def test_planned_beams_that_do_not_add_up_are_named(decide, beams):

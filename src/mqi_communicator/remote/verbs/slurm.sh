@@ -86,10 +86,12 @@ ask_slurm() {
     word_of "$run/exit"
     case "$word" in garbled | 137,* | 143,*) open_jobs="$open_jobs $one" ;; esac
   done
+  if [ -n "$open_jobs" ]; then
+    kept_at
+    [ $(($(date +%s) - kept)) -lt "$query_s" ] || ask_once
+  fi
   echo "mqi-now $(date +%s)"
   [ -n "$open_jobs" ] || return 0
-  kept_at
-  [ $(($(date +%s) - kept)) -lt "$query_s" ] || ask_once
   for one in queue account; do
     read -r kept code <"$root/.$one"
     text=$(tail -n +2 "$root/.$one" | grep -F "$(printf '|%s|\n' $open_jobs)" | head -c 4194304 | base64 -w0)
@@ -98,11 +100,13 @@ ask_slurm() {
   done
 }
 
-# kept_at: sets `kept` to the time of the answer that is kept; 0 if there is none.
+# kept_at: sets `kept` to the time of the answer that is kept; 0 if there is none, or if that time has not come: this
+# machine's clock was fast, and nobody knows how old the answer is.
 kept_at() {
   kept=0
   { read -r kept _ <"$root/.queue"; } 2>/dev/null
   case "$kept" in '' | *[!0-9]*) kept=0 ;; esac
+  [ "$kept" -le "$(date +%s)" ] || kept=0
 }
 
 # ask_once: whoever asks at the same time lets one of them go, and takes its answer, or the one before.
