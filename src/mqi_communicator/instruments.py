@@ -55,7 +55,7 @@ def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Rea
         breakers={(p.name, kind): breaker.state for p in places for kind, breaker in p.host.breakers.items()},
         in_use=driver.taken,
         limits=driver.limits,
-        disk_free={"local": _free(tools.workspace), "results": _free(tools.results)},
+        disk_free=_free({"local": tools.workspace, "results": tools.results}),
         disk_reserve={"local": reserve, "results": reserve},
         host_free={name: float(one.free_bytes) for name, one in known.items() if one.free_bytes is not None},
         host_reserve=dict.fromkeys(tools.places, there),
@@ -127,5 +127,10 @@ def _uses(place: Place, leased: set[str]) -> dict[str, int]:
     return found
 
 
-def _free(folder: Path) -> float:
-    return float(shutil.disk_usage(folder).free)
+def _free(folders: Mapping[str, Path]) -> dict[str, float]:
+    """Of those that answer: a share may be away, and the page tells the rest."""
+    found = {}
+    for name, folder in folders.items():
+        with suppress(OSError):
+            found[name] = float(shutil.disk_usage(folder).free)
+    return found

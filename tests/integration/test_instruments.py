@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import shutil
 import subprocess
 from dataclasses import replace
 
@@ -50,6 +52,21 @@ async def test_a_held_case_makes_nobody_wait(tmp_path):
         now = read_gauges(house.config, house.tools, house.driver, house.seen)
     assert now.case_age_s["urgent"] == 0
     assert now.lines["compare", "held"] == 1
+
+
+async def test_a_results_share_that_does_not_answer_hides_nothing_else(tmp_path, monkeypatch):
+    async with sick_house(tmp_path) as house:
+        real = shutil.disk_usage
+
+        def usage(folder):
+            if folder == house.tools.results:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return real(folder)
+
+        monkeypatch.setattr(shutil, "disk_usage", usage)
+        now = read_gauges(house.config, house.tools, house.driver, house.seen)
+    assert set(now.disk_free) == {"local"}
+    assert now.jobs["gpu1"] == 1
 
 
 async def test_the_age_of_the_backup_grows_on_while_its_disk_is_away(tmp_path):
