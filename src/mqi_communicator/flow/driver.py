@@ -162,7 +162,7 @@ class Driver:
         self._wake.clear()
 
     async def _begin(self, line: Line) -> None:
-        step = step_of(line)
+        step, was = step_of(line), line
         cancelling = line.wanted == "cancel"
         if step.uses and not cancelling:
             if self._taken[step.uses] >= self._places[step.uses]:
@@ -172,7 +172,7 @@ class Driver:
             line = await self._up_to_date(line)
             self._taken[step.uses] += 1  # nothing may fail between here and the task that gives the place back
         work = withdraw(line, self._tools) if cancelling else step.perform(line, self._tools)
-        task = asyncio.create_task(self._work(line, work, step.limit_s))
+        task = asyncio.create_task(self._work(line, was, work, step.limit_s))
         self._flight[line.case, line.beam] = task
         self._under_way[line.case, line.beam] = UnderWay(
             line.case, line.beam, line.step, time.monotonic(), step.limit_s, step.looks and not cancelling
@@ -211,20 +211,22 @@ class Driver:
         if self._lost is not None:
             raise self._lost
 
-    async def _work(self, line: Line, work: Awaitable[Outcome], limit: float) -> None:
-        self._tools.ear("step.begin", case=line.case, beam=line.beam, step=line.step, attempt=line.tries + 1)
+    async def _work(self, line: Line, was: Line, work: Awaitable[Outcome], limit: float) -> None:
+        """`was`: the line before it was shown as under way."""
+        if was.status is not Status.WAITING or was.tries:
+            self._tools.ear("step.begin", case=line.case, beam=line.beam, step=line.step, attempt=line.tries + 1)
         began = time.monotonic()
         outcome = await guarded(work, limit, self._tools.ear)
-        await self._settle(line, outcome, time.monotonic() - began)
+        await self._settle(line, was, outcome, time.monotonic() - began)
 
-    async def _settle(self, line: Line, outcome: Outcome | Fault, seconds: float) -> None:
+    async def _settle(self, line: Line, was: Line, outcome: Outcome | Fault, seconds: float) -> None:
         now = self._tools.clock()
         chance = random.random()  # noqa: S311 - jitter
         moved, event = decide(line, outcome, now, after=after(line), retry=self._retry, chance=chance)
         event = replace(event, facts=dict(event.facts) | {"took_s": round(seconds, 3)})
         self._rest(line, outcome)
         # Looking again and finding the same is no news: the line is written, the log of events is not.
-        news = (moved.status, moved.step, moved.reason) != (line.status, line.step, line.reason)
+        news = (moved.status, moved.step, moved.reason) != (was.status, was.step, was.reason)
         try:
             await self._write_down(line, moved, event if news else None, outcome)
         except lines.LineMoved:

@@ -134,7 +134,7 @@ LOG = (
         "At the start: results stand that are not as they were delivered.",
         ("case", "why"),
     ),
-    Told("step.begin", _INFO, "A try of a step begins.", (*_LINE, "attempt")),
+    Told("step.begin", _INFO, "A try of a step begins; another look at what waits is not told.", (*_LINE, "attempt")),
     Told(
         "step.overtaken",
         _INFO,

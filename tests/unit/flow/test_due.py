@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line
-from mqi_communicator.case.outcome import Done
+from mqi_communicator.case.outcome import Done, Wait
 from mqi_communicator.flow import driver as driving
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
-from mqi_communicator.store import cases, lines
+from mqi_communicator.store import audit, cases, lines
 from mqi_communicator.store.database import open_database
 
 NOW = 1_800_000_000.0
@@ -33,6 +33,31 @@ def add(site, key: str, rank: float) -> None:
     site.database.write_now(cases.add, cases.Case(key, Path("/watch", key), NOW, key, rank=rank))
     line = Line(key, CASE_LINE, "admit", due=NOW, since=NOW)
     site.database.write_now(lines.add, line, Event(NOW, key, CASE_LINE, "case.seen"))
+
+
+@pytest.mark.parametrize("uses", ["desk", ""])
+async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, uses):
+    """An hour's outage with many cases waiting showed it: each look of an upload was one more event of its case."""
+    looks, told, heard = 0, [], []
+
+    async def work(_line, _tools):
+        nonlocal looks
+        looks += 1
+        return Wait(0.0, "waiting for a place" if looks < 4 else "waiting for the host")
+
+    monkeypatch.setattr(
+        driving, "step_of", lambda _line: SimpleNamespace(uses=uses, perform=work, limit_s=60.0, looks=False)
+    )
+    site.ear = lambda name, **_: told.append(name)
+    driver = Driver(site, RetryOptions(), lambda event: heard.append(event.why))
+    add(site, "k1", rank=1)
+    while looks < 6:
+        await driver.tick()
+        await asyncio.sleep(0)
+    await driver.stop()
+    assert told == ["step.begin"]
+    assert heard == ["waiting for a place", "waiting for the host"]
+    assert len(site.database.read_now(audit.history, "k1")) == 3
 
 
 async def test_what_has_ended_while_another_was_begun_is_not_begun_as_it_was(site, monkeypatch):

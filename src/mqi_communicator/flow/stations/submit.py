@@ -20,6 +20,7 @@ from mqi_communicator.store import cases, jobs, lines
 
 START_S = 90.0
 AGAIN_S = 10.0
+LONGEST_S = 30.0  # between two looks of a beam that waits for its turn
 ENDED = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
@@ -45,8 +46,13 @@ async def submit(line: Line, tools: Tools) -> Outcome:
     row = await tools.database.write(jobs.claim, _wish(line, place, tools), _room(place, demand))
     if isinstance(row, jobs.Refusal):
         await place.roundup.tend()
-        return Wait(min(30.0, place.scheduler.tick_s), await _what_for(row, place, demand, tools))
+        return Wait(pause(row, place), await _what_for(row, place, demand, tools))
     return await _start(line, tools, place, row, demand)
+
+
+def pause(refused: jobs.Refusal, place: Place) -> float:
+    """Seconds until the next look. Nobody goes before its turn, so who stands far behind looks less often."""
+    return min(LONGEST_S, place.scheduler.tick_s * (1 + refused.ahead // max(place.slots, 1)))
 
 
 def _wish(line: Line, place: Place, tools: Tools) -> jobs.JobRow:

@@ -1,0 +1,19 @@
+"""How often a beam that waits for a place looks whether it is its turn."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mqi_communicator.flow.stations.submit import LONGEST_S, pause
+from mqi_communicator.store.jobs import Refusal
+
+
+@pytest.mark.parametrize(
+    ("ahead", "slots", "seconds"), [(0, 3, 5), (2, 3, 5), (3, 3, 10), (9, 3, 20), (500, 3, LONGEST_S), (1, 0, 10)]
+)
+def test_who_can_be_next_looks_at_each_tick_and_the_others_less_often(ahead, slots, seconds):
+    place: Any = SimpleNamespace(slots=slots, scheduler=SimpleNamespace(tick_s=5.0))
+    assert pause(Refusal(taken=slots, ahead=ahead), place) == seconds
