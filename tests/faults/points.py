@@ -62,14 +62,14 @@ EFFECTS = (
 )
 POINTS = tuple(f"{effect}:{moment}" for effect in EFFECTS for moment in ("before", "after"))
 
-# What must befall a fleet for an effect to come about at all.
+# What must befall a fleet for an effect to come about at all, in this order.
 NEEDS = {
-    "ask:runs": "cancelled, then retried",
-    "ask:cancel": "cancelled, then retried",
-    "store:driver.carry_out": "retried without need",
-    "store:lines.poke": "case arrives while it is taken",
-    "store:breakers.save": "connection refused",
-    "rmtree:back-of-run": "product spoiled there",
+    "ask:runs": ("cancelled, then retried",),
+    "ask:cancel": ("engine slow", "cancelled by order"),
+    "store:driver.carry_out": ("retried without need",),
+    "store:lines.poke": ("case arrives while it is taken",),
+    "store:breakers.save": ("connection refused",),
+    "rmtree:back-of-run": ("product spoiled there",),
 }
 # At which point the life before must have ended for an effect to come about.
 AFTER = {

@@ -133,10 +133,12 @@ def _die_as_planned(ground: Ground, script: Script, faults: Mapping[str, Fault])
     provoked = 0.0
     while (ground.plan or ground.effect_to_come) and time.monotonic() < end:
         _supply(ground, script.cases + MORE)
-        needed = NEEDS.get(ground.effect_to_come, "")
-        if needed in faults and time.monotonic() > provoked + AGAIN_S and ground.has_started:
-            with _inflicted(ground, faults[needed], random.randrange(1 << 30)):
-                ground.pause(2)
+        needed = NEEDS.get(ground.effect_to_come, ())
+        if needed and time.monotonic() > provoked + AGAIN_S and ground.has_started:
+            with ExitStack() as over:
+                for name in needed:
+                    over.enter_context(_inflicted(ground, faults[name], random.randrange(1 << 30)))
+                    ground.pause(3)
             provoked = time.monotonic()
         ground.pause(0.5)
 

@@ -58,7 +58,8 @@ def script_of(
     extra = random.choices([fault for fault in instant if not fault.rare or random.random() < 0.3], k=once)
     spoiling = [fault for fault in extra if fault.spoils]  # each costs a case: one a round is enough
     extra = [fault for fault in extra if not fault.spoils] + spoiling[:1]
-    extra += [fault for fault in faults if fault.name in {NEEDS.get(point.rpartition(":")[0]) for point in mine}]
+    needed = {name for point in mine for name in NEEDS.get(point.rpartition(":")[0], ())}
+    extra += [fault for fault in faults if fault.name in needed]
     at = [random.randrange(steps) for _ in extra]
     planned = tuple(
         Step(
