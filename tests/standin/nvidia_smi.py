@@ -3,7 +3,8 @@
 
 The file (FAKE_GPUS) is JSON: "mode" (ok, nodriver, lost, hang, garbage), "gpus" (each with index, uuid, total, used,
 percent, celsius; memory in MiB) and "apps" (each with uuid, pid, used). With "jobs": MiB, whatever process carries
-MQI_TOKEN and CUDA_VISIBLE_DEVICES in its environment is seen to use so much on the first of its GPUs.
+MQI_TOKEN, CUDA_VISIBLE_DEVICES and the same FAKE_GPUS in its environment is seen to use so much on the first of its
+GPUs: what runs for other tests at the same time is on another machine.
 """
 
 import json
@@ -37,7 +38,8 @@ def of_jobs(mib: int) -> None:
         except OSError:
             continue
         named = dict(word.split("=", 1) for word in words if "=" in word)
-        if "MQI_TOKEN" in named and named.get("CUDA_VISIBLE_DEVICES"):
+        ours = "MQI_TOKEN" in named and named.get("FAKE_GPUS") == os.environ["FAKE_GPUS"]
+        if ours and named.get("CUDA_VISIBLE_DEVICES"):
             first = named["CUDA_VISIBLE_DEVICES"].split(",")[0]
             for gpu in gpus:
                 if first in (gpu["uuid"], str(gpu["index"])) and not any(app["uuid"] == gpu["uuid"] for app in apps):

@@ -75,10 +75,3 @@ def encoded(ds: Dataset) -> bytes:
     held = BytesIO()
     dcmwrite(held, ds, enforce_file_format=True)
     return held.getvalue()
-
-
-def decimal(value: float) -> str:
-    """A decimal string of at most 16 characters, as near to the value as they allow (PS3.5 6.2, DS)."""
-    from pydicom.valuerep import format_number_as_ds
-
-    return str(format_number_as_ds(float(value)))

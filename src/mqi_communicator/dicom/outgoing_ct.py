@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.header import CT_IMAGE
-from mqi_communicator.dicom.outgoing import content_digest, decimal, encoded, new_object
+from mqi_communicator.dicom.outgoing import content_digest, encoded, new_object
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import CTVolume, Grid
 

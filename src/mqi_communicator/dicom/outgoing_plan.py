@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.header import ION_PLAN
-from mqi_communicator.dicom.outgoing import content_digest, decimal, encoded, item, new_object
+from mqi_communicator.dicom.outgoing import content_digest, encoded, item, new_object
 from mqi_communicator.dicom.problem import DicomProblem
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mqi_communicator.case.faults import Permanent
+from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.records import Biology, Dose, Extent
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def write_rtdose(target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_
 def _scaled(dose: Dose) -> tuple[NDArray[np.uint16], str]:
     """Integers and the DoseGridScaling as it will be written, so that rounding of the text is rounded away too."""
     import numpy as np
-    from pydicom.valuerep import format_number_as_ds
 
     low, high = float(dose.gy.min()), float(dose.gy.max())
     if not (math.isfinite(low) and math.isfinite(high)) or low < 0 or high <= 0:
@@ -94,7 +94,7 @@ def _scaled(dose: Dose) -> tuple[NDArray[np.uint16], str]:
             f"the dose cannot be written: it reaches from {low:g} to {high:g} Gy",
             "a dose is finite, nowhere negative and somewhere above zero: look at the engine's log",
         )
-    text = str(format_number_as_ds(high / _LARGEST))
+    text = decimal(high / _LARGEST)
     values = np.rint(dose.gy.astype(np.float64) / float(text))
     return np.clip(values, 0, _LARGEST).astype(np.uint16), text
 
@@ -188,18 +188,13 @@ def _item(**attributes: Any) -> Dataset:
 
 def _place(ds: Dataset, dose: Dose, scaling: str) -> None:
     """The grid: axial frames, z ascending, offsets relative to the first (PS3.3 C.8.8.3.2)."""
-    from pydicom.valuerep import format_number_as_ds
-
-    def number(value: float) -> str:
-        return str(format_number_as_ds(float(value)))
-
     (frames, rows, columns), (dx, dy, dz) = dose.grid.shape, dose.grid.spacing
     ds.NumberOfFrames, ds.Rows, ds.Columns = frames, rows, columns
     ds.FrameIncrementPointer = 0x3004000C
-    ds.GridFrameOffsetVector = [number(i * dz) for i in range(frames)]
-    ds.ImagePositionPatient = [number(value) for value in dose.grid.origin]
+    ds.GridFrameOffsetVector = [decimal(i * dz) for i in range(frames)]
+    ds.ImagePositionPatient = [decimal(value) for value in dose.grid.origin]
     ds.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
-    ds.PixelSpacing, ds.SliceThickness = [number(dy), number(dx)], number(dz)
+    ds.PixelSpacing, ds.SliceThickness = [decimal(dy), decimal(dx)], decimal(dz)
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 0
     ds.DoseGridScaling = scaling

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.outgoing import NOBODY, sent_uid
 from mqi_communicator.dicom.outgoing_ct import ct_content, ct_files, whole_hounsfield
 from mqi_communicator.dicom.outgoing_plan import SentBeam, SentLayer, beam_name, plan_file
@@ -68,6 +69,12 @@ def test_any_grid_survives(shape, origin, side, step):
         assert place == pytest.approx([origin[0], origin[1], origin[2] + index * step], abs=1e-6)
         assert float(ds.PixelSpacing[0]) == pytest.approx(side, rel=1e-9)
         assert float(ds.SliceThickness) == pytest.approx(step, rel=1e-9)
+
+
+@pytest.mark.parametrize("value", [9.999999999999998, -9.99999999999999, 99.99999999999999, 0.1 + 0.2, -1e-300, 0.0])
+def test_a_decimal_string_has_no_more_than_16_characters(value):
+    assert len(decimal(value)) <= 16
+    assert float(decimal(value)) == pytest.approx(value, rel=1e-9)
 
 
 def test_hounsfield_units_are_rounded_to_the_nearest_whole():

@@ -1,0 +1,15 @@
+"""Numbers as DICOM writes them."""
+
+from __future__ import annotations
+
+_LONGEST = 16  # characters of a DS
+
+
+def decimal(value: float) -> str:
+    """A decimal string of at most 16 characters, as near to the value as they allow (PS3.5 6.2, DS)."""
+    from pydicom.valuerep import format_number_as_ds
+
+    text = str(format_number_as_ds(float(value)))
+    if len(text) > _LONGEST:  # rounded up to one digit more: 9.999999999999998 became 10.00000000000000
+        text = str(float(text))
+    return text
