@@ -210,6 +210,7 @@ def test_a_person_may_answer_for_a_job_that_nobody_can_tell_of(fleet: Fleet):
     said(fleet, "case 0001", "computing")
     (token,) = fleet.ask("select token from jobs where beam = 1")[0]
     record = fleet.remote / "gates" / token / "started"
+    until(record.exists, "the beam's job has begun")
     words = record.read_text().split(",")
     words[4] = "another-machine"
     record.write_text(",".join(words))
