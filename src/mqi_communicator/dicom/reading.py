@@ -191,12 +191,15 @@ def telling(path: Path) -> Iterator[None]:
     """Turn what reading a broken value raises into a DicomProblem, and keep pydicom's warnings (they quote values,
     a patient's name among them) off the screen.
     """
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
     broken = (ValueError, KeyError, AttributeError, TypeError, IndexError, ArithmeticError, EOFError, struct.error)
+    refused = (BytesLengthException, InvalidDicomError, NotImplementedError, RecursionError)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (*broken, NotImplementedError, RecursionError) as error:
+    except (*broken, *refused) as error:
         raise DicomProblem(
             f"{shown(path.name)} is damaged: a value in it cannot be read ({type(error).__name__})",
             "Export the file again.",

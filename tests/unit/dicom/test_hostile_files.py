@@ -182,6 +182,14 @@ def test_neither_pipe_nor_link_nor_folder_is_opened_as_a_file(tmp_path):
             read_header(tmp_path / name)
 
 
+def test_a_value_whose_length_does_not_fit_its_damaged_kind_is_told(tmp_path):
+    energy = b"\x0a\x30\x14\x01DS"  # NominalBeamEnergy (300A,0114)
+    assert energy in PLAN
+    path = write(tmp_path, PLAN.replace(energy, energy[:4] + b"FD"), "damaged.dcm")
+    with pytest.raises(DicomProblem, match=r"damaged\.dcm is damaged"):
+        read_plan(path)
+
+
 @settings(max_examples=150, deadline=None)
 @given(at=st.integers(133, len(PLAN) - 1), to=st.binary(min_size=1, max_size=6))
 def test_any_damage_gives_a_plan_or_a_problem(at, to, tmp_path_factory):
