@@ -13,7 +13,6 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +20,12 @@ from pathlib import Path
 from mqi_communicator.demo.host import PrivateHost
 from tests.faultproxy import Mode
 from tests.faults.network import Network, known_hosts
-from tests.fleet.site import Fleet, reach
+from tests.fleet.site import Fleet, reach, until
 
 SHIPPED = ("retry", "breaker", "resources")  # sections as a new user has them
 BEFORE = 1 / 20  # of the cases are done when the host goes away
 GPUS = 3
-LOOK_S = 0.5
+LOOK_S = 5.0
 PATIENCE_S = 3600.0
 FLOOR_GIB = 0.1
 
@@ -87,8 +86,8 @@ def _fleet(folder: Path, host: PrivateHost, net: Network) -> Fleet:
 def _play(fleet: Fleet, net: Network, told: Told) -> None:
     fleet.drop(*range(1, told.cases + 1))
     fleet.start()
-    _until(lambda: _count(fleet, "select count(*) from cases") >= told.cases, "every case is known")
-    _until(lambda: fleet.ended() >= max(1, BEFORE * told.cases), "the first cases are done")
+    until(lambda: _count(fleet, "select count(*) from cases") >= told.cases, "every case is known", PATIENCE_S)
+    until(lambda: fleet.ended() >= max(1, BEFORE * told.cases), "the first cases are done", PATIENCE_S)
     told.done_before = fleet.ended()
     _say(f"{told.cases} cases are known, {told.done_before} are done: the host goes away")
     _away(fleet, net, told)
@@ -132,9 +131,9 @@ def _back(fleet: Fleet, net: Network, told: Told) -> None:
         if not told.first_s and fleet.tokens() != tokens:
             told.first_s = time.monotonic() - began
     told.crowd = max(counts)
-    _until(lambda: bool(told.first_s) or fleet.tokens() != tokens, "work goes on")
+    until(lambda: bool(told.first_s) or fleet.tokens() != tokens, "work goes on", PATIENCE_S)
     told.first_s = told.first_s or time.monotonic() - began
-    _until(lambda: fleet.ended() >= told.cases, "every case has ended")
+    until(lambda: fleet.ended() >= told.cases, "every case has ended", PATIENCE_S)
     told.all_s = time.monotonic() - began
 
 
@@ -143,7 +142,7 @@ def _watch(fleet: Fleet, told: Told, seconds: float) -> None:
     assert fleet.process is not None
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        time.sleep(10 * LOOK_S)
+        time.sleep(LOOK_S)
         with suppress(OSError, ValueError):
             told.most_mib = max(told.most_mib, _memory_mib(fleet.process.pid))
         if fleet.process.poll() is not None:
@@ -152,14 +151,6 @@ def _watch(fleet: Fleet, told: Told, seconds: float) -> None:
         if bad := _count(fleet, "select count(*) from lines where needs_person or status = 'failed'"):
             told.wrong.append(f"{bad} lines have failed or wait for a person")
             return
-
-
-def _until(true: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        if time.monotonic() > end:
-            raise TimeoutError(f"never: {what}")
-        time.sleep(LOOK_S)
 
 
 def _count(fleet: Fleet, query: str) -> int:

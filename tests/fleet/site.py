@@ -30,9 +30,9 @@ def reach(private: PrivateHost, **options: object) -> dict[str, object]:
     return {"ssh": private.options(**options).model_dump(mode="json", exclude_defaults=True)}
 
 
-def until(true: Callable[[], bool], what: str) -> None:
+def until(true: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
     """Wait for something, and fail if it never comes."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.2)

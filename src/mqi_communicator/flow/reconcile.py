@@ -20,7 +20,7 @@ from mqi_communicator.case.model import CASE_LINE, Event, Line, Manifest, Status
 from mqi_communicator.delivery.folder import standing
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow import judgements
-from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP
+from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP, PREPARE, UPLOAD
 from mqi_communicator.flow.origin import read_origin
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.flow.stations.admit import enrol
@@ -117,7 +117,7 @@ async def _with_another_recipe(tools: Tools) -> list[tuple[str, str]]:
     """Cases whose input was made for something else than is configured now, and what that is."""
     found = []
     for line in await tools.database.read(_unfinished):
-        if line.step in ("upload", COMPARE) and not line.status.ended:
+        if line.step in (UPLOAD, COMPARE) and not line.status.ended:
             changed = changes(await asyncio.to_thread(tools.spool(line.case).made_with), tools.engine)
             found += [(line.case, "; ".join(changed))] if changed else []
     return found
@@ -131,8 +131,8 @@ def _prepare_again(connection: Connection, key: str, why: str, now: float) -> bo
     if out or set_out or (own.step == COMPARE and not beams):
         return False
     status = Status.HELD if own.status is Status.HELD else Status.READY
-    moved = replace(own, step="prepare", status=status, due=now, since=now, tries=0, reason="", advice="")
-    event = Event(now, key, CASE_LINE, PREPARED_AGAIN, own.step, own.status, f"prepare/{status}", "mqi", why)
+    moved = replace(own, step=PREPARE, status=status, due=now, since=now, tries=0, reason="", advice="")
+    event = Event(now, key, CASE_LINE, PREPARED_AGAIN, own.step, own.status, f"{PREPARE}/{status}", "mqi", why)
     lines.move(connection, own, replace(moved, needs_person=False), event)
     return True
 

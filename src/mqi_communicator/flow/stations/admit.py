@@ -45,7 +45,7 @@ async def admit(line: Line, tools: Tools) -> Outcome:
         if isinstance(looked, Incomplete):
             return _wait(looked, still, tools)
         if isinstance(looked, Rejected):
-            await tools.database.write(_remember, line.case, seen.fingerprint)
+            await tools.database.write(cases.change, line.case, fingerprint=seen.fingerprint)
             raise DicomProblem(looked.reason, looked.advice, looked.code)
         await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint))
         await tools.desk.do(take, case.source, spool.case, looked)
@@ -80,14 +80,10 @@ async def _still_for(case: Case, seen: Survey, tools: Tools) -> float:
     return 0.0
 
 
-def _remember(connection: Connection, key: str, fingerprint: str) -> None:
-    """The folder counts as it was when it was examined: whatever has changed since is seen by the next look."""
-    cases.change(connection, key, fingerprint=fingerprint)
-
-
 def _enrol_as_seen(connection: Connection, key: str, origin: Case | None, manifest: Manifest, now: float) -> Done:
+    """The folder counts as it was when it was examined: whatever has changed since is seen by the next look."""
     if origin is not None:
-        _remember(connection, key, origin.fingerprint)
+        cases.change(connection, key, fingerprint=origin.fingerprint)
     return enrol(connection, key, manifest, now)
 
 
