@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from mqi_communicator.case.faults import Permanent
 
+_MOST = 20  # reasons that are written out
 _LONGEST = 80  # characters of a name that anybody wants to read in one line
 
 EMPTY = "dicom.empty"
@@ -11,6 +15,29 @@ TRUNCATED = "dicom.truncated"
 NOT_DICOM = "dicom.not_dicom"
 UNFINISHED = frozenset({EMPTY, TRUNCATED, NOT_DICOM})
 """Codes of files that may only be half copied: given time, they may mend themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why a case cannot be computed. Readers and engines collect them; a case is refused once, with all.
+
+    `str()` is the sentence that people read. Like a DicomProblem's reason it may quote file names: never logged.
+    """
+
+    code: str  # stable, for logs: "beam.scan_mode"
+    file: str  # as it may be shown; "" where no single file is to blame
+    found: str  # the value found; a whole clause where `tag` is empty
+    tag: str = ""  # keyword and tag, for example "ScanMode (300A,0308)"
+    expected: str = ""
+    advice: str = ""
+    where: str = ""  # the place in the file, for example "beam 2 (LAO), control point 4"
+
+    def __str__(self) -> str:
+        """For example: RP.dcm, beam 1: RadiationType (300A,00C6) is ION, expected PROTON."""
+        place = ", ".join(filter(None, (self.file, self.where)))
+        said = f"{self.tag} is {self.found or 'missing'}" if self.tag else self.found
+        said = f"{said}, expected {self.expected}" if self.expected else said
+        return f"{place}: {said}" if place else said
 
 
 class DicomProblem(Permanent):
@@ -37,3 +64,20 @@ def shown(text: str) -> str:
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
     clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in clean)
     return clean if len(clean) <= _LONGEST else f"{clean[:56]}…{clean[-23:]}"
+
+
+def as_problem(error: DicomProblem) -> Problem:
+    """A refusal that was raised, as one of several."""
+    return Problem(error.code, "", error.reason, advice=error.advice)
+
+
+def refusal(problems: Sequence[Problem]) -> DicomProblem:
+    """All reasons at once, each once, numbered where there are several; their advice in the same order."""
+    once = list({str(one): one for one in problems}.values())
+    reasons = [str(one) for one in once]
+    if len(reasons) > 1:
+        reasons = [f"({number}) {reason}" for number, reason in enumerate(reasons[:_MOST], start=1)]
+        rest = len(once) - _MOST
+        reasons = [f"{len(once)} reasons", *reasons, *([f"and {rest} more"] if rest > 0 else [])]
+    advice = dict.fromkeys(one.advice for one in once[:_MOST] if one.advice)
+    return DicomProblem("; ".join(reasons), " ".join(advice), once[0].code)

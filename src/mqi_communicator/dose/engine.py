@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.work import Need, Work
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
 
@@ -64,6 +65,10 @@ class DoseEngine(Protocol):
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged (example beam model, nobody commissioned it);
         empty if it may be."""
+        ...
+
+    def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:
+        """What a person should look at in a dose of this engine on this CT, for example dense air on a beam's way."""
         ...
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Beam, Dose, IonPlan
 from mqi_communicator.results.gamma import gamma_check
@@ -44,11 +45,13 @@ def judge(
     *,
     conventions: Mapping[str, DoseConvention],
     basis: Sequence[str] = (),
+    cautions: Sequence[Caution] = (),
 ) -> Verdict:
     """Compare and judge. `planned` holds the plan's dose, its beams' doses, or both; `computed` one dose per beam.
 
     `conventions` go by the manufacturer of the planning system and overrule what the planned doses say of themselves.
-    `basis` are sentences why nothing may be judged: the numbers are shown all the same. Permanent if a computed dose
+    `basis` are sentences why nothing may be judged: the numbers are shown all the same. `cautions` become checks of
+    their own. Permanent if a computed dose
     is not of this plan, twice there, or on a grid of its own.
     """
     by_beam = _by_beam(plan, computed)
@@ -67,9 +70,15 @@ def judge(
         by_beam[number], words = brought_to(near, target, fractions=plan.fractions, rbe_factor=rbe)
     same = [brought_to(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in said]
     doses, strange = _sorted(plan, same, by_beam)
-    checks = (meaning_check(target, words, obstacles), *_compare(plan, doses, options, strange))
+    looked = tuple(_caution_check(one) for one in cautions)
+    checks = (meaning_check(target, words, obstacles), *_compare(plan, doses, options, strange), *looked)
     reasons = (*basis, *obstacles)
     return unjudged(checks, reasons) if reasons else worst(checks)
+
+
+def _caution_check(one: Caution) -> Check:
+    word = Word.REVIEW if one.review else Word.PASS
+    return Check(one.name, one.scope, word, one.value, one.unit, one.limit, None, None, one.note)
 
 
 def limits_of(plan: IonPlan, options: JudgementOptions) -> JudgementOptions:

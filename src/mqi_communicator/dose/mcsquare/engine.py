@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
@@ -38,6 +39,10 @@ class MCsquare:
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._models, self._curves))
+
+    def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
+        """None yet."""
+        return ()
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
         """CT, curve and beam models. NeedsPerson for an unmapped machine or scanner, DicomProblem for a bad plan."""

@@ -13,7 +13,10 @@ HEADER = "Outputs/Dose.mhd"
 _PERCENT = re.compile(r"^ *(\d+(?:\.\d+)?) % ?(?:\(stat uncertainty: (\d+(?:\.\d+)?) %\))? *$", re.MULTILINE)
 _BATCH = re.compile(r"^batch \d+ completed \(stat uncertainty: (\d+(?:\.\d+)?) %\) *$", re.MULTILINE)
 _UNCERTAINTY = re.compile(r"\(stat uncertainty: (\d+(?:\.\d+)?) %\) *$", re.MULTILINE)
-_PRIMARIES = re.compile(r"^Nbr primaries simulated: (\d+) \((\d+) generated outside the geometry\) *$", re.MULTILINE)
+# The part in brackets is left out where no proton was generated outside: on every CT with air around the patient.
+_PRIMARIES = re.compile(
+    r"^Nbr primaries simulated: (\d+) *(?:\((\d+) generated outside the geometry\))? *$", re.MULTILINE
+)
 _END = re.compile(r"^Total computation time: (\d+(?:\.\d+)?) s *$", re.MULTILINE)
 _EXPECTED = re.compile(r"^Expected dose size: (\d+) bytes$", re.MULTILINE)
 _ERROR = re.compile(
@@ -57,7 +60,7 @@ def judge(exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepte
     refused = _exit_problem(exit_code, log_tail) or _log_problem(log_tail) or _size_problem(log_tail, products)
     if refused:
         return refused
-    histories, outside = (int(n) for n in _PRIMARIES.findall(log_tail)[-1])
+    histories, outside = (int(n or 0) for n in _PRIMARIES.findall(log_tail)[-1])
     return Accepted(
         {
             "uncertainty": uncertainty(log_tail),
@@ -90,7 +93,7 @@ def _log_problem(log_tail: str) -> Refused | None:
     counts = _PRIMARIES.findall(log_tail)
     if not counts or int(counts[-1][0]) == 0:
         return Refused("the engine simulated no protons", retryable=False)
-    histories, outside = (int(n) for n in counts[-1])
+    histories, outside = (int(n or 0) for n in counts[-1])
     if outside > _MISSED * histories:
         share = 100 * outside / histories
         why = f"{share:.0f} % of the protons started outside the CT, expected less than {100 * _MISSED:.0f} %"

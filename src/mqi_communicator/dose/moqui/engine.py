@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.work import Need, Work
 from mqi_communicator.dicom.outgoing_ct import ct_content, ct_files, whole_hounsfield
@@ -75,6 +76,10 @@ class Moqui:
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._machines, self._calibrations, self._lacking))
+
+    def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
+        """None yet."""
+        return ()
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
         """De-identified CT and plan, beam files, spot lists. NeedsPerson for an unmapped machine or scanner,

@@ -47,7 +47,15 @@ def judge_case(
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
     reasons = changes(spool.made_with(), engine) or engine.basis(plan, ct)
-    verdict = judge(plan, _planned(spool, convention), computed, judgement, conventions=conventions, basis=reasons)
+    verdict = judge(
+        plan,
+        _planned(spool, convention),
+        computed,
+        judgement,
+        conventions=conventions,
+        basis=reasons,
+        cautions=engine.cautions(plan, ct),
+    )
     if extension is not None:
         extension = wanted(extension, verdict, limits_of(plan, judgement).uncertainty)
         verdict = replace(verdict, why="; ".join(filter(None, (verdict.why, extension.words))))
