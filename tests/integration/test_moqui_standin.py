@@ -18,7 +18,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.demo.phantom import hounsfield, in_body
 from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.ct import read_ct
-from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
 from mqi_communicator.dose.engine import Accepted, Refused
@@ -106,7 +106,7 @@ def moqui(tmp_path, cases):
         program = site.install(tmp_path / "host", flavour=flavour, **(behaves or {}))
         said = site.sections(program, tmp_path / "beam_file.txt", flavour, **{**FAST, **engine})
         case = cases(kind, flavour)
-        plan, ct = read_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
+        plan, ct = sound_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
         return Site(site.engine(said), plan, ct, tmp_path)
 
     return build
@@ -154,7 +154,7 @@ def test_the_planned_dose_of_the_samples_is_the_stand_ins_truth(cases):
     from mqi_communicator.dicom.rtdose import read_rtdose
 
     case = cases()
-    plan, ct = read_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
+    plan, ct = sound_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
     dose = read_rtdose(case / "RD.beam1.dcm", Meaning(Medium.WATER, Biology.PHYSICAL, Extent.COURSE))
     mz, my, mx = TINY.margin
     whole = truth(ct, plan, 1) * in_body(TINY.ct) * plan.fractions

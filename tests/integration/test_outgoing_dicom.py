@@ -15,7 +15,7 @@ from tests.standin import site
 
 from mqi_communicator.demo.sample import CANARY
 from mqi_communicator.dicom.ct import read_ct
-from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import CTVolume, IonPlan
 
 pytestmark = pytest.mark.real
@@ -26,7 +26,7 @@ def _read(case: Path) -> tuple[IonPlan, CTVolume]:
     files: dict[str, list[Path]] = {}
     for path in sorted(path for path in case.rglob("*") if path.is_file()):
         files.setdefault(str(pydicom.dcmread(path, stop_before_pixels=True).Modality), []).append(path)
-    return read_plan(files["RTPLAN"][0]), read_ct(files["CT"])
+    return sound_plan(files["RTPLAN"][0]), read_ct(files["CT"])
 
 
 def _sent(folder: Path, kind: str, flavour: str) -> tuple[Path, dict[str, bytes]]:

@@ -14,7 +14,7 @@ from mqi_communicator.demo.sample import KINDS, sample_files, write_sample
 from mqi_communicator.demo.sample_kinds import NOT_CONFORMANT
 from mqi_communicator.demo.truth import FRACTIONS, TINY
 from mqi_communicator.demo.truth_engine import compute
-from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.plan import sound_plan
 
 pytestmark = pytest.mark.real
 ENGINE = Path(__file__).parents[2] / ".setup" / "mcsquare"
@@ -41,7 +41,7 @@ def test_conformant(tmp_path, kind):
 def _compute(tmp_path, kind):
     """The first beam of a tiny sample, from its DICOM plan, by the truth's own writer: Gy of the course."""
     write_sample(tmp_path / kind, kind=kind, size="tiny")
-    beam = read_plan(tmp_path / kind / "RP.dcm").beams[0]
+    beam = sound_plan(tmp_path / kind / "RP.dcm").beams[0]
     run = compute(ENGINE, TINY.computed, beam, tmp_path / f"{kind}-run", histories=60_000, seed=11, threads=1)
     return run.gy[INNER] * FRACTIONS
 

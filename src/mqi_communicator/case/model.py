@@ -72,9 +72,10 @@ class Manifest:
     """What was admitted. `content` is one sha256 over the sorted digests: equal content is the same case."""
 
     content: str
-    lineage: str  # sha256 of the RTPLAN's SOP Instance UID: revisions of one plan share it
+    lineage: str  # sha256 of the RTPLAN's SOP Instance UID, or of the file where that is none: revisions share it
     beams: tuple[tuple[int, str], ...]  # (BeamNumber, BeamName) of the treatment beams, in plan order
     files: tuple[StoredFile, ...]
+    aside: tuple[tuple[str, str], ...] = ()  # RTDOSE files that are not of this plan: original name, and why
 
     def of(self, kind: Kind) -> tuple[StoredFile, ...]:
         """The files of one kind, in stored order."""

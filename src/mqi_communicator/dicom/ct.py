@@ -1,19 +1,19 @@
-"""Reading a CT series as one volume of Hounsfield units: axial, HFS and evenly spaced, or refused by name."""
+"""Reading a CT series as one volume of Hounsfield units: axial, head first supine and evenly spaced."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.header import CT_IMAGE
-from mqi_communicator.dicom.problem import DicomProblem, shown
-from mqi_communicator.dicom.reading import Opened, open_dicom, unreadable
+from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal, shown
+from mqi_communicator.dicom.reading import open_dicom, unreadable
 from mqi_communicator.dicom.records import CTVolume, Grid
 from mqi_communicator.dicom.walk import Limits
-from mqi_communicator.dicom.words import Words, named
+from mqi_communicator.dicom.words import Words, named, text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +47,10 @@ _TAGS = (
 )
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _STRAIGHT = 1e-4  # cosine: 0.006 degrees
-_EVEN = 0.05  # mm: positions are written with one or two decimals
-_MEND = "Export the planning CT again, whole and as it came from the scanner."
+_EVEN = 0.1  # mm: positions jitter by some hundredths and are rounded differently
+_SAME_PLACE, _SAME_SPACING = 0.02, 1e-3  # mm, in the plane
+_EXPORT_AGAIN = "Export the planning CT again, whole and as it came from the scanner."
+_ONE_CT = "Put one planning CT into the case, whole and alone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,16 @@ class Slice:
     series: str
     frame: str
     scanner: str
+    position: str  # PatientPosition, "" where it is missing
 
 
 def read_ct(paths: Sequence[Path], limits: Limits | None = None) -> CTVolume:
     """The volume that these slices make, float32 HU, ascending z. DicomProblem names whatever is not as expected."""
     import numpy as np
 
-    slices = check_ct(paths, limits)
+    slices, problems = check_ct(paths, limits)
+    if problems:
+        raise refusal(problems)
     first = slices[0]
     hu = np.empty((len(slices), *first.shape), dtype=np.float32)
     for index, one in enumerate(slices):
@@ -82,20 +87,42 @@ def read_ct(paths: Sequence[Path], limits: Limits | None = None) -> CTVolume:
         series_instance_uid=first.series,
         sop_instance_uids=tuple(one.uid for one in slices),
         scanner=first.scanner,
+        position=first.position,
     )
 
 
-def check_ct(paths: Sequence[Path], limits: Limits | None = None) -> tuple[Slice, ...]:
-    """The slices by ascending z, proved to make one even volume, without reading a pixel."""
-    slices = sorted((_slice(path, limits) for path in paths), key=lambda one: one.z)
+def check_ct(paths: Sequence[Path], limits: Limits | None = None) -> tuple[tuple[Slice, ...], tuple[Problem, ...]]:
+    """The slices by ascending z without their pixels, and why they do not make one even volume. Raises nothing.
+
+    What is wrong in the same way with several slices is one problem.
+    """
+    found: list[Slice] = []
+    problems: dict[str, list[Problem]] = {}
+    for path in paths:
+        try:
+            one, wrong = _slice(path, limits)
+        except DicomProblem as error:
+            one, wrong = None, [as_problem(error)]
+        if one:
+            found.append(one)
+        for problem in wrong:
+            problems.setdefault(problem.code, []).append(problem)
+    slices = tuple(sorted(found, key=lambda one: one.z))
+    each = [_of_many(many) for many in problems.values()]
+    if each:
+        return slices, tuple(each)
     if len(slices) < 2:  # noqa: PLR2004 - a volume needs a spacing
-        raise DicomProblem(f"the CT has {len(slices)} slices, at least 2 make a volume", _MEND, "ct.slices")
-    _refuse_mixture(slices)
-    _refuse_gaps(slices)
-    return tuple(slices)
+        wrong = [Problem("ct.slices", "", f"the CT has {len(slices)} slices", "", "2 or more", _EXPORT_AGAIN)]
+        return slices, tuple(wrong)
+    return slices, tuple(_mixture(slices) or _gaps(slices))
 
 
-def _slice(path: Path, limits: Limits | None) -> Slice:
+def _of_many(problems: Sequence[Problem]) -> Problem:
+    first, more = problems[0], len(problems) - 1
+    return replace(first, file=f"{first.file} and {more} more CT slices") if more else first
+
+
+def _slice(path: Path, limits: Limits | None) -> tuple[Slice, list[Problem]]:
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None or opened.sop_class_uid != CT_IMAGE:
             raise DicomProblem(
@@ -103,105 +130,123 @@ def _slice(path: Path, limits: Limits | None) -> Slice:
                 "Export the CT as CT Image Storage, one file per slice.",
                 "ct.not_a_slice",
             )
-        data, words = _checked(opened)
+        if opened.transfer_syntax not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
+            raise unreadable(opened.name, opened.transfer_syntax)
+        data, words = opened.parse(opened.spans(), _TAGS), Words(opened.name)
+        _check_header(data, words)
         x, y, z = words.numbers(data, "ImagePositionPatient", 3)
         down, across = words.numbers(data, "PixelSpacing", 2)
         if down <= 0 or across <= 0:
-            raise words.problem(f"{named('PixelSpacing')} is {down:g}, {across:g}, expected more than 0", "ct.spacing")
-        return Slice(
+            words.add("ct.spacing", f"{down:g}, {across:g}", tag=named("PixelSpacing"), expected="more than 0")
+        one = Slice(
             path=path,
             uid=str(data.SOPInstanceUID),
             z=z,
             plane=(x, y, down, across),
             shape=(words.whole(data, "Rows"), words.whole(data, "Columns")),
-            series=str(data.get("SeriesInstanceUID", "")),
-            frame=str(data.get("FrameOfReferenceUID", "")),
+            series=text(data, "SeriesInstanceUID"),
+            frame=text(data, "FrameOfReferenceUID"),
             scanner="|".join(
-                str(data.get(keyword, "") or "").strip()
-                for keyword in ("Manufacturer", "ManufacturerModelName", "StationName")
+                text(data, keyword) for keyword in ("Manufacturer", "ManufacturerModelName", "StationName")
             ),
+            position=text(data, "PatientPosition"),
         )
+        return one, words.problems
 
 
-def _checked(opened: Opened) -> tuple[Dataset, Words]:
-    """The header of a slice that is axial, HFS and in Hounsfield units."""
-    data = opened.parse(opened.spans(), _TAGS)
-    words = Words(opened.name)
-    if opened.transfer_syntax not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
-        raise unreadable(opened.name, opened.transfer_syntax)
-    if int(data.get("NumberOfFrames", 1)) != 1:
+def _check_header(data: Dataset, words: Words) -> None:
+    """A slice that is axial and in Hounsfield units, of a patient who is head first supine or whose plan says so."""
+    if int(data.get("NumberOfFrames") or 1) != 1:
         raise words.problem("multi-frame CT is not read", "ct.not_a_slice", "Export one file per slice.")
-    position = str(data.get("PatientPosition", ""))
-    if position != "HFS":
-        raise words.problem(
-            f"{named('PatientPosition')} is {shown(position) or 'missing'}; only head first supine (HFS) is computed",
+    position = text(data, "PatientPosition")
+    if position not in ("HFS", ""):
+        words.add(
             "ct.position",
-            "This CT cannot be used here.",
+            shown(position),
+            tag=named("PatientPosition"),
+            expected="HFS (head first supine)",
+            advice="This CT cannot be used here.",
         )
     direction = words.numbers(data, "ImageOrientationPatient", 6)
     if any(abs(a - b) > _STRAIGHT for a, b in zip(direction, _AXIAL, strict=True)):
-        raise words.problem(
-            f"{named('ImageOrientationPatient')} is {[*direction]}; only axial slices are computed",
+        words.add(
             "ct.orientation",
-            _MEND,
+            f"{[*direction]}",
+            tag=named("ImageOrientationPatient"),
+            expected="axial slices",
+            advice=_EXPORT_AGAIN,
         )
-    if str(data.get("RescaleType", "HU") or "HU") != "HU":
-        raise words.problem(f"{named('RescaleType')} is {shown(str(data.RescaleType))}, expected HU", "ct.rescale")
+    if (kind := text(data, "RescaleType", "HU")) != "HU":
+        words.add("ct.rescale", shown(kind), tag=named("RescaleType"), expected="HU", advice=_EXPORT_AGAIN)
     words.number(data, "RescaleSlope")
     words.number(data, "RescaleIntercept")
-    return data, words
 
 
-def _refuse_mixture(slices: Sequence[Slice]) -> None:
+def _mixture(slices: Sequence[Slice]) -> list[Problem]:
+    """What slices of one volume must share: one problem for each thing in which some differ."""
     first = slices[0]
+    found: dict[str, Problem] = {}
     for one in slices[1:]:
         for what, same in (
             ("series (0020,000E)", one.series == first.series),
             ("frame of reference (0020,0052)", one.frame == first.frame),
             ("rows and columns (0028,0010)", one.shape == first.shape),
             ("scanner (0008,1090)", one.scanner == first.scanner),
-            (
-                "position or pixel spacing in the plane (0020,0032), (0028,0030)",
-                all(abs(a - b) <= _EVEN / 10 for a, b in zip(one.plane, first.plane, strict=True)),
-            ),
+            ("patient position (0018,5100)", one.position == first.position),
+            ("position in the plane (0020,0032)", _near(one.plane[:2], first.plane[:2], _SAME_PLACE)),
+            ("pixel spacing (0028,0030)", _near(one.plane[2:], first.plane[2:], _SAME_SPACING)),
         ):
             if not same:
-                raise DicomProblem(
-                    f"the CT slices {shown(first.path.name)} and {shown(one.path.name)} differ in their {what}",
-                    "Put one planning CT into the case, whole and alone.",
-                    "ct.mixture",
-                )
+                words = f"the CT slices {shown(first.path.name)} and {shown(one.path.name)} differ in their {what}"
+                found.setdefault(what, Problem("ct.mixture", "", words, advice=_ONE_CT))
+    return list(found.values())
 
 
-def _refuse_gaps(slices: Sequence[Slice]) -> None:
-    """Every slice stands where even spacing puts it."""
+def _near(some: tuple[float, ...], others: tuple[float, ...], tolerance: float) -> bool:
+    return all(abs(a - b) <= tolerance for a, b in zip(some, others, strict=True))
+
+
+def _gaps(slices: Sequence[Slice]) -> list[Problem]:
+    """Each slice is where even spacing puts it."""
     pairs = list(itertools.pairwise(slices))
-    for before, after in pairs:
-        if after.z - before.z <= _EVEN:
-            raise DicomProblem(
-                f"two CT slices stand at z = {after.z:g} mm: {shown(before.path.name)} and {shown(after.path.name)}",
-                "Put one planning CT into the case, whole and alone.",
-                "ct.double_slice",
-            )
+    twice = [(before, after) for before, after in pairs if after.z - before.z <= _EVEN]
+    if twice:
+        before, after = twice[0]
+        more = f" (and {len(twice) - 1} more such pairs)" if len(twice) > 1 else ""
+        words = f"two CT slices are at z = {after.z:g} mm: {shown(before.path.name)} and {shown(after.path.name)}{more}"
+        return [Problem("ct.double_slice", "", words, advice=_ONE_CT)]
     step = sorted(after.z - before.z for before, after in pairs)[len(pairs) // 2]
-    for before, after in pairs:
-        here = after.z - before.z
-        if abs(here - step) <= _EVEN:
-            continue
-        missing = round(here / step) - 1
-        if missing > 0 and abs(here - (missing + 1) * step) <= _EVEN * (missing + 1):
-            raise DicomProblem(
-                f"the CT has a gap: {missing} slice{'s' if missing > 1 else ''} missing between z = {before.z:g} mm "
-                f"and z = {after.z:g} mm (one every {step:g} mm), first at z = {before.z + step:g} mm",
-                _MEND,
-                "ct.missing_slice",
-            )
-        raise DicomProblem(
-            f"the CT is unevenly spaced: {here:g} mm between z = {before.z:g} mm and z = {after.z:g} mm, "
-            f"{step:g} mm elsewhere",
-            _MEND,
-            "ct.spacing",
-        )
+    gaps = [one for before, after in pairs if (one := _gap(before, after, step))]
+    if gaps:
+        return gaps
+    even = (slices[-1].z - slices[0].z) / len(pairs)
+    for index, here in enumerate(slices):
+        if abs(here.z - slices[0].z - index * even) > _EVEN:
+            before, after = max(pairs, key=lambda pair: abs(pair[1].z - pair[0].z - step))
+            return [_uneven(before, after, step)]
+    return []
+
+
+def _gap(before: Slice, after: Slice, step: float) -> Problem | None:
+    here = after.z - before.z
+    missing = round(here / step) - 1
+    if missing < 1:
+        return None
+    if abs(here - (missing + 1) * step) > _EVEN * (missing + 1):
+        return _uneven(before, after, step)
+    words = (
+        f"the CT has a gap: {missing} slice{'s' if missing > 1 else ''} missing between z = {before.z:g} mm "
+        f"and z = {after.z:g} mm (one every {step:g} mm), first at z = {before.z + step:g} mm"
+    )
+    return Problem("ct.missing_slice", "", words, advice=_EXPORT_AGAIN)
+
+
+def _uneven(before: Slice, after: Slice, step: float) -> Problem:
+    words = (
+        f"the CT is unevenly spaced: {after.z - before.z:g} mm between z = {before.z:g} mm and z = {after.z:g} mm, "
+        f"{step:g} mm elsewhere"
+    )
+    return Problem("ct.spacing", "", words, advice=_EXPORT_AGAIN)
 
 
 def _grid(slices: Sequence[Slice]) -> Grid:
@@ -219,13 +264,13 @@ def _hounsfield(path: Path, limits: Limits | None) -> NDArray[np.float32]:
 
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None:
-            raise DicomProblem(f"{shown(path.name)} is no longer a DICOM file", _MEND)
+            raise DicomProblem(f"{shown(path.name)} is no longer a DICOM file", _EXPORT_AGAIN)
         spans = opened.spans()
         data = opened.parse(spans, _TAGS)
         words = Words(opened.name)
         layout = (data.BitsAllocated, data.HighBit + 1 - data.BitsStored, data.get("SamplesPerPixel", 1))
         if layout != (16, 0, 1) or data.PhotometricInterpretation != "MONOCHROME2":
-            raise words.problem("its pixels are not 16 bit greyscale (0028,0100)", "ct.pixels", _MEND)
+            raise words.problem("its pixels are not 16 bit greyscale (0028,0100)", "ct.pixels", _EXPORT_AGAIN)
         raw = opened.pixels(spans, 2 * data.Rows * data.Columns)
         spare = 16 - int(data.BitsStored)  # bits above the stored ones may hold anything
         kind = np.int16 if data.PixelRepresentation else np.uint16

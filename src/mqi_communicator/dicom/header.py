@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.case.model import Kind
-from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem
+from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem, shown
 from mqi_communicator.dicom.reading import Opened, open_dicom
+from mqi_communicator.dicom.structure_references import (
+    CONTOURS,
+    FRAMES,
+    ROIS,
+    ct_slices_of,
+    frames_of,
+    names_images,
+    series_of,
+)
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits
+from mqi_communicator.dicom.words import named, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -27,7 +37,15 @@ _KINDS = {
     "1.2.840.10008.5.1.4.1.1.481.3": Kind.STRUCTURES,
     "1.2.840.10008.5.1.4.1.1.481.2": Kind.DOSE,
 }
-_TAGS = (0x00080016, 0x00080018, 0x00100020, 0x0020000E, 0x00200032, 0x00200052, 0x30060010, 0x300C0002, 0x300C0060)
+_COMPARABLE = {
+    "DoseUnits": {"GY"},
+    "DoseType": {"PHYSICAL", "EFFECTIVE"},
+    "DoseSummationType": {"PLAN", "FRACTION", "BEAM"},
+}
+_TAGS = (
+    *(0x00080008, 0x00080016, 0x00080018, 0x00100020, 0x0020000E, 0x00200032, 0x00200052),
+    *(0x30040002, 0x30040004, 0x3004000A, FRAMES, ROIS, 0x300C0002, 0x300C0060),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +56,12 @@ class Header:
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str = ""
-    frame_of_reference_uid: str = ""
-    refers_to: tuple[str, ...] = ()  # plan: its structure set; structure set: every CT slice; dose: its plan
+    frames: tuple[str, ...] = ()  # frame of reference UIDs; a structure set may have several that can be the CT's
+    refers_to: tuple[str, ...] = ()  # plan: its structure set; structure set: CT slices; dose: its plans
+    series: tuple[str, ...] = ()  # structure set: the CT series that it names
     z: float | None = None
+    localizer: bool = False  # a scout image: of the CT's class, and no slice of it
+    dose: str = ""  # dose: why it is not the dose of one plan or beam in Gy, "" where it may be
     patient: str = ""  # a digest of PatientID: says whether two files are of one patient, never of whom
 
 
@@ -64,47 +85,43 @@ def _read(opened: Opened, kind: Kind) -> Header:
     if kind in (Kind.CT, Kind.DOSE) and PIXEL_DATA not in spans:
         raise DicomProblem(f"{opened.name} ends early: it has no pixels (7FE0,0010)", "Copy the file again.", TRUNCATED)
     data = opened.parse(spans, _TAGS)
-    instance = str(data.get("SOPInstanceUID", ""))
-    if str(data.get("SOPClassUID", "")) != opened.sop_class_uid or not instance:
+    if kind is Kind.STRUCTURES and not names_images(data):
+        data = opened.parse(spans, (*_TAGS, CONTOURS))
+    instance = text(data, "SOPInstanceUID")
+    if text(data, "SOPClassUID") != opened.sop_class_uid or not instance:
         raise DicomProblem(
             f"{opened.name}: its file meta information and its data set disagree about what it is (0008,0016)",
             "Export the file again.",
         )
-    frame = str(data.get("FrameOfReferenceUID", ""))
+    frame = text(data, "FrameOfReferenceUID")
     position = data.get("ImagePositionPatient") if kind is Kind.CT else None
     return Header(
         kind=kind,
         sop_class_uid=opened.sop_class_uid,
         sop_instance_uid=instance,
-        series_instance_uid=str(data.get("SeriesInstanceUID", "")),
-        frame_of_reference_uid=frame_of(data) if kind is Kind.STRUCTURES else frame,
+        series_instance_uid=text(data, "SeriesInstanceUID"),
+        frames=frames_of(data) if kind is Kind.STRUCTURES else tuple(filter(None, (frame,))),
         refers_to=_REFERENCES[kind](data),
+        series=series_of(data) if kind is Kind.STRUCTURES else (),
         z=float(position[2]) if position else None,
-        patient=hashlib.sha256(str(data.get("PatientID", "")).strip().encode()).hexdigest(),
+        localizer=kind is Kind.CT and "LOCALIZER" in (data.get("ImageType") or ()),
+        dose=_no_dose(data) if kind is Kind.DOSE else "",
+        patient=hashlib.sha256(text(data, "PatientID").encode()).hexdigest(),
     )
 
 
-def frame_of(structures: Dataset) -> str:
-    """The frame of reference a structure set is drawn in: "" unless it names exactly one."""
-    frames = {str(item.FrameOfReferenceUID) for item in structures.get("ReferencedFrameOfReferenceSequence", ())}
-    return frames.pop() if len(frames) == 1 else ""
-
-
-def ct_slices_of(structures: Dataset) -> tuple[str, ...]:
-    """The SOP Instance UIDs of every CT slice that a structure set names (3006,0010 > 0012 > 0014 > 0016), in order."""
-    named = [
-        str(image.ReferencedSOPInstanceUID)
-        for frame in structures.get("ReferencedFrameOfReferenceSequence", ())
-        for study in frame.get("RTReferencedStudySequence", ())
-        for series in study.get("RTReferencedSeriesSequence", ())
-        for image in series.get("ContourImageSequence", ())
-    ]
-    return tuple(dict.fromkeys(named))
+def _no_dose(data: Dataset) -> str:
+    """Why an RT Dose is none to compare with: an error map, a sum of plans, relative units, a control point."""
+    for keyword, taken in _COMPARABLE.items():
+        if (value := text(data, keyword)) and value not in taken:
+            return f"{named(keyword)} is {shown(value)}"
+    plans = len(data.get("ReferencedRTPlanSequence") or ())
+    return "" if plans == 1 else f"it refers to {plans} plans (300C,0002)"
 
 
 def _referenced(keyword: str) -> Callable[[Dataset], tuple[str, ...]]:
     def read(data: Dataset) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(str(item.ReferencedSOPInstanceUID) for item in data.get(keyword, ())))
+        return tuple(dict.fromkeys(str(item.ReferencedSOPInstanceUID) for item in data.get(keyword) or ()))
 
     return read
 

@@ -1,9 +1,14 @@
-"""Energy layers out of control points. Control points come in pairs: the first carries the spots of a layer, the
-second ends it with zero weights (PS3.3 C.8.8.25). What they say about the cumulative weight must be true.
+"""Energy layers out of control points (PS3.3 C.8.8.25).
+
+By the standard control points come in pairs: the first carries the spots of a layer, the second ends it with weights
+of zero. Some systems write one control point per layer instead. Either way each control point that has weight is a
+layer, and what the plan says of the cumulative weight must be true: that the weights of all layers add up to
+FinalCumulativeMetersetWeight proves that none is counted twice and none left out.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.records import Layer
@@ -13,107 +18,134 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
+    from pydicom.tag import BaseTag
 
 _TOLERANCE = 1e-3  # of the final cumulative weight: weights are float32, their sums were rounded by the TPS
 _ENERGIES = (1.0, 1000.0)  # MeV; outside it is no proton therapy, but keV or MeV of a whole ion
+_NO_SPOTS = "the layer has no spots: ScanSpotPositionMap (300A,0394) or ScanSpotMetersetWeights (300A,0396) is missing"
 _PRIVATE_SPOTS = 0x300B
+_PRIVATE_CREATORS = frozenset({"", "IMPAC"})  # of line scanning; other makers use the group for other things
+_PRIVATE_WEIGHTS = 0x96
 
 
 def read_layers(points: list[Dataset], final: float, words: Words) -> tuple[Layer, ...]:
-    """The layers of one beam whose FinalCumulativeMetersetWeight is `final`."""
-    if len(points) % 2:
-        if _weights(points[-1], words.of_point(len(points) - 1)).any():
-            raise words.problem("the last control point has spots with weight; nothing would end them", "beam.last")
-        raise words.problem(
-            f"{len(points)} control points; they must come in pairs, of which the second has zero weights",
-            "beam.control_points",
-        )
+    """The layers of one beam whose FinalCumulativeMetersetWeight is `final` (NaN: it was reported already)."""
+    weights = [_weights(point, words.of_point(index)) for index, point in enumerate(points)]
+    paired = len(points) % 2 == 0 and not any(after.any() for after in weights[1::2])
     layers: list[Layer] = []
-    done, energy = 0.0, None
-    for index in range(0, len(points), 2):
-        first, second = points[index], points[index + 1]
+    done, energy = 0.0, math.nan
+    adds_up = not words.problems  # what contradicts the weights is one problem, not one for each control point
+    for index, (point, mine) in enumerate(zip(points, weights, strict=True)):
         here = words.of_point(index)
-        energy = _energy(first, energy, here)
-        if _energy(second, energy, here) != energy:
-            raise here.problem("the energy changes between the two control points of one layer", "beam.energy")
-        layer = _layer(first, energy, here)
-        if _weights(second, words.of_point(index + 1)).any():
-            last = index + 2 == len(points)
-            what = "the last control point has" if last else "the second control point of a layer has"
-            raise words.of_point(index + 1).problem(f"{what} spots with weight, expected zeros", "beam.last")
-        _agree(first, done, final, here)
-        done += float(layer.weights.sum())
-        _agree(second, done, final, words.of_point(index + 1))
-        layers.append(layer)
-    if done <= 0:
-        raise words.problem("no spot of the beam has a weight", "beam.no_spots")
-    if abs(done - final) > _TOLERANCE * final:
-        raise words.problem(
-            f"the spot weights add up to {done:g}, {named('FinalCumulativeMetersetWeight')} says {final:g}",
+        before, energy = energy, _energy(point, energy, here)
+        if paired and index % 2 and energy != before and not math.isnan(before):
+            here.add("beam.energy", f"the energy changes from {before:g} to {energy:g} MeV within a layer")
+        if paired and index % 2 == 0 and point.get("ScanSpotMetersetWeights") is None:
+            here.add("beam.no_spots", _NO_SPOTS)
+        adds_up = adds_up and _agrees(point, done, float(mine.sum()), final, here, single=not paired)
+        if mine.any():
+            layers.append(Layer(energy, _places(point, mine, here), mine))
+        done += float(mine.sum())
+    if not done > 0:
+        words.add("beam.no_spots", "no spot of the beam has a weight")
+    elif adds_up and abs(done - final) > _TOLERANCE * final:
+        words.add(
             "beam.weights",
+            f"the spot weights add up to {done:g}, {named('FinalCumulativeMetersetWeight')} is {final:g}",
         )
     return tuple(layers)
 
 
-def _energy(point: Dataset, before: float | None, words: Words) -> float:
+def has_private_spots(point: Dataset) -> bool:
+    """Whether a control point has no standard spots, but those of line scanning in a manufacturer's elements.
+
+    They are found by their private creator: (300B,0010) is IMPAC, or empty.
+    """
+    if point.get("ScanSpotMetersetWeights") is not None:
+        return False
+    creators = {element.tag.element: str(element.value or "") for element in point if _is_creator(element.tag)}
+    return any(
+        element.tag.group == _PRIVATE_SPOTS
+        and element.tag.element & 0xFF == _PRIVATE_WEIGHTS
+        and creators.get(element.tag.element >> 8, "") in _PRIVATE_CREATORS
+        for element in point
+    )
+
+
+def _is_creator(tag: BaseTag) -> bool:
+    return bool(tag.group == _PRIVATE_SPOTS and 0x10 <= tag.element <= 0xFF)  # noqa: PLR2004 - PS3.5 7.8.1
+
+
+def _energy(point: Dataset, before: float, words: Words) -> float:
     """NominalBeamEnergy in MeV; a control point that does not say goes on with the one before."""
-    if before is not None and point.get("NominalBeamEnergy") is None:
+    if not math.isnan(before) and point.get("NominalBeamEnergy") is None:
         return before
-    energy = words.number(point, "NominalBeamEnergy")
+    energy = words.measured(point, "NominalBeamEnergy")
     low, high = _ENERGIES
-    if not low <= energy <= high:
-        raise words.problem(f"{named('NominalBeamEnergy')} is {energy:g}, expected MeV of a proton", "beam.energy")
+    if not low <= energy <= high and not math.isnan(energy):
+        words.add("beam.energy", f"{energy:g}", tag=named("NominalBeamEnergy"), expected="MeV of a proton")
     return energy
 
 
-def _layer(point: Dataset, energy: float, words: Words) -> Layer:
+def _places(point: Dataset, weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
+    """ScanSpotPositionMap as (n, 2); no rows, and a problem, where it does not fit the weights."""
     import numpy as np
 
-    weights = _weights(point, words)
-    places = np.atleast_1d(np.asarray(point.get("ScanSpotPositionMap") or (), dtype=np.float64))
-    if not weights.size or not places.size:
-        _refuse_private_spots(point, words)
-        raise words.problem(
-            "the layer has no spots: ScanSpotPositionMap (300A,0394) or ScanSpotMetersetWeights (300A,0396) is missing",
-            "beam.no_spots",
-        )
+    places = _floats(point.get("ScanSpotPositionMap"))
     count = int(point.get("NumberOfScanSpotPositions") or weights.size)
-    if not places.size == 2 * weights.size == 2 * count:
-        raise words.problem(
-            f"{named('NumberOfScanSpotPositions')} says {count}, there are {weights.size} weights and "
-            f"{places.size} coordinates (two per spot)",
+    if not places.size:
+        words.add("beam.no_spots", _NO_SPOTS)
+    elif not places.size == 2 * weights.size == 2 * count:
+        words.add(
             "beam.spot_count",
+            f"{named('NumberOfScanSpotPositions')} is {count}, there are {weights.size} weights and "
+            f"{places.size} coordinates (two per spot)",
         )
-    if not np.isfinite(places).all():
-        raise words.problem("a spot position (300A,0394) is not a finite number", "beam.spots")
-    return Layer(energy=energy, spots=places.reshape(-1, 2), weights=weights)
+    elif not np.isfinite(places).all():
+        words.add("beam.spots", "a spot position (300A,0394) is not a finite number")
+    else:
+        return places.reshape(-1, 2)
+    return np.empty((0, 2))
 
 
 def _weights(point: Dataset, words: Words) -> NDArray[np.float64]:
-    """ScanSpotMetersetWeights, empty where there are none."""
+    """ScanSpotMetersetWeights, empty where there are none or some are no weights."""
     import numpy as np
 
-    value = point.get("ScanSpotMetersetWeights")
-    weights = np.atleast_1d(np.asarray(() if value is None else value, dtype=np.float64))
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        worst = weights[~np.isfinite(weights) | (weights < 0)][0]
-        raise words.problem(f"a spot weight (300A,0396) is {worst:g}, expected 0 or more", "beam.weights")
+    weights = _floats(point.get("ScanSpotMetersetWeights"))
+    wrong = weights[~np.isfinite(weights) | (weights < 0)]
+    if wrong.size:
+        words.add("beam.weights", f"a spot weight (300A,0396) is {wrong[0]:g}", expected="0 or more")
+        return np.empty(0)
     return weights
 
 
-def _refuse_private_spots(point: Dataset, words: Words) -> None:
-    if any(element.tag.group == _PRIVATE_SPOTS for element in point):
-        raise words.problem(
-            "the spots stand in private tags (300B,1094) and (300B,1096), which are a manufacturer's own",
-            "beam.private_spots",
-            "Export the plan with standard spot tags (300A,0394) and (300A,0396).",
-        )
+def _floats(value: object) -> NDArray[np.float64]:
+    """The numbers of an FL element. Above 65 534 bytes explicit VR writes it as UN (PS3.5 6.2.2), read as bytes."""
+    import numpy as np
+
+    if isinstance(value, bytes):
+        return np.frombuffer(value, dtype="<f4").astype(np.float64)
+    return np.atleast_1d(np.asarray(() if value is None else value, dtype=np.float64))
 
 
-def _agree(point: Dataset, weight: float, final: float, words: Words) -> None:
-    said = words.number(point, "CumulativeMetersetWeight")
-    if abs(said - weight) > _TOLERANCE * final:
-        raise words.problem(
-            f"{named('CumulativeMetersetWeight')} is {said:g}, the spot weights so far add up to {weight:g}",
-            "beam.weights",
-        )
+def _agrees(point: Dataset, done: float, mine: float, final: float, words: Words, *, single: bool) -> bool:
+    """Whether CumulativeMetersetWeight (type 2: it may be empty) is the weight before the control point's own spots.
+
+    Systems that write single control points were seen to leave it empty; the weight behind the spots is accepted too.
+    """
+    value = point.get("CumulativeMetersetWeight")
+    if value is None or value == "":
+        if not single:
+            words.add("dicom.missing", "", tag=named("CumulativeMetersetWeight"), expected="a number")
+        return single
+    expected = (done, done + mine) if single else (done,)
+    if math.isnan(final) or any(abs(float(value) - one) <= _TOLERANCE * final for one in expected):
+        return True
+    words.add(
+        "beam.weights",
+        f"{float(value):g}",
+        tag=named("CumulativeMetersetWeight"),
+        expected=f"{done:g}, what the spot weights so far add up to",
+    )
+    return False

@@ -1,18 +1,23 @@
-"""Reading an RT Ion Plan: all of it is understood, or the plan is refused by name (PS3.3 A.49, C.8.8.24 to 26)."""
+"""Reading an RT Ion Plan (PS3.3 A.49, C.8.8.24 to 26): describes what is planned, and collects what contradicts itself.
+
+What a dose engine cannot compute is no problem of the plan: engines refuse it (`dose.abilities`).
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.beam import read_beam
 from mqi_communicator.dicom.header import ION_PLAN
-from mqi_communicator.dicom.problem import DicomProblem, shown
+from mqi_communicator.dicom.problem import DicomProblem, Problem, refusal, shown
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.records import Beam, IonPlan
 from mqi_communicator.dicom.walk import Limits
-from mqi_communicator.dicom.words import Words
+from mqi_communicator.dicom.words import Words, named, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -21,6 +26,8 @@ _TAGS = (
     0x00080016,
     0x00080018,
     0x00080070,
+    0x00081090,
+    0x00181020,
     0x00200052,
     0x300A0002,
     0x300A000C,
@@ -34,8 +41,11 @@ _SKIPPED = frozenset({"SETUP", "OPEN_PORTFILM"})  # pictures, no treatment
 _OTHER_PLANS = {"1.2.840.10008.5.1.4.1.1.481.5": "an RT Plan (photons or electrons)"}
 
 
-def read_plan(path: Path, limits: Limits | None = None) -> IonPlan:
-    """The treatment beams of a plan of one fraction group, in plan order. DicomProblem names whatever else it holds."""
+def read_plan(path: Path, limits: Limits | None = None) -> tuple[IonPlan, tuple[Problem, ...]]:
+    """The plan with its treatment beams, in plan order, and what is wrong in it.
+
+    DicomProblem if the file cannot be read as an RT Ion Plan.
+    """
     with open_dicom(path, limits or _LIMITS) as opened:
         if opened is None or opened.sop_class_uid != ION_PLAN:
             found = _OTHER_PLANS.get(opened.sop_class_uid, "another kind of object") if opened else "no DICOM file"
@@ -47,83 +57,117 @@ def read_plan(path: Path, limits: Limits | None = None) -> IonPlan:
         return _read(opened)
 
 
-def _read(opened: Opened) -> IonPlan:
+def sound_plan(path: Path) -> IonPlan:
+    """The plan. DicomProblem with every reason if anything is wrong in it."""
+    plan, problems = read_plan(path)
+    if problems:
+        raise refusal(problems)
+    return plan
+
+
+def _read(opened: Opened) -> tuple[IonPlan, tuple[Problem, ...]]:
     data = opened.parse(opened.spans(), _TAGS)
     words = Words(opened.name)
-    _refuse_other_positions(data, words)
     group = _fraction_group(data, words)
-    fractions = words.whole(group, "NumberOfFractionsPlanned")
-    if fractions < 1:
-        raise words.problem(
-            f"NumberOfFractionsPlanned (300A,0078) is {fractions}, expected 1 or more", "plan.fractions"
-        )
-    return IonPlan(
-        sop_instance_uid=str(data.SOPInstanceUID),
-        frame_of_reference_uid=str(data.get("FrameOfReferenceUID", "")),
+    plan = IonPlan(
+        sop_instance_uid=text(data, "SOPInstanceUID"),
+        frame_of_reference_uid=text(data, "FrameOfReferenceUID"),
         structure_set_uid=_structure_set(data, words),
-        label=str(data.get("RTPlanLabel", "")),
-        manufacturer=str(data.get("Manufacturer", "")),
-        fractions=fractions,
-        beams=_beams(data, _metersets(group, words), words),
+        label=text(data, "RTPlanLabel"),
+        manufacturer=text(data, "Manufacturer"),
+        fractions=_fractions(group, words),
+        beams=_beams(data, group, words),
+        file=opened.name,
+        model=" ".join(filter(None, (text(data, "ManufacturerModelName"), _version(data)))),
     )
+    return plan, tuple(words.problems)
 
 
-def _refuse_other_positions(data: Dataset, words: Words) -> None:
-    for setup in data.get("PatientSetupSequence", ()):
-        position = str(setup.get("PatientPosition", "HFS"))
-        if position != "HFS":
-            raise words.problem(
-                f"PatientPosition (0018,5100) is {shown(position)}; only head first supine (HFS) is computed",
-                "plan.position",
-            )
+def _version(data: Dataset) -> str:
+    versions = data.get("SoftwareVersions") or ""
+    return shown(versions if isinstance(versions, str) else str(versions[0]))
 
 
 def _fraction_group(data: Dataset, words: Words) -> Dataset:
-    groups = data.get("FractionGroupSequence", ())
+    from pydicom import Dataset
+
+    groups = data.get("FractionGroupSequence") or ()
     if len(groups) != 1:
-        raise words.problem(
-            f"the plan has {len(groups)} fraction groups (300A,0070), expected exactly 1",
+        words.add(
             "plan.fraction_groups",
-            "Export one plan per fraction group.",
+            f"the plan has {len(groups)} fraction groups (300A,0070)",
+            expected="exactly 1",
+            advice="Export one plan per fraction group.",
         )
-    return groups[0]
+    return groups[0] if groups else Dataset()
+
+
+def _fractions(group: Dataset, words: Words) -> int:
+    number = words.measured(group, "NumberOfFractionsPlanned")
+    if number < 1:
+        words.add("plan.fractions", f"{number:g}", tag=named("NumberOfFractionsPlanned"), expected="1 or more")
+    return int(number) if number >= 1 else 0
 
 
 def _structure_set(data: Dataset, words: Words) -> str:
-    uids = {str(item.ReferencedSOPInstanceUID) for item in data.get("ReferencedStructureSetSequence", ())}
+    uids = {str(item.ReferencedSOPInstanceUID) for item in data.get("ReferencedStructureSetSequence") or ()}
     if len(uids) != 1:
-        raise words.problem(
-            f"the plan refers to {len(uids)} structure sets (300C,0060), expected exactly 1",
+        words.add(
             "plan.structure_set",
-            "Export the plan with the structure set of its planning CT.",
+            f"the plan refers to {len(uids)} structure sets (300C,0060)",
+            expected="exactly 1",
+            advice="Export the plan with the structure set of its planning CT.",
         )
-    return uids.pop()
+    return uids.pop() if len(uids) == 1 else ""
 
 
 def _metersets(group: Dataset, words: Words) -> dict[int, Dataset]:
     """The items of the fraction group by beam number."""
-    items = {int(item.ReferencedBeamNumber): item for item in group.get("ReferencedBeamSequence", ())}
-    if len(items) != len(group.get("ReferencedBeamSequence", ())):
-        raise words.problem("the fraction group names a beam twice (300C,0006)", "plan.fraction_groups")
-    return items
+    items = group.get("ReferencedBeamSequence") or ()
+    found = {int(item.ReferencedBeamNumber): item for item in items}
+    if len(found) != len(items):
+        words.add("plan.fraction_groups", "the fraction group names a beam twice (300C,0006)")
+    return found
 
 
-def _beams(data: Dataset, references: dict[int, Dataset], words: Words) -> tuple[Beam, ...]:
-    items = data.get("IonBeamSequence", ())
+def _beams(data: Dataset, group: Dataset, words: Words) -> tuple[Beam, ...]:
+    items = list(data.get("IonBeamSequence") or ())
+    references = _metersets(group, words)
     counted = Counter(words.whole(item, "BeamNumber") for item in items)
     twice = [str(number) for number, count in counted.items() if count > 1]
     if twice:
-        raise words.problem(f"BeamNumber (300A,00C0) {', '.join(twice)} is given to several beams", "plan.beam_numbers")
-    beams = tuple(
-        read_beam(item, references, words.of_beam(item))
+        words.add("plan.beam_numbers", f"BeamNumber (300A,00C0) {', '.join(twice)} is given to several beams")
+    setups = {text(item, "PatientSetupNumber"): item for item in data.get("PatientSetupSequence") or ()}
+    beams = [
+        read_beam(item, references, _position(item, setups), words.of_beam(item))
         for item in items
-        if str(item.get("TreatmentDeliveryType", "")) not in _SKIPPED
-    )
+        if text(item, "TreatmentDeliveryType") not in _SKIPPED
+    ]
     if not beams:
-        raise words.problem(
-            f"the plan has no treatment beam ({len(items)} beams in all, the rest are setup beams)", "plan.no_beams"
+        words.add(
+            "plan.no_beams", f"the plan has no treatment beam ({len(items)} beams in all, the rest are setup beams)"
         )
-    unknown = sorted(set(references) - set(counted))
-    if unknown:
-        raise words.problem(f"the fraction group names beam {unknown[0]}, which the plan does not have", "plan.beams")
-    return beams
+    for unknown in sorted(set(references) - set(counted)):
+        words.add("plan.beams", f"the fraction group names beam {unknown}, which the plan does not have")
+    return _numbered(beams, max(counted, default=0))
+
+
+def _position(item: Dataset, setups: dict[str, Dataset]) -> str:
+    """PatientPosition of the beam's patient setup. A beam that names none has the plan's, where all are one."""
+    own = setups.get(text(item, "ReferencedPatientSetupNumber"))
+    if own is not None:
+        return text(own, "PatientPosition")
+    positions = {text(setup, "PatientPosition") for setup in setups.values()}
+    return positions.pop() if len(positions) == 1 else ", ".join(sorted(positions))
+
+
+def _numbered(beams: Sequence[Beam], highest: int) -> tuple[Beam, ...]:
+    """Beams with numbers from 1: one that the plan numbers below 1, as some systems do, gets one above all others."""
+    made = []
+    for beam in beams:
+        if beam.number < 1:
+            highest = max(highest, 0) + 1
+            made.append(replace(beam, number=highest, plan_number=beam.number))
+        else:
+            made.append(beam)
+    return tuple(made)

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mqi_communicator.dicom.problem import EMPTY, NOT_DICOM, DicomProblem, shown
-from mqi_communicator.dicom.walk import PIXEL_DATA, Limits, Span, Walk
+from mqi_communicator.dicom.walk import PIXEL_DATA, SHORT_VRS, Limits, Span, Walk
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _MARK = 128  # the four letters DICM stand here (PS3.10 section 7.1)
 _BODY = 132
-_META = 0x0002
+_META, _IDENTIFYING = 0x0002, 0x0008
 _SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x00020002, 0x00020003, 0x00020010
+_OWN_CLASS, _OWN_INSTANCE = 0x00080016, 0x00080018  # the same in the data set (PS3.3 C.12.1)
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _UNREADABLE = {
     "1.2.840.10008.1.2.1.99": "deflated",
@@ -31,6 +32,7 @@ _UNREADABLE = {
 _SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 _CHARACTER_SET = 0x00080005
 _LONGEST_UID = 64
+_FIRST_ELEMENT, _FIRST_LENGTH = 0x0018, 256  # of a data set without preamble, at most: up to its SOP Instance UID
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,35 +139,66 @@ def open_bytes(name: str, data: bytes, limits: Limits) -> Iterator[Opened | None
 
 
 def _begin(path: Path, file: BinaryIO, size: int, limits: Limits) -> Opened | None:
-    head = file.read(_BODY)
+    """What the file claims to be. Preamble and file meta information may be missing, as some systems leave them out:
+    the data set then says it itself.
+    """
     name = shown(path.name)
-    if head[_MARK:] != b"DICM":
-        problem = _not_dicom(path, head, name)
-        if problem:
+    start = _start(file)
+    if start is None:
+        file.seek(0)
+        if problem := _not_dicom(path, file.read(_BODY), name):
             raise problem
         return None
+    walk = Walk(file, size, limits, name)
+    meta, body = _elements(walk, start, {_META}, explicit=True)
+    syntax = _uid(meta, _SYNTAX) or _guessed_syntax(file, body)
+    kind, instance = _uid(meta, _SOP_CLASS), _uid(meta, _SOP_INSTANCE)
+    if not kind and syntax not in _UNREADABLE:
+        own, _ = _elements(walk, body, {_IDENTIFYING}, explicit=syntax != _IMPLICIT, last=_OWN_INSTANCE)
+        kind, instance = _uid(own, _OWN_CLASS), _uid(own, _OWN_INSTANCE)
+    return Opened(path, file, size, kind, instance, syntax, body, limits)
+
+
+def _start(file: BinaryIO) -> int | None:
+    """Where the first element begins: behind the mark DICM, or at byte 0 if it looks like one of (0002) or (0008)."""
+    head = file.read(_BODY)
+    if head[_MARK:] == b"DICM":
+        return _BODY
+    if len(head) < _BODY:
+        return None
+    group, element, length = struct.unpack_from("<HHL", head)
+    explicit = head[4:6] in SHORT_VRS
+    plausible = group in (_META, _IDENTIFYING) and element <= _FIRST_ELEMENT and (explicit or length <= _FIRST_LENGTH)
+    return 0 if plausible else None
+
+
+def _guessed_syntax(file: BinaryIO, body: int) -> str:
+    """Explicit or implicit little endian, by whether the first element of the data set names its VR."""
+    file.seek(body + 4)
+    return _EXPLICIT if file.read(2) in SHORT_VRS else _IMPLICIT
+
+
+def _elements(
+    walk: Walk, position: int, groups: set[int], *, explicit: bool, last: int = 0xFFFFFFFF
+) -> tuple[dict[int, str], int]:
+    """The beginnings of the values of these groups' elements up to the tag `last`, and where the next one begins."""
     values: dict[int, str] = {}
-    walk, position = Walk(file, size, limits, name), _BODY
-    while position < size:
-        file.seek(position)
-        if struct.unpack("<H", (file.read(2) + b"\0\0")[:2])[0] != _META:
+    while position < walk.size:
+        walk.file.seek(position)
+        group, element = struct.unpack("<HH", (walk.file.read(4) + b"\0\0\0\0")[:4])
+        if group not in groups or group << 16 | element > last:
             break
-        found = walk.head(position, size, explicit=True)
+        found = walk.head(position, walk.size, explicit=explicit)
         if found.length < 0:
-            raise DicomProblem(f"{name} is damaged: its file meta information has no end", "Export the file again.")
-        file.seek(found.value)
-        values[found.tag] = file.read(min(found.length, _LONGEST_UID)).decode("ascii", "replace").strip("\0 ")
+            raise DicomProblem(f"{walk.name} is damaged: its beginning has no end", "Export the file again.")
+        walk.file.seek(found.value)
+        values[found.tag] = walk.file.read(min(found.length, _LONGEST_UID)).decode("ascii", "replace")
         position = found.value + found.length
-    return Opened(
-        path=path,
-        file=file,
-        size=size,
-        sop_class_uid=values.get(_SOP_CLASS, ""),
-        sop_instance_uid=values.get(_SOP_INSTANCE, ""),
-        transfer_syntax=values.get(_SYNTAX, ""),
-        body=position,
-        limits=limits,
-    )
+    return values, position
+
+
+def _uid(values: dict[int, str], tag: int) -> str:
+    return values.get(tag, "").strip("\0 ")
 
 
 def _not_dicom(path: Path, head: bytes, name: str) -> DicomProblem | None:

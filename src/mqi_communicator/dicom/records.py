@@ -46,11 +46,12 @@ class CTVolume:
     series_instance_uid: str
     sop_instance_uids: tuple[str, ...]  # by ascending z
     scanner: str  # "Manufacturer|ManufacturerModelName|StationName", parts may be empty
+    position: str = "HFS"  # PatientPosition (0018,5100); "" where the CT does not say
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One energy layer: a pair of control points of which the first delivers."""
+    """One energy layer: a control point whose spots have weight."""
 
     energy: float  # MeV, NominalBeamEnergy (300A,0114)
     spots: NDArray[np.float64]  # (n, 2): x, y mm in the IEC gantry system at isocentre, ScanSpotPositionMap (300A,0394)
@@ -58,10 +59,46 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Beam:
-    """One treatment beam. MU of a spot = weight * meterset / final_cumulative_weight."""
+class Device:
+    """Something in the beam's way, or that can be put there. Scanning magnets of spot scanning are none."""
 
-    number: int  # BeamNumber (300A,00C0), the plan's own
+    kind: (
+        str  # "range shifter", "aperture", "collimator", "bolus", "compensator", "wedge", "range modulator", "spreader"
+    )
+    tag: str  # where the plan says so, for example "RangeShifterSequence (300A,0314)"
+    words: str  # what it is and how it is set, for people
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a beam is delivered, as the plan says it. "" where the plan does not say."""
+
+    kind: str = "TREATMENT"  # TreatmentDeliveryType (300A,00CE)
+    radiation: str = "PROTON"  # RadiationType (300A,00C6)
+    scan_mode: str = "MODULATED"  # ScanMode (300A,0308)
+    scan_type: str = ""  # ModulatedScanModeType (300A,0309): STATIONARY, LEAPING, LINEAR
+    private_spots: bool = False  # spots are in a manufacturer's private elements (300B,xx94) alone
+    unit: str = "MU"  # PrimaryDosimeterUnit (300A,00B3)
+    support: str = "TABLE"  # PatientSupportType (300A,0350)
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What is tilted or moves within a beam: the element, and a clause such as "is 3 degrees"."""
+
+    tag: str
+    words: str
+    tilt: bool  # a constant angle other than 0 about another axis than gantry and couch; False: it moves
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """One treatment beam. MU of a spot = weight * meterset / final_cumulative_weight.
+
+    A number that the plan lacks is NaN: the reader reports it as a problem.
+    """
+
+    number: int  # BeamNumber (300A,00C0); another one, above all others, where the plan's own is below 1
     name: str
     machine: str  # TreatmentMachineName (300A,00B2)
     gantry_angle: float  # degrees, IEC 61217
@@ -71,6 +108,17 @@ class Beam:
     final_cumulative_weight: float  # FinalCumulativeMetersetWeight (300A,010E)
     layers: tuple[Layer, ...]
     snout_position: float | None = None  # SnoutPosition (300A,030D), mm from the isocentre; None: the plan names none
+    position: str = "HFS"  # PatientPosition (0018,5100) of the beam's patient setup; "" where the plan does not say
+    delivery: Delivery = Delivery()
+    devices: tuple[Device, ...] = ()
+    motions: tuple[Motion, ...] = ()
+    plan_number: int | None = None  # the plan's own BeamNumber where `number` is another
+    sad: tuple[float, float] | None = None  # VirtualSourceAxisDistances (300A,030A), mm; None: the plan names none
+
+    @property
+    def own_number(self) -> int:
+        """BeamNumber as the plan has it: what doses and records refer to."""
+        return self.number if self.plan_number is None else self.plan_number
 
     @property
     def mu_per_weight(self) -> float:
@@ -89,6 +137,12 @@ class IonPlan:
     manufacturer: str
     fractions: int  # NumberOfFractionsPlanned
     beams: tuple[Beam, ...]
+    file: str = ""  # the file's name, as it may be shown; never logged
+    model: str = ""  # ManufacturerModelName and SoftwareVersions of the planning system
+
+    def number_of(self, own_number: int) -> int | None:
+        """`Beam.number` of the beam that the plan itself gives this BeamNumber; None if there is none."""
+        return next((beam.number for beam in self.beams if beam.own_number == own_number), None)
 
 
 class Medium(StrEnum):

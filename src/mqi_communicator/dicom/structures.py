@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.header import ct_slices_of, frame_of
 from mqi_communicator.dicom.problem import DicomProblem, shown
 from mqi_communicator.dicom.reading import open_dicom
+from mqi_communicator.dicom.structure_references import CONTOURS, ct_slices_of, frames_of, names_images
 from mqi_communicator.dicom.walk import Limits
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def read_structures(path: Path, limits: Limits | None = None) -> StructureSet:
         if opened is None or opened.sop_class_uid != _STRUCTURE_SET:
             raise DicomProblem(f"{shown(path.name)} is not an RT Structure Set", "Export the structure set again.")
         data = opened.parse(opened.spans(), _TAGS)
-        slices, frame = ct_slices_of(data), frame_of(data)
+        if not names_images(data):
+            data = opened.parse(opened.spans(), (*_TAGS, CONTOURS))
+        slices, frame = ct_slices_of(data), next(iter(frames_of(data)), "")
         if not slices:
             raise DicomProblem(
                 f"{opened.name} names no CT slice in (3006,0016), so nobody can tell when its CT is complete",

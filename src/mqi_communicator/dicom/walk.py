@@ -18,7 +18,7 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MARKS = 0xFFFE
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-_SHORT = frozenset(
+SHORT_VRS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS"}
     | {b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
@@ -108,7 +108,7 @@ class Walk:
                     raise self._cut(position, limit)
                 (length,) = struct.unpack_from("<L", raw, 8)
                 value = position + 12
-            elif vr in _SHORT:
+            elif vr in SHORT_VRS:
                 (length,) = struct.unpack_from("<H", raw, 6)
             else:
                 raise self._damaged(position)

@@ -1,40 +1,57 @@
-"""Numbers out of a data set, and the sentence that says which one is wrong."""
+"""One place in one file: reads numbers there and collects what is wrong with it."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.problem import DicomProblem, shown
+from mqi_communicator.dicom.problem import DicomProblem, Problem, refusal, shown
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_MEND = "Mend it in the treatment planning system and export the plan again."
+_CORRECT = "Correct it in the treatment planning system and export the plan again."
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Speaks of one place in one file: "RP.dcm, beam 2 (LAO)"."""
+    """Speaks of one place in one file, for example "RP.dcm, beam 2 (LAO)". All places of a file share `problems`."""
 
-    where: str
+    file: str  # as it may be shown
+    place: str = ""
+    problems: list[Problem] = field(default_factory=list, compare=False)
 
-    def problem(self, found: str, code: str, advice: str = _MEND) -> DicomProblem:
-        """What was found there, as a DicomProblem."""
-        return DicomProblem(f"{self.where}: {found}", advice, code)
+    def add(self, code: str, found: str, *, tag: str = "", expected: str = "", advice: str = _CORRECT) -> None:
+        """Collect what is wrong here; `tag` is named as `named` does."""
+        self.problems.append(Problem(code, self.file, found, tag, expected, advice, self.place))
+
+    def problem(self, found: str, code: str, advice: str = _CORRECT) -> DicomProblem:
+        """What is wrong here, as an exception: for what cannot be read at all."""
+        return refusal([Problem(code, self.file, found, advice=advice, where=self.place)])
 
     def of_beam(self, item: Dataset) -> Words:
         """The same for one beam of the plan."""
-        name = str(item.get("BeamName", ""))
-        return Words(f"{self.where}, beam {item.BeamNumber}" + (f" ({shown(name)})" if name else ""))
+        name = str(item.get("BeamName", "") or "")
+        return replace(self, place=f"beam {item.get('BeamNumber')}" + (f" ({shown(name)})" if name else ""))
 
     def of_point(self, index: int) -> Words:
         """The same for one control point (counted from 0, as ControlPointIndex is)."""
-        return Words(f"{self.where}, control point {index}")
+        return replace(self, place=", ".join(filter(None, (self.place, f"control point {index}"))))
+
+    def measured(self, data: Dataset, keyword: str) -> float:
+        """A number that must be there; NaN, and a problem, where it is missing or not finite."""
+        value = data.get(keyword)
+        number = math.nan if value is None or value == "" else float(value)
+        if not math.isfinite(number):
+            missing = value is None or value == ""
+            code = "dicom.missing" if missing else "dicom.not_finite"
+            self.add(code, "" if missing else f"{number}", tag=named(keyword), expected="a number")
+            return math.nan
+        return number
 
     def number(self, data: Dataset, keyword: str) -> float:
-        """A finite number that must be there."""
+        """A finite number that must be there. DicomProblem if not."""
         value = data.get(keyword)
         if value is None or value == "":
             raise self.problem(f"{named(keyword)} is missing", "dicom.missing")
@@ -44,14 +61,14 @@ class Words:
         return number
 
     def whole(self, data: Dataset, keyword: str) -> int:
-        """A whole number that must be there."""
+        """A whole number that must be there. DicomProblem if not."""
         number = self.number(data, keyword)
         if number != int(number):
             raise self.problem(f"{named(keyword)} is {number}, expected a whole number", "dicom.not_whole")
         return int(number)
 
     def numbers(self, data: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-        """Exactly `count` finite numbers that must be there."""
+        """Exactly `count` finite numbers that must be there. DicomProblem if not."""
         values = tuple(float(value) for value in data.get(keyword) or ())
         if len(values) != count or not all(map(math.isfinite, values)):
             raise self.problem(f"{named(keyword)} is missing, or is not {count} numbers", "dicom.missing")
@@ -64,3 +81,9 @@ def named(keyword: str) -> str:
 
     tag = tag_for_keyword(keyword) or 0
     return f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def text(data: Dataset, keyword: str, default: str = "") -> str:
+    """A text value without surrounding blanks; `default` where it is missing or empty."""
+    value = data.get(keyword)
+    return str(value).strip() or default if value is not None else default

@@ -1,13 +1,16 @@
-"""What an engine would take without a word and answer with a wrong dose."""
+"""What an engine would accept silently and answer with a wrong dose. Pure; collects all that is wrong."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer
+from mqi_communicator.dose.abilities import where
 
+_EXPORT = "Correct it in the treatment planning system and export the plan again."
 _RANGE = 4000.0  # mm, MU: a spot beyond is a slip of units
 
 
@@ -24,91 +27,128 @@ class EnergyTable(Protocol):
         ...
 
 
-def check_plan(plan: IonPlan, ct: CTVolume) -> None:
-    """The CT can be written, and the plan means it. DicomProblem if not."""
+def must_be_sound(problems: Iterable[Problem]) -> None:
+    """DicomProblem with every reason, if there is any."""
+    if found := list(problems):
+        raise refusal(found)
+
+
+def raised(check: Callable[[], object]) -> list[Problem]:
+    """What a check raises as a DicomProblem, as a list of one; empty if it raises none."""
+    try:
+        check()
+    except DicomProblem as error:
+        return [as_problem(error)]
+    return []
+
+
+def plan_problems(plan: IonPlan, ct: CTVolume) -> Iterator[Problem]:
+    """Why this CT cannot be the one that the plan means, or cannot be written."""
     import numpy as np
 
     if plan.frame_of_reference_uid not in ("", ct.frame_of_reference_uid):  # it may leave it out (PS3.3 A.49: usage U)
-        raise DicomProblem(
-            "the plan's frame of reference is not the CT's: the isocentre would mean another point",
-            "export the CT that the plan was made on",
-            code="dose.frame_of_reference",
+        yield Problem(
+            "dose.frame_of_reference",
+            plan.file,
+            "the plan's frame of reference (0020,0052) is not the CT's: the isocentre would mean another point",
+            advice="Export the CT that the plan was made on.",
         )
     if ct.hu.shape != ct.grid.shape or min(ct.grid.spacing) <= 0:
-        raise DicomProblem(f"the CT has {ct.hu.shape} voxels, its grid {ct.grid.shape}", code="dose.ct_grid")
+        yield Problem("dose.ct_grid", "", f"the CT has {ct.hu.shape} voxels, its grid {ct.grid.shape}")
     if not np.isfinite(ct.hu).all():
-        raise DicomProblem("the CT holds voxels that are no number (NaN or infinite)", code="dose.ct_values")
+        yield Problem("dose.ct_values", "", "the CT holds voxels that are no number (NaN or infinite)")
+    if not ct.position and any(not beam.position for beam in plan.beams):
+        yield Problem(
+            "dose.position",
+            "",
+            "neither the plan nor the CT says how the patient lies",
+            "PatientPosition (0018,5100)",
+            "HFS (head first supine)",
+            "Export plan and CT with the patient position.",
+        )
 
 
-def check_beam(beam: Beam, model: EnergyTable, ct: CTVolume) -> None:
-    """The beam can be computed with this model. DicomProblem, naming beam and layer, if not."""
-    where = f"beam {beam.number}"
-    _positive(f"{where}: BeamMeterset (300A,0086)", beam.meterset, "MU")
-    _positive(f"{where}: FinalCumulativeMetersetWeight (300A,010E)", beam.final_cumulative_weight, "")
+def record_problems(plan: IonPlan) -> Iterator[Problem]:
+    """What a reader that found nothing wrong never hands over. Engines look again: they compute what they are given."""
+    for beam in plan.beams:
+        yield from _of_record(plan, beam)
+
+
+def sound_beams(plan: IonPlan) -> list[Beam]:
+    """The beams of which every number is there, so that more can be asked of them."""
+    return [beam for beam in plan.beams if not any(True for _ in _of_record(plan, beam))]
+
+
+def _of_record(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
+    numbers = {
+        "BeamMeterset (300A,0086)": beam.meterset,
+        "FinalCumulativeMetersetWeight (300A,010E)": beam.final_cumulative_weight,
+    }
+    for tag, value in numbers.items():
+        if not (math.isfinite(value) and value > 0):
+            yield Problem("dose.meterset", plan.file, f"{value:g}", tag, "a positive number", _EXPORT, where(beam))
     if not all(math.isfinite(value) for value in (beam.gantry_angle, beam.couch_angle, *beam.isocenter)):
-        raise DicomProblem(f"{where}: an angle or the isocentre is no number", code="dose.geometry")
-    if not beam.layers:
-        raise DicomProblem(f"{where} has no energy layer, expected at least one", code="dose.no_layers")
+        found = "an angle or the isocentre is no number"
+        yield Problem("dose.geometry", plan.file, found, advice=_EXPORT, where=where(beam))
     for index, layer in enumerate(beam.layers, start=1):
-        _check_layer(f"{where}, layer {index} ({layer.energy:g} MeV)", layer, model)
-    _check_total(where, beam)
-    _check_isocenter(where, beam, ct)
+        for code, found in _record_faults(layer):
+            at = f"{where(beam)}, layer {index} ({layer.energy:g} MeV)"
+            yield Problem(code, plan.file, found, advice=_EXPORT, where=at)
 
 
-def _check_layer(where: str, layer: Layer, model: EnergyTable) -> None:
+def _record_faults(layer: Layer) -> Iterator[tuple[str, str]]:
     import numpy as np
 
-    if not model.covers(layer.energy):
-        raise DicomProblem(
-            f"{where}: energy outside the beam model's table, found {layer.energy:g} MeV, expected {model.span}",
-            "check that the plan is for this machine, or commission a beam model that covers this energy",
-            code="dose.energy",
-        )
-    count = len(layer.weights)
-    if layer.spots.shape != (count, 2):
-        raise DicomProblem(f"{where}: {layer.spots.shape[0]} spots but {count} weights", code="dose.spots")
-    if not (np.isfinite(layer.spots).all() and (np.abs(layer.spots) < _RANGE).all()):
-        raise DicomProblem(f"{where}: a spot position is no number or beyond {_RANGE:g} mm", code="dose.spots")
+    if layer.spots.shape != (len(layer.weights), 2):
+        yield "dose.spots", f"{layer.spots.shape[0]} spots but {len(layer.weights)} weights"
+    if not (math.isfinite(layer.energy) and np.isfinite(layer.spots).all()):
+        yield "dose.spots", "an energy or a spot position is no number"
     if not np.isfinite(layer.weights).all() or (layer.weights < 0).any():
-        raise DicomProblem(f"{where}: a spot weight is negative or no number", code="dose.weights")
-    if not (layer.weights > 0).any():
-        raise DicomProblem(
-            f"{where}: empty layer, found {count} spots with total weight 0, expected a positive weight",
-            "remove the layer in the planning system and export the plan again",
-            code="dose.empty_layer",
-        )
+        yield "dose.weights", "a spot weight is negative or no number"
+    elif not (layer.weights > 0).any():
+        yield "dose.empty_layer", f"empty layer: {len(layer.weights)} spots with total weight 0"
 
 
-def _check_total(where: str, beam: Beam) -> None:
-    """The spots' weights must add up to the weight that BeamMeterset belongs to, or MU would be scaled wrongly."""
+def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -> Iterator[Problem]:
+    """Why a sound beam cannot be computed with this model on this CT."""
+    place = where(beam)
+
+    def problem(code: str, found: str, expected: str = "", advice: str = "", at: str = "") -> Problem:
+        return Problem(code, plan.file, found, "", expected, advice, ", ".join(filter(None, (place, at))))
+
+    if not beam.layers:
+        yield problem("dose.no_layers", "the beam has no energy layer", "at least one")
+    for index, layer in enumerate(beam.layers, start=1):
+        at = f"layer {index} ({layer.energy:g} MeV)"
+        for code, found, expected, advice in _layer_faults(layer, model):
+            yield problem(code, found, expected, advice, at)
     total = float(sum(layer.weights.sum() for layer in beam.layers))
-    if not math.isclose(total, beam.final_cumulative_weight, rel_tol=1e-3):
-        raise DicomProblem(
-            f"{where}: the spot weights add up to {total:g}, expected FinalCumulativeMetersetWeight "
-            f"{beam.final_cumulative_weight:g}",
-            "export the plan again; spots or layers may be missing",
-            code="dose.meterset",
+    final = beam.final_cumulative_weight
+    if beam.layers and not math.isclose(total, final, rel_tol=1e-3):
+        yield problem(
+            "dose.meterset",
+            f"the spot weights add up to {total:g}",
+            f"FinalCumulativeMetersetWeight {final:g}",
+            "Export the plan again; spots or layers may be missing.",
         )
-
-
-def _check_isocenter(where: str, beam: Beam, ct: CTVolume) -> None:
-    """An isocentre far outside the CT is a plan on another CT; a little outside is possible."""
     for axis, centre, first, step, count in zip(
         "xyz", beam.isocenter, ct.grid.origin, ct.grid.spacing, reversed(ct.grid.shape), strict=True
     ):
         last, extent = first + step * (count - 1), step * count
-        if not first - extent <= centre <= last + extent:
-            raise DicomProblem(
-                f"{where}: isocentre {axis} = {centre:g} mm, but the CT spans {first:g} to {last:g} mm",
-                "export the CT that the plan was made on",
-                code="dose.isocenter",
+        if centre < first - extent or centre > last + extent:  # a little outside is possible
+            yield problem(
+                "dose.isocenter",
+                f"isocentre {axis} = {centre:g} mm, the CT spans {first:g} to {last:g} mm",
+                advice="Export the CT that the plan was made on.",
             )
 
 
-def _positive(what: str, value: float, unit: str) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise DicomProblem(
-            f"{what}: found {value:g} {unit}".rstrip() + ", expected a positive number",
-            "export the plan with its metersets",
-            code="dose.meterset",
-        )
+def _layer_faults(layer: Layer, model: EnergyTable) -> Iterator[tuple[str, str, str, str]]:
+    """(code, found, expected, advice) of each."""
+    import numpy as np
+
+    if not model.covers(layer.energy):
+        advice = "Check that the plan is for this machine, or commission a beam model that covers this energy."
+        yield "dose.energy", f"the energy {layer.energy:g} MeV is outside the beam model's table", model.span, advice
+    if not (np.abs(layer.spots) < _RANGE).all():
+        yield "dose.spots", f"a spot position is beyond {_RANGE:g} mm", "", "Export the plan again."

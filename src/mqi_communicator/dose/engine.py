@@ -12,7 +12,9 @@ from typing import Protocol
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.work import Need, Work
+from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
+from mqi_communicator.dicom.structures import StructureSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,13 @@ class DoseEngine(Protocol):
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged (example beam model, nobody commissioned it);
         empty if it may be."""
+        ...
+
+    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
+        """Why this engine cannot compute the plan, all reasons; of a CT or structure set that is None, nothing is said.
+
+        A machine or a scanner that is not configured is none of them: the case waits for it (`common_files`).
+        """
         ...
 
     def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:

@@ -6,21 +6,21 @@ wrong, and for longer before a short file counts as cut. `take` then copies what
 
 from __future__ import annotations
 
-import filecmp
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mqi_communicator.case.faults import Transient
 from mqi_communicator.case.model import Kind
-from mqi_communicator.dicom.ct import check_ct
+from mqi_communicator.dicom.ct import check_ct, read_ct
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import read_plan
-from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, shown
-from mqi_communicator.dicom.records import IonPlan
+from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, Problem, as_problem, refusal, shown
+from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dicom.rtdose import DoseFacts, dose_facts
-from mqi_communicator.dicom.structures import read_structures
+from mqi_communicator.dicom.sameness import same_object
+from mqi_communicator.dicom.structures import StructureSet, read_structures
 from mqi_communicator.dicom.walk import Limits
 from mqi_communicator.intake.examination import Complete, Examination, Incomplete, Part, Rejected
 from mqi_communicator.intake.options import IntakeOptions
@@ -28,10 +28,17 @@ from mqi_communicator.intake.references import Found, Linked, link, wrong_partne
 from mqi_communicator.intake.survey import Seen, Survey, survey
 from mqi_communicator.intake.take import load_manifest, take
 
-__all__ = ["Complete", "Examination", "Incomplete", "Part", "Rejected", "examine", "load_manifest", "take"]
+__all__ = ["Complete", "Examination", "Incomplete", "Part", "Refusals", "Rejected", "examine", "load_manifest", "take"]
 
 _UNREADABLE = "case.unreadable"
 _PATIENTLY = UNFINISHED | {_UNREADABLE}  # a copy in progress locks, shortens or zeroes its file
+
+Refusals = Callable[[IonPlan, CTVolume | None, StructureSet | None], Sequence[Problem]]
+"""Why the dose engine cannot compute a plan. A CT or structure set that could not be read is None."""
+
+
+def _no_refusals(plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> Sequence[Problem]:  # noqa: ARG001
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class _Look:
     survey: Survey
     still: float  # seconds without a change
     options: IntakeOptions
+    refusals: Refusals = _no_refusals
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def limits(self) -> Limits:
@@ -58,49 +67,82 @@ class _Look:
         return Incomplete((*missing, *links), overdue, None if ahead is None else max(0.0, ahead - self.still))
 
 
-def examine(folder: Path, options: IntakeOptions, *, still_for: float | None = None) -> Examination:
-    """Complete, Incomplete or Rejected, in words. Reads headers only, and writes nothing.
+def examine(
+    folder: Path, options: IntakeOptions, refusals: Refusals = _no_refusals, *, still_for: float | None = None
+) -> Examination:
+    """Complete, Incomplete or Rejected, in words. Writes nothing.
 
-    `still_for` is for how many seconds the caller has seen the folder's fingerprint unchanged; without it the files'
-    own times are believed. Transient if the folder cannot be listed.
+    `refusals` is asked what the engine cannot compute, so that a case is rejected once, for all reasons. `still_for`
+    is for how many seconds the caller has seen the folder's fingerprint unchanged; without it the files' own times are
+    believed. Transient if the folder cannot be listed.
     """
     try:
         seen = survey(folder, options.max_files)
     except OSError as error:
         raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
     still = max(0.0, time.time() - seen.newest) if still_for is None else still_for
-    look = _Look(folder, seen, still, options)
+    look = _Look(folder, seen, still, options, refusals)
     try:
-        return _examine(look)
+        found = _examine(look)
     except OSError as error:
         raise Transient(f"a file of the case went away while it was looked at: {error.strerror}") from None
     except DicomProblem as problem:
-        wait = options.patience_s if problem.code in _PATIENTLY else options.still_s
-        if still < wait:
-            return look.waiting((f"not acceptable as it stands: {problem.reason}",), wait)
-        return Rejected(problem.reason, problem.advice, problem.code)
+        look.problems.append(as_problem(problem))
+        found = None
+    return _rejected(look, found) if look.problems or found is None else found
 
 
-def _examine(look: _Look) -> Examination:
+def _rejected(look: _Look, found: Examination | None) -> Examination:
+    """All that is wrong, once the folder has been still for long enough; until then, what is wrong so far."""
+    problems = list(look.problems)
+    if isinstance(found, Incomplete):
+        problems += [
+            Problem("case.incomplete", "", one, advice="Export the whole case again.") for one in found.missing
+        ]
+    wait = look.options.patience_s if any(one.code in _PATIENTLY for one in problems) else look.options.still_s
+    all_reasons = refusal(problems)
+    if look.still < wait:
+        return look.waiting((f"not acceptable as it is: {all_reasons.reason}",), wait)
+    return Rejected(all_reasons.reason, all_reasons.advice, all_reasons.code)
+
+
+def _examine(look: _Look) -> Examination | None:
+    """What the folder is so far; what is wrong in it is collected in `look.problems`. None: nothing but wrong."""
     _refuse_size(look)
     if not look.survey.files and not look.survey.odd:
         return look.waiting(("the folder is empty",))
     found, unfinished = _headers(look)
     found = _without_copies(found, look)
     linked = link(found)
-    plan = read_plan(look.path(linked.plan)) if linked.plan else None
+    look.problems.extend(linked.problems)
+    plan = _plan(look, linked)
     if unfinished:
         if look.still >= look.options.patience_s:
-            raise unfinished[0]
+            look.problems.extend(map(as_problem, unfinished))
+            return None
         said = tuple(f"still being copied: {problem.reason}" for problem in unfinished[:3])
         more = (f"and {len(unfinished) - 3} more files",) if len(unfinished) > 3 else ()  # noqa: PLR2004 - as above
         return look.waiting((*said, *more, *linked.missing))
     if linked.missing or plan is None:
-        problem = wrong_partner(linked, found)
-        if problem:
-            raise problem
+        if problem := wrong_partner(linked, found):
+            look.problems.append(problem)
+            return None
+        if plan is not None and look.problems:
+            look.problems.extend(look.refusals(plan, None, None))
         return look.waiting(linked.missing)
     return _settle(look, linked, plan)
+
+
+def _plan(look: _Look, linked: Linked) -> IonPlan | None:
+    if linked.plan is None:
+        return None
+    try:
+        plan, problems = read_plan(look.path(linked.plan))
+    except DicomProblem as error:
+        look.problems.append(as_problem(error))
+        return None
+    look.problems.extend(problems)
+    return plan
 
 
 def _refuse_size(look: _Look) -> None:
@@ -138,9 +180,10 @@ def _headers(look: _Look) -> tuple[list[Found], list[DicomProblem]]:
             why = f"{shown(seen.name)} cannot be read: {error.strerror}"
             unfinished.append(DicomProblem(why, "Let the communicator's user read it.", _UNREADABLE))
         except DicomProblem as problem:
-            if problem.code not in _PATIENTLY:
-                raise
-            unfinished.append(problem)
+            if problem.code in _PATIENTLY:
+                unfinished.append(problem)
+            else:
+                look.problems.append(as_problem(problem))
         else:
             if header:
                 found.append(Found(seen.name, header))
@@ -148,33 +191,39 @@ def _headers(look: _Look) -> tuple[list[Found], list[DicomProblem]]:
 
 
 def _without_copies(found: Sequence[Found], look: _Look) -> list[Found]:
-    """Each object once. Two files with equal bytes are one object; with unequal bytes they contradict each other."""
+    """Each object once. Two files with one data set are one object; with unequal ones they contradict each other."""
     first: dict[str, Found] = {}
     for one in found:
         if one.header.kind is Kind.OTHER:
             continue
         other = first.setdefault(one.header.sop_instance_uid, one)
-        if other is not one and not filecmp.cmp(look.path(one), look.path(other), shallow=False):
-            raise DicomProblem(
-                f"{shown(other.name)} and {shown(one.name)} claim to be the same object and differ",
-                "Remove the one that is out of date.",
-                "case.contradiction",
+        if other is not one and not same_object(look.path(one), look.path(other)):
+            look.problems.append(
+                Problem(
+                    "case.contradiction",
+                    "",
+                    f"{other.shown} and {one.shown} claim to be the same object (0008,0018) and differ",
+                    advice="Remove the one that is out of date.",
+                )
             )
     return list(first.values())
 
 
 def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination:
-    """Everything the references name is there: is it sound, and may a planned dose still be on its way?"""
+    """Everything the references name is there: is it sound, and may slices or a planned dose still be on their way?"""
     assert linked.plan and linked.structures  # noqa: S101, PT018 - nothing is missing
-    read_structures(look.path(linked.structures), look.limits)
-    check_ct([look.path(one) for one in linked.ct], look.limits)
-    doses = [(one, dose_facts(look.path(one), look.limits)) for one in linked.doses]
-    wait, note = _planned(doses, plan, look.options)
+    structures = _read_structures(look, linked.structures)
+    facts = _facts(look, linked.doses)
+    wait, note = _planned(look, facts, plan)
     wait = max(wait, look.options.settle_s)
-    if look.still < wait:
+    paths = [look.path(one) for one in linked.ct]
+    _, problems = check_ct(paths, look.limits)
+    look.problems.extend(problems)
+    if look.still < (look.options.still_s if look.problems else wait):
         return look.waiting(
             (f"{note or 'the folder has only just come to rest'}; taken as it is if nothing more comes",), wait
         )
+    look.problems.extend(look.refusals(plan, None if problems else read_ct(paths, look.limits), structures))
     seen = {one.name: one for one in look.survey.files}
     members = (linked.plan, linked.structures, *linked.doses, *linked.ct)
     belongs = {one.name for one in members}
@@ -182,28 +231,44 @@ def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination:
         parts=tuple(_part(one, seen[one.name]) for one in members),
         others=tuple(name for name in seen if name not in belongs) + tuple(odd.name for odd in look.survey.odd),
         notes=(note,) if note else (),
+        aside=linked.aside,
     )
 
 
-def _planned(doses: Sequence[tuple[Found, DoseFacts]], plan: IonPlan, options: IntakeOptions) -> tuple[float, str]:
+def _read_structures(look: _Look, found: Found) -> StructureSet | None:
+    try:
+        return read_structures(look.path(found), look.limits)
+    except DicomProblem as error:
+        look.problems.append(as_problem(error))
+        return None
+
+
+def _facts(look: _Look, doses: Sequence[Found]) -> list[tuple[Found, DoseFacts]]:
+    found = []
+    for one in doses:
+        try:
+            found.append((one, dose_facts(look.path(one), look.limits)))
+        except DicomProblem as error:
+            look.problems.append(as_problem(error))
+    return found
+
+
+def _planned(look: _Look, doses: Sequence[tuple[Found, DoseFacts]], plan: IonPlan) -> tuple[float, str]:
     """How long the folder must have been still before these doses count as all there are, and what they lack."""
+    options = look.options
     by_scope: dict[int | None, Found] = {}
-    beams = {beam.number for beam in plan.beams}
+    beams = {beam.own_number for beam in plan.beams}
     for one, facts in doses:
         scope = "the whole plan" if facts.beam_number is None else f"beam {facts.beam_number}"
         other = by_scope.setdefault(facts.beam_number, one)
         if other is not one:
-            raise DicomProblem(
-                f"{shown(other.name)} and {shown(one.name)} both hold the dose of {scope}",
-                "Leave the one that the plan is to be compared with.",
-                "case.several_doses",
-            )
+            found = f"{other.shown} and {one.shown} both hold the dose of {scope}"
+            advice = "Leave the one that the plan is to be compared with."
+            look.problems.append(Problem("case.several_doses", "", found, advice=advice))
         if facts.beam_number is not None and facts.beam_number not in beams:
-            raise DicomProblem(
-                f"{shown(one.name)} holds the dose of beam {facts.beam_number}, which the plan does not treat with",
-                "Remove it, or export plan and dose together.",
-                "case.other_dose",
-            )
+            found = f"the dose is of beam {facts.beam_number} (300C,0006), which the plan does not treat with"
+            advice = "Remove it, or export plan and dose together."
+            look.problems.append(Problem("case.other_dose", one.shown, found, advice=advice))
     without = sorted(beams - set(by_scope))
     if not by_scope:
         return options.no_dose_still_s, "no planned dose (RTDOSE) is there, so there is nothing to compare with"

@@ -48,6 +48,7 @@ class Complete:
     parts: tuple[Part, ...]  # the plan, the structure set, the doses, the CT by ascending z
     others: tuple[str, ...] = ()  # files that are left aside
     notes: tuple[str, ...] = ()  # what a reader of the verdict should know: "no planned dose"
+    aside: tuple[tuple[str, str], ...] = ()  # doses of the folder that are not of this plan: name, and why
 
 
 Examination = Incomplete | Rejected | Complete

@@ -1,17 +1,18 @@
 """Do these DICOM objects make one case? Proved by their references, never guessed from a timer. Pure.
 
-The plan names its structure set, the structure set names every CT slice, every dose names the plan, and all share one
-frame of reference and one patient.
+The plan names its structure set, the structure set names CT slices, every dose names the plan, and all share one frame
+of reference and one patient. The CT is the whole series of the slices that the structure set names: it may name only
+those that it draws on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.header import Header
-from mqi_communicator.dicom.problem import DicomProblem, shown
+from mqi_communicator.dicom.problem import Problem, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,54 +22,59 @@ class Found:
     name: str
     header: Header
 
+    @property
+    def shown(self) -> str:
+        """The name as it may be shown."""
+        return shown(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What belongs to the case so far. `missing` is empty once plan, structure set and CT are whole."""
+    """What belongs to the case so far. `missing` is empty once plan, structure set and the named CT are whole."""
 
-    plan: Found | None
-    structures: Found | None
-    ct: tuple[Found, ...]  # the slices that the structure set names, by ascending z
-    doses: tuple[Found, ...]
-    aside: tuple[Found, ...]  # belongs to no role
-    missing: tuple[str, ...]
+    plan: Found | None = None
+    structures: Found | None = None
+    ct: tuple[Found, ...] = ()  # the slices of the series that the structure set names, by ascending z
+    doses: tuple[Found, ...] = ()  # of this plan
+    aside: tuple[tuple[str, str], ...] = ()  # each dose that is set aside: its name, and why
+    missing: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()  # of objects that cannot belong to one case, whatever may still arrive
 
 
 def link(found: Sequence[Found]) -> Linked:
-    """Follow the references. DicomProblem where two objects cannot belong to one case, whatever may still arrive."""
-    plan = _only_plan(_of(found, Kind.PLAN))
-    doses = _of(found, Kind.DOSE)
-    if plan is None:
-        return Linked(None, None, (), (), (), ("no RT plan yet",))
-    for dose in doses:
-        _refuse_dose_of_another(dose, plan)
+    """Follow the references."""
+    plans = _of(found, Kind.PLAN)
+    if len(plans) != 1:
+        return Linked(problems=(_several_plans(plans),)) if plans else Linked(missing=("no RT plan yet",))
+    plan = plans[0]
+    doses, aside = _doses(_of(found, Kind.DOSE), plan)
     structures = _structures_of(plan, _of(found, Kind.STRUCTURES))
     if structures is None:
-        return Linked(plan, None, (), doses, (), ("the structure set that the plan refers to has not arrived",))
+        absent_set = "the structure set that the plan refers to has not arrived"
+        return Linked(plan, None, (), doses, aside, (absent_set,), ())
+    slices = tuple(one for one in _of(found, Kind.CT) if not one.header.localizer)
     named = set(structures.header.refers_to)
-    ct = tuple(sorted((f for f in _of(found, Kind.CT) if f.header.sop_instance_uid in named), key=_level))
-    linked = (plan, structures, *ct, *doses)
-    frame = structures.header.frame_of_reference_uid
-    strangers = _of(found, Kind.CT)
-    if strangers and not ct and all(one.header.frame_of_reference_uid != frame for one in strangers):
-        raise _drawn_on_another(structures, len(strangers))
-    _refuse_strangers(linked, structures)
-    names = {f.name for f in linked}
-    aside = tuple(f for f in found if f.name not in names)
-    absent = len(named) - len(ct)
+    ct = _series(slices, structures.header)
+    if not named:
+        return Linked(plan, structures, ct, doses, aside, (), (_names_no_slice(structures),))
+    if slices and not ct and not any(set(one.header.frames) & set(structures.header.frames) for one in slices):
+        return Linked(plan, structures, (), doses, aside, (), (_drawn_on_another(structures, len(slices)),))
+    absent = len(named - {one.header.sop_instance_uid for one in ct})
     missing = (_absent(absent, len(named)),) if absent else ()
-    return Linked(plan, structures, ct, doses, aside, missing)
+    problems = tuple(_strangers((plan, *ct, *doses), structures))
+    return Linked(plan, structures, ct, doses, aside, missing, problems)
 
 
-def wrong_partner(linked: Linked, found: Sequence[Found]) -> DicomProblem | None:
+def wrong_partner(linked: Linked, found: Sequence[Found]) -> Problem | None:
     """What is wrong if nothing more arrives: a structure set or a CT is there, but it is another one."""
     others = _of(found, Kind.STRUCTURES)
     if linked.plan and not linked.structures and others:
-        return DicomProblem(
-            f"{_named(linked.plan)} refers to the structure set {_first(linked.plan.header.refers_to)}, but the folder "
-            f"holds {_named(others[0])} with {others[0].header.sop_instance_uid}",
-            "Put the structure set of this plan into the folder.",
+        return Problem(
             "case.other_structures",
+            "",
+            f"{linked.plan.shown} refers to the structure set {_first(linked.plan.header.refers_to)}, but the folder "
+            f"holds {others[0].shown} with {others[0].header.sop_instance_uid}",
+            advice="Put the structure set of this plan into the folder.",
         )
     strangers = _of(found, Kind.CT)
     if linked.structures and not linked.ct and strangers:
@@ -76,61 +82,103 @@ def wrong_partner(linked: Linked, found: Sequence[Found]) -> DicomProblem | None
     return None
 
 
-def _drawn_on_another(structures: Found, strangers: int) -> DicomProblem:
-    return DicomProblem(
-        f"{_named(structures)} is drawn on another CT: of the {len(structures.header.refers_to)} slices it names none "
-        f"is here, and of the {strangers} slices here it names none",
-        "Put the planning CT of this structure set into the folder.",
-        "case.other_ct",
+def _series(slices: Sequence[Found], structures: Header) -> tuple[Found, ...]:
+    """Every slice of the series of those that the structure set names, and those themselves."""
+    named = set(structures.refers_to)
+    series = {one.header.series_instance_uid for one in slices if one.header.sop_instance_uid in named}
+    chosen = (
+        one
+        for one in slices
+        if one.header.sop_instance_uid in named
+        or (one.header.series_instance_uid in series and one.header.series_instance_uid)
     )
+    return tuple(sorted(chosen, key=lambda one: one.header.z or 0.0))
 
 
-def _of(found: Sequence[Found], kind: Kind) -> tuple[Found, ...]:
+def _doses(doses: Iterable[Found], plan: Found) -> tuple[tuple[Found, ...], tuple[tuple[str, str], ...]]:
+    """The doses of this plan, and why each of the others is set aside."""
+    own, aside = [], []
+    for dose in doses:
+        why = dose.header.dose
+        if not why and plan.header.sop_instance_uid not in dose.header.refers_to:
+            why = "it is the dose of another plan (300C,0002)"
+        if why:
+            aside.append((dose.name, why))
+        else:
+            own.append(dose)
+    return tuple(own), tuple(aside)
+
+
+def _of(found: Iterable[Found], kind: Kind) -> tuple[Found, ...]:
     return tuple(f for f in found if f.header.kind is kind)
-
-
-def _only_plan(plans: tuple[Found, ...]) -> Found | None:
-    if len(plans) > 1:
-        raise DicomProblem(
-            f"the folder holds {len(plans)} plans: {', '.join(_named(plan) for plan in plans[:4])}",
-            "Put each plan into a folder of its own, with its structure set, CT and dose.",
-            "case.several_plans",
-        )
-    return plans[0] if plans else None
 
 
 def _structures_of(plan: Found, candidates: tuple[Found, ...]) -> Found | None:
     return next((one for one in candidates if one.header.sop_instance_uid in plan.header.refers_to), None)
 
 
-def _refuse_dose_of_another(dose: Found, plan: Found) -> None:
-    if plan.header.sop_instance_uid not in dose.header.refers_to:
-        raise DicomProblem(
-            f"{_named(dose)} is the dose of another plan: it refers to {_first(dose.header.refers_to)}, "
-            f"{_named(plan)} is {plan.header.sop_instance_uid}",
-            "Remove it, or put the dose of this plan into the folder.",
-            "case.other_dose",
-        )
-
-
-def _refuse_strangers(linked: Sequence[Found], structures: Found) -> None:
+def _strangers(linked: Iterable[Found], structures: Found) -> Iterable[Problem]:
     """One frame of reference, one patient. A plan may leave its frame of reference out (PS3.3 A.49: usage U)."""
-    frame = structures.header.frame_of_reference_uid
+    frames = set(structures.header.frames)
+    shared = {frame for one in linked for frame in one.header.frames} & frames
+    if not frames:
+        yield Problem(
+            "structures.frames",
+            structures.shown,
+            "the structure set names no frame of reference (3006,0010), (3006,0024)",
+            advice="Export the structure set of the planning CT again.",
+        )
+        return
+    first: dict[str, Problem] = {}
     for one in linked:
-        here = one.header.frame_of_reference_uid
-        if here != frame and not (one.header.kind is Kind.PLAN and not here):
-            raise DicomProblem(
-                f"{_named(one)} and {_named(structures)} stand in different frames of reference (0020,0052): "
-                f"{shown(here) or 'none'} and {shown(frame) or 'none'}",
-                "Export plan, structure set, CT and dose of one planning together.",
+        here = set(one.header.frames)
+        if not (here and here <= (shared if len(shared) == 1 else frames)) and (here or one.header.kind != Kind.PLAN):
+            problem = Problem(
                 "case.frames",
+                "",
+                f"{one.shown} and {structures.shown} have different frames of reference (0020,0052): "
+                f"{_all(one.header.frames)} and {_all(structures.header.frames)}",
+                advice="Export plan, structure set, CT and dose of one planning together.",
             )
+            first.setdefault(f"frame {one.header.kind}", problem)
         if one.header.patient != structures.header.patient:
-            raise DicomProblem(
-                f"{_named(one)} and {_named(structures)} carry different patient IDs (0010,0020)",
-                "Export plan, structure set, CT and dose of one patient together.",
+            problem = Problem(
                 "case.patients",
+                "",
+                f"{one.shown} and {structures.shown} carry different patient IDs (0010,0020)",
+                advice="Export plan, structure set, CT and dose of one patient together.",
             )
+            first.setdefault(f"patient {one.header.kind}", problem)
+    yield from first.values()
+
+
+def _several_plans(plans: Sequence[Found]) -> Problem:
+    return Problem(
+        "case.several_plans",
+        "",
+        f"the folder holds {len(plans)} plans: {', '.join(plan.shown for plan in plans[:4])}",
+        advice="Put each plan into a folder of its own, with its structure set, CT and dose.",
+    )
+
+
+def _names_no_slice(structures: Found) -> Problem:
+    return Problem(
+        "structures.no_ct",
+        structures.shown,
+        "the structure set names no CT slice in (3006,0016), neither for its series nor for its contours, so that "
+        "nothing tells when its CT is complete",
+        advice="Export the structure set with the references to its CT images.",
+    )
+
+
+def _drawn_on_another(structures: Found, strangers: int) -> Problem:
+    return Problem(
+        "case.other_ct",
+        "",
+        f"{structures.shown} is drawn on another CT: of the {len(structures.header.refers_to)} slices it names none "
+        f"is here, and of the {strangers} slices here it names none",
+        advice="Put the planning CT of this structure set into the folder.",
+    )
 
 
 def _absent(absent: int, named: int) -> str:
@@ -138,13 +186,9 @@ def _absent(absent: int, named: int) -> str:
     return f"{absent} of {named} CT slices of the structure set {verb} not arrived"
 
 
-def _level(found: Found) -> float:
-    return found.header.z or 0.0
-
-
-def _named(found: Found) -> str:
-    return shown(found.name)
+def _all(uids: Sequence[str]) -> str:
+    return " or ".join(map(shown, uids)) or "none"
 
 
 def _first(uids: Sequence[str]) -> str:
-    return shown(uids[0]) if uids else "nothing"
+    return shown(uids[0]) if uids else "none is named (300C,0002)"

@@ -18,11 +18,12 @@ from pathlib import Path
 from mqi_communicator.case.faults import DiskFull, Permanent, Transient
 from mqi_communicator.case.model import Kind, Manifest, StoredFile
 from mqi_communicator.dicom.header import read_header
-from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.intake.examination import Complete, Part
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20  # bytes
+_OF_DICOM = "1.2.840.10008."  # the root of UIDs that the standard gives to its own
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -46,7 +47,7 @@ def take(folder: Path, spool_case_dir: Path, examination: Complete) -> Manifest:
             _copy(folder, part, spool_case_dir / f"{number:04d}.dcm", f"file {number} of {count}")
             for number, part in enumerate(examination.parts, start=1)
         )
-        admitted = _describe(files, spool_case_dir)
+        admitted = _describe(files, spool_case_dir, examination.aside)
         _write(manifest, admitted)
     return admitted
 
@@ -60,6 +61,7 @@ def load_manifest(path: Path) -> Manifest:
             lineage=data["lineage"],
             beams=tuple((int(number), str(name)) for number, name in data["beams"]),
             files=tuple(StoredFile(**{**file, "kind": Kind(file["kind"])}) for file in data["files"]),
+            aside=tuple((str(name), str(why)) for name, why in data.get("aside", ())),
         )
     except (ValueError, KeyError, TypeError):
         raise Permanent("the case's manifest in the spool is damaged", "Drop the case into the folder again.") from None
@@ -125,14 +127,17 @@ def _changed(which: str) -> Transient:
     return Transient(f"the case changed while being copied ({which})", "It is looked at again from the beginning.")
 
 
-def _describe(files: tuple[StoredFile, ...], spool_case_dir: Path) -> Manifest:
+def _describe(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[tuple[str, str], ...]) -> Manifest:
     (plan,) = (file for file in files if file.kind is Kind.PLAN)
+    # A UID of the standard itself, which some systems write, names no plan: two patients' plans would be revisions.
+    instance = plan.sha256 if plan.sop_instance_uid.startswith(_OF_DICOM) else plan.sop_instance_uid
     content = "\n".join(sorted(file.sha256 for file in files))
     return Manifest(
         content=hashlib.sha256(content.encode()).hexdigest(),
-        lineage=hashlib.sha256(plan.sop_instance_uid.encode()).hexdigest(),
-        beams=tuple((beam.number, beam.name) for beam in read_plan(spool_case_dir / plan.stored).beams),
+        lineage=hashlib.sha256(instance.encode()).hexdigest(),
+        beams=tuple((beam.number, beam.name) for beam in sound_plan(spool_case_dir / plan.stored).beams),
         files=files,
+        aside=aside,
     )
 
 

@@ -55,8 +55,9 @@ def judge(
     is not of this plan, twice there, or on a grid of its own.
     """
     by_beam = _by_beam(plan, computed)
+    looked = tuple(_caution_check(one) for one in cautions)
     if not planned:
-        return unjudged((), (*basis, "the case holds no planned dose to compare with"))
+        return unjudged(looked, (*basis, "the case holds no planned dose to compare with"))
     convention = convention_for(plan.manufacturer, conventions)
     said = tuple(planned) if convention is None else tuple(replace(d, meaning=convention.meaning) for d in planned)
     target = next((d for d in said if d.beam_number is None), said[0]).meaning
@@ -70,7 +71,6 @@ def judge(
         by_beam[number], words = brought_to(near, target, fractions=plan.fractions, rbe_factor=rbe)
     same = [brought_to(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in said]
     doses, strange = _sorted(plan, same, by_beam)
-    looked = tuple(_caution_check(one) for one in cautions)
     checks = (meaning_check(target, words, obstacles), *_compare(plan, doses, options, strange), *looked)
     reasons = (*basis, *obstacles)
     return unjudged(checks, reasons) if reasons else worst(checks)

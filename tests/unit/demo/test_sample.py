@@ -13,7 +13,7 @@ from mqi_communicator.demo.planned import notes, planned_dose
 from mqi_communicator.demo.sample import CANARY, KINDS, SIZES, sample_files, write_sample
 from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY, digest, range_of_energy
 from mqi_communicator.dicom.ct import read_ct
-from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.structures import read_structures
 
 
@@ -86,7 +86,7 @@ def test_the_target_gets_about_two_gray_a_fraction():
 def test_the_good_case_is_read_back_as_the_truth_it_was_written_from(tmp_path, size):
     write_sample(tmp_path / "case", size=size)
     truth = SIZES[size]
-    plan = read_plan(tmp_path / "case" / "RP.dcm")
+    plan = sound_plan(tmp_path / "case" / "RP.dcm")
     assert plan.fractions == FRACTIONS
     for read, meant in zip(plan.beams, truth.beams(), strict=True):
         assert (read.number, read.machine, read.gantry_angle, read.couch_angle, read.isocenter) == (
@@ -147,7 +147,7 @@ def test_a_range_error_raises_each_energy_by_five_millimetres_and_keeps_the_prot
 
 def test_a_setup_beam_is_number_one_and_the_doses_follow_the_treatment_beams(tmp_path):
     write_sample(tmp_path, kind="setup-beam", size="tiny")
-    assert [beam.number for beam in read_plan(tmp_path / "RP.dcm").beams] == [2, 3]
+    assert [beam.number for beam in sound_plan(tmp_path / "RP.dcm").beams] == [2, 3]
     for number in (2, 3):
         ds = pydicom.dcmread(tmp_path / f"RD.beam{number}.dcm")
         group = ds.ReferencedRTPlanSequence[0].ReferencedFractionGroupSequence[0]

@@ -58,6 +58,7 @@ def site(tmp_path):
     database.write_now(cases.add, case)
     database.write_now(lines.add, LINE, Event(NOW, "k1", CASE_LINE, "case.seen"))
     made = SimpleNamespace(folder=folder, database=database, resources=ResourceOptions(), intake=IntakeOptions())
+    made.engine = SimpleNamespace(refusals=None)
     made.clock, made.ear, made.spool = lambda: NOW, lambda *_, **__: None, lambda key: Spool(tmp_path / "spool" / key)
     yield made
     database.close()

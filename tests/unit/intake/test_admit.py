@@ -6,7 +6,9 @@ import io
 import os
 import pickle
 import shutil
+import struct
 import time
+from copy import deepcopy
 
 import pydicom
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from mqi_communicator.case.faults import Permanent, Transient
 from mqi_communicator.case.model import Kind
 from mqi_communicator.demo.sample import KINDS, sample_files, write_sample
+from mqi_communicator.dicom.problem import Problem
+from mqi_communicator.dose.abilities import MCSQUARE
 from mqi_communicator.intake.admit import Complete, Incomplete, Rejected, examine, load_manifest, take
 from mqi_communicator.intake.options import IntakeOptions
 
@@ -137,7 +141,7 @@ def test_same_file_twice_counts_once(folder):
 def test_two_versions_of_one_object(folder):
     shutil.copy(folder / CT[0], folder / "other.dcm")
     change(folder, "other.dcm", RescaleIntercept=-1000)
-    assert refused(folder) == f"{CT[0]} and other.dcm claim to be the same object and differ"
+    assert refused(folder) == f"{CT[0]} and other.dcm claim to be the same object (0008,0018) and differ"
 
 
 def test_structures_of_another_ct(folder):
@@ -152,17 +156,68 @@ def test_another_structure_set(folder):
     assert "but the folder holds RS.dcm with 1.2.3.4" in refused(folder)
 
 
-def test_dose_of_another_plan(folder):
-    data = pydicom.dcmread(folder / DOSES[0])
+def spoil_dose(folder, name, spoil):
+    data = pydicom.dcmread(io.BytesIO(FILES[DOSES[0]]))
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    spoil(data)
+    data.save_as(folder / name)
+
+
+def of_another_plan(data):
     data.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID = "1.2.3.4"
-    data.save_as(folder / DOSES[0])
-    assert refused(folder).startswith(f"{DOSES[0]} is the dose of another plan: it refers to 1.2.3.4, RP.dcm is ")
+
+
+def of_no_plan(data):
+    del data.ReferencedRTPlanSequence
+
+
+def of_several_plans(data):
+    data.DoseSummationType = "MULTI_PLAN"
+    data.ReferencedRTPlanSequence.append(deepcopy(data.ReferencedRTPlanSequence[0]))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (of_another_plan, "it is the dose of another plan (300C,0002)"),
+        (of_no_plan, "it refers to 0 plans (300C,0002)"),
+        (of_several_plans, "DoseSummationType (3004,000A) is MULTI_PLAN"),
+        (lambda data: setattr(data, "DoseType", "ERROR"), "DoseType (3004,0004) is ERROR"),
+        (lambda data: setattr(data, "DoseUnits", "RELATIVE"), "DoseUnits (3004,0002) is RELATIVE"),
+        (lambda data: setattr(data, "DoseSummationType", "CONTROL_POINT"), "is CONTROL_POINT"),
+    ],
+)
+def test_a_dose_that_is_not_of_this_plan_is_set_aside_and_reported(folder, tmp_path, spoil, why):
+    spoil_dose(folder, "RD.extra.dcm", spoil)
+    found = look(folder)
+    assert isinstance(found, Complete)
+    ((name, reason),) = found.aside
+    assert (name, why in reason) == ("RD.extra.dcm", True)
+    assert "RD.extra.dcm" in found.others
+    take(folder, tmp_path / "spool", found)
+    assert load_manifest(tmp_path / "spool" / "manifest.json").aside == found.aside
+
+
+def test_when_every_dose_is_set_aside_none_is_left_to_compare_with(folder):
+    for name in DOSES:
+        data = pydicom.dcmread(folder / name)
+        of_another_plan(data)
+        data.save_as(folder / name)
+    assert isinstance(look(folder, 99), Incomplete)
+    found = look(folder, 100)
+    assert "nothing to compare with" in found.notes[0]
+    assert len(found.aside) == len(DOSES)
+
+
+def test_a_dose_of_this_plan_that_cannot_be_read_is_refused(folder):
+    change(folder, DOSES[0], ImageOrientationPatient=[0, 1, 0, 1, 0, 0])
+    assert "only axial dose grids are read" in refused(folder)
 
 
 @pytest.mark.parametrize("name", ["RP.dcm", DOSES[0], CT[2]])
 def test_frames_of_reference_must_agree(folder, name):
     change(folder, name, FrameOfReferenceUID="1.2.3.4")
-    assert f"{name} and RS.dcm stand in different frames of reference" in refused(folder)
+    assert f"{name} and RS.dcm have different frames of reference (0020,0052): 1.2.3.4 and " in refused(folder)
 
 
 @pytest.mark.parametrize("name", ["RP.dcm", DOSES[0], CT[2]])
@@ -172,18 +227,176 @@ def test_another_patient_is_refused_without_saying_who(folder, name):
     assert reason == f"{name} and RS.dcm carry different patient IDs (0010,0020)"
 
 
-def test_gap_that_the_structure_set_does_not_know(folder):
+def name_slices(folder, keep):
+    """Let the structure set name only these slices, as it may: those that it draws on."""
     data = pydicom.dcmread(folder / "RS.dcm")
-    images = data.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
-    images = images.RTReferencedSeriesSequence[0].ContourImageSequence
-    lost = pydicom.dcmread(folder / CT[4])
-    kept = [image for image in images if image.ReferencedSOPInstanceUID != lost.SOPInstanceUID]
+    study = data.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    images = study.RTReferencedSeriesSequence[0].ContourImageSequence
+    kept = [image for image in images if image.ReferencedSOPInstanceUID in keep]
     images.clear()
     images.extend(kept)
     data.save_as(folder / "RS.dcm")
+
+
+def uid(folder, name):
+    return str(pydicom.dcmread(folder / name, stop_before_pixels=True).SOPInstanceUID)
+
+
+def test_the_ct_is_the_whole_series_of_the_slices_that_the_structure_set_names(folder):
+    name_slices(folder, {uid(folder, name) for name in CT[4:7]})
+    found = look(folder)
+    assert isinstance(found, Complete)
+    assert {part.name for part in found.parts if part.kind is Kind.CT} == set(CT)
+
+
+def test_slices_beyond_the_named_ones_count_when_they_have_come_before_the_folder_is_still(folder):
+    name_slices(folder, {uid(folder, name) for name in CT[:7]})
+    remove(folder, *CT[7:])
+    assert isinstance(look(folder, 1.9), Incomplete)
+    assert len(look(folder).parts) == len(ROLES) - len(CT[7:])
+    for name in CT[7:]:
+        (folder / name).write_bytes(FILES[name])
+    assert isinstance(look(folder, 0.1), Incomplete)
+    assert len(look(folder).parts) == len(ROLES)
+
+
+def test_slices_of_another_series_and_localizers_are_left_aside(folder):
+    for number, (series, kind) in enumerate([("1.2.3", "AXIAL"), (None, "LOCALIZER")]):
+        data = pydicom.dcmread(io.BytesIO(FILES[CT[0]]))
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+        data.SeriesInstanceUID = series or data.SeriesInstanceUID
+        data.ImageType = ["ORIGINAL", "PRIMARY", kind]
+        data.save_as(folder / f"other{number}.dcm")
+    found = look(folder)
+    assert isinstance(found, Complete)
+    assert {"other0.dcm", "other1.dcm"} <= set(found.others)
+    assert len(found.parts) == len(ROLES)
+
+
+def test_gap_in_a_series_of_which_the_structure_set_names_a_part(folder):
+    lost = pydicom.dcmread(folder / CT[4])
+    name_slices(folder, {uid(folder, name) for name in CT[:4]})
+    remove(folder, CT[4])
     reason = refused(folder)
     assert reason.startswith("the CT has a gap: 1 slice missing")
     assert reason.endswith(f"first at z = {float(lost.ImagePositionPatient[2]):g} mm")
+
+
+def test_two_slices_of_the_series_at_one_place(folder):
+    data = pydicom.dcmread(io.BytesIO(FILES[CT[4]]))
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    data.save_as(folder / "again.dcm")
+    assert refused(folder).startswith("two CT slices are at z = ")
+
+
+def test_a_structure_set_with_two_frames_of_reference_of_which_one_is_the_cts(folder):
+    data = pydicom.dcmread(folder / "RS.dcm")
+    other = pydicom.Dataset()
+    other.FrameOfReferenceUID = "1.2.3"
+    data.ReferencedFrameOfReferenceSequence.append(other)
+    data.save_as(folder / "RS.dcm")
+    assert isinstance(look(folder), Complete)
+
+
+def test_all_reasons_are_given_at_once(folder):
+    """Of plan, CT, doses and engine: the user exports once more, not three times."""
+    change(folder, CT[2], RescaleType="US")
+    shutil.copy(folder / DOSES[0], folder / "RD.z.dcm")
+    change(folder, "RD.z.dcm", SOPInstanceUID="1.2.3.4")
+    plan = pydicom.dcmread(folder / "RP.dcm")
+    plan.IonBeamSequence[0].ScanMode = "UNIFORM"
+    plan.IonBeamSequence[1].FinalCumulativeMetersetWeight = None
+    plan.save_as(folder / "RP.dcm")
+    found = examine(folder, OPTIONS, lambda plan, _ct, _structures: MCSQUARE.refusals(plan), still_for=10)
+    assert found.reason.startswith("4 reasons; (1) RP.dcm, beam 2")
+    for words in (
+        "FinalCumulativeMetersetWeight (300A,010E) is missing",
+        f"{CT[2]}: RescaleType (0028,1054) is US, expected HU",
+        "both hold the dose of",
+        "beam 1 (F1 anterior): ScanMode (300A,0308) is UNIFORM",
+    ):
+        assert words in found.reason
+    assert found.code == "dicom.missing"
+
+
+def test_the_engine_is_asked_with_the_whole_ct_once_all_is_sound(folder):
+    asked = []
+
+    def refusals(plan, ct, structures):
+        asked.append((plan.file, ct.grid.shape[0], structures.sop_instance_uid))
+        return [Problem("beam.x", plan.file, "cannot be computed", advice="Do something else.")]
+
+    assert isinstance(examine(folder, OPTIONS, refusals, still_for=1), Incomplete)
+    assert asked == []
+    found = examine(folder, OPTIONS, refusals, still_for=10)
+    assert (found.reason, found.advice, found.code) == (
+        "RP.dcm: cannot be computed",
+        "Do something else.",
+        "beam.x",
+    )
+    assert asked == [("RP.dcm", len(CT), uid(folder, "RS.dcm"))]
+
+
+def without_preamble(content):
+    """As some systems write files: the first element at byte 0."""
+    return content[132:]
+
+
+def thin_meta(content):
+    """File meta information with the transfer syntax alone."""
+    data = pydicom.dcmread(io.BytesIO(content))
+    syntax = str(data.file_meta.TransferSyntaxUID).encode()
+    syntax += b"\0" * (len(syntax) % 2)
+    element = struct.pack("<HH2sH", 2, 0x10, b"UI", len(syntax)) + syntax
+    length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(element))
+    return b"\0" * 128 + b"DICM" + length + element + body(content)
+
+
+def body(content):
+    """The data set without its file meta information."""
+    length = struct.unpack_from("<I", content, 140)[0]
+    return content[144 + length :]
+
+
+@pytest.mark.parametrize("cut", [without_preamble, thin_meta, body], ids=["no preamble", "thin meta", "data set alone"])
+@pytest.mark.parametrize("suffix", [".dcm", ""])
+def test_files_without_preamble_or_with_little_meta_information_are_read(folder, cut, suffix):
+    for name in FILES:
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        (folder / (name.removesuffix(".dcm") + suffix)).write_bytes(cut(content))
+    found = look(folder)
+    assert isinstance(found, Complete), found
+    assert len(found.parts) == len(ROLES)
+
+
+def test_one_object_with_two_meta_headers_counts_once(folder):
+    (folder / "again.dcm").write_bytes(thin_meta((folder / CT[0]).read_bytes()))
+    assert isinstance(look(folder), Complete)
+
+
+def test_one_object_in_two_transfer_syntaxes_counts_once(folder):
+    data = pydicom.dcmread(folder / CT[0])
+    implicit = data.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2"
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1" if implicit else "1.2.840.10008.1.2"
+    data.save_as(folder / "again.dcm", implicit_vr=not implicit, little_endian=True)
+    assert isinstance(look(folder), Complete)
+    data.RescaleIntercept = -1
+    data.save_as(folder / "again.dcm", implicit_vr=not implicit, little_endian=True)
+    assert "claim to be the same object" in refused(folder)
+
+
+def test_a_plan_whose_uid_is_none_has_a_lineage_of_its_own(folder, tmp_path):
+    """Some systems write the SOP Class UID as SOP Instance UID: two patients' plans must not be revisions."""
+    change(folder, "RP.dcm", SOPInstanceUID="1.2.840.10008.5.1.4.1.1.481.8")
+    for name in DOSES:
+        data = pydicom.dcmread(folder / name)
+        data.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.8"
+        data.save_as(folder / name)
+    first = take(folder, tmp_path / "one", look(folder))
+    change(folder, "RP.dcm", RTPlanLabel="another plan")
+    second = take(folder, tmp_path / "two", look(folder))
+    assert first.lineage != second.lineage
 
 
 def remove(folder, *names):

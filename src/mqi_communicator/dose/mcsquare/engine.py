@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.work import Need, Program, Work
+from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
-from mqi_communicator.dose.checks import check_beam, check_plan
+from mqi_communicator.dicom.structures import StructureSet
+from mqi_communicator.dose.abilities import MCSQUARE
+from mqi_communicator.dose.checks import beam_problems, must_be_sound, plan_problems, record_problems, sound_beams
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
@@ -40,6 +43,15 @@ class MCsquare:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._models, self._curves))
 
+    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:  # noqa: ARG002 - overrides follow
+        """What of the plan it cannot compute, and what it would compute wrongly."""
+        found = [*MCSQUARE.refusals(plan)]
+        if ct is not None:
+            found += plan_problems(plan, ct)
+            known = [beam for beam in sound_beams(plan) if beam.machine in self._models]
+            found += [one for beam in known for one in beam_problems(plan, beam, self._models[beam.machine], ct)]
+        return tuple(found)
+
     def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
         """None yet."""
         return ()
@@ -48,17 +60,16 @@ class MCsquare:
         """CT, curve and beam models. NeedsPerson for an unmapped machine or scanner, DicomProblem for a bad plan."""
         models = {_model_file(model): model.text for model in (model_of(beam, self._models) for beam in plan.beams)}
         curve = curve_of(ct, self._curves)
-        check_plan(plan, ct)
-        for beam in plan.beams:
-            check_beam(beam, model_of(beam, self._models), ct)
+        must_be_sound(record_problems(plan))
+        must_be_sound(self.refusals(plan, ct, None))
         curve_files = {"HU_Density.txt": curve.density, "HU_Material.txt": curve.material}
         return {**inputs.ct_files(ct), **curve_files, **models, "expected.txt": inputs.expected_file(ct.grid)}
 
     def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:
         """The beam's plan and configuration. Faults as in `common_files`."""
         model = model_of(beam, self._models)
-        check_plan(plan, ct)
-        check_beam(beam, model, ct)
+        must_be_sound(record_problems(plan))
+        must_be_sound((*plan_problems(plan, ct), *beam_problems(plan, beam, model, ct)))
         config = inputs.config_file(self._options, beam, _model_file(model))
         return {"config.txt": config, "plan.txt": inputs.plan_file(beam, ct.grid)}
 

@@ -12,6 +12,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.work import Need, Work
 from mqi_communicator.dicom.outgoing_ct import ct_content, ct_files, whole_hounsfield
 from mqi_communicator.dicom.outgoing_plan import SentBeam, SentLayer, plan_file
+from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import (
     Beam,
     Biology,
@@ -22,7 +23,16 @@ from mqi_communicator.dicom.records import (
     Meaning,
     Medium,
 )
-from mqi_communicator.dose.checks import check_beam, check_plan
+from mqi_communicator.dicom.structures import StructureSet
+from mqi_communicator.dose.abilities import abilities_of
+from mqi_communicator.dose.checks import (
+    beam_problems,
+    must_be_sound,
+    plan_problems,
+    raised,
+    record_problems,
+    sound_beams,
+)
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.moqui import inputs, output, runlog
@@ -77,6 +87,16 @@ class Moqui:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._machines, self._calibrations, self._lacking))
 
+    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:  # noqa: ARG002 - overrides follow
+        """What of the plan this build cannot compute, and what it would compute wrongly."""
+        found = [*abilities_of(self.name, self._options.built_in).refusals(plan)]
+        if ct is not None:
+            found += [*plan_problems(plan, ct), *raised(lambda: sent_grid(ct.grid))]
+            for beam in sound_beams(plan):
+                if beam.machine in self._machines:
+                    found += self._problems(plan, beam, ct)
+        return tuple(found)
+
     def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
         """None yet."""
         return ()
@@ -87,9 +107,8 @@ class Moqui:
         calibration_of(ct, self._calibrations)
         for beam in plan.beams:
             machine_of(beam, self._machines)
-        check_plan(plan, ct)
-        for beam in plan.beams:
-            self._check(beam, ct)
+        must_be_sound(record_problems(plan))
+        must_be_sound(self.refusals(plan, ct, None))
         grid = sent_grid(ct.grid)
         hu = padded(whole_hounsfield(ct), grid)
         content = ct_content(grid, hu)
@@ -104,8 +123,8 @@ class Moqui:
 
     def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:
         """One input file per run and number of GPUs, each read back before it is sent. Faults as in `common_files`."""
-        check_plan(plan, ct)
-        self._check(beam, ct)
+        must_be_sound(record_problems(plan))
+        must_be_sound((*plan_problems(plan, ct), *self._problems(plan, beam, ct)))
         machine, calibration = machine_of(beam, self._machines), calibration_of(ct, self._calibrations)
         quota, grid = self._quota(beam), sent_grid(ct.grid)
         place = inputs.Place(machine.file, machine.gantry, calibration.name, self._job.spots)
@@ -205,9 +224,14 @@ class Moqui:
         """Lists that a step of the site writes have counts of their own: only a declared factor makes them absolute."""
         return self._flavour.scale if self._writes_lists or not self._flavour.reads_spots else Scale.DECLARED
 
-    def _check(self, beam: Beam, ct: CTVolume) -> None:
+    def _problems(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> list[Problem]:
         machine = machine_of(beam, self._machines)
-        check_beam(beam, machine.model, ct)
+        if found := list(beam_problems(plan, beam, machine.model, ct)):
+            return found
+        start = raised(lambda: self._check_start(beam, machine, ct))
+        return [*start, *raised(lambda: self._quota(beam))]
+
+    def _check_start(self, beam: Beam, machine: Machine, ct: CTVolume) -> None:
         check_start(beam, ct, snout_of(beam, machine) + self._flavour.start, machine.sad)
 
     def _sent(self, beam: Beam) -> SentBeam:

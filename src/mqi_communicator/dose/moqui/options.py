@@ -137,6 +137,12 @@ class MoquiOptions(BaseModel):
         return self.histories_per_beam
 
     @property
+    def built_in(self) -> str:
+        """The built-in flavour that is meant, or that a flavour of the site is based on."""
+        named = self.flavours.get(self.flavour)
+        return named.based_on if named else self.flavour
+
+    @property
     def chosen(self) -> Flavour:
         """The flavour that is meant."""
         named = self.flavours.get(self.flavour)

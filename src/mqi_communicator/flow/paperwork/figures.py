@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqi_communicator.case.model import Kind
-from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import VERDICT, verdict_of
@@ -13,7 +13,7 @@ from mqi_communicator.store.figures import Figure
 def figures_of(spool: Spool, now: float) -> list[Figure]:
     """The checks of the verdict that lies in the spool, with the treatment machine of the plan."""
     (plan,) = load_manifest(spool.manifest).of(Kind.PLAN)
-    beams = read_plan(spool.case / plan.stored).beams
+    beams = sound_plan(spool.case / plan.stored).beams
     machine = beams[0].machine if beams else ""
     checks = verdict_of((spool.results / VERDICT).read_bytes()).checks
     found = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull
+from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.records import CTVolume, Dose, Extent, IonPlan
 from mqi_communicator.dicom.rtdose import read_rtdose
@@ -19,6 +19,8 @@ from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.paperwork.beam import load_beam_dose
 from mqi_communicator.flow.paperwork.order import admitted, read_case
 from mqi_communicator.flow.spool import Spool
+from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.results.case_checks import case_cautions
 from mqi_communicator.results.compare import judge, limits_of
 from mqi_communicator.results.documents import VERDICT, VerdictDocument, as_json, verdict_document
 from mqi_communicator.results.extension import Extension, wanted
@@ -47,14 +49,16 @@ def judge_case(
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
     reasons = changes(spool.made_with(), engine) or engine.basis(plan, ct)
+    planned = _planned(spool, plan, convention)
+    aside = [why for _name, why in load_manifest(spool.manifest).aside]
     verdict = judge(
         plan,
-        _planned(spool, convention),
+        planned,
         computed,
         judgement,
         conventions=conventions,
         basis=reasons,
-        cautions=engine.cautions(plan, ct),
+        cautions=(*case_cautions(plan, ct, planned, aside), *engine.cautions(plan, ct)),
     )
     if extension is not None:
         extension = wanted(extension, verdict, limits_of(plan, judgement).uncertainty)
@@ -64,7 +68,8 @@ def judge_case(
     origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
     try:
         document = verdict_document(spool.root.name, verdict, extension, constancy)
-        digests = _write(spool, document, _as_planned(computed, plan, convention), tokens, origin, ct)
+        named = [_own(dose, plan) for dose in _as_planned(computed, plan, convention)]
+        digests = _write(spool, document, named, tokens, origin, ct)
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
     return verdict.word.value, verdict.why, digests
@@ -80,10 +85,28 @@ def digests_of(folder: Path) -> dict[str, str]:
     return found
 
 
-def _planned(spool: Spool, convention: DoseConvention | None) -> list[Dose]:
+def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
     if convention is None:
         return []
-    return [read_rtdose(file, convention.meaning) for file in admitted(spool, Kind.DOSE)]
+    return [of_plan(read_rtdose(file, convention.meaning), plan) for file in admitted(spool, Kind.DOSE)]
+
+
+def of_plan(dose: Dose, plan: IonPlan) -> Dose:
+    """A planned dose, which names the plan's own BeamNumber, by the number that its beam has here.
+
+    Permanent if the plan has no such beam.
+    """
+    if dose.beam_number is None:
+        return dose
+    number = plan.number_of(dose.beam_number)
+    if number is None:
+        raise Permanent(f"a planned dose is of beam {dose.beam_number}, which the plan does not treat with")
+    return replace(dose, beam_number=number)
+
+
+def _own(dose: Dose, plan: IonPlan) -> Dose:
+    """A computed dose by the plan's own BeamNumber, as a planning system reads it."""
+    return replace(dose, beam_number=next(beam.own_number for beam in plan.beams if beam.number == dose.beam_number))
 
 
 def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:

@@ -12,8 +12,10 @@ from pathlib import Path
 from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.ct import read_ct
-from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import CTVolume, IonPlan
+from mqi_communicator.dicom.structures import read_structures
+from mqi_communicator.dose.checks import must_be_sound
 from mqi_communicator.dose.engine import DoseEngine, GpuDemand
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool import Spool, keep
@@ -26,7 +28,7 @@ from mqi_communicator.results.options import DoseConvention
 def read_case(spool: Spool) -> tuple[IonPlan, CTVolume]:
     """The admitted plan and CT. Permanent if a file in the spool is not what was admitted."""
     (plan,) = admitted(spool, Kind.PLAN)
-    return read_plan(plan), read_ct(admitted(spool, Kind.CT))
+    return sound_plan(plan), read_ct(admitted(spool, Kind.CT))
 
 
 def admitted(spool: Spool, kind: Kind) -> list[Path]:
@@ -60,6 +62,8 @@ def write_input(
             f'add "{plan.manufacturer}" under dose_conventions (medium or water, physical or RBE, fraction or course), '
             "and start the communicator again",
         )
+    (structures,) = admitted(spool, Kind.STRUCTURES)
+    must_be_sound(engine.refusals(plan, ct, read_structures(structures)))
     files = {f"common/{name}": data for name, data in engine.common_files(plan, ct).items()}
     for beam in plan.beams:
         made = engine.beam_files(plan, beam, ct)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import read_ct
-from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import Biology, Dose, Extent, IonPlan, Meaning, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
 from mqi_communicator.flow.paperwork.dossier import Record, alone_with_results, manifest_of, proved
@@ -111,7 +112,7 @@ def drawn(
         raise Permanent("the admitted files of this case are not here any more", "a report needs its CT and its plan")
     admitted = load_manifest(spool.manifest)
     plan_file, *_ = admitted.of(Kind.PLAN)
-    plan = read_plan(spool.case / plan_file.stored)
+    plan = sound_plan(spool.case / plan_file.stored)
     convention = convention_for(plan.manufacturer, conventions)
     labels = read_labels(spool.case / plan_file.stored)
     ct_files = [spool.case / file.stored for file in admitted.of(Kind.CT)]
@@ -121,7 +122,7 @@ def drawn(
         ct=lambda: read_ct(ct_files),
         structures=tuple(s for file in admitted.of(Kind.STRUCTURES) for s in read_contours(spool.case / file.stored)),
         planned=_planned([spool.case / file.stored for file in admitted.of(Kind.DOSE)], plan, convention),
-        computed=lambda beam: read_rtdose(results / _dose_file(beam), _meaning(convention)),
+        computed=lambda beam: replace(read_rtdose(results / _dose_file(beam), _meaning(convention)), beam_number=beam),
     )
     verdict = VerdictDocument.model_validate_json((results / VERDICT).read_bytes())
     analysis = analyse(material, judgement, options.criteria, _meaning(convention).extent)
@@ -173,7 +174,8 @@ def _planned(
     meaning = convention.meaning
     by_beam: dict[int | None, Path] = {}
     for path in paths:
-        by_beam.setdefault(dose_facts(path).beam_number, path)
+        own = dose_facts(path).beam_number
+        by_beam.setdefault(None if own is None else plan.number_of(own), path)
     numbers = [beam.number for beam in plan.beams]
 
     def read(beam: int | None) -> Dose | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Transient, Unreachable
-from mqi_communicator.case.model import Line, Manifest, Status
+from mqi_communicator.case.model import Kind, Line, Manifest, Status
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.flow.decide import TIDY
@@ -41,7 +41,7 @@ async def admit(line: Line, tools: Tools) -> Outcome:
         if still < tools.intake.settle_s and not line.reason:
             tools.desk.expect()
             return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
-        looked = await tools.desk.do(examine, case.source, tools.intake, still_for=still)
+        looked = await tools.desk.do(examine, case.source, tools.intake, tools.engine.refusals, still_for=still)
         if isinstance(looked, Incomplete):
             return _wait(looked, still, tools)
         if isinstance(looked, Rejected):
@@ -90,7 +90,8 @@ def _enrol_as_seen(connection: Connection, key: str, origin: Case | None, manife
 def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
     """Note which case this is: one that is known, a new revision of a plan that is known, or a new one."""
     cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
-    facts = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files), "content": manifest.content}
+    facts: dict[str, object] = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files)}
+    facts |= {"content": manifest.content, "ct_slices": len(manifest.of(Kind.CT)), "set_aside": len(manifest.aside)}
     own = cases.get(connection, key)
     if own.constancy:  # the same content is the point of it, and a patient's case is neither its twin nor its revision
         return Done({**facts, "constancy": own.constancy})

@@ -1,0 +1,181 @@
+"""What dose engines can compute: one table per engine and flavour, and the refusals that follow from it. Pure.
+
+Readers describe a plan; a feature of it that an engine lacks is a refusal here. `mqi plan`, admission, `mqi check` and
+the table in docs/limits.md all come from `FEATURES` and `TABLE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from mqi_communicator.dicom.problem import Problem, shown
+from mqi_communicator.dicom.records import Beam, IonPlan
+
+Need = tuple[str, str, str]
+"""(element, or "" where the words say it all; what the plan has; what the engine can do)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something that a plan can ask of an engine."""
+
+    name: str  # a row of the table
+    code: str  # of the refusal
+    needs: Callable[[Beam], Iterable[Need]]  # what of this beam asks for it; nothing where it does not
+    advice: str = "This beam cannot be computed with this engine."
+
+
+def _mode(*modes: str) -> Callable[[Beam], Iterable[Need]]:
+    """Asked for by beams of these scan modes; MODULATED_SPEC is named with its ModulatedScanModeType."""
+
+    def needs(beam: Beam) -> Iterator[Need]:
+        if scan_mode(beam) in modes:
+            yield "ScanMode (300A,0308)", scan_mode(beam), "MODULATED, or MODULATED_SPEC STATIONARY"
+
+    return needs
+
+
+def scan_mode(beam: Beam) -> str:
+    """ScanMode, with ModulatedScanModeType (300A,0309) where it is MODULATED_SPEC (PS3.3 C.8.8.25.8)."""
+    delivery = beam.delivery
+    if delivery.private_spots and delivery.scan_mode == "MODULATED":
+        return "MODULATED with spots in private elements (300B,xx94), (300B,xx96)"
+    if delivery.scan_mode != "MODULATED_SPEC":
+        return delivery.scan_mode
+    return f"MODULATED_SPEC {delivery.scan_type}".rstrip()
+
+
+def _other_mode(beam: Beam) -> Iterator[Need]:
+    if scan_mode(beam) not in _KNOWN_MODES:
+        yield "ScanMode (300A,0308)", shown(scan_mode(beam)), "MODULATED, or MODULATED_SPEC STATIONARY"
+
+
+def _device(kind: str) -> Callable[[Beam], Iterable[Need]]:
+    article = "an" if kind[0] in "aeiou" else "a"
+
+    def needs(beam: Beam) -> Iterator[Need]:
+        for device in beam.devices:
+            if device.kind == kind:
+                yield "", f"needs {article} {kind}: {device.words} [{device.tag}]", ""
+
+    return needs
+
+
+def _other(element: str, value: Callable[[Beam], str], expected: str) -> Callable[[Beam], Iterable[Need]]:
+    def needs(beam: Beam) -> Iterator[Need]:
+        if value(beam) != expected:
+            yield element, shown(value(beam)), expected
+
+    return needs
+
+
+def _position(beam: Beam) -> Iterator[Need]:
+    """A plan that does not say it is taken to have the CT's position; the CT is checked by itself."""
+    if beam.position not in ("HFS", ""):
+        yield "PatientPosition (0018,5100)", shown(beam.position), "HFS (head first supine)"
+
+
+def _motion(beam: Beam) -> Iterator[Need]:
+    for motion in beam.motions:
+        if not motion.tilt:
+            yield "", f"{motion.tag} {motion.words}", "one value for the whole beam"
+
+
+def _tilt(beam: Beam) -> Iterator[Need]:
+    for motion in beam.motions:
+        if motion.tilt:
+            yield "", f"{motion.tag} {motion.words}", "0 degrees"
+
+
+_SPOT_MODES = ("MODULATED", "MODULATED_SPEC STATIONARY")
+_LINE_MODES = ("LINE", "MODULATED_SPEC LINEAR")
+_KNOWN_MODES = frozenset({*_SPOT_MODES, *_LINE_MODES, "MODULATED_SPEC LEAPING", "UNIFORM", "NONE"})
+_TPS = "Plan it without, or have it checked in another way."
+
+FEATURES = (
+    Feature("spot scanning (MODULATED, MODULATED_SPEC STATIONARY)", "beam.scan_mode", _mode(*_SPOT_MODES)),
+    Feature("line scanning (LINE, MODULATED_SPEC LINEAR)", "beam.scan_mode", _mode(*_LINE_MODES)),
+    Feature("MODULATED_SPEC LEAPING", "beam.scan_mode", _mode("MODULATED_SPEC LEAPING")),
+    Feature("uniform scanning (UNIFORM)", "beam.scan_mode", _mode("UNIFORM")),
+    Feature("passive scattering (NONE)", "beam.scan_mode", _mode("NONE")),
+    Feature("another scan mode", "beam.scan_mode", _other_mode),
+    Feature(
+        "another radiation than PROTON",
+        "beam.radiation",
+        _other("RadiationType (300A,00C6)", lambda beam: beam.delivery.radiation, "PROTON"),
+    ),
+    Feature(
+        "another delivery than TREATMENT",
+        "beam.delivery_type",
+        _other("TreatmentDeliveryType (300A,00CE)", lambda beam: beam.delivery.kind, "TREATMENT"),
+    ),
+    Feature(
+        "another dosimeter unit than MU",
+        "beam.unit",
+        _other("PrimaryDosimeterUnit (300A,00B3)", lambda beam: beam.delivery.unit, "MU"),
+    ),
+    Feature(
+        "another patient support than TABLE",
+        "beam.support",
+        _other("PatientSupportType (300A,0350)", lambda beam: beam.delivery.support, "TABLE"),
+    ),
+    Feature("range shifter in the beam", "beam.range_shifter", _device("range shifter"), _TPS),
+    Feature("aperture (block)", "beam.aperture", _device("aperture"), _TPS),
+    Feature("collimator", "beam.collimator", _device("collimator"), _TPS),
+    Feature("bolus", "beam.bolus", _device("bolus"), _TPS),
+    Feature("compensator", "beam.compensator", _device("compensator"), _TPS),
+    Feature("wedge", "beam.wedge", _device("wedge"), _TPS),
+    Feature("range modulator", "beam.range_modulator", _device("range modulator"), _TPS),
+    Feature("scatterer or wobbling magnets", "beam.spreader", _device("spreader"), _TPS),
+    Feature("tilted couch, gantry or head fixation", "beam.tilt", _tilt, _TPS),
+    Feature("gantry, couch or isocentre that moves within a beam", "beam.arc", _motion, _TPS),
+    Feature("another patient position than HFS", "beam.position", _position),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What one engine in one flavour can compute, by names of FEATURES."""
+
+    engine: str
+    flavour: str  # "" where the engine has none
+    features: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """For people: "moqui (upstream)"."""
+        return f"{self.engine} ({self.flavour})" if self.flavour else self.engine
+
+    def refusals(self, plan: IonPlan) -> tuple[Problem, ...]:
+        """What of the plan this engine cannot compute, beam by beam."""
+        return tuple(
+            Problem(
+                code=feature.code,
+                file=plan.file,
+                found=found,
+                tag=tag,
+                expected=expected,
+                advice=feature.advice,
+                where=where(beam),
+            )
+            for beam in plan.beams
+            for feature in FEATURES
+            if feature.name not in self.features
+            for tag, found, expected in feature.needs(beam)
+        )
+
+
+def where(beam: Beam) -> str:
+    """The beam as messages name it: "beam 2 (LAO)"."""
+    return f"beam {beam.own_number}" + (f" ({shown(beam.name)})" if beam.name else "")
+
+
+_SPOTS = frozenset({FEATURES[0].name})
+MCSQUARE = Abilities("mcsquare", "", _SPOTS)
+TABLE = (MCSQUARE, *(Abilities("moqui", flavour, _SPOTS) for flavour in ("upstream", "fork", "clinic")))
+
+
+def abilities_of(engine: str, flavour: str = "") -> Abilities:
+    """The row of an engine and a built-in flavour. KeyError if there is none."""
+    return {(one.engine, one.flavour): one for one in TABLE}[engine, flavour]

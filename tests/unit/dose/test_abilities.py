@@ -1,0 +1,263 @@
+"""A plan is described as it is; what an engine cannot compute of it follows from one table."""
+
+from __future__ import annotations
+
+import io
+from copy import deepcopy
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from mqi_communicator.demo.sample import sample_files
+from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dose.abilities import FEATURES, MCSQUARE, TABLE, abilities_of, scan_mode
+from mqi_communicator.dose.moqui.flavours import BUILT_IN
+
+BYTES = sample_files("pass", "tiny")["RP.dcm"]
+
+
+@pytest.fixture
+def plan():
+    return pydicom.dcmread(io.BytesIO(BYTES))
+
+
+@pytest.fixture
+def read(tmp_path, plan):
+    def save_and_read():
+        plan.save_as(tmp_path / "RP.dcm")
+        got, problems = read_plan(tmp_path / "RP.dcm")
+        assert problems == ()
+        return got
+
+    return save_and_read
+
+
+def item(**values):
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def first(plan):
+    return plan.IonBeamSequence[0]
+
+
+def points(plan):
+    return first(plan).IonControlPointSequence
+
+
+def beam_value(keyword, value):
+    return lambda plan: setattr(first(plan), keyword, value)
+
+
+def point_value(index, keyword, value):
+    return lambda plan: setattr(points(plan)[index], keyword, value)
+
+
+def device(sequence):
+    return lambda plan: setattr(first(plan), sequence, Sequence([Dataset()]))
+
+
+def modulated_spec(kind):
+    def spoil(plan):
+        first(plan).ScanMode, first(plan).ModulatedScanModeType = "MODULATED_SPEC", kind
+
+    return spoil
+
+
+def shifter(*settings, wet=34.3):
+    """A range shifter with these settings at the first control points."""
+
+    def put(plan):
+        first(plan).NumberOfRangeShifters = 1
+        first(plan).RangeShifterSequence = [
+            item(RangeShifterNumber=0, RangeShifterID="RS_3CM", RangeShifterType="BINARY")
+        ]
+        for point, setting in zip(points(plan), settings, strict=False):
+            said = item(ReferencedRangeShifterNumber=0, RangeShifterSetting=setting)
+            said.RangeShifterWaterEquivalentThickness = wet
+            point.RangeShifterSettingsSequence = [said]
+
+    return put
+
+
+def magnets(kind="MAGNET", wet=0.0, mode="MODULATED"):
+    """Two lateral spreading devices, as planning systems write scanning magnets."""
+
+    def put(plan):
+        first(plan).ScanMode = mode
+        first(plan).NumberOfLateralSpreadingDevices = 2
+        first(plan).LateralSpreadingDeviceSequence = [
+            item(LateralSpreadingDeviceNumber=n, LateralSpreadingDeviceID=name, LateralSpreadingDeviceType=kind)
+            for n, name in ((1, "MagnetX"), (2, "MagnetY"))
+        ]
+        points(plan)[0].LateralSpreadingDeviceSettingsSequence = [
+            item(
+                LateralSpreadingDeviceWaterEquivalentThickness=wet,
+                LateralSpreadingDeviceSetting="IN",
+                IsocenterToLateralSpreadingDeviceDistance=distance,
+                ReferencedLateralSpreadingDeviceNumber=n,
+            )
+            for n, distance in ((1, 2000.0), (2, 2560.0))
+        ]
+
+    return put
+
+
+def prone(plan):
+    plan.PatientSetupSequence[0].PatientPosition = "HFP"
+
+
+def line_scanning(plan):
+    """Spots in a manufacturer's private elements alone, as line scanning has them."""
+    first(plan).ScanMode = "LINE"
+    for point in points(plan):
+        for keyword in ("ScanSpotPositionMap", "ScanSpotMetersetWeights", "NumberOfScanSpotPositions"):
+            delattr(point, keyword)
+        block = point.private_block(0x300B, "IMPAC", create=True)
+        block.add_new(0x94, "OB", np.array([1, 2], "<f4").tobytes())
+        block.add_new(0x96, "OB", np.array([1], "<f4").tobytes())
+
+
+ACCEPTED = {
+    "scanning magnets": magnets(),
+    "MODULATED_SPEC STATIONARY": modulated_spec("STATIONARY"),
+    "a range shifter that is OUT": shifter("OUT"),
+    "a range shifter that is OUT at every point": shifter(*["OUT"] * 40),
+    "a setting of a shifter that is not listed, OUT": lambda plan: setattr(
+        points(plan)[0],
+        "RangeShifterSettingsSequence",
+        [item(ReferencedRangeShifterNumber=0, RangeShifterSetting="OUT")],
+    ),
+    "empty pitch and roll": point_value(0, "TableTopPitchAngle", None),
+    "no patient position": lambda plan: setattr(plan.PatientSetupSequence[0], "PatientPosition", ""),
+}
+
+REFUSED = {
+    "photon": (beam_value("RadiationType", "PHOTON"), "RadiationType (300A,00C6) is PHOTON, expected PROTON"),
+    "carbon": (beam_value("RadiationType", "ION"), "is ION, expected PROTON"),
+    "LINE": (line_scanning, "ScanMode (300A,0308) is LINE, expected MODULATED, or MODULATED_SPEC STATIONARY"),
+    "UNIFORM": (beam_value("ScanMode", "UNIFORM"), "ScanMode (300A,0308) is UNIFORM"),
+    "passive": (beam_value("ScanMode", "NONE"), "ScanMode (300A,0308) is NONE"),
+    "LINEAR": (modulated_spec("LINEAR"), "ScanMode (300A,0308) is MODULATED_SPEC LINEAR"),
+    "LEAPING": (modulated_spec("LEAPING"), "ScanMode (300A,0308) is MODULATED_SPEC LEAPING"),
+    "SPEC without a type": (modulated_spec(None), "ScanMode (300A,0308) is MODULATED_SPEC,"),
+    "no mode": (beam_value("ScanMode", ""), "ScanMode (300A,0308) is missing"),
+    "continuation": (beam_value("TreatmentDeliveryType", "CONTINUATION"), "CONTINUATION, expected TREATMENT"),
+    "no delivery type": (beam_value("TreatmentDeliveryType", ""), "is missing, expected TREATMENT"),
+    "NP": (beam_value("PrimaryDosimeterUnit", "NP"), "is NP, expected MU"),
+    "chair": (beam_value("PatientSupportType", "CHAIR"), "is CHAIR, expected TABLE"),
+    "pitch": (point_value(0, "TableTopPitchAngle", 3), "TableTopPitchAngle (300A,0140) is 3 degrees"),
+    "roll": (point_value(0, "TableTopRollAngle", 358), "TableTopRollAngle (300A,0144) is 358 degrees"),
+    "gantry pitch": (point_value(0, "GantryPitchAngle", 1), "GantryPitchAngle (300A,014A) is 1 degrees"),
+    "gantry moves": (point_value(2, "GantryAngle", 5), "changes from 0 to 5 degrees at control point 2"),
+    "gantry turns": (point_value(0, "GantryRotationDirection", "CW"), "is CW, expected one value"),
+    "couch moves": (point_value(2, "PatientSupportAngle", 5), "PatientSupportAngle (300A,0122) changes from"),
+    "isocentre moves": (point_value(2, "IsocenterPosition", [0, 0, 99]), "IsocenterPosition (300A,012C)"),
+    "shifter IN": (shifter("IN"), "needs a range shifter: RS_3CM (BINARY) IN, water-equivalent thickness 34.3 mm"),
+    "shifter IN for some layers": (shifter("OUT", "OUT", "IN"), "needs a range shifter: RS_3CM (BINARY) OUT and IN"),
+    "shifter in a word of the site": (shifter("POSITION1"), "needs a range shifter: RS_3CM (BINARY) POSITION1"),
+    "shifter without a setting": (shifter(), "needs a range shifter: RS_3CM (BINARY) without a setting"),
+    "shifter counted only": (beam_value("NumberOfRangeShifters", 1), "needs a range shifter: unnamed"),
+    "shifter set, not listed": (
+        lambda plan: setattr(
+            points(plan)[0],
+            "RangeShifterSettingsSequence",
+            [item(ReferencedRangeShifterNumber=7, RangeShifterSetting="IN")],
+        ),
+        "needs a range shifter: 7 IN",
+    ),
+    "aperture": (beam_value("NumberOfBlocks", 2), "needs an aperture: 2 of them"),
+    "collimator": (device("IonBeamLimitingDeviceSequence"), "needs a collimator"),
+    "bolus": (beam_value("NumberOfBoli", 1), "needs a bolus"),
+    "compensator": (beam_value("NumberOfCompensators", 1), "needs a compensator"),
+    "wedge": (device("IonWedgeSequence"), "needs a wedge"),
+    "range modulator": (beam_value("NumberOfRangeModulators", 1), "needs a range modulator"),
+    "scatterer": (magnets("SCATTERER"), "needs a spreader: MagnetX (SCATTERER) IN"),
+    "magnets with a thickness": (magnets(wet=0.5), "water-equivalent thickness 0.5 mm"),
+    "wobbling magnets": (magnets(mode="UNIFORM"), "needs a spreader: MagnetX (MAGNET) IN"),
+    "spreader counted only": (beam_value("NumberOfLateralSpreadingDevices", 1), "needs a spreader"),
+    "prone": (prone, "PatientPosition (0018,5100) is HFP, expected HFS"),
+}
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_what_every_engine_computes(case, row, plan, read):
+    ACCEPTED[case](plan)
+    assert row.refusals(read()) == ()
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_no_engine_computes_is_refused_by_name(case, row, plan, read):
+    spoil, words = REFUSED[case]
+    spoil(plan)
+    problems = row.refusals(read())
+    assert any(words in str(one) for one in problems), list(map(str, problems))
+    assert all(one.where.startswith("beam ") and one.file == "RP.dcm" and one.advice for one in problems)
+    codes = {one.code for one in problems}
+    assert codes <= {feature.code for feature in FEATURES}
+
+
+def test_every_feature_that_no_engine_has_is_refused_by_some_case(plan, tmp_path):
+    """Each row of the table that says no is seen to say it."""
+    refused = set()
+    for spoil, _words in REFUSED.values():
+        changed = deepcopy(plan)
+        spoil(changed)
+        changed.save_as(tmp_path / "RP.dcm")
+        (beam, *_) = read_plan(tmp_path / "RP.dcm")[0].beams
+        refused |= {feature.name for feature in FEATURES if list(feature.needs(beam))}
+    lacking = {feature.name for feature in FEATURES if all(feature.name not in row.features for row in TABLE)}
+    assert lacking
+    assert lacking <= refused
+
+
+def test_all_reasons_are_given_at_once_beam_by_beam(plan, read):
+    shifter("IN")(plan)
+    magnets("SCATTERER")(plan)
+    prone(plan)
+    first(plan).PrimaryDosimeterUnit = "NP"
+    codes = [one.code for one in MCSQUARE.refusals(read())]
+    assert codes == ["beam.unit", "beam.range_shifter", "beam.spreader", "beam.spreader", "beam.position"] + [
+        "beam.position"
+    ] * (len(plan.IonBeamSequence) - 1)
+
+
+def test_there_is_a_row_for_every_built_in_flavour():
+    assert {row.flavour for row in TABLE if row.engine == "moqui"} == set(BUILT_IN)
+    assert abilities_of("mcsquare") is MCSQUARE
+
+
+def test_private_elements_of_other_makers_and_beside_standard_spots_are_harmless(plan, read):
+    for point in points(plan):
+        block = point.private_block(0x300B, "IMPAC", create=True)
+        block.add_new(0x17, "OB", b"x\xaf\xaaB")
+    block = points(plan)[0].private_block(0x300B, "SIEMENS CSA HEADER", create=True)
+    block.add_new(0x96, "OB", b"\0\0\0\0")
+    got = read()
+    assert scan_mode(got.beams[0]) == "MODULATED"
+    assert MCSQUARE.refusals(got) == ()
+
+
+def test_a_shifter_that_is_in_later_and_said_nowhere_before_is_not_taken_for_out(plan, read):
+    shifter("IN")(plan)
+    points(plan)[2].RangeShifterSettingsSequence = points(plan)[0].RangeShifterSettingsSequence
+    del points(plan)[0].RangeShifterSettingsSequence
+    (device_,) = read().beams[0].devices
+    assert device_.words.startswith("RS_3CM (BINARY) without a setting and IN")
+
+
+def test_each_beam_has_the_position_of_its_own_setup(plan, read):
+    plan.PatientSetupSequence = [
+        item(PatientSetupNumber=1, PatientPosition="HFS"),
+        item(PatientSetupNumber=2, PatientPosition="FFS"),
+    ]
+    for beam, number in zip(plan.IonBeamSequence, (1, 2), strict=True):
+        beam.ReferencedPatientSetupNumber = number
+    assert [beam.position for beam in read().beams] == ["HFS", "FFS"]
