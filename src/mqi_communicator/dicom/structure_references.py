@@ -1,0 +1,111 @@
+"""What a structure set refers to: frames of reference, CT series and CT slices (PS3.3 C.8.8.5 and C.8.8.6). Pure.
+
+A structure set may name several frames of reference, of which one is the CT's: the one that its ROIs are drawn in and
+its CT images are named in. Images may be named per series (3006,0010), per contour (3006,0039), or both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+FRAMES = 0x30060010  # ReferencedFrameOfReferenceSequence: frames, series, images
+ROIS = 0x30060020  # StructureSetROISequence: the frame of each ROI
+CONTOURS = 0x30060039  # ROIContourSequence: images too; large, so parse it only where `names_images` says no
+_CT_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.2",
+        "1.2.840.10008.5.1.4.1.1.2.1",  # enhanced
+        "1.2.840.10008.5.1.4.1.1.2.2",  # legacy converted enhanced
+    }
+)
+
+
+def frames_of(data: Dataset) -> tuple[str, ...]:
+    """The frame of reference UIDs that may be the CT's, each once; () if the file names none at all.
+
+    The first of these that there is: frames that ROIs are drawn in (3006,0024) and that name CT images; frames that
+    ROIs are drawn in; frames that name CT images; frames of (3006,0010). More than one: it cannot be told.
+    """
+    named, drawn = _frames(data), _drawn_in(data)
+    with_images = _once(_uid(frame, "FrameOfReferenceUID") for frame in named if any(_ct(_images_in([frame]))))
+    both = tuple(uid for uid in with_images if uid in drawn)
+    return both or drawn or with_images or _once(_uid(frame, "FrameOfReferenceUID") for frame in named)
+
+
+def series_of(data: Dataset) -> tuple[str, ...]:
+    """The Series Instance UIDs that (3006,0010) > (3006,0012) > (3006,0014) names in the frames of `frames_of`."""
+    return _once(_uid(series, "SeriesInstanceUID") for series in _series_in(_counting(data)))
+
+
+def ct_slices_of(data: Dataset) -> tuple[str, ...]:
+    """The SOP Instance UIDs of the CT slices that it names, each once, in the order of the file.
+
+    Those of (3006,0010) in the frames of `frames_of`; where it names none there, those of the contours, as far as
+    (3006,0039) was parsed. Images of another kind (MR, PET), where the class is told, are not among them.
+    """
+    images = list(_ct(_images_in(_counting(data))))
+    return _once(images or _ct(_images_of_contours(data)))
+
+
+def names_images(data: Dataset) -> bool:
+    """Whether (3006,0010) names CT slices, so that the contours need not be parsed for them."""
+    return any(True for _ in _ct(_images_in(_counting(data))))
+
+
+def _counting(data: Dataset) -> list[Dataset]:
+    """The items of (3006,0010) whose frame may be the CT's."""
+    frames = set(frames_of(data))
+    return [frame for frame in _frames(data) if _uid(frame, "FrameOfReferenceUID") in frames]
+
+
+def _frames(data: Dataset) -> list[Dataset]:
+    return list(data.get("ReferencedFrameOfReferenceSequence") or ())
+
+
+def _drawn_in(data: Dataset) -> tuple[str, ...]:
+    """The frames that the ROIs are drawn in."""
+    rois = data.get("StructureSetROISequence") or ()
+    return _once(_uid(roi, "ReferencedFrameOfReferenceUID") for roi in rois)
+
+
+def _series_in(frames: Iterable[Dataset]) -> Iterator[Dataset]:
+    for frame in frames:
+        for study in frame.get("RTReferencedStudySequence") or ():
+            yield from study.get("RTReferencedSeriesSequence") or ()
+
+
+def _images_in(frames: Iterable[Dataset]) -> Iterator[Dataset]:
+    for series in _series_in(frames):
+        yield from series.get("ContourImageSequence") or ()
+
+
+def _images_of_contours(data: Dataset) -> Iterator[Dataset]:
+    """Of the ROIs that are drawn in the frame that counts; of all where the ROIs say no frame."""
+    frames = set(frames_of(data))
+    elsewhere = {
+        str(roi.get("ROINumber"))
+        for roi in data.get("StructureSetROISequence") or ()
+        if _uid(roi, "ReferencedFrameOfReferenceUID") not in {"", *frames}
+    }
+    for roi in data.get("ROIContourSequence") or ():
+        if str(roi.get("ReferencedROINumber")) not in elsewhere:
+            for contour in roi.get("ContourSequence") or ():
+                yield from contour.get("ContourImageSequence") or ()
+
+
+def _ct(images: Iterable[Dataset]) -> Iterator[str]:
+    for image in images:
+        if _uid(image, "ReferencedSOPClassUID") in {"", *_CT_CLASSES}:
+            yield _uid(image, "ReferencedSOPInstanceUID")
+
+
+def _uid(item: Dataset, keyword: str) -> str:
+    return str(item.get(keyword) or "")
+
+
+def _once(uids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(uid for uid in uids if uid))
