@@ -25,6 +25,7 @@ from mqi_communicator.dose.checks import check_beam, check_plan
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.moqui import inputs, output, runlog
+from mqi_communicator.dose.moqui.air import air_cautions
 from mqi_communicator.dose.moqui.asked import FILE, Asked, asked_in
 from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, doubts, machine_of, snout_of
 from mqi_communicator.dose.moqui.beamfile import BeamFile
@@ -74,9 +75,11 @@ class Moqui:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._machines, self._calibrations, self._lacking))
 
-    def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
-        """None yet."""
-        return ()
+    def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:
+        """How much of moqui's dense air each beam crosses before the patient; beams without a machine are left out."""
+        known = [beam for beam in plan.beams if beam.machine in self._machines]
+        ways = [self._way(beam, self._machines[beam.machine]) for beam in known]
+        return tuple(air_cautions(ct, ways, self._options.air_mm_water, sent_ct(ct, ways).rows))
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
         """De-identified CT and plan, beam files, spot lists. NeedsPerson for an unmapped machine or scanner,
