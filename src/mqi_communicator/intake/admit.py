@@ -20,7 +20,7 @@ from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, shown
 from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.dicom.rtdose import DoseFacts, dose_facts
-from mqi_communicator.dicom.structures import read_structures
+from mqi_communicator.dicom.structures import read_structures, refuse_overrides
 from mqi_communicator.dicom.walk import Limits
 from mqi_communicator.intake.examination import Complete, Examination, Incomplete, Part, Rejected
 from mqi_communicator.intake.options import IntakeOptions
@@ -166,7 +166,7 @@ def _without_copies(found: Sequence[Found], look: _Look) -> list[Found]:
 def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination:
     """Everything the references name is there: is it sound, and may a planned dose still be on its way?"""
     assert linked.plan and linked.structures  # noqa: S101, PT018 - nothing is missing
-    read_structures(look.path(linked.structures), look.limits)
+    refuse_overrides(read_structures(look.path(linked.structures), look.limits))
     check_ct([look.path(one) for one in linked.ct], look.limits)
     doses = [(one, dose_facts(look.path(one), look.limits)) for one in linked.doses]
     wait, note = _planned(doses, plan, look.options)
