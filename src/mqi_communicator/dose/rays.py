@@ -103,6 +103,7 @@ class Field:
 
     low: tuple[float, float]  # mm, (u, v) of cell [0, 0]
     near: Flags  # [u, v]
+    step: float = _FIELD_STEP  # mm between cells
 
     def index(self, u: Doubles, v: Doubles) -> tuple[NDArray[np.int64], NDArray[np.int64], Flags]:
         """The cells of these positions, clipped to the raster, and whether they are in the field."""
@@ -111,7 +112,7 @@ class Field:
         cells = []
         inside = np.ones(u.shape, dtype=bool)
         for values, low, count in zip((u, v), self.low, self.near.shape, strict=True):
-            cell = np.nan_to_num(np.rint((values - low) / _FIELD_STEP), nan=-1.0)
+            cell = np.nan_to_num(np.rint((values - low) / self.step), nan=-1.0)
             inside &= (cell >= 0) & (cell < count)
             cells.append(np.clip(cell, 0, count - 1).astype(np.int64))
         return cells[0], cells[1], inside & self.near[cells[0], cells[1]]
@@ -121,7 +122,7 @@ class Field:
         """(n, 2): (u, v) in mm of the cells in the field, in the order of `near`."""
         import numpy as np
 
-        found: Doubles = np.argwhere(self.near) * _FIELD_STEP + np.asarray(self.low)
+        found: Doubles = np.argwhere(self.near) * self.step + np.asarray(self.low)
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
@@ -14,6 +15,8 @@ from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, curve_of, doubts, model_of
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.mcsquare.stopping import stopping_ratio
+from mqi_communicator.dose.stopping import Ratio
 
 
 class MCsquare:
@@ -43,6 +46,10 @@ class MCsquare:
     def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
         """None yet."""
         return ()
+
+    def stopping_ratio(self, ct: CTVolume) -> Ratio:
+        """That of the scanner's curve with the engine's own materials."""
+        return partial(stopping_ratio, curve_of(ct, self._curves))
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
         """CT, curve and beam models. NeedsPerson for an unmapped machine or scanner, DicomProblem for a bad plan."""

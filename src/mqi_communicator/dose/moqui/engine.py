@@ -30,6 +30,7 @@ from mqi_communicator.dose.moqui.asked import FILE, Asked, asked_in
 from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, doubts, machine_of, snout_of
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 from mqi_communicator.dose.moqui.flavour import Scale
+from mqi_communicator.dose.moqui.flavours import BUILT_IN
 from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct, sent_shape
 from mqi_communicator.dose.moqui.job import Job
 from mqi_communicator.dose.moqui.options import MoquiOptions
@@ -37,7 +38,9 @@ from mqi_communicator.dose.moqui.progress import read_progress
 from mqi_communicator.dose.moqui.quota import Quota, Wish, quota_by_counts, quota_by_ratio, sent_weights
 from mqi_communicator.dose.moqui.reading import check_input
 from mqi_communicator.dose.moqui.spotlists import spot_lists
+from mqi_communicator.dose.moqui.stopping import stopping_ratio
 from mqi_communicator.dose.rays import Way, way_of
+from mqi_communicator.dose.stopping import Ratio, unknown_ratio
 
 _MIB = 1 << 20
 
@@ -80,6 +83,11 @@ class Moqui:
         known = [beam for beam in plan.beams if beam.machine in self._machines]
         ways = [self._way(beam, self._machines[beam.machine]) for beam in known]
         return tuple(air_cautions(ct, ways, self._options.air_mm_water, sent_ct(ct, ways).rows))
+
+    def stopping_ratio(self, ct: CTVolume) -> Ratio:
+        """That of the default calibration for built-in flavours; unknown for builds of the site's own."""
+        calibration_of(ct, self._calibrations)
+        return stopping_ratio if self._flavour.name in BUILT_IN else unknown_ratio
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
         """De-identified CT and plan, beam files, spot lists. NeedsPerson for an unmapped machine or scanner,
