@@ -46,7 +46,7 @@ class Overridden:
     contours: tuple[
         tuple[float, NDArray[np.float64]], ...
     ]  # closed ones: (z in mm, corners (n, 2) as x, y in mm), by z
-    axial: bool = True  # whether each closed contour has one z; where not, `contours` lacks those that have not
+    doubt: str = ""  # why it cannot be told from `contours` where it is
 
     @property
     def words(self) -> str:
@@ -126,14 +126,19 @@ def _parsed(opened: Opened) -> Dataset:
 
 
 def _overridden(data: Dataset) -> Iterable[Overridden]:
-    rois = {int(roi.ROINumber): str(roi.get("ROIName") or "") for roi in data.get("StructureSetROISequence") or ()}
+    rois = {int(roi.ROINumber): roi for roi in data.get("StructureSetROISequence") or ()}
+    frames = {"", *frames_of(data)}
     drawn = {int(item.ReferencedROINumber): item for item in data.get("ROIContourSequence") or ()}
     for item in data.get("RTROIObservationsSequence") or ():
         if properties := _properties(item):
             number = int(item.ReferencedROINumber)
+            roi = rois.get(number, {})
             contours, axial = _closed(drawn[number]) if number in drawn else ((), True)
+            doubt = "" if axial else "its contours are not axial"
+            if str(roi.get("ReferencedFrameOfReferenceUID") or "") not in frames:
+                doubt = "it is drawn in another frame of reference than the CT"
             kind = str(item.get("RTROIInterpretedType") or "")
-            yield Overridden(number, rois.get(number, ""), kind, properties, contours, axial)
+            yield Overridden(number, str(roi.get("ROIName") or ""), kind, properties, contours, doubt)
 
 
 def _properties(observation: Dataset) -> tuple[tuple[str, float], ...]:

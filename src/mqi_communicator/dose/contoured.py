@@ -80,11 +80,13 @@ class Contoured:
         (x0, y0, _), (dx, dy, _) = self._grid.origin, self._grid.spacing
         crossings = np.zeros((ny, nx + 1), dtype=np.int64)
         for corners in self._planes[level]:
-            x, y = (corners[:, 0] - x0) / dx, (corners[:, 1] - y0) / dy
-            for xa, ya, xb, yb in zip(x, y, np.roll(x, -1), np.roll(y, -1), strict=True):
-                low, high = (ya, yb) if ya < yb else (yb, ya)
-                rows = np.arange(max(0, int(np.ceil(low))), min(ny, int(np.ceil(high))))
-                if len(rows):
-                    at = xa + (rows - ya) * (xb - xa) / (yb - ya)
-                    crossings[rows, np.clip(np.ceil(at), 0, nx).astype(np.int64)] += 1
+            xa, ya = (corners[:, 0] - x0) / dx, (corners[:, 1] - y0) / dy
+            xb, yb = np.roll(xa, -1), np.roll(ya, -1)
+            first, end = (np.clip(np.ceil(edge(ya, yb)), 0, ny).astype(np.int64) for edge in (np.minimum, np.maximum))
+            count = end - first
+            edges = np.repeat(np.arange(len(corners)), count)
+            rows = np.arange(len(edges)) - np.repeat(count.cumsum() - count, count) + first[edges]
+            share = (rows - ya[edges]) / (yb - ya)[edges]
+            at = xa[edges] + share * (xb - xa)[edges]
+            np.add.at(crossings, (rows, np.clip(np.ceil(at), 0, nx).astype(np.int64)), 1)
         return np.asarray(crossings.cumsum(axis=1)[:, :nx] % 2 == 1)

@@ -53,8 +53,8 @@ def override_problems(
     for shape, one, target in meant:
         others = [other for other, owner, _ in meant if other is not shape and owner.kind != _EXTERNAL]
         found = _change(shape, others if one.kind == _EXTERNAL else [], target, ct, ratio, beams)
-        if not one.axial:
-            found = "its contours are not axial, so it cannot be told where it is"
+        if one.doubt:
+            found = f"{one.doubt}, so it cannot be told where it is"
         if found:
             problems.append(override_problem(one, structures.file, f"{_words(one, target)}, {found}"))
     return tuple(problems)

@@ -78,7 +78,7 @@ def test_properties_are_described_with_their_contours(data, read):
     assert one.properties == (("REL_MASS_DENSITY", 1.02), ("REL_ELEC_DENSITY", 0.9915))
     drawn = data.ROIContourSequence[1].ContourSequence
     assert len(one.contours) == len(drawn)
-    assert one.axial
+    assert one.doubt == ""
     z, corners = one.contours[0]
     lowest = min(drawn, key=lambda contour: float(contour.ContourData[2]))
     np.testing.assert_allclose(np.column_stack([corners, np.full(len(corners), z)]).ravel(), lowest.ContourData)
@@ -92,7 +92,13 @@ def test_what_is_not_closed_or_not_axial_has_no_contour(data, read):
     second.ContourData = [*second.ContourData[:2], float(second.ContourData[2]) + 5, *second.ContourData[3:]]
     (one,) = read(data).overridden
     assert len(one.contours) == len(rest)
-    assert not one.axial
+    assert one.doubt == "its contours are not axial"
+
+
+def test_a_structure_of_another_frame_of_reference_is_somewhere_unknown(data, read):
+    override(data, 0, REL_STOP_RATIO=1.0)
+    data.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "2.25.9"
+    assert "another frame of reference" in read(data).overridden[0].doubt
 
 
 def test_a_property_without_a_value_is_no_number(data, read):

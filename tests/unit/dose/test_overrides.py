@@ -32,11 +32,11 @@ def ratio(hu):
     return np.where(hu <= 500, 1 + hu.astype(float) / 1000, np.nan)
 
 
-def structure(area, properties, *, kind="ORGAN", number=1, z=(-45.0, 45.0), axial=True):
+def structure(area, properties, *, kind="ORGAN", number=1, z=(-45.0, 45.0), doubt=""):
     x0, x1, y0, y1 = area
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     contours = tuple((level, corners) for level in np.arange(z[0], z[1] + 1, 3.0).tolist())
-    return Overridden(number, "canary", kind, properties, contours, axial)
+    return Overridden(number, "canary", kind, properties, contours, doubt)
 
 
 def shot(gantry=0.0, energy=100.0, number=1, isocenter=(0.0, 0.0, 0.0)):
@@ -126,8 +126,8 @@ def test_what_the_engine_or_the_structure_does_not_tell_is_refused():
     (two,) = problems(structure((-5, 5, -80, -60), (("ELEM_FRACTION", 0.0),)))
     assert "ELEM_FRACTION mean no stopping ratio that is known" in str(two)
     assert problems(structure((-5, 5, -80, -60), (("EFFECTIVE_Z", 7.0),))) == ()
-    (three,) = problems(structure((40, 60, -80, -60), PMMA, axial=False))
-    assert "contours are not axial" in str(three)
+    (three,) = problems(structure((40, 60, -80, -60), PMMA, doubt="its contours are not axial"))
+    assert "its contours are not axial, so it cannot be told where it is" in str(three)
 
 
 def test_air_that_is_air_is_the_same():
