@@ -1,72 +1,161 @@
-"""Reading an RTSTRUCT: which CT it is drawn on, and that nothing in it changes what the dose is computed in."""
+"""Reading an RTSTRUCT: which CT it is drawn on, and which of its structures have physical properties of their own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.problem import DicomProblem, shown
-from mqi_communicator.dicom.reading import open_dicom
-from mqi_communicator.dicom.structure_references import CONTOURS, ct_slices_of, frames_of, names_images
+from mqi_communicator.dicom.problem import DicomProblem, Problem, shown
+from mqi_communicator.dicom.reading import Opened, open_dicom
+from mqi_communicator.dicom.structure_references import (
+    CONTOURS,
+    FRAMES,
+    ROIS,
+    ct_slices_of,
+    frames_of,
+    names_images,
+    series_of,
+)
 from mqi_communicator.dicom.walk import Limits
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pydicom import Dataset
 
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
-_TAGS = (0x00080016, 0x00080018, 0x30060010, 0x30060020, 0x30060080)
+_OBSERVATIONS = 0x30060080
+_TAGS = (0x00080016, 0x00080018, FRAMES, ROIS, _OBSERVATIONS)
+_CORNERS = 3  # of an area, at least
+_LEVEL = 0.1  # mm: a contour whose corners differ by more in z is not axial
+
+OVERRIDE = "structures.density_override"  # code of a Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Overridden:
+    """A structure with physical properties (ROIPhysicalPropertiesSequence (3006,00B0)) that a planning system computes
+    with instead of the CT. `name` may hold anything a person typed: never logged."""
+
+    number: int  # ROINumber
+    name: str
+    kind: str  # RTROIInterpretedType (3006,00A4): EXTERNAL, SUPPORT, MARKER, ...; "" if nobody said
+    properties: tuple[tuple[str, float], ...]  # ROIPhysicalProperty and its value, relative to water or in eV
+    contours: tuple[
+        tuple[float, NDArray[np.float64]], ...
+    ]  # closed ones: (z in mm, corners (n, 2) as x, y in mm), by z
+    doubt: str = ""  # why it cannot be told from `contours` where it is
+
+    @property
+    def words(self) -> str:
+        """The structure as a message may name it."""
+        return f"structure {self.number} ({shown(self.name)})" if self.name else f"structure {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class StructureSet:
-    """A structure set's identity and the CT slices it is drawn on."""
+    """A structure set's identity, the CT it is drawn on, and what it overrides."""
 
     sop_instance_uid: str
-    frame_of_reference_uid: str
-    ct_uids: tuple[str, ...]  # SOP Instance UIDs
+    frames: tuple[str, ...]  # Frame of Reference UIDs of its CT; several: the file does not tell which
+    series_uids: tuple[str, ...]  # of its CT, as far as it names them
+    ct_uids: tuple[str, ...]  # SOP Instance UIDs of the CT slices that it names; the series may have more
+    overridden: tuple[Overridden, ...] = ()
+    file: str = ""  # as it may be shown
+
+    @property
+    def frame_of_reference_uid(self) -> str:
+        """The one frame of reference that it is drawn in; "" if there are several."""
+        return self.frames[0] if len(self.frames) == 1 else ""
 
 
 def read_structures(path: Path, limits: Limits | None = None) -> StructureSet:
-    """The structure set in `path`.
+    """The structure set in `path`. Physical properties are described, not refused: engines tell what they change.
 
-    DicomProblem if it is something else, names no CT slice or several frames of reference, or overrides a density.
+    DicomProblem if it is something else, or names no frame of reference or no CT slice.
     """
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None or opened.sop_class_uid != _STRUCTURE_SET:
             raise DicomProblem(f"{shown(path.name)} is not an RT Structure Set", "Export the structure set again.")
-        data = opened.parse(opened.spans(), _TAGS)
-        if not names_images(data):
-            data = opened.parse(opened.spans(), (*_TAGS, CONTOURS))
-        slices, frame = ct_slices_of(data), next(iter(frames_of(data)), "")
+        data = _parsed(opened)
+        frames, slices = frames_of(data), ct_slices_of(data)
         if not slices:
             raise DicomProblem(
-                f"{opened.name} names no CT slice in (3006,0016), so nobody can tell when its CT is complete",
+                f"{opened.name} names no CT slice, neither for a frame of reference of its structures (3006,0010) > "
+                "(3006,0016) nor in a contour (3006,0039) > (3006,0016), so nobody can tell when its CT is complete",
                 "Export the structure set with the references to its CT images.",
                 "structures.no_ct",
             )
-        if not frame:
+        if not frames:
             raise DicomProblem(
-                f"{opened.name} is drawn in no frame of reference or in several (3006,0010); expected exactly one",
-                "Export the structure set of the planning CT alone.",
+                f"{opened.name} names no frame of reference (3006,0010), expected that of its CT",
+                "Export the structure set of the planning CT.",
                 "structures.frames",
             )
-        _refuse_density_overrides(data, opened.name)
-        return StructureSet(str(data.SOPInstanceUID), frame, slices)
+        overridden = tuple(_overridden(data))
+        return StructureSet(str(data.SOPInstanceUID), frames, series_of(data), slices, overridden, opened.name)
 
 
-def _refuse_density_overrides(data: Dataset, name: str) -> None:
-    """A density the planner typed in (3006,00B0) is not in the CT: computing without it would be another dose."""
-    names = {str(roi.ROINumber): str(roi.get("ROIName", "")) for roi in data.get("StructureSetROISequence", ())}
-    overridden = [
-        str(item.ReferencedROINumber)
-        for item in data.get("RTROIObservationsSequence", ())
-        if item.get("ROIPhysicalPropertiesSequence")
-    ]
-    if overridden:
-        said = ", ".join(f"{number} ({shown(names.get(number, ''))})" for number in dict.fromkeys(overridden))
-        raise DicomProblem(
-            f"{name} overrides the density of structure {said} (3006,00B0); density overrides are not computed",
-            "Recalculate the plan without density overrides.",
-            "structures.density_override",
-        )
+def override_problem(one: Overridden, file: str, found: str) -> Problem:
+    """A structure that cannot be computed as it was planned, since it is not what the CT says."""
+    return Problem(
+        OVERRIDE,
+        file,
+        f"{one.words} overrides the density of the CT (3006,00B0): {found}",
+        advice="Density overrides are not computed: recalculate the plan without them.",
+    )
+
+
+def _parsed(opened: Opened) -> Dataset:
+    """What is needed of the file: its contours, which may be large, only where images or properties hang on them."""
+    spans = opened.spans()
+    data = opened.parse(spans, _TAGS)
+    if any(_properties(item) for item in data.get("RTROIObservationsSequence") or ()) or not names_images(data):
+        data = opened.parse(spans, (*_TAGS, CONTOURS))
+    return data
+
+
+def _overridden(data: Dataset) -> Iterable[Overridden]:
+    rois = {int(roi.ROINumber): roi for roi in data.get("StructureSetROISequence") or ()}
+    frames = {"", *frames_of(data)}
+    drawn = {int(item.ReferencedROINumber): item for item in data.get("ROIContourSequence") or ()}
+    for item in data.get("RTROIObservationsSequence") or ():
+        if properties := _properties(item):
+            number = int(item.ReferencedROINumber)
+            roi = rois.get(number, {})
+            contours, axial = _closed(drawn[number]) if number in drawn else ((), True)
+            doubt = "" if axial else "its contours are not axial"
+            if str(roi.get("ReferencedFrameOfReferenceUID") or "") not in frames:
+                doubt = "it is drawn in another frame of reference than the CT"
+            kind = str(item.get("RTROIInterpretedType") or "")
+            yield Overridden(number, str(roi.get("ROIName") or ""), kind, properties, contours, doubt)
+
+
+def _properties(observation: Dataset) -> tuple[tuple[str, float], ...]:
+    """Each property with its value; one without a value is not a number (NaN)."""
+    return tuple(
+        (str(item.get("ROIPhysicalProperty") or ""), _number(item.get("ROIPhysicalPropertyValue")))
+        for item in observation.get("ROIPhysicalPropertiesSequence") or ()
+    )
+
+
+def _number(value: object) -> float:
+    return float("nan") if value is None or value == "" else float(str(value))
+
+
+def _closed(drawn: Dataset) -> tuple[tuple[tuple[float, NDArray[np.float64]], ...], bool]:
+    """The closed contours by z, and whether they all are axial."""
+    import numpy as np
+
+    areas, axial = [], True
+    for item in drawn.get("ContourSequence") or ():
+        if not str(item.get("ContourGeometricType", "")).startswith("CLOSED"):
+            continue
+        corners = np.asarray(item.ContourData, dtype=np.float64).reshape(-1, 3)
+        if len(corners) and np.ptp(corners[:, 2]) > _LEVEL:
+            axial = False
+        elif len(corners) >= _CORNERS:
+            areas.append((float(corners[0, 2]), corners[:, :2].copy()))
+    return tuple(sorted(areas, key=lambda area: area[0])), axial

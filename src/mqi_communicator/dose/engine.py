@@ -15,6 +15,7 @@ from mqi_communicator.case.work import Need, Work
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
 from mqi_communicator.dicom.structures import StructureSet
+from mqi_communicator.dose.stopping import Ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class DoseEngine(Protocol):
 
     def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:
         """What a person should look at in a dose of this engine on this CT, for example dense air on a beam's way."""
+        ...
+
+    def stopping_ratio(self, ct: CTVolume) -> Ratio:
+        """What the engine takes this CT's HU for: stopping power relative to water at 100 MeV, NaN where it is not
+        known. NeedsPerson for a scanner that is not configured."""
         ...
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:

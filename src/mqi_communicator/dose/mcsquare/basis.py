@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF lin
 EXAMPLE_CURVES = frozenset(  # UCL_Toshiba/HU_Density_Conversion.txt
     {"904f0be93603f46d537c9e44735aee0411a7f08e0ce3f2e53e51cdc9c79735ee"}
 )
+_FAR = 2000.0  # mm, of a library that does not say where its magnets are
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,16 @@ class BeamModel:
     def span(self) -> str:
         """The energies in words."""
         return f"{self.nominal[0]:g} to {self.nominal[-1]:g} MeV"
+
+    @property
+    def sad(self) -> tuple[float, float]:
+        """The x and y magnet's distances from the isocentre in mm, as the lines of the library say; else 2 m."""
+        return self._distance("X"), self._distance("Y")
+
+    def _distance(self, axis: str) -> float:
+        line = rf"^SM{axis} to Isocenter distance\s+([0-9.]+)\s*$".encode()
+        found = re.search(line, self.text, re.MULTILINE)
+        return float(found[1]) if found else _FAR
 
     def covers(self, energy: float) -> bool:
         """Whether this nominal energy (MeV) lies within the table. The engine extrapolates without a word."""

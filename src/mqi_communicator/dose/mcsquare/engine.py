@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
@@ -17,6 +18,9 @@ from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, curve_of, doubts, model_of
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.mcsquare.stopping import stopping_ratio
+from mqi_communicator.dose.overrides import override_problems
+from mqi_communicator.dose.stopping import Ratio
 
 
 class MCsquare:
@@ -43,18 +47,27 @@ class MCsquare:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._models, self._curves))
 
-    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:  # noqa: ARG002 - overrides follow
+    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
         """What of the plan it cannot compute, and what it would compute wrongly."""
         found = [*MCSQUARE.refusals(plan)]
         if ct is not None:
             found += plan_problems(plan, ct)
             known = [beam for beam in sound_beams(plan) if beam.machine in self._models]
             found += [one for beam in known for one in beam_problems(plan, beam, self._models[beam.machine], ct)]
+            if structures is not None and ct.scanner in self._curves and len(known) == len(plan.beams):
+                found += override_problems(structures, plan, ct, self.stopping_ratio(ct), self._sad)
         return tuple(found)
 
     def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
         """None yet."""
         return ()
+
+    def _sad(self, beam: Beam) -> tuple[float, float]:
+        return model_of(beam, self._models).sad
+
+    def stopping_ratio(self, ct: CTVolume) -> Ratio:
+        """That of the scanner's curve with the engine's own materials."""
+        return partial(stopping_ratio, curve_of(ct, self._curves))
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
         """CT, curve and beam models. NeedsPerson for an unmapped machine or scanner, DicomProblem for a bad plan."""

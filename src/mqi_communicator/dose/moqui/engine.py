@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
@@ -36,20 +35,23 @@ from mqi_communicator.dose.checks import (
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.moqui import inputs, output, runlog
+from mqi_communicator.dose.moqui.air import air_cautions
 from mqi_communicator.dose.moqui.asked import FILE, Asked, asked_in
 from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, doubts, machine_of, snout_of
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 from mqi_communicator.dose.moqui.flavour import Scale
-from mqi_communicator.dose.moqui.geometry import check_start, padded, sent_grid
+from mqi_communicator.dose.moqui.flavours import BUILT_IN
+from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct, sent_shape
 from mqi_communicator.dose.moqui.job import Job
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.moqui.progress import read_progress
 from mqi_communicator.dose.moqui.quota import Quota, Wish, quota_by_counts, quota_by_ratio, sent_weights
 from mqi_communicator.dose.moqui.reading import check_input
 from mqi_communicator.dose.moqui.spotlists import spot_lists
-
-if TYPE_CHECKING:
-    import numpy as np
+from mqi_communicator.dose.moqui.stopping import stopping_ratio
+from mqi_communicator.dose.overrides import override_problems
+from mqi_communicator.dose.rays import Way, way_of
+from mqi_communicator.dose.stopping import Ratio, unknown_ratio
 
 _MIB = 1 << 20
 
@@ -87,19 +89,31 @@ class Moqui:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._machines, self._calibrations, self._lacking))
 
-    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:  # noqa: ARG002 - overrides follow
+    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
         """What of the plan this build cannot compute, and what it would compute wrongly."""
         found = [*abilities_of(self.name, self._options.built_in).refusals(plan)]
-        if ct is not None:
-            found += [*plan_problems(plan, ct), *raised(lambda: sent_grid(ct.grid))]
-            for beam in sound_beams(plan):
-                if beam.machine in self._machines:
-                    found += self._problems(plan, beam, ct)
-        return tuple(found)
+        if ct is None:
+            return tuple(found)
+        found += plan_problems(plan, ct)
+        known = [beam for beam in sound_beams(plan) if beam.machine in self._machines]
+        aimed = [one for beam in known for one in self._problems(plan, beam, ct)]
+        if len(known) == len(plan.beams):
+            aimed += [] if aimed else raised(lambda: self._sent_ct(plan, ct))
+            if structures is not None and ct.scanner in self._calibrations:
+                ratio = self.stopping_ratio(ct)
+                aimed += override_problems(structures, plan, ct, ratio, lambda beam: self._machines[beam.machine].sad)
+        return (*found, *aimed)
 
-    def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
-        """None yet."""
-        return ()
+    def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:
+        """How much of moqui's dense air each beam crosses before the patient; beams without a machine are left out."""
+        known = [beam for beam in plan.beams if beam.machine in self._machines]
+        ways = [self._way(beam, self._machines[beam.machine]) for beam in known]
+        return tuple(air_cautions(ct, ways, self._options.air_mm_water, sent_ct(ct, ways).rows))
+
+    def stopping_ratio(self, ct: CTVolume) -> Ratio:
+        """That of the default calibration for built-in flavours; unknown for builds of the site's own."""
+        calibration_of(ct, self._calibrations)
+        return stopping_ratio if self._flavour.name in BUILT_IN else unknown_ratio
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
         """De-identified CT and plan, beam files, spot lists. NeedsPerson for an unmapped machine or scanner,
@@ -109,8 +123,8 @@ class Moqui:
             machine_of(beam, self._machines)
         must_be_sound(record_problems(plan))
         must_be_sound(self.refusals(plan, ct, None))
-        grid = sent_grid(ct.grid)
-        hu = padded(whole_hounsfield(ct), grid)
+        sent = self._sent_ct(plan, ct)
+        grid, hu = sent.grid, sent.hu(whole_hounsfield(ct))
         content = ct_content(grid, hu)
         dicom = {**ct_files(grid, hu, content), "RP.dcm": plan_file([self._sent(beam) for beam in plan.beams], content)}
         files = {f"{inputs.DICOM}/{name}": data for name, data in dicom.items()}
@@ -126,9 +140,9 @@ class Moqui:
         must_be_sound(record_problems(plan))
         must_be_sound((*plan_problems(plan, ct), *self._problems(plan, beam, ct)))
         machine, calibration = machine_of(beam, self._machines), calibration_of(ct, self._calibrations)
-        quota, grid = self._quota(beam), sent_grid(ct.grid)
+        quota = self._quota(beam)
         place = inputs.Place(machine.file, machine.gantry, calibration.name, self._job.spots)
-        voxels = grid.shape[0] * grid.shape[1] * grid.shape[2]
+        voxels = math.prod(self._sent_ct(plan, ct).grid.shape)
         asked = Asked(voxels, quota.histories if quota.exact else 0, self._factor(machine, quota))
         files = {FILE: asked.text()}
         numbers = [one.number for one in plan.beams]
@@ -150,8 +164,8 @@ class Moqui:
 
     def gpu_demand(self, ct: CTVolume) -> GpuDemand | None:
         """As many GPUs as the site lets a beam have, one at least; memory grows with the CT."""
-        nz, ny, nx = sent_grid(ct.grid).shape
-        mib = self._options.gpu_base_mib + -(-self._options.gpu_bytes_per_voxel * nx * ny * nz // _MIB)
+        voxels = math.prod(sent_shape(ct))
+        mib = self._options.gpu_base_mib + -(-self._options.gpu_bytes_per_voxel * voxels // _MIB)
         return GpuDemand(most=self._options.gpus_per_beam, least=1, mib=mib)
 
     def work(self, beam_number: int, gpus: int = 0) -> Work:
@@ -170,24 +184,19 @@ class Moqui:
 
     def read_dose(self, plan: IonPlan, beam: Beam, ct: CTVolume, products: Mapping[str, bytes], log: str) -> Dose:
         """Gy per fraction on the CT's grid, mean of the runs. Permanent if not finite, zero, or of another grid."""
-        import numpy as np
-
         expected = self._job.expected(beam.number)
         asked = asked_in(log)
         if (said := runlog.check_whole(expected, log)) or asked is None:
             raise Permanent(f"beam {beam.number}: {said}")
-        grid = sent_grid(ct.grid)
+        sent = self._sent_ct(plan, ct)
         runs = [
-            output.read_values(product, expected.answer, products, grid, self._flavour.origin)
+            output.read_values(product, expected.answer, products, sent.grid, self._flavour.origin)
             for product in expected.products
         ]
         mean, uncertainty = output.mean_and_uncertainty(runs)
         mean *= asked.factor / self._declared(plan)
         meaning = Meaning(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
-        values: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = np.ascontiguousarray(
-            mean[:, :, : ct.grid.shape[2]], dtype=np.float32
-        )
-        return Dose(ct.grid, values, meaning, beam.number, uncertainty)
+        return Dose(ct.grid, sent.home(mean, ct.grid.shape), meaning, beam.number, uncertainty)
 
     def needs(self) -> Sequence[Need]:
         """The program, its digest if the site names one, stdbuf, and the programs of the site's steps."""
@@ -233,6 +242,13 @@ class Moqui:
 
     def _check_start(self, beam: Beam, machine: Machine, ct: CTVolume) -> None:
         check_start(beam, ct, snout_of(beam, machine) + self._flavour.start, machine.sad)
+
+    def _sent_ct(self, plan: IonPlan, ct: CTVolume) -> SentCT:
+        return sent_ct(ct, [self._way(beam, machine_of(beam, self._machines)) for beam in plan.beams])
+
+    def _way(self, beam: Beam, machine: Machine) -> tuple[Way, float]:
+        """The beam's rays, and the height in mm above the isocentre where its protons start."""
+        return way_of(beam, machine.sad), snout_of(beam, machine) + self._flavour.start
 
     def _sent(self, beam: Beam) -> SentBeam:
         machine = machine_of(beam, self._machines)

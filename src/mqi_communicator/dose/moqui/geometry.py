@@ -1,13 +1,22 @@
-"""What moqui would take wrongly of a CT and of where its protons start, and the grid that it is sent."""
+"""What moqui would take wrongly of a CT and of where its protons start, and the CT that it is sent.
+
+moqui needs at least as many columns as rows, or it writes beyond its memory. Its air is nine times as dense as real air
+(0.0113 g/cm3 at -1000 HU), so a column of air that the CT did not have would take range from a beam that crosses it.
+Of a CT with too many rows, rows of nothing but air are therefore cut off; columns of air are added only where no beam
+passes.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.outgoing_ct import AIR
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid
+from mqi_communicator.dose.rays import MARGIN, Way, gantry_axes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,30 +25,112 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 _SQUARE = 1e-4  # relative: moqui takes the row spacing for the width of a pixel
-_SOLID = -600.0  # HU; anything denser is no air
+SOLID = -600.0  # HU; anything denser is no air
+_AIR_VOXEL, _AIR_ROW = -900.0, -980.0  # HU: the densest voxel and the mean of a row (all slices) of nothing but air
+_SAMPLE = 10.0  # mm between the points at which added columns are looked at
 
 
-def sent_grid(grid: Grid) -> Grid:
-    """The grid that moqui gets: it must have as many columns as rows, or it writes beyond its memory.
+@dataclass(frozen=True, slots=True)
+class SentCT:
+    """Which part of a CT moqui gets, and how many columns of air are beside it."""
 
-    DicomProblem for pixels that are not square: moqui takes one side for the other.
+    grid: Grid  # that moqui gets
+    rows: slice  # of the CT
+    columns: slice  # where the CT's columns are in the grid that moqui gets
+
+    def hu(self, whole: NDArray[np.int16]) -> NDArray[np.int16]:
+        """The CT's voxels [z, y, x] as they are sent."""
+        import numpy as np
+
+        sent = np.full(self.grid.shape, AIR, dtype=np.int16)
+        sent[:, :, self.columns] = whole[:, self.rows]
+        return sent
+
+    def home(self, values: Doubles, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+        """A dose on the sent grid as one on the CT's, zero in the rows that were not sent."""
+        import numpy as np
+
+        dose = np.zeros(shape, dtype=np.float32)
+        dose[:, self.rows] = values[:, :, self.columns]
+        return dose
+
+
+def sent_shape(ct: CTVolume) -> tuple[int, int, int]:
+    """(slices, rows, columns) of the grid that moqui gets for this CT, whatever the plan."""
+    nz, _, nx = ct.grid.shape
+    rows = _rows(ct)
+    height = rows.stop - rows.start
+    return nz, height, max(nx, height)
+
+
+def sent_ct(ct: CTVolume, ways: Sequence[tuple[Way, float]]) -> SentCT:
+    """What moqui gets of this CT. `ways`: each beam's rays, and the height in mm above the isocentre where they begin.
+
+    DicomProblem for pixels that are not square (moqui takes one side for the other), and for a CT with more rows than
+    columns where air cannot be cut off nor added without changing what a beam passes.
     """
-    nz, ny, nx = grid.shape
-    dx, dy, _ = grid.spacing
+    (nz, _, nx), (x, y, z), (dx, dy, dz) = ct.grid.shape, ct.grid.origin, ct.grid.spacing
     if not math.isclose(dx, dy, rel_tol=_SQUARE):
         raise DicomProblem(
             f"the CT's pixels are {dx:g} mm wide and {dy:g} mm high; moqui takes one for the other",
             "export the CT with square pixels, or compute this case with another engine",
             code="dose.pixels",
         )
-    return Grid((nz, ny, max(nx, ny)), grid.origin, grid.spacing)
+    rows = _rows(ct)
+    height = rows.stop - rows.start
+    top = y + rows.start * dy
+    added = max(0, height - nx)
+    behind = Grid((nz, height, added), (x + nx * dx, top, z), (dx, dy, dz))
+    before = Grid((nz, height, added), (x - added * dx, top, z), (dx, dy, dz))
+    if not (hit := _passing(behind, ways)):
+        return SentCT(Grid((nz, height, nx + added), (x, top, z), (dx, dy, dz)), rows, slice(0, nx))
+    if not _passing(before, ways):
+        return SentCT(Grid((nz, height, nx + added), before.origin, (dx, dy, dz)), rows, slice(added, added + nx))
+    raise DicomProblem(
+        f"the CT has {ct.grid.shape[1]} rows and {nx} columns, {height} rows without those of nothing but air at its "
+        f"edges; moqui needs at least as many columns as rows, and beam {hit} passes where {added} columns of air "
+        "would have to be added, which take range in moqui",
+        "export the CT with a field of view that is at least as wide as it is high, or compute this case with another "
+        "engine (MCsquare)",
+        code="dose.rows",
+    )
 
 
-def padded(hu: NDArray[np.int16], grid: Grid) -> NDArray[np.int16]:
-    """The CT with columns of air behind its last one, as far as the grid reaches."""
+def _rows(ct: CTVolume) -> slice:
+    """The rows that are sent: all, or, of more rows than columns, without as many as needed of nothing but air."""
+    _, ny, nx = ct.grid.shape
+    first, last, excess = 0, ny, ny - nx
+    while excess > 0 and _is_air(ct, first):
+        first, excess = first + 1, excess - 1
+    while excess > 0 and _is_air(ct, last - 1):
+        last, excess = last - 1, excess - 1
+    return slice(first, last)
+
+
+def _is_air(ct: CTVolume, row: int) -> bool:
+    values = ct.hu[:, row]
+    return float(values.max()) <= _AIR_VOXEL and float(values.clip(min=AIR).mean()) <= _AIR_ROW
+
+
+def _passing(added: Grid, ways: Sequence[tuple[Way, float]]) -> int:
+    """The number of a beam that passes these columns anywhere below its start; 0: none."""
     import numpy as np
 
-    return np.pad(hu, ((0, 0), (0, 0), (0, grid.shape[2] - hu.shape[2])), constant_values=AIR)
+    if 0 in added.shape:
+        return 0
+    sampled = [
+        np.linspace(axis[0] - step / 2, axis[-1] + step / 2, math.ceil(len(axis) * step / _SAMPLE) + 1)
+        for axis, step in zip(added.axes()[::-1], added.spacing, strict=True)
+    ]
+    points = np.stack(np.meshgrid(*sampled, indexing="ij"), axis=-1).reshape(-1, 3)
+    reach = MARGIN + _SAMPLE
+    for way, start in ways:
+        seen = way.seen(points)
+        low, high = way.spots.min(axis=0) - reach, way.spots.max(axis=0) + reach
+        inside = ((seen[:, :2] >= low) & (seen[:, :2] <= high)).all(axis=1)
+        if (inside & (seen[:, 2] <= start + _SAMPLE)).any():
+            return way.number
+    return 0
 
 
 def check_start(beam: Beam, ct: CTVolume, upstream: float, sad: tuple[float, float]) -> None:
@@ -57,22 +148,10 @@ def check_start(beam: Beam, ct: CTVolume, upstream: float, sad: tuple[float, flo
     index = np.rint((points - np.array(ct.grid.origin)) / np.array(ct.grid.spacing)).astype(int)[:, ::-1]
     inside = ((index >= 0) & (index < np.array(ct.grid.shape))).all(axis=1)
     at = tuple(index[inside].T)
-    if inside.any() and float(ct.hu[at].max()) > _SOLID:
+    if inside.any() and float(ct.hu[at].max()) > SOLID:
         where = f"{upstream:g} mm from the isocentre, in {ct.hu[at].max():g} HU"
         raise DicomProblem(
             f"beam {beam.number}: moqui would start protons {where}, expected air",
             "correct SnoutPosition (300A,030D) in the plan, or snout_position of the machine",
             code="dose.snout",
         )
-
-
-def gantry_axes(gantry: float, couch: float) -> tuple[Doubles, Doubles, Doubles]:
-    """The IEC gantry axes x, y and z (towards the source) as unit vectors in the DICOM patient system, HFS."""
-    import numpy as np
-
-    g, c = math.radians(gantry), math.radians(couch)
-    turned = np.array([[math.cos(c), math.sin(c), 0.0], [-math.sin(c), math.cos(c), 0.0], [0.0, 0.0, 1.0]])
-    to_dicom = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-    tilted = np.array([[math.cos(g), 0.0, math.sin(g)], [0.0, 1.0, 0.0], [-math.sin(g), 0.0, math.cos(g)]])
-    x_axis, y_axis, z_axis = (to_dicom @ turned @ tilted).T
-    return x_axis, y_axis, z_axis

@@ -79,6 +79,13 @@ class MoquiOptions(BaseModel):
     gpu_bytes_per_voxel: int = Field(
         default=64, ge=0, le=100_000, description="GPU memory in bytes that each voxel of the CT needs besides."
     )
+    air_mm_water: float = Field(
+        default=0.5,
+        ge=0,
+        le=100,
+        description="Water-equivalent thickness in mm of moqui's dense air between the CT's edge and the skin above "
+        "which a beam's verdict is `review`.",
+    )
     answer_rbe: float = Field(
         default=1.0,
         ge=1.0,

@@ -1,0 +1,92 @@
+"""The voxels of a structure: those whose centre is inside its contours, by the even-odd rule in each plane. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.records import Grid
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Contour = tuple[float, NDArray[np.float64]]
+    Flags = NDArray[np.bool_]
+
+_OWN = 0.3  # of the distance between slices: a contour this close to a slice is drawn on it
+_NEXT = 2.5  # times the usual distance between planes: planes that are farther apart have nothing between them
+_ROUNDING = 1e-3  # mm
+
+
+class Contoured:
+    """A structure on a grid.
+
+    A slice that no plane of contours is drawn on has the voxels of both planes around it, where these belong together;
+    beyond the first and the last plane the structure reaches half the usual distance between planes.
+    """
+
+    def __init__(self, contours: Sequence[Contour], grid: Grid) -> None:
+        """`contours`: (z in mm, corners (n, 2) as x, y in mm), in any order."""
+        import numpy as np
+
+        self._grid = grid
+        self._planes: dict[float, list[NDArray[np.float64]]] = {}
+        for z, corners in contours:
+            plane = self._planes.setdefault(round(z, 2), [])
+            if not any(np.array_equal(corners, other) for other in plane):  # the same twice would cancel itself
+                plane.append(corners)
+
+    @cached_property
+    def slices(self) -> dict[int, tuple[float, ...]]:
+        """The slices of the grid that the structure may have voxels in, and the planes of contours that say which."""
+        levels = sorted(self._planes)
+        if not levels:
+            return {}
+        dz = self._grid.spacing[2]
+        gaps = sorted(after - before for before, after in itertools.pairwise(levels))
+        usual = max(gaps[len(gaps) // 2] if gaps else dz, dz)
+        found = {}
+        for index, z in enumerate(self._grid.axes()[0].tolist()):
+            if own := tuple(level for level in levels if abs(level - z) <= _OWN * dz):
+                found[index] = own
+                continue
+            below = max((level for level in levels if level < z), default=None)
+            above = min((level for level in levels if level > z), default=None)
+            if below is not None and above is not None and above - below <= _NEXT * usual:
+                found[index] = (below, above)
+            else:
+                near = tuple(one for one in (below, above) if one is not None and abs(one - z) <= usual / 2 + _ROUNDING)
+                if near:
+                    found[index] = near
+        return found
+
+    def inside(self, index: int) -> Flags:
+        """[y, x]: whether the centres of this slice's voxels are in the structure."""
+        import numpy as np
+
+        inside = np.zeros(self._grid.shape[1:], dtype=bool)
+        for level in self.slices.get(index, ()):
+            inside |= self._filled(level)
+        return inside
+
+    def _filled(self, level: float) -> Flags:
+        """[y, x]: the voxels of one plane, by how often a line along x crosses an edge before it reaches them."""
+        import numpy as np
+
+        _, ny, nx = self._grid.shape
+        (x0, y0, _), (dx, dy, _) = self._grid.origin, self._grid.spacing
+        crossings = np.zeros((ny, nx + 1), dtype=np.int64)
+        for corners in self._planes[level]:
+            xa, ya = (corners[:, 0] - x0) / dx, (corners[:, 1] - y0) / dy
+            xb, yb = np.roll(xa, -1), np.roll(ya, -1)
+            first, end = (np.clip(np.ceil(edge(ya, yb)), 0, ny).astype(np.int64) for edge in (np.minimum, np.maximum))
+            count = end - first
+            edges = np.repeat(np.arange(len(corners)), count)
+            rows = np.arange(len(edges)) - np.repeat(count.cumsum() - count, count) + first[edges]
+            share = (rows - ya[edges]) / (yb - ya)[edges]
+            at = xa[edges] + share * (xb - xa)[edges]
+            np.add.at(crossings, (rows, np.clip(np.ceil(at), 0, nx).astype(np.int64)), 1)
+        return np.asarray(crossings.cumsum(axis=1)[:, :nx] % 2 == 1)

@@ -1,0 +1,85 @@
+"""How much of moqui's dense air a beam crosses before the patient.
+
+At -1000 HU moqui's default calibration has 0.0113 g/cm3 (0.00121 times its density correction of 9.35), where real air
+has 0.0012. Air between the CT's edge and the skin therefore shortens the range, by about 1 mm per 100 mm. Upstream of
+the CT, and where protons start within it, there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mqi_communicator.case.caution import Caution
+from mqi_communicator.dicom.records import CTVolume
+from mqi_communicator.dose.rays import Way, heights_across, voxels_at
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NAME = "engine_air"  # of the check
+DENSITY = 0.0113  # g/cm3, and so, closely enough, mm of water per mm
+_AIR, _SOLID = -900.0, -600.0  # HU: at most, and more than
+_RAYS = 300  # of a beam
+_STEP = 1.0  # mm along a ray
+_BODY = 10  # steps in a row that are solid: a mask or the cover of a couch is thinner than a patient
+
+
+def air_cautions(ct: CTVolume, ways: Sequence[tuple[Way, float]], limit: float, rows: slice) -> Iterator[Caution]:
+    """One per beam that meets the patient: mm of water that moqui's air is worth on the ray with most of it.
+
+    `ways`: each beam's rays, and the height in mm above the isocentre where they begin. `limit`: mm of water above
+    which a person should look. `rows`: those of the CT that moqui gets.
+    """
+    for way, start in ways:
+        path = _most_air(ct, way, start, rows)
+        if path is None:
+            continue
+        water = path * DENSITY
+        over = water > limit
+        note = (
+            f"up to {path:.0f} mm of air between the CT's edge and the skin are worth {water:.2f} mm of water in moqui"
+        )
+        yield Caution(
+            NAME,
+            f"beam {way.number}",
+            f"{note}, nine times real air: its range may be that much too short" if over else note,
+            review=over,
+            value=round(water, 3),
+            unit="mm",
+            limit=f"at most {limit:g} mm of water",
+        )
+
+
+def _most_air(ct: CTVolume, way: Way, start: float, rows: slice) -> float | None:
+    """The longest path in air, in mm, of any ray of the beam before the patient; None if none meets the patient."""
+    import numpy as np
+
+    heights = heights_across(way, ct.grid, _STEP)
+    heights = heights[heights <= start]
+    if not len(heights):
+        return None
+    spots = way.few(_RAYS)
+    (z, y, x), inside = voxels_at(way.points(spots, heights), ct.grid)
+    inside &= (y >= rows.start) & (y < rows.stop)
+    hu = ct.hu[z, y, x]
+    before = _before_the_body(inside & (hu > _SOLID))
+    met = ~before[:, -1]
+    if not met.any():
+        return None
+    stretch = np.sqrt(1 + (spots[:, 0] / way.sad[0]) ** 2 + (spots[:, 1] / way.sad[1]) ** 2)
+    paths = (inside & before & (hu <= _AIR)).sum(axis=1) * stretch * _STEP
+    return float(paths[met].max())
+
+
+def _before_the_body(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(rays, steps): whether the body begins later, with so many solid steps in a row."""
+    import numpy as np
+
+    if solid.shape[1] < _BODY:
+        return np.ones_like(solid)
+    counted = np.cumsum(np.pad(solid, ((0, 0), (1, 0))), axis=1)
+    begins = np.zeros_like(solid)
+    begins[:, : solid.shape[1] - _BODY + 1] = counted[:, _BODY:] - counted[:, :-_BODY] == _BODY
+    return ~np.logical_or.accumulate(begins, axis=1)

@@ -1,0 +1,111 @@
+"""Stopping ratios: what structures are meant to have, and what the engines take from a CT."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.standin.small import moqui, volume
+from tests.unit.dose.test_mcsquare_engine import engine as mcsquare
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
+from mqi_communicator.dose.mcsquare.stopping import stopping_ratio as of_curve
+from mqi_communicator.dose.moqui.stopping import stopping_ratio as of_moqui
+from mqi_communicator.dose.stopping import bethe_ratio, range_in_water, target_ratio
+
+pytestmark = pytest.mark.pure
+
+CURVE = Curve(b"# HU g/cm3\n-1000 0.001\n0 1.000\n100 1.1\n", b"-1050 39 # Air\n-950 40\n-22 44 # Soft\n50 17\n90 7\n")
+
+
+def hu(*values):
+    return np.array(values, dtype=np.float32)
+
+
+def test_water_is_water():
+    assert bethe_ratio(1.0, 75.3) == 1.0
+    assert range_in_water(150.0) == pytest.approx(157.7, rel=0.02)  # CSDA
+
+
+@pytest.mark.parametrize(
+    ("said", "ratio"),
+    [
+        ({"REL_STOP_RATIO": 1.01, "REL_ELEC_DENSITY": 5.0}, 1.01),
+        (
+            {"REL_MASS_DENSITY": 1.02, "REL_ELEC_DENSITY": 0.9915, "MEAN_EXCI_ENERGY": 70.2, "ELEM_FRACTION": 0.0},
+            1.0004,
+        ),
+        ({"REL_ELEC_DENSITY": 1.1565, "MEAN_EXCI_ENERGY": 74.0, "REL_MASS_DENSITY": 1.19}, 1.159),
+        ({"REL_MASS_DENSITY": 1.02, "REL_ELEC_DENSITY": 0.99}, 0.99),
+        ({"REL_MASS_DENSITY": 1.02, "EFFECTIVE_Z": 7.0}, 1.02),
+        ({"REL_STOP_RATIO": 0.0}, 0.0),
+    ],
+)
+def test_the_target_of_a_structure(said, ratio):
+    assert target_ratio(tuple(said.items())) == pytest.approx(ratio, abs=5e-4)
+
+
+def test_effective_numbers_alone_change_nothing():
+    assert target_ratio((("EFFECTIVE_Z", 7.0), ("EFF_Z_PER_A", 0.5))) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (("ELEM_FRACTION", 0.0),),
+        (("MEAN_EXCI_ENERGY", 70.0),),
+        (("", 1.0),),
+        (("REL_STOP_RATIO", float("nan")),),
+        (("REL_STOP_RATIO", -1.0),),
+        (("REL_STOP_RATIO", 1.0), ("REL_STOP_RATIO", 1.1)),
+        (("REL_ELEC_DENSITY", 1.0), ("MEAN_EXCI_ENERGY", 0.0)),
+    ],
+)
+def test_a_target_that_cannot_be_told(said):
+    assert np.isnan(target_ratio(said))
+
+
+def test_mcsquare_takes_density_times_the_materials_stopping_power():
+    found = of_curve(CURVE, hu(-500, 0, 60, 80))
+    np.testing.assert_allclose(found, [0.5005 * 1.0060, 1.0171, 1.06, 1.08])
+
+
+def test_mcsquare_outside_its_curve_or_with_a_strange_material_is_unknown():
+    assert np.isnan(of_curve(CURVE, hu(-1060, -1001, 101, 95))).all()
+
+
+def test_moqui_takes_0_hu_for_water():
+    found = of_moqui(hu(0, 0.4, -100, 100, 40))
+    np.testing.assert_allclose(found, [0.9999, 0.9999, 0.913, 1.069, 1.038], atol=1e-3)
+    assert (np.diff(of_moqui(np.arange(-120, 101, dtype=np.float32))) > -0.002).all()
+
+
+def test_moqui_elsewhere_is_unknown():
+    assert np.isnan(of_moqui(hu(-1000, -121, 101, 3000, np.nan))).all()
+
+
+def test_engines_know_the_ratio_of_their_scanners():
+    ct = volume()
+    assert moqui().stopping_ratio(ct)(hu(0))[0] == pytest.approx(1.0, abs=1e-3)
+    with pytest.raises(NeedsPerson, match="scanner 'other'"):
+        moqui().stopping_ratio(replace(ct, scanner="other"))
+    with pytest.raises(NeedsPerson, match="scanner 'other'"):
+        mcsquare().stopping_ratio(replace(ct, scanner="other"))
+
+
+def test_a_build_of_the_sites_own_is_not_known():
+    ours = moqui(flavour="ours", flavours={"ours": {"based_on": "upstream"}})
+    assert np.isnan(ours.stopping_ratio(volume())(hu(0))).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "sad"),
+    [
+        (b"SMX to Isocenter distance\n2234.8\n\nSMY to Isocenter distance\n1859.1 \n", (2234.8, 1859.1)),
+        (b"nothing", (2000.0, 2000.0)),
+    ],
+)
+def test_the_magnets_of_a_beam_model(text, sad):
+    assert BeamModel(text, (1.0,), (1.0,), (1.0,)).sad == sad
