@@ -25,5 +25,6 @@ poetry_venv() {
     [ -w "${HOME:-/nonexistent}" ] || export POETRY_CACHE_DIR="$state/cache" HOME="$state"
     [ -d "$here/.venv" ] || quietly "a virtual environment with $("$base" -V)" poetry env use "$base"
     [ "$(venv_kind "$mode")" = test ] || groups=(--without dev)
-    quietly "the project's libraries (poetry.lock)" poetry install "${groups[@]}"
+    # Compiled now: whoever runs the communicator may not be allowed to write here, and each start would compile again.
+    quietly "the project's libraries (poetry.lock)" poetry install --compile "${groups[@]}"
 }
