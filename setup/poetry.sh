@@ -15,7 +15,7 @@ make_poetry() {
 
 poetry() { (cd "$here" && "$poetry_home/bin/python" -m poetry --no-ansi --no-interaction "$@"); }
 
-# poetry_venv MODE PYTHON: .venv with what poetry.lock names.
+# poetry_venv MODE PYTHON: .venv with what poetry.lock names, compiled.
 poetry_venv() {
     local mode="$1" base="$2" groups=()
     make_poetry "$base"
@@ -25,5 +25,5 @@ poetry_venv() {
     [ -w "${HOME:-/nonexistent}" ] || export POETRY_CACHE_DIR="$state/cache" HOME="$state"
     [ -d "$here/.venv" ] || quietly "a virtual environment with $("$base" -V)" poetry env use "$base"
     [ "$(venv_kind "$mode")" = test ] || groups=(--without dev)
-    quietly "the project's libraries (poetry.lock)" poetry install "${groups[@]}"
+    quietly "the project's libraries (poetry.lock)" poetry install --compile "${groups[@]}"
 }

@@ -40,5 +40,6 @@ make_venv() {
     rm -f "$state"/venv-run "$state"/venv-test
     printf '%s' "$here" >"$state/venv-place"
     "$maker" "$mode" "$base"
+    "$python" -m compileall -q "$here/src" # like the libraries: whoever runs it may not be allowed to write here
     venv_digest >"$state/venv-$(venv_kind "$mode")"
 }

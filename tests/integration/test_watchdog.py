@@ -20,7 +20,7 @@ from mqi_communicator import run as running
 from mqi_communicator.app import build, health
 from mqi_communicator.case.model import CASE_LINE, Event, Line
 from mqi_communicator.config import load
-from mqi_communicator.flow import driver, steps
+from mqi_communicator.flow import driver, performing, steps
 from mqi_communicator.store import cases, lines
 from mqi_communicator.telemetry import logs
 from mqi_communicator.telemetry.lookout import Lookout
@@ -107,7 +107,8 @@ def app(tmp_path, monkeypatch):
                 break
         return driver.Wait(60, "heard at last")
 
-    step = replace(steps.CASE_STEPS[0], perform=deaf, limit_s=LIMIT_S)
+    step = replace(steps.CASE_STEPS[0], limit_s=LIMIT_S)
+    monkeypatch.setitem(performing.PERFORM, step.name, deaf)
     monkeypatch.setattr(steps, "CASE_STEPS", (step, *steps.CASE_STEPS[1:]))
     monkeypatch.setattr(driver, "GRACE_S", GRACE_S)
     made = build(load(tmp_path / "config.yaml"))

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, one, open_store
+from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.flow.anchors import Report, hold_against
 from mqi_communicator.store import audit as chain

@@ -11,7 +11,7 @@ import typer
 
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile
+from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.cli.rescue import age
 from mqi_communicator.config import load
 from mqi_communicator.store.backup import back_up, backups, last_sound, unsound

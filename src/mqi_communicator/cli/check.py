@@ -10,7 +10,7 @@ import typer
 
 from mqi_communicator.checkup import Finding, check_up
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile
+from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
 
 

@@ -10,14 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
+from mqi_communicator.cli.cases import open_store
+from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.flow.constancy import Sample, as_record, basis_of, samples
 from mqi_communicator.screen import coloured, console
 
 
 def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """List the constancy samples: last run, verdict, what had changed, next due. Exit 1 if one did not pass."""
+    """List the constancy samples: last run, verdict, why it ran, next due. Exit 1 if one did not pass."""
     from importlib.metadata import version
 
     from mqi_communicator.app import build_engine

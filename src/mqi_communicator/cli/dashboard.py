@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile
+from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
 from mqi_communicator.web.options import Role, WebOptions
 
 if TYPE_CHECKING:
     from mqi_communicator.web.users import UsersFile
 
-users = typer.Typer(name="user", help="Who may sign in to the dashboard.", no_args_is_help=True)
+user = typer.Typer(
+    help="Who may sign in to the dashboard.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 Name = Annotated[str, typer.Argument(help="The name to sign in with.")]
 
 
@@ -46,7 +48,7 @@ async def _serve(config: Config, options: WebOptions) -> None:
         await dashboard.close()
 
 
-@users.command()
+@user.command()
 def add(
     name: Name,
     role: Annotated[Role, typer.Option(help="viewer looks, operator gives orders, physicist may sign besides.")],
@@ -64,7 +66,7 @@ def add(
         print(f"{name} may sign in as {role}")  # noqa: T201
 
 
-@users.command()
+@user.command()
 def remove(name: Name, config: ConfigFile = DEFAULT) -> None:
     """Let somebody in no longer; open sessions end at once."""
     with exits.told():
@@ -72,7 +74,7 @@ def remove(name: Name, config: ConfigFile = DEFAULT) -> None:
         print(f"{name} may sign in no longer")  # noqa: T201
 
 
-@users.command(name="list")
+@user.command(name="list")
 def list_users(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """List who may sign in."""
     from mqi_communicator.web.users import public

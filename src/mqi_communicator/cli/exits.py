@@ -11,9 +11,6 @@ import typer
 
 from mqi_communicator.case.faults import Fault, Unreachable
 from mqi_communicator.case.views import markdown_table
-from mqi_communicator.cli.rescue import how_to_restore
-from mqi_communicator.config import ConfigProblem
-from mqi_communicator.store.database import StoreDamaged
 
 PASSED = 0
 NOT_PASSED = 1
@@ -49,20 +46,30 @@ def told(config: Path | None = None) -> Iterator[None]:
     """Turn what went wrong into words and an exit code. `config` is the file to name in commands that help."""
     try:
         yield
-    except ConfigProblem as problem:
-        say(str(problem))
-        raise typer.Exit(USAGE) from None
-    except Unreachable as fault:
-        say(*_words(fault))
-        raise typer.Exit(UNREACHABLE) from None
-    except StoreDamaged as fault:
-        say(f"mqi: {fault.reason}", *(f"     {line}" for line in how_to_restore(config or Path("config.yaml"))))
-        raise typer.Exit(NOT_PASSED) from None
     except Fault as fault:
-        say(*_words(fault))
-        raise typer.Exit(NOT_PASSED) from None
+        raise typer.Exit(_tell(fault, config or Path("config.yaml"))) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _tell(fault: Fault, config: Path) -> int:
+    """Say it; the exit code. What knows the configuration and the store is imported once something went wrong."""
+    from mqi_communicator.cli.rescue import how_to_restore
+    from mqi_communicator.config import ConfigProblem
+    from mqi_communicator.store.database import StoreDamaged
+
+    match fault:
+        case ConfigProblem():
+            say(str(fault))
+            return USAGE
+        case Unreachable():
+            say(*_words(fault))
+            return UNREACHABLE
+        case StoreDamaged():
+            say(f"mqi: {fault.reason}", *(f"     {line}" for line in how_to_restore(config)))
+        case _:
+            say(*_words(fault))
+    return NOT_PASSED
 
 
 def say(*lines: str) -> None:

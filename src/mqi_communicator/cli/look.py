@@ -5,33 +5,21 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import Event
 from mqi_communicator.cli import exits
-from mqi_communicator.config import Config, load
-from mqi_communicator.flow.view import CaseView, checks_of, record, view_all, view_named
+from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
+from mqi_communicator.config import load
+from mqi_communicator.flow.view import CaseView, checks_of, record, view_all
 from mqi_communicator.screen import checks_table, table
 from mqi_communicator.screen import console as terminal
 from mqi_communicator.store import lines
-from mqi_communicator.store.database import Database, open_database
 from mqi_communicator.store.ownership import is_owned
-
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on one line.")]
-CaseName = Annotated[str, typer.Argument(metavar="CASE", help="A case's key (or its start), or its folder's name.")]
-DEFAULT = Path("config.yaml")
-
-
-def open_store(config: Config) -> Database:
-    """The store of this configuration, for looking and for orders."""
-    config.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return open_database(config.paths.store)
 
 
 def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
@@ -48,18 +36,6 @@ def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
         console.print(table(found))
         if not running:
             console.print("The communicator is not running: nothing moves until ./deploy.sh starts it.")
-
-
-def one(database: Database, name: str) -> CaseView:
-    """The case that is meant. Exits with words if there is none, or if the name fits several folders' cases."""
-    found = database.read_now(view_named, name, time.time())
-    if not found:
-        exits.say(f'mqi: no case is called "{name}"', "     mqi status lists them")
-        raise typer.Exit(exits.USAGE)
-    if len({case.folder for case in found}) > 1:
-        exits.say(f'mqi: "{name}" may mean {", ".join(case.case for case in found)}; give more of the key')
-        raise typer.Exit(exits.USAGE)
-    return found[0]
 
 
 def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:

@@ -9,7 +9,8 @@ import typer
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, ConfigFile, open_store
+from mqi_communicator.cli.cases import open_store
+from mqi_communicator.cli.options import DEFAULT, ConfigFile
 from mqi_communicator.config import Config, load
 from mqi_communicator.notify.message import trial
 from mqi_communicator.notify.post import Way, ways

@@ -11,7 +11,8 @@ import typer
 
 from mqi_communicator.case.model import Priority
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, CaseName, ConfigFile, one, open_store
+from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.store import orders
 from mqi_communicator.store.database import Database
@@ -42,7 +43,7 @@ def cancel(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *,
 
 
 def rejudge(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Judge a finished case again from its kept doses, with the limits of now; the old verdict is kept beside it."""
+    """Judge a finished case again from its kept doses with the limits of now; the old verdict is kept."""
     _order("rejudge", case, config, reason, as_json=as_json)
 
 
@@ -66,7 +67,7 @@ def lost(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Answer for it that a beam's job is dead, where its host cannot tell: you have looked. Another may then follow."""
+    """Confirm that a beam's job is dead where its host cannot tell; another run may then follow."""
     _order("lost", case, config, reason, as_json=as_json, beam=beam)
 
 

@@ -9,8 +9,10 @@ import sys
 
 import typer
 from typer.cli import get_docs_for_click
+from typer.core import TyperGroup
 
 from mqi_communicator.cli import exits
+from mqi_communicator.cli.lazy import LazyCommand
 from mqi_communicator.cli.main import app
 
 HEAD = """# Commands
@@ -28,9 +30,18 @@ file.
 """
 
 
+def whole() -> TyperGroup:
+    """`mqi` with every command imported."""
+    group = typer.main.get_group(app)
+    for name, command in group.commands.items():
+        if isinstance(command, LazyCommand):
+            group.commands[name] = command.load()
+    return group
+
+
 def page() -> str:
     """docs/cli.md."""
-    command = typer.main.get_command(app)
+    command = whole()
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="mqi"), name="mqi", title="Commands")
     body = text.split("\n", 1)[1]  # its title stands in the head
     return "\n".join(line.rstrip() for line in f"{HEAD}{body.rstrip()}\n{EXITS}".splitlines()).rstrip() + "\n"

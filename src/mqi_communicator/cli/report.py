@@ -14,7 +14,8 @@ import typer
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, one, open_store
+from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
 from mqi_communicator.flow.trend import placed
 from mqi_communicator.flow.view import CaseView, view_all

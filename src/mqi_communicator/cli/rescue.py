@@ -22,8 +22,8 @@ def how_to_restore(config: Path) -> list[str]:
         return [fault.reason, fault.advice]
     if newest is None:
         other = "without a backup move the damaged file away by hand: cases in the spool are taken up again"
-        return [f"there is no good backup in {folder}: name one, mqi restore --config {config} FILE", other]
-    command = shlex.join(["mqi", "restore", "--config", str(config), str(newest.path)])
+        return [f"there is no good backup in {folder}: name one, ./mqi restore --config {config} FILE", other]
+    command = shlex.join(["./mqi", "restore", "--config", str(config), str(newest.path)])
     return [f"the last good backup is {age(newest, time.time())} old; nothing was changed. Restore it with", command]
 
 

@@ -11,7 +11,8 @@ import typer
 
 from mqi_communicator.case.model import CASE_LINE, Event
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, CaseName, ConfigFile, one, open_store
+from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.results.signature import Decision, SignatureDocument
 from mqi_communicator.store import audit

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from mqi_communicator.case.views import cell
 from mqi_communicator.cli import exits
-from mqi_communicator.cli.look import DEFAULT, AsJson, ConfigFile, open_store
+from mqi_communicator.cli.cases import open_store
+from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.flow.trend import LAST, trends
 from mqi_communicator.results.trend import COLUMNS, Trend

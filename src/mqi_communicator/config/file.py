@@ -18,6 +18,7 @@ import yaml
 from mqi_communicator.case.faults import Permanent
 
 Keys = tuple[str | int, ...]
+_ABSENT = "does not exist; --config FILE names another file"
 _MAX_BYTES = 1 << 20
 _LONGEST = 20  # characters of a number; what is longer is a digest that happens to have digits only
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -93,7 +94,7 @@ class _Loader(yaml.SafeLoader):
 def _text(path: Path) -> str:
     try:
         if not path.is_file():
-            raise problem(path, [Mistake(0, "", "is no file" if path.exists() else "does not exist")])
+            raise problem(path, [Mistake(0, "", "is no file" if path.exists() else _ABSENT)])
         with path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)
     except OSError as error:

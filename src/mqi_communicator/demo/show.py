@@ -179,9 +179,7 @@ def _report(results: Path) -> str:
 
 def _stay(slot: Slot, console: Console, door: str) -> None:
     console.print(door, soft_wrap=True, highlight=False)
-    console.print(
-        f"host and communicator stay up. Look around:  .venv/bin/mqi status --config '{slot.config}'", soft_wrap=True
-    )
+    console.print(f"host and communicator stay up. Look around:  ./mqi status --config '{slot.config}'", soft_wrap=True)
     console.print(f"drop cases into {slot.watch}; Ctrl-C ends it", soft_wrap=True)
     try:
         signal.pause()

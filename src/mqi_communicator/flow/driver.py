@@ -18,6 +18,7 @@ from mqi_communicator.flow.decide import EXTENDED, RESEND_S, UPLOAD, decide, ext
 from mqi_communicator.flow.guard import guarded
 from mqi_communicator.flow.obey import event_of, obey
 from mqi_communicator.flow.options import RetryOptions
+from mqi_communicator.flow.performing import PERFORM
 from mqi_communicator.flow.stations.cancel import withdraw
 from mqi_communicator.flow.steps import after, step_of
 from mqi_communicator.flow.tools import Tools
@@ -171,7 +172,7 @@ class Driver:
                 return
             line = await self._up_to_date(line)
             self._taken[step.uses] += 1  # nothing may fail between here and the task that gives the place back
-        work = withdraw(line, self._tools) if cancelling else step.perform(line, self._tools)
+        work = withdraw(line, self._tools) if cancelling else PERFORM[step.name](line, self._tools)
         task = asyncio.create_task(self._work(line, was, work, step.limit_s))
         self._flight[line.case, line.beam] = task
         self._under_way[line.case, line.beam] = UnderWay(

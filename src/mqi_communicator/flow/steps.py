@@ -1,26 +1,11 @@
-"""The way of a case, read top to bottom: a new step is one function and one row."""
+"""The way of a case, read top to bottom. What is done at each step is bound to its name in `flow/performing.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from mqi_communicator.case.model import CASE_LINE, Line
-from mqi_communicator.case.outcome import Outcome
-from mqi_communicator.flow.stations.admit import admit
-from mqi_communicator.flow.stations.collect import collect
-from mqi_communicator.flow.stations.compare import compare
-from mqi_communicator.flow.stations.deliver import deliver
-from mqi_communicator.flow.stations.extend import extend
-from mqi_communicator.flow.stations.follow import follow
-from mqi_communicator.flow.stations.prepare import prepare
-from mqi_communicator.flow.stations.report import report
-from mqi_communicator.flow.stations.submit import submit
-from mqi_communicator.flow.stations.tidy import tidy
-from mqi_communicator.flow.stations.upload import upload
-from mqi_communicator.flow.stations.verify import verify
-from mqi_communicator.flow.tools import Tools
 
 Resource = Literal["", "desk", "transfers"]
 
@@ -30,7 +15,6 @@ class Step:
     """One row of the way."""
 
     name: str
-    perform: Callable[[Line, Tools], Awaitable[Outcome]]
     uses: Resource  # which limit of `resources` bounds how many of these run at once
     limit_s: float  # the longest one try may take; calls within it have deadlines of their own
     doing: str  # for people: "the case is being sent to the host"
@@ -40,22 +24,22 @@ class Step:
 HOUR = 3600.0
 
 CASE_STEPS = (
-    Step("admit", admit, "desk", 4 * HOUR, "being checked and copied to the spool"),
-    Step("prepare", prepare, "desk", HOUR, "the engine's input is being written"),
-    Step("upload", upload, "transfers", 8 * HOUR, "being sent to the host"),
+    Step("admit", "desk", 4 * HOUR, "being checked and copied to the spool"),
+    Step("prepare", "desk", HOUR, "the engine's input is being written"),
+    Step("upload", "transfers", 8 * HOUR, "being sent to the host"),
     # here each beam goes its own way, through BEAM_STEPS; the case goes on when all of them have ended
-    Step("compare", compare, "desk", HOUR, "being compared with the planned dose"),
-    Step("report", report, "desk", 2 * HOUR, "the report is being drawn"),
-    Step("deliver", deliver, "desk", HOUR, "the results are being delivered"),
-    Step("extend", extend, "", HOUR, "whether a longer run is due is looked up"),  # from here back to prepare, once
-    Step("tidy", tidy, "", HOUR, "the host is being tidied"),
+    Step("compare", "desk", HOUR, "being compared with the planned dose"),
+    Step("report", "desk", 2 * HOUR, "the report is being drawn"),
+    Step("deliver", "desk", HOUR, "the results are being delivered"),
+    Step("extend", "", HOUR, "whether a longer run is due is looked up"),  # from here back to prepare, once
+    Step("tidy", "", HOUR, "the host is being tidied"),
 )
 
 BEAM_STEPS = (
-    Step("submit", submit, "", 10 * 60.0, "the job is being handed to the host"),
-    Step("follow", follow, "", 10 * 60.0, "the dose engine is computing", looks=True),
-    Step("collect", collect, "transfers", 4 * HOUR, "the dose is being brought home"),
-    Step("verify", verify, "desk", HOUR, "the dose is being checked"),
+    Step("submit", "", 10 * 60.0, "the job is being handed to the host"),
+    Step("follow", "", 10 * 60.0, "the dose engine is computing", looks=True),
+    Step("collect", "transfers", 4 * HOUR, "the dose is being brought home"),
+    Step("verify", "desk", HOUR, "the dose is being checked"),
 )
 
 

@@ -160,8 +160,8 @@ def test_the_commands_do_what_the_pages_say(ward: Ward):
     communicator = ward.start()
     try:
         for name in ("sample", "second", "third"):
-            ward.until(f".venv/bin/mqi why {name}", "pass: ")
-        ward.until(".venv/bin/mqi constancy", "pass")
+            ward.until(f"./mqi why {name}", "pass: ")
+        ward.until("./mqi constancy", "pass")
         ward.drop("later", 30)
         ward.type("running", PATIENCE_S)
     finally:

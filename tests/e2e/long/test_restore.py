@@ -35,7 +35,7 @@ def test_a_damaged_store_is_refused_restored_and_reconciled_without_a_second_run
     assert refused.returncode == 1
     assert "is damaged" in refused.stderr
     command = shlex.split(refused.stderr.strip().splitlines()[-1])
-    assert command == ["mqi", "restore", "--config", str(site.config), str(backup / str(made["file"]))]
+    assert command == ["./mqi", "restore", "--config", str(site.config), str(backup / str(made["file"]))]
     assert site.mqi("status").stderr.splitlines()[-1] == refused.stderr.splitlines()[-1], "looking says the same"
 
     answer = site.mqi("restore", command[-1], "--json")

@@ -14,6 +14,7 @@ from mqi_communicator.case.outcome import Done, Extend, NewRun, Wait
 from mqi_communicator.flow.decide import IllegalMove, backoff, decide, extended
 from mqi_communicator.flow.obey import obey
 from mqi_communicator.flow.options import RetryOptions
+from mqi_communicator.flow.performing import PERFORM
 from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS, after
 
 pytestmark = pytest.mark.pure
@@ -34,6 +35,10 @@ def test_done_after_done_walks_the_whole_way(line, steps):
         seen.append(line.step)
         line = go(line, Done())
     assert seen == [step.name for step in steps]
+
+
+def test_every_step_of_the_way_can_be_performed():
+    assert list(PERFORM) == [step.name for step in (*CASE_STEPS, *BEAM_STEPS)]
 
 
 def test_the_last_word_of_a_step_ends_the_line():

@@ -13,6 +13,7 @@ from mqi_communicator.case.outcome import Done, Wait
 from mqi_communicator.flow import driver as driving
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
+from mqi_communicator.flow.steps import Step
 from mqi_communicator.store import audit, cases, lines
 from mqi_communicator.store.database import open_database
 
@@ -45,9 +46,9 @@ async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, 
         looks += 1
         return Wait(0.0, "waiting for a place" if looks < 4 else "waiting for the host")
 
-    monkeypatch.setattr(
-        driving, "step_of", lambda _line: SimpleNamespace(uses=uses, perform=work, limit_s=60.0, looks=False)
-    )
+    step = Step("admit", uses, 60.0, "being tested")
+    monkeypatch.setattr(driving, "step_of", lambda _line: step)
+    monkeypatch.setitem(driving.PERFORM, step.name, work)
     site.ear = lambda name, **_: told.append(name)
     driver = Driver(site, RetryOptions(), lambda event: heard.append(event.why))
     add(site, "k1", rank=1)
@@ -69,9 +70,9 @@ async def test_what_has_ended_while_another_was_begun_is_not_begun_as_it_was(sit
         await (may_end.wait() if line.case == "slow" and line.step == "admit" else asyncio.Event().wait())
         return Done({})
 
-    monkeypatch.setattr(
-        driving, "step_of", lambda _line: SimpleNamespace(uses="desk", perform=work, limit_s=60.0, looks=False)
-    )
+    step = Step("admit", "desk", 60.0, "being tested")
+    monkeypatch.setattr(driving, "step_of", lambda _line: step)
+    monkeypatch.setitem(driving.PERFORM, step.name, work)
     driver = Driver(site, RetryOptions(), lambda _: None)
     up_to_date = driver._up_to_date
 
