@@ -61,6 +61,9 @@ COMMANDS = {
     "host_script": {
         "host-script": "Print the script that answers on a host, to be installed there as all that our key may start.",
     },
+    "plan": {
+        "plan": "Print what RT Ion Plans hold, and every reason why a beam cannot be computed, by engine.",
+    },
     "samples": {
         "demo": "Take the bundled sample through the real route: a private sshd, rsync, Monte Carlo, a verdict.",
         "sample": "Write a synthetic case, made up from nothing: it proves the route, not the physics.",

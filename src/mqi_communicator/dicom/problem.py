@@ -31,12 +31,13 @@ class Problem:
     expected: str = ""
     advice: str = ""
     where: str = ""  # the place in the file, for example "beam 2 (LAO), control point 4"
+    clause: str = ""  # what to say instead of "TAG is FOUND, expected EXPECTED"
 
     def __str__(self) -> str:
         """For example: RP.dcm, beam 1: RadiationType (300A,00C6) is ION, expected PROTON."""
         place = ", ".join(filter(None, (self.file, self.where)))
         said = f"{self.tag} is {self.found or 'missing'}" if self.tag else self.found
-        said = f"{said}, expected {self.expected}" if self.expected else said
+        said = self.clause or (f"{said}, expected {self.expected}" if self.expected else said)
         return f"{place}: {said}" if place else said
 
 

@@ -10,10 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from mqi_communicator.dicom.problem import Problem, shown
-from mqi_communicator.dicom.records import Beam, IonPlan
+from mqi_communicator.dicom.records import Beam, IonPlan, Motion
 
-Need = tuple[str, str, str]
-"""(element, or "" where the words say it all; what the plan has; what the engine can do)."""
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What of a beam asks for a feature."""
+
+    tag: str  # element of the plan
+    found: str  # what the plan has
+    expected: str  # what an engine without the feature can compute
+    clause: str = ""  # what to say instead of "TAG is FOUND, expected EXPECTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ def _mode(*modes: str) -> Callable[[Beam], Iterable[Need]]:
 
     def needs(beam: Beam) -> Iterator[Need]:
         if scan_mode(beam) in modes:
-            yield "ScanMode (300A,0308)", scan_mode(beam), "MODULATED, or MODULATED_SPEC STATIONARY"
+            yield Need(_SCAN_MODE, scan_mode(beam), _SPOTS_ONLY)
 
     return needs
 
@@ -48,7 +55,7 @@ def scan_mode(beam: Beam) -> str:
 
 def _other_mode(beam: Beam) -> Iterator[Need]:
     if scan_mode(beam) not in _KNOWN_MODES:
-        yield "ScanMode (300A,0308)", shown(scan_mode(beam)), "MODULATED, or MODULATED_SPEC STATIONARY"
+        yield Need(_SCAN_MODE, shown(scan_mode(beam)), _SPOTS_ONLY)
 
 
 def _device(kind: str) -> Callable[[Beam], Iterable[Need]]:
@@ -57,7 +64,8 @@ def _device(kind: str) -> Callable[[Beam], Iterable[Need]]:
     def needs(beam: Beam) -> Iterator[Need]:
         for device in beam.devices:
             if device.kind == kind:
-                yield "", f"needs {article} {kind}: {device.words} [{device.tag}]", ""
+                clause = f"needs {article} {kind}, {device.tag}: {device.words}"
+                yield Need(device.tag, device.words, f"no {kind} in the beam", clause)
 
     return needs
 
@@ -65,7 +73,7 @@ def _device(kind: str) -> Callable[[Beam], Iterable[Need]]:
 def _other(element: str, value: Callable[[Beam], str], expected: str) -> Callable[[Beam], Iterable[Need]]:
     def needs(beam: Beam) -> Iterator[Need]:
         if value(beam) != expected:
-            yield element, shown(value(beam)), expected
+            yield Need(element, shown(value(beam)), expected)
 
     return needs
 
@@ -73,21 +81,26 @@ def _other(element: str, value: Callable[[Beam], str], expected: str) -> Callabl
 def _position(beam: Beam) -> Iterator[Need]:
     """A plan that does not say it is taken to have the CT's position; the CT is checked by itself."""
     if beam.position not in ("HFS", ""):
-        yield "PatientPosition (0018,5100)", shown(beam.position), "HFS (head first supine)"
+        yield Need("PatientPosition (0018,5100)", shown(beam.position), "HFS (head first supine)")
 
 
 def _motion(beam: Beam) -> Iterator[Need]:
     for motion in beam.motions:
         if not motion.tilt:
-            yield "", f"{motion.tag} {motion.words}", "one value for the whole beam"
+            yield _moved(motion, "one value for the whole beam")
 
 
 def _tilt(beam: Beam) -> Iterator[Need]:
     for motion in beam.motions:
         if motion.tilt:
-            yield "", f"{motion.tag} {motion.words}", "0 degrees"
+            yield _moved(motion, "0 degrees")
 
 
+def _moved(motion: Motion, expected: str) -> Need:
+    return Need(motion.tag, motion.words, expected, f"{motion.tag} {motion.words}, expected {expected}")
+
+
+_SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, or MODULATED_SPEC STATIONARY"
 _SPOT_MODES = ("MODULATED", "MODULATED_SPEC STATIONARY")
 _LINE_MODES = ("LINE", "MODULATED_SPEC LINEAR")
 _KNOWN_MODES = frozenset({*_SPOT_MODES, *_LINE_MODES, "MODULATED_SPEC LEAPING", "UNIFORM", "NONE"})
@@ -153,16 +166,17 @@ class Abilities:
             Problem(
                 code=feature.code,
                 file=plan.file,
-                found=found,
-                tag=tag,
-                expected=expected,
+                found=need.found,
+                tag=need.tag,
+                expected=need.expected,
                 advice=feature.advice,
                 where=where(beam),
+                clause=need.clause,
             )
             for beam in plan.beams
             for feature in FEATURES
             if feature.name not in self.features
-            for tag, found, expected in feature.needs(beam)
+            for need in feature.needs(beam)
         )
 
 

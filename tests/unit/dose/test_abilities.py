@@ -123,6 +123,9 @@ def line_scanning(plan):
         block.add_new(0x96, "OB", np.array([1], "<f4").tobytes())
 
 
+SHIFTER = "needs a range shifter, RangeShifterSequence (300A,0314): "
+SPREADER = "needs a spreader, LateralSpreadingDeviceSequence (300A,0332): "
+
 ACCEPTED = {
     "scanning magnets": magnets(),
     "MODULATED_SPEC STATIONARY": modulated_spec("STATIONARY"),
@@ -158,28 +161,49 @@ REFUSED = {
     "gantry turns": (point_value(0, "GantryRotationDirection", "CW"), "is CW, expected one value"),
     "couch moves": (point_value(2, "PatientSupportAngle", 5), "PatientSupportAngle (300A,0122) changes from"),
     "isocentre moves": (point_value(2, "IsocenterPosition", [0, 0, 99]), "IsocenterPosition (300A,012C)"),
-    "shifter IN": (shifter("IN"), "needs a range shifter: RS_3CM (BINARY) IN, water-equivalent thickness 34.3 mm"),
-    "shifter IN for some layers": (shifter("OUT", "OUT", "IN"), "needs a range shifter: RS_3CM (BINARY) OUT and IN"),
-    "shifter in a word of the site": (shifter("POSITION1"), "needs a range shifter: RS_3CM (BINARY) POSITION1"),
-    "shifter without a setting": (shifter(), "needs a range shifter: RS_3CM (BINARY) without a setting"),
-    "shifter counted only": (beam_value("NumberOfRangeShifters", 1), "needs a range shifter: unnamed"),
+    "shifter IN": (
+        shifter("IN"),
+        SHIFTER + "RS_3CM (BINARY) IN, water-equivalent thickness 34.3 mm",
+    ),
+    "shifter IN for some layers": (
+        shifter("OUT", "OUT", "IN"),
+        SHIFTER + "RS_3CM (BINARY) OUT and IN",
+    ),
+    "shifter in a word of the site": (
+        shifter("POSITION1"),
+        SHIFTER + "RS_3CM (BINARY) POSITION1",
+    ),
+    "shifter without a setting": (
+        shifter(),
+        SHIFTER + "RS_3CM (BINARY) without a setting",
+    ),
+    "shifter counted only": (
+        beam_value("NumberOfRangeShifters", 1),
+        SHIFTER + "unnamed",
+    ),
     "shifter set, not listed": (
         lambda plan: setattr(
             points(plan)[0],
             "RangeShifterSettingsSequence",
             [item(ReferencedRangeShifterNumber=7, RangeShifterSetting="IN")],
         ),
-        "needs a range shifter: 7 IN",
+        SHIFTER + "7 IN",
     ),
-    "aperture": (beam_value("NumberOfBlocks", 2), "needs an aperture: 2 of them"),
+    "aperture": (beam_value("NumberOfBlocks", 2), "needs an aperture, IonBlockSequence (300A,03A6): 2 of them"),
     "collimator": (device("IonBeamLimitingDeviceSequence"), "needs a collimator"),
     "bolus": (beam_value("NumberOfBoli", 1), "needs a bolus"),
     "compensator": (beam_value("NumberOfCompensators", 1), "needs a compensator"),
     "wedge": (device("IonWedgeSequence"), "needs a wedge"),
     "range modulator": (beam_value("NumberOfRangeModulators", 1), "needs a range modulator"),
-    "scatterer": (magnets("SCATTERER"), "needs a spreader: MagnetX (SCATTERER) IN"),
+    "scatterer": (
+        magnets("SCATTERER"),
+        SPREADER + "MagnetX (SCATTERER) IN",
+    ),
     "magnets with a thickness": (magnets(wet=0.5), "water-equivalent thickness 0.5 mm"),
-    "wobbling magnets": (magnets(mode="UNIFORM"), "needs a spreader: MagnetX (MAGNET) IN"),
+    "wobbling magnets": (
+        magnets(mode="UNIFORM"),
+        SPREADER + "MagnetX (MAGNET) IN",
+    ),
     "spreader counted only": (beam_value("NumberOfLateralSpreadingDevices", 1), "needs a spreader"),
     "prone": (prone, "PatientPosition (0018,5100) is HFP, expected HFS"),
 }
@@ -199,7 +223,7 @@ def test_what_no_engine_computes_is_refused_by_name(case, row, plan, read):
     spoil(plan)
     problems = row.refusals(read())
     assert any(words in str(one) for one in problems), list(map(str, problems))
-    assert all(one.where.startswith("beam ") and one.file == "RP.dcm" and one.advice for one in problems)
+    assert all(one.where.startswith("beam ") and one.file == "RP.dcm" and one.tag and one.advice for one in problems)
     codes = {one.code for one in problems}
     assert codes <= {feature.code for feature in FEATURES}
 

@@ -1,0 +1,135 @@
+"""What an RT Ion Plan holds, as plain data and as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mqi_communicator.dicom.plan import read_plan
+from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, shown
+from mqi_communicator.dicom.records import Beam, IonPlan
+from mqi_communicator.dose.abilities import TABLE, scan_mode
+
+_COLUMNS = ("beam", "machine", "mode", "gantry", "couch", "layers", "MeV", "spots", "MU", "position")
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """The plan in `path`: what it holds, what is wrong in it, and what each engine cannot compute. Raises nothing.
+
+    Angles in degrees, energies in MeV, metersets in MU per fraction.
+    """
+    try:
+        plan, problems = read_plan(path)
+    except DicomProblem as error:
+        return _unread(path, as_problem(error))
+    except OSError as error:
+        found = f"the file cannot be read: {error.strerror}"
+        return _unread(path, Problem("plan.unreadable", shown(path.name), found, advice="Name another file."))
+    return {
+        "file": str(path),
+        "understood": not problems,
+        "problems": [_problem(one) for one in problems],
+        "label": plan.label,
+        "system": " ".join(filter(None, (plan.manufacturer, plan.model))),
+        "fractions": plan.fractions,
+        "beams": [_beam(beam) for beam in plan.beams],
+        "engines": [_engine(plan, index) for index in range(len(TABLE))],
+    }
+
+
+def _unread(path: Path, problem: Problem) -> dict[str, Any]:
+    return {"file": str(path), "understood": False, "problems": [_problem(problem)], "beams": [], "engines": []}
+
+
+def _problem(one: Problem) -> dict[str, str]:
+    return {
+        "code": one.code,
+        "file": one.file,
+        "where": one.where,
+        "tag": one.tag,
+        "found": one.found,
+        "expected": one.expected,
+        "advice": one.advice,
+        "sentence": str(one),
+    }
+
+
+def _beam(beam: Beam) -> dict[str, Any]:
+    energies = [layer.energy for layer in beam.layers]
+    return {
+        "number": beam.own_number,
+        "name": beam.name,
+        "machine": beam.machine,
+        "mode": scan_mode(beam),
+        "gantry": beam.gantry_angle,
+        "couch": beam.couch_angle,
+        "isocenter": list(beam.isocenter),
+        "position": beam.position,
+        "snout": beam.snout_position,
+        "layers": len(beam.layers),
+        "energies": [min(energies), max(energies)] if energies else [],
+        "spots": sum(int((layer.weights > 0).sum()) for layer in beam.layers),
+        "meterset": beam.meterset,
+        "devices": [f"{device.kind}: {device.words}" for device in beam.devices],
+        "motions": [f"{motion.tag} {motion.words}" for motion in beam.motions],
+    }
+
+
+def _engine(plan: IonPlan, index: int) -> dict[str, Any]:
+    return {"engine": TABLE[index].name, "refusals": [_problem(one) for one in TABLE[index].refusals(plan)]}
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """A summary for people: the plan, a row per beam, what is wrong, and what cannot be computed with which engines."""
+    yield shown(found["file"])
+    if found["beams"]:
+        label = f"plan {shown(found['label'])}, " if found["label"] else ""
+        yield f"  {label}{shown(found['system'])}, {found['fractions']} fraction(s)"
+        yield from _table([_COLUMNS, *(_row(beam) for beam in found["beams"])])
+        for beam in found["beams"]:
+            for words in (*beam["devices"], *beam["motions"]):
+                yield f"  beam {beam['number']}: {words}"
+    if found["problems"]:
+        yield "  the plan cannot be used:"
+        yield from _reasons(found["problems"])
+    by_reasons: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for engine in found["engines"]:
+        by_reasons.setdefault(tuple(one["sentence"] for one in engine["refusals"]), []).append(engine)
+    for reasons, engines in by_reasons.items():
+        names = ", ".join(engine["engine"] for engine in engines)
+        if reasons:
+            yield f"  cannot be computed with {names}:"
+            yield from _reasons(engines[0]["refusals"])
+        elif not found["problems"]:
+            yield f"  can be computed with {names}"
+    yield ""
+
+
+def _reasons(problems: list[dict[str, str]]) -> Iterator[str]:
+    for one in problems:
+        yield f"    {one['sentence']}"
+    for advice in dict.fromkeys(one["advice"] for one in problems if one["advice"]):
+        yield f"      {advice}"
+
+
+def _row(beam: dict[str, Any]) -> tuple[str, ...]:
+    name = f" ({shown(beam['name'])})" if beam["name"] else ""
+    return (
+        f"{beam['number']}{name}",
+        shown(beam["machine"]) or "-",
+        shown(beam["mode"]) or "-",
+        f"{beam['gantry']:g}",
+        f"{beam['couch']:g}",
+        str(beam["layers"]),
+        " to ".join(f"{energy:g}" for energy in dict.fromkeys(beam["energies"])) or "-",
+        str(beam["spots"]),
+        f"{beam['meterset']:.1f}",
+        shown(beam["position"]) or "-",
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
