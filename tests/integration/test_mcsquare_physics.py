@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,6 +105,9 @@ def r80(depths: np.ndarray, dose: np.ndarray) -> float:
     return float(np.interp(0.8 * dose[peak], dose[[below, below - 1]], depths[[below, below - 1]]))
 
 
+HALO_LOST = (
+    b"100 100.305 0.665 86703300 0.948 3.985 0.0064 0.073 5.586 0.0065 -0.266 0.052 3.9 0.0451 0 2.3 0.0362 -0.22"
+)
 # PSTAR, liquid water, CSDA range in g/cm2 (NIST Standard Reference Database 124)
 PSTAR = {90.0: 6.398, 100.0: 7.718, 125.0: 11.46, 150.0: 15.77, 175.0: 20.62, 200.0: 25.96, 225.0: 31.74}
 
@@ -248,6 +252,21 @@ def test_a_beam_model_with_crlf_would_give_nothing_and_is_refused(compute, model
     assert ran.code == 0  # the engine is content
     assert isinstance(ran.judged, Refused)
     assert "outside the CT" in ran.judged.why
+
+
+def test_the_models_that_come_with_the_engine_are_accepted(home):
+    models = [parse_beam_model(path.read_bytes(), NOBODY) for path in sorted((home / "BDL").glob("*.txt"))]
+    assert [len(model.nominal) for model in models] == [26, 26]
+
+
+def test_a_gaussian_without_correlation_would_be_lost_without_a_word(compute, model):
+    """The halo, 5 % of the protons: few enough that the engine's log alone is no reason to refuse the dose."""
+    blind = replace(model, text=re.sub(rb"(?m)^100\.000.*", HALO_LOST, model.text))
+    ran = compute(field((100.0, [(0, 0, 1.0)])), volume(SMALL), with_model=blind, histories_per_beam=2_000)
+    assert isinstance(ran.judged, Accepted), ran.judged
+    assert ran.judged.facts["outside"] > 0.04 * ran.judged.facts["histories"]
+    with pytest.raises(ValueError, match="Correlation2x is 0"):
+        parse_beam_model(blind.text, NOBODY)
 
 
 def test_a_home_without_materials_is_refused_without_another_try(compute, home, tmp_path):

@@ -12,7 +12,7 @@ from mqi_communicator.dose.checks import check_beam, check_plan
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
-from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, curve_of, doubts, model_of
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, check_optics, curve_of, doubts, model_of
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 
 
@@ -51,6 +51,7 @@ class MCsquare:
         check_plan(plan, ct)
         for beam in plan.beams:
             check_beam(beam, model_of(beam, self._models), ct)
+            check_optics(beam, model_of(beam, self._models))
         curve_files = {"HU_Density.txt": curve.density, "HU_Material.txt": curve.material}
         return {**inputs.ct_files(ct), **curve_files, **models, "expected.txt": inputs.expected_file(ct.grid)}
 
@@ -59,6 +60,7 @@ class MCsquare:
         model = model_of(beam, self._models)
         check_plan(plan, ct)
         check_beam(beam, model, ct)
+        check_optics(beam, model)
         config = inputs.config_file(self._options, beam, _model_file(model))
         return {"config.txt": config, "plan.txt": inputs.plan_file(beam, ct.grid)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -10,18 +11,17 @@ from mqi_communicator.dose.engine import Accepted, Progress, Refused
 DOSE = "Outputs/Dose.raw"
 HEADER = "Outputs/Dose.mhd"
 
-_PERCENT = re.compile(r"^ *(\d+(?:\.\d+)?) % ?(?:\(stat uncertainty: (\d+(?:\.\d+)?) %\))? *$", re.MULTILINE)
-_BATCH = re.compile(r"^batch \d+ completed \(stat uncertainty: (\d+(?:\.\d+)?) %\) *$", re.MULTILINE)
-_UNCERTAINTY = re.compile(r"\(stat uncertainty: (\d+(?:\.\d+)?) %\) *$", re.MULTILINE)
+# An uncertainty is a number, or nan with or without a sign where no proton has reached the CT.
+_PERCENT = re.compile(r"^ *(\d+(?:\.\d+)?) % ?(?:\(stat uncertainty: (\S+) %\))? *$", re.MULTILINE)
+_BATCH = re.compile(r"^batch \d+ completed \(stat uncertainty: (\S+) %\) *$", re.MULTILINE)
+_UNCERTAINTY = re.compile(r"\(stat uncertainty: (\S+) %\) *$", re.MULTILINE)
 # The part in brackets is left out where no proton was generated outside: on every CT with air around the patient.
 _PRIMARIES = re.compile(
     r"^Nbr primaries simulated: (\d+) *(?:\((\d+) generated outside the geometry\))? *$", re.MULTILINE
 )
 _END = re.compile(r"^Total computation time: (\d+(?:\.\d+)?) s *$", re.MULTILINE)
 _EXPECTED = re.compile(r"^Expected dose size: (\d+) bytes$", re.MULTILINE)
-_ERROR = re.compile(
-    r"^\s*(error\b.*|unable to\b.*|warning ?: material\b.*|warning: unknown\b.*)$", re.MULTILINE | re.IGNORECASE
-)
+_ERROR = re.compile(r"^\s*(error\b.*|unable to\b.*|warning ?: (?!Num_Threads).*)$", re.MULTILINE | re.IGNORECASE)
 _MISSED = 0.2  # of the protons; halos of narrow CTs stay well below
 _SIGNALS = {124: "its time limit", 137: "SIGKILL (no memory left?)", 143: "SIGTERM"}
 _NOT_STARTED = (126, 127)
@@ -35,16 +35,17 @@ def read_progress(log_tail: str, target: float | None) -> Progress:
         if not found:
             return Progress(percent=None)
         percent, uncertainty = found[-1]
-        return Progress(min(float(percent), 100.0), _fraction(uncertainty) if uncertainty else None)
+        return Progress(min(float(percent), 100.0), _fraction(uncertainty))
     batches = _BATCH.findall(log_tail)
-    if not batches or float(batches[-1]) == 0:
+    reached = _fraction(batches[-1]) if batches else None
+    if not reached:
         return Progress(percent=None)
-    reached = _fraction(batches[-1])
     return Progress(min(100.0, 100 * (target / reached) ** 2), reached)
 
 
 def uncertainty(log: str) -> float | None:
-    """The last mean relative uncertainty (1 sigma, where dose is at least half of its maximum)."""
+    """The last mean relative uncertainty (1 sigma, where dose is at least half of its maximum); None if that is no
+    number, whatever was said before it."""
     found = _UNCERTAINTY.findall(log)
     return _fraction(found[-1]) if found else None
 
@@ -117,5 +118,10 @@ def _size_problem(log_tail: str, products: Mapping[str, int]) -> Refused | None:
     return None
 
 
-def _fraction(percent: str) -> float:
-    return round(float(percent) / 100, 6)
+def _fraction(percent: str) -> float | None:
+    """None where it is no number: before the first, or of a dose that is zero everywhere."""
+    try:
+        value = float(percent)
+    except ValueError:
+        return None
+    return round(value / 100, 6) if math.isfinite(value) else None
