@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.doing import do
+from tests.doing import do, looked_at
 
 from mqi_communicator.case.work import Need
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Grid, IonPlan, Layer, Medium
@@ -73,7 +74,7 @@ def compute(home: Path, model: BeamModel, tmp_path: Path):
         work = engine.work(beam.number)
         code, log = do(work, run_folder)
         made = {name: (run_folder / name).read_bytes() for name in work.products if (run_folder / name).exists()}
-        judged = engine.judge_run(beam.number, code, log[-4096:], {k: len(v) for k, v in made.items()})
+        judged = engine.judge_run(beam.number, code, looked_at(log), {k: len(v) for k, v in made.items()})
         dose = engine.read_dose(plan, beam, ct, made, log) if isinstance(judged, Accepted) else None
         return Ran(judged, dose, log, code, run_folder)
 
@@ -283,7 +284,7 @@ def test_what_the_host_needs_is_found_in_a_good_home_and_missed_in_a_bad_one(hom
     def results(at: Path) -> list[bool]:
         return [_there(need) for need in MCsquare(MCsquareOptions(home=str(at)), {}, {}).needs()]
 
-    assert results(home) == [True, True, True]
+    assert results(home) == [True] * 4
     assert not any(results(tmp_path / "no where"))
 
 
@@ -291,4 +292,9 @@ def _there(need: Need) -> bool:
     path = Path(need.what)
     if need.kind == "sha256":
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == need.sha256
+    if need.kind == "starts":
+        if not path.is_file():
+            return False
+        said = subprocess.run([path, *need.words], capture_output=True, text=True, timeout=60, check=False, cwd="/")
+        return re.search(need.says, said.stdout) is not None
     return os.access(path, os.X_OK if need.kind == "executable" else os.R_OK)

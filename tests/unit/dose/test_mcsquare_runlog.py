@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.doing import looked_at
 
 from mqi_communicator.dose.engine import Accepted, Refused
-from mqi_communicator.dose.mcsquare.runlog import judge, read_progress
+from mqi_communicator.dose.mcsquare.runlog import check_whole, judge, read_progress
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "mcsquare"
 DOSE, TIGHT = 256_000, 64_000  # bytes
@@ -79,3 +80,31 @@ def test_progress_is_read_from_what_it_really_prints(name, target, percent, unce
 def test_complaints_of_its_input_are_told_from_the_one_of_its_host(line, refused):
     answer = judged(log("no_halo").replace(" 10.0 % ", line))
     assert isinstance(answer, Refused) is refused
+
+
+def test_a_long_log_is_judged_by_what_is_seen_of_it_and_then_by_all_of_it():
+    long = log("target_most_primaries")
+    assert judged(long) == judged(looked_at(long, 512)), "the end says all that is told of a run"
+    for size in (64, 100, 150, 200, 256):
+        assert isinstance(judged(looked_at(long, size)), Accepted), size
+    early = long.replace("batch 2 completed ", " Error: of the first lines", 1)
+    assert isinstance(judged(looked_at(early, 256)), Refused)
+    hidden = long.replace("batch 2 completed \nbatch 3", "batch 2 completed \n Error: unseen\nbatch 3")
+    assert "unseen" not in looked_at(hidden.replace(" Error: unseen", " Error: unseen", 1), 64)
+    assert isinstance(judged(looked_at(hidden, 64)), Accepted)
+    assert "unseen" in (check_whole(hidden) or "")
+    assert isinstance(judged(hidden), Refused)
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        ("Total computation time", "no end mark"),
+        ("Nbr primaries simulated", "no protons"),
+        ("stat uncertainty", "no statistical uncertainty"),
+    ],
+)
+def test_the_whole_log_must_say_everything_whatever_a_program_printed(lost, words):
+    text = log("no_halo").replace(lost, "nothing") + "\nmqi-cut 100\n"
+    assert words in (check_whole(text) or "")
+    assert check_whole(log("no_halo")) is None

@@ -10,7 +10,7 @@ from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
 from mqi_communicator.dose.checks import check_beam, check_plan
 from mqi_communicator.dose.commissioning import with_commissioning
-from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
+from mqi_communicator.dose.engine import NO_INPUT, Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, check_optics, curve_of, doubts, model_of
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
@@ -107,8 +107,8 @@ class MCsquare:
         log: str,
     ) -> Dose:
         """Gy per fraction on the CT's grid. Permanent if not finite, zero, incomplete, or of another grid."""
-        if said := runlog.complaint(log):
-            raise Permanent(f"beam {beam.number}: the engine complained: {said}")
+        if said := runlog.check_whole(log):
+            raise Permanent(f"beam {beam.number}: {said}")
         missing = [name for name in (runlog.HEADER, runlog.DOSE) if name not in products]
         if missing:
             raise Permanent(f"beam {beam.number}: {', '.join(missing)} did not come home")
@@ -118,7 +118,7 @@ class MCsquare:
         return Dose(ct.grid, gy, meaning, beam.number, runlog.uncertainty(log))
 
     def needs(self) -> Sequence[Need]:
-        """The binary, its digest, and its materials."""
+        """The binary, its digest, its materials, and that it starts."""
         home = self._options.home.rstrip("/")
         get = "fetch it with `python3 setup/fetch_engine.py FOLDER`, copy the folder to the host, and name it as home"
         binary, digest = f"{home}/MCsquare_linux", self._options.engine_sha256
@@ -126,6 +126,9 @@ class MCsquare:
             Need("executable", binary, f"MCsquare_linux is not in {home}, or not executable: {get}"),
             Need("sha256", binary, f"{binary} is another build than engine_sha256 says: {get}", digest),
             Need("readable", f"{home}/Materials/list.dat", f"the folder Materials is not in {home}: {get}"),
+            Need(
+                "starts", binary, f"{binary} does not run on this host: {get}", words=(NO_INPUT,), says=runlog.NO_INPUT
+            ),
         )
 
     def recipe(self) -> Mapping[str, str]:
