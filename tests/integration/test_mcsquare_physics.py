@@ -255,6 +255,24 @@ def test_a_beam_model_with_crlf_would_give_nothing_and_is_refused(compute, model
     assert "outside the CT" in ran.judged.why
 
 
+WIDE = Grid((40, 40, 40), (-97.5, -97.5, -97.5), (5.0, 5.0, 5.0))  # with 40 mm of air on each side
+
+
+@pytest.mark.parametrize(("x", "words"), [(0.0, ""), (500.0, "100 % of the protons started outside the CT")])
+def test_a_ct_with_wide_air_is_computed_and_a_field_beside_it_is_refused(compute, x, words):
+    z, y, xs = np.meshgrid(*WIDE.axes(), indexing="ij")
+    hu = np.where(np.maximum(np.maximum(abs(xs), abs(y)), abs(z)) < 60, WATER, AIR)
+    ran = compute(field((120.0, [(x, 0, 1.0)])), volume(WIDE, hu), histories_per_beam=2_000)
+    assert ran.code == 0
+    if words:
+        assert isinstance(ran.judged, Refused)
+        assert words in ran.judged.why
+        return
+    accepted(ran)
+    assert isinstance(ran.judged, Accepted)
+    assert ran.judged.facts["outside"] < 0.01 * ran.judged.facts["histories"]
+
+
 def test_the_models_that_come_with_the_engine_are_accepted(home):
     models = [parse_beam_model(path.read_bytes(), NOBODY) for path in sorted((home / "BDL").glob("*.txt"))]
     assert [len(model.nominal) for model in models] == [26, 26]
