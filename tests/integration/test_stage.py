@@ -332,6 +332,7 @@ def test_an_engine_that_was_not_tried_or_hangs_is_not_said_to_start():
         "mqi-done": "could not be tried",
         "mqi-started 1 barred": "may not be started there",
         "mqi-started 1 124 ": "did not end within 20 s",
+        "mqi-started 1 127 not=base64": "cannot be started (exit code 127): no word",
     }.items():
         ((ok, what, advice),) = needs.read_needs([need], Answer(0, f"{said}\n"))
         assert not ok

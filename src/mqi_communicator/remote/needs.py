@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from collections.abc import Sequence
 
@@ -78,7 +79,7 @@ def read_needs(wanted: Sequence[Need], answer: Answer) -> list[tuple[bool, str, 
 def _read_start(need: Need, code: str, said: str) -> tuple[bool, str, str]:
     """A program that could be loaded says something of its own, whatever its exit code."""
     program = need.words[-2] if len(need.words) > 1 else need.what
-    lines = [line.strip() for line in base64.b64decode(said or "").decode("utf-8", "replace").splitlines()]
+    lines = [line.strip() for line in _text(said).splitlines()]
     words = next((line for line in lines if _LOADER.search(line)), next((line for line in lines if line), "no word"))
     if code == "barred":
         return False, f"{need.what} may not be started there", "its administrator names the programs (--program)"
@@ -91,3 +92,10 @@ def _read_start(need: Need, code: str, said: str) -> tuple[bool, str, str]:
     if need.says and not any(re.search(need.says, line) for line in lines):
         return False, f"{program} is not what it should be: without input it says {words[:300]!r}", need.advice
     return True, f"{program} starts", need.advice
+
+
+def _text(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True).decode("utf-8", "replace")
+    except binascii.Error:
+        return ""
