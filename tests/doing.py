@@ -39,6 +39,15 @@ def do(work: Work, folder: Path) -> tuple[int, str]:
     return 0, log.read_text(errors="replace")
 
 
+def looked_at(log: str, size: int = 4096) -> str:
+    """What a look at a host shows of a log, as the script there cuts it."""
+    data = log.encode()
+    if len(data) <= 2 * size:
+        return log
+    shown = data[:size] + b"\nmqi-cut %d\n" % (len(data) - 2 * size) + data[-size:]
+    return shown.decode(errors="replace")
+
+
 def _run(argv: list[str], folder: Path, out: IO[bytes], environment: dict[str, str], limit_s: float) -> int:
     """The exit code as a shell has it; 124 when the limit ended it, with whatever it had begun."""
     with subprocess.Popen(argv, cwd=folder, stdout=out, stderr=out, env=environment, start_new_session=True) as running:

@@ -19,6 +19,7 @@ from mqi_communicator.demo.sample_case import Draft, encode
 from mqi_communicator.demo.sample_kinds import apply, uids_of
 from mqi_communicator.demo.truth import FRACTIONS
 from mqi_communicator.dicom.records import Beam, Biology, Dose, Extent, Meaning, Medium
+from mqi_communicator.dose.engine import Accepted
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.paperwork.beam import keep_beam_dose
 from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
@@ -70,6 +71,12 @@ class KnownDose:
 
     def basis(self, plan, ct):  # noqa: ARG002 - the port's
         return self.doubts
+
+    def cautions(self, plan, ct):  # noqa: ARG002 - the port's
+        return ()
+
+    def judge_run(self, beam_number, exit_code, log_tail, products):  # noqa: ARG002 - the port's
+        return Accepted({})
 
     def read_dose(self, plan, beam, ct, products, log):  # noqa: ARG002 - the port's
         size = SIZES[self.size]

@@ -243,11 +243,21 @@ async def test_garbage_in_a_log_forges_nothing(ground: Ground):
     assert forged.splitlines()[0] in seen[token()].log_tail
 
 
-async def test_only_the_end_of_a_long_log_is_brought(ground: Ground):
-    await ground.submit(job("yes | head -c 1000000; echo; echo last"))
-    status = await ground.ended(token())
-    assert len(status.log_tail) <= 4096
-    assert status.log_tail.endswith("last\n")
+async def test_of_a_long_log_the_beginning_and_the_end_are_brought(ground: Ground):
+    await ground.submit(job("echo first; yes | head -c 1000000; echo; echo last"))
+    shown = (await ground.ended(token())).log_tail
+    head, _, tail = shown.partition("\nmqi-cut ")
+    left_out, _, tail = tail.partition("\n")
+    assert head.startswith("mqi-program engine\nfirst\ny\n")
+    assert tail.endswith("y\n\nlast\n")
+    whole = (ground.run_folder(token()) / "log").stat().st_size
+    assert (len(head), len(tail), int(left_out)) == (4096, 4096, whole - 8192)
+
+
+async def test_a_log_of_twice_the_share_is_brought_whole(ground: Ground):
+    await ground.submit(job("yes | head -c 8173"))  # and the 19 bytes of its mark
+    shown = (await ground.ended(token())).log_tail
+    assert shown == "mqi-program engine\n" + "y\n" * 4086 + "y"
 
 
 async def test_thirty_jobs_in_one_look(ground: Ground):

@@ -28,6 +28,7 @@ from mqi_communicator.store.database import open_database
 ENGINE = Path(os.environ.get("MQI_ENGINE_HOME", Path(__file__).parents[2] / ".setup/mcsquare"))
 WRAPPER = """#!/bin/sh
 # The real engine, which also notes each start and end: the witness of how many runs of a beam there were.
+[ "$1" != there-is-no-input ] || exec "%(engine)s/MCsquare_linux" "$@"
 d=$(pwd); t=${d##*/}
 echo "start $t" >>"%(log)s"
 "%(engine)s/MCsquare_linux" "$@"; c=$?

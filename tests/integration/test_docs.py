@@ -192,9 +192,10 @@ def test_the_words_of_a_verdict_are_told_in_order():
 
 def test_every_check_is_told():
     named = set()
-    for path in (ROOT / "src/mqi_communicator/results").glob("*.py"):
+    made = ("Check", "_check", "_plain", "Caution")
+    for path in (ROOT / "src/mqi_communicator").glob("[rd]*/**/*.py"):  # results, dose
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Check", "_check", "_plain"):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in made:
                 first = next(
                     (word.value for word in node.keywords if word.arg == "name"), node.args[0] if node.args else None
                 )

@@ -14,13 +14,13 @@ import pytest
 
 from mqi_communicator.case.call import Call
 from mqi_communicator.case.faults import RemoteUnfit
-from mqi_communicator.case.work import Program, Work
+from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.demo.host import PrivateHost
-from mqi_communicator.remote import stage
+from mqi_communicator.remote import needs, stage
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.remote.verbs import edition, library
 
@@ -124,6 +124,17 @@ async def test_what_does_nothing_may_run(site: Site, tmp_path: Path):
     await site.send(tmp_path / "source")
     status = await site.run_work(Work((Program("check", ("true",)),), (), 30))
     assert (status.state, status.exit_code) == (JobState.ENDED, 0)
+
+
+async def test_a_check_starts_the_named_programs_alone(site: Site, tmp_path: Path):
+    trap = tmp_path / "trap.sh"
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n")
+    trap.chmod(0o755)
+    starts = [Need("starts", str(path), "", words=("x",)) for path in (tmp_path / "engine.sh", trap)]
+    good, bad = needs.read_needs(starts, await site.host.ask(needs.needs(starts), deadline=90))
+    assert good[0], good
+    assert (bad[0], "--program" in bad[2]) == (False, True)
+    assert not (tmp_path / "owned").exists()
 
 
 async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.doing import do
+from tests.doing import do, looked_at
 
 from mqi_communicator.case.work import Need
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Grid, IonPlan, Layer, Medium
@@ -72,7 +74,7 @@ def compute(home: Path, model: BeamModel, tmp_path: Path):
         work = engine.work(beam.number)
         code, log = do(work, run_folder)
         made = {name: (run_folder / name).read_bytes() for name in work.products if (run_folder / name).exists()}
-        judged = engine.judge_run(beam.number, code, log[-4096:], {k: len(v) for k, v in made.items()})
+        judged = engine.judge_run(beam.number, code, looked_at(log), {k: len(v) for k, v in made.items()})
         dose = engine.read_dose(plan, beam, ct, made, log) if isinstance(judged, Accepted) else None
         return Ran(judged, dose, log, code, run_folder)
 
@@ -104,6 +106,9 @@ def r80(depths: np.ndarray, dose: np.ndarray) -> float:
     return float(np.interp(0.8 * dose[peak], dose[[below, below - 1]], depths[[below, below - 1]]))
 
 
+HALO_LOST = (
+    b"100 100.305 0.665 86703300 0.948 3.985 0.0064 0.073 5.586 0.0065 -0.266 0.052 3.9 0.0451 0 2.3 0.0362 -0.22"
+)
 # PSTAR, liquid water, CSDA range in g/cm2 (NIST Standard Reference Database 124)
 PSTAR = {90.0: 6.398, 100.0: 7.718, 125.0: 11.46, 150.0: 15.77, 175.0: 20.62, 200.0: 25.96, 225.0: 31.74}
 
@@ -250,6 +255,39 @@ def test_a_beam_model_with_crlf_would_give_nothing_and_is_refused(compute, model
     assert "outside the CT" in ran.judged.why
 
 
+WIDE = Grid((40, 40, 40), (-97.5, -97.5, -97.5), (5.0, 5.0, 5.0))  # with 40 mm of air on each side
+
+
+@pytest.mark.parametrize(("x", "words"), [(0.0, ""), (500.0, "100 % of the protons started outside the CT")])
+def test_a_ct_with_wide_air_is_computed_and_a_field_beside_it_is_refused(compute, x, words):
+    z, y, xs = np.meshgrid(*WIDE.axes(), indexing="ij")
+    hu = np.where(np.maximum(np.maximum(abs(xs), abs(y)), abs(z)) < 60, WATER, AIR)
+    ran = compute(field((120.0, [(x, 0, 1.0)])), volume(WIDE, hu), histories_per_beam=2_000)
+    assert ran.code == 0
+    if words:
+        assert isinstance(ran.judged, Refused)
+        assert words in ran.judged.why
+        return
+    accepted(ran)
+    assert isinstance(ran.judged, Accepted)
+    assert ran.judged.facts["outside"] < 0.01 * ran.judged.facts["histories"]
+
+
+def test_the_models_that_come_with_the_engine_are_accepted(home):
+    models = [parse_beam_model(path.read_bytes(), NOBODY) for path in sorted((home / "BDL").glob("*.txt"))]
+    assert [len(model.nominal) for model in models] == [26, 26]
+
+
+def test_a_gaussian_without_correlation_would_be_lost_without_a_word(compute, model):
+    """The halo, 5 % of the protons: few enough that the engine's log alone is no reason to refuse the dose."""
+    blind = replace(model, text=re.sub(rb"(?m)^100\.000.*", HALO_LOST, model.text))
+    ran = compute(field((100.0, [(0, 0, 1.0)])), volume(SMALL), with_model=blind, histories_per_beam=2_000)
+    assert isinstance(ran.judged, Accepted), ran.judged
+    assert ran.judged.facts["outside"] > 0.04 * ran.judged.facts["histories"]
+    with pytest.raises(ValueError, match="Correlation2x is 0"):
+        parse_beam_model(blind.text, NOBODY)
+
+
 def test_a_home_without_materials_is_refused_without_another_try(compute, home, tmp_path):
     bare = tmp_path / "bare"
     bare.mkdir()
@@ -264,7 +302,7 @@ def test_what_the_host_needs_is_found_in_a_good_home_and_missed_in_a_bad_one(hom
     def results(at: Path) -> list[bool]:
         return [_there(need) for need in MCsquare(MCsquareOptions(home=str(at)), {}, {}).needs()]
 
-    assert results(home) == [True, True, True]
+    assert results(home) == [True] * 4
     assert not any(results(tmp_path / "no where"))
 
 
@@ -272,4 +310,9 @@ def _there(need: Need) -> bool:
     path = Path(need.what)
     if need.kind == "sha256":
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == need.sha256
+    if need.kind == "starts":
+        if not path.is_file():
+            return False
+        said = subprocess.run([path, *need.words], capture_output=True, text=True, timeout=60, check=False, cwd="/")
+        return re.search(need.says, said.stdout) is not None
     return os.access(path, os.X_OK if need.kind == "executable" else os.R_OK)

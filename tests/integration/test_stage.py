@@ -291,3 +291,50 @@ async def test_what_an_engine_needs_is_looked_for(host: LocalHost, tmp_path: Pat
     )
     told = needs.read_needs(wanted, await host.ask(needs.needs(wanted), deadline=90))
     assert [ok for ok, _, _ in told] == [True, False, True, False, True, False, True]
+
+
+def program(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+LIBRARY = "tps_env: error while loading shared libraries: libcudart.so.12: cannot open shared object file"
+
+
+async def test_an_engine_is_started_once_without_input(host: LocalHost, tmp_path: Path):
+    """What it says of the missing input, and by which signal it ends, is its own affair; that it loads is not."""
+    good = program(tmp_path, "good engine", 'ls -A; echo "what():  Cannot open $1"; kill -ABRT $$')
+    starts = [
+        (Need("starts", good, "", words=("none",)), True, "starts"),
+        (Need("starts", "stdbuf", "", words=("-oL", good, "none")), True, f"{good} starts"),
+        (Need("starts", good, "", words=("none",), says=r"Cannot open none$"), True, "starts"),
+        (Need("starts", good, "", words=("none",), says="not found"), False, "says 'what():  Cannot open none'"),
+        (Need("starts", program(tmp_path, "lib", f"echo '{LIBRARY}' >&2; exit 127"), "build it", words=("x",)),
+         False, f"cannot be started (exit code 127): {LIBRARY}"),
+        (Need("starts", program(tmp_path, "wrapped", f"echo a word; echo '{LIBRARY}'; exit 1"), "", words=("x",)),
+         False, LIBRARY),
+        (Need("starts", program(tmp_path, "other cpu", "kill -ILL $$"), "", words=("x",)), False, "exit code 132"),
+        (Need("starts", str(tmp_path / "none"), "", words=("x",)), False, "exit code 127"),
+        (Need("starts", "stdbuf", "", words=("-oL", str(tmp_path / "none"), "x")), False, "exit code 127"),
+    ]  # fmt: skip
+    wanted = [need for need, _, _ in starts]
+    told = needs.read_needs(wanted, await host.ask(needs.needs(wanted), deadline=90))
+    for (_, ok, words), (found, what, _) in zip(starts, told, strict=True):
+        assert (found, words in what) == (ok, True), what
+    assert told[4][2] == "build it"
+
+
+def test_an_engine_that_was_not_tried_or_hangs_is_not_said_to_start():
+    need = Need("starts", "/opt/tps_env", "look", words=("none",))
+    for said, words in {
+        "mqi-done": "could not be tried",
+        "mqi-started 1 barred": "may not be started there",
+        "mqi-started 1 124 ": "did not end within 20 s",
+        "mqi-started 1 127 not=base64": "cannot be started (exit code 127): no word",
+    }.items():
+        ((ok, what, advice),) = needs.read_needs([need], Answer(0, f"{said}\n"))
+        assert not ok
+        assert words in what
+        assert advice

@@ -55,6 +55,7 @@ class Settings:
     noise: float = 10.0  # relative noise where dose is highest is noise / sqrt(histories)
     witness: str = ""  # file to which each run's start and end are appended
     needs_gpu: bool = False  # whether it refuses to work without CUDA_VISIBLE_DEVICES
+    log_bytes: int = 4_090  # what a run says, about; builds for GPUs say more
     offset: str = "centre"  # what an .mhd of upstream says of the first voxel: centre or edge
 
 

@@ -19,18 +19,20 @@ from tests.standin import patient
 from tests.standin.machine import Spots, spots_of_lists, spots_of_plan
 from tests.standin.parameters import Parameters
 from tests.standin.physics import beam_dose
-from tests.standin.program import complain, die, say, throw
+from tests.standin.program import Said, complain, die, say, say_until, throw
 from tests.standin.saving import save
 from tests.standin.settings import Settings, settings, witness
 
+_TABLE = 2_400  # bytes of the table of histories
+_LAST = 140  # bytes of what follows the scorers
 _SCORERS = {"energydeposition", "dose", "letd", "lett", "dij", "tracklength"}
 
 
 def main(argv: list[str]) -> None:
     """One run, from the input file to the end mark."""
+    asked = Parameters(argv[1] if len(argv) > 1 else "./moqui_tps.in")
     setting, began = settings(), time.monotonic()
     witness(setting.witness, "start")
-    asked = Parameters(argv[1] if len(argv) > 1 else "./moqui_tps.in")
     _gpus(asked, setting)
     folder = _folders(asked, setting)
     voxels, plan = _read(folder, asked, setting)
@@ -131,8 +133,10 @@ def _compute(number: int, voxels: patient.Voxels, plan: Any, asked: Parameters, 
     say(f"beamlets {len(histories)}\nhistories {told}" if upstream else f"Total beamlets (Spots) : {len(histories)}")
     if not upstream:
         say(f"Total histories (Particles) : {told}")
+    say_until(Said.bytes + _TABLE, f"{{n:6d}}  spot  of  {told} particles")
     _transport(told, asked, setting)
     dose = _dose(item, spots, histories, voxels, asked, setting, number)
+    say_until(setting.log_bytes - _LAST, "scorer {n:08d}")
     if upstream:
         scale = per_history * asked.number("RBE", 1.1) * asked.whole("NumberOfFraction", 1)
         say("finalizing\nfinalizing\nmax capacity 1")

@@ -58,16 +58,21 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something the host must have: a program in its PATH, an executable, a readable file, a file with a digest."""
+    """Something the host must have: a program in its PATH, an executable, a readable file, a file with a digest; or a
+    program that can be started (`starts`): it is, once, with `words`, in an empty folder, and must say so."""
 
-    kind: Literal["program", "executable", "readable", "sha256"]
+    kind: Literal["program", "executable", "readable", "sha256", "starts"]
     what: str  # the program's name or the path; a leading ~/ is the account's home there
     advice: str  # what to do where it is missing
     sha256: str = ""
+    words: tuple[str, ...] = ()  # of the program that is started
+    says: str = ""  # what it then says, as a regular expression; "": whatever it says
 
     def __post_init__(self) -> None:
         """ValueError for a name that cannot be handed over."""
-        if not _WORD.fullmatch(self.what) or not re.fullmatch(r"([0-9a-f]{64})?", self.sha256):
+        if not all(_WORD.fullmatch(word) for word in (self.what, *self.words)) or not re.fullmatch(
+            r"([0-9a-f]{64})?", self.sha256
+        ):
             raise ValueError(f"not something to look for on a host: {self.what!r}")
 
 

@@ -22,6 +22,7 @@ from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.scheduler import JobState, Scheduler
 from mqi_communicator.config import Config
 from mqi_communicator.config.hosts import HostOptions
+from mqi_communicator.dicom.records import CTVolume, Grid
 from mqi_communicator.remote import needs, stage
 from mqi_communicator.remote.host import Host
 
@@ -118,10 +119,13 @@ async def _host_needs(look: _Look) -> list[Finding]:
 
 
 async def _engine_needs(look: _Look) -> list[Finding]:
+    """What the engine needs. It is started on a host that computes itself, not on a node that only submits jobs."""
     try:
         wanted = build_engine(look.config).needs()
     except NeedsPerson:  # said already
         return []
+    if look.scheduler.name != "direct":
+        wanted = [need for need in wanted if need.kind != "starts"]
     told = needs.read_needs(wanted, await look.host.ask(needs.needs(wanted), deadline=CALL_S))
     return [Finding(ok, f"{look.name}: {what}", advice) for ok, what, advice in told]
 
@@ -129,7 +133,7 @@ async def _engine_needs(look: _Look) -> list[Finding]:
 async def _gpus(look: _Look) -> list[Finding]:
     options = look.options.gpus
     if options is None:
-        return []
+        return _no_gpus(look)
     if options.listed:
         count = len(listed(options).gpus)
         return [yes(f"{look.name}: {count} GPUs are listed; whether others use them is not seen")]
@@ -143,6 +147,25 @@ async def _gpus(look: _Look) -> list[Finding]:
     free = sum(1 for *_, why in told if not why)
     notes = "; ".join(f"GPU {index} {why}" for index, _, why in told if why)
     return [yes(f"{look.name}: {free} of {len(told)} GPUs may be used now" + (f" ({notes})" if notes else ""))]
+
+
+def _no_gpus(look: _Look) -> list[Finding]:
+    """The configuration knows of no GPUs: none may be needed."""
+    try:
+        engine = build_engine(look.config)
+    except NeedsPerson:  # said already
+        return []
+    if look.scheduler.name != "direct" or engine.gpu_demand(_any_ct()) is None:
+        return []
+    what = f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {look.name}"
+    return [no(what, "add gpus: {} to the host")]
+
+
+def _any_ct() -> CTVolume:
+    import numpy as np
+
+    grid = Grid((1, 1, 1), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    return CTVolume(grid, np.zeros(grid.shape, dtype=np.float32), "", "", (), "")
 
 
 async def _room(look: _Look) -> list[Finding]:

@@ -23,7 +23,10 @@ class DirectOptions(BaseModel):
         default=10.0, ge=0.5, le=120, description="Longest wait for a started job to take its gate, in seconds."
     )
     log_tail_bytes: int = Field(
-        default=4096, ge=256, le=65536, description="How much of the end of a job's log a poll brings, in bytes."
+        default=4096,
+        ge=256,
+        le=65536,
+        description="How much of the beginning and of the end of a job's log a poll brings, in bytes each.",
     )
     on_slurm_host: bool = Field(
         default=False,

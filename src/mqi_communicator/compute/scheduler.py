@@ -49,7 +49,7 @@ class JobStatus:
     exit_code: int | None = None
     started: float | None = None  # epoch seconds, the host's clock
     ended: float | None = None
-    log_tail: str = ""  # the last 4 kB of the log, undecodable bytes replaced
+    log_tail: str = ""  # the log, or its first and last 4 kB with `mqi-cut N` between; undecodable bytes replaced
     products: Mapping[str, tuple[int, str]] | None = None  # path -> (bytes, sha256), once ENDED
     cause: Cause | None = None  # of LOST
     queued_because: str = ""  # why it is still QUEUED, in words

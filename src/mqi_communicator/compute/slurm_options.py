@@ -56,5 +56,8 @@ class SlurmOptions(BaseModel):
         default=30.0, ge=1, le=300, description="Seconds between asking a job's programs to end and killing them."
     )
     log_tail_bytes: int = Field(
-        default=4096, ge=256, le=65536, description="How much of the end of a job's log a look brings, in bytes."
+        default=4096,
+        ge=256,
+        le=65536,
+        description="How much of the beginning and of the end of a job's log a look brings, in bytes each.",
     )

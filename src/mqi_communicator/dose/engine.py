@@ -17,6 +17,8 @@ from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
 from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.stopping import Ratio
 
+NO_INPUT = "there-is-no-input"  # the name of a file that is not there: an engine that is tried reads nothing
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -105,17 +107,21 @@ class DoseEngine(Protocol):
         ...
 
     def progress(self, log_tail: str) -> Progress:
-        """Read the end of the run's log (the last few kB, possibly cut in mid-line)."""
+        """Read the run's log so far: whole, or its first and last kB (see excerpt), possibly cut in mid-line."""
         ...
 
     def judge_run(
         self, beam_number: int, exit_code: int, log_tail: str, products: Mapping[str, int]
     ) -> Accepted | Refused:
-        """Exit code, end mark and product sizes (bytes, by path) together. Exit 0 alone is never success."""
+        """Exit code, end mark and product sizes (bytes, by path) together. Exit 0 alone is never success.
+
+        Asked twice: at the end of the job with what a look shows of its log (see excerpt), where what was left out
+        refuses nothing, and with the whole log when that is here."""
         ...
 
     def read_dose(self, plan: IonPlan, beam: Beam, ct: CTVolume, products: Mapping[str, bytes], log: str) -> Dose:
-        """The beam's dose in Gy, with meaning and uncertainty. Permanent if not finite, zero, or of another grid."""
+        """The beam's dose in Gy, with meaning and uncertainty. Permanent if not finite, zero, or of another grid, or if
+        the whole log does not prove that every run was complete."""
         ...
 
     def needs(self) -> Sequence[Need]:

@@ -59,6 +59,31 @@ CHECKS = {  # scope, unit of the value, the value
         "",
         "No value. Stands here only if a beam has no planned dose of its own; names it, and whether a sum has it.",
     ),
+    "ct_ends": (
+        "plan",
+        "%",
+        "Highest planned dose at or beyond the first and last CT slice, of its maximum; `note` counts the slices.",
+    ),
+    "patient_position": (
+        "plan",
+        "",
+        "No value. Present only if plan or CT has no PatientPosition (0018,5100), so that the other's was taken.",
+    ),
+    "doses_set_aside": (
+        "plan",
+        "",
+        "No value. Present only if RTDOSE files of the folder are not of this plan; says how many, and why.",
+    ),
+    "beam_number": (
+        "beams",
+        "",
+        "No value. Present only if the plan's BeamNumber is below 1, so that the beam has another number here.",
+    ),
+    "engine_air": (
+        "beams",
+        "mm",
+        "With moqui: water-equivalent thickness of the engine's dense air between the CT's edge and the skin.",
+    ),
     "completeness": ("plan", "", "No value. Stands here only if doses are missing or too many; names them."),
     "basis": ("plan", "", "No value. Stands here only if nothing may be judged; says why."),
 }

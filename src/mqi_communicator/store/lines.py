@@ -130,14 +130,14 @@ def poke(connection: Connection, /, case: str, beam: int, now: float) -> None:
 
 
 def poke_beams(connection: Connection, /, case: str, now: float) -> None:
-    """Let the beams of a case that wait before their job be looked at now."""
+    """Let the beams of a case that wait before their job be looked at now; one that is being looked at, once more."""
     here = and_(lines.c.case == case, lines.c.beam != CASE_LINE, lines.c.step == "submit", lines.c.status.in_(_LIVE))
-    connection.execute(update(lines).where(here, lines.c.due > now).values(due=now))
+    connection.execute(update(lines).where(here).values(due=now))
 
 
 def poke_step(connection: Connection, /, step: str, now: float) -> None:
-    """Let all lines that wait at a step be looked at now."""
-    here = and_(lines.c.step == step, lines.c.status.in_(_LIVE), lines.c.due > now)
+    """Let all lines that wait at a step be looked at now; one that is being looked at, once more."""
+    here = and_(lines.c.step == step, lines.c.status.in_(_LIVE))
     connection.execute(update(lines).where(here).values(due=now))
 
 

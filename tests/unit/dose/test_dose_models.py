@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 from pydantic import ValidationError
+from tests.beamdata import TABLE
 from tests.standin.site import BEAM_FILE
 
 from mqi_communicator.case.faults import NeedsPerson
@@ -16,8 +17,6 @@ from mqi_communicator.dose.moqui.basis import BuiltIn
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions
 from mqi_communicator.dose.options import CalibrationOptions, MachineOptions, ScannerOptions
-
-TABLE = b"2 energies\r\nNominalEnergy MeanEnergy ProtonsMU\r\n100 100.5 1e8\r\n200 200.5 2e8\r\n"
 
 
 def digest(data: bytes) -> str:

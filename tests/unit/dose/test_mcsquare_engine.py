@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.beamdata import TABLE, table
 
 from mqi_communicator.case.faults import NeedsPerson, Permanent
 from mqi_communicator.dicom.problem import DicomProblem
@@ -20,10 +21,6 @@ from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
 
 pytestmark = pytest.mark.pure
 
-TABLE = (
-    b"--model--\r\nBeam parameters\r\n2 energies\r\n\r\nNominalEnergy MeanEnergy Spread ProtonsMU\r\n"
-    b"100 100.5 0.6 1e8\r\n200 200.5 0.5 2e8\r\n250 250.5 0.5 9e8\r\n"
-)
 SIGNED = Commissioning("Physics", "2026-01-31")
 GRID = Grid((4, 3, 2), (-10.0, 20.0, -30.0), (1.0, 2.0, 3.0))
 LOG = """
@@ -212,6 +209,15 @@ def test_a_plan_may_leave_its_frame_of_reference_out():
     assert engine().common_files(replace(plan(), frame_of_reference_uid=""), volume()) == whole
 
 
+def test_a_layer_whose_protons_the_engine_would_not_send_is_refused_by_name():
+    """Between 100 and 200 MeV the correlation passes through zero, at the energy of the plan's first layer."""
+    blind = engine(models={"G1": parse_beam_model(table(Correlation1y=0.27), SIGNED)})
+    with pytest.raises(DicomProblem, match=r"beam 3, layer 1 \(150 MeV\).*Correlation1y is 0"):
+        blind.common_files(plan(), volume())
+    with pytest.raises(DicomProblem, match="Correlation1y"):
+        blind.beam_files(plan(), beam(), volume())
+
+
 def test_unmapped_machine_and_scanner_are_named_with_the_key_to_add():
     with pytest.raises(NeedsPerson) as caught:
         engine().common_files(plan(beam(machine="G9")), volume())
@@ -393,7 +399,7 @@ def test_evidence_names_digests_and_who_vouches():
 
 def test_needs_name_the_engines_files_with_advice():
     needs = MCsquare(MCsquareOptions(home="/opt/a b"), {}, {}).needs()
-    assert [need.kind for need in needs] == ["executable", "sha256", "readable"]
+    assert [need.kind for need in needs] == ["executable", "sha256", "readable", "starts"]
     assert all(need.what.startswith("/opt/a b/") and "fetch_engine.py" in need.advice for need in needs)
 
 

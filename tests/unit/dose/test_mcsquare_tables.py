@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.beamdata import TABLE, table
 
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
 
 pytestmark = pytest.mark.pure
 
-TABLE = (
-    b"--model--\r\nBeam parameters\r\n2 energies\r\n\r\nNominalEnergy MeanEnergy Spread ProtonsMU\r\n"
-    b"100 100.5 0.6 1e8\r\n200 200.5 0.5 2e8\r\n250 250.5 0.5 9e8\r\n"
-)
 SIGNED = Commissioning("Physics", "2026-01-31")
 
 
@@ -30,16 +27,66 @@ def test_only_the_announced_rows_count():
     [
         (b"2 energies", b"4 energies", "3 rows"),
         (b"NominalEnergy", b"Energy", "no MCsquare beam data library"),
-        (b"ProtonsMU", b"MU", "lacks the column ProtonsMU"),
+        (b"ProtonsMU", b"MU", "line 11: column 4 is MU, expected ProtonsMU"),
+        (b"MeanEnergy EnergySpread", b"EnergySpread MeanEnergy", "column 2 is EnergySpread, expected MeanEnergy"),
+        (b" Weight2 SpotSize2x", b"", "column 12 is Divergence2x"),
         (b"200 200.5", b"90 200.5", "rise"),
-        (b"200 200.5", b"200 x", "line 7"),
-        (b"0.5 2e8", b"2e8", "line 7 has 3 numbers"),
-        (b"2e8", b"0", "positive"),
+        (b"200 200.5", b"200 x", "line 13"),
+        (b"0.5 2e8", b"2e8", "line 13 has 17 numbers"),
+        (b"2e8", b"0", "line 13: ProtonsMU is 0.*positive"),
+        (b"--UPenn beam model (double gaussian)--", b"--model--", "line 1 is '--model--'"),
+        (b"gaussian)--", b"gaussian)-- ", "line 1 is"),
+        (b"SMX to", b"SNX to", "no line 'SMX to"),
+        (b"1859.1", b"0", "line 7: SMY to Isocenter distance is '0'"),
+        (b"410.0", b"Nozzle", "line 3: Nozzle exit to Isocenter distance is 'Nozzle'"),
     ],
 )
 def test_a_damaged_beam_model_is_named(old, new, words):
     with pytest.raises(ValueError, match=words):
         parse_beam_model(TABLE.replace(old, new), SIGNED)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *((f"Correlation{n}{axis}", value) for n in (1, 2) for axis in "xy" for value in (0, 1e-6, -3e-6, 1, -1, 1.5)),
+        *((f"{name}{n}{axis}", value) for name in ("SpotSize", "Divergence") for n in (1, 2) for axis in "xy"
+          for value in (0, -3)),
+        *((name, value) for value in ("nan", "inf")
+          for name in ("Correlation1x", "SpotSize2y", "EnergySpread", "Weight1", "MeanEnergy", "ProtonsMU")),
+        ("Weight1", -0.1),
+        ("Weight1", 2),
+        ("Weight2", 0.5),
+        ("EnergySpread", -1),
+    ],
+)  # fmt: skip
+def test_what_sends_no_protons_is_named_by_line_and_column(column, value):
+    with pytest.raises(ValueError, match=f"line 13: .*{column}"):
+        parse_beam_model(table(**{column: value}), SIGNED)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Correlation1x": 1e-5},
+        {"Correlation1x": -0.9999},
+        {"EnergySpread": 0},
+        {"Weight1": 1, "Weight2": 0, "SpotSize2x": 0, "Divergence2x": 0, "Correlation2x": 0, "Correlation2y": 1},
+        {"Weight1": 0, "Weight2": 1, "SpotSize1x": 0},
+    ],
+)
+def test_what_sends_protons_is_accepted(changes):
+    assert parse_beam_model(table(**changes), SIGNED).nominal == (100.0, 200.0)
+
+
+def test_a_row_that_the_engine_never_reads_is_not_judged():
+    assert parse_beam_model(table(250, Correlation1x=0), SIGNED).nominal == (100.0, 200.0)
+
+
+def test_a_correlation_that_passes_through_zero_between_rows_is_known_by_its_energy():
+    model = parse_beam_model(table(Correlation1x=0.12), SIGNED)  # from -0.04 at 100 MeV: zero at 125 MeV
+    assert "Correlation1x" in model.unsendable(125.0)
+    assert [model.unsendable(energy) for energy in (100.0, 124.9, 125.1, 200.0)] == [""] * 4
 
 
 @pytest.mark.parametrize("bad", [b"", b"0 1\n", b"0 1\n0 2\n", b"0 1\n5\n", b"0 1\nx 2\n"])

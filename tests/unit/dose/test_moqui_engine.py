@@ -188,7 +188,7 @@ def test_the_job_runs_moqui_once_per_seed_and_never_a_shell():
     assert first.argv == ("stdbuf", "-oL", "/opt/moqui/tps_env", "../../input/beam-3/input-run1-gpus1.txt")
     bare = moqui(stdbuf=False)
     assert bare.work(3).programs[0].argv == first.argv[2:]
-    assert [need.what for need in bare.needs()] == ["/opt/moqui/tps_env"]
+    assert {need.what for need in bare.needs()} == {"/opt/moqui/tps_env"}
     assert second.argv[-1] == "../../input/beam-3/input-run2-gpus1.txt"
     assert (first.name, second.name) == ("moqui-1", "moqui-2")
     assert first.outputs == ("Outputs-1/beam_3_0_Dose.mha",)
@@ -360,10 +360,13 @@ def test_needs_name_the_program_its_digest_and_the_sites_programs():
         ("executable", "/opt/moqui/tps_env"),
         ("program", "stdbuf"),
         ("sha256", "/opt/moqui/tps_env"),
+        ("starts", "stdbuf"),
         ("program", "python3"),
         ("executable", "~/bin/convert"),
     ]
     assert all(need.advice for need in needs)
+    (start,) = (need for need in needs if need.kind == "starts")
+    assert start.words == ("-oL", "/opt/moqui/tps_env", "there-is-no-input"), "as a job starts it"
 
 
 @pytest.mark.parametrize("configured", [200_000, 1_000])  # as many as asked for; more, for the weakest spot

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.doing import looked_at
 from tests.standin.small import moqui, options
 
 from mqi_communicator.dose.engine import Accepted, Refused
@@ -198,6 +199,70 @@ def test_the_end_of_a_log_without_any_mark_is_the_last_programs():
     busy = judge(1, "the share is busy\n", {}, **steps)
     assert isinstance(busy, Refused)
     assert busy.why == "the job: share is busy"
+
+
+LONG = RUN.replace("Number of particles", "scorer 1234\n" * 340 + "Number of particles")
+LONG_LOG = LONG.format(run=1) + END + LONG.format(run=2) + END + ASKED  # two sections of more than 4 kB
+
+
+def test_no_place_of_a_cut_refuses_a_good_log_nor_makes_a_bad_one_good_for_ever():
+    """Two runs of more than 4 kB each, cut anywhere: through marks, words and numbers."""
+    expected = Job(options()).expected(3)
+    for size in range(256, len(LONG_LOG) // 2, 37):
+        judged = judge(0, looked_at(LONG_LOG, size))
+        assert isinstance(judged, Accepted), (size, judged)
+        assert judged.facts == {"histories": 3200, "runs": 2}
+    for lost in (END, ENDED, "histories 1600\n", "mqi-program moqui-2\n"):
+        bad = LONG_LOG.replace(lost, "", 1)
+        assert check_whole(expected, bad)
+        assert not isinstance(judge(0, bad), Accepted) or lost in ("histories 1600\n", "mqi-program moqui-2\n")
+
+
+def test_what_a_cut_section_does_say_counts():
+    cut = looked_at(LONG_LOG.replace("master seed 1\n", "out-of-bound\n", 1), 1000)
+    judged = judge(0, cut)
+    assert isinstance(judged, Refused)
+    assert "moqui-1: out-of-bound" in judged.why
+    fewer = looked_at(LONG_LOG.replace("histories 1600\n", "histories 16\n", 1), 1000)
+    judged = judge(0, fewer)
+    assert isinstance(judged, Refused)
+    assert "moqui-1 computed 16 histories" in judged.why
+
+
+def test_one_section_on_both_sides_of_a_cut_is_one():
+    """The mark before the cut and the one after it leave one step between them."""
+    one = LONG.format(run=1) + END + "mqi-program moqui-2\nCannot open file!\n"
+    judged = judge(0, looked_at(one, 500))
+    assert isinstance(judged, Refused)
+    assert judged.why.startswith("moqui-2")
+    tail = looked_at(LONG.format(run=1) + END + LONG.format(run=2) + "Cannot open file!\n" + END + ASKED, 1000)
+    judged = judge(0, tail)
+    assert isinstance(judged, Refused)
+    assert judged.why.startswith("moqui-2"), "the job has ended: its last section is the last program's"
+
+
+def test_a_crash_in_a_cut_section_is_tried_again():
+    early = "mqi-program moqui-1\nmaster seed 1\n" + "scorer 1\n" * 300
+    cut = judge(139, looked_at(early, 400))
+    assert isinstance(cut, Refused)
+    assert cut.retryable
+    whole = judge(139, early)
+    assert isinstance(whole, Refused)
+    assert not whole.retryable
+
+
+def test_a_program_that_prints_the_mark_of_a_cut_proves_nothing_by_it():
+    forged = LOG.replace(END, "mqi-cut 100\n", 1)
+    assert isinstance(judge(0, forged), Accepted)
+    assert "moqui-1: the log has no end mark" in (check_whole(Job(options()).expected(3), forged) or "")
+
+
+def test_progress_of_a_long_log_is_read_from_both_of_its_ends():
+    """How many histories it has to compute stands at the beginning, how many it has at the end."""
+    one = moqui(seeds=1)
+    running = LONG.format(run=1).replace("moqui-1", "moqui").split("Number of particles")[0]
+    text = running.replace("scorer 1234\n", "cum_vertiex 800 1\n")
+    assert one.progress(looked_at(text, 1000)).percent == 50
 
 
 def test_the_whole_log_must_show_each_run_from_its_mark_to_its_end():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from mqi_communicator.case.model import CASE_LINE, Event, Line
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.case.outcome import Done, Wait
 from mqi_communicator.flow import driver as driving
 from mqi_communicator.flow.driver import Driver
@@ -93,3 +95,53 @@ async def test_what_has_ended_while_another_was_begun_is_not_begun_as_it_was(sit
     assert begun.count(("slow", "admit")) == 1
     assert ("slow", "prepare") in begun
     assert ("first", "admit") in begun
+
+
+async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at_once(site, monkeypatch):
+    """It saw the case at `upload`, the case went on and woke it, and only then its look ended: the wake-up counts."""
+    clock = itertools.count(int(NOW))
+    site.clock = lambda: float(next(clock))
+    looked, left = asyncio.Event(), asyncio.Event()
+    seen: list[str] = []
+
+    async def work(line, tools):
+        if line.beam == CASE_LINE:
+            if line.step == "upload":
+                tools.database.write_now(lines.begin, Line(line.case, 1, "submit", due=NOW, since=NOW))
+                await looked.wait()
+                return Done({})
+            left.set()
+            return Wait(600.0, "its beams compute", parked=True)
+        seen.append(tools.database.read_now(lines.get, line.case).step)
+        looked.set()
+        await left.wait()
+        return Wait(600.0, "waiting for the case", parked=True)
+
+    monkeypatch.setattr(
+        driving, "step_of", lambda _line: SimpleNamespace(uses="", perform=work, limit_s=60.0, looks=False)
+    )
+    driver = Driver(site, RetryOptions(), lambda _: None)
+    site.database.write_now(cases.add, cases.Case("k1", Path("/watch/k1"), NOW, "k1", rank=1))
+    line = Line("k1", CASE_LINE, "upload", due=NOW, since=NOW)
+    site.database.write_now(lines.add, line, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    for _ in range(20):
+        await driver.tick()
+        if len(seen) > 1 or await driver.resting():
+            break
+    await driver.stop()
+    assert seen == ["upload", "compare"]
+
+
+@pytest.mark.parametrize("wake", ["beams", "step"])
+def test_a_wake_up_is_not_lost_on_a_line_that_is_under_way(site, wake):
+    """Its time has come, so it is being looked at; what that look has to say was found before the wake-up."""
+    add(site, "k1", rank=1)
+    site.database.write_now(lines.begin, Line("k1", 1, "submit", due=NOW, since=NOW))
+    before = site.database.read_now(lines.get, "k1", 1)
+    if wake == "beams":
+        site.database.write_now(lines.poke_beams, "k1", NOW + 1)
+    else:
+        site.database.write_now(lines.poke_step, "submit", NOW + 1)
+    after = replace(before, status=Status.WAITING, due=NOW + 60)
+    site.database.write_now(lines.move, before, after, None)
+    assert site.database.read_now(lines.get, "k1", 1).due == NOW + 1

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dose.commissioning import Commissioning
+from mqi_communicator.dose.mcsquare.optics import unsendable
 
 DEMO_MACHINE = "MQI-DEMO"  # the one machine that exists on paper only: the example model is its model
 EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF line ends
@@ -34,6 +36,7 @@ class BeamModel:
     mean: tuple[float, ...]  # MeV
     protons: tuple[float, ...]  # protons per MU
     commissioning: Commissioning = field(default_factory=Commissioning)
+    table: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # every column, by optics.COLUMNS
 
     @property
     def sha256(self) -> str:
@@ -63,6 +66,12 @@ class BeamModel:
         """Protons per MU at this nominal energy (MeV), linear between rows, as the engine itself weights layers."""
         return _between(energy, self.nominal, self.protons)
 
+    def unsendable(self, energy: float) -> str:
+        """Why the engine would send no protons of a layer of this nominal energy (MeV), "" if it sends them. Between
+        rows a correlation may pass through zero."""
+        row = {name: _between(energy, self.nominal, values) for name, values in self.table.items()}
+        return unsendable(row) if row else ""
+
     def mean_energy(self, energy: float) -> float:
         """Mean energy in MeV of protons of this nominal energy (MeV), linear between rows."""
         return _between(energy, self.nominal, self.mean)
@@ -91,6 +100,17 @@ def model_of(beam: Beam, models: Mapping[str, BeamModel]) -> BeamModel:
         f"add to the configuration, under machines, the key {beam.machine!r} with beam_model, sha256, "
         f"commissioned_by and commissioned_on, and start the communicator again; known machines: {_known(models)}",
     )
+
+
+def check_optics(beam: Beam, model: BeamModel) -> None:
+    """The engine sends every layer's protons. DicomProblem, naming beam and layer, if it would leave one out."""
+    for index, layer in enumerate(beam.layers, start=1):
+        if problem := model.unsendable(layer.energy):
+            raise DicomProblem(
+                f"beam {beam.number}, layer {index} ({layer.energy:g} MeV): between the model's rows {problem}",
+                "add a row of this energy to the beam model and commission it",
+                code="dose.beam_model",
+            )
 
 
 def curve_of(ct: CTVolume, curves: Mapping[str, Curve]) -> Curve:

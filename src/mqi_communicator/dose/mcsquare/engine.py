@@ -12,11 +12,18 @@ from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
 from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import MCSQUARE
-from mqi_communicator.dose.checks import beam_problems, must_be_sound, plan_problems, record_problems, sound_beams
+from mqi_communicator.dose.checks import (
+    beam_problems,
+    must_be_sound,
+    plan_problems,
+    raised,
+    record_problems,
+    sound_beams,
+)
 from mqi_communicator.dose.commissioning import with_commissioning
-from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
+from mqi_communicator.dose.engine import NO_INPUT, Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
-from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, curve_of, doubts, model_of
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, check_optics, curve_of, doubts, model_of
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.mcsquare.stopping import stopping_ratio
 from mqi_communicator.dose.overrides import override_problems
@@ -53,7 +60,7 @@ class MCsquare:
         if ct is not None:
             found += plan_problems(plan, ct)
             known = [beam for beam in sound_beams(plan) if beam.machine in self._models]
-            found += [one for beam in known for one in beam_problems(plan, beam, self._models[beam.machine], ct)]
+            found += [one for beam in known for one in self._problems(plan, beam, ct)]
             if structures is not None and ct.scanner in self._curves and len(known) == len(plan.beams):
                 found += override_problems(structures, plan, ct, self.stopping_ratio(ct), self._sad)
         return tuple(found)
@@ -61,6 +68,10 @@ class MCsquare:
     def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:  # noqa: ARG002 - the port's
         """None yet."""
         return ()
+
+    def _problems(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> list[Problem]:
+        model = model_of(beam, self._models)
+        return list(beam_problems(plan, beam, model, ct)) or raised(lambda: check_optics(beam, model))
 
     def _sad(self, beam: Beam) -> tuple[float, float]:
         return model_of(beam, self._models).sad
@@ -82,7 +93,7 @@ class MCsquare:
         """The beam's plan and configuration. Faults as in `common_files`."""
         model = model_of(beam, self._models)
         must_be_sound(record_problems(plan))
-        must_be_sound((*plan_problems(plan, ct), *beam_problems(plan, beam, model, ct)))
+        must_be_sound((*plan_problems(plan, ct), *self._problems(plan, beam, ct)))
         config = inputs.config_file(self._options, beam, _model_file(model))
         return {"config.txt": config, "plan.txt": inputs.plan_file(beam, ct.grid)}
 
@@ -129,8 +140,8 @@ class MCsquare:
         log: str,
     ) -> Dose:
         """Gy per fraction on the CT's grid. Permanent if not finite, zero, incomplete, or of another grid."""
-        if said := runlog.complaint(log):
-            raise Permanent(f"beam {beam.number}: the engine complained: {said}")
+        if said := runlog.check_whole(log):
+            raise Permanent(f"beam {beam.number}: {said}")
         missing = [name for name in (runlog.HEADER, runlog.DOSE) if name not in products]
         if missing:
             raise Permanent(f"beam {beam.number}: {', '.join(missing)} did not come home")
@@ -140,7 +151,7 @@ class MCsquare:
         return Dose(ct.grid, gy, meaning, beam.number, runlog.uncertainty(log))
 
     def needs(self) -> Sequence[Need]:
-        """The binary, its digest, and its materials."""
+        """The binary, its digest, its materials, and that it starts."""
         home = self._options.home.rstrip("/")
         get = "fetch it with `python3 setup/fetch_engine.py FOLDER`, copy the folder to the host, and name it as home"
         binary, digest = f"{home}/MCsquare_linux", self._options.engine_sha256
@@ -148,6 +159,9 @@ class MCsquare:
             Need("executable", binary, f"MCsquare_linux is not in {home}, or not executable: {get}"),
             Need("sha256", binary, f"{binary} is another build than engine_sha256 says: {get}", digest),
             Need("readable", f"{home}/Materials/list.dat", f"the folder Materials is not in {home}: {get}"),
+            Need(
+                "starts", binary, f"{binary} does not run on this host: {get}", words=(NO_INPUT,), says=runlog.NO_INPUT
+            ),
         )
 
     def recipe(self) -> Mapping[str, str]:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
 from mqi_communicator.dose.engine import Accepted, Progress, Refused
+from mqi_communicator.dose.excerpt import pieces
 
 DOSE = "Outputs/Dose.raw"
+NO_INPUT = r"ERROR: Configuration file .* not found"  # what it says where there is no configuration
 HEADER = "Outputs/Dose.mhd"
 
-_PERCENT = re.compile(r"^ *(\d+(?:\.\d+)?) % ?(?:\(stat uncertainty: (\d+(?:\.\d+)?) %\))? *$", re.MULTILINE)
-_BATCH = re.compile(r"^batch \d+ completed \(stat uncertainty: (\d+(?:\.\d+)?) %\) *$", re.MULTILINE)
-_UNCERTAINTY = re.compile(r"\(stat uncertainty: (\d+(?:\.\d+)?) %\) *$", re.MULTILINE)
+# An uncertainty is a number, or nan with or without a sign where no proton has reached the CT.
+_PERCENT = re.compile(r"^ *(\d+(?:\.\d+)?) % ?(?:\(stat uncertainty: (\S+) %\))? *$", re.MULTILINE)
+_BATCH = re.compile(r"^batch \d+ completed \(stat uncertainty: (\S+) %\) *$", re.MULTILINE)
+_UNCERTAINTY = re.compile(r"\(stat uncertainty: (\S+) %\) *$", re.MULTILINE)
 # The part in brackets is left out where no proton was generated outside: on every CT with air around the patient.
 _PRIMARIES = re.compile(
     r"^Nbr primaries simulated: (\d+) *(?:\((\d+) generated outside the geometry\))? *$", re.MULTILINE
 )
 _END = re.compile(r"^Total computation time: (\d+(?:\.\d+)?) s *$", re.MULTILINE)
 _EXPECTED = re.compile(r"^Expected dose size: (\d+) bytes$", re.MULTILINE)
-_ERROR = re.compile(
-    r"^\s*(error\b.*|unable to\b.*|warning ?: material\b.*|warning: unknown\b.*)$", re.MULTILINE | re.IGNORECASE
-)
+_ERROR = re.compile(r"^\s*(error\b.*|unable to\b.*|warning ?: (?!Num_Threads).*)$", re.MULTILINE | re.IGNORECASE)
 _MISSED = 0.2  # of the protons; halos of narrow CTs stay well below
 _SIGNALS = {124: "its time limit", 137: "SIGKILL (no memory left?)", 143: "SIGTERM"}
 _NOT_STARTED = (126, 127)
@@ -30,21 +32,23 @@ _NOT_STARTED = (126, 127)
 def read_progress(log_tail: str, target: float | None) -> Progress:
     """The last percentage and uncertainty. With a target uncertainty the engine prints no percentage: the share of
     the protons needed is then told from the uncertainty, which falls with the root of their number."""
+    log_tail = pieces(log_tail)[-1]
     if target is None:
         found = _PERCENT.findall(log_tail)
         if not found:
             return Progress(percent=None)
         percent, uncertainty = found[-1]
-        return Progress(min(float(percent), 100.0), _fraction(uncertainty) if uncertainty else None)
+        return Progress(min(float(percent), 100.0), _fraction(uncertainty))
     batches = _BATCH.findall(log_tail)
-    if not batches or float(batches[-1]) == 0:
+    reached = _fraction(batches[-1]) if batches else None
+    if not reached:
         return Progress(percent=None)
-    reached = _fraction(batches[-1])
     return Progress(min(100.0, 100 * (target / reached) ** 2), reached)
 
 
 def uncertainty(log: str) -> float | None:
-    """The last mean relative uncertainty (1 sigma, where dose is at least half of its maximum)."""
+    """The last mean relative uncertainty (1 sigma, where dose is at least half of its maximum); None if that is no
+    number, whatever was said before it."""
     found = _UNCERTAINTY.findall(log)
     return _fraction(found[-1]) if found else None
 
@@ -56,19 +60,33 @@ def complaint(log: str) -> str | None:
 
 
 def judge(exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
-    """Exit 0, no complaint, end mark, size and histories together; else Refused with the first thing missing."""
-    refused = _exit_problem(exit_code, log_tail) or _log_problem(log_tail) or _size_problem(log_tail, products)
-    if refused:
+    """Exit 0, no complaint, end mark, size and histories together; else Refused with the first thing missing.
+
+    Where something of the log was left out, nothing is concluded from what it does not say: it is judged anew when the
+    whole log has come home.
+    """
+    parts = pieces(log_tail)
+    log, whole = "\n".join(parts), len(parts) == 1
+    if refused := _exit_problem(exit_code, log) or _log_problem(log, whole=whole):
         return refused
-    histories, outside = (int(n or 0) for n in _PRIMARIES.findall(log_tail)[-1])
-    return Accepted(
-        {
-            "uncertainty": uncertainty(log_tail),
-            "seconds": float(_END.findall(log_tail)[-1]),
-            "histories": histories,
-            "outside": outside,
-        }
-    )
+    if refused := _size_problem(log, products, whole=whole):
+        return refused
+    facts: dict[str, object] = {}
+    if (reached := uncertainty(log)) is not None:
+        facts["uncertainty"] = reached
+    if ended := _END.findall(log):
+        facts["seconds"] = float(ended[-1])
+    if counts := _PRIMARIES.findall(log):
+        facts["histories"], facts["outside"] = (int(n or 0) for n in counts[-1])
+    return Accepted(facts)
+
+
+def check_whole(log: str) -> str | None:
+    """What is wrong in the whole log, whatever a program printed."""
+    if said := complaint(log):
+        return f"the engine complained: {said}"
+    refused = _log_problem(log, whole=True)
+    return refused.why if refused else None
 
 
 def _exit_problem(exit_code: int, log_tail: str) -> Refused | None:
@@ -87,35 +105,41 @@ def _exit_problem(exit_code: int, log_tail: str) -> Refused | None:
     return Refused(f"the engine failed with exit code {exit_code}{ended_by}", retryable=True)
 
 
-def _log_problem(log_tail: str) -> Refused | None:
-    if not _END.search(log_tail):
+def _log_problem(log: str, *, whole: bool) -> Refused | None:
+    if whole and not _END.search(log):
         return Refused("the log has no end mark (Total computation time) although the exit code is 0", retryable=True)
-    counts = _PRIMARIES.findall(log_tail)
-    if not counts or int(counts[-1][0]) == 0:
+    counts = _PRIMARIES.findall(log)
+    if (whole and not counts) or (counts and int(counts[-1][0]) == 0):
         return Refused("the engine simulated no protons", retryable=False)
-    histories, outside = (int(n or 0) for n in counts[-1])
+    histories, outside = (int(n or 0) for n in counts[-1]) if counts else (0, 0)
     if outside > _MISSED * histories:
         share = 100 * outside / histories
         why = f"{share:.0f} % of the protons started outside the CT, expected less than {100 * _MISSED:.0f} %"
         return Refused(
             why, retryable=False, advice="the CT does not hold the whole field, or the beam model is damaged"
         )
-    if uncertainty(log_tail) is None:
+    if uncertainty(log) is None and (whole or _UNCERTAINTY.search(log)):
         return Refused("the engine reported no statistical uncertainty", retryable=False)
     return None
 
 
-def _size_problem(log_tail: str, products: Mapping[str, int]) -> Refused | None:
+def _size_problem(log: str, products: Mapping[str, int], *, whole: bool) -> Refused | None:
     if not products.get(HEADER):
         return Refused(f"{HEADER} is missing or empty", retryable=True)
-    expected = _EXPECTED.findall(log_tail)
+    expected = _EXPECTED.findall(log)
     if not expected:
-        return Refused("the job ended before it wrote how large a dose was expected", retryable=True)
+        why = "the job ended before it wrote how large a dose was expected"
+        return Refused(why, retryable=True) if whole else None
     found = products.get(DOSE, 0)
     if found != int(expected[-1]):
         return Refused(f"{DOSE} has {found} bytes, expected {expected[-1]}", retryable=True)
     return None
 
 
-def _fraction(percent: str) -> float:
-    return round(float(percent) / 100, 6)
+def _fraction(percent: str) -> float | None:
+    """None where it is no number: before the first, or of a dose that is zero everywhere."""
+    try:
+        value = float(percent)
+    except ValueError:
+        return None
+    return round(value / 100, 6) if math.isfinite(value) else None

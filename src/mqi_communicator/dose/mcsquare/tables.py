@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
+from mqi_communicator.dose.mcsquare.optics import COLUMNS, check_columns, check_head, check_row
 
 
 def parse_beam_model(text: bytes, commissioning: Commissioning) -> BeamModel:
@@ -15,20 +16,17 @@ def parse_beam_model(text: bytes, commissioning: Commissioning) -> BeamModel:
     header = next((i for i, line in enumerate(lines) if line.split()[:1] == ["NominalEnergy"]), None)
     if header is None:
         raise ValueError("no line begins with NominalEnergy: this is no MCsquare beam data library")
+    check_head(lines)
     columns = lines[header].split()
-    missing = {"NominalEnergy", "MeanEnergy", "ProtonsMU"} - set(columns)
-    if missing:
-        raise ValueError(f"line {header + 1} lacks the column {', '.join(sorted(missing))}")
-    rows = [_numbers(i, lines[i], len(columns)) for i in range(header + 1, len(lines)) if lines[i].strip()]
-    rows = _announced(lines, rows)
-    nominal, mean, protons = (
-        tuple(row[columns.index(name)] for row in rows) for name in ("NominalEnergy", "MeanEnergy", "ProtonsMU")
-    )
-    if any(after <= before for before, after in pairwise(nominal)):
+    check_columns(header + 1, columns)
+    filled = [i for i in range(header + 1, len(lines)) if lines[i].strip()]
+    rows = [_numbers(i, lines[i], len(columns)) for i in filled][: _announced(lines, len(filled))]
+    for i, row in zip(filled, rows, strict=False):
+        check_row(i + 1, dict(zip(columns, row, strict=False)))
+    table = {name: tuple(row[place] for row in rows) for place, name in enumerate(COLUMNS)}
+    if any(after <= before for before, after in pairwise(table["NominalEnergy"])):
         raise ValueError("the nominal energies must rise from row to row")
-    if min(nominal) <= 0 or min(mean) <= 0 or min(protons) <= 0:
-        raise ValueError("energies and protons per MU must be positive")
-    return BeamModel(text, nominal, mean, protons, commissioning)
+    return BeamModel(text, table["NominalEnergy"], table["MeanEnergy"], table["ProtonsMU"], commissioning, table)
 
 
 def parse_curve(density: bytes, material: bytes, commissioning: Commissioning) -> Curve:
@@ -53,12 +51,12 @@ def _rising(what: str, text: bytes) -> None:
         raise ValueError(f"the {what} file's HU must rise from row to row")
 
 
-def _announced(lines: list[str], rows: list[list[float]]) -> list[list[float]]:
+def _announced(lines: list[str], rows: int) -> int:
     """The engine reads as many rows as the line `26 energies` says and ignores those below; so do we."""
     said = next((line.split()[0] for line in lines if line.split()[1:] == ["energies"]), "")
-    if not said.isdigit() or not 0 < int(said) <= len(rows):
-        raise ValueError(f"the table has {len(rows)} rows, but the line `... energies` says {said or 'nothing'}")
-    return rows[: int(said)]
+    if not said.isdigit() or not 0 < int(said) <= rows:
+        raise ValueError(f"the table has {rows} rows, but the line `... energies` says {said or 'nothing'}")
+    return int(said)
 
 
 def _numbers(index: int, line: str, count: int) -> list[float]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NAME = "engine_air"  # of the check
 DENSITY = 0.0113  # g/cm3, and so, closely enough, mm of water per mm
 _AIR, _SOLID = -900.0, -600.0  # HU: at most, and more than
 _RAYS = 300  # of a beam
@@ -42,7 +41,7 @@ def air_cautions(ct: CTVolume, ways: Sequence[tuple[Way, float]], limit: float, 
             f"up to {path:.0f} mm of air between the CT's edge and the skin are worth {water:.2f} mm of water in moqui"
         )
         yield Caution(
-            NAME,
+            "engine_air",
             f"beam {way.number}",
             f"{note}, nine times real air: its range may be that much too short" if over else note,
             review=over,

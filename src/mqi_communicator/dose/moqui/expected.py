@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mqi_communicator.dose.moqui.asked import asked_in
 from mqi_communicator.dose.moqui.flavour import Complaint, Flavour
-from mqi_communicator.dose.moqui.sections import Section, sections
+from mqi_communicator.dose.moqui.sections import Section, sections, seen_sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +33,37 @@ class Expected:
         return tuple(step.name for step in self.steps if step.moqui)
 
 
-def parts_of(expected: Expected, log: str) -> list[tuple[Step, Section]]:
-    """Each section of the log with its step. Its beginning may be lost, and with it the first mark."""
+def parts_of(expected: Expected, log: str, *, whole: bool = False) -> list[tuple[Step, Section]]:
+    """Each section of the log with its step. Unless the log is `whole`, some of it may be left out, and marks with it:
+    what is left of one step on both sides is one section."""
+    found = sections(log) if whole else seen_sections(log)
     known = {step.name: step for step in expected.steps}
-    found = sections(log)
-    named = [(known.get(part.name, Step(part.name, ())), part) for part in found if part.name]
-    if not found[0].name:
-        named.insert(0, (_unmarked(expected, log, [step for step, _part in named]), found[0]))
-    return named
+    parts: list[tuple[Step, Section]] = []
+    for i, part in enumerate(found):
+        if part.name:
+            parts.append((known.get(part.name, Step(part.name, ())), part))
+            continue
+        before = parts[-1][0] if parts else None
+        after = known.get(found[i + 1].name) if i + 1 < len(found) else None
+        step = _unmarked(expected, log, before, after)
+        if before is not None and step == before:
+            earlier = parts.pop()[1]
+            parts.append((step, Section(before.name, f"{earlier.text}\n{part.text}", whole=False)))
+        else:
+            parts.append((step, part))
+    return parts
 
 
-def _unmarked(expected: Expected, log: str, following: Sequence[Step]) -> Step:
-    """The step of a section without a mark: the one before the first mark, the last of an ended job, else any."""
-    if following and following[0] in expected.steps[1:]:
-        return expected.steps[expected.steps.index(following[0]) - 1]
-    if not following and asked_in(log):
-        return expected.steps[-1]
-    own = all(step.moqui for step in expected.steps)
-    return Step("moqui" if own else "the job", tuple(one for step in expected.steps for one in step.complaints), own)
+def _unmarked(expected: Expected, log: str, before: Step | None, after: Step | None) -> Step:
+    """The step of a section without a mark, by the marks before and after it: the one before the next mark, the last
+    of an ended job, or one of several."""
+    steps = expected.steps
+    if after in steps[1:]:
+        return steps[steps.index(after) - 1]
+    if after is None and asked_in(log):
+        return steps[-1]
+    left = steps[steps.index(before) :] if before in steps else steps
+    if len(left) == 1:
+        return left[0]
+    own = all(step.moqui for step in left)
+    return Step("moqui" if own else "the job", tuple(one for step in left for one in step.complaints), own)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.outgoing_plan import beam_name
+from mqi_communicator.dose.engine import NO_INPUT
 from mqi_communicator.dose.moqui.asked import FILE
 from mqi_communicator.dose.moqui.expected import Expected, Step
 from mqi_communicator.dose.moqui.flavour import Complaint
@@ -82,6 +83,12 @@ class Job:
             needs.append(Need("program", "stdbuf", "install coreutils: without it nothing is seen of a run"))
         if digest:
             needs.append(Need("sha256", program, f"{program} is another build than engine.program_sha256 says", digest))
+        advice = (
+            f"{program} must run as the account does it: a library that is not found is named in LD_LIBRARY_PATH by a "
+            "script around it, or by ldconfig; docs/moqui.md says how to build it"
+        )
+        argv = (*self._by, program, NO_INPUT)
+        needs.append(Need("starts", argv[0], advice, words=argv[1:]))
         for step in (*self._options.before, *self._options.after):
             first = step.argv[0]
             advice = f"the program of step {step.name} is not there: correct engine.before or engine.after"
@@ -92,6 +99,10 @@ class Job:
     def _answer(self) -> str:
         """The format in which doses are read."""
         return self._flavour.answer or self.asked_format
+
+    @property
+    def _by(self) -> tuple[str, ...]:
+        return ("stdbuf", "-oL") if self._options.stdbuf else ()
 
     def _name(self, run: int) -> str:
         return "moqui" if self._options.seeds == 1 else f"moqui-{run}"
@@ -106,8 +117,7 @@ class Job:
 
     def _run(self, run: int, beam: int, gpus: int) -> Program:
         """Line by line, or nothing would be seen of it before it ends, and its last words would be lost in a crash."""
-        by = ("stdbuf", "-oL") if self._options.stdbuf else ()
-        argv = (*by, self._options.program, f"../../input/beam-{beam}/{input_name(run, gpus)}")
+        argv = (*self._by, self._options.program, f"../../input/beam-{beam}/{input_name(run, gpus)}")
         made = () if self._flavour.answer else files_of(self._products(beam)[run - 1], self._answer)
         return Program(self._name(run), argv, outputs=made)
 

@@ -28,7 +28,11 @@ _LOOK = "look at the job's log with `mqi show`; docs/moqui.md explains what moqu
 
 
 def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
-    """Words, exit code, histories, end marks and files together; else Refused with the first thing that is wrong."""
+    """Words, exit code, histories, end marks and files together; else Refused with the first thing that is wrong.
+
+    Of a section that is not whole here nothing is concluded from what it does not say: it is judged anew when the whole
+    log has come home.
+    """
     code = 128 - exit_code if exit_code < 0 else exit_code
     parts = parts_of(expected, log_tail)
     refused = (
@@ -40,16 +44,18 @@ def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[s
     if refused:
         return refused
     asked, runs = asked_in(log_tail), len(expected.products)
-    told = sum(int(last(expected.flavour.histories, part.text) or 0) for step, part in parts if step.moqui)
-    return Accepted({"histories": runs * asked.histories if asked and asked.histories else told, "runs": runs})
+    if asked and asked.histories:
+        return Accepted({"histories": runs * asked.histories, "runs": runs})
+    told = [int(words) for step, part in parts if step.moqui and (words := last(expected.flavour.histories, part.text))]
+    return Accepted({"histories": sum(told), "runs": runs} if len(told) == runs else {"runs": runs})
 
 
 def check_whole(expected: Expected, log: str) -> str | None:
-    """What is wrong in the whole log, of which `judge` saw the end: each run must be there from its mark to its end."""
-    parts = parts_of(expected, log)
+    """What is wrong in the whole log: each run must be there from its mark to its end, whatever a program printed."""
+    parts = parts_of(expected, log, whole=True)
     if refused := _complained(parts) or _ran_through(expected, parts, log):
         return refused.why
-    seen = {step.name: part.text for step, part in parts if part.whole}
+    seen = {step.name: part.text for step, part in parts if part.name}
     if lost := [name for name in expected.runs if name not in seen]:
         return f"the log does not show that {', '.join(lost)} began"
     asked = asked_in(log)
@@ -106,6 +112,8 @@ def _crash(flavour: Flavour, step: Step, part: Section) -> Refused:
         )
     if share(flavour, part.text) is not None:
         return Refused(f"{step.name} crashed while it computed (SIGSEGV)", retryable=True, advice=_LOOK)
+    if not part.whole:
+        return Refused(f"{step.name} crashed (SIGSEGV)", retryable=True, advice=_LOOK)
     return Refused(f"{step.name} crashed before it computed anything (SIGSEGV)", retryable=False, advice=_LOOK)
 
 
@@ -117,7 +125,7 @@ def _ran_through(expected: Expected, parts: Sequence[tuple[Step, Section]], log:
             continue
         if refused := _histories(expected.flavour, step, part, asked):
             return refused
-        if not ended(expected.flavour, part.text):
+        if part.whole and not ended(expected.flavour, part.text):
             return Refused(f"{step.name}: the log has no end mark although the exit code is 0", retryable=True)
     if asked is None:
         return Refused("the job ended before it wrote what it was asked for", retryable=True)

@@ -74,11 +74,11 @@ kindly() {
 }
 
 # shrink RUN: what tells why a run failed stays, small as it is; what its programs wrote, perhaps until the disk was full,
-# does not. A log without end keeps its end.
+# does not. A log without end keeps its beginning and its end.
 shrink() {
   find "$1" -xdev -type f -size +2048 ! -path "$1/log" -delete
   if [ -n "$(find "$1/log" -size +16384 2>/dev/null)" ]; then
-    last=$(tail -c 65536 -- "$1/log" | tr -d '\000')
-    printf '%s\n' "$last" >"$1/log"
+    left=$(show_log "$1/log" 32768 | tr -d '\000')
+    printf '%s\n' "$left" >"$1/log"
   fi
 }

@@ -47,22 +47,56 @@ verb_host() {
   echo mqi-done
 }
 
-# needs: lines of stdin, words parted by tabs: kind, what, digest. The answers come in the same order.
+# needs: lines of stdin, words parted by tabs: kind, what, and a digest or the words of a program. The answers come in the
+# same order.
 verb_needs() {
   tab=$(printf '\t')
   count=0
-  while IFS=$tab read -r kind what digest; do
+  while IFS= read -r line; do
     count=$((count + 1))
-    home_of "$what"
+    IFS=$tab
+    set -f
+    # shellcheck disable=SC2086 # the words of the line
+    set -- $line
+    set +f
+    unset IFS
+    kind=$1
+    shift
+    home_of "$1"
     case $kind in
       program) told $count has "$word" ;;
       executable) told $count test -x "$word" ;;
       readable) told $count test -r "$word" ;;
-      sha256) told $count is_digest "$word" "$digest" ;;
+      sha256) told $count is_digest "$word" "$2" ;;
+      starts) start_once $count "$@" ;;
       *) echo "mqi-need $count no" ;;
     esac
   done
   echo mqi-done
+}
+
+# start_once NUMBER PROGRAM WORD...: what it does without input, in an empty folder: whether it can be loaded is not known
+# before. Where an administrator has named the programs that jobs may run, it is one of them.
+start_once() {
+  number=$1
+  shift
+  words=$#
+  first=
+  while [ $words -gt 0 ]; do
+    home_of "$1"
+    first=${first:-$word}
+    shift
+    set -- "$@" "$word"
+    words=$((words - 1))
+  done
+  if [ -n "${MQI_ONLY-}" ] && ! only_lines | grep -qxF "only	$first"; then
+    echo "mqi-started $number barred"
+    return 0
+  fi
+  aside=$(mktemp -d) && mkdir -- "$aside/empty" || return 0
+  (cd -- "$aside/empty" && exec timeout -k 2 20 "$@") </dev/null >"$aside/said" 2>&1
+  echo "mqi-started $number $? $(head -c 4096 -- "$aside/said" | base64 -w0)"
+  rm -rf -- "$aside"
 }
 
 is_digest() { [ -r "$1" ] && [ "$(kindly sha256sum <"$1")" = "$2  -" ]; }

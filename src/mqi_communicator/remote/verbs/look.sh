@@ -6,6 +6,19 @@ word_of() {
   case "$word" in '' | *[!0-9A-Za-z._,-]*) word=garbled ;; esac
 }
 
+# show_log FILE BYTES: all of it; of a long one so many bytes of its beginning and as many of its end, and between them
+# how many were left out.
+show_log() {
+  length=$(stat -c %s -- "$1") || return 0
+  if [ "$length" -le $((2 * $2)) ]; then
+    head -c $((2 * $2)) -- "$1"
+  else
+    head -c "$2" -- "$1"
+    printf '\nmqi-cut %s\n' $((length - 2 * $2))
+    tail -c "$2" -- "$1"
+  fi
+}
+
 # look TOKEN: says nothing and returns 1 for a job that seems dead and left no exit file, unless `last` is set: whoever
 # writes that file at this moment is given a second.
 look() {
@@ -39,7 +52,7 @@ look() {
     elif [ $life = dead ] && [ -z "$last" ]; then
       return 1
     fi
-    if [ -f "$run/log" ]; then log=$(tail -c "$tail_bytes" -- "$run/log" | base64 -w0); fi
+    if [ -f "$run/log" ]; then log=$(show_log "$run/log" "$tail_bytes" | base64 -w0); fi
     if [ "$ended" != none ] && [ -f "$run/products.sha256" ]; then
       products=$(head -c 262144 -- "$run/products.sha256" | base64 -w0)
     fi
