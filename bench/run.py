@@ -36,13 +36,15 @@ def main() -> None:
                 rows += _fleet(kind, night(base / f"fleet-{kind}", asked.cases, asked.beam_seconds), asked.cases)
         if "web" in asked.only:
             rows += _web(base, asked.stored)
+    if "gamma" in asked.only:
+        rows += _gamma()
     print(as_text(rows))
     if asked.write:
         write_page(as_markdown(rows, _conditions(asked)))
 
 
 def _arguments() -> argparse.Namespace:
-    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "web")
+    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "web", "gamma")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=3, help="how often the case is taken each way")
@@ -126,6 +128,26 @@ def _web(base: Path, cases: int) -> list[Row]:
         for cost in costs
     ]
     return [*rows, Row("dashboard on its own: memory", f"{rss:.0f} MiB")]
+
+
+def _gamma() -> list[Row]:
+    from bench import gamma  # noqa: PLC0415 - pymedphys takes a second, and is not everywhere
+
+    agreeing, higher = gamma.measure(1.0), gamma.measure(1.3)
+    rows = []
+    for what, found, least in (("agreeing", agreeing, 50), ("computed 30 % too high", higher, 200)):
+        times = f"{found.theirs_s:.2f} s, {1000 * found.mine_s:.2f} ms"
+        rows += [
+            Row(f"gamma of {found.points} points, {what}: CPU of pymedphys, of the product", times),
+            Row(
+                f"**gamma**, {what}: pymedphys over product", f"{found.ratio:.0f}", f">= {least}", found.ratio >= least
+            ),
+        ]
+    fast, slow = gamma.large(1.0), gamma.large(1.3)
+    slower = slow.mine_s / fast.mine_s
+    what = f"**gamma** of {fast.points} points: 30 % too high over agreeing"
+    told = f"{slower:.2f} ({1000 * slow.mine_s:.1f} / {1000 * fast.mine_s:.1f} ms)"
+    return [*rows, Row(what, told, "<= 3", slower <= 3)]
 
 
 def _pair(values: Sequence[float], unit: str, best=min) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001 - min or max

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +13,9 @@ from hypothesis import HealthCheck, settings
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("mqi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mqi")
+
+# Every communicator of a test has a workspace of its own: compiled code is shared, or each would compile it anew.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache/kernels"))
 
 _FORBIDDEN = ("open", "socket.connect", "socket.bind", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
 _CODE = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})

@@ -33,6 +33,7 @@ from mqi_communicator.flow.budget import CallBudget
 from mqi_communicator.flow.desk import Desk
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.guard import Ear, GuardedHost
+from mqi_communicator.flow.kernels import cache_of
 from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.roundup import Roundup
 from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
@@ -107,7 +108,11 @@ def build(config: Config) -> App:
         database=database,
         places=build_places(config, database, ear),
         engine=engine,
-        desk=Desk(memory_gib=config.resources.desk_memory_gib, limit_s=config.resources.desk_limit_s),
+        desk=Desk(
+            memory_gib=config.resources.desk_memory_gib,
+            limit_s=config.resources.desk_limit_s,
+            cache=cache_of(config.paths.workspace),
+        ),
         workspace=config.paths.workspace,
         results=config.paths.results,
         intake=config.intake,

@@ -21,7 +21,7 @@ from mqi_communicator.web.sessions import Sessions
 from mqi_communicator.web.users import users_of
 
 _SECRET = re.compile(r"passw|secret|token|credential|passphrase|webhook|api_?key", re.IGNORECASE)
-_LIBRARIES = ("numpy", "pydicom", "pymedphys", "sqlalchemy", "starlette", "uvicorn")
+_LIBRARIES = ("numba", "numpy", "pydicom", "sqlalchemy", "starlette", "uvicorn")
 
 
 def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bool]) -> Dashboard:

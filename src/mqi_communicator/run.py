@@ -21,6 +21,7 @@ from mqi_communicator.flow.condition import look_at_hosts
 from mqi_communicator.flow.constancy import begin_due
 from mqi_communicator.flow.driver import UnderWay
 from mqi_communicator.flow.housekeeping import tidy_hosts
+from mqi_communicator.flow.kernels import cache_of, make_kernels
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.instruments import certificates
 from mqi_communicator.intake.watch import Watch
@@ -88,7 +89,7 @@ async def run(app: App, *, once: bool = False) -> str:
     await _take_stock(app)
     board = None if once else _board(app)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
-    beside = [asyncio.create_task(work) for work in (_watch(app), _keep_house(app), _back_up(app))]
+    beside = [asyncio.create_task(work) for work in (_watch(app), _keep_house(app), _back_up(app), _compile(app))]
     if monitor is not None:
         beside.append(asyncio.create_task(_look_around(app)))
         if app.config.constancy:
@@ -198,6 +199,14 @@ async def _keep_house(app: App) -> None:
             await tidy_hosts(app.tools)
         except StoreTrouble as trouble:
             structlog.get_logger().error("store.trouble", why=trouble.reason)
+
+
+async def _compile(app: App) -> None:
+    """What is compiled is there before a case needs it; if it cannot be, the first case that does takes longer."""
+    try:
+        await make_kernels(app.tools.desk, cache_of(app.config.paths.workspace))
+    except Fault as fault:
+        structlog.get_logger().warning("kernels.missing", why=fault.reason)
 
 
 async def _keep_constant(app: App) -> None:

@@ -4,7 +4,8 @@ Reading DICOM that somebody else wrote, and comparing doses, need much memory on
 In a child none of that stays with a daemon that runs for months, and a deadline can end it. The child dies with us.
 
 An office is a process that loads the libraries of what is to be done, and forks: loading them costs seconds, a fork
-next to nothing. It runs no thread and computes nothing itself, so that its children begin clean.
+next to nothing. It runs no thread and computes nothing itself, so that its children begin clean: it loads compiled code
+too, but only they run it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from mqi_communicator.case.faults import Fault, Permanent, Transient, of_our_disk
@@ -32,8 +34,12 @@ _PR_SET_PDEATHSIG = 1
 _GIB = 1 << 30
 _IDLE_S = 60.0  # an office that nobody needs for so long closes
 _HEAVY = ("numpy", "pydicom")
+CACHE = "NUMBA_CACHE_DIR"  # where numba keeps what it has compiled
+KERNELS = ("mqi_communicator.results.gamma_kernel",)
 _LATE = {  # what a module loads only when it is needed
+    "mqi_communicator.flow.paperwork.judge": KERNELS,
     "mqi_communicator.flow.paperwork.report": (
+        *KERNELS,
         "matplotlib.backends.backend_agg",
         "matplotlib.figure",
         "reportlab.platypus",
@@ -52,11 +58,12 @@ class _Office:
 
 
 class Desk:
-    """Runs functions of this package, each in a process of its own."""
+    """Runs functions of this package, each in a process of its own. `cache`: where they find code that was compiled."""
 
-    def __init__(self, *, memory_gib: float, limit_s: float) -> None:
+    def __init__(self, *, memory_gib: float, limit_s: float, cache: Path | None = None) -> None:
         self._memory = int(memory_gib * _GIB)
         self._limit = limit_s
+        self._environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **({CACHE: str(cache)} if cache else {})}
         self._office: asyncio.Task[_Office] | None = None
         self._orders = 0
         self._leave: asyncio.TimerHandle | None = None
@@ -129,7 +136,7 @@ class Desk:
         if now is not None and now.done() and (now.cancelled() or now.exception() or not now.result().open):
             self._forget()
         if self._office is None:
-            self._office = asyncio.create_task(_open_office())
+            self._office = asyncio.create_task(_open_office(self._environment))
         return self._office
 
     def _close_when_idle(self) -> None:
@@ -147,13 +154,13 @@ class Desk:
             office.result().door.close()
 
 
-async def _open_office() -> _Office:
+async def _open_office(environment: Mapping[str, str]) -> _Office:
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with theirs:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "mqi_communicator.flow.desk",
             stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            start_new_session=True, env=environment,
         )  # fmt: skip
     return _Office(process, ours)
 

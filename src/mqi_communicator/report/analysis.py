@@ -99,7 +99,7 @@ def analyse(material: Material, judgement: JudgementOptions, criteria: Sequence[
     hot = None if planned is None else hottest(planned, computed)
     places = [("the isocentre", isocentre), *([("the hottest disagreement", hot[0])] if hot else [])]
     limits = _limits(judgement, material.plan.beams)
-    rows, values, found = plan_gamma(planned, computed, limits.gamma, criteria, [point for _, point in places])
+    rows, values, found = plan_gamma(planned, computed, limits.gamma, criteria)
     volumes = _volumes(material, planned, computed, extent)
     ct = material.ct()
     targets = [s for s in material.structures if _is_target(s, material.labels)]

@@ -169,7 +169,6 @@ def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ..
         first = next(row for row in mine.values() if row.deciding)
         check = decided.get(scope)
         own = None if check is None or check.value is None else value_text(_plain(check))
-        fewest = min(row.looked_at for row in mine.values())
         highest = _NONE if first.highest is None else f"{'≥ ' if first.highest >= CEILING else ''}{first.highest:.2f}"
         cells.append(
             (
@@ -178,20 +177,19 @@ def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ..
                 str(first.counted),
                 _NONE if first.mean is None else f"{first.mean:.2f}",
                 highest,
-                "" if fewest == first.counted else f"estimated from {fewest} points",
             )
         )
     decides = next(row.criterion for row in rows if row.deciding)
     table = Table(
         ("of", *(f"{c.label}{' (decides)' if c == decides else ''}" for c in criteria), "points", "mean gamma",
-         "max. gamma", "note"),
+         "max. gamma"),
         tuple(cells),
-        (0.8, *(1.15 for _ in criteria), 0.8, 0.85, 0.85, 1.5),
+        (0.8, *(1.4 for _ in criteria), 0.9, 1, 1),
         numbers=tuple(range(1, len(criteria) + 4)),
     )  # fmt: skip
     note = (
         "Points with gamma <= 1. Only the criterion that decides enters the verdict, with the site's limits (see the "
-        f"checks); mean and maximum are of that criterion, searched up to {CEILING:g}."
+        f"checks); mean and maximum are of that criterion, to 0.005, searched up to {CEILING:g}."
     )
     return Words(note, small=True), table
 

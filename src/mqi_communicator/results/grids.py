@@ -27,20 +27,32 @@ def on_grid(dose: Dose, grid: Grid, shift: tuple[float, float, float] = (0.0, 0.
     """Dose in Gy at the voxel centres of `grid` moved by `shift` (x, y, z in mm); NaN outside the dose's own grid."""
     values: NDArray[np.float64] = dose.gy.astype("float64")
     for axis, (target, offset) in enumerate(zip(grid.axes(), reversed(shift), strict=True)):
-        start, step = dose.grid.origin[2 - axis], dose.grid.spacing[2 - axis]
-        values = _along(values, axis, (target + offset - start) / step)
+        values = _along(values, axis, *indices(dose.grid, axis, target + offset))
     return values
 
 
-def _along(values: NDArray[np.float64], axis: int, index: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Interpolate linearly along one axis at fractional indices."""
+def indices(grid: Grid, axis: int, mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Fractional indices of positions in mm along an axis (0: z, 1: y, 2: x), and which of them are outside.
+
+    A position next to a voxel centre is put on it; one outside is put on the last centre.
+    """
     import numpy as np
 
-    last = values.shape[axis] - 1
+    last = grid.shape[axis] - 1
+    index = (mm - grid.origin[2 - axis]) / grid.spacing[2 - axis]
     outside = (index < -_SNAP) | (index > last + _SNAP)
     index = np.clip(index, 0, last)
     near = np.rint(index)
-    index = np.where(np.abs(index - near) < _SNAP, near, index)
+    return np.where(np.abs(index - near) < _SNAP, near, index), outside
+
+
+def _along(
+    values: NDArray[np.float64], axis: int, index: NDArray[np.float64], outside: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Interpolate linearly along one axis at fractional indices; NaN where they are outside."""
+    import numpy as np
+
+    last = values.shape[axis] - 1
     low = np.floor(index).astype(np.intp)
     shape = [1, 1, 1]
     shape[axis] = -1

@@ -146,6 +146,9 @@ LOG = (
     Told("report.missing", _INFO, "The report could not be drawn; the results go on without it.", ("case", "why")),
     Told("audit.head", _INFO, "Where the chain stands: after each delivery and each backup.", ("number", "link")),
     Told("backup.made", _INFO, "There is a new backup of the store.", ("file",)),
+    Told(
+        "kernels.missing", _WARNING, "Gamma could not be compiled at the start: the first case waits for it.", ("why",)
+    ),
     Told("backup.failed", _ERROR, "A backup could not be made; it is tried again.", ("why", "advice")),
     Told("constancy.begun", _INFO, "A constancy sample was due and became a case.", ("case", "name", "why")),
     Told("constancy.not_begun", _WARNING, "A constancy sample is due and cannot be read. Told once.", ("name", "why")),
