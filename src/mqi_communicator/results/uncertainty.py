@@ -16,7 +16,9 @@ def combined(beams: Sequence[Dose], planned: Dose) -> float | None:
     """Relative uncertainty (1 sigma) of the sum, mean where the planned dose is >= 50 % of its maximum.
 
     None if a beam reports none. Beams are independent runs, so variances add. Within a beam the absolute uncertainty
-    goes with the square root of dose (counting statistics), anchored at the beam's own reported value.
+    goes with the square root of dose (counting statistics), anchored at the beam's own reported value, which is a mean
+    where its dose is high: at least half of its maximum in the region looked at. (Its maximum anywhere may be one voxel
+    of a cavity.)
     """
     import numpy as np
 
@@ -31,11 +33,11 @@ def combined(beams: Sequence[Dose], planned: Dose) -> float | None:
     for beam in beams:
         if beam.uncertainty is None:
             return None
-        peak = float(np.nanmax(beam.gy, initial=0.0))
+        dose = np.maximum(np.nan_to_num(on_grid(beam, grid)[there]), 0)
+        peak = float(dose.max(initial=0.0))
         if peak <= 0:
             continue
-        anchor = float(beam.gy[beam.gy >= _HIGH * peak].mean())
-        dose = np.maximum(np.nan_to_num(on_grid(beam, grid)[there]), 0)
+        anchor = float(dose[dose >= _HIGH * peak].mean())
         total += dose
         variance += beam.uncertainty**2 * dose * anchor
     hit = total > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -277,7 +278,8 @@ def test_two_seeds_are_averaged_and_tell_the_uncertainty():
     products = {"Outputs-1/beam_3_0_Dose.raw": raw(5.0), "Outputs-2/beam_3_0_Dose.raw": raw(7.0)}
     run = LOG.split("mqi-asked", maxsplit=1)[0].replace("moqui", "moqui-{}", 1)
     log = run.format(1) + run.format(2) + "mqi-asked voxels=60 histories=100 factor=2.0\n"
-    dose = moqui(format="raw").read_dose(plan(), beam(), volume(), products, log)
+    tissue = replace(volume(), hu=np.zeros(GRID.shape, dtype=np.float32))
+    dose = moqui(format="raw").read_dose(plan(), beam(), tissue, products, log)
     assert dose.gy[0, 0, 0] == 12.0
     assert dose.uncertainty == pytest.approx(1 / 6)
 

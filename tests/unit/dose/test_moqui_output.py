@@ -16,6 +16,7 @@ from mqi_communicator.dose.moqui.output import mean_and_uncertainty, read_values
 pytestmark = pytest.mark.pure
 
 VALUES = np.arange(60, dtype="<f8").reshape(GRID.shape)
+EVERYWHERE = np.ones(VALUES.shape, dtype=bool)
 MHD = b"""ObjectType = Image
 NDims = 3
 BinaryData = True
@@ -141,14 +142,14 @@ def test_a_file_that_did_not_come_home_is_named():
 
 
 def test_one_run_tells_no_uncertainty():
-    mean, uncertainty = mean_and_uncertainty([VALUES])
+    mean, uncertainty = mean_and_uncertainty([VALUES], EVERYWHERE)
     assert (mean == VALUES).all()
     assert uncertainty is None
 
 
 def test_two_runs_tell_it_from_their_difference():
     first, second = np.full((2, 2, 2), 1.02), np.full((2, 2, 2), 0.98)
-    mean, uncertainty = mean_and_uncertainty([first, second])
+    mean, uncertainty = mean_and_uncertainty([first, second], np.ones(first.shape, dtype=bool))
     assert mean == pytest.approx(1.0)
     assert uncertainty == pytest.approx(0.02)  # |d1 - d2| / (d1 + d2)
 
@@ -160,18 +161,18 @@ def test_it_is_the_noise_of_the_mean(runs, sigma):
     rng = np.random.default_rng(7)
     truth = np.full((30, 30, 30), 2.0)
     doses = [truth * (1 + sigma * rng.standard_normal(truth.shape)) for _ in range(runs)]
-    _, uncertainty = mean_and_uncertainty(doses)
+    _, uncertainty = mean_and_uncertainty(doses, np.ones(doses[0].shape, dtype=bool))
     assert uncertainty == pytest.approx(sigma / np.sqrt(runs), rel=0.02)
 
 
 def test_low_dose_does_not_count():
     first = np.array([[[1.0, 0.4]]])
     second = np.array([[[1.02, 0.1]]])
-    assert mean_and_uncertainty([first, second])[1] == pytest.approx(0.01 / 1.01)
+    assert mean_and_uncertainty([first, second], np.ones(first.shape, dtype=bool))[1] == pytest.approx(0.01 / 1.01)
 
 
 @given(st.integers(2, 4))
 def test_runs_that_are_equal_tell_nothing(runs):
     with pytest.raises(Permanent, match="very same dose") as caught:
-        mean_and_uncertainty([VALUES] * runs)
+        mean_and_uncertainty([VALUES] * runs, EVERYWHERE)
     assert "RandomSeed" in caught.value.advice

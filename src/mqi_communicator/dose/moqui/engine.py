@@ -49,6 +49,7 @@ from mqi_communicator.dose.moqui.quota import Quota, Wish, quota_by_counts, quot
 from mqi_communicator.dose.moqui.reading import check_input
 from mqi_communicator.dose.moqui.spotlists import spot_lists
 from mqi_communicator.dose.moqui.stopping import stopping_ratio
+from mqi_communicator.dose.outside import AIR
 from mqi_communicator.dose.overrides import override_problems
 from mqi_communicator.dose.rays import Way, way_of
 from mqi_communicator.dose.stopping import Ratio, unknown_ratio
@@ -193,7 +194,7 @@ class Moqui:
             output.read_values(product, expected.answer, products, sent.grid, self._flavour.origin)
             for product in expected.products
         ]
-        mean, uncertainty = output.mean_and_uncertainty(runs)
+        mean, uncertainty = output.mean_and_uncertainty(runs, sent.hu(whole_hounsfield(ct)) > AIR)
         mean *= asked.factor / self._declared(plan)
         meaning = Meaning(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
         return Dose(ct.grid, sent.home(mean, ct.grid.shape), meaning, beam.number, uncertainty)

@@ -93,8 +93,10 @@ def _refuse_what_is_no_dose(path: str, values: Doubles) -> None:
         )
 
 
-def mean_and_uncertainty(runs: Sequence[Doubles]) -> tuple[Doubles, float | None]:
+def mean_and_uncertainty(runs: Sequence[Doubles], counted: NDArray[np.bool_]) -> tuple[Doubles, float | None]:
     """The mean of runs with different seeds, and its relative uncertainty (1 sigma); None for a single run.
+
+    `counted`: the voxels of which it may be told. In air the noise is many times that of tissue.
 
     Permanent if two runs are equal: the program did not heed its seed, and nothing can be told from their difference.
     """
@@ -111,6 +113,9 @@ def mean_and_uncertainty(runs: Sequence[Doubles]) -> tuple[Doubles, float | None
             "two runs with different seeds gave the very same dose, so its uncertainty cannot be told",
             "this build of moqui does not heed RandomSeed: set engine.seeds to 1 (every verdict is then `undecided`)",
         )
-    high = mean >= _HIGH * mean.max()
+    top = float(mean[counted].max(initial=0.0))
+    if top <= 0:
+        raise Permanent("the dose is zero everywhere in the patient", "check the isocentre and the CT")
+    high = counted & (mean >= _HIGH * top)
     variance = np.var([run[high] for run in runs], axis=0, ddof=1) / len(runs)
     return mean, float(np.sqrt(np.mean(variance / mean[high] ** 2)))

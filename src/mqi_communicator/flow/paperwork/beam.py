@@ -11,6 +11,7 @@ from pathlib import Path
 from mqi_communicator.case.faults import NeedsPerson, Permanent, Transient
 from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
 from mqi_communicator.dose.engine import DoseEngine, Refused
+from mqi_communicator.dose.outside import without_outside_air
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.paperwork.order import read_case
 from mqi_communicator.flow.spool import Spool
@@ -37,7 +38,9 @@ def keep_beam_dose(
     judged = engine.judge_run(number, 0, log, {name: len(data) for name, data in products.items()})
     if isinstance(judged, Refused):
         return judged
-    dose = engine.read_dose(plan, beam, ct, products, log)
+    dose = without_outside_air(engine.read_dose(plan, beam, ct, products, log), ct)
+    if not dose.gy.max() > 0:
+        raise Permanent("the dose is zero everywhere in the patient", "check the isocentre and the CT")
     _save(spool.dose / f"beam-{number}.npz", dose, token)
     return {"maximum_gy": float(dose.gy.max()), "uncertainty": dose.uncertainty}
 
