@@ -12,7 +12,7 @@ import pytest
 from mqi_communicator.demo.planned import planned_dose
 from mqi_communicator.demo.sample import KINDS, sample_files, write_sample
 from mqi_communicator.demo.sample_kinds import NOT_CONFORMANT
-from mqi_communicator.demo.truth import FRACTIONS, TINY
+from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY
 from mqi_communicator.demo.truth_engine import compute
 from mqi_communicator.dicom.plan import sound_plan
 
@@ -74,3 +74,10 @@ def test_the_engine_finds_the_planned_dose_and_the_planted_errors(tmp_path):
     assert _end(deep) - _end(planned) == pytest.approx(5.0, abs=1.0)
     assert _centre(shifted, 0) - _centre(planned, 0) == pytest.approx(3.0, abs=0.7)
     assert _centre(good, 0) == pytest.approx(_centre(planned, 0), abs=0.3)
+
+
+@pytest.mark.skipif(not (ENGINE / "MCsquare_linux").exists(), reason="the engine is not fetched")
+def test_on_the_wide_ct_every_proton_starts_inside(tmp_path):
+    beam = STANDARD.beams()[1]
+    run = compute(ENGINE, STANDARD.computed, beam, tmp_path / "run", histories=20_000, seed=11, threads=1)
+    assert run.outside == 0

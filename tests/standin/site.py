@@ -60,6 +60,9 @@ def install(folder: Path, **setting: Any) -> Path:
     return program
 
 
+AIR = 1.0  # mm of water: what the samples' 60 mm of air around the body are worth to moqui, and a little more
+
+
 def sections(program: Path, beam_file_at: Path, flavour: str = "upstream", **engine: Any) -> dict[str, Any]:
     """The sections of a configuration that make the samples computable with the stand-in. Writes the beam file."""
     beam_file_at.write_bytes(BEAM_FILE)
@@ -72,7 +75,7 @@ def sections(program: Path, beam_file_at: Path, flavour: str = "upstream", **eng
     if flavour == "clinic":
         machine |= {"counts_per_mu": COUNTS_PER_MU, "dose_factor": PROTONS_PER_COUNT / COUNTS_PER_MU}
     return {
-        "engine": {"kind": "moqui", "program": str(program), "flavour": flavour, **engine},
+        "engine": {"kind": "moqui", "program": str(program), "flavour": flavour, "air_mm_water": AIR, **engine},
         "machines": {MACHINE: machine | signed},
         "scanners": {SCANNER: {"calibration": "default"} | signed},
         "dose_conventions": {MANUFACTURER: {"medium": "water", "biology": "physical", "extent": "course"}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mqi_communicator.demo.planned import planned_dose
+from mqi_communicator.demo.sample_beside import add_others
 from mqi_communicator.demo.sample_canary import CANARY
 from mqi_communicator.demo.sample_case import Draft, Uids, encode
 from mqi_communicator.demo.sample_images import add_ct, add_doses, add_structures
@@ -35,7 +36,9 @@ def draft_case(size: str, uids: Uids) -> Draft:
     add_ct(draft)
     add_structures(draft)
     add_plan(draft)
-    add_doses(draft, planned_dose(draft.size))
+    doses = planned_dose(draft.size)
+    add_doses(draft, doses)
+    add_others(draft, doses)
     return draft
 
 

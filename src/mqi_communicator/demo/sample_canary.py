@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mqi_communicator.demo.sample_case import Draft
+from mqi_communicator.demo.sample_private import write_stream
 
 NAME = "Quillfeather^Zanzibrook"
 PATIENT_ID = "QXZ77713377"
@@ -27,6 +28,7 @@ def plant(draft: Draft) -> None:
     structures.StructureSetROISequence[2].ROIName = f"Bone {LABEL}"
     plan = draft.object("RP.dcm")
     plan.RTPlanLabel, plan.RTPlanName, plan.RTPlanDescription = LABEL, f"{LABEL} Quillfeather", f"{PERSON} plan"
+    write_stream(plan, f"<Plan><Label>{LABEL}</Label><Patient>{PATIENT_ID} Quillfeather</Patient></Plan>")
     for beam in plan.IonBeamSequence:
         beam.BeamName = f"{beam.BeamNumber} {LABEL}"
         beam.BeamDescription = f"Quillfeather {beam.BeamNumber}"

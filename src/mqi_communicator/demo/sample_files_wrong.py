@@ -105,8 +105,9 @@ def no_plan(draft: Draft) -> None:
 
 
 def no_structures(draft: Draft) -> None:
-    """Take the structures away."""
-    del draft.files["RS.dcm"]
+    """Take all RTSTRUCTs away."""
+    for name in [n for n in draft.files if n.startswith("RS.")]:
+        del draft.files[name]
 
 
 def wrong_structure(draft: Draft) -> None:

@@ -35,12 +35,13 @@ def add_ct(draft: Draft) -> None:
         ds.SeriesNumber, ds.AcquisitionNumber, ds.InstanceNumber = 1, 1, index
         ds.SliceThickness = draft.size.ct.spacing[2]
         ds.RescaleIntercept, ds.RescaleSlope = "0", "1"
-        _pixels(ds, draft.size.ct, float(z), hu[index - 1])
+        write_pixels(ds, draft.size.ct, float(z), hu[index - 1])
         ds.PixelRepresentation = 1
         draft.files[f"CT.{index:04d}.dcm"] = ds
 
 
-def _pixels(ds: Dataset, grid: Grid, z: float, values: NDArray[np.int16] | NDArray[np.uint16]) -> None:
+def write_pixels(ds: Dataset, grid: Grid, z: float, values: NDArray[np.int16] | NDArray[np.uint16]) -> None:
+    """Axial pixels of 16 bit, one slice at `z` (mm) or several frames from there on: all but their signedness."""
     ds.ImagePositionPatient = [grid.origin[0], grid.origin[1], round(z, 6)]
     ds.ImageOrientationPatient, ds.PixelSpacing = list(_AXIAL), [grid.spacing[1], grid.spacing[0]]
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -50,12 +51,16 @@ def _pixels(ds: Dataset, grid: Grid, z: float, values: NDArray[np.int16] | NDArr
 
 
 def add_structures(draft: Draft) -> None:
-    """RS.dcm: body, target, bone and lung, one closed contour per slice, each naming its CT slice."""
+    """RS.dcm: body, target, bone and lung, one closed contour per slice, each naming its CT slice.
+
+    Nothing is drawn on the outermost slices, which are not named either, as planning systems write it.
+    """
     ds = start(draft, _STRUCTURES, "RTSTRUCT")
     ds.SeriesNumber, ds.InstanceNumber = 2, 1
     ds.StructureSetLabel, ds.StructureSetName = "MQI SAMPLE", "MQI SAMPLE"
     ds.StructureSetDate, ds.StructureSetTime, ds.ApprovalStatus = DATE, TIME, "UNAPPROVED"
-    slices = draft.objects("CT.")
+    bare = draft.size.bare
+    slices = draft.objects("CT.")[bare:-bare]
     ds.ReferencedFrameOfReferenceSequence = [_frame_of(draft, slices)]
     ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = [], [], []
     for number, (solid, kind) in enumerate(_CONTOURED, start=1):
@@ -110,7 +115,7 @@ def dose_object(draft: Draft, gy: NDArray[np.float64], beam: int | None) -> Data
     ds.ContentDate, ds.ContentTime = DATE, TIME
     scaling = float(f"{gy.max() / 65535:.9e}") * (1 + 1e-8)  # as written, rounded up: the maximum must fit
     ds.DoseGridScaling = f"{scaling:.9e}"
-    _pixels(ds, grid, grid.origin[2], np.round(gy / float(ds.DoseGridScaling)).astype("<u2"))
+    write_pixels(ds, grid, grid.origin[2], np.round(gy / float(ds.DoseGridScaling)).astype("<u2"))
     ds.PixelRepresentation, ds.SliceThickness = 0, ""
     ds.NumberOfFrames, ds.FrameIncrementPointer = grid.shape[0], (0x3004, 0x000C)
     ds.GridFrameOffsetVector = [round(k * grid.spacing[2], 6) for k in range(grid.shape[0])]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mqi_communicator.demo.sample_case import DATE, MANUFACTURER, TIME, Draft, start
 from mqi_communicator.demo.sample_images import item, refer
+from mqi_communicator.demo.sample_private import add_private_groups
 from mqi_communicator.demo.truth import FRACTIONS
 from mqi_communicator.dicom.records import Beam, Layer
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
 _SPOT_SIZE = [9.0, 10.0]  # mm, full width at half maximum in air at the isocentre, for the record only
 _SNOUT_POSITION = 410.0  # mm
-_SAD = [2234.8, 1859.1]  # mm
+_SAD = [2234.8, 1859.1]  # mm; the scanning magnets x and y
 
 
 def add_plan(draft: Draft) -> None:
-    """RP.dcm: the truth's beams, five fractions, one patient setup."""
+    """RP.dcm: the truth's beams, five fractions, one patient setup per beam, private groups as vendors write them."""
     ds = start(draft, ION_PLAN, "RTPLAN")
     ds.SeriesNumber, ds.InstanceNumber = 3, 1
     ds.RTPlanLabel, ds.RTPlanName, ds.RTPlanDescription = "MQI SAMPLE", "MQI SAMPLE", "MADE UP, NO PATIENT"
@@ -29,9 +30,13 @@ def add_plan(draft: Draft) -> None:
     ds.DoseReferenceSequence = [_prescription()]
     ds.IonToleranceTableSequence = [item(ToleranceTableNumber=1, ToleranceTableLabel="DEMO", GantryAngleTolerance=0.5)]
     ds.FractionGroupSequence = [_fractions(beams)]
-    ds.PatientSetupSequence = [item(PatientSetupNumber=1, PatientPosition="HFS", SetupTechnique="ISOCENTRIC")]
-    ds.IonBeamSequence = [_ion_beam(beam) for beam in beams]
+    ds.PatientSetupSequence = [
+        item(PatientSetupNumber=n, PatientPosition="HFS", SetupTechnique="ISOCENTRIC")
+        for n, _ in enumerate(beams, start=1)
+    ]
+    ds.IonBeamSequence = [_ion_beam(beam, setup) for setup, beam in enumerate(beams, start=1)]
     ds.ReferencedStructureSetSequence = [refer(draft.object("RS.dcm"))]
+    add_private_groups(ds)
     draft.files["RP.dcm"] = ds
 
 
@@ -55,7 +60,7 @@ def _fractions(beams: tuple[Beam, ...]) -> Dataset:
     )
 
 
-def _ion_beam(beam: Beam) -> Dataset:
+def _ion_beam(beam: Beam, setup: int) -> Dataset:
     return item(
         BeamNumber=beam.number,
         BeamName=beam.name,
@@ -74,15 +79,41 @@ def _ion_beam(beam: Beam) -> Dataset:
         NumberOfBoli=0,
         NumberOfBlocks=0,
         NumberOfRangeShifters=0,
-        NumberOfLateralSpreadingDevices=0,
+        NumberOfLateralSpreadingDevices=len(_SAD),
+        LateralSpreadingDeviceSequence=_magnets(),
         NumberOfRangeModulators=0,
         PatientSupportType="TABLE",
         FinalCumulativeMetersetWeight=beam.final_cumulative_weight,
         NumberOfControlPoints=2 * len(beam.layers),
-        ReferencedPatientSetupNumber=1,
+        ReferencedPatientSetupNumber=setup,
         ReferencedToleranceTableNumber=1,
         IonControlPointSequence=_control_points(beam),
     )
+
+
+def _magnets() -> list[Dataset]:
+    """The scanning magnets, which plans of scanned beams list as lateral spreading devices."""
+    return [
+        item(
+            LateralSpreadingDeviceNumber=number,
+            LateralSpreadingDeviceID=name,
+            LateralSpreadingDeviceType="MAGNET",
+        )
+        for number, name in enumerate(("MagnetX", "MagnetY"), start=1)
+    ]
+
+
+def _magnet_settings() -> list[Dataset]:
+    """They are in the beam and stop nothing; their distances repeat the virtual source-axis distances."""
+    return [
+        item(
+            ReferencedLateralSpreadingDeviceNumber=number,
+            LateralSpreadingDeviceSetting="IN",
+            LateralSpreadingDeviceWaterEquivalentThickness=0.0,
+            IsocenterToLateralSpreadingDeviceDistance=distance,
+        )
+        for number, distance in enumerate(_SAD, start=1)
+    ]
 
 
 def _control_points(beam: Beam) -> list[Dataset]:
@@ -125,8 +156,8 @@ def _aim(beam: Beam) -> dict[str, object]:
     return {
         **angles,
         **still,
-        "GantryPitchAngle": 0.0,
-        "GantryPitchRotationDirection": "NONE",
+        "GantryPitchAngle": None,
+        "GantryPitchRotationDirection": "",
         "TableTopPitchAngle": 0.0,
         "TableTopPitchRotationDirection": "NONE",
         "TableTopRollAngle": 0.0,
@@ -137,4 +168,5 @@ def _aim(beam: Beam) -> dict[str, object]:
         "IsocenterPosition": list(beam.isocenter),
         "SnoutPosition": _SNOUT_POSITION,
         "MetersetRate": 100.0,
+        "LateralSpreadingDeviceSettingsSequence": _magnet_settings(),
     }

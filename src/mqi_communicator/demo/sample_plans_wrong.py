@@ -285,7 +285,8 @@ def prone(draft: Draft) -> None:
         rows, columns = int(ds.Rows), int(ds.Columns)
         ds.ImagePositionPatient = [x + (columns - 1) * ds.PixelSpacing[1], y + (rows - 1) * ds.PixelSpacing[0], z]
         ds.PixelData = np.frombuffer(ds.PixelData, dtype="<i2")[::-1].tobytes()
-    _plan(draft).PatientSetupSequence[0].PatientPosition = "HFP"
+    for setup in _plan(draft).PatientSetupSequence:
+        setup.PatientPosition = "HFP"
 
 
 def couch_pitch(draft: Draft) -> None:

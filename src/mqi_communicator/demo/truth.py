@@ -25,8 +25,11 @@ FRACTIONS = 5
 ISOCENTRE = (13.5, -131.0, 36.0)  # mm; beside the target's centre, so that no beam is symmetric about its axis
 _RANGE_AT_150 = 156.2  # mm, R80 of 150 MeV in the phantom's own water (HU 0)
 _RANGE_POWER = 1.774  # range grows as energy to this power, from 76.1 mm at 100 MeV to 256.8 mm at 200 MeV
-_LATERAL_MARGIN = 4.0  # mm beyond the target's edge that still get spots, against the penumbra
+_LATERAL_MARGIN = 7.0  # mm beyond the target's edge that still get spots, against the penumbra
+_RIM = 0.12  # how much heavier spots at the rim are than those in the middle, against the penumbra
 _WIDEST_RAY = 0.8  # of the target's radius: spots farther out reach as deep as those there
+_BEHIND = 1.5  # mm of water behind the target that the deepest layer reaches at least
+_INSIDE = 2.0  # mm of water into the target that the shallowest layer reaches at most
 _LOWEST_ENERGY = 101.0  # MeV; below 100 MeV the demo beam model knows nothing
 
 
@@ -53,6 +56,7 @@ class Size:
     ct: Grid
     computed: Grid  # where the planned dose was computed; the CT grid, save for `large`
     margin: tuple[int, int, int]  # voxels (z, y, x) cut off each side of `computed`
+    bare: int  # CT slices at either end on which nothing is drawn
     fields: tuple[Field, ...]
     spot_spacing: float  # mm
     energy_step: float  # MeV
@@ -71,20 +75,25 @@ class Size:
         return tuple(_beam(field, self.spot_spacing, self.energy_step) for field in self.fields)
 
 
-_ANTERIOR = Field(1, "F1 anterior", 0.0, 0.0, 42.0, 100.0, (0.2, -0.1), (6.0, 6.0))
-_LEFT = Field(2, "F2 left", 100.0, 0.0, 34.5, 320.0, (-0.15, 0.2), (9.0, -6.0))
-_RIGHT = Field(3, "F3 right", 270.0, 15.0, 26.5, 57.5, (0.2, 0.15), (-6.0, 9.0))
+_ANTERIOR = Field(1, "F1 anterior", 0.0, 0.0, 60.0, 100.0, (0.03, -0.04), (10.0, 11.0))
+_LEFT = Field(2, "F2 left", 100.0, 0.0, 49.3, 320.0, (-0.14, -0.04), (14.0, 6.0))
+_RIGHT = Field(3, "F3 right", 270.0, 15.0, 38.0, 57.5, (-0.07, 0.1), (8.0, 13.0))
+_TWO_FIELDS = (
+    replace(_ANTERIOR, meterset=80.0),
+    replace(_LEFT, meterset=66.0, slope=(0.06, 0.05)),
+)  # two beams have to give what three do
 
-_STANDARD_CT = Grid((44, 80, 96), (-106.75, -238.75, -29.5), (2.5, 2.5, 3.0))
-_TINY_CT = Grid((14, 40, 48), (-105.5, -237.5, -1.0), (5.0, 5.0, 6.0))
+_STANDARD_CT = Grid((58, 120, 125), (-239.0, -380.0, -45.5), (4.0, 4.0, 3.0))
+_TINY_CT = Grid((14, 56, 64), (-148.0, -279.5, -1.0), (5.0, 5.0, 6.0))
 _LARGE_CT = Grid((100, 512, 512), (-107.765625, -259.765625, -30.34), (0.46875, 0.46875, 1.32))
 
 STANDARD = Size(
     name="standard",
-    what="three beams on a 2.5 x 2.5 x 3 mm CT of 44 slices: the demonstration",
+    what="three beams on a 4 x 4 x 3 mm CT of 58 slices, 500 mm wide: the demonstration",
     ct=_STANDARD_CT,
     computed=_STANDARD_CT,
-    margin=(2, 3, 4),
+    margin=(9, 38, 35),
+    bare=4,
     fields=(_ANTERIOR, _LEFT, _RIGHT),
     spot_spacing=6.0,
     energy_step=2.5,
@@ -95,8 +104,9 @@ TINY = Size(
     what="two beams on a 5 x 5 x 6 mm CT of 14 slices: for tests that run many cases",
     ct=_TINY_CT,
     computed=_TINY_CT,
-    margin=(1, 1, 2),
-    fields=(_ANTERIOR, _LEFT),
+    margin=(1, 10, 10),
+    bare=1,
+    fields=_TWO_FIELDS,
     spot_spacing=8.0,
     energy_step=4.0,
     data="tiny",
@@ -151,7 +161,9 @@ def _depths(axes: tuple[Array, Array, Array], u: float, v: float) -> tuple[float
 
 def _spread_out(near: float, far: float, energies: list[float]) -> dict[float, float]:
     """Weights of the energies that together give a flat dose between two depths (Bortfeld and Schlegel 1996)."""
-    used = [e for e in energies if near - 1.0 <= range_of_energy(e) <= far + 4.0]
+    deepest = min(e for e in energies if range_of_energy(e) >= far + _BEHIND)
+    shallowest = max(e for e in energies if range_of_energy(e) <= near + _INSIDE)
+    used = [e for e in energies if shallowest <= e <= deepest]
     power = 1.0 - 1.0 / 1.35
     edges = [0.0, *((k + 0.5) / len(used) for k in range(len(used)))]
     shares = [edges[k + 1] ** power - edges[k] ** power for k in range(len(used))]
@@ -182,7 +194,7 @@ def _spots(field: Field, spacing: float, step: float) -> dict[float, list[tuple[
                 continue
             pulled_in = min(1.0, _WIDEST_RAY * TARGET_RADIUS / away)
             depths = _depths(axes, cu + du * pulled_in, cv + dv * pulled_in)
-            tilt = 1.0 + (field.slope[0] * du + field.slope[1] * dv) / TARGET_RADIUS
+            tilt = 1.0 + (field.slope[0] * du + field.slope[1] * dv + _RIM * away**2 / TARGET_RADIUS) / TARGET_RADIUS
             for energy, share in _spread_out(*depths, _energies(step)).items():
                 layers.setdefault(energy, []).append((round(cu + du, 1), round(cv + dv, 1), share * tilt))
     return layers

@@ -30,6 +30,7 @@ DENSITY_CURVE = "Scanners/UCL_Toshiba/HU_Density_Conversion.txt"
 MATERIAL_CURVE = "Scanners/UCL_Toshiba/HU_Material_Conversion.txt"
 _GY_PER_EV_PER_G = 1.602176634e-16
 _END_MARK = re.compile(r"Total computation time: ([\d.]+) s")
+_OUTSIDE = re.compile(r"\((\d+) generated outside the geometry\)")  # not printed where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Run:
     gy: NDArray[np.float64]
     uncertainty: float  # relative, 1 sigma, mean where the dose is at least half its maximum
     histories: int
+    outside: int  # of them, those that missed the image
     seconds: float
 
 
@@ -66,7 +68,9 @@ def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: in
     gy = raw[:, ::-1, ::-1].astype(np.float64) * _GY_PER_EV_PER_G * protons(engine, beam)
     if not np.isfinite(gy).all() or gy.max() <= 0.0:
         raise RuntimeError("MCsquare wrote a dose that is zero or not finite")
-    return Run(np.where(in_body(grid), gy, 0.0), float(percents[-1]) / 100.0, histories, float(ended[1]))
+    missed = _OUTSIDE.search(words)
+    outside = int(missed[1]) if missed else 0
+    return Run(np.where(in_body(grid), gy, 0.0), float(percents[-1]) / 100.0, histories, outside, float(ended[1]))
 
 
 def protons(engine: Path, beam: Beam) -> float:

@@ -12,9 +12,13 @@ import pytest
 from mqi_communicator.demo.planned import notes, planned_dose
 from mqi_communicator.demo.sample import CANARY, KINDS, SIZES, sample_files, write_sample
 from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY, digest, range_of_energy
+from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
+from mqi_communicator.dicom.records import Biology, Extent, Meaning, Medium
+from mqi_communicator.dicom.rtdose import read_rtdose
 from mqi_communicator.dicom.structures import read_structures
+from mqi_communicator.results.dvh import dvh
 
 
 def _read(files, name):
@@ -80,6 +84,84 @@ def test_the_target_gets_about_two_gray_a_fraction():
     total = np.sum(list(doses.values()), axis=0)
     high = total[total > 0.8 * total.max()]
     assert np.median(high) / FRACTIONS == pytest.approx(2.0, rel=0.15)
+
+
+@pytest.mark.parametrize("size", ["standard", "tiny"])
+def test_the_target_is_covered_by_what_is_prescribed(tmp_path, size):
+    write_sample(tmp_path, size=size)
+    labels = read_labels(tmp_path / "RP.dcm")
+    target = next(s for s in read_contours(tmp_path / "RS.dcm") if s.number == labels.target)
+    course = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+    planned = read_rtdose(tmp_path / "RD.plan.dcm", course)
+    found = dvh(target.contours, SIZES[size].ct.spacing[2], planned, planned)
+    assert found is not None
+    assert found.covered == 1.0
+    assert labels.prescription_gy is not None
+    assert found.planned.dose_at(95) >= 0.95 * labels.prescription_gy
+    assert found.planned.dose_at(2) <= 1.2 * labels.prescription_gy
+
+
+@pytest.mark.parametrize("size", ["standard", "tiny"])
+def test_the_structures_name_the_slices_they_draw_on_and_the_series_is_longer(size):
+    files = sample_files("pass", size)
+    rs = _read(files, "RS.dcm")
+    study = rs.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    named = [image.ReferencedSOPInstanceUID for image in study.RTReferencedSeriesSequence[0].ContourImageSequence]
+    drawn = {
+        c.ContourImageSequence[0].ReferencedSOPInstanceUID for r in rs.ROIContourSequence for c in r.ContourSequence
+    }
+    series = [_read(files, name).SOPInstanceUID for name in sorted(files) if name.startswith("CT.")]
+    bare = SIZES[size].bare
+    assert bare >= 1
+    assert named == series[bare:-bare]
+    assert drawn == set(named)
+
+
+def test_what_lies_beside_a_case_is_not_referred_to_by_it():
+    files = sample_files("pass", "tiny")
+    beside = {name: _read(files, name) for name in ("MR.0001.dcm", "RS.mr.dcm", "REG.dcm")}
+    assert {ds.Modality for ds in beside.values()} == {"MR", "RTSTRUCT", "REG"}
+    rest = b"".join(content for name, content in files.items() if name not in beside)
+    assert not any(ds.SOPInstanceUID.encode() in rest for ds in beside.values())
+
+
+def test_the_dose_of_two_plans_is_not_this_plans():
+    files = sample_files("pass", "tiny")
+    both, plan = _read(files, "RD.sum.dcm"), _read(files, "RP.dcm")
+    assert both.DoseSummationType == "MULTI_PLAN"
+    referred = [one.ReferencedSOPInstanceUID for one in both.ReferencedRTPlanSequence]
+    assert len(set(referred)) == 2
+    assert plan.SOPInstanceUID in referred
+    assert _gy(both).max() == pytest.approx(1.5 * _gy(_read(files, "RD.plan.dcm")).max(), rel=1e-3)
+
+
+def test_the_plan_has_what_clinical_plans_have():
+    plan = _read(sample_files("pass", "tiny"), "RP.dcm")
+    metersets = {r.ReferencedBeamNumber: r.BeamMeterset for r in plan.FractionGroupSequence[0].ReferencedBeamSequence}
+    setups = [setup.PatientSetupNumber for setup in plan.PatientSetupSequence]
+    assert [beam.ReferencedPatientSetupNumber for beam in plan.IonBeamSequence] == setups
+    assert len(set(setups)) == len(plan.IonBeamSequence)
+    for beam in plan.IonBeamSequence:
+        first = beam.IonControlPointSequence[0]
+        assert beam.FinalCumulativeMetersetWeight != metersets[beam.BeamNumber]
+        assert first.GantryPitchAngle is None
+        magnets = beam.LateralSpreadingDeviceSequence
+        assert [(m.LateralSpreadingDeviceID, m.LateralSpreadingDeviceType) for m in magnets] == [
+            ("MagnetX", "MAGNET"),
+            ("MagnetY", "MAGNET"),
+        ]
+        settings = first.LateralSpreadingDeviceSettingsSequence
+        assert [m.IsocenterToLateralSpreadingDeviceDistance for m in settings] == list(beam.VirtualSourceAxisDistances)
+        assert {m.LateralSpreadingDeviceSetting for m in settings} == {"IN"}
+        assert {m.LateralSpreadingDeviceWaterEquivalentThickness for m in settings} == {0.0}
+        assert beam[0x300B, 0x0010].value == "IMPAC"
+    creators = [plan[group, 0x0010].value for group in (0x3253, 0x3287, 0x4001)]
+    assert creators == [
+        "Varian Medical Systems VISION 3253",
+        "Varian Medical Systems VISION 3287",
+        "RAYSEARCHLABS 2.0",
+    ]
+    assert len(plan[0x3253, 0x1000].value) == int(plan[0x3253, 0x1001].value)
 
 
 @pytest.mark.parametrize("size", ["standard", "tiny"])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mqi_communicator.case.model import Kind
 from mqi_communicator.demo.sample import sample_files
+from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, shown
@@ -62,14 +63,17 @@ def cheaply(read):
 def test_headers_say_what_refers_to_what(tmp_path):
     headers = {name: header_of(write(tmp_path, content, name)) for name, content in FILES.items()}
     plan, structures = headers["RP.dcm"], headers["RS.dcm"]
-    slices = [header for header in headers.values() if header.kind is Kind.CT]
+    slices = [headers[name] for name in sorted(headers) if name.startswith("CT.")][TINY.bare : -TINY.bare]
+    both = headers.pop("RD.sum.dcm")
     doses = [header for header in headers.values() if header.kind is Kind.DOSE]
     assert plan.refers_to == (structures.sop_instance_uid,)
     assert set(structures.refers_to) == {header.sop_instance_uid for header in slices}
     assert doses
     assert all(dose.refers_to == (plan.sop_instance_uid,) for dose in doses)
+    assert len(both.refers_to) == 2
+    assert plan.sop_instance_uid in both.refers_to
     assert len({header.z for header in slices}) == len(slices)
-    assert len({header.patient for header in headers.values()}) == 1
+    assert len({header.patient for header in (plan, structures, both, *slices, *doses)}) == 1
 
 
 def test_suffix_does_not_matter(tmp_path):

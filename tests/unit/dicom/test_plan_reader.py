@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -12,11 +13,25 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from mqi_communicator.demo.sample import sample_files
+from mqi_communicator.demo.sample_case import Draft, encode
+from mqi_communicator.demo.sample_images import add_ct, add_structures
+from mqi_communicator.demo.sample_kinds import uids_of
+from mqi_communicator.demo.sample_plan import add_plan
+from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.plan import read_plan, sound_plan
 from mqi_communicator.dicom.problem import DicomProblem
 
-BYTES = sample_files("pass", "tiny")["RP.dcm"]
+
+def _plan_file() -> bytes:
+    """A sample's plan, its spots a little closer, so that each layer has several."""
+    draft = Draft(replace(TINY, spot_spacing=7.0), uids_of("pass", "tiny", 1))
+    add_ct(draft)
+    add_structures(draft)
+    add_plan(draft)
+    return encode(draft.object("RP.dcm"))
+
+
+BYTES = _plan_file()
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from mqi_communicator.intake.admit import Complete, Incomplete, Rejected, examin
 from mqi_communicator.intake.options import IntakeOptions
 
 OPTIONS = IntakeOptions(settle_s=2, still_s=10, patience_s=1000, no_dose_still_s=100)
-FILES = sample_files("pass", "tiny")
+BESIDE = ("MR.0001.dcm", "RS.mr.dcm", "REG.dcm", "RD.sum.dcm", "CT.0001.dcm", "CT.0014.dcm")  # nothing refers to them
+FILES = {name: content for name, content in sample_files("pass", "tiny").items() if name not in BESIDE}
 CT = sorted(name for name in FILES if name.startswith("CT"))
 DOSES = sorted(name for name in FILES if name.startswith("RD"))
 ROLES = ("RP.dcm", "RS.dcm", *DOSES, *CT)
@@ -304,16 +305,17 @@ def test_all_reasons_are_given_at_once(folder):
     shutil.copy(folder / DOSES[0], folder / "RD.z.dcm")
     change(folder, "RD.z.dcm", SOPInstanceUID="1.2.3.4")
     plan = pydicom.dcmread(folder / "RP.dcm")
-    plan.IonBeamSequence[0].ScanMode = "UNIFORM"
+    plan.IonBeamSequence[0].ScanMode = "UNIFORM"  # and its two magnets are spreaders then
     plan.IonBeamSequence[1].FinalCumulativeMetersetWeight = None
     plan.save_as(folder / "RP.dcm")
     found = examine(folder, OPTIONS, lambda plan, _ct, _structures: MCSQUARE.refusals(plan), still_for=10)
-    assert found.reason.startswith("4 reasons; (1) RP.dcm, beam 2")
+    assert found.reason.startswith("6 reasons; (1) RP.dcm, beam 2")
     for words in (
         "FinalCumulativeMetersetWeight (300A,010E) is missing",
         f"{CT[2]}: RescaleType (0028,1054) is US, expected HU",
         "both hold the dose of",
         "beam 1 (F1 anterior): ScanMode (300A,0308) is UNIFORM",
+        "beam 1 (F1 anterior): needs a spreader",
     ):
         assert words in found.reason
     assert found.code == "dicom.missing"
