@@ -102,11 +102,11 @@ dose, or outside the computed grid, fails; next to a voxel that is not a number 
 
 **Against pymedphys**, which tries positions in steps of a tenth of the distance, and is the referee of the tests
 (`tests/unit/results/test_gamma_referees.py`): what it passes passes here. It fails points that pass here, up to 3 % of
-those of the tests' fields, for two reasons. On a steep gradient the dose changes by more than its limit from one step to
-the next, so that no step hits the position that matches; local limits, narrow where the dose is low, make it worse. And
-near gamma = 1 its value is too large by what up to half a step is worth. With steps of a fiftieth it agrees with nearly
-all of these points, and gives none of them more than 1.02. Voxels that are not numbers it must be given as a high dose:
-if that is not high enough it finds a match between such a voxel and its neighbour. Here there is none.
+those of the tests' fields, for two reasons. On a steep gradient the dose changes by more than its limit from one step
+to the next, so that no step hits the position that matches; local limits, narrow where the dose is low, make it worse.
+And near gamma = 1 its value is too large by what up to half a step is worth. With steps of a fiftieth it agrees with
+nearly all of these points, and gives none of them more than 1.02. Voxels that are not numbers it must be given as a
+high dose: if that is not high enough it finds a match between such a voxel and its neighbour. Here there is none.
 """
 
 
