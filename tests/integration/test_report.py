@@ -160,17 +160,21 @@ def _point(reports, kind):
     return next(row for row in rows_of(reports[kind][1]) if row[0] == "planned maximum")
 
 
-def test_all_gamma_criteria_stand_beside_the_one_that_decides(reports):
-    _case, html, _pdf = reports["range-error"]
-    heads = next(row for row in rows_of(html) if "mean gamma" in row)
+def test_all_gamma_criteria_stand_beside_the_one_that_decides_each_of_all_points(reports):
+    case, html, _pdf = reports["range-error"]
+    rows = rows_of(html)
+    heads, plan, beam, *_ = rows[next(i for i, row in enumerate(rows) if "mean gamma" in row) :]
     assert heads[1:5] == [
         "3 %/2 mm, global (decides)", "3 %/3 mm, global", "2 %/2 mm, global", "3 %/2 mm, local",
     ]  # fmt: skip
-    plan = next(row for row in rows_of(html) if row[0] == "plan" and len(row) == len(heads))
+    assert (plan[0], beam[0], len(plan)) == ("plan", "beam 1", len(heads))
     rates = [float(cell.split()[0]) for cell in plan[1:5]]
     assert rates[1] >= rates[0] >= rates[2]
     assert rates[0] >= rates[3]
     assert plan[7] == "≥ 2.00"
+    verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
+    (decided,) = (check for check in verdict.checks if check.name == "gamma")  # gamma of the beams is not judged there
+    assert plan[5] == str(decided.points)
 
 
 def test_nothing_of_the_patient_is_in_it_unless_the_site_wants_it(tmp_path):

@@ -6,8 +6,8 @@ the point's own dose in limits, so that gamma squared is `w * w + z * z + y * y 
 
 A box of positions is bounded from below twice: by its distance and the doses of its corners, between which a trilinear
 dose stays; and by the plane through its corners, from which the dose differs nowhere more than at a corner. A box that
-cannot hold less than what was found is left; any other is tried at one position, and halved. So gamma is never too
-small, and too large by `MARGIN` at the most.
+cannot hold less than what was found is left; any other is tried at one position, and halved if it could hold less by
+more than a margin. So gamma is never too small, and too large by `MARGIN` at the most.
 """
 
 from __future__ import annotations
@@ -96,11 +96,11 @@ def _halve(boxes: Any, row: int, axis: int) -> None:
 
 
 @_compiled(_F8(_WORK, _I8, _F8))
-def _bound(boxes: Any, row: int, cut: float) -> float:
+def _bound(boxes: Any, row: int, enough: float) -> float:
     """Less than which gamma squared is nowhere in the box of a row; a position to try goes into its last columns.
 
-    No better bound is looked for once one has reached `cut`. In the plane's bound the dose w is replaced by 2 p w - p
-    squared, which is nowhere above w squared, so that each axis can be solved alone; the best p is found by Newton.
+    No better bound is looked for once one has reached `enough`. In the plane's bound w squared is replaced by 2 p w - p
+    squared, which is nowhere larger, so that each axis can be solved alone; the best p is found by Newton.
     """
     z0, z1, y0 = boxes[row, 0], boxes[row, 1], boxes[row, 2]
     y1, x0, x1 = boxes[row, 3], boxes[row, 4], boxes[row, 5]
@@ -109,7 +109,7 @@ def _bound(boxes: Any, row: int, cut: float) -> float:
     low, high = min(a, b, c, d, e, f, g, h), max(a, b, c, d, e, f, g, h)
     z, y, x = _clamped(0.0, z0, z1), _clamped(0.0, y0, y1), _clamped(0.0, x0, x1)
     bound = z * z + y * y + x * x + _away(low, high) ** 2
-    if bound >= cut:
+    if bound >= enough:
         return bound
     mean = (a + b + c + d + e + f + g + h) / 8
     tz, ty, tx = (e + f + g + h) / 4 - mean, (c + d + g + h) / 4 - mean, (b + d + f + h) / 4 - mean
@@ -163,8 +163,8 @@ def _least(boxes: Any, best: float, enough: float, margin: float) -> float:
     cut = max(math.sqrt(best) - margin, 0.0) ** 2
     while waiting > 0:
         waiting -= 1
-        bound = _bound(boxes, waiting, cut)
-        if bound >= cut:
+        bound = _bound(boxes, waiting, best)
+        if bound >= best:
             continue
         found = _tried(boxes, waiting)
         if found <= enough:

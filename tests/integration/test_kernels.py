@@ -1,0 +1,54 @@
+"""Compiled code: made once, off a case's path, and found by those who need it."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from mqi_communicator.flow import kernels
+from mqi_communicator.flow.desk import Desk
+from mqi_communicator.flow.paperwork.judge import digests_of
+
+pytestmark = pytest.mark.real
+
+
+def taken_from_the_cache() -> tuple[bool, int, int]:
+    """Whether it was there before anybody asked; how often it was loaded, and compiled."""
+    there = "mqi_communicator.results.gamma_kernel" in sys.modules
+    stats = import_module("mqi_communicator.results.gamma_kernel").search.stats
+    return there, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
+
+
+async def test_a_kernel_is_compiled_once_and_then_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    folder = kernels.cache_of(tmp_path)
+    assert folder == tmp_path / "kernels"
+    desk = Desk(memory_gib=4, limit_s=120, cache=folder)
+    try:
+        await kernels.make_kernels(desk, folder)
+        made = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        assert any(path.suffix == ".nbc" for path in made)
+        assert await desk.do(taken_from_the_cache) == (False, 1, 0)
+        await desk.do(digests_of, tmp_path / "nothing")  # the module of judging: from now on the office has it
+        assert await desk.do(taken_from_the_cache) == (True, 1, 0)
+        monkeypatch.setattr(desk, "do", None)  # nobody is asked again
+        await kernels.make_kernels(desk, folder)
+    finally:
+        await desk.close()
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == made
+
+
+def test_the_cache_is_where_the_site_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/elsewhere")
+    assert kernels.cache_of(tmp_path) == Path("/elsewhere")
+
+
+async def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mqi_communicator.flow.kernels.KERNELS", ())
+    blocked = tmp_path / "a file"
+    blocked.write_text("")
+    kernels.compile_kernels(blocked / "made")
+    assert not (blocked / "made").exists()

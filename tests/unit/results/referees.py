@@ -1,0 +1,115 @@
+"""Others that say what gamma is: pymedphys, and a brute force. Pairs of doses to ask them about."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import numpy as np
+from scipy.interpolate import RegularGridInterpolator
+from scipy.special import erf
+
+from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+
+MEANING = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+GRID = Grid((12, 15, 17), (-16.0, -14.0, -11.0), (2.0, 2.0, 2.0))
+FINE = Grid((17, 21, 24), (-17.3, -15.1, -12.2), (1.5, 1.5, 1.5))
+COARSE = Grid((8, 10, 11), (-18.0, -16.0, -13.0), (3.5, 3.5, 3.5))
+UNEVEN = Grid((10, 25, 29), (-17.3, -16.1, -13.2), (1.2, 1.3, 2.9))
+PART = Grid((12, 16, 17), (-8.0, -12.0, -8.0), (1.5, 1.5, 1.5))
+
+
+def dose(grid: Grid, gy: np.ndarray) -> Dose:
+    return Dose(grid, gy.astype(np.float32), MEANING, None)
+
+
+def field(grid: Grid, shift=(0.0, 0.0, 0.0), *, edge=1.5, scale=1.0, noise=0.0, holes=0.0) -> Dose:
+    """A box of 22 x 18 x 16 mm with soft edges (mm) and waves in x, moved by `shift` (x, y, z)."""
+    z, y, x = np.meshgrid(*grid.axes(), indexing="ij")
+    gy = 2 * scale * (1 + 0.1 * np.sin(x / 3))
+    for place, moved, half in ((x, shift[0], 11), (y, shift[1], 9), (z, shift[2], 8)):
+        gy = gy * (erf((place - moved + half) / edge) - erf((place - moved - half) / edge)) / 2
+    chance = np.random.default_rng(3)
+    gy = gy * (1 + noise * chance.standard_normal(gy.shape))
+    return dose(grid, np.where(chance.random(gy.shape) < holes, np.nan, gy))
+
+
+PAIRS = {  # planned, computed
+    "agreeing": (field(GRID), field(FINE)),
+    "shifted": (field(GRID), field(FINE, (1.8, 1.0, -1.0))),
+    "steep": (field(GRID, edge=0.4), field(FINE, (1.5, -1.2, 1.0), edge=0.4)),
+    "steep, on one grid": (field(GRID, edge=0.4), field(GRID, (1.9, 0.0, 0.0), edge=0.3)),
+    "scaled": (field(GRID), field(FINE, scale=1.04)),
+    "30 % too high": (field(GRID), field(GRID, scale=1.3, noise=0.01)),
+    "noisy": (field(GRID), field(FINE, (1.0, 0.5, 0.0), noise=0.03)),
+    "coarse": (field(GRID), field(COARSE, (1.0, 0.0, 0.5))),
+    "anisotropic": (field(GRID), field(UNEVEN, (1.0, 1.0, 1.0), noise=0.02)),
+    "cropped": (field(GRID), field(PART, (1.0, 1.0, 0.0))),
+    "holes, on one grid": (field(GRID), field(GRID, (1.0, 0.0, 0.5), holes=0.03)),
+    "holes": (field(GRID, holes=0.01), field(FINE, (1.0, 1.0, 0.0), noise=0.02, holes=0.01)),
+}
+
+
+def solid(computed: Dose, top: float):
+    """Voxels that are no numbers as a dose that nothing matches."""
+    return np.where(np.isfinite(computed.gy), computed.gy, 1e9 * top).astype(np.float64)
+
+
+def known(planned: Dose, computed: Dose):
+    """Voxels of the planned grid at which both doses are numbers."""
+    points = np.stack(np.meshgrid(*planned.grid.axes(), indexing="ij"), -1)
+    there = RegularGridInterpolator(computed.grid.axes(), solid(computed, 1e6), bounds_error=False, fill_value=np.inf)
+    return np.isfinite(planned.gy) & (there(points) < 1e5)
+
+
+def pymedphys_gamma(planned, computed, options, wanted, *, local=False, steps=10, ceiling=2.0):
+    """What pymedphys finds at the wanted voxels, in their order; the ceiling where it finds nothing."""
+    import pymedphys
+
+    top = float(np.nanmax(planned.gy))
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = pymedphys.gamma(
+                planned.grid.axes(),
+                np.where(wanted, planned.gy, -1.0).astype(np.float64),
+                computed.grid.axes(),
+                solid(computed, top),
+                dose_percent_threshold=options.dose_percent,
+                distance_mm_threshold=options.distance_mm,
+                lower_percent_dose_cutoff=0.0,
+                interp_fraction=steps,
+                max_gamma=ceiling,
+                local_gamma=local,
+                global_normalisation=top,
+                ram_available=2**28,
+            )
+    finally:
+        logging.disable(before)
+    return np.where(np.isfinite(found), found, ceiling)[wanted]
+
+
+def brute_force(planned, computed, options, index, *, local=False, steps=12, starts=20):
+    """The least gamma over a lattice of positions within a distance of each voxel (n, 3), looked at ever finer around
+    the best of them. Right where it is below 1."""
+    top = float(np.nanmax(planned.gy))
+    axes = computed.grid.axes()
+    there = RegularGridInterpolator(axes, np.nan_to_num(computed.gy), bounds_error=False, fill_value=1e9)
+    hole = RegularGridInterpolator(axes, 1.0 * ~np.isfinite(computed.gy), bounds_error=False, fill_value=1)
+    own = planned.gy[tuple(index.T)].astype(np.float64)[:, None]
+    limit = options.dose_percent / 100 * (own if local else top)
+    centre = np.stack([axis[i] for axis, i in zip(planned.grid.axes(), index.T, strict=True)], axis=1)[:, None]
+    place, step = np.zeros_like(centre), options.distance_mm / steps
+    for count in (steps, 2, 2, 2, 2, 2):
+        line = np.arange(-count, count + 1) * step
+        lattice = np.stack(np.meshgrid(line, line, line), -1).reshape(-1, 3)
+        tried = (place[:, :, None] + lattice).reshape(len(index), -1, 3)
+        off = (there(centre + tried) - own) / limit
+        value = np.sqrt(off**2 + (tried**2).sum(-1) / options.distance_mm**2)
+        value[hole(centre + tried) > 1e-9] = np.inf
+        first = np.argpartition(value, starts, axis=1)[:, :starts]
+        place = np.take_along_axis(tried, first[:, :, None], axis=1)
+        step /= 2
+    return value.min(axis=1)
