@@ -15,6 +15,7 @@ import pytest
 
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.reference import page as cli_page
+from mqi_communicator.dose.abilities import markdown
 from mqi_communicator.flow.decide import decide
 from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.results.reference import CHECKS
@@ -188,6 +189,10 @@ def test_the_words_of_a_verdict_are_told_in_order():
     line = re.search(r"from best to worst: (.*?)\. ", section, re.DOTALL)
     assert line
     assert re.findall(r"`(\w+)`", line[1]) == [word.value for word in Word]
+
+
+def test_the_table_of_what_engines_compute_is_the_one_that_refuses():
+    assert markdown() in (ROOT / "docs/limits.md").read_text(), "run: python -m mqi_communicator.dose.abilities"
 
 
 def test_every_check_is_told():

@@ -36,7 +36,9 @@ async def check_up(config: Config) -> AsyncIterator[Finding]:
     if config.web is not None:
         yield _dashboard(config, config.web)
         yield _people(config, config.web)
-    yield _models(config)
+    yield (models := _models(config))
+    if models.ok:
+        yield yes(build_engine(config).abilities.words)
     for sample in config.constancy:
         yield _sample(sample)
     if config.notify is not None:

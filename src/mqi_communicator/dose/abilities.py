@@ -1,7 +1,7 @@
 """What dose engines can compute: one table per engine and flavour, and the refusals that follow from it. Pure.
 
 Readers describe a plan; a feature of it that an engine lacks is a refusal here. `mqi plan`, admission, `mqi check` and
-the table in docs/limits.md all come from `FEATURES` and `TABLE`.
+the table in docs/limits.md (`python -m mqi_communicator.dose.abilities`) all come from `FEATURES` and `TABLE`.
 """
 
 from __future__ import annotations
@@ -160,6 +160,13 @@ class Abilities:
         """For people: "moqui (upstream)"."""
         return f"{self.engine} ({self.flavour})" if self.flavour else self.engine
 
+    @property
+    def words(self) -> str:
+        """For people: what it computes, in one line."""
+        computed = "; ".join(feature.name for feature in FEATURES if feature.name in self.features)
+        lacking = sum(feature.name not in self.features for feature in FEATURES)
+        return f"{self.name} computes {computed}; it refuses {lacking} other features by name (docs/limits.md)"
+
     def refusals(self, plan: IonPlan) -> tuple[Problem, ...]:
         """What of the plan this engine cannot compute, beam by beam."""
         return tuple(
@@ -193,3 +200,17 @@ TABLE = (MCSQUARE, *(Abilities("moqui", flavour, _SPOTS) for flavour in ("upstre
 def abilities_of(engine: str, flavour: str = "") -> Abilities:
     """The row of an engine and a built-in flavour. KeyError if there is none."""
     return {(one.engine, one.flavour): one for one in TABLE}[engine, flavour]
+
+
+def markdown() -> str:
+    """The table as it is in docs/limits.md: a row per feature, a column per engine and flavour."""
+    head = ["| of a plan |", *(f" {one.name} |" for one in TABLE)]
+    rows = ["".join(head), "|---|" + "---|" * len(TABLE)]
+    for feature in FEATURES:
+        said = ("computed" if feature.name in one.features else "refused" for one in TABLE)
+        rows.append(f"| {feature.name} | " + " | ".join(said) + " |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(markdown())  # noqa: T201 - this is what it is for

@@ -15,6 +15,7 @@ from mqi_communicator.case.work import Need, Work
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
 from mqi_communicator.dicom.structures import StructureSet
+from mqi_communicator.dose.abilities import Abilities
 from mqi_communicator.dose.stopping import Ratio
 
 NO_INPUT = "there-is-no-input"  # the name of a file that is not there: an engine that is tried reads nothing
@@ -70,6 +71,11 @@ class DoseEngine(Protocol):
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged (example beam model, nobody commissioned it);
         empty if it may be."""
+        ...
+
+    @property
+    def abilities(self) -> Abilities:
+        """The row of this engine and flavour in the table of what engines compute."""
         ...
 
     def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:

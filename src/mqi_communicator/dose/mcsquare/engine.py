@@ -11,7 +11,7 @@ from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
 from mqi_communicator.dicom.structures import StructureSet
-from mqi_communicator.dose.abilities import MCSQUARE
+from mqi_communicator.dose.abilities import MCSQUARE, Abilities
 from mqi_communicator.dose.checks import (
     beam_problems,
     must_be_sound,
@@ -54,9 +54,14 @@ class MCsquare:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._models, self._curves))
 
+    @property
+    def abilities(self) -> Abilities:
+        """Its row of the table."""
+        return MCSQUARE
+
     def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
         """What of the plan it cannot compute, and what it would compute wrongly."""
-        found = [*MCSQUARE.refusals(plan)]
+        found = [*self.abilities.refusals(plan)]
         if ct is not None:
             found += plan_problems(plan, ct)
             known = [beam for beam in sound_beams(plan) if beam.machine in self._models]

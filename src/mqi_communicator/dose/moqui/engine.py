@@ -23,7 +23,7 @@ from mqi_communicator.dicom.records import (
     Medium,
 )
 from mqi_communicator.dicom.structures import StructureSet
-from mqi_communicator.dose.abilities import abilities_of
+from mqi_communicator.dose.abilities import Abilities, abilities_of
 from mqi_communicator.dose.checks import (
     beam_problems,
     must_be_sound,
@@ -90,9 +90,14 @@ class Moqui:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
         return tuple(doubts(plan, ct, self._machines, self._calibrations, self._lacking))
 
+    @property
+    def abilities(self) -> Abilities:
+        """The row of the built-in flavour that this build is, or is based on."""
+        return abilities_of(self.name, self._options.built_in)
+
     def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
         """What of the plan this build cannot compute, and what it would compute wrongly."""
-        found = [*abilities_of(self.name, self._options.built_in).refusals(plan)]
+        found = [*self.abilities.refusals(plan)]
         if ct is None:
             return tuple(found)
         found += plan_problems(plan, ct)
