@@ -12,7 +12,7 @@ from tests.e2e.conftest import Site
 
 from mqi_communicator.demo.host import PrivateHost
 
-HISTORIES = 200_000  # per beam of `tiny`: 1.6 % where its dose is at least half of its maximum, 1.1 % for the plan
+HISTORIES = 200_000  # per beam of `tiny`: 1.8 % where its dose is at least half of its maximum, 1.3 % for the plan
 BEAMS = ("plan", "beam 1", "beam 2")
 
 
