@@ -61,10 +61,15 @@ def report(
 async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, Placed | None]) -> dict[str, str]:
     """Why not, by case; nothing where it was drawn. At the desk, as in the daemon: the same limits hold."""
     from mqi_communicator.flow.desk import Desk
+    from mqi_communicator.flow.kernels import cache_of
     from mqi_communicator.flow.paperwork.report import redraw_report
     from mqi_communicator.flow.spool import Spool
 
-    desk = Desk(memory_gib=settings.resources.desk_memory_gib, limit_s=settings.report.limit_s)
+    desk = Desk(
+        memory_gib=settings.resources.desk_memory_gib,
+        limit_s=settings.report.limit_s,
+        cache=cache_of(settings.paths.workspace),
+    )
     answers: dict[str, str] = {}
     try:
         for case in cases:
