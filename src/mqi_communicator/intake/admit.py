@@ -209,7 +209,7 @@ def _without_copies(found: Sequence[Found], look: _Look) -> list[Found]:
     return list(first.values())
 
 
-def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination:
+def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination | None:
     """Everything the references name is there: is it sound, and may slices or a planned dose still be on their way?"""
     assert linked.plan and linked.structures  # noqa: S101, PT018 - nothing is missing
     structures = _read_structures(look, linked.structures)
@@ -219,7 +219,9 @@ def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination:
     paths = [look.path(one) for one in linked.ct]
     _, problems = check_ct(paths, look.limits)
     look.problems.extend(problems)
-    if look.still < (look.options.still_s if look.problems else wait):
+    if look.problems and look.still < look.options.still_s:
+        return None  # more may come that sets it right
+    if look.still < wait and not look.problems:
         return look.waiting(
             (f"{note or 'the folder has only just come to rest'}; taken as it is if nothing more comes",), wait
         )
