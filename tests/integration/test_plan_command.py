@@ -55,7 +55,7 @@ def test_every_reason_is_told_and_a_plan_that_is_understood_exits_0(write):
     names = ", ".join(row.name for row in TABLE)
     assert f"cannot be computed with {names}:" in told.stdout
     assert "GantryRotationDirection (300A,011F) is CW" in told.stdout
-    assert told.stdout.count("PatientPosition (0018,5100) is HFP, expected HFS") == 2
+    assert "beam 1 (F1 anterior): PatientPosition (0018,5100) is HFP, expected HFS" in told.stdout
 
 
 def test_files_that_are_not_understood_exit_1_and_the_others_are_told_all_the_same(write, tmp_path):
@@ -74,7 +74,7 @@ def test_json_holds_the_same_for_programs(write):
     (found,) = json.loads(told.stdout)
     assert found["understood"] is True
     beam = found["beams"][0]
-    assert (beam["number"], beam["mode"], beam["layers"]) == (1, "MODULATED", 6)
+    assert (beam["number"], beam["mode"], beam["layers"]) == (1, "MODULATED", 7)
     assert beam["spots"] > 0
     assert beam["meterset"] > 0
     assert {one["engine"] for one in found["engines"]} == {row.name for row in TABLE}

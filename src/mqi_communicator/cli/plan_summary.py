@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mqi_communicator.dicom.plan import read_plan
-from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, shown
+from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, once, shown
 from mqi_communicator.dicom.records import Beam, IonPlan
 from mqi_communicator.dose.abilities import TABLE, scan_mode
 
@@ -30,6 +30,7 @@ def summary(path: Path) -> dict[str, Any]:
         "file": str(path),
         "understood": not problems,
         "problems": [_problem(one) for one in problems],
+        "reasons": _reasons(problems),
         "label": plan.label,
         "system": " ".join(filter(None, (plan.manufacturer, plan.model))),
         "fractions": plan.fractions,
@@ -39,7 +40,8 @@ def summary(path: Path) -> dict[str, Any]:
 
 
 def _unread(path: Path, problem: Problem) -> dict[str, Any]:
-    return {"file": str(path), "understood": False, "problems": [_problem(problem)], "beams": [], "engines": []}
+    told = {"problems": [_problem(problem)], "reasons": _reasons([problem])}
+    return {"file": str(path), "understood": False, **told, "beams": [], "engines": []}
 
 
 def _problem(one: Problem) -> dict[str, str]:
@@ -77,7 +79,12 @@ def _beam(beam: Beam) -> dict[str, Any]:
 
 
 def _engine(plan: IonPlan, index: int) -> dict[str, Any]:
-    return {"engine": TABLE[index].name, "refusals": [_problem(one) for one in TABLE[index].refusals(plan)]}
+    refusals = TABLE[index].refusals(plan)
+    return {
+        "engine": TABLE[index].name,
+        "refusals": [_problem(one) for one in refusals],
+        "reasons": _reasons(refusals),
+    }
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
@@ -92,25 +99,24 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
                 yield f"  beam {beam['number']}: {words}"
     if found["problems"]:
         yield "  the plan cannot be used:"
-        yield from _reasons(found["problems"])
+        yield from found["reasons"]
     by_reasons: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for engine in found["engines"]:
-        by_reasons.setdefault(tuple(one["sentence"] for one in engine["refusals"]), []).append(engine)
+        by_reasons.setdefault(tuple(engine["reasons"]), []).append(engine)
     for reasons, engines in by_reasons.items():
         names = ", ".join(engine["engine"] for engine in engines)
         if reasons:
             yield f"  cannot be computed with {names}:"
-            yield from _reasons(engines[0]["refusals"])
+            yield from reasons
         elif not found["problems"]:
             yield f"  can be computed with {names}"
     yield ""
 
 
-def _reasons(problems: list[dict[str, str]]) -> Iterator[str]:
-    for one in problems:
-        yield f"    {one['sentence']}"
-    for advice in dict.fromkeys(one["advice"] for one in problems if one["advice"]):
-        yield f"      {advice}"
+def _reasons(problems: Sequence[Problem]) -> list[str]:
+    """Lines for people: each reason once, then what to do."""
+    advice = dict.fromkeys(one.advice for one in problems if one.advice)
+    return [f"    {one}" for one in once(problems)] + [f"      {words}" for words in advice]
 
 
 def _row(beam: dict[str, Any]) -> tuple[str, ...]:

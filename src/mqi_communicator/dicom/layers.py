@@ -42,6 +42,7 @@ def read_layers(points: list[Dataset], final: float, words: Words) -> tuple[Laye
             here.add("beam.energy", f"the energy changes from {before:g} to {energy:g} MeV within a layer")
         if paired and index % 2 == 0 and point.get("ScanSpotMetersetWeights") is None:
             here.add("beam.no_spots", _NO_SPOTS)
+            adds_up = False
         adds_up = adds_up and _agrees(point, done, float(mine.sum()), final, here, single=not paired)
         if mine.any():
             layers.append(Layer(energy, _places(point, mine, here), mine))

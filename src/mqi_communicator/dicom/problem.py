@@ -73,7 +73,7 @@ def as_problem(error: DicomProblem) -> Problem:
     return Problem(error.code, "", error.reason, advice=error.advice)
 
 
-def _once(problems: Sequence[Problem]) -> list[Problem]:
+def once(problems: Sequence[Problem]) -> list[Problem]:
     """Each problem once; one that several places of a file share names them all."""
     places: dict[Problem, list[str]] = {}
     for one in problems:
@@ -90,11 +90,11 @@ def _all(places: Sequence[str]) -> str:
 
 def refusal(problems: Sequence[Problem]) -> DicomProblem:
     """All reasons at once, each once, numbered where there are several; their advice in the same order."""
-    once = _once(problems)
-    reasons = [str(one) for one in once]
+    unique = once(problems)
+    reasons = [str(one) for one in unique]
     if len(reasons) > 1:
         reasons = [f"({number}) {reason}" for number, reason in enumerate(reasons[:_MOST], start=1)]
-        rest = len(once) - _MOST
-        reasons = [f"{len(once)} reasons", *reasons, *([f"and {rest} more"] if rest > 0 else [])]
-    advice = dict.fromkeys(one.advice for one in once[:_MOST] if one.advice)
-    return DicomProblem("; ".join(reasons), " ".join(advice), once[0].code)
+        rest = len(unique) - _MOST
+        reasons = [f"{len(unique)} reasons", *reasons, *([f"and {rest} more"] if rest > 0 else [])]
+    advice = dict.fromkeys(one.advice for one in unique[:_MOST] if one.advice)
+    return DicomProblem("; ".join(reasons), " ".join(advice), unique[0].code)
