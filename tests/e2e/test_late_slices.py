@@ -6,7 +6,6 @@ import json
 
 import pydicom
 
-
 ENDED = ("done", "failed", "cancelled")
 
 

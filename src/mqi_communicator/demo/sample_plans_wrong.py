@@ -193,8 +193,7 @@ def private_spots(draft: Draft) -> None:
     import numpy as np
 
     for point in _points(draft):
-        block = point.private_block(0x300B, "MQI SAMPLE", create=True)
-        block.private_creator = "MQI SAMPLE"
+        block = point.private_block(0x300B, "IMPAC", create=True)  # as line scanning has it
         for offset, values in ((0x94, point.ScanSpotPositionMap), (0x96, _many(point.ScanSpotMetersetWeights))):
             block.add_new(offset, "OB", np.asarray(values, dtype="<f4").tobytes())
         for keyword in ("ScanSpotPositionMap", "ScanSpotMetersetWeights"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mqi_communicator.case.faults import Permanent
 
+_PLACES = 3  # that are written out of one reason
 _MOST = 20  # reasons that are written out
 _LONGEST = 80  # characters of a name that anybody wants to read in one line
 
@@ -72,9 +73,24 @@ def as_problem(error: DicomProblem) -> Problem:
     return Problem(error.code, "", error.reason, advice=error.advice)
 
 
+def _once(problems: Sequence[Problem]) -> list[Problem]:
+    """Each problem once; one that several places of a file share names them all."""
+    places: dict[Problem, list[str]] = {}
+    for one in problems:
+        found = places.setdefault(replace(one, where=""), [])
+        found += [one.where] if one.where not in found else []
+    return [replace(one, where=_all(where)) for one, where in places.items()]
+
+
+def _all(places: Sequence[str]) -> str:
+    more = len(places) - _PLACES
+    named = [*places[:_PLACES], f"{more} more places"] if more > 0 else places
+    return " and ".join(named)
+
+
 def refusal(problems: Sequence[Problem]) -> DicomProblem:
     """All reasons at once, each once, numbered where there are several; their advice in the same order."""
-    once = list({str(one): one for one in problems}.values())
+    once = _once(problems)
     reasons = [str(one) for one in once]
     if len(reasons) > 1:
         reasons = [f"({number}) {reason}" for number, reason in enumerate(reasons[:_MOST], start=1)]

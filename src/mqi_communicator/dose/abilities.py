@@ -30,7 +30,7 @@ class Feature:
     name: str  # a row of the table
     code: str  # of the refusal
     needs: Callable[[Beam], Iterable[Need]]  # what of this beam asks for it; nothing where it does not
-    advice: str = "This beam cannot be computed with this engine."
+    advice: str = "This engine cannot compute it: have the beam checked in another way."
 
 
 def _mode(*modes: str) -> Callable[[Beam], Iterable[Need]]:

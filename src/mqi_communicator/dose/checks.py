@@ -75,7 +75,7 @@ def record_problems(plan: IonPlan) -> Iterator[Problem]:
 
 
 def sound_beams(plan: IonPlan) -> list[Beam]:
-    """The beams of which every number is there, so that more can be asked of them."""
+    """The beams that have layers and all their numbers, so that more can be asked of them."""
     return [beam for beam in plan.beams if not any(True for _ in _of_record(plan, beam))]
 
 
@@ -90,6 +90,9 @@ def _of_record(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
     if not all(math.isfinite(value) for value in (beam.gantry_angle, beam.couch_angle, *beam.isocenter)):
         found = "an angle or the isocentre is no number"
         yield Problem("dose.geometry", plan.file, found, advice=_EXPORT, where=where(beam))
+    if not beam.layers:
+        found = "the beam has no energy layer"
+        yield Problem("dose.no_layers", plan.file, found, "", "at least one", _EXPORT, where(beam))
     for index, layer in enumerate(beam.layers, start=1):
         for code, found in _record_faults(layer):
             at = f"{where(beam)}, layer {index} ({layer.energy:g} MeV)"
@@ -111,20 +114,30 @@ def _record_faults(layer: Layer) -> Iterator[tuple[str, str]]:
 
 def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -> Iterator[Problem]:
     """Why a sound beam cannot be computed with this model on this CT."""
+    import numpy as np
+
     place = where(beam)
 
     def problem(code: str, found: str, expected: str = "", advice: str = "", at: str = "") -> Problem:
         return Problem(code, plan.file, found, "", expected, advice, ", ".join(filter(None, (place, at))))
 
-    if not beam.layers:
-        yield problem("dose.no_layers", "the beam has no energy layer", "at least one")
+    if outside := [layer.energy for layer in beam.layers if not model.covers(layer.energy)]:
+        number = [layer.energy for layer in beam.layers].index(outside[0]) + 1
+        found = (
+            f"the energy {outside[0]:g} MeV of layer {number} is outside the beam model's table"
+            if len(outside) == 1
+            else f"the energies {min(outside):g} to {max(outside):g} MeV of {len(outside)} layers, the first of them "
+            f"layer {number}, are outside the beam model's table"
+        )
+        advice = "Check that the plan is for this machine, or commission a beam model that covers these energies."
+        yield problem("dose.energy", found, model.span, advice)
     for index, layer in enumerate(beam.layers, start=1):
-        at = f"layer {index} ({layer.energy:g} MeV)"
-        for code, found, expected, advice in _layer_faults(layer, model):
-            yield problem(code, found, expected, advice, at)
+        if not (np.abs(layer.spots) < _RANGE).all():
+            at = f"layer {index} ({layer.energy:g} MeV)"
+            yield problem("dose.spots", f"a spot position is beyond {_RANGE:g} mm", "", "Export the plan again.", at)
     total = float(sum(layer.weights.sum() for layer in beam.layers))
     final = beam.final_cumulative_weight
-    if beam.layers and not math.isclose(total, final, rel_tol=1e-3):
+    if not math.isclose(total, final, rel_tol=1e-3):
         yield problem(
             "dose.meterset",
             f"the spot weights add up to {total:g}",
@@ -141,14 +154,3 @@ def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -
                 f"isocentre {axis} = {centre:g} mm, the CT spans {first:g} to {last:g} mm",
                 advice="Export the CT that the plan was made on.",
             )
-
-
-def _layer_faults(layer: Layer, model: EnergyTable) -> Iterator[tuple[str, str, str, str]]:
-    """(code, found, expected, advice) of each."""
-    import numpy as np
-
-    if not model.covers(layer.energy):
-        advice = "Check that the plan is for this machine, or commission a beam model that covers this energy."
-        yield "dose.energy", f"the energy {layer.energy:g} MeV is outside the beam model's table", model.span, advice
-    if not (np.abs(layer.spots) < _RANGE).all():
-        yield "dose.spots", f"a spot position is beyond {_RANGE:g} mm", "", "Export the plan again."

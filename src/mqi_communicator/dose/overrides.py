@@ -100,7 +100,7 @@ def _slices(shape: Contoured, others: Sequence[Contoured]) -> Iterator[tuple[int
 def _words(one: Overridden, target: float) -> str:
     said = ", ".join(f"{name} {value:g}" for name, value in one.properties if name != "ELEM_FRACTION")
     means = "no stopping ratio that is known" if math.isnan(target) else f"a stopping ratio of {target:.3f}"
-    return f"{said or 'ELEM_FRACTION'} mean {means}"
+    return f"{said or 'ELEM_FRACTION'} {'give' if ',' in said else 'gives'} {means}"
 
 
 class _Beam:

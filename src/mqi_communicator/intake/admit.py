@@ -31,6 +31,7 @@ from mqi_communicator.intake.take import load_manifest, take
 __all__ = ["Complete", "Examination", "Incomplete", "Part", "Refusals", "Rejected", "examine", "load_manifest", "take"]
 
 _UNREADABLE = "case.unreadable"
+_UNREAD = "dicom."  # codes of files that are there and could not be read, so that what they are seems missing
 _PATIENTLY = UNFINISHED | {_UNREADABLE}  # a copy in progress locks, shortens or zeroes its file
 
 Refusals = Callable[[IonPlan, CTVolume | None, StructureSet | None], Sequence[Problem]]
@@ -95,7 +96,7 @@ def examine(
 def _rejected(look: _Look, found: Examination | None) -> Examination:
     """All that is wrong, once the folder has been still for long enough; until then, what is wrong so far."""
     problems = list(look.problems)
-    if isinstance(found, Incomplete):
+    if isinstance(found, Incomplete) and not any(one.code.startswith(_UNREAD) for one in problems):
         problems += [
             Problem("case.incomplete", "", one, advice="Export the whole case again.") for one in found.missing
         ]
@@ -209,7 +210,7 @@ def _without_copies(found: Sequence[Found], look: _Look) -> list[Found]:
     return list(first.values())
 
 
-def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination:
+def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination | None:
     """Everything the references name is there: is it sound, and may slices or a planned dose still be on their way?"""
     assert linked.plan and linked.structures  # noqa: S101, PT018 - nothing is missing
     structures = _read_structures(look, linked.structures)
@@ -217,13 +218,17 @@ def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination:
     wait, note = _planned(look, facts, plan)
     wait = max(wait, look.options.settle_s)
     paths = [look.path(one) for one in linked.ct]
-    _, problems = check_ct(paths, look.limits)
+    problems = check_ct(paths, look.limits)[1] if paths else ()
     look.problems.extend(problems)
-    if look.still < (look.options.still_s if look.problems else wait):
+    if look.problems and look.still < look.options.still_s:
+        return None  # more may come that sets it right
+    if look.still < wait and not look.problems:
         return look.waiting(
             (f"{note or 'the folder has only just come to rest'}; taken as it is if nothing more comes",), wait
         )
-    look.problems.extend(look.refusals(plan, None if problems else read_ct(paths, look.limits), structures))
+    look.problems.extend(
+        look.refusals(plan, None if problems or not paths else read_ct(paths, look.limits), structures)
+    )
     seen = {one.name: one for one in look.survey.files}
     members = (linked.plan, linked.structures, *linked.doses, *linked.ct)
     belongs = {one.name for one in members}

@@ -91,8 +91,8 @@ def test_pixels_that_are_not_square_are_refused():
 @pytest.mark.parametrize(
     ("changed", "words", "code"),
     [
-        ({"layers": (layer(), layer(230.1))}, "layer 2 .*230.1 MeV is outside.*more than 70 and up to", "dose.energy"),
-        ({"layers": (layer(70.0),)}, "layer 1 .*70 MeV is outside the beam model's table", "dose.energy"),
+        ({"layers": (layer(), layer(230.1))}, "230.1 MeV of layer 2 is outside.*more than 70 and up to", "dose.energy"),
+        ({"layers": (layer(70.0),)}, "70 MeV of layer 1 is outside the beam model's table", "dose.energy"),
         ({"snout_position": None}, "no SnoutPosition", "dose.snout"),
         ({"snout_position": -49.0}, "start protons 1 mm from the isocentre, in -\\d+ HU, expected air", "dose.snout"),
         ({"meterset": 0.0}, "BeamMeterset", "dose.meterset"),

@@ -319,6 +319,9 @@ def test_all_reasons_are_given_at_once(folder):
     ):
         assert words in found.reason
     assert found.code == "dicom.missing"
+    early = examine(folder, OPTIONS, still_for=9)
+    assert early.summary.startswith("not acceptable as it is: 3 reasons; (1) RP.dcm, beam 2")
+    assert "taken as it is" not in early.summary
 
 
 def test_the_engine_is_asked_with_the_whole_ct_once_all_is_sound(folder):
