@@ -4,15 +4,17 @@ well and in every way in which moqui fails."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from tests.doing import do, looked_at
-from tests.standin import site
+from tests.standin import site, small
 from tests.standin.machine import Spots
-from tests.standin.patient import Voxels
+from tests.standin.patient import Voxels, voxels
 from tests.standin.physics import beam_dose
 from tests.standin.settings import FAULTS
 
@@ -22,7 +24,7 @@ from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.problem import DicomProblem
-from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
+from mqi_communicator.dicom.records import CTVolume, Dose, Grid, IonPlan
 from mqi_communicator.dose.engine import Accepted, Refused
 from mqi_communicator.dose.moqui.engine import Moqui
 
@@ -183,6 +185,33 @@ def test_its_air_is_as_dense_as_moquis():
     bare = reach(1)
     assert bare - reach(101) == pytest.approx(1.13, abs=0.1)
     assert reach(101, -1024) == pytest.approx(reach(101), abs=1e-6)
+
+
+@pytest.mark.parametrize("gantry", [0.0, 90.0])
+def test_wide_air_around_the_patient_takes_no_range(gantry):
+    """A cube of water, as it is and with 150 mm of air on all sides. Whole, the wide CT would cost 1.7 mm."""
+    step, count = 1.0, 120
+    one = small.beam(gantry_angle=gantry, couch_angle=0.0, isocenter=(0.0, 0.0, 0.0))
+    spots = Spots(np.array([100.0]), np.zeros(1), np.zeros(1), np.array([4.0]), np.array([1]), (2234.8, 1859.1))
+
+    def r80(air: int) -> float:
+        """mm from the isocentre, downstream, in what the engine sends of a CT with so many voxels of air around."""
+        hu = np.full((12, count + 2 * air, count + 2 * air), -1000, np.float32)
+        hu[:, air : air + count, air : air + count] = 0
+        edge = -step * (count + 2 * air - 1) / 2
+        grid = Grid(hu.shape, (edge, edge, -16.5), (step, step, 3.0))
+        files = small.moqui().common_files(small.plan(one), small.volume(grid, hu=hu))
+        sent = voxels([pydicom.dcmread(BytesIO(data)) for name, data in files.items() if "/CT" in name])
+        dose = beam_dose(sent, spots, np.ones(1), isocentre=(0.0, 0.0, 0.0), gantry=gantry, couch=0.0, start=460.0)
+        axis = 1 if gantry == 0.0 else 2
+        along = dose.sum(axis=tuple(k for k in range(3) if k != axis))
+        places = sent.first[2 - axis] + step * np.arange(len(along))
+        if gantry == 90.0:  # from +x
+            along, places = along[::-1], -places[::-1]
+        peak = int(along.argmax())
+        return float(np.interp(-0.8 * along.max(), -along[peak:], places[peak:]))
+
+    assert r80(150) == pytest.approx(r80(0), abs=0.3)
 
 
 @pytest.mark.parametrize("dose_format", ["mha", "mhd", "raw"])

@@ -70,8 +70,15 @@ def test_what_is_sent_is_what_the_case_says(tmp_path):
             (there / Path(name).name).write_bytes(data)
     plan, ct = _read(case)
     sent_ct = read_ct(sorted(there.glob("CT*")))
-    assert sent_ct.grid == ct.grid
-    assert np.array_equal(sent_ct.hu, ct.hu)
+    assert sent_ct.grid.spacing == ct.grid.spacing
+    first = [round((sent_ct.grid.origin[k] - ct.grid.origin[k]) / ct.grid.spacing[k]) for k in range(3)]
+    moved = [ct.grid.origin[k] + first[k] * ct.grid.spacing[k] for k in range(3)]
+    assert sent_ct.grid.origin == pytest.approx(moved, abs=1e-6)
+    where = tuple(slice(low, low + count) for low, count in zip(first[::-1], sent_ct.grid.shape, strict=True))
+    assert np.array_equal(sent_ct.hu, ct.hu[where])
+    rest = ct.hu.copy()
+    rest[where] = -1000
+    assert (rest == -1000).all(), "only air is left out"
     sent = pydicom.dcmread(there / "RP.dcm")
     assert [int(item.BeamNumber) for item in sent.IonBeamSequence] == [1, 2, 3]
     for beam in plan.beams:

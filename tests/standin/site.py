@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,6 @@ def install(folder: Path, **setting: Any) -> Path:
     return program
 
 
-AIR = 1.0  # mm of water: what the samples' 60 mm of air around the body are worth to moqui, and a little more
-
-
 def sections(program: Path, beam_file_at: Path, flavour: str = "upstream", **engine: Any) -> dict[str, Any]:
     """The sections of a configuration that make the samples computable with the stand-in. Writes the beam file."""
     beam_file_at.write_bytes(BEAM_FILE)
@@ -75,7 +73,7 @@ def sections(program: Path, beam_file_at: Path, flavour: str = "upstream", **eng
     if flavour == "clinic":
         machine |= {"counts_per_mu": COUNTS_PER_MU, "dose_factor": PROTONS_PER_COUNT / COUNTS_PER_MU}
     return {
-        "engine": {"kind": "moqui", "program": str(program), "flavour": flavour, "air_mm_water": AIR, **engine},
+        "engine": {"kind": "moqui", "program": str(program), "flavour": flavour, **engine},
         "machines": {MACHINE: machine | signed},
         "scanners": {SCANNER: {"calibration": "default"} | signed},
         "dose_conventions": {MANUFACTURER: {"medium": "water", "biology": "physical", "extent": "course"}},
@@ -112,9 +110,25 @@ def true_dose(beam: Beam, voxels: Voxels, flavour: str = "upstream", snout: floa
     energy, x, y, spread, weights = (np.concatenate(column) for column in columns)
     spots = Spots(energy, x, y, spread, weights.astype(np.int64), sad)
     start = snout + (50.0 if flavour == "upstream" else 0.0)
-    return beam_dose(
-        voxels, spots, weights, isocentre=beam.isocenter, gantry=beam.gantry_angle, couch=beam.couch_angle, start=start
+    where, body = around_the_body(voxels)
+    gy = np.zeros(voxels.shape)
+    gy[where] = beam_dose(
+        body, spots, weights, isocentre=beam.isocenter, gantry=beam.gantry_angle, couch=beam.couch_angle, start=start
     )
+    return gy
+
+
+def around_the_body(voxels: Voxels) -> tuple[tuple[slice, slice, slice], Voxels]:
+    """Where the body of a sample is, in all slices, with 10 mm around it; and these voxels alone, in a vacuum."""
+    solid: np.ndarray = np.any(voxels.hu > -900, axis=0)
+    where, first = [slice(None)], [voxels.first[2]]
+    for across, k in ((1, 1), (0, 0)):
+        found, margin = np.flatnonzero(np.any(solid, axis=across)), math.ceil(10.0 / voxels.step[k])
+        low = max(0, int(found[0]) - margin)
+        where.append(slice(low, int(found[-1]) + 1 + margin))
+        first.append(voxels.first[k] + low * voxels.step[k])
+    hu = voxels.hu[tuple(where)]
+    return (where[0], where[1], where[2]), Voxels(hu.shape, (first[2], first[1], first[0]), voxels.step, hu)
 
 
 def planned(size: Size, flavour: str = "upstream") -> dict[int, np.ndarray]:

@@ -82,7 +82,7 @@ CHECKS = {  # scope, unit of the value, the value
     "engine_air": (
         "beams",
         "mm",
-        "With moqui: water-equivalent thickness of the engine's dense air between the CT's edge and the skin.",
+        "With moqui: water-equivalent thickness of its dense air between the edge of the CT as sent and the skin.",
     ),
     "completeness": ("plan", "", "No value. Stands here only if doses are missing or too many; names them."),
     "basis": ("plan", "", "No value. Stands here only if nothing may be judged; says why."),

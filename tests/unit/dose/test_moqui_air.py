@@ -18,12 +18,13 @@ SPOTS = ((-20.0, -20.0), (20.0, 20.0), (0.0, 0.0), (20.0, -20.0))
 
 def block(low=80.0, high=40.0, shape=(21, 61, 61)):
     """A CT of 3 mm around the origin, 183 mm wide: water, but for air up to `low` mm from its left (+x) edge and
-    `high` mm from its anterior (-y) edge."""
+    `high` mm from its anterior (-y) edge. One voxel in the corner of that air is no air, so that all of it is sent."""
     grid = Grid(shape, tuple(-3.0 * (n // 2) for n in shape[::-1]), (3.0, 3.0, 3.0))
     hu = np.zeros(shape, dtype=np.float32)
     _, y, x = grid.axes()
     hu[:, :, x > x[-1] + 1.5 - low] = -1000
     hu[:, y < y[0] - 1.5 + high] = -1000
+    hu[0, 0, -1] = 0
     return CTVolume(grid, hu, "FRAME", "1.2.5", ("1.2.6",), SCANNER)
 
 
@@ -84,10 +85,13 @@ def test_a_beam_that_meets_nothing_has_no_air_to_tell_of():
     assert found(ct, shot(0.0)) == ()
 
 
-def test_rows_that_are_not_sent_are_no_air():
-    ct = block(low=0.0, high=3 * 70.0, shape=(21, 121, 61))
-    (caution,) = found(ct, shot(0.0))
-    assert caution.value == pytest.approx(3 * 10 * 0.0113, abs=0.03)  # 60 of 70 rows of air are cut
+@pytest.mark.parametrize("gantry", [0.0, 90.0])
+def test_air_that_is_not_sent_is_none(gantry):
+    ct = block(low=80.0, high=80.0)
+    ct.hu[0, 0, -1] = -1000
+    (caution,) = found(ct, shot(gantry))
+    assert caution.value == pytest.approx(12 * 0.0113, abs=0.035)  # 4 of 27 rows or columns of air are kept
+    assert not caution.review
 
 
 def test_a_ct_that_moqui_cannot_have_is_refused_as_before():

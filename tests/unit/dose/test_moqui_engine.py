@@ -241,14 +241,13 @@ def test_spots_of_a_step_are_looked_for_in_the_run_folder():
 
 def test_gpu_memory_grows_with_the_ct():
     engine = moqui(gpu_base_mib=100, gpu_bytes_per_voxel=64)
-    small, large = (
-        engine.gpu_demand(volume()),
-        engine.gpu_demand(volume(Grid((100, 512, 512), (0, 0, 0), (1, 1, 1)), hu=np.zeros(1))),
-    )
+    grid = Grid((100, 128, 128), (0, 0, 0), (1, 1, 1))
+    wide = volume(grid, hu=np.zeros(grid.shape, dtype=np.float32))
+    small, large = engine.gpu_demand(volume()), engine.gpu_demand(wide)
     assert small is not None
     assert large is not None
     assert (small.most, small.least, small.mib) == (1, 1, 101)
-    assert large.mib == 100 + 64 * 100 * 512 * 512 // 2**20
+    assert large.mib == 100 + 64 * 100 * 128 * 128 // 2**20
     several = moqui(flavour="clinic", gpus_per_beam=4).gpu_demand(volume())
     assert several is not None
     assert several.most == 4

@@ -1,7 +1,10 @@
-"""The CT that moqui is sent: no row nor column of air that the CT did not have where a beam passes."""
+"""The CT that moqui is sent: the body, as many columns as rows, and no air that the CT did not have where a beam
+passes."""
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import replace
 from io import BytesIO
 
@@ -55,16 +58,17 @@ def home(ct, values, *beams):
     [
         (slice(60, 121), slice(60, 121)),  # the patient at the posterior edge: all air is anterior
         (slice(0, 61), slice(0, 61)),
-        (slice(40, 70), slice(40, 101)),  # anterior first, then as many posterior rows as are still too many
-        (slice(70, 101), slice(60, 121)),  # no more than is needed
+        (slice(30, 90), slice(30, 90)),  # with a margin there would be more rows than columns
+        (slice(30, 89), slice(29, 90)),  # as much of it as leaves no more rows than columns
+        (slice(40, 70), slice(36, 74)),  # 4 rows, 12 mm
     ],
 )
-def test_rows_of_air_are_cut_until_there_are_as_many_columns(gantry, solid, kept):
+def test_rows_of_air_are_cut_down_to_a_margin_and_to_as_many_columns(gantry, solid, kept):
     ct, one = phantom(solid=solid), shot(gantry)
     pixels, origin = sent(ct, one)
     np.testing.assert_array_equal(pixels, ct.hu[:, kept])
     assert origin == (-90.0, -180.0 + 3 * kept.start, -30.0)
-    assert f"voxels={21 * 61 * 61} " in moqui().beam_files(plan(one), one, ct)["asked.txt"].decode()
+    assert f"voxels={pixels.size} " in moqui().beam_files(plan(one), one, ct)["asked.txt"].decode()
     values = 1.0 + np.arange(pixels.size, dtype="<f8").reshape(pixels.shape)
     dose = home(ct, values, one)
     np.testing.assert_array_equal(dose[:, kept], (2 * values).astype(np.float32))
@@ -73,10 +77,71 @@ def test_rows_of_air_are_cut_until_there_are_as_many_columns(gantry, solid, kept
     assert not dose.any()
 
 
-def test_gpu_memory_is_asked_for_the_ct_that_is_sent():
-    engine = moqui(gpu_base_mib=1, gpu_bytes_per_voxel=1024)
-    demands = [engine.gpu_demand(ct) for ct in (phantom(), phantom(ny=61, solid=slice(0, 61)))]
-    assert demands[0] == demands[1]
+WIDE = slice(20, 50), slice(10, 40)
+TALL = slice(30, 80), slice(15, 30)  # 50 rows, 15 columns and 8 of margin: 27 columns are missing
+
+
+@pytest.mark.parametrize(
+    ("gantries", "part", "rows", "columns"),
+    [
+        ((0.0,), WIDE, slice(16, 54), slice(6, 44)),
+        ((90.0, 45.0), WIDE, slice(16, 54), slice(6, 44)),
+        ((0.0, 180.0), TALL, slice(30, 80), slice(0, 50)),  # half on either side, as far as there are columns
+        ((90.0, 120.0), TALL, slice(30, 80), slice(0, 50)),  # 11 from the side where none enters, 16 from the other
+        ((270.0,), TALL, slice(30, 80), slice(11, 61)),
+        ((270.0, 0.0), TALL, slice(30, 80), slice(11, 61)),
+        ((90.0,), (slice(30, 80), slice(40, 55)), slice(30, 80), slice(9, 59)),
+        ((90.0, 270.0), (slice(30, 80), slice(20, 35)), slice(30, 80), slice(2, 52)),
+    ],
+)
+def test_the_body_is_sent_with_a_margin_and_as_many_columns_as_rows(gantries, part, rows, columns):
+    """The more columns come from the side where no beam enters: air behind the patient takes no range."""
+    ct = phantom(solid=part[0], columns=part[1])
+    ct.hu[:, :, : part[1].start] = ct.hu[:, :, part[1].stop :] = -1000
+    beams = [shot(gantry, number=3 + n) for n, gantry in enumerate(gantries)]
+    pixels, origin = sent(ct, *beams)
+    assert origin == (-90.0 + 3 * columns.start, -180.0 + 3 * rows.start, -30.0)
+    np.testing.assert_array_equal(pixels, ct.hu[:, rows, columns])
+    engine = moqui(gpu_base_mib=1, gpu_bytes_per_voxel=65536)
+    assert engine.gpu_demand(ct).mib == 1 + math.ceil(pixels.size / 16)
+    assert f"voxels={pixels.size} " in engine.beam_files(plan(*beams), beams[0], ct)["asked.txt"].decode()
+    values = 1.0 + np.arange(pixels.size, dtype="<f8").reshape(pixels.shape)
+    dose = home(ct, values, *beams)
+    np.testing.assert_array_equal(dose[:, rows, columns], (2 * values).astype(np.float32))
+    assert np.count_nonzero(dose) == pixels.size
+
+
+def test_a_couch_and_a_mask_are_sent():
+    ct = phantom(solid=slice(40, 70), columns=slice(20, 40))
+    ct.hu[:, 90, 10:50] = -850.0  # the cover of a couch
+    ct.hu[3:5, 30, 25:30] = -400.0
+    pixels, origin = sent(ct, shot(90.0))
+    np.testing.assert_array_equal(pixels, ct.hu[:, 30:91, 0:61])  # all columns, so that no margin of rows is left
+    assert origin == (-90.0, -90.0, -30.0)
+
+
+def test_protons_start_where_there_is_air_that_is_not_sent():
+    ct = phantom(solid=slice(50, 70))
+    one = shot(0.0, snout_position=60.0)  # 110 mm above the isocentre, 80 mm above the skin
+    assert len(sent(ct, one)[0][0]) == 28
+    with pytest.raises(DicomProblem, match="start protons -20 mm from the isocentre") as caught:
+        sent(ct, shot(0.0, snout_position=-70.0))
+    assert caught.value.code == "dose.snout"
+
+
+def test_a_ct_of_nothing_but_air_is_sent_whole():
+    ct = phantom(ny=61, solid=slice(0, 0))
+    assert sent(ct, shot(0.0))[0].shape == ct.grid.shape
+
+
+def test_a_large_ct_is_cut_quickly():
+    hu = np.full((120, 512, 512), -1000, dtype=np.int16)
+    hu[:, 150:350, 100:400] = 0
+    grid = Grid(hu.shape, (-250.0, -250.0, -240.0), (0.977, 0.977, 2.0))
+    ct = CTVolume(grid, hu.astype(np.float32), "FRAME", "1.2.5", ("1.2.6",), SCANNER)
+    begun = time.process_time()
+    assert moqui(gpu_base_mib=1, gpu_bytes_per_voxel=65536).gpu_demand(ct).mib == 1 + 120 * 222 * 322 / 16
+    assert time.process_time() - begun < 1.0
 
 
 @pytest.mark.parametrize("gantry", [0.0, 180.0])

@@ -1,8 +1,8 @@
 """How much of moqui's dense air a beam crosses before the patient.
 
 At -1000 HU moqui's default calibration has 0.0113 g/cm3 (0.00121 times its density correction of 9.35), where real air
-has 0.0012. Air between the CT's edge and the skin therefore shortens the range, by about 1 mm per 100 mm. Upstream of
-the CT, and where protons start within it, there is none.
+has 0.0012. Air between the edge of the CT that moqui gets and the skin therefore shortens the range, by about 1 mm per
+100 mm. Upstream of that CT, and of where protons start within it, there is none.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ _STEP = 1.0  # mm along a ray
 _BODY = 10  # steps in a row that are solid: a mask or the cover of a couch is thinner than a patient
 
 
-def air_cautions(ct: CTVolume, ways: Sequence[tuple[Way, float]], limit: float, rows: slice) -> Iterator[Caution]:
+def air_cautions(ct: CTVolume, ways: Sequence[tuple[Way, float]], limit: float) -> Iterator[Caution]:
     """One per beam that meets the patient: mm of water that moqui's air is worth on the ray with most of it.
 
-    `ways`: each beam's rays, and the height in mm above the isocentre where they begin. `limit`: mm of water above
-    which a person should look. `rows`: those of the CT that moqui gets.
+    `ct`: as moqui gets it. `ways`: each beam's rays, and the height in mm above the isocentre where they begin.
+    `limit`: mm of water above which a person should look.
     """
     for way, start in ways:
-        path = _most_air(ct, way, start, rows)
+        path = _most_air(ct, way, start)
         if path is None:
             continue
         water = path * DENSITY
         over = water > limit
         note = (
-            f"up to {path:.0f} mm of air between the CT's edge and the skin are worth {water:.2f} mm of water in moqui"
+            f"up to {path:.0f} mm of air between the edge of the CT as it is sent and the skin are worth "
+            f"{water:.2f} mm of water in moqui"
         )
         yield Caution(
             "engine_air",
@@ -51,7 +52,7 @@ def air_cautions(ct: CTVolume, ways: Sequence[tuple[Way, float]], limit: float, 
         )
 
 
-def _most_air(ct: CTVolume, way: Way, start: float, rows: slice) -> float | None:
+def _most_air(ct: CTVolume, way: Way, start: float) -> float | None:
     """The longest path in air, in mm, of any ray of the beam before the patient; None if none meets the patient."""
     import numpy as np
 
@@ -61,7 +62,6 @@ def _most_air(ct: CTVolume, way: Way, start: float, rows: slice) -> float | None
         return None
     spots = way.few(_RAYS)
     (z, y, x), inside = voxels_at(way.points(spots, heights), ct.grid)
-    inside &= (y >= rows.start) & (y < rows.stop)
     hu = ct.hu[z, y, x]
     before = _before_the_body(inside & (hu > _SOLID))
     met = ~before[:, -1]

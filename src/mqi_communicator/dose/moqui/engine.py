@@ -114,7 +114,7 @@ class Moqui:
         """How much of moqui's dense air each beam crosses before the patient; beams without a machine are left out."""
         known = [beam for beam in plan.beams if beam.machine in self._machines]
         ways = [self._way(beam, self._machines[beam.machine]) for beam in known]
-        return tuple(air_cautions(ct, ways, self._options.air_mm_water, sent_ct(ct, ways).rows))
+        return tuple(air_cautions(sent_ct(ct, ways).part_of(ct), ways, self._options.air_mm_water))
 
     def stopping_ratio(self, ct: CTVolume) -> Ratio:
         """That of the default calibration for built-in flavours; unknown for builds of the site's own."""

@@ -1,21 +1,21 @@
 """What moqui would take wrongly of a CT and of where its protons start, and the CT that it is sent.
 
 moqui needs at least as many columns as rows, or it writes beyond its memory. Its air is nine times as dense as real air
-(0.0113 g/cm3 at -1000 HU), so a column of air that the CT did not have would take range from a beam that crosses it.
-Of a CT with too many rows, rows of nothing but air are therefore cut off; columns of air are added only where no beam
-passes.
+(0.0113 g/cm3 at -1000 HU), so of a CT the body alone is sent (see crop). Columns of air that the CT did not have are
+added only where its own do not suffice, and only where no beam passes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.outgoing_ct import AIR
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid
+from mqi_communicator.dose.moqui.crop import body_part, sent_part
 from mqi_communicator.dose.rays import MARGIN, Way, gantry_axes
 
 if TYPE_CHECKING:
@@ -26,69 +26,78 @@ if TYPE_CHECKING:
 
 _SQUARE = 1e-4  # relative: moqui takes the row spacing for the width of a pixel
 SOLID = -600.0  # HU; anything denser is no air
-_AIR_VOXEL, _AIR_ROW = -900.0, -980.0  # HU: the densest voxel and the mean of a row (all slices) of nothing but air
 _SAMPLE = 10.0  # mm between the points at which added columns are looked at
 
 
 @dataclass(frozen=True, slots=True)
 class SentCT:
-    """Which part of a CT moqui gets, and how many columns of air are beside it."""
+    """Which part of a CT moqui gets, and where it is among columns of air that were added."""
 
     grid: Grid  # that moqui gets
     rows: slice  # of the CT
-    columns: slice  # where the CT's columns are in the grid that moqui gets
+    columns: slice  # of the CT
+    before: int  # columns of air that were added before the CT's own
+
+    @property
+    def own(self) -> slice:
+        """Where the CT's columns are in the grid that moqui gets."""
+        return slice(self.before, self.before + self.columns.stop - self.columns.start)
 
     def hu(self, whole: NDArray[np.int16]) -> NDArray[np.int16]:
         """The CT's voxels [z, y, x] as they are sent."""
         import numpy as np
 
         sent = np.full(self.grid.shape, AIR, dtype=np.int16)
-        sent[:, :, self.columns] = whole[:, self.rows]
+        sent[:, :, self.own] = whole[:, self.rows, self.columns]
         return sent
 
     def home(self, values: Doubles, shape: tuple[int, int, int]) -> NDArray[np.float32]:
-        """A dose on the sent grid as one on the CT's, zero in the rows that were not sent."""
+        """A dose on the sent grid as one on the CT's, zero in the rows and columns that were not sent."""
         import numpy as np
 
         dose = np.zeros(shape, dtype=np.float32)
-        dose[:, self.rows] = values[:, :, self.columns]
+        dose[:, self.rows, self.columns] = values[:, :, self.own]
         return dose
+
+    def part_of(self, ct: CTVolume) -> CTVolume:
+        """The part of the CT that is sent, without columns that were added."""
+        return replace(ct, grid=_part(ct.grid, self.rows, self.columns), hu=ct.hu[:, self.rows, self.columns])
 
 
 def sent_shape(ct: CTVolume) -> tuple[int, int, int]:
     """(slices, rows, columns) of the grid that moqui gets for this CT, whatever the plan."""
-    nz, _, nx = ct.grid.shape
-    rows = _rows(ct)
+    rows, columns = body_part(ct)
     height = rows.stop - rows.start
-    return nz, height, max(nx, height)
+    return ct.grid.shape[0], height, max(columns.stop - columns.start, height)
 
 
 def sent_ct(ct: CTVolume, ways: Sequence[tuple[Way, float]]) -> SentCT:
     """What moqui gets of this CT. `ways`: each beam's rays, and the height in mm above the isocentre where they begin.
 
-    DicomProblem for pixels that are not square (moqui takes one side for the other), and for a CT with more rows than
-    columns where air cannot be cut off nor added without changing what a beam passes.
+    DicomProblem for pixels that are not square (moqui takes one side for the other), and for a body with more rows
+    than the CT has columns where air cannot be added without changing what a beam passes.
     """
-    (nz, _, nx), (x, y, z), (dx, dy, dz) = ct.grid.shape, ct.grid.origin, ct.grid.spacing
+    dx, dy, _ = ct.grid.spacing
     if not math.isclose(dx, dy, rel_tol=_SQUARE):
         raise DicomProblem(
             f"the CT's pixels are {dx:g} mm wide and {dy:g} mm high; moqui takes one for the other",
             "export the CT with square pixels, or compute this case with another engine",
             code="dose.pixels",
         )
-    rows = _rows(ct)
-    height = rows.stop - rows.start
-    top = y + rows.start * dy
-    added = max(0, height - nx)
-    behind = Grid((nz, height, added), (x + nx * dx, top, z), (dx, dy, dz))
-    before = Grid((nz, height, added), (x - added * dx, top, z), (dx, dy, dz))
+    rows, columns = sent_part(ct, [way for way, _ in ways])
+    part = _part(ct.grid, rows, columns)
+    (nz, height, width), (x, y, z) = part.shape, part.origin
+    added = max(0, height - width)
+    whole = (nz, height, width + added)
+    behind = Grid((nz, height, added), (x + width * dx, y, z), part.spacing)
+    ahead = Grid((nz, height, added), (x - added * dx, y, z), part.spacing)
     if not (hit := _passing(behind, ways)):
-        return SentCT(Grid((nz, height, nx + added), (x, top, z), (dx, dy, dz)), rows, slice(0, nx))
-    if not _passing(before, ways):
-        return SentCT(Grid((nz, height, nx + added), before.origin, (dx, dy, dz)), rows, slice(added, added + nx))
+        return SentCT(replace(part, shape=whole), rows, columns, 0)
+    if not _passing(ahead, ways):
+        return SentCT(replace(ahead, shape=whole), rows, columns, added)
     raise DicomProblem(
-        f"the CT has {ct.grid.shape[1]} rows and {nx} columns, {height} rows without those of nothing but air at its "
-        f"edges; moqui needs at least as many columns as rows, and beam {hit} passes where {added} columns of air "
+        f"the CT has {ct.grid.shape[1]} rows and {width} columns, {height} rows without those of nothing but air at "
+        f"its edges; moqui needs at least as many columns as rows, and beam {hit} passes where {added} columns of air "
         "would have to be added, which take range in moqui",
         "export the CT with a field of view that is at least as wide as it is high, or compute this case with another "
         "engine (MCsquare)",
@@ -96,20 +105,10 @@ def sent_ct(ct: CTVolume, ways: Sequence[tuple[Way, float]]) -> SentCT:
     )
 
 
-def _rows(ct: CTVolume) -> slice:
-    """The rows that are sent: all, or, of more rows than columns, without as many as needed of nothing but air."""
-    _, ny, nx = ct.grid.shape
-    first, last, excess = 0, ny, ny - nx
-    while excess > 0 and _is_air(ct, first):
-        first, excess = first + 1, excess - 1
-    while excess > 0 and _is_air(ct, last - 1):
-        last, excess = last - 1, excess - 1
-    return slice(first, last)
-
-
-def _is_air(ct: CTVolume, row: int) -> bool:
-    values = ct.hu[:, row]
-    return float(values.max()) <= _AIR_VOXEL and float(values.clip(min=AIR).mean()) <= _AIR_ROW
+def _part(grid: Grid, rows: slice, columns: slice) -> Grid:
+    (x, y, z), (dx, dy, _) = grid.origin, grid.spacing
+    shape = (grid.shape[0], rows.stop - rows.start, columns.stop - columns.start)
+    return Grid(shape, (x + columns.start * dx, y + rows.start * dy, z), grid.spacing)
 
 
 def _passing(added: Grid, ways: Sequence[tuple[Way, float]]) -> int:

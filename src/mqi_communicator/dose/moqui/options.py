@@ -83,8 +83,8 @@ class MoquiOptions(BaseModel):
         default=0.5,
         ge=0,
         le=100,
-        description="Water-equivalent thickness in mm of moqui's dense air between the CT's edge and the skin above "
-        "which a beam's verdict is `review`.",
+        description="Water-equivalent thickness in mm of moqui's dense air between the edge of the CT as it is sent "
+        "and the skin above which a beam's verdict is `review`.",
     )
     answer_rbe: float = Field(
         default=1.0,
