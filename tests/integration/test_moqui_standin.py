@@ -400,7 +400,7 @@ def test_lists_that_a_step_of_the_site_writes_are_computed(moqui):
             {
                 "name": "interpreter",
                 "argv": ["sh", "-c", 'for f in ../../lists/*; do cp -r "$f" spots/; done', "sh", "{beam}"],
-                "outputs": ["spots/1/01_125.00MeV.csv"],
+                "outputs": ["spots/1/01_129.00MeV.csv"],
             }
         ],
         after=[{"name": "converter", "argv": ["sh", "-c", "test -s Outputs/beam_{beam}_0_Dose.mhd && echo fine"]}],
