@@ -1,5 +1,7 @@
 """Cases that can be told apart by their dose: a tiny sample of three beams, its number in each slice's first voxel.
 
+Their CT is tissue throughout: air would be cut off before it is sent, and dose in it set to zero.
+
 There is no planned dose: comparing is not what a fleet tries out.
 """
 
@@ -22,7 +24,6 @@ from mqi_communicator.demo.sample_plan import add_plan
 from mqi_communicator.demo.truth import STANDARD, TINY
 
 MOST = 3000
-AIR = -1000  # HU
 BEAMS = (1, 2, 3)
 SIZE = replace(TINY, fields=STANDARD.fields)
 
@@ -45,7 +46,7 @@ def case_files(number: int) -> dict[str, bytes]:
         ds = copy.deepcopy(template)
         _rename(ds, number)
         if name.startswith("CT."):
-            ds.PixelData = (AIR + number).to_bytes(2, "little", signed=True) + ds.PixelData[2:]
+            ds.PixelData = number.to_bytes(2, "little", signed=True) + bytes(len(ds.PixelData) - 2)
         files[name] = encode(ds)
     return files
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-AIR = -1000  # HU; the case's number stands above it in the first voxel of every slice
 
 
 def main() -> None:
@@ -27,7 +26,7 @@ def main() -> None:
     dicom = Path(asked["ParentDir"]) / asked.get("DicomDir", "") if "ParentDir" in asked else Path(asked["DicomDir"])
     voxels, histories = said(Path(sys.argv[1]).with_name("asked.txt"))
     slices = sorted(dicom.glob("CT.*.dcm"))
-    number = first_voxel(slices[0], voxels // len(slices)) - AIR
+    number = first_voxel(slices[0], voxels // len(slices))
     beam = int(asked["BeamNumbers"])
     witness(setting, "start", token, number, beam)
     fault = fault_for(setting, token)

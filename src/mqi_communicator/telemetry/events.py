@@ -42,7 +42,7 @@ RECORD = (
         "case.readmitted",
         (),
         "At the start: the store had forgotten a case that lies in the spool (after a restore).",
-        ("files", "content", "revision", "same_as", "constancy"),
+        ("files", "content", "ct_slices", "set_aside", "revision", "same_as", "constancy"),
     ),
     Told(
         "case.prepared_again",
@@ -98,7 +98,7 @@ RECORD = (
 )
 
 STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done or line.done
-    "admit": ("files", "bytes", "content", "revision", "same_as", "constancy"),
+    "admit": ("files", "bytes", "content", "ct_slices", "set_aside", "revision", "same_as", "constancy"),
     "prepare": ("beams", "files", "bytes", "first_histories", "most_histories"),
     "upload": ("sent_bytes", "input", "host"),
     "submit": ("token", "host", "gpus"),
@@ -220,6 +220,8 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "files": ("number", "Of files: in the folder, admitted, or of the engine's input."),
     "bytes": ("bytes", "Their size together."),
     "content": ("SHA-256", "Of all that was admitted: equal content is the same case."),
+    "ct_slices": ("number", "Slices of the CT that was admitted."),
+    "set_aside": ("number", "RTDOSE files of the folder that are not of this plan."),
     "revision": ("number", "Which one of its plan, from 1."),
     "same_as": ("text", "Key of the case that holds the same content; this one ends here."),
     "constancy": ("text", "Name of the constancy sample; absent for a patient's case."),

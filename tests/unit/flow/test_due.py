@@ -118,8 +118,9 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
         return Wait(600.0, "waiting for the case", parked=True)
 
     monkeypatch.setattr(
-        driving, "step_of", lambda _line: SimpleNamespace(uses="", perform=work, limit_s=60.0, looks=False)
+        driving, "step_of", lambda _line: SimpleNamespace(name="any", uses="", limit_s=60.0, looks=False)
     )
+    monkeypatch.setattr(driving, "PERFORM", {"any": work})
     driver = Driver(site, RetryOptions(), lambda _: None)
     site.database.write_now(cases.add, cases.Case("k1", Path("/watch/k1"), NOW, "k1", rank=1))
     line = Line("k1", CASE_LINE, "upload", due=NOW, since=NOW)
