@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.case.call import Call
-from mqi_communicator.case.faults import RemoteUnfit
+from mqi_communicator.case.faults import NeedsPerson, RemoteUnfit
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
@@ -97,6 +97,23 @@ async def test_a_case_goes_there_and_back(site: Site, tmp_path: Path):
     assert not list((site.root / "cases").iterdir())
 
 
+async def test_a_transfer_may_have_a_pace_of_its_own(site: Site, tmp_path: Path):
+    site.host = SshHost(site.private.options(script="installed", bandwidth_kib_s=50_000))
+    await site.send(tmp_path / "source")
+    await site.run(str(tmp_path / "engine.sh"))
+    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made",), deadline=90)
+    await site.host.close()
+    assert (tmp_path / "back" / "made").read_bytes() == b"input"
+
+
+async def test_another_workspace_than_the_named_one_is_told_in_words(site: Site, tmp_path: Path):
+    with pytest.raises(RemoteUnfit, match="another workspace"):
+        stage.read_workspace(await site.host.ask(stage.workspace(str(tmp_path / "other")), deadline=90))
+    (tmp_path / "source").mkdir()
+    with pytest.raises(RemoteUnfit, match="does not take a transfer"):
+        await site.host.send(tmp_path / "source", str(tmp_path / "other"), KEY, deadline=90)
+
+
 async def test_a_script_of_another_version_is_refused_by_name(site: Site, tmp_path: Path):
     installed = tmp_path / "mqi-host"
     installed.write_text(library().replace(f"MQI_EDITION={edition()}", "MQI_EDITION=older"))
@@ -142,9 +159,10 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
-    await site.host.ask(Call(call.verb, call.words, spoiled), deadline=90)
-    await asyncio.sleep(1)
-    assert "mqi-refused" in (site.root / "cases" / KEY / "runs" / TOKEN / "log").read_text()
+    answer = await site.host.ask(Call(call.verb, call.words, spoiled), deadline=90)
+    with pytest.raises(NeedsPerson, match="does not take the job's order: line 5"):
+        site.scheduler.read_submit(answer)
+    assert not (site.root / "cases" / KEY / "runs" / TOKEN).exists()
 
 
 @pytest.mark.parametrize(
@@ -180,7 +198,9 @@ async def test_rsync_takes_only_the_words_that_transfers_need(site: Site, tmp_pa
     await site.send(tmp_path / "source")
     word = option.format(owned=tmp_path / "owned")
     said = await asyncio.to_thread(
-        site.ssh, f"mqi-host provide {site.root} {TOKEN} --server --sender -rtpe.LsfxCIvu {word} . /etc/passwd"
+        site.ssh,
+        f"mqi-host provide {site.root} {TOKEN} --server --sender -tprIRe.iLsfxCIvu --timeout=60 --files-from=- --from0 "
+        f"{word} . /etc/passwd",
     )
     assert said.returncode != 0
     assert "mqi-refused" in said.stderr
