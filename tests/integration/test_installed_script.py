@@ -21,6 +21,7 @@ from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote import needs, stage
+from mqi_communicator.remote.rsync import Way, fetch_command
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.remote.verbs import edition, library
 
@@ -207,18 +208,38 @@ async def test_rsync_takes_only_the_words_that_transfers_need(site: Site, tmp_pa
     assert not (tmp_path / "owned").exists()
 
 
-async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path):
+@pytest.mark.parametrize("name", ["x", "../../../../../secret/x", "{secret}/x", "./../../../../../secret/x"])
+async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path, name: str):
+    """Neither the folder that is asked for nor a name leads out of the run: a file of its own comes, or nothing."""
     stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=90))
-    secret, back = tmp_path / "secret", tmp_path / "stolen"
-    secret.mkdir()
-    (secret / "x").write_text("secret")
+    secret, back, run = tmp_path / "secret", tmp_path / "stolen", site.root / "cases" / KEY / "runs" / TOKEN
+    for folder, text in ((secret, "secret"), (run, "own")):
+        folder.mkdir(parents=True)
+        (folder / "x").write_text(text)
     options = site.private.options()
-    ssh = f"ssh -F /dev/null -o UserKnownHostsFile={options.known_hosts_file} -p {options.port}"
-    ssh += f" -i {options.identity_file}"
-    far = f"--rsync-path=mqi-host provide {site.root} {TOKEN}"
-    argv = ("rsync", "-rt", "--old-args", "-e", ssh, far, f"127.0.0.1:{secret}/", f"{back}/")
-    await asyncio.to_thread(subprocess.run, argv, capture_output=True, timeout=30, check=False)
-    assert not back.exists() or not list(back.iterdir())
+    client = (
+        "ssh", "-F", "/dev/null", "-o", f"UserKnownHostsFile={options.known_hosts_file}", "-p", str(options.port),
+        "-i", str(options.identity_file),
+    )  # fmt: skip
+    words = fetch_command(str(site.root), TOKEN, back, Way(client, installed=True))
+    argv = (*words[:-2], f"127.0.0.1:{secret}/", words[-1])
+    names = name.format(secret=secret).encode() + b"\0"
+    await asyncio.to_thread(subprocess.run, argv, input=names, capture_output=True, timeout=30, check=False)
+    found = [path.read_text() for path in back.rglob("*") if path.is_file()] if back.exists() else []
+    assert found == (["own"] if name == "x" else [])
+
+
+async def test_a_link_in_an_upload_is_replaced_and_not_followed(site: Site, tmp_path: Path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=90))
+    upload = site.root / "staging" / KEY
+    upload.mkdir()
+    for name in ("common", ".rsync-partial", stage.SUMS):
+        (upload / name).symlink_to(outside if name != stage.SUMS else outside / "owned")
+    await site.send(tmp_path / "source")
+    assert list(outside.iterdir()) == []
+    assert (site.root / "cases" / KEY / "input" / "common" / "x").read_bytes() == b"input"
 
 
 def test_the_script_is_clean():

@@ -89,6 +89,7 @@ LINES = (
     "product\tOutputs/a b", f"program\tengine\t0\t1\tNAMED=x\t{ENGINE}\t../../input/common/é", "output\tOutputs/a b",
     "program\tcheck\t9\t0\ttrue", "show\t../../input/common/x", "end",
 )  # fmt: skip
+PROGRAM = 8  # its place among the lines
 HOSTILE = (
     "", " ", "0", "1", "2", "00", "01", "0x1", "+1", "-1", "1 ", " 1", "1e3", "9999999999", "99999999999",
     "a[$(id)]", "PPID",
@@ -102,9 +103,10 @@ words = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(codec="utf-8",
 
 @st.composite
 def orders(draw: st.DrawFn) -> bytes:
-    """A good order, of some of the lines, with up to three changes."""
+    """A good order with up to three changes, and further words for its first program."""
     lines = [line.split("\t") for line in LINES]
-    for _ in range(draw(st.integers(0, 3))):
+    lines[PROGRAM] += draw(st.lists(words, max_size=2))
+    for _ in range(draw(st.sampled_from((0, 0, 0, 1, 1, 2, 3)))):
         at = draw(st.integers(0, len(lines) - 1))
         place = draw(st.integers(0, len(lines[at])))
         match draw(st.sampled_from(("word", "word", "word", "insert", "remove", "drop", "twice", "swap"))):
