@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.case.call import Call
-from mqi_communicator.case.faults import RemoteUnfit
+from mqi_communicator.case.faults import NeedsPerson, RemoteUnfit
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
@@ -21,6 +21,7 @@ from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote import needs, stage
+from mqi_communicator.remote.rsync import Way, fetch_command
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.remote.verbs import edition, library
 
@@ -97,6 +98,23 @@ async def test_a_case_goes_there_and_back(site: Site, tmp_path: Path):
     assert not list((site.root / "cases").iterdir())
 
 
+async def test_a_transfer_may_have_a_pace_of_its_own(site: Site, tmp_path: Path):
+    site.host = SshHost(site.private.options(script="installed", bandwidth_kib_s=50_000))
+    await site.send(tmp_path / "source")
+    await site.run(str(tmp_path / "engine.sh"))
+    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made",), deadline=90)
+    await site.host.close()
+    assert (tmp_path / "back" / "made").read_bytes() == b"input"
+
+
+async def test_another_workspace_than_the_named_one_is_told_in_words(site: Site, tmp_path: Path):
+    with pytest.raises(RemoteUnfit, match="another workspace"):
+        stage.read_workspace(await site.host.ask(stage.workspace(str(tmp_path / "other")), deadline=90))
+    (tmp_path / "source").mkdir()
+    with pytest.raises(RemoteUnfit, match="does not take a transfer"):
+        await site.host.send(tmp_path / "source", str(tmp_path / "other"), KEY, deadline=90)
+
+
 async def test_a_script_of_another_version_is_refused_by_name(site: Site, tmp_path: Path):
     installed = tmp_path / "mqi-host"
     installed.write_text(library().replace(f"MQI_EDITION={edition()}", "MQI_EDITION=older"))
@@ -142,9 +160,10 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
-    await site.host.ask(Call(call.verb, call.words, spoiled), deadline=90)
-    await asyncio.sleep(1)
-    assert "mqi-refused" in (site.root / "cases" / KEY / "runs" / TOKEN / "log").read_text()
+    answer = await site.host.ask(Call(call.verb, call.words, spoiled), deadline=90)
+    with pytest.raises(NeedsPerson, match="does not take the job's order: line 5"):
+        site.scheduler.read_submit(answer)
+    assert not (site.root / "cases" / KEY / "runs" / TOKEN).exists()
 
 
 @pytest.mark.parametrize(
@@ -180,25 +199,47 @@ async def test_rsync_takes_only_the_words_that_transfers_need(site: Site, tmp_pa
     await site.send(tmp_path / "source")
     word = option.format(owned=tmp_path / "owned")
     said = await asyncio.to_thread(
-        site.ssh, f"mqi-host provide {site.root} {TOKEN} --server --sender -rtpe.LsfxCIvu {word} . /etc/passwd"
+        site.ssh,
+        f"mqi-host provide {site.root} {TOKEN} --server --sender -tprIRe.iLsfxCIvu --timeout=60 --files-from=- --from0 "
+        f"{word} . /etc/passwd",
     )
     assert said.returncode != 0
     assert "mqi-refused" in said.stderr
     assert not (tmp_path / "owned").exists()
 
 
-async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path):
+@pytest.mark.parametrize("name", ["x", "../../../../../secret/x", "{secret}/x", "./../../../../../secret/x"])
+async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path, name: str):
+    """Neither the folder that is asked for nor a name leads out of the run: a file of its own comes, or nothing."""
     stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=90))
-    secret, back = tmp_path / "secret", tmp_path / "stolen"
-    secret.mkdir()
-    (secret / "x").write_text("secret")
+    secret, back, run = tmp_path / "secret", tmp_path / "stolen", site.root / "cases" / KEY / "runs" / TOKEN
+    for folder, text in ((secret, "secret"), (run, "own")):
+        folder.mkdir(parents=True)
+        (folder / "x").write_text(text)
     options = site.private.options()
-    ssh = f"ssh -F /dev/null -o UserKnownHostsFile={options.known_hosts_file} -p {options.port}"
-    ssh += f" -i {options.identity_file}"
-    far = f"--rsync-path=mqi-host provide {site.root} {TOKEN}"
-    argv = ("rsync", "-rt", "--old-args", "-e", ssh, far, f"127.0.0.1:{secret}/", f"{back}/")
-    await asyncio.to_thread(subprocess.run, argv, capture_output=True, timeout=30, check=False)
-    assert not back.exists() or not list(back.iterdir())
+    client = (
+        "ssh", "-F", "/dev/null", "-o", f"UserKnownHostsFile={options.known_hosts_file}", "-p", str(options.port),
+        "-i", str(options.identity_file),
+    )  # fmt: skip
+    words = fetch_command(str(site.root), TOKEN, back, Way(client, installed=True))
+    argv = (*words[:-2], f"127.0.0.1:{secret}/", words[-1])
+    names = name.format(secret=secret).encode() + b"\0"
+    await asyncio.to_thread(subprocess.run, argv, input=names, capture_output=True, timeout=30, check=False)
+    found = [path.read_text() for path in back.rglob("*") if path.is_file()] if back.exists() else []
+    assert found == (["own"] if name == "x" else [])
+
+
+async def test_a_link_in_an_upload_is_replaced_and_not_followed(site: Site, tmp_path: Path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=90))
+    upload = site.root / "staging" / KEY
+    upload.mkdir()
+    for name in ("common", ".rsync-partial", stage.SUMS):
+        (upload / name).symlink_to(outside if name != stage.SUMS else outside / "owned")
+    await site.send(tmp_path / "source")
+    assert list(outside.iterdir()) == []
+    assert (site.root / "cases" / KEY / "input" / "common" / "x").read_bytes() == b"input"
 
 
 def test_the_script_is_clean():

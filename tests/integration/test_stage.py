@@ -326,6 +326,14 @@ async def test_an_engine_is_started_once_without_input(host: LocalHost, tmp_path
     assert told[4][2] == "build it"
 
 
+def test_what_may_not_be_looked_at_is_not_said_to_be_missing():
+    ((ok, what, advice),) = needs.read_needs(
+        [Need("readable", "/x", "get it")], Answer(0, "mqi-need 1 barred\nmqi-done\n")
+    )
+    assert (ok, what) == (False, "/x may not be looked at there")
+    assert "--program" in advice
+
+
 def test_an_engine_that_was_not_tried_or_hangs_is_not_said_to_start():
     need = Need("starts", "/opt/tps_env", "look", words=("none",))
     for said, words in {

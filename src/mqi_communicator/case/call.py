@@ -93,6 +93,21 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
     "no-input": (InputGone, "the case's input is no longer on the host", "It is sent again by itself."),
     "stray": (Permanent, "the run's folder is on the host and its gate is not", "Retry the beam as a new run."),
     "not-begun": (Transient, "the job did not begin in time on the host", ""),
+    "bad-word": (
+        RemoteUnfit,
+        "the script on the host does not take the question as it was asked",
+        "paths.remote must be the folder that --only names in authorized_keys there (docs/hosts.md).",
+    ),
+    "bad-order": (
+        NeedsPerson,
+        "the script on the host does not take the job's order",
+        "docs/protocol.md has the form of each line; correct what the configuration says of the engine and its steps.",
+    ),
+    "sbatch-barred": (
+        NeedsPerson,
+        "the host's administrator does not allow an option of Slurm",
+        "Take it out of slurm.options, or let the administrator add it to the file named by --sbatch (docs/hosts.md).",
+    ),
     "cut": (Transient, "the job's order did not arrive whole on the host", ""),
     "alive": (Transient, "processes of the job still live on the host", ""),
     "stopped": (

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-_WORD = re.compile(r"[^\t\n\r\0]+")
+_WORD = re.compile(r"[^\x00-\x1f\x7f]+")
+_INPUT = "../../input/"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
@@ -33,7 +34,9 @@ class Program:
         """Refuse what the host's script could not read back as it was written."""
         words = (*self.argv, *(value for _, value in self.env))
         if not self.argv or not all(_WORD.fullmatch(word) for word in words):
-            raise ValueError(f"{self.name}: a word of a program is empty, or holds a tab or a line break")
+            raise ValueError(f"{self.name}: a word of a program is empty, or holds a tab, a line break or the like")
+        if self.argv[0].startswith("-") or "=" in self.argv[0]:
+            raise ValueError(f"{self.name}: a program's path begins with no dash and holds no equals sign")
         if not _LABEL.fullmatch(self.name) or not all(_NAME.fullmatch(name) for name, _ in self.env):
             raise ValueError(f"{self.name!r} is no name for a program, or its environment has a bad name")
         for path in self.outputs:
@@ -48,12 +51,16 @@ class Work:
     products: tuple[str, ...]  # paths below the run folder that a complete run leaves behind
     limit_s: float  # wall time after which everything of the job is ended (exit 124)
     folders: tuple[str, ...] = ()  # made in the run folder before the first program
-    shown: tuple[str, ...] = ()  # text files, relative to the run folder, that end the log when all went well
+    shown: tuple[str, ...] = ()  # text files of what was sent (../../input/...) that end the log when all went well
 
     def __post_init__(self) -> None:
-        """ValueError for a path that leaves the run folder."""
+        """ValueError for a path that leaves the run folder, and for a shown file that is not one of the input."""
         for path in (*self.products, *self.folders):
             below(path)
+        for path in self.shown:
+            if not path.startswith(_INPUT):
+                raise ValueError(f"not a file of the input: {path!r}")
+            below(path.removeprefix(_INPUT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,6 @@ class Need:
 
 def below(path: str) -> str:
     """The path, if it is one below a folder. ValueError otherwise."""
-    if not _WORD.fullmatch(path) or path.startswith(("/", "~")) or ".." in path.split("/"):
+    if not _WORD.fullmatch(path) or path.startswith(("/", "~", "-")) or ".." in path.split("/"):
         raise ValueError(f"not a path below the run folder: {path!r}")
     return path

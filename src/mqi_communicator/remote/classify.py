@@ -106,6 +106,18 @@ _SSH = (
 )
 
 _RSYNC = (
+    _Saying(
+        r"mqi-refused",
+        RemoteUnfit,
+        "the script installed on {host} does not take a transfer as it was asked for",
+        "paths.remote must be the folder that --only names there; docs/protocol.md has the words that rsync may send.",
+    ),
+    _Saying(
+        r"mqi-trouble (no-workspace|not-ours)",
+        RemoteUnfit,
+        "the workspace on {host} is missing or not as we made it",
+        "Look at it by hand; nothing was changed.",
+    ),
     _Saying(LOCK_HELD, Transient, "another upload is still writing on {host}", ""),
     _Saying(
         r"No space left on device|[Dd]isk quota exceeded|File too large",

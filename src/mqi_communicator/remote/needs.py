@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mqi_communicator.case.call import Answer, Call, trouble
 from mqi_communicator.case.work import Need
 
-_TOLD = re.compile(r"^mqi-need (\S+) (ok|no)$", re.MULTILINE)
+_TOLD = re.compile(r"^mqi-need (\S+) (ok|no|barred)$", re.MULTILINE)
 _STARTED = re.compile(r"^mqi-started (\d+) (\d{1,3}|barred) ?([\w+/=]*)$", re.MULTILINE | re.ASCII)
 _LOADER = re.compile(r"error while loading shared libraries|symbol lookup error|version `.*' not found|GLIBC")
 _NOT_LOADED = ("126", "127", "132")  # 132: SIGILL, built for another processor
@@ -71,9 +71,16 @@ def read_needs(wanted: Sequence[Need], answer: Answer) -> list[tuple[bool, str, 
     return [
         _read_start(need, *started.get(str(number), ("", "")))
         if need.kind == "starts"
-        else (told.get(str(number)) == "ok", f"{need.kind} {need.what}", need.advice)
+        else _read_look(need, told.get(str(number), ""))
         for number, need in enumerate(wanted, start=1)
     ]
+
+
+def _read_look(need: Need, word: str) -> tuple[bool, str, str]:
+    if word == "barred":
+        advice = "its administrator names the programs (--program), and nothing but their folders is looked at"
+        return False, f"{need.what} may not be looked at there", advice
+    return word == "ok", f"{need.kind} {need.what}", need.advice
 
 
 def _read_start(need: Need, code: str, said: str) -> tuple[bool, str, str]:

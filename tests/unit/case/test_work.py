@@ -9,18 +9,30 @@ from mqi_communicator.case.work import Need, Program, Work
 pytestmark = pytest.mark.pure
 
 
-@pytest.mark.parametrize("words", [(), ("",), ("a\tb",), ("a\nb",), ("a\0",), ("sh", "")])
+@pytest.mark.parametrize("words", [(), ("",), ("a\tb",), ("a\nb",), ("a\0",), ("sh", ""), ("a\x1b",), ("sh", "\r")])
 def test_words_that_cannot_be_handed_over_are_refused(words):
     with pytest.raises(ValueError, match="word of a program"):
         Program("engine", words)
 
 
-@pytest.mark.parametrize("path", ["", "/etc/passwd", "~/x", "a/../../b", "..", "a\tb"])
+@pytest.mark.parametrize("path", ["", "/etc/passwd", "~/x", "a/../../b", "..", "a\tb", "-x"])
 def test_a_product_lies_below_the_run_folder(path):
     with pytest.raises(ValueError, match="below the run folder"):
         Work((), (path,), 1.0)
     with pytest.raises(ValueError, match="below the run folder"):
         Program("engine", ("true",), outputs=(path,))
+
+
+@pytest.mark.parametrize("path", ["log", "/etc/passwd", "../../input/../x", "../../../input/x", "../../input//x"])
+def test_what_is_shown_is_a_file_of_the_input(path):
+    with pytest.raises(ValueError, match=r"of the input|below the run folder"):
+        Work((), (), 1.0, shown=(path,))
+
+
+@pytest.mark.parametrize("program", ["-S", "--", "A=b"])
+def test_a_program_is_no_option_and_no_setting(program):
+    with pytest.raises(ValueError, match="begins with no dash"):
+        Program("engine", (program, "x"))
 
 
 def test_names_and_digests_are_plain():

@@ -53,7 +53,7 @@ class StepOptions(BaseModel):
     def _places(cls, words: tuple[str, ...]) -> tuple[str, ...]:
         for word in words:
             known_places(word, STEP_PLACES)
-            if not word or re.search(r"[\t\r\n\0]", word):
+            if not word or re.search(r"[\x00-\x1f\x7f]", word):
                 raise ValueError("a word is empty, or holds a tab or a line break")
         return words
 

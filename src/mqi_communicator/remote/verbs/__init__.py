@@ -8,7 +8,10 @@ from importlib.resources import files
 
 from mqi_communicator.case.call import Call
 
-PARTS = ("base", "process", "workspace", "transfer", "job", "look", "direct", "gpus", "slurm", "host", "main")
+PARTS = (
+    "base", "grammar", "order", "process", "workspace", "transfer", "job", "look", "direct", "gpus", "slurm", "host",
+    "main",
+)  # fmt: skip
 
 _EDITION = "@EDITION@"
 

@@ -15,43 +15,42 @@ LC_ALL=C
 export LC_ALL
 
 trouble() {
-  echo "mqi-trouble $*"
+  printf 'mqi-trouble %s\n' "$*"
   exit 1
 }
 
-# open_root ROOT: the workspace is there and ours.
+# open_root ROOT: the workspace is there and ours. None of its folders is a link: what we write stays in it.
 open_root() {
+  is_root "$1" || trouble bad-word
   root=${1%/}
-  case "$root" in
-    /*[!/]*) ;;
-    *) trouble bad-word ;;
-  esac
+  for folder in gates cases staging leases; do
+    [ ! -L "$root/$folder" ] || trouble not-ours "$folder is a link"
+  done
   [ -d "$root/gates" ] && [ -d "$root/cases" ] && [ -d "$root/staging" ] || trouble no-workspace
 }
 
 # open_case KEY: the places of one case.
 open_case() {
-  case "$1" in
-    '' | *[!A-Za-z0-9_]*) trouble bad-word ;;
-  esac
+  is_key "$1" || trouble bad-word
   key=$1
   case_folder="$root/cases/$key"
   stage="$root/staging/$key"
-  [ ! -L "$case_folder" ] || trouble not-ours a case is a link
+  runs="$case_folder/runs"
+  for path in "$case_folder" "$case_folder/input" "$runs" "$stage" "$stage.lock"; do
+    [ ! -L "$path" ] || trouble not-ours "${path#"$root"/} is a link"
+  done
 }
 
 # open_token KEY-bN-rN: the places of one run.
 open_token() {
-  case "$1" in
-    *[!A-Za-z0-9_-]* | *-b*-b* | *-r*-r*) trouble bad-word ;;
-    *-b[0-9]*-r[0-9]*) ;;
-    *) trouble bad-word ;;
-  esac
+  is_token "$1" || trouble bad-word
   token=$1
   open_case "${token%%-b*}"
   gate="$root/gates/$token"
-  runs="$case_folder/runs"
   run="$runs/$token"
+  for path in "$gate" "$run"; do
+    [ ! -L "$path" ] || trouble not-ours "${path#"$root"/} is a link"
+  done
 }
 
 is_there() { [ -e "$1" ] || [ -L "$1" ]; }

@@ -13,7 +13,7 @@ verb_submit() {
   [ "$4" = anywhere ] || ! submits_to_slurm || trouble slurm-host
   [ -d "$case_folder/input" ] || trouble no-input
   if is_there "$run" && ! is_there "$gate"; then trouble stray; fi
-  lay_out_job
+  lay_out_job direct
   gpus_fit
   setsid sh "$base.sh" --job "$base.spec" </dev/null >/dev/null 2>&1 &
   job=$!
@@ -41,14 +41,16 @@ submits_to_slurm() {
   return 1
 }
 
-# lay_out_job: this script and the spec on stdin, into the folder of the case's runs. A spec that was cut is none.
+# lay_out_job SCHEDULER: this script and the order on stdin, once it was read, into the folder of the case's runs. An order
+# that was cut is none.
 lay_out_job() {
   shrink_earlier_runs
   mkdir -p -- "$runs" || trouble not-written
   base="$runs/.$token.$$"
-  cat >"$base.sent" || give_up not-written
+  head -c 1048576 >"$base.sent" || give_up not-written
   [ "$(tail -n 1 -- "$base.sent")" = end ] || give_up cut
-  { grep -vE '^(only	|variable	|end$)' "$base.sent" && only_lines && echo end; } >"$base.spec" || give_up not-written
+  # shellcheck disable=SC2086 # the words of the reason
+  read_order "$1" <"$base.sent" >"$base.spec" || give_up ${why:-not-written}
   own_text >"$base.sh" || give_up not-written
   rm -f -- "$base.sent"
 }

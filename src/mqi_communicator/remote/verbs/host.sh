@@ -48,31 +48,47 @@ verb_host() {
 }
 
 # needs: lines of stdin, words parted by tabs: kind, what, and a digest or the words of a program. The answers come in the
-# same order.
+# same order. Where an administrator has named the programs that jobs may run, no more is told than what lies beside them.
 verb_needs() {
-  tab=$(printf '\t')
   count=0
   while IFS= read -r line; do
     count=$((count + 1))
-    IFS=$tab
-    set -f
-    # shellcheck disable=SC2086 # the words of the line
-    set -- $line
-    set +f
-    unset IFS
-    kind=$1
-    shift
-    home_of "$1"
-    case $kind in
-      program) told $count has "$word" ;;
-      executable) told $count test -x "$word" ;;
-      readable) told $count test -r "$word" ;;
-      sha256) told $count is_digest "$word" "$2" ;;
-      starts) start_once $count "$@" ;;
-      *) echo "mqi-need $count no" ;;
-    esac
+    tell_need "$line"
   done
   echo mqi-done
+}
+
+tell_need() {
+  is_line "$1" || trouble bad-word needs
+  IFS=$tab
+  set -f
+  # shellcheck disable=SC2086 # the words of the line
+  set -- $1
+  set +f
+  unset IFS
+  for one in "$@"; do is_word "$one" || trouble bad-word needs; done
+  [ $# -ge 2 ] || trouble bad-word needs
+  kind=$1
+  shift
+  home_of "$1"
+  what=$word
+  case "$kind,$what" in
+    starts,*) ;;
+    program,*/* | executable,* | readable,* | sha256,*)
+      may_look "$what" || {
+        echo "mqi-need $count barred"
+        return 0
+      }
+      ;;
+  esac
+  case "$kind" in
+    program) told $count has "$what" ;;
+    executable) told $count test -x "$what" ;;
+    readable) told $count test -r "$what" ;;
+    sha256) told $count is_digest "$what" "${2-}" ;;
+    starts) start_once $count "$@" ;;
+    *) echo "mqi-need $count no" ;;
+  esac
 }
 
 # start_once NUMBER PROGRAM WORD...: what it does without input, in an empty folder: whether it can be loaded is not known
@@ -80,19 +96,17 @@ verb_needs() {
 start_once() {
   number=$1
   shift
+  may_run "$1" || {
+    echo "mqi-started $number barred"
+    return 0
+  }
   words=$#
-  first=
   while [ $words -gt 0 ]; do
     home_of "$1"
-    first=${first:-$word}
     shift
     set -- "$@" "$word"
     words=$((words - 1))
   done
-  if [ -n "${MQI_ONLY-}" ] && ! only_lines | grep -qxF "only	$first"; then
-    echo "mqi-started $number barred"
-    return 0
-  fi
   aside=$(mktemp -d) && mkdir -- "$aside/empty" || return 0
   (cd -- "$aside/empty" && exec timeout -k 2 20 "$@") </dev/null >"$aside/said" 2>&1
   echo "mqi-started $number $? $(head -c 4096 -- "$aside/said" | base64 -w0)"

@@ -1,6 +1,5 @@
 # One job: it takes its gate, proves its input, runs its programs within its limit, and says itself how it ended.
-# `sh THIS --job SPEC`, by the leader of a session of its own. SPEC lies in the case's `runs` folder; its lines are words
-# parted by tabs, and its last line is `end`.
+# `sh THIS --job SPEC`, by the leader of a session of its own. SPEC lies in the case's `runs` folder: what read_order wrote.
 
 field() { grep -m1 "^$1	" "$spec" | cut -f 2; }
 
@@ -58,7 +57,7 @@ take_gate() {
 # take_leases: each GPU of the spec for this job alone. A lease whose job is dead is nobody's.
 take_leases() {
   grep -q '^gpu	' "$spec" || return 0
-  exec 8>>"$root/leases/.lock" || return 1
+  [ ! -L "$root/leases/.lock" ] && exec 8>>"$root/leases/.lock" || return 1
   flock -n -E 75 8
   if [ $? = 75 ]; then flock -w 10 8 || return 1; fi
   for gpu in $(grep '^gpu	' "$spec" | cut -f 2); do
@@ -104,7 +103,6 @@ prove_input() {
 
 # run_programs: one after the other, each within what is left of the limit; the first that fails ends the job.
 run_programs() {
-  tab=$(printf '\t')
   MQI_TOKEN=$token
   export MQI_TOKEN
   set_gpus
@@ -119,40 +117,20 @@ run_programs() {
     kind=$1
     shift
     case $kind in
-      program)
-        may_run "$@" || return 126
-        run_program "$@" || return $?
+      program) run_program "$@" || return $? ;;
+      refused)
+        printf 'mqi-refused %s\n' "$1"
+        return 126
         ;;
       output)
         [ -s "$1" ] || {
-          echo "mqi-missing $1"
+          printf 'mqi-missing %s\n' "$1"
           return 66
         }
         ;;
-      show) cat -- "$1" || return 74 ;;
+      show) within ../../input "$1" && cat -- "$1" || return 74 ;;
     esac
   done <"$spec"
-}
-
-# may_run NAME LIMIT COUNT WORD...: where an administrator has named the programs that jobs may run, it is one of them,
-# and so is each variable that is set for it: LD_PRELOAD would make any program do anything.
-may_run() {
-  grep -q '^only	' "$spec" || return 0
-  settings=$3
-  shift 3
-  while [ "$settings" -gt 0 ]; do
-    grep -qxF "variable	${1%%=*}" "$spec" || {
-      echo "mqi-refused the variable ${1%%=*}"
-      return 1
-    }
-    shift
-    settings=$((settings - 1))
-  done
-  home_of "$1"
-  grep -qxF "only	$word" "$spec" || {
-    echo "mqi-refused $word"
-    return 1
-  }
 }
 
 set_gpus() {
@@ -202,7 +180,7 @@ run_program() {
 digest_products() {
   grep '^product	' "$spec" | cut -f 2 | while IFS= read -r path; do
     path="./$path"
-    [ -f "$path" ] && [ ! -L "$path" ] && sync -- "$path" && sum=$(sha256sum <"$path") &&
+    own_file "$path" && within . "$path" && sync -- "$path" && sum=$(sha256sum <"$path") &&
       printf '%s %s %s\n' "${sum%% *}" "$(stat -c %s -- "$path")" "$path"
   done >.products
   sync .products && mv -T .products products.sha256

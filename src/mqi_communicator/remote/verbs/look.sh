@@ -2,7 +2,7 @@
 
 word_of() {
   word=
-  { IFS= read -r word <"$1"; } 2>/dev/null
+  [ -L "$1" ] || { IFS= read -r word <"$1"; } 2>/dev/null
   case "$word" in '' | *[!0-9A-Za-z._,-]*) word=garbled ;; esac
 }
 
@@ -52,8 +52,8 @@ look() {
     elif [ $life = dead ] && [ -z "$last" ]; then
       return 1
     fi
-    if [ -f "$run/log" ]; then log=$(show_log "$run/log" "$tail_bytes" | base64 -w0); fi
-    if [ "$ended" != none ] && [ -f "$run/products.sha256" ]; then
+    if own_file "$run/log"; then log=$(show_log "$run/log" "$tail_bytes" | base64 -w0); fi
+    if [ "$ended" != none ] && own_file "$run/products.sha256"; then
       products=$(head -c 262144 -- "$run/products.sha256" | base64 -w0)
     fi
   fi

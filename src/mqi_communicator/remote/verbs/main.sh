@@ -1,52 +1,46 @@
 # Where the script begins: as a job, as what came over the line, or installed by an administrator as the forced command of
 # the communicator's key, which may then do this and nothing else:
 #   restrict,command="/opt/mqi/mqi-host --only /home/mqi/work --program /opt/moqui/tps_env" ssh-ed25519 AAAA...
+# What it is asked has the forms of grammar.sh, and a job's order those of order.sh: nothing else reads them.
 
 MQI_EDITION=@EDITION@
 
-# only_lines: the programs that jobs may run and the variables they may set, for a job's spec. `true` harms nobody.
-only_lines() {
-  [ -n "${MQI_ONLY-}" ] || return 0
-  printf '%strue\n' "$MQI_PROGRAMS" | while IFS= read -r program; do
-    home_of "$program"
-    printf 'only\t%s\n' "$word"
-  done
-  printf '%s' "$MQI_VARIABLES" | while IFS= read -r name; do
-    printf 'variable\t%s\n' "$name"
-  done
-}
-
 do_verb() {
-  verb=$1
-  shift
+  verb=${1-}
   case $verb in
     workspace | space | settled | settle | remove | left | runs | submit | poll | cancel | slurm_submit | slurm_poll | slurm_cancel)
-      [ -z "${MQI_ONLY-}" ] || [ "${1%/}" = "${MQI_ONLY%/}" ] || trouble bad-word
+      [ -z "${MQI_ONLY-}" ] || [ "${2%/}" = "${MQI_ONLY%/}" ] || trouble bad-word "another workspace"
       ;;
     hello | clock | host | needs | gpus) ;;
     *) trouble bad-verb "$verb" ;;
   esac
+  check_call "$@"
+  shift
   "verb_$verb" "$@"
 }
 
-# installed --only ROOT [--program PATH]... [--variable NAME]...: what is asked for stands in SSH_ORIGINAL_COMMAND.
+# installed --only ROOT [--program PATH]... [--variable NAME]... [--sbatch FILE]: what is asked for stands in
+# SSH_ORIGINAL_COMMAND.
 installed() {
   unset mqi_text
   MQI_ONLY=
   MQI_PROGRAMS=
   MQI_VARIABLES=
-  while [ $# -gt 0 ]; do
+  MQI_SBATCH=
+  while [ $# -gt 1 ]; do
     case "$1" in
       --only) MQI_ONLY=$2 ;;
       --program) MQI_PROGRAMS="$MQI_PROGRAMS$2
 " ;;
       --variable) MQI_VARIABLES="$MQI_VARIABLES$2
 " ;;
+      --sbatch) MQI_SBATCH=$2 ;;
       *) exit 2 ;;
     esac
     shift 2
   done
-  export MQI_ONLY MQI_PROGRAMS MQI_VARIABLES
+  [ $# = 0 ] && is_root "$MQI_ONLY" || exit 2 # without a workspace of its own the key could do anything
+  export MQI_ONLY MQI_PROGRAMS MQI_VARIABLES MQI_SBATCH
   case "${SSH_ORIGINAL_COMMAND-}" in
     'mqi-host '*) ;;
     *) refused ;;
@@ -56,28 +50,31 @@ installed() {
   # shellcheck disable=SC2086 # its words
   set -- ${SSH_ORIGINAL_COMMAND#mqi-host }
   set +f
-  case "$1" in
-    hold)
-      [ "${2-}" = "$MQI_EDITION" ] || {
-        echo "mqi-other-edition $MQI_EDITION" >&2
-        exit 1
-      }
-      echo mqi-ready
-      exec cat
-      ;;
+  case "${1-}" in
+    hold) hold "$@" ;;
     receive | provide)
       verb=$1
       shift
       [ "${1%/}" = "${MQI_ONLY%/}" ] || refused
       "verb_$verb" "$@"
       ;;
-    mqi-*)
-      mark=$1
-      case "$2" in '' | *[!0-9]*) refused ;; esac
+    mqi-?*)
+      [ $# -ge 3 ] && is_count "$2" || refused
+      case "${1#mqi-}" in *[!0-9a-f]*) refused ;; esac
       exec timeout -k 5 "$2" sh "$0" --asked "$@"
       ;;
     *) refused ;;
   esac
+}
+
+hold() {
+  [ $# = 2 ] || refused
+  [ "$2" = "$MQI_EDITION" ] || {
+    echo "mqi-other-edition $MQI_EDITION" >&2
+    exit 1
+  }
+  echo mqi-ready
+  exec cat
 }
 
 refused() {

@@ -22,7 +22,7 @@ verb_slurm_submit() {
     echo "mqi-submit adopted $found"
     return 0
   fi
-  lay_out_job
+  lay_out_job slurm
   : >"$tried" || give_up not-written
   hand_over
 }
@@ -40,10 +40,12 @@ find_in_slurm() {
 one_line() { printf '%s' "$1" | tr '\n\t' '  ' | head -c 300; }
 
 hand_over() {
-  options=$(grep '^sbatch	' "$base.spec" | cut -f 2)
-  # shellcheck disable=SC2086 # one word an option
+  set -f
+  # shellcheck disable=SC2046 # one word an option
+  set -- $(grep '^sbatch	' "$base.spec" | cut -f 2)
+  set +f
   said=$(timeout 60 sbatch --parsable --job-name="$token" --comment="$token" --no-requeue --chdir="$runs" \
-    --input=/dev/null --output=/dev/null --error=/dev/null $options \
+    --input=/dev/null --output=/dev/null --error=/dev/null "$@" \
     --wrap="exec sh '$base.sh' --job '$base.spec'" 2>&1 </dev/null)
   code=$?
   id=$(printf '%s\n' "$said" | grep -E '^[0-9]+(;[A-Za-z0-9_-]+)?$' | tail -n 1)
@@ -70,6 +72,7 @@ verb_slurm_poll() {
   by_slurm=1
   last=1
   read_tokens
+  [ ! -L "$root/.queue" ] && [ ! -L "$root/.account" ] || trouble not-ours an answer of Slurm that is kept is a link
   [ ! -e "$root/STOP" ] || echo mqi-stopped
   ask_slurm
   for one in $tokens; do look "$one"; done

@@ -1,9 +1,10 @@
-# rsync's far end, where this script is the only thing the communicator's key may start: the folder is ours to say.
+# rsync's far end, where this script is the only thing the communicator's key may start: the folder is ours to say, and
+# rsync gets the options that `remote/rsync.py` makes it send, each as it was read here.
 
 # receive ROOT KEY RSYNC-WORD...: into the case's staging folder, under its lock.
 verb_receive() {
-  open_root "$1"
-  open_case "$2"
+  [ $# -gt 2 ] || not_sent "a transfer without words"
+  open_there open_case "$1" "$2"
   shift 2
   exec 9>>"$stage.lock" || exit 1
   flock -n -E 75 9
@@ -11,38 +12,105 @@ verb_receive() {
     echo mqi-lock-held >&2
     exit 75
   }
-  far_end "$stage/" "$@"
+  far_end receive rpt "$stage" "$@"
 }
 
-# provide ROOT TOKEN RSYNC-WORD...: from the folder of one run.
+# provide ROOT TOKEN RSYNC-WORD...: from the folder of one run. A link that leads out of it would be read.
 verb_provide() {
-  open_root "$1"
-  open_token "$2"
+  [ $# -gt 2 ] || not_sent "a transfer without words"
+  open_there open_token "$1" "$2"
   shift 2
-  far_end "$run/" "$@"
+  real=$(readlink -f -- "$run")
+  find "$run" -type l -exec readlink -m -- {} + 2>/dev/null | while IFS= read -r target; do
+    case "$target/" in "$real"/*) ;; *) exit 1 ;; esac
+  done || not_sent "a folder in which a link leads out of it"
+  far_end provide IRprt "$run" "$@"
 }
 
-# far_end FOLDER RSYNC-WORD...: the last two words are `.` and a path, and the path is not believed.
+# open_there OPEN ROOT WHAT: trouble is said on stderr, since rsync reads what is said on stdout.
+open_there() {
+  {
+    open_root "$2"
+    "$1" "$3"
+  } >&2
+}
+
+not_sent() {
+  echo "mqi-refused $1" >&2
+  exit 1
+}
+
+# far_end MODE LETTERS FOLDER RSYNC-WORD...: the last two words are `.` and a path, and the path is not believed.
 far_end() {
-  folder=$1
-  shift
-  words=$#
-  while [ $words -gt 2 ]; do
-    case "$1" in
-      --server | --sender | -[A-Za-z.]* | --timeout=* | --bwlimit=* | --partial-dir | .rsync-partial | --delete) ;;
-      --delete-during | --from0 | --files-from=- | --log-format=* | --ignore-times | --no-r | --dirs | --numeric-ids) ;;
-      *)
-        echo "mqi-refused the rsync word $1" >&2
-        exit 1
+  mode=$1
+  letters=$2
+  folder=$3
+  shift 3
+  seen=,
+  pace=
+  while [ $# -gt 2 ]; do
+    case "$mode,$1" in
+      *,--server | provide,--sender | receive,--delete | provide,--from0 | provide,--files-from=-) once "$1" ;;
+      *,--timeout=*)
+        once timeout
+        seconds=${1#*=}
+        is_number "$seconds" || not_sent "the rsync word $1"
         ;;
+      *,--bwlimit=*)
+        once pace
+        pace=${1#*=}
+        is_number "$pace" || not_sent "the rsync word $1"
+        ;;
+      receive,--partial-dir)
+        once "$1"
+        [ "$2" = .rsync-partial ] || not_sent "the rsync word $2"
+        shift
+        ;;
+      *,-[A-Za-z]*)
+        once letters
+        read_letters "$1" || not_sent "the rsync word $1"
+        ;;
+      *) not_sent "the rsync word $1" ;;
     esac
-    set -- "$@" "$1"
     shift
-    words=$((words - 1))
   done
-  [ "${1-}" = . ] || exit 1
-  shift 2
-  kindly_exec rsync "$@" . "$folder"
+  [ "${1-}" = . ] && [ $# = 2 ] || not_sent "a transfer without a path"
+  case $mode in
+    receive) wanted='--server letters timeout --delete --partial-dir' ;;
+    provide) wanted='--server --sender letters timeout --from0 --files-from=-' ;;
+  esac
+  for one in $wanted; do
+    case "$seen" in *",$one,"*) ;; *) not_sent "a transfer without $one" ;; esac
+  done
+  set -- rsync --server
+  [ $mode = receive ] || set -- "$@" --sender
+  set -- "$@" "-${letters}e$abilities" "--timeout=$seconds"
+  [ -z "$pace" ] || set -- "$@" "--bwlimit=$pace"
+  case $mode in
+    receive) kindly_exec "$@" --delete --partial-dir .rsync-partial . "$folder/" ;;
+    provide) kindly_exec "$@" --files-from=- --from0 . "$folder/" ;;
+  esac
+}
+
+# once WORD: an option stands there once.
+once() {
+  case "$seen" in *",$1,"*) not_sent "the rsync word $1 twice" ;; esac
+  seen="$seen$1,"
+}
+
+# read_letters -LETTERSeABILITIES: exactly `letters`, in any order; what follows the e is how rsync tells its version.
+read_letters() {
+  said=${1#-}
+  case "$said" in *e*.*) ;; *) return 1 ;; esac
+  abilities=${said#*e}
+  said=${said%%e*}
+  case "$abilities" in *[!A-Za-z0-9.]*) return 1 ;; esac
+  [ ${#said} = ${#letters} ] || return 1
+  rest=$letters
+  while [ -n "$rest" ]; do
+    case "$said" in *"${rest%"${rest#?}"}"*) ;; *) return 1 ;; esac
+    rest=${rest#?}
+  done
 }
 
 kindly_exec() {

@@ -85,6 +85,9 @@ verb_settle() {
     rm -f SHA256SUMS
     trouble mismatch its list differs
   }
+  # what a list names is removed where it differs: it names nothing but what lies here
+  ! grep -qvE '^[0-9a-f]{64}  \./[^/\]' SHA256SUMS && ! grep -qE '/\.\.(/|$)|\\|^.{66}\./SHA256SUMS$' SHA256SUMS ||
+    trouble mismatch its list names what is not an input file
   find . -depth -name .rsync-partial -exec rm -rf -- {} +
   odd=$(find . ! -type f ! -type d)
   [ -z "$odd" ] || trouble mismatch it holds what is not a file
