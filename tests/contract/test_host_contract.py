@@ -9,14 +9,16 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mqi_communicator.case.call import Call
-from mqi_communicator.case.faults import RemoteUnfit, TookTooLong, Transient, Unreachable
+from mqi_communicator.case.faults import AbsurdAnswer, RemoteUnfit, TookTooLong, Transient, Unreachable
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
+from mqi_communicator.remote.rsync import fetch_command
 from mqi_communicator.remote.ssh import SshHost
 
 pytestmark = pytest.mark.real
@@ -166,7 +168,7 @@ async def test_a_cancelled_call_leaves_no_process_here(host: Runner):
 
 
 async def test_a_flood_is_stopped(host: Runner):
-    with pytest.raises(Exception, match="longer than 32 MiB"):
+    with pytest.raises(AbsurdAnswer, match="longer than 32 MiB"):
         await host.run("yes", deadline=60)
     assert (await host.run("echo on", deadline=90)).out == "on\n"
 
@@ -244,31 +246,50 @@ async def test_links_are_not_sent(host: Runner, folders: Folders):
 
 async def test_named_files_come_home(host: Runner, folders: Folders):
     names = ("beam-1/spots and $x.csv", "common")
-    await host.fetch(folders.root, TOKEN, folders.back, names=names, deadline=60)
+    await host.fetch(folders.root, TOKEN, folders.back, names=names, largest=1 << 30, deadline=60)
     assert content(folders.back) == content(folders.source)
     (folders.run / "more").write_text("unasked")
-    await host.fetch(folders.root, TOKEN, folders.back / "new", names=("common",), deadline=60)
+    await host.fetch(folders.root, TOKEN, folders.back / "new", names=("common",), largest=1 << 30, deadline=60)
     assert list(content(folders.back / "new")) == ["common"]
 
 
 async def test_a_file_that_only_looks_the_same_is_mended(host: Runner, folders: Folders):
-    await host.fetch(folders.root, TOKEN, folders.back, names=("common",), deadline=60)
+    await host.fetch(folders.root, TOKEN, folders.back, names=("common",), largest=1 << 30, deadline=60)
     copy, times = folders.back / "common", (folders.run / "common").stat()
     copy.write_bytes(b"\x01" * times.st_size)
     os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
-    await host.fetch(folders.root, TOKEN, folders.back, names=("common",), deadline=60)
+    await host.fetch(folders.root, TOKEN, folders.back, names=("common",), largest=1 << 30, deadline=60)
     assert content(folders.back)["common"] == content(folders.source)["common"]
 
 
 async def test_a_file_that_is_not_there_is_said_so(host: Runner, folders: Folders):
     with pytest.raises(Transient, match="is not there"):
-        await host.fetch(folders.root, TOKEN, folders.back, names=("common", "no such"), deadline=60)
+        await host.fetch(folders.root, TOKEN, folders.back, names=("common", "no such"), largest=1 << 30, deadline=60)
+
+
+async def test_a_file_larger_than_it_may_be_stays_there(host: Runner, folders: Folders):
+    names = ("beam-1/spots and $x.csv", "common")
+    await host.fetch(folders.root, TOKEN, folders.back, names=names, largest=9_999, deadline=60)
+    assert list(content(folders.back)) == ["beam-1/spots and $x.csv"]
+    await host.fetch(folders.root, TOKEN, folders.back, names=names, largest=10_000, deadline=60)
+    assert content(folders.back) == content(folders.source)
+
+
+async def test_a_file_that_grows_on_its_way_does_not_fill_the_disk_here(host: Runner, folders: Folders, monkeypatch):
+    def unasked(*args: Any) -> tuple[str, ...]:
+        return tuple(word for word in fetch_command(*args) if not word.startswith("--max-size"))
+
+    monkeypatch.setattr("mqi_communicator.remote.ssh.fetch_command", unasked)
+    monkeypatch.setattr("mqi_communicator.remote.local.fetch_command", unasked)
+    with pytest.raises(AbsurdAnswer, match="larger than it was announced, more than 4096 bytes"):
+        await host.fetch(folders.root, TOKEN, folders.back, names=("common",), largest=4096, deadline=60)
+    assert sum(len(data) for data in content(folders.back).values()) <= 4096
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", ""])
 async def test_a_name_that_leads_elsewhere_is_refused(host: Runner, folders: Folders, name: str):
     with pytest.raises(ValueError, match="below the folder"):
-        await host.fetch(folders.root, TOKEN, folders.back, names=(name,), deadline=60)
+        await host.fetch(folders.root, TOKEN, folders.back, names=(name,), largest=1 << 30, deadline=60)
 
 
 async def test_closing_ends_what_runs_and_may_be_repeated(host: Runner):

@@ -105,7 +105,7 @@ def tap_ports() -> None:
     build = app.build_host
     app.build_host = lambda options: TappedHost(build(options))
     write_now: Any = Database.write_now
-    do: Any = Desk.do
+    order: Any = Desk._order
 
     @functools.wraps(write_now)
     def written(self: Any, change: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -115,15 +115,15 @@ def tap_ports() -> None:
         hit(f"{point}:after")
         return answer
 
-    @functools.wraps(do)
+    @functools.wraps(order)
     async def done(self: Any, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         hit(f"desk:{work.__name__}:before")
-        answer = await do(self, work, *args, **kwargs)
+        answer = await order(self, work, *args, **kwargs)
         hit(f"desk:{work.__name__}:after")
         return answer
 
     setattr(Database, "write_now", written)  # noqa: B010
-    setattr(Desk, "do", done)  # noqa: B010
+    setattr(Desk, "_order", done)  # noqa: B010
 
 
 class TappedHost:

@@ -11,12 +11,13 @@ from types import SimpleNamespace
 import pytest
 
 from mqi_communicator.case.call import Answer, Call
-from mqi_communicator.case.faults import AtLimit, Unreachable
-from mqi_communicator.case.model import CASE_LINE, Event, Line
+from mqi_communicator.case.faults import AbsurdAnswer, AtLimit, Fault, Unreachable
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.flow.breaker import Breaker
+from mqi_communicator.flow.decide import decide
 from mqi_communicator.flow.guard import BreakerOpen, GuardedHost
-from mqi_communicator.flow.options import BreakerOptions, ResourceOptions
+from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
 from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.roundup import Roundup
 from mqi_communicator.flow.spool import Spool
@@ -103,6 +104,30 @@ async def test_a_question_that_is_meant_to_stay_is_not_slow(store):
     host = GuardedHost(Patient(), store, options, lambda *_args, **_facts: None)
     await host.ask(CALL, deadline=1.4, stays_s=0.3)
     assert host.breakers["commands"].state == "closed"
+
+
+async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
+    class Flooding(Away):
+        async def ask(self, _call, **_how):
+            self.calls += 1
+            raise AbsurdAnswer("the answer was longer than 32 MiB")
+
+    flooding, said = Flooding(), []
+    options = BreakerOptions(failures=3)
+    host = GuardedHost(flooding, store, options, lambda event, **facts: said.append((event, facts)))
+    met = []
+    for _ in range(10):
+        with pytest.raises(Fault) as fault:
+            await host.ask(CALL, deadline=60)
+        met.append(fault.value)
+    assert flooding.calls == 3
+    assert host.breakers["commands"].state == "open"
+    assert [facts["outcome"] for event, facts in said if event == "remote.call"] == ["absurd"] * 3
+    line = Line("k1", CASE_LINE, "upload", tries=7)
+    retry = RetryOptions()
+    moved = [decide(line, fault, 1.0, after=None, retry=retry, chance=0.0)[0] for fault in met]
+    assert {one.status for one in moved} == {Status.WAITING}
+    assert moved[0].needs_person
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.faults import Permanent, Transient
+from mqi_communicator.case.faults import OutOfTime, Permanent, Transient
 from mqi_communicator.flow import desk as room
 from mqi_communicator.flow.desk import Desk
 
@@ -58,6 +58,16 @@ def refuse() -> None:
 def slow(note: Path) -> None:
     note.write_text(str(os.getpid()))
     time.sleep(600)
+
+
+def busy() -> None:
+    while True:
+        pass
+
+
+def idle() -> int:
+    time.sleep(3)
+    return 7
 
 
 def brief(note: Path) -> int:
@@ -113,6 +123,13 @@ async def test_what_takes_too_long_is_ended(tmp_path: Path):
     await gone(await noted(tmp_path / "pid"))
     assert await desk.do(abs, -3) == 3
     await desk.close()
+
+
+async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_is_not(desk: Desk):
+    worked, waited = await asyncio.gather(desk.do_within(0.5, busy), desk.do_within(0.5, idle), return_exceptions=True)
+    assert isinstance(worked, OutOfTime)
+    assert worked.reason == "busy took more than 0.5 s of processor time"
+    assert waited == 7
 
 
 async def test_what_is_not_wanted_any_more_is_ended(desk: Desk, tmp_path: Path):

@@ -92,7 +92,7 @@ async def test_a_case_goes_there_and_back(site: Site, tmp_path: Path):
     status = await site.run(str(tmp_path / "engine.sh"))
     assert (status.state, status.exit_code) == (JobState.ENDED, 0)
     assert status.log_tail == "mqi-program engine\ncomputed\n"
-    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made", "log"), deadline=90)
+    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made", "log"), largest=1 << 30, deadline=90)
     assert (tmp_path / "back" / "made").read_bytes() == b"input"
     stage.read_removed(await site.host.ask(stage.remove(str(site.root), KEY), deadline=90))
     assert not list((site.root / "cases").iterdir())

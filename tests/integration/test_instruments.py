@@ -41,7 +41,9 @@ async def test_the_gauges_tell_of_queues_jobs_gpus_and_hosts(tmp_path):
     assert now.clock_offset_s["gpu2"] == -7.0
     assert now.host_free["gpu1"] > 0
     assert now.breakers["gpu2", "bulk"] == "open"
-    assert now.limits == {"desk": house.config.resources.desk, "transfers": house.config.resources.transfers}
+    resources = house.config.resources
+    expected = {"admissions": resources.admissions, "desk": resources.desk, "transfers": resources.transfers}
+    assert now.limits == expected
 
 
 async def test_a_held_case_makes_nobody_wait(tmp_path):

@@ -128,14 +128,16 @@ async def test_a_cut_download_goes_on_where_it_ended(private: PrivateHost, tmp_p
     target = tmp_path / "back"
     async with proxied(private) as (proxy, host):
         proxy.rate = 20e6
-        running = asyncio.create_task(host.fetch(str(root), TOKEN, target, names=("big",), deadline=60))
+        running = asyncio.create_task(
+            host.fetch(str(root), TOKEN, target, names=("big",), largest=1 << 30, deadline=60)
+        )
         await asyncio.sleep(1)
         proxy.reset_all()
         with pytest.raises(Unreachable):
             await running
         assert (target / ".rsync-partial" / "big").stat().st_size > 0
         proxy.rate = None
-        await host.fetch(str(root), TOKEN, target, names=("big",), deadline=60)
+        await host.fetch(str(root), TOKEN, target, names=("big",), largest=1 << 30, deadline=60)
     assert (target / "big").read_bytes() == (source / "big").read_bytes()
 
 
@@ -293,7 +295,7 @@ async def test_a_host_without_rsync_or_flock(tmp_path: Path):
             with pytest.raises(RemoteUnfit, match="no rsync"):
                 await host.send(source, str(root), KEY, deadline=90)
             with pytest.raises(RemoteUnfit, match="no rsync"):
-                await host.fetch(str(root), TOKEN, tmp_path / "back", names=("big",), deadline=90)
+                await host.fetch(str(root), TOKEN, tmp_path / "back", names=("big",), largest=1 << 30, deadline=90)
 
 
 async def test_a_shell_that_talks(tmp_path: Path):
@@ -328,7 +330,7 @@ async def test_a_full_disk_there(private: PrivateHost, tmp_path: Path):
             with pytest.raises(DiskFull, match="no space left on private"):
                 await host.send(source, str(small), KEY, deadline=90)
             with pytest.raises(DiskFull, match="no space left on this machine"):
-                await host.fetch(str(root), TOKEN, small / "y", names=("big",), deadline=90)
+                await host.fetch(str(root), TOKEN, small / "y", names=("big",), largest=1 << 30, deadline=90)
     finally:
         subprocess.run(("umount", str(small)), check=True)
 
@@ -360,7 +362,7 @@ async def test_nothing_is_left_after_close(private: PrivateHost, tmp_path: Path)
     await host.run("true", deadline=90)
     run_of(tmp_path, private.home)
     (tmp_path / "cases" / KEY / "runs" / TOKEN / "log").touch()
-    await host.fetch(str(tmp_path), TOKEN, tmp_path / "back", names=("log",), deadline=90)
+    await host.fetch(str(tmp_path), TOKEN, tmp_path / "back", names=("log",), largest=1 << 30, deadline=90)
     pids, folder = masters(host), host._folder
     assert len(pids) == 2
     assert folder is not None

@@ -30,6 +30,10 @@ class Permanent(Fault):
     """Will not go away by itself: the line fails, with a reason and advice."""
 
 
+class OutOfTime(Permanent):
+    """Work at the desk took more processor time than it may."""
+
+
 class NeedsPerson(Fault):
     """Somebody must act; the line waits, says so, and probes now and then until the cause is gone."""
 
@@ -68,6 +72,10 @@ class DiskFull(NeedsPerson):
 
 class RemoteUnfit(NeedsPerson):
     """The host lacks something we need (rsync, the engine, a writable workspace) or its shell is not clean."""
+
+
+class AbsurdAnswer(RemoteUnfit):
+    """The host answered with what no host of ours says: too much, or numbers that are none. Its fault, no case's."""
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -31,6 +31,7 @@ CLOCK_S = 5.0
 SLOW_S = 2.0
 CALL_S = 60.0
 TRIAL_S = 30.0
+MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,6 @@ async def _trial(look: _Look, key: str) -> Finding:
     if state is not JobState.ENDED:
         return no(f"{look.name}: a job that does nothing is {state}", "look at the host's process limits and its disk")
     with tempfile.TemporaryDirectory(prefix="mqi-check-") as home:
-        await look.host.fetch(look.root, token, Path(home), names=("log",), deadline=CALL_S)
+        await look.host.fetch(look.root, token, Path(home), names=("log",), largest=MIB, deadline=CALL_S)
         back = "mqi-program check" in (Path(home) / "log").read_text(encoding="utf-8", errors="replace")
     return Finding(back, f"a job runs on {look.name}, and its log comes home", "what came home is not what was there")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from mqi_communicator.case.call import Answer
 from mqi_communicator.compute.options import GpuOptions
 
-_PART = re.compile(r"^mqi-(gpus|apps) (\d+) ([\w+/=]*)$", re.MULTILINE)
-_OURS = re.compile(r"^mqi-ours((?: \d+)*)$", re.MULTILINE)
+_PART = re.compile(r"^mqi-(gpus|apps) (\d{1,3}) ([\w+/=]*)$", re.MULTILINE | re.ASCII)
+_OURS = re.compile(r"^mqi-ours((?: \d{1,18})*)$", re.MULTILINE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _app(line: str) -> tuple[str, int, int | None]:
 
 def _number(word: str) -> int | None:
     """A whole number; None for [N/A], [Not Supported] and the like."""
-    return int(word) if word.isdigit() else None
+    return int(word) if re.fullmatch(r"\d{1,18}", word, re.ASCII) else None
 
 
 def _text(encoded: str) -> str:

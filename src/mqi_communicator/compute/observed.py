@@ -16,7 +16,7 @@ END = "mqi-end"
 _LINE = re.compile(r"mqi-job (\S+) (\w+) (\w+) (\S+) (\S+) products=([\w+/=]*) log=([\w+/=]*) (\S+)", re.ASCII)
 _STARTED = re.compile(r"(\d{1,12}),\d+,\d+,[0-9a-f-]+,[\w.-]+,(\w+)", re.ASCII)
 _EXIT = re.compile(r"(\d{1,3}),(\d{1,12})", re.ASCII)
-_PRODUCT = re.compile(r"([0-9a-f]{64}) (\d+) \./(.+)")
+_PRODUCT = re.compile(r"([0-9a-f]{64}) (\d{1,18}) \./(.+)", re.ASCII)
 _LIVES = {"alive": JobState.RUNNING, "dead": JobState.LOST, "rebooted": JobState.LOST}
 
 
@@ -56,7 +56,7 @@ class Observed:
         """When it took its gate, or was handed over (epoch seconds, the host's clock); 0 if unknown."""
         started = _STARTED.fullmatch(self.began)
         word = started[1] if started else self.began
-        return float(word) if word.isdigit() else 0.0
+        return float(word) if re.fullmatch(r"\d{1,12}", word, re.ASCII) else 0.0
 
     @property
     def scheduler_id(self) -> str:

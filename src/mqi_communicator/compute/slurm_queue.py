@@ -13,8 +13,8 @@ from mqi_communicator.compute.observed import Observed
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.compute.slurm_words import OVER, QUEUED, RUNNING, pending, state_of
 
-_SAID = re.compile(r"^mqi-(queue|account) (\d+) (\d+) ?([\w+/=]*)$", re.MULTILINE)
-_NOW = re.compile(r"^mqi-now (\d+)$", re.MULTILINE)
+_SAID = re.compile(r"^mqi-(queue|account) (\d{1,12}) (\d{1,3}) ?([\w+/=]*)$", re.MULTILINE | re.ASCII)
+_NOW = re.compile(r"^mqi-now (\d{1,12})$", re.MULTILINE | re.ASCII)
 LAG_S = 30.0  # accounting may lag behind by so much
 BY_SIGNAL = (137, 143)
 
@@ -147,9 +147,9 @@ def _without_word(seen: Observed, why: str) -> JobStatus:
 def _row(line: str) -> Row | None:
     """One line: id|name|state|reason|end|nodes."""
     words = line.split("|")
-    if len(words) != 6 or not words[0].isdigit():  # noqa: PLR2004 - as asked
+    if len(words) != 6 or not re.fullmatch(r"\d{1,18}", words[0], re.ASCII):  # noqa: PLR2004 - as asked
         return None
-    end = float(words[4]) if words[4].isdigit() else None
+    end = float(words[4]) if re.fullmatch(r"\d{1,12}", words[4], re.ASCII) else None
     return Row(words[0], words[1], words[2], "" if words[3] == "None" else words[3], end, words[5])
 
 

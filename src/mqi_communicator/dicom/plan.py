@@ -46,7 +46,8 @@ def read_plan(path: Path, limits: Limits | None = None) -> tuple[IonPlan, tuple[
 
     DicomProblem if the file cannot be read as an RT Ion Plan.
     """
-    with open_dicom(path, limits or _LIMITS) as opened:
+    fewer = replace(limits, elements=min(limits.elements, _LIMITS.elements)) if limits else _LIMITS
+    with open_dicom(path, fewer) as opened:
         if opened is None or opened.sop_class_uid != ION_PLAN:
             found = _OTHER_PLANS.get(opened.sop_class_uid, "another kind of object") if opened else "no DICOM file"
             raise DicomProblem(

@@ -77,6 +77,8 @@ class Opened:
                 "Look at where the file comes from; export it again if it should be there.",
                 "dicom.bomb",
             )
+        if self.limits.budget is not None:
+            self.limits.budget.spend(sum(span.cost for span in wanted))
         return read_dataset(io.BytesIO(b"".join(map(self._bytes, wanted))), self.transfer_syntax == _IMPLICIT, True)  # noqa: FBT003 - pydicom's own order
 
     def pixels(self, spans: dict[int, Span], length: int) -> bytes:

@@ -11,7 +11,7 @@ from mqi_communicator.dicom.walk import Limits
 _CHUNK = 1 << 20  # bytes
 
 
-def same_object(one: Path, other: Path) -> bool:
+def same_object(one: Path, other: Path, limits: Limits | None = None) -> bool:
     """Whether the data sets are equal: to the byte in one transfer syntax, element by element in two uncompressed ones.
 
     Preamble and file meta information (PS3.10 section 7.1), in which exports of one object differ, do not count.
@@ -19,7 +19,8 @@ def same_object(one: Path, other: Path) -> bool:
     """
     if filecmp.cmp(one, other, shallow=False):
         return True
-    with open_dicom(one, Limits()) as a, open_dicom(other, Limits()) as b:
+    limits = limits or Limits()
+    with open_dicom(one, limits) as a, open_dicom(other, limits) as b:
         if a is None or b is None:
             return False
         if a.transfer_syntax == b.transfer_syntax:

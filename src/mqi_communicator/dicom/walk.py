@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem
 
@@ -17,11 +17,36 @@ PIXEL_DATA = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MARKS = 0xFFFE
+_HEADER = struct.Struct("<HHL")
+_WINDOW = 1 << 14  # bytes that are read at once: a header needs 12, and most elements are short
+_LONGEST_HEADER = 12
+_PARSING = 10  # what it costs to parse one element, in elements walked over
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 SHORT_VRS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS"}
     | {b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
+
+
+@dataclass(slots=True)
+class Budget:
+    """What all files of one case may cost together, in elements: each one walked over counts once, each one parsed ten
+    times, as does each KiB parsed once. It is spent by the reading itself, so that no order of files escapes it.
+    """
+
+    elements: int
+    spent: int = 0
+
+    def spend(self, elements: int) -> None:
+        """DicomProblem where the case has no more to spend."""
+        self.spent += elements
+        if self.spent > self.elements:
+            raise DicomProblem(
+                f"the files of the case hold more than can be read with {self.elements} elements in all",
+                "Put one case into one folder and look at where its files come from; raise intake.max_case_elements if "
+                "cases of your centre are that large.",
+                "dicom.budget",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +57,28 @@ class Limits:
     elements: int = 3_000_000
     depth: int = 16  # sequences within sequences
     parsed_bytes: int = 256 << 20  # of the elements that are looked into; pixels are not
+    budget: Budget | None = None  # shared by all files of a case
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Where one top-level element lies in the file: its first byte, its value's first byte, and its end."""
+class Span(NamedTuple):
+    """Where one top-level element lies in the file: its first byte, its value's first byte, and its end.
+
+    `elements`: how many there are in it, itself among them.
+    """
 
     begin: int
     value: int
     end: int
+    elements: int = 1
     encapsulated: bool = False
 
+    @property
+    def cost(self) -> int:
+        """What parsing it takes from a case's budget."""
+        return _PARSING * self.elements + (self.end - self.begin >> 10)
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+
+class _Head(NamedTuple):
     """The header of one element; `length` is -1 where it is left undefined."""
 
     tag: int
@@ -73,12 +106,15 @@ class Walk:
     limits: Limits
     name: str  # of the file, as it may be shown
     _seen: int = 0
+    _window: bytes = b""
+    _from: int = 0  # the position in the file at which the window begins
 
     def spans(self, start: int, *, explicit: bool) -> dict[int, Span]:
         """Every top-level element by tag, from `start` to the end of the file or to compressed pixels."""
         spans: dict[int, Span] = {}
         position = start
         while position < self.size:
+            before = self._seen
             head = self.head(position, self.size, explicit=explicit)
             if head.tag in spans or head.tag >> 16 == _MARKS:
                 raise self._damaged(position)
@@ -86,30 +122,32 @@ class Walk:
                 spans[head.tag] = Span(position, head.value, self.size, encapsulated=True)
                 break
             end = self._end(head, explicit=explicit)
-            spans[head.tag] = Span(position, head.value, end)
+            spans[head.tag] = Span(position, head.value, end, self._seen - before)
             position = end
         return spans
 
     def head(self, position: int, limit: int, *, explicit: bool) -> _Head:
         """The element header at `position`, none of whose bytes may lie beyond `limit`."""
-        self._seen += 1
-        if self._seen > self.limits.elements:
-            raise self._bomb(f"more than {self.limits.elements} elements")
-        self.file.seek(position)
-        raw = self.file.read(12)
-        if position + 8 > limit or len(raw) < 8:  # noqa: PLR2004 - the shortest header
+        self._count()
+        at = position - self._from
+        if not 0 <= at <= len(self._window) - _LONGEST_HEADER:
+            self._load(position)
+            at = 0
+        window = self._window
+        left = len(window) - at
+        if position + 8 > limit or left < 8:  # noqa: PLR2004 - the shortest header
             raise self._cut(position, limit)
-        group, element, length = struct.unpack_from("<HHL", raw)
+        group, element, length = _HEADER.unpack_from(window, at)
         tag, vr, value = group << 16 | element, b"", position + 8
         if explicit and group != _MARKS:
-            vr = raw[4:6]
+            vr = window[at + 4 : at + 6]
             if vr in _LONG:
-                if position + 12 > limit or len(raw) < 12:  # noqa: PLR2004 - the longest header
+                if position + _LONGEST_HEADER > limit or left < _LONGEST_HEADER:
                     raise self._cut(position, limit)
-                (length,) = struct.unpack_from("<L", raw, 8)
+                (length,) = struct.unpack_from("<L", window, at + 8)
                 value = position + 12
             elif vr in SHORT_VRS:
-                (length,) = struct.unpack_from("<H", raw, 6)
+                (length,) = struct.unpack_from("<H", window, at + 6)
             else:
                 raise self._damaged(position)
         if length == _UNDEFINED:
@@ -117,6 +155,17 @@ class Walk:
         if value + length > limit:
             raise self._cut(position, limit, tag, length)
         return _Head(tag, vr, length, value)
+
+    def _count(self) -> None:
+        self._seen += 1
+        if self._seen > self.limits.elements:
+            raise self._bomb(f"more than {self.limits.elements} elements")
+        if self.limits.budget is not None:
+            self.limits.budget.spend(1)
+
+    def _load(self, position: int) -> None:
+        self.file.seek(position)
+        self._window, self._from = self.file.read(_WINDOW), position
 
     def _end(self, head: _Head, *, explicit: bool) -> int:
         """The end of one element, found by walking through it if it is a sequence."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import math
 import os
 import pickle
 import resource
@@ -26,12 +27,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from mqi_communicator.case.faults import Fault, Permanent, Transient, of_our_disk
+from mqi_communicator.case.faults import Fault, OutOfTime, Permanent, Transient, of_our_disk
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
 _GIB = 1 << 30
+_GRACE_CPU_S = 30  # of processor time, between the signal and the end
 _IDLE_S = 60.0  # an office that nobody needs for so long closes
 _HEAVY = ("numpy", "pydicom")
 CACHE = "NUMBA_CACHE_DIR"  # where numba keeps what it has compiled
@@ -70,7 +72,15 @@ class Desk:
 
     async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work(*args)` returns, or the fault it raises. Transient if the child died or took too long."""
-        order = pickle.dumps((work, args, kwargs, self._memory))
+        return cast("T", await self._order(work, args, kwargs, cpu_s=0.0))
+
+    async def do_within(self, cpu_s: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same with a limit on processor time, which neither a slow disk nor a busy machine uses up. OutOfTime
+        where `work` takes more."""
+        return cast("T", await self._order(work, args, kwargs, cpu_s=cpu_s))
+
+    async def _order(self, work: Callable[..., Any], args: Any, kwargs: Any, *, cpu_s: float) -> object:
+        order = pickle.dumps((work, args, kwargs, self._memory, cpu_s))
         self._orders += 1
         try:
             async with asyncio.timeout(self._limit):
@@ -82,7 +92,7 @@ class Desk:
         finally:
             self._orders -= 1
             self._close_when_idle()
-        return cast("T", _read(answer, work))
+        return _read(answer, work)
 
     def expect(self) -> None:
         """Work comes soon: an office may open already and load the libraries."""
@@ -189,9 +199,30 @@ def _read(answer: bytes, work: Callable[..., object]) -> object:
     return value
 
 
-def _attempt(work: Callable[..., Any], args: Any, kwargs: Any) -> tuple[str, object]:
+class _TimeIsUp(BaseException):
+    """Raised wherever the work is; no handler of ordinary errors keeps it."""
+
+
+def _limit_time(cpu_s: float) -> None:
+    """Raise _TimeIsUp after so much processor time; native code that does not come back for it is killed."""
+
+    def up(number: int, frame: object) -> None:  # noqa: ARG001 - as signal() calls it
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)  # it comes again every second
+        raise _TimeIsUp
+
+    signal.signal(signal.SIGXCPU, up)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime + cpu_s)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + _GRACE_CPU_S))
+
+
+def _attempt(work: Callable[..., Any], args: Any, kwargs: Any, cpu_s: float = 0.0) -> tuple[str, object]:
     try:
+        if cpu_s > 0:
+            _limit_time(cpu_s)
         return "value", work(*args, **kwargs)
+    except _TimeIsUp:
+        return "fault", OutOfTime(f"{_name(work)} took more than {cpu_s:g} s of processor time")
     except Fault as fault:
         return "fault", fault
     except MemoryError:
@@ -250,9 +281,9 @@ def _work(desk: int, office: int) -> None:
             file.write(b"%d\n" % os.getpid())
             file.flush()
             if order := file.read():
-                work, args, kwargs, memory = pickle.loads(order)  # noqa: S301 - our own parent wrote it
+                work, args, kwargs, memory, cpu_s = pickle.loads(order)  # noqa: S301 - our own parent wrote it
                 resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-                file.write(pickle.dumps(_attempt(work, args, kwargs)))
+                file.write(pickle.dumps(_attempt(work, args, kwargs, cpu_s)))
         code = 0
     finally:
         os._exit(code)

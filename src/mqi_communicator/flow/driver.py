@@ -65,7 +65,11 @@ class Driver:
         self._resting: dict[tuple[str, int], str] = {}  # "parked" or "unreachable", by line
         self._unanswered: dict[tuple[str, int], int] = {}  # tries in a row that the host did not answer, by line
         resources = tools.resources
-        self._places = {"desk": resources.desk, "transfers": resources.transfers}
+        self._places = {
+            "admissions": resources.admissions,
+            "desk": resources.desk,
+            "transfers": resources.transfers,
+        }
         self._taken = dict.fromkeys(self._places, 0)
         self._ahead = math.inf  # of the wall clock, before the monotonic one
         self.moved_at = time.time()
@@ -82,7 +86,7 @@ class Driver:
 
     @property
     def taken(self) -> dict[str, int]:
-        """How many places of each limit (desk, transfers) are taken now."""
+        """How many places of each limit (admissions, desk, transfers) are taken now."""
         return dict(self._taken)
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mqi_communicator.case.call import Answer, Call
-from mqi_communicator.case.faults import AtLimit, Fault, TookTooLong, Transient, Unreachable, of_our_disk
+from mqi_communicator.case.faults import AbsurdAnswer, AtLimit, Fault, TookTooLong, Transient, Unreachable, of_our_disk
 from mqi_communicator.case.outcome import Outcome
 from mqi_communicator.flow import breaker as circuit
 from mqi_communicator.flow.breaker import Breaker
@@ -34,7 +34,9 @@ class BreakerOpen(Unreachable):
         self.retry_in = retry_in
 
 
-def _word(fault: Unreachable) -> str:
+def _word(fault: Unreachable | AbsurdAnswer) -> str:
+    if isinstance(fault, AbsurdAnswer):
+        return "absurd"
     return "too_long" if isinstance(fault, TookTooLong) else "unreachable"
 
 
@@ -91,9 +93,11 @@ class GuardedHost:
         """Host.send."""
         await self._through("bulk", "send", partial(self._host.send, source, root, key, deadline=deadline), deadline)
 
-    async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
+    async def fetch(
+        self, root: str, token: str, target: Path, *, names: tuple[str, ...], largest: int, deadline: float
+    ) -> None:
         """Host.fetch."""
-        work = partial(self._host.fetch, root, token, target, names=names, deadline=deadline)
+        work = partial(self._host.fetch, root, token, target, names=names, largest=largest, deadline=deadline)
         await self._through("bulk", "fetch", work, deadline)
 
     async def close(self) -> None:
@@ -115,7 +119,7 @@ class GuardedHost:
         self._out[kind] += 1
         try:
             answer = await call()
-        except Unreachable as fault:
+        except (Unreachable, AbsurdAnswer) as fault:
             heard(_word(fault), why=fault.reason)
             await self._keep(kind, circuit.failed(self.breakers[kind], time.time(), fault.reason, self._options))
             raise

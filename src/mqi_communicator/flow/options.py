@@ -34,7 +34,20 @@ class ResourceOptions(BaseModel):
         description="What a priority is worth, in s: an urgent case goes before routine ones that came up to so much "
         "earlier, a background case after those that came up to so much later.",
     )
-    desk: int = Field(default=1, ge=1, le=64, description="CPU-heavy steps (reading DICOM, gamma) at once, here.")
+    desk: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="CPU-heavy steps (writing the engine's input, reading doses, gamma) at once, here; admissions have "
+        "places of their own.",
+    )
+    admissions: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Cases that are checked and copied to the spool at once; however long that takes, no result waits "
+        "for it.",
+    )
     desk_memory_gib: float = Field(
         default=8.0, gt=0, description="Memory one CPU-heavy step may use, in GiB; one that needs more fails alone."
     )

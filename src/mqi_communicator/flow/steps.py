@@ -7,7 +7,7 @@ from typing import Literal
 
 from mqi_communicator.case.model import CASE_LINE, Line
 
-Resource = Literal["", "desk", "transfers"]
+Resource = Literal["", "admissions", "desk", "transfers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Step:
 HOUR = 3600.0
 
 CASE_STEPS = (
-    Step("admit", "desk", 4 * HOUR, "being checked and copied to the spool"),
+    Step("admit", "admissions", 4 * HOUR, "being checked and copied to the spool"),
     Step("prepare", "desk", HOUR, "the engine's input is being written"),
     Step("upload", "transfers", 8 * HOUR, "being sent to the host"),
     # here each beam goes its own way, through BEAM_STEPS; the case goes on when all of them have ended

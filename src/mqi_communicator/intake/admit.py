@@ -7,7 +7,7 @@ wrong, and for longer before a short file counts as cut. `take` then copies what
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dicom.rtdose import DoseFacts, dose_facts
 from mqi_communicator.dicom.sameness import same_object
 from mqi_communicator.dicom.structures import StructureSet, read_structures
-from mqi_communicator.dicom.walk import Limits
+from mqi_communicator.dicom.walk import Budget, Limits
 from mqi_communicator.intake.examination import Complete, Examination, Incomplete, Part, Rejected
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.intake.references import Found, Linked, link, wrong_partner
@@ -50,12 +50,9 @@ class _Look:
     survey: Survey
     still: float  # seconds without a change
     options: IntakeOptions
+    limits: Limits
     refusals: Refusals = _no_refusals
     problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(file_bytes=self.options.max_file_bytes)
 
     def path(self, found: Found) -> Path:
         return self.folder / found.name
@@ -82,7 +79,8 @@ def examine(
     except OSError as error:
         raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
     still = max(0.0, time.time() - seen.newest) if still_for is None else still_for
-    look = _Look(folder, seen, still, options, refusals)
+    limits = Limits(file_bytes=options.max_file_bytes, budget=Budget(options.max_case_elements))
+    look = _Look(folder, seen, still, options, limits, refusals)
     try:
         found = _examine(look)
     except OSError as error:
@@ -138,7 +136,7 @@ def _plan(look: _Look, linked: Linked) -> IonPlan | None:
     if linked.plan is None:
         return None
     try:
-        plan, problems = read_plan(look.path(linked.plan))
+        plan, problems = read_plan(look.path(linked.plan), look.limits)
     except DicomProblem as error:
         look.problems.append(as_problem(error))
         return None
@@ -170,7 +168,7 @@ def _headers(look: _Look) -> tuple[list[Found], list[DicomProblem]]:
         for odd in look.survey.odd
         if odd.unreadable
     ]
-    for seen in look.survey.files:
+    for seen in _each_once(look.survey.files):
         if seen.partial:
             if look.still < look.options.patience_s:  # a copy that was given up long ago is nobody's concern
                 unfinished.append(DicomProblem(f"{shown(seen.name)} is a copy under way", "", _UNREADABLE))
@@ -191,6 +189,17 @@ def _headers(look: _Look) -> tuple[list[Found], list[DicomProblem]]:
     return found, unfinished
 
 
+def _each_once(files: Sequence[Seen]) -> Iterator[Seen]:
+    """The files without further names (hard links) of one that is among them: they are the same object."""
+    met: set[tuple[int, int]] = set()
+    for seen in files:
+        if seen.inode is not None and not seen.partial:
+            if seen.inode in met:
+                continue
+            met.add(seen.inode)
+        yield seen
+
+
 def _without_copies(found: Sequence[Found], look: _Look) -> list[Found]:
     """Each object once. Two files with one data set are one object; with unequal ones they contradict each other."""
     first: dict[str, Found] = {}
@@ -198,7 +207,7 @@ def _without_copies(found: Sequence[Found], look: _Look) -> list[Found]:
         if one.header.kind is Kind.OTHER:
             continue
         other = first.setdefault(one.header.sop_instance_uid, one)
-        if other is not one and not same_object(look.path(one), look.path(other)):
+        if other is not one and not same_object(look.path(one), look.path(other), look.limits):
             look.problems.append(
                 Problem(
                     "case.contradiction",

@@ -44,3 +44,15 @@ class IntakeOptions(BaseModel):
     max_case_bytes: int = Field(
         default=16 << 30, gt=0, description="A case folder larger than that in all is refused, in bytes."
     )
+    max_case_elements: int = Field(
+        default=50_000_000,
+        gt=0,
+        description="A case whose files cost more than that to read is refused: each DICOM element counts once where "
+        "it is passed over and ten times where it is read, as often as that is done. The default is about a minute.",
+    )
+    case_cpu_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="A case is refused if checking it takes more processor time than that, in s; it is not tried again "
+        "until its folder changes.",
+    )

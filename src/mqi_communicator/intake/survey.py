@@ -25,6 +25,7 @@ class Seen:
     size: int  # bytes
     mtime_ns: int
     ctime_ns: int
+    inode: tuple[int, int] | None = None  # device and inode, where the file has other names too (hard links)
 
     @property
     def partial(self) -> bool:
@@ -150,7 +151,10 @@ def _look(entry: os.DirEntry[str], name: str) -> Seen | Odd:
         return Odd(name, "a link; links are not followed")
     if not stat.S_ISREG(state.st_mode):
         return Odd(name, "not a regular file")
-    return Seen(name, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    inode = (
+        (state.st_dev, state.st_ino) if state.st_nlink > 1 else None
+    )  # alone it would prove nothing: shares make them up
+    return Seen(name, state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode)
 
 
 def _fingerprint(files: list[Seen], odd: list[Odd]) -> str:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from mqi_communicator.case.faults import (
+    AbsurdAnswer,
     DiskFull,
     Fault,
     HostKeyProblem,
@@ -19,6 +20,7 @@ from mqi_communicator.case.faults import (
     Unreachable,
 )
 
+_TOO_LARGE = "File too large"  # EFBIG
 LOCK_HELD = "mqi-lock-held"  # said on stderr by our own receiver when another one holds the lock
 
 
@@ -166,8 +168,14 @@ def ssh_fault(err: str, host: str) -> Fault:
     return _first(_SSH, err, host=host, side=host) or Unreachable(f"no connection to {host}: {_last_line(err)}")
 
 
-def rsync_fault(code: int, err: str, host: str, *, side: str) -> Fault:
-    """What stopped a transfer. `side` names the machine that was written to."""
+def rsync_fault(code: int, err: str, host: str, *, side: str, largest: int = 0) -> Fault:
+    """What stopped a transfer. `side` names the machine that was written to; `largest`: how many bytes a file that was
+    fetched may have, 0 where nothing was fetched."""
+    if largest and _TOO_LARGE in err:
+        return AbsurdAnswer(
+            f"a file that {host} was asked for is larger than it was announced, more than {largest} bytes",
+            "See what writes in the run's folder on the host.",
+        )
     known = _first(_RSYNC, err, host=host, side=side) or _first(_SSH, err, host=host, side=side)
     if known is not None:
         return known

@@ -7,12 +7,14 @@ connection is never begun. The answer must end with its mark too: an answer with
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from mqi_communicator.case.call import Answer, Call
 
+_EXIT_CODE = re.compile(rb"\d{1,3}")
 _MARGIN = 15  # seconds the far side gets beyond our own deadline before it ends an abandoned script itself
 
 # No single quote, no newline and no "!" inside: sh, bash, zsh, csh and fish then all hand it on unchanged.
@@ -48,7 +50,7 @@ class Frame:
         """The answer if it is whole, else None: the script's fate is then unknown."""
         body, mark, tail = out.rpartition(f"\n{self.mark} ".encode())
         code = tail.strip()
-        if not mark or not code.isdigit() or not tail.endswith(b"\n"):
+        if not mark or not _EXIT_CODE.fullmatch(code) or not tail.endswith(b"\n"):
             return None
         return Answer(int(code), body.decode("utf-8", "replace"), err)
 

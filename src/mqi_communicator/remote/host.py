@@ -31,8 +31,13 @@ class Host(Protocol):
         resumable, deletes strangers), its receiver holding the staging lock throughout."""
         ...
 
-    async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
-        """Bring the files `names` (relative paths) of the run folder of `token` into the local folder `target`."""
+    async def fetch(
+        self, root: str, token: str, target: Path, *, names: tuple[str, ...], largest: int, deadline: float
+    ) -> None:
+        """Bring the files `names` (relative paths) of the run folder of `token` into the local folder `target`.
+
+        One of more than `largest` bytes stays there, and nothing is said of it: who asked looks whether it came.
+        """
         ...
 
     async def close(self) -> None:

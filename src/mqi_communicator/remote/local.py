@@ -41,16 +41,20 @@ class LocalHost:
         """Make the case's staging folder equal to `source`, under its lock."""
         await self._copy(send_command(source, root, key, self._way), deadline)
 
-    async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
-        """Copy the files `names` of the run's folder into `target`."""
-        await self._copy(fetch_command(root, token, target, self._way), deadline, names_to_fetch(names))
+    async def fetch(
+        self, root: str, token: str, target: Path, *, names: tuple[str, ...], largest: int, deadline: float
+    ) -> None:
+        """Copy the files `names` of the run's folder into `target`, as far as they have `largest` bytes or fewer."""
+        await self._copy(
+            fetch_command(root, token, target, self._way, largest), deadline, names_to_fetch(names), largest
+        )
 
     async def close(self) -> None:
         """End what still runs."""
         await self._children.end_all()
 
-    async def _copy(self, argv: tuple[str, ...], deadline: float, stdin: bytes = b"") -> None:
+    async def _copy(self, argv: tuple[str, ...], deadline: float, stdin: bytes = b"", largest: int = 0) -> None:
         async with within(deadline, f"a copy on {self.name}"):
             ended = await self._children.execute(argv, stdin=stdin)
         if ended.code != 0:
-            raise rsync_fault(ended.code, ended.err, self.name, side=self.name)
+            raise rsync_fault(ended.code, ended.err, self.name, side=self.name, largest=largest)

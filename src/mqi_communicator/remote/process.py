@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from mqi_communicator.case.faults import NeedsPerson, Permanent, TookTooLong
+from mqi_communicator.case.faults import AbsurdAnswer, NeedsPerson, TookTooLong
 
 GRACE = 1.0  # seconds between TERM and KILL: rsync keeps what it has when it is asked to end
 MOST_OUTPUT = 32 << 20  # bytes
@@ -44,8 +44,8 @@ class Children:
     ) -> Ended:
         """Run to the end. On cancellation (a deadline is one) the whole group is gone before this returns.
 
-        `hear` is told each line of its output as it comes. NeedsPerson if the program is not installed here; Permanent
-        if it says more than 32 MiB.
+        `hear` is told each line of its output as it comes. NeedsPerson if the program is not installed here;
+        AbsurdAnswer if it says more than 32 MiB.
         """
         process = await start(argv, env=env, cwd=cwd)
         self._running.add(process)
@@ -127,16 +127,22 @@ async def _read_all(process: Process, hear: Callable[[bytes], None] | None) -> b
     assert process.stdout is not None  # noqa: S101 - piped in start()
     parts: list[bytes] = []
     size = 0
-    begun = b""  # of a line
+    begun = bytearray()  # of a line
     while part := await process.stdout.read(_CHUNK):
         parts.append(part)
         size += len(part)
         if size > MOST_OUTPUT:
-            raise Permanent(f"the answer was longer than {MOST_OUTPUT >> 20} MiB")
+            raise AbsurdAnswer(
+                f"the answer was longer than {MOST_OUTPUT >> 20} MiB",
+                "Look at what the host's login shell and the programs in its PATH print.",
+            )
         if hear is not None:
-            *lines, begun = (begun + part).split(b"\n")
-            for line in lines:
-                hear(line)
+            begun += part
+            if b"\n" in part:
+                *lines, rest = bytes(begun).split(b"\n")
+                begun = bytearray(rest)
+                for line in lines:
+                    hear(line)
     return b"".join(parts)
 
 

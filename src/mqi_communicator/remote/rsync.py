@@ -53,15 +53,32 @@ def send_command(source: Path, root: str, key: str, way: Way) -> tuple[str, ...]
     return (*way.words, f"--rsync-path={receiver}", "--delete", here, f"there:{stage}/")
 
 
-def fetch_command(root: str, token: str, target: Path, way: Way) -> tuple[str, ...]:
+# What a file may grow to while it is being copied, whatever the far end has announced: writing more fails (EFBIG).
+# `ulimit -f` counts blocks of 512 bytes (POSIX).
+_BOUNDED = 'trap "" XFSZ; ulimit -f "$0" && exec "$@"'
+_BLOCK = 512
+
+
+def fetch_command(root: str, token: str, target: Path, way: Way, largest: int) -> tuple[str, ...]:
     """Bring files of a run's folder here; their names are read from stdin, each ended by a NUL.
 
-    A file that looks the same by size and time is compared all the same (-I).
+    A file that looks the same by size and time is compared all the same (-I). One of more than `largest` bytes is left
+    there, and none becomes larger here.
     """
     run = f"{_absolute(root)}/cases/{token.partition('-')[0]}/runs/{token}/"
     where = f"there:{run}" if way.client else run
     far = (f"--rsync-path=mqi-host provide {_absolute(root)} {token}",) if way.installed else ()
-    return (*way.words, *far, "-I", "--from0", "--files-from=-", where, f"{target.absolute()}/")
+    rsync = (
+        *way.words,
+        *far,
+        "-I",
+        f"--max-size={largest}",
+        "--from0",
+        "--files-from=-",
+        where,
+        f"{target.absolute()}/",
+    )
+    return ("sh", "-c", _BOUNDED, str(-(-largest // _BLOCK)), *rsync)
 
 
 def names_to_fetch(names: Sequence[str]) -> bytes:

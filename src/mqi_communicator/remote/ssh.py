@@ -65,16 +65,19 @@ class SshHost:
         """
         connection = self._connection("b")
         argv = send_command(source, root, key, self._way(connection))
-        await self._transfer(connection, argv, deadline, side=self.name)
+        await self._transfer(connection, argv, deadline)
 
-    async def fetch(self, root: str, token: str, target: Path, *, names: tuple[str, ...], deadline: float) -> None:
+    async def fetch(
+        self, root: str, token: str, target: Path, *, names: tuple[str, ...], largest: int, deadline: float
+    ) -> None:
         """Bring files of a run's folder into the local folder `target`; goes on where it broke off.
 
-        Transient if one of them is not there.
+        Transient if one of them is not there; one of more than `largest` bytes stays there, and nothing is said.
+        AbsurdAnswer where one grows beyond that on its way.
         """
         connection = self._connection("b")
-        argv = fetch_command(root, token, target, self._way(connection))
-        await self._transfer(connection, argv, deadline, side="this machine", stdin=names_to_fetch(names))
+        argv = fetch_command(root, token, target, self._way(connection), largest)
+        await self._transfer(connection, argv, deadline, stdin=names_to_fetch(names), largest=largest)
 
     async def close(self) -> None:
         """End the connections and every process begun here. The object cannot be used again."""
@@ -87,12 +90,13 @@ class SshHost:
                 self._folder.rmdir()
 
     async def _transfer(
-        self, connection: Connection, argv: tuple[str, ...], deadline: float, *, side: str, stdin: bytes = b""
+        self, connection: Connection, argv: tuple[str, ...], deadline: float, stdin: bytes = b"", largest: int = 0
     ) -> None:
         async with within(deadline, f"a transfer with {self.name}"):
             ended = await self._begin(connection, argv, stdin)
         if ended.code != 0:
-            raise rsync_fault(ended.code, ended.err, self.name, side=side)
+            side = "this machine" if largest else self.name
+            raise rsync_fault(ended.code, ended.err, self.name, side=side, largest=largest)
 
     async def _begin(
         self,

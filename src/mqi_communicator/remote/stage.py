@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from mqi_communicator.case.call import Answer, Call, trouble
 
 SUMS = "SHA256SUMS"  # in an upload's folder, made by `sums_text`
-_SPACE = re.compile(r"^mqi-space (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)
-_QUOTA = re.compile(r"^mqi-quota (\d+|none) (\d+|none)$", re.MULTILINE)
+_SPACE = re.compile(r"^mqi-space (\d{1,20}) (\d{1,20}) (\d{1,20}) (\d{1,20})$", re.MULTILINE | re.ASCII)
+_QUOTA = re.compile(r"^mqi-quota (\d{1,20}|none) (\d{1,20}|none)$", re.MULTILINE | re.ASCII)
 _RUN = re.compile(r"^mqi-run ([A-Za-z0-9_]+-b\d+-r\d+)$", re.MULTILINE)
-_LEFT = re.compile(r"^mqi-left ([A-Za-z0-9_]+) (\d+)$", re.MULTILINE)
+_LEFT = re.compile(r"^mqi-left ([A-Za-z0-9_]+) (\d{1,6})$", re.MULTILINE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

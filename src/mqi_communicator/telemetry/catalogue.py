@@ -71,7 +71,12 @@ GPUS_KNOWN = Spec("mqi_gpus_known", "gauge", "1 when the host's driver tells of 
 GPU_LOAD = Spec("mqi_gpu_utilization_ratio", "gauge", "How busy a GPU is, by its driver, 0 to 1.", ("host", "gpu"))
 GPU_MEMORY = Spec("mqi_gpu_memory_used_bytes", "gauge", "Memory in use on a GPU, ours or not.", ("host", "gpu"))
 IN_USE = Spec("mqi_resource_in_use", "gauge", "Places taken of a limit of ours.", ("resource",))
-LIMIT = Spec("mqi_resource_limit", "gauge", "That limit: resources.desk, resources.transfers.", ("resource",))
+LIMIT = Spec(
+    "mqi_resource_limit",
+    "gauge",
+    "That limit: resources.admissions, resources.desk, resources.transfers.",
+    ("resource",),
+)
 DISK_FREE = Spec(
     "mqi_disk_free_bytes", "gauge", "Free space here: local is the workspace, results the results.", ("where",)
 )

@@ -275,7 +275,7 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "file": ("text", "Name of the backup."),
     "advice": ("text", "What a person can do."),
     "operation": ("text", "A verb of the script on the host, `send` or `fetch`."),
-    "outcome": ("text", "`done`, `unreachable`, `too_long` or `refused`."),
+    "outcome": ("text", "`done`, `unreachable`, `too_long`, `absurd` (too long an answer) or `refused`."),
     "kind": ("text", "Of work: `commands` or `bulk`."),
     "days": ("days", "For how long nothing there had changed."),
     "way": ("text", "`webhook` or `mail`."),

@@ -33,7 +33,7 @@ class Reading:
     gpus_known: Mapping[str, bool] = field(default_factory=dict)  # host -> whether its driver tells
     gpu_load: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (host, index) -> 0..1
     gpu_memory: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (host, index) -> bytes
-    in_use: Mapping[str, int] = field(default_factory=dict)  # desk, transfers -> places taken
+    in_use: Mapping[str, int] = field(default_factory=dict)  # admissions, desk, transfers -> places taken
     limits: Mapping[str, int] = field(default_factory=dict)
     disk_free: Mapping[str, float] = field(default_factory=dict)  # "local", "results" -> bytes
     disk_reserve: Mapping[str, float] = field(default_factory=dict)

@@ -43,7 +43,7 @@ _OPERATIONS = (
     *("clock", "submit", "poll", "cancel", "slurm_submit", "slurm_poll", "slurm_cancel"),
 )
 _DIRECTIONS = {"sent": "sent_bytes", "fetched": "fetched_bytes"}  # and the fact that says how many
-_OPERATION_OUTCOMES = ("done", "unreachable", "too_long", "refused", "failed")
+_OPERATION_OUTCOMES = ("done", "unreachable", "too_long", "absurd", "refused", "failed")
 
 
 class Metrics:
@@ -103,7 +103,7 @@ class Metrics:
 
     def remote(self, operation: str, outcome: str, seconds: float) -> None:
         """Count one call to a host and its time in s: operation is a verb of the script there, send or fetch; outcome
-        is done, unreachable, too_long, refused or failed; anything else counts as `other`."""
+        is done, unreachable, too_long, absurd, refused or failed; anything else counts as `other`."""
         known = _bounded(operation, _OPERATIONS)
         self._remote.labels(known, _bounded(outcome, _OPERATION_OUTCOMES)).inc()
         self._called.labels(known).observe(seconds)

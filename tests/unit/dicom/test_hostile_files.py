@@ -20,7 +20,9 @@ from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, shown
-from mqi_communicator.dicom.walk import Limits
+from mqi_communicator.dicom.reading import open_dicom
+from mqi_communicator.dicom.sameness import same_object
+from mqi_communicator.dicom.walk import Budget, Limits, Walk
 
 FILES = sample_files("pass", "tiny")
 PLAN = FILES["RP.dcm"]
@@ -150,6 +152,52 @@ def test_endless_elements(tmp_path):
         return problem.value
 
     assert cheaply(read).code == "dicom.bomb"
+
+
+def empty_elements(count):
+    """An RT Plan whose data set ends in a private sequence with one item of so many empty elements."""
+    many = b"".join(struct.pack("<HH2sH", 0x3001, number & 0xFFFF, b"LO", 0) for number in range(count))
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, len(many)) + many
+    return PLAN + struct.pack("<HH2sHL", 0x3201, 0x1010, b"SQ", 0, len(item)) + item
+
+
+def test_all_looks_at_the_files_of_a_case_share_one_budget(tmp_path):
+    path = write(tmp_path, empty_elements(50_000))
+    limits = Limits(budget=Budget(120_000))
+    read_header(path, limits)
+    read_header(path, limits)
+    with pytest.raises(DicomProblem, match="more than can be read with 120000 elements in all") as problem:
+        read_header(path, limits)
+    assert problem.value.code == "dicom.budget"
+    with pytest.raises(DicomProblem, match="120000"):
+        same_object(path, write(tmp_path, CT, "Y.dcm"), limits)
+
+
+def test_parsing_costs_more_than_passing_over(tmp_path):
+    budget = Budget(10_000_000)
+    with open_dicom(write(tmp_path, empty_elements(50_000)), Limits(budget=budget)) as opened:
+        spans = opened.spans()
+        assert 50_000 < budget.spent < 60_000
+        opened.parse(spans, {0x32011010})
+    assert 550_000 < budget.spent < 570_000
+
+
+class Counted(io.BytesIO):
+    """A file that counts how often it is read."""
+
+    reads = 0
+
+    def read(self, *size):
+        self.reads += 1
+        return super().read(*size)
+
+
+def test_short_elements_are_not_read_one_by_one():
+    data = empty_elements(50_000)
+    file = Counted(data)
+    spans = Walk(file, len(data), Limits(), "X").spans(body_of(data), explicit=True)
+    assert spans[0x32011010].elements == 50_002
+    assert file.reads < len(data) / 8000
 
 
 def test_deflated_bomb_is_not_inflated(tmp_path):

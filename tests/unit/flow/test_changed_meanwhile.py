@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mqi_communicator.case.faults import Unreachable
+from mqi_communicator.case.faults import OutOfTime, Unreachable
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.dicom.problem import DicomProblem
@@ -46,6 +46,16 @@ class Desk:
         spool.case.mkdir(parents=True, exist_ok=True)
         spool.manifest.write_text(json.dumps(MANIFEST))
         return None
+
+    async def do_within(self, _cpu_s, work, *args, **kwargs):
+        return await self.do(work, *args, **kwargs)
+
+
+class Busy:
+    """A desk at which a case takes too long."""
+
+    async def do_within(self, cpu_s, *_args, **_kwargs):
+        raise OutOfTime(f"more than {cpu_s} s")
 
 
 @pytest.fixture
@@ -103,3 +113,16 @@ async def test_a_share_whose_server_is_gone_is_waited_for_without_an_end(site, m
     monkeypatch.setattr(Path, "is_dir", gone)
     with pytest.raises(Unreachable, match="the share of the watched folder does not answer"):
         await admit(LINE, site)
+
+
+async def test_a_case_that_takes_too_long_to_check_is_not_tried_again_until_its_folder_changes(site):
+    site.desk = Busy()
+    with pytest.raises(DicomProblem, match="took more than 600 s of processor time") as refused:
+        await admit(LINE, site)
+    assert refused.value.code == "case.too_slow"
+    assert "intake.case_cpu_s" in refused.value.advice
+    site.database.write_now(lines.move, LINE, replace(LINE, status=Status.FAILED), None)
+    assert await look([site.folder], site) == 0
+    (site.folder / "plan.dcm").write_text("another plan")
+    assert await look([site.folder], site) == 1
+    assert site.database.read_now(lines.get, "k1").status is Status.READY

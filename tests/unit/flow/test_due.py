@@ -146,3 +146,29 @@ def test_a_wake_up_is_not_lost_on_a_line_that_is_under_way(site, wake):
     after = replace(before, status=Status.WAITING, due=NOW + 60)
     site.database.write_now(lines.move, before, after, None)
     assert site.database.read_now(lines.get, "k1", 1).due == NOW + 1
+
+
+async def test_no_result_waits_for_an_admission(site, monkeypatch):
+    site.resources = ResourceOptions(desk=1, admissions=1)
+    begun: list[str] = []
+
+    async def work(line, _tools):
+        begun.append(line.step)
+        await asyncio.Event().wait()
+        return Done({})
+
+    for step in ("admit", "compare"):
+        monkeypatch.setitem(driving.PERFORM, step, work)
+    driver = Driver(site, RetryOptions(), lambda _: None)
+    for key in ("slow", "second"):
+        add(site, key, rank=1)
+    site.database.write_now(cases.add, cases.Case("done", Path("/watch/done"), NOW, "done", rank=9))
+    line = Line("done", CASE_LINE, "compare", due=NOW, since=NOW)
+    site.database.write_now(lines.add, line, Event(NOW, "done", CASE_LINE, "case.seen"))
+    await driver.tick()
+    await asyncio.sleep(0)
+    assert sorted(begun) == ["admit", "compare"]
+    assert driver.taken == {"admissions": 1, "desk": 1, "transfers": 0}
+    waiting = next(key for key in ("slow", "second") if site.database.read_now(lines.get, key).reason)
+    assert "resources.admissions = 1" in site.database.read_now(lines.get, waiting).reason
+    await driver.stop()

@@ -16,8 +16,10 @@ import pytest
 from mqi_communicator.case.faults import Permanent, Transient
 from mqi_communicator.case.model import Kind
 from mqi_communicator.demo.sample import KINDS, sample_files, write_sample
+from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dose.abilities import MCSQUARE
+from mqi_communicator.intake import admit as admission
 from mqi_communicator.intake.admit import Complete, Incomplete, Rejected, examine, load_manifest, take
 from mqi_communicator.intake.options import IntakeOptions
 
@@ -623,3 +625,34 @@ def test_damaged_manifest_is_told(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(Permanent, match="manifest"):
         load_manifest(tmp_path / "manifest.json")
+
+
+def test_each_inode_is_read_once_whatever_its_names(folder, monkeypatch):
+    read = []
+
+    def note(path, limits):
+        read.append(path.name)
+        return read_header(path, limits)
+
+    monkeypatch.setattr(admission, "read_header", note)
+    for number in range(30):
+        os.link(folder / "RS.dcm", folder / f"link {number:02d}.dcm")
+    found = look(folder)
+    assert isinstance(found, Complete)
+    assert len(read) == len(FILES)
+    assert len(found.others) == 30
+
+
+def test_a_name_of_a_copy_under_way_does_not_hide_the_file(folder):
+    os.link(folder / "RP.dcm", folder / "A.dcm.part")
+    assert isinstance(look(folder, 2000), Complete)
+
+
+def test_a_case_that_costs_too_much_to_read_is_refused_in_words(folder):
+    options = OPTIONS.model_copy(update={"max_case_elements": 2000})
+    assert isinstance(examine(folder, options, still_for=5), Incomplete)
+    found = examine(folder, options, still_for=10)
+    assert isinstance(found, Rejected)
+    assert found.code == "dicom.budget"
+    assert found.reason == "the files of the case hold more than can be read with 2000 elements in all"
+    assert "intake.max_case_elements" in found.advice

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mqi_communicator.case.faults import (
+    AbsurdAnswer,
     DiskFull,
     Fault,
     HostKeyProblem,
@@ -89,3 +90,11 @@ def test_what_rsync_says(code: int, said: str, kind: type[Fault], words: str):
     fault = rsync_fault(code, said, "gpu1", side="there")
     assert type(fault) is kind
     assert words in fault.reason
+
+
+def test_a_file_that_grows_beyond_what_was_announced_is_the_hosts_fault():
+    said = 'rsync: [receiver] write failed on "/x/log": File too large (27)'
+    fault = rsync_fault(11, said, "gpu1", side="this machine", largest=4096)
+    assert type(fault) is AbsurdAnswer
+    assert "more than 4096 bytes" in fault.reason
+    assert type(rsync_fault(11, said, "gpu1", side="gpu1")) is DiskFull

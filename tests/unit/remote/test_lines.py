@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 from itertools import pairwise
@@ -12,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mqi_communicator.case.call import Call
+from mqi_communicator.case.call import Answer, Call
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.compute.gpus import read_inventory
+from mqi_communicator.compute.observed import Observed
 from mqi_communicator.remote.frame import asked, frame
 from mqi_communicator.remote.mux import master_command
 from mqi_communicator.remote.options import SshOptions
 from mqi_communicator.remote.rsync import Way, fetch_command, names_to_fetch, send_command
-from mqi_communicator.remote.stage import sums_text
+from mqi_communicator.remote.stage import read_left, read_space, sums_text
 
 pytestmark = pytest.mark.pure
 
@@ -40,6 +44,28 @@ def test_an_answer_without_its_mark_proves_nothing(out: bytes, more: bytes):
     assert (finished.exit_code, finished.out) == (3, out.decode("utf-8", "replace"))
     assert framed.finished(whole[:-1], "") is None
     assert framed.finished(out + more, "") is None
+
+
+@pytest.mark.parametrize("code", ["9" * 5000, "\u00b2", "-1", ""])
+def test_an_exit_code_that_is_none_proves_nothing(code: str):
+    framed = frame("true", deadline=10)
+    assert framed.finished(f"\n{framed.mark} {code}\n".encode(), "") is None
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "\u00b2"])
+def test_numbers_of_a_host_that_are_none_are_not_read(number: str):
+    with pytest.raises(Fault, match="asking for free space failed on the host"):
+        read_space(Answer(0, f"mqi-space {number} 1 1 1\n"))
+    assert read_space(Answer(0, f"mqi-space 7 1 1 1\nmqi-quota {number} none\n")).free_bytes == 7
+    assert read_left(Answer(0, f"mqi-left abc {number}\n")) == {}
+    gpus = base64.b64encode(f"0, GPU-1, {number}, {number}, 0, 30\n".encode()).decode()
+    said = f"mqi-gpus 0 {gpus}\nmqi-apps 0 \nmqi-ours\n"
+    assert read_inventory(Answer(0, said)).gpus[0].total_mib is None
+    assert read_inventory(Answer(0, said.replace("ours", f"ours {number}"))).trouble
+    products = base64.b64encode(f"{'0' * 64} {number} ./dose\n".encode()).decode()
+    seen = Observed.read(f"mqi-job k-b1-r1 job none {number} 0,1 products={products} log= none")
+    assert seen is not None
+    assert (seen.began_at, dict(seen.products)) == (0.0, {})
 
 
 def test_a_script_holds_no_nul():
@@ -65,7 +91,7 @@ def test_an_installed_script_is_told_the_key_and_chooses_the_folder():
     way = Way(("ssh",), installed=True)
     sent = send_command(Path("/a"), "/w", "key", way)
     assert option(sent, "--rsync-path=") == "mqi-host receive /w key"
-    fetched = fetch_command("/w", "key-b1-r1", Path("/x"), way)
+    fetched = fetch_command("/w", "key-b1-r1", Path("/x"), way, 1000)
     assert option(fetched, "--rsync-path=") == "mqi-host provide /w key-b1-r1"
     assert "-s" not in {*sent, *fetched}
 
@@ -85,7 +111,7 @@ def test_words_that_a_shell_might_misread_are_refused(word: str):
 @pytest.mark.parametrize("path", ["relative", "", "~/x", "host:/x"])
 def test_remote_paths_are_absolute(path: str):
     with pytest.raises(ValueError, match="absolute"):
-        fetch_command(path, "key-b1-r1", Path("/x"), Way())
+        fetch_command(path, "key-b1-r1", Path("/x"), Way(), 1000)
     with pytest.raises(ValueError, match="absolute"):
         send_command(Path("/x"), path, "key", Way())
 

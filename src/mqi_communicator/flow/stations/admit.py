@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.faults import Transient, Unreachable
+from mqi_communicator.case.faults import OutOfTime, Transient, Unreachable
 from mqi_communicator.case.model import Kind, Line, Manifest, Status
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.flow.decide import TIDY
 from mqi_communicator.flow.origin import read_origin, write_origin
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.intake.admit import Incomplete, Rejected, examine, load_manifest, take
+from mqi_communicator.intake.admit import Examination, Incomplete, Rejected, examine, load_manifest, take
 from mqi_communicator.intake.survey import Survey, survey
 from mqi_communicator.store import cases, lines, orders
 from mqi_communicator.store.cases import Case
@@ -41,7 +41,7 @@ async def admit(line: Line, tools: Tools) -> Outcome:
         if still < tools.intake.settle_s and not line.reason:
             tools.desk.expect()
             return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
-        looked = await tools.desk.do(examine, case.source, tools.intake, tools.engine.refusals, still_for=still)
+        looked = await _examine(case, still, tools)
         if isinstance(looked, Incomplete):
             return _wait(looked, still, tools)
         if isinstance(looked, Rejected):
@@ -52,6 +52,21 @@ async def admit(line: Line, tools: Tools) -> Outcome:
     manifest = await asyncio.to_thread(load_manifest, spool.manifest)
     origin = await asyncio.to_thread(read_origin, spool.origin, line.case)
     return await tools.database.write(_enrol_as_seen, line.case, origin, manifest, tools.clock())
+
+
+async def _examine(case: Case, still: float, tools: Tools) -> Examination:
+    limit = tools.intake.case_cpu_s
+    try:
+        return await tools.desk.do_within(
+            limit, examine, case.source, tools.intake, tools.engine.refusals, still_for=still
+        )
+    except OutOfTime:
+        return Rejected(
+            f"checking the files of the case took more than {limit:g} s of processor time",
+            "Put one case into one folder and look at where its files come from; raise intake.case_cpu_s if cases of "
+            "your centre take that long.",
+            "case.too_slow",
+        )
 
 
 def _wait(looked: Incomplete, still: float, tools: Tools) -> Wait:
