@@ -27,7 +27,7 @@ from mqi_communicator.instruments import certificates
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
-from mqi_communicator.store.database import StoreTrouble
+from mqi_communicator.store.database import StoreGone, StoreTrouble
 from mqi_communicator.telemetry import http
 from mqi_communicator.telemetry.lookout import Lookout
 from mqi_communicator.telemetry.systemd import Notifier
@@ -165,6 +165,7 @@ def _tell_hang(app: App, age: float, where: Sequence[str]) -> None:
 
 async def _one_turn(app: App, *, once: bool) -> str:
     """Move what is due; for `once`, why nothing moves by itself any more, else ""."""
+    app.database.check_file()
     await app.driver.tick()
     app.driver.check()
     app.ticked = time.monotonic()
@@ -267,13 +268,14 @@ async def _look_around(app: App) -> None:
 
 async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None, stop: Stop) -> None:
     """Let what is under way end, or abandon it; then everything that was opened is closed."""
-    log, doing = structlog.get_logger(), app.driver.under_way
+    log, doing, gone = structlog.get_logger(), app.driver.under_way, _is_gone(app)
     if doing:
         log.info("stopping", under_way=[f"{one.step} of {one.case} {one.beam}" for one in doing])
     for task in beside:
         task.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
-    for one in await app.driver.stop(app.config.resources.stop_s, stop.hurry):
+    patience_s = 0.0 if gone else app.config.resources.stop_s  # what is written now may meet another store
+    for one in await app.driver.stop(patience_s, stop.hurry):
         log.info("step.abandoned", case=one.case, beam=one.beam, step=one.step)
     await app.tools.desk.close()
     for place in app.tools.places.values():
@@ -281,5 +283,30 @@ async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.M
         await place.host.close()
     if monitor is not None:
         await monitor.close()
+    if gone:
+        await _rescue(app)
     app.database.close()
     app.lock.release()
+
+
+def _is_gone(app: App) -> bool:
+    """Whether the store's file was removed or replaced: told at once."""
+    try:
+        app.database.check_file()
+    except StoreGone as gone:
+        structlog.get_logger().error("store.gone", why=gone.reason)
+        return True
+    except StoreTrouble:
+        return False
+    return False
+
+
+async def _rescue(app: App) -> None:
+    """A file that was removed is still open here: what it holds becomes a backup while it can."""
+    log = structlog.get_logger()
+    try:
+        made = await asyncio.to_thread(app.database.rescue, app.config.backups, app.config.backup.keep, time.time())
+    except Fault as fault:
+        log.error("backup.failed", why=fault.reason, advice=fault.advice)  # noqa: TRY400 - its reason says all
+    else:
+        log.info("backup.made", file="" if made is None else made.path.name)

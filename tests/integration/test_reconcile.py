@@ -10,22 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
+from tests.spooled import begin, delivered, shut, spooled, two_hosts
 
-from mqi_communicator.app import App, build
-from mqi_communicator.case.model import CASE_LINE, Event, Kind, Line, Manifest, Status, StoredFile
+from mqi_communicator.app import App
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.case.outcome import Done
-from mqi_communicator.case.work import Program, Work
-from mqi_communicator.compute.job import Job
-from mqi_communicator.config import load
-from mqi_communicator.flow.origin import write_origin
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.spool import keep
 from mqi_communicator.flow.stations.cancel import withdraw
 from mqi_communicator.flow.stations.upload import upload
 from mqi_communicator.remote import stage
-from mqi_communicator.results.documents import as_json, manifest_document, verdict_document
-from mqi_communicator.results.verdict import Verdict, Word
 from mqi_communicator.store import audit, cases, jobs, lines
 
 pytestmark = pytest.mark.real
@@ -34,54 +28,9 @@ KEY, NEWER = "abcdefgh2345", "abcdefgh6789"
 
 @pytest.fixture
 async def app(tmp_path):
-    settings = {
-        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
-        "hosts": [{"local": {"name": "one"}}, {"local": {"name": "two"}, "remote": str(tmp_path / "remote2")}],
-        "engine": {"kind": "mcsquare", "home": str(tmp_path)},
-        "resources": {"remote_free_gib": 0, "local_free_gib": 0},
-    }
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
-    made = build(load(tmp_path / "config.yaml"))
+    made = two_hosts(tmp_path)
     yield made
-    for place in made.tools.places.values():
-        await place.roundup.close()
-        await place.host.close()
-    made.database.close()
-    made.lock.release()
-
-
-def manifest(content: str = "a" * 64) -> Manifest:
-    stored = StoredFile("0001.dcm", "b" * 64, 3, Kind.PLAN, "1.2.3", "plan.dcm")
-    return Manifest(content, "c" * 64, ((1, "AP"), (2, "PA")), (stored,))
-
-
-def spooled(app: App, key: str, content: str = "a" * 64, seen: float = 10.0) -> cases.Case:
-    """A case as admission leaves it in the spool; the store is told nothing."""
-    spool = app.tools.spool(key)
-    case = cases.Case(key, Path(f"/in/Ünï \udcff {key}"), seen, "print", changed=seen, rank=seen)
-    spool.case.mkdir(parents=True)
-    write_origin(spool.origin, case)
-    admitted = manifest(content)
-    record = {
-        "content": admitted.content,
-        "lineage": admitted.lineage,
-        "beams": admitted.beams,
-        "files": [{name: getattr(file, name) for name in file.__slots__} for file in admitted.files],
-    }
-    spool.manifest.write_text(json.dumps(record))
-    return case
-
-
-def delivered(app: App, key: str) -> Path:
-    """Results as they stand when they were delivered."""
-    folder = app.config.paths.results / key
-    folder.mkdir()
-    verdict = as_json(verdict_document(key, Verdict(Word.PASS, "all checks passed", ())))
-    (folder / "verdict.json").write_bytes(verdict)
-    output = {"name": "verdict.json", "bytes": len(verdict), "sha256": hashlib.sha256(verdict).hexdigest()}
-    document = manifest_document(key, manifest(), version="1", configuration="", engine={}, runs=[], outputs=[])
-    (folder / "manifest.json").write_text(json.dumps(json.loads(as_json(document)) | {"outputs": [output]}))
-    return folder
+    await shut(made)
 
 
 async def test_what_the_spool_holds_is_a_case_again_under_its_key_and_from_its_folder(app):
@@ -159,20 +108,6 @@ def lives(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False
-
-
-async def begin(app: App, name: str, key: str, number: int) -> None:
-    """A job that lives on a host, whatever the store knows."""
-    place = app.tools.places[name]
-    stage.read_workspace(await place.host.ask(stage.workspace(place.root), deadline=60))
-    folder = Path(place.root) / "cases" / key / "input"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  ./common/x\n")
-    (folder / "common").mkdir(exist_ok=True)
-    (folder / "common" / "x").touch()
-    work = Work((Program("engine", ("sleep", "600")),), (), 700)
-    job = Job(f"{key}-b1-r{number}", work)
-    place.scheduler.read_submit(await place.host.ask(place.scheduler.submit(job), deadline=90))
 
 
 async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):

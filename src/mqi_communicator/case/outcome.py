@@ -30,10 +30,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """The beam's job has ended by evidence, without a result that counts: another may follow."""
+    """The beam's job has ended by evidence, without a result that counts: another may follow.
+
+    `beyond`: the runs up to this number are spent; the next one comes after them, and the cap on runs counts from it.
+    """
 
     why: str
     facts: dict[str, object] = field(default_factory=dict)
+    beyond: int = 0
 
 
 @dataclass(frozen=True, slots=True)

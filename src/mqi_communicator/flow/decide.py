@@ -5,7 +5,8 @@ The moves, read as a table (step is kept unless said):
     outcome                 status     what else
     Done                    ready      next step, tries 0; after the last step: done; an order to cancel: cancelled
     Wait                    waiting    due later, tries 0
-    NewRun                  ready      back to `submit` with the next run; after too many runs: failed
+    NewRun                  ready      back to `submit` with the next run, after those that are spent; after too many
+                                       runs: failed
     Resend                  waiting    until the case has been uploaded again (the driver moves the case's line)
     Extend                  ready      back to `prepare`; each beam back to `submit` with its next run (the driver's)
     AtLimit                 waiting    until the limit lets it; no try is counted
@@ -58,8 +59,8 @@ def _moved(
             return _onward(line, now, None if outcome.last else after)
         case Wait():
             return _wait(line, now + outcome.seconds, outcome.why, needs_person=outcome.needs_person)
-        case NewRun(why):
-            return _new_run(line, why, now, retry)
+        case NewRun():
+            return _new_run(line, outcome, now, retry)
         case Resend(why):
             return _wait(line, now + RESEND_S, f"{why}; the case is being sent again")
         case Extend(why):
@@ -114,13 +115,18 @@ def _fail(line: Line, now: float, why: str, advice: str) -> Line:
     return replace(line, status=Status.FAILED, due=now, reason=why, advice=advice, needs_person=False, wanted="")
 
 
-def _new_run(line: Line, why: str, now: float, retry: RetryOptions) -> Line:
+def _new_run(line: Line, outcome: NewRun, now: float, retry: RetryOptions) -> Line:
+    why = outcome.why
+    if outcome.beyond:
+        return replace(_next_run(line, outcome.beyond + 1, why, now), base_run=outcome.beyond + 1)
     done = line.run - line.base_run + 1
     if done >= retry.max_runs:
         return _fail(line, now, f"{done} runs ended without a result; the last: {why}", "mqi retry starts another")
-    return replace(
-        line, step=FIRST_BEAM_STEP, status=Status.READY, run=line.run + 1, tries=0, due=now, since=now, reason=why
-    )
+    return _next_run(line, line.run + 1, why, now)
+
+
+def _next_run(line: Line, run: int, why: str, now: float) -> Line:
+    return replace(line, step=FIRST_BEAM_STEP, status=Status.READY, run=run, tries=0, due=now, since=now, reason=why)
 
 
 def _try_again(line: Line, fault: Fault, now: float, retry: RetryOptions, chance: float) -> Line:

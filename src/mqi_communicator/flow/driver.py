@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault, Unreachable
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Priority, Status, rank_of
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.case.outcome import Extend, Outcome, Resend, Wait
+from mqi_communicator.flow.carry_out import carry_out
 from mqi_communicator.flow.decide import EXTENDED, RESEND_S, UPLOAD, decide, extended, resent
 from mqi_communicator.flow.guard import guarded
-from mqi_communicator.flow.obey import event_of, obey
 from mqi_communicator.flow.options import RetryOptions
 from mqi_communicator.flow.performing import PERFORM
 from mqi_communicator.flow.stations.cancel import withdraw
 from mqi_communicator.flow.steps import after, step_of
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import audit, cases, jobs, lines, orders
+from mqi_communicator.store import lines, orders
 from mqi_communicator.store.database import LostOwnership, StoreTrouble
 from mqi_communicator.store.orders import Order
 
@@ -266,7 +266,7 @@ class Driver:
 
     async def _obey(self, order: Order) -> None:
         events, answer = await self._tools.database.write(
-            _carry_out, order, self._tools.clock(), self._tools.resources.ageing_s
+            carry_out, order, self._tools.spool(order.case), self._tools.clock(), self._tools.resources.ageing_s
         )
         for event in events:
             self._listen(event)
@@ -277,35 +277,6 @@ class Driver:
 
 def _agenda(connection: Connection, now: float) -> tuple[list[Order], list[Line]]:
     return orders.pending(connection), lines.due(connection, now)
-
-
-def _carry_out(connection: Connection, order: Order, now: float, ageing_s: float) -> tuple[list[Event], str]:
-    """One order, whole, in one transaction: a step that ends at the same moment comes before it or after it."""
-    if order.order == "priority":
-        return _prefer(connection, order, now, ageing_s)
-    moves, answer = obey(order.order, lines.of_case(connection, order.case), now, order.beam)
-    events = [event_of(order.order, order.who, order.why, before, moved, now) for before, moved in moves]
-    for (before, moved), event in zip(moves, events, strict=True):
-        lines.move(connection, before, moved, event)
-        if order.order == "lost":
-            jobs.presume_lost(connection, before.case, before.beam, before.run, order.who)
-    orders.answer(connection, order.id, answer, now)
-    return events, answer
-
-
-def _prefer(connection: Connection, order: Order, now: float, ageing_s: float) -> tuple[list[Event], str]:
-    """Another priority is another rank in every queue, from the next look on."""
-    case, priority = cases.get(connection, order.case), Priority(order.detail)
-    rank = rank_of(priority, case.seen, ageing_s)
-    cases.change(connection, case.key, priority=priority.value, rank=rank)
-    own = lines.get(connection, case.key)
-    event = event_of(order.order, order.who, order.why, own, own, now)
-    event = replace(event, before=case.priority, after=priority.value)
-    audit.append(connection, event)
-    lines.poke_step(connection, "submit", now)
-    answer = f"priority is {priority.value}"
-    orders.answer(connection, order.id, answer, now)
-    return [event], answer
 
 
 def _move(connection: Connection, line: Line, moved: Line, event: Event | None, outcome: Outcome | Fault) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import CASE_LINE, Status
 from mqi_communicator.flow.places import Place
+from mqi_communicator.flow.stations.tidy import remove_from
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote import stage
 from mqi_communicator.store import jobs, lines
@@ -38,7 +39,7 @@ async def _tidy(place: Place, tools: Tools) -> int:
     states = await tools.database.read(_states, list(ages))
     gone = [key for key, days in ages.items() if _may_go(states.get(key), days, tools.resources.remote_keep_days)]
     for key in gone:
-        stage.read_removed(await place.host.ask(stage.remove(place.root, key), deadline=CALL_S))
+        await remove_from(place, key, tools)
         tools.ear("housekeeping.removed", host=place.name, case=key, days=ages[key])
     return len(gone)
 

@@ -9,11 +9,12 @@ from mqi_communicator.flow.decide import EXTENDED
 from mqi_communicator.store.chain import Entry
 
 REJUDGED = "order.rejudge"
+JUDGED_BEFORE = "case.judged_before"  # a later judgement was delivered than a store that came back knows of
 
 
 def number(history: Sequence[Entry]) -> int:
     """Counted from 1: an order to judge again, and a longer run, each beget another."""
-    return 1 + sum(one.beam == CASE_LINE and one.event in (REJUDGED, EXTENDED) for one in history)
+    return 1 + sum(one.beam == CASE_LINE and one.event in (REJUDGED, EXTENDED, JUDGED_BEFORE) for one in history)
 
 
 def folder(key: str, judgement: int) -> str:

@@ -9,7 +9,6 @@ import json
 import os
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull
 from mqi_communicator.flow.spool import keep
 from mqi_communicator.store.cases import Case
 
@@ -20,11 +19,7 @@ _KEPT_LATER = {"constancy": ""}  # and what it is where an older version wrote t
 def write_origin(path: Path, case: Case) -> None:
     """Note a case before its files are admitted. DiskFull if the spool is."""
     facts = {"source": os.fsencode(case.source).hex(), **{name: getattr(case, name) for name in (*_KEPT, *_KEPT_LATER)}}
-    try:
-        keep(path, json.dumps(facts, sort_keys=True))
-    except OSError as error:
-        why = f"the spool cannot be written: {error.strerror}"
-        raise DiskFull(why, "make space on the disk of paths.workspace") from None
+    keep(path, json.dumps(facts, sort_keys=True))
 
 
 def read_origin(path: Path, key: str) -> Case | None:

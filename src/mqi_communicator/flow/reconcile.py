@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +17,14 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault, Permanent
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Manifest, Status
+from mqi_communicator.case.outcome import Done
 from mqi_communicator.delivery.folder import standing
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow import judgements
-from mqi_communicator.flow.decide import COMPARE, FIRST_BEAM_STEP, PREPARE, UPLOAD
+from mqi_communicator.flow.carry_out import carry_out
+from mqi_communicator.flow.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
+from mqi_communicator.flow.decided import ended_of, orders_of
+from mqi_communicator.flow.judgements import JUDGED_BEFORE
 from mqi_communicator.flow.origin import read_origin
 from mqi_communicator.flow.spool import Spool
 from mqi_communicator.flow.stations.admit import enrol
@@ -29,9 +33,13 @@ from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import VERDICT, verdict_of
 from mqi_communicator.store import audit, cases, jobs, lines, orders
 from mqi_communicator.store.cases import Case
+from mqi_communicator.store.orders import Order
 
 PREPARED_AGAIN = "case.prepared_again"
 DELIVERED_BEFORE = "case.delivered_before"
+FORGOTTEN = " (the store had forgotten this order)"
+EXTENDED_BEFORE = "the longer run was ordered before, the store had forgotten it"
+EXTEND = "extend"
 BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare")
 
 
@@ -56,23 +64,30 @@ class Delivered:
     digest: str
     word: str
     why: str
+    judgement: int  # counted from 1
 
 
 async def reconcile(tools: Tools) -> Found:
     """Take up again what the store has forgotten; say what there is. Doing it twice changes nothing more."""
     known = await tools.database.read(_keys)
-    strays = await asyncio.to_thread(_strays, tools.workspace / "spool", known)
+    ordered = await asyncio.to_thread(_ordered, tools.workspace / "spool")
+    for key in sorted(known & ordered.keys()):  # before the strays: what is being cancelled is nobody's twin
+        _tell_again(key, await tools.database.write(_give_again, ordered[key], tools, tools.clock()), tools)
+    strays = await asyncio.to_thread(_strays, tools.workspace / "spool", known, ordered)
     for case, manifest in strays:
-        await tools.database.write(_readmit, case, manifest, tools.clock())
+        again = await tools.database.write(_readmit, case, manifest, ordered.get(case.key, ()), tools, tools.clock())
         tools.ear("case.readmitted", case=case.key)
+        _tell_again(case.key, again, tools)
     for key, why in await _with_another_recipe(tools):
         if await tools.database.write(_prepare_again, key, why, tools.clock()):
             tools.ear(PREPARED_AGAIN, case=key, why=why)
+    for line, text in await _extended_before(tools):
+        await tools.database.write(_extend_again, line, text, tools.clock())
+        tools.ear("case.extended_again", case=line.case)
     delivered = doubtful = 0
-    for line in await tools.database.read(_unfinished):
+    for line in await tools.database.read(_not_cancelled):
         try:
-            name = judgements.folder(line.case, await tools.database.read(_judgement, line.case))
-            stands = await asyncio.to_thread(_delivered, tools.results, line.case, name)
+            stands = await _closed_by(line, tools)
         except Fault as fault:
             doubtful += 1
             tools.ear("results.doubtful", case=line.case, why=fault.reason)
@@ -89,28 +104,59 @@ def _keys(connection: Connection) -> set[str]:
     return {case.key for case in cases.all_cases(connection)}
 
 
-def _strays(spool: Path, known: set[str]) -> list[tuple[Case, Manifest]]:
-    """Cases that were admitted whole and that the store does not know, in the order in which they came."""
-    found = []
+def _ordered(spool: Path) -> dict[str, list[Order]]:
+    """The orders that hold, by case, of all cases that have any."""
+    found = {folder.name: orders_of(Spool(folder)) for folder in (spool.iterdir() if spool.is_dir() else [])}
+    return {key: given for key, given in found.items() if given}
+
+
+def _give_again(connection: Connection, given: Sequence[Order], tools: Tools, now: float) -> list[str]:
+    """Carry out what this store has forgotten of the orders for one case; returns their words."""
+    again = [order for order in given if not orders.is_known(connection, order)]
+    for order in again:
+        why = f"{order.why.removesuffix(FORGOTTEN)}{FORGOTTEN}"
+        number = orders.give(
+            connection, at=order.at, case=order.case, order=order.order, who=order.who, why=why, detail=order.detail
+        )
+        spool = tools.spool(order.case)
+        carry_out(connection, replace(order, id=number, why=why), spool, now, tools.resources.ageing_s)
+    return [order.order for order in again]
+
+
+def _tell_again(case: str, words: Sequence[str], tools: Tools) -> None:
+    for word in words:
+        tools.ear("order.given_again", case=case, order=word)
+
+
+def _strays(spool: Path, known: set[str], ordered: Mapping[str, Sequence[Order]]) -> list[tuple[Case, Manifest | None]]:
+    """Cases that the store does not know, in the order in which they came: those that were admitted whole, and, without
+    a manifest, those that were cancelled before."""
+    found: list[tuple[Case, Manifest | None]] = []
     for folder in sorted(spool.iterdir()) if spool.is_dir() else []:
         place = Spool(folder)
-        if folder.name in known or not place.manifest.is_file():
+        admitted = place.manifest.is_file()
+        cancelled = any(order.order == "cancel" for order in ordered.get(folder.name, ()))
+        if folder.name in known or not (admitted or cancelled):
             continue
         case = read_origin(place.origin, folder.name)
         if case is not None:
-            found.append((case, load_manifest(place.manifest)))
+            found.append((case, load_manifest(place.manifest) if admitted else None))
     return sorted(found, key=lambda pair: pair[0].seen)
 
 
-def _readmit(connection: Connection, case: Case, manifest: Manifest, now: float) -> None:
+def _readmit(
+    connection: Connection, case: Case, manifest: Manifest | None, given: Sequence[Order], tools: Tools, now: float
+) -> list[str]:
+    """The case has a line again, and is under the orders that hold; returns those that were given again."""
     cases.add(connection, case)
-    done = enrol(connection, case.key, manifest, now)
-    status = Status.DONE if done.last else Status.READY
+    done = Done(last=True) if manifest is None else enrol(connection, case.key, manifest, now)
+    status = Status.DONE if done.last and manifest is not None else Status.READY
     line = Line(case.key, CASE_LINE, "admit" if done.last else "prepare", status=status, due=now, since=now)
     why = "the store had forgotten it, its files lay in the spool"
     facts = {name: value for name, value in done.facts.items() if name != "bytes"}
     event = Event(now, case.key, CASE_LINE, "case.readmitted", line.step, "", status, "mqi", why, facts)
     lines.add(connection, line, event)
+    return _give_again(connection, given, tools, now)
 
 
 async def _with_another_recipe(tools: Tools) -> list[tuple[str, str]]:
@@ -137,6 +183,36 @@ def _prepare_again(connection: Connection, key: str, why: str, now: float) -> bo
     return True
 
 
+async def _extended_before(tools: Tools) -> list[tuple[Line, str]]:
+    """Cases whose longer run was ordered without the store knowing, and how it was declared."""
+    found = []
+    for line in await tools.database.read(_not_cancelled):
+        note = tools.spool(line.case).extension
+        if line.step == EXTEND or line.status is Status.DONE or not await asyncio.to_thread(note.is_file):
+            continue  # the step itself does the same once more
+        history = await tools.database.read(audit.history, line.case)
+        if not any(one.event == EXTENDED for one in history):
+            found.append((line, await asyncio.to_thread(note.read_text, encoding="utf-8")))
+    return found
+
+
+def _extend_again(connection: Connection, own: Line, text: str, now: float) -> None:
+    """As when it was ordered: the input is made anew, each beam goes to its next run. The runs before have ended."""
+    cases.change(connection, own.case, extension=text)
+    for job in jobs.of_case(connection, own.case):
+        if job.active:
+            jobs.change(connection, job.token, active=False, state="ended")
+    for line in lines.of_case(connection, own.case):
+        again = extended(line, own, EXTENDED_BEFORE, now)
+        if line.beam == CASE_LINE:
+            again = replace(again, step=PREPARE, run=line.run, base_run=line.base_run)
+        if own.status is Status.HELD:
+            again = replace(again, status=Status.HELD)
+        after = f"{again.step}/{again.status}"
+        event = Event(now, line.case, line.beam, EXTENDED, line.step, line.status, after, "mqi", EXTENDED_BEFORE)
+        lines.move(connection, line, again, event)
+
+
 def _unfinished(connection: Connection) -> list[Line]:
     """The lines of cases that the store takes for not delivered, and that nobody wants to end."""
     over = (Status.DONE, Status.CANCELLED)
@@ -149,7 +225,30 @@ def _judgement(connection: Connection, key: str) -> int:
     return judgements.number(audit.history(connection, key))
 
 
-def _delivered(results: Path, key: str, name: str) -> Delivered | None:
+def _not_cancelled(connection: Connection) -> list[Line]:
+    """The own lines of cases that nobody wants to end."""
+    return [line for line in lines.own(connection) if line.status is not Status.CANCELLED and not line.wanted]
+
+
+async def _closed_by(line: Line, tools: Tools) -> Delivered | None:
+    """The results that close a case: those that stand of the judgement under way or of a later one, or, where somebody
+    has taken them away, what the spool says of them. None if the store knows all that was delivered."""
+    ended = await asyncio.to_thread(ended_of, tools.spool(line.case))
+    under_way = line.step in BEFORE_DELIVERY and line.status is not Status.DONE
+    if not under_way and (ended is None or ended.judgement == 1):
+        return None
+    number = await tools.database.read(_judgement, line.case)
+    later = ended is not None and ended.judgement > number
+    if not under_way and not later:
+        return None
+    last = ended.judgement if ended is not None and later else number
+    stands = await asyncio.to_thread(_delivered, tools.results, line.case, judgements.folder(line.case, last), last)
+    if stands is None and ended is not None and ended.judgement == last:
+        return Delivered(Path(ended.results), {}, "", ended.word, ended.why, last)
+    return stands
+
+
+def _delivered(results: Path, key: str, name: str, judgement: int) -> Delivered | None:
     stands = standing(results, key, name)
     if stands is None:
         return None
@@ -158,12 +257,17 @@ def _delivered(results: Path, key: str, name: str) -> Delivered | None:
         verdict = verdict_of((folder / VERDICT).read_bytes())
     except ValueError:
         raise Permanent(f"the verdict delivered under {key} cannot be read") from None
-    return Delivered(folder, manifest, digest, verdict.word, verdict.why)
+    return Delivered(folder, manifest, digest, verdict.word, verdict.why, judgement)
 
 
 def _close(connection: Connection, own: Line, stands: Delivered, now: float) -> None:
     """Nothing of it is computed again: every job that made these results has ended."""
     why = "its results were delivered before"
+    for number in range(1 + _judgement(connection, own.case), 1 + stands.judgement):
+        judged = f"judgement {number} was delivered before"
+        facts: dict[str, object] = {"judgement": number}
+        told = Event(now, own.case, CASE_LINE, JUDGED_BEFORE, own.step, own.status, own.status, why=judged)
+        audit.append(connection, replace(told, facts=facts))
     for job in jobs.of_case(connection, own.case):
         if job.active:
             jobs.change(connection, job.token, active=False, state="ended")
@@ -175,7 +279,7 @@ def _close(connection: Connection, own: Line, stands: Delivered, now: float) -> 
         else:
             continue
         moved = replace(moved, due=now, since=now, tries=0, reason="", advice="", needs_person=False)
-        facts: dict[str, object] = {"manifest": stands.digest} if line.beam == CASE_LINE else {}
+        facts = {"manifest": stands.digest} if line.beam == CASE_LINE else {}
         after = f"{moved.step}/{moved.status}"
         event = Event(now, line.case, line.beam, DELIVERED_BEFORE, line.step, line.status, after, "mqi", why, facts)
         lines.move(connection, line, moved, event)

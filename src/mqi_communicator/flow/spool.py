@@ -7,6 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mqi_communicator.case.faults import DiskFull
+from mqi_communicator.store.backup import sync_folder
+
 
 @dataclass(frozen=True, slots=True)
 class Spool:
@@ -37,6 +40,26 @@ class Spool:
     def host(self) -> str:
         """What `sent_to` says, "" if it is not there."""
         return self.sent_to.read_text(encoding="utf-8") if self.sent_to.is_file() else ""
+
+    @property
+    def orders(self) -> Path:
+        """The orders that were carried out on the case and still hold (`flow.decided`)."""
+        return self.root / "orders.json"
+
+    @property
+    def spent(self) -> Path:
+        """The last run of each beam whose gate was removed from the host (`flow.spent`)."""
+        return self.root / "spent.json"
+
+    @property
+    def ended(self) -> Path:
+        """The last judgement that was delivered (`flow.decided`)."""
+        return self.root / "ended.json"
+
+    @property
+    def extension(self) -> Path:
+        """The longer run that was ordered, if one was (`results.extension`)."""
+        return self.root / "extension.json"
 
     @property
     def input(self) -> Path:
@@ -70,9 +93,19 @@ class Spool:
 
 
 def keep(path: Path, text: str) -> None:
-    """Write a small file of the spool, whole and durable before this returns. Equal text is left alone."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
+    """Write a small file of the spool, whole and durable before this returns. Equal text is left alone.
+
+    DiskFull if the spool cannot be written.
+    """
+    try:
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            _write(path, text)
+    except OSError as error:
+        why = f"the spool cannot be written: {error.strerror}"
+        raise DiskFull(why, "make space on the disk of paths.workspace") from None
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     aside = path.with_suffix(".tmp")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
@@ -80,3 +113,4 @@ def keep(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.rename(path)
+    sync_folder(path.parent)

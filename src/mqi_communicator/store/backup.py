@@ -33,8 +33,10 @@ class Backup:
     made: float
 
 
-def back_up(store: Path, folder: Path, keep: int, now: float) -> Backup:
+def back_up(store: Path, folder: Path, keep: int, now: float, *, source: sqlite3.Connection | None = None) -> Backup:
     """Copy the store as it is now into `folder`, prove the copy, then let all but the newest `keep` copies go.
+
+    `source` is a connection to the store, where its file has lost its name.
 
     A copy that is not whole is removed again and no older one is touched: Transient if the store could not be read,
     NeedsPerson if what was read is damaged, DiskFull.
@@ -43,7 +45,8 @@ def back_up(store: Path, folder: Path, keep: int, now: float) -> Backup:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = folder / f".store-{os.getpid()}.part"
         try:
-            _copy(store, part)
+            with _told_of(store, folder), contextlib.ExitStack() as over:
+                _copy(source or over.enter_context(contextlib.closing(_reader(store))), part)
             if wrong := unsound(part):
                 raise _damaged(store, wrong)
             made = part.rename(_free_name(folder, now))
@@ -99,25 +102,32 @@ def unsound(path: Path) -> str:
     return ""
 
 
-def _copy(store: Path, part: Path) -> None:
+def _reader(store: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{_quoted(store)}?mode=rw", uri=True, timeout=_LOCKED_S)
+
+
+def _copy(here: sqlite3.Connection, part: Path) -> None:
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with contextlib.closing(sqlite3.connect(part)) as there:
+        here.backup(there)
+        there.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
+    with part.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def _told_of(store: Path, folder: Path) -> Iterator[None]:
+    """What SQLite says while it copies, as a fault."""
     try:
-        with (
-            contextlib.closing(sqlite3.connect(f"file:{_quoted(store)}?mode=rw", uri=True, timeout=_LOCKED_S)) as here,
-            contextlib.closing(sqlite3.connect(part)) as there,
-        ):
-            here.backup(there)
-            there.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
+        yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise DiskFull(f"the backup cannot be written: {error}", f"make space in {part.parent}") from None
+            raise DiskFull(f"the backup cannot be written: {error}", f"make space in {folder}") from None
         if code in DAMAGED:
             raise _damaged(store, str(error)) from None
         raise Transient(f"the store could not be copied: {error}") from None
-    with part.open("rb") as handle:
-        os.fsync(handle.fileno())
 
 
 def _damaged(store: Path, wrong: str) -> NeedsPerson:

@@ -16,7 +16,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.store.backup import DAMAGED, is_blank, unsound
+from mqi_communicator.store.backup import DAMAGED, Backup, is_blank, unsound
+from mqi_communicator.store.presence import StoreFile
 from mqi_communicator.store.restore import is_cut_short
 from mqi_communicator.store.schema import ownership
 
@@ -36,6 +37,10 @@ class StoreTrouble(NeedsPerson):
 
 class StoreDamaged(NeedsPerson):
     """The database file is not whole: a backup must take its place."""
+
+
+class StoreGone(StoreDamaged):
+    """The database file was removed or replaced under this process: nothing may be written to it any more."""
 
 
 @contextmanager
@@ -65,6 +70,26 @@ class Database:
         self._engine = engine
         self._threads = ThreadPoolExecutor(4, "store")  # its own: a hung share may hold up all others
         self.epoch: int | None = None
+        self._file: StoreFile | None = None
+
+    def watch_file(self) -> None:
+        """From now on `check_file` tells whether the file is still this one."""
+        if self._file is None:
+            self._file = StoreFile(Path(str(self._engine.url.database)))
+
+    def check_file(self) -> None:
+        """StoreGone if the file was removed or replaced since `watch_file`. One stat of a local disk."""
+        try:
+            gone = self._file is not None and self._file.is_gone()
+        except OSError as error:
+            raise StoreTrouble(f"the store cannot be looked at: {error.strerror}", "look at its disk") from None
+        if gone:
+            said = "was removed or replaced while the communicator ran"
+            raise StoreGone(f"the store {self._engine.url.database} {said}", "mqi restore")
+
+    def rescue(self, folder: Path, keep: int, now: float) -> Backup | None:
+        """What the watched file holds, whatever became of its name, as a backup in `folder`. Faults as `back_up`."""
+        return None if self._file is None else self._file.rescue(folder, keep, now)
 
     def read_now(self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query of store.* in a read transaction."""
@@ -94,6 +119,8 @@ class Database:
         """Give the connections back; a change under way is completed."""
         self._threads.shutdown()
         self._engine.dispose()
+        if self._file is not None:
+            self._file.close()
 
 
 def open_database(path: Path) -> Database:

@@ -60,6 +60,12 @@ def of_case(connection: Connection, case: str, limit: int = 20) -> list[Order]:
     return [Order(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
+def is_known(connection: Connection, order: Order) -> bool:
+    """Whether this store holds the order, whatever its number here: same case, word and time."""
+    same = (orders.c.case == order.case, orders.c.order == order.order, orders.c.at == order.at)
+    return connection.execute(select(orders.c.id).where(*same).limit(1)).one_or_none() is not None
+
+
 def pending(connection: Connection) -> list[Order]:
     """Orders not carried out yet, oldest first."""
     rows = connection.execute(select(orders).where(orders.c.applied.is_(None)).order_by(orders.c.id))

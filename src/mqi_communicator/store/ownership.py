@@ -48,6 +48,7 @@ class StoreLock:
         """Own the store: from now on who owned it before writes nothing. NeedsPerson, as `hold`."""
         self.hold()
         database.epoch = database.write_now(take_epoch, _me())
+        database.watch_file()
 
     def release(self) -> None:
         """Let the next one in."""

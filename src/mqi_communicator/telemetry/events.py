@@ -55,6 +55,12 @@ RECORD = (
         "At the start: the results of a case that the store takes for unfinished stand (after a restore).",
         ("manifest",),
     ),
+    Told(
+        "case.judged_before",
+        (),
+        "At the start: a later judgement was delivered than the store knows of (after a restore).",
+        ("judgement",),
+    ),
     Told("line.began", (), "A beam sets out: its case lies on a host."),
     Told("step.done", _INFO, "A step has reached its end, provably; the next one follows.", _TRY),
     Told(
@@ -128,6 +134,25 @@ LOG = (
     Told("case.readmitted", _INFO, "As in the record.", ("case",)),
     Told("case.prepared_again", _INFO, "As in the record.", ("case", "why")),
     Told("case.delivered_before", _INFO, "As in the record.", ("case",)),
+    Told(
+        "store.gone",
+        _ERROR,
+        "The store's file was removed or replaced while it was open: the communicator stops, and saves what it held "
+        "as a backup.",
+        ("why",),
+    ),
+    Told(
+        "order.given_again",
+        _INFO,
+        "At the start: the store had forgotten an order that the spool had not (after a restore).",
+        ("case", "order"),
+    ),
+    Told(
+        "case.extended_again",
+        _INFO,
+        "At the start: the store had forgotten a longer run that was ordered (after a restore).",
+        ("case",),
+    ),
     Told(
         "results.doubtful",
         _WARNING,
@@ -226,6 +251,7 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "same_as": ("text", "Key of the case that holds the same content; this one ends here."),
     "constancy": ("text", "Name of the constancy sample; absent for a patient's case."),
     "manifest": ("SHA-256", "Of the delivered `manifest.json`."),
+    "judgement": ("number", "Which judgement of the case, from 1."),
     "beams": ("number", "Of beams."),
     "first_histories": ("protons per beam", "Declared for the first run."),
     "most_histories": ("protons per beam", "Declared: the longer run gets no more."),

@@ -94,6 +94,11 @@ def test_a_run_without_a_result_begets_the_next_and_the_last_fails():
     assert "3 runs" in line.reason
 
 
+def test_a_run_after_spent_ones_counts_anew():
+    line = go(replace(BEAM, step="submit", run=2), NewRun("its gate was removed", beyond=4))
+    assert (line.step, line.run, line.base_run, line.status) == ("submit", 5, 5, Status.READY)
+
+
 def test_a_cancelled_line_ends_when_its_withdrawal_is_done():
     (_, wanted), answer = obey("cancel", [replace(BEAM, step="follow")], 5.0)[0][0], "x"
     assert answer

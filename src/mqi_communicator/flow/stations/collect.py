@@ -14,6 +14,7 @@ from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.paperwork.beam import LOG_BYTES
 from mqi_communicator.flow.places import Place
+from mqi_communicator.flow.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs
 
@@ -24,6 +25,8 @@ _LEFT_OUT = re.compile(r"^mqi-cut (\d{1,18})$", re.MULTILINE | re.ASCII)  # byte
 
 async def collect(line: Line, tools: Tools) -> Outcome:
     """The spool's `back/<token>/` holds the log and every product, each with the digest that the job made of it."""
+    if later := await run_after_spent(line, tools):
+        return later
     row = await tools.database.read(jobs.get, line.token)
     if row is None or not row.products:
         raise Permanent("the job left no list of products", "mqi retry computes the beam again")

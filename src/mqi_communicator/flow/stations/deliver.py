@@ -7,6 +7,8 @@ import asyncio
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.dose.recipe import evidence_of
+from mqi_communicator.flow import judgements
+from mqi_communicator.flow.decided import Ended, note_ended
 from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import audit, cases, jobs, lines
@@ -14,7 +16,11 @@ from mqi_communicator.store import audit, cases, jobs, lines
 
 async def deliver(line: Line, tools: Tools) -> Outcome:
     """`results/<key>/` is complete: verdict, doses, manifest, events, and the report if it could be drawn."""
-    where = await asyncio.to_thread(deliver_case, tools.spool(line.case), await record_of(line, tools), tools.results)
+    spool, record = tools.spool(line.case), await record_of(line, tools)
+    where = await asyncio.to_thread(deliver_case, spool, record, tools.results)
+    case = await tools.database.read(cases.get, line.case)
+    ended = Ended(judgements.number(record.history), str(where), case.word, case.why)
+    await asyncio.to_thread(note_ended, spool, ended)
     await tools.database.write(cases.change, line.case, results=str(where))
     head = await tools.database.read(audit.head)
     tools.ear("audit.head", number=head.id, link=head.link)

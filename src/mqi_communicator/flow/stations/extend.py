@@ -7,6 +7,7 @@ import asyncio
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Extend, Outcome
 from mqi_communicator.flow.extension import declared, ordered
+from mqi_communicator.flow.spool import keep
 from mqi_communicator.flow.stations.tidy import tidy_host
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.results.documents import VERDICT, VerdictDocument
@@ -23,6 +24,7 @@ async def extend(line: Line, tools: Tools) -> Outcome:
     if said is None or said.histories_per_beam is None:
         return Done()
     longer = ordered(told, said.histories_per_beam)
+    await asyncio.to_thread(keep, tools.spool(line.case).extension, longer.text())  # a restored store learns it there
     await tools.database.write(cases.change, line.case, extension=longer.text())
     await tidy_host(line.case, tools)  # what lies there is the input of the first run
     return Extend(

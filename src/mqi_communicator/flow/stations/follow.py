@@ -8,6 +8,7 @@ from mqi_communicator.case.outcome import Done, NewRun, Outcome, Wait
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.dose.engine import Refused
 from mqi_communicator.flow.places import Place
+from mqi_communicator.flow.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs, lines
 
@@ -38,6 +39,8 @@ async def follow(line: Line, tools: Tools) -> Outcome:
         case JobState.RUNNING:
             return Wait(place.roundup.pause(), _how_far(status, tools))
         case JobState.UNKNOWN | JobState.ABSENT:  # that a job which was begun has left no trace proves nothing
+            if later := await run_after_spent(line, tools):  # we removed it ourselves, after it had ended
+                return later
             return _unknown(line, status, place, unproved_s)
         case _:
             return await _lost(line, status, tools, place)

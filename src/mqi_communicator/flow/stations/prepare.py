@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
-from mqi_communicator.flow.extension import declaration, engine_of
+from mqi_communicator.flow.extension import declaration, declared, engine_of
 from mqi_communicator.flow.paperwork.order import write_input
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, lines
@@ -21,7 +21,9 @@ async def prepare(line: Line, tools: Tools) -> Outcome:
     said = "" if demand is None else json.dumps(asdict(demand), sort_keys=True)
     await tools.database.write(cases.change, line.case, demand=said)
     begun = len(await tools.database.read(lines.of_case, line.case)) > 1
-    if not begun and (policy := declaration(tools)) is not None:
+    told = await declared(line.case, tools)
+    ordered = told is not None and told.made  # a store that came back may know of no beam, and it holds all the same
+    if not (begun or ordered) and (policy := declaration(tools)) is not None:
         await tools.database.write(cases.change, line.case, extension=policy.text())
         facts = {**facts, "first_histories": policy.first, "most_histories": policy.most}
     return Done(facts)

@@ -15,6 +15,7 @@ from mqi_communicator.compute.job import GpuHold, Job
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.dose.engine import GpuDemand
 from mqi_communicator.flow.places import Place
+from mqi_communicator.flow.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, jobs, lines
 
@@ -32,6 +33,8 @@ async def submit(line: Line, tools: Tools) -> Outcome:
     own = await tools.database.read(lines.get, line.case)
     if own.step in jobs.BEFORE_THE_BEAMS:
         return Wait(60.0, "waiting for the case to be on the host again", parked=True)
+    if later := await run_after_spent(line, tools):
+        return later
     place = await tools.place_of(line.case)
     if line.run > 1 and (wait := await _earlier_run_lives(line, tools, place)):
         return wait

@@ -7,8 +7,11 @@ import shutil
 
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.flow.places import Place
+from mqi_communicator.flow.spent import note_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote import stage
+from mqi_communicator.store import jobs
 
 REMOVE_S = 120.0
 
@@ -23,6 +26,18 @@ async def tidy(line: Line, tools: Tools) -> Outcome:
 
 
 async def tidy_host(case: str, tools: Tools) -> None:
-    """Remove the case's folders below our workspace on the host, never through a link."""
-    place = await tools.place_of(case)
+    """Remove the case's folders below our workspace on its host, never through a link."""
+    await remove_from(await tools.place_of(case), case, tools)
+
+
+async def remove_from(place: Place, case: str, tools: Tools) -> None:
+    """Remove a case from one host. Its gates go too, so its runs are noted as spent before.
+
+    A case without a spool cannot be computed again, and needs no note.
+    """
+    spool = tools.spool(case)
+    if await asyncio.to_thread(spool.root.is_dir):
+        there = stage.read_runs(await place.host.ask(stage.runs(place.root, case), deadline=REMOVE_S))
+        known = [job.token for job in await tools.database.read(jobs.of_case, case) if job.state != jobs.WANTED]
+        await asyncio.to_thread(note_spent, spool, (*there, *known))
     stage.read_removed(await place.host.ask(stage.remove(place.root, case), deadline=REMOVE_S))

@@ -1,0 +1,346 @@
+"""What a restored store has forgotten was decided all the same: one test for each row of the table in operations.md."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.spooled import begin, delivered, shut, spooled, two_hosts
+
+from mqi_communicator.app import App
+from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Priority, Status
+from mqi_communicator.case.outcome import NewRun
+from mqi_communicator.flow import spent
+from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.carry_out import carry_out
+from mqi_communicator.flow.constancy import basis_of, samples
+from mqi_communicator.flow.decided import Ended, note_ended
+from mqi_communicator.flow.judgements import number
+from mqi_communicator.flow.options import ConstancyOptions
+from mqi_communicator.flow.origin import write_origin
+from mqi_communicator.flow.reconcile import Found, reconcile
+from mqi_communicator.flow.spool import keep
+from mqi_communicator.flow.stations.collect import collect
+from mqi_communicator.flow.stations.follow import follow
+from mqi_communicator.flow.stations.submit import submit
+from mqi_communicator.flow.stations.tidy import tidy_host
+from mqi_communicator.intake.survey import survey
+from mqi_communicator.results.extension import Extension
+from mqi_communicator.store import audit, cases, jobs, lines, orders
+from mqi_communicator.store.backup import back_up
+from mqi_communicator.store.database import StoreTrouble
+from mqi_communicator.store.restore import restore
+
+pytestmark = pytest.mark.real
+KEY, TWIN = "abcdefgh2345", "abcdefgh6789"
+
+
+class Site:
+    """A communicator, and a backup of its store that is older than what happens next."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.witness = folder, folder / "witness"
+        self.app: App = two_hosts(folder)
+        self.backup = folder
+
+    @property
+    def store(self) -> Path:
+        return self.app.config.paths.store
+
+    def back_up(self) -> None:
+        self.backup = back_up(self.store, self.folder / "copies", 5, time.time()).path
+
+    async def restore(self) -> Found:
+        """The communicator stops, the backup takes the place of the store, the communicator starts."""
+        await shut(self.app)
+        restore(self.backup, self.store, time.time())
+        self.app = two_hosts(self.folder)
+        return await reconcile(self.app.tools)
+
+    def order(self, word: str, detail: str = "", at: float = 50.0) -> str:
+        """An order is given and carried out; returns the answer."""
+        write, tools = self.app.database.write_now, self.app.tools
+        one = write(orders.give, at=at, case=KEY, order=word, who="j.doe", why="said so", detail=detail)
+        given = self.app.database.read_now(orders.get, one)
+        _events, answer = write(carry_out, given, tools.spool(KEY), at, tools.resources.ageing_s)
+        return answer
+
+    def line(self, key: str = KEY, beam: int = CASE_LINE) -> Line:
+        return self.app.database.read_now(lines.get, key, beam)
+
+    def case(self, key: str = KEY) -> cases.Case:
+        return self.app.database.read_now(cases.get, key)
+
+    def told(self) -> list[tuple[str, str]]:
+        return [(one.event, one.who) for one in self.app.database.read_now(audit.history, KEY)]
+
+    async def under_way(self) -> None:
+        """The case has set out for `two`, where the job of its first beam is handed over."""
+        tools, write = self.app.tools, self.app.database.write_now
+        await reconcile(tools)
+        write(lines.move, self.line(), replace(self.line(), step="compare", status=Status.WAITING, due=2e9), None)
+        write(cases.change, KEY, host="two")
+        keep(tools.spool(KEY).sent_to, "two")
+        write(lines.begin, Line(KEY, 1, "follow"))
+        row = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "two", jobs.WANTED, active=False, claimed=1.0)
+        write(jobs.claim, row, jobs.Room(5))
+
+    async def run_ends(self) -> None:
+        """The first run of the first beam has begun and ended on `two`."""
+        await begin(self.app, "two", KEY, 1, ("sh", "-c", f"echo x >>{self.witness}"))
+        place = self.app.tools.places["two"]
+        async with asyncio.timeout(60):
+            while not (Path(place.root) / "cases" / KEY / "runs" / f"{KEY}-b1-r1" / "exit").exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    def gates(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "remote2" / "gates").iterdir())
+
+    async def work_until_cancelled(self) -> None:
+        """The driver's own turns; only what is being cancelled may be due."""
+        async with asyncio.timeout(120):
+            while self.line().status is not Status.CANCELLED:
+                await self.app.driver.tick()
+
+
+@pytest.fixture
+async def site(tmp_path):
+    made = Site(tmp_path)
+    yield made
+    await shut(made.app)
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_cancelled_case_is_not_computed_again(site, known):
+    """A fault round found it: seven jobs ran twice under the same tokens."""
+    if not known:
+        site.back_up()
+    spooled(site.app, KEY)
+    await site.under_way()
+    if known:
+        site.back_up()
+    await site.run_ends()
+    assert site.order("cancel") == "being cancelled"
+    await site.work_until_cancelled()
+    assert site.gates() == []
+    found = await site.restore()
+    assert found.readmitted == (0 if known else 1)
+    assert site.line().wanted == "cancel"
+    assert ("order.cancel", "j.doe") in site.told()
+    await site.work_until_cancelled()
+    assert site.gates() == []
+    assert site.witness.read_text() == "x\n"
+    events = len(site.told())
+    await reconcile(site.app.tools)
+    assert len(site.told()) == events, "once known, the order is not given again"
+
+
+async def test_a_case_cancelled_before_its_admission_is_not_seen_anew(site):
+    site.back_up()
+    folder = site.app.config.paths.watch / "case"
+    folder.mkdir(parents=True)
+    (folder / "plan").write_text("x")
+    seen = survey(folder, 100)
+    case = cases.Case(KEY, folder, 10.0, seen.fingerprint, changed=10.0, rank=10.0)
+    site.app.database.write_now(cases.add, case)
+    site.app.database.write_now(lines.add, Line(KEY, CASE_LINE, "admit"), Event(10.0, KEY, CASE_LINE, "case.seen"))
+    site.order("cancel")
+    await site.restore()
+    assert await look([folder], site.app.tools) == 0
+    assert site.line().step == "admit"
+    await site.work_until_cancelled()
+
+
+async def test_what_is_dropped_again_after_a_cancel_goes_on(site):
+    site.back_up()
+    spooled(site.app, KEY, seen=10.0)
+    await reconcile(site.app.tools)
+    site.order("cancel")
+    spooled(site.app, TWIN, seen=20.0)
+    await site.restore()
+    assert (site.case(TWIN).same_as, site.line(TWIN).step) == ("", "prepare")
+
+
+async def test_a_case_that_was_tried_again_after_its_cancel_goes_on(site):
+    site.back_up()
+    spooled(site.app, KEY)
+    await reconcile(site.app.tools)
+    site.order("hold", at=40.0)
+    site.order("cancel", at=50.0)
+    await site.work_until_cancelled()
+    assert site.order("retry", at=60.0) == "tried again"
+    await site.restore()
+    assert (site.line().status, site.line().wanted) == (Status.READY, "")
+
+
+@pytest.mark.parametrize(("words", "status"), [(("hold",), Status.HELD), (("hold", "release"), Status.READY)])
+async def test_a_held_case_stays_held_until_it_is_released(site, words, status):
+    site.back_up()
+    spooled(site.app, KEY)
+    await reconcile(site.app.tools)
+    for at, word in enumerate(words, 50):
+        site.order(word, at=at)
+    await site.restore()
+    assert site.line().status is status
+
+
+async def test_a_priority_outlives_it(site):
+    site.back_up()
+    spooled(site.app, KEY)
+    await reconcile(site.app.tools)
+    site.order("priority", "urgent")
+    rank = site.case().rank
+    await site.restore()
+    assert (site.case().priority, site.case().rank) == (Priority.URGENT.value, rank)
+
+
+async def test_an_order_that_had_no_effect_is_not_noted(site):
+    spooled(site.app, KEY)
+    await reconcile(site.app.tools)
+    assert site.order("release") == "the case was not held"
+    assert not site.app.tools.spool(KEY).orders.exists()
+
+
+async def test_an_order_is_not_carried_out_where_it_cannot_be_noted(site, monkeypatch):
+    spooled(site.app, KEY)
+    await reconcile(site.app.tools)
+
+    def full(*_):
+        raise DiskFull("no space", "")
+
+    monkeypatch.setattr("mqi_communicator.flow.decided.keep", full)
+    with pytest.raises(StoreTrouble, match="no space"):
+        site.order("cancel")
+    assert site.line().wanted == ""
+    assert len(site.app.database.read_now(orders.pending)) == 1
+
+
+@pytest.mark.parametrize("step", [submit, follow, collect])
+async def test_a_token_whose_gate_was_removed_is_never_used_again(site, step):
+    """Extended, failed and tidied, or whatever else removed it: the store believes that run 1 is still to come."""
+    spooled(site.app, KEY)
+    await site.under_way()
+    await site.run_ends()
+    site.back_up()
+    await tidy_host(KEY, site.app.tools)
+    await site.restore()
+    site.app.database.write_now(jobs.change, f"{KEY}-b1-r1", active=False)
+    outcome = await step(replace(site.line(beam=1), step=step.__name__), site.app.tools)
+    assert isinstance(outcome, NewRun)
+    assert outcome.beyond == 1
+    row = site.app.database.read_now(jobs.get, f"{KEY}-b1-r1")
+    assert (row.state, row.active) == ("ended", False)
+
+
+async def test_no_gate_is_removed_where_its_run_cannot_be_noted(site, monkeypatch):
+    spooled(site.app, KEY)
+    await site.under_way()
+    await site.run_ends()
+
+    def full(*_):
+        raise DiskFull("no space", "")
+
+    monkeypatch.setattr(spent, "keep", full)
+    with pytest.raises(DiskFull):
+        await tidy_host(KEY, site.app.tools)
+    assert site.gates() == [f"{KEY}-b1-r1"]
+
+
+async def test_a_note_that_cannot_be_read_lets_nothing_begin(site):
+    spooled(site.app, KEY)
+    await site.under_way()
+    site.app.tools.spool(KEY).spent.write_text("[")
+    with pytest.raises(NeedsPerson, match=r"spent\.json cannot be read"):
+        await submit(replace(site.line(beam=1), step="submit"), site.app.tools)
+
+
+async def test_a_job_declared_lost_is_asked_about_again(site):
+    """The gate is still there, so nothing runs twice; a person's word holds for what that person saw."""
+    spooled(site.app, KEY)
+    await site.under_way()
+    row = site.line(beam=1)
+    site.app.database.write_now(lines.move, row, replace(row, status=Status.WAITING), None)
+    site.back_up()
+    given = {"at": 50.0, "case": KEY, "order": "lost", "who": "j.doe", "why": "", "beam": 1}
+    one = site.app.database.read_now(orders.get, site.app.database.write_now(orders.give, **given))
+    site.app.database.write_now(carry_out, one, site.app.tools.spool(KEY), 50.0, 1.0)
+    assert site.line(beam=1).run == 2
+    await site.restore()
+    assert (site.line(beam=1).run, site.line(beam=1).step) == (1, "follow")
+
+
+async def test_the_last_judgement_counts_though_the_store_knows_of_an_earlier_one(site):
+    spooled(site.app, KEY)
+    folder = delivered(site.app, KEY)
+    await reconcile(site.app.tools)
+    done = replace(site.line(), status=Status.DONE)
+    site.app.database.write_now(lines.move, site.line(), done, None)
+    site.back_up()
+    later = folder.rename(folder.with_name(f"{KEY}-judged-2"))
+    note_ended(site.app.tools.spool(KEY), Ended(2, str(later), "pass", "all checks passed"))
+    assert (await site.restore()).delivered == 1
+    assert site.case().results == str(later)
+    assert number(site.app.database.read_now(audit.history, KEY)) == 2
+    assert (await reconcile(site.app.tools)).delivered == 0
+
+
+async def test_a_case_whose_results_were_taken_away_is_not_computed_again(site):
+    site.back_up()
+    spooled(site.app, KEY)
+    folder = delivered(site.app, KEY)
+    note_ended(site.app.tools.spool(KEY), Ended(1, str(folder), "fail", "gamma"))
+    shutil.rmtree(folder)
+    await site.restore()
+    assert (site.line().step, site.case().word, site.case().results) == ("tidy", "fail", str(folder))
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_longer_run_that_was_ordered_goes_on(site, known):
+    """Else the verdict that it was ordered for would close the case, beside a job that nobody follows."""
+    if not known:
+        site.back_up()
+    spooled(site.app, KEY)
+    await site.under_way()
+    if known:
+        site.back_up()
+    delivered(site.app, KEY)
+    note_ended(site.app.tools.spool(KEY), Ended(1, "x", "undecided", "noise"))
+    longer = Extension(9000, 1000, 4000, closed=True)
+    keep(site.app.tools.spool(KEY).extension, longer.text())
+    found = await site.restore()
+    assert found.delivered == 0
+    assert (site.line().step, site.line().status, site.case().extension) == ("prepare", Status.READY, longer.text())
+    assert number(site.app.database.read_now(audit.history, KEY)) == 2
+    if known:
+        assert (site.line(beam=1).step, site.line(beam=1).run) == ("submit", 2)
+    assert site.app.database.read_now(jobs.held) == 0
+
+
+async def test_a_constancy_run_stays_one_and_one_more_is_due(site):
+    """What its dose was made with is forgotten."""
+    site.back_up()
+    wanted = [ConstancyOptions(name="phantom", folder=site.folder / "phantom", every_days=30)]
+    case = replace(spooled(site.app, KEY), seen=time.time(), constancy="phantom")
+    write_origin(site.app.tools.spool(KEY).origin, case)
+    await site.restore()
+    assert site.case().constancy == "phantom"
+    done = replace(site.line(), step="tidy", status=Status.DONE)
+    site.app.database.write_now(lines.move, site.line(), done, None)
+    basis = basis_of("1", site.app.tools.engine.evidence())
+    (sample,) = site.app.database.read_now(samples, wanted, basis, time.time())
+    assert sample.due.startswith("changed since the last")
+
+
+async def test_an_order_that_was_not_carried_out_yet_is_forgotten(site):
+    spooled(site.app, KEY)
+    await reconcile(site.app.tools)
+    site.back_up()
+    given = {"at": 50.0, "case": KEY, "order": "cancel", "who": "j.doe", "why": ""}
+    site.app.database.write_now(orders.give, **given)
+    assert (await site.restore()).orders == 0
+    assert site.line().wanted == ""

@@ -1,0 +1,67 @@
+"""A store that vanishes under a running communicator: it stops within a turn, in words, and what it held is saved."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.processes import kill
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    settings = {
+        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
+        "local": {},
+        "engine": {"kind": "mcsquare", "home": str(tmp_path)},
+        "intake": {"rescan_s": 1},
+        "monitoring": {"metrics_port": 0},
+    }
+    (tmp_path / "watch").mkdir()
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    return tmp_path / "config.yaml"
+
+
+def remove(store: Path) -> None:
+    for path in store.parent.glob("store.sqlite3*"):
+        path.unlink()
+
+
+def replace(store: Path) -> None:
+    """By another whole store: its own copy, as a careless restore would."""
+    aside = store.with_name("aside")
+    shutil.copy(store, aside)
+    aside.rename(store)
+
+
+@pytest.mark.parametrize("befall", [remove, replace])
+def test_it_stops_in_words_and_saves_what_the_store_held(config: Path, tmp_path: Path, befall):
+    store = tmp_path / "workspace" / "store.sqlite3"
+    words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(config))
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert any('"backup.made"' in line for line in process.stdout)
+        (tmp_path / "watch" / "case").mkdir()  # what happens after the last backup
+        assert any('"case.seen"' in line for line in process.stdout)
+        befall(store)
+        out, said = process.communicate(timeout=60)
+    finally:
+        kill([process.pid])
+    assert process.returncode == 1
+    assert f"the store {store} was removed or replaced while the communicator ran" in said
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [line["level"] for line in told if line["event"] == "store.gone"] == ["error"]
+    (saved,) = [line["file"] for line in told if line["event"] == "backup.made"]
+    assert str(tmp_path / "workspace" / "backups" / saved) in said
+    with closing(sqlite3.connect(tmp_path / "workspace" / "backups" / saved)) as copy:
+        assert copy.execute("select count(*) from cases").fetchone() == (1,)
