@@ -53,7 +53,7 @@ def _state(beam: BeamView) -> str:
 def coloured(word: str) -> str:
     """A verdict's word in its colour."""
     colour = {"pass": "green", "fail": "red bold"}.get(word, "yellow")
-    return f"[{colour}]{word}[/]" if word else ""
+    return f"[{colour}]{escape(word)}[/]" if word else ""
 
 
 def checks_table(checks: list[dict[str, object]]) -> Table:
@@ -67,8 +67,8 @@ def checks_table(checks: list[dict[str, object]]) -> Table:
     for check in checks:
         points, noise = check["points"], check["uncertainty"]
         grid.add_row(
-            str(check["name"]),
-            str(check["scope"]),
+            escape(str(check["name"])),
+            escape(str(check["scope"])),
             coloured(str(check["word"])),
             _number(check),
             escape(str(check["limit"])),

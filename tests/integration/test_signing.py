@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 import time
 
@@ -100,7 +102,14 @@ def test_mqi_draws_again_signs_and_shows(delivered, tmp_path):
     database.write_now(lines.add, Line(KEY, 0, "tidy"), Event(1.0, KEY, 0, "case.seen"))
 
     def mqi(*words: str, code: int = 0) -> str:
-        ended = CliRunner().invoke(app, [*words, "--config", str(config)])
+        forged = {
+            "LOGNAME": "dr-house",
+            "USER": "dr-house",
+            "LNAME": "dr-house",
+            "SUDO_UID": "",
+            "SUDO_USER": "dr-house",
+        }
+        ended = CliRunner().invoke(app, [*words, "--config", str(config)], env=forged)
         assert ended.exit_code == code, ended.output
         return re.sub(r"\s+", " ", ended.output)
 
@@ -117,6 +126,7 @@ def test_mqi_draws_again_signs_and_shows(delivered, tmp_path):
     assert "signature: rejected by Ada Byron" in shown
     (event,) = (e for e in database.read_now(lines.events_of, KEY) if e.event == "case.signed")
     assert event.facts["decision"] == "reject"
+    assert event.who == pwd.getpwuid(os.getuid()).pw_name
     assert event.at == pytest.approx(time.time(), abs=300)
     database.close()
     assert json.loads((folder / "verdict.json").read_text())["word"] == "not_judged"

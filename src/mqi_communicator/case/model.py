@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mqi_communicator.case.visible import visible, visible_in
+
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: keys are read aloud
 
 
@@ -87,7 +89,10 @@ CASE_LINE = 0  # the beam number that stands for the case's own line; DICOM Beam
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of steps: the case's own (beam == CASE_LINE) or one beam's. Changed only by `flow.decide`."""
+    """One line of steps: the case's own (beam == CASE_LINE) or one beam's. Changed only by `flow.decide`.
+
+    Reason and advice may quote hosts, folders and files: their control and format characters become visible escapes.
+    """
 
     case: str
     beam: int
@@ -103,6 +108,10 @@ class Line:
     wanted: str = ""  # an order in progress: "cancel" or ""
     needs_person: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", visible(self.reason))
+        object.__setattr__(self, "advice", visible(self.advice))
+
     @property
     def token(self) -> str:
         """Names one job of one beam, everywhere: (case revision, beam, run)."""
@@ -111,7 +120,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. Append-only: who, when, from, to, why."""
+    """One thing that happened. Append-only: who, when, from, to, why. Words are escaped as a Line's."""
 
     at: float
     case: str
@@ -123,3 +132,8 @@ class Event:
     who: str = "mqi"
     why: str = ""
     facts: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "who", visible(self.who))
+        object.__setattr__(self, "why", visible(self.why))
+        object.__setattr__(self, "facts", visible_in(self.facts))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from mqi_communicator.case.visible import visible
+
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # some locales take the full-width ones too
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,10 @@ class CaseView:
 
 
 def cell(text: str) -> str:
-    """For CSV. A spreadsheet takes a cell that begins like this for a formula; a quote before it makes it text."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """For CSV, with visible characters alone. A spreadsheet takes a cell that begins like this for a formula; a quote
+    before it makes it text."""
+    clean = visible(text)
+    return f"'{clean}" if clean.startswith(_FORMULA) else clean
 
 
 def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -20,6 +20,7 @@ from mqi_communicator.notify.post import Way, ways
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
 from mqi_communicator.store.ownership import is_owned
 from mqi_communicator.web.options import WebOptions
+from mqi_communicator.web.private import check_key
 from mqi_communicator.web.users import users_of
 
 GIB = 1 << 30
@@ -117,6 +118,11 @@ def _dashboard(config: Config, options: WebOptions) -> Finding:
         except OSError as error:  # an SSLError is one
             words = error.strerror or type(error).__name__
             return no(f"the dashboard's certificate or key cannot be used: {words}", "web.certificate, web.key")
+    if options.key is not None:
+        try:
+            check_key(options.key)
+        except NeedsPerson as fault:
+            return no(fault.reason, fault.advice)
     if not is_owned(config.paths.lock) and (trouble := _taken(options.host, options.port)):
         return no(f"the dashboard cannot have {where}: {trouble}", "web.host, web.port; or mqi web is there already")
     return yes(f"the dashboard can have {where}" + (", with TLS" if options.tls else ""))

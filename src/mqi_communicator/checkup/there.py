@@ -16,6 +16,7 @@ from pathlib import Path
 from mqi_communicator.app import build_engine, build_host, build_scheduler, remote_root
 from mqi_communicator.case.call import Call
 from mqi_communicator.case.faults import Fault, NeedsPerson
+from mqi_communicator.case.visible import visible
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.gpus import listed, read_inventory, why_not
 from mqi_communicator.compute.job import Job
@@ -36,11 +37,15 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found. `advice` says what to do when it is not ok."""
+    """What one check found, hosts' words with their odd characters escaped. `advice` says what to do if not ok."""
 
     ok: bool
     what: str
     advice: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", visible(self.what))
+        object.__setattr__(self, "advice", visible(self.advice))
 
 
 def yes(what: str) -> Finding:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
@@ -64,7 +65,7 @@ def _show(entries: list[Entry], *, as_json: bool) -> None:
         moved = f"{entry.before} -> {entry.after}" if entry.before or entry.after else ""
         said = " ".join(word for word in (entry.step, moved, entry.why) if word)
         line = f"{entry.seq:4} {when} {entry.who}: {entry.event}{beam} {said}  [{entry.id} {entry.link[:16]}]"
-        print("".join(char if char.isprintable() else "\ufffd" for char in line))  # noqa: T201
+        print(visible(line))  # noqa: T201
 
 
 def _tell(report: Report, *, as_json: bool) -> None:
@@ -74,7 +75,7 @@ def _tell(report: Report, *, as_json: bool) -> None:
         print(json.dumps(told | {"whole": report.whole, "notes": report.notes, "wrong": report.wrong}))  # noqa: T201
         return
     for line in (*report.notes, *(f"BROKEN {line}" for line in report.wrong)):
-        print(line)  # noqa: T201
+        print(visible(line))  # noqa: T201
     print(  # noqa: T201
         f"{walked.events} events of {walked.cases} cases; {walked.anchors} links told outside the store agree; "
         f"the last one is {walked.head}"

@@ -11,6 +11,7 @@ import typer
 
 from mqi_communicator.case.faults import Fault, Unreachable
 from mqi_communicator.case.views import markdown_table
+from mqi_communicator.case.visible import visible_lines
 
 PASSED = 0
 NOT_PASSED = 1
@@ -75,7 +76,7 @@ def _tell(fault: Fault, config: Path) -> int:
 def say(*lines: str) -> None:
     """Words for a person, on stderr."""
     for line in lines:
-        print(line, file=sys.stderr)  # noqa: T201 - the command line's voice
+        print(visible_lines(line), file=sys.stderr)  # noqa: T201 - the command line's voice
 
 
 def _words(fault: Fault) -> list[str]:

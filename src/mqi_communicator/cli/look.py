@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import Event
+from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
@@ -76,9 +77,9 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
         console = terminal()
         console.print(table([found]))
         if found.results:
-            console.print(f"results: {found.results}", soft_wrap=True)
-            console.print(_report_line(found, events), soft_wrap=True)
-            console.print(escape(_signature_line(Path(found.results))), soft_wrap=True)
+            console.print(escape(visible(f"results: {found.results}")), soft_wrap=True)
+            console.print(escape(visible(_report_line(found, events))), soft_wrap=True)
+            console.print(escape(visible(_signature_line(Path(found.results)))), soft_wrap=True)
         _print_checks(console, found)
         for event in events:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))

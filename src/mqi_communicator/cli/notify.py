@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, ConfigFile
@@ -37,9 +38,9 @@ def _try(way: Way) -> bool:
     try:
         way.send(trial())
     except Fault as fault:
-        print(f"NO  {way.name}: {fault.reason}")  # noqa: T201
+        print(visible(f"NO  {way.name}: {fault.reason}"))  # noqa: T201
         if fault.advice:
-            print(f"    -> {fault.advice}")  # noqa: T201
+            print(visible(f"    -> {fault.advice}"))  # noqa: T201
         return False
     print(f"ok  {way.name}: a test message was taken")  # noqa: T201
     return True

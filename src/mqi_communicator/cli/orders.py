@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import time
 from typing import Annotated
@@ -10,7 +9,9 @@ from typing import Annotated
 import typer
 
 from mqi_communicator.case.model import Priority
+from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exits
+from mqi_communicator.cli.account import invoker
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
@@ -83,7 +84,7 @@ def _order(
             at=time.time(),
             case=case.case,
             order=word,
-            who=getpass.getuser(),
+            who=invoker(),
             why=reason,
             beam=beam,
             detail=detail,
@@ -93,7 +94,7 @@ def _order(
         if as_json:
             print(json.dumps({"case": case.case, "order": word, "running": running, "answer": answer}))  # noqa: T201
         elif answer:
-            print(f"{case.case}: {answer}")  # noqa: T201
+            print(visible(f"{case.case}: {answer}"))  # noqa: T201
         elif running:
             print(f"{case.case}: the order to {word} is written down; the communicator is busy")  # noqa: T201
         else:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
@@ -53,7 +54,7 @@ def report(
         if as_json:
             print(json.dumps([{"case": key, "drawn": not why, "why": why} for key, why in answers.items()]))  # noqa: T201
         for key, why in answers.items() if not as_json else ():
-            print(f"{key}: {f'not drawn: {why}' if why else 'drawn'}")  # noqa: T201
+            print(visible(f"{key}: {f'not drawn: {why}' if why else 'drawn'}"))  # noqa: T201
         if any(answers.values()):
             raise typer.Exit(exits.NOT_PASSED)
 

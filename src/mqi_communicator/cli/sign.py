@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,9 @@ from typing import Annotated
 import typer
 
 from mqi_communicator.case.model import CASE_LINE, Event
+from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exits
+from mqi_communicator.cli.account import invoker
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
@@ -46,7 +47,7 @@ def sign(
             exits.say(f"mqi: {found.case} has no results yet", f"     mqi why {found.case} tells where it is")
             raise typer.Exit(exits.NOT_PASSED)
         decision = Decision.ACCEPT if accept else Decision.REJECT
-        signer = Signer(decision, name.strip(), role.strip(), reason, getpass.getuser())
+        signer = Signer(decision, visible(name.strip()), visible(role.strip()), visible(reason), invoker())
         spool = Spool(settings.paths.workspace / "spool" / found.case)
         try:
             signed = sign_results(spool, Path(found.results), signer, time.time())

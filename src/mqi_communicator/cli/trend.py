@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from mqi_communicator.case.views import cell
+from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exits
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
@@ -82,7 +84,7 @@ def _show(found: list[Trend]) -> None:
     if not found:
         screen.print("no case was delivered yet")
     for one in found:
-        grid = Table(title=f"{one.machine}: {len(one.rows)} cases")
+        grid = Table(title=escape(visible(f"{one.machine}: {len(one.rows)} cases")))
         for name in ("judged", "case", "verdict"):
             grid.add_column(name)
         for what, unit, _digits in COLUMNS.values():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.visible import visible
 
 _PLACES = 3  # that are written out of one reason
 _MOST = 20  # reasons that are written out
@@ -63,8 +64,7 @@ def shown(text: str) -> str:
 
     Control characters and undecodable bytes are escaped, and the middle of a long text is left out.
     """
-    clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in clean)
+    clean = visible(text)
     return clean if len(clean) <= _LONGEST else f"{clean[:56]}…{clean[-23:]}"
 
 

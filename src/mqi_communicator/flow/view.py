@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.model import Event, Line, Status
 from mqi_communicator.case.views import BeamView, CaseView
+from mqi_communicator.case.visible import visible, visible_in
 from mqi_communicator.flow.forecast import forecast
 from mqi_communicator.flow.steps import step_of
 from mqi_communicator.results.extension import extension_of
@@ -52,7 +53,7 @@ def checks_of(case: CaseView) -> list[dict[str, object]]:
     if not case.results or not path.is_file():
         return []
     checks: list[dict[str, object]] = json.loads(path.read_text(encoding="utf-8"))["checks"]
-    return checks
+    return [{name: visible_in(value) for name, value in check.items()} for check in checks]
 
 
 def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float, eta: float | None) -> CaseView:
@@ -62,12 +63,12 @@ def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float
     extended = longer.words if longer is not None else ""
     return CaseView(
         case=case.key,
-        folder=_printable(case.source.name),
+        folder=visible(case.source.name),
         revision=case.revision,
         step=own.step,
         status=own.status,
         verdict=case.word,
-        why=_with(_why_case(case, own, beams, now), extended),
+        why=visible(_with(_why_case(case, own, beams, now), extended)),
         advice=own.advice,
         needs_person=own.needs_person or any(beam.needs_person for beam in beams),
         results=case.results,
@@ -133,10 +134,3 @@ def _next(line: Line, now: float) -> str:
     """When it is looked at again; every few seconds is not worth a word."""
     pause = line.due - now
     return f"; looked at again in {pause:.0f} s" if pause > SOON_S else ""
-
-
-def _printable(name: str) -> str:
-    """A folder's name as one harmless line: control characters and undecodable bytes are shown, not sent."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in name
-    )

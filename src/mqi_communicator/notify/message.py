@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mqi_communicator.case.visible import visible
+
 SHOWN = 20
 _PATH = re.compile(r"(?<![^\s'\"(=:])(?:~|\.{1,2})?/[^\s'\",;)]+|[^\s'\"(]+/[^\s'\",;)]+\.\w+")
 _WORDS = {
@@ -33,7 +35,7 @@ class News:
         """What may leave the house."""
         if self.quotes:
             return _QUOTES
-        return " ".join(_PATH.sub("(path)", self.why).split())[:300]
+        return visible(" ".join(_PATH.sub("(path)", self.why).split()))[:300]
 
 
 @dataclass(frozen=True, slots=True)

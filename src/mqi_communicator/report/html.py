@@ -6,6 +6,7 @@ import base64
 from functools import cache
 from typing import TYPE_CHECKING
 
+from mqi_communicator.case.visible import visible_text
 from mqi_communicator.report.page import Page, Picture
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def _template() -> Template:
         loader=PackageLoader("mqi_communicator.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=visible_text,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
+
+from mqi_communicator.case.visible import visible
 
 _LONGEST = 64  # characters of a name
 _SHORTEST = 3  # letters of a patient's name that are looked for
@@ -12,12 +13,9 @@ _HIDDEN = "•••"
 
 
 def plain(text: str, longest: int = _LONGEST) -> str:
-    """One line without control, format and private characters (which may turn text around); the end of a long one is
+    """One line with single spaces; characters that hide, or turn text around, are escaped; the end of a long one is
     left out."""
-    kept = "".join(
-        " " if c.isspace() else c for c in text if c.isspace() or not unicodedata.category(c).startswith("C")
-    )
-    kept = " ".join(kept.split())
+    kept = visible(" ".join(text.split()))
     return kept if len(kept) <= longest else kept[: longest - 1] + "…"
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mqi_communicator.case.visible import visible
 from mqi_communicator.results.verdict import Word
 
 SIGNATURE = "signature.json"
@@ -45,7 +46,7 @@ class SignatureDocument(BaseModel):
         """For people, in one line."""
         against = f", against the verdict {self.verdict.value}" if self.overrides else ""
         why = f": {self.reason}" if self.reason else ""
-        return f"{self.decision.value}ed by {self.name} ({self.role}) at {self.signed}{against}{why}"
+        return visible(f"{self.decision.value}ed by {self.name} ({self.role}) at {self.signed}{against}{why}")
 
 
 def overrides(decision: Decision, verdict: Word) -> bool:

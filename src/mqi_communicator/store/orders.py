@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from mqi_communicator.case.visible import visible
 from mqi_communicator.store.schema import orders
 
 WORDS = ("retry", "hold", "release", "cancel", "priority", "lost", "rejudge")
@@ -14,7 +15,7 @@ WORDS = ("retry", "hold", "release", "cancel", "priority", "lost", "rejudge")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order. `answer` tells what came of it once `applied`."""
+    """One order. `answer` tells what came of it once `applied`. What people wrote has its odd characters escaped."""
 
     id: int
     at: float
@@ -27,12 +28,24 @@ class Order:
     beam: int = 0
     detail: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("who", "why", "answer", "detail"):
+            object.__setattr__(self, name, visible(getattr(self, name)))
+
 
 def give(
     connection: Connection, *, at: float, case: str, order: str, who: str, why: str, beam: int = 0, detail: str = ""
 ) -> int:
     """Write an order down; returns its number."""
-    values = {"at": at, "case": case, "order": order, "who": who, "why": why, "beam": beam, "detail": detail}
+    values = {
+        "at": at,
+        "case": case,
+        "order": order,
+        "who": visible(who),
+        "why": visible(why),
+        "beam": beam,
+        "detail": visible(detail),
+    }
     done = connection.execute(orders.insert().values(**values))
     return int(done.inserted_primary_key[0]) if done.inserted_primary_key else 0
 

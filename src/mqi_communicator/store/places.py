@@ -7,13 +7,16 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
 
+from mqi_communicator.case.visible import visible_in
 from mqi_communicator.store.schema import places
 
 
 def save(connection: Connection, name: str, seen: float, state: Mapping[str, object]) -> None:
-    """Write what is seen of one host now."""
+    """Write what is seen of one host now, odd characters in its answers as escapes."""
     connection.execute(places.delete().where(places.c.name == name))
-    connection.execute(places.insert().values(name=name, seen=seen, state=json.dumps(state, sort_keys=True)))
+    connection.execute(
+        places.insert().values(name=name, seen=seen, state=json.dumps(visible_in(dict(state)), sort_keys=True))
+    )
 
 
 def load(connection: Connection) -> dict[str, tuple[float, dict[str, object]]]:

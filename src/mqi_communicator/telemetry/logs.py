@@ -23,6 +23,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from mqi_communicator.case.model import CASE_LINE, Event
+from mqi_communicator.case.visible import visible
 
 _FRAMES = 12  # innermost frames of a traceback that a line keeps
 _OWN = "mqi_communicator"
@@ -42,6 +43,8 @@ def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = 
         _bare_exception,
     ]
     renderer: Processor = structlog.dev.ConsoleRenderer(colors=target.isatty()) if console else _as_json()
+    if console:  # JSON escapes by itself
+        common.append(_visible)
     structlog.configure(
         processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(lowest),
@@ -140,6 +143,11 @@ def _withhold(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
         return line
     kept: Mapping[str, Any] = {name: line[name] for name in ("_record", "_from_structlog", "exc_info") if name in line}
     return {**kept, "event": "library.message", "library": record.name, "where": f"{record.module}:{record.lineno}"}
+
+
+def _visible(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
+    """No value drives the terminal or begins a line of its own."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
 def _bare_exception(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.case.views import CaseView
+from mqi_communicator.case.visible import visible
 from mqi_communicator.web.house import Places
 
 _KINDS = {
@@ -78,4 +79,4 @@ def log_tail(case: CaseView, beam: int, run: int, places: Places) -> str:
         handle.seek(max(0, size - _LOG_BYTES))
         text = handle.read().decode("utf-8", "replace")
     lines = [line for line in text.replace("\r", "\n").split("\n") if line.strip()]
-    return "\n".join("".join(char if char.isprintable() else " " for char in line) for line in lines[-_LOG_LINES:])
+    return "\n".join(visible(line.expandtabs()) for line in lines[-_LOG_LINES:])

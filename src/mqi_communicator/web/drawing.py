@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from mqi_communicator.case.visible import visible_text
 from mqi_communicator.web.guard import asked
 from mqi_communicator.web.house import House
 from mqi_communicator.web.words import FILTERS, number, state
@@ -19,11 +20,12 @@ HERE = files("mqi_communicator.web")
 
 
 def environment() -> Environment:
-    """The templates. Everything that goes into one is escaped; a name that does not exist is an error."""
+    """The templates. What goes into one is made visible and escaped; a name that does not exist is an error."""
     made = Environment(
         loader=FileSystemLoader(str(HERE / "templates")),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=visible_text,
         trim_blocks=True,
         lstrip_blocks=True,
     )

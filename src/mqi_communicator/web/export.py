@@ -60,9 +60,8 @@ async def csv_file(request: Request) -> Response:
 
 
 def _row(case: Case) -> list[str]:
-    folder = case.source.name.encode("utf-8", "backslashreplace").decode()
     told = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
-    return [cell(word) for word in (case.key, folder, str(case.revision), iso(case.seen), *told)]
+    return [cell(word) for word in (case.key, case.source.name, str(case.revision), iso(case.seen), *told)]
 
 
 def _text(rows: Sequence[Sequence[str]]) -> str:

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -151,7 +150,8 @@ class Guard:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{fault.reason}: {fault.advice}") from None
         if self._at_proxy:
             return self._from_proxy(headers, users)
-        cookie = _cookies(headers).get(cookie_name(self._house), "")
+        # read leniently, as browsers send them: a cookie of another page on this host may be no valid one
+        cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(self._house), "")
         return self._house.sessions.find(cookie, users) if cookie else None
 
     def _from_proxy(self, headers: Headers, users: dict[str, User]) -> Session:
@@ -181,13 +181,6 @@ def cookie_name(house: House) -> str:
 
 def _public(path: str) -> bool:
     return path == LOGIN or path.startswith("/static/")
-
-
-def _cookies(headers: Headers) -> dict[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
-    except CookieError:
-        return {}
 
 
 async def _whole(receive: Receive, headers: Headers) -> bytes:

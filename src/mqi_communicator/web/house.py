@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,5 +72,5 @@ class House:
     sessions: Sessions
     throttle: Throttle = field(default_factory=Throttle)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
-    listeners: int = 0  # open live streams
+    listeners: Counter[str] = field(default_factory=Counter)  # open live streams by user
     port: int = 0  # in use; 0 before it listens

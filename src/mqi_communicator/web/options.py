@@ -29,9 +29,7 @@ class ProxyOptions(BaseModel):
     @field_validator("user_header")
     @classmethod
     def _plain(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", value):
-            raise ValueError("must be the name of a header: letters, digits and -")
-        return value
+        return _header(value)
 
 
 class WebOptions(BaseModel):
@@ -56,7 +54,17 @@ class WebOptions(BaseModel):
     session_hours: float = Field(
         default=10.0, gt=0, le=168, description="After so long a person signs in again, in hours."
     )
+    client_header: str | None = Field(
+        default=None,
+        description="Header to whose end a reverse proxy on this machine adds the address of the browser "
+        "(X-Forwarded-For). Believed on connections from this machine alone, for counting wrong passwords.",
+    )
     proxy: ProxyOptions | None = Field(default=None, description="A reverse proxy in front, which signs people in.")
+
+    @field_validator("client_header")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        return None if value is None else _header(value)
 
     @field_validator("names")
     @classmethod
@@ -81,6 +89,12 @@ class WebOptions(BaseModel):
     def tls(self) -> bool:
         """Whether it speaks TLS itself."""
         return self.certificate is not None
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", value):
+        raise ValueError("must be the name of a header: letters, digits and -")
+    return value
 
 
 def is_loopback(host: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mqi_communicator.case.views import CaseView
+from mqi_communicator.case.visible import visible
 from mqi_communicator.store import breakers, cases, history, jobs, lines, places
 from mqi_communicator.web.house import House
 
@@ -142,7 +143,7 @@ def hosts(connection: Any, names: Sequence[str]) -> list[HostSeen]:
                     for job in held
                 ),
                 breakers={
-                    kind: {"state": one["state"], "why": one["why"], "probe_at": one["probe_at"]}
+                    kind: {"state": one["state"], "why": visible(one["why"]), "probe_at": one["probe_at"]}
                     for kind, one in states.items()
                 },
             )

@@ -18,6 +18,7 @@ from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.web.guard import Guard
 from mqi_communicator.web.house import House
 from mqi_communicator.web.options import ProxyOptions, WebOptions
+from mqi_communicator.web.private import check_key
 from mqi_communicator.web.site import site
 
 _CONNECTIONS = 300
@@ -56,8 +57,11 @@ class Dashboard:
         return f"{'https' if options.tls else 'http'}://{name}:{self.house.port}/"
 
     def open(self) -> None:
-        """Begin to answer. NeedsPerson when an address or a certificate cannot be used."""
+        """Begin to answer. NeedsPerson when an address, a certificate, its key or the users file cannot be used."""
         options = self.house.options
+        self.house.users.users()
+        if options.key is not None:
+            check_key(options.key)
         listening = _tcp(options)
         self.house.port = int(listening.getsockname()[1])
         self._serve(listening, at_proxy=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from http import HTTPStatus
 
@@ -13,10 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from mqi_communicator.web.drawing import page
 from mqi_communicator.web.guard import asked, cookie_name
 from mqi_communicator.web.house import House
+from mqi_communicator.web.options import is_loopback
 from mqi_communicator.web.users import LONGEST, proves
 from mqi_communicator.web.words import span
 
-_one_at_a_time = asyncio.Lock()  # a hash takes 64 MiB while it is made
+# a hash takes 64 MiB while it is made; and an attempt is counted before the next one is looked at
+_one_at_a_time = asyncio.Lock()
 
 
 async def ask(request: Request) -> Response:
@@ -33,24 +36,27 @@ async def sign_in(request: Request) -> Response:
     house: House = request.app.state.house
     form = asked(request).form
     name, onward = form.get("name", "").strip(), _ours(form.get("next", "/"))
-    address = request.client.host if request.client else "socket"
-    pause = house.throttle.pause(name, address, time.monotonic())
+    address = client_address(request, house.options.client_header)
+    user = house.users.users().get(name)
+    async with _one_at_a_time:
+        pause = house.throttle.pause(name, address, time.monotonic())
+        if pause <= 0:
+            house.throttle.failed(name, address, time.monotonic())
+            right = await asyncio.to_thread(proves, user, form.get("password", "")[: LONGEST + 1])
     if pause > 0:
         words = f"Too many wrong passwords. Try again in {span(pause)}."
         answer = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, next=onward, wrong=words, nobody=False)
         answer.headers["Retry-After"] = str(int(pause) + 1)
         return answer
-    user = house.users.users().get(name)
-    async with _one_at_a_time:
-        right = await asyncio.to_thread(proves, user, form.get("password", "")[: LONGEST + 1])
     if user is None or not right:
-        house.throttle.failed(name, address, time.monotonic())
         # who types a password into the field for the name shall not find it in a log
-        structlog.get_logger().warning("web.login_refused", user=name if user else "unknown", address=address)
+        structlog.get_logger().warning(
+            "web.login_refused", user=name if user else "unknown", address=address or "socket"
+        )
         words = "That name and password do not belong together."
         return page(request, "login.html", HTTPStatus.UNAUTHORIZED, next=onward, wrong=words, nobody=False)
-    house.throttle.succeeded(name)
-    structlog.get_logger().info("web.login", user=name, address=address)
+    house.throttle.succeeded(name, address)
+    structlog.get_logger().info("web.login", user=name, address=address or "socket")
     answer = RedirectResponse(onward, HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         cookie_name(house),
@@ -71,6 +77,22 @@ async def sign_out(request: Request) -> Response:
     answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     answer.delete_cookie(name, httponly=True, samesite="lax", secure=house.options.tls)
     return answer
+
+
+def client_address(request: Request, header: str | None) -> str:
+    """The address that a request comes from, "" where that is not known.
+
+    A reverse proxy on this machine adds the address that it saw to the end of `header`, so the last one there counts;
+    those before it are the client's own claim. On connections from other machines the header is not read.
+    """
+    peer = request.client.host if request.client else ""
+    if header is None or not is_loopback(peer):
+        return peer
+    last = ",".join(request.headers.getlist(header)).rpartition(",")[2].strip()
+    try:
+        return str(ipaddress.ip_address(last))
+    except ValueError:
+        return peer
 
 
 def _ours(path: str) -> str:

@@ -1,8 +1,14 @@
-"""Guessing passwords is slow: after some failures a name, and an address, is not listened to for a while. Pure."""
+"""Guessing passwords is slow: after some failures, sign-in is locked for a name, and for an address, for a while. Pure.
+
+Addresses of this machine itself are never locked: a reverse proxy there stands for everybody behind it.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+
+from mqi_communicator.web.options import is_loopback
 
 FREE = {"name": 5, "address": 20}  # failures that cost nothing
 FIRST_S, CAP_S = 5.0, 900.0  # the first pause; each further failure doubles it, up to the cap
@@ -12,29 +18,41 @@ MOST = 10_000  # names and addresses remembered
 
 @dataclass(slots=True)
 class Throttle:
-    """Failures so far: (kind, who) -> (how many, when the last was)."""
+    """Failures so far: (kind, who) -> (how many, when the last was). They decay, so many as are free in FORGET_S."""
 
-    _failures: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
+    _failures: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
     def pause(self, name: str, address: str, now: float) -> float:
-        """Seconds for which nobody is listened to under this name or from this address; 0: go on."""
-        return max(self._pause("name", name, now), self._pause("address", address, now))
+        """Seconds for which sign-in is locked for this name or this address ("" where it is not known); 0: go on."""
+        return max(self._pause(kind, who, now) for kind, who in _counted(name, address))
 
     def failed(self, name: str, address: str, now: float) -> None:
-        """Note a wrong password."""
-        for kind, who in (("name", name), ("address", address)):
-            count, last = self._failures.pop((kind, who), (0, now))
-            self._failures[kind, who] = (1 if now - last > FORGET_S else count + 1, now)
+        """Count an attempt. It is counted before the password is checked; `succeeded` takes a right one back."""
+        for kind, who in _counted(name, address):
+            self._failures[kind, who] = (self._take(kind, who, now) + 1.0, now)
         while len(self._failures) > MOST:
             del self._failures[next(iter(self._failures))]
 
-    def succeeded(self, name: str) -> None:
-        """The right password: the name starts afresh. The address does not: it may be one of many guesses."""
+    def succeeded(self, name: str, address: str) -> None:
+        """The right password: the name starts afresh. Of the address, this attempt alone is taken back."""
         self._failures.pop(("name", name), None)
+        if (found := self._failures.get(("address", address))) is not None:
+            self._failures["address", address] = (max(0.0, found[0] - 1.0), found[1])
+
+    def _take(self, kind: str, who: str, now: float) -> float:
+        """Take out how many failures are left by now."""
+        count, last = self._failures.pop((kind, who), (0.0, now))
+        passed = now - last
+        return 0.0 if passed > FORGET_S else max(0.0, count - FREE[kind] * passed / FORGET_S)
 
     def _pause(self, kind: str, who: str, now: float) -> float:
-        count, last = self._failures.get((kind, who), (0, now))
-        beyond = count - FREE[kind]
+        count, last = self._failures.get((kind, who), (0.0, now))
+        beyond = math.ceil(count) - FREE[kind]
         if beyond < 0 or now - last > FORGET_S:
             return 0.0
         return max(0.0, last + min(CAP_S, FIRST_S * 2.0 ** min(beyond, 20)) - now)
+
+
+def _counted(name: str, address: str) -> list[tuple[str, str]]:
+    known = address != "" and not is_loopback(address)
+    return [("name", name), *([("address", address)] if known else [])]

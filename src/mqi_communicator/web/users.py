@@ -18,6 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.web.options import ROLES, Role, WebOptions
+from mqi_communicator.web.private import check_users
 
 FORMAT = "mqi-users/1"
 SHORTEST = 10  # characters of a password
@@ -48,11 +49,12 @@ class UsersFile:
     _known: dict[str, User] = field(default_factory=dict)
 
     def users(self) -> dict[str, User]:
-        """All users by name; none if there is no file. NeedsPerson if it cannot be understood."""
+        """All users by name; none if there is no file. NeedsPerson if it is damaged, or others may change it."""
         try:
             state = self.path.stat()
         except FileNotFoundError:
             return {}
+        check_users(self.path, state)
         stamp = (state.st_mtime_ns, state.st_ino)
         if stamp != self._stamp:
             self._known, self._stamp = _read(self.path), stamp

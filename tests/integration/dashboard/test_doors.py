@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import subprocess
@@ -14,8 +15,13 @@ import httpx
 import pytest
 from tests.boards import MQI, PASSWORDS, Client, add_user, configure, dashboard, free_port, token_of
 
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.checkup import Finding, check_up
+from mqi_communicator.config import load
+from mqi_communicator.dashboard import open_dashboard
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.ownership import is_owned
+from mqi_communicator.web.users import User, UsersFile
 
 T = TypeVar("T")
 
@@ -76,6 +82,34 @@ def test_a_certificate_that_is_none_and_a_port_that_is_taken_are_said_in_words(t
     port = free_port()
     with dashboard(configure(tmp_path / "two", {"port": port})):
         assert f"cannot be served on 127.0.0.1 port {port}" in refused(configure(tmp_path / "three", {"port": port}))
+
+
+def test_a_key_that_others_may_read_and_users_that_others_may_change_are_refused(tmp_path, certificate):
+    certificate[1].chmod(0o644)
+    config = configure(tmp_path / "one", {"certificate": str(certificate[0]), "key": str(certificate[1])})
+    settings, users = load(config), tmp_path / "one/workspace/users.json"
+    assert settings.web is not None
+    UsersFile(users).put(User("ann", "viewer"))
+    with pytest.raises(NeedsPerson, match=r"key\.pem can be read by others: its mode is 0644"):
+        open_dashboard(settings, settings.web, lambda: False)
+    certificate[1].chmod(0o600)
+    users.chmod(0o666)
+    with pytest.raises(NeedsPerson, match=r"users\.json can be changed by others: its mode is 0666"):
+        open_dashboard(settings, settings.web, lambda: False)
+    certificate[1].chmod(0o640)
+    found = asyncio.run(before_the_hosts(config))
+    assert [one.what for one in found if "can be read by others: its mode is 0640" in one.what and not one.ok]
+    assert [one.what for one in found if "can be changed by others: its mode is 0666" in one.what and not one.ok]
+
+
+async def before_the_hosts(config: Path) -> list[Finding]:
+    """What `mqi check` finds on this machine."""
+    found: list[Finding] = []
+    async for finding in check_up(load(config)):
+        found.append(finding)
+        if "users file" in finding.what or "known to the dashboard" in finding.what:
+            break
+    return found
 
 
 def test_an_open_address_without_tls_is_refused_with_its_line(tmp_path):

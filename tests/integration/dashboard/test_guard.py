@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from tests.boards import PASSWORDS, Client, add_user, token_of
@@ -132,6 +135,33 @@ def test_guessing_is_slowed_down(board):
         again = client.sign_in("nobody-of-us", "a guess or two")
         assert int(again.headers["retry-after"]) >= 1
         assert client.sign_in("vera").status_code == 303  # others are not kept out
+
+
+def test_forty_guesses_at_once_are_five_guesses(board):
+    def guess(number: int) -> int:
+        with Client(board.address) as client:
+            return client.sign_in("another-of-us", f"guess number {number}").status_code
+
+    with ThreadPoolExecutor(40) as many:
+        answers = Counter(many.map(guess, range(40)))
+    assert answers == {401: 5, 429: 35}
+
+
+@pytest.mark.parametrize("other", ['{"a": 1}', "x=[1,2]", '{"a":"b,c"}', "a b", 'y="'])
+def test_a_cookie_of_another_page_on_this_host_signs_nobody_out(board, other):
+    with board.signed_in("vera") as client:
+        ours = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        client.cookies.clear()
+        assert client.get("/", headers={"Cookie": f"prefs={other}; {other}; {ours}"}).status_code == 200
+
+
+def test_one_person_takes_not_all_live_streams(board, otto):
+    with board.signed_in("vera") as first, board.signed_in("vera") as second, ExitStack() as streams:
+        kept = (first.stream("GET", "/live") if number % 2 else second.stream("GET", "/live") for number in range(12))
+        found = [streams.enter_context(stream).status_code for stream in kept]
+        assert found == [200] * 10 + [429] * 2
+        with otto.stream("GET", "/live") as other:
+            assert other.status_code == 200
 
 
 @pytest.mark.parametrize(

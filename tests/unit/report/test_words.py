@@ -11,8 +11,8 @@ from mqi_communicator.report.words import Mask, drawable, plain
 pytestmark = pytest.mark.pure
 
 
-def test_a_line_has_no_control_or_turning_characters_and_an_end():
-    assert plain("PTV\n\t60 \u202egnorw\x07") == "PTV 60 gnorw"
+def test_a_line_shows_control_and_turning_characters_and_has_an_end():
+    assert plain("PTV\n\t60 \u202egnorw\x07") == r"PTV 60 \u202egnorw\x07"
     assert plain("x" * 200) == "x" * 63 + "…"
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from starlette.requests import Request
 
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.web.options import ProxyOptions, WebOptions, is_loopback
+from mqi_communicator.web.private import check_key, check_users
 from mqi_communicator.web.sessions import Sessions
+from mqi_communicator.web.signing_in import client_address
 from mqi_communicator.web.throttle import CAP_S, FIRST_S, FORGET_S, MOST, Throttle
 from mqi_communicator.web.users import User, UsersFile, hashed, proves, public
 
@@ -91,12 +97,55 @@ def test_success_clears_the_name_and_time_clears_all():
     throttle = Throttle()
     for _ in range(9):
         throttle.failed("ann", "1.2.3.4", 0.0)
-    throttle.succeeded("ann")
+    throttle.succeeded("ann", "1.2.3.4")
     assert throttle.pause("ann", "5.6.7.8", 0.0) == 0.0
     for _ in range(9):
         throttle.failed("ann", "1.2.3.4", 0.0)
     throttle.failed("ann", "1.2.3.4", FORGET_S + 1)
     assert throttle.pause("ann", "5.6.7.8", FORGET_S + 1) == 0.0
+
+
+def test_failures_decay_while_others_are_added():
+    throttle = Throttle()
+    for number in range(60):  # one in ten minutes, of many people behind one address: more than FREE in all
+        throttle.failed(f"person-{number}", "1.2.3.4", 600.0 * number)
+        assert throttle.pause("ann", "1.2.3.4", 600.0 * number) == 0.0
+
+
+def test_the_right_password_takes_its_own_attempt_back_from_the_address():
+    throttle = Throttle()
+    for number in range(100):
+        throttle.failed(f"person-{number}", "1.2.3.4", 0.0)
+        throttle.succeeded(f"person-{number}", "1.2.3.4")
+    assert throttle.pause("ann", "1.2.3.4", 0.0) == 0.0
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "127.0.0.53", ""])
+def test_no_address_of_this_machine_is_locked_but_names_are(address):
+    throttle = Throttle()
+    for number in range(200):
+        throttle.failed(f"guess-{number}", address, 0.0)
+    assert throttle.pause("ann", address, 0.0) == 0.0
+    for _ in range(5):
+        throttle.failed("ann", address, 0.0)
+    assert throttle.pause("ann", address, 0.0) == FIRST_S
+
+
+@pytest.mark.parametrize(
+    ("peer", "header", "given", "address"),
+    [
+        ("127.0.0.1", "X-Forwarded-For", ["10.0.0.9, 192.0.2.7"], "192.0.2.7"),  # the client claims the first
+        ("::1", "X-Forwarded-For", ["10.0.0.9", "2001:db8::7"], "2001:db8::7"),
+        ("127.0.0.1", "X-Forwarded-For", [], "127.0.0.1"),
+        ("127.0.0.1", "X-Forwarded-For", ["nonsense"], "127.0.0.1"),
+        ("127.0.0.1", None, ["192.0.2.7"], "127.0.0.1"),
+        ("203.0.113.5", "X-Forwarded-For", ["192.0.2.7"], "203.0.113.5"),  # no proxy of ours
+    ],
+)
+def test_one_hop_is_believed_where_it_is_configured(peer, header, given, address):
+    headers = [(b"x-forwarded-for", value.encode()) for value in given]
+    request = Request({"type": "http", "headers": headers, "client": (peer, 1)})
+    assert client_address(request, header) == address
 
 
 def test_a_flood_of_names_does_not_fill_the_memory():
@@ -151,6 +200,35 @@ def test_the_users_file_is_whole_and_private(tmp_path):
     UsersFile(tmp_path / "users.json").put(User("ann", "viewer"))
     assert json.loads((tmp_path / "users.json").read_text())["users"] == {"ann": {"role": "viewer", "password": ""}}
     assert (tmp_path / "users.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o622, 0o660, 0o620])
+def test_a_users_file_that_others_may_change_is_refused(tmp_path, mode):
+    file = UsersFile(tmp_path / "users.json")
+    file.put(User("ann", "viewer"))
+    assert set(file.users()) == {"ann"}
+    (tmp_path / "users.json").chmod(mode)
+    with pytest.raises(NeedsPerson, match=f"changed by others: its mode is {mode:04o}"):
+        file.users()
+
+
+@pytest.mark.parametrize(
+    ("mode", "fit"), [(0o600, True), (0o400, True), (0o644, False), (0o640, False), (0o602, False)]
+)
+def test_a_private_key_that_others_may_read_is_refused(tmp_path, mode, fit):
+    key = tmp_path / "key.pem"
+    key.touch()
+    key.chmod(mode)
+    with nullcontext() if fit else pytest.raises(NeedsPerson, match=f"read by others: its mode is {mode:04o}"):
+        check_key(key)
+
+
+@pytest.mark.parametrize(("me", "owner", "fit"), [(900, 900, True), (900, 0, True), (900, 901, False), (0, 900, True)])
+def test_files_of_another_user_are_refused_but_root_may_look_at_all(monkeypatch, me, owner, fit):
+    monkeypatch.setattr(os, "geteuid", lambda: me)
+    state = os.stat_result((0o100600, 1, 1, 1, owner, 0, 0, 0, 0, 0))
+    with nullcontext() if fit else pytest.raises(NeedsPerson, match="belongs to user 901"):
+        check_users(Path("users.json"), state)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "qa.example.org"])  # noqa: S104 - refused

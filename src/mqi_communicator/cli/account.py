@@ -1,0 +1,54 @@
+"""Who gives an order or signs: what the kernel and the password database say, not what the environment says."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+_DEEPEST = 64  # processes above ours that are looked at
+
+
+def invoker() -> str:
+    """The account of this process, with the user who became it through sudo: "root (sudo by ann)"."""
+    uid = os.getuid()
+    return account(uid, os.environ, _ancestors(), _name)
+
+
+def account(
+    uid: int, environment: Mapping[str, str], ancestors: Iterable[int], name_of: Callable[[int], str | None]
+) -> str:
+    """The name of a user id, from the password database alone; "uid 1234" where it has none.
+
+    sudo leaves SUDO_UID and SUDO_USER. They are repeated only where they name one user of the password database, and
+    where root vouches for them: the process is root's, or a process above it runs under that user id.
+    """
+    own = name_of(uid) or f"uid {uid}"
+    told, user = environment.get("SUDO_UID", ""), environment.get("SUDO_USER", "")
+    if not (told.isascii() and told.isdecimal() and len(told) <= 10):  # noqa: PLR2004 - a user id has 32 bits
+        return own
+    before = int(told)
+    if before == uid or name_of(before) != user:
+        return own
+    return f"{own} (sudo by {user})" if uid == 0 or before in ancestors else own
+
+
+def _name(uid: int) -> str | None:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return None
+
+
+def _ancestors() -> Iterable[int]:
+    """The real user ids of the processes above this one, as /proc tells them; none where there is no /proc."""
+    process = os.getppid()
+    for _ in range(_DEEPEST):
+        try:
+            lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return
+        facts = dict(line.split(":", 1) for line in lines if ":" in line)
+        yield int(facts["Uid"].split()[0])
+        process = int(facts["PPid"])
