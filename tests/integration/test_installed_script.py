@@ -102,7 +102,7 @@ async def test_a_transfer_may_have_a_pace_of_its_own(site: Site, tmp_path: Path)
     site.host = SshHost(site.private.options(script="installed", bandwidth_kib_s=50_000))
     await site.send(tmp_path / "source")
     await site.run(str(tmp_path / "engine.sh"))
-    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made",), deadline=90)
+    await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made",), largest=1 << 30, deadline=90)
     await site.host.close()
     assert (tmp_path / "back" / "made").read_bytes() == b"input"
 
@@ -221,7 +221,7 @@ async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path, n
         "ssh", "-F", "/dev/null", "-o", f"UserKnownHostsFile={options.known_hosts_file}", "-p", str(options.port),
         "-i", str(options.identity_file),
     )  # fmt: skip
-    words = fetch_command(str(site.root), TOKEN, back, Way(client, installed=True))
+    words = fetch_command(str(site.root), TOKEN, back, Way(client, installed=True), 1 << 30)
     argv = (*words[:-2], f"127.0.0.1:{secret}/", words[-1])
     names = name.format(secret=secret).encode() + b"\0"
     await asyncio.to_thread(subprocess.run, argv, input=names, capture_output=True, timeout=30, check=False)

@@ -15,7 +15,7 @@ from mqi_communicator.demo.slot import Slot
 from mqi_communicator.demo.truth import MACHINE
 from mqi_communicator.remote.options import SshOptions
 
-HISTORIES = 700_000  # per beam; 1.6 % where the planned dose is at least half of its maximum, 0.9 % for the plan
+HISTORIES = 400_000  # per beam; 2 % where the planned dose is at least half of its maximum, 1.2 % for the plan
 WHO = "nobody: example data for the demo's own synthetic machine"
 WHEN = "2026-01-01"
 SCANNER = "MQI SAMPLE|SYNTHETIC CT|DEMO"
