@@ -152,7 +152,7 @@ def test_the_grammar_here_takes_a_good_order():
 
 
 @given(order=orders())
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_an_order_is_read_as_its_grammar_says(read: Callable[[bytes], bytes | None], order: bytes):
     assert read(order) == checked(order)
 
@@ -185,7 +185,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 @given(verb=st.sampled_from(VERBS), asked=st.lists(st.sampled_from(PLAIN), max_size=5))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_a_question_is_taken_as_its_grammar_says(site: Installed, verb: str, asked: list[str]):
     said = site.ask(verb, *(word.replace("ROOT", str(site.root)) for word in asked))
     refused = "mqi-trouble bad-word" in said.stdout or "mqi-trouble bad-verb" in said.stdout
