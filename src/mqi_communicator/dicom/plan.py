@@ -5,6 +5,7 @@ What a dose engine cannot compute is no problem of the plan: engines refuse it (
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -111,7 +112,8 @@ def _fractions(group: Dataset, words: Words) -> int:
 
 
 def _structure_set(data: Dataset, words: Words) -> str:
-    uids = {str(item.ReferencedSOPInstanceUID) for item in data.get("ReferencedStructureSetSequence") or ()}
+    items = data.get("ReferencedStructureSetSequence") or ()
+    uids = {uid for item in items if (uid := text(item, "ReferencedSOPInstanceUID"))}
     if len(uids) != 1:
         words.add(
             "plan.structure_set",
@@ -125,8 +127,9 @@ def _structure_set(data: Dataset, words: Words) -> str:
 def _metersets(group: Dataset, words: Words) -> dict[int, Dataset]:
     """The items of the fraction group by beam number."""
     items = group.get("ReferencedBeamSequence") or ()
-    found = {int(item.ReferencedBeamNumber): item for item in items}
-    if len(found) != len(items):
+    numbers = [words.measured(item, "ReferencedBeamNumber") for item in items]
+    found = {int(number): item for number, item in zip(numbers, items, strict=True) if not math.isnan(number)}
+    if len(set(numbers)) != len(items):
         words.add("plan.fraction_groups", "the fraction group names a beam twice (300C,0006)")
     return found
 

@@ -167,6 +167,14 @@ def zero_weights(plan):
         point.CumulativeMetersetWeight = 0
 
 
+def structure_set_without_uid(plan):
+    del plan.ReferencedStructureSetSequence[0].ReferencedSOPInstanceUID
+
+
+def reference_without_number(plan):
+    plan.FractionGroupSequence[0].ReferencedBeamSequence[0].ReferencedBeamNumber = None
+
+
 def no_structure_set(plan):
     del plan.ReferencedStructureSetSequence
 
@@ -217,6 +225,12 @@ REFUSED = {
     "no meterset": (no_meterset, "BeamMeterset (300A,0086) is missing", "dicom.missing"),
     "not in group": (not_in_group, "the fraction group does not name this beam", "beam.meterset"),
     "numbers twice": (beam_value("BeamNumber", 2), "BeamNumber (300A,00C0) 2 is given to several", "plan.beam_numbers"),
+    "structure set without UID": (structure_set_without_uid, "refers to 0 structure sets", "plan.structure_set"),
+    "reference without number": (
+        reference_without_number,
+        "ReferencedBeamNumber (300C,0006) is missing",
+        "dicom.missing",
+    ),
     "no structure set": (no_structure_set, "refers to 0 structure sets", "plan.structure_set"),
 }
 
