@@ -4,7 +4,7 @@
 # package:program; sshd stands in /usr/sbin, which is not in every user's PATH.
 run_needs=(openssh-client:ssh rsync:rsync util-linux:flock)
 demo_needs=("${run_needs[@]}" openssh-server:sshd util-linux:setsid procps:ps)
-test_needs=("${demo_needs[@]}" dicom3tools:dciodvfy shellcheck:shellcheck prometheus:promtool
+test_needs=("${demo_needs[@]}" busybox:busybox dicom3tools:dciodvfy shellcheck:shellcheck prometheus:promtool
     systemd:systemd-analyze)
 browser_needs=("${test_needs[@]}" chromium:chromium chromium-driver:chromedriver)
 

@@ -90,12 +90,12 @@ def _try(site: Site, what: str, ssh) -> HostTrial:
 
 @contextlib.contextmanager
 def small_disks(*folders: Path) -> Iterator[bool]:
-    """A file system of 64 MiB of its own on each folder; False where this account may not mount any."""
+    """A file system of 256 MiB of its own on each folder; False where this account may not mount any."""
     mounted: list[Path] = []
     try:
         for folder in folders:
             folder.mkdir(exist_ok=True)
-            argv = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+            argv = ["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(folder)]
             if os.getuid() != 0 or subprocess.run(argv, check=False, capture_output=True).returncode != 0:
                 break
             mounted.append(folder)

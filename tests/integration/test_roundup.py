@@ -23,6 +23,7 @@ from mqi_communicator.flow.guard import GuardedHost
 from mqi_communicator.flow.options import BreakerOptions
 from mqi_communicator.flow.places import Place
 from mqi_communicator.flow.roundup import Roundup
+from mqi_communicator.flow.spool import Spool
 from mqi_communicator.flow.stations import follow as following
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
@@ -149,7 +150,8 @@ async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(stor
     async def place_of(_key):
         return place
 
-    tools = SimpleNamespace(database=store, clock=time.time, place_of=place_of)
+    spool = Spool(Path(ground.root).parent / "spool" / KEY)
+    tools = SimpleNamespace(database=store, clock=time.time, place_of=place_of, spool=lambda _key: spool)
     line = Line(KEY, 1, "follow", since=time.time() - 3600)
     assert not (await following.follow(line, tools)).needs_person
     await asyncio.sleep(1.1)
