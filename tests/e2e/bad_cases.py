@@ -14,9 +14,8 @@ from mqi_communicator.demo.sample_case import Draft, encode
 from mqi_communicator.demo.sample_kinds import apply, uids_of
 
 FILE_CANARY = "Fernwhistle"  # a patient's name as people put it into names of files and folders
-REFUSED, UNFIT, WAITS, HELD, THROUGH = (
+REFUSED, WAITS, HELD, THROUGH = (
     "failed at admit",
-    "failed at prepare",
     "waiting at admit",
     "waiting at prepare",
     "done",

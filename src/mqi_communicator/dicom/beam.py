@@ -44,7 +44,6 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, word
         delivery=delivery,
         devices=read_devices(item, points, delivery.scan_mode),
         motions=_motions(points, words),
-        sad=_sad(item),
     )
 
 
@@ -87,11 +86,6 @@ def _positive(data: Dataset, keyword: str, words: Words) -> float:
 def _optional(data: Dataset | None, keyword: str) -> float | None:
     value = None if data is None else data.get(keyword)
     return None if value is None or value == "" else float(value)
-
-
-def _sad(item: Dataset) -> tuple[float, float] | None:
-    values = [float(value) for value in item.get("VirtualSourceAxisDistances") or ()]
-    return (values[0], values[1]) if len(values) == 2 and min(values) > 0 else None  # noqa: PLR2004 - x and y
 
 
 def _isocenter(point: Dataset, words: Words) -> tuple[float, float, float]:

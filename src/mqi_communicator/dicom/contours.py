@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _STRUCTURE_TAGS = (0x00080016, 0x30060020, 0x30060039, 0x30060080)
 _PLAN_TAGS = (0x00100010, 0x00100020, 0x00100030, 0x300A0010)
 _LIMITS = Limits(elements=2_000_000)  # contours are many
-_CORNERS = 3  # of an area, at least
+CORNERS = 3  # of an area, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,18 @@ def read_contours(path: Path) -> tuple[Structure, ...]:
         return tuple(found)
 
 
-def _contours(drawn: Dataset) -> tuple[tuple[float, NDArray[np.float64]], ...]:
+def closed_outlines(drawn: Dataset) -> Iterator[NDArray[np.float64]]:
+    """The corners (n, 3) in mm of each closed contour of an item of ROIContourSequence, as the file has them."""
     import numpy as np
 
-    areas = []
-    for item in drawn.get("ContourSequence", ()):
-        if not str(item.get("ContourGeometricType", "")).startswith("CLOSED"):
-            continue
-        corners = np.asarray(item.ContourData, dtype=np.float64).reshape(-1, 3)
-        if len(corners) >= _CORNERS:
-            areas.append((round(float(corners[0, 2]), 3), corners[:, :2].copy()))
+    for item in drawn.get("ContourSequence") or ():
+        if str(item.get("ContourGeometricType", "")).startswith("CLOSED"):
+            yield np.asarray(item.ContourData, dtype=np.float64).reshape(-1, 3)
+
+
+def _contours(drawn: Dataset) -> tuple[tuple[float, NDArray[np.float64]], ...]:
+    outlines = (corners for corners in closed_outlines(drawn) if len(corners) >= CORNERS)
+    areas = [(round(float(corners[0, 2]), 3), corners[:, :2].copy()) for corners in outlines]
     return tuple(sorted(areas, key=lambda area: area[0]))
 
 

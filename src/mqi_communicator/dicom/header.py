@@ -18,7 +18,6 @@ from mqi_communicator.dicom.structure_references import (
     ct_slices_of,
     frames_of,
     names_images,
-    series_of,
 )
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits
 from mqi_communicator.dicom.words import named, text
@@ -58,7 +57,6 @@ class Header:
     series_instance_uid: str = ""
     frames: tuple[str, ...] = ()  # frame of reference UIDs; a structure set may have several that can be the CT's
     refers_to: tuple[str, ...] = ()  # plan: its structure set; structure set: CT slices; dose: its plans
-    series: tuple[str, ...] = ()  # structure set: the CT series that it names
     z: float | None = None
     localizer: bool = False  # a scout image: of the CT's class, and no slice of it
     dose: str = ""  # dose: why it is not the dose of one plan or beam in Gy, "" where it may be
@@ -102,7 +100,6 @@ def _read(opened: Opened, kind: Kind) -> Header:
         series_instance_uid=text(data, "SeriesInstanceUID"),
         frames=frames_of(data) if kind is Kind.STRUCTURES else tuple(filter(None, (frame,))),
         refers_to=_REFERENCES[kind](data),
-        series=series_of(data) if kind is Kind.STRUCTURES else (),
         z=float(position[2]) if position else None,
         localizer=kind is Kind.CT and "LOCALIZER" in (data.get("ImageType") or ()),
         dose=_no_dose(data) if kind is Kind.DOSE else "",

@@ -113,7 +113,6 @@ class Beam:
     devices: tuple[Device, ...] = ()
     motions: tuple[Motion, ...] = ()
     plan_number: int | None = None  # the plan's own BeamNumber where `number` is another
-    sad: tuple[float, float] | None = None  # VirtualSourceAxisDistances (300A,030A), mm; None: the plan names none
 
     @property
     def own_number(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.contours import CORNERS, closed_outlines
 from mqi_communicator.dicom.problem import DicomProblem, Problem, shown
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.structure_references import (
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _OBSERVATIONS = 0x30060080
 _TAGS = (0x00080016, 0x00080018, FRAMES, ROIS, _OBSERVATIONS)
-_CORNERS = 3  # of an area, at least
 _LEVEL = 0.1  # mm: a contour whose corners differ by more in z is not axial
 
 OVERRIDE = "structures.density_override"  # code of a Problem
@@ -150,12 +150,9 @@ def _closed(drawn: Dataset) -> tuple[tuple[tuple[float, NDArray[np.float64]], ..
     import numpy as np
 
     areas, axial = [], True
-    for item in drawn.get("ContourSequence") or ():
-        if not str(item.get("ContourGeometricType", "")).startswith("CLOSED"):
-            continue
-        corners = np.asarray(item.ContourData, dtype=np.float64).reshape(-1, 3)
+    for corners in closed_outlines(drawn):
         if len(corners) and np.ptp(corners[:, 2]) > _LEVEL:
             axial = False
-        elif len(corners) >= _CORNERS:
+        elif len(corners) >= CORNERS:
             areas.append((float(corners[0, 2]), corners[:, :2].copy()))
     return tuple(sorted(areas, key=lambda area: area[0])), axial

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from mqi_communicator.dicom.problem import Problem, shown
-from mqi_communicator.dicom.records import Beam, IonPlan, Motion
+from mqi_communicator.dicom.records import Beam, IonPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +84,14 @@ def _position(beam: Beam) -> Iterator[Need]:
         yield Need("PatientPosition (0018,5100)", shown(beam.position), "HFS (head first supine)")
 
 
-def _motion(beam: Beam) -> Iterator[Need]:
-    for motion in beam.motions:
-        if not motion.tilt:
-            yield _moved(motion, "one value for the whole beam")
+def _motion(expected: str, *, tilt: bool) -> Callable[[Beam], Iterable[Need]]:
+    def needs(beam: Beam) -> Iterator[Need]:
+        for motion in beam.motions:
+            if motion.tilt is tilt:
+                clause = f"{motion.tag} {motion.words}, expected {expected}"
+                yield Need(motion.tag, motion.words, expected, clause)
 
-
-def _tilt(beam: Beam) -> Iterator[Need]:
-    for motion in beam.motions:
-        if motion.tilt:
-            yield _moved(motion, "0 degrees")
-
-
-def _moved(motion: Motion, expected: str) -> Need:
-    return Need(motion.tag, motion.words, expected, f"{motion.tag} {motion.words}, expected {expected}")
+    return needs
 
 
 _SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, or MODULATED_SPEC STATIONARY"
@@ -141,8 +135,13 @@ FEATURES = (
     Feature("wedge", "beam.wedge", _device("wedge"), _TPS),
     Feature("range modulator", "beam.range_modulator", _device("range modulator"), _TPS),
     Feature("scatterer or wobbling magnets", "beam.spreader", _device("spreader"), _TPS),
-    Feature("tilted couch, gantry or head fixation", "beam.tilt", _tilt, _TPS),
-    Feature("gantry, couch or isocentre that moves within a beam", "beam.arc", _motion, _TPS),
+    Feature("tilted couch, gantry or head fixation", "beam.tilt", _motion("0 degrees", tilt=True), _TPS),
+    Feature(
+        "gantry, couch or isocentre that moves within a beam",
+        "beam.arc",
+        _motion("one value for the whole beam", tilt=False),
+        _TPS,
+    ),
     Feature("another patient position than HFS", "beam.position", _position),
 )
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from mqi_communicator.case.faults import Transient
 from mqi_communicator.case.model import Kind
@@ -30,6 +31,7 @@ from mqi_communicator.intake.take import load_manifest, take
 
 __all__ = ["Complete", "Examination", "Incomplete", "Part", "Refusals", "Rejected", "examine", "load_manifest", "take"]
 
+_Read = TypeVar("_Read")
 _UNREADABLE = "case.unreadable"
 _UNREAD = "dicom."  # codes of files that are there and could not be read, so that what they are seems missing
 _PATIENTLY = UNFINISHED | {_UNREADABLE}  # a copy in progress locks, shortens or zeroes its file
@@ -56,6 +58,14 @@ class _Look:
 
     def path(self, found: Found) -> Path:
         return self.folder / found.name
+
+    def read(self, reader: Callable[[Path, Limits], _Read], found: Found) -> _Read | None:
+        """What a reader makes of a file; None, and a problem, where it refuses the file."""
+        try:
+            return reader(self.path(found), self.limits)
+        except DicomProblem as error:
+            self.problems.append(as_problem(error))
+            return None
 
     def waiting(self, missing: Sequence[str], until: float | None = None) -> Incomplete:
         """Incomplete, to be looked at again when the folder has been still until then."""
@@ -135,11 +145,10 @@ def _examine(look: _Look) -> Examination | None:
 def _plan(look: _Look, linked: Linked) -> IonPlan | None:
     if linked.plan is None:
         return None
-    try:
-        plan, problems = read_plan(look.path(linked.plan), look.limits)
-    except DicomProblem as error:
-        look.problems.append(as_problem(error))
+    read = look.read(read_plan, linked.plan)
+    if read is None:
         return None
+    plan, problems = read
     look.problems.extend(problems)
     return plan
 
@@ -222,8 +231,8 @@ def _without_copies(found: Sequence[Found], look: _Look) -> list[Found]:
 def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination | None:
     """Everything the references name is there: is it sound, and may slices or a planned dose still be on their way?"""
     assert linked.plan and linked.structures  # noqa: S101, PT018 - nothing is missing
-    structures = _read_structures(look, linked.structures)
-    facts = _facts(look, linked.doses)
+    structures = look.read(read_structures, linked.structures)
+    facts = [(one, told) for one in linked.doses if (told := look.read(dose_facts, one)) is not None]
     wait, note = _planned(look, facts, plan)
     wait = max(wait, look.options.settle_s)
     paths = [look.path(one) for one in linked.ct]
@@ -247,24 +256,6 @@ def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination | None:
         notes=(note,) if note else (),
         aside=linked.aside,
     )
-
-
-def _read_structures(look: _Look, found: Found) -> StructureSet | None:
-    try:
-        return read_structures(look.path(found), look.limits)
-    except DicomProblem as error:
-        look.problems.append(as_problem(error))
-        return None
-
-
-def _facts(look: _Look, doses: Sequence[Found]) -> list[tuple[Found, DoseFacts]]:
-    found = []
-    for one in doses:
-        try:
-            found.append((one, dose_facts(look.path(one), look.limits)))
-        except DicomProblem as error:
-            look.problems.append(as_problem(error))
-    return found
 
 
 def _planned(look: _Look, doses: Sequence[tuple[Found, DoseFacts]], plan: IonPlan) -> tuple[float, str]:
