@@ -58,6 +58,9 @@ def solid(computed: Dose, top: float):
 def known(planned: Dose, computed: Dose):
     """Voxels of the planned grid at which both doses are numbers."""
     points = np.stack(np.meshgrid(*planned.grid.axes(), indexing="ij"), -1)
+    low, high = (np.array([end(axis) for axis in computed.grid.axes()]) for end in (np.min, np.max))
+    nearest = np.clip(points, low, high)
+    points = np.where(np.abs(points - nearest) < 1e-9, nearest, points)  # at the edge, but for rounding
     there = RegularGridInterpolator(computed.grid.axes(), solid(computed, 1e6), bounds_error=False, fill_value=np.inf)
     return np.isfinite(planned.gy) & (there(points) < 1e5)
 
@@ -113,3 +116,39 @@ def brute_force(planned, computed, options, index, *, local=False, steps=12, sta
         place = np.take_along_axis(tried, first[:, :, None], axis=1)
         step /= 2
     return value.min(axis=1)
+
+
+def thorough(planned, computed, options, index, enough, *, local=False):
+    """A gamma of each voxel (n, 3) that is not above `enough` (n,), if there is one and it is below 1.
+
+    Cubes of positions are halved until none could hold less. A cube cannot hold less than the distance to its nearest
+    corner with the dose at its centre moved by the steepest slope of the whole grid, so no valley is missed."""
+    top = float(np.nanmax(planned.gy))
+    axes, filled = computed.grid.axes(), np.nan_to_num(computed.gy).astype(np.float64)
+    there = RegularGridInterpolator(axes, filled)
+    hole = RegularGridInterpolator(axes, 1.0 * ~np.isfinite(computed.gy))
+    low, high = (np.array([end(axis) for axis in axes]) for end in (np.min, np.max))
+    slope = [np.abs(np.diff(filled, axis=k)).max(initial=0) / computed.grid.spacing[2 - k] for k in range(3)]
+    found = []
+    for voxel, wanted in zip(index, enough, strict=True):
+        own = float(planned.gy[tuple(voxel)])
+        limit = options.dose_percent / 100 * (own if local else top)
+        centre = np.array([axis[i] for axis, i in zip(planned.grid.axes(), voxel, strict=True)])
+        half, cubes, best = options.distance_mm / 4, np.zeros((1, 3)), np.inf
+        corners = np.stack(np.meshgrid(*[(-1, 1)] * 3), -1).reshape(-1, 3)
+        cubes = (corners[:, None] * 2 + corners).reshape(-1, 3) * half
+        for _ in range(8):
+            at = centre + cubes
+            inside = ((at + half >= low) & (at - half <= high)).all(axis=1)
+            cubes, at = cubes[inside], np.clip(at[inside], low, high)
+            off = np.abs(there(at) - own)
+            value = np.hypot(off / limit, np.linalg.norm(at - centre, axis=1) / options.distance_mm)
+            best = min(best, value[hole(at) <= 1e-9].min(initial=np.inf))
+            near = np.linalg.norm(np.maximum(np.abs(cubes) - half, 0), axis=1) / options.distance_mm
+            least = np.hypot(np.maximum(off - half * sum(slope), 0) / limit, near)
+            half /= 2
+            cubes = (cubes[least < 1][:, None] + corners * half).reshape(-1, 3)
+            if best <= wanted or not len(cubes):
+                break
+        found.append(best)
+    return np.array(found)

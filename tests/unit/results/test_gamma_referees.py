@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.results.referees import PAIRS, brute_force, dose, known, pymedphys_gamma
+from tests.unit.results.referees import PAIRS, brute_force, dose, known, pymedphys_gamma, thorough
 
 from mqi_communicator.dicom.records import Grid
 from mqi_communicator.results.gamma import Limits, gamma_index
@@ -107,7 +107,7 @@ def _grids(draw):
     st.booleans(),
     st.sampled_from([(3.0, 2.0), (10.0, 3.0), (2.0, 0.6)]),
 )
-def test_any_two_doses_have_the_gamma_that_a_brute_force_finds(grids, seed, holes, local, limits):
+def test_any_two_doses_have_the_gamma_that_a_thorough_search_finds(grids, seed, holes, local, limits):
     chance = np.random.default_rng(seed)
     gy = [chance.uniform(0.2, 2.0, grid.shape) for grid in grids]
     planned, computed = (
@@ -122,6 +122,9 @@ def test_any_two_doses_have_the_gamma_that_a_brute_force_finds(grids, seed, hole
     index = np.argwhere(seen)[:5]
     if len(index):
         mine = found.gamma[tuple(index.T)]
-        best = brute_force(planned, computed, options, index, local=local)
+        best = thorough(planned, computed, options, index, mine + 0.1, local=local)
         assert (mine <= best + MARGIN).all()
-        assert (best <= 1)[mine <= 0.9].mean() >= 0.9 if (mine <= 0.9).any() else True
+        if (
+            not holes
+        ):  # beside a hole only positions on the very planes of the grid count, and a cube's centre misses them
+            assert (best[mine <= 0.9] <= 1).all()
