@@ -15,8 +15,8 @@ from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import sample_files, write_sample
 from mqi_communicator.demo.slot import Slot
-from mqi_communicator.intake.survey import survey
-from mqi_communicator.store import cases, lines
+from mqi_communicator.intake.scan import survey
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
 WARM_S = 10.0
@@ -79,7 +79,7 @@ def _plant(database, folder: Path) -> None:  # type: ignore[no-untyped-def]  # n
     case = cases.Case(key, folder, now, survey(folder).fingerprint, now, content=key, lineage=key, word="pass")
     line = Line(key, CASE_LINE, "tidy", Status.DONE, due=now, since=now)
     database.write_now(cases.add, case)
-    database.write_now(lines.add, line, Event(now, key, CASE_LINE, "line.done", "tidy", "", Status.DONE))
+    database.write_now(work_items.add, line, Event(now, key, CASE_LINE, "line.done", "tidy", "", Status.DONE))
 
 
 def _wait_for(log: Path, what: str) -> None:

@@ -20,8 +20,8 @@ from mqi_communicator.case.work import Work as EngineWork
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
-from mqi_communicator.flow.paperwork.order import read_case, write_input
-from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.engine_input import read_case, write_input
 from mqi_communicator.intake.admit import Complete, examine, take
 
 LIMIT_S = 900.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.place import ssh_words
 
 from mqi_communicator.demo.host import PrivateHost
-from mqi_communicator.remote import stage
+from mqi_communicator.remote import workspace
 from mqi_communicator.remote.ssh import SshHost
 
 LIMIT_S = 600.0
@@ -38,15 +38,15 @@ def product(source: Path, root: Path, host: PrivateHost) -> float:
 async def _product(source: Path, root: Path, host: PrivateHost) -> float:
     there, key = SshHost(host.options()), "bench"
     try:
-        stage.read_workspace(await there.ask(stage.workspace(str(root)), deadline=LIMIT_S))
+        workspace.read_workspace(await there.ask(workspace.workspace(str(root)), deadline=LIMIT_S))
         began = time.perf_counter()
         digest = await asyncio.to_thread(_sums, source)
         await there.send(source, str(root), key, deadline=LIMIT_S)
-        stage.read_settle(await there.ask(stage.settle(str(root), key, digest), deadline=LIMIT_S))
+        workspace.read_settle(await there.ask(workspace.settle(str(root), key, digest), deadline=LIMIT_S))
         return time.perf_counter() - began
     finally:
         await there.close()
-        (source / stage.SUMS).unlink(missing_ok=True)
+        (source / workspace.SUMS).unlink(missing_ok=True)
         shutil.rmtree(root)
 
 
@@ -56,8 +56,8 @@ def _sums(folder: Path) -> str:
         if path.is_file():
             with path.open("rb") as handle:
                 digests[str(path.relative_to(folder))] = hashlib.file_digest(handle, "sha256").hexdigest()
-    text = stage.sums_text(digests)
-    (folder / stage.SUMS).write_bytes(text)
+    text = workspace.sums_text(digests)
+    (folder / workspace.SUMS).write_bytes(text)
     return hashlib.sha256(text).hexdigest()
 
 

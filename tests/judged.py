@@ -21,11 +21,11 @@ from mqi_communicator.demo.truth import FRACTIONS
 from mqi_communicator.dicom.records import Beam, Biology, Dose, Extent, Meaning, Medium
 from mqi_communicator.dose.engine import Accepted
 from mqi_communicator.flow.basis import Basis
-from mqi_communicator.flow.paperwork.beam import keep_beam_dose
-from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
-from mqi_communicator.flow.paperwork.judge import judge_case
-from mqi_communicator.flow.paperwork.report import prepare_report
-from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.beam import keep_beam_dose
+from mqi_communicator.flow.tasks.judge import judge_case
+from mqi_communicator.flow.tasks.manifest import Record, deliver_case
+from mqi_communicator.flow.tasks.report import prepare_report
 from mqi_communicator.intake.admit import Complete, examine, take
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.report.options import ReportOptions

@@ -13,8 +13,8 @@ from mqi_communicator.case.model import Kind, Manifest, StoredFile
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.job import Job
 from mqi_communicator.config import load
-from mqi_communicator.flow.origin import write_origin
-from mqi_communicator.remote import stage
+from mqi_communicator.flow.spool.origin import write_origin
+from mqi_communicator.remote import workspace
 from mqi_communicator.results.documents import as_json, manifest_document, verdict_document
 from mqi_communicator.results.verdict import Verdict, Word
 from mqi_communicator.store import cases
@@ -78,7 +78,7 @@ def delivered(app: App, key: str) -> Path:
 async def begin(app: App, name: str, key: str, number: int, program: tuple[str, ...] = ("sleep", "600")) -> None:
     """A job that lives on a host, whatever the store knows."""
     place = app.tools.places[name]
-    stage.read_workspace(await place.host.ask(stage.workspace(place.root), deadline=60))
+    workspace.read_workspace(await place.host.ask(workspace.workspace(place.root), deadline=60))
     folder = Path(place.root) / "cases" / key / "input"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  ./common/x\n")

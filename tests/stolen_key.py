@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.remote.stage import SUMS, sums_text
 from mqi_communicator.remote.verbs import library
+from mqi_communicator.remote.workspace import SUMS, sums_text
 
 KEY = "abcd2345efgh"
 TOKEN = f"{KEY}-b1-r1"

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import structlog
 
-from mqi_communicator import instruments
+from mqi_communicator import gauges
 from mqi_communicator.case.faults import DiskFull, NeedsPerson
 from mqi_communicator.case.model import Event
 from mqi_communicator.compute import gpus
@@ -29,21 +29,21 @@ from mqi_communicator.dose.models import read_beam_models, read_calibrations, re
 from mqi_communicator.dose.moqui.engine import Moqui
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.flow.basis import Basis
-from mqi_communicator.flow.budget import CallBudget
-from mqi_communicator.flow.desk import Desk
 from mqi_communicator.flow.driver import Driver
-from mqi_communicator.flow.guard import Ear, GuardedHost
-from mqi_communicator.flow.kernels import cache_of
-from mqi_communicator.flow.places import Place
-from mqi_communicator.flow.roundup import Roundup
-from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.hosts.call_budget import CallBudget
+from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.guard import Ear, GuardedHost
+from mqi_communicator.flow.hosts.poller import Roundup
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.notify.post import Post, ways
+from mqi_communicator.flow.workers.kernels import cache_of
+from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.notify.dispatcher import Post, ways
 from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.results.verdict import Word
-from mqi_communicator.store import lines
+from mqi_communicator.store import work_items
 from mqi_communicator.store.backup import backups, is_blank
 from mqi_communicator.store.database import Database, StoreDamaged, open_database, prove_whole
 from mqi_communicator.store.ownership import StoreLock
@@ -72,7 +72,7 @@ class App:
     driver: Driver
     metrics: metrics.Metrics
     post: Post | None  # None: nobody is told anything
-    seen: instruments.Seen = field(default_factory=instruments.Seen)
+    seen: gauges.Seen = field(default_factory=gauges.Seen)
     ticked: float = 0.0  # monotonic seconds: when the driver last got through all that was due
     turned: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
     looked: bool = False  # whether the watched folder has been read at least once
@@ -92,7 +92,7 @@ def build(config: Config) -> App:
     counters = metrics.Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
         [word.value for word in Word],
-        lambda: instruments.read_gauges(config, app.tools, app.driver, app.seen),
+        lambda: gauges.read_gauges(config, app.tools, app.driver, app.seen),
     )
 
     def ear(event: str, **facts: object) -> None:
@@ -221,7 +221,7 @@ async def health(app: App) -> http.Health:
     """Alive: the driver gets through what is due. Moving: no step has outlived its limit, and nothing that is due has
     been left lying for longer than anything should take."""
     now, age = time.time(), time.monotonic() - app.ticked
-    coming = await app.database.read(lines.next_due)
+    coming = await app.database.read(work_items.next_due)
     overdue = 0.0 if coming is None else max(0.0, now - coming)
     turning = age < TURN_S
     # A step under way has a limit of its own, and others may wait for its turn to end: that is no standstill.

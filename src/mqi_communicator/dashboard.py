@@ -9,12 +9,12 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from mqi_communicator.checkup import check_up
+from mqi_communicator.checks import check_up
 from mqi_communicator.config import Config, effective_digest
-from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.view import checks_of, record, view
 from mqi_communicator.store.database import open_database
-from mqi_communicator.web.house import House, Places, Ways
+from mqi_communicator.web.context import House, Places, Ways
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.server import Dashboard, serve
 from mqi_communicator.web.sessions import Sessions

@@ -17,19 +17,19 @@ import structlog
 from mqi_communicator.app import TURN_S, App, serve_pages
 from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.flow.arrivals import look
-from mqi_communicator.flow.condition import look_at_hosts
-from mqi_communicator.flow.constancy import begin_due
+from mqi_communicator.flow.background.constancy import begin_due
+from mqi_communicator.flow.background.host_health import look_at_hosts
+from mqi_communicator.flow.background.housekeeping import tidy_hosts
 from mqi_communicator.flow.driver import UnderWay
-from mqi_communicator.flow.housekeeping import tidy_hosts
-from mqi_communicator.flow.kernels import cache_of, make_kernels
 from mqi_communicator.flow.reconcile import reconcile
-from mqi_communicator.instruments import certificates
+from mqi_communicator.flow.workers.kernels import cache_of, make_kernels
+from mqi_communicator.gauges import certificates
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
 from mqi_communicator.store.database import StoreGone, StoreTrouble
 from mqi_communicator.telemetry import http
-from mqi_communicator.telemetry.lookout import Lookout
+from mqi_communicator.telemetry.loop_watchdog import Lookout
 from mqi_communicator.telemetry.systemd import Notifier
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from mqi_communicator.case.call import Call
 from mqi_communicator.case.faults import AbsurdAnswer, RemoteUnfit, TookTooLong, Transient, Unreachable
+from mqi_communicator.case.request import Call
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions

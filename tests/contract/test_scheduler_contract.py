@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from tests.processes import kill
 
-from mqi_communicator.case.call import InputGone, Stopped
 from mqi_communicator.case.model import new_key
+from mqi_communicator.case.request import InputGone, Stopped
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
@@ -23,7 +23,7 @@ from mqi_communicator.compute.scheduler import JobState, JobStatus, Scheduler
 from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
-from mqi_communicator.remote.stage import SUMS, sums_text, workspace
+from mqi_communicator.remote.workspace import SUMS, sums_text, workspace
 
 pytestmark = pytest.mark.real
 

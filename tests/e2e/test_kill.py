@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 
 POINTS = [(step.name, moment) for step in (*CASE_STEPS, *BEAM_STEPS) for moment in ("begin", "done")]
 ENDS = ("step.done", "line.done")

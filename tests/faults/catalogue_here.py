@@ -68,7 +68,7 @@ def master_killed(ground: Ground, random: Random) -> Iterator[None]:
 @fault("desk killed")
 def desk_killed(ground: Ground, random: Random) -> Iterator[None]:
     """kill -9 of the child that reads DICOM or compares doses."""
-    _kill_child(ground, random, lambda words: "mqi_communicator.flow.desk" in words)
+    _kill_child(ground, random, lambda words: "mqi_communicator.flow.workers.pool" in words)
     yield
 
 

@@ -99,7 +99,7 @@ def _removed(path: Path) -> str:
 def tap_ports() -> None:
     """The host, the store and the desk of the process that runs the flow."""
     from mqi_communicator import app
-    from mqi_communicator.flow.desk import Desk
+    from mqi_communicator.flow.workers.pool import Desk
     from mqi_communicator.store.database import Database
 
     build = app.build_host

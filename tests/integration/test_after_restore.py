@@ -15,23 +15,23 @@ from mqi_communicator.app import App
 from mqi_communicator.case.faults import DiskFull, NeedsPerson
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Priority, Status
 from mqi_communicator.case.outcome import NewRun
-from mqi_communicator.flow import spent
 from mqi_communicator.flow.arrivals import look
-from mqi_communicator.flow.carry_out import carry_out
-from mqi_communicator.flow.constancy import basis_of, samples
-from mqi_communicator.flow.decided import Ended, note_ended
-from mqi_communicator.flow.judgements import number
+from mqi_communicator.flow.background.constancy import basis_of, samples
 from mqi_communicator.flow.options import ConstancyOptions
-from mqi_communicator.flow.origin import write_origin
 from mqi_communicator.flow.reconcile import Found, reconcile
-from mqi_communicator.flow.spool import keep
-from mqi_communicator.flow.stations.collect import collect
-from mqi_communicator.flow.stations.follow import follow
-from mqi_communicator.flow.stations.submit import submit
-from mqi_communicator.flow.stations.tidy import tidy_host
-from mqi_communicator.intake.survey import survey
+from mqi_communicator.flow.spool.decisions import Ended, note_ended
+from mqi_communicator.flow.spool.layout import keep
+from mqi_communicator.flow.spool.origin import write_origin
+from mqi_communicator.flow.steps import spent
+from mqi_communicator.flow.steps.collect import collect
+from mqi_communicator.flow.steps.follow import follow
+from mqi_communicator.flow.steps.submit import submit
+from mqi_communicator.flow.steps.tidy import tidy_host
+from mqi_communicator.flow.transitions.apply import carry_out
+from mqi_communicator.flow.transitions.judgements import number
+from mqi_communicator.intake.scan import survey
 from mqi_communicator.results.extension import Extension
-from mqi_communicator.store import audit, cases, jobs, lines, orders
+from mqi_communicator.store import audit, cases, jobs, orders, work_items
 from mqi_communicator.store.backup import back_up
 from mqi_communicator.store.database import StoreTrouble
 from mqi_communicator.store.restore import restore
@@ -71,7 +71,7 @@ class Site:
         return answer
 
     def line(self, key: str = KEY, beam: int = CASE_LINE) -> Line:
-        return self.app.database.read_now(lines.get, key, beam)
+        return self.app.database.read_now(work_items.get, key, beam)
 
     def case(self, key: str = KEY) -> cases.Case:
         return self.app.database.read_now(cases.get, key)
@@ -83,10 +83,10 @@ class Site:
         """The case has set out for `two`, where the job of its first beam is handed over."""
         tools, write = self.app.tools, self.app.database.write_now
         await reconcile(tools)
-        write(lines.move, self.line(), replace(self.line(), step="compare", status=Status.WAITING, due=2e9), None)
+        write(work_items.move, self.line(), replace(self.line(), step="compare", status=Status.WAITING, due=2e9), None)
         write(cases.change, KEY, host="two")
         keep(tools.spool(KEY).sent_to, "two")
-        write(lines.begin, Line(KEY, 1, "follow"))
+        write(work_items.begin, Line(KEY, 1, "follow"))
         row = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "two", jobs.WANTED, active=False, claimed=1.0)
         write(jobs.claim, row, jobs.Room(5))
 
@@ -148,7 +148,7 @@ async def test_a_case_cancelled_before_its_admission_is_not_seen_anew(site):
     seen = survey(folder, 100)
     case = cases.Case(KEY, folder, 10.0, seen.fingerprint, changed=10.0, rank=10.0)
     site.app.database.write_now(cases.add, case)
-    site.app.database.write_now(lines.add, Line(KEY, CASE_LINE, "admit"), Event(10.0, KEY, CASE_LINE, "case.seen"))
+    site.app.database.write_now(work_items.add, Line(KEY, CASE_LINE, "admit"), Event(10.0, KEY, CASE_LINE, "case.seen"))
     site.order("cancel")
     await site.restore()
     assert await look([folder], site.app.tools) == 0
@@ -213,7 +213,7 @@ async def test_an_order_is_not_carried_out_where_it_cannot_be_noted(site, monkey
     def full(*_):
         raise DiskFull("no space", "")
 
-    monkeypatch.setattr("mqi_communicator.flow.decided.keep", full)
+    monkeypatch.setattr("mqi_communicator.flow.spool.decisions.keep", full)
     with pytest.raises(StoreTrouble, match="no space"):
         site.order("cancel")
     assert site.line().wanted == ""
@@ -264,7 +264,7 @@ async def test_a_job_declared_lost_is_asked_about_again(site):
     spooled(site.app, KEY)
     await site.under_way()
     row = site.line(beam=1)
-    site.app.database.write_now(lines.move, row, replace(row, status=Status.WAITING), None)
+    site.app.database.write_now(work_items.move, row, replace(row, status=Status.WAITING), None)
     site.back_up()
     given = {"at": 50.0, "case": KEY, "order": "lost", "who": "j.doe", "why": "", "beam": 1}
     one = site.app.database.read_now(orders.get, site.app.database.write_now(orders.give, **given))
@@ -279,7 +279,7 @@ async def test_the_last_judgement_counts_though_the_store_knows_of_an_earlier_on
     folder = delivered(site.app, KEY)
     await reconcile(site.app.tools)
     done = replace(site.line(), status=Status.DONE)
-    site.app.database.write_now(lines.move, site.line(), done, None)
+    site.app.database.write_now(work_items.move, site.line(), done, None)
     site.back_up()
     later = folder.rename(folder.with_name(f"{KEY}-judged-2"))
     note_ended(site.app.tools.spool(KEY), Ended(2, str(later), "pass", "all checks passed"))
@@ -330,7 +330,7 @@ async def test_a_constancy_run_stays_one_and_one_more_is_due(site):
     await site.restore()
     assert site.case().constancy == "phantom"
     done = replace(site.line(), step="tidy", status=Status.DONE)
-    site.app.database.write_now(lines.move, site.line(), done, None)
+    site.app.database.write_now(work_items.move, site.line(), done, None)
     basis = basis_of("1", site.app.tools.engine.evidence())
     (sample,) = site.app.database.read_now(samples, wanted, basis, time.time())
     assert sample.due.startswith("changed since the last")

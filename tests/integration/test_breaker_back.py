@@ -10,20 +10,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from mqi_communicator.case.call import Answer, Call
 from mqi_communicator.case.faults import AbsurdAnswer, AtLimit, Fault, Unreachable
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.request import Answer, Call
 from mqi_communicator.compute.direct import DirectScheduler
-from mqi_communicator.flow.breaker import Breaker
-from mqi_communicator.flow.decide import decide
-from mqi_communicator.flow.guard import BreakerOpen, GuardedHost
+from mqi_communicator.flow.hosts.breaker import Breaker
+from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.guard import BreakerOpen, GuardedHost
+from mqi_communicator.flow.hosts.poller import Roundup
 from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
-from mqi_communicator.flow.places import Place
-from mqi_communicator.flow.roundup import Roundup
-from mqi_communicator.flow.spool import Spool
-from mqi_communicator.flow.stations.upload import upload
-from mqi_communicator.remote.stage import SUMS
-from mqi_communicator.store import cases, lines
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.steps.upload import upload
+from mqi_communicator.flow.transitions.decide import decide
+from mqi_communicator.remote.workspace import SUMS
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
 CALL = Call("hello")
@@ -158,7 +158,7 @@ def to_upload(site, key: str, host: str) -> Line:
     (spool.input / SUMS).touch()
     spool.manifest.write_text(json.dumps({"content": "", "lineage": "", "beams": [[1, "AP"]], "files": []}))
     site.database.write_now(cases.add, cases.Case(key, Path("/in", key), 1.0, key, host=host))
-    site.database.write_now(lines.add, line, Event(1.0, key, CASE_LINE, "x"))
+    site.database.write_now(work_items.add, line, Event(1.0, key, CASE_LINE, "x"))
     return line
 
 

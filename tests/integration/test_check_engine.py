@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.standin.house import write_house
 
-from mqi_communicator.checkup.there import Finding, look_at
+from mqi_communicator.checks.hosts import Finding, look_at
 from mqi_communicator.config import load
 
 LOADER = "tps_env: error while loading shared libraries: libcudart.so.12: cannot open shared object file"

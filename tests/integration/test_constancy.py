@@ -12,11 +12,11 @@ import yaml
 from mqi_communicator.app import App, build
 from mqi_communicator.case.model import CASE_LINE, Event, Kind, Line, Manifest, Status, StoredFile
 from mqi_communicator.config import load
+from mqi_communicator.flow.background.constancy import DAY_S, DUE, Sample, basis_of, begin_due, changes, samples
 from mqi_communicator.flow.basis import Basis
-from mqi_communicator.flow.constancy import DAY_S, DUE, Sample, basis_of, begin_due, changes, samples
-from mqi_communicator.flow.origin import read_origin, write_origin
-from mqi_communicator.flow.stations.admit import enrol
-from mqi_communicator.store import audit, cases, figures, lines
+from mqi_communicator.flow.spool.origin import read_origin, write_origin
+from mqi_communicator.flow.steps.admit import enrol
+from mqi_communicator.store import audit, cases, figures, work_items
 from mqi_communicator.store.figures import Figure
 
 pytestmark = pytest.mark.real
@@ -53,8 +53,8 @@ def sample(app: App) -> Sample:
 def end(app: App, status: Status = Status.DONE, word: str = "pass") -> None:
     """The last run ends."""
     key = sample(app).case
-    own = app.database.read_now(lines.get, key)
-    app.database.write_now(lines.move, own, replace(own, status=status), None)
+    own = app.database.read_now(work_items.get, key)
+    app.database.write_now(work_items.move, own, replace(own, status=status), None)
     app.database.write_now(cases.change, key, word=word, content="a" * 64)
 
 
@@ -111,7 +111,7 @@ def admitted(content: str) -> Manifest:
 
 def seen(app: App, key: str, constancy: str = "", now: float = 1.0) -> None:
     app.database.write_now(cases.add, cases.Case(key, Path("/in") / key, now, "f", constancy=constancy))
-    app.database.write_now(lines.add, Line(key, CASE_LINE, "admit"), Event(now, key, CASE_LINE, "case.seen"))
+    app.database.write_now(work_items.add, Line(key, CASE_LINE, "admit"), Event(now, key, CASE_LINE, "case.seen"))
 
 
 def test_equal_content_is_computed_again_for_a_sample_and_is_no_patients_twin_or_revision(app):

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from tests.processes import kill
 
-from mqi_communicator.case.call import InputGone
 from mqi_communicator.case.faults import Permanent, RemoteUnfit
+from mqi_communicator.case.request import InputGone
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
@@ -25,7 +25,7 @@ from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState, JobStatus
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote.ssh import SshHost
-from mqi_communicator.remote.stage import SUMS, sums_text, workspace
+from mqi_communicator.remote.workspace import SUMS, sums_text, workspace
 
 pytestmark = pytest.mark.real
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.case.faults import DiskFull, NeedsPerson
-from mqi_communicator.flow.desk import Desk
-from mqi_communicator.flow.guard import guarded
+from mqi_communicator.flow.hosts.guard import guarded
+from mqi_communicator.flow.workers.pool import Desk
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.ownership import StoreLock
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.reference import page as cli_page
 from mqi_communicator.dose.abilities import markdown
-from mqi_communicator.flow.decide import decide
-from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.transitions.decide import decide
 from mqi_communicator.results.reference import CHECKS
 from mqi_communicator.results.verdict import Word
 from mqi_communicator.store.schema import metadata
@@ -117,9 +117,9 @@ def test_a_link_leads_somewhere(page, target):
 
 
 def test_the_exit_codes_are_those_of_the_program():
-    named = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
-    assert named == set(exits.MEANINGS)
-    assert f"\n{exits.table(short=True)}\n" in (ROOT / "README.md").read_text()
+    named = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)}
+    assert named == set(exit_codes.MEANINGS)
+    assert f"\n{exit_codes.table(short=True)}\n" in (ROOT / "README.md").read_text()
     literal = re.compile(r"typer\.Exit\(\d|sys\.exit\(\d")
     assert not [path for path in (ROOT / "src").rglob("*.py") if literal.search(path.read_text())]
 

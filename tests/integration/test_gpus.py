@@ -14,7 +14,7 @@ from tests.contract.test_scheduler_contract import SECONDS, Ground, Now, another
 from tests.processes import kill
 from tests.standin.gpus import FakeGpus
 
-from mqi_communicator.case.call import Call, GpuTaken
+from mqi_communicator.case.request import Call, GpuTaken
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.gpus import read_inventory, why_not
@@ -23,7 +23,7 @@ from mqi_communicator.compute.options import DirectOptions, GpuOptions
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote.ssh import SshHost
-from mqi_communicator.remote.stage import workspace
+from mqi_communicator.remote.workspace import workspace
 
 pytestmark = pytest.mark.real
 

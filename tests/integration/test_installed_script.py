@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.call import Call
 from mqi_communicator.case.faults import NeedsPerson, RemoteUnfit
+from mqi_communicator.case.request import Call
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.demo.host import PrivateHost
-from mqi_communicator.remote import needs, stage
+from mqi_communicator.remote import requirements, workspace
 from mqi_communicator.remote.rsync import Way, fetch_command
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.remote.verbs import edition, library
@@ -41,13 +41,13 @@ class Site:
     async def send(self, source: Path) -> None:
         (source / "common").mkdir(parents=True)
         (source / "common" / "x").write_bytes(b"input")
-        sums = stage.sums_text({"common/x": hashlib.sha256(b"input").hexdigest()})
-        (source / stage.SUMS).write_bytes(sums)
+        sums = workspace.sums_text({"common/x": hashlib.sha256(b"input").hexdigest()})
+        (source / workspace.SUMS).write_bytes(sums)
         root = str(self.root)
-        stage.read_workspace(await self.host.ask(stage.workspace(root), deadline=90))
+        workspace.read_workspace(await self.host.ask(workspace.workspace(root), deadline=90))
         await self.host.send(source, root, KEY, deadline=90)
-        settle = stage.settle(root, KEY, hashlib.sha256(sums).hexdigest())
-        stage.read_settle(await self.host.ask(settle, deadline=90))
+        settle = workspace.settle(root, KEY, hashlib.sha256(sums).hexdigest())
+        workspace.read_settle(await self.host.ask(settle, deadline=90))
 
     async def run(self, *argv: str):
         return await self.run_work(Work((Program("engine", argv),), ("made",), 30))
@@ -94,7 +94,7 @@ async def test_a_case_goes_there_and_back(site: Site, tmp_path: Path):
     assert status.log_tail == "mqi-program engine\ncomputed\n"
     await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made", "log"), largest=1 << 30, deadline=90)
     assert (tmp_path / "back" / "made").read_bytes() == b"input"
-    stage.read_removed(await site.host.ask(stage.remove(str(site.root), KEY), deadline=90))
+    workspace.read_removed(await site.host.ask(workspace.remove(str(site.root), KEY), deadline=90))
     assert not list((site.root / "cases").iterdir())
 
 
@@ -109,7 +109,7 @@ async def test_a_transfer_may_have_a_pace_of_its_own(site: Site, tmp_path: Path)
 
 async def test_another_workspace_than_the_named_one_is_told_in_words(site: Site, tmp_path: Path):
     with pytest.raises(RemoteUnfit, match="another workspace"):
-        stage.read_workspace(await site.host.ask(stage.workspace(str(tmp_path / "other")), deadline=90))
+        workspace.read_workspace(await site.host.ask(workspace.workspace(str(tmp_path / "other")), deadline=90))
     (tmp_path / "source").mkdir()
     with pytest.raises(RemoteUnfit, match="does not take a transfer"):
         await site.host.send(tmp_path / "source", str(tmp_path / "other"), KEY, deadline=90)
@@ -149,7 +149,7 @@ async def test_a_check_starts_the_named_programs_alone(site: Site, tmp_path: Pat
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n")
     trap.chmod(0o755)
     starts = [Need("starts", str(path), "", words=("x",)) for path in (tmp_path / "engine.sh", trap)]
-    good, bad = needs.read_needs(starts, await site.host.ask(needs.needs(starts), deadline=90))
+    good, bad = requirements.read_needs(starts, await site.host.ask(requirements.needs(starts), deadline=90))
     assert good[0], good
     assert (bad[0], "--program" in bad[2]) == (False, True)
     assert not (tmp_path / "owned").exists()
@@ -211,7 +211,7 @@ async def test_rsync_takes_only_the_words_that_transfers_need(site: Site, tmp_pa
 @pytest.mark.parametrize("name", ["x", "../../../../../secret/x", "{secret}/x", "./../../../../../secret/x"])
 async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path, name: str):
     """Neither the folder that is asked for nor a name leads out of the run: a file of its own comes, or nothing."""
-    stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=90))
+    workspace.read_workspace(await site.host.ask(workspace.workspace(str(site.root)), deadline=90))
     secret, back, run = tmp_path / "secret", tmp_path / "stolen", site.root / "cases" / KEY / "runs" / TOKEN
     for folder, text in ((secret, "secret"), (run, "own")):
         folder.mkdir(parents=True)
@@ -232,11 +232,11 @@ async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path, n
 async def test_a_link_in_an_upload_is_replaced_and_not_followed(site: Site, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.mkdir()
-    stage.read_workspace(await site.host.ask(stage.workspace(str(site.root)), deadline=90))
+    workspace.read_workspace(await site.host.ask(workspace.workspace(str(site.root)), deadline=90))
     upload = site.root / "staging" / KEY
     upload.mkdir()
-    for name in ("common", ".rsync-partial", stage.SUMS):
-        (upload / name).symlink_to(outside if name != stage.SUMS else outside / "owned")
+    for name in ("common", ".rsync-partial", workspace.SUMS):
+        (upload / name).symlink_to(outside if name != workspace.SUMS else outside / "owned")
     await site.send(tmp_path / "source")
     assert list(outside.iterdir()) == []
     assert (site.root / "cases" / KEY / "input" / "common" / "x").read_bytes() == b"input"

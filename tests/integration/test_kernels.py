@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.flow import kernels
-from mqi_communicator.flow.desk import Desk
-from mqi_communicator.flow.paperwork.judge import digests_of
+from mqi_communicator.flow.tasks.judge import digests_of
+from mqi_communicator.flow.workers import kernels
+from mqi_communicator.flow.workers.pool import Desk
 
 pytestmark = pytest.mark.real
 
@@ -47,7 +47,7 @@ def test_the_cache_is_where_the_site_says(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 async def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mqi_communicator.flow.kernels.KERNELS", ())
+    monkeypatch.setattr("mqi_communicator.flow.workers.kernels.KERNELS", ())
     blocked = tmp_path / "a file"
     blocked.write_text("")
     kernels.compile_kernels(blocked / "made")

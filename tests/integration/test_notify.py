@@ -16,12 +16,12 @@ from aiosmtpd.smtp import AuthResult
 
 from mqi_communicator.case.faults import NeedsPerson, Transient
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.notify.dispatcher import FIRST_S, Post
 from mqi_communicator.notify.mail import Mail
 from mqi_communicator.notify.message import News, compose
 from mqi_communicator.notify.options import MailOptions, NotifyOptions, WebhookOptions
-from mqi_communicator.notify.post import FIRST_S, Post
 from mqi_communicator.notify.webhook import Webhook
-from mqi_communicator.store import cases, lines, notices
+from mqi_communicator.store import cases, notices, work_items
 from mqi_communicator.store.database import open_database
 
 pytestmark = pytest.mark.real
@@ -262,7 +262,7 @@ class Desk:
         for key in KEYS:
             self.database.write_now(cases.add, cases.Case(key, Path("/in/DOE^JOHN"), 1.0, "f"))
             for beam in (CASE_LINE, 1, 2):
-                self.database.write_now(lines.add, Line(key, beam, "upload"), self.event("line.began", key, beam))
+                self.database.write_now(work_items.add, Line(key, beam, "upload"), self.event("line.began", key, beam))
         self.start()
 
     def start(self):
@@ -275,10 +275,10 @@ class Desk:
 
     def happens(self, name, key, beam=CASE_LINE, why="", *, needs=False, failed=False, step="upload", **facts):
         """An event, and the line as it leaves it."""
-        line = self.database.read_now(lines.get, key, beam)
+        line = self.database.read_now(work_items.get, key, beam)
         status = Status.FAILED if failed else Status.WAITING
         after = replace(line, status=status, needs_person=needs, step=step, reason=why)
-        self.database.write_now(lines.move, line, after, self.event(name, key, beam, step, why, **facts))
+        self.database.write_now(work_items.move, line, after, self.event(name, key, beam, step, why, **facts))
 
 
 @pytest.fixture

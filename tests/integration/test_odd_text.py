@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mqi_communicator.case.model import Event, Line, Status, new_key
 from mqi_communicator.cli.main import app
 from mqi_communicator.config import load
-from mqi_communicator.store import cases, lines, orders
+from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.database import open_database
 from mqi_communicator.web.export import _row
@@ -41,8 +41,8 @@ def plant(database, watch, folder: str, words: str) -> Case:
     case = Case(new_key(), watch / f"x{folder}", 1.0, "f", why=verdict, host="gpu1")
     line = Line(case.key, 0, "upload", Status.WAITING, reason=words, advice=words, needs_person=True)
     database.write_now(cases.add, case)
-    database.write_now(lines.add, line, Event(1.0, case.key, 0, "step.needs_person", "upload", why=words))
-    database.write_now(lines.add, Line(case.key, 1, "submit", reason=words), Event(1.0, case.key, 1, "line.began"))
+    database.write_now(work_items.add, line, Event(1.0, case.key, 0, "step.needs_person", "upload", why=words))
+    database.write_now(work_items.add, Line(case.key, 1, "submit", reason=words), Event(1.0, case.key, 1, "line.began"))
     return case
 
 

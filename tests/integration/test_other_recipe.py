@@ -9,8 +9,8 @@ import pytest
 from tests.judged import CONVENTIONS, KnownDose, judged
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.flow.paperwork.beam import keep_beam_dose
-from mqi_communicator.flow.paperwork.judge import judge_case
+from mqi_communicator.flow.tasks.beam import keep_beam_dose
+from mqi_communicator.flow.tasks.judge import judge_case
 
 NEW: Any = KnownDose("pass", "tiny", 0.01, model="sha256 bbbb")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.integration.sick_house import served, sick_house
+from tests.integration.broken_site import broken_site, served
 
 from mqi_communicator.telemetry import catalogue
 
@@ -116,7 +116,7 @@ async def prometheus(folder, target) -> AsyncIterator[Prometheus]:
 
 
 async def test_every_query_of_dashboard_and_rules_has_an_answer(tmp_path):
-    async with sick_house(tmp_path) as house, served(house) as port, prometheus(tmp_path, port) as server:
+    async with broken_site(tmp_path) as house, served(house) as port, prometheus(tmp_path, port) as server:
 
         def scraped():
             """the page was scraped twice before anything went wrong"""

@@ -16,11 +16,11 @@ from mqi_communicator.app import App
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.flow.reconcile import reconcile
-from mqi_communicator.flow.spool import keep
-from mqi_communicator.flow.stations.cancel import withdraw
-from mqi_communicator.flow.stations.upload import upload
-from mqi_communicator.remote import stage
-from mqi_communicator.store import audit, cases, jobs, lines
+from mqi_communicator.flow.spool.layout import keep
+from mqi_communicator.flow.steps.cancel import withdraw
+from mqi_communicator.flow.steps.upload import upload
+from mqi_communicator.remote import workspace
+from mqi_communicator.store import audit, cases, jobs, work_items
 
 pytestmark = pytest.mark.real
 KEY, NEWER = "abcdefgh2345", "abcdefgh6789"
@@ -38,7 +38,7 @@ async def test_what_the_spool_holds_is_a_case_again_under_its_key_and_from_its_f
     assert (await reconcile(app.tools)).readmitted == 1
     found = app.database.read_now(cases.get, KEY)
     assert (found.source, found.seen, found.content) == (case.source, 10.0, "a" * 64)
-    line = app.database.read_now(lines.get, KEY)
+    line = app.database.read_now(work_items.get, KEY)
     assert (line.step, line.status) == ("prepare", Status.READY)
     assert (await reconcile(app.tools)).readmitted == 0
 
@@ -56,7 +56,7 @@ async def test_a_case_whose_results_stand_is_not_computed_again(app):
     folder = delivered(app, KEY)
     found = await reconcile(app.tools)
     assert (found.readmitted, found.delivered, found.cases) == (1, 1, {"ready": 1})
-    case, line = app.database.read_now(cases.get, KEY), app.database.read_now(lines.get, KEY)
+    case, line = app.database.read_now(cases.get, KEY), app.database.read_now(work_items.get, KEY)
     assert (case.word, case.results, line.step, line.status) == ("pass", str(folder), "tidy", Status.READY)
 
 
@@ -65,24 +65,26 @@ async def test_results_of_an_earlier_judgement_close_no_case_that_is_judged_agai
     spooled(app, KEY)
     delivered(app, KEY)
     await reconcile(app.tools)
-    own = app.database.read_now(lines.get, KEY)
+    own = app.database.read_now(work_items.get, KEY)
     again = replace(own, step="compare", since=30.0)
-    app.database.write_now(lines.move, own, again, Event(30.0, KEY, CASE_LINE, event, own.step, own.status, "compare"))
+    app.database.write_now(
+        work_items.move, own, again, Event(30.0, KEY, CASE_LINE, event, own.step, own.status, "compare")
+    )
     assert (await reconcile(app.tools)).delivered == 0
-    assert app.database.read_now(lines.get, KEY).step == "compare"
+    assert app.database.read_now(work_items.get, KEY).step == "compare"
 
 
 async def test_beams_and_places_of_a_delivered_case_are_closed_too(app):
     spooled(app, KEY)
     await reconcile(app.tools)
-    own = app.database.read_now(lines.get, KEY)
-    app.database.write_now(lines.move, own, replace(own, step="compare", status=Status.WAITING), None)
-    app.database.write_now(lines.begin, Line(KEY, 1, "submit"))
+    own = app.database.read_now(work_items.get, KEY)
+    app.database.write_now(work_items.move, own, replace(own, step="compare", status=Status.WAITING), None)
+    app.database.write_now(work_items.begin, Line(KEY, 1, "submit"))
     wish = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "one", jobs.WANTED, active=False, claimed=1.0)
     app.database.write_now(jobs.claim, wish, jobs.Room(5))
     delivered(app, KEY)
     assert (await reconcile(app.tools)).delivered == 1
-    assert app.database.read_now(lines.get, KEY, 1).status is Status.DONE
+    assert app.database.read_now(work_items.get, KEY, 1).status is Status.DONE
     assert app.database.read_now(jobs.held) == 0
 
 
@@ -91,14 +93,14 @@ async def test_results_that_were_changed_are_not_believed(app):
     (delivered(app, KEY) / "verdict.json").write_text("{}")
     found = await reconcile(app.tools)
     assert (found.delivered, found.doubtful) == (0, 1)
-    assert app.database.read_now(lines.get, KEY).step == "prepare"
+    assert app.database.read_now(work_items.get, KEY).step == "prepare"
 
 
 async def test_a_case_that_is_being_cancelled_or_has_ended_is_left_alone(app):
     spooled(app, KEY)
     await reconcile(app.tools)
-    own = app.database.read_now(lines.get, KEY)
-    app.database.write_now(lines.move, own, replace(own, wanted="cancel"), None)
+    own = app.database.read_now(work_items.get, KEY)
+    app.database.write_now(work_items.move, own, replace(own, wanted="cancel"), None)
     delivered(app, KEY)
     assert (await reconcile(app.tools)).delivered == 0
 
@@ -112,15 +114,15 @@ def lives(pid: int) -> bool:
 
 async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):
     app.database.write_now(cases.add, cases.Case(KEY, Path("/in/x"), 1.0, "f", host="two"))
-    app.database.write_now(lines.add, Line(KEY, CASE_LINE, "compare", wanted="cancel"), Event(1.0, KEY, 0, "x"))
+    app.database.write_now(work_items.add, Line(KEY, CASE_LINE, "compare", wanted="cancel"), Event(1.0, KEY, 0, "x"))
     await begin(app, "two", KEY, 3)
     place = app.tools.places["two"]
     token = f"{KEY}-b1-r3"
-    assert stage.read_runs(await place.host.ask(stage.runs(place.root, KEY), deadline=60)) == [token]
+    assert workspace.read_runs(await place.host.ask(workspace.runs(place.root, KEY), deadline=60)) == [token]
     (record,) = (Path(place.root) / "gates" / token).iterdir()
     pid = int(record.read_text().split(",")[1])
     assert lives(pid)
-    line = app.database.read_now(lines.get, KEY)
+    line = app.database.read_now(work_items.get, KEY)
     async with asyncio.timeout(120):
         while not isinstance(await withdraw(line, app.tools), Done):  # noqa: ASYNC110 - as the driver asks
             await asyncio.sleep(0.2)
@@ -136,14 +138,14 @@ async def test_a_case_that_set_out_goes_back_to_the_same_host_though_the_store_h
     spool = app.tools.spool(KEY)
     spool.input.mkdir()
     (spool.input / "x").write_bytes(b"input")
-    (spool.input / stage.SUMS).write_bytes(stage.sums_text({"x": hashlib.sha256(b"input").hexdigest()}))
+    (spool.input / workspace.SUMS).write_bytes(workspace.sums_text({"x": hashlib.sha256(b"input").hexdigest()}))
     keep(spool.sent_to, "two")
     assert (await app.tools.place_of(KEY)).name == "two"
-    done = await upload(replace(app.database.read_now(lines.get, KEY), step="upload"), app.tools)
+    done = await upload(replace(app.database.read_now(work_items.get, KEY), step="upload"), app.tools)
     assert isinstance(done, Done)
     assert done.facts["host"] == "two"
     assert app.database.read_now(cases.get, KEY).host == "two"
-    assert [line.beam for line in app.database.read_now(lines.of_case, KEY)] == [0, 1, 2]
+    assert [line.beam for line in app.database.read_now(work_items.of_case, KEY)] == [0, 1, 2]
 
 
 def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: int = 2) -> None:
@@ -152,9 +154,9 @@ def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: i
     app.tools.spool(KEY).recipe.write_text(json.dumps(recipe))
     app.database.write_now(cases.add, cases.Case(KEY, Path("/in/case"), 10.0, "print"))
     own, seen = Line(KEY, CASE_LINE, step, status=Status.WAITING), Event(10.0, KEY, CASE_LINE, "case.seen", "admit")
-    app.database.write_now(lines.add, own, seen)
+    app.database.write_now(work_items.add, own, seen)
     for number in range(1, beams + 1):
-        app.database.write_now(lines.begin, Line(KEY, number, "submit"))
+        app.database.write_now(work_items.begin, Line(KEY, number, "submit"))
         wish = jobs.JobRow(f"{KEY}-b{number}-r1", KEY, number, 1, "one", jobs.WANTED, active=False, claimed=1.0)
         app.database.write_now(jobs.claim, wish, jobs.Room(0))
 
@@ -163,7 +165,7 @@ def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: i
 async def test_input_that_was_made_for_another_configuration_is_made_anew_before_a_beam_sets_out(app, step, beams):
     waiting(app, recipe={**app.tools.engine.recipe(), "dose": "to something else"}, step=step, beams=beams)
     await reconcile(app.tools)
-    own = app.database.read_now(lines.get, KEY)
+    own = app.database.read_now(work_items.get, KEY)
     assert (own.step, own.status) == ("prepare", Status.READY)
     last = app.database.read_now(audit.history, KEY)[-1]
     assert last.event == "case.prepared_again"
@@ -173,7 +175,7 @@ async def test_input_that_was_made_for_another_configuration_is_made_anew_before
 async def test_input_that_was_made_for_this_configuration_stands(app):
     waiting(app, recipe=dict(app.tools.engine.recipe()))
     await reconcile(app.tools)
-    assert app.database.read_now(lines.get, KEY).step == "compare"
+    assert app.database.read_now(work_items.get, KEY).step == "compare"
 
 
 async def test_input_stands_once_a_beam_has_set_out(app):
@@ -181,4 +183,4 @@ async def test_input_stands_once_a_beam_has_set_out(app):
     wish = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "one", jobs.WANTED, active=False, claimed=1.0)
     app.database.write_now(jobs.claim, wish, jobs.Room(1))
     await reconcile(app.tools)
-    assert app.database.read_now(lines.get, KEY).step == "compare"
+    assert app.database.read_now(work_items.get, KEY).step == "compare"

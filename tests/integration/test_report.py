@@ -15,8 +15,8 @@ from tests.judged import CONVENTIONS, Judged, judged, renamed
 
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.delivery.folder import deliver
-from mqi_communicator.flow.paperwork.report import redraw_report
-from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.report import redraw_report
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.documents import verdict_of
 from mqi_communicator.results.table import value_text

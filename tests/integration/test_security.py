@@ -19,9 +19,9 @@ from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.config import load
-from mqi_communicator.flow.desk import Desk
-from mqi_communicator.remote import stage
-from mqi_communicator.store import cases, lines
+from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.remote import workspace
+from mqi_communicator.store import cases, work_items
 
 pytestmark = pytest.mark.real
 KEY = new_key()
@@ -67,7 +67,7 @@ async def test_neither_the_communicator_nor_its_children_leave_a_core_or_a_file_
 
 async def test_a_job_leaves_no_core_and_no_file_for_others(app):
     place = app.tools.places["box"]
-    stage.read_workspace(await place.host.ask(stage.workspace(place.root), deadline=60))
+    workspace.read_workspace(await place.host.ask(workspace.workspace(place.root), deadline=60))
     folder = Path(place.root) / "cases" / KEY / "input"
     (folder / "common").mkdir(parents=True)
     (folder / "common" / "x").touch()
@@ -90,7 +90,7 @@ async def test_a_job_leaves_no_core_and_no_file_for_others(app):
 async def test_the_pages_say_nothing_of_cases_folders_or_machines(app, tmp_path):
     app.database.write_now(cases.add, cases.Case(KEY, tmp_path / "watch" / FOLDER, 1.0, "f", host="box"))
     line = Line(KEY, CASE_LINE, "admit", reason=f"{FOLDER} is odd", due=1.0)
-    app.database.write_now(lines.add, line, Event(1.0, KEY, CASE_LINE, "case.seen", why=FOLDER))
+    app.database.write_now(work_items.add, line, Event(1.0, KEY, CASE_LINE, "case.seen", why=FOLDER))
     app.doubt = ""
     pages = [app.metrics.render().decode(), str((await health(app)).facts), str((await ready(app)).facts)]
     assert 'mqi_lines{status="ready",step="admit"} 1.0' in pages[0]

@@ -16,12 +16,12 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Event, Line
 from mqi_communicator.cli.main import app
 from mqi_communicator.config import load
-from mqi_communicator.flow.paperwork.report import redraw_report
-from mqi_communicator.flow.paperwork.sign import Signer, sign_results, signature_of
+from mqi_communicator.flow.tasks.report import redraw_report
+from mqi_communicator.flow.tasks.sign import Signer, sign_results, signature_of
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.signature import Decision, overrides
 from mqi_communicator.results.verdict import Word
-from mqi_communicator.store import cases, lines
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.database import open_database
 
@@ -99,7 +99,7 @@ def test_mqi_draws_again_signs_and_shows(delivered, tmp_path):
     config.write_text(CONFIG)
     database = open_database(load(config).paths.store)
     database.write_now(cases.add, Case(KEY, tmp_path / "incoming", 1.0, "f", word=case.word, results=str(folder)))
-    database.write_now(lines.add, Line(KEY, 0, "tidy"), Event(1.0, KEY, 0, "case.seen"))
+    database.write_now(work_items.add, Line(KEY, 0, "tidy"), Event(1.0, KEY, 0, "case.seen"))
 
     def mqi(*words: str, code: int = 0) -> str:
         forged = {
@@ -124,7 +124,7 @@ def test_mqi_draws_again_signs_and_shows(delivered, tmp_path):
     assert "rejected by Ada Byron (medical physicist)" in mqi("sign", KEY, "--reject", *who)
     shown = mqi("show", KEY)
     assert "signature: rejected by Ada Byron" in shown
-    (event,) = (e for e in database.read_now(lines.events_of, KEY) if e.event == "case.signed")
+    (event,) = (e for e in database.read_now(work_items.events_of, KEY) if e.event == "case.signed")
     assert event.facts["decision"] == "reject"
     assert event.who == pwd.getpwuid(os.getuid()).pw_name
     assert event.at == pytest.approx(time.time(), abs=300)

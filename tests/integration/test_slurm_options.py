@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.stolen_key import SHELLS, TOKEN, Installed, shell
 
-from mqi_communicator.case.call import Answer
 from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.request import Answer
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.slurm import SlurmScheduler

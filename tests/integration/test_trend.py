@@ -15,7 +15,7 @@ from tests.judged import CONVENTIONS, judged
 from tests.planted import plant
 
 from mqi_communicator.config import load
-from mqi_communicator.flow.paperwork.report import prepare_report
+from mqi_communicator.flow.tasks.report import prepare_report
 from mqi_communicator.flow.trend import placed, trend_of
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.trend import ENOUGH, Placed, Row, Trend

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy/mqi.service"
@@ -57,7 +57,7 @@ def test_what_the_program_needs_is_left_to_it():
 
 def test_it_starts_the_program_as_the_documents_say_and_gives_up_on_a_wrong_configuration():
     assert setting("ExecStart") == ["/opt/mqi/deploy.sh /etc/mqi/config.yaml"]
-    assert setting("RestartPreventExitStatus") == [str(exits.USAGE)]
+    assert setting("RestartPreventExitStatus") == [str(exit_codes.USAGE)]
     assert setting("KillMode") == ["mixed"]
     assert "deploy/mqi.service" in (ROOT / "docs/operations.md").read_text()
     assert "ExecStart=" not in (ROOT / "docs/operations.md").read_text()

@@ -20,10 +20,11 @@ from mqi_communicator import run as running
 from mqi_communicator.app import build, health
 from mqi_communicator.case.model import CASE_LINE, Event, Line
 from mqi_communicator.config import load
-from mqi_communicator.flow import driver, performing, steps
-from mqi_communicator.store import cases, lines
+from mqi_communicator.flow import driver
+from mqi_communicator.flow.steps import functions, table
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.telemetry import logs
-from mqi_communicator.telemetry.lookout import Lookout
+from mqi_communicator.telemetry.loop_watchdog import Lookout
 from mqi_communicator.telemetry.systemd import Notifier
 
 pytestmark = pytest.mark.real
@@ -107,9 +108,9 @@ def app(tmp_path, monkeypatch):
                 break
         return driver.Wait(60, "heard at last")
 
-    step = replace(steps.CASE_STEPS[0], limit_s=LIMIT_S)
-    monkeypatch.setitem(performing.PERFORM, step.name, deaf)
-    monkeypatch.setattr(steps, "CASE_STEPS", (step, *steps.CASE_STEPS[1:]))
+    step = replace(table.CASE_STEPS[0], limit_s=LIMIT_S)
+    monkeypatch.setitem(functions.PERFORM, step.name, deaf)
+    monkeypatch.setattr(table, "CASE_STEPS", (step, *table.CASE_STEPS[1:]))
     monkeypatch.setattr(driver, "GRACE_S", GRACE_S)
     made = build(load(tmp_path / "config.yaml"))
     said = io.StringIO()
@@ -141,7 +142,7 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
     await until(beats)
     assert heart[:2] == ["READY=1", "STATUS=taking cases"]
     made.database.write_now(cases.add, cases.Case(KEY, tmp_path / "gone", 1.0, "f"))
-    made.database.write_now(lines.add, Line(KEY, CASE_LINE, "admit"), Event(1.0, KEY, CASE_LINE, "case.seen"))
+    made.database.write_now(work_items.add, Line(KEY, CASE_LINE, "admit"), Event(1.0, KEY, CASE_LINE, "case.seen"))
     await until(lambda: bool(told("flow.stuck")))
     (line,) = told("flow.stuck")
     assert (line["case"], line["step"], line["level"]) == (KEY, "admit", "error")

@@ -12,8 +12,8 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done, NewRun
 from mqi_communicator.dose.engine import Accepted, Refused
-from mqi_communicator.flow.paperwork import beam as paperwork
-from mqi_communicator.flow.stations.verify import verify
+from mqi_communicator.flow.steps.verify import verify
+from mqi_communicator.flow.tasks import beam as paperwork
 
 
 class Listening(KnownDose):

@@ -12,7 +12,7 @@ from mqi_communicator.compute.slurm import SlurmScheduler
 from mqi_communicator.compute.slurm_options import SlurmOptions
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
-from mqi_communicator.remote.stage import workspace
+from mqi_communicator.remote.workspace import workspace
 from tests.contract.test_scheduler_contract import *  # noqa: F403 - its tests are this module's
 from tests.contract.test_scheduler_contract import SECONDS, Ground, marked
 from tests.processes import kill

@@ -21,7 +21,7 @@ from mqi_communicator.compute.slurm import SlurmScheduler
 from mqi_communicator.compute.slurm_options import SlurmOptions
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
-from mqi_communicator.remote.stage import workspace
+from mqi_communicator.remote.workspace import workspace
 from tests.contract.test_scheduler_contract import SECONDS, Ground, another_case, job, token  # noqa: F401 - a fixture
 from tests.slurm.cluster import Cluster
 

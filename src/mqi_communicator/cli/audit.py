@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from mqi_communicator.case.visible import visible
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
-from mqi_communicator.flow.anchors import Report, hold_against
+from mqi_communicator.flow.background.checkpoints import Report, hold_against
 from mqi_communicator.store import audit as chain
 from mqi_communicator.store.chain import Entry
 
@@ -38,13 +38,13 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Show every event of a case, each chained to the one before it; or verify the chain of all events."""
-    with exits.told(config):
+    with exit_codes.told(config):
         if (case is None) is not verify:
-            exits.say("mqi: name a case, or --verify", "     mqi audit CASE; mqi audit --verify")
-            raise typer.Exit(exits.USAGE)
+            exit_codes.say("mqi: name a case, or --verify", "     mqi audit CASE; mqi audit --verify")
+            raise typer.Exit(exit_codes.USAGE)
         if log is not None and not log.is_file():
-            exits.say(f"mqi: there is no log {log}")
-            raise typer.Exit(exits.USAGE)
+            exit_codes.say(f"mqi: there is no log {log}")
+            raise typer.Exit(exit_codes.USAGE)
         database = open_store(load(config))
         if case is not None:
             _show(database.read_now(chain.history, one(database, case).case), as_json=as_json)
@@ -52,7 +52,7 @@ def audit(
         report = database.read_now(hold_against, log)
         _tell(report, as_json=as_json)
         if not report.whole:
-            raise typer.Exit(exits.NOT_PASSED)
+            raise typer.Exit(exit_codes.NOT_PASSED)
 
 
 def _show(entries: list[Entry], *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import time
 
 import typer
 
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.config import Config
 from mqi_communicator.flow.view import CaseView, view_named
 from mqi_communicator.store.database import Database, open_database
@@ -22,9 +22,9 @@ def one(database: Database, name: str) -> CaseView:
     """The case that is meant. Exits with words if there is none, or if the name fits several folders' cases."""
     found = database.read_now(view_named, name, time.time())
     if not found:
-        exits.say(f'mqi: no case is called "{name}"', "     mqi status lists them")
-        raise typer.Exit(exits.USAGE)
+        exit_codes.say(f'mqi: no case is called "{name}"', "     mqi status lists them")
+        raise typer.Exit(exit_codes.USAGE)
     if len({case.folder for case in found}) > 1:
-        exits.say(f'mqi: "{name}" may mean {", ".join(case.case for case in found)}; give more of the key')
-        raise typer.Exit(exits.USAGE)
+        exit_codes.say(f'mqi: "{name}" may mean {", ".join(case.case for case in found)}; give more of the key')
+        raise typer.Exit(exit_codes.USAGE)
     return found[0]

@@ -8,21 +8,21 @@ from dataclasses import asdict
 
 import typer
 
-from mqi_communicator.checkup import Finding, check_up
-from mqi_communicator.cli import exits
+from mqi_communicator.checks import Finding, check_up
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
 
 
 def check(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Prove every claim of the configuration: folders, host, host key, rsync, engine, space, clock."""
-    with exits.told(config):
+    with exit_codes.told(config):
         settings = load(config)
         findings = asyncio.run(_collect(settings, speak=not as_json))
         if as_json:
             print(json.dumps([asdict(finding) for finding in findings]))  # noqa: T201
         if not all(finding.ok for finding in findings):
-            raise typer.Exit(exits.NOT_PASSED)
+            raise typer.Exit(exit_codes.NOT_PASSED)
 
 
 async def _collect(settings: Config, *, speak: bool) -> list[Finding]:

@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
-from mqi_communicator.flow.constancy import Sample, as_record, basis_of, samples
-from mqi_communicator.screen import coloured, console
+from mqi_communicator.flow.background.constancy import Sample, as_record, basis_of, samples
+from mqi_communicator.terminal import coloured, console
 
 
 def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
@@ -23,11 +23,11 @@ def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
 
     from mqi_communicator.app import build_engine
 
-    with exits.told(config):
+    with exit_codes.told(config):
         settings = load(config)
         if not settings.constancy:
-            exits.say("mqi: the configuration has no section constancy: no sample is computed again")
-            raise typer.Exit(exits.NOT_PASSED)
+            exit_codes.say("mqi: the configuration has no section constancy: no sample is computed again")
+            raise typer.Exit(exit_codes.NOT_PASSED)
         basis = basis_of(version("mqi-communicator"), build_engine(settings).evidence())
         found = open_store(settings).read_now(samples, settings.constancy, basis, time.time())
         if as_json:
@@ -35,7 +35,7 @@ def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
         else:
             console().print(_table(found))
         if not all(map(_well, found)):
-            raise typer.Exit(exits.NOT_PASSED)
+            raise typer.Exit(exit_codes.NOT_PASSED)
 
 
 def _well(one: Sample) -> bool:

@@ -11,7 +11,7 @@ from mqi_communicator.cli.lazy import LazyCommand
 
 # By module: each command's name and the first line of its help, which `mqi --help` shows without importing the module.
 COMMANDS = {
-    "look": {
+    "status": {
         "status": "List the cases and where they stand.",
         "show": "Show all that is known of a case: beams, checks, events.",
         "why": "Say in one line why a case is where it is, and what will happen next.",
@@ -54,7 +54,7 @@ COMMANDS = {
     "trend": {
         "trend": "Show gamma, dose scale and range difference of the delivered cases by machine, with mean and 2 SD.",
     },
-    "work": {
+    "run": {
         "run": "Watch the folder and take every case to its verdict, until told to stop.",
         "once": "Take what is in the folder to its verdicts, then exit: 0 all passed, 1 not all, 3 host unreachable.",
     },

@@ -9,12 +9,12 @@ import typer
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.visible import visible
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, ConfigFile
 from mqi_communicator.config import Config, load
+from mqi_communicator.notify.dispatcher import Way, ways
 from mqi_communicator.notify.message import trial
-from mqi_communicator.notify.post import Way, ways
 from mqi_communicator.store import notices
 
 
@@ -24,14 +24,14 @@ def notify(
     test: Annotated[bool, typer.Option("--test", help="Send a test message on every way, now.")] = False,
 ) -> None:
     """Show when people were last told on each way, or send a test."""
-    with exits.told():
+    with exit_codes.told():
         settings = load(config)
         if settings.notify is None:
-            exits.say("mqi: the configuration has no section notify: nobody is told anything")
-            raise typer.Exit(exits.NOT_PASSED)
+            exit_codes.say("mqi: the configuration has no section notify: nobody is told anything")
+            raise typer.Exit(exit_codes.NOT_PASSED)
         found = [_try(way) if test else _tell(settings, way) for way in ways(settings.notify)]
         if not all(found):
-            raise typer.Exit(exits.NOT_PASSED)
+            raise typer.Exit(exit_codes.NOT_PASSED)
 
 
 def _try(way: Way) -> bool:

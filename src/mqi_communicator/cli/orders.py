@@ -10,7 +10,7 @@ import typer
 
 from mqi_communicator.case.model import Priority
 from mqi_communicator.case.visible import visible
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.account import invoker
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
@@ -75,7 +75,7 @@ def lost(
 def _order(
     word: str, name: str, config: ConfigFile, reason: str, *, as_json: bool, beam: int = 0, detail: str = ""
 ) -> None:
-    with exits.told(config):
+    with exit_codes.told(config):
         settings = load(config)
         database = open_store(settings)
         case = one(database, name)

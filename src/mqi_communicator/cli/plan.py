@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import AsJson
 
 _FILES = (
@@ -31,4 +31,4 @@ def plan(
     else:
         print("\n".join(line for one in found for line in lines(one)))  # noqa: T201
     if not all(one["understood"] for one in found):
-        raise typer.Exit(exits.NOT_PASSED)
+        raise typer.Exit(exit_codes.NOT_PASSED)

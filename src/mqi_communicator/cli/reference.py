@@ -11,7 +11,7 @@ import typer
 from typer.cli import get_docs_for_click
 from typer.core import TyperGroup
 
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.lazy import LazyCommand
 from mqi_communicator.cli.main import app
 
@@ -23,7 +23,7 @@ shows them in use. What they end with stands below: [exit codes](#exit-codes).
 EXITS = f"""
 ## Exit codes
 
-{exits.table()}
+{exit_codes.table()}
 `deploy.sh` adds no other: once everything is prepared it becomes `mqi run` (with `--demo`: `mqi demo`) and ends as that
 does. Before, it ends with 1 where something could not be prepared, and with 2 for wrong use or without a configuration
 file.

@@ -14,7 +14,7 @@ import typer
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.visible import visible
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
@@ -35,19 +35,19 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Draw report.html and report.pdf of delivered results again; the verdict is not touched."""
-    with exits.told():
+    with exit_codes.told():
         if every == bool(case):
-            exits.say("mqi: name one case, or --all")
-            raise typer.Exit(exits.USAGE)
+            exit_codes.say("mqi: name one case, or --all")
+            raise typer.Exit(exit_codes.USAGE)
         settings = load(config)
         database = open_store(settings)
         found = database.read_now(view_all, time.time()) if every else [one(database, case)]
         delivered = [view for view in found if view.results]
         if not delivered:
-            exits.say(
+            exit_codes.say(
                 "mqi: there are no delivered results to draw a report of", "     mqi status tells where cases are"
             )
-            raise typer.Exit(exits.NOT_PASSED)
+            raise typer.Exit(exit_codes.NOT_PASSED)
         os.umask(0o077)
         trends = {view.case: database.read_now(placed, view.case) for view in delivered}
         answers = asyncio.run(_redraw(settings, delivered, trends))
@@ -56,15 +56,15 @@ def report(
         for key, why in answers.items() if not as_json else ():
             print(visible(f"{key}: {f'not drawn: {why}' if why else 'drawn'}"))  # noqa: T201
         if any(answers.values()):
-            raise typer.Exit(exits.NOT_PASSED)
+            raise typer.Exit(exit_codes.NOT_PASSED)
 
 
 async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, Placed | None]) -> dict[str, str]:
     """Why not, by case; nothing where it was drawn. At the desk, as in the daemon: the same limits hold."""
-    from mqi_communicator.flow.desk import Desk
-    from mqi_communicator.flow.kernels import cache_of
-    from mqi_communicator.flow.paperwork.report import redraw_report
-    from mqi_communicator.flow.spool import Spool
+    from mqi_communicator.flow.spool.layout import Spool
+    from mqi_communicator.flow.tasks.report import redraw_report
+    from mqi_communicator.flow.workers.kernels import cache_of
+    from mqi_communicator.flow.workers.pool import Desk
 
     desk = Desk(
         memory_gib=settings.resources.desk_memory_gib,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 
 
 def demo(
@@ -19,9 +19,9 @@ def demo(
     """Take the bundled sample through the real route: a private sshd, rsync, Monte Carlo, a verdict."""
     from mqi_communicator.demo.show import play
 
-    with exits.told():
+    with exit_codes.told():
         if not play(folder.resolve(), engine_home.resolve(), stay=stay):
-            raise typer.Exit(exits.NOT_PASSED)
+            raise typer.Exit(exit_codes.NOT_PASSED)
 
 
 def sample(
@@ -42,11 +42,11 @@ def sample(
             print(f"{name:22} {what}")  # noqa: T201
         return
     if folder is None or (folder.exists() and any(folder.iterdir())):
-        exits.say("mqi: name a folder that does not exist yet, or is empty")
-        raise typer.Exit(exits.USAGE)
-    with exits.told():
+        exit_codes.say("mqi: name a folder that does not exist yet, or is empty")
+        raise typer.Exit(exit_codes.USAGE)
+    with exit_codes.told():
         try:
             write_sample(folder, kind=kind, size=size, seed=seed)
         except ValueError as error:
-            exits.say(f"mqi: {error}")
-            raise typer.Exit(exits.USAGE) from None
+            exit_codes.say(f"mqi: {error}")
+            raise typer.Exit(exit_codes.USAGE) from None

@@ -10,7 +10,7 @@ import typer
 
 from mqi_communicator.case.model import CASE_LINE, Event
 from mqi_communicator.case.visible import visible
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.account import invoker
 from mqi_communicator.cli.cases import one, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
@@ -33,27 +33,27 @@ def sign(
     as_json: AsJson = False,
 ) -> None:
     """Accept or reject a case's results: the signed version is locked, the verdict stays what it is."""
-    from mqi_communicator.flow.paperwork.sign import Signer, sign_results
-    from mqi_communicator.flow.spool import Spool
+    from mqi_communicator.flow.spool.layout import Spool
+    from mqi_communicator.flow.tasks.sign import Signer, sign_results
 
-    with exits.told():
+    with exit_codes.told():
         if accept == reject:
-            exits.say("mqi: say either --accept or --reject")
-            raise typer.Exit(exits.USAGE)
+            exit_codes.say("mqi: say either --accept or --reject")
+            raise typer.Exit(exit_codes.USAGE)
         settings = load(config)
         database = open_store(settings)
         found = one(database, case)
         if not found.results:
-            exits.say(f"mqi: {found.case} has no results yet", f"     mqi why {found.case} tells where it is")
-            raise typer.Exit(exits.NOT_PASSED)
+            exit_codes.say(f"mqi: {found.case} has no results yet", f"     mqi why {found.case} tells where it is")
+            raise typer.Exit(exit_codes.NOT_PASSED)
         decision = Decision.ACCEPT if accept else Decision.REJECT
         signer = Signer(decision, visible(name.strip()), visible(role.strip()), visible(reason), invoker())
         spool = Spool(settings.paths.workspace / "spool" / found.case)
         try:
             signed = sign_results(spool, Path(found.results), signer, time.time())
         except ValueError:  # what pydantic says of a name quotes it
-            exits.say("mqi: --name and --role have 2 to 80 characters, --reason up to 500")
-            raise typer.Exit(exits.USAGE) from None
+            exit_codes.say("mqi: --name and --role have 2 to 80 characters, --reason up to 500")
+            raise typer.Exit(exit_codes.USAGE) from None
         database.write_now(audit.append, _event(found.case, found.step, signed))
         print(signed.model_dump_json(by_alias=True) if as_json else f"{found.case}: {signed.line}")  # noqa: T201
 

@@ -15,13 +15,13 @@ from rich.table import Table
 
 from mqi_communicator.case.views import cell
 from mqi_communicator.case.visible import visible
-from mqi_communicator.cli import exits
+from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.flow.trend import LAST, trends
 from mqi_communicator.results.trend import COLUMNS, Trend
-from mqi_communicator.screen import coloured, console
+from mqi_communicator.terminal import coloured, console
 
 MEAN, TWO_SD = "mean", "2 SD"
 
@@ -37,15 +37,15 @@ def trend(
     ] = False,
 ) -> None:
     """Show gamma, dose scale and range difference of the delivered cases by machine, with mean and 2 SD."""
-    with exits.told(config):
+    with exit_codes.told(config):
         if as_json and as_csv:
-            exits.say("mqi: say either --json or --csv")
-            raise typer.Exit(exits.USAGE)
+            exit_codes.say("mqi: say either --json or --csv")
+            raise typer.Exit(exit_codes.USAGE)
         known, found = open_store(load(config)).read_now(trends, machine, last)
         if machine and machine not in known:
             names = ", ".join(known) or "none"
-            exits.say(f'mqi: no case of a machine "{machine}" was judged', f"     known machines: {names}")
-            raise typer.Exit(exits.USAGE)
+            exit_codes.say(f'mqi: no case of a machine "{machine}" was judged', f"     known machines: {names}")
+            raise typer.Exit(exit_codes.USAGE)
         if as_json:
             print(json.dumps([_record(one) for one in found]))  # noqa: T201
         elif as_csv:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from mqi_communicator.case.call import Answer, Call, trouble
 from mqi_communicator.case.faults import Transient
+from mqi_communicator.case.request import Answer, Call, trouble
 from mqi_communicator.compute.job import Job, spec_of, token_lines, workspace_root
 from mqi_communicator.compute.observed import read_early, read_observations
 from mqi_communicator.compute.options import DirectOptions

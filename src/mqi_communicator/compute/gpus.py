@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mqi_communicator.case.call import Answer
+from mqi_communicator.case.request import Answer
 from mqi_communicator.compute.options import GpuOptions
 
 _PART = re.compile(r"^mqi-(gpus|apps) (\d{1,3}) ([\w+/=]*)$", re.MULTILINE | re.ASCII)

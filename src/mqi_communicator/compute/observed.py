@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mqi_communicator.case.call import Answer
+from mqi_communicator.case.request import Answer
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 
 END = "mqi-end"

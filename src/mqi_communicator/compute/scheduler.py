@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from mqi_communicator.case.call import Answer, Call
+from mqi_communicator.case.request import Answer, Call
 from mqi_communicator.compute.job import Job
 
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from mqi_communicator.case.call import Answer, Call, trouble
 from mqi_communicator.case.faults import Transient
+from mqi_communicator.case.request import Answer, Call, trouble
 from mqi_communicator.compute.job import Job, spec_of, token_lines, workspace_root
 from mqi_communicator.compute.observed import Observed, read_lines
 from mqi_communicator.compute.scheduler import JobState, JobStatus

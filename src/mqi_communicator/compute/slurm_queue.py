@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from mqi_communicator.case.call import Answer
+from mqi_communicator.case.request import Answer
 from mqi_communicator.compute.observed import Observed
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
-from mqi_communicator.compute.slurm_words import OVER, QUEUED, RUNNING, pending, state_of
+from mqi_communicator.compute.slurm_states import OVER, QUEUED, RUNNING, pending, state_of
 
 _SAID = re.compile(r"^mqi-(queue|account) (\d{1,12}) (\d{1,3}) ?([\w+/=]*)$", re.MULTILINE | re.ASCII)
 _NOW = re.compile(r"^mqi-now (\d{1,12})$", re.MULTILINE | re.ASCII)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from mqi_communicator.compute.options import DirectOptions, GpuOptions
 from mqi_communicator.compute.slurm_options import SlurmOptions
 from mqi_communicator.config import file as config_file
-from mqi_communicator.config import words as config_words
+from mqi_communicator.config import messages as config_words
 from mqi_communicator.config.file import ConfigProblem, Mistake
 from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits

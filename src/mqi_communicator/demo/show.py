@@ -23,10 +23,10 @@ from mqi_communicator.demo.sample import write_sample
 from mqi_communicator.demo.settings import write_config
 from mqi_communicator.demo.slot import Slot, first_free
 from mqi_communicator.flow.view import CaseView, view_all
-from mqi_communicator.screen import checks_table, table
-from mqi_communicator.screen import console as terminal
 from mqi_communicator.store import orders
 from mqi_communicator.store.database import Database, open_database
+from mqi_communicator.terminal import checks_table, table
+from mqi_communicator.terminal import console as terminal
 
 START_S = 30.0
 CANCEL_S = 60.0

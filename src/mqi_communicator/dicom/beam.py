@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.collector import Words, named, text
 from mqi_communicator.dicom.devices import read_devices
 from mqi_communicator.dicom.layers import has_private_spots, read_layers
 from mqi_communicator.dicom.problem import shown
 from mqi_communicator.dicom.records import Beam, Delivery, Motion
-from mqi_communicator.dicom.words import Words, named, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.collector import Words, named, text
 from mqi_communicator.dicom.header import CT_IMAGE
 from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal, shown
 from mqi_communicator.dicom.reading import open_dicom, unreadable
 from mqi_communicator.dicom.records import CTVolume, Grid
 from mqi_communicator.dicom.walk import Limits
-from mqi_communicator.dicom.words import Words, named, text
 
 if TYPE_CHECKING:
     import numpy as np

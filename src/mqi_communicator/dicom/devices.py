@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.collector import named, text
 from mqi_communicator.dicom.problem import shown
 from mqi_communicator.dicom.records import Device
-from mqi_communicator.dicom.words import named, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset

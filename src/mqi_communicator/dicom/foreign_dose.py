@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.collector import Words, named
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.reading import Opened, open_bytes
 from mqi_communicator.dicom.records import Grid
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits
-from mqi_communicator.dicom.words import Words, named
 
 if TYPE_CHECKING:
     import numpy as np

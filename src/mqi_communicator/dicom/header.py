@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.collector import named, text
 from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem, shown
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.structure_references import (
@@ -20,7 +21,6 @@ from mqi_communicator.dicom.structure_references import (
     names_images,
 )
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits
-from mqi_communicator.dicom.words import named, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset

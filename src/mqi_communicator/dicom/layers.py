@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.collector import Words, named
 from mqi_communicator.dicom.records import Layer
-from mqi_communicator.dicom.words import Words, named
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.beam import read_beam
+from mqi_communicator.dicom.collector import Words, named, text
 from mqi_communicator.dicom.header import ION_PLAN
 from mqi_communicator.dicom.problem import DicomProblem, Problem, refusal, shown
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.records import Beam, IonPlan
 from mqi_communicator.dicom.walk import Limits
-from mqi_communicator.dicom.words import Words, named, text
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.collector import Words, named
 from mqi_communicator.dicom.problem import DicomProblem, shown
 from mqi_communicator.dicom.reading import Opened, open_dicom, unreadable
 from mqi_communicator.dicom.records import Dose, Grid, Meaning
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits, Span
-from mqi_communicator.dicom.words import Words, named
 
 if TYPE_CHECKING:
     import numpy as np

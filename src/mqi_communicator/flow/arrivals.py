@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status, new_key
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.intake.survey import Survey, survey
-from mqi_communicator.store import cases, lines
+from mqi_communicator.intake.scan import Survey, survey
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 
 
@@ -47,12 +47,12 @@ async def _note(folder: Path, seen: Survey, tools: Tools) -> None:
 
 def _add(connection, case: Case, line: Line) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a connection
     cases.add(connection, case)
-    lines.add(connection, line, Event(line.since, line.case, line.beam, "case.seen", line.step, "", line.status))
+    work_items.add(connection, line, Event(line.since, line.case, line.beam, "case.seen", line.step, "", line.status))
 
 
 async def _changed(case: Case, seen: Survey, tools: Tools) -> None:
     """Before admission the same case is looked at again; after it, new content is a new revision of its own."""
-    line = await tools.database.read(lines.get, case.key)
+    line = await tools.database.read(work_items.get, case.key)
     if line.step != "admit" or line.wanted or line.status in (Status.DONE, Status.CANCELLED):
         await _note(case.source, seen, tools)
         return
@@ -61,7 +61,7 @@ async def _changed(case: Case, seen: Survey, tools: Tools) -> None:
     if line.status is Status.FAILED:
         again = Line(line.case, line.beam, line.step, due=now, since=now)
         event = Event(now, line.case, line.beam, "case.changed", line.step, line.status, again.status)
-        with contextlib.suppress(lines.LineMoved):  # an order was quicker: the case is on its way already
-            await tools.database.write(lines.move, line, again, event)
+        with contextlib.suppress(work_items.LineMoved):  # an order was quicker: the case is on its way already
+            await tools.database.write(work_items.move, line, again, event)
     else:
-        await tools.database.write(lines.poke, case.key, CASE_LINE, now)
+        await tools.database.write(work_items.poke, case.key, CASE_LINE, now)

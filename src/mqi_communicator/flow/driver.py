@@ -14,15 +14,15 @@ from sqlalchemy import Connection
 from mqi_communicator.case.faults import Fault, Unreachable
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.case.outcome import Extend, Outcome, Resend, Wait
-from mqi_communicator.flow.carry_out import carry_out
-from mqi_communicator.flow.decide import EXTENDED, RESEND_S, UPLOAD, decide, extended, resent
-from mqi_communicator.flow.guard import guarded
+from mqi_communicator.flow.hosts.guard import guarded
 from mqi_communicator.flow.options import RetryOptions
-from mqi_communicator.flow.performing import PERFORM
-from mqi_communicator.flow.stations.cancel import withdraw
-from mqi_communicator.flow.steps import after, step_of
+from mqi_communicator.flow.steps.cancel import withdraw
+from mqi_communicator.flow.steps.functions import PERFORM
+from mqi_communicator.flow.steps.table import after, step_of
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import lines, orders
+from mqi_communicator.flow.transitions.apply import carry_out
+from mqi_communicator.flow.transitions.decide import EXTENDED, RESEND_S, UPLOAD, decide, extended, resent
+from mqi_communicator.store import orders, work_items
 from mqi_communicator.store.database import LostOwnership, StoreTrouble
 from mqi_communicator.store.orders import Order
 
@@ -107,7 +107,7 @@ class Driver:
             await self._obey(order)
         if given:
             self._landed_since.clear()
-            coming = await self._tools.database.read(lines.due, self._tools.clock())
+            coming = await self._tools.database.read(work_items.due, self._tools.clock())
         for line in coming:
             if (line.case, line.beam) not in self._flight.keys() | self._landed_since:
                 await self._begin(line)
@@ -135,9 +135,9 @@ class Driver:
         """Why nothing will move by itself: "quiet", "unreachable", or "" while something still may."""
         if self._flight:  # asked first: whatever lands while the store is read may have made another line due
             return ""
-        if await self._tools.database.read(lines.due, self._tools.clock()):
+        if await self._tools.database.read(work_items.due, self._tools.clock()):
             return ""
-        live = await self._tools.database.read(lines.live)
+        live = await self._tools.database.read(work_items.live)
         states = {
             "parked"
             if line.status is Status.HELD or line.needs_person
@@ -152,12 +152,12 @@ class Driver:
         """Pauses are kept by the wall clock: where it is set back, and at the start, every line is looked at."""
         ahead = self._tools.clock() - time.monotonic()
         if ahead < self._ahead - SET_BACK_S:
-            await self._tools.database.write(lines.poke_all, self._tools.clock())
+            await self._tools.database.write(work_items.poke_all, self._tools.clock())
         self._ahead = ahead
 
     async def _wait(self) -> None:
         """A second at the most; a line that is under way already is no reason to look sooner."""
-        coming = await self._tools.database.read(lines.next_due)
+        coming = await self._tools.database.read(work_items.next_due)
         pause = TICK_S if coming is None else min(TICK_S, max(coming - self._tools.clock(), 0.0) or TICK_S)
         try:
             async with asyncio.timeout(pause):
@@ -172,7 +172,7 @@ class Driver:
         if step.uses and not cancelling:
             if self._taken[step.uses] >= self._places[step.uses]:
                 limit = f"resources.{step.uses} = {self._places[step.uses]}"
-                await self._tools.database.write(lines.explain, line, f"waiting for its turn ({limit})")
+                await self._tools.database.write(work_items.explain, line, f"waiting for its turn ({limit})")
                 return
             line = await self._up_to_date(line)
             self._taken[step.uses] += 1  # nothing may fail between here and the task that gives the place back
@@ -190,8 +190,8 @@ class Driver:
             return line
         under_way = replace(line, status=Status.READY, reason="", advice="", needs_person=False)
         try:
-            await self._tools.database.write(lines.move, line, under_way, None)
-        except lines.LineMoved:
+            await self._tools.database.write(work_items.move, line, under_way, None)
+        except work_items.LineMoved:
             return line
         return under_way
 
@@ -234,7 +234,7 @@ class Driver:
         news = (moved.status, moved.step, moved.reason) != (was.status, was.step, was.reason)
         try:
             await self._write_down(line, moved, event if news else None, outcome)
-        except lines.LineMoved:
+        except work_items.LineMoved:
             self._tools.ear("step.overtaken", case=line.case, beam=line.beam, step=line.step)
             return
         if news:
@@ -276,27 +276,27 @@ class Driver:
 
 
 def _agenda(connection: Connection, now: float) -> tuple[list[Order], list[Line]]:
-    return orders.pending(connection), lines.due(connection, now)
+    return orders.pending(connection), work_items.due(connection, now)
 
 
 def _move(connection: Connection, line: Line, moved: Line, event: Event | None, outcome: Outcome | Fault) -> None:
     """The line's new state; whoever of its family waits for it looks now."""
-    lines.move(connection, line, moved, event)
+    work_items.move(connection, line, moved, event)
     if isinstance(outcome, Resend):
-        own = lines.get(connection, line.case)
+        own = work_items.get(connection, line.case)
         again = resent(own, outcome.why, moved.since)
         if again != own:
             now = moved.due - RESEND_S
             said = Event(now, own.case, own.beam, "case.resent", own.step, own.status, UPLOAD, why=outcome.why)
-            lines.move(connection, own, replace(again, due=now, since=now), said)
+            work_items.move(connection, own, replace(again, due=now, since=now), said)
     if isinstance(outcome, Extend):
-        own, *beams = lines.of_case(connection, line.case)
+        own, *beams = work_items.of_case(connection, line.case)
         for beam in beams:
             again = extended(beam, own, outcome.why, moved.due)
             to = f"{again.step}/{again.status}"
             said = Event(moved.due, beam.case, beam.beam, EXTENDED, beam.step, beam.status, to, why=outcome.why)
-            lines.move(connection, beam, again, said)
+            work_items.move(connection, beam, again, said)
     if moved.beam != CASE_LINE and moved.status.ended:
-        lines.poke(connection, line.case, CASE_LINE, moved.due)
+        work_items.poke(connection, line.case, CASE_LINE, moved.due)
     if moved.beam == CASE_LINE and moved.step != line.step:
-        lines.poke_beams(connection, line.case, moved.due)
+        work_items.poke_beams(connection, line.case, moved.due)

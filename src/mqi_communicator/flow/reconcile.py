@@ -20,18 +20,18 @@ from mqi_communicator.case.model import CASE_LINE, Event, Line, Manifest, Status
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.delivery.folder import standing
 from mqi_communicator.dose.recipe import changes
-from mqi_communicator.flow import judgements
-from mqi_communicator.flow.carry_out import carry_out
-from mqi_communicator.flow.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
-from mqi_communicator.flow.decided import ended_of, orders_of
-from mqi_communicator.flow.judgements import JUDGED_BEFORE
-from mqi_communicator.flow.origin import read_origin
-from mqi_communicator.flow.spool import Spool
-from mqi_communicator.flow.stations.admit import enrol
+from mqi_communicator.flow.spool.decisions import ended_of, orders_of
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.spool.origin import read_origin
+from mqi_communicator.flow.steps.admit import enrol
 from mqi_communicator.flow.tools import Tools
+from mqi_communicator.flow.transitions import judgements
+from mqi_communicator.flow.transitions.apply import carry_out
+from mqi_communicator.flow.transitions.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
+from mqi_communicator.flow.transitions.judgements import JUDGED_BEFORE
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import VERDICT, verdict_of
-from mqi_communicator.store import audit, cases, jobs, lines, orders
+from mqi_communicator.store import audit, cases, jobs, orders, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.orders import Order
 
@@ -155,7 +155,7 @@ def _readmit(
     why = "the store had forgotten it, its files lay in the spool"
     facts = {name: value for name, value in done.facts.items() if name != "bytes"}
     event = Event(now, case.key, CASE_LINE, "case.readmitted", line.step, "", status, "mqi", why, facts)
-    lines.add(connection, line, event)
+    work_items.add(connection, line, event)
     return _give_again(connection, given, tools, now)
 
 
@@ -171,7 +171,7 @@ async def _with_another_recipe(tools: Tools) -> list[tuple[str, str]]:
 
 def _prepare_again(connection: Connection, key: str, why: str, now: float) -> bool:
     """Where no beam has set out yet, the input is made anew; the lines of beams wait for it."""
-    own, *beams = lines.of_case(connection, key)
+    own, *beams = work_items.of_case(connection, key)
     out = [job for job in jobs.of_case(connection, key) if job.state != jobs.WANTED]
     set_out = [beam for beam in beams if beam.step != FIRST_BEAM_STEP or beam.status.ended]
     if out or set_out or (own.step == COMPARE and not beams):
@@ -179,7 +179,7 @@ def _prepare_again(connection: Connection, key: str, why: str, now: float) -> bo
     status = Status.HELD if own.status is Status.HELD else Status.READY
     moved = replace(own, step=PREPARE, status=status, due=now, since=now, tries=0, reason="", advice="")
     event = Event(now, key, CASE_LINE, PREPARED_AGAIN, own.step, own.status, f"{PREPARE}/{status}", "mqi", why)
-    lines.move(connection, own, replace(moved, needs_person=False), event)
+    work_items.move(connection, own, replace(moved, needs_person=False), event)
     return True
 
 
@@ -202,7 +202,7 @@ def _extend_again(connection: Connection, own: Line, text: str, now: float) -> N
     for job in jobs.of_case(connection, own.case):
         if job.active:
             jobs.change(connection, job.token, active=False, state="ended")
-    for line in lines.of_case(connection, own.case):
+    for line in work_items.of_case(connection, own.case):
         again = extended(line, own, EXTENDED_BEFORE, now)
         if line.beam == CASE_LINE:
             again = replace(again, step=PREPARE, run=line.run, base_run=line.base_run)
@@ -210,13 +210,13 @@ def _extend_again(connection: Connection, own: Line, text: str, now: float) -> N
             again = replace(again, status=Status.HELD)
         after = f"{again.step}/{again.status}"
         event = Event(now, line.case, line.beam, EXTENDED, line.step, line.status, after, "mqi", EXTENDED_BEFORE)
-        lines.move(connection, line, again, event)
+        work_items.move(connection, line, again, event)
 
 
 def _unfinished(connection: Connection) -> list[Line]:
     """The lines of cases that the store takes for not delivered, and that nobody wants to end."""
     over = (Status.DONE, Status.CANCELLED)
-    own = [line for line in lines.own(connection) if line.status not in over and not line.wanted]
+    own = [line for line in work_items.own(connection) if line.status not in over and not line.wanted]
     return [line for line in own if line.step in BEFORE_DELIVERY]
 
 
@@ -227,7 +227,7 @@ def _judgement(connection: Connection, key: str) -> int:
 
 def _not_cancelled(connection: Connection) -> list[Line]:
     """The own lines of cases that nobody wants to end."""
-    return [line for line in lines.own(connection) if line.status is not Status.CANCELLED and not line.wanted]
+    return [line for line in work_items.own(connection) if line.status is not Status.CANCELLED and not line.wanted]
 
 
 async def _closed_by(line: Line, tools: Tools) -> Delivered | None:
@@ -271,7 +271,7 @@ def _close(connection: Connection, own: Line, stands: Delivered, now: float) -> 
     for job in jobs.of_case(connection, own.case):
         if job.active:
             jobs.change(connection, job.token, active=False, state="ended")
-    for line in lines.of_case(connection, own.case):
+    for line in work_items.of_case(connection, own.case):
         if line.beam == CASE_LINE:
             moved = replace(line, step="tidy", status=Status.READY)
         elif line.status is not Status.DONE:
@@ -282,10 +282,10 @@ def _close(connection: Connection, own: Line, stands: Delivered, now: float) -> 
         facts = {"manifest": stands.digest} if line.beam == CASE_LINE else {}
         after = f"{moved.step}/{moved.status}"
         event = Event(now, line.case, line.beam, DELIVERED_BEFORE, line.step, line.status, after, "mqi", why, facts)
-        lines.move(connection, line, moved, event)
+        work_items.move(connection, line, moved, event)
     cases.change(connection, own.case, word=stands.word, why=stands.why, results=str(stands.folder))
 
 
 def _counts(connection: Connection) -> tuple[dict[str, int], int, int]:
-    counts = Counter(str(line.status) for line in lines.own(connection))
+    counts = Counter(str(line.status) for line in work_items.own(connection))
     return dict(counts), jobs.held(connection), len(orders.pending(connection))

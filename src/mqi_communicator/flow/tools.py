@@ -10,11 +10,11 @@ from pathlib import Path
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.flow.basis import Basis
-from mqi_communicator.flow.desk import Desk
-from mqi_communicator.flow.guard import Ear
+from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.guard import Ear
 from mqi_communicator.flow.options import ExtensionOptions, ResourceOptions
-from mqi_communicator.flow.places import Place
-from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.workers.pool import Desk
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from mqi_communicator.case.model import Event, Line, Status
 from mqi_communicator.case.views import BeamView, CaseView
 from mqi_communicator.case.visible import visible, visible_in
-from mqi_communicator.flow.forecast import forecast
-from mqi_communicator.flow.steps import step_of
+from mqi_communicator.flow.hosts.forecast import forecast
+from mqi_communicator.flow.steps.table import step_of
 from mqi_communicator.results.extension import extension_of
-from mqi_communicator.store import cases, jobs, lines
+from mqi_communicator.store import cases, jobs, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.jobs import JobRow
 
@@ -25,7 +25,7 @@ __all__ = ["BeamView", "CaseView", "checks_of", "record", "view", "view_all", "v
 
 def view(connection: Connection, found: Sequence[Case], now: float) -> list[CaseView]:
     """These cases, in the order given."""
-    families = lines.all_lines(connection, [case.key for case in found])
+    families = work_items.all_lines(connection, [case.key for case in found])
     runs = jobs.of_cases(connection, [case.key for case in found])
     etas = forecast(connection, now)
     return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key)) for case in found]

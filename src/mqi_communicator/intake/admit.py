@@ -15,19 +15,19 @@ from typing import TypeVar
 from mqi_communicator.case.faults import Transient
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.ct import check_ct, read_ct
+from mqi_communicator.dicom.equality import same_object
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, Problem, as_problem, refusal, shown
 from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dicom.rtdose import DoseFacts, dose_facts
-from mqi_communicator.dicom.sameness import same_object
 from mqi_communicator.dicom.structures import StructureSet, read_structures
 from mqi_communicator.dicom.walk import Budget, Limits
 from mqi_communicator.intake.examination import Complete, Examination, Incomplete, Part, Rejected
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.intake.references import Found, Linked, link, wrong_partner
-from mqi_communicator.intake.survey import Seen, Survey, survey
-from mqi_communicator.intake.take import load_manifest, take
+from mqi_communicator.intake.scan import Seen, Survey, survey
+from mqi_communicator.intake.spooling import load_manifest, take
 
 __all__ = ["Complete", "Examination", "Incomplete", "Part", "Refusals", "Rejected", "examine", "load_manifest", "take"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mqi_communicator.intake.guard import Guard, Identity
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.survey import Listing, case_folders
+from mqi_communicator.intake.scan import Listing, case_folders
 
 _SETTLE = 1.0  # seconds between two looks: a copy of a thousand files is not a thousand reasons to look
 _STEP_MS = 400  # how long reports are collected, and how soon an end is heard

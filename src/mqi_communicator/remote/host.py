@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from mqi_communicator.case.call import Answer, Call
+from mqi_communicator.case.request import Answer, Call
 
 Hear = Callable[[str], None]  # a whole line of an answer, proved to be ours, at the moment it comes
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mqi_communicator.case.call import Answer, Call
 from mqi_communicator.case.faults import Unreachable
+from mqi_communicator.case.request import Answer, Call
 from mqi_communicator.remote.classify import rsync_fault
-from mqi_communicator.remote.frame import frame
+from mqi_communicator.remote.envelope import frame
 from mqi_communicator.remote.host import Hear
 from mqi_communicator.remote.options import LocalOptions
 from mqi_communicator.remote.process import Children, within

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from mqi_communicator.case.call import Answer, Call
 from mqi_communicator.case.faults import RemoteUnfit, Unreachable
+from mqi_communicator.case.request import Answer, Call
 from mqi_communicator.remote.classify import rsync_fault
-from mqi_communicator.remote.frame import Frame, asked, frame
+from mqi_communicator.remote.envelope import Frame, asked, frame
 from mqi_communicator.remote.host import Hear
 from mqi_communicator.remote.mux import Connection, not_begun, refused
 from mqi_communicator.remote.options import SshOptions

@@ -14,11 +14,11 @@ from mqi_communicator.dicom.contours import Labels, Structure
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Extent, Grid, IonPlan
 from mqi_communicator.report.gammas import GammaRow, beam_gamma, plan_gamma
 from mqi_communicator.report.options import Criterion
-from mqi_communicator.report.views import View, view_through
+from mqi_communicator.report.planes import View, view_through
 from mqi_communicator.results.dvh import Dvh, dvh
 from mqi_communicator.results.grids import at_points, corners
 from mqi_communicator.results.options import JudgementOptions
-from mqi_communicator.results.sight import (
+from mqi_communicator.results.planes import (
     Point,
     Profile,
     axis_profiles,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from mqi_communicator.dicom.contours import Labels, Structure
 from mqi_communicator.dicom.records import IonPlan
-from mqi_communicator.report import chain, pictures, tables
+from mqi_communicator.report import pictures, provenance, tables
 from mqi_communicator.report.analysis import Analysis
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.page import Block, Facts, Page, Picture, Section, Sign, Words
-from mqi_communicator.report.words import Mask, drawable, plain
+from mqi_communicator.report.text import Mask, drawable, plain
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
 from mqi_communicator.results.trend import ENOUGH, Placed
 from mqi_communicator.results.verdict import Word
@@ -73,7 +73,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         *_numbers(subject, analysis, namer),
         *_looks(analysis),
         *_trend(subject),
-        Section("Chain of evidence", chain.blocks(subject.manifest)),
+        Section("Chain of evidence", provenance.blocks(subject.manifest)),
         Section("How to read this report", tables.glossary()),
         Section(
             "Signature",
@@ -116,7 +116,7 @@ def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, namer: N
         ("fractions", str(plan.fractions)),
         ("prescription", f"{gy:.2f} Gy in {plan.fractions} fractions" if gy else "none in the plan"),
         ("CT", _ct(analysis)),
-        ("computed with", f"{subject.manifest.engine.get('engine', '–')}, {chain.where(subject.manifest)}"),
+        ("computed with", f"{subject.manifest.engine.get('engine', '–')}, {provenance.where(subject.manifest)}"),
         ("doses compared", meaning or "none: nothing was planned"),
         ("question", subject.verdict.question),
     ]

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from mqi_communicator.report.page import Block, Facts, Page, Picture, Section, Sign, Table, Words
 from mqi_communicator.report.pictures import glyphs
-from mqi_communicator.report.words import drawable
+from mqi_communicator.report.text import drawable
 
 if TYPE_CHECKING:
     from reportlab.lib.styles import ParagraphStyle

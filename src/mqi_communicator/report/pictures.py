@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mqi_communicator.report.analysis import Volumes
 from mqi_communicator.report.gammas import CEILING
-from mqi_communicator.report.views import Slice, View, edges_of
-from mqi_communicator.results.sight import Plane, Profile
+from mqi_communicator.report.planes import Slice, View, edges_of
+from mqi_communicator.results.planes import Plane, Profile
 
 if TYPE_CHECKING:
     import numpy as np

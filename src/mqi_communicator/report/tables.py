@@ -8,8 +8,8 @@ from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.report.analysis import Analysis, PointRow, Volumes
 from mqi_communicator.report.gammas import CEILING, GammaRow
 from mqi_communicator.report.page import Block, Facts, Table, Words
-from mqi_communicator.report.views import View
-from mqi_communicator.report.words import plain
+from mqi_communicator.report.planes import View
+from mqi_communicator.report.text import plain
 from mqi_communicator.results.documents import CheckDocument, ExtensionDocument, VerdictDocument
 from mqi_communicator.results.extension import histories_needed, spaced
 from mqi_communicator.results.table import value_text

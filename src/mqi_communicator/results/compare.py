@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Beam, Dose, IonPlan
-from mqi_communicator.results.gamma import gamma_check
-from mqi_communicator.results.grids import corners, cropped
-from mqi_communicator.results.meaning import (
+from mqi_communicator.results.dose_type import (
     brought_to,
     convention_for,
     meaning_check,
     obstacle,
     unknown_convention,
 )
+from mqi_communicator.results.gamma import gamma_check
+from mqi_communicator.results.grids import corners, cropped
 from mqi_communicator.results.offset import offset_check
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.ranges import range_checks

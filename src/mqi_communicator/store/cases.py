@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select, update
 
 from mqi_communicator.case.model import CASE_LINE
-from mqi_communicator.store.lines import NOT_ENDED
 from mqi_communicator.store.schema import batched, cases, lines
+from mqi_communicator.store.work_items import NOT_ENDED
 
 _NUMBER: ColumnElement[int] = literal_column("cases.rowid")  # SQLite's own: it grows with each row that is added
 

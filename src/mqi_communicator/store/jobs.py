@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, Row, and_, func, select, update
 
 from mqi_communicator.case.model import CASE_LINE
-from mqi_communicator.store.lines import NOT_ENDED
 from mqi_communicator.store.schema import batched, cases, jobs, lines
+from mqi_communicator.store.work_items import NOT_ENDED
 
 WANTED = "wanted"  # the state of a job that wants a place and has none: it was never handed over
 CLAIMED = "claimed"  # the state of a job that holds a place and was not handed over yet, as far as we know

@@ -14,7 +14,7 @@ from mqi_communicator.case.model import Priority
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.store import orders
 from mqi_communicator.store.orders import Order
-from mqi_communicator.web.house import House
+from mqi_communicator.web.context import House
 from mqi_communicator.web.users import User
 
 Word = Literal["retry", "hold", "release", "cancel", "priority"]

@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse, Response
 from mqi_communicator.store.orders import SomebodyWasFirst
 from mqi_communicator.web import actions, openapi
 from mqi_communicator.web.actions import whole_number
-from mqi_communicator.web.finding import CURSOR, DAY, NotUnderstood, search, wanted_of, whole
+from mqi_communicator.web.context import House
 from mqi_communicator.web.guard import asked, cookie_name, refusal
-from mqi_communicator.web.house import House
 from mqi_communicator.web.live import mark_of
 from mqi_communicator.web.pages import Shelf
+from mqi_communicator.web.search import CURSOR, DAY, NotUnderstood, search, wanted_of, whole
 
 MOST = 500  # cases in one answer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.case.visible import visible
-from mqi_communicator.web.house import Places
+from mqi_communicator.web.context import Places
 
 _KINDS = {
     ".html": "text/html; charset=utf-8",

@@ -15,10 +15,10 @@ from mqi_communicator.case.views import cell
 from mqi_communicator.store import history
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.history import Cursor
-from mqi_communicator.web.finding import NotUnderstood, wanted_of
+from mqi_communicator.web.context import House
+from mqi_communicator.web.filters import iso
 from mqi_communicator.web.guard import asked, refusal
-from mqi_communicator.web.house import House
-from mqi_communicator.web.words import iso
+from mqi_communicator.web.search import NotUnderstood, wanted_of
 
 COLUMNS = (
     "case",

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.web.house import House
+from mqi_communicator.web.context import House
 from mqi_communicator.web.options import is_loopback
 from mqi_communicator.web.sessions import Session, same
 from mqi_communicator.web.users import User

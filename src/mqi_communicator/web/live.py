@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from mqi_communicator.web.context import House
 from mqi_communicator.web.guard import asked, refusal
-from mqi_communicator.web.house import House
 
 LOOK_S = 1.0
 BEAT_S = 10.0  # also without news a word comes, so that silence means that nobody is there

@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.web.actions import OrderAsked
-from mqi_communicator.web.finding import CURSOR
+from mqi_communicator.web.search import CURSOR
 
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{model}"

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.case.visible import visible
-from mqi_communicator.store import breakers, cases, history, jobs, lines, places
-from mqi_communicator.web.house import House
+from mqi_communicator.store import breakers, cases, history, hosts, jobs, work_items
+from mqi_communicator.web.context import House
 
 Group = Literal["person", "running", "waiting", "held"]
 ON_HOST = ("follow", "collect", "verify")
@@ -95,9 +95,9 @@ def overview(connection: Any, house: House, now: float) -> Overview:
     groups: dict[Group, list[CaseView]] = {"person": [], "running": [], "waiting": [], "held": []}
     for case in seen:
         groups[group_of(case)].append(case)
-    coming = lines.next_due(connection)
+    coming = work_items.next_due(connection)
     lately = [*history.ended(connection, "done", LATELY), *history.ended(connection, "cancelled", LATELY)]
-    lately.sort(key=lambda case: lines.get(connection, case.key).since, reverse=True)
+    lately.sort(key=lambda case: work_items.get(connection, case.key).since, reverse=True)
     return Overview(
         at=now,
         overdue_s=0.0 if coming is None else max(0.0, now - coming),
@@ -105,7 +105,7 @@ def overview(connection: Any, house: House, now: float) -> Overview:
         beyond=max(0, len(live) - MOST),
         lately=house.ways.view(connection, lately[:LATELY], now),
         today=history.counts(connection, _midnight(now)),
-        hosts=hosts(connection, house.hosts),
+        hosts=hosts_seen(connection, house.hosts),
     )
 
 
@@ -119,9 +119,9 @@ def group_of(case: CaseView) -> Group:
     return "running" if computing or case.status == "ready" else "waiting"
 
 
-def hosts(connection: Any, names: Sequence[str]) -> list[HostSeen]:
+def hosts_seen(connection: Any, names: Sequence[str]) -> list[HostSeen]:
     """The hosts of the configuration, as they were last seen."""
-    known, kept = places.load(connection), breakers.load(connection)
+    known, kept = hosts.load(connection), breakers.load(connection)
     found = []
     for name in names:
         at, state = known.get(name, (None, {}))

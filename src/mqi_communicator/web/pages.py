@@ -16,14 +16,14 @@ from mqi_communicator.store import figures
 from mqi_communicator.store.orders import SomebodyWasFirst
 from mqi_communicator.web import actions, delivered
 from mqi_communicator.web.chart import Trend, trend_of
+from mqi_communicator.web.checks import Inspection
+from mqi_communicator.web.context import House
 from mqi_communicator.web.disks import Disks
-from mqi_communicator.web.drawing import page
-from mqi_communicator.web.finding import EVENTS, STATUSES, WORDS, NotUnderstood, search, wanted_of, whole
 from mqi_communicator.web.guard import asked
-from mqi_communicator.web.house import House
-from mqi_communicator.web.inspection import Inspection
 from mqi_communicator.web.live import mark_of
 from mqi_communicator.web.overview import Overviews, group_of
+from mqi_communicator.web.rendering import page
+from mqi_communicator.web.search import EVENTS, STATUSES, WORDS, NotUnderstood, search, wanted_of, whole
 from mqi_communicator.web.timeline import minutes, timeline
 
 _TRENDS = ("gamma", "dose_scale")

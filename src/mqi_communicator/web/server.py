@@ -15,8 +15,8 @@ import structlog
 import uvicorn
 
 from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.web.context import House
 from mqi_communicator.web.guard import Guard
-from mqi_communicator.web.house import House
 from mqi_communicator.web.options import ProxyOptions, WebOptions
 from mqi_communicator.web.private import check_key
 from mqi_communicator.web.site import site

@@ -11,12 +11,12 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from mqi_communicator.web.drawing import page
+from mqi_communicator.web.context import House
+from mqi_communicator.web.filters import span
 from mqi_communicator.web.guard import asked, cookie_name
-from mqi_communicator.web.house import House
 from mqi_communicator.web.options import is_loopback
+from mqi_communicator.web.rendering import page
 from mqi_communicator.web.users import LONGEST, proves
-from mqi_communicator.web.words import span
 
 # a hash takes 64 MiB while it is made; and an attempt is counted before the next one is looked at
 _one_at_a_time = asyncio.Lock()

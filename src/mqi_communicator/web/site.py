@@ -14,9 +14,9 @@ from starlette.staticfiles import StaticFiles
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.web import api, export, live, pages, signing_in
-from mqi_communicator.web.drawing import HERE, environment
+from mqi_communicator.web.context import House
 from mqi_communicator.web.guard import API, Asked, refusal
-from mqi_communicator.web.house import House
+from mqi_communicator.web.rendering import HERE, environment
 
 ROUTES = (
     Route("/", pages.now),

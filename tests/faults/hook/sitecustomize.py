@@ -3,7 +3,7 @@
 import os
 import sys
 
-if "FAULTS_PID" in os.environ and "mqi_communicator.flow.desk" in sys.orig_argv:
+if "FAULTS_PID" in os.environ and "mqi_communicator.flow.workers.pool" in sys.orig_argv:
     from tests.faults.taps import tap_files
 
     tap_files()

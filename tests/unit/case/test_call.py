@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mqi_communicator.case.call import Answer, trouble
 from mqi_communicator.case.faults import DiskFull, NeedsPerson, Transient
+from mqi_communicator.case.request import Answer, trouble
 
 pytestmark = pytest.mark.pure
 

@@ -15,16 +15,16 @@ from tests.odd_text import hidden, odd_texts
 from mqi_communicator.case.model import Event, Line
 from mqi_communicator.case.views import cell
 from mqi_communicator.case.visible import visible, visible_in, visible_lines, visible_text
-from mqi_communicator.checkup.there import no
+from mqi_communicator.checks.hosts import no
 from mqi_communicator.dicom.problem import shown
 from mqi_communicator.notify.message import News, compose
-from mqi_communicator.report.words import plain
+from mqi_communicator.report.text import plain
 from mqi_communicator.results.signature import Decision, SignatureDocument
 from mqi_communicator.results.verdict import Word
-from mqi_communicator.screen import checks_table, coloured
 from mqi_communicator.store.orders import Order
 from mqi_communicator.telemetry import logs
-from mqi_communicator.web.drawing import environment
+from mqi_communicator.terminal import checks_table, coloured
+from mqi_communicator.web.rendering import environment
 
 
 @pytest.mark.pure

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from mqi_communicator.case.call import Answer
+from mqi_communicator.case.request import Answer
 from mqi_communicator.compute.gpus import Inventory, fit, listed, read_inventory, told, why_not
 from mqi_communicator.compute.options import GpuOptions
 

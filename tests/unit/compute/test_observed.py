@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqi_communicator.case.call import Answer, GpuTaken, InputGone, Stopped
 from mqi_communicator.case.faults import DiskFull, Fault, NeedsPerson, Permanent, RemoteUnfit, Transient
+from mqi_communicator.case.request import Answer, GpuTaken, InputGone, Stopped
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import GpuHold, Job, spec_of

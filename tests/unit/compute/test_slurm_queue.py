@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from mqi_communicator.case.call import Answer
 from mqi_communicator.case.faults import NeedsPerson, Unreachable
+from mqi_communicator.case.request import Answer
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.compute.slurm import SlurmScheduler
 from mqi_communicator.compute.slurm_options import SlurmOptions

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from mqi_communicator.case.model import Kind
 from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.demo.truth import TINY
+from mqi_communicator.dicom.equality import same_object
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, shown
 from mqi_communicator.dicom.reading import open_dicom
-from mqi_communicator.dicom.sameness import same_object
 from mqi_communicator.dicom.walk import Budget, Limits, Walk
 
 FILES = sample_files("pass", "tiny")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.doing import looked_at
 
-from mqi_communicator.dose.excerpt import pieces
+from mqi_communicator.dose.log_excerpt import pieces
 
 pytestmark = pytest.mark.pure
 

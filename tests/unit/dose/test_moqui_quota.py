@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.standin.small import beam, beam_file, layer
 
 from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.dose.moqui.histories import Wish, quota_by_counts, quota_by_ratio, sent_weights
 from mqi_communicator.dose.moqui.inputs import number
-from mqi_communicator.dose.moqui.quota import Wish, quota_by_counts, quota_by_ratio, sent_weights
 
 pytestmark = pytest.mark.pure
 

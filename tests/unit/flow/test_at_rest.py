@@ -12,10 +12,10 @@ from tests.fleet.cases import write_case
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.flow.basis import Basis
-from mqi_communicator.flow.paperwork.dossier import Record, deliver_case
-from mqi_communicator.flow.paperwork.judge import digests_of
-from mqi_communicator.flow.paperwork.order import read_case
-from mqi_communicator.flow.spool import Spool
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.engine_input import read_case
+from mqi_communicator.flow.tasks.judge import digests_of
+from mqi_communicator.flow.tasks.manifest import Record, deliver_case
 from mqi_communicator.intake.admit import examine, load_manifest, take
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.store.chain import Entry

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqi_communicator.flow.breaker import Breaker, admit, failed, succeeded
+from mqi_communicator.flow.hosts.breaker import Breaker, admit, failed, succeeded
 from mqi_communicator.flow.options import BreakerOptions
 
 pytestmark = pytest.mark.pure

@@ -17,12 +17,12 @@ from mqi_communicator.case.outcome import Done
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.options import ResourceOptions
-from mqi_communicator.flow.spool import Spool
-from mqi_communicator.flow.stations.admit import admit
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.steps.admit import admit
 from mqi_communicator.intake.admit import Complete, Rejected, examine
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.survey import survey
-from mqi_communicator.store import cases, lines
+from mqi_communicator.intake.scan import survey
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
 NOW = 1_800_000_000.0
@@ -66,7 +66,7 @@ def site(tmp_path):
     database = open_database(tmp_path / "store.sqlite3")
     case = cases.Case("k1", folder, NOW - 60, survey(folder, 100).fingerprint, changed=NOW - 60)
     database.write_now(cases.add, case)
-    database.write_now(lines.add, LINE, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    database.write_now(work_items.add, LINE, Event(NOW, "k1", CASE_LINE, "case.seen"))
     made = SimpleNamespace(folder=folder, database=database, resources=ResourceOptions(), intake=IntakeOptions())
     made.engine = SimpleNamespace(refusals=None)
     made.clock, made.ear, made.spool = lambda: NOW, lambda *_, **__: None, lambda key: Spool(tmp_path / "spool" / key)
@@ -81,7 +81,7 @@ def complete() -> Complete:
 async def test_a_plan_that_is_replaced_after_it_was_copied_is_a_case_of_its_own(site):
     site.desk = Desk(site, complete())
     assert isinstance(await admit(LINE, site), Done)
-    site.database.write_now(lines.move, LINE, replace(LINE, step="prepare"), None)
+    site.database.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
     assert await look([site.folder], site) == 1
     assert len(site.database.read_now(cases.all_cases)) == 2
     assert await look([site.folder], site) == 0
@@ -92,7 +92,7 @@ async def test_so_it_is_when_the_communicator_was_killed_in_between(site):
     await admit(LINE, site)
     await look([site.folder], site)  # what the folder is now is noted on the case that is at admit
     await admit(LINE, site)  # the next life finds the copy in the spool
-    site.database.write_now(lines.move, LINE, replace(LINE, step="prepare"), None)
+    site.database.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
     assert await look([site.folder], site) == 1
 
 
@@ -100,9 +100,9 @@ async def test_a_file_that_is_replaced_while_it_is_refused_is_looked_at_again(si
     site.desk = Desk(site, Rejected("not a plan", "export it again", "case.refused"))
     with pytest.raises(DicomProblem):
         await admit(LINE, site)
-    site.database.write_now(lines.move, LINE, replace(LINE, status=Status.FAILED), None)
+    site.database.write_now(work_items.move, LINE, replace(LINE, status=Status.FAILED), None)
     assert await look([site.folder], site) == 1
-    assert site.database.read_now(lines.get, "k1").status is Status.READY
+    assert site.database.read_now(work_items.get, "k1").status is Status.READY
 
 
 @pytest.mark.parametrize("number", [errno.EHOSTDOWN, errno.ESTALE, errno.EIO])
@@ -121,8 +121,8 @@ async def test_a_case_that_takes_too_long_to_check_is_not_tried_again_until_its_
         await admit(LINE, site)
     assert refused.value.code == "case.too_slow"
     assert "intake.case_cpu_s" in refused.value.advice
-    site.database.write_now(lines.move, LINE, replace(LINE, status=Status.FAILED), None)
+    site.database.write_now(work_items.move, LINE, replace(LINE, status=Status.FAILED), None)
     assert await look([site.folder], site) == 0
     (site.folder / "plan.dcm").write_text("another plan")
     assert await look([site.folder], site) == 1
-    assert site.database.read_now(lines.get, "k1").status is Status.READY
+    assert site.database.read_now(work_items.get, "k1").status is Status.READY

@@ -11,11 +11,11 @@ from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
-from mqi_communicator.flow.spool import Spool
-from mqi_communicator.flow.stations.admit import admit
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.steps.admit import admit
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.survey import survey
-from mqi_communicator.store import cases, lines
+from mqi_communicator.intake.scan import survey
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
 NOW = 1_800_000_000.0
@@ -27,7 +27,7 @@ def site(tmp_path):
     """A case whose folder is not there, and what its steps are handed."""
     database = open_database(tmp_path / "store.sqlite3")
     database.write_now(cases.add, cases.Case("k1", tmp_path / "case 1", NOW, "f1"))
-    database.write_now(lines.add, WAITING, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    database.write_now(work_items.add, WAITING, Event(NOW, "k1", CASE_LINE, "case.seen"))
     made = SimpleNamespace(now=NOW, database=database, resources=ResourceOptions(), intake=IntakeOptions())
     made.clock, made.ear, made.spool = lambda: made.now, lambda *_, **__: None, lambda key: Spool(tmp_path / key)
     made.desk = SimpleNamespace(expect=lambda: None)
@@ -39,7 +39,7 @@ async def looked_at(driver, site):
     """Whether the waiting line is looked at within a few turns."""
     for _ in range(5):
         await driver.tick()
-        if "not there any more" in site.database.read_now(lines.get, "k1").reason:
+        if "not there any more" in site.database.read_now(work_items.get, "k1").reason:
             return True
     return False
 
@@ -65,9 +65,9 @@ async def test_at_the_start_every_waiting_line_is_looked_at(site):
 
 def wait_again(site):
     """The line waits for an hour, whatever it was doing."""
-    line = site.database.read_now(lines.get, "k1")
+    line = site.database.read_now(work_items.get, "k1")
     waiting = replace(line, status=Status.WAITING, due=site.now + 3600, reason="")
-    site.database.write_now(lines.move, replace(line, due=line.due), waiting, None)
+    site.database.write_now(work_items.move, replace(line, due=line.due), waiting, None)
 
 
 async def test_a_folder_that_changed_in_the_future_has_changed_now(site, tmp_path):
@@ -83,7 +83,7 @@ async def test_a_folder_that_was_first_seen_in_the_future_is_noted_once_when_it_
     folder = tmp_path / "case 1"
     folder.mkdir()
     site.database.write_now(cases.change, "k1", seen=NOW + 3600)
-    site.database.write_now(lines.move, WAITING, replace(WAITING, status=Status.DONE), None)
+    site.database.write_now(work_items.move, WAITING, replace(WAITING, status=Status.DONE), None)
     assert await look([folder], site) == 1
     assert await look([folder], site) == 0
     (folder / "another").touch()

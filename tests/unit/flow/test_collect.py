@@ -13,9 +13,9 @@ from mqi_communicator.case.model import Line
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.compute.scheduler import JobState, JobStatus
 from mqi_communicator.flow.options import ResourceOptions
-from mqi_communicator.flow.paperwork.beam import LOG_BYTES
-from mqi_communicator.flow.spool import Spool
-from mqi_communicator.flow.stations.collect import collect
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.steps.collect import collect
+from mqi_communicator.flow.tasks.beam import LOG_BYTES
 
 LINE = Line("k1", 1, "collect")
 DOSE = b"a dose"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from mqi_communicator.case.faults import HostKeyProblem, Permanent, Transient, Unreachable
 from mqi_communicator.case.model import CASE_LINE, Line, Status
 from mqi_communicator.case.outcome import Done, Extend, NewRun, Wait
-from mqi_communicator.flow.decide import IllegalMove, backoff, decide, extended
-from mqi_communicator.flow.obey import obey
 from mqi_communicator.flow.options import RetryOptions
-from mqi_communicator.flow.performing import PERFORM
-from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS, after
+from mqi_communicator.flow.steps.functions import PERFORM
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS, after
+from mqi_communicator.flow.transitions.decide import IllegalMove, backoff, decide, extended
+from mqi_communicator.flow.transitions.orders import obey
 
 pytestmark = pytest.mark.pure
 

@@ -15,8 +15,8 @@ from mqi_communicator.case.outcome import Done, Wait
 from mqi_communicator.flow import driver as driving
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
-from mqi_communicator.flow.steps import Step
-from mqi_communicator.store import audit, cases, lines
+from mqi_communicator.flow.steps.table import Step
+from mqi_communicator.store import audit, cases, work_items
 from mqi_communicator.store.database import open_database
 
 NOW = 1_800_000_000.0
@@ -35,7 +35,7 @@ def site(tmp_path):
 def add(site, key: str, rank: float) -> None:
     site.database.write_now(cases.add, cases.Case(key, Path("/watch", key), NOW, key, rank=rank))
     line = Line(key, CASE_LINE, "admit", due=NOW, since=NOW)
-    site.database.write_now(lines.add, line, Event(NOW, key, CASE_LINE, "case.seen"))
+    site.database.write_now(work_items.add, line, Event(NOW, key, CASE_LINE, "case.seen"))
 
 
 @pytest.mark.parametrize("uses", ["desk", ""])
@@ -107,12 +107,12 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
     async def work(line, tools):
         if line.beam == CASE_LINE:
             if line.step == "upload":
-                tools.database.write_now(lines.begin, Line(line.case, 1, "submit", due=NOW, since=NOW))
+                tools.database.write_now(work_items.begin, Line(line.case, 1, "submit", due=NOW, since=NOW))
                 await looked.wait()
                 return Done({})
             left.set()
             return Wait(600.0, "its beams compute", parked=True)
-        seen.append(tools.database.read_now(lines.get, line.case).step)
+        seen.append(tools.database.read_now(work_items.get, line.case).step)
         looked.set()
         await left.wait()
         return Wait(600.0, "waiting for the case", parked=True)
@@ -124,7 +124,7 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
     driver = Driver(site, RetryOptions(), lambda _: None)
     site.database.write_now(cases.add, cases.Case("k1", Path("/watch/k1"), NOW, "k1", rank=1))
     line = Line("k1", CASE_LINE, "upload", due=NOW, since=NOW)
-    site.database.write_now(lines.add, line, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    site.database.write_now(work_items.add, line, Event(NOW, "k1", CASE_LINE, "case.seen"))
     for _ in range(20):
         await driver.tick()
         if len(seen) > 1 or await driver.resting():
@@ -137,15 +137,15 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
 def test_a_wake_up_is_not_lost_on_a_line_that_is_under_way(site, wake):
     """Its time has come, so it is being looked at; what that look has to say was found before the wake-up."""
     add(site, "k1", rank=1)
-    site.database.write_now(lines.begin, Line("k1", 1, "submit", due=NOW, since=NOW))
-    before = site.database.read_now(lines.get, "k1", 1)
+    site.database.write_now(work_items.begin, Line("k1", 1, "submit", due=NOW, since=NOW))
+    before = site.database.read_now(work_items.get, "k1", 1)
     if wake == "beams":
-        site.database.write_now(lines.poke_beams, "k1", NOW + 1)
+        site.database.write_now(work_items.poke_beams, "k1", NOW + 1)
     else:
-        site.database.write_now(lines.poke_step, "submit", NOW + 1)
+        site.database.write_now(work_items.poke_step, "submit", NOW + 1)
     after = replace(before, status=Status.WAITING, due=NOW + 60)
-    site.database.write_now(lines.move, before, after, None)
-    assert site.database.read_now(lines.get, "k1", 1).due == NOW + 1
+    site.database.write_now(work_items.move, before, after, None)
+    assert site.database.read_now(work_items.get, "k1", 1).due == NOW + 1
 
 
 async def test_no_result_waits_for_an_admission(site, monkeypatch):
@@ -164,11 +164,11 @@ async def test_no_result_waits_for_an_admission(site, monkeypatch):
         add(site, key, rank=1)
     site.database.write_now(cases.add, cases.Case("done", Path("/watch/done"), NOW, "done", rank=9))
     line = Line("done", CASE_LINE, "compare", due=NOW, since=NOW)
-    site.database.write_now(lines.add, line, Event(NOW, "done", CASE_LINE, "case.seen"))
+    site.database.write_now(work_items.add, line, Event(NOW, "done", CASE_LINE, "case.seen"))
     await driver.tick()
     await asyncio.sleep(0)
     assert sorted(begun) == ["admit", "compare"]
     assert driver.taken == {"admissions": 1, "desk": 1, "transfers": 0}
-    waiting = next(key for key in ("slow", "second") if site.database.read_now(lines.get, key).reason)
-    assert "resources.admissions = 1" in site.database.read_now(lines.get, waiting).reason
+    waiting = next(key for key in ("slow", "second") if site.database.read_now(work_items.get, key).reason)
+    assert "resources.admissions = 1" in site.database.read_now(work_items.get, waiting).reason
     await driver.stop()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqi_communicator.flow.eta import Queued, ready_in
-from mqi_communicator.flow.places import Prospect, best
+from mqi_communicator.flow.hosts.compute_hosts import Prospect, best
+from mqi_communicator.flow.hosts.eta import Queued, ready_in
 
 pytestmark = pytest.mark.pure
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mqi_communicator.flow.stations.submit import LONGEST_S, pause
+from mqi_communicator.flow.steps.submit import LONGEST_S, pause
 from mqi_communicator.store.jobs import Refusal
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.survey import case_folders, survey
+from mqi_communicator.intake.scan import case_folders, survey
 from mqi_communicator.intake.watch import Watch
 
 OFTEN = IntakeOptions(rescan_s=0.05)

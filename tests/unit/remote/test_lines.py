@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mqi_communicator.case.call import Answer, Call
 from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.request import Answer, Call
 from mqi_communicator.compute.gpus import read_inventory
 from mqi_communicator.compute.observed import Observed
-from mqi_communicator.remote.frame import asked, frame
+from mqi_communicator.remote.envelope import asked, frame
 from mqi_communicator.remote.mux import master_command
 from mqi_communicator.remote.options import SshOptions
 from mqi_communicator.remote.rsync import Way, fetch_command, names_to_fetch, send_command
-from mqi_communicator.remote.stage import read_left, read_space, sums_text
+from mqi_communicator.remote.workspace import read_left, read_space, sums_text
 
 pytestmark = pytest.mark.pure
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.call import Answer
+from mqi_communicator.case.request import Answer
 from mqi_communicator.compute.scheduler import JobState, JobStatus
 from mqi_communicator.compute.slurm import SlurmScheduler
-from mqi_communicator.remote.stage import workspace
 from mqi_communicator.remote.verbs import script
+from mqi_communicator.remote.workspace import workspace
 
 TOKEN = "zzzzyyyy2345-b1-r1"
 

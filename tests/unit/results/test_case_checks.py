@@ -20,7 +20,7 @@ from mqi_communicator.dicom.records import (
     Meaning,
     Medium,
 )
-from mqi_communicator.flow.paperwork.judge import of_plan
+from mqi_communicator.flow.tasks.judge import of_plan
 from mqi_communicator.results.case_checks import case_cautions
 
 LAYER = Layer(120.0, np.zeros((1, 2)), np.ones(1))

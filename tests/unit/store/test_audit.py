@@ -12,7 +12,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from mqi_communicator.case.model import CASE_LINE, Event
-from mqi_communicator.store import audit, lines
+from mqi_communicator.store import audit, work_items
 from mqi_communicator.store.chain import CONTENT, GENESIS, Anchor, Entry, link
 from mqi_communicator.store.database import open_database
 
@@ -81,7 +81,7 @@ def test_a_whole_chain_is_whole_and_agrees_with_what_was_told(path):
     assert (walked.events, walked.cases, walked.anchors, walked.findings) == (6, 2, 6, ())
     assert walked.head == entries(path)[-1].link == database.read_now(audit.head).link
     assert [(entry.id, entry.seq) for entry in database.read_now(audit.history, "bert")] == [(2, 1), (5, 2)]
-    assert database.read_now(lines.events_of, "bert")[0].facts == {"n": 1}
+    assert database.read_now(work_items.events_of, "bert")[0].facts == {"n": 1}
     database.close()
 
 

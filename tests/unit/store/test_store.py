@@ -13,7 +13,7 @@ from sqlalchemy import exc, text
 
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.store import cases, jobs, lines, orders
+from mqi_communicator.store import cases, jobs, orders, work_items
 from mqi_communicator.store.database import LostOwnership, file_system_of, newest_version, open_database, take_epoch
 from mqi_communicator.store.ownership import StoreLock, is_owned
 
@@ -28,36 +28,36 @@ def event(name="x"):
 def store(tmp_path):
     database = open_database(tmp_path / "a store.sqlite")
     database.write_now(cases.add, cases.Case("k1", Path("/in/some case"), 1.0, "f1"))
-    database.write_now(lines.add, LINE, event("case.seen"))
+    database.write_now(work_items.add, LINE, event("case.seen"))
     yield database
     database.close()
 
 
 def test_a_move_and_its_event_are_written_together(store):
     moved = replace(LINE, step="prepare")
-    store.write_now(lines.move, LINE, moved, event("step.done"))
-    assert store.read_now(lines.get, "k1") == moved
-    assert [e.event for e in store.read_now(lines.events_of, "k1")] == ["case.seen", "step.done"]
+    store.write_now(work_items.move, LINE, moved, event("step.done"))
+    assert store.read_now(work_items.get, "k1") == moved
+    assert [e.event for e in store.read_now(work_items.events_of, "k1")] == ["case.seen", "step.done"]
 
 
 def test_a_line_that_was_moved_by_somebody_else_is_not_written_and_no_event_either(store):
-    store.write_now(lines.move, LINE, replace(LINE, status=Status.HELD), None)
-    with pytest.raises(lines.LineMoved):
-        store.write_now(lines.move, LINE, replace(LINE, step="prepare"), event("step.done"))
-    assert store.read_now(lines.get, "k1").status is Status.HELD
-    assert len(store.read_now(lines.events_of, "k1")) == 1
+    store.write_now(work_items.move, LINE, replace(LINE, status=Status.HELD), None)
+    with pytest.raises(work_items.LineMoved):
+        store.write_now(work_items.move, LINE, replace(LINE, step="prepare"), event("step.done"))
+    assert store.read_now(work_items.get, "k1").status is Status.HELD
+    assert len(store.read_now(work_items.events_of, "k1")) == 1
 
 
 def test_an_order_to_cancel_survives_the_step_in_flight(store):
-    store.write_now(lines.move, LINE, replace(LINE, wanted="cancel"), None)
-    store.write_now(lines.move, LINE, replace(LINE, step="prepare"), None)
-    assert store.read_now(lines.get, "k1").wanted == "cancel"
+    store.write_now(work_items.move, LINE, replace(LINE, wanted="cancel"), None)
+    store.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
+    assert store.read_now(work_items.get, "k1").wanted == "cancel"
 
 
 def test_a_wake_up_during_a_step_is_not_lost(store):
-    store.write_now(lines.poke, "k1", CASE_LINE, 50.0)
-    store.write_now(lines.move, LINE, replace(LINE, status=Status.WAITING, due=9999.0), None)
-    assert store.read_now(lines.get, "k1").due == 50.0
+    store.write_now(work_items.poke, "k1", CASE_LINE, 50.0)
+    store.write_now(work_items.move, LINE, replace(LINE, status=Status.WAITING, due=9999.0), None)
+    assert store.read_now(work_items.get, "k1").due == 50.0
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM events", "UPDATE events SET why = 'nothing happened'"])
@@ -71,8 +71,8 @@ def test_who_lost_the_store_writes_nothing_more(store):
     other = open_database(Path(store._engine.url.database))
     other.write_now(take_epoch, "second")
     with pytest.raises(LostOwnership):
-        store.write_now(lines.move, LINE, replace(LINE, step="prepare"), event())
-    assert other.read_now(lines.get, "k1") == LINE
+        store.write_now(work_items.move, LINE, replace(LINE, step="prepare"), event())
+    assert other.read_now(work_items.get, "k1") == LINE
     other.close()
 
 
@@ -111,14 +111,14 @@ def wish(case: str, beam: int) -> jobs.JobRow:
 @pytest.fixture
 def beams(store):
     """Three cases on one host, two beams each that want a place; k1 came first."""
-    store.write_now(lines.move, LINE, replace(LINE, step="compare"), None)
+    store.write_now(work_items.move, LINE, replace(LINE, step="compare"), None)
     for number, key in enumerate(("k1", "k2", "k3"), start=1):
         if key != "k1":
             store.write_now(cases.add, cases.Case(key, Path(f"/in/{key}"), number, "f"))
-            store.write_now(lines.add, Line(key, CASE_LINE, "compare"), Event(1.0, key, CASE_LINE, "x"))
+            store.write_now(work_items.add, Line(key, CASE_LINE, "compare"), Event(1.0, key, CASE_LINE, "x"))
         store.write_now(cases.change, key, host="gpu", rank=float(number))
         for beam in (1, 2):
-            store.write_now(lines.add, Line(key, beam, "submit"), Event(1.0, key, beam, "x"))
+            store.write_now(work_items.add, Line(key, beam, "submit"), Event(1.0, key, beam, "x"))
     return store
 
 
@@ -146,20 +146,20 @@ def test_whoever_ranks_first_among_those_that_want_a_place_gets_it(beams):
 
 def test_a_beam_that_wants_no_place_any_more_holds_nobody_up(beams):
     claim(beams, "k1", 1, slots=0)
-    line = beams.read_now(lines.get, "k1", 1)
-    beams.write_now(lines.move, line, replace(line, status=Status.HELD), None)
+    line = beams.read_now(work_items.get, "k1", 1)
+    beams.write_now(work_items.move, line, replace(line, status=Status.HELD), None)
     assert claim(beams, "k2", 1, slots=1).active
 
 
 @pytest.mark.parametrize("status", [Status.WAITING, Status.FAILED])
 def test_a_case_that_is_to_be_sent_again_holds_nobody_up_and_keeps_its_rank(beams, status):
     claim(beams, "k1", 1, slots=0)
-    own = beams.read_now(lines.get, "k1")
+    own = beams.read_now(work_items.get, "k1")
     away = replace(own, step="upload", status=status)
-    beams.write_now(lines.move, own, away, None)
+    beams.write_now(work_items.move, own, away, None)
     claimed = claim(beams, "k2", 1, slots=1)
     assert isinstance(claimed, jobs.JobRow)
-    beams.write_now(lines.move, away, own, None)
+    beams.write_now(work_items.move, away, own, None)
     beams.write_now(jobs.change, claimed.token, active=False)
     assert claim(beams, "k2", 2, slots=1) == jobs.Refusal(taken=0, ahead=1)
     assert claim(beams, "k1", 1, slots=1).active
@@ -227,14 +227,14 @@ def test_the_file_system_of_a_folder_is_known(tmp_path):
 
 
 def test_why_a_line_waits_for_its_turn_is_said_only_while_it_does(store):
-    store.write_now(lines.explain, LINE, "waiting for its turn")
-    assert store.read_now(lines.get, "k1").reason == "waiting for its turn"
-    before = store.read_now(lines.get, "k1")
+    store.write_now(work_items.explain, LINE, "waiting for its turn")
+    assert store.read_now(work_items.get, "k1").reason == "waiting for its turn"
+    before = store.read_now(work_items.get, "k1")
     looked = replace(before, status=Status.WAITING, reason="1 of 14 slices is not there", due=300.0)
-    store.write_now(lines.move, before, looked, None)
+    store.write_now(work_items.move, before, looked, None)
     for stale in (LINE, before):
-        store.write_now(lines.explain, stale, "waiting for another turn")
-    assert store.read_now(lines.get, "k1") == looked
+        store.write_now(work_items.explain, stale, "waiting for another turn")
+    assert store.read_now(work_items.get, "k1") == looked
 
 
 def test_the_newest_version_of_the_store_is_the_one_that_a_new_store_has(store):

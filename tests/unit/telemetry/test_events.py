@@ -11,7 +11,7 @@ from pathlib import Path
 from mqi_communicator.app import LEVELS
 from mqi_communicator.case.model import Event
 from mqi_communicator.flow.reconcile import Found
-from mqi_communicator.flow.steps import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.store import chain, orders
 from mqi_communicator.telemetry import events as catalogue
 from mqi_communicator.telemetry.logs import _serious
@@ -27,7 +27,10 @@ CONSTANTS = {
     for target in node.targets
     if isinstance(target, ast.Name)
 }
-LISTENED = ("flow/decide.py", "flow/obey.py")  # the driver tells the log of events that are made here
+LISTENED = (
+    "flow/transitions/decide.py",
+    "flow/transitions/orders.py",
+)
 OPEN = {"found": {one.name for one in fields(Found)}, "remote.call": {"why"}}  # what a ** adds to a line
 
 
@@ -140,7 +143,7 @@ def test_what_a_step_is_seen_to_add_is_declared():
     way = [step.name for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])]
     assert list(catalogue.STEPS) == way
     for step, declared in catalogue.STEPS.items():
-        for node in ast.walk(TREES[f"flow/stations/{step}.py"]):
+        for node in ast.walk(TREES[f"flow/steps/{step}.py"]):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Done" and node.args:
                 assert literal(node.args[0]) <= set(declared), ast.unparse(node)
 

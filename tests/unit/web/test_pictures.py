@@ -7,7 +7,7 @@ import pytest
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import BeamView, CaseView
 from mqi_communicator.store.figures import Figure
-from mqi_communicator.web import words
+from mqi_communicator.web import filters
 from mqi_communicator.web.actions import OrderAsked, fitting
 from mqi_communicator.web.chart import HEIGHT, WIDTH, trend_of
 from mqi_communicator.web.overview import group_of
@@ -109,14 +109,14 @@ def test_one_value_and_equal_values_can_be_drawn_and_none_is_no_picture():
     ],
 )
 def test_spans_of_time(seconds, told):
-    assert words.span(seconds) == told
+    assert filters.span(seconds) == told
 
 
 @pytest.mark.parametrize(
     ("count", "told"), [(None, "–"), (512, "512 B"), (1400, "1.4 kB"), (3.2e9, "3.2 GB"), (2e15, "2000.0 TB")]
 )
 def test_sizes(count, told):
-    assert words.size(count) == told
+    assert filters.size(count) == told
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid, Medium
-from mqi_communicator.dose.mcsquare import frame
+from mqi_communicator.dose.mcsquare import coordinates
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ def ct_files(ct: CTVolume) -> dict[str, bytes]:
         "NDims = 3",
         "DimSize = " + " ".join(str(n) for n in reversed(ct.grid.shape)),
         "ElementSpacing = " + _floats(ct.grid.spacing),
-        "Offset = " + _floats(frame.offset(ct.grid)),
+        "Offset = " + _floats(coordinates.offset(ct.grid)),
         "ElementType = MET_FLOAT",
         "ElementByteOrderMSB = False",
         "ElementDataFile = CT.raw",
     ]
-    return {"CT.mhd": _lines(header), "CT.raw": np.ascontiguousarray(frame.turned(ct.hu), dtype="<f4").tobytes()}
+    return {"CT.mhd": _lines(header), "CT.raw": np.ascontiguousarray(coordinates.turned(ct.hu), dtype="<f4").tobytes()}
 
 
 def config_file(options: MCsquareOptions, beam: Beam, model_file: str) -> bytes:
@@ -82,7 +82,7 @@ def _plan_head(beam: Beam, grid: Grid, total: float) -> list[str]:
     lines += ["##NumberOfFields", "1", "###FieldsID", "1", "#TotalMetersetWeightOfAllFields", _number(total), ""]
     lines += ["#FIELD-DESCRIPTION", "###FieldID", "1", "###FinalCumulativeMeterSetWeight", _number(total)]
     lines += ["###GantryAngle", _number(beam.gantry_angle), "###PatientSupportAngle", _number(beam.couch_angle)]
-    lines += ["###IsocenterPosition", _floats(frame.isocenter(grid, beam.isocenter))]
+    lines += ["###IsocenterPosition", _floats(coordinates.isocenter(grid, beam.isocenter))]
     return [*lines, "###NumberOfControlPoints", str(len(beam.layers)), "", "#SPOTS-DESCRIPTION"]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Beam, Grid
-from mqi_communicator.dose.mcsquare import frame
+from mqi_communicator.dose.mcsquare import coordinates
 from mqi_communicator.dose.mcsquare.basis import BeamModel
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def dose_gy(header: bytes, raw: bytes, grid: Grid, protons: float) -> NDArray[np
             "the engine's dose is zero everywhere",
             "check the isocentre and the CT; a damaged beam model also does this",
         )
-    gy: NDArray[np.float32] = np.ascontiguousarray(frame.turned(values)) * np.float32(protons * _GY_PER_EV_PER_G)
+    gy: NDArray[np.float32] = np.ascontiguousarray(coordinates.turned(values)) * np.float32(protons * _GY_PER_EV_PER_G)
     return gy
 
 
@@ -55,7 +55,7 @@ def check_header(header: bytes, grid: Grid) -> None:
             raise Permanent(f"Dose.mhd: {key} is {said.get(key)!r}, expected {expected!r}")
     _same("DimSize", said, tuple(float(n) for n in reversed(grid.shape)), 0.0)
     _same("ElementSpacing", said, grid.spacing, _NEAR)
-    _same("Offset", said, frame.offset(grid), _NEAR)
+    _same("Offset", said, coordinates.offset(grid), _NEAR)
 
 
 def _keys(header: bytes) -> dict[str, str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from mqi_communicator.dose.engine import Accepted, Progress, Refused
-from mqi_communicator.dose.excerpt import pieces
+from mqi_communicator.dose.log_excerpt import pieces
 
 DOSE = "Outputs/Dose.raw"
 NO_INPUT = r"ERROR: Configuration file .* not found"  # what it says where there is no configuration

@@ -36,17 +36,17 @@ from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.moqui import inputs, output, runlog
 from mqi_communicator.dose.moqui.air import air_cautions
-from mqi_communicator.dose.moqui.asked import FILE, Asked, asked_in
 from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, doubts, machine_of, snout_of
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 from mqi_communicator.dose.moqui.flavour import Scale
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
 from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct, sent_shape
+from mqi_communicator.dose.moqui.histories import Quota, Wish, quota_by_counts, quota_by_ratio, sent_weights
 from mqi_communicator.dose.moqui.job import Job
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.moqui.progress import read_progress
-from mqi_communicator.dose.moqui.quota import Quota, Wish, quota_by_counts, quota_by_ratio, sent_weights
 from mqi_communicator.dose.moqui.reading import check_input
+from mqi_communicator.dose.moqui.requested import FILE, Asked, asked_in
 from mqi_communicator.dose.moqui.spotlists import spot_lists
 from mqi_communicator.dose.moqui.stopping import stopping_ratio
 from mqi_communicator.dose.outside import AIR

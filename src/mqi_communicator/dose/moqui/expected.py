@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mqi_communicator.dose.moqui.asked import asked_in
 from mqi_communicator.dose.moqui.flavour import Complaint, Flavour
+from mqi_communicator.dose.moqui.requested import asked_in
 from mqi_communicator.dose.moqui.sections import Section, sections, seen_sections
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from mqi_communicator.dose.moqui.flavour import PLACES, Complaint, Flavour, Kind, Origin
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
-from mqi_communicator.dose.moqui.places import a_pattern, known_places
+from mqi_communicator.dose.moqui.placeholders import a_pattern, known_places
 
 
 class FlavourOptions(BaseModel):

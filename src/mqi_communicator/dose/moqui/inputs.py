@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mqi_communicator.dose.moqui.flavour import Flavour
-from mqi_communicator.dose.moqui.quota import Quota
+from mqi_communicator.dose.moqui.histories import Quota
 
 COMMON = "../../input/common"  # as seen from a run folder
 DICOM = "dicom"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from mqi_communicator.dose.excerpt import pieces
+from mqi_communicator.dose.log_excerpt import pieces
 
 _MARK = re.compile(r"^mqi-program ([a-z][a-z0-9-]*)$", re.MULTILINE)
 _MISSING = re.compile(r"^mqi-missing (.+)$", re.MULTILINE)

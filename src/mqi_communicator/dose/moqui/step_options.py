@@ -6,7 +6,7 @@ import re
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mqi_communicator.dose.moqui.places import a_pattern, known_places
+from mqi_communicator.dose.moqui.placeholders import a_pattern, known_places
 
 _LABEL = r"^[a-z][a-z0-9-]{0,31}$"
 _OWN = re.compile(r"moqui(-\d+)?")

@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from mqi_communicator.case.call import Call
+from mqi_communicator.case.request import Call
 
 PARTS = (
     "base", "grammar", "order", "process", "workspace", "transfer", "job", "look", "direct", "gpus", "slurm", "host",

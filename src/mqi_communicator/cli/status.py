@@ -1,0 +1,115 @@
+"""status, show, why: what is known of the cases, whether or not the communicator is running."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.model import Event
+from mqi_communicator.case.visible import visible
+from mqi_communicator.cli import exit_codes
+from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
+from mqi_communicator.config import load
+from mqi_communicator.flow.view import CaseView, checks_of, record, view_all
+from mqi_communicator.store import work_items
+from mqi_communicator.store.ownership import is_owned
+from mqi_communicator.terminal import checks_table, table
+from mqi_communicator.terminal import console as terminal
+
+
+def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """List the cases and where they stand."""
+    with exit_codes.told(config):
+        settings = load(config)
+        database = open_store(settings)
+        found = database.read_now(view_all, time.time())
+        running = is_owned(settings.paths.lock)
+        if as_json:
+            print(json.dumps({"running": running, "cases": [case.to_dict() for case in found]}))  # noqa: T201
+            return
+        console = terminal()
+        console.print(table(found))
+        if not running:
+            console.print("The communicator is not running: nothing moves until ./deploy.sh starts it.")
+
+
+def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """Say in one line why a case is where it is, and what will happen next."""
+    with exit_codes.told(config):
+        settings = load(config)
+        found = one(open_store(settings), case)
+        if as_json:
+            told = {"case": found.case, "why": found.why, "advice": found.advice, "needs_person": found.needs_person}
+            print(json.dumps(told))  # noqa: T201
+            return
+        for line in _why_lines(found, running=is_owned(settings.paths.lock)):
+            print(line)  # noqa: T201
+
+
+def _why_lines(case: CaseView, *, running: bool) -> list[str]:
+    verdict = f"{case.verdict}: " if case.status == "done" and case.verdict else ""
+    said = [f"{case.case}: {verdict}{case.why}" + (f" -> {case.advice}" if case.advice else "")]
+    said += [
+        f"  beam {beam.beam}: {beam.why}" + (f" -> {beam.advice}" if beam.advice else "")
+        for beam in case.beams
+        if beam.status != "done"
+    ]
+    if not running and case.status in ("ready", "waiting"):
+        said.append("  the communicator is not running: nothing moves until ./deploy.sh starts it")
+    return said
+
+
+def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
+    """Show all that is known of a case: beams, checks, events."""
+    with exit_codes.told(config):
+        database = open_store(load(config))
+        found = one(database, case)
+        events = database.read_now(work_items.events_of, found.case)
+        if as_json:
+            print(json.dumps(record(found, events)))  # noqa: T201
+            return
+        console = terminal()
+        console.print(table([found]))
+        if found.results:
+            console.print(escape(visible(f"results: {found.results}")), soft_wrap=True)
+            console.print(escape(visible(_report_line(found, events))), soft_wrap=True)
+            console.print(escape(visible(_signature_line(Path(found.results)))), soft_wrap=True)
+        _print_checks(console, found)
+        for event in events:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+            beam = f" beam {event.beam}" if event.beam else ""
+            console.print(
+                escape(f"{when}  {event.event}{beam} {event.step}: {event.before} -> {event.after}  {event.why}"),
+                soft_wrap=True,
+            )
+
+
+def _report_line(case: CaseView, events: list[Event]) -> str:
+    """Where the report is, or why there is none."""
+    path = Path(case.results) / "report.html"
+    if path.is_file():
+        return f"report: {path}"
+    why = next((str(e.facts["report_why"]) for e in reversed(events) if "report_why" in e.facts), "")
+    return f"report: none{f', {why}' if why else ''}; mqi report {case.case} draws it"
+
+
+def _signature_line(results: Path) -> str:
+    from mqi_communicator.flow.tasks.sign import signature_of
+
+    try:
+        signed = signature_of(results)
+    except Fault as fault:
+        return f"signature: NOT VALID, {fault.reason}"
+    return f"signature: {signed.line if signed else 'none'}"
+
+
+def _print_checks(console: Console, case: CaseView) -> None:
+    if not (checks := checks_of(case)):
+        return
+    console.print(checks_table(checks))

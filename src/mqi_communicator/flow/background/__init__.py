@@ -1,0 +1,1 @@
+"""Tasks that run beside the cases: constancy samples, housekeeping, host health, audit checkpoints."""

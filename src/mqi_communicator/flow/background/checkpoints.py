@@ -1,0 +1,100 @@
+"""What was told outside the store of its chain of events: in what was delivered, and in the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.delivery.folder import standing
+from mqi_communicator.flow.reconcile import DELIVERED_BEFORE
+from mqi_communicator.flow.tasks.manifest import EVENTS
+from mqi_communicator.flow.tasks.sign import signature_of
+from mqi_communicator.flow.transitions import judgements
+from mqi_communicator.store import audit, cases
+from mqi_communicator.store.chain import Anchor
+
+HEADS = ("audit.head", "found")  # lines of the log that tell where the chain stood
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The chain, and what it was held against."""
+
+    audit: audit.Audit
+    notes: tuple[str, ...]  # what is not wrong, and worth knowing
+    wrong: tuple[str, ...]  # one line each
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.wrong
+
+
+def hold_against(connection: Connection, log: Path | None) -> Report:
+    """Walk the chain and hold it against every delivered case, and against a log where one is given.
+
+    The results of a case that were found after a restore tell of events which the store has forgotten: that is noted.
+    """
+    anchors: list[Anchor] = [] if log is None else list(_of_log(log))
+    notes, wrong = [], []
+    for case in cases.all_cases(connection):
+        if not case.results:
+            continue
+        for folder in _delivered(connection, case):
+            try:
+                stands = standing(folder.parent, case.key, folder.name)
+                signature_of(folder)
+            except Fault as fault:
+                wrong.append(f"case {case.key}: {folder.name}: {fault.reason}")
+                continue
+            if stands is None:
+                notes.append(f"case {case.key}: its results are not in {folder} any more")
+            elif _found_after_a_restore(connection, case.key, stands[2]):
+                notes.append(
+                    f"case {case.key}: delivered before a restore; the store has forgotten the events until then"
+                )
+            else:
+                anchors += _of_results(folder, case.key, stands[1])
+    walked = audit.verify(connection, anchors)
+    return Report(walked, tuple(notes), (*wrong, *map(str, walked.findings)))
+
+
+def _delivered(connection: Connection, case: cases.Case) -> list[Path]:
+    """The folder of each judgement's results, the newest last."""
+    newest = Path(case.results)
+    names = (judgements.folder(case.key, n + 1) for n in range(judgements.number(audit.history(connection, case.key))))
+    return [*map(newest.with_name, takewhile(newest.name.__ne__, names)), newest]
+
+
+def _found_after_a_restore(connection: Connection, case: str, digest: str) -> bool:
+    kept = audit.history(connection, case)
+    return any(entry.event == DELIVERED_BEFORE and json.loads(entry.facts).get("manifest") == digest for entry in kept)
+
+
+def _of_results(folder: Path, case: str, manifest: object) -> Iterator[Anchor]:
+    where = f"what was delivered of case {case}"
+    chain = manifest.get("chain") if isinstance(manifest, dict) else None
+    if not chain:
+        return  # delivered by a version that kept no chain
+    yield Anchor(int(chain["event"]), str(chain["link"]), where)
+    for line in (folder / EVENTS).read_text(encoding="utf-8").splitlines():
+        told = json.loads(line)
+        yield Anchor(int(told["id"]), str(told["link"]), where, str(told["case"]), int(told["seq"]))
+
+
+def _of_log(path: Path) -> Iterator[Anchor]:
+    """Lines that are no JSON are somebody else's."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                told = json.loads(line[line.find("{") :])
+                if told["event"] in HEADS and told["number"]:
+                    yield Anchor(int(told["number"]), str(told["link"]), f"the log of {told['timestamp']}")
+            except (ValueError, KeyError, TypeError):
+                continue

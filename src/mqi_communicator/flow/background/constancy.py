@@ -1,0 +1,144 @@
+"""Constancy samples: which are due, and why; a sample that is due becomes a case and goes the ordinary way.
+
+What makes a dose is recorded with each run, so that the next one can tell what has changed since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection
+
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Priority, new_key, rank_of
+from mqi_communicator.flow.options import ConstancyOptions
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.intake.scan import survey
+from mqi_communicator.store import audit, cases, work_items
+from mqi_communicator.store.cases import Case
+
+DUE = "constancy.due"  # the first event of such a case
+DAY_S = 86_400.0
+_SHORT = 24  # characters of a value that is shown; digests only say that they changed
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Where one constancy sample stands. Times are epoch seconds."""
+
+    name: str
+    case: str  # key of its last run, "" before the first
+    at: float | None  # when that was due
+    because: str  # why it was
+    status: str  # of its work
+    verdict: str  # its word, "" until judged
+    why: str
+    results: str
+    changed_sample: bool  # its files are not those of the run before
+    due: str  # why another run is due now, "" if none is
+    next_due: float | None  # when the next one is due, if nothing changes; None before the first
+
+
+def basis_of(version: str, evidence: Mapping[str, str]) -> dict[str, str]:
+    """What makes a dose: our version, and what the engine says of itself, its models and its curves."""
+    return {**evidence, "version": version}
+
+
+def samples(
+    connection: Connection, wanted: Sequence[ConstancyOptions], basis: Mapping[str, str], now: float
+) -> list[Sample]:
+    """Every sample of the configuration, in its order."""
+    return [_sample(connection, one, basis, now) for one in wanted]
+
+
+async def begin_due(wanted: Sequence[ConstancyOptions], tools: Tools) -> tuple[int, dict[str, str]]:
+    """Make a case of each sample that is due; returns how many, and by name why one could not be."""
+    basis = basis_of(tools.basis.version, tools.engine.evidence())
+    begun, troubles = 0, dict[str, str]()
+    found = await tools.database.read(samples, wanted, basis, tools.clock())
+    for options, sample in zip(wanted, found, strict=True):
+        if not sample.due:
+            continue
+        try:
+            seen = await asyncio.to_thread(survey, options.folder, tools.intake.max_files)
+        except OSError as error:
+            troubles[options.name] = f"its folder cannot be listed: {error.strerror}"
+            continue
+        now = tools.clock()
+        rank = rank_of(Priority.BACKGROUND, now, tools.resources.ageing_s)  # patients first
+        case = Case(
+            key=new_key(),
+            source=options.folder,
+            seen=now,
+            fingerprint=seen.fingerprint,
+            changed=now,
+            priority=Priority.BACKGROUND.value,
+            rank=rank,
+            constancy=options.name,
+        )
+        await tools.database.write(_begin, case, sample.due, basis)
+        tools.ear("constancy.begun", case=case.key, name=options.name, why=sample.due)
+        begun += 1
+    return begun, troubles
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """What differs, in words: the old and the new value where they are short."""
+    words = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name, "none"), after.get(name, "none")
+        if old != new:
+            words.append(f"{name} ({old} to {new})" if max(len(old), len(new)) <= _SHORT else name)
+    return words
+
+
+def _begin(connection: Connection, case: Case, why: str, basis: Mapping[str, str]) -> None:
+    cases.add(connection, case)
+    line = Line(case.key, CASE_LINE, "admit", due=case.seen, since=case.seen)
+    facts: dict[str, object] = {"name": case.constancy, "because": why, "basis": dict(basis)}
+    event = Event(case.seen, case.key, CASE_LINE, DUE, line.step, "", line.status, why=why, facts=facts)
+    work_items.add(connection, line, event)
+
+
+def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[str, str], now: float) -> Sample:
+    runs = cases.of_sample(connection, options.name, 2)
+    if not runs:
+        due = "it was never computed"
+        return Sample(options.name, "", None, "", "", "", "", "", changed_sample=False, due=due, next_due=None)
+    last, line = runs[0], work_items.get(connection, runs[0].key)
+    because, recorded = _recorded(connection, last.key)
+    next_due = last.seen + options.every_days * DAY_S
+    due = ""
+    if line.status.ended:
+        if changed := changes(recorded, basis):
+            due = f"changed since the last: {', '.join(changed)}"
+        elif now >= next_due:
+            due = f"{options.every_days:g} days have passed"
+    earlier = runs[1].content if len(runs) > 1 else ""
+    return Sample(
+        name=options.name,
+        case=last.key,
+        at=last.seen,
+        because=because,
+        status=str(line.status),
+        verdict=last.word,
+        why=last.why if last.word else line.reason,
+        results=last.results,
+        changed_sample=bool(earlier and last.content and earlier != last.content),
+        due=due,
+        next_due=next_due,
+    )
+
+
+def _recorded(connection: Connection, key: str) -> tuple[str, Mapping[str, str]]:
+    """Why a run was due, and what made its dose; nothing where a restore has forgotten it."""
+    told = next((one for one in audit.history(connection, key) if one.event == DUE), None)
+    facts = {} if told is None else json.loads(told.facts)
+    return str(facts.get("because", "")), facts.get("basis", {})
+
+
+def as_record(sample: Sample) -> dict[str, object]:
+    """For JSON."""
+    return asdict(sample)

@@ -1,0 +1,1 @@
+"""What watches the hosts that compute: job poller, breakers, call budget, forecast."""

@@ -1,0 +1,159 @@
+"""What is wrapped around every step and every remote call: deadline, faults, breaker. Steps know none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from mqi_communicator.case.faults import AbsurdAnswer, AtLimit, Fault, TookTooLong, Transient, Unreachable, of_our_disk
+from mqi_communicator.case.outcome import Outcome
+from mqi_communicator.case.request import Answer, Call
+from mqi_communicator.flow.hosts import breaker as circuit
+from mqi_communicator.flow.hosts.breaker import Breaker
+from mqi_communicator.flow.hosts.call_budget import CallBudget
+from mqi_communicator.flow.options import BreakerOptions
+from mqi_communicator.remote.host import Hear, Host
+from mqi_communicator.store import breakers as shelf
+from mqi_communicator.store.database import Database, LostOwnership
+
+T = TypeVar("T")
+Ear = Callable[..., None]  # (event name, **facts): what is worth hearing; never a patient
+
+
+class BreakerOpen(Unreachable):
+    """The host is being left alone after failures; nothing was tried."""
+
+    def __init__(self, reason: str, advice: str, retry_in: float) -> None:
+        super().__init__(reason, advice)
+        self.retry_in = retry_in
+
+
+def _word(fault: Unreachable | AbsurdAnswer) -> str:
+    if isinstance(fault, AbsurdAnswer):
+        return "absurd"
+    return "too_long" if isinstance(fault, TookTooLong) else "unreachable"
+
+
+async def guarded(work: Awaitable[Outcome], limit: float, ear: Ear) -> Outcome | Fault:
+    """The outcome of one try of a step, whatever happens in it. Only LostOwnership and cancellation pass."""
+    try:
+        async with asyncio.timeout(limit):
+            return await work
+    except LostOwnership:
+        raise
+    except Fault as fault:
+        return fault
+    except TimeoutError:
+        return Transient(f"the step took longer than {limit:.0f} s")
+    except Exception as error:  # noqa: BLE001 - a bug must not stop the other cases
+        if isinstance(error, OSError) and (refused := of_our_disk(error)):
+            return refused
+        frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+        ear("step.bug", error=type(error).__name__, frames=frames[-6:])
+        return Transient(f"unexpected {type(error).__name__} in our own program", "report this with the log")
+
+
+class GuardedHost:
+    """A host behind one breaker per kind of work (commands, bulk). The same face as any host."""
+
+    def __init__(
+        self, host: Host, database: Database, options: BreakerOptions, ear: Ear, budget: CallBudget | None = None
+    ) -> None:
+        self.name = host.name
+        self._host = host
+        self._budget = budget
+        self._database = database
+        self._options = options
+        self._ear = ear
+        self._out = {"commands": 0, "bulk": 0}  # calls on their way
+        kept = database.read_now(shelf.load)
+        self.breakers = {
+            kind: Breaker.from_json(kept[name]) if (name := f"{host.name}:{kind}") in kept else Breaker()
+            for kind in ("commands", "bulk")
+        }
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is being left alone after failures."""
+        return any(breaker.state != "closed" and not breaker.coming_back for breaker in self.breakers.values())
+
+    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None, stays_s: float = 0.0) -> Answer:
+        """Host.ask. AtLimit where the site's limit of calls is reached. `stays_s`: how long the question is meant to
+        stay there."""
+        work = partial(self._host.ask, call, deadline=deadline, hear=hear)
+        return await self._through("commands", call.verb, work, deadline, stays_s)
+
+    async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
+        """Host.send."""
+        await self._through("bulk", "send", partial(self._host.send, source, root, key, deadline=deadline), deadline)
+
+    async def fetch(
+        self, root: str, token: str, target: Path, *, names: tuple[str, ...], largest: int, deadline: float
+    ) -> None:
+        """Host.fetch."""
+        work = partial(self._host.fetch, root, token, target, names=names, largest=largest, deadline=deadline)
+        await self._through("bulk", "fetch", work, deadline)
+
+    async def close(self) -> None:
+        """Host.close."""
+        await self._host.close()
+
+    async def _through(
+        self, kind: str, operation: str, call: Callable[[], Awaitable[T]], deadline: float, planned: float = 0.0
+    ) -> T:
+        """`planned`: how much of the deadline the host is meant to take, in s."""
+        state, pause = circuit.admit(self.breakers[kind], time.time(), self._options, self._out[kind])
+        if pause > 0:
+            raise self._held_back(state, pause)
+        if self._budget is not None and kind == "commands":
+            self._budget.spend()
+        await self._keep(kind, state)
+        began = time.monotonic()
+        heard = partial(self._hear, operation, began)
+        self._out[kind] += 1
+        try:
+            answer = await call()
+        except (Unreachable, AbsurdAnswer) as fault:
+            heard(_word(fault), why=fault.reason)
+            await self._keep(kind, circuit.failed(self.breakers[kind], time.time(), fault.reason, self._options))
+            raise
+        except Fault as fault:
+            heard("refused", why=fault.reason)
+            await self._keep(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options))  # it did answer
+            raise
+        finally:
+            self._out[kind] -= 1
+        share = max(0.0, time.monotonic() - began - planned) / max(deadline - planned, 1.0)
+        heard("done")
+        await self._keep(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options, share))
+        return answer
+
+    def _hear(self, operation: str, began: float, outcome: str, **facts: str) -> None:
+        took = round(time.monotonic() - began, 3)
+        self._ear("remote.call", host=self.name, operation=operation, outcome=outcome, took_s=took, **facts)
+
+    def _held_back(self, state: Breaker, pause: float) -> Fault:
+        """Why a call does not go out now. A host that comes back holds work back as a limit does: no try is counted."""
+        chance = random.random()  # noqa: S311 - jitter
+        if state.coming_back:
+            calls = f"{2**state.answered} calls at once"
+            why = f"{self.name} answers again ({state.why}); work comes back step by step, {calls}"
+            return AtLimit(why, retry_in=pause * (0.2 + chance))
+        why = f"{self.name} does not answer ({state.why}); next try in {pause:.0f} s"
+        return BreakerOpen(why, "", pause * (1 + 0.2 * chance))
+
+    async def _keep(self, kind: str, state: Breaker) -> None:
+        before = self.breakers[kind]
+        self.breakers[kind] = state
+        if (before.state, before.probe_at, before.answered) != (state.state, state.probe_at, state.answered):
+            await self._database.write(shelf.save, f"{self.name}:{kind}", state.to_json())
+            if before.state != state.state:
+                self._ear(
+                    "breaker.moved", host=self.name, kind=kind, before=before.state, after=state.state, why=state.why
+                )

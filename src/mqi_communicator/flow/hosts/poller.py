@@ -1,0 +1,185 @@
+"""One status query per host and tick, whatever the number of jobs: everybody who follows a job reads the last one.
+
+The query stays on the host for the length of a tick and tells of each job at the moment it ends. So an end is known at
+once, and nobody asks more often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from mqi_communicator.case.faults import Fault, Unreachable
+from mqi_communicator.case.model import Status
+from mqi_communicator.compute.gpus import Inventory, read_inventory
+from mqi_communicator.compute.scheduler import JobState, JobStatus, Scheduler
+from mqi_communicator.flow.hosts.guard import GuardedHost
+from mqi_communicator.store import hosts, jobs, work_items
+from mqi_communicator.store.database import Database
+
+OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED, JobState.ABSENT)
+STOPPED = "mqi-stopped"
+
+
+class Roundup:
+    """The last look at all jobs of a host that hold a place there, and at its GPUs."""
+
+    def __init__(
+        self,
+        host: GuardedHost,
+        scheduler: Scheduler,
+        database: Database,
+        *,
+        slots: int = 1,
+        gpus: Inventory | None = None,
+        asks_gpus: bool = False,
+    ) -> None:
+        self._host = host
+        self._scheduler = scheduler
+        self._database = database
+        self._every = scheduler.tick_s
+        self._slots = slots
+        self._asks_gpus = asks_gpus
+        self.gpus = gpus or Inventory(trouble="nobody has looked yet")
+        self._seen: dict[str, JobStatus] = {}
+        self._ended: dict[str, asyncio.Event] = {}
+        self._unproved: dict[str, float] = {}  # since when (monotonic seconds) no look has proved anything of a job
+        self._looking: asyncio.Task[None] | None = None
+        self._at = -self._every  # when the last look began
+
+    async def look(self, token: str) -> JobStatus | None:
+        """What was last seen of a job, at most one tick old; None if it was submitted after the last look.
+
+        Returns as soon as the job has ended, or when the look that is under way is over.
+        """
+        if self._at_rest():
+            self._begin()
+        looking, event = self._looking, self._ended.setdefault(token, asyncio.Event())
+        if looking is not None and not event.is_set():
+            ends = asyncio.ensure_future(event.wait())
+            try:
+                await asyncio.wait({looking, ends}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ends.cancel()
+            if looking.done() and not event.is_set():
+                looking.result()  # its fault is ours
+        return self._seen.get(token)
+
+    def forget(self, token: str) -> None:
+        """Nobody follows this job any more."""
+        self._seen.pop(token, None)
+        self._ended.pop(token, None)
+        self._unproved.pop(token, None)
+
+    def unproved_s(self, token: str, state: JobState) -> float:
+        """For how many seconds on end no look has proved anything of this job, now that this was seen of it. An outage
+        or a restart in between begins them again."""
+        if state not in (JobState.UNKNOWN, JobState.ABSENT):
+            self._unproved.pop(token, None)
+            return 0.0
+        now = time.monotonic()
+        return now - self._unproved.setdefault(token, now)
+
+    async def tend(self) -> None:
+        """Look at the host if the last look is a tick old. Waits for it only where nothing is known of the GPUs yet: a
+        look goes on for a tick, and a free GPU must not. Places that nobody follows are given back."""
+        if self._at_rest():
+            self._begin()
+        if self._asks_gpus and self.gpus.trouble and self._looking is not None:
+            await asyncio.wait({self._looking}, timeout=2.0)
+
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return max(0.05, self._every - (time.monotonic() - self._at))
+
+    async def ask(self, *tokens: str) -> Mapping[str, JobStatus]:
+        """A look at these jobs now: before a new run, and for the proof of a cancellation."""
+        answer = await self._host.ask(self._scheduler.poll(tokens), deadline=60.0 + 0.5 * len(tokens))
+        return self._scheduler.read_poll(tokens, answer)
+
+    async def close(self) -> None:
+        """Give up the look that is under way."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    def _at_rest(self) -> bool:
+        over = self._looking is None or self._looking.done()
+        return over and time.monotonic() - self._at >= self._every
+
+    def _begin(self) -> None:
+        self._at = time.monotonic()
+        self._looking = asyncio.create_task(self._ask_for_all())
+        self._looking.add_done_callback(_seen_to)
+
+    async def _ask_for_all(self) -> None:
+        active = await self._database.read(jobs.active, self._host.name)
+        # A job that is being submitted at this moment may be seen as absent: nothing is to be concluded from that.
+        held = [job for job in active if job.state != jobs.CLAIMED or await self._left_behind(job)]
+        tokens = tuple(job.token for job in held)
+        if not tokens and not self._asks_gpus:
+            return
+        wait = self._every if tokens else 0.0
+        deadline = 60.0 + 0.5 * len(tokens) + wait
+        question = self._scheduler.poll(tokens, wait)
+        try:
+            answer = await self._host.ask(question, deadline=deadline, hear=self._hear, stays_s=wait)
+        except Unreachable:
+            self._unproved.clear()
+            raise
+        for token, status in self._scheduler.read_poll(tokens, answer).items():
+            self._note(token, status)
+        if self._asks_gpus:
+            self.gpus = read_inventory(answer)
+        await self._let_go(held)
+        await self._database.write(hosts.save, self._host.name, time.time(), self._state(len(active), answer.out))
+
+    def _hear(self, line: str) -> None:
+        if told := self._scheduler.read_line(line):
+            self._note(*told)
+
+    def _note(self, token: str, status: JobStatus) -> None:
+        """What is known now. An end that was heard of stays known, whatever became of the rest of the answer."""
+        before = self._seen.get(token)
+        if before is not None and before.state is JobState.ENDED and status.state is JobState.UNKNOWN:
+            return
+        self._seen[token] = status
+        if status.state in (JobState.ENDED, JobState.LOST):
+            self._ended.setdefault(token, asyncio.Event()).set()
+
+    def _state(self, taken: int, out: str) -> dict[str, object]:
+        gpus = [
+            {"index": one.index, "name": one.name, "total_mib": one.total_mib, "used_mib": one.used_mib,
+             "percent": one.percent, "celsius": one.celsius, "ours_mib": one.ours_mib, "foreign": len(one.foreign)}
+            for one in self.gpus.gpus
+        ]  # fmt: skip
+        stopped = STOPPED in out.split("\n")
+        return {
+            "taken": taken,
+            "slots": self._slots,
+            "gpus": gpus,
+            "gpu_trouble": self.gpus.trouble if self._asks_gpus else "",
+            "stopped": stopped,
+        }
+
+    async def _let_go(self, held: list[jobs.JobRow]) -> None:
+        """Give back the places of jobs that have ended by evidence and that no line follows now."""
+        for job in held:
+            status = self._seen.get(job.token)
+            if status is not None and status.state in OVER and await self._left_behind(job):
+                await self._database.write(jobs.change, job.token, active=False)
+                await self._database.write(work_items.poke_step, "submit", time.time())
+                self.forget(job.token)
+
+    async def _left_behind(self, job: jobs.JobRow) -> bool:
+        """Whether no line follows this job, or will submit it."""
+        line = await self._database.read(work_items.get, job.case, job.beam)
+        return line.status.ended or line.status is Status.HELD or line.run != job.run
+
+
+def _seen_to(task: asyncio.Task[None]) -> None:
+    """A look that failed and that nobody waited for is no unhandled error: the next one tells."""
+    with suppress(asyncio.CancelledError, Fault):
+        task.result()

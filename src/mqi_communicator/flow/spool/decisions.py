@@ -1,0 +1,90 @@
+"""What was decided about a case, noted in its spool: a store that came back from a backup learns it from there.
+
+`orders.json` holds the orders that were carried out and still hold: of `cancel` and `retry` the last one, of `hold` and
+`release` the last one, and the priority. `ended.json` holds the last judgement that was delivered. Neither is needed
+while the store itself remembers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.flow.spool.layout import Spool, keep
+from mqi_communicator.flow.spool.origin import write_origin
+from mqi_communicator.store.cases import Case
+from mqi_communicator.store.database import StoreTrouble
+from mqi_communicator.store.orders import Order
+
+_KINDS = {"cancel": "end", "retry": "end", "hold": "stand", "release": "stand", "priority": "priority"}
+_KEPT = ("at", "order", "who", "why", "detail")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One judgement as it was delivered. `judgement` counts from 1, `results` is the folder's path."""
+
+    judgement: int
+    results: str
+    word: str
+    why: str
+
+
+def note_order(spool: Spool, case: Case, order: Order) -> None:
+    """Note an order that takes effect, durably. StoreTrouble if the spool cannot be written.
+
+    A case that is cancelled before it was admitted has nothing in the spool yet: where it came from is noted too.
+    """
+    kind = _KINDS.get(order.order)
+    if kind is None:
+        return
+    held = {_KINDS[one.order]: one for one in orders_of(spool)}
+    if order.order == "cancel":  # it ends a hold
+        held.pop("stand", None)
+    held[kind] = order
+    said = [{name: getattr(one, name) for name in _KEPT} for one in sorted(held.values(), key=lambda one: one.at)]
+    try:
+        if order.order == "cancel" and not spool.origin.exists():
+            write_origin(spool.origin, case)
+        keep(spool.orders, json.dumps(said))
+    except DiskFull as full:
+        raise StoreTrouble(full.reason, full.advice) from None
+
+
+def orders_of(spool: Spool) -> list[Order]:
+    """The orders that hold, oldest first. NeedsPerson if the note is not as it was written."""
+    try:
+        told = json.loads(spool.orders.read_text(encoding="ascii"))
+        return [
+            Order(0, one["at"], spool.root.name, one["order"], one["who"], one["why"], None, "", detail=one["detail"])
+            for one in told
+            if one["order"] in _KINDS
+        ]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _unreadable(spool, "orders.json", "what was ordered") from None
+
+
+def note_ended(spool: Spool, ended: Ended) -> None:
+    """Note a judgement that was delivered, durably. DiskFull if the spool is."""
+    keep(spool.ended, json.dumps(asdict(ended)))
+
+
+def ended_of(spool: Spool) -> Ended | None:
+    """The last judgement that was delivered, None if there was none. NeedsPerson if the note is not as written."""
+    try:
+        told = json.loads(spool.ended.read_text(encoding="ascii"))
+        return Ended(int(told["judgement"]), str(told["results"]), str(told["word"]), str(told["why"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _unreadable(spool, "ended.json", "what was delivered") from None
+
+
+def _unreadable(spool: Spool, name: str, what: str) -> NeedsPerson:
+    return NeedsPerson(
+        f"{spool.root / name} cannot be read, so nobody knows {what} of this case",
+        f"look at the disk of paths.workspace; move {name} away if the store was not restored since",
+    )

@@ -1,0 +1,139 @@
+"""admit: a folder that is still and provably complete is copied to the spool, under an opaque key."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from mqi_communicator.case.faults import OutOfTime, Transient, Unreachable
+from mqi_communicator.case.model import Kind, Line, Manifest, Status
+from mqi_communicator.case.outcome import Done, Outcome, Wait
+from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.flow.spool.origin import read_origin, write_origin
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.flow.transitions.decide import TIDY
+from mqi_communicator.intake.admit import Examination, Incomplete, Rejected, examine, load_manifest, take
+from mqi_communicator.intake.scan import Survey, survey
+from mqi_communicator.store import cases, orders, work_items
+from mqi_communicator.store.cases import Case
+
+LOOK_S = 30.0
+AWAY = {  # what a share says that is mounted, and whose server is gone
+    *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EREMOTEIO),
+    *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.ECONNABORTED),
+}
+EXAMINE_S = 300.0
+
+
+async def admit(line: Line, tools: Tools) -> Outcome:
+    """The spool holds the whole case and its manifest; or the same content is known already, and nothing is done."""
+    case = await tools.database.read(cases.get, line.case)
+    spool = tools.spool(line.case)
+    if not spool.manifest.exists():
+        seen = await asyncio.to_thread(_seen, case, tools.intake.max_files)
+        if seen is None:
+            why = "its folder is not there any more; it goes on when the folder is back, mqi cancel forgets it"
+            return Wait(LOOK_S, why, parked=True)
+        still = await _still_for(case, seen, tools)
+        if still < tools.intake.settle_s and not line.reason:
+            tools.desk.expect()
+            return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
+        looked = await _examine(case, still, tools)
+        if isinstance(looked, Incomplete):
+            return _wait(looked, still, tools)
+        if isinstance(looked, Rejected):
+            await tools.database.write(cases.change, line.case, fingerprint=seen.fingerprint)
+            raise DicomProblem(looked.reason, looked.advice, looked.code)
+        await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint))
+        await tools.desk.do(take, case.source, spool.case, looked)
+    manifest = await asyncio.to_thread(load_manifest, spool.manifest)
+    origin = await asyncio.to_thread(read_origin, spool.origin, line.case)
+    return await tools.database.write(_enrol_as_seen, line.case, origin, manifest, tools.clock())
+
+
+async def _examine(case: Case, still: float, tools: Tools) -> Examination:
+    limit = tools.intake.case_cpu_s
+    try:
+        return await tools.desk.do_within(
+            limit, examine, case.source, tools.intake, tools.engine.refusals, still_for=still
+        )
+    except OutOfTime:
+        return Rejected(
+            f"checking the files of the case took more than {limit:g} s of processor time",
+            "Put one case into one folder and look at where its files come from; raise intake.case_cpu_s if cases of "
+            "your centre take that long.",
+            "case.too_slow",
+        )
+
+
+def _wait(looked: Incomplete, still: float, tools: Tools) -> Wait:
+    """A change in the folder is seen by itself and makes the next look sooner."""
+    pause = EXAMINE_S if looked.look_in_s is None else min(EXAMINE_S, max(0.2, looked.look_in_s))
+    parked = still >= max(tools.intake.settle_s, tools.intake.still_s)  # what is decided soon is waited for by `once`
+    return Wait(pause, looked.summary, needs_person=looked.overdue, parked=parked, code="case.incomplete")
+
+
+def _seen(case: Case, max_files: int) -> Survey | None:
+    """What lies in the case's folder; None if it is not there. While its share does not answer, that is waited for."""
+    try:
+        return survey(case.source, max_files) if case.source.is_dir() else None
+    except OSError as error:
+        if error.errno in AWAY:
+            raise Unreachable(f"the share of the watched folder does not answer: {error.strerror}") from None
+        raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
+
+
+async def _still_for(case: Case, seen: Survey, tools: Tools) -> float:
+    """For how many seconds the folder has been as it is. Where nothing reports changes, the last look may be old."""
+    now = tools.clock()
+    if seen.fingerprint == case.fingerprint and case.changed <= now:  # later than now: the clock was set back
+        return now - case.changed
+    await tools.database.write(cases.change, case.key, fingerprint=seen.fingerprint, changed=now)
+    return 0.0
+
+
+def _enrol_as_seen(connection: Connection, key: str, origin: Case | None, manifest: Manifest, now: float) -> Done:
+    """The folder counts as it was when it was examined: whatever has changed since is seen by the next look."""
+    if origin is not None:
+        cases.change(connection, key, fingerprint=origin.fingerprint)
+    return enrol(connection, key, manifest, now)
+
+
+def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
+    """Note which case this is: one that is known, a new revision of a plan that is known, or a new one."""
+    cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
+    facts: dict[str, object] = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files)}
+    facts |= {"content": manifest.content, "ct_slices": len(manifest.of(Kind.CT)), "set_aside": len(manifest.aside)}
+    own = cases.get(connection, key)
+    if own.constancy:  # the same content is the point of it, and a patient's case is neither its twin nor its revision
+        return Done({**facts, "constancy": own.constancy})
+    if own.superseded_by:  # while we were stopped between this and the next line
+        return Done(facts)
+    for same in cases.with_content(connection, manifest.content, but=key):
+        if _counts(same, work_items.get(connection, same.key)):
+            cases.change(connection, key, same_as=same.key)
+            return Done({**facts, "same_as": same.key}, last=True)
+    older = cases.of_lineage(connection, manifest.lineage, but=key)
+    revision = 1 + max((case.revision for case in older), default=0)
+    cases.change(connection, key, revision=revision)
+    for case in older:
+        _supersede(connection, case, key, revision, now)
+    return Done({**facts, "revision": revision})
+
+
+def _counts(case: Case, line: Line) -> bool:
+    """Whether a case has a verdict, or will have one. One that was delivered has, whatever became of its tidying."""
+    ending = bool(line.wanted or case.superseded_by)
+    return line.status is Status.DONE or line.step == TIDY or not (line.status.ended or ending)
+
+
+def _supersede(connection: Connection, old: Case, key: str, revision: int, now: float) -> None:
+    if old.superseded_by:
+        return
+    cases.change(connection, old.key, superseded_by=key)
+    if not work_items.get(connection, old.key).status.ended:
+        why = f"superseded by revision {revision} ({key})"
+        orders.give(connection, at=now, case=old.key, order="cancel", who="mqi", why=why)

@@ -1,0 +1,71 @@
+"""What happens to a line that was ordered to be cancelled: its job ends, provably, and nothing is left behind."""
+
+from __future__ import annotations
+
+from mqi_communicator.case.model import CASE_LINE, Line
+from mqi_communicator.case.outcome import Done, Outcome, Wait
+from mqi_communicator.compute.scheduler import JobState
+from mqi_communicator.flow.steps.tidy import tidy_host
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.remote import workspace
+from mqi_communicator.store import cases, jobs, work_items
+
+CALL_S = 60.0
+KILL_S = 360.0  # more than the longest grace (direct.kill_grace_s)
+OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED)
+
+
+async def withdraw(line: Line, tools: Tools) -> Outcome:
+    """No process of this line lives on the host, and none can begin; for a case: nor does any of its beams."""
+    return await (_withdraw_case(line, tools) if line.beam == CASE_LINE else _withdraw_beam(line, tools))
+
+
+async def _withdraw_beam(line: Line, tools: Tools) -> Outcome:
+    row = await tools.database.read(jobs.get, line.token)
+    if row is None or _is_over(row):
+        return Done()
+    place = await tools.place_of(line.case)
+    place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel([line.token]), deadline=KILL_S))
+    status = (await place.roundup.ask(line.token))[line.token]
+    if status.state not in OVER:
+        return Wait(2.0, f"being cancelled: the job is still {status.state} on {place.name}")
+    await tools.database.write(jobs.change, line.token, state=status.state.value, active=False)
+    await tools.database.write(work_items.poke_step, "submit", tools.clock())
+    return Done({"job": status.state.value})
+
+
+def _is_over(row: jobs.JobRow) -> bool:
+    """Whether it has ended by evidence, or was never handed over."""
+    return not row.active and (row.state in OVER or row.state == jobs.WANTED)
+
+
+async def _withdraw_case(line: Line, tools: Tools) -> Outcome:
+    family = await tools.database.read(work_items.of_case, line.case)
+    if any(not beam.status.ended for beam in family[1:]):
+        return Wait(60.0, "being cancelled: its beams first", parked=True)
+    if not (tools.spool(line.case).host() or (await tools.database.read(cases.get, line.case)).host):
+        return Done()
+    if wait := await _end_what_is_left(line, tools):
+        return wait
+    await tidy_host(line.case, tools)
+    return Done()
+
+
+async def _end_what_is_left(line: Line, tools: Tools) -> Wait | None:
+    """Jobs that nobody follows, and that may still live: of beams that failed without word of their end, and those that
+    the host knows and an older store that came back does not."""
+    place = await tools.place_of(line.case)
+    rows = {row.token: row for row in await tools.database.read(jobs.of_case, line.case)}
+    there = workspace.read_runs(await place.host.ask(workspace.runs(place.root, line.case), deadline=CALL_S))
+    tokens = [token for token, row in rows.items() if not _is_over(row)]
+    tokens += [token for token in there if token not in rows]
+    if not tokens:
+        return None
+    place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel(tokens), deadline=KILL_S))
+    seen = await place.roundup.ask(*tokens)
+    for token in tokens:
+        if seen[token].state not in OVER:
+            return Wait(2.0, f"being cancelled: a job is still {seen[token].state} on {place.name}")
+        await tools.database.write(jobs.change, token, state=seen[token].state.value, active=False)
+    await tools.database.write(work_items.poke_step, "submit", tools.clock())
+    return None

@@ -1,0 +1,84 @@
+"""collect: what the job wrote is brought home and held against the digests that the job itself made."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, Permanent, Transient
+from mqi_communicator.case.model import Line
+from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.steps.spent import run_after_spent
+from mqi_communicator.flow.tasks.beam import LOG_BYTES
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.store import jobs
+
+LOG = "log"
+GIB = 1 << 30
+_LEFT_OUT = re.compile(r"^mqi-cut (\d{1,18})$", re.MULTILINE | re.ASCII)  # bytes, between the beginning and the end
+
+
+async def collect(line: Line, tools: Tools) -> Outcome:
+    """The spool's `back/<token>/` holds the log and every product, each with the digest that the job made of it."""
+    if later := await run_after_spent(line, tools):
+        return later
+    row = await tools.database.read(jobs.get, line.token)
+    if row is None or not row.products:
+        raise Permanent("the job left no list of products", "mqi retry computes the beam again")
+    home = tools.spool(line.case).back(line.token)
+    size = sum(size for size, _digest in row.products.values())
+    largest = max(LOG_BYTES, *(size for size, _digest in row.products.values()))
+    await asyncio.to_thread(_room, home, size + largest, tools.resources.local_free_gib)
+    place = await tools.place_of(line.case)
+    await place.host.fetch(
+        place.root, line.token, home, names=(*row.products, LOG), largest=largest, deadline=120 + size / 200e3
+    )
+    if not await asyncio.to_thread((home / LOG).exists):
+        raise await _log_too_long(home / LOG, line, place, largest)
+    if wrong := await asyncio.to_thread(_differing, home, row.products):
+        # rsync will not look again at a file of the right size and time: what is wrong here must go
+        await asyncio.to_thread(shutil.rmtree, home)
+        raise Transient(wrong, "if this goes on, a disk here or there is failing")
+    return Done({"fetched_bytes": size, "products": {name: digest for name, (_size, digest) in row.products.items()}})
+
+
+def _room(home: Path, size: int, spare_gib: float) -> None:
+    """Make room, and remove what an earlier try kept of a log that was too long: it is no whole log."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / LOG).unlink(missing_ok=True)
+    free = shutil.disk_usage(home).free
+    if free - size < spare_gib * GIB:
+        raise DiskFull(
+            f"the results need {size / GIB:.1f} GiB, {free / GIB:.1f} GiB are free here, and {spare_gib:g} GiB must "
+            "stay free (resources.local_free_gib)",
+            "make space on the disk of paths.workspace",
+        )
+
+
+async def _log_too_long(log: Path, line: Line, place: Place, largest: int) -> Permanent:
+    """Its beginning and end, as a look at the host shows them, take its place here, so that people can read them."""
+    seen = (await place.roundup.ask(line.token))[line.token]
+    await asyncio.to_thread(log.write_text, seen.log_tail, "utf-8")
+    left_out = _LEFT_OUT.search(seen.log_tail)
+    size = f"{int(left_out[1]) >> 20} MiB and more" if left_out else f"more than {largest >> 20} MiB"
+    return Permanent(
+        f"the job's log on {place.name} has {size}, and no more than {largest >> 20} MiB are fetched",
+        "read its beginning and end, which are kept here, and let the engine or the site's own steps print less; "
+        "mqi retry computes the beam again",
+    )
+
+
+def _differing(home: Path, products: Mapping[str, tuple[int, str]]) -> str:
+    for name, (size, digest) in products.items():
+        if not (home / name).exists():
+            return f"{name} was {size} bytes when the job ended, and is larger on the host now"
+        with (home / name).open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        if found != digest:
+            return f"{name} ({size} bytes) has digest {found[:16]}… here and {digest[:16]}… there"
+    return ""

@@ -1,0 +1,59 @@
+"""Which runs of a beam are spent: their gates were removed from the host, so their tokens must never be used again.
+
+While a gate is on the host it lets no second job of its token through. Removing it would make the token free, and a
+store that came back from a backup may believe that the run is still to come. So the last run of each beam is noted in
+the spool before its gate goes, and `submit` begins a later one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterable, Mapping
+
+from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.model import Line
+from mqi_communicator.case.outcome import NewRun
+from mqi_communicator.compute.scheduler import JobState
+from mqi_communicator.flow.spool.layout import Spool, keep
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.store import jobs
+
+_TOKEN = re.compile(r"[A-Za-z0-9]+-b(\d+)-r(\d+)")
+
+
+def note_spent(spool: Spool, tokens: Iterable[str]) -> None:
+    """Note these runs, durably, before their gates are removed. DiskFull if the spool is."""
+    last = dict(spent_runs(spool))
+    for token in tokens:
+        if named := _TOKEN.fullmatch(token):
+            beam, run = int(named[1]), int(named[2])
+            last[beam] = max(last.get(beam, 0), run)
+    if last:
+        keep(spool.spent, json.dumps({str(beam): last[beam] for beam in sorted(last)}))
+
+
+def spent_runs(spool: Spool) -> Mapping[int, int]:
+    """The last spent run of each beam, by beam number. NeedsPerson if the note is not as it was written."""
+    try:
+        told = json.loads(spool.spent.read_text(encoding="ascii"))
+        return {int(beam): int(run) for beam, run in told.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, TypeError):
+        raise NeedsPerson(
+            f"{spool.spent} cannot be read, so nobody knows which runs of this case were made before",
+            "cancel the case and drop its folder again under another name",
+        ) from None
+
+
+async def run_after_spent(line: Line, tools: Tools) -> NewRun | None:
+    """The run that takes the place of this one, if this one is spent; it holds no slot any more. None if it is not."""
+    last = (await asyncio.to_thread(spent_runs, tools.spool(line.case))).get(line.beam, 0)
+    if line.run > last:
+        return None
+    row = await tools.database.read(jobs.get, line.token)
+    if row is not None and row.state != jobs.WANTED:
+        await tools.database.write(jobs.change, line.token, active=False, state=JobState.ENDED.value)
+    return NewRun(f"what run {last} left on the host was removed, its token is never used again", beyond=last)

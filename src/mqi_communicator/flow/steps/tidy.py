@@ -1,0 +1,43 @@
+"""tidy: what a finished case left on the host and in the spool is removed; what was delivered stays."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+
+from mqi_communicator.case.model import Line
+from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.steps.spent import note_spent
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.remote import workspace
+from mqi_communicator.store import jobs
+
+REMOVE_S = 120.0
+
+
+async def tidy(line: Line, tools: Tools) -> Outcome:
+    """Nothing of the case lies on the host; the spool keeps the admitted files and the doses."""
+    await tidy_host(line.case, tools)
+    spool = tools.spool(line.case)
+    for folder in (spool.input, spool.root / "back"):
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    return Done()
+
+
+async def tidy_host(case: str, tools: Tools) -> None:
+    """Remove the case's folders below our workspace on its host, never through a link."""
+    await remove_from(await tools.place_of(case), case, tools)
+
+
+async def remove_from(place: Place, case: str, tools: Tools) -> None:
+    """Remove a case from one host. Its gates go too, so its runs are noted as spent before.
+
+    A case without a spool cannot be computed again, and needs no note.
+    """
+    spool = tools.spool(case)
+    if await asyncio.to_thread(spool.root.is_dir):
+        there = workspace.read_runs(await place.host.ask(workspace.runs(place.root, case), deadline=REMOVE_S))
+        known = [job.token for job in await tools.database.read(jobs.of_case, case) if job.state != jobs.WANTED]
+        await asyncio.to_thread(note_spent, spool, (*there, *known))
+    workspace.read_removed(await place.host.ask(workspace.remove(place.root, case), deadline=REMOVE_S))

@@ -1,0 +1,94 @@
+"""One beam's dose, from what came home to what is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from mqi_communicator.case.faults import NeedsPerson, Permanent, Transient
+from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dose.engine import DoseEngine, Refused
+from mqi_communicator.dose.outside import without_outside_air
+from mqi_communicator.dose.recipe import changes
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.engine_input import read_case
+
+LOG_BYTES = 64 << 20
+AGAIN = (
+    "put the configuration back as it was and start the communicator again; or cancel the case and drop it again, and "
+    "it is computed with what the configuration says now"
+)
+
+
+def keep_beam_dose(
+    spool: Spool, number: int, token: str, engine: DoseEngine, digests: Mapping[str, str]
+) -> dict[str, object] | Refused:
+    """Read the products of `token` as the dose of one beam, and keep it. Refused if its whole log, of which a look at
+    the host showed a part, is not that of a good run. Permanent if it is not a dose that counts, NeedsPerson if it was
+    computed with something else than is configured now."""
+    if changed := changes(spool.made_with(), engine):
+        raise NeedsPerson("; ".join(changed), AGAIN)
+    plan, ct = read_case(spool)
+    beam = next(beam for beam in plan.beams if beam.number == number)
+    products = {name: _proved(spool.back(token) / name, digest) for name, digest in digests.items()}
+    log = _read_log(spool.back(token) / "log")
+    judged = engine.judge_run(number, 0, log, {name: len(data) for name, data in products.items()})
+    if isinstance(judged, Refused):
+        return judged
+    dose = without_outside_air(engine.read_dose(plan, beam, ct, products, log), ct)
+    if not dose.gy.max() > 0:
+        raise Permanent("the dose is zero everywhere in the patient", "check the isocentre and the CT")
+    _save(spool.dose / f"beam-{number}.npz", dose, token)
+    return {"maximum_gy": float(dose.gy.max()), "uncertainty": dose.uncertainty}
+
+
+def load_beam_dose(spool: Spool, number: int, token: str) -> Dose:
+    """The kept dose of one beam. Transient if it is of another run."""
+    import numpy as np
+
+    with np.load(spool.dose / f"beam-{number}.npz") as stored:
+        about = json.loads(str(stored["about"]))
+        if about["token"] != token:
+            raise Transient(f"the kept dose of beam {number} is of run {about['token']}, not of {token}")
+        grid = Grid(**{name: tuple(value) for name, value in about["grid"].items()})
+        words = about["meaning"]
+        meaning = Meaning(Medium(words["medium"]), Biology(words["biology"]), Extent(words["extent"]))
+        return Dose(grid, stored["gy"], meaning, number, about["uncertainty"])
+
+
+def _read_log(path: Path) -> str:
+    """The whole log; one too long to be looked through proves nothing."""
+    with path.open("rb") as file:
+        data = file.read(LOG_BYTES + 1)
+    if len(data) > LOG_BYTES:
+        raise Permanent(
+            f"the job's log has {path.stat().st_size >> 20} MiB, and no more than {LOG_BYTES >> 20} are looked through",
+            "look at it with `mqi show`, and let the engine or the site's own steps print less",
+        )
+    return data.decode("utf-8", errors="replace")
+
+
+def _proved(path: Path, digest: str) -> bytes:
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != digest:
+        raise Transient(f"{path.name} has digest {found[:16]}… here, the job made {digest[:16]}…")
+    return data
+
+
+def _save(path: Path, dose: Dose, token: str) -> None:
+    import numpy as np
+
+    about = {
+        "token": token,
+        "grid": asdict(dose.grid),
+        "meaning": asdict(dose.meaning),
+        "uncertainty": dose.uncertainty,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".aside.npz")
+    np.savez(aside, gy=dose.gy, about=np.array(json.dumps(about)))
+    aside.rename(path)

@@ -1,0 +1,97 @@
+"""Writing the order for the engine: DICOM in the spool becomes the engine's input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent
+from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.ct import read_ct
+from mqi_communicator.dicom.plan import sound_plan
+from mqi_communicator.dicom.records import CTVolume, IonPlan
+from mqi_communicator.dicom.structures import read_structures
+from mqi_communicator.dose.checks import must_be_sound
+from mqi_communicator.dose.engine import DoseEngine, GpuDemand
+from mqi_communicator.dose.recipe import recipe_of
+from mqi_communicator.flow.spool.layout import Spool, keep
+from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.remote.workspace import SUMS, sums_text
+from mqi_communicator.results.dose_type import convention_for
+from mqi_communicator.results.options import DoseConvention
+
+
+def read_case(spool: Spool) -> tuple[IonPlan, CTVolume]:
+    """The admitted plan and CT. Permanent if a file in the spool is not what was admitted."""
+    (plan,) = admitted(spool, Kind.PLAN)
+    return sound_plan(plan), read_ct(admitted(spool, Kind.CT))
+
+
+def admitted(spool: Spool, kind: Kind) -> list[Path]:
+    """Where the admitted files of one kind lie, each with the digest that it was admitted with. Permanent if not."""
+    return [_proved(spool.case / file.stored, file.sha256) for file in load_manifest(spool.manifest).of(kind)]
+
+
+def _proved(path: Path, digest: str) -> Path:
+    with path.open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if found != digest:
+        raise Permanent(
+            f"file {path.name} in the spool has digest {found[:16]}… now and had {digest[:16]}… when it was admitted",
+            "cancel the case and drop it again; the disk of paths.workspace may be failing",
+        )
+    return path
+
+
+def write_input(
+    spool: Spool, engine: DoseEngine, conventions: Mapping[str, DoseConvention]
+) -> tuple[dict[str, object], GpuDemand | None]:
+    """Write `input/` in one rename; returns facts about it, and what each beam asks of GPUs.
+
+    NeedsPerson for what the configuration does not know, DicomProblem for the rest.
+    """
+    plan, ct = read_case(spool)
+    has_dose = bool(load_manifest(spool.manifest).of(Kind.DOSE))
+    if has_dose and convention_for(plan.manufacturer, conventions) is None:
+        raise NeedsPerson(
+            f'nothing says what the planned dose of "{plan.manufacturer}" means',
+            f'add "{plan.manufacturer}" under dose_conventions (medium or water, physical or RBE, fraction or course), '
+            "and start the communicator again",
+        )
+    (structures,) = admitted(spool, Kind.STRUCTURES)
+    must_be_sound(engine.refusals(plan, ct, read_structures(structures)))
+    files = {f"common/{name}": data for name, data in engine.common_files(plan, ct).items()}
+    for beam in plan.beams:
+        made = engine.beam_files(plan, beam, ct)
+        files |= {f"beam-{beam.number}/{name}": data for name, data in made.items()}
+    aside = spool.root / "input.aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        _write(aside, files)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise DiskFull(
+            f"the engine's input cannot be written: {error.strerror}", "make space in paths.workspace"
+        ) from None
+    keep(spool.recipe, json.dumps(recipe_of(engine, plan, ct), indent=1))
+    shutil.rmtree(spool.input, ignore_errors=True)
+    aside.rename(spool.input)
+    facts: dict[str, object] = {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}
+    return facts, engine.gpu_demand(ct)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    digests = {}
+    for name, data in sorted(files.items()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        digests[name] = hashlib.sha256(data).hexdigest()
+    (folder / SUMS).write_bytes(sums_text(digests))

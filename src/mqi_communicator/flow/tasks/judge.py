@@ -1,0 +1,151 @@
+"""The comparison of one case: doses in, verdict and RTDOSE out."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, Permanent
+from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.records import CTVolume, Dose, Extent, IonPlan
+from mqi_communicator.dicom.rtdose import read_rtdose
+from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
+from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.recipe import changes
+from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.beam import load_beam_dose
+from mqi_communicator.flow.tasks.engine_input import admitted, read_case
+from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.results.case_checks import case_cautions
+from mqi_communicator.results.compare import judge, limits_of
+from mqi_communicator.results.documents import VERDICT, VerdictDocument, as_json, verdict_document
+from mqi_communicator.results.dose_type import brought_to, convention_for
+from mqi_communicator.results.extension import Extension, wanted
+from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.results.sums import summed
+from mqi_communicator.results.verdict import Word
+
+
+def judge_case(
+    spool: Spool,
+    tokens: Mapping[int, str],
+    engine: DoseEngine,
+    judgement: JudgementOptions,
+    conventions: Mapping[str, DoseConvention],
+    basis: Basis,
+    extension: Extension | None = None,
+    constancy: str = "",
+) -> tuple[str, str, dict[str, str]]:
+    """Judge the case and write `results/` in one rename; returns the verdict's word, why, and the files' digests.
+
+    `extension`: the longer run that was declared for it; the verdict says what becomes of it. `constancy`: the name of
+    the sample that it is, "" for a patient's case.
+    """
+    plan, ct = read_case(spool)
+    convention = convention_for(plan.manufacturer, conventions)
+    computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
+    reasons = changes(spool.made_with(), engine) or engine.basis(plan, ct)
+    planned = _planned(spool, plan, convention)
+    aside = [why for _name, why in load_manifest(spool.manifest).aside]
+    verdict = judge(
+        plan,
+        planned,
+        computed,
+        judgement,
+        conventions=conventions,
+        basis=reasons,
+        cautions=(*case_cautions(plan, ct, planned, aside), *engine.cautions(plan, ct)),
+    )
+    if extension is not None:
+        extension = wanted(extension, verdict, limits_of(plan, judgement).uncertainty)
+        verdict = replace(verdict, why="; ".join(filter(None, (verdict.why, extension.words))))
+    mark = f"constancy check {constancy}" if constancy else ""
+    mark = verdict.why if verdict.word is Word.NOT_JUDGED else mark
+    origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
+    try:
+        document = verdict_document(spool.root.name, verdict, extension, constancy)
+        named = [_own(dose, plan) for dose in _as_planned(computed, plan, convention)]
+        digests = _write(spool, document, named, tokens, origin, ct)
+    except OSError as error:
+        raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
+    return verdict.word.value, verdict.why, digests
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """sha256 in hex of every file below a folder, by relative name."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as handle:
+                found[str(path.relative_to(folder))] = hashlib.file_digest(handle, "sha256").hexdigest()
+    return found
+
+
+def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
+    if convention is None:
+        return []
+    return [of_plan(read_rtdose(file, convention.meaning), plan) for file in admitted(spool, Kind.DOSE)]
+
+
+def of_plan(dose: Dose, plan: IonPlan) -> Dose:
+    """A planned dose, which names the plan's own BeamNumber, by the number that its beam has here.
+
+    Permanent if the plan has no such beam.
+    """
+    if dose.beam_number is None:
+        return dose
+    number = plan.number_of(dose.beam_number)
+    if number is None:
+        raise Permanent(f"a planned dose is of beam {dose.beam_number}, which the plan does not treat with")
+    return replace(dose, beam_number=number)
+
+
+def _own(dose: Dose, plan: IonPlan) -> Dose:
+    """A computed dose by the plan's own BeamNumber, as a planning system reads it."""
+    return replace(dose, beam_number=next(beam.own_number for beam in plan.beams if beam.number == dose.beam_number))
+
+
+def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
+    """The computed doses in the meaning of the planned ones; without any, of the whole course, as DICOM means it."""
+    rbe = convention.rbe_factor if convention else 1.0
+    return [
+        brought_to(
+            dose,
+            convention.meaning if convention else replace(dose.meaning, extent=Extent.COURSE),
+            fractions=plan.fractions,
+            rbe_factor=rbe,
+        )[0]
+        for dose in computed
+    ]
+
+
+def _write(
+    spool: Spool,
+    verdict: VerdictDocument,
+    doses: Sequence[Dose],
+    tokens: Mapping[int, str],
+    origin: Origin,
+    ct: CTVolume,
+) -> dict[str, str]:
+    aside = spool.root / "results.aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    (aside / "dose").mkdir(parents=True)
+    (plan,) = admitted(spool, Kind.PLAN)
+
+    def write(name: str, dose: Dose, token: str) -> None:
+        target: Path = aside / "dose" / name
+        frame = ct.frame_of_reference_uid
+        write_rtdose(target, dose, replace(origin, token=token), plan=plan, frame_of_reference_uid=frame)
+
+    for number, dose in zip(tokens, doses, strict=True):
+        write(f"beam-{number}.dcm", dose, tokens[number])
+    write("plan.dcm", summed(doses), " ".join(tokens.values()))
+    (aside / VERDICT).write_bytes(as_json(verdict))
+    digests = digests_of(aside)
+    shutil.rmtree(spool.results, ignore_errors=True)
+    aside.rename(spool.results)
+    return digests

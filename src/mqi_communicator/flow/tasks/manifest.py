@@ -1,0 +1,163 @@
+"""What is delivered beside the doses: the events so far, and a manifest of everything that made the number."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, Permanent
+from mqi_communicator.delivery.folder import deliver
+from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.judge import digests_of
+from mqi_communicator.flow.transitions import judgements
+from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.results.documents import (
+    MANIFEST,
+    ChainDocument,
+    ManifestDocument,
+    OutputDocument,
+    RunDocument,
+    as_json,
+    manifest_document,
+    utc,
+)
+from mqi_communicator.store.chain import Entry
+from mqi_communicator.store.jobs import JobRow
+from mqi_communicator.store.work_items import event_of
+
+EVENTS = "events.jsonl"
+_AGAIN = "move the folder away if it is not wanted, then mqi retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the store and the configuration know of how a case's number was made."""
+
+    runs: Sequence[JobRow]  # the run of each beam that counts
+    history: Sequence[Entry]
+    evidence: Mapping[str, str]
+    basis: Basis
+
+    @property
+    def judgement(self) -> int:
+        """Which judgement of the case this is, counted from 1."""
+        return judgements.number(self.history)
+
+
+def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
+    """Complete the spool's `results/` and let it appear in the results folder. Returns the delivered folder."""
+    key, prepared = spool.root.name, spool.results
+    if not (prepared / MANIFEST).is_file():  # once written it stays: a repeated delivery must be the same
+        try:
+            _complete(spool, record)
+        except OSError as error:
+            advice = "make space on the disk of paths.workspace"
+            raise DiskFull(f"the manifest cannot be written: {error.strerror}", advice) from None
+    return deliver(prepared, results, key, judgements.folder(key, record.judgement))
+
+
+def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
+    """Everything that made the number, with the files that lie in the spool's `results/` now."""
+    prepared = spool.results
+    return manifest_document(
+        spool.root.name,
+        load_manifest(spool.manifest),
+        version=record.basis.version,
+        configuration=record.basis.config_digest,
+        engine=record.evidence,
+        judgement=record.judgement,
+        runs=[_run(job) for job in record.runs],
+        outputs=[output(path, prepared) for path in sorted(prepared.rglob("*")) if path.is_file()],
+        chain=ChainDocument(event=record.history[-1].id, link=record.history[-1].link) if record.history else None,
+        admitted_at=_when(record.history, "admit"),
+        judged_at=_when(record.history, "compare"),
+    )
+
+
+def _complete(spool: Spool, record: Record) -> None:
+    prepared = spool.results
+    _prove(digests_of(prepared), record.history)
+    told = [_public(entry) for entry in record.history]
+    (prepared / EVENTS).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in told), encoding="utf-8")
+    aside = spool.root / "manifest.aside"
+    aside.write_bytes(as_json(manifest_of(spool, record)))
+    aside.rename(prepared / MANIFEST)
+
+
+def _prove(now: Mapping[str, str], history: Sequence[Entry]) -> None:
+    """What is to be delivered is what was judged and drawn. Permanent, with both digests, if not. A case that was
+    judged by a version that kept none is delivered as it stands."""
+    judged, drawn = _outputs(history, "compare"), _outputs(history, "report")
+    if not judged:
+        return
+    then = judged | drawn
+    for name in sorted({*then, *now} - {EVENTS}):
+        if now.get(name) != then.get(name):
+            found, had = (f"{one[name][:16]}…" if name in one else "none" for one in (now, then))
+            raise Permanent(
+                f"the result {name} has digest {found} now and had {had} when it was judged",
+                "mqi retry has the case compared again; the disk of paths.workspace may be failing",
+            )
+
+
+def _public(entry: Entry) -> dict[str, object]:
+    """An event without words that may quote a file name: those of admission."""
+    event = event_of(entry)
+    said = asdict(event) | {"id": entry.id, "seq": entry.seq, "link": entry.link}
+    return {**said, "why": ""} if event.step == "admit" or "code" in event.facts else said
+
+
+def _run(job: JobRow) -> RunDocument:
+    return RunDocument(
+        beam=job.beam, token=job.token, run=job.run, host=job.host, started=utc(job.started), ended=utc(job.ended)
+    )
+
+
+@contextlib.contextmanager
+def alone_with_results(spool: Spool) -> Iterator[None]:
+    """Nobody else signs or draws the results of this case meanwhile; waits for whoever does."""
+    spool.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (spool.root / "results.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def proved(delivered: Path, but: Sequence[str] = ()) -> ManifestDocument:
+    """The manifest of delivered results. Permanent unless its files, but for some, are there and are as it says."""
+    try:
+        manifest = ManifestDocument.model_validate_json((delivered / MANIFEST).read_bytes())
+        for file in manifest.outputs:
+            if file.name not in but and output(delivered / file.name, delivered) != file:
+                raise Permanent(f"the delivered {file.name} was changed after it was delivered", _AGAIN)
+    except (OSError, ValueError) as fault:
+        raise Permanent(f"the delivered results cannot be read ({type(fault).__name__})", _AGAIN) from None
+    return manifest
+
+
+def output(path: Path, folder: Path) -> OutputDocument:
+    """A delivered file as the manifest names it."""
+    data = path.read_bytes()
+    name = str(path.relative_to(folder))
+    return OutputDocument(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _when(history: Sequence[Entry], step: str) -> float | None:
+    entry = _last(history, step)
+    return None if entry is None else entry.at
+
+
+def _outputs(history: Sequence[Entry], step: str) -> dict[str, str]:
+    """The digests of the files that a step made, by name."""
+    entry = _last(history, step)
+    made = {} if entry is None else event_of(entry).facts.get("outputs", {})
+    return {str(name): str(digest) for name, digest in made.items()} if isinstance(made, dict) else {}
+
+
+def _last(history: Sequence[Entry], step: str) -> Entry | None:
+    return next((entry for entry in reversed(history) if entry.step == step and entry.event == "step.done"), None)

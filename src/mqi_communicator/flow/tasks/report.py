@@ -1,0 +1,205 @@
+"""The report of one case: drawn from the admitted files and the results as they are delivered."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, Permanent
+from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.contours import read_contours, read_labels
+from mqi_communicator.dicom.ct import read_ct
+from mqi_communicator.dicom.plan import sound_plan
+from mqi_communicator.dicom.records import Biology, Dose, Extent, IonPlan, Meaning, Medium
+from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.manifest import Record, alone_with_results, manifest_of, proved
+from mqi_communicator.flow.tasks.sign import signature_of
+from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.report.analysis import Material, analyse
+from mqi_communicator.report.content import Subject, build
+from mqi_communicator.report.html import html
+from mqi_communicator.report.options import ReportOptions
+from mqi_communicator.report.pdf import pdf
+from mqi_communicator.results.documents import (
+    MANIFEST,
+    VERDICT,
+    ManifestDocument,
+    OutputDocument,
+    VerdictDocument,
+    as_json,
+)
+from mqi_communicator.results.dose_type import convention_for
+from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.results.sums import summed_on
+from mqi_communicator.results.trend import Placed
+
+HTML, PDF = "report.html", "report.pdf"
+NAMES = (HTML, PDF)
+
+
+def prepare_report(
+    spool: Spool,
+    record: Record,
+    judgement: JudgementOptions,
+    conventions: Mapping[str, DoseConvention],
+    options: ReportOptions,
+    trend: Placed | None = None,
+) -> None:
+    """Write the report into the spool's `results/`, which holds the verdict and the doses. Does nothing if it is there.
+
+    Permanent if it cannot be drawn; DiskFull.
+    """
+    if all((spool.results / name).is_file() for name in NAMES):
+        return
+    forget_report(spool)
+    made = drawn(spool, spool.results, manifest_of(spool, record), judgement, conventions, options, trend)
+    _write(spool.results, made)
+
+
+def redraw_report(
+    spool: Spool,
+    delivered: Path,
+    judgement: JudgementOptions,
+    conventions: Mapping[str, DoseConvention],
+    options: ReportOptions,
+    trend: Placed | None = None,
+) -> None:
+    """Draw the report of delivered results again, beside them, and name it in their manifest.
+
+    Permanent if the results are signed, or are not what their manifest says; DiskFull.
+    """
+    with alone_with_results(spool):
+        if signed := signature_of(delivered):
+            raise Permanent(f"the results are signed: {signed.line}", "a signed version is locked")
+        manifest = proved(delivered, but=NAMES)
+        told = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
+        made = drawn(spool, delivered, told, judgement, conventions, options, trend)
+        _write(delivered, made)
+        new = told.model_copy(
+            update={"outputs": tuple(sorted((*told.outputs, *_outputs(made)), key=lambda file: file.name))}
+        )
+        _write(delivered, {MANIFEST: as_json(new)})
+        if (spool.results / MANIFEST).is_file():  # what was prepared stays what was delivered
+            _write(spool.results, made)
+            _write(spool.results, {MANIFEST: as_json(new)})
+
+
+def _outputs(made: Mapping[str, bytes]) -> list[OutputDocument]:
+    return [
+        OutputDocument(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for name, data in made.items()
+    ]
+
+
+def drawn(
+    spool: Spool,
+    results: Path,
+    manifest: ManifestDocument,
+    judgement: JudgementOptions,
+    conventions: Mapping[str, DoseConvention],
+    options: ReportOptions,
+    trend: Placed | None = None,
+) -> dict[str, bytes]:
+    """The report of the verdict and the doses in `results`, by file name.
+
+    Permanent if the admitted files are not there any more: the CT and the planned doses are among them.
+    """
+    if not spool.manifest.is_file():
+        raise Permanent("the admitted files of this case are not here any more", "a report needs its CT and its plan")
+    admitted = load_manifest(spool.manifest)
+    plan_file, *_ = admitted.of(Kind.PLAN)
+    plan = sound_plan(spool.case / plan_file.stored)
+    convention = convention_for(plan.manufacturer, conventions)
+    labels = read_labels(spool.case / plan_file.stored)
+    ct_files = [spool.case / file.stored for file in admitted.of(Kind.CT)]
+    material = Material(
+        plan=plan,
+        labels=labels,
+        ct=lambda: read_ct(ct_files),
+        structures=tuple(s for file in admitted.of(Kind.STRUCTURES) for s in read_contours(spool.case / file.stored)),
+        planned=_planned([spool.case / file.stored for file in admitted.of(Kind.DOSE)], plan, convention),
+        computed=lambda beam: replace(read_rtdose(results / _dose_file(beam), _meaning(convention)), beam_number=beam),
+    )
+    verdict = VerdictDocument.model_validate_json((results / VERDICT).read_bytes())
+    analysis = analyse(material, judgement, options.criteria, _meaning(convention).extent)
+    page = build(Subject(verdict, manifest, plan, labels, trend), analysis, options)
+    return {HTML: html(page), PDF: pdf(page)}
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    try:
+        for name, data in files.items():
+            _write_whole(folder / name, data)
+    except OSError as error:
+        raise DiskFull(
+            f"the report cannot be written: {error.strerror}", "look at its disk, and at who may write there"
+        ) from None
+
+
+def digests_of_report(spool: Spool) -> dict[str, str]:
+    """sha256 in hex of the drawn files, by name."""
+    return {name: hashlib.sha256((spool.results / name).read_bytes()).hexdigest() for name in NAMES}
+
+
+def forget_report(spool: Spool) -> None:
+    """Take away what of a report was begun: nothing half made is delivered."""
+    for name in NAMES:
+        for path in (spool.results / name, _aside(spool.results / name)):
+            path.unlink(missing_ok=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.parent / f".{path.name}.part"
+
+
+def _dose_file(beam: int | None) -> str:
+    return "dose/plan.dcm" if beam is None else f"dose/beam-{beam}.dcm"
+
+
+def _meaning(convention: DoseConvention | None) -> Meaning:
+    """Of the delivered doses: that of the planned ones; without a convention the whole course."""
+    return convention.meaning if convention else Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+
+
+def _planned(
+    paths: Sequence[Path], plan: IonPlan, convention: DoseConvention | None
+) -> Callable[[int | None], Dose | None]:
+    """The planned dose of a beam, or of the plan (as it was planned, else the sum of all its beams)."""
+    if convention is None:
+        return lambda _: None
+    meaning = convention.meaning
+    by_beam: dict[int | None, Path] = {}
+    for path in paths:
+        own = dose_facts(path).beam_number
+        by_beam.setdefault(None if own is None else plan.number_of(own), path)
+    numbers = [beam.number for beam in plan.beams]
+
+    def read(beam: int | None) -> Dose | None:
+        if beam in by_beam:
+            return read_rtdose(by_beam[beam], meaning)
+        if beam is not None:
+            return read(None) if len(numbers) == 1 and None in by_beam else None
+        if all(number in by_beam for number in numbers):
+            doses = [read_rtdose(by_beam[number], meaning) for number in numbers]
+            return summed_on(doses, doses[0].grid)
+        return None
+
+    return read
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file in one rename, on disk before it appears. What was begun and not finished goes."""
+    aside = _aside(path)
+    number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+    finally:
+        aside.unlink(missing_ok=True)

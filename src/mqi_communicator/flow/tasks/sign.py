@@ -1,0 +1,104 @@
+"""Signing delivered results: they are proved, the signature appears once and for all, and nothing is written after."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from mqi_communicator.case.faults import DiskFull, Permanent
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.manifest import alone_with_results, proved
+from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
+from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
+from mqi_communicator.results.verdict import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who decides what, and why."""
+
+    decision: Decision
+    name: str
+    role: str
+    reason: str
+    account: str  # on this computer
+
+
+def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> SignatureDocument:
+    """Write `signature.json` into delivered results and make all of it read-only.
+
+    Permanent if the results are signed already, are not what their manifest says, or a reason is missing where the
+    decision goes against the verdict. ValueError if a name or a role is too short or too long.
+    """
+    with alone_with_results(spool):
+        if found := signature_of(delivered):
+            raise Permanent(f"the results are signed already: {found.line}", "a signed version is locked")
+        manifest = proved(delivered)
+        verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes()).word
+        document = _document(manifest.case, verdict, signer, _digest(delivered / MANIFEST), now)
+        _write_once(delivered / SIGNATURE, (document.model_dump_json(by_alias=True, indent=2) + "\n").encode())
+        for file in (MANIFEST, SIGNATURE, *(output.name for output in manifest.outputs)):
+            path = delivered / file
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
+    return document
+
+
+def _document(case: str, verdict: Word, signer: Signer, manifest: str, now: float) -> SignatureDocument:
+    against = overrides(signer.decision, verdict)
+    if against and not signer.reason.strip():
+        raise Permanent(f"to {signer.decision.value} goes against the verdict {verdict.value}", "give a --reason")
+    return SignatureDocument(
+        case=case,
+        decision=signer.decision,
+        name=signer.name,
+        role=signer.role,
+        reason=signer.reason.strip(),
+        signed=utc(now) or "",
+        account=signer.account,
+        verdict=verdict,
+        overrides=against,
+        manifest=manifest,
+    )
+
+
+def signature_of(delivered: Path) -> SignatureDocument | None:
+    """The signature of delivered results, if there is one. Permanent if it is not of what lies there."""
+    path = delivered / SIGNATURE
+    if not path.is_file():
+        return None
+    try:
+        document = SignatureDocument.model_validate_json(path.read_bytes())
+        same = document.manifest == _digest(delivered / MANIFEST)
+    except (OSError, ValueError) as fault:
+        raise Permanent(f"the signature cannot be read ({type(fault).__name__})", "look at signature.json") from None
+    if not same:
+        raise Permanent(
+            "the signature is not of these results: their manifest is another one",
+            "the results were changed after they were signed; have the case judged again",
+        )
+    return document
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    """Two who sign at one moment get one signature: a link never replaces what is there."""
+    aside = path.parent / f".{path.name}.{os.getpid()}"
+    try:
+        number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(aside)
+    except FileExistsError:
+        raise Permanent("somebody else has just signed these results", "mqi show tells who") from None
+    except OSError as error:
+        raise DiskFull(f"the signature cannot be written: {error.strerror}", "look at the results folder") from None
+    finally:
+        aside.unlink(missing_ok=True)

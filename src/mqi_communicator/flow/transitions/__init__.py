@@ -1,0 +1,1 @@
+"""The only places where the state of a work item changes."""

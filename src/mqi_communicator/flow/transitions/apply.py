@@ -1,0 +1,56 @@
+"""An order takes effect: the lines that it moves, its answer, and its note in the spool."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from mqi_communicator.case.model import Event, Priority, rank_of
+from mqi_communicator.flow.spool.decisions import note_order
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.transitions.orders import event_of, obey
+from mqi_communicator.store import audit, cases, jobs, orders, work_items
+from mqi_communicator.store.orders import Order
+
+
+def carry_out(
+    connection: Connection, order: Order, spool: Spool, now: float, ageing_s: float
+) -> tuple[list[Event], str]:
+    """One order, whole, in one transaction: a step that ends at the same moment comes before it or after it.
+
+    What it changes is noted in the spool before the transaction ends: StoreTrouble, and nothing changed, if it cannot.
+    """
+    if order.order == "priority":
+        events, answer = _prefer(connection, order, now, ageing_s)
+    else:
+        events, answer = _move_lines(connection, order, now)
+    if events:
+        note_order(spool, cases.get(connection, order.case), order)
+    return events, answer
+
+
+def _move_lines(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
+    moves, answer = obey(order.order, work_items.of_case(connection, order.case), now, order.beam)
+    events = [event_of(order.order, order.who, order.why, before, moved, now) for before, moved in moves]
+    for (before, moved), event in zip(moves, events, strict=True):
+        work_items.move(connection, before, moved, event)
+        if order.order == "lost":
+            jobs.presume_lost(connection, before.case, before.beam, before.run, order.who)
+    orders.answer(connection, order.id, answer, now)
+    return events, answer
+
+
+def _prefer(connection: Connection, order: Order, now: float, ageing_s: float) -> tuple[list[Event], str]:
+    """Another priority is another rank in every queue, from the next look on."""
+    case, priority = cases.get(connection, order.case), Priority(order.detail)
+    rank = rank_of(priority, case.seen, ageing_s)
+    cases.change(connection, case.key, priority=priority.value, rank=rank)
+    own = work_items.get(connection, case.key)
+    event = event_of(order.order, order.who, order.why, own, own, now)
+    event = replace(event, before=case.priority, after=priority.value)
+    audit.append(connection, event)
+    work_items.poke_step(connection, "submit", now)
+    answer = f"priority is {priority.value}"
+    orders.answer(connection, order.id, answer, now)
+    return [event], answer

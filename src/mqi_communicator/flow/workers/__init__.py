@@ -1,0 +1,1 @@
+"""Worker processes: heavy or risky functions run in child processes with limits."""

@@ -1,0 +1,136 @@
+"""Reads the gauges: the present state of the house, for the metrics page."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.model import CASE_LINE, Priority, Status
+from mqi_communicator.compute.gpus import why_not
+from mqi_communicator.config import Config
+from mqi_communicator.flow.background.host_health import Condition
+from mqi_communicator.flow.driver import Driver
+from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.remote.certificate import certificate_of, expires
+from mqi_communicator.store import cases, jobs, work_items
+from mqi_communicator.store.backup import backups
+from mqi_communicator.telemetry.metrics import Reading
+
+GIB, MIB = 1 << 30, 1 << 20
+STEPS = tuple(step.name for step in (*CASE_STEPS, *BEAM_STEPS))
+PRIORITIES = tuple(priority.value for priority in Priority)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was last seen by those who look now and then."""
+
+    healthy: bool = True  # what /healthz would say
+    watched: bool = False  # the last look at the watched folder is believed
+    hosts: Mapping[str, Condition] = field(default_factory=dict)
+    certificate_ends: Mapping[str, float] = field(default_factory=dict)  # host -> epoch seconds
+    backup_made: float | None = None  # epoch seconds: the newest backup
+
+
+def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Reading:
+    """What the gauges show now; read when somebody asks, from a thread of its own."""
+    places = list(tools.places.values())
+    with suppress(Fault):  # while its disk is away, the one that was last seen there goes on ageing
+        seen.backup_made = next((one.made for one in backups(config.backups)), None)
+    known = {name: one for name, one in seen.hosts.items() if name in tools.places}
+    reserve, there = config.resources.local_free_gib * GIB, config.resources.remote_free_gib * GIB
+    reading = Reading(
+        last_progress=driver.moved_at,
+        healthy=seen.healthy,
+        watched=seen.watched,
+        breakers={(p.name, kind): breaker.state for p in places for kind, breaker in p.host.breakers.items()},
+        in_use=driver.taken,
+        limits=driver.limits,
+        disk_free=_free({"local": tools.workspace, "results": tools.results}),
+        disk_reserve={"local": reserve, "results": reserve},
+        host_free={name: float(one.free_bytes) for name, one in known.items() if one.free_bytes is not None},
+        host_reserve=dict.fromkeys(tools.places, there),
+        clock_offset_s={name: one.clock_offset_s for name, one in known.items() if one.clock_offset_s is not None},
+        certificate_ends=seen.certificate_ends,
+        backup_age_s=None if seen.backup_made is None else max(0.0, time.time() - seen.backup_made),
+        version=version("mqi-communicator"),
+    )
+    return _with_gpus(_with_queues(reading, tools), tools, places)
+
+
+def certificates(config: Config) -> dict[str, float]:
+    """When the SSH certificates that stand beside our keys end, by host (epoch seconds)."""
+    keys = {host.name: host.ssh.identity_file for host in config.all_hosts if host.ssh and host.ssh.identity_file}
+    found = {name: expires(certificate_of(key)) for name, key in keys.items()}
+    return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def _with_queues(reading: Reading, tools: Tools) -> Reading:
+    now, live = time.time(), tools.database.read_now(work_items.live)
+    held = {line.case for line in live if line.beam == CASE_LINE and line.status is Status.HELD}
+    waiting = [line for line in live if line.status is not Status.HELD]
+    under_way = [case for case in tools.database.read_now(cases.under_way) if case.key not in held]
+    return replace(
+        reading,
+        lines=Counter((line.step, str(line.status)) for line in live),
+        need_person=dict.fromkeys(STEPS, 0) | Counter(line.step for line in live if line.needs_person),
+        queue_age_s=_oldest(((line.step, now - line.since) for line in waiting), STEPS),
+        case_age_s=_oldest(((case.priority, now - case.seen) for case in under_way), PRIORITIES),
+        oldest_waiting_s=max((now - line.since for line in live), default=0.0),
+    )
+
+
+def _oldest(ages: Iterable[tuple[str, float]], names: Iterable[str]) -> dict[str, float]:
+    """The greatest age of each name; 0 where there is none, so that a line on a screen falls back."""
+    found = dict.fromkeys(names, 0.0)
+    for name, age in ages:
+        found[name] = max(found.get(name, 0.0), age)
+    return found
+
+
+def _with_gpus(reading: Reading, tools: Tools, places: Sequence[Place]) -> Reading:
+    held = {place.name: tools.database.read_now(jobs.active, place.name) for place in places}
+    queued = {place.name: len(tools.database.read_now(jobs.queued, place.name)) for place in places}
+    with_gpus = [place for place in places if place.gpus is not None]
+    uses: dict[tuple[str, str], int] = {}
+    for place in with_gpus:
+        leased = {name for job in held[place.name] for name in job.gpus.split(",") if name}
+        uses |= {(place.name, use): count for use, count in _uses(place, leased).items()}
+    gpus = [(place.name, gpu) for place in with_gpus for gpu in place.roundup.gpus.gpus]
+    return replace(
+        reading,
+        jobs={name: len(rows) for name, rows in held.items()},
+        job_slots={place.name: place.slots for place in places},
+        jobs_waiting=queued,
+        gpus=uses,
+        gpus_known={place.name: not place.roundup.gpus.trouble for place in with_gpus},
+        gpu_load={(host, gpu.index): gpu.percent / 100 for host, gpu in gpus if gpu.percent is not None},
+        gpu_memory={(host, gpu.index): float(gpu.used_mib * MIB) for host, gpu in gpus if gpu.used_mib is not None},
+    )
+
+
+def _uses(place: Place, leased: set[str]) -> dict[str, int]:
+    """How many GPUs of a host are ours now, free for us, and neither."""
+    found = {"ours": 0, "free": 0, "unavailable": 0}
+    for gpu in place.roundup.gpus.gpus:
+        barred = place.gpus is None or why_not(gpu, place.gpus, 0)
+        found["ours" if gpu.name in leased else "unavailable" if barred else "free"] += 1
+    return found
+
+
+def _free(folders: Mapping[str, Path]) -> dict[str, float]:
+    """Of those that answer: a share may be away, and the page tells the rest."""
+    found = {}
+    for name, folder in folders.items():
+        with suppress(OSError):
+            found[name] = float(shutil.disk_usage(folder).free)
+    return found

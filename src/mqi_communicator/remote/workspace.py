@@ -1,0 +1,148 @@
+"""The workspace on a host: what to ask for, and how to read what is answered. Pure: `Host.ask` carries it there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mqi_communicator.case.request import Answer, Call, trouble
+
+SUMS = "SHA256SUMS"  # in an upload's folder, made by `sums_text`
+_SPACE = re.compile(r"^mqi-space (\d{1,20}) (\d{1,20}) (\d{1,20}) (\d{1,20})$", re.MULTILINE | re.ASCII)
+_QUOTA = re.compile(r"^mqi-quota (\d{1,20}|none) (\d{1,20}|none)$", re.MULTILINE | re.ASCII)
+_RUN = re.compile(r"^mqi-run ([A-Za-z0-9_]+-b\d+-r\d+)$", re.MULTILINE)
+_LEFT = re.compile(r"^mqi-left ([A-Za-z0-9_]+) (\d{1,6})$", re.MULTILINE | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What is free below the workspace, for us: the lesser of the disk and of the account's quota."""
+
+    free_bytes: int
+    free_inodes: int | None  # None where nobody counts them
+    bound_by: str = "the disk"
+
+
+def sums_text(digests: Mapping[str, str]) -> bytes:
+    """The SHA256SUMS file of an upload: relative path -> sha256 in hex. ValueError for a path that needs escapes."""
+    for path in digests:
+        if re.search(r"[\\\n\r]|^/|(^|/)\.\.(/|$)", path) or path == SUMS:
+            raise ValueError(f"not a name for an input file: {path!r}")
+    return "".join(f"{digest}  ./{path}\n" for path, digest in sorted(digests.items())).encode()
+
+
+def workspace(root: str) -> Call:
+    """Make ROOT and its folders, mode 0700, and prove that they can be written and are ours."""
+    return Call("workspace", (_root(root),))
+
+
+def read_workspace(answer: Answer) -> None:
+    """Return if the workspace stands; DiskFull or RemoteUnfit."""
+    _well(answer, "making the workspace")
+
+
+def settled(root: str, key: str, digest: str) -> Call:
+    """Ask whether the case's input is in place already. `digest` is the sha256 of its SHA256SUMS."""
+    return Call("settled", (_root(root), _key(key), _digest(digest)))
+
+
+def read_settled(answer: Answer) -> bool:
+    """True if the input is in place, False if not. Permanent if other content is there under this key; RemoteUnfit."""
+    _well(answer, "looking for the case")
+    return answer.out.strip() == "mqi-settled yes"
+
+
+def settle(root: str, key: str, digest: str) -> Call:
+    """Verify an upload under its lock and rename it into place; nothing to do if that has been done.
+
+    `digest` is the sha256 of its SHA256SUMS. A file that does not match is removed, so that another send mends it.
+    """
+    return Call("settle", (_root(root), _key(key), _digest(digest)))
+
+
+def read_settle(answer: Answer) -> None:
+    """Return if the input is in place. Transient if the upload is not whole (send again: what was bad is gone) or
+    still written to; Permanent if other content is in place under this key; DiskFull, RemoteUnfit."""
+    _well(answer, "verifying the upload")
+
+
+def remove(root: str, key: str) -> Call:
+    """Remove everything of a case: input, runs, staging, and last its gates. Follows no link, leaves ROOT never."""
+    return Call("remove", (_root(root), _key(key)))
+
+
+def read_removed(answer: Answer) -> None:
+    """Return if nothing of the case is left. Transient while a receiver writes; RemoteUnfit."""
+    _well(answer, "removing the case")
+
+
+def space(root: str) -> Call:
+    """Ask what is free below ROOT."""
+    return Call("space", (_root(root),))
+
+
+def read_space(answer: Answer) -> Space:
+    """Free bytes and inodes, by disk and quota. RemoteUnfit if the workspace is missing."""
+    _well(answer, "asking for free space")
+    found = _SPACE.search(answer.out)
+    if found is None:
+        raise trouble(answer, "asking for free space")
+    blocks, size, inodes, all_inodes = (int(word) for word in found.groups())
+    free = Space(blocks * size, inodes if all_inodes else None)
+    for kib, files in _QUOTA.findall(answer.out):
+        free = _less(free, kib, files)
+    return free
+
+
+def left(root: str) -> Call:
+    """Ask which cases lie in the workspace."""
+    return Call("left", (_root(root),))
+
+
+def read_left(answer: Answer) -> dict[str, int]:
+    """Age in days of each case that lies there, by key."""
+    _well(answer, "listing the workspace")
+    return {key: int(days) for key, days in _LEFT.findall(answer.out)}
+
+
+def runs(root: str, key: str) -> Call:
+    """Ask which jobs of a case were ever begun or handed over there, whatever the store remembers."""
+    return Call("runs", (_root(root), _key(key)))
+
+
+def read_runs(answer: Answer) -> list[str]:
+    """Their tokens."""
+    _well(answer, "listing the case's jobs")
+    return sorted(set(_RUN.findall(answer.out)))
+
+
+def _less(free: Space, kib: str, files: str) -> Space:
+    if kib != "none" and int(kib) * 1024 < free.free_bytes:
+        free = Space(int(kib) * 1024, free.free_inodes, "the account's quota")
+    if files != "none" and (free.free_inodes is None or int(files) < free.free_inodes):
+        free = Space(free.free_bytes, int(files), free.bound_by)
+    return free
+
+
+def _well(answer: Answer, what: str) -> None:
+    if answer.exit_code != 0:
+        raise trouble(answer, what)
+
+
+def _root(root: str) -> str:
+    if not root.startswith("/") or not root.strip("/"):
+        raise ValueError(f"the workspace is an absolute path below /: {root!r}")
+    return root.rstrip("/")
+
+
+def _key(key: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,63}", key):
+        raise ValueError("a case key has letters and digits only")
+    return key
+
+
+def _digest(digest: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise ValueError("a sha256 has 64 hex digits")
+    return digest

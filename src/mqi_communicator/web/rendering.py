@@ -1,0 +1,51 @@
+"""Makes pages of templates."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from mqi_communicator.case.visible import visible_text
+from mqi_communicator.web.context import House
+from mqi_communicator.web.filters import FILTERS, number, state
+from mqi_communicator.web.guard import asked
+
+HERE = files("mqi_communicator.web")
+
+
+def environment() -> Environment:
+    """The templates. What goes into one is made visible and escaped; a name that does not exist is an error."""
+    made = Environment(
+        loader=FileSystemLoader(str(HERE / "templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=visible_text,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= FILTERS
+    made.globals |= {"number": number, "state": state}
+    return made
+
+
+def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **facts: Any) -> Response:
+    """A page with the frame that all have."""
+    house: House = request.app.state.house
+    who = asked(request)
+    text = request.app.state.templates.get_template(template).render(
+        now=time.time(),
+        running=house.ways.running(),
+        user=who.session.user if who.session else None,
+        csrf=who.session.csrf if who.session else "",
+        at_proxy=who.at_proxy,
+        path=request.url.path,
+        version=house.versions["MQI Communicator"],
+        **facts,
+    )
+    return HTMLResponse(text, status)

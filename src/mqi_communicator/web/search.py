@@ -1,0 +1,109 @@
+"""Finding cases: one by its key, many by what is wanted of them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mqi_communicator.case.model import Event
+from mqi_communicator.case.views import CaseView
+from mqi_communicator.store import cases, history, orders, work_items
+from mqi_communicator.store.history import Cursor, Wanted
+from mqi_communicator.store.orders import Order
+from mqi_communicator.web.context import House
+
+WORDS = ("pass", "review", "undecided", "not_judged", "fail")
+STATUSES = ("ready", "waiting", "held", "done", "failed", "cancelled")
+DAY = r"^$|^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
+CURSOR = r"^$|^[0-9]{1,12}([.][0-9]{1,9})?~[a-z0-9]{1,40}$"
+PAGE = 50
+EVENTS = 500  # the last ones that are shown
+_DAY_S = 86400.0
+
+
+class NotUnderstood(ValueError):  # noqa: N818 - it tells what happened
+    """What is looked for cannot be understood; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One case with all that belongs to it."""
+
+    case: CaseView
+    events: list[Event]
+    orders: list[Order]
+
+
+async def whole(house: House, key: str) -> Whole | None:
+    """The case with this key, in one read of the store; None if there is none."""
+
+    def ask(connection: Any) -> Whole | None:
+        try:
+            row = cases.get(connection, key)
+        except KeyError:
+            return None
+        (seen,) = house.ways.view(connection, [row], time.time())
+        return Whole(seen, work_items.events_of(connection, key), orders.of_case(connection, key))
+
+    return await house.database.read(ask)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some cases, newest first, and where the next page begins."""
+
+    cases: list[CaseView]
+    after: str  # "" on the last page
+
+
+async def search(house: House, wanted: Wanted, before: str, limit: int = PAGE) -> Page:
+    """One page. NotUnderstood for a cursor that is not ours."""
+    cursor = _cursor(before)
+
+    def ask(connection: Any) -> Page:
+        found = history.search(connection, wanted, house.places.watch, limit=limit + 1, before=cursor)
+        shown = found[:limit]
+        after = f"{shown[-1].seen!r}~{shown[-1].key}" if len(found) > limit else ""
+        return Page(house.ways.view(connection, shown, time.time()), after)
+
+    return await house.database.read(ask)
+
+
+def _cursor(text: str) -> Cursor | None:
+    if not text:
+        return None
+    if not re.fullmatch(CURSOR, text):
+        raise NotUnderstood("before: take it from the page before")
+    seen, _, key = text.partition("~")
+    return float(seen), key
+
+
+def wanted_of(given: Mapping[str, str]) -> Wanted:
+    """What a form or a query asks for. NotUnderstood in words for what it cannot ask for."""
+    word, status = given.get("word", ""), given.get("status", "")
+    if word and word not in WORDS:
+        raise NotUnderstood(f"word: one of {', '.join(WORDS)}")
+    if status and status not in STATUSES:
+        raise NotUnderstood(f"status: one of {', '.join(STATUSES)}")
+    until = _day(given.get("until", ""), "until")
+    return Wanted(
+        text=given.get("text", "").strip()[:200],
+        word=word,
+        status=status,
+        machine=given.get("machine", "")[:200],
+        since=_day(given.get("since", ""), "since"),
+        until=None if until is None else until + _DAY_S,
+    )
+
+
+def _day(text: str, name: str) -> float | None:
+    """The beginning of a day, in epoch seconds."""
+    if not text:
+        return None
+    if not re.fullmatch(DAY, text):
+        raise NotUnderstood(f"{name}: a day as 2026-01-31")
+    year, month, day = map(int, text.split("-"))
+    return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))  # the 31st of February is a day in March

@@ -1,0 +1,157 @@
+"""A communicator's metrics page over a real store and real hosts, with everything wrong that an alert knows of."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from mqi_communicator.app import build_engine, build_places
+from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.compute.gpus import Gpu, Inventory
+from mqi_communicator.config import Config, load
+from mqi_communicator.demo.settings import example
+from mqi_communicator.flow.background.host_health import look_at_hosts
+from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.driver import Driver
+from mqi_communicator.flow.hosts.breaker import Breaker
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.tools import Tools
+from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.gauges import Seen, read_gauges
+from mqi_communicator.remote import workspace
+from mqi_communicator.results.verdict import Word
+from mqi_communicator.store import cases, jobs, work_items
+from mqi_communicator.store.database import open_database
+from mqi_communicator.telemetry import http
+from mqi_communicator.telemetry.metrics import CONTENT_TYPE, Metrics
+from mqi_communicator.telemetry.options import MonitoringOptions
+
+ENGINE = Path(os.environ.get("MQI_ENGINE_HOME", Path(__file__).parents[2] / ".setup/mcsquare"))
+KEYS = ("aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc")
+PRIORITIES = ("urgent", "routine", "background")
+TEN_DAYS = 10 * 86400.0
+
+
+@dataclass
+class House:
+    """What a test may turn."""
+
+    config: Config
+    tools: Tools
+    driver: Driver
+    seen: Seen
+    metrics: Metrics
+
+    def trouble(self) -> None:
+        """Every try of today: three beams failed, one waits for somebody, one ended well, calls went well and badly."""
+        now = time.time()
+        done: dict[str, object] = {"took_s": 3.0, "word": "fail", "sent_bytes": 10**6, "fetched_bytes": 10**7}
+        speed: dict[str, object] = {"histories": 10**6, "job_started": now - 100, "job_ended": now, "took_s": 2.0}
+        tries: tuple[tuple[str, str, dict[str, object]], ...] = (
+            ("step.failed", "follow", {"took_s": 1.0}),
+            ("step.failed", "follow", {"took_s": 2.0}),
+            ("step.failed", "follow", {"took_s": 3.0}),
+            ("step.needs_person", "upload", {"took_s": 1.0}),
+            ("step.retried", "upload", {"took_s": 1.0}),
+            ("step.done", "follow", speed),
+            ("step.done", "deliver", done),
+        )
+        for name, step, facts in tries:
+            self.metrics.fold(Event(now, KEYS[0], 1, name, step, facts=facts))
+        for outcome in ("done", "unreachable"):
+            self.metrics.remote("send", outcome, 0.7)
+
+
+def configured(folder: Path) -> Config:
+    """Two hosts with GPUs, both this machine; more must stay free on each disk than any disk has."""
+    for name in ("watch", "work", "results"):
+        (folder / name).mkdir()
+    settings = {
+        "paths": {**{name: str(folder / name) for name in ("watch", "results")}, "workspace": str(folder / "work"),
+                  "remote": str(folder / "remote")},
+        "hosts": [{"local": {"name": name}, "gpus": {}, "remote": str(folder / name)} for name in ("gpu1", "gpu2")],
+        **example(ENGINE),
+        "resources": {"local_free_gib": 1e9, "remote_free_gib": 1e9},
+    }  # fmt: skip
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    return load(folder / "config.yaml")
+
+
+def fill(tools: Tools) -> None:
+    """Three old cases, one of each priority; a beam of the first computes on a GPU, another waits for somebody."""
+    database, now = tools.database, time.time()
+    for key, priority in zip(KEYS, PRIORITIES, strict=True):
+        old = cases.Case(key, Path("/in") / key, now - TEN_DAYS, "f", priority=priority, host="gpu1")
+        database.write_now(cases.add, old)
+        own = Line(key, CASE_LINE, "compare", since=now - TEN_DAYS)
+        database.write_now(work_items.add, own, Event(now, key, CASE_LINE, "case.seen"))
+    for beam, step, asks in ((1, "follow", False), (2, "collect", True), (3, "submit", False)):
+        line = Line(KEYS[0], beam, step, Status.WAITING, since=now - 60, needs_person=asks)
+        database.write_now(work_items.add, line, Event(now, KEYS[0], beam, "line.began"))
+    running = jobs.JobRow(f"{KEYS[0]}-b1-r1", KEYS[0], 1, 1, "gpu1", jobs.CLAIMED, active=False, claimed=now)
+    database.write_now(jobs.claim, running, jobs.Room(1, ("GPU-0", "GPU-1"), 1, 1))
+    database.write_now(jobs.claim, replace(running, token=f"{KEYS[0]}-b3-r1", beam=3), jobs.Room(1))
+
+
+@asynccontextmanager
+async def broken_site(folder: Path) -> AsyncIterator[House]:
+    """The pieces of a communicator, without the loop that would make them well."""
+    config = configured(folder)
+    database = open_database(config.paths.store)
+    places = build_places(config, database, lambda *_, **__: None)
+    tools = Tools(
+        database, places, build_engine(config), Desk(memory_gib=1, limit_s=60), config.paths.workspace,
+        config.paths.results, config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
+        Basis("0", "0"), time.time, lambda *_, **__: None,
+    )  # fmt: skip
+    driver, seen = Driver(tools, config.retry, lambda _: None), Seen(healthy=False, watched=False)
+    metrics = Metrics(
+        [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
+        [word.value for word in Word],
+        lambda: read_gauges(config, tools, driver, seen),
+    )
+    try:
+        fill(tools)
+        for place in places.values():
+            workspace.read_workspace(await place.host.ask(workspace.workspace(place.root), deadline=60))
+        seen.hosts = await look_at_hosts(tools)
+        seen.hosts = {**seen.hosts, "gpu2": replace(seen.hosts["gpu2"], clock_offset_s=-7.0)}
+        seen.certificate_ends = {"gpu1": time.time() + 86400}
+        places["gpu1"].roundup.gpus = Inventory(
+            (
+                Gpu("0", "GPU-0", 143771, 97344, 98, 64, ours_mib=97344),
+                Gpu("1", "GPU-1", 143771, 0, 0, 30),
+                Gpu("2", "GPU-2", 143771, 9000, 60, 50, foreign=(77,)),
+            )
+        )
+        places["gpu2"].host.breakers["bulk"] = Breaker("open", why="no route")
+        yield House(config, tools, driver, seen, metrics)
+    finally:
+        await tools.desk.close()
+        for place in places.values():
+            await place.host.close()
+        database.close()
+
+
+@asynccontextmanager
+async def served(house: House) -> AsyncIterator[int]:
+    """The page of a house on a port of its own."""
+
+    async def page() -> bytes:
+        return house.metrics.render()
+
+    async def well() -> http.Health:
+        return http.Health(ok=True)
+
+    options = MonitoringOptions(metrics_port=0)
+    monitor = await http.serve(options, metrics=page, metrics_type=CONTENT_TYPE, health=well, ready=well)
+    try:
+        yield monitor.port
+    finally:
+        await monitor.close()

@@ -1,0 +1,177 @@
+"""What the roundup says of a job is never older than its submission, and all jobs cost one remote command."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mqi_communicator.case.faults import Unreachable
+from mqi_communicator.case.model import CASE_LINE, Event, Line
+from mqi_communicator.case.work import Program, Work
+from mqi_communicator.compute.direct import DirectScheduler
+from mqi_communicator.compute.job import Job
+from mqi_communicator.compute.options import DirectOptions
+from mqi_communicator.compute.scheduler import JobState
+from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.guard import GuardedHost
+from mqi_communicator.flow.hosts.poller import Roundup
+from mqi_communicator.flow.options import BreakerOptions
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.steps import follow as following
+from mqi_communicator.remote.local import LocalHost
+from mqi_communicator.remote.options import LocalOptions
+from mqi_communicator.remote.workspace import SUMS, sums_text, workspace
+from mqi_communicator.store import cases, jobs, work_items
+from mqi_communicator.store.database import open_database
+
+pytestmark = pytest.mark.real
+KEY = "abcdefgh2345"
+
+
+@pytest.fixture
+def store(tmp_path):
+    database = open_database(tmp_path / "store.sqlite3")
+    database.write_now(cases.add, cases.Case(KEY, Path("/in/x"), 1.0, "f"))
+    for beam in (CASE_LINE, 1, 2, 3):
+        step = "compare" if beam == CASE_LINE else "submit"
+        database.write_now(work_items.add, Line(KEY, beam, step), Event(1.0, KEY, beam, "x"))
+    yield database
+    database.close()
+
+
+@dataclass
+class Ground:
+    roundup: Roundup
+    host: GuardedHost
+    root: str
+    calls: list[str]
+
+
+@pytest.fixture
+async def ground(tmp_path, store):
+    calls = []
+
+    def ear(event, **facts):
+        if event == "remote.call":
+            calls.append(str(facts["operation"]))
+
+    host = GuardedHost(LocalHost(LocalOptions()), store, BreakerOptions(), ear)
+    root = str(tmp_path / "remote")
+    await host.ask(workspace(root), deadline=90)
+    calls.clear()
+    roundup = Roundup(host, DirectScheduler(root, DirectOptions(poll_s=1)), store)
+    yield Ground(roundup, host, root, calls)
+    await roundup.close()
+    await host.close()
+
+
+def claim(store, beam: int) -> str:
+    token = f"{KEY}-b{beam}-r1"
+    row = jobs.JobRow(token, KEY, beam, 1, "local", jobs.WANTED, active=False, claimed=1.0)
+    assert isinstance(store.write_now(jobs.claim, row, jobs.Room(9)), jobs.JobRow)
+    return token
+
+
+async def begin(store, ground: Ground, beam: int, command: str) -> str:
+    token = claim(store, beam)
+    job = Job(token, Work((Program("engine", ("sh", "-c", command)),), (), 60))
+    await ground.host.ask(DirectScheduler(ground.root).submit(job), deadline=90)
+    store.write_now(jobs.change, token, state=JobState.QUEUED.value)
+    return token
+
+
+def send(root: str) -> None:
+    folder = Path(root) / "cases" / KEY / "input" / "common"
+    folder.mkdir(parents=True)
+    (folder / "x").write_bytes(b"x")
+    (folder.parent / SUMS).write_bytes(sums_text({"common/x": hashlib.sha256(b"x").hexdigest()}))
+
+
+async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, ground):
+    token = claim(store, 1)
+    await ground.roundup.tend()  # somebody else waits for a place, while the submission is on its way
+    await asyncio.wait({ground.roundup._looking})
+    store.write_now(jobs.change, token, state=JobState.QUEUED.value)
+    assert await ground.roundup.look(token) is None
+
+
+async def test_many_jobs_cost_one_command_a_tick(store, ground):
+    send(ground.root)
+    tokens = [await begin(store, ground, beam, "sleep 300") for beam in (1, 2, 3)]
+    ground.calls.clear()
+    began = time.monotonic()
+    while time.monotonic() < began + 3.5:
+        seen = await asyncio.gather(*(ground.roundup.look(token) for token in tokens * 5))
+        assert {status.state for status in seen if status} == {JobState.RUNNING}
+    assert 1 <= ground.calls.count("poll") <= 5, json.dumps(ground.calls)
+    await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
+
+
+async def test_an_end_is_known_at_once_while_the_look_goes_on(store, ground):
+    send(ground.root)
+    ground.roundup._every = 20.0
+    long, short = await begin(store, ground, 1, "sleep 300"), await begin(store, ground, 2, "sleep 1; exit 3")
+    began = time.monotonic()
+    status = await ground.roundup.look(short)
+    assert (status.state, status.exit_code) == (JobState.ENDED, 3)
+    assert time.monotonic() - began < 8  # not the 20 s of the look
+    assert ground.calls.count("poll") == 0  # it has not been answered yet
+    assert ground.roundup._seen[long].state is JobState.RUNNING
+    await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=90)
+
+
+async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is_tried(store, ground):
+    send(ground.root)
+    token = await begin(store, ground, 1, "exit 0")
+    gates = Path(ground.root) / "gates"
+    gates.rename(gates.with_name("away"))
+    assert (await ground.roundup.look(token)).state is JobState.UNKNOWN
+    gates.with_name("away").rename(gates)
+    await asyncio.sleep(1.1)
+    assert (await ground.roundup.look(token)).state is JobState.ENDED
+
+
+async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(store, ground, monkeypatch):
+    """However long it has computed before: one question that the scheduler does not answer is no reason."""
+    monkeypatch.setattr(following, "UNKNOWN_PATIENCE_S", 1.0)
+    send(ground.root)
+    token = await begin(store, ground, 1, "exit 0")
+    gates = Path(ground.root) / "gates"
+    gates.rename(gates.with_name("away"))
+    place = Place("local", ground.host, DirectScheduler(ground.root), ground.roundup, ground.root, slots=9, gpus=None)
+
+    async def place_of(_key):
+        return place
+
+    spool = Spool(Path(ground.root).parent / "spool" / KEY)
+    tools = SimpleNamespace(database=store, clock=time.time, place_of=place_of, spool=lambda _key: spool)
+    line = Line(KEY, 1, "follow", since=time.time() - 3600)
+    assert not (await following.follow(line, tools)).needs_person
+    await asyncio.sleep(1.1)
+    told = await following.follow(line, tools)
+    assert told.needs_person
+    assert f"mqi lost {KEY} 1" in told.why
+    assert ground.roundup.unproved_s(token, JobState.RUNNING) == 0
+    assert not (await following.follow(line, tools)).needs_person
+
+
+async def test_an_outage_is_no_silence_about_a_job(store, ground, monkeypatch):
+    token = claim(store, 1)
+    store.write_now(jobs.change, token, state=JobState.QUEUED.value)
+    ground.roundup.unproved_s(token, JobState.UNKNOWN)
+    await asyncio.sleep(0.1)
+
+    async def away(*_words, **_how):
+        raise Unreachable("no route")
+
+    monkeypatch.setattr(ground.host, "ask", away)
+    with pytest.raises(Unreachable):
+        await ground.roundup.look(token)
+    assert ground.roundup.unproved_s(token, JobState.UNKNOWN) == 0
