@@ -118,11 +118,14 @@ def brute_force(planned, computed, options, index, *, local=False, steps=12, sta
     return value.min(axis=1)
 
 
+MOST = 50_000  # cubes of positions looked at in one turn
+
+
 def thorough(planned, computed, options, index, enough, *, local=False):
     """A gamma of each voxel (n, 3) that is not above `enough` (n,), if there is one and it is below 1.
 
     Cubes of positions are halved until none could hold less. A cube cannot hold less than the distance to its nearest
-    corner with the dose at its centre moved by the steepest slope of the whole grid, so no valley is missed."""
+    corner with the dose at its centre moved by the steepest slope of the whole grid; the `MOST` best are halved."""
     top = float(np.nanmax(planned.gy))
     axes, filled = computed.grid.axes(), np.nan_to_num(computed.gy).astype(np.float64)
     there = RegularGridInterpolator(axes, filled)
@@ -137,7 +140,7 @@ def thorough(planned, computed, options, index, enough, *, local=False):
         half, cubes, best = options.distance_mm / 4, np.zeros((1, 3)), np.inf
         corners = np.stack(np.meshgrid(*[(-1, 1)] * 3), -1).reshape(-1, 3)
         cubes = (corners[:, None] * 2 + corners).reshape(-1, 3) * half
-        for _ in range(8):
+        for _ in range(10):
             at = centre + cubes
             inside = ((at + half >= low) & (at - half <= high)).all(axis=1)
             cubes, at = cubes[inside], np.clip(at[inside], low, high)
@@ -147,7 +150,8 @@ def thorough(planned, computed, options, index, enough, *, local=False):
             near = np.linalg.norm(np.maximum(np.abs(cubes) - half, 0), axis=1) / options.distance_mm
             least = np.hypot(np.maximum(off - half * sum(slope), 0) / limit, near)
             half /= 2
-            cubes = (cubes[least < 1][:, None] + corners * half).reshape(-1, 3)
+            kept = np.argsort(least)[:MOST]
+            cubes = (cubes[kept[least[kept] < 1]][:, None] + corners * half).reshape(-1, 3)
             if best <= wanted or not len(cubes):
                 break
         found.append(best)
