@@ -88,7 +88,7 @@ def _counted(base: Path, cluster: Cluster) -> Iterator[tuple[dict[str, str], Any
 
 
 def _night(base: Path, host: PrivateHost, how: dict[str, Any], cases: int, seconds: float, tick: float) -> Night:
-    resources = {"desk": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1, "cases": cases}
+    resources = {"workers": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1, "cases": cases}
     fleet = Fleet(base / "site", [{**reach(host), **how}], seconds=seconds, resources=resources)
     try:
         fleet.drop(*range(1, cases + 1))

@@ -17,7 +17,7 @@ import numpy as np
 import pymedphys
 from numpy.typing import NDArray
 
-from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.results.gamma import gamma_index
 from mqi_communicator.results.options import GammaOptions
 
@@ -79,7 +79,7 @@ def _doses(factor: float, grid: Grid, half: float) -> tuple[Dose, Dose]:
 
 def _dose(gy: NDArray[np.floating], grid: Grid) -> Dose:
     shape = (gy.shape[0], gy.shape[1], gy.shape[2])
-    meaning = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+    meaning = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
     return Dose(Grid(shape, grid.origin, grid.spacing), gy.astype(np.float32), meaning, None)
 
 

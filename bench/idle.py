@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.place import fresh, mqi
 
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status, new_key
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem, new_key
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import sample_files, write_sample
@@ -77,9 +77,9 @@ def _finished(slot: Slot, count: int) -> int:
 def _plant(database, folder: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a Database
     key, now = new_key(), time.time()
     case = cases.Case(key, folder, now, survey(folder).fingerprint, now, content=key, lineage=key, word="pass")
-    line = Line(key, CASE_LINE, "tidy", Status.DONE, due=now, since=now)
+    line = WorkItem(key, CASE_ITEM, "tidy", Status.DONE, due=now, since=now)
     database.write_now(cases.add, case)
-    database.write_now(work_items.add, line, Event(now, key, CASE_LINE, "line.done", "tidy", "", Status.DONE))
+    database.write_now(work_items.add, line, Event(now, key, CASE_ITEM, "line.done", "tidy", "", Status.DONE))
 
 
 def _wait_for(log: Path, what: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from bench.place import fresh, mqi, ssh_words
 
 from mqi_communicator.app import build_engine
-from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.case.work import Work as EngineWork
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
@@ -104,7 +104,7 @@ def prepare(base: Path, host: PrivateHost) -> Work:
     write_input(spool, engine, config.dose_conventions)
     plan, _ct = read_case(spool)
     slot.release()
-    assert CASE_LINE not in [beam.number for beam in plan.beams]
+    assert CASE_ITEM not in [beam.number for beam in plan.beams]
     return Work(spool.input, tuple(f"{beam.number}={_by_hand(engine.work(beam.number))}" for beam in plan.beams))
 
 

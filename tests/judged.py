@@ -18,7 +18,7 @@ from mqi_communicator.demo.sample import SIZES, draft_case
 from mqi_communicator.demo.sample_case import Draft, encode
 from mqi_communicator.demo.sample_kinds import apply, uids_of
 from mqi_communicator.demo.truth import FRACTIONS
-from mqi_communicator.dicom.records import Beam, Biology, Dose, Extent, Meaning, Medium
+from mqi_communicator.dicom.records import Beam, Biology, Dose, DoseType, Extent, Medium
 from mqi_communicator.dose.engine import Accepted
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
@@ -80,7 +80,7 @@ class KnownDose:
 
     def read_dose(self, plan, beam, ct, products, log):  # noqa: ARG002 - the port's
         size = SIZES[self.size]
-        meaning = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
+        meaning = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
         gy = (planned_dose(size)[beam.number] / FRACTIONS).astype(np.float32)
         away = MOVED[self.kind](beam) if self.kind in MOVED else (0.0, 0.0, 0.0)
         there = on_grid(Dose(size.dose_grid, gy, meaning, beam.number), ct.grid, tuple(-part for part in away))

@@ -35,7 +35,7 @@ def two_hosts(folder: Path) -> App:
 async def shut(app: App) -> None:
     """Close everything that it opened."""
     for place in app.tools.places.values():
-        await place.roundup.close()
+        await place.poller.close()
         await place.host.close()
     app.database.close()
     app.lock.release()

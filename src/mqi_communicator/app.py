@@ -31,14 +31,14 @@ from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.hosts.call_budget import CallBudget
-from mqi_communicator.flow.hosts.compute_hosts import Place
-from mqi_communicator.flow.hosts.guard import Ear, GuardedHost
-from mqi_communicator.flow.hosts.poller import Roundup
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
+from mqi_communicator.flow.hosts.guard import Emit, GuardedHost
+from mqi_communicator.flow.hosts.poller import JobPoller
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.workers.kernels import cache_of
-from mqi_communicator.flow.workers.pool import Desk
-from mqi_communicator.notify.dispatcher import Post, ways
+from mqi_communicator.flow.workers.pool import WorkerPool
+from mqi_communicator.notify.dispatcher import Dispatcher, ways
 from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
@@ -71,7 +71,7 @@ class App:
     tools: Tools
     driver: Driver
     metrics: metrics.Metrics
-    post: Post | None  # None: nobody is told anything
+    post: Dispatcher | None  # None: nobody is told anything
     seen: gauges.Seen = field(default_factory=gauges.Seen)
     ticked: float = 0.0  # monotonic seconds: when the driver last got through all that was due
     turned: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
@@ -108,9 +108,9 @@ def build(config: Config) -> App:
         database=database,
         places=build_places(config, database, ear),
         engine=engine,
-        desk=Desk(
-            memory_gib=config.resources.desk_memory_gib,
-            limit_s=config.resources.desk_limit_s,
+        workers=WorkerPool(
+            memory_gib=config.resources.worker_memory_gib,
+            limit_s=config.resources.worker_limit_s,
             cache=cache_of(config.paths.workspace),
         ),
         workspace=config.paths.workspace,
@@ -126,7 +126,7 @@ def build(config: Config) -> App:
         extension=config.extension,
     )
     told = config.notify
-    post = None if told is None else Post(told, ways(told), database, time.time, ear)
+    post = None if told is None else Dispatcher(told, ways(told), database, time.time, ear)
     app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, post)
     return app
 
@@ -186,7 +186,7 @@ def build_scheduler(config: Config, options: HostOptions) -> Scheduler:
     return DirectScheduler(root, options.direct or DirectOptions(), gpus=asks)
 
 
-def build_places(config: Config, database: Database, ear: Ear) -> dict[str, Place]:
+def build_places(config: Config, database: Database, ear: Emit) -> dict[str, ComputeHost]:
     """Every host of the configuration, each behind its breakers, all within one limit of calls."""
     budget = CallBudget(config.resources.calls_per_minute)
     places = {}
@@ -196,11 +196,11 @@ def build_places(config: Config, database: Database, ear: Ear) -> dict[str, Plac
         listed = gpus.listed(options.gpus) if options.gpus is not None and options.gpus.listed else None
         asks = options.gpus is not None and listed is None
         slots = options.jobs or config.resources.jobs
-        places[host.name] = Place(
+        places[host.name] = ComputeHost(
             name=host.name,
             host=host,
             scheduler=scheduler,
-            roundup=Roundup(host, scheduler, database, slots=slots, gpus=listed, asks_gpus=asks),
+            poller=JobPoller(host, scheduler, database, slots=slots, gpus=listed, asks_gpus=asks),
             root=remote_root(config, options),
             slots=slots,
             gpus=options.gpus,

@@ -12,12 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.case.model import CASE_LINE, Priority, Status
+from mqi_communicator.case.model import CASE_ITEM, Priority, Status
 from mqi_communicator.compute.gpus import why_not
 from mqi_communicator.config import Config
 from mqi_communicator.flow.background.host_health import Condition
 from mqi_communicator.flow.driver import Driver
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote.certificate import certificate_of, expires
@@ -76,16 +76,16 @@ def certificates(config: Config) -> dict[str, float]:
 
 def _with_queues(reading: Reading, tools: Tools) -> Reading:
     now, live = time.time(), tools.database.read_now(work_items.live)
-    held = {line.case for line in live if line.beam == CASE_LINE and line.status is Status.HELD}
-    waiting = [line for line in live if line.status is not Status.HELD]
+    held = {item.case for item in live if item.beam == CASE_ITEM and item.status is Status.HELD}
+    waiting = [item for item in live if item.status is not Status.HELD]
     under_way = [case for case in tools.database.read_now(cases.under_way) if case.key not in held]
     return replace(
         reading,
-        lines=Counter((line.step, str(line.status)) for line in live),
-        need_person=dict.fromkeys(STEPS, 0) | Counter(line.step for line in live if line.needs_person),
-        queue_age_s=_oldest(((line.step, now - line.since) for line in waiting), STEPS),
+        items=Counter((item.step, str(item.status)) for item in live),
+        need_person=dict.fromkeys(STEPS, 0) | Counter(item.step for item in live if item.needs_person),
+        queue_age_s=_oldest(((item.step, now - item.since) for item in waiting), STEPS),
         case_age_s=_oldest(((case.priority, now - case.seen) for case in under_way), PRIORITIES),
-        oldest_waiting_s=max((now - line.since for line in live), default=0.0),
+        oldest_waiting_s=max((now - item.since for item in live), default=0.0),
     )
 
 
@@ -97,7 +97,7 @@ def _oldest(ages: Iterable[tuple[str, float]], names: Iterable[str]) -> dict[str
     return found
 
 
-def _with_gpus(reading: Reading, tools: Tools, places: Sequence[Place]) -> Reading:
+def _with_gpus(reading: Reading, tools: Tools, places: Sequence[ComputeHost]) -> Reading:
     held = {place.name: tools.database.read_now(jobs.active, place.name) for place in places}
     queued = {place.name: len(tools.database.read_now(jobs.queued, place.name)) for place in places}
     with_gpus = [place for place in places if place.gpus is not None]
@@ -105,23 +105,23 @@ def _with_gpus(reading: Reading, tools: Tools, places: Sequence[Place]) -> Readi
     for place in with_gpus:
         leased = {name for job in held[place.name] for name in job.gpus.split(",") if name}
         uses |= {(place.name, use): count for use, count in _uses(place, leased).items()}
-    gpus = [(place.name, gpu) for place in with_gpus for gpu in place.roundup.gpus.gpus]
+    gpus = [(place.name, gpu) for place in with_gpus for gpu in place.poller.gpus.gpus]
     return replace(
         reading,
         jobs={name: len(rows) for name, rows in held.items()},
         job_slots={place.name: place.slots for place in places},
         jobs_waiting=queued,
         gpus=uses,
-        gpus_known={place.name: not place.roundup.gpus.trouble for place in with_gpus},
+        gpus_known={place.name: not place.poller.gpus.trouble for place in with_gpus},
         gpu_load={(host, gpu.index): gpu.percent / 100 for host, gpu in gpus if gpu.percent is not None},
         gpu_memory={(host, gpu.index): float(gpu.used_mib * MIB) for host, gpu in gpus if gpu.used_mib is not None},
     )
 
 
-def _uses(place: Place, leased: set[str]) -> dict[str, int]:
+def _uses(place: ComputeHost, leased: set[str]) -> dict[str, int]:
     """How many GPUs of a host are ours now, free for us, and neither."""
     found = {"ours": 0, "free": 0, "unavailable": 0}
-    for gpu in place.roundup.gpus.gpus:
+    for gpu in place.poller.gpus.gpus:
         barred = place.gpus is None or why_not(gpu, place.gpus, 0)
         found["ours" if gpu.name in leased else "unavailable" if barred else "free"] += 1
     return found

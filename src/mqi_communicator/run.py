@@ -29,7 +29,7 @@ from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
 from mqi_communicator.store.database import StoreGone, StoreTrouble
 from mqi_communicator.telemetry import http
-from mqi_communicator.telemetry.loop_watchdog import Lookout
+from mqi_communicator.telemetry.loop_watchdog import LoopWatchdog
 from mqi_communicator.telemetry.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ async def run(app: App, *, once: bool = False) -> str:
         if app.post is not None:
             beside.append(asyncio.create_task(app.post.run()))
     app.turned = time.monotonic()
-    lookout = Lookout(lambda: time.monotonic() - app.turned, TURN_S, lambda age, where: _tell_hang(app, age, where))
+    lookout = LoopWatchdog(
+        lambda: time.monotonic() - app.turned, TURN_S, lambda age, where: _tell_hang(app, age, where)
+    )
     lookout.begin()
     notifier.ready("taking cases")
     try:
@@ -205,7 +207,7 @@ async def _keep_house(app: App) -> None:
 async def _compile(app: App) -> None:
     """What is compiled is there before a case needs it; if it cannot be, the first case that does takes longer."""
     try:
-        await make_kernels(app.tools.desk, cache_of(app.config.paths.workspace))
+        await make_kernels(app.tools.workers, cache_of(app.config.paths.workspace))
     except Fault as fault:
         structlog.get_logger().warning("kernels.missing", why=fault.reason)
 
@@ -277,9 +279,9 @@ async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.M
     patience_s = 0.0 if gone else app.config.resources.stop_s  # what is written now may meet another store
     for one in await app.driver.stop(patience_s, stop.hurry):
         log.info("step.abandoned", case=one.case, beam=one.beam, step=one.step)
-    await app.tools.desk.close()
+    await app.tools.workers.close()
     for place in app.tools.places.values():
-        await place.roundup.close()
+        await place.poller.close()
         await place.host.close()
     if monitor is not None:
         await monitor.close()

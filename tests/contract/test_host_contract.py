@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mqi_communicator.case.faults import AbsurdAnswer, RemoteUnfit, TookTooLong, Transient, Unreachable
-from mqi_communicator.case.request import Call
+from mqi_communicator.case.request import RemoteRequest
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
@@ -185,9 +185,9 @@ async def test_what_detaches_outlives_the_call(host: Runner, tmp_path: Path):
 
 
 async def test_a_verb_is_answered(host: Runner):
-    answer = await host.ask(Call("hello"), deadline=90)
+    answer = await host.ask(RemoteRequest("hello"), deadline=90)
     assert (answer.exit_code, answer.out) == (0, "mqi-hello\n")
-    answer = await host.ask(Call("reboot"), deadline=90)
+    answer = await host.ask(RemoteRequest("reboot"), deadline=90)
     assert (answer.exit_code, answer.out) == (1, "mqi-trouble bad-verb reboot\n")
 
 

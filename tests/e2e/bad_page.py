@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mqi-bad-") as name:
         base = Path(name)
         with PrivateHost(base / "host") as host:
-            evening = spend(Site(_new(base / "cases"), host, resources={"jobs": 2, "desk": 2, **ROOM}))
+            evening = spend(Site(_new(base / "cases"), host, resources={"jobs": 2, "workers": 2, **ROOM}))
             sections.append(table("Case folders", [heard_of(bad.what, evening.of(bad)) for bad in CASES]))
         with PrivateHost(base / "host") as host:
             trials, _case = bad_hosts.try_hosts(Site(_new(base / "hosts"), host))

@@ -21,7 +21,9 @@ from mqi_communicator.telemetry import events as catalogue
 def evening(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bad")
     with PrivateHost(folder / "host") as host:
-        yield spend(Site(folder, host, resources={"jobs": 2, "desk": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1}))
+        yield spend(
+            Site(folder, host, resources={"jobs": 2, "workers": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1})
+        )
 
 
 @pytest.mark.parametrize("bad", CASES, ids=lambda bad: bad.what[:50])

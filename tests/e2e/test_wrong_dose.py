@@ -49,7 +49,7 @@ PROMISES: dict[str, Promise] = {
 def evening(tmp_path_factory):
     """The cases by kind, as `mqi status` and their verdicts tell them."""
     folder = tmp_path_factory.mktemp("wrong-dose")
-    resources = {"jobs": 2, "desk": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1}
+    resources = {"jobs": 2, "workers": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1}
     with PrivateHost(folder / "host") as host:
         site = Site(folder, host, resources=resources, engine={"histories_per_beam": HISTORIES})
         for kind in PROMISES:

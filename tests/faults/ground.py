@@ -376,7 +376,7 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> bool:
 def _sections() -> dict[str, Any]:
     return {
         "engine": {"time_limit_s": 40},
-        "resources": {"desk": 1, "transfers": 2, "local_free_gib": 0.01, "remote_free_gib": 0.01},
+        "resources": {"workers": 1, "transfers": 2, "local_free_gib": 0.01, "remote_free_gib": 0.01},
         "retry": {"first_s": 0.5, "cap_s": 5, "probe_s": 3, "max_runs": 12},
         "breaker": {"open_s": 1, "open_cap_s": 4},
         "backup": {"every_s": 15, "keep": 3},

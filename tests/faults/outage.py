@@ -31,7 +31,7 @@ FLOOR_GIB = 0.1
 
 
 @dataclass
-class Told:
+class EventSpec:
     """What was seen. `wrong` should be empty."""
 
     cases: int
@@ -56,9 +56,9 @@ class Told:
         )
 
 
-def wait_out(folder: Path, cases: int, minutes: float) -> Told:
+def wait_out(folder: Path, cases: int, minutes: float) -> EventSpec:
     """Play it. The fleet's engine takes a second."""
-    told = Told(cases, minutes)
+    told = EventSpec(cases, minutes)
     with PrivateHost(folder / "host") as host:
         net = Network(host.port)
         fleet = _fleet(folder, host, net)
@@ -83,7 +83,7 @@ def _fleet(folder: Path, host: PrivateHost, net: Network) -> Fleet:
     return fleet
 
 
-def _play(fleet: Fleet, net: Network, told: Told) -> None:
+def _play(fleet: Fleet, net: Network, told: EventSpec) -> None:
     fleet.drop(*range(1, told.cases + 1))
     fleet.start()
     until(lambda: _count(fleet, "select count(*) from cases") >= told.cases, "every case is known", PATIENCE_S)
@@ -100,7 +100,7 @@ def _play(fleet: Fleet, net: Network, told: Told) -> None:
     told.wrong += [f"{again} ran again" for again in sorted(fleet.tokens()) if not again.endswith("-r1")]
 
 
-def _away(fleet: Fleet, net: Network, told: Told) -> None:
+def _away(fleet: Fleet, net: Network, told: EventSpec) -> None:
     part = told.minutes * 60 / 4
     before, used = net.proxy.accepted, _cpu_s(fleet)
     net.proxy.mode = Mode.BLACKHOLE
@@ -120,7 +120,7 @@ def _away(fleet: Fleet, net: Network, told: Told) -> None:
         told.wrong.append("mqi status does not say that the host does not answer")
 
 
-def _back(fleet: Fleet, net: Network, told: Told) -> None:
+def _back(fleet: Fleet, net: Network, told: EventSpec) -> None:
     net.proxy.mode = Mode.THROUGH
     began, tokens, accepted = time.monotonic(), fleet.tokens(), net.proxy.accepted
     counts = []
@@ -137,7 +137,7 @@ def _back(fleet: Fleet, net: Network, told: Told) -> None:
     told.all_s = time.monotonic() - began
 
 
-def _watch(fleet: Fleet, told: Told, seconds: float) -> None:
+def _watch(fleet: Fleet, told: EventSpec, seconds: float) -> None:
     """Nobody is called, and nothing fails, while it lasts."""
     assert fleet.process is not None
     end = time.monotonic() + seconds

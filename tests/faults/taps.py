@@ -99,13 +99,13 @@ def _removed(path: Path) -> str:
 def tap_ports() -> None:
     """The host, the store and the desk of the process that runs the flow."""
     from mqi_communicator import app
-    from mqi_communicator.flow.workers.pool import Desk
+    from mqi_communicator.flow.workers.pool import WorkerPool
     from mqi_communicator.store.database import Database
 
     build = app.build_host
     app.build_host = lambda options: TappedHost(build(options))
     write_now: Any = Database.write_now
-    order: Any = Desk._order
+    order: Any = WorkerPool._order
 
     @functools.wraps(write_now)
     def written(self: Any, change: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -123,7 +123,7 @@ def tap_ports() -> None:
         return answer
 
     setattr(Database, "write_now", written)  # noqa: B010
-    setattr(Desk, "_order", done)  # noqa: B010
+    setattr(WorkerPool, "_order", done)  # noqa: B010
 
 
 class TappedHost:

@@ -67,7 +67,7 @@ class Fleet:
             "hosts": hosts,
             **sections(self.program, folder / "beam_file.txt", format="raw", histories_per_beam=1000),
             "intake": {"rescan_s": 2, "settle_s": 0.5, "still_s": 2, "patience_s": 20, "no_dose_still_s": 2},
-            "resources": {"desk": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1, "calls_per_minute": 100_000},
+            "resources": {"workers": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1, "calls_per_minute": 100_000},
             "retry": {"first_s": 0.5, "cap_s": 5, "probe_s": 3},
             "breaker": {"open_s": 1, "open_cap_s": 5},
             "judgement": {"gamma": {"per_beam": False, "dose_percent": 20, "distance_mm": 1}},

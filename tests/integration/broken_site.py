@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from mqi_communicator.app import build_engine, build_places
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.compute.gpus import Gpu, Inventory
 from mqi_communicator.config import Config, load
 from mqi_communicator.demo.settings import example
@@ -22,7 +22,7 @@ from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.hosts.breaker import Breaker
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.flow.workers.pool import WorkerPool
 from mqi_communicator.gauges import Seen, read_gauges
 from mqi_communicator.remote import workspace
 from mqi_communicator.results.verdict import Word
@@ -39,7 +39,7 @@ TEN_DAYS = 10 * 86400.0
 
 
 @dataclass
-class House:
+class DashboardContext:
     """What a test may turn."""
 
     config: Config
@@ -89,24 +89,24 @@ def fill(tools: Tools) -> None:
     for key, priority in zip(KEYS, PRIORITIES, strict=True):
         old = cases.Case(key, Path("/in") / key, now - TEN_DAYS, "f", priority=priority, host="gpu1")
         database.write_now(cases.add, old)
-        own = Line(key, CASE_LINE, "compare", since=now - TEN_DAYS)
-        database.write_now(work_items.add, own, Event(now, key, CASE_LINE, "case.seen"))
+        own = WorkItem(key, CASE_ITEM, "compare", since=now - TEN_DAYS)
+        database.write_now(work_items.add, own, Event(now, key, CASE_ITEM, "case.seen"))
     for beam, step, asks in ((1, "follow", False), (2, "collect", True), (3, "submit", False)):
-        line = Line(KEYS[0], beam, step, Status.WAITING, since=now - 60, needs_person=asks)
-        database.write_now(work_items.add, line, Event(now, KEYS[0], beam, "line.began"))
+        item = WorkItem(KEYS[0], beam, step, Status.WAITING, since=now - 60, needs_person=asks)
+        database.write_now(work_items.add, item, Event(now, KEYS[0], beam, "line.began"))
     running = jobs.JobRow(f"{KEYS[0]}-b1-r1", KEYS[0], 1, 1, "gpu1", jobs.CLAIMED, active=False, claimed=now)
-    database.write_now(jobs.claim, running, jobs.Room(1, ("GPU-0", "GPU-1"), 1, 1))
-    database.write_now(jobs.claim, replace(running, token=f"{KEYS[0]}-b3-r1", beam=3), jobs.Room(1))
+    database.write_now(jobs.claim, running, jobs.HostCapacity(1, ("GPU-0", "GPU-1"), 1, 1))
+    database.write_now(jobs.claim, replace(running, token=f"{KEYS[0]}-b3-r1", beam=3), jobs.HostCapacity(1))
 
 
 @asynccontextmanager
-async def broken_site(folder: Path) -> AsyncIterator[House]:
+async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
     """The pieces of a communicator, without the loop that would make them well."""
     config = configured(folder)
     database = open_database(config.paths.store)
     places = build_places(config, database, lambda *_, **__: None)
     tools = Tools(
-        database, places, build_engine(config), Desk(memory_gib=1, limit_s=60), config.paths.workspace,
+        database, places, build_engine(config), WorkerPool(memory_gib=1, limit_s=60), config.paths.workspace,
         config.paths.results, config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
         Basis("0", "0"), time.time, lambda *_, **__: None,
     )  # fmt: skip
@@ -123,7 +123,7 @@ async def broken_site(folder: Path) -> AsyncIterator[House]:
         seen.hosts = await look_at_hosts(tools)
         seen.hosts = {**seen.hosts, "gpu2": replace(seen.hosts["gpu2"], clock_offset_s=-7.0)}
         seen.certificate_ends = {"gpu1": time.time() + 86400}
-        places["gpu1"].roundup.gpus = Inventory(
+        places["gpu1"].poller.gpus = Inventory(
             (
                 Gpu("0", "GPU-0", 143771, 97344, 98, 64, ours_mib=97344),
                 Gpu("1", "GPU-1", 143771, 0, 0, 30),
@@ -131,16 +131,16 @@ async def broken_site(folder: Path) -> AsyncIterator[House]:
             )
         )
         places["gpu2"].host.breakers["bulk"] = Breaker("open", why="no route")
-        yield House(config, tools, driver, seen, metrics)
+        yield DashboardContext(config, tools, driver, seen, metrics)
     finally:
-        await tools.desk.close()
+        await tools.workers.close()
         for place in places.values():
             await place.host.close()
         database.close()
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[int]:
+async def served(house: DashboardContext) -> AsyncIterator[int]:
     """The page of a house on a port of its own."""
 
     async def page() -> bytes:

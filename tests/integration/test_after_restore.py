@@ -13,7 +13,7 @@ from tests.spooled import begin, delivered, shut, spooled, two_hosts
 
 from mqi_communicator.app import App
 from mqi_communicator.case.faults import DiskFull, NeedsPerson
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Priority, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Priority, Status, WorkItem
 from mqi_communicator.case.outcome import NewRun
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.background.constancy import basis_of, samples
@@ -70,7 +70,7 @@ class Site:
         _events, answer = write(carry_out, given, tools.spool(KEY), at, tools.resources.ageing_s)
         return answer
 
-    def line(self, key: str = KEY, beam: int = CASE_LINE) -> Line:
+    def item(self, key: str = KEY, beam: int = CASE_ITEM) -> WorkItem:
         return self.app.database.read_now(work_items.get, key, beam)
 
     def case(self, key: str = KEY) -> cases.Case:
@@ -83,12 +83,12 @@ class Site:
         """The case has set out for `two`, where the job of its first beam is handed over."""
         tools, write = self.app.tools, self.app.database.write_now
         await reconcile(tools)
-        write(work_items.move, self.line(), replace(self.line(), step="compare", status=Status.WAITING, due=2e9), None)
+        write(work_items.move, self.item(), replace(self.item(), step="compare", status=Status.WAITING, due=2e9), None)
         write(cases.change, KEY, host="two")
         keep(tools.spool(KEY).sent_to, "two")
-        write(work_items.begin, Line(KEY, 1, "follow"))
+        write(work_items.begin, WorkItem(KEY, 1, "follow"))
         row = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "two", jobs.WANTED, active=False, claimed=1.0)
-        write(jobs.claim, row, jobs.Room(5))
+        write(jobs.claim, row, jobs.HostCapacity(5))
 
     async def run_ends(self) -> None:
         """The first run of the first beam has begun and ended on `two`."""
@@ -104,7 +104,7 @@ class Site:
     async def work_until_cancelled(self) -> None:
         """The driver's own turns; only what is being cancelled may be due."""
         async with asyncio.timeout(120):
-            while self.line().status is not Status.CANCELLED:
+            while self.item().status is not Status.CANCELLED:
                 await self.app.driver.tick()
 
 
@@ -130,7 +130,7 @@ async def test_a_cancelled_case_is_not_computed_again(site, known):
     assert site.gates() == []
     found = await site.restore()
     assert found.readmitted == (0 if known else 1)
-    assert site.line().wanted == "cancel"
+    assert site.item().wanted == "cancel"
     assert ("order.cancel", "j.doe") in site.told()
     await site.work_until_cancelled()
     assert site.gates() == []
@@ -148,11 +148,13 @@ async def test_a_case_cancelled_before_its_admission_is_not_seen_anew(site):
     seen = survey(folder, 100)
     case = cases.Case(KEY, folder, 10.0, seen.fingerprint, changed=10.0, rank=10.0)
     site.app.database.write_now(cases.add, case)
-    site.app.database.write_now(work_items.add, Line(KEY, CASE_LINE, "admit"), Event(10.0, KEY, CASE_LINE, "case.seen"))
+    site.app.database.write_now(
+        work_items.add, WorkItem(KEY, CASE_ITEM, "admit"), Event(10.0, KEY, CASE_ITEM, "case.seen")
+    )
     site.order("cancel")
     await site.restore()
     assert await look([folder], site.app.tools) == 0
-    assert site.line().step == "admit"
+    assert site.item().step == "admit"
     await site.work_until_cancelled()
 
 
@@ -163,7 +165,7 @@ async def test_what_is_dropped_again_after_a_cancel_goes_on(site):
     site.order("cancel")
     spooled(site.app, TWIN, seen=20.0)
     await site.restore()
-    assert (site.case(TWIN).same_as, site.line(TWIN).step) == ("", "prepare")
+    assert (site.case(TWIN).same_as, site.item(TWIN).step) == ("", "prepare")
 
 
 async def test_a_case_that_was_tried_again_after_its_cancel_goes_on(site):
@@ -175,7 +177,7 @@ async def test_a_case_that_was_tried_again_after_its_cancel_goes_on(site):
     await site.work_until_cancelled()
     assert site.order("retry", at=60.0) == "tried again"
     await site.restore()
-    assert (site.line().status, site.line().wanted) == (Status.READY, "")
+    assert (site.item().status, site.item().wanted) == (Status.READY, "")
 
 
 @pytest.mark.parametrize(("words", "status"), [(("hold",), Status.HELD), (("hold", "release"), Status.READY)])
@@ -186,7 +188,7 @@ async def test_a_held_case_stays_held_until_it_is_released(site, words, status):
     for at, word in enumerate(words, 50):
         site.order(word, at=at)
     await site.restore()
-    assert site.line().status is status
+    assert site.item().status is status
 
 
 async def test_a_priority_outlives_it(site):
@@ -216,7 +218,7 @@ async def test_an_order_is_not_carried_out_where_it_cannot_be_noted(site, monkey
     monkeypatch.setattr("mqi_communicator.flow.spool.decisions.keep", full)
     with pytest.raises(StoreTrouble, match="no space"):
         site.order("cancel")
-    assert site.line().wanted == ""
+    assert site.item().wanted == ""
     assert len(site.app.database.read_now(orders.pending)) == 1
 
 
@@ -230,7 +232,7 @@ async def test_a_token_whose_gate_was_removed_is_never_used_again(site, step):
     await tidy_host(KEY, site.app.tools)
     await site.restore()
     site.app.database.write_now(jobs.change, f"{KEY}-b1-r1", active=False)
-    outcome = await step(replace(site.line(beam=1), step=step.__name__), site.app.tools)
+    outcome = await step(replace(site.item(beam=1), step=step.__name__), site.app.tools)
     assert isinstance(outcome, NewRun)
     assert outcome.beyond == 1
     row = site.app.database.read_now(jobs.get, f"{KEY}-b1-r1")
@@ -256,30 +258,30 @@ async def test_a_note_that_cannot_be_read_lets_nothing_begin(site):
     await site.under_way()
     site.app.tools.spool(KEY).spent.write_text("[")
     with pytest.raises(NeedsPerson, match=r"spent\.json cannot be read"):
-        await submit(replace(site.line(beam=1), step="submit"), site.app.tools)
+        await submit(replace(site.item(beam=1), step="submit"), site.app.tools)
 
 
 async def test_a_job_declared_lost_is_asked_about_again(site):
     """The gate is still there, so nothing runs twice; a person's word holds for what that person saw."""
     spooled(site.app, KEY)
     await site.under_way()
-    row = site.line(beam=1)
+    row = site.item(beam=1)
     site.app.database.write_now(work_items.move, row, replace(row, status=Status.WAITING), None)
     site.back_up()
     given = {"at": 50.0, "case": KEY, "order": "lost", "who": "j.doe", "why": "", "beam": 1}
     one = site.app.database.read_now(orders.get, site.app.database.write_now(orders.give, **given))
     site.app.database.write_now(carry_out, one, site.app.tools.spool(KEY), 50.0, 1.0)
-    assert site.line(beam=1).run == 2
+    assert site.item(beam=1).run == 2
     await site.restore()
-    assert (site.line(beam=1).run, site.line(beam=1).step) == (1, "follow")
+    assert (site.item(beam=1).run, site.item(beam=1).step) == (1, "follow")
 
 
 async def test_the_last_judgement_counts_though_the_store_knows_of_an_earlier_one(site):
     spooled(site.app, KEY)
     folder = delivered(site.app, KEY)
     await reconcile(site.app.tools)
-    done = replace(site.line(), status=Status.DONE)
-    site.app.database.write_now(work_items.move, site.line(), done, None)
+    done = replace(site.item(), status=Status.DONE)
+    site.app.database.write_now(work_items.move, site.item(), done, None)
     site.back_up()
     later = folder.rename(folder.with_name(f"{KEY}-judged-2"))
     note_ended(site.app.tools.spool(KEY), Ended(2, str(later), "pass", "all checks passed"))
@@ -296,7 +298,7 @@ async def test_a_case_whose_results_were_taken_away_is_not_computed_again(site):
     note_ended(site.app.tools.spool(KEY), Ended(1, str(folder), "fail", "gamma"))
     shutil.rmtree(folder)
     await site.restore()
-    assert (site.line().step, site.case().word, site.case().results) == ("tidy", "fail", str(folder))
+    assert (site.item().step, site.case().word, site.case().results) == ("tidy", "fail", str(folder))
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -314,10 +316,10 @@ async def test_a_longer_run_that_was_ordered_goes_on(site, known):
     keep(site.app.tools.spool(KEY).extension, longer.text())
     found = await site.restore()
     assert found.delivered == 0
-    assert (site.line().step, site.line().status, site.case().extension) == ("prepare", Status.READY, longer.text())
+    assert (site.item().step, site.item().status, site.case().extension) == ("prepare", Status.READY, longer.text())
     assert number(site.app.database.read_now(audit.history, KEY)) == 2
     if known:
-        assert (site.line(beam=1).step, site.line(beam=1).run) == ("submit", 2)
+        assert (site.item(beam=1).step, site.item(beam=1).run) == ("submit", 2)
     assert site.app.database.read_now(jobs.held) == 0
 
 
@@ -329,8 +331,8 @@ async def test_a_constancy_run_stays_one_and_one_more_is_due(site):
     write_origin(site.app.tools.spool(KEY).origin, case)
     await site.restore()
     assert site.case().constancy == "phantom"
-    done = replace(site.line(), step="tidy", status=Status.DONE)
-    site.app.database.write_now(work_items.move, site.line(), done, None)
+    done = replace(site.item(), step="tidy", status=Status.DONE)
+    site.app.database.write_now(work_items.move, site.item(), done, None)
     basis = basis_of("1", site.app.tools.engine.evidence())
     (sample,) = site.app.database.read_now(samples, wanted, basis, time.time())
     assert sample.due.startswith("changed since the last")
@@ -343,4 +345,4 @@ async def test_an_order_that_was_not_carried_out_yet_is_forgotten(site):
     given = {"at": 50.0, "case": KEY, "order": "cancel", "who": "j.doe", "why": ""}
     site.app.database.write_now(orders.give, **given)
     assert (await site.restore()).orders == 0
-    assert site.line().wanted == ""
+    assert site.item().wanted == ""

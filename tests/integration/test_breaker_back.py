@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import pytest
 
 from mqi_communicator.case.faults import AbsurdAnswer, AtLimit, Fault, Unreachable
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.case.request import Answer, Call
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.flow.hosts.breaker import Breaker
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.hosts.guard import BreakerOpen, GuardedHost
-from mqi_communicator.flow.hosts.poller import Roundup
+from mqi_communicator.flow.hosts.poller import JobPoller
 from mqi_communicator.flow.options import BreakerOptions, ResourceOptions, RetryOptions
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.steps.upload import upload
@@ -26,7 +26,7 @@ from mqi_communicator.remote.workspace import SUMS
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
-CALL = Call("hello")
+CALL = RemoteRequest("hello")
 CASES = 200
 
 
@@ -47,7 +47,7 @@ class Away:
         self.together.append(self.now)
         await asyncio.sleep(0.02)
         self.now -= 1
-        return Answer(0, "mqi-hello")
+        return RemoteResponse(0, "mqi-hello")
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -98,7 +98,7 @@ async def test_a_question_that_is_meant_to_stay_is_not_slow(store):
     class Patient(Away):
         async def ask(self, _call, **_how):
             await asyncio.sleep(0.3)
-            return Answer(0, "")
+            return RemoteResponse(0, "")
 
     options = BreakerOptions(slow_calls=1, slow_share=0.5)
     host = GuardedHost(Patient(), store, options, lambda *_args, **_facts: None)
@@ -123,9 +123,9 @@ async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
     assert flooding.calls == 3
     assert host.breakers["commands"].state == "open"
     assert [facts["outcome"] for event, facts in said if event == "remote.call"] == ["absurd"] * 3
-    line = Line("k1", CASE_LINE, "upload", tries=7)
+    item = WorkItem("k1", CASE_ITEM, "upload", tries=7)
     retry = RetryOptions()
-    moved = [decide(line, fault, 1.0, after=None, retry=retry, chance=0.0)[0] for fault in met]
+    moved = [decide(item, fault, 1.0, after=None, retry=retry, chance=0.0)[0] for fault in met]
     assert {one.status for one in moved} == {Status.WAITING}
     assert moved[0].needs_person
 
@@ -134,8 +134,8 @@ async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
 def site(store, tmp_path):
     """What an upload is handed; one case may lie on the only host, which is away."""
     host = GuardedHost(Away(), store, BreakerOptions(), lambda *_args, **_facts: None)
-    roundup = Roundup(host, DirectScheduler("/remote"), store)
-    place = Place("one", host, DirectScheduler("/remote"), roundup, "/remote", slots=1, gpus=None)
+    poller = JobPoller(host, DirectScheduler("/remote"), store)
+    place = ComputeHost("one", host, DirectScheduler("/remote"), poller, "/remote", slots=1, gpus=None)
 
     async def place_of(_key):
         return place
@@ -150,16 +150,16 @@ def site(store, tmp_path):
     )
 
 
-def to_upload(site, key: str, host: str) -> Line:
+def to_upload(site, key: str, host: str) -> WorkItem:
     """A case that is ready to be sent."""
-    spool, line = site.spool(key), Line(key, CASE_LINE, "upload")
+    spool, item = site.spool(key), WorkItem(key, CASE_ITEM, "upload")
     for folder in (spool.input, spool.case):
         folder.mkdir(parents=True)
     (spool.input / SUMS).touch()
     spool.manifest.write_text(json.dumps({"content": "", "lineage": "", "beams": [[1, "AP"]], "files": []}))
     site.database.write_now(cases.add, cases.Case(key, Path("/in", key), 1.0, key, host=host))
-    site.database.write_now(work_items.add, line, Event(1.0, key, CASE_LINE, "x"))
-    return line
+    site.database.write_now(work_items.add, item, Event(1.0, key, CASE_ITEM, "x"))
+    return item
 
 
 async def test_of_two_cases_that_are_placed_at_once_one_gets_the_last_place(site):

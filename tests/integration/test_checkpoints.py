@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.model import Event, Line
+from mqi_communicator.case.model import Event, WorkItem
 from mqi_communicator.flow.background.checkpoints import hold_against
 from mqi_communicator.flow.transitions.judgements import REJUDGED
 from mqi_communicator.store import cases, work_items
@@ -33,9 +33,9 @@ def judged_twice(tmp_path) -> tuple[Database, Path, Path]:
     first, second = deliver(tmp_path / "results" / KEY), deliver(tmp_path / "results" / f"{KEY}-judged-2")
     database = open_database(tmp_path / "store.sqlite3")
     database.write_now(cases.add, Case(KEY, tmp_path / "incoming", 1.0, "f", results=str(second)))
-    line = Line(KEY, 0, "tidy")
-    database.write_now(work_items.add, line, Event(1.0, KEY, 0, "case.seen"))
-    database.write_now(work_items.move, line, line, Event(2.0, KEY, 0, REJUDGED))
+    item = WorkItem(KEY, 0, "tidy")
+    database.write_now(work_items.add, item, Event(1.0, KEY, 0, "case.seen"))
+    database.write_now(work_items.move, item, item, Event(2.0, KEY, 0, REJUDGED))
     return database, first, second
 
 

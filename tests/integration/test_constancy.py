@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mqi_communicator.app import App, build
-from mqi_communicator.case.model import CASE_LINE, Event, Kind, Line, Manifest, Status, StoredFile
+from mqi_communicator.case.model import CASE_ITEM, Event, Kind, Manifest, Status, StoredFile, WorkItem
 from mqi_communicator.config import load
 from mqi_communicator.flow.background.constancy import DAY_S, DUE, Sample, basis_of, begin_due, changes, samples
 from mqi_communicator.flow.basis import Basis
@@ -111,7 +111,7 @@ def admitted(content: str) -> Manifest:
 
 def seen(app: App, key: str, constancy: str = "", now: float = 1.0) -> None:
     app.database.write_now(cases.add, cases.Case(key, Path("/in") / key, now, "f", constancy=constancy))
-    app.database.write_now(work_items.add, Line(key, CASE_LINE, "admit"), Event(now, key, CASE_LINE, "case.seen"))
+    app.database.write_now(work_items.add, WorkItem(key, CASE_ITEM, "admit"), Event(now, key, CASE_ITEM, "case.seen"))
 
 
 def test_equal_content_is_computed_again_for_a_sample_and_is_no_patients_twin_or_revision(app):

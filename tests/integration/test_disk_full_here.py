@@ -10,7 +10,7 @@ import pytest
 
 from mqi_communicator.case.faults import DiskFull, NeedsPerson
 from mqi_communicator.flow.hosts.guard import guarded
-from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.flow.workers.pool import WorkerPool
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.ownership import StoreLock
 
@@ -40,12 +40,12 @@ async def test_a_step_that_may_not_write_asks_for_a_person():
 
 
 async def test_work_at_the_desk_that_finds_no_space_waits_for_it():
-    desk = Desk(memory_gib=4, limit_s=120)
+    workers = WorkerPool(memory_gib=4, limit_s=120)
     try:
         with pytest.raises(DiskFull, match="no space left"):
-            await desk.do(Path.write_bytes, FULL, b"x")
+            await workers.do(Path.write_bytes, FULL, b"x")
     finally:
-        await desk.close()
+        await workers.close()
 
 
 def test_the_store_is_taken_though_its_holder_cannot_be_written_down(tmp_path):

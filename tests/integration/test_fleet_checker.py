@@ -15,13 +15,13 @@ from tests.faults.observer import Observer
 from tests.fleet.cases import BEAMS, write_case
 from tests.fleet.checker import Audit, audit
 
-from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 
 pytestmark = pytest.mark.real
 KEY = "abcd2345efgh"
 GRID = Grid((10, 30, 30), (0.0, 0.0, 0.0), (2.0, 2.0, 2.0))
-GRAY = Meaning(Medium.WATER, Biology.PHYSICAL, Extent.COURSE)
+GRAY = DoseType(Medium.WATER, Biology.PHYSICAL, Extent.COURSE)
 
 
 class Left:

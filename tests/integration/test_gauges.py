@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 async def test_the_gauges_tell_of_queues_jobs_gpus_and_hosts(tmp_path):
     async with broken_site(tmp_path) as house:
         now = read_gauges(house.config, house.tools, house.driver, house.seen)
-    assert now.lines["compare", "ready"] == 3
+    assert now.items["compare", "ready"] == 3
     assert {step: count for step, count in now.need_person.items() if count} == {"collect": 1}
     assert 60 <= now.queue_age_s["follow"] < 600
     assert now.queue_age_s["tidy"] == 0
@@ -42,7 +42,7 @@ async def test_the_gauges_tell_of_queues_jobs_gpus_and_hosts(tmp_path):
     assert now.host_free["gpu1"] > 0
     assert now.breakers["gpu2", "bulk"] == "open"
     resources = house.config.resources
-    expected = {"admissions": resources.admissions, "desk": resources.desk, "transfers": resources.transfers}
+    expected = {"admissions": resources.admissions, "workers": resources.workers, "transfers": resources.transfers}
     assert now.limits == expected
 
 
@@ -53,7 +53,7 @@ async def test_a_held_case_makes_nobody_wait(tmp_path):
         house.tools.database.write_now(work_items.move, own, replace(own, status=Status.HELD), None)
         now = read_gauges(house.config, house.tools, house.driver, house.seen)
     assert now.case_age_s["urgent"] == 0
-    assert now.lines["compare", "held"] == 1
+    assert now.items["compare", "held"] == 1
 
 
 async def test_a_results_share_that_does_not_answer_hides_nothing_else(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from tests.contract.test_scheduler_contract import SECONDS, Ground, Now, another
 from tests.processes import kill
 from tests.standin.gpus import FakeGpus
 
-from mqi_communicator.case.request import Call, GpuTaken
+from mqi_communicator.case.request import GpuTaken, RemoteRequest
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.gpus import read_inventory, why_not
@@ -153,4 +153,6 @@ async def test_a_look_tells_of_the_gpus_and_knows_our_own_jobs(ground: Gpus):
     assert [gpu.ours_mib for gpu in found.gpus] == [0, 700, 0, 0]
     assert [bool(why_not(gpu, GpuOptions(), 0)) for gpu in found.gpus] == [False, False, False, True]
     assert ground.scheduler.read_poll((token(),), answer)[token()].state is JobState.RUNNING
-    assert read_inventory(await ground.host.ask(Call("gpus"), deadline=SECONDS)).gpus[3].foreign == (os.getpid(),)
+    assert read_inventory(await ground.host.ask(RemoteRequest("gpus"), deadline=SECONDS)).gpus[3].foreign == (
+        os.getpid(),
+    )

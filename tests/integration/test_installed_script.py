@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.case.faults import NeedsPerson, RemoteUnfit
-from mqi_communicator.case.request import Call
+from mqi_communicator.case.request import RemoteRequest
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
@@ -119,7 +119,7 @@ async def test_a_script_of_another_version_is_refused_by_name(site: Site, tmp_pa
     installed = tmp_path / "mqi-host"
     installed.write_text(library().replace(f"MQI_EDITION={edition()}", "MQI_EDITION=older"))
     with pytest.raises(RemoteUnfit, match="another version of MQI Communicator"):
-        await site.host.ask(Call("hello"), deadline=90)
+        await site.host.ask(RemoteRequest("hello"), deadline=90)
 
 
 async def test_only_the_named_programs_are_run(site: Site, tmp_path: Path):
@@ -160,7 +160,7 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
-    answer = await site.host.ask(Call(call.verb, call.words, spoiled), deadline=90)
+    answer = await site.host.ask(RemoteRequest(call.verb, call.words, spoiled), deadline=90)
     with pytest.raises(NeedsPerson, match="does not take the job's order: line 5"):
         site.scheduler.read_submit(answer)
     assert not (site.root / "cases" / KEY / "runs" / TOKEN).exists()

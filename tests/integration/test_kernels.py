@@ -10,7 +10,7 @@ import pytest
 
 from mqi_communicator.flow.tasks.judge import digests_of
 from mqi_communicator.flow.workers import kernels
-from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.flow.workers.pool import WorkerPool
 
 pytestmark = pytest.mark.real
 
@@ -26,18 +26,18 @@ async def test_a_kernel_is_compiled_once_and_then_loaded(tmp_path: Path, monkeyp
     monkeypatch.delenv("NUMBA_CACHE_DIR")
     folder = kernels.cache_of(tmp_path)
     assert folder == tmp_path / "kernels"
-    desk = Desk(memory_gib=4, limit_s=120, cache=folder)
+    workers = WorkerPool(memory_gib=4, limit_s=120, cache=folder)
     try:
-        await kernels.make_kernels(desk, folder)
+        await kernels.make_kernels(workers, folder)
         made = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
         assert any(path.suffix == ".nbc" for path in made)
-        assert await desk.do(taken_from_the_cache) == (False, 1, 0)
-        await desk.do(digests_of, tmp_path / "nothing")  # the module of judging: from now on the office has it
-        assert await desk.do(taken_from_the_cache) == (True, 1, 0)
-        monkeypatch.setattr(desk, "do", None)  # nobody is asked again
-        await kernels.make_kernels(desk, folder)
+        assert await workers.do(taken_from_the_cache) == (False, 1, 0)
+        await workers.do(digests_of, tmp_path / "nothing")  # the module of judging: from now on the office has it
+        assert await workers.do(taken_from_the_cache) == (True, 1, 0)
+        monkeypatch.setattr(workers, "do", None)  # nobody is asked again
+        await kernels.make_kernels(workers, folder)
     finally:
-        await desk.close()
+        await workers.close()
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == made
 
 

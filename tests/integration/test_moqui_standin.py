@@ -224,12 +224,12 @@ def test_every_format_is_the_same_dose(moqui, dose_format, offset):
 
 
 def test_the_planned_dose_of_the_samples_is_the_stand_ins_truth(cases):
-    from mqi_communicator.dicom.records import Biology, Extent, Meaning, Medium
+    from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
     from mqi_communicator.dicom.rtdose import read_rtdose
 
     case = cases()
     plan, ct = sound_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
-    dose = read_rtdose(case / "RD.beam1.dcm", Meaning(Medium.WATER, Biology.PHYSICAL, Extent.COURSE))
+    dose = read_rtdose(case / "RD.beam1.dcm", DoseType(Medium.WATER, Biology.PHYSICAL, Extent.COURSE))
     mz, my, mx = TINY.margin
     whole = truth(ct, plan, 1) * in_body(TINY.ct) * plan.fractions
     assert dose.gy == pytest.approx(whole[mz:-mz, my:-my, mx:-mx], abs=1e-3 * whole.max())

@@ -15,10 +15,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from mqi_communicator.case.faults import NeedsPerson, Transient
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
-from mqi_communicator.notify.dispatcher import FIRST_S, Post
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
+from mqi_communicator.notify.dispatcher import FIRST_S, Dispatcher
 from mqi_communicator.notify.mail import Mail
-from mqi_communicator.notify.message import News, compose
+from mqi_communicator.notify.message import Notification, compose
 from mqi_communicator.notify.options import MailOptions, NotifyOptions, WebhookOptions
 from mqi_communicator.notify.webhook import Webhook
 from mqi_communicator.store import cases, notices, work_items
@@ -26,7 +26,7 @@ from mqi_communicator.store.database import open_database
 
 pytestmark = pytest.mark.real
 KEYS = ("aaaaaaaaaaaa", "bbbbbbbbbbbb")
-MESSAGE = compose([News("failed", KEYS[0], 2, "the engine said no")])
+MESSAGE = compose([Notification("failed", KEYS[0], 2, "the engine said no")])
 
 
 class Hook:
@@ -252,7 +252,7 @@ def test_a_mail_server_that_is_away_is_tried_again(hook):
         mail(hook.port, timeout_s=2).send(MESSAGE)  # it speaks HTTP and waits
 
 
-class Desk:
+class WorkerPool:
     """A store, a clock that is turned by hand, and a post that was started on them."""
 
     def __init__(self, folder, ways, **options):
@@ -261,109 +261,111 @@ class Desk:
         self.database = open_database(self.path)
         for key in KEYS:
             self.database.write_now(cases.add, cases.Case(key, Path("/in/DOE^JOHN"), 1.0, "f"))
-            for beam in (CASE_LINE, 1, 2):
-                self.database.write_now(work_items.add, Line(key, beam, "upload"), self.event("line.began", key, beam))
+            for beam in (CASE_ITEM, 1, 2):
+                self.database.write_now(
+                    work_items.add, WorkItem(key, beam, "upload"), self.event("line.began", key, beam)
+                )
         self.start()
 
     def start(self):
-        self.post = Post(
+        self.post = Dispatcher(
             self.options, self.ways, self.database, lambda: self.now, lambda *a, **f: self.heard.append((a, f))
         )
 
-    def event(self, name, key, beam=CASE_LINE, step="upload", why="", **facts):
+    def event(self, name, key, beam=CASE_ITEM, step="upload", why="", **facts):
         return Event(self.now, key, beam, name, step, why=why, facts=facts)
 
-    def happens(self, name, key, beam=CASE_LINE, why="", *, needs=False, failed=False, step="upload", **facts):
+    def happens(self, name, key, beam=CASE_ITEM, why="", *, needs=False, failed=False, step="upload", **facts):
         """An event, and the line as it leaves it."""
-        line = self.database.read_now(work_items.get, key, beam)
+        item = self.database.read_now(work_items.get, key, beam)
         status = Status.FAILED if failed else Status.WAITING
-        after = replace(line, status=status, needs_person=needs, step=step, reason=why)
-        self.database.write_now(work_items.move, line, after, self.event(name, key, beam, step, why, **facts))
+        after = replace(item, status=status, needs_person=needs, step=step, reason=why)
+        self.database.write_now(work_items.move, item, after, self.event(name, key, beam, step, why, **facts))
 
 
 @pytest.fixture
-def desk(tmp_path, webhook):
-    made = Desk(tmp_path, [webhook])
+def workers(tmp_path, webhook):
+    made = WorkerPool(tmp_path, [webhook])
     yield made
     made.database.close()
 
 
-async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(desk, hook):
-    desk.happens("step.failed", KEYS[0], 1, "old", failed=True)
-    await desk.post.look()  # what was before is history
-    desk.happens("step.needs_person", KEYS[0], CASE_LINE, "disk full", needs=True)
-    desk.happens("step.done", KEYS[1], CASE_LINE, step="compare", word="fail")
-    desk.happens("step.done", KEYS[1], 1, step="compare", word="pass")
-    await desk.post.look()
-    await desk.post.look()
+async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(workers, hook):
+    workers.happens("step.failed", KEYS[0], 1, "old", failed=True)
+    await workers.post.look()  # what was before is history
+    workers.happens("step.needs_person", KEYS[0], CASE_ITEM, "disk full", needs=True)
+    workers.happens("step.done", KEYS[1], CASE_ITEM, step="compare", word="fail")
+    workers.happens("step.done", KEYS[1], 1, step="compare", word="pass")
+    await workers.post.look()
+    await workers.post.look()
     assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1, "verdict_fail": 1}]
     for beam in (1, 2):
-        desk.happens("step.failed", KEYS[1], beam, "broken", failed=True)
-    desk.now += 60
-    await desk.post.look()
+        workers.happens("step.failed", KEYS[1], beam, "broken", failed=True)
+    workers.now += 60
+    await workers.post.look()
     assert len(hook.heard) == 1
-    desk.now += desk.options.every_s
-    await desk.post.look()
+    workers.now += workers.options.every_s
+    await workers.post.look()
     assert [body["counts"] for _, body in hook.heard[1:]] == [{"failed": 2}]
 
 
-async def test_what_is_over_before_it_could_be_told_is_not_told(desk, hook):
-    await desk.post.look()
-    desk.happens("step.needs_person", KEYS[0], CASE_LINE, "disk full", needs=True)
-    desk.happens("step.retried", KEYS[0], CASE_LINE, "busy")
-    await desk.post.look()
+async def test_what_is_over_before_it_could_be_told_is_not_told(workers, hook):
+    await workers.post.look()
+    workers.happens("step.needs_person", KEYS[0], CASE_ITEM, "disk full", needs=True)
+    workers.happens("step.retried", KEYS[0], CASE_ITEM, "busy")
+    await workers.post.look()
     assert hook.heard == []
 
 
-async def test_a_job_nobody_can_tell_of_counts_as_a_call_for_a_person(desk, hook):
-    await desk.post.look()
-    desk.happens("step.waiting", KEYS[0], 1, "gpu1 does not say what became of the job", needs=True)
-    await desk.post.look()
+async def test_a_job_nobody_can_tell_of_counts_as_a_call_for_a_person(workers, hook):
+    await workers.post.look()
+    workers.happens("step.waiting", KEYS[0], 1, "gpu1 does not say what became of the job", needs=True)
+    await workers.post.look()
     assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1}]
 
 
-async def test_a_way_that_is_down_is_tried_again_later_and_nothing_is_lost(desk, hook):
-    await desk.post.look()
-    desk.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+async def test_a_way_that_is_down_is_tried_again_later_and_nothing_is_lost(workers, hook):
+    await workers.post.look()
+    workers.happens("step.failed", KEYS[0], 1, "broken", failed=True)
     hook.status = 500
-    await desk.post.look()
-    await desk.post.look()
+    await workers.post.look()
+    await workers.post.look()
     assert len(hook.heard) == 1
-    assert [facts["again_in_s"] for (name,), facts in desk.heard if name == "notify.failed"] == [FIRST_S]
-    hook.status, desk.now = 200, desk.now + FIRST_S
-    desk.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
-    await desk.post.look()
+    assert [facts["again_in_s"] for (name,), facts in workers.heard if name == "notify.failed"] == [FIRST_S]
+    hook.status, workers.now = 200, workers.now + FIRST_S
+    workers.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
+    await workers.post.look()
     assert hook.heard[-1][1]["counts"] == {"failed": 2}
 
 
-async def test_a_restart_neither_forgets_nor_repeats(desk, hook):
-    await desk.post.look()
-    desk.happens("step.failed", KEYS[0], 1, "broken", failed=True)
-    await desk.post.look()
-    desk.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
-    desk.start()
-    await desk.post.look()
+async def test_a_restart_neither_forgets_nor_repeats(workers, hook):
+    await workers.post.look()
+    workers.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+    await workers.post.look()
+    workers.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
+    workers.start()
+    await workers.post.look()
     assert len(hook.heard) == 1  # the window holds over the restart
-    desk.now += desk.options.every_s
-    await desk.post.look()
+    workers.now += workers.options.every_s
+    await workers.post.look()
     assert hook.heard[-1][1]["counts"] == {"failed": 1}
-    assert desk.database.read_now(notices.mark, "webhook").sent == desk.now
+    assert workers.database.read_now(notices.mark, "webhook").sent == workers.now
 
 
 async def test_one_way_that_is_down_holds_up_no_other(tmp_path, webhook, hook, sink, plain):
-    desk = Desk(tmp_path, [webhook, mail(plain)])
+    workers = WorkerPool(tmp_path, [webhook, mail(plain)])
     hook.status = 500
-    await desk.post.look()
-    desk.happens("step.failed", KEYS[0], 1, "broken", failed=True)
-    await desk.post.look()
-    desk.database.close()
+    await workers.post.look()
+    workers.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+    await workers.post.look()
+    workers.database.close()
     assert len(sink.taken) == 1
 
 
-async def test_no_folder_and_no_file_is_named(desk, hook):
-    await desk.post.look()
-    desk.happens("step.failed", KEYS[0], CASE_LINE, "DOE^JOHN.dcm is cut", failed=True, code="cut")
-    desk.happens("step.needs_person", KEYS[1], CASE_LINE, "/in/DOE^JOHN cannot be read", needs=True)
-    await desk.post.look()
+async def test_no_folder_and_no_file_is_named(workers, hook):
+    await workers.post.look()
+    workers.happens("step.failed", KEYS[0], CASE_ITEM, "DOE^JOHN.dcm is cut", failed=True, code="cut")
+    workers.happens("step.needs_person", KEYS[1], CASE_ITEM, "/in/DOE^JOHN cannot be read", needs=True)
+    await workers.post.look()
     assert hook.heard[0][1]["counts"] == {"failed": 1, "needs_person": 1}
     assert "DOE" not in str(hook.heard)

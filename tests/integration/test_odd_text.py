@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from tests.odd_text import CONTROL, HIDING, TURNING, hidden, odd_texts
 from typer.testing import CliRunner
 
-from mqi_communicator.case.model import Event, Line, Status, new_key
+from mqi_communicator.case.model import Event, Status, WorkItem, new_key
 from mqi_communicator.cli.main import app
 from mqi_communicator.config import load
 from mqi_communicator.store import cases, orders, work_items
@@ -39,10 +39,12 @@ def site(tmp_path_factory):
 def plant(database, watch, folder: str, words: str) -> Case:
     verdict = words.encode(errors="replace").decode()  # our own words: UTF-8, but they may quote a name
     case = Case(new_key(), watch / f"x{folder}", 1.0, "f", why=verdict, host="gpu1")
-    line = Line(case.key, 0, "upload", Status.WAITING, reason=words, advice=words, needs_person=True)
+    line = WorkItem(case.key, 0, "upload", Status.WAITING, reason=words, advice=words, needs_person=True)
     database.write_now(cases.add, case)
     database.write_now(work_items.add, line, Event(1.0, case.key, 0, "step.needs_person", "upload", why=words))
-    database.write_now(work_items.add, Line(case.key, 1, "submit", reason=words), Event(1.0, case.key, 1, "line.began"))
+    database.write_now(
+        work_items.add, WorkItem(case.key, 1, "submit", reason=words), Event(1.0, case.key, 1, "line.began")
+    )
     return case
 
 

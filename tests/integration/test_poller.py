@@ -13,15 +13,15 @@ from types import SimpleNamespace
 import pytest
 
 from mqi_communicator.case.faults import Unreachable
-from mqi_communicator.case.model import CASE_LINE, Event, Line
+from mqi_communicator.case.model import CASE_ITEM, Event, WorkItem
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.hosts.guard import GuardedHost
-from mqi_communicator.flow.hosts.poller import Roundup
+from mqi_communicator.flow.hosts.poller import JobPoller
 from mqi_communicator.flow.options import BreakerOptions
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.steps import follow as following
@@ -39,16 +39,16 @@ KEY = "abcdefgh2345"
 def store(tmp_path):
     database = open_database(tmp_path / "store.sqlite3")
     database.write_now(cases.add, cases.Case(KEY, Path("/in/x"), 1.0, "f"))
-    for beam in (CASE_LINE, 1, 2, 3):
-        step = "compare" if beam == CASE_LINE else "submit"
-        database.write_now(work_items.add, Line(KEY, beam, step), Event(1.0, KEY, beam, "x"))
+    for beam in (CASE_ITEM, 1, 2, 3):
+        step = "compare" if beam == CASE_ITEM else "submit"
+        database.write_now(work_items.add, WorkItem(KEY, beam, step), Event(1.0, KEY, beam, "x"))
     yield database
     database.close()
 
 
 @dataclass
 class Ground:
-    roundup: Roundup
+    poller: JobPoller
     host: GuardedHost
     root: str
     calls: list[str]
@@ -66,16 +66,16 @@ async def ground(tmp_path, store):
     root = str(tmp_path / "remote")
     await host.ask(workspace(root), deadline=90)
     calls.clear()
-    roundup = Roundup(host, DirectScheduler(root, DirectOptions(poll_s=1)), store)
-    yield Ground(roundup, host, root, calls)
-    await roundup.close()
+    poller = JobPoller(host, DirectScheduler(root, DirectOptions(poll_s=1)), store)
+    yield Ground(poller, host, root, calls)
+    await poller.close()
     await host.close()
 
 
 def claim(store, beam: int) -> str:
     token = f"{KEY}-b{beam}-r1"
     row = jobs.JobRow(token, KEY, beam, 1, "local", jobs.WANTED, active=False, claimed=1.0)
-    assert isinstance(store.write_now(jobs.claim, row, jobs.Room(9)), jobs.JobRow)
+    assert isinstance(store.write_now(jobs.claim, row, jobs.HostCapacity(9)), jobs.JobRow)
     return token
 
 
@@ -96,10 +96,10 @@ def send(root: str) -> None:
 
 async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, ground):
     token = claim(store, 1)
-    await ground.roundup.tend()  # somebody else waits for a place, while the submission is on its way
-    await asyncio.wait({ground.roundup._looking})
+    await ground.poller.tend()  # somebody else waits for a place, while the submission is on its way
+    await asyncio.wait({ground.poller._looking})
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
-    assert await ground.roundup.look(token) is None
+    assert await ground.poller.look(token) is None
 
 
 async def test_many_jobs_cost_one_command_a_tick(store, ground):
@@ -108,7 +108,7 @@ async def test_many_jobs_cost_one_command_a_tick(store, ground):
     ground.calls.clear()
     began = time.monotonic()
     while time.monotonic() < began + 3.5:
-        seen = await asyncio.gather(*(ground.roundup.look(token) for token in tokens * 5))
+        seen = await asyncio.gather(*(ground.poller.look(token) for token in tokens * 5))
         assert {status.state for status in seen if status} == {JobState.RUNNING}
     assert 1 <= ground.calls.count("poll") <= 5, json.dumps(ground.calls)
     await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
@@ -116,14 +116,14 @@ async def test_many_jobs_cost_one_command_a_tick(store, ground):
 
 async def test_an_end_is_known_at_once_while_the_look_goes_on(store, ground):
     send(ground.root)
-    ground.roundup._every = 20.0
+    ground.poller._every = 20.0
     long, short = await begin(store, ground, 1, "sleep 300"), await begin(store, ground, 2, "sleep 1; exit 3")
     began = time.monotonic()
-    status = await ground.roundup.look(short)
+    status = await ground.poller.look(short)
     assert (status.state, status.exit_code) == (JobState.ENDED, 3)
     assert time.monotonic() - began < 8  # not the 20 s of the look
     assert ground.calls.count("poll") == 0  # it has not been answered yet
-    assert ground.roundup._seen[long].state is JobState.RUNNING
+    assert ground.poller._seen[long].state is JobState.RUNNING
     await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=90)
 
 
@@ -132,10 +132,10 @@ async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is
     token = await begin(store, ground, 1, "exit 0")
     gates = Path(ground.root) / "gates"
     gates.rename(gates.with_name("away"))
-    assert (await ground.roundup.look(token)).state is JobState.UNKNOWN
+    assert (await ground.poller.look(token)).state is JobState.UNKNOWN
     gates.with_name("away").rename(gates)
     await asyncio.sleep(1.1)
-    assert (await ground.roundup.look(token)).state is JobState.ENDED
+    assert (await ground.poller.look(token)).state is JobState.ENDED
 
 
 async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(store, ground, monkeypatch):
@@ -145,27 +145,29 @@ async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(stor
     token = await begin(store, ground, 1, "exit 0")
     gates = Path(ground.root) / "gates"
     gates.rename(gates.with_name("away"))
-    place = Place("local", ground.host, DirectScheduler(ground.root), ground.roundup, ground.root, slots=9, gpus=None)
+    place = ComputeHost(
+        "local", ground.host, DirectScheduler(ground.root), ground.poller, ground.root, slots=9, gpus=None
+    )
 
     async def place_of(_key):
         return place
 
     spool = Spool(Path(ground.root).parent / "spool" / KEY)
     tools = SimpleNamespace(database=store, clock=time.time, place_of=place_of, spool=lambda _key: spool)
-    line = Line(KEY, 1, "follow", since=time.time() - 3600)
-    assert not (await following.follow(line, tools)).needs_person
+    item = WorkItem(KEY, 1, "follow", since=time.time() - 3600)
+    assert not (await following.follow(item, tools)).needs_person
     await asyncio.sleep(1.1)
-    told = await following.follow(line, tools)
+    told = await following.follow(item, tools)
     assert told.needs_person
     assert f"mqi lost {KEY} 1" in told.why
-    assert ground.roundup.unproved_s(token, JobState.RUNNING) == 0
-    assert not (await following.follow(line, tools)).needs_person
+    assert ground.poller.unproved_s(token, JobState.RUNNING) == 0
+    assert not (await following.follow(item, tools)).needs_person
 
 
 async def test_an_outage_is_no_silence_about_a_job(store, ground, monkeypatch):
     token = claim(store, 1)
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
-    ground.roundup.unproved_s(token, JobState.UNKNOWN)
+    ground.poller.unproved_s(token, JobState.UNKNOWN)
     await asyncio.sleep(0.1)
 
     async def away(*_words, **_how):
@@ -173,5 +175,5 @@ async def test_an_outage_is_no_silence_about_a_job(store, ground, monkeypatch):
 
     monkeypatch.setattr(ground.host, "ask", away)
     with pytest.raises(Unreachable):
-        await ground.roundup.look(token)
-    assert ground.roundup.unproved_s(token, JobState.UNKNOWN) == 0
+        await ground.poller.look(token)
+    assert ground.poller.unproved_s(token, JobState.UNKNOWN) == 0

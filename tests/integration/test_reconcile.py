@@ -13,7 +13,7 @@ import pytest
 from tests.spooled import begin, delivered, shut, spooled, two_hosts
 
 from mqi_communicator.app import App
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.spool.layout import keep
@@ -38,8 +38,8 @@ async def test_what_the_spool_holds_is_a_case_again_under_its_key_and_from_its_f
     assert (await reconcile(app.tools)).readmitted == 1
     found = app.database.read_now(cases.get, KEY)
     assert (found.source, found.seen, found.content) == (case.source, 10.0, "a" * 64)
-    line = app.database.read_now(work_items.get, KEY)
-    assert (line.step, line.status) == ("prepare", Status.READY)
+    item = app.database.read_now(work_items.get, KEY)
+    assert (item.step, item.status) == ("prepare", Status.READY)
     assert (await reconcile(app.tools)).readmitted == 0
 
 
@@ -56,8 +56,8 @@ async def test_a_case_whose_results_stand_is_not_computed_again(app):
     folder = delivered(app, KEY)
     found = await reconcile(app.tools)
     assert (found.readmitted, found.delivered, found.cases) == (1, 1, {"ready": 1})
-    case, line = app.database.read_now(cases.get, KEY), app.database.read_now(work_items.get, KEY)
-    assert (case.word, case.results, line.step, line.status) == ("pass", str(folder), "tidy", Status.READY)
+    case, item = app.database.read_now(cases.get, KEY), app.database.read_now(work_items.get, KEY)
+    assert (case.word, case.results, item.step, item.status) == ("pass", str(folder), "tidy", Status.READY)
 
 
 @pytest.mark.parametrize("event", ["case.extended", "order.rejudge"])
@@ -68,7 +68,7 @@ async def test_results_of_an_earlier_judgement_close_no_case_that_is_judged_agai
     own = app.database.read_now(work_items.get, KEY)
     again = replace(own, step="compare", since=30.0)
     app.database.write_now(
-        work_items.move, own, again, Event(30.0, KEY, CASE_LINE, event, own.step, own.status, "compare")
+        work_items.move, own, again, Event(30.0, KEY, CASE_ITEM, event, own.step, own.status, "compare")
     )
     assert (await reconcile(app.tools)).delivered == 0
     assert app.database.read_now(work_items.get, KEY).step == "compare"
@@ -79,9 +79,9 @@ async def test_beams_and_places_of_a_delivered_case_are_closed_too(app):
     await reconcile(app.tools)
     own = app.database.read_now(work_items.get, KEY)
     app.database.write_now(work_items.move, own, replace(own, step="compare", status=Status.WAITING), None)
-    app.database.write_now(work_items.begin, Line(KEY, 1, "submit"))
+    app.database.write_now(work_items.begin, WorkItem(KEY, 1, "submit"))
     wish = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "one", jobs.WANTED, active=False, claimed=1.0)
-    app.database.write_now(jobs.claim, wish, jobs.Room(5))
+    app.database.write_now(jobs.claim, wish, jobs.HostCapacity(5))
     delivered(app, KEY)
     assert (await reconcile(app.tools)).delivered == 1
     assert app.database.read_now(work_items.get, KEY, 1).status is Status.DONE
@@ -114,7 +114,9 @@ def lives(pid: int) -> bool:
 
 async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):
     app.database.write_now(cases.add, cases.Case(KEY, Path("/in/x"), 1.0, "f", host="two"))
-    app.database.write_now(work_items.add, Line(KEY, CASE_LINE, "compare", wanted="cancel"), Event(1.0, KEY, 0, "x"))
+    app.database.write_now(
+        work_items.add, WorkItem(KEY, CASE_ITEM, "compare", wanted="cancel"), Event(1.0, KEY, 0, "x")
+    )
     await begin(app, "two", KEY, 3)
     place = app.tools.places["two"]
     token = f"{KEY}-b1-r3"
@@ -122,9 +124,9 @@ async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):
     (record,) = (Path(place.root) / "gates" / token).iterdir()
     pid = int(record.read_text().split(",")[1])
     assert lives(pid)
-    line = app.database.read_now(work_items.get, KEY)
+    item = app.database.read_now(work_items.get, KEY)
     async with asyncio.timeout(120):
-        while not isinstance(await withdraw(line, app.tools), Done):  # noqa: ASYNC110 - as the driver asks
+        while not isinstance(await withdraw(item, app.tools), Done):  # noqa: ASYNC110 - as the driver asks
             await asyncio.sleep(0.2)
     assert not lives(pid)
     assert not list((Path(place.root) / "gates").iterdir())
@@ -145,7 +147,7 @@ async def test_a_case_that_set_out_goes_back_to_the_same_host_though_the_store_h
     assert isinstance(done, Done)
     assert done.facts["host"] == "two"
     assert app.database.read_now(cases.get, KEY).host == "two"
-    assert [line.beam for line in app.database.read_now(work_items.of_case, KEY)] == [0, 1, 2]
+    assert [item.beam for item in app.database.read_now(work_items.of_case, KEY)] == [0, 1, 2]
 
 
 def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: int = 2) -> None:
@@ -153,12 +155,12 @@ def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: i
     spooled(app, KEY)
     app.tools.spool(KEY).recipe.write_text(json.dumps(recipe))
     app.database.write_now(cases.add, cases.Case(KEY, Path("/in/case"), 10.0, "print"))
-    own, seen = Line(KEY, CASE_LINE, step, status=Status.WAITING), Event(10.0, KEY, CASE_LINE, "case.seen", "admit")
+    own, seen = WorkItem(KEY, CASE_ITEM, step, status=Status.WAITING), Event(10.0, KEY, CASE_ITEM, "case.seen", "admit")
     app.database.write_now(work_items.add, own, seen)
     for number in range(1, beams + 1):
-        app.database.write_now(work_items.begin, Line(KEY, number, "submit"))
+        app.database.write_now(work_items.begin, WorkItem(KEY, number, "submit"))
         wish = jobs.JobRow(f"{KEY}-b{number}-r1", KEY, number, 1, "one", jobs.WANTED, active=False, claimed=1.0)
-        app.database.write_now(jobs.claim, wish, jobs.Room(0))
+        app.database.write_now(jobs.claim, wish, jobs.HostCapacity(0))
 
 
 @pytest.mark.parametrize(("step", "beams"), [("compare", 2), ("upload", 0)])
@@ -181,6 +183,6 @@ async def test_input_that_was_made_for_this_configuration_stands(app):
 async def test_input_stands_once_a_beam_has_set_out(app):
     waiting(app, recipe={"dose": "to something else"})
     wish = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "one", jobs.WANTED, active=False, claimed=1.0)
-    app.database.write_now(jobs.claim, wish, jobs.Room(1))
+    app.database.write_now(jobs.claim, wish, jobs.HostCapacity(1))
     await reconcile(app.tools)
     assert app.database.read_now(work_items.get, KEY).step == "compare"

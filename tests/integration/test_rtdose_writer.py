@@ -11,11 +11,11 @@ import pytest
 
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.demo.sample import sample_files
-from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 
 GRID = Grid((5, 7, 9), (-12.5, 3.0, -40.25), (2.5, 2.0, 3.1))
-PHYSICAL = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+PHYSICAL = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 ORIGIN = Origin("abcdefghijkm", "abcdefghijkm-b2-r1", "MCsquare 1.0", "mqi-communicator 0.1.0")
 
 

@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from mqi_communicator.app import build, health, ready
-from mqi_communicator.case.model import CASE_LINE, Event, Line, new_key
+from mqi_communicator.case.model import CASE_ITEM, Event, WorkItem, new_key
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.config import load
-from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.flow.workers.pool import WorkerPool
 from mqi_communicator.remote import workspace
 from mqi_communicator.store import cases, work_items
 
@@ -39,9 +39,9 @@ async def app(tmp_path):
     made = build(load(tmp_path / "config.yaml"))
     yield made
     for place in made.tools.places.values():
-        await place.roundup.close()
+        await place.poller.close()
         await place.host.close()
-    await made.tools.desk.close()
+    await made.tools.workers.close()
     made.database.close()
     made.lock.release()
 
@@ -61,8 +61,8 @@ def for_others(folder: Path) -> tuple[int, list[str]]:
 
 async def test_neither_the_communicator_nor_its_children_leave_a_core_or_a_file_for_others(app):
     assert limits() == ((0, 0), 0o077)
-    assert await app.tools.desk.do(limits) == ((0, 0), 0o077)
-    assert isinstance(app.tools.desk, Desk)
+    assert await app.tools.workers.do(limits) == ((0, 0), 0o077)
+    assert isinstance(app.tools.workers, WorkerPool)
 
 
 async def test_a_job_leaves_no_core_and_no_file_for_others(app):
@@ -77,7 +77,7 @@ async def test_a_job_leaves_no_core_and_no_file_for_others(app):
     work = Work((Program("engine", ("sh", "-c", script)),), ("made",), 60)
     place.scheduler.read_submit(await place.host.ask(place.scheduler.submit(Job(token, work)), deadline=90))
     async with asyncio.timeout(120):
-        while (status := (await place.roundup.ask(token))[token]).state is not JobState.ENDED:  # noqa: ASYNC110 - a job
+        while (status := (await place.poller.ask(token))[token]).state is not JobState.ENDED:  # noqa: ASYNC110 - a job
             await asyncio.sleep(0.2)
     assert status.exit_code == 0
     said = status.log_tail.split()
@@ -89,8 +89,8 @@ async def test_a_job_leaves_no_core_and_no_file_for_others(app):
 
 async def test_the_pages_say_nothing_of_cases_folders_or_machines(app, tmp_path):
     app.database.write_now(cases.add, cases.Case(KEY, tmp_path / "watch" / FOLDER, 1.0, "f", host="box"))
-    line = Line(KEY, CASE_LINE, "admit", reason=f"{FOLDER} is odd", due=1.0)
-    app.database.write_now(work_items.add, line, Event(1.0, KEY, CASE_LINE, "case.seen", why=FOLDER))
+    item = WorkItem(KEY, CASE_ITEM, "admit", reason=f"{FOLDER} is odd", due=1.0)
+    app.database.write_now(work_items.add, item, Event(1.0, KEY, CASE_ITEM, "case.seen", why=FOLDER))
     app.doubt = ""
     pages = [app.metrics.render().decode(), str((await health(app)).facts), str((await ready(app)).facts)]
     assert 'mqi_lines{status="ready",step="admit"} 1.0' in pages[0]

@@ -13,7 +13,7 @@ from tests.judged import CONVENTIONS, KEY, judged
 from typer.testing import CliRunner
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Event, Line
+from mqi_communicator.case.model import Event, WorkItem
 from mqi_communicator.cli.main import app
 from mqi_communicator.config import load
 from mqi_communicator.flow.tasks.report import redraw_report
@@ -99,7 +99,7 @@ def test_mqi_draws_again_signs_and_shows(delivered, tmp_path):
     config.write_text(CONFIG)
     database = open_database(load(config).paths.store)
     database.write_now(cases.add, Case(KEY, tmp_path / "incoming", 1.0, "f", word=case.word, results=str(folder)))
-    database.write_now(work_items.add, Line(KEY, 0, "tidy"), Event(1.0, KEY, 0, "case.seen"))
+    database.write_now(work_items.add, WorkItem(KEY, 0, "tidy"), Event(1.0, KEY, 0, "case.seen"))
 
     def mqi(*words: str, code: int = 0) -> str:
         forged = {

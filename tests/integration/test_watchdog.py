@@ -18,13 +18,13 @@ import yaml
 
 from mqi_communicator import run as running
 from mqi_communicator.app import build, health
-from mqi_communicator.case.model import CASE_LINE, Event, Line
+from mqi_communicator.case.model import CASE_ITEM, Event, WorkItem
 from mqi_communicator.config import load
 from mqi_communicator.flow import driver
 from mqi_communicator.flow.steps import functions, table
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.telemetry import logs
-from mqi_communicator.telemetry.loop_watchdog import Lookout
+from mqi_communicator.telemetry.loop_watchdog import LoopWatchdog
 from mqi_communicator.telemetry.systemd import Notifier
 
 pytestmark = pytest.mark.real
@@ -142,7 +142,7 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
     await until(beats)
     assert heart[:2] == ["READY=1", "STATUS=taking cases"]
     made.database.write_now(cases.add, cases.Case(KEY, tmp_path / "gone", 1.0, "f"))
-    made.database.write_now(work_items.add, Line(KEY, CASE_LINE, "admit"), Event(1.0, KEY, CASE_LINE, "case.seen"))
+    made.database.write_now(work_items.add, WorkItem(KEY, CASE_ITEM, "admit"), Event(1.0, KEY, CASE_ITEM, "case.seen"))
     await until(lambda: bool(told("flow.stuck")))
     (line,) = told("flow.stuck")
     assert (line["case"], line["step"], line["level"]) == (KEY, "admit", "error")
@@ -170,7 +170,7 @@ def test_a_loop_that_does_not_come_round_is_told_once_with_where_it_stands():
         said.append((seconds, list(where)))
         again.set()
 
-    lookout = Lookout(lambda: age[0], 0.2, tell)
+    lookout = LoopWatchdog(lambda: age[0], 0.2, tell)
     lookout.begin()
     age[0] = 5.0
     assert again.wait(60)

@@ -9,7 +9,7 @@ import pytest
 from tests.judged import KnownDose, judged
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, NewRun
 from mqi_communicator.dose.engine import Accepted, Refused
 from mqi_communicator.flow.steps.verify import verify
@@ -41,9 +41,9 @@ def beam(tmp_path):
         return function(*arguments)
 
     tools: Any = SimpleNamespace(
-        database=SimpleNamespace(read=read), desk=SimpleNamespace(do=do), spool=lambda _: case.spool, engine=engine
+        database=SimpleNamespace(read=read), workers=SimpleNamespace(do=do), spool=lambda _: case.spool, engine=engine
     )
-    return log, lambda: verify(Line(job.case, job.beam, "verify"), tools)
+    return log, lambda: verify(WorkItem(job.case, job.beam, "verify"), tools)
 
 
 async def test_a_whole_log_that_is_good_keeps_its_dose(beam):

@@ -14,14 +14,14 @@ import pytest
 
 from mqi_communicator.case.faults import OutOfTime, Permanent, Transient
 from mqi_communicator.flow.workers import pool as room
-from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.flow.workers.pool import WorkerPool
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
-    made = Desk(memory_gib=2, limit_s=60)
+async def workers() -> AsyncIterator[WorkerPool]:
+    made = WorkerPool(memory_gib=2, limit_s=60)
     yield made
     await made.close()
 
@@ -86,86 +86,90 @@ async def noted(note: Path) -> int:
     return int(said())
 
 
-async def test_each_order_has_a_process_of_its_own_and_all_one_office(desk: Desk):
-    both = await asyncio.gather(desk.do(os.getpid), desk.do(os.getpid))
+async def test_each_order_has_a_process_of_its_own_and_all_one_office(workers: WorkerPool):
+    both = await asyncio.gather(workers.do(os.getpid), workers.do(os.getpid))
     assert len({os.getpid(), *both}) == 3
-    assert await desk.do(os.getppid) == await desk.do(os.getppid) != os.getpid()
+    assert await workers.do(os.getppid) == await workers.do(os.getppid) != os.getpid()
 
 
-async def test_faults_come_back_and_nothing_of_a_patient_with_other_errors(desk: Desk):
+async def test_faults_come_back_and_nothing_of_a_patient_with_other_errors(workers: WorkerPool):
     with pytest.raises(Permanent) as refused:
-        await desk.do(refuse)
+        await workers.do(refuse)
     assert (refused.value.reason, refused.value.advice) == ("not this one", "send another")
     with pytest.raises(Transient) as failed:
-        await desk.do(wrong)
+        await workers.do(wrong)
     assert "KeyError in wrong:" in failed.value.reason
     assert "DOE" not in failed.value.reason
 
 
-async def test_a_crash_in_native_code_costs_its_order_and_no_other(desk: Desk):
-    crashed, fine = await asyncio.gather(desk.do(crash), desk.do(abs, -3), return_exceptions=True)
+async def test_a_crash_in_native_code_costs_its_order_and_no_other(workers: WorkerPool):
+    crashed, fine = await asyncio.gather(workers.do(crash), workers.do(abs, -3), return_exceptions=True)
     assert isinstance(crashed, Transient)
     assert "ended without an answer" in crashed.reason
     assert fine == 3
 
 
-async def test_more_memory_than_the_limit_is_refused_in_words(desk: Desk):
-    with pytest.raises(Permanent, match=r"more memory than resources\.desk_memory_gib"):
-        await desk.do(bytearray, 3 << 30)
+async def test_more_memory_than_the_limit_is_refused_in_words(workers: WorkerPool):
+    with pytest.raises(Permanent, match=r"more memory than resources\.worker_memory_gib"):
+        await workers.do(bytearray, 3 << 30)
 
 
 async def test_what_takes_too_long_is_ended(tmp_path: Path):
-    desk = Desk(memory_gib=2, limit_s=60)
-    await desk.do(note_nothing)  # the office has loaded this module
-    desk._limit = 3
+    workers = WorkerPool(memory_gib=2, limit_s=60)
+    await workers.do(note_nothing)  # the office has loaded this module
+    workers._limit = 3
     with pytest.raises(Transient, match="longer than 3 s"):
-        await desk.do(slow, tmp_path / "pid")
+        await workers.do(slow, tmp_path / "pid")
     await gone(await noted(tmp_path / "pid"))
-    assert await desk.do(abs, -3) == 3
-    await desk.close()
+    assert await workers.do(abs, -3) == 3
+    await workers.close()
 
 
-async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_is_not(desk: Desk):
-    worked, waited = await asyncio.gather(desk.do_within(0.5, busy), desk.do_within(0.5, idle), return_exceptions=True)
+async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_is_not(workers: WorkerPool):
+    worked, waited = await asyncio.gather(
+        workers.do_within(0.5, busy), workers.do_within(0.5, idle), return_exceptions=True
+    )
     assert isinstance(worked, OutOfTime)
     assert worked.reason == "busy took more than 0.5 s of processor time"
     assert waited == 7
 
 
-async def test_what_is_not_wanted_any_more_is_ended(desk: Desk, tmp_path: Path):
-    order = asyncio.create_task(desk.do(slow, tmp_path / "pid"))
+async def test_what_is_not_wanted_any_more_is_ended(workers: WorkerPool, tmp_path: Path):
+    order = asyncio.create_task(workers.do(slow, tmp_path / "pid"))
     child = await noted(tmp_path / "pid")
     order.cancel()
     await asyncio.gather(order, return_exceptions=True)
     await gone(child)
 
 
-async def test_an_office_that_dies_takes_its_children_along_and_another_opens(desk: Desk, tmp_path: Path):
-    order = asyncio.create_task(desk.do(slow, tmp_path / "pid"))
+async def test_an_office_that_dies_takes_its_children_along_and_another_opens(workers: WorkerPool, tmp_path: Path):
+    order = asyncio.create_task(workers.do(slow, tmp_path / "pid"))
     child = await noted(tmp_path / "pid")
-    office = await desk.do(os.getppid)
+    office = await workers.do(os.getppid)
     os.kill(office, signal.SIGKILL)
     with pytest.raises(Transient, match="without an answer"):
         await order
     await gone(child)
-    assert await desk.do(os.getppid) != office
+    assert await workers.do(os.getppid) != office
 
 
-async def test_an_office_that_is_given_up_lets_its_children_end_their_work(desk: Desk, tmp_path: Path):
-    order = asyncio.create_task(desk.do(brief, tmp_path / "pid"))
+async def test_an_office_that_is_given_up_lets_its_children_end_their_work(workers: WorkerPool, tmp_path: Path):
+    order = asyncio.create_task(workers.do(brief, tmp_path / "pid"))
     await noted(tmp_path / "pid")
-    office = await desk._open()
-    desk._forget()
+    office = await workers._open()
+    workers._forget()
     assert await order == 7
     assert await office.process.wait() == 0  # and it ends
 
 
-async def test_an_office_closes_with_the_desk_and_when_nobody_needs_it(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+async def test_an_office_closes_with_the_desk_and_when_nobody_needs_it(
+    workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(room, "_IDLE_S", 0.2)
-    desk.expect()
-    first = await desk.do(os.getppid)
+    workers.expect()
+    first = await workers.do(os.getppid)
     await gone(first)
-    second = await desk.do(os.getppid)
+    second = await workers.do(os.getppid)
     assert second != first
-    await desk.close()
+    await workers.close()
     await gone(second)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.case.faults import DiskFull, Permanent, RemoteUnfit, Transient
-from mqi_communicator.case.request import Answer
+from mqi_communicator.case.request import RemoteResponse
 from mqi_communicator.case.work import Need
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote import requirements, workspace
@@ -223,7 +223,7 @@ async def test_a_workspace_that_is_gone_is_not_an_empty_one(host: LocalHost, roo
 def test_a_full_disk_is_a_full_disk_whatever_the_code():
     with pytest.raises(DiskFull):
         workspace.read_settle(
-            Answer(1, "mqi-trouble no-workspace\n", "sh: 1: cannot create x: No space left on device\n")
+            RemoteResponse(1, "mqi-trouble no-workspace\n", "sh: 1: cannot create x: No space left on device\n")
         )
 
 
@@ -330,7 +330,7 @@ async def test_an_engine_is_started_once_without_input(host: LocalHost, tmp_path
 
 def test_what_may_not_be_looked_at_is_not_said_to_be_missing():
     ((ok, what, advice),) = requirements.read_needs(
-        [Need("readable", "/x", "get it")], Answer(0, "mqi-need 1 barred\nmqi-done\n")
+        [Need("readable", "/x", "get it")], RemoteResponse(0, "mqi-need 1 barred\nmqi-done\n")
     )
     assert (ok, what) == (False, "/x may not be looked at there")
     assert "--program" in advice
@@ -344,7 +344,7 @@ def test_an_engine_that_was_not_tried_or_hangs_is_not_said_to_start():
         "mqi-started 1 124 ": "did not end within 20 s",
         "mqi-started 1 127 not=base64": "cannot be started (exit code 127): no word",
     }.items():
-        ((ok, what, advice),) = requirements.read_needs([need], Answer(0, f"{said}\n"))
+        ((ok, what, advice),) = requirements.read_needs([need], RemoteResponse(0, f"{said}\n"))
         assert not ok
         assert words in what
         assert advice

@@ -84,11 +84,11 @@ class Manifest:
         return tuple(f for f in self.files if f.kind is kind)
 
 
-CASE_LINE = 0  # the beam number that stands for the case's own line; DICOM BeamNumber starts at 1 in practice
+CASE_ITEM = 0  # the beam number that stands for the case's own line; DICOM BeamNumber starts at 1 in practice
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class WorkItem:
     """One line of steps: the case's own (beam == CASE_LINE) or one beam's. Changed only by `flow.decide`.
 
     Reason and advice may quote hosts, folders and files: their control and format characters become visible escapes.

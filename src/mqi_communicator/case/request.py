@@ -31,7 +31,7 @@ _DISK = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RemoteRequest:
     """One question. Its words are plain, so that no shell on the way can misread them. ValueError if they are not."""
 
     verb: str
@@ -45,7 +45,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RemoteResponse:
     """A question that was answered to its end."""
 
     exit_code: int
@@ -137,7 +137,7 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
 }
 
 
-def trouble(answer: Answer, what: str) -> Fault:
+def trouble(answer: RemoteResponse, what: str) -> Fault:
     """What stood in the way of `what`, as a fault. Words of the host that nobody knows mean Transient."""
     found = _TROUBLE.findall(answer.out)
     word, detail = found[-1] if found else ("", "")

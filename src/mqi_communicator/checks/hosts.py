@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mqi_communicator.app import build_engine, build_host, build_scheduler, remote_root
 from mqi_communicator.case.faults import Fault, NeedsPerson
-from mqi_communicator.case.request import Call
+from mqi_communicator.case.request import RemoteRequest
 from mqi_communicator.case.visible import visible
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.gpus import listed, read_inventory, why_not
@@ -98,9 +98,9 @@ async def _said(check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
 
 
 async def _reach(look: _Look) -> list[Finding]:
-    await look.host.ask(Call("hello"), deadline=CALL_S)
+    await look.host.ask(RemoteRequest("hello"), deadline=CALL_S)
     began = time.monotonic()
-    await look.host.ask(Call("hello"), deadline=CALL_S)
+    await look.host.ask(RemoteRequest("hello"), deadline=CALL_S)
     took = time.monotonic() - began
     what = f"{look.name} answers, its host key is known ({1000 * took:.0f} ms a command)"
     return [Finding(took < SLOW_S, what, "its shell is slow to start: look at ~/.bashrc there")]
@@ -108,7 +108,7 @@ async def _reach(look: _Look) -> list[Finding]:
 
 async def _clock(look: _Look) -> list[Finding]:
     before = time.time()
-    answer = await look.host.ask(Call("clock"), deadline=CALL_S)
+    answer = await look.host.ask(RemoteRequest("clock"), deadline=CALL_S)
     told = re.search(r"mqi-clock (\S+)", answer.out)
     apart = float(told[1]) - (before + time.time()) / 2 if told else float("inf")
     what = f"the clock of {look.name} differs by {apart:+.1f} s"
@@ -143,7 +143,7 @@ async def _gpus(look: _Look) -> list[Finding]:
     if options.listed:
         count = len(listed(options).gpus)
         return [yes(f"{look.name}: {count} GPUs are listed; whether others use them is not seen")]
-    found = read_inventory(await look.host.ask(Call("gpus"), deadline=CALL_S))
+    found = read_inventory(await look.host.ask(RemoteRequest("gpus"), deadline=CALL_S))
     if found.trouble or not found.gpus:
         why = found.trouble or "it has none"
         return [

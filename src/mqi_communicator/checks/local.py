@@ -16,7 +16,7 @@ from mqi_communicator.case.faults import Fault, NeedsPerson
 from mqi_communicator.checks.hosts import Finding, look_at, no, yes
 from mqi_communicator.config import Config
 from mqi_communicator.flow.options import ConstancyOptions
-from mqi_communicator.notify.dispatcher import Way, ways
+from mqi_communicator.notify.dispatcher import Channel, ways
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
 from mqi_communicator.store.ownership import is_owned
 from mqi_communicator.web.options import WebOptions
@@ -138,7 +138,7 @@ def _people(config: Config, options: WebOptions) -> Finding:
     return yes(f"{count} people are known to the dashboard")
 
 
-def _told(way: Way) -> Finding:
+def _told(way: Channel) -> Finding:
     try:
         return yes(f"notify.{way.name}: {way.probe()}")
     except Fault as fault:

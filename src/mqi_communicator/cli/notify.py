@@ -13,7 +13,7 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, ConfigFile
 from mqi_communicator.config import Config, load
-from mqi_communicator.notify.dispatcher import Way, ways
+from mqi_communicator.notify.dispatcher import Channel, ways
 from mqi_communicator.notify.message import trial
 from mqi_communicator.store import notices
 
@@ -34,7 +34,7 @@ def notify(
             raise typer.Exit(exit_codes.NOT_PASSED)
 
 
-def _try(way: Way) -> bool:
+def _try(way: Channel) -> bool:
     try:
         way.send(trial())
     except Fault as fault:
@@ -46,7 +46,7 @@ def _try(way: Way) -> bool:
     return True
 
 
-def _tell(settings: Config, way: Way) -> bool:
+def _tell(settings: Config, way: Channel) -> bool:
     mark = open_store(settings).read_now(notices.mark, way.name)
     if mark is None or not mark.sent:
         print(f"{way.name}: nothing was told yet")  # noqa: T201

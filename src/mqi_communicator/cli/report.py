@@ -64,10 +64,10 @@ async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, 
     from mqi_communicator.flow.spool.layout import Spool
     from mqi_communicator.flow.tasks.report import redraw_report
     from mqi_communicator.flow.workers.kernels import cache_of
-    from mqi_communicator.flow.workers.pool import Desk
+    from mqi_communicator.flow.workers.pool import WorkerPool
 
-    desk = Desk(
-        memory_gib=settings.resources.desk_memory_gib,
+    workers = WorkerPool(
+        memory_gib=settings.resources.worker_memory_gib,
         limit_s=settings.report.limit_s,
         cache=cache_of(settings.paths.workspace),
     )
@@ -76,7 +76,7 @@ async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, 
         for case in cases:
             spool = Spool(settings.paths.workspace / "spool" / case.case)
             try:
-                await desk.do(
+                await workers.do(
                     redraw_report,
                     spool,
                     Path(case.results),
@@ -90,5 +90,5 @@ async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, 
             else:
                 answers[case.case] = ""
     finally:
-        await desk.close()
+        await workers.close()
     return answers

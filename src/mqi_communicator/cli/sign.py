@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.case.model import CASE_LINE, Event
+from mqi_communicator.case.model import CASE_ITEM, Event
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.account import invoker
@@ -69,7 +69,7 @@ def _event(case: str, step: str, signed: SignatureDocument) -> Event:
     return Event(
         at=time.time(),
         case=case,
-        beam=CASE_LINE,
+        beam=CASE_ITEM,
         event="case.signed",
         step=step,
         who=signed.account,

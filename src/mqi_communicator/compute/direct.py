@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from mqi_communicator.case.faults import Transient
-from mqi_communicator.case.request import Answer, Call, trouble
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse, trouble
 from mqi_communicator.compute.job import Job, spec_of, token_lines, workspace_root
 from mqi_communicator.compute.observed import read_early, read_observations
 from mqi_communicator.compute.options import DirectOptions
@@ -29,14 +29,14 @@ class DirectScheduler:
         self._gpus = gpus
         self.tick_s = self._options.poll_s
 
-    def submit(self, job: Job) -> Call:
+    def submit(self, job: Job) -> RemoteRequest:
         """Start the job unless its gate is taken; ends when the job has taken it."""
         options = self._options
         where = "anywhere" if options.on_slurm_host else "plain"
         spec = spec_of(job, self._root, kill_grace_s=options.kill_grace_s)
-        return Call("submit", (self._root, job.token, _tenths(options.begin_wait_s), where), spec)
+        return RemoteRequest("submit", (self._root, job.token, _tenths(options.begin_wait_s), where), spec)
 
-    def read_submit(self, answer: Answer) -> str:
+    def read_submit(self, answer: RemoteResponse) -> str:
         """Always "": a plain host gives no id of its own."""
         if answer.exit_code == 0 and "mqi-submit " in answer.out:
             return ""
@@ -44,12 +44,12 @@ class DirectScheduler:
             raise Transient("the host gave no answer to the job's order")
         raise trouble(answer, "handing over the job")
 
-    def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> Call:
+    def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> RemoteRequest:
         """Observe all these jobs: about 2 ms each, a second more if one seems lost. Then, for `wait_s`, each end."""
         words = (self._root, _tenths(wait_s), str(self._options.log_tail_bytes))
-        return Call("poll", (*words, "gpus") if self._gpus else words, token_lines(tuple(tokens)))
+        return RemoteRequest("poll", (*words, "gpus") if self._gpus else words, token_lines(tuple(tokens)))
 
-    def read_poll(self, tokens: Sequence[str], answer: Answer) -> Mapping[str, JobStatus]:
+    def read_poll(self, tokens: Sequence[str], answer: RemoteResponse) -> Mapping[str, JobStatus]:
         """A status for each token; UNKNOWN for whatever the answer does not prove."""
         return read_observations(tokens, answer)
 
@@ -57,14 +57,14 @@ class DirectScheduler:
         """A job that was told of before the whole answer was there; None for any other line."""
         return read_early(line)
 
-    def cancel(self, tokens: Sequence[str]) -> Call:
+    def cancel(self, tokens: Sequence[str]) -> RemoteRequest:
         """Bar the gates that are free; end what lives of the other jobs and look until it is gone.
 
         Takes at most the grace and five seconds more, however many they are.
         """
-        return Call("cancel", (self._root, _tenths(self._options.kill_grace_s)), token_lines(tuple(tokens)))
+        return RemoteRequest("cancel", (self._root, _tenths(self._options.kill_grace_s)), token_lines(tuple(tokens)))
 
-    def read_cancel(self, answer: Answer) -> None:
+    def read_cancel(self, answer: RemoteResponse) -> None:
         """Return if nothing of them lives any more. Transient otherwise."""
         if answer.exit_code != 0:
             raise trouble(answer, "ending the job")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mqi_communicator.case.request import Answer
+from mqi_communicator.case.request import RemoteResponse
 from mqi_communicator.compute.options import GpuOptions
 
 _PART = re.compile(r"^mqi-(gpus|apps) (\d{1,3}) ([\w+/=]*)$", re.MULTILINE | re.ASCII)
@@ -47,7 +47,7 @@ def listed(options: GpuOptions) -> Inventory:
     return Inventory(tuple(Gpu(str(one.id), "", one.memory_mib, 0) for one in options.listed))
 
 
-def read_inventory(answer: Answer) -> Inventory:
+def read_inventory(answer: RemoteResponse) -> Inventory:
     """What the driver says. Unknown, with its own words, where any part of the answer is missing or was refused."""
     parts = {kind: (int(code), _text(text)) for kind, code, text in _PART.findall(answer.out)}
     if "gpus" not in parts:

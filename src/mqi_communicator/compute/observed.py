@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mqi_communicator.case.request import Answer
+from mqi_communicator.case.request import RemoteResponse
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 
 END = "mqi-end"
@@ -90,7 +90,7 @@ class Observed:
         )
 
 
-def read_observations(tokens: Sequence[str], answer: Answer) -> Mapping[str, JobStatus]:
+def read_observations(tokens: Sequence[str], answer: RemoteResponse) -> Mapping[str, JobStatus]:
     """A status for each token, by these words alone."""
     if not _is_whole(answer):
         return dict.fromkeys(tokens, JobStatus(JobState.UNKNOWN, raw=f"no whole answer (exit {answer.exit_code})"))
@@ -99,7 +99,7 @@ def read_observations(tokens: Sequence[str], answer: Answer) -> Mapping[str, Job
     return {token: seen[token].status() if token in seen else silent for token in tokens}
 
 
-def read_lines(tokens: Sequence[str], answer: Answer) -> dict[str, Observed]:
+def read_lines(tokens: Sequence[str], answer: RemoteResponse) -> dict[str, Observed]:
     """What is told of each token. An answer without its end, or with two words about one job, tells nothing of it.
 
     A job that was running when looked at and ended while the script still waited is told twice: the later word counts.
@@ -114,7 +114,7 @@ def read_lines(tokens: Sequence[str], answer: Answer) -> dict[str, Observed]:
     return {token: one for token, seen in found.items() if (one := _one(seen))}
 
 
-def _is_whole(answer: Answer) -> bool:
+def _is_whole(answer: RemoteResponse) -> bool:
     return answer.exit_code == 0 and END in answer.out.split("\n")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from mqi_communicator.case.request import Answer, Call
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.compute.job import Job
 
 
@@ -66,19 +66,19 @@ class Scheduler(Protocol):
         """Which one it is."""
         ...
 
-    def submit(self, job: Job) -> Call:
+    def submit(self, job: Job) -> RemoteRequest:
         """Start the job detached unless its gate, run folder or queue entry exists already."""
         ...
 
-    def read_submit(self, answer: Answer) -> str:
+    def read_submit(self, answer: RemoteResponse) -> str:
         """The scheduler's own id for the job ("" where there is none). Raises Transient/NeedsPerson/Permanent."""
         ...
 
-    def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> Call:
+    def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> RemoteRequest:
         """Observe all these jobs, and the host's GPUs where it has some; then tell, for `wait_s`, of each that ends."""
         ...
 
-    def read_poll(self, tokens: Sequence[str], answer: Answer) -> Mapping[str, JobStatus]:
+    def read_poll(self, tokens: Sequence[str], answer: RemoteResponse) -> Mapping[str, JobStatus]:
         """A status for every token asked for; UNKNOWN for each that the answer does not prove."""
         ...
 
@@ -86,11 +86,11 @@ class Scheduler(Protocol):
         """What one line tells that came before the answer's end; None if it tells of no job."""
         ...
 
-    def cancel(self, tokens: Sequence[str]) -> Call:
+    def cancel(self, tokens: Sequence[str]) -> RemoteRequest:
         """Bar the gate if it is free, else end the job with all it started (TERM, then KILL) and wait until no member
         lives. Proof of the end is the following poll's (ENDED, LOST or BARRED)."""
         ...
 
-    def read_cancel(self, answer: Answer) -> None:
+    def read_cancel(self, answer: RemoteResponse) -> None:
         """Return if the order was carried out; a fault if not."""
         ...

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from mqi_communicator.case.faults import Transient
-from mqi_communicator.case.request import Answer, Call, trouble
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse, trouble
 from mqi_communicator.compute.job import Job, spec_of, token_lines, workspace_root
 from mqi_communicator.compute.observed import Observed, read_lines
 from mqi_communicator.compute.scheduler import JobState, JobStatus
 from mqi_communicator.compute.slurm_options import SlurmOptions
-from mqi_communicator.compute.slurm_queue import BY_SIGNAL, Said, conclude, read_said
+from mqi_communicator.compute.slurm_queue import BY_SIGNAL, SchedulerReply, conclude, read_said
 
 _SUBMIT = re.compile(r"^mqi-submit (?:begun|already|adopted) (\d+|none)$", re.MULTILINE)
 MARGIN_S = 600  # between the engine's own limit and the scheduler's, so that the job can still say how it ended
@@ -31,7 +31,7 @@ class SlurmScheduler:
         self._options = options or SlurmOptions()
         self.tick_s = self._options.query_s
 
-    def submit(self, job: Job) -> Call:
+    def submit(self, job: Job) -> RemoteRequest:
         """Hand the job to sbatch unless its gate is taken, or a job of its name is in the queue or the accounting."""
         options, limit = self._options, job.work.limit_s
         if options.time_s is not None:
@@ -39,9 +39,9 @@ class SlurmScheduler:
         spec = spec_of(
             job, self._root, kill_grace_s=options.kill_grace_s, limit_s=limit, sbatch=tuple(self._sbatch(limit))
         )
-        return Call("slurm_submit", (self._root, job.token), spec)
+        return RemoteRequest("slurm_submit", (self._root, job.token), spec)
 
-    def read_submit(self, answer: Answer) -> str:
+    def read_submit(self, answer: RemoteResponse) -> str:
         """Slurm's job id."""
         found = _SUBMIT.search(answer.out)
         if answer.exit_code == 0 and found is not None:
@@ -50,14 +50,14 @@ class SlurmScheduler:
             raise Transient("the host gave no answer to the job's order")
         raise trouble(answer, "handing over the job")
 
-    def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> Call:
+    def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> RemoteRequest:
         """Observe all these jobs. The scheduler is asked at most once in `query_s`, whoever asks."""
         options = self._options
         nap = max(1, round(options.look_s * 10))
         words = (str(round(wait_s * 10)), str(options.log_tail_bytes), str(max(1, round(options.query_s))), str(nap))
-        return Call("slurm_poll", (self._root, *words), token_lines(tuple(tokens)))
+        return RemoteRequest("slurm_poll", (self._root, *words), token_lines(tuple(tokens)))
 
-    def read_poll(self, tokens: Sequence[str], answer: Answer) -> Mapping[str, JobStatus]:
+    def read_poll(self, tokens: Sequence[str], answer: RemoteResponse) -> Mapping[str, JobStatus]:
         """A status for each token; UNKNOWN for whatever neither the job's own word nor the scheduler's proves."""
         seen, said = read_lines(tokens, answer), read_said(answer, skew_s=self.skew_s)
         return {token: self._status(token, seen.get(token), said) for token in tokens}
@@ -71,16 +71,16 @@ class SlurmScheduler:
         # Who sent a signal, only the scheduler knows: its word is waited for.
         return None if status.exit_code in BY_SIGNAL else (seen.token, status)
 
-    def cancel(self, tokens: Sequence[str]) -> Call:
+    def cancel(self, tokens: Sequence[str]) -> RemoteRequest:
         """Bar the gates that are free; cancel what of these jobs is in the queue, by name and of our account alone."""
-        return Call("slurm_cancel", (self._root,), token_lines(tuple(tokens)))
+        return RemoteRequest("slurm_cancel", (self._root,), token_lines(tuple(tokens)))
 
-    def read_cancel(self, answer: Answer) -> None:
+    def read_cancel(self, answer: RemoteResponse) -> None:
         """Return if the scheduler took the order. The proof is the following poll's."""
         if answer.exit_code != 0:
             raise trouble(answer, "cancelling the job")
 
-    def _status(self, token: str, seen: Observed | None, said: Said) -> JobStatus:
+    def _status(self, token: str, seen: Observed | None, said: SchedulerReply) -> JobStatus:
         if seen is None:
             return JobStatus(JobState.UNKNOWN, raw="not in the answer")
         return conclude(token, seen, said, files_late_s=self._options.files_late_s, skew_s=self.skew_s)

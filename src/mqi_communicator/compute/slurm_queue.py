@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from mqi_communicator.case.request import Answer
+from mqi_communicator.case.request import RemoteResponse
 from mqi_communicator.compute.observed import Observed
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.compute.slurm_states import OVER, QUEUED, RUNNING, pending, state_of
@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SchedulerReply:
     """What the scheduler said. `asked`: when (the host's clock); `trouble`: why it said nothing."""
 
     now: float = 0.0
@@ -47,26 +47,26 @@ class Said:
     accounting: bool = False  # whether the accounting was asked and answered
 
 
-def read_said(answer: Answer, *, skew_s: float) -> Said:
+def read_said(answer: RemoteResponse, *, skew_s: float) -> SchedulerReply:
     """The queue's answer, and the accounting's where that was asked. What was asked in the future nobody asked."""
     now = _NOW.search(answer.out)
     parts = {kind: (float(at), int(code), _text(text)) for kind, at, code, text in _SAID.findall(answer.out)}
     if answer.exit_code != 0 or now is None or "queue" not in parts:
-        return Said(now=float(now[1]) if now else 0.0)
+        return SchedulerReply(now=float(now[1]) if now else 0.0)
     at, code, text = parts["queue"]
     if at > float(now[1]) + skew_s:  # a clock was fast, and is right again: it may be from before a job began
-        return Said(now=float(now[1]))
+        return SchedulerReply(now=float(now[1]))
     if code != 0:
-        return Said(now=float(now[1]), asked=at, trouble=_first_line(text) or f"squeue ended with {code}")
+        return SchedulerReply(now=float(now[1]), asked=at, trouble=_first_line(text) or f"squeue ended with {code}")
     rows = [row for line in text.splitlines() if (row := _row(line))]
     _, account_code, account = parts.get("account", (0.0, 1, ""))
     known = {row.id for row in rows}
     if account_code == 0:
         rows += [row for line in account.splitlines() if (row := _row(line)) and row.id not in known]
-    return Said(float(now[1]), at, tuple(rows), "", accounting=account_code == 0)
+    return SchedulerReply(float(now[1]), at, tuple(rows), "", accounting=account_code == 0)
 
 
-def conclude(token: str, seen: Observed, said: Said, *, files_late_s: float, skew_s: float) -> JobStatus:
+def conclude(token: str, seen: Observed, said: SchedulerReply, *, files_late_s: float, skew_s: float) -> JobStatus:
     """What is known of one job: its own word first, then the scheduler's; without either, UNKNOWN."""
     own = _own([row for row in said.rows if row.name == token], seen)
     if seen.state is JobState.ENDED:
@@ -98,7 +98,7 @@ def _own(rows: Sequence[Row], seen: Observed) -> Row | None:
     return max(chosen, key=lambda row: int(row.id), default=None)
 
 
-def _ended(seen: Observed, own: Row | None, said: Said, files_late_s: float) -> JobStatus:
+def _ended(seen: Observed, own: Row | None, said: SchedulerReply, files_late_s: float) -> JobStatus:
     """Its own word. Who sent the signal that ended it, only the scheduler knows: that is waited for, for a while."""
     status = seen.status()
     if status.exit_code not in BY_SIGNAL or status.ended is None:
@@ -110,7 +110,7 @@ def _ended(seen: Observed, own: Row | None, said: Said, files_late_s: float) -> 
     return status
 
 
-def _in_queue(seen: Observed, own: Row, said: Said, skew_s: float) -> JobStatus:
+def _in_queue(seen: Observed, own: Row, said: SchedulerReply, skew_s: float) -> JobStatus:
     if seen.kind == "job":
         if said.asked <= seen.began_at + skew_s:  # asked before it began
             return seen.status(JobState.RUNNING, own.raw)
@@ -120,14 +120,14 @@ def _in_queue(seen: Observed, own: Row, said: Said, skew_s: float) -> JobStatus:
     return seen.status(JobState.QUEUED, own.raw, queued_because=words, stuck=stuck)
 
 
-def _over(seen: Observed, own: Row, said: Said, files_late_s: float) -> JobStatus:
+def _over(seen: Observed, own: Row, said: SchedulerReply, files_late_s: float) -> JobStatus:
     """Slurm says that it has ended, and it left no exit file: files may be late on a network file system."""
     if own.end is not None and said.now - own.end < files_late_s:
         return seen.status(JobState.UNKNOWN, f"{own.raw}; its files may still be on their way")
     return seen.status(JobState.LOST, own.raw, OVER[state_of(own.state)])
 
 
-def _nowhere(seen: Observed, said: Said) -> JobStatus:
+def _nowhere(seen: Observed, said: SchedulerReply) -> JobStatus:
     """Neither queue nor accounting knows it."""
     if seen.kind == "none":
         return seen.status()

@@ -110,9 +110,14 @@ _WANTED = {
 }
 
 
+_RENAMED = {"desk": "workers", "desk_memory_gib": "worker_memory_gib", "desk_limit_s": "worker_limit_s"}
+
+
 def _unknown(name: str, known: list[str]) -> str:
     if _SECRET.search(name):
         return "unknown key; secrets never stand in this file (SSH keys are files of their own)"
+    if (now := _RENAMED.get(name)) in known:
+        return f"was renamed: write {now}"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
     return f"unknown key; {hint}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Words, named, text
+from mqi_communicator.dicom.collector import Collector, named, text
 from mqi_communicator.dicom.devices import read_devices
 from mqi_communicator.dicom.layers import has_private_spots, read_layers
 from mqi_communicator.dicom.problem import shown
@@ -21,7 +21,7 @@ _SAME = 0.01  # degrees or mm: below the positioning accuracy of any machine
 _SPOT_MODES = frozenset({"MODULATED", "MODULATED_SPEC"})
 
 
-def read_beam(item: Dataset, references: dict[int, Dataset], position: str, words: Words) -> Beam:
+def read_beam(item: Dataset, references: dict[int, Dataset], position: str, words: Collector) -> Beam:
     """One treatment beam. `references`: the fraction group's items by beam number; `position`: its PatientPosition."""
     points = list(item.get("IonControlPointSequence") or ())
     _check_count(item, points, words)
@@ -47,7 +47,7 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, word
     )
 
 
-def _check_count(item: Dataset, points: list[Dataset], words: Words) -> None:
+def _check_count(item: Dataset, points: list[Dataset], words: Collector) -> None:
     count = item.get("NumberOfControlPoints")
     if not points or (count is not None and count != len(points)):
         words.add(
@@ -68,14 +68,14 @@ def _delivery(item: Dataset, points: list[Dataset]) -> Delivery:
     )
 
 
-def _meterset(number: int, references: dict[int, Dataset], words: Words) -> float:
+def _meterset(number: int, references: dict[int, Dataset], words: Collector) -> float:
     if number in references:
         return _positive(references[number], "BeamMeterset", words)
     words.add("beam.meterset", "the fraction group does not name this beam, so it has no meterset")
     return math.nan
 
 
-def _positive(data: Dataset, keyword: str, words: Words) -> float:
+def _positive(data: Dataset, keyword: str, words: Collector) -> float:
     value = words.measured(data, keyword)
     if value <= 0:
         words.add("beam.meterset", f"{value:g}", tag=named(keyword), expected="more than 0")
@@ -88,7 +88,7 @@ def _optional(data: Dataset | None, keyword: str) -> float | None:
     return None if value is None or value == "" else float(value)
 
 
-def _isocenter(point: Dataset, words: Words) -> tuple[float, float, float]:
+def _isocenter(point: Dataset, words: Collector) -> tuple[float, float, float]:
     values = tuple(float(value) for value in point.get("IsocenterPosition") or ())
     if len(values) != 3 or not all(map(math.isfinite, values)):  # noqa: PLR2004 - x, y, z
         words.add("dicom.missing", "", tag=named("IsocenterPosition"), expected="three numbers in mm")
@@ -96,7 +96,7 @@ def _isocenter(point: Dataset, words: Words) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
 
 
-def _motions(points: list[Dataset], words: Words) -> tuple[Motion, ...]:
+def _motions(points: list[Dataset], words: Collector) -> tuple[Motion, ...]:
     """Tilts, and what turns or moves within the beam, each element once."""
     found: dict[str, Motion] = {}
     first = points[0] if points else None

@@ -15,7 +15,7 @@ _CORRECT = "Correct it in the treatment planning system and export the plan agai
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Collector:
     """Speaks of one place in one file, for example "RP.dcm, beam 2 (LAO)". All places of a file share `problems`."""
 
     file: str  # as it may be shown
@@ -30,12 +30,12 @@ class Words:
         """What is wrong here, as an exception: for what cannot be read at all."""
         return refusal([Problem(code, self.file, found, advice=advice, where=self.place)])
 
-    def of_beam(self, item: Dataset) -> Words:
+    def of_beam(self, item: Dataset) -> Collector:
         """The same for one beam of the plan."""
         name = str(item.get("BeamName", "") or "")
         return replace(self, place=f"beam {item.get('BeamNumber')}" + (f" ({shown(name)})" if name else ""))
 
-    def of_point(self, index: int) -> Words:
+    def of_point(self, index: int) -> Collector:
         """The same for one control point (counted from 0, as ControlPointIndex is)."""
         return replace(self, place=", ".join(filter(None, (self.place, f"control point {index}"))))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Words, named, text
+from mqi_communicator.dicom.collector import Collector, named, text
 from mqi_communicator.dicom.header import CT_IMAGE
 from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal, shown
 from mqi_communicator.dicom.reading import open_dicom, unreadable
@@ -132,7 +132,7 @@ def _slice(path: Path, limits: Limits | None) -> tuple[Slice, list[Problem]]:
             )
         if opened.transfer_syntax not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
             raise unreadable(opened.name, opened.transfer_syntax)
-        data, words = opened.parse(opened.spans(), _TAGS), Words(opened.name)
+        data, words = opened.parse(opened.spans(), _TAGS), Collector(opened.name)
         _check_header(data, words)
         x, y, z = words.numbers(data, "ImagePositionPatient", 3)
         down, across = words.numbers(data, "PixelSpacing", 2)
@@ -154,7 +154,7 @@ def _slice(path: Path, limits: Limits | None) -> tuple[Slice, list[Problem]]:
         return one, words.problems
 
 
-def _check_header(data: Dataset, words: Words) -> None:
+def _check_header(data: Dataset, words: Collector) -> None:
     """A slice that is axial and in Hounsfield units, of a patient who is head first supine or whose plan says so."""
     if int(data.get("NumberOfFrames") or 1) != 1:
         raise words.problem("multi-frame CT is not read", "ct.not_a_slice", "Export one file per slice.")
@@ -267,7 +267,7 @@ def _hounsfield(path: Path, limits: Limits | None) -> NDArray[np.float32]:
             raise DicomProblem(f"{shown(path.name)} is no longer a DICOM file", _EXPORT_AGAIN)
         spans = opened.spans()
         data = opened.parse(spans, _TAGS)
-        words = Words(opened.name)
+        words = Collector(opened.name)
         layout = (data.BitsAllocated, data.HighBit + 1 - data.BitsStored, data.get("SamplesPerPixel", 1))
         if layout != (16, 0, 1) or data.PhotometricInterpretation != "MONOCHROME2":
             raise words.problem("its pixels are not 16 bit greyscale (0028,0100)", "ct.pixels", _EXPORT_AGAIN)

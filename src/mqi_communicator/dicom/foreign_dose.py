@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Words, named
+from mqi_communicator.dicom.collector import Collector, named
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.reading import Opened, open_bytes
 from mqi_communicator.dicom.records import Grid
@@ -51,7 +51,7 @@ def read_foreign_dose(name: str, data: bytes, grid: Grid) -> NDArray[np.float64]
         spans = opened.spans()
         if PIXEL_DATA not in spans:
             raise DicomProblem(f"{name} has no pixels", _MEND, "dose.no_grid")
-        ds, words = opened.parse(spans, _TAGS), Words(opened.name)
+        ds, words = opened.parse(spans, _TAGS), Collector(opened.name)
         _refuse_contradictions(ds, grid, words)
         bits = _bits(ds, words)
         scaling = words.number(ds, "DoseGridScaling")
@@ -72,7 +72,7 @@ def _pixels(opened: Opened, length: int) -> bytes:
     return opened.pixels(opened.spans(), length)
 
 
-def _refuse_contradictions(ds: Dataset, grid: Grid, words: Words) -> None:
+def _refuse_contradictions(ds: Dataset, grid: Grid, words: Collector) -> None:
     """What it says of its grid is what was sent. Where it says nothing, or nothing readable, it cannot contradict."""
     rows, columns = words.whole(ds, "Rows"), words.whole(ds, "Columns")
     if (rows, columns) != grid.shape[1:]:
@@ -102,7 +102,7 @@ def _floats(ds: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     return values if len(values) == count else ()
 
 
-def _bits(ds: Dataset, words: Words) -> int:
+def _bits(ds: Dataset, words: Collector) -> int:
     bits = words.whole(ds, "BitsAllocated")
     if bits not in (16, 32) or int(ds.get("PixelRepresentation") or 0) != 0:
         raise words.problem("its pixels are not 16 or 32 bit unsigned (0028,0100)", "dose.pixels", _MEND)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Words, named
+from mqi_communicator.dicom.collector import Collector, named
 from mqi_communicator.dicom.records import Layer
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _PRIVATE_CREATORS = frozenset({"", "IMPAC"})  # of line scanning; other makers u
 _PRIVATE_WEIGHTS = 0x96
 
 
-def read_layers(points: list[Dataset], final: float, words: Words) -> tuple[Layer, ...]:
+def read_layers(points: list[Dataset], final: float, words: Collector) -> tuple[Layer, ...]:
     """The layers of one beam whose FinalCumulativeMetersetWeight is `final` (NaN: it was reported already)."""
     weights = [_weights(point, words.of_point(index)) for index, point in enumerate(points)]
     paired = len(points) % 2 == 0 and not any(after.any() for after in weights[1::2])
@@ -77,7 +77,7 @@ def _is_creator(tag: BaseTag) -> bool:
     return bool(tag.group == _PRIVATE_SPOTS and 0x10 <= tag.element <= 0xFF)  # noqa: PLR2004 - PS3.5 7.8.1
 
 
-def _energy(point: Dataset, before: float, words: Words) -> float:
+def _energy(point: Dataset, before: float, words: Collector) -> float:
     """NominalBeamEnergy in MeV; a control point that does not say goes on with the one before."""
     if not math.isnan(before) and point.get("NominalBeamEnergy") is None:
         return before
@@ -88,7 +88,7 @@ def _energy(point: Dataset, before: float, words: Words) -> float:
     return energy
 
 
-def _places(point: Dataset, weights: NDArray[np.float64], words: Words) -> NDArray[np.float64]:
+def _places(point: Dataset, weights: NDArray[np.float64], words: Collector) -> NDArray[np.float64]:
     """ScanSpotPositionMap as (n, 2); no rows, and a problem, where it does not fit the weights."""
     import numpy as np
 
@@ -109,7 +109,7 @@ def _places(point: Dataset, weights: NDArray[np.float64], words: Words) -> NDArr
     return np.empty((0, 2))
 
 
-def _weights(point: Dataset, words: Words) -> NDArray[np.float64]:
+def _weights(point: Dataset, words: Collector) -> NDArray[np.float64]:
     """ScanSpotMetersetWeights, empty where there are none or some are no weights."""
     import numpy as np
 
@@ -130,7 +130,7 @@ def _floats(value: object) -> NDArray[np.float64]:
     return np.atleast_1d(np.asarray(() if value is None else value, dtype=np.float64))
 
 
-def _agrees(point: Dataset, done: float, mine: float, final: float, words: Words, *, single: bool) -> bool:
+def _agrees(point: Dataset, done: float, mine: float, final: float, words: Collector, *, single: bool) -> bool:
     """Whether CumulativeMetersetWeight (type 2: it may be empty) is the weight before the control point's own spots.
 
     Systems that write single control points were seen to leave it empty; the weight behind the spots is accepted too.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.beam import read_beam
-from mqi_communicator.dicom.collector import Words, named, text
+from mqi_communicator.dicom.collector import Collector, named, text
 from mqi_communicator.dicom.header import ION_PLAN
 from mqi_communicator.dicom.problem import DicomProblem, Problem, refusal, shown
 from mqi_communicator.dicom.reading import Opened, open_dicom
@@ -69,7 +69,7 @@ def sound_plan(path: Path) -> IonPlan:
 
 def _read(opened: Opened) -> tuple[IonPlan, tuple[Problem, ...]]:
     data = opened.parse(opened.spans(), _TAGS)
-    words = Words(opened.name)
+    words = Collector(opened.name)
     group = _fraction_group(data, words)
     plan = IonPlan(
         sop_instance_uid=text(data, "SOPInstanceUID"),
@@ -90,7 +90,7 @@ def _version(data: Dataset) -> str:
     return shown(versions if isinstance(versions, str) else str(versions[0]))
 
 
-def _fraction_group(data: Dataset, words: Words) -> Dataset:
+def _fraction_group(data: Dataset, words: Collector) -> Dataset:
     from pydicom import Dataset
 
     groups = data.get("FractionGroupSequence") or ()
@@ -104,14 +104,14 @@ def _fraction_group(data: Dataset, words: Words) -> Dataset:
     return groups[0] if groups else Dataset()
 
 
-def _fractions(group: Dataset, words: Words) -> int:
+def _fractions(group: Dataset, words: Collector) -> int:
     number = words.measured(group, "NumberOfFractionsPlanned")
     if number < 1:
         words.add("plan.fractions", f"{number:g}", tag=named("NumberOfFractionsPlanned"), expected="1 or more")
     return int(number) if number >= 1 else 0
 
 
-def _structure_set(data: Dataset, words: Words) -> str:
+def _structure_set(data: Dataset, words: Collector) -> str:
     items = data.get("ReferencedStructureSetSequence") or ()
     uids = {uid for item in items if (uid := text(item, "ReferencedSOPInstanceUID"))}
     if len(uids) != 1:
@@ -124,7 +124,7 @@ def _structure_set(data: Dataset, words: Words) -> str:
     return uids.pop() if len(uids) == 1 else ""
 
 
-def _metersets(group: Dataset, words: Words) -> dict[int, Dataset]:
+def _metersets(group: Dataset, words: Collector) -> dict[int, Dataset]:
     """The items of the fraction group by beam number."""
     items = group.get("ReferencedBeamSequence") or ()
     numbers = [words.measured(item, "ReferencedBeamNumber") for item in items]
@@ -134,7 +134,7 @@ def _metersets(group: Dataset, words: Words) -> dict[int, Dataset]:
     return found
 
 
-def _beams(data: Dataset, group: Dataset, words: Words) -> tuple[Beam, ...]:
+def _beams(data: Dataset, group: Dataset, words: Collector) -> tuple[Beam, ...]:
     items = list(data.get("IonBeamSequence") or ())
     references = _metersets(group, words)
     counted = Counter(words.whole(item, "BeamNumber") for item in items)

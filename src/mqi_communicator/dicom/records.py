@@ -166,7 +166,7 @@ class Extent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class DoseType:
     """What a dose is a dose of. Scope is carried by `Dose.beam_number`."""
 
     medium: Medium
@@ -180,7 +180,7 @@ class Dose:
 
     grid: Grid
     gy: NDArray[np.float32]
-    meaning: Meaning
+    meaning: DoseType
     beam_number: int | None  # None: the whole plan
     uncertainty: float | None = (
         None  # relative (1 sigma), mean where dose >= 50 % of maximum; None: engine reports none

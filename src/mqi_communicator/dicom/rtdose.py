@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Words, named
+from mqi_communicator.dicom.collector import Collector, named
 from mqi_communicator.dicom.problem import DicomProblem, shown
 from mqi_communicator.dicom.reading import Opened, open_dicom, unreadable
-from mqi_communicator.dicom.records import Dose, Grid, Meaning
+from mqi_communicator.dicom.records import Dose, DoseType, Grid
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits, Span
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def dose_facts(path: Path, limits: Limits | None = None) -> DoseFacts:
         return facts
 
 
-def read_rtdose(path: Path, meaning: Meaning, limits: Limits | None = None) -> Dose:
+def read_rtdose(path: Path, meaning: DoseType, limits: Limits | None = None) -> Dose:
     """The dose in Gy, float32, [z, y, x] with z ascending; `meaning` is the caller's knowledge and is passed on."""
     import numpy as np
 
@@ -83,7 +83,7 @@ def read_rtdose(path: Path, meaning: Meaning, limits: Limits | None = None) -> D
         if upside_down:
             gy = np.ascontiguousarray(gy[::-1])
         if not gy.max() > 0:
-            raise Words(opened.name).problem("the dose is zero everywhere", "dose.zero", _MEND)
+            raise Collector(opened.name).problem("the dose is zero everywhere", "dose.zero", _MEND)
         gy.setflags(write=False)
         return Dose(grid=facts.grid, gy=gy, meaning=meaning, beam_number=facts.beam_number)
 
@@ -96,7 +96,7 @@ def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[
     spans = opened.spans()
     if PIXEL_DATA not in spans:
         raise DicomProblem(f"{opened.name} has no dose grid, only (3004,0050) perhaps", _MEND, "dose.no_grid")
-    data, words = opened.parse(spans, _TAGS), Words(opened.name)
+    data, words = opened.parse(spans, _TAGS), Collector(opened.name)
     _refuse_other_units(data, words)
     summation, plan, beam = _scope(data, words)
     grid, upside_down = _grid(data, words)
@@ -116,7 +116,7 @@ def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[
     return facts, data, spans, upside_down
 
 
-def _refuse_other_units(data: Dataset, words: Words) -> None:
+def _refuse_other_units(data: Dataset, words: Collector) -> None:
     units, kind = str(data.get("DoseUnits", "")), str(data.get("DoseType", ""))
     if units != "GY":
         raise words.problem(
@@ -130,7 +130,7 @@ def _refuse_other_units(data: Dataset, words: Words) -> None:
         )
 
 
-def _scope(data: Dataset, words: Words) -> tuple[str, str, int | None]:
+def _scope(data: Dataset, words: Collector) -> tuple[str, str, int | None]:
     """(DoseSummationType, SOP Instance UID of the plan, beam number or None for the whole plan)."""
     summation = str(data.get("DoseSummationType", ""))
     plans = data.get("ReferencedRTPlanSequence", ())
@@ -159,7 +159,7 @@ def _scope(data: Dataset, words: Words) -> tuple[str, str, int | None]:
     return summation, plan, beams.pop()
 
 
-def _grid(data: Dataset, words: Words) -> tuple[Grid, bool]:
+def _grid(data: Dataset, words: Collector) -> tuple[Grid, bool]:
     """The grid by ascending z, and whether the frames are stored the other way round."""
     direction = words.numbers(data, "ImageOrientationPatient", 6)
     if any(abs(a - b) > _STRAIGHT for a, b in zip(direction, _AXIAL, strict=True)):
@@ -181,7 +181,7 @@ def _grid(data: Dataset, words: Words) -> tuple[Grid, bool]:
     return Grid(shape, (x, y, min(levels[0], levels[-1])), (across, down, abs(step))), step < 0
 
 
-def _levels(data: Dataset, z: float, words: Words) -> list[float]:
+def _levels(data: Dataset, z: float, words: Collector) -> list[float]:
     """Give z of every frame in mm: offsets from the first frame if they begin with 0, else patient coordinates."""
     offsets = [float(value) for value in data.get("GridFrameOffsetVector") or ()]
     frames = words.whole(data, "NumberOfFrames")
@@ -203,7 +203,7 @@ def _levels(data: Dataset, z: float, words: Words) -> list[float]:
     )
 
 
-def _bits(data: Dataset, words: Words) -> int:
+def _bits(data: Dataset, words: Collector) -> int:
     """Bits of one pixel: 16 or 32."""
     bits = words.whole(data, "BitsAllocated")
     if (
@@ -219,7 +219,7 @@ def _bits(data: Dataset, words: Words) -> int:
 def _dose(opened: Opened, data: Dataset, spans: dict[int, Span], shape: tuple[int, int, int]) -> NDArray[np.float32]:
     import numpy as np
 
-    words = Words(opened.name)
+    words = Collector(opened.name)
     bits = _bits(data, words)
     scaling = words.number(data, "DoseGridScaling")
     if scaling <= 0:

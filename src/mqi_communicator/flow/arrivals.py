@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status, new_key
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem, new_key
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.scan import Survey, survey
 from mqi_communicator.store import cases, work_items
@@ -40,28 +40,28 @@ def _survey_all(folders: list[Path], max_files: int) -> list[tuple[Path, Survey]
 async def _note(folder: Path, seen: Survey, tools: Tools) -> None:
     now = tools.clock()
     case = Case(key=new_key(), source=folder, seen=now, fingerprint=seen.fingerprint, changed=now, rank=now)
-    line = Line(case.key, CASE_LINE, "admit", due=now, since=now)
-    await tools.database.write(_add, case, line)
+    item = WorkItem(case.key, CASE_ITEM, "admit", due=now, since=now)
+    await tools.database.write(_add, case, item)
     tools.ear("case.seen", case=case.key, files=seen.count, bytes=seen.bytes)
 
 
-def _add(connection, case: Case, line: Line) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a connection
+def _add(connection, case: Case, item: WorkItem) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a connection
     cases.add(connection, case)
-    work_items.add(connection, line, Event(line.since, line.case, line.beam, "case.seen", line.step, "", line.status))
+    work_items.add(connection, item, Event(item.since, item.case, item.beam, "case.seen", item.step, "", item.status))
 
 
 async def _changed(case: Case, seen: Survey, tools: Tools) -> None:
     """Before admission the same case is looked at again; after it, new content is a new revision of its own."""
-    line = await tools.database.read(work_items.get, case.key)
-    if line.step != "admit" or line.wanted or line.status in (Status.DONE, Status.CANCELLED):
+    item = await tools.database.read(work_items.get, case.key)
+    if item.step != "admit" or item.wanted or item.status in (Status.DONE, Status.CANCELLED):
         await _note(case.source, seen, tools)
         return
     now = tools.clock()
     await tools.database.write(cases.change, case.key, fingerprint=seen.fingerprint, changed=now)
-    if line.status is Status.FAILED:
-        again = Line(line.case, line.beam, line.step, due=now, since=now)
-        event = Event(now, line.case, line.beam, "case.changed", line.step, line.status, again.status)
-        with contextlib.suppress(work_items.LineMoved):  # an order was quicker: the case is on its way already
-            await tools.database.write(work_items.move, line, again, event)
+    if item.status is Status.FAILED:
+        again = WorkItem(item.case, item.beam, item.step, due=now, since=now)
+        event = Event(now, item.case, item.beam, "case.changed", item.step, item.status, again.status)
+        with contextlib.suppress(work_items.WorkItemChanged):  # an order was quicker: the case is on its way already
+            await tools.database.write(work_items.move, item, again, event)
     else:
-        await tools.database.write(work_items.poke, case.key, CASE_LINE, now)
+        await tools.database.write(work_items.wake, case.key, CASE_ITEM, now)

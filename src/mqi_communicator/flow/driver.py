@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault, Unreachable
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Extend, Outcome, Resend, Wait
 from mqi_communicator.flow.hosts.guard import guarded
 from mqi_communicator.flow.options import RetryOptions
@@ -67,7 +67,7 @@ class Driver:
         resources = tools.resources
         self._places = {
             "admissions": resources.admissions,
-            "desk": resources.desk,
+            "workers": resources.workers,
             "transfers": resources.transfers,
         }
         self._taken = dict.fromkeys(self._places, 0)
@@ -108,9 +108,9 @@ class Driver:
         if given:
             self._landed_since.clear()
             coming = await self._tools.database.read(work_items.due, self._tools.clock())
-        for line in coming:
-            if (line.case, line.beam) not in self._flight.keys() | self._landed_since:
-                await self._begin(line)
+        for item in coming:
+            if (item.case, item.beam) not in self._flight.keys() | self._landed_since:
+                await self._begin(item)
         await self._wait()
 
     async def stop(self, patience_s: float = 0.0, hurry: asyncio.Event | None = None) -> list[UnderWay]:
@@ -140,9 +140,9 @@ class Driver:
         live = await self._tools.database.read(work_items.live)
         states = {
             "parked"
-            if line.status is Status.HELD or line.needs_person
-            else self._resting.get((line.case, line.beam), "")
-            for line in live
+            if item.status is Status.HELD or item.needs_person
+            else self._resting.get((item.case, item.beam), "")
+            for item in live
         }
         if "" in states:
             return ""
@@ -152,7 +152,7 @@ class Driver:
         """Pauses are kept by the wall clock: where it is set back, and at the start, every line is looked at."""
         ahead = self._tools.clock() - time.monotonic()
         if ahead < self._ahead - SET_BACK_S:
-            await self._tools.database.write(work_items.poke_all, self._tools.clock())
+            await self._tools.database.write(work_items.wake_all, self._tools.clock())
         self._ahead = ahead
 
     async def _wait(self) -> None:
@@ -166,39 +166,39 @@ class Driver:
             pass
         self._wake.clear()
 
-    async def _begin(self, line: Line) -> None:
-        step, was = step_of(line), line
-        cancelling = line.wanted == "cancel"
+    async def _begin(self, item: WorkItem) -> None:
+        step, was = step_of(item), item
+        cancelling = item.wanted == "cancel"
         if step.uses and not cancelling:
             if self._taken[step.uses] >= self._places[step.uses]:
                 limit = f"resources.{step.uses} = {self._places[step.uses]}"
-                await self._tools.database.write(work_items.explain, line, f"waiting for its turn ({limit})")
+                await self._tools.database.write(work_items.explain, item, f"waiting for its turn ({limit})")
                 return
-            line = await self._up_to_date(line)
+            item = await self._up_to_date(item)
             self._taken[step.uses] += 1  # nothing may fail between here and the task that gives the place back
-        work = withdraw(line, self._tools) if cancelling else PERFORM[step.name](line, self._tools)
-        task = asyncio.create_task(self._work(line, was, work, step.limit_s))
-        self._flight[line.case, line.beam] = task
-        self._under_way[line.case, line.beam] = UnderWay(
-            line.case, line.beam, line.step, time.monotonic(), step.limit_s, step.looks and not cancelling
+        work = withdraw(item, self._tools) if cancelling else PERFORM[step.name](item, self._tools)
+        task = asyncio.create_task(self._work(item, was, work, step.limit_s))
+        self._flight[item.case, item.beam] = task
+        self._under_way[item.case, item.beam] = UnderWay(
+            item.case, item.beam, item.step, time.monotonic(), step.limit_s, step.looks and not cancelling
         )
-        task.add_done_callback(lambda _: self._landed(line, "" if cancelling else step.uses))
+        task.add_done_callback(lambda _: self._landed(item, "" if cancelling else step.uses))
 
-    async def _up_to_date(self, line: Line) -> Line:
+    async def _up_to_date(self, item: WorkItem) -> WorkItem:
         """Work that takes a while shows that it is under way, not what it waited for before."""
-        if line.status is not Status.WAITING:
-            return line
-        under_way = replace(line, status=Status.READY, reason="", advice="", needs_person=False)
+        if item.status is not Status.WAITING:
+            return item
+        under_way = replace(item, status=Status.READY, reason="", advice="", needs_person=False)
         try:
-            await self._tools.database.write(work_items.move, line, under_way, None)
-        except work_items.LineMoved:
-            return line
+            await self._tools.database.write(work_items.move, item, under_way, None)
+        except work_items.WorkItemChanged:
+            return item
         return under_way
 
-    def _landed(self, line: Line, uses: str) -> None:
-        task = self._flight.pop((line.case, line.beam))
-        self._landed_since.add((line.case, line.beam))
-        del self._under_way[line.case, line.beam]
+    def _landed(self, item: WorkItem, uses: str) -> None:
+        task = self._flight.pop((item.case, item.beam))
+        self._landed_since.add((item.case, item.beam))
+        del self._under_way[item.case, item.beam]
         if uses:
             self._taken[uses] -= 1
         self._wake.set()
@@ -207,7 +207,7 @@ class Driver:
         if isinstance(error, LostOwnership):
             self._lost = error
         else:  # a mistake of ours about one line: the others go on, and this one is tried again
-            self._tools.ear("step.bug", case=line.case, beam=line.beam, step=line.step, error=type(error).__name__)
+            self._tools.ear("step.bug", case=item.case, beam=item.beam, step=item.step, error=type(error).__name__)
 
     _lost: LostOwnership | None = None
 
@@ -216,44 +216,44 @@ class Driver:
         if self._lost is not None:
             raise self._lost
 
-    async def _work(self, line: Line, was: Line, work: Awaitable[Outcome], limit: float) -> None:
+    async def _work(self, item: WorkItem, was: WorkItem, work: Awaitable[Outcome], limit: float) -> None:
         """`was`: the line before it was shown as under way."""
         if was.status is not Status.WAITING or was.tries:
-            self._tools.ear("step.begin", case=line.case, beam=line.beam, step=line.step, attempt=line.tries + 1)
+            self._tools.ear("step.begin", case=item.case, beam=item.beam, step=item.step, attempt=item.tries + 1)
         began = time.monotonic()
         outcome = await guarded(work, limit, self._tools.ear)
-        await self._settle(line, was, outcome, time.monotonic() - began)
+        await self._settle(item, was, outcome, time.monotonic() - began)
 
-    async def _settle(self, line: Line, was: Line, outcome: Outcome | Fault, seconds: float) -> None:
+    async def _settle(self, item: WorkItem, was: WorkItem, outcome: Outcome | Fault, seconds: float) -> None:
         now = self._tools.clock()
         chance = random.random()  # noqa: S311 - jitter
-        moved, event = decide(line, outcome, now, after=after(line), retry=self._retry, chance=chance)
+        moved, event = decide(item, outcome, now, after=after(item), retry=self._retry, chance=chance)
         event = replace(event, facts=dict(event.facts) | {"took_s": round(seconds, 3)})
-        self._rest(line, outcome)
+        self._rest(item, outcome)
         # Looking again and finding the same is no news: the line is written, the log of events is not.
         news = (moved.status, moved.step, moved.reason) != (was.status, was.step, was.reason)
         try:
-            await self._write_down(line, moved, event if news else None, outcome)
-        except work_items.LineMoved:
-            self._tools.ear("step.overtaken", case=line.case, beam=line.beam, step=line.step)
+            await self._write_down(item, moved, event if news else None, outcome)
+        except work_items.WorkItemChanged:
+            self._tools.ear("step.overtaken", case=item.case, beam=item.beam, step=item.step)
             return
         if news:
             self.moved_at = now
             self._listen(event)
 
-    async def _write_down(self, line: Line, moved: Line, event: Event | None, outcome: Outcome | Fault) -> None:
+    async def _write_down(self, item: WorkItem, moved: WorkItem, event: Event | None, outcome: Outcome | Fault) -> None:
         """What came of a step is not forgotten because the store cannot be written just now."""
         while True:
             try:
-                await self._tools.database.write(_move, line, moved, event, outcome)
+                await self._tools.database.write(_move, item, moved, event, outcome)
             except StoreTrouble as trouble:
                 self._tools.ear("store.trouble", why=trouble.reason)
                 await asyncio.sleep(STORE_PAUSE_S)
             else:
                 return
 
-    def _rest(self, line: Line, outcome: Outcome | Fault) -> None:
-        key = (line.case, line.beam)
+    def _rest(self, item: WorkItem, outcome: Outcome | Fault) -> None:
+        key = (item.case, item.beam)
         self._resting.pop(key, None)
         unanswered = self._unanswered.pop(key, 0)
         match outcome:
@@ -275,28 +275,30 @@ class Driver:
         self._tools.ear("order.obeyed", case=order.case, order=order.order, answer=answer)
 
 
-def _agenda(connection: Connection, now: float) -> tuple[list[Order], list[Line]]:
+def _agenda(connection: Connection, now: float) -> tuple[list[Order], list[WorkItem]]:
     return orders.pending(connection), work_items.due(connection, now)
 
 
-def _move(connection: Connection, line: Line, moved: Line, event: Event | None, outcome: Outcome | Fault) -> None:
+def _move(
+    connection: Connection, item: WorkItem, moved: WorkItem, event: Event | None, outcome: Outcome | Fault
+) -> None:
     """The line's new state; whoever of its family waits for it looks now."""
-    work_items.move(connection, line, moved, event)
+    work_items.move(connection, item, moved, event)
     if isinstance(outcome, Resend):
-        own = work_items.get(connection, line.case)
+        own = work_items.get(connection, item.case)
         again = resent(own, outcome.why, moved.since)
         if again != own:
             now = moved.due - RESEND_S
             said = Event(now, own.case, own.beam, "case.resent", own.step, own.status, UPLOAD, why=outcome.why)
             work_items.move(connection, own, replace(again, due=now, since=now), said)
     if isinstance(outcome, Extend):
-        own, *beams = work_items.of_case(connection, line.case)
+        own, *beams = work_items.of_case(connection, item.case)
         for beam in beams:
             again = extended(beam, own, outcome.why, moved.due)
             to = f"{again.step}/{again.status}"
             said = Event(moved.due, beam.case, beam.beam, EXTENDED, beam.step, beam.status, to, why=outcome.why)
             work_items.move(connection, beam, again, said)
-    if moved.beam != CASE_LINE and moved.status.ended:
-        work_items.poke(connection, line.case, CASE_LINE, moved.due)
-    if moved.beam == CASE_LINE and moved.step != line.step:
-        work_items.poke_beams(connection, line.case, moved.due)
+    if moved.beam != CASE_ITEM and moved.status.ended:
+        work_items.wake(connection, item.case, CASE_ITEM, moved.due)
+    if moved.beam == CASE_ITEM and moved.step != item.step:
+        work_items.wake_beams(connection, item.case, moved.due)

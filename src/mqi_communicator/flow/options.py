@@ -34,7 +34,7 @@ class ResourceOptions(BaseModel):
         description="What a priority is worth, in s: an urgent case goes before routine ones that came up to so much "
         "earlier, a background case after those that came up to so much later.",
     )
-    desk: int = Field(
+    workers: int = Field(
         default=1,
         ge=1,
         le=64,
@@ -48,10 +48,10 @@ class ResourceOptions(BaseModel):
         description="Cases that are checked and copied to the spool at once; however long that takes, no result waits "
         "for it.",
     )
-    desk_memory_gib: float = Field(
+    worker_memory_gib: float = Field(
         default=8.0, gt=0, description="Memory one CPU-heavy step may use, in GiB; one that needs more fails alone."
     )
-    desk_limit_s: float = Field(default=1800.0, gt=0, description="Longest time one CPU-heavy step may take, in s.")
+    worker_limit_s: float = Field(default=1800.0, gt=0, description="Longest time one CPU-heavy step may take, in s.")
     local_free_gib: float = Field(
         default=2.0, ge=0, description="Space that stays free on the disk of paths.workspace, in GiB."
     )

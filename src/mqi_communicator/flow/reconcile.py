@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault, Permanent
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Manifest, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.delivery.folder import standing
 from mqi_communicator.dose.recipe import changes
@@ -81,20 +81,20 @@ async def reconcile(tools: Tools) -> Found:
     for key, why in await _with_another_recipe(tools):
         if await tools.database.write(_prepare_again, key, why, tools.clock()):
             tools.ear(PREPARED_AGAIN, case=key, why=why)
-    for line, text in await _extended_before(tools):
-        await tools.database.write(_extend_again, line, text, tools.clock())
-        tools.ear("case.extended_again", case=line.case)
+    for item, text in await _extended_before(tools):
+        await tools.database.write(_extend_again, item, text, tools.clock())
+        tools.ear("case.extended_again", case=item.case)
     delivered = doubtful = 0
-    for line in await tools.database.read(_not_cancelled):
+    for item in await tools.database.read(_not_cancelled):
         try:
-            stands = await _closed_by(line, tools)
+            stands = await _closed_by(item, tools)
         except Fault as fault:
             doubtful += 1
-            tools.ear("results.doubtful", case=line.case, why=fault.reason)
+            tools.ear("results.doubtful", case=item.case, why=fault.reason)
             continue
         if stands is not None:
-            await tools.database.write(_close, line, stands, tools.clock())
-            tools.ear(DELIVERED_BEFORE, case=line.case)
+            await tools.database.write(_close, item, stands, tools.clock())
+            tools.ear(DELIVERED_BEFORE, case=item.case)
             delivered += 1
     counts, active, waiting = await tools.database.read(_counts)
     return Found(counts, active, waiting, len(strays), delivered, doubtful)
@@ -151,21 +151,21 @@ def _readmit(
     cases.add(connection, case)
     done = Done(last=True) if manifest is None else enrol(connection, case.key, manifest, now)
     status = Status.DONE if done.last and manifest is not None else Status.READY
-    line = Line(case.key, CASE_LINE, "admit" if done.last else "prepare", status=status, due=now, since=now)
+    item = WorkItem(case.key, CASE_ITEM, "admit" if done.last else "prepare", status=status, due=now, since=now)
     why = "the store had forgotten it, its files lay in the spool"
     facts = {name: value for name, value in done.facts.items() if name != "bytes"}
-    event = Event(now, case.key, CASE_LINE, "case.readmitted", line.step, "", status, "mqi", why, facts)
-    work_items.add(connection, line, event)
+    event = Event(now, case.key, CASE_ITEM, "case.readmitted", item.step, "", status, "mqi", why, facts)
+    work_items.add(connection, item, event)
     return _give_again(connection, given, tools, now)
 
 
 async def _with_another_recipe(tools: Tools) -> list[tuple[str, str]]:
     """Cases whose input was made for something else than is configured now, and what that is."""
     found = []
-    for line in await tools.database.read(_unfinished):
-        if line.step in (UPLOAD, COMPARE) and not line.status.ended:
-            changed = changes(await asyncio.to_thread(tools.spool(line.case).made_with), tools.engine)
-            found += [(line.case, "; ".join(changed))] if changed else []
+    for item in await tools.database.read(_unfinished):
+        if item.step in (UPLOAD, COMPARE) and not item.status.ended:
+            changed = changes(await asyncio.to_thread(tools.spool(item.case).made_with), tools.engine)
+            found += [(item.case, "; ".join(changed))] if changed else []
     return found
 
 
@@ -178,46 +178,46 @@ def _prepare_again(connection: Connection, key: str, why: str, now: float) -> bo
         return False
     status = Status.HELD if own.status is Status.HELD else Status.READY
     moved = replace(own, step=PREPARE, status=status, due=now, since=now, tries=0, reason="", advice="")
-    event = Event(now, key, CASE_LINE, PREPARED_AGAIN, own.step, own.status, f"{PREPARE}/{status}", "mqi", why)
+    event = Event(now, key, CASE_ITEM, PREPARED_AGAIN, own.step, own.status, f"{PREPARE}/{status}", "mqi", why)
     work_items.move(connection, own, replace(moved, needs_person=False), event)
     return True
 
 
-async def _extended_before(tools: Tools) -> list[tuple[Line, str]]:
+async def _extended_before(tools: Tools) -> list[tuple[WorkItem, str]]:
     """Cases whose longer run was ordered without the store knowing, and how it was declared."""
     found = []
-    for line in await tools.database.read(_not_cancelled):
-        note = tools.spool(line.case).extension
-        if line.step == EXTEND or line.status is Status.DONE or not await asyncio.to_thread(note.is_file):
+    for item in await tools.database.read(_not_cancelled):
+        note = tools.spool(item.case).extension
+        if item.step == EXTEND or item.status is Status.DONE or not await asyncio.to_thread(note.is_file):
             continue  # the step itself does the same once more
-        history = await tools.database.read(audit.history, line.case)
+        history = await tools.database.read(audit.history, item.case)
         if not any(one.event == EXTENDED for one in history):
-            found.append((line, await asyncio.to_thread(note.read_text, encoding="utf-8")))
+            found.append((item, await asyncio.to_thread(note.read_text, encoding="utf-8")))
     return found
 
 
-def _extend_again(connection: Connection, own: Line, text: str, now: float) -> None:
+def _extend_again(connection: Connection, own: WorkItem, text: str, now: float) -> None:
     """As when it was ordered: the input is made anew, each beam goes to its next run. The runs before have ended."""
     cases.change(connection, own.case, extension=text)
     for job in jobs.of_case(connection, own.case):
         if job.active:
             jobs.change(connection, job.token, active=False, state="ended")
-    for line in work_items.of_case(connection, own.case):
-        again = extended(line, own, EXTENDED_BEFORE, now)
-        if line.beam == CASE_LINE:
-            again = replace(again, step=PREPARE, run=line.run, base_run=line.base_run)
+    for item in work_items.of_case(connection, own.case):
+        again = extended(item, own, EXTENDED_BEFORE, now)
+        if item.beam == CASE_ITEM:
+            again = replace(again, step=PREPARE, run=item.run, base_run=item.base_run)
         if own.status is Status.HELD:
             again = replace(again, status=Status.HELD)
         after = f"{again.step}/{again.status}"
-        event = Event(now, line.case, line.beam, EXTENDED, line.step, line.status, after, "mqi", EXTENDED_BEFORE)
-        work_items.move(connection, line, again, event)
+        event = Event(now, item.case, item.beam, EXTENDED, item.step, item.status, after, "mqi", EXTENDED_BEFORE)
+        work_items.move(connection, item, again, event)
 
 
-def _unfinished(connection: Connection) -> list[Line]:
+def _unfinished(connection: Connection) -> list[WorkItem]:
     """The lines of cases that the store takes for not delivered, and that nobody wants to end."""
     over = (Status.DONE, Status.CANCELLED)
-    own = [line for line in work_items.own(connection) if line.status not in over and not line.wanted]
-    return [line for line in own if line.step in BEFORE_DELIVERY]
+    own = [item for item in work_items.own(connection) if item.status not in over and not item.wanted]
+    return [item for item in own if item.step in BEFORE_DELIVERY]
 
 
 def _judgement(connection: Connection, key: str) -> int:
@@ -225,24 +225,24 @@ def _judgement(connection: Connection, key: str) -> int:
     return judgements.number(audit.history(connection, key))
 
 
-def _not_cancelled(connection: Connection) -> list[Line]:
+def _not_cancelled(connection: Connection) -> list[WorkItem]:
     """The own lines of cases that nobody wants to end."""
-    return [line for line in work_items.own(connection) if line.status is not Status.CANCELLED and not line.wanted]
+    return [item for item in work_items.own(connection) if item.status is not Status.CANCELLED and not item.wanted]
 
 
-async def _closed_by(line: Line, tools: Tools) -> Delivered | None:
+async def _closed_by(item: WorkItem, tools: Tools) -> Delivered | None:
     """The results that close a case: those that stand of the judgement under way or of a later one, or, where somebody
     has taken them away, what the spool says of them. None if the store knows all that was delivered."""
-    ended = await asyncio.to_thread(ended_of, tools.spool(line.case))
-    under_way = line.step in BEFORE_DELIVERY and line.status is not Status.DONE
+    ended = await asyncio.to_thread(ended_of, tools.spool(item.case))
+    under_way = item.step in BEFORE_DELIVERY and item.status is not Status.DONE
     if not under_way and (ended is None or ended.judgement == 1):
         return None
-    number = await tools.database.read(_judgement, line.case)
+    number = await tools.database.read(_judgement, item.case)
     later = ended is not None and ended.judgement > number
     if not under_way and not later:
         return None
     last = ended.judgement if ended is not None and later else number
-    stands = await asyncio.to_thread(_delivered, tools.results, line.case, judgements.folder(line.case, last), last)
+    stands = await asyncio.to_thread(_delivered, tools.results, item.case, judgements.folder(item.case, last), last)
     if stands is None and ended is not None and ended.judgement == last:
         return Delivered(Path(ended.results), {}, "", ended.word, ended.why, last)
     return stands
@@ -260,32 +260,32 @@ def _delivered(results: Path, key: str, name: str, judgement: int) -> Delivered 
     return Delivered(folder, manifest, digest, verdict.word, verdict.why, judgement)
 
 
-def _close(connection: Connection, own: Line, stands: Delivered, now: float) -> None:
+def _close(connection: Connection, own: WorkItem, stands: Delivered, now: float) -> None:
     """Nothing of it is computed again: every job that made these results has ended."""
     why = "its results were delivered before"
     for number in range(1 + _judgement(connection, own.case), 1 + stands.judgement):
         judged = f"judgement {number} was delivered before"
         facts: dict[str, object] = {"judgement": number}
-        told = Event(now, own.case, CASE_LINE, JUDGED_BEFORE, own.step, own.status, own.status, why=judged)
+        told = Event(now, own.case, CASE_ITEM, JUDGED_BEFORE, own.step, own.status, own.status, why=judged)
         audit.append(connection, replace(told, facts=facts))
     for job in jobs.of_case(connection, own.case):
         if job.active:
             jobs.change(connection, job.token, active=False, state="ended")
-    for line in work_items.of_case(connection, own.case):
-        if line.beam == CASE_LINE:
-            moved = replace(line, step="tidy", status=Status.READY)
-        elif line.status is not Status.DONE:
-            moved = replace(line, status=Status.DONE)
+    for item in work_items.of_case(connection, own.case):
+        if item.beam == CASE_ITEM:
+            moved = replace(item, step="tidy", status=Status.READY)
+        elif item.status is not Status.DONE:
+            moved = replace(item, status=Status.DONE)
         else:
             continue
         moved = replace(moved, due=now, since=now, tries=0, reason="", advice="", needs_person=False)
-        facts = {"manifest": stands.digest} if line.beam == CASE_LINE else {}
+        facts = {"manifest": stands.digest} if item.beam == CASE_ITEM else {}
         after = f"{moved.step}/{moved.status}"
-        event = Event(now, line.case, line.beam, DELIVERED_BEFORE, line.step, line.status, after, "mqi", why, facts)
-        work_items.move(connection, line, moved, event)
+        event = Event(now, item.case, item.beam, DELIVERED_BEFORE, item.step, item.status, after, "mqi", why, facts)
+        work_items.move(connection, item, moved, event)
     cases.change(connection, own.case, word=stands.word, why=stands.why, results=str(stands.folder))
 
 
 def _counts(connection: Connection) -> tuple[dict[str, int], int, int]:
-    counts = Counter(str(line.status) for line in work_items.own(connection))
+    counts = Counter(str(item.status) for item in work_items.own(connection))
     return dict(counts), jobs.held(connection), len(orders.pending(connection))

@@ -10,11 +10,11 @@ from pathlib import Path
 from mqi_communicator.case.faults import NeedsPerson
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.flow.basis import Basis
-from mqi_communicator.flow.hosts.compute_hosts import Place
-from mqi_communicator.flow.hosts.guard import Ear
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
+from mqi_communicator.flow.hosts.guard import Emit
 from mqi_communicator.flow.options import ExtensionOptions, ResourceOptions
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.workers.pool import Desk
+from mqi_communicator.flow.workers.pool import WorkerPool
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
@@ -27,9 +27,9 @@ class Tools:
     """Everything a step may use."""
 
     database: Database
-    places: Mapping[str, Place]  # by name, in the order of the configuration
+    places: Mapping[str, ComputeHost]  # by name, in the order of the configuration
     engine: DoseEngine
-    desk: Desk
+    workers: WorkerPool
     workspace: Path
     results: Path
     intake: IntakeOptions
@@ -39,10 +39,10 @@ class Tools:
     resources: ResourceOptions
     basis: Basis
     clock: Callable[[], float]  # epoch seconds
-    ear: Ear
+    ear: Emit
     extension: ExtensionOptions | None = None  # None: no case is computed twice
 
-    async def place_of(self, case: str) -> Place:
+    async def place_of(self, case: str) -> ComputeHost:
         """Where a case is computed. NeedsPerson if its host is not in the configuration any more."""
         said = await asyncio.to_thread(self.spool(case).host)
         name = said or (await self.database.read(cases.get, case)).host or next(iter(self.places))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.model import Event, Line, Status
+from mqi_communicator.case.model import Event, Status, WorkItem
 from mqi_communicator.case.views import BeamView, CaseView
 from mqi_communicator.case.visible import visible, visible_in
 from mqi_communicator.flow.hosts.forecast import forecast
@@ -25,7 +25,7 @@ __all__ = ["BeamView", "CaseView", "checks_of", "record", "view", "view_all", "v
 
 def view(connection: Connection, found: Sequence[Case], now: float) -> list[CaseView]:
     """These cases, in the order given."""
-    families = work_items.all_lines(connection, [case.key for case in found])
+    families = work_items.all_items(connection, [case.key for case in found])
     runs = jobs.of_cases(connection, [case.key for case in found])
     etas = forecast(connection, now)
     return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key)) for case in found]
@@ -56,7 +56,7 @@ def checks_of(case: CaseView) -> list[dict[str, object]]:
     return [{name: visible_in(value) for name, value in check.items()} for check in checks]
 
 
-def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float, eta: float | None) -> CaseView:
+def _case(case: Case, family: Sequence[WorkItem], runs: Sequence[JobRow], now: float, eta: float | None) -> CaseView:
     own, beams = family[0], family[1:]
     last = {job.token: job for job in runs}
     longer = extension_of(case.extension, closed=True)
@@ -84,21 +84,21 @@ def _case(case: Case, family: Sequence[Line], runs: Sequence[JobRow], now: float
     )
 
 
-def _beam(line: Line, job: JobRow | None, now: float) -> BeamView:
+def _beam(item: WorkItem, job: JobRow | None, now: float) -> BeamView:
     return BeamView(
-        beam=line.beam,
-        step=line.step,
-        status=line.status,
-        run=line.run,
+        beam=item.beam,
+        step=item.step,
+        status=item.status,
+        run=item.run,
         percent=None if job is None else job.percent,
         uncertainty=None if job is None else job.uncertainty,
-        why=why(line, now),
-        advice=line.advice,
-        needs_person=line.needs_person,
+        why=why(item, now),
+        advice=item.advice,
+        needs_person=item.needs_person,
     )
 
 
-def _why_case(case: Case, own: Line, beams: Sequence[Line], now: float) -> str:
+def _why_case(case: Case, own: WorkItem, beams: Sequence[WorkItem], now: float) -> str:
     if case.same_as:
         return f"the same content as case {case.same_as}: not computed again"
     if own.status is Status.DONE:
@@ -114,23 +114,23 @@ def _with(said: str, more: str) -> str:
     return said if not more or more in said else f"{said}; {more}"
 
 
-def why(line: Line, now: float) -> str:
+def why(item: WorkItem, now: float) -> str:
     """One line: why this line is where it is, and what will happen next."""
-    match line.status:
+    match item.status:
         case Status.READY:
-            doing = step_of(line).doing
-            return f"{line.reason}; {doing}" if line.reason else doing
+            doing = step_of(item).doing
+            return f"{item.reason}; {doing}" if item.reason else doing
         case Status.WAITING:
-            return line.reason + _next(line, now)
+            return item.reason + _next(item, now)
         case Status.HELD:
             return "held by order; mqi release lets it go on"
         case Status.DONE:
             return "done"
         case _:
-            return f"{line.status} at {line.step}: {line.reason}"
+            return f"{item.status} at {item.step}: {item.reason}"
 
 
-def _next(line: Line, now: float) -> str:
+def _next(item: WorkItem, now: float) -> str:
     """When it is looked at again; every few seconds is not worth a word."""
-    pause = line.due - now
+    pause = item.due - now
     return f"; looked at again in {pause:.0f} s" if pause > SOON_S else ""

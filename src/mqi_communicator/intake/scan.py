@@ -34,7 +34,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Odd:
+class SkippedEntry:
     """Something that is neither a readable folder nor a regular file, and why it is left alone."""
 
     name: str
@@ -47,7 +47,7 @@ class Survey:
     """What stands in one case folder, by stat alone, in the order of the names."""
 
     files: tuple[Seen, ...]
-    odd: tuple[Odd, ...]
+    odd: tuple[SkippedEntry, ...]
     fingerprint: str  # changes whenever a name, a size or a time changes
     too_many: bool  # counting stopped at the limit
 
@@ -73,20 +73,20 @@ class Listing:
 
     folders: tuple[str, ...]
     loose: tuple[str, ...]  # files that lie outside any case folder
-    odd: tuple[Odd, ...]
+    odd: tuple[SkippedEntry, ...]
 
 
 def case_folders(root: Path) -> Listing:
     """The case folders of a watched folder, by name; hidden and temporary names are passed over. OSError as raised."""
     folders: list[str] = []
     loose: list[str] = []
-    odd: list[Odd] = []
+    odd: list[SkippedEntry] = []
     with os.scandir(root) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower().endswith(_PARTIAL):
                 continue
             if entry.is_symlink():
-                odd.append(Odd(entry.name, "a link; only real folders are cases"))
+                odd.append(SkippedEntry(entry.name, "a link; only real folders are cases"))
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
             else:
@@ -100,7 +100,7 @@ def survey(folder: Path, max_files: int = 20_000) -> Survey:
     What cannot be listed is recorded as odd. OSError if the folder itself cannot be.
     """
     files: list[Seen] = []
-    odd: list[Odd] = []
+    odd: list[SkippedEntry] = []
     too_many = False
     for count, found in enumerate(_entries(folder)):
         if count >= max_files:
@@ -108,7 +108,7 @@ def survey(folder: Path, max_files: int = 20_000) -> Survey:
             break
         if found is None:
             continue
-        if isinstance(found, Odd):
+        if isinstance(found, SkippedEntry):
             odd.append(found)
         else:
             files.append(found)
@@ -117,7 +117,7 @@ def survey(folder: Path, max_files: int = 20_000) -> Survey:
     return Survey(tuple(files), tuple(odd), _fingerprint(files, odd), too_many)
 
 
-def _entries(folder: Path) -> Iterator[Seen | Odd | None]:
+def _entries(folder: Path) -> Iterator[Seen | SkippedEntry | None]:
     """Every entry below `folder`; None for those that are passed over, so that they can be counted."""
     waiting = [""]
     while waiting:
@@ -130,7 +130,7 @@ def _entries(folder: Path) -> Iterator[Seen | Odd | None]:
                         yield None  # a desktop's droppings, or a copy tool's hidden temporary file
                     elif entry.is_dir(follow_symlinks=False):
                         if name.count("/") >= _DEEPEST:
-                            yield Odd(name, "a folder too deep")
+                            yield SkippedEntry(name, "a folder too deep")
                         else:
                             waiting.append(name)
                             yield None
@@ -139,25 +139,25 @@ def _entries(folder: Path) -> Iterator[Seen | Odd | None]:
         except OSError as error:
             if not below:
                 raise
-            yield Odd(below, f"cannot be listed: {error.strerror}", unreadable=True)
+            yield SkippedEntry(below, f"cannot be listed: {error.strerror}", unreadable=True)
 
 
-def _look(entry: os.DirEntry[str], name: str) -> Seen | Odd:
+def _look(entry: os.DirEntry[str], name: str) -> Seen | SkippedEntry:
     try:
         state = entry.stat(follow_symlinks=False)
     except OSError as error:
-        return Odd(name, f"cannot be looked at: {error.strerror}", unreadable=True)
+        return SkippedEntry(name, f"cannot be looked at: {error.strerror}", unreadable=True)
     if stat.S_ISLNK(state.st_mode):
-        return Odd(name, "a link; links are not followed")
+        return SkippedEntry(name, "a link; links are not followed")
     if not stat.S_ISREG(state.st_mode):
-        return Odd(name, "not a regular file")
+        return SkippedEntry(name, "not a regular file")
     inode = (
         (state.st_dev, state.st_ino) if state.st_nlink > 1 else None
     )  # alone it would prove nothing: shares make them up
     return Seen(name, state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode)
 
 
-def _fingerprint(files: list[Seen], odd: list[Odd]) -> str:
+def _fingerprint(files: list[Seen], odd: list[SkippedEntry]) -> str:
     digest = hashlib.sha256()
     for seen in files:
         digest.update(b"%s\0%d\0%d\0%d\0" % (os.fsencode(seen.name), seen.size, seen.mtime_ns, seen.ctime_ns))

@@ -26,7 +26,7 @@ logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would log file n
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class ScanResult:
     """Look now. Either `listing` is there, or `problem` says why nothing can be believed of the folder."""
 
     listing: Listing | None
@@ -41,10 +41,10 @@ class Watch:
         self._rescan = options.rescan_s
         self._settle = settle_s
         self._guard = Guard()
-        self._hanging: asyncio.Future[Tick] | None = None
+        self._hanging: asyncio.Future[ScanResult] | None = None
         self._sooner = asyncio.Event()
 
-    async def ticks(self) -> AsyncIterator[Tick]:
+    async def ticks(self) -> AsyncIterator[ScanResult]:
         """A tick at once, after each reported change, and every `rescan_s` seconds. Never ends; cancel or close it."""
         enough = threading.Event()
         loop = asyncio.get_running_loop()
@@ -66,7 +66,7 @@ class Watch:
         """Make the next tick come now: somebody asked."""
         self._sooner.set()
 
-    async def look(self) -> Tick:
+    async def look(self) -> ScanResult:
         """One look at the folder. Answers within half a minute even if the share does not."""
         if self._hanging is None:
             self._hanging = self._begin()
@@ -74,16 +74,16 @@ class Watch:
             async with asyncio.timeout(_PATIENCE):
                 tick = await asyncio.shield(self._hanging)
         except TimeoutError:
-            return Tick(None, "the watched folder does not answer; the share it is on seems to hang")
+            return ScanResult(None, "the watched folder does not answer; the share it is on seems to hang")
         self._hanging = None
         return tick
 
-    def _begin(self) -> asyncio.Future[Tick]:
+    def _begin(self) -> asyncio.Future[ScanResult]:
         """Look in a thread that may be left behind: one stuck in a dead share cannot be ended."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Tick] = loop.create_future()
+        future: asyncio.Future[ScanResult] = loop.create_future()
 
-        def deliver(tick: Tick) -> None:
+        def deliver(tick: ScanResult) -> None:
             if not future.done():
                 future.set_result(tick)
 
@@ -95,19 +95,19 @@ class Watch:
         threading.Thread(target=work, name="look", daemon=True).start()
         return future
 
-    def _look(self) -> Tick:
+    def _look(self) -> ScanResult:
         try:
             before = self._identity()
             listing = case_folders(self._root)
             after = self._identity()
         except OSError as error:
-            return Tick(None, f"the watched folder cannot be listed: {error.strerror}")
+            return ScanResult(None, f"the watched folder cannot be listed: {error.strerror}")
         if before != after:
-            return Tick(
+            return ScanResult(
                 None, "the watched folder changed its identity while it was looked at; a share is coming or going"
             )
         problem = self._guard.doubt(after, frozenset(listing.folders))
-        return Tick(None, problem) if problem else Tick(listing)
+        return ScanResult(None, problem) if problem else ScanResult(listing)
 
     def _identity(self) -> Identity:
         state = self._root.stat()

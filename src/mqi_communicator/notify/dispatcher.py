@@ -10,7 +10,7 @@ from typing import Protocol
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import Event
 from mqi_communicator.notify.mail import Mail
-from mqi_communicator.notify.message import Message, News, compose
+from mqi_communicator.notify.message import Message, Notification, compose
 from mqi_communicator.notify.options import NotifyOptions
 from mqi_communicator.notify.webhook import Webhook
 from mqi_communicator.store import notices
@@ -19,10 +19,10 @@ from mqi_communicator.store.database import Database
 LOOK_S = 10.0
 FIRST_S, CAP_S = 30.0, 3600.0  # pauses after failures: doubled, up to an hour
 _VERDICTS = {"fail": "verdict_fail", "review": "verdict_review"}
-Ear = Callable[..., None]
+Emit = Callable[..., None]
 
 
-class Way(Protocol):
+class Channel(Protocol):
     """One way to people. Both functions block, and are called from threads."""
 
     @property
@@ -39,9 +39,9 @@ class Way(Protocol):
         ...
 
 
-def ways(options: NotifyOptions) -> list[Way]:
+def ways(options: NotifyOptions) -> list[Channel]:
     """The ways that are configured."""
-    found: list[Way] = []
+    found: list[Channel] = []
     if options.webhook is not None:
         found.append(Webhook(options.webhook))
     if options.mail is not None:
@@ -56,14 +56,14 @@ class _State:
 
 
 @dataclass(slots=True)
-class Post:
+class Dispatcher:
     """Tells people through each way on its own: one that is down holds up no other."""
 
     options: NotifyOptions
-    ways: Sequence[Way]
+    ways: Sequence[Channel]
     database: Database
     clock: Callable[[], float]
-    ear: Ear
+    ear: Emit
     _states: dict[str, _State] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -81,12 +81,12 @@ class Post:
         """Tell what is new, on every way whose time has come."""
         await asyncio.gather(*(self._tell(way) for way in self.ways))
 
-    async def _tell(self, way: Way) -> None:
+    async def _tell(self, way: Channel) -> None:
         now, state = self.clock(), self._states.setdefault(way.name, _State())
         mark = await self.database.read(notices.mark, way.name)
         if mark is None:  # what happened before notifications were configured is history
             last = await self.database.read(notices.last_event)
-            await self.database.write(notices.save, notices.Mark(way.name, last, 0.0))
+            await self.database.write(notices.save, notices.Cursor(way.name, last, 0.0))
             return
         if now < max(state.not_before, mark.sent + self.options.every_s):
             return
@@ -94,7 +94,7 @@ class Post:
         news = _news(happened, self.options)
         if not news:
             if upto > mark.told:
-                await self.database.write(notices.save, notices.Mark(way.name, upto, mark.sent))
+                await self.database.write(notices.save, notices.Cursor(way.name, upto, mark.sent))
             return
         try:
             await asyncio.to_thread(way.send, compose(news))
@@ -105,20 +105,20 @@ class Post:
             self.ear("notify.failed", way=way.name, why=fault.reason, advice=fault.advice, again_in_s=pause)
             return
         state.fails = 0
-        await self.database.write(notices.save, notices.Mark(way.name, upto, now))
+        await self.database.write(notices.save, notices.Cursor(way.name, upto, now))
         self.ear("notify.sent", way=way.name, items=len(news))
 
 
-def _news(happened: Sequence[notices.Happened], options: NotifyOptions) -> list[News]:
+def _news(happened: Sequence[notices.StoreEvent], options: NotifyOptions) -> list[Notification]:
     """What is worth telling, the last word about each case and beam on each topic."""
-    found: dict[tuple[str, str, int], News] = {}
+    found: dict[tuple[str, str, int], Notification] = {}
     for one in happened:
         topic, event = _topic(one), one.event
         if topic in options.about:
             key = (topic, event.case, event.beam)
             found.pop(key, None)
             why = _sample(event) if topic.startswith("verdict") else event.why
-            found[key] = News(topic, event.case, event.beam, why, quotes=bool(event.facts.get("code")))
+            found[key] = Notification(topic, event.case, event.beam, why, quotes=bool(event.facts.get("code")))
     return list(found.values())
 
 
@@ -128,7 +128,7 @@ def _sample(event: Event) -> str:
     return f"constancy check {name}" if name else ""
 
 
-def _topic(one: notices.Happened) -> str:
+def _topic(one: notices.StoreEvent) -> str:
     event: Event = one.event
     if event.event == "step.failed":
         return "failed" if one.still else ""

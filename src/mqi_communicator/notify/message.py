@@ -21,7 +21,7 @@ _QUOTES = "see mqi why"  # where the reason may quote a file name
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Notification:
     """One thing to tell. `beam` 0 is the case itself; `quotes`: its reason may quote a file or a DICOM value."""
 
     topic: str
@@ -47,7 +47,7 @@ class Message:
     data: dict[str, object] = field(default_factory=dict)
 
 
-def compose(news: Sequence[News]) -> Message:
+def compose(news: Sequence[Notification]) -> Message:
     """One message about all of it. ValueError for nothing."""
     if not news:
         raise ValueError("there is nothing to tell")
@@ -71,6 +71,6 @@ def trial() -> Message:
     return Message(subject, text + "\n", {"text": f"{subject}\n{text}", "counts": {}, "items": []})
 
 
-def _line(one: News) -> str:
+def _line(one: Notification) -> str:
     where = f"case {one.case}" + (f" beam {one.beam}" if one.beam else "")
     return f"{where}: {_WORDS[one.topic]}" + (f": {one.reason}" if one.reason else "")

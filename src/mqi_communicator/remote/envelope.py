@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mqi_communicator.case.request import Answer, Call
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 
 _EXIT_CODE = re.compile(rb"\d{1,3}")
 _MARGIN = 15  # seconds the far side gets beyond our own deadline before it ends an abandoned script itself
@@ -25,7 +25,7 @@ _BOOT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Envelope:
     """One question on its way. `remote_words` is what a remote login shell is given; `payload` goes to its stdin."""
 
     mark: str
@@ -46,13 +46,13 @@ class Frame:
             return f"mqi-host {self.mark} {self.limit} {self.words}"
         return f"exec timeout -k 5 {self.limit} sh -c '{self.boot}'"
 
-    def finished(self, out: bytes, err: str) -> Answer | None:
+    def finished(self, out: bytes, err: str) -> RemoteResponse | None:
         """The answer if it is whole, else None: the script's fate is then unknown."""
         body, mark, tail = out.rpartition(f"\n{self.mark} ".encode())
         code = tail.strip()
         if not mark or not _EXIT_CODE.fullmatch(code) or not tail.endswith(b"\n"):
             return None
-        return Answer(int(code), body.decode("utf-8", "replace"), err)
+        return RemoteResponse(int(code), body.decode("utf-8", "replace"), err)
 
     def ear(self, hear: Callable[[str], None] | None) -> Callable[[bytes], None] | None:
         """Passes a line on that came early, if it ends with our mark: then it came whole."""
@@ -67,18 +67,18 @@ class Frame:
         return listen
 
 
-def frame(script: str, *, deadline: float, stdin: bytes = b"") -> Frame:
+def frame(script: str, *, deadline: float, stdin: bytes = b"") -> Envelope:
     """Frame POSIX shell text and what it shall read on stdin. `deadline` in seconds."""
     if "\0" in script:
         raise ValueError("shell text cannot hold a NUL")
     mark = _mark()
     text = f"{script}\n#{mark}".encode()
-    return Frame(mark, int(deadline) + _MARGIN, text + stdin, boot=_BOOT.format(size=len(text), mark=mark))
+    return Envelope(mark, int(deadline) + _MARGIN, text + stdin, boot=_BOOT.format(size=len(text), mark=mark))
 
 
-def asked(call: Call, *, deadline: float) -> Frame:
+def asked(call: RemoteRequest, *, deadline: float) -> Envelope:
     """Frame a question to a host on which the script is installed."""
-    return Frame(_mark(), int(deadline) + _MARGIN, call.stdin, words=" ".join((call.verb, *call.words)))
+    return Envelope(_mark(), int(deadline) + _MARGIN, call.stdin, words=" ".join((call.verb, *call.words)))
 
 
 def _mark() -> str:

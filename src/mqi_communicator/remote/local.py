@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mqi_communicator.case.faults import Unreachable
-from mqi_communicator.case.request import Answer, Call
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.remote.classify import rsync_fault
 from mqi_communicator.remote.envelope import frame
 from mqi_communicator.remote.host import Hear
@@ -23,11 +23,11 @@ class LocalHost:
         self._way = Way(stall_s=options.stall_s)
         self._children = Children()
 
-    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None) -> Answer:
+    async def ask(self, call: RemoteRequest, *, deadline: float, hear: Hear | None = None) -> RemoteResponse:
         """Have a verb answered."""
         return await self.run(script(call), deadline=deadline, stdin=call.stdin, hear=hear)
 
-    async def run(self, text: str, *, deadline: float, stdin: bytes = b"", hear: Hear | None = None) -> Answer:
+    async def run(self, text: str, *, deadline: float, stdin: bytes = b"", hear: Hear | None = None) -> RemoteResponse:
         """Run POSIX shell text in the folder /, umask 077."""
         framed = frame(text, deadline=deadline, stdin=stdin)
         async with within(deadline, f"a command on {self.name}"):

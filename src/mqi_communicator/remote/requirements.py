@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Sequence
 
-from mqi_communicator.case.request import Answer, Call, trouble
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse, trouble
 from mqi_communicator.case.work import Need
 
 _TOLD = re.compile(r"^mqi-need (\S+) (ok|no|barred)$", re.MULTILINE)
@@ -37,12 +37,12 @@ _WORDS = {
 }
 
 
-def host(kind: str) -> Call:
+def host(kind: str) -> RemoteRequest:
     """Ask for what every host needs, and what `direct` or `slurm` needs besides."""
-    return Call("host", (kind,))
+    return RemoteRequest("host", (kind,))
 
 
-def read_host(answer: Answer) -> list[tuple[bool, str, str]]:
+def read_host(answer: RemoteResponse) -> list[tuple[bool, str, str]]:
     """(whether it is there, what, what to do otherwise)."""
     if answer.exit_code != 0:
         raise trouble(answer, "looking at the host")
@@ -52,17 +52,17 @@ def read_host(answer: Answer) -> list[tuple[bool, str, str]]:
     ]
 
 
-def needs(wanted: Sequence[Need]) -> Call:
+def needs(wanted: Sequence[Need]) -> RemoteRequest:
     """Ask for what an engine needs."""
     lines = "".join("\t".join((need.kind, need.what, *_words(need))) + "\n" for need in wanted)
-    return Call("needs", stdin=lines.encode())
+    return RemoteRequest("needs", stdin=lines.encode())
 
 
 def _words(need: Need) -> tuple[str, ...]:
     return need.words if need.kind == "starts" else (need.sha256,) if need.sha256 else ()
 
 
-def read_needs(wanted: Sequence[Need], answer: Answer) -> list[tuple[bool, str, str]]:
+def read_needs(wanted: Sequence[Need], answer: RemoteResponse) -> list[tuple[bool, str, str]]:
     """As `read_host`; what is not in the answer is not there."""
     if answer.exit_code != 0:
         raise trouble(answer, "looking for the engine")

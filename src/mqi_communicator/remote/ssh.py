@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from mqi_communicator.case.faults import RemoteUnfit, Unreachable
-from mqi_communicator.case.request import Answer, Call
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.remote.classify import rsync_fault
-from mqi_communicator.remote.envelope import Frame, asked, frame
+from mqi_communicator.remote.envelope import Envelope, asked, frame
 from mqi_communicator.remote.host import Hear
 from mqi_communicator.remote.mux import Connection, not_begun, refused
 from mqi_communicator.remote.options import SshOptions
@@ -38,17 +38,17 @@ class SshHost:
         self._connections: dict[str, Connection] = {}
         self._closed = False
 
-    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None) -> Answer:
+    async def ask(self, call: RemoteRequest, *, deadline: float, hear: Hear | None = None) -> RemoteResponse:
         """Have a verb answered. An abandoned one is ended over there."""
         if self._options.script == "installed":
             return await self._ask(asked(call, deadline=deadline), deadline, hear)
         return await self.run(script(call), deadline=deadline, stdin=call.stdin, hear=hear)
 
-    async def run(self, text: str, *, deadline: float, stdin: bytes = b"", hear: Hear | None = None) -> Answer:
+    async def run(self, text: str, *, deadline: float, stdin: bytes = b"", hear: Hear | None = None) -> RemoteResponse:
         """Run POSIX shell text in the account's home folder, umask 077."""
         return await self._ask(frame(text, deadline=deadline, stdin=stdin), deadline, hear)
 
-    async def _ask(self, framed: Frame, deadline: float, hear: Hear | None) -> Answer:
+    async def _ask(self, framed: Envelope, deadline: float, hear: Hear | None) -> RemoteResponse:
         async with within(deadline, f"a command on {self.name}"):
             connection = self._connection("c")
             words = (*connection.client, self._options.host, framed.remote_words)

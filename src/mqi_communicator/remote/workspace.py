@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mqi_communicator.case.request import Answer, Call, trouble
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse, trouble
 
 SUMS = "SHA256SUMS"  # in an upload's folder, made by `sums_text`
 _SPACE = re.compile(r"^mqi-space (\d{1,20}) (\d{1,20}) (\d{1,20}) (\d{1,20})$", re.MULTILINE | re.ASCII)
@@ -32,57 +32,57 @@ def sums_text(digests: Mapping[str, str]) -> bytes:
     return "".join(f"{digest}  ./{path}\n" for path, digest in sorted(digests.items())).encode()
 
 
-def workspace(root: str) -> Call:
+def workspace(root: str) -> RemoteRequest:
     """Make ROOT and its folders, mode 0700, and prove that they can be written and are ours."""
-    return Call("workspace", (_root(root),))
+    return RemoteRequest("workspace", (_root(root),))
 
 
-def read_workspace(answer: Answer) -> None:
+def read_workspace(answer: RemoteResponse) -> None:
     """Return if the workspace stands; DiskFull or RemoteUnfit."""
     _well(answer, "making the workspace")
 
 
-def settled(root: str, key: str, digest: str) -> Call:
+def settled(root: str, key: str, digest: str) -> RemoteRequest:
     """Ask whether the case's input is in place already. `digest` is the sha256 of its SHA256SUMS."""
-    return Call("settled", (_root(root), _key(key), _digest(digest)))
+    return RemoteRequest("settled", (_root(root), _key(key), _digest(digest)))
 
 
-def read_settled(answer: Answer) -> bool:
+def read_settled(answer: RemoteResponse) -> bool:
     """True if the input is in place, False if not. Permanent if other content is there under this key; RemoteUnfit."""
     _well(answer, "looking for the case")
     return answer.out.strip() == "mqi-settled yes"
 
 
-def settle(root: str, key: str, digest: str) -> Call:
+def settle(root: str, key: str, digest: str) -> RemoteRequest:
     """Verify an upload under its lock and rename it into place; nothing to do if that has been done.
 
     `digest` is the sha256 of its SHA256SUMS. A file that does not match is removed, so that another send mends it.
     """
-    return Call("settle", (_root(root), _key(key), _digest(digest)))
+    return RemoteRequest("settle", (_root(root), _key(key), _digest(digest)))
 
 
-def read_settle(answer: Answer) -> None:
+def read_settle(answer: RemoteResponse) -> None:
     """Return if the input is in place. Transient if the upload is not whole (send again: what was bad is gone) or
     still written to; Permanent if other content is in place under this key; DiskFull, RemoteUnfit."""
     _well(answer, "verifying the upload")
 
 
-def remove(root: str, key: str) -> Call:
+def remove(root: str, key: str) -> RemoteRequest:
     """Remove everything of a case: input, runs, staging, and last its gates. Follows no link, leaves ROOT never."""
-    return Call("remove", (_root(root), _key(key)))
+    return RemoteRequest("remove", (_root(root), _key(key)))
 
 
-def read_removed(answer: Answer) -> None:
+def read_removed(answer: RemoteResponse) -> None:
     """Return if nothing of the case is left. Transient while a receiver writes; RemoteUnfit."""
     _well(answer, "removing the case")
 
 
-def space(root: str) -> Call:
+def space(root: str) -> RemoteRequest:
     """Ask what is free below ROOT."""
-    return Call("space", (_root(root),))
+    return RemoteRequest("space", (_root(root),))
 
 
-def read_space(answer: Answer) -> Space:
+def read_space(answer: RemoteResponse) -> Space:
     """Free bytes and inodes, by disk and quota. RemoteUnfit if the workspace is missing."""
     _well(answer, "asking for free space")
     found = _SPACE.search(answer.out)
@@ -95,23 +95,23 @@ def read_space(answer: Answer) -> Space:
     return free
 
 
-def left(root: str) -> Call:
+def left(root: str) -> RemoteRequest:
     """Ask which cases lie in the workspace."""
-    return Call("left", (_root(root),))
+    return RemoteRequest("left", (_root(root),))
 
 
-def read_left(answer: Answer) -> dict[str, int]:
+def read_left(answer: RemoteResponse) -> dict[str, int]:
     """Age in days of each case that lies there, by key."""
     _well(answer, "listing the workspace")
     return {key: int(days) for key, days in _LEFT.findall(answer.out)}
 
 
-def runs(root: str, key: str) -> Call:
+def runs(root: str, key: str) -> RemoteRequest:
     """Ask which jobs of a case were ever begun or handed over there, whatever the store remembers."""
-    return Call("runs", (_root(root), _key(key)))
+    return RemoteRequest("runs", (_root(root), _key(key)))
 
 
-def read_runs(answer: Answer) -> list[str]:
+def read_runs(answer: RemoteResponse) -> list[str]:
     """Their tokens."""
     _well(answer, "listing the case's jobs")
     return sorted(set(_RUN.findall(answer.out)))
@@ -125,7 +125,7 @@ def _less(free: Space, kib: str, files: str) -> Space:
     return free
 
 
-def _well(answer: Answer, what: str) -> None:
+def _well(answer: RemoteResponse, what: str) -> None:
     if answer.exit_code != 0:
         raise trouble(answer, what)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mqi_communicator.dicom.records import Biology, Dose, Extent, Meaning
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent
 from mqi_communicator.results.options import DoseConvention
 from mqi_communicator.results.verdict import Check, Word
 
@@ -19,7 +19,7 @@ def convention_for(manufacturer: str, conventions: Mapping[str, DoseConvention])
     return next((c for name, c in conventions.items() if name.strip().casefold() == wanted), None)
 
 
-def brought_to(dose: Dose, target: Meaning, *, fractions: int, rbe_factor: float) -> tuple[Dose, tuple[str, ...]]:
+def brought_to(dose: Dose, target: DoseType, *, fractions: int, rbe_factor: float) -> tuple[Dose, tuple[str, ...]]:
     """The dose with the meaning `target` in extent and biology, and what was done to it, in words.
 
     The medium is left as it is: see `obstacle`.
@@ -39,7 +39,7 @@ def brought_to(dose: Dose, target: Meaning, *, fractions: int, rbe_factor: float
     return replace(dose, gy=dose.gy * dose.gy.dtype.type(factor), meaning=meaning), tuple(words)
 
 
-def obstacle(planned: Meaning, computed: Meaning) -> str:
+def obstacle(planned: DoseType, computed: DoseType) -> str:
     """Why two doses cannot be compared whatever is declared; empty if they can."""
     if planned.medium is computed.medium:
         return ""
@@ -57,7 +57,7 @@ def unknown_convention(manufacturer: str) -> str:
     )
 
 
-def meaning_check(target: Meaning, computed_words: tuple[str, ...], obstacles: tuple[str, ...]) -> Check:
+def meaning_check(target: DoseType, computed_words: tuple[str, ...], obstacles: tuple[str, ...]) -> Check:
     """Record what both doses mean and what was declared to bring the computed dose there."""
     done = f"computed dose {' '.join(computed_words)}" if computed_words else "no conversion"
     what = f"dose to {target.medium}, {target.biology}, one {target.extent}: {done}"

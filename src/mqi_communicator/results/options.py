@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mqi_communicator.dicom.records import Biology, Extent, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
 
 _STRICTER_FIRST = (  # section, pass limit, review limit, +1 where more is worse and -1 where more is better
     ("gamma", "pass_percent", "review_percent", -1),
@@ -163,6 +163,6 @@ class DoseConvention(BaseModel):
     extent: Extent = Field(description="Dose of one `fraction`, or of the whole `course`.")
 
     @property
-    def meaning(self) -> Meaning:
+    def meaning(self) -> DoseType:
         """The meaning that a dose of this planning system has."""
-        return Meaning(self.medium, self.biology, self.extent)
+        return DoseType(self.medium, self.biology, self.extent)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from mqi_communicator.case.model import Event
-from mqi_communicator.store.chain import GENESIS, Anchor, Entry, Finding, broken, link
+from mqi_communicator.store.chain import GENESIS, AuditCheckpoint, Entry, Finding, broken, link
 from mqi_communicator.store.schema import events
 
 
@@ -45,15 +45,19 @@ def history(connection: Connection, case: str) -> list[Entry]:
     return [Entry(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
-def head(connection: Connection) -> Anchor:
+def head(connection: Connection) -> AuditCheckpoint:
     """The chain's last event, for whoever tells it outside; number 0 where nothing has happened yet."""
     last = connection.execute(select(events).order_by(events.c.id.desc()).limit(1)).one_or_none()
-    return Anchor(0, GENESIS, "") if last is None else Anchor(last.id, last.link, "", last.case, last.seq)
+    return (
+        AuditCheckpoint(0, GENESIS, "")
+        if last is None
+        else AuditCheckpoint(last.id, last.link, "", last.case, last.seq)
+    )
 
 
-def verify(connection: Connection, told: Sequence[Anchor]) -> Audit:
+def verify(connection: Connection, told: Sequence[AuditCheckpoint]) -> Audit:
     """Walk the chain from its beginning, and hold it against what was told outside."""
-    heard: dict[int, list[Anchor]] = {}
+    heard: dict[int, list[AuditCheckpoint]] = {}
     for anchor in told:
         heard.setdefault(anchor.id, []).append(anchor)
     findings = list(broken(_all(connection), lambda number: heard.get(number, ())))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select, update
 
-from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.store.schema import batched, cases, lines
 from mqi_communicator.store.work_items import NOT_ENDED
 
@@ -115,7 +115,7 @@ def under_way(connection: Connection) -> list[Case]:
     """Cases that have not ended, in the order of every queue."""
     query = (
         select(cases)
-        .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_LINE))
+        .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_ITEM))
         .where(lines.c.status.in_(NOT_ENDED))
         .order_by(cases.c.rank, cases.c.key)
     )
@@ -127,7 +127,7 @@ def on_hosts(connection: Connection, *, but: str) -> int:
     query = (
         select(func.count())
         .select_from(cases)
-        .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_LINE))
+        .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_ITEM))
         .where(cases.c.host != "", cases.c.key != but, lines.c.status.in_(NOT_ENDED))
     )
     return int(connection.execute(query).scalar_one())

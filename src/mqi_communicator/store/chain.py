@@ -35,7 +35,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Anchor:
+class AuditCheckpoint:
     """What was told outside the store of one event: its number, its link, and where that stands."""
 
     id: int
@@ -67,7 +67,7 @@ def link(before: str, content: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def broken(entries: Iterable[Entry], heard: Callable[[int], Sequence[Anchor]]) -> Iterator[Finding]:
+def broken(entries: Iterable[Entry], heard: Callable[[int], Sequence[AuditCheckpoint]]) -> Iterator[Finding]:
     """Walk the chain in order of `id` and tell each break. `heard` knows what was told outside of an event."""
     before, last, seqs = GENESIS, 0, dict[str, int]()
     for entry in entries:
@@ -85,7 +85,7 @@ def broken(entries: Iterable[Entry], heard: Callable[[int], Sequence[Anchor]]) -
         before, last, seqs[entry.case] = entry.link, entry.id, entry.seq
 
 
-def _missing(number: int, after: Entry, seq: int, heard: Sequence[Anchor]) -> Finding:
+def _missing(number: int, after: Entry, seq: int, heard: Sequence[AuditCheckpoint]) -> Finding:
     if told := next((one for one in heard if one.case), None):
         return Finding(number, told.case, told.seq, f"was removed; {told.where} tells of it")
     if seq:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select, tuple_
 
-from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.store.cases import Case, as_case
 from mqi_communicator.store.schema import cases, figures, lines
 
@@ -49,7 +49,7 @@ def each(connection: Connection, wanted: Wanted, watch: Path) -> Iterator[Sequen
 
 def ended(connection: Connection, status: str, limit: int, since: float = 0.0) -> list[Case]:
     """The cases whose way ended like this last, the latest first."""
-    here = and_(lines.c.case == cases.c.key, lines.c.beam == CASE_LINE)
+    here = and_(lines.c.case == cases.c.key, lines.c.beam == CASE_ITEM)
     query = select(cases).join(lines, here).where(lines.c.status == status, lines.c.since >= since)
     return [as_case(row) for row in connection.execute(query.order_by(lines.c.since.desc()).limit(limit))]
 
@@ -58,7 +58,7 @@ def counts(connection: Connection, since: float) -> dict[str, int]:
     """How many cases stand at each status now; of those that have ended, only such as ended after `since`."""
     query = (
         select(lines.c.status, func.count())
-        .where(lines.c.beam == CASE_LINE)
+        .where(lines.c.beam == CASE_ITEM)
         .where(
             or_(
                 lines.c.status.in_(("ready", "waiting", "held")),
@@ -78,7 +78,7 @@ def _conditions(wanted: Wanted, watch: Path) -> Iterator[ColumnElement[bool]]:
     if wanted.word:
         yield cases.c.word == wanted.word
     if wanted.status:
-        own = and_(lines.c.beam == CASE_LINE, lines.c.status == wanted.status)
+        own = and_(lines.c.beam == CASE_ITEM, lines.c.status == wanted.status)
         if wanted.status == "done":  # most are: cheaper looked up for each case than gathered
             yield select(lines.c.case).where(own, lines.c.case == cases.c.key).exists()
         else:

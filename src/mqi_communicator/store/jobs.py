@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, Row, and_, func, select, update
 
-from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.store.schema import batched, cases, jobs, lines
 from mqi_communicator.store.work_items import NOT_ENDED
 
@@ -47,7 +47,7 @@ def _job(row: Row[tuple[object, ...]]) -> JobRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class HostCapacity:
     """What a host has for jobs of ours. `gpus` are those that nobody else uses; None: jobs there need none.
 
     `most`, `least`: how many GPUs this job can make use of, and with how few it begins.
@@ -68,7 +68,7 @@ class Refusal:
     gpus: int | None = None
 
 
-def claim(connection: Connection, job: JobRow, room: Room) -> JobRow | Refusal:
+def claim(connection: Connection, job: JobRow, room: HostCapacity) -> JobRow | Refusal:
     """Take one of the host's slots, and GPUs, for this token, once, when it is its turn. Returns the row that holds."""
     known = get(connection, job.token)
     if known is not None and known.active:
@@ -101,7 +101,7 @@ def queued(connection: Connection, host: str) -> list[str]:
     query = (
         select(jobs.c.token)
         .join(lines, and_(lines.c.case == jobs.c.case, lines.c.beam == jobs.c.beam, lines.c.run == jobs.c.run))
-        .join(own, and_(own.c.case == jobs.c.case, own.c.beam == CASE_LINE))
+        .join(own, and_(own.c.case == jobs.c.case, own.c.beam == CASE_ITEM))
         .join(cases, cases.c.key == jobs.c.case)
         .where(jobs.c.host == host, jobs.c.state == WANTED, ~jobs.c.active)
         .where(lines.c.step == "submit", lines.c.status.in_(("ready", "waiting")), lines.c.wanted == "")

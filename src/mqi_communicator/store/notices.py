@@ -16,7 +16,7 @@ _COMPARED = and_(events.c.event == "step.done", events.c.step == "compare")
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Cursor:
     """How far one way has told."""
 
     way: str
@@ -25,20 +25,20 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class StoreEvent:
     """An event, and whether its line still is where that event left it: failed, or in need of a person."""
 
     event: Event
     still: bool
 
 
-def mark(connection: Connection, way: str) -> Mark | None:
+def mark(connection: Connection, way: str) -> Cursor | None:
     """How far this way has told; None before it ever looked."""
     row = connection.execute(select(notices).where(notices.c.way == way)).one_or_none()
-    return None if row is None else Mark(row.way, row.told, row.sent)
+    return None if row is None else Cursor(row.way, row.told, row.sent)
 
 
-def save(connection: Connection, at: Mark) -> None:
+def save(connection: Connection, at: Cursor) -> None:
     """Write how far a way has told."""
     connection.execute(notices.delete().where(notices.c.way == at.way))
     connection.execute(notices.insert().values(way=at.way, told=at.told, sent=at.sent))
@@ -49,7 +49,7 @@ def last_event(connection: Connection) -> int:
     return connection.execute(select(func.max(events.c.id))).scalar_one() or 0
 
 
-def happened(connection: Connection, told: int) -> tuple[int, list[Happened]]:
+def happened(connection: Connection, told: int) -> tuple[int, list[StoreEvent]]:
     """What may be worth telling after event number `told`, and the number up to which this is all."""
     here = and_(lines.c.case == events.c.case, lines.c.beam == events.c.beam)
     query = (
@@ -65,5 +65,5 @@ def happened(connection: Connection, told: int) -> tuple[int, list[Happened]]:
         names = [name for name in Event.__slots__ if name != "facts"]
         event = Event(**{name: getattr(row, name) for name in names}, facts=json.loads(row.facts))
         wanted = row.status == Status.FAILED if row.event == "step.failed" else row.needs_person
-        found.append(Happened(event, bool(wanted and row.stands == row.step)))
+        found.append(StoreEvent(event, bool(wanted and row.stands == row.step)))
     return (rows[-1].id if len(rows) == MOST else last_event(connection)), found

@@ -50,7 +50,7 @@ def give(
     return int(done.inserted_primary_key[0]) if done.inserted_primary_key else 0
 
 
-class SomebodyWasFirst(Exception):  # noqa: N818 - it tells what happened
+class ConcurrentOrder(Exception):  # noqa: N818 - it tells what happened
     """Another order for this case was given since its giver looked. Nothing was written. `order` is that one."""
 
     def __init__(self, order: Order) -> None:
@@ -62,7 +62,7 @@ def give_if_last(connection: Connection, /, *, known: int, **order: Any) -> int:
     """`give`, unless the case has an order that is newer than number `known`: then SomebodyWasFirst."""
     newest = of_case(connection, order["case"], limit=1)
     if newest and newest[0].id > known:
-        raise SomebodyWasFirst(newest[0])
+        raise ConcurrentOrder(newest[0])
     return give(connection, **order)
 
 

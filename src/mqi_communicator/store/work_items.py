@@ -9,7 +9,7 @@ from statistics import median
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.store.audit import append, history
 from mqi_communicator.store.chain import Entry
 from mqi_communicator.store.schema import batched, cases, events, lines
@@ -18,42 +18,42 @@ _LIVE = (Status.READY, Status.WAITING)
 NOT_ENDED = (*_LIVE, Status.HELD)  # said as what they are: an index finds these among many that have ended
 
 
-class LineMoved(RuntimeError):  # noqa: N818 - it tells what happened
+class WorkItemChanged(RuntimeError):  # noqa: N818 - it tells what happened
     """The line is not where it was read: somebody else has changed it meanwhile."""
 
 
-def _values(line: Line) -> dict[str, object]:
-    return {name: getattr(line, name) for name in Line.__slots__}
+def _values(item: WorkItem) -> dict[str, object]:
+    return {name: getattr(item, name) for name in WorkItem.__slots__}
 
 
-def _line(row: Row[tuple[object, ...]]) -> Line:
+def _line(row: Row[tuple[object, ...]]) -> WorkItem:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    return Line(**{**values, "status": Status(values["status"])})
+    return WorkItem(**{**values, "status": Status(values["status"])})
 
 
-def add(connection: Connection, /, line: Line, event: Event) -> None:
+def add(connection: Connection, /, item: WorkItem, event: Event) -> None:
     """A new line, unless it exists."""
-    known = connection.execute(select(lines.c.step).where(_is(line.case, line.beam))).one_or_none()
+    known = connection.execute(select(lines.c.step).where(_is(item.case, item.beam))).one_or_none()
     if known is None:
-        connection.execute(lines.insert().values(**_values(line)))
+        connection.execute(lines.insert().values(**_values(item)))
         append(connection, event)
 
 
-def begin(connection: Connection, /, line: Line) -> None:
+def begin(connection: Connection, /, item: WorkItem) -> None:
     """A beam sets out on its way, unless it has, or its case has ended. What its case was ordered holds for it too."""
-    own = get(connection, line.case)
+    own = get(connection, item.case)
     if own.status.ended:
         return
-    status = Status.HELD if own.status is Status.HELD else line.status
-    born = replace(line, status=status, wanted=own.wanted, reason=own.reason if own.wanted else line.reason)
-    add(connection, born, Event(line.since, line.case, line.beam, "line.began", line.step, "", born.status))
+    status = Status.HELD if own.status is Status.HELD else item.status
+    born = replace(item, status=status, wanted=own.wanted, reason=own.reason if own.wanted else item.reason)
+    add(connection, born, Event(item.since, item.case, item.beam, "line.began", item.step, "", born.status))
 
 
 def _is(case: str, beam: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a SQL expression
     return and_(lines.c.case == case, lines.c.beam == beam)
 
 
-def move(connection: Connection, /, before: Line, after: Line, event: Event | None) -> None:
+def move(connection: Connection, /, before: WorkItem, after: WorkItem, event: Event | None) -> None:
     """Write a line's new state and its event together. LineMoved, and nothing written, if it is not at `before`.
 
     Only what decides where a line stands is compared; orders may have set `wanted` or `due` meanwhile.
@@ -71,12 +71,12 @@ def move(connection: Connection, /, before: Line, after: Line, event: Event | No
         lines.c.run == before.run,
     )
     if connection.execute(update(lines).where(here).values(**values)).rowcount != 1:
-        raise LineMoved(f"{before.case} beam {before.beam} is no longer at {before.step}/{before.status}")
+        raise WorkItemChanged(f"{before.case} beam {before.beam} is no longer at {before.step}/{before.status}")
     if event is not None:
         append(connection, event)
 
 
-def due(connection: Connection, /, now: float) -> list[Line]:
+def due(connection: Connection, /, now: float) -> list[WorkItem]:
     """The live lines whose time has come, by the rank of their cases."""
     here = or_(
         and_(lines.c.status.in_(_LIVE), lines.c.due <= now),
@@ -92,69 +92,69 @@ def next_due(connection: Connection, /) -> float | None:
     return connection.execute(query).scalar_one_or_none()
 
 
-def get(connection: Connection, /, case: str, beam: int = CASE_LINE) -> Line:
+def get(connection: Connection, /, case: str, beam: int = CASE_ITEM) -> WorkItem:
     """One line."""
     return _line(connection.execute(select(lines).where(_is(case, beam))).one())
 
 
-def of_case(connection: Connection, /, case: str) -> list[Line]:
+def of_case(connection: Connection, /, case: str) -> list[WorkItem]:
     """The case's own line first, then its beams by number."""
     return [_line(row) for row in connection.execute(select(lines).where(lines.c.case == case).order_by(lines.c.beam))]
 
 
-def own(connection: Connection, /) -> list[Line]:
+def own(connection: Connection, /) -> list[WorkItem]:
     """The own line of every case."""
-    return [_line(row) for row in connection.execute(select(lines).where(lines.c.beam == CASE_LINE))]
+    return [_line(row) for row in connection.execute(select(lines).where(lines.c.beam == CASE_ITEM))]
 
 
-def live(connection: Connection, /) -> list[Line]:
+def live(connection: Connection, /) -> list[WorkItem]:
     """All lines that have not ended."""
     return [_line(row) for row in connection.execute(select(lines).where(lines.c.status.in_(NOT_ENDED)))]
 
 
-def all_lines(connection: Connection, /, keys: Iterable[str]) -> dict[str, list[Line]]:
+def all_items(connection: Connection, /, keys: Iterable[str]) -> dict[str, list[WorkItem]]:
     """The lines of several cases, by case."""
     wanted = list(keys)
-    found: dict[str, list[Line]] = {key: [] for key in wanted}
+    found: dict[str, list[WorkItem]] = {key: [] for key in wanted}
     for part in batched(wanted):
         query = select(lines).where(lines.c.case.in_(part)).order_by(lines.c.case, lines.c.beam)
         for row in connection.execute(query):
-            line = _line(row)
-            found[line.case].append(line)
+            item = _line(row)
+            found[item.case].append(item)
     return found
 
 
-def poke(connection: Connection, /, case: str, beam: int, now: float) -> None:
+def wake(connection: Connection, /, case: str, beam: int, now: float) -> None:
     """Let a live line be looked at now rather than later."""
     connection.execute(update(lines).where(_is(case, beam), lines.c.status.in_(_LIVE)).values(due=now))
 
 
-def poke_beams(connection: Connection, /, case: str, now: float) -> None:
+def wake_beams(connection: Connection, /, case: str, now: float) -> None:
     """Let the beams of a case that wait before their job be looked at now; one that is being looked at, once more."""
-    here = and_(lines.c.case == case, lines.c.beam != CASE_LINE, lines.c.step == "submit", lines.c.status.in_(_LIVE))
+    here = and_(lines.c.case == case, lines.c.beam != CASE_ITEM, lines.c.step == "submit", lines.c.status.in_(_LIVE))
     connection.execute(update(lines).where(here).values(due=now))
 
 
-def poke_step(connection: Connection, /, step: str, now: float) -> None:
+def wake_step(connection: Connection, /, step: str, now: float) -> None:
     """Let all lines that wait at a step be looked at now; one that is being looked at, once more."""
     here = and_(lines.c.step == step, lines.c.status.in_(_LIVE))
     connection.execute(update(lines).where(here).values(due=now))
 
 
-def poke_all(connection: Connection, /, now: float) -> None:
+def wake_all(connection: Connection, /, now: float) -> None:
     """Let every live line that waits be looked at now."""
     connection.execute(update(lines).where(lines.c.status.in_(_LIVE), lines.c.due > now).values(due=now))
 
 
-def explain(connection: Connection, /, line: Line, reason: str) -> None:
+def explain(connection: Connection, /, item: WorkItem, reason: str) -> None:
     """Say what a line that is due still waits for. One that was looked at meanwhile has said so itself."""
-    if line.reason != reason:
+    if item.reason != reason:
         here = and_(
-            _is(line.case, line.beam),
-            lines.c.step == line.step,
-            lines.c.status == line.status,
-            lines.c.reason == line.reason,
-            lines.c.due == line.due,
+            _is(item.case, item.beam),
+            lines.c.step == item.step,
+            lines.c.status == item.status,
+            lines.c.reason == item.reason,
+            lines.c.due == item.due,
         )
         connection.execute(update(lines).where(here).values(reason=reason))
 

@@ -74,7 +74,7 @@ IN_USE = Spec("mqi_resource_in_use", "gauge", "Places taken of a limit of ours."
 LIMIT = Spec(
     "mqi_resource_limit",
     "gauge",
-    "That limit: resources.admissions, resources.desk, resources.transfers.",
+    "That limit: resources.admissions, resources.workers, resources.transfers.",
     ("resource",),
 )
 DISK_FREE = Spec(

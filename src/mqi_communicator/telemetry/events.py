@@ -17,7 +17,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventSpec:
     """One name: the level of its line in the log (none: it is only in the record), when it is told, what it carries."""
 
     name: str
@@ -35,67 +35,69 @@ _LINE = ("case", "beam", "step")
 
 ENTRY = ("id", "seq", "at", "case", "beam", "event", "step", "before", "after", "who", "why", "facts", "link")
 RECORD = (
-    Told("case.seen", (), "A folder has appeared, or holds other content than the case that was admitted from it."),
-    Told("case.changed", (), "A folder that was refused has changed: it is looked at again."),
-    Told("constancy.due", (), "A constancy sample was due and became a case.", ("name", "because", "basis")),
-    Told(
+    EventSpec(
+        "case.seen", (), "A folder has appeared, or holds other content than the case that was admitted from it."
+    ),
+    EventSpec("case.changed", (), "A folder that was refused has changed: it is looked at again."),
+    EventSpec("constancy.due", (), "A constancy sample was due and became a case.", ("name", "because", "basis")),
+    EventSpec(
         "case.readmitted",
         (),
         "At the start: the store had forgotten a case that lies in the spool (after a restore).",
         ("files", "content", "ct_slices", "set_aside", "revision", "same_as", "constancy"),
     ),
-    Told(
+    EventSpec(
         "case.prepared_again",
         (),
         "At the start: the configuration has changed before a beam set out; the engine's input is made anew.",
     ),
-    Told(
+    EventSpec(
         "case.delivered_before",
         (),
         "At the start: the results of a case that the store takes for unfinished stand (after a restore).",
         ("manifest",),
     ),
-    Told(
+    EventSpec(
         "case.judged_before",
         (),
         "At the start: a later judgement was delivered than the store knows of (after a restore).",
         ("judgement",),
     ),
-    Told("line.began", (), "A beam sets out: its case lies on a host."),
-    Told("step.done", _INFO, "A step has reached its end, provably; the next one follows.", _TRY),
-    Told(
+    EventSpec("line.began", (), "A beam sets out: its case lies on a host."),
+    EventSpec("step.done", _INFO, "A step has reached its end, provably; the next one follows.", _TRY),
+    EventSpec(
         "step.waiting",
         _INFO,
         "Nothing is wrong; it is looked at again later. Told once for each new reason.",
         (*_TRY, "code"),
     ),
-    Told("step.retried", _INFO, "A try failed and is repeated. Told once for each new reason.", _TRY),
-    Told(
+    EventSpec("step.retried", _INFO, "A try failed and is repeated. Told once for each new reason.", _TRY),
+    EventSpec(
         "step.needs_person", _WARNING, "Somebody must do something; it goes on by itself once the cause is gone.", _TRY
     ),
-    Told("step.failed", _WARNING, "It failed for good; `mqi retry` takes it up again.", (*_TRY, *_JOB, "code")),
-    Told(
+    EventSpec("step.failed", _WARNING, "It failed for good; `mqi retry` takes it up again.", (*_TRY, *_JOB, "code")),
+    EventSpec(
         "run.superseded", _INFO, "A job ended without a result that counts; the beam's next run begins.", (*_TRY, *_JOB)
     ),
-    Told("line.done", _INFO, "The last step of a case or a beam has reached its end.", _TRY),
-    Told(
+    EventSpec("line.done", _INFO, "The last step of a case or a beam has reached its end.", _TRY),
+    EventSpec(
         "line.cancelled", _INFO, "A case or a beam has ended by an order to cancel; nothing of it runs.", (*_TRY, "job")
     ),
-    Told(
+    EventSpec(
         "case.extended",
         _INFO,
         "The one longer run that was declared begins; told of the case, and in the record of each beam too.",
         (*_TRY, "from_histories", "to_histories", "most_histories"),
     ),
-    Told("case.resent", (), "What was uploaded is gone from the host: the case is uploaded again."),
-    Told("order.retry", _INFO, "An order to try again was carried out; once for each line that it moved."),
-    Told("order.hold", _INFO, "The same, to stop."),
-    Told("order.release", _INFO, "The same, to go on."),
-    Told("order.cancel", _INFO, "The same, to end for good."),
-    Told("order.lost", _INFO, "The same, with somebody's word that the beam's job is dead."),
-    Told("order.rejudge", _INFO, "The same, to judge the kept doses again."),
-    Told("order.priority", _INFO, "Another priority was given: `before` and `after` are priorities."),
-    Told(
+    EventSpec("case.resent", (), "What was uploaded is gone from the host: the case is uploaded again."),
+    EventSpec("order.retry", _INFO, "An order to try again was carried out; once for each line that it moved."),
+    EventSpec("order.hold", _INFO, "The same, to stop."),
+    EventSpec("order.release", _INFO, "The same, to go on."),
+    EventSpec("order.cancel", _INFO, "The same, to end for good."),
+    EventSpec("order.lost", _INFO, "The same, with somebody's word that the beam's job is dead."),
+    EventSpec("order.rejudge", _INFO, "The same, to judge the kept doses again."),
+    EventSpec("order.priority", _INFO, "Another priority was given: `before` and `after` are priorities."),
+    EventSpec(
         "case.signed",
         (),
         "Somebody has accepted or rejected the results.",
@@ -119,99 +121,113 @@ STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done or li
 }
 
 LOG = (
-    Told("started", _INFO, "The communicator is up and begins to work.", ("port", "epoch")),
-    Told(
+    EventSpec("started", _INFO, "The communicator is up and begins to work.", ("port", "epoch")),
+    EventSpec(
         "found",
         _INFO,
         "At each start: what there is, and where the chain of events stands.",
         ("cases", "jobs", "orders", "readmitted", "delivered", "doubtful", "number", "link"),
     ),
-    Told("stopping", _INFO, "Somebody asked to stop while work was under way; it may end first.", ("under_way",)),
-    Told("step.abandoned", _INFO, "A step did not end in time before the stop; the next start begins it again.", _LINE),
-    Told("stopped", _INFO, "The communicator has ended in good order.", ("why",)),
-    Told("stop.forced", _ERROR, "It did not: something hung, and the process ended all the same."),
-    Told("case.seen", _INFO, "As in the record.", ("case", "files", "bytes")),
-    Told("case.readmitted", _INFO, "As in the record.", ("case",)),
-    Told("case.prepared_again", _INFO, "As in the record.", ("case", "why")),
-    Told("case.delivered_before", _INFO, "As in the record.", ("case",)),
-    Told(
+    EventSpec("stopping", _INFO, "Somebody asked to stop while work was under way; it may end first.", ("under_way",)),
+    EventSpec(
+        "step.abandoned", _INFO, "A step did not end in time before the stop; the next start begins it again.", _LINE
+    ),
+    EventSpec("stopped", _INFO, "The communicator has ended in good order.", ("why",)),
+    EventSpec("stop.forced", _ERROR, "It did not: something hung, and the process ended all the same."),
+    EventSpec("case.seen", _INFO, "As in the record.", ("case", "files", "bytes")),
+    EventSpec("case.readmitted", _INFO, "As in the record.", ("case",)),
+    EventSpec("case.prepared_again", _INFO, "As in the record.", ("case", "why")),
+    EventSpec("case.delivered_before", _INFO, "As in the record.", ("case",)),
+    EventSpec(
         "store.gone",
         _ERROR,
         "The store's file was removed or replaced while it was open: the communicator stops, and saves what it held "
         "as a backup.",
         ("why",),
     ),
-    Told(
+    EventSpec(
         "order.given_again",
         _INFO,
         "At the start: the store had forgotten an order that the spool had not (after a restore).",
         ("case", "order"),
     ),
-    Told(
+    EventSpec(
         "case.extended_again",
         _INFO,
         "At the start: the store had forgotten a longer run that was ordered (after a restore).",
         ("case",),
     ),
-    Told(
+    EventSpec(
         "results.doubtful",
         _WARNING,
         "At the start: results stand that are not as they were delivered.",
         ("case", "why"),
     ),
-    Told("step.begin", _INFO, "A try of a step begins; another look at what waits is not told.", (*_LINE, "attempt")),
-    Told(
+    EventSpec(
+        "step.begin", _INFO, "A try of a step begins; another look at what waits is not told.", (*_LINE, "attempt")
+    ),
+    EventSpec(
         "step.overtaken",
         _INFO,
         "An order moved a line while its step was under way; what came of it is dropped.",
         _LINE,
     ),
-    Told("step.bug", _ERROR, "A mistake of ours; the step is tried again. Report it.", (*_LINE, "error", "frames")),
-    Told("order.obeyed", _INFO, "An order was carried out, or could not be.", ("case", "order", "answer")),
-    Told("report.missing", _INFO, "The report could not be drawn; the results go on without it.", ("case", "why")),
-    Told("audit.head", _INFO, "Where the chain stands: after each delivery and each backup.", ("number", "link")),
-    Told("backup.made", _INFO, "There is a new backup of the store.", ("file",)),
-    Told(
+    EventSpec(
+        "step.bug", _ERROR, "A mistake of ours; the step is tried again. Report it.", (*_LINE, "error", "frames")
+    ),
+    EventSpec("order.obeyed", _INFO, "An order was carried out, or could not be.", ("case", "order", "answer")),
+    EventSpec("report.missing", _INFO, "The report could not be drawn; the results go on without it.", ("case", "why")),
+    EventSpec("audit.head", _INFO, "Where the chain stands: after each delivery and each backup.", ("number", "link")),
+    EventSpec("backup.made", _INFO, "There is a new backup of the store.", ("file",)),
+    EventSpec(
         "kernels.missing", _WARNING, "Gamma could not be compiled at the start: the first case waits for it.", ("why",)
     ),
-    Told("backup.failed", _ERROR, "A backup could not be made; it is tried again.", ("why", "advice")),
-    Told("constancy.begun", _INFO, "A constancy sample was due and became a case.", ("case", "name", "why")),
-    Told("constancy.not_begun", _WARNING, "A constancy sample is due and cannot be read. Told once.", ("name", "why")),
-    Told("watch.doubtful", _WARNING, "What the watched folder shows is not believed; nothing is taken in.", ("why",)),
-    Told("watch.trusted", _INFO, "It is believed again."),
-    Told(
+    EventSpec("backup.failed", _ERROR, "A backup could not be made; it is tried again.", ("why", "advice")),
+    EventSpec("constancy.begun", _INFO, "A constancy sample was due and became a case.", ("case", "name", "why")),
+    EventSpec(
+        "constancy.not_begun", _WARNING, "A constancy sample is due and cannot be read. Told once.", ("name", "why")
+    ),
+    EventSpec(
+        "watch.doubtful", _WARNING, "What the watched folder shows is not believed; nothing is taken in.", ("why",)
+    ),
+    EventSpec("watch.trusted", _INFO, "It is believed again."),
+    EventSpec(
         "remote.call",
         ("debug",),
         "A call to a host has ended.",
         ("host", "operation", "outcome", "took_s", "why"),
     ),
-    Told(
+    EventSpec(
         "breaker.moved",
         _INFO,
         "A host is left alone, tried again, or back.",
         ("host", "kind", "before", "after", "why"),
     ),
-    Told("housekeeping.removed", _INFO, "What an ended case left on a host was removed.", ("host", "case", "days")),
-    Told("housekeeping.put_off", _INFO, "A host could not be tidied now; it is tried again.", ("host", "why")),
-    Told("notify.sent", _INFO, "People were told.", ("way", "items")),
-    Told(
+    EventSpec(
+        "housekeeping.removed", _INFO, "What an ended case left on a host was removed.", ("host", "case", "days")
+    ),
+    EventSpec("housekeeping.put_off", _INFO, "A host could not be tidied now; it is tried again.", ("host", "why")),
+    EventSpec("notify.sent", _INFO, "People were told.", ("way", "items")),
+    EventSpec(
         "notify.failed",
         _WARNING,
         "People could not be told; it is tried again.",
         ("way", "why", "advice", "again_in_s"),
     ),
-    Told("notify.put_off", _INFO, "What there is to tell could not be read now; it is tried again.", ("why",)),
-    Told("notify.bug", _ERROR, "A mistake of ours while people were told. Report it.", ("error",)),
-    Told("flow.stuck", _ERROR, "A step has outlived its own limit; systemd restarts us.", (*_LINE, "for_s", "limit_s")),
-    Told("flow.moves_again", _INFO, "It came back after all."),
-    Told("loop.stuck", _ERROR, "The program itself hangs; systemd restarts us.", ("for_s", "under_way", "where")),
-    Told("store.trouble", _ERROR, "The store did not answer or take a change; it is tried again.", ("why",)),
-    Told("web.open", _INFO, "The dashboard is up.", ("address",)),
-    Told("web.login", _INFO, "Somebody signed in to it.", ("user", "address")),
-    Told("web.login_refused", _WARNING, "Somebody could not sign in.", ("user", "address")),
-    Told("web.bug", _ERROR, "A mistake of ours in a page. Report it.", ("where", "error")),
-    Told("web.ended", _ERROR, "The dashboard has ended by a mistake of ours; the work goes on.", ("error",)),
-    Told(
+    EventSpec("notify.put_off", _INFO, "What there is to tell could not be read now; it is tried again.", ("why",)),
+    EventSpec("notify.bug", _ERROR, "A mistake of ours while people were told. Report it.", ("error",)),
+    EventSpec(
+        "flow.stuck", _ERROR, "A step has outlived its own limit; systemd restarts us.", (*_LINE, "for_s", "limit_s")
+    ),
+    EventSpec("flow.moves_again", _INFO, "It came back after all."),
+    EventSpec("loop.stuck", _ERROR, "The program itself hangs; systemd restarts us.", ("for_s", "under_way", "where")),
+    EventSpec("store.trouble", _ERROR, "The store did not answer or take a change; it is tried again.", ("why",)),
+    EventSpec("web.open", _INFO, "The dashboard is up.", ("address",)),
+    EventSpec("web.login", _INFO, "Somebody signed in to it.", ("user", "address")),
+    EventSpec("web.login_refused", _WARNING, "Somebody could not sign in.", ("user", "address")),
+    EventSpec("web.bug", _ERROR, "A mistake of ours in a page. Report it.", ("where", "error")),
+    EventSpec("web.ended", _ERROR, "The dashboard has ended by a mistake of ours; the work goes on.", ("error",)),
+    EventSpec(
         "library.message",
         ("warning", "error"),
         "A library said something; its words are withheld, since they may quote a patient.",
@@ -358,7 +374,7 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _levels(one: Told) -> str:
+def _levels(one: EventSpec) -> str:
     return " or ".join(one.levels)
 
 

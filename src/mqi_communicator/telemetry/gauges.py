@@ -17,7 +17,7 @@ Cells = Mapping[tuple[str, ...], float]  # label values -> value
 class Reading:
     """What the gauges show, as it is now. None or an empty mapping: not known, and then not shown."""
 
-    lines: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (step, status) -> lines
+    items: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (step, status) -> lines
     need_person: Mapping[str, int] = field(default_factory=dict)  # step -> lines
     queue_age_s: Mapping[str, float] = field(default_factory=dict)  # step -> s
     case_age_s: Mapping[str, float] = field(default_factory=dict)  # priority -> s
@@ -67,7 +67,7 @@ def _cells(now: Reading) -> Mapping[names.Spec, Cells]:
         for state in BREAKER_STATES
     }
     return {
-        names.LINES: _wide(now.lines),
+        names.LINES: _wide(now.items),
         names.NEED_PERSON: _by(now.need_person),
         names.QUEUE_AGE: _by(now.queue_age_s),
         names.CASE_AGE: _by(now.case_age_s),

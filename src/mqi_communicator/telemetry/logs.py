@@ -22,7 +22,7 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from mqi_communicator.case.model import CASE_LINE, Event
+from mqi_communicator.case.model import CASE_ITEM, Event
 from mqi_communicator.case.visible import visible
 
 _FRAMES = 12  # innermost frames of a traceback that a line keeps
@@ -108,7 +108,7 @@ def log_event(event: Event) -> None:
     facts = {name: value for name, value in event.facts.items() if isinstance(value, str | int | float)}
     record = {
         "case": event.case,
-        "beam": event.beam if event.beam != CASE_LINE else None,
+        "beam": event.beam if event.beam != CASE_ITEM else None,
         "step": event.step,
         "before": event.before,
         "after": event.after,

@@ -14,7 +14,7 @@ from pathlib import Path
 _FRAMES = 8
 
 
-class Lookout:
+class LoopWatchdog:
     """`age` says how old the last turn is, in s; `tell` is called once for each time it gets older than `limit_s`."""
 
     def __init__(self, age: Callable[[], float], limit_s: float, tell: Callable[[float, Sequence[str]], None]) -> None:

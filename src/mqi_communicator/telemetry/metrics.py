@@ -117,7 +117,7 @@ class Metrics:
         lines: dict[tuple[str, str], int] = {}
         people: dict[str, int] = {}
         ages: dict[str, float] = {}
-        for (step, status), count in reading.lines.items():
+        for (step, status), count in reading.items.items():
             key = (_bounded(step, self._steps), status)
             lines[key] = lines.get(key, 0) + count
         for step, count in reading.need_person.items():
@@ -126,7 +126,7 @@ class Metrics:
         for step, age in reading.queue_age_s.items():
             known = _bounded(step, self._steps)
             ages[known] = max(ages.get(known, 0.0), age)
-        return replace(reading, lines=lines, need_person=people, queue_age_s=ages)
+        return replace(reading, items=lines, need_person=people, queue_age_s=ages)
 
 
 class _Gauges:

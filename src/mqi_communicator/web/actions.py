@@ -14,7 +14,7 @@ from mqi_communicator.case.model import Priority
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.store import orders
 from mqi_communicator.store.orders import Order
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.users import User
 
 Word = Literal["retry", "hold", "release", "cancel", "priority"]
@@ -91,7 +91,7 @@ def fitting(case: CaseView) -> tuple[Word, ...]:
     return tuple(found)
 
 
-async def give(house: House, case: str, asked: OrderAsked, user: User) -> Answered:
+async def give(house: DashboardContext, case: str, asked: OrderAsked, user: User) -> Answered:
     """Write an order down; wait a moment for its answer. SomebodyWasFirst if its giver has not seen the last one."""
     facts = {
         "at": time.time(),
@@ -110,7 +110,7 @@ async def give(house: House, case: str, asked: OrderAsked, user: User) -> Answer
     return Answered(number, running, answer)
 
 
-async def _answer(house: House, number: int) -> str:
+async def _answer(house: DashboardContext, number: int) -> str:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and not house.closing.is_set():
         order = await house.database.read(orders.get, number)

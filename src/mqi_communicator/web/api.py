@@ -12,13 +12,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mqi_communicator.store.orders import SomebodyWasFirst
+from mqi_communicator.store.orders import ConcurrentOrder
 from mqi_communicator.web import actions, openapi
 from mqi_communicator.web.actions import whole_number
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import asked, cookie_name, refusal
 from mqi_communicator.web.live import mark_of
-from mqi_communicator.web.pages import Shelf
+from mqi_communicator.web.pages import RenderCache
 from mqi_communicator.web.search import CURSOR, DAY, NotUnderstood, search, wanted_of, whole
 
 MOST = 500  # cases in one answer
@@ -85,7 +85,7 @@ async def _cases(request: Request, given: Mapping[str, Any], *, query: bool) -> 
 async def now(request: Request) -> Response:
     """GET /api/v1/now: what the first page shows."""
     house = _house(request)
-    shelf: Shelf = request.app.state.shelf
+    shelf: RenderCache = request.app.state.shelf
     seen = await shelf.overviews.get(mark_of(house))
     return JSONResponse(
         {
@@ -134,7 +134,7 @@ async def order(request: Request) -> Response:
         done = await actions.give(house, key, wanted, user)
     except ValidationError as error:
         return _no(HTTPStatus.UNPROCESSABLE_ENTITY, _words(error))
-    except SomebodyWasFirst as first:
+    except ConcurrentOrder as first:
         return _no(HTTPStatus.CONFLICT, f"{first}; its number is {first.order.id}")
     told = {"case": key, "order": wanted.order, "number": done.number, "running": done.running, "answer": done.answer}
     return JSONResponse(told, HTTPStatus.ACCEPTED)
@@ -167,6 +167,6 @@ def _no(status: HTTPStatus, words: str) -> Response:
     return refusal("/api/", status, words)
 
 
-def _house(request: Request) -> House:
-    house: House = request.app.state.house
+def _house(request: Request) -> DashboardContext:
+    house: DashboardContext = request.app.state.house
     return house

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import structlog
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.web.context import Found, House
+from mqi_communicator.web.context import DashboardContext, Found
 
 
 @dataclass(slots=True)
-class Inspection:
+class CheckRuns:
     """The last time the checks ran. Times are epoch seconds."""
 
-    house: House
+    house: DashboardContext
     began: float | None = None
     ended: float | None = None
     by: str = ""

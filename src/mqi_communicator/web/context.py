@@ -35,7 +35,7 @@ class Found(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class Queries:
     """How the flow's knowledge is asked for. `view` and `record` are what `mqi status` and `mqi show` print."""
 
     view: Callable[..., list[CaseView]]  # (connection, cases, now), within one read of the store
@@ -57,12 +57,12 @@ class Places:
 
 
 @dataclass(slots=True)
-class House:
+class DashboardContext:
     """Everything a running dashboard consists of."""
 
     options: WebOptions
     database: Database
-    ways: Ways
+    ways: Queries
     places: Places
     hosts: tuple[str, ...]
     settings: Mapping[str, object]  # the configuration in effect, secrets absent

@@ -15,7 +15,7 @@ from mqi_communicator.case.views import cell
 from mqi_communicator.store import history
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.history import Cursor
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import iso
 from mqi_communicator.web.guard import asked, refusal
 from mqi_communicator.web.search import NotUnderstood, wanted_of
@@ -38,7 +38,7 @@ _PORTION = 1000
 
 async def csv_file(request: Request) -> Response:
     """POST /history.csv: the cases that the form asks for."""
-    house: House = request.app.state.house
+    house: DashboardContext = request.app.state.house
     try:
         wanted = wanted_of(asked(request).form)
     except NotUnderstood as error:

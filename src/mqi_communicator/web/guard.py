@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.options import is_loopback
 from mqi_communicator.web.sessions import Session, same
 from mqi_communicator.web.users import User
@@ -79,7 +79,7 @@ class _Refused(Exception):  # noqa: N818 - it tells what happened
 class Guard:
     """Wraps the pages. `at_proxy` is true for the socket of the reverse proxy, and there alone its header is read."""
 
-    def __init__(self, inner: ASGIApp, house: House, *, at_proxy: bool) -> None:
+    def __init__(self, inner: ASGIApp, house: DashboardContext, *, at_proxy: bool) -> None:
         self._inner, self._house, self._at_proxy = inner, house, at_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,7 +174,7 @@ class Guard:
         return RedirectResponse(f"{LOGIN}?next={quote(scope['path'])}", HTTPStatus.SEE_OTHER)
 
 
-def cookie_name(house: House) -> str:
+def cookie_name(house: DashboardContext) -> str:
     """Cookies do not tell ports apart, so the name does. __Host-: this host alone, and TLS alone."""
     return f"{'__Host-' if house.options.tls else ''}mqi-{house.port}"
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import asked, refusal
 
 LOOK_S = 1.0
@@ -23,7 +23,7 @@ MOST = 100  # streams
 MOST_OF_ONE = 10  # of one user, in all sessions: nobody can take the places of everybody else
 
 
-def mark_of(house: House) -> str:
+def mark_of(house: DashboardContext) -> str:
     """Changes whenever the store is written to: the size and time of its files, which cost nothing to ask."""
     found = []
     for suffix in ("", "-wal"):
@@ -37,7 +37,7 @@ def mark_of(house: House) -> str:
 
 async def stream(request: Request) -> Response:
     """GET /live."""
-    house: House = request.app.state.house
+    house: DashboardContext = request.app.state.house
     name = asked(request).user.name
     if house.listeners.total() >= MOST:
         return refusal(request.url.path, HTTPStatus.SERVICE_UNAVAILABLE, "too many pages are open")
@@ -71,7 +71,7 @@ class _Counted(StreamingResponse):
                 del self._listeners[self._name]
 
 
-async def _words(request: Request, house: House) -> AsyncIterator[str]:
+async def _words(request: Request, house: DashboardContext) -> AsyncIterator[str]:
     told, told_at = "", 0.0
     yield "retry: 2000\n\n"
     while not house.closing.is_set() and _still_signed_in(request, house):
@@ -87,7 +87,7 @@ async def _words(request: Request, house: House) -> AsyncIterator[str]:
             pass
 
 
-def _still_signed_in(request: Request, house: House) -> bool:
+def _still_signed_in(request: Request, house: DashboardContext) -> bool:
     who = asked(request)
     if who.at_proxy or who.session is None:
         return True

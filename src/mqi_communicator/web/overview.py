@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.case.visible import visible
 from mqi_communicator.store import breakers, cases, history, hosts, jobs, work_items
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 
 Group = Literal["person", "running", "waiting", "held"]
 ON_HOST = ("follow", "collect", "verify")
@@ -71,7 +71,7 @@ class Overview:
 class Overviews:
     """One overview for all who look at the same moment: ten open pages cost as much as one."""
 
-    house: House
+    house: DashboardContext
     _kept: Overview | None = None
     _mark: object = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -87,7 +87,7 @@ class Overviews:
             return self._kept
 
 
-def overview(connection: Any, house: House, now: float) -> Overview:
+def overview(connection: Any, house: DashboardContext, now: float) -> Overview:
     """Read it from the store, in one read."""
     live = cases.under_way(connection)
     failed = history.ended(connection, "failed", FAILED, now - FAILED_S)

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from mqi_communicator.store import figures
-from mqi_communicator.store.orders import SomebodyWasFirst
+from mqi_communicator.store.orders import ConcurrentOrder
 from mqi_communicator.web import actions, delivered
 from mqi_communicator.web.chart import Trend, trend_of
-from mqi_communicator.web.checks import Inspection
-from mqi_communicator.web.context import House
+from mqi_communicator.web.checks import CheckRuns
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.disks import Disks
 from mqi_communicator.web.guard import asked
 from mqi_communicator.web.live import mark_of
@@ -31,19 +31,19 @@ _MACHINES = 12  # shown
 
 
 @dataclass(slots=True)
-class Shelf:
+class RenderCache:
     """What pages keep between two requests."""
 
-    house: House
+    house: DashboardContext
     overviews: Overviews = field(init=False)
     disks: Disks = field(init=False)
-    inspection: Inspection = field(init=False)
+    inspection: CheckRuns = field(init=False)
 
     def __post_init__(self) -> None:
         places = self.house.places
         self.overviews = Overviews(self.house)
         self.disks = Disks({"workspace": places.workspace, "results": places.results, "watched folder": places.watch})
-        self.inspection = Inspection(self.house)
+        self.inspection = CheckRuns(self.house)
 
 
 async def now(request: Request) -> Response:
@@ -91,7 +91,7 @@ async def _case(
     )
 
 
-def _on_disk(house: House, seen: Any) -> tuple[Any, Any, Any]:
+def _on_disk(house: DashboardContext, seen: Any) -> tuple[Any, Any, Any]:
     logs = {beam.beam: delivered.log_tail(seen, beam.beam, beam.run, house.places) for beam in seen.beams}
     try:
         return delivered.listing(seen, house.places), house.ways.checks_of(seen), logs
@@ -118,7 +118,7 @@ async def order(request: Request) -> Response:
         return await _case(request, key, HTTPStatus.UNPROCESSABLE_ENTITY, problem=words, given=told)
     try:
         await actions.give(_house(request), key, wanted, user)
-    except SomebodyWasFirst as first:
+    except ConcurrentOrder as first:
         words = f"{first.order.who} has given the order to {first.order.order} since you looked. See what came of it."
         return await _case(request, key, HTTPStatus.CONFLICT, problem=words, given=told)
     return RedirectResponse(f"/case/{key}#orders", HTTPStatus.SEE_OTHER)
@@ -174,7 +174,7 @@ async def history(request: Request) -> Response:
     )
 
 
-async def _trends(house: House, wanted: str, machines: list[str]) -> list[Trend]:
+async def _trends(house: DashboardContext, wanted: str, machines: list[str]) -> list[Trend]:
     """A picture for each check and machine that has more than one case to show."""
     found = []
     for machine in [wanted] if wanted in machines else machines:
@@ -212,11 +212,11 @@ def missing(request: Request, words: str, status: HTTPStatus = HTTPStatus.NOT_FO
     return page(request, "no.html", status, words=words, title=status.phrase)
 
 
-def _house(request: Request) -> House:
-    house: House = request.app.state.house
+def _house(request: Request) -> DashboardContext:
+    house: DashboardContext = request.app.state.house
     return house
 
 
-def _shelf(request: Request) -> Shelf:
-    shelf: Shelf = request.app.state.shelf
+def _shelf(request: Request) -> RenderCache:
+    shelf: RenderCache = request.app.state.shelf
     return shelf

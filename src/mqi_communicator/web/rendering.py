@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from mqi_communicator.case.visible import visible_text
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import FILTERS, number, state
 from mqi_communicator.web.guard import asked
 
@@ -36,7 +36,7 @@ def environment() -> Environment:
 
 def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **facts: Any) -> Response:
     """A page with the frame that all have."""
-    house: House = request.app.state.house
+    house: DashboardContext = request.app.state.house
     who = asked(request)
     text = request.app.state.templates.get_template(template).render(
         now=time.time(),

@@ -13,7 +13,7 @@ from mqi_communicator.case.views import CaseView
 from mqi_communicator.store import cases, history, orders, work_items
 from mqi_communicator.store.history import Cursor, Wanted
 from mqi_communicator.store.orders import Order
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 
 WORDS = ("pass", "review", "undecided", "not_judged", "fail")
 STATUSES = ("ready", "waiting", "held", "done", "failed", "cancelled")
@@ -37,7 +37,7 @@ class Whole:
     orders: list[Order]
 
 
-async def whole(house: House, key: str) -> Whole | None:
+async def whole(house: DashboardContext, key: str) -> Whole | None:
     """The case with this key, in one read of the store; None if there is none."""
 
     def ask(connection: Any) -> Whole | None:
@@ -59,7 +59,7 @@ class Page:
     after: str  # "" on the last page
 
 
-async def search(house: House, wanted: Wanted, before: str, limit: int = PAGE) -> Page:
+async def search(house: DashboardContext, wanted: Wanted, before: str, limit: int = PAGE) -> Page:
     """One page. NotUnderstood for a cursor that is not ours."""
     cursor = _cursor(before)
 

@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import Guard
 from mqi_communicator.web.options import ProxyOptions, WebOptions
 from mqi_communicator.web.private import check_key
@@ -43,7 +43,7 @@ class _Server(uvicorn.Server):
 class Dashboard:
     """The dashboard, while it is served. Made by `serve`."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: DashboardContext) -> None:
         self.house = house
         self._site = site(house)
         self._servers: list[tuple[_Server, asyncio.Task[None]]] = []
@@ -118,7 +118,7 @@ def _ended(task: asyncio.Task[None]) -> None:
         structlog.get_logger().error("web.ended", error=type(error).__name__)
 
 
-def serve(house: House) -> Dashboard:
+def serve(house: DashboardContext) -> Dashboard:
     """Serve the dashboard until `close`. NeedsPerson when it cannot be served."""
     made = Dashboard(house)
     made.open()

@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import span
 from mqi_communicator.web.guard import asked, cookie_name
 from mqi_communicator.web.options import is_loopback
@@ -24,7 +24,7 @@ _one_at_a_time = asyncio.Lock()
 
 async def ask(request: Request) -> Response:
     """GET /login."""
-    house: House = request.app.state.house
+    house: DashboardContext = request.app.state.house
     if asked(request).session is not None:
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
     nobody = not any(user.password for user in house.users.users().values())
@@ -33,7 +33,7 @@ async def ask(request: Request) -> Response:
 
 async def sign_in(request: Request) -> Response:
     """POST /login."""
-    house: House = request.app.state.house
+    house: DashboardContext = request.app.state.house
     form = asked(request).form
     name, onward = form.get("name", "").strip(), _ours(form.get("next", "/"))
     address = client_address(request, house.options.client_header)
@@ -71,7 +71,7 @@ async def sign_in(request: Request) -> Response:
 
 async def sign_out(request: Request) -> Response:
     """POST /logout."""
-    house: House = request.app.state.house
+    house: DashboardContext = request.app.state.house
     name = cookie_name(house)
     house.sessions.end(request.cookies.get(name, ""))
     answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)

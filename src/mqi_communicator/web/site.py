@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.web import api, export, live, pages, signing_in
-from mqi_communicator.web.context import House
+from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import API, Asked, refusal
 from mqi_communicator.web.rendering import HERE, environment
 
@@ -43,11 +43,11 @@ ROUTES = (
 )
 
 
-def site(house: House) -> Starlette:
+def site(house: DashboardContext) -> Starlette:
     """The pages. What goes wrong in one is said there without details, and logged without a patient."""
     made = Starlette(routes=list(ROUTES), exception_handlers={HTTPException: _http, Fault: _fault, Exception: _bug})
     made.state.house = house
-    made.state.shelf = pages.Shelf(house)
+    made.state.shelf = pages.RenderCache(house)
     made.state.templates = environment()
     return made
 

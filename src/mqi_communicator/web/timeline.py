@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mqi_communicator.case.model import CASE_LINE, Event
+from mqi_communicator.case.model import CASE_ITEM, Event
 from mqi_communicator.case.views import CaseView
 
 WAIT = "wait"  # a bar that is no step at work: waiting for a place, a turn, other beams
@@ -55,8 +55,8 @@ def timeline(case: CaseView, events: Sequence[Event], now: float) -> Timeline:
     """The rows of a case. A line that is still under way is drawn up to `now`."""
     live = {beam.beam: beam.step for beam in case.beams if beam.status in ("ready", "waiting", "held")}
     if case.status in ("ready", "waiting", "held"):
-        live[CASE_LINE] = case.step
-    numbers = sorted({event.beam for event in events} | {CASE_LINE})
+        live[CASE_ITEM] = case.step
+    numbers = sorted({event.beam for event in events} | {CASE_ITEM})
     rows = [Row(number, _bars([e for e in events if e.beam == number], live.get(number), now)) for number in numbers]
     bars = [bar for row in rows for bar in row.bars]
     begin = min((bar.begin for bar in bars), default=case.seen)

@@ -14,7 +14,7 @@ from tests.standin.house import write_house
 pytestmark = pytest.mark.real
 
 
-class House:
+class DashboardContext:
     """A communicator on the computing machine itself, with one case in its folder."""
 
     def __init__(self, folder: Path, *about: Any, **engine: Any) -> None:
@@ -33,7 +33,7 @@ class House:
 
 
 def test_a_good_case_passes_although_moqui_crashed_once_while_it_saved(tmp_path):
-    house = House(
+    house = DashboardContext(
         tmp_path, "upstream", "pass", {"fault": "save-crash", "fault_runs": 1, "witness": str(tmp_path / "w")}
     )
     checked = house.mqi("check")
@@ -52,7 +52,7 @@ def test_a_good_case_passes_although_moqui_crashed_once_while_it_saved(tmp_path)
 @pytest.mark.parametrize("flavour", ["fork", "clinic"])
 def test_a_plan_that_aims_elsewhere_fails(tmp_path, flavour):
     several = {"gpus_per_beam": 2} if flavour == "clinic" else {}
-    house = House(tmp_path, flavour, "shift-error", **several)
+    house = DashboardContext(tmp_path, flavour, "shift-error", **several)
     ended = house.mqi("once")
     assert ended.returncode == 1, (ended.stdout, ended.stderr)
     assert house.told("verdict.json")["word"] == "fail"

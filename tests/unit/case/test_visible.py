@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tests.odd_text import hidden, odd_texts
 
-from mqi_communicator.case.model import Event, Line
+from mqi_communicator.case.model import Event, WorkItem
 from mqi_communicator.case.views import cell
 from mqi_communicator.case.visible import visible, visible_in, visible_lines, visible_text
 from mqi_communicator.checks.hosts import no
 from mqi_communicator.dicom.problem import shown
-from mqi_communicator.notify.message import News, compose
+from mqi_communicator.notify.message import Notification, compose
 from mqi_communicator.report.text import plain
 from mqi_communicator.results.signature import Decision, SignatureDocument
 from mqi_communicator.results.verdict import Word
@@ -57,7 +57,7 @@ def test_nothing_hides_and_nothing_is_escaped_twice(text):
 @pytest.mark.pure
 @given(odd_texts())
 def test_records_of_the_store_are_clean(text):
-    line = Line("case", 0, "admit", reason=text, advice=text)
+    line = WorkItem("case", 0, "admit", reason=text, advice=text)
     event = Event(1.0, "case", 0, "step.failed", who=text, why=text, facts={"said": [text]})
     order = Order(1, 1.0, "case", "hold", text, text, None, text, detail=text)
     words = [line.reason, line.advice, event.who, event.why, order.who, order.why, order.answer, order.detail]
@@ -80,7 +80,7 @@ def test_what_is_shown_is_clean(text):
 
 @given(odd_texts())
 def test_what_is_sent_and_delivered_is_clean(text):
-    message = compose([News("failed", "case", 1, text)])
+    message = compose([Notification("failed", "case", 1, text)])
     assert not hidden(message.subject)
     assert not hidden(message.text.replace("\n", " "))
     assert not hidden(json.loads(json.dumps(message.data))["items"][0]["why"])

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from mqi_communicator.case.request import Answer
+from mqi_communicator.case.request import RemoteResponse
 from mqi_communicator.compute.gpus import Inventory, fit, listed, read_inventory, told, why_not
 from mqi_communicator.compute.options import GpuOptions
 
@@ -22,12 +22,12 @@ APPS = "GPU-a1, 4711, 97000\nGPU-a2, 815, 400\n"
 OPTIONS = GpuOptions()
 
 
-def answer(gpus: str = GPUS, apps: str = APPS, *, codes: tuple[int, int] = (0, 0), ours: str = "815") -> Answer:
+def answer(gpus: str = GPUS, apps: str = APPS, *, codes: tuple[int, int] = (0, 0), ours: str = "815") -> RemoteResponse:
     def packed(text: str) -> str:
         return base64.b64encode(text.encode()).decode()
 
     lines = [f"mqi-gpus {codes[0]} {packed(gpus)}", f"mqi-apps {codes[1]} {packed(apps)}", f"mqi-ours {ours}".rstrip()]
-    return Answer(0, "\n".join(lines))
+    return RemoteResponse(0, "\n".join(lines))
 
 
 def test_an_inventory_tells_our_jobs_from_others():
@@ -46,7 +46,7 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
 @pytest.mark.parametrize(
     "said",
     [
-        Answer(0, ""),
+        RemoteResponse(0, ""),
         answer(NO_DRIVER, codes=(9, 0)),
         answer("GPU is lost", codes=(15, 0)),
         answer(apps="oops", codes=(0, 1)),
@@ -54,11 +54,11 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
         answer(GPUS + "4, GPU-a4, 143771"),
         answer(apps="GPU-a1, x, 97000"),
         answer("0, GPU a0, 1, 1, 1, 1"),
-        Answer(0, answer().out.rsplit("\n", 1)[0]),
-        Answer(0, answer().out.split("\n", 1)[1]),
+        RemoteResponse(0, answer().out.rsplit("\n", 1)[0]),
+        RemoteResponse(0, answer().out.split("\n", 1)[1]),
     ],
 )
-def test_a_question_that_failed_leaves_no_gpu_to_use(said: Answer):
+def test_a_question_that_failed_leaves_no_gpu_to_use(said: RemoteResponse):
     found = read_inventory(said)
     assert found.gpus == ()
     assert found.trouble

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mqi_communicator.case.faults import DiskFull, Fault, NeedsPerson, Permanent, RemoteUnfit, Transient
-from mqi_communicator.case.request import Answer, GpuTaken, InputGone, Stopped
+from mqi_communicator.case.request import GpuTaken, InputGone, RemoteResponse, Stopped
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import GpuHold, Job, spec_of
@@ -29,7 +29,7 @@ def line(kind: str, life: str, ended: str = "none", *, products: str = "", log: 
 
 
 def state(*lines: str, exit_code: int = 0) -> JobState:
-    return read_observations((TOKEN,), Answer(exit_code, "".join(lines) + END + "\n"))[TOKEN].state
+    return read_observations((TOKEN,), RemoteResponse(exit_code, "".join(lines) + END + "\n"))[TOKEN].state
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_each_word_has_one_meaning(kind: str, life: str, ended: str, expected: J
 def test_an_end_is_told_whole():
     products = f"{'a' * 64} 12 ./out/do se.raw\n{'b' * 64} 0 ./x\ngarbage\n{'c' * 63} 1 ./y\n"
     text = line("job", "dead", "124,1700000009", products=products, log="last\x00 w\ufffdrds") + END + "\n"
-    status = read_observations((TOKEN,), Answer(0, text))[TOKEN]
+    status = read_observations((TOKEN,), RemoteResponse(0, text))[TOKEN]
     assert (status.exit_code, status.started, status.ended) == (124, 1.7e9, 1.7e9 + 9)
     assert status.log_tail == "last\x00 w\ufffdrds"
     assert status.products == {"out/do se.raw": (12, "a" * 64), "x": (0, "b" * 64)}
@@ -68,7 +68,7 @@ def test_an_end_is_told_whole():
 
 def test_a_job_that_runs_has_no_products_yet():
     text = line("job", "alive", products=f"{'a' * 64} 12 ./x\n") + END + "\n"
-    assert read_observations((TOKEN,), Answer(0, text))[TOKEN].products is None
+    assert read_observations((TOKEN,), RemoteResponse(0, text))[TOKEN].products is None
 
 
 DEAD = line("job", "dead")
@@ -85,7 +85,7 @@ DEAD = line("job", "dead")
     ],
 )
 def test_half_an_answer_proves_nothing(answer: str):
-    assert read_observations((TOKEN,), Answer(0, answer))[TOKEN].state is JobState.UNKNOWN
+    assert read_observations((TOKEN,), RemoteResponse(0, answer))[TOKEN].state is JobState.UNKNOWN
 
 
 def test_a_failed_query_proves_nothing():
@@ -94,7 +94,7 @@ def test_a_failed_query_proves_nothing():
 
 @given(st.text(), st.integers(0, 255))
 def test_noise_proves_nothing(noise: str, exit_code: int):
-    seen = read_observations((TOKEN,), Answer(exit_code, noise))
+    seen = read_observations((TOKEN,), RemoteResponse(exit_code, noise))
     assert {status.state for status in seen.values()} == {JobState.UNKNOWN}
 
 
@@ -136,7 +136,7 @@ def test_an_early_line_tells_of_its_job():
 )
 def test_a_submit_that_failed_says_why(code: int, out: str, err: str, kind: type[Fault]):
     with pytest.raises(Fault) as caught:
-        DirectScheduler("/w").read_submit(Answer(code, f"{out}\n", err))
+        DirectScheduler("/w").read_submit(RemoteResponse(code, f"{out}\n", err))
     assert type(caught.value) is kind
 
 

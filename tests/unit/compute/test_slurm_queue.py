@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from mqi_communicator.case.faults import NeedsPerson, Unreachable
-from mqi_communicator.case.request import Answer
+from mqi_communicator.case.request import RemoteResponse
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.compute.slurm import SlurmScheduler
 from mqi_communicator.compute.slurm_options import SlurmOptions
@@ -39,7 +39,7 @@ def row(state: str, *, id: int = 47, name: str = TOKEN, reason: str = "None", en
 def status(*lines: str, **options: float) -> JobStatus:
     out = "\n".join([f"mqi-now {NOW}", *lines, "mqi-end", ""])
     scheduler = SlurmScheduler("/w", SlurmOptions(**options))
-    return scheduler.read_poll((TOKEN,), Answer(0, out))[TOKEN]
+    return scheduler.read_poll((TOKEN,), RemoteResponse(0, out))[TOKEN]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_who_sent_a_signal_only_the_scheduler_knows():
 
 def test_an_answer_without_its_end_proves_nothing():
     out = f"mqi-now {NOW}\n{line(ended='0,1700000500')}\n"
-    assert SlurmScheduler("/w").read_poll((TOKEN,), Answer(0, out))[TOKEN].state is JobState.UNKNOWN
+    assert SlurmScheduler("/w").read_poll((TOKEN,), RemoteResponse(0, out))[TOKEN].state is JobState.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_an_answer_without_its_end_proves_nothing():
 )
 def test_why_a_job_was_not_taken(out: str, kind: type[Exception]):
     with pytest.raises(kind, match="sbatch: error"):
-        SlurmScheduler("/w").read_submit(Answer(1, out + "\n"))
+        SlurmScheduler("/w").read_submit(RemoteResponse(1, out + "\n"))
 
 
 def test_what_is_asked_of_sbatch():

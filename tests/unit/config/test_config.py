@@ -94,6 +94,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path):
     ("more", "line"),
     [
         ("retries: {}\n", "17: retries: unknown key; did you mean retry?"),
+        ("resources:\n  desk: 2\n", "18: resources.desk: was renamed: write workers"),
         ("retry:\n  trys: 3\n", "18: retry.trys: unknown key; did you mean tries?"),
         ("judgement:\n  machines:\n    G1:\n      gama: {}\n", "20: judgement.machines.G1.gama: unknown key; did you mean gamma?"),
         ("retry: {tries: 8, tries: 9}\n", "17: retry.tries: stands here a second time (first on line 17)"),

@@ -15,7 +15,7 @@ from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY, digest, range
 from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
-from mqi_communicator.dicom.records import Biology, Extent, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
 from mqi_communicator.dicom.rtdose import read_rtdose
 from mqi_communicator.dicom.structures import read_structures
 from mqi_communicator.results.dvh import dvh
@@ -91,7 +91,7 @@ def test_the_target_is_covered_by_what_is_prescribed(tmp_path, size):
     write_sample(tmp_path, size=size)
     labels = read_labels(tmp_path / "RP.dcm")
     target = next(s for s in read_contours(tmp_path / "RS.dcm") if s.number == labels.target)
-    course = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+    course = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
     planned = read_rtdose(tmp_path / "RD.plan.dcm", course)
     found = dvh(target.contours, SIZES[size].ct.spacing[2], planned, planned)
     assert found is not None

@@ -24,7 +24,7 @@ from tests.standin.small import (
 
 from mqi_communicator.case.faults import NeedsPerson, Permanent
 from mqi_communicator.dicom.problem import DicomProblem
-from mqi_communicator.dicom.records import Biology, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.dose.moqui.basis import Calibration
@@ -269,7 +269,7 @@ def test_dose_is_gray_of_one_fraction_to_water():
     )
     assert dose.gy[0, 0, 0] == 10.0
     assert dose.gy.dtype == np.float32
-    assert dose.meaning == Meaning(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
+    assert dose.meaning == DoseType(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
     assert (dose.beam_number, dose.uncertainty, dose.grid) == (3, None, GRID)
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests.standin.small import beam, beam_file, layer
 
 from mqi_communicator.dicom.problem import DicomProblem
-from mqi_communicator.dose.moqui.histories import Wish, quota_by_counts, quota_by_ratio, sent_weights
+from mqi_communicator.dose.moqui.histories import HistoriesRequest, quota_by_counts, quota_by_ratio, sent_weights
 from mqi_communicator.dose.moqui.inputs import number
 
 pytestmark = pytest.mark.pure
 
-WISH = Wish(100_000, 10_000_000, 50_000)
+WISH = HistoriesRequest(100_000, 10_000_000, 50_000)
 weights = st.lists(st.floats(0.001, 50.0), min_size=1, max_size=30)
 
 

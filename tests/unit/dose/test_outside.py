@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mqi_communicator.dicom.records import Biology, CTVolume, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, CTVolume, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.moqui.output import mean_and_uncertainty
 from mqi_communicator.dose.outside import outside_air, without_outside_air
 from mqi_communicator.results.uncertainty import combined
 
 GRID = Grid((6, 20, 24), (0.0, 0.0, 0.0), (5.0, 5.0, 5.0))
-MEANING = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
+MEANING = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
 
 
 @pytest.fixture

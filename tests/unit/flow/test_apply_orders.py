@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mqi_communicator.case.model import CASE_LINE, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Status, WorkItem
 from mqi_communicator.flow.transitions.orders import obey
 
 pytestmark = pytest.mark.pure
@@ -12,14 +12,14 @@ pytestmark = pytest.mark.pure
 
 @pytest.mark.parametrize(("step", "again"), [("deliver", "compare"), ("compare", "compare"), ("admit", "admit")])
 def test_a_retry_of_a_case_begins_where_something_else_can_come_of_it(step, again):
-    failed = Line("k1", CASE_LINE, step, status=Status.FAILED, due=1.0, reason="the results differ")
+    failed = WorkItem("k1", CASE_ITEM, step, status=Status.FAILED, due=1.0, reason="the results differ")
     ((before, after),), _answer = obey("retry", [failed], 5.0)
     assert before == failed
     assert (after.step, after.status, after.due) == (again, Status.READY, 5.0)
 
 
 def test_a_case_that_was_cancelled_at_its_delivery_goes_on_there():
-    cancelled = Line("k1", CASE_LINE, "deliver", status=Status.CANCELLED, due=1.0)
+    cancelled = WorkItem("k1", CASE_ITEM, "deliver", status=Status.CANCELLED, due=1.0)
     ((_before, after),), _answer = obey("retry", [cancelled], 5.0)
     assert after.step == "deliver"
 
@@ -29,8 +29,8 @@ def test_a_case_that_was_cancelled_at_its_delivery_goes_on_there():
 )
 def test_a_case_whose_beams_are_computed_again_skips_nothing_on_its_way_to_the_host(step, again):
     """A case that is being extended gets another input at `prepare`: the first run's must not be computed once more."""
-    own = Line("k1", CASE_LINE, step, status=Status.CANCELLED, due=1.0)
-    beam = Line("k1", 1, "submit", status=Status.CANCELLED, run=2, due=1.0)
+    own = WorkItem("k1", CASE_ITEM, step, status=Status.CANCELLED, due=1.0)
+    beam = WorkItem("k1", 1, "submit", status=Status.CANCELLED, run=2, due=1.0)
     ((_own, case), (_beam, run)), _answer = obey("retry", [own, beam], 5.0)
     assert (case.step, case.status, case.due) == (again, Status.READY, 5.0)
     assert (run.step, run.status, run.run) == ("submit", Status.READY, 3)
@@ -38,13 +38,13 @@ def test_a_case_whose_beams_are_computed_again_skips_nothing_on_its_way_to_the_h
 
 def test_what_is_delivered_cannot_be_cancelled():
     """A fault round found it: the case was called cancelled beside its results, and computed once more."""
-    tidying = Line("k1", CASE_LINE, "tidy", status=Status.WAITING, due=1.0)
-    moves, answer = obey("cancel", [tidying, Line("k1", 1, "verify", status=Status.DONE, due=1.0)], 5.0)
+    tidying = WorkItem("k1", CASE_ITEM, "tidy", status=Status.WAITING, due=1.0)
+    moves, answer = obey("cancel", [tidying, WorkItem("k1", 1, "verify", status=Status.DONE, due=1.0)], 5.0)
     assert moves == []
     assert "delivered" in answer
 
 
 def test_a_case_that_could_not_be_tidied_can_be_cancelled():
-    failed = Line("k1", CASE_LINE, "tidy", status=Status.FAILED, due=1.0)
+    failed = WorkItem("k1", CASE_ITEM, "tidy", status=Status.FAILED, due=1.0)
     ((_before, after),), _answer = obey("cancel", [failed], 5.0)
     assert after.wanted == "cancel"

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from mqi_communicator.case.faults import OutOfTime, Unreachable
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.flow.arrivals import look
@@ -26,11 +26,11 @@ from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
 NOW = 1_800_000_000.0
-LINE = Line("k1", CASE_LINE, "admit", due=NOW, since=NOW)
+LINE = WorkItem("k1", CASE_ITEM, "admit", due=NOW, since=NOW)
 MANIFEST = {"content": "c1", "lineage": "l1", "beams": [], "files": []}
 
 
-class Desk:
+class WorkerPool:
     """Reads and copies; while it does, the folder changes and is looked at."""
 
     def __init__(self, site: SimpleNamespace, found: object) -> None:
@@ -66,7 +66,7 @@ def site(tmp_path):
     database = open_database(tmp_path / "store.sqlite3")
     case = cases.Case("k1", folder, NOW - 60, survey(folder, 100).fingerprint, changed=NOW - 60)
     database.write_now(cases.add, case)
-    database.write_now(work_items.add, LINE, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    database.write_now(work_items.add, LINE, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     made = SimpleNamespace(folder=folder, database=database, resources=ResourceOptions(), intake=IntakeOptions())
     made.engine = SimpleNamespace(refusals=None)
     made.clock, made.ear, made.spool = lambda: NOW, lambda *_, **__: None, lambda key: Spool(tmp_path / "spool" / key)
@@ -79,7 +79,7 @@ def complete() -> Complete:
 
 
 async def test_a_plan_that_is_replaced_after_it_was_copied_is_a_case_of_its_own(site):
-    site.desk = Desk(site, complete())
+    site.workers = WorkerPool(site, complete())
     assert isinstance(await admit(LINE, site), Done)
     site.database.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
     assert await look([site.folder], site) == 1
@@ -88,7 +88,7 @@ async def test_a_plan_that_is_replaced_after_it_was_copied_is_a_case_of_its_own(
 
 
 async def test_so_it_is_when_the_communicator_was_killed_in_between(site):
-    site.desk = Desk(site, complete())
+    site.workers = WorkerPool(site, complete())
     await admit(LINE, site)
     await look([site.folder], site)  # what the folder is now is noted on the case that is at admit
     await admit(LINE, site)  # the next life finds the copy in the spool
@@ -97,7 +97,7 @@ async def test_so_it_is_when_the_communicator_was_killed_in_between(site):
 
 
 async def test_a_file_that_is_replaced_while_it_is_refused_is_looked_at_again(site):
-    site.desk = Desk(site, Rejected("not a plan", "export it again", "case.refused"))
+    site.workers = WorkerPool(site, Rejected("not a plan", "export it again", "case.refused"))
     with pytest.raises(DicomProblem):
         await admit(LINE, site)
     site.database.write_now(work_items.move, LINE, replace(LINE, status=Status.FAILED), None)
@@ -116,7 +116,7 @@ async def test_a_share_whose_server_is_gone_is_waited_for_without_an_end(site, m
 
 
 async def test_a_case_that_takes_too_long_to_check_is_not_tried_again_until_its_folder_changes(site):
-    site.desk = Busy()
+    site.workers = Busy()
     with pytest.raises(DicomProblem, match="took more than 600 s of processor time") as refused:
         await admit(LINE, site)
     assert refused.value.code == "case.too_slow"

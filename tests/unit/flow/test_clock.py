@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
@@ -19,7 +19,7 @@ from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
 NOW = 1_800_000_000.0
-WAITING = Line("k1", CASE_LINE, "admit", status=Status.WAITING, due=NOW + 3600, since=NOW)
+WAITING = WorkItem("k1", CASE_ITEM, "admit", status=Status.WAITING, due=NOW + 3600, since=NOW)
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def site(tmp_path):
     """A case whose folder is not there, and what its steps are handed."""
     database = open_database(tmp_path / "store.sqlite3")
     database.write_now(cases.add, cases.Case("k1", tmp_path / "case 1", NOW, "f1"))
-    database.write_now(work_items.add, WAITING, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    database.write_now(work_items.add, WAITING, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     made = SimpleNamespace(now=NOW, database=database, resources=ResourceOptions(), intake=IntakeOptions())
     made.clock, made.ear, made.spool = lambda: made.now, lambda *_, **__: None, lambda key: Spool(tmp_path / key)
-    made.desk = SimpleNamespace(expect=lambda: None)
+    made.workers = SimpleNamespace(expect=lambda: None)
     yield made
     database.close()
 
@@ -65,9 +65,9 @@ async def test_at_the_start_every_waiting_line_is_looked_at(site):
 
 def wait_again(site):
     """The line waits for an hour, whatever it was doing."""
-    line = site.database.read_now(work_items.get, "k1")
-    waiting = replace(line, status=Status.WAITING, due=site.now + 3600, reason="")
-    site.database.write_now(work_items.move, replace(line, due=line.due), waiting, None)
+    item = site.database.read_now(work_items.get, "k1")
+    waiting = replace(item, status=Status.WAITING, due=site.now + 3600, reason="")
+    site.database.write_now(work_items.move, replace(item, due=item.due), waiting, None)
 
 
 async def test_a_folder_that_changed_in_the_future_has_changed_now(site, tmp_path):

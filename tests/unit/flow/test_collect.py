@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mqi_communicator.case.faults import DiskFull, Permanent, Transient
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.compute.scheduler import JobState, JobStatus
 from mqi_communicator.flow.options import ResourceOptions
@@ -17,7 +17,7 @@ from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.steps.collect import collect
 from mqi_communicator.flow.tasks.beam import LOG_BYTES
 
-LINE = Line("k1", 1, "collect")
+LINE = WorkItem("k1", 1, "collect")
 DOSE = b"a dose"
 GIB = 1 << 30
 
@@ -52,7 +52,7 @@ def site(tmp_path):
             return {token: seen}
 
         async def place_of(_key):
-            return SimpleNamespace(name="gpu1", root="/w", host=host, roundup=SimpleNamespace(ask=ask))
+            return SimpleNamespace(name="gpu1", root="/w", host=host, poller=SimpleNamespace(ask=ask))
 
         tools = SimpleNamespace(
             database=SimpleNamespace(read=read),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mqi_communicator.case.faults import HostKeyProblem, Permanent, Transient, Unreachable
-from mqi_communicator.case.model import CASE_LINE, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Extend, NewRun, Wait
 from mqi_communicator.flow.options import RetryOptions
 from mqi_communicator.flow.steps.functions import PERFORM
@@ -20,20 +20,20 @@ from mqi_communicator.flow.transitions.orders import obey
 pytestmark = pytest.mark.pure
 
 RETRY = RetryOptions(first_s=2, cap_s=60, tries=4, max_runs=3, probe_s=100)
-CASE = Line("k", CASE_LINE, "admit")
-BEAM = Line("k", 2, "submit")
+CASE = WorkItem("k", CASE_ITEM, "admit")
+BEAM = WorkItem("k", 2, "submit")
 
 
-def go(line, outcome, now=1000.0, chance=0.5):
-    return decide(line, outcome, now, after=after(line), retry=RETRY, chance=chance)[0]
+def go(item, outcome, now=1000.0, chance=0.5):
+    return decide(item, outcome, now, after=after(item), retry=RETRY, chance=chance)[0]
 
 
-@pytest.mark.parametrize(("line", "steps"), [(CASE, CASE_STEPS), (BEAM, BEAM_STEPS)])
-def test_done_after_done_walks_the_whole_way(line, steps):
+@pytest.mark.parametrize(("item", "steps"), [(CASE, CASE_STEPS), (BEAM, BEAM_STEPS)])
+def test_done_after_done_walks_the_whole_way(item, steps):
     seen = []
-    while line.status is not Status.DONE:
-        seen.append(line.step)
-        line = go(line, Done())
+    while item.status is not Status.DONE:
+        seen.append(item.step)
+        item = go(item, Done())
     assert seen == [step.name for step in steps]
 
 
@@ -46,57 +46,57 @@ def test_the_last_word_of_a_step_ends_the_line():
 
 
 def test_waiting_says_why_and_when():
-    line = go(CASE, Wait(30, "2 of 40 CT slices are missing"))
-    assert (line.status, line.due, line.reason) == (Status.WAITING, 1030.0, "2 of 40 CT slices are missing")
+    item = go(CASE, Wait(30, "2 of 40 CT slices are missing"))
+    assert (item.status, item.due, item.reason) == (Status.WAITING, 1030.0, "2 of 40 CT slices are missing")
 
 
 def test_an_outage_never_fails_a_line():
-    line = BEAM
+    item = BEAM
     for _ in range(500):
-        line = go(line, Unreachable("no answer"))
-    assert line.status is Status.WAITING
-    assert line.due - 1000 <= RETRY.cap_s
+        item = go(item, Unreachable("no answer"))
+    assert item.status is Status.WAITING
+    assert item.due - 1000 <= RETRY.cap_s
 
 
 def test_an_outage_takes_no_try_from_what_comes_after_it():
-    line = go(BEAM, Transient("hiccup"))
+    item = go(BEAM, Transient("hiccup"))
     for _ in range(500):
-        line = go(line, Unreachable("no answer"))
+        item = go(item, Unreachable("no answer"))
     for _ in range(RETRY.tries - 2):
-        line = go(line, Transient("hiccup"))
-        assert line.status is Status.WAITING
-    assert go(line, Transient("hiccup")).status is Status.FAILED
+        item = go(item, Transient("hiccup"))
+        assert item.status is Status.WAITING
+    assert go(item, Transient("hiccup")).status is Status.FAILED
 
 
 def test_other_transient_faults_fail_after_the_last_try():
-    line = BEAM
+    item = BEAM
     for _ in range(RETRY.tries - 1):
-        line = go(line, Transient("hiccup"))
-        assert line.status is Status.WAITING
-    assert go(line, Transient("hiccup")).status is Status.FAILED
+        item = go(item, Transient("hiccup"))
+        assert item.status is Status.WAITING
+    assert go(item, Transient("hiccup")).status is Status.FAILED
 
 
 def test_needing_a_person_waits_and_probes_and_goes_on_by_itself():
-    line = go(BEAM, HostKeyProblem("host key changed", "compare the fingerprints"))
-    assert (line.status, line.needs_person, line.due) == (Status.WAITING, True, 1100.0)
-    assert line.advice == "compare the fingerprints"
-    line = go(line, Done())
-    assert (line.status, line.needs_person, line.step) == (Status.READY, False, "follow")
+    item = go(BEAM, HostKeyProblem("host key changed", "compare the fingerprints"))
+    assert (item.status, item.needs_person, item.due) == (Status.WAITING, True, 1100.0)
+    assert item.advice == "compare the fingerprints"
+    item = go(item, Done())
+    assert (item.status, item.needs_person, item.step) == (Status.READY, False, "follow")
 
 
 def test_a_run_without_a_result_begets_the_next_and_the_last_fails():
-    line = replace(BEAM, step="follow")
-    line = go(line, NewRun("crashed at save"))
-    assert (line.step, line.run, line.status) == ("submit", 2, Status.READY)
-    line = go(replace(line, step="follow"), NewRun("crashed at save"))
-    line = go(replace(line, step="follow"), NewRun("crashed at save"))
-    assert (line.run, line.status) == (3, Status.FAILED)
-    assert "3 runs" in line.reason
+    item = replace(BEAM, step="follow")
+    item = go(item, NewRun("crashed at save"))
+    assert (item.step, item.run, item.status) == ("submit", 2, Status.READY)
+    item = go(replace(item, step="follow"), NewRun("crashed at save"))
+    item = go(replace(item, step="follow"), NewRun("crashed at save"))
+    assert (item.run, item.status) == (3, Status.FAILED)
+    assert "3 runs" in item.reason
 
 
 def test_a_run_after_spent_ones_counts_anew():
-    line = go(replace(BEAM, step="submit", run=2), NewRun("its gate was removed", beyond=4))
-    assert (line.step, line.run, line.base_run, line.status) == ("submit", 5, 5, Status.READY)
+    item = go(replace(BEAM, step="submit", run=2), NewRun("its gate was removed", beyond=4))
+    assert (item.step, item.run, item.base_run, item.status) == ("submit", 5, 5, Status.READY)
 
 
 def test_a_cancelled_line_ends_when_its_withdrawal_is_done():
@@ -109,9 +109,9 @@ def test_a_cancelled_line_ends_when_its_withdrawal_is_done():
 @pytest.mark.parametrize("status", [Status.DONE, Status.FAILED, Status.CANCELLED, Status.HELD])
 @pytest.mark.parametrize("outcome", [Done(), Wait(1, "x"), NewRun("x"), Permanent("x"), Unreachable("x")])
 def test_a_line_that_is_not_live_does_not_move(status, outcome):
-    line = replace(BEAM, status=status)
+    item = replace(BEAM, status=status)
     with pytest.raises(IllegalMove):
-        go(line, outcome)
+        go(item, outcome)
 
 
 def test_a_retried_beam_counts_its_runs_anew():
@@ -124,8 +124,8 @@ def test_a_retried_beam_counts_its_runs_anew():
 
 
 def test_hold_and_release_come_back_to_the_same_step():
-    line = replace(CASE, step="upload", status=Status.WAITING, reason="host down")
-    held = obey("hold", [line], 7.0)[0][0][1]
+    item = replace(CASE, step="upload", status=Status.WAITING, reason="host down")
+    held = obey("hold", [item], 7.0)[0][0][1]
     assert held.status is Status.HELD
     back = obey("release", [held], 8.0)[0][0][1]
     assert (back.status, back.step, back.due) == (Status.READY, "upload", 8.0)
@@ -165,22 +165,22 @@ OUTCOMES = st.one_of(
 
 @given(st.lists(st.tuples(OUTCOMES, st.sampled_from(["", "", "", "hold", "release", "cancel", "retry"])), max_size=40))
 def test_whatever_happens_a_line_stays_on_its_way(story):
-    line, now = BEAM, 0.0
+    item, now = BEAM, 0.0
     names = {step.name for step in BEAM_STEPS}
     for outcome, order in story:
         now += 1
         if order:
-            for before, moved in obey(order, [CASE, line], now)[0]:
-                line = moved if before is line else line
-        if line.status not in (Status.READY, Status.WAITING):
+            for before, moved in obey(order, [CASE, item], now)[0]:
+                item = moved if before is item else item
+        if item.status not in (Status.READY, Status.WAITING):
             continue
-        before = line
-        line = go(line, outcome, now)
-        assert line.step in names
-        assert line.run >= before.run
-        assert line.run - before.run <= 1
-        assert line.due >= now or line.status.ended
-        if line.run > before.run:  # a new run only ever after word that the last one is over
+        before = item
+        item = go(item, outcome, now)
+        assert item.step in names
+        assert item.run >= before.run
+        assert item.run - before.run <= 1
+        assert item.due >= now or item.status.ended
+        if item.run > before.run:  # a new run only ever after word that the last one is over
             assert isinstance(outcome, NewRun)
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Wait
 from mqi_communicator.flow import driver as driving
 from mqi_communicator.flow.driver import Driver
@@ -27,18 +27,18 @@ def site(tmp_path):
     """What steps are handed; a store without a case."""
     database = open_database(tmp_path / "store.sqlite3")
     yield SimpleNamespace(
-        database=database, resources=ResourceOptions(desk=4), clock=lambda: NOW, ear=lambda *_, **__: None
+        database=database, resources=ResourceOptions(workers=4), clock=lambda: NOW, ear=lambda *_, **__: None
     )
     database.close()
 
 
 def add(site, key: str, rank: float) -> None:
     site.database.write_now(cases.add, cases.Case(key, Path("/watch", key), NOW, key, rank=rank))
-    line = Line(key, CASE_LINE, "admit", due=NOW, since=NOW)
-    site.database.write_now(work_items.add, line, Event(NOW, key, CASE_LINE, "case.seen"))
+    item = WorkItem(key, CASE_ITEM, "admit", due=NOW, since=NOW)
+    site.database.write_now(work_items.add, item, Event(NOW, key, CASE_ITEM, "case.seen"))
 
 
-@pytest.mark.parametrize("uses", ["desk", ""])
+@pytest.mark.parametrize("uses", ["workers", ""])
 async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, uses):
     """An hour's outage with many cases waiting showed it: each look of an upload was one more event of its case."""
     looks, told, heard = 0, [], []
@@ -67,23 +67,23 @@ async def test_what_has_ended_while_another_was_begun_is_not_begun_as_it_was(sit
     begun: list[tuple[str, str]] = []
     may_end = asyncio.Event()
 
-    async def work(line, _tools):
-        begun.append((line.case, line.step))
-        await (may_end.wait() if line.case == "slow" and line.step == "admit" else asyncio.Event().wait())
+    async def work(item, _tools):
+        begun.append((item.case, item.step))
+        await (may_end.wait() if item.case == "slow" and item.step == "admit" else asyncio.Event().wait())
         return Done({})
 
-    step = Step("admit", "desk", 60.0, "being tested")
+    step = Step("admit", "workers", 60.0, "being tested")
     monkeypatch.setattr(driving, "step_of", lambda _line: step)
     monkeypatch.setitem(driving.PERFORM, step.name, work)
     driver = Driver(site, RetryOptions(), lambda _: None)
     up_to_date = driver._up_to_date
 
-    async def while_the_other_ends(line):
-        if line.case == "first":
+    async def while_the_other_ends(item):
+        if item.case == "first":
             may_end.set()
-            await asyncio.wait([driver._flight["slow", CASE_LINE]])
+            await asyncio.wait([driver._flight["slow", CASE_ITEM]])
             await asyncio.sleep(0)  # for what it calls back
-        return await up_to_date(line)
+        return await up_to_date(item)
 
     monkeypatch.setattr(driver, "_up_to_date", while_the_other_ends)
     add(site, "slow", rank=2)
@@ -104,15 +104,15 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
     looked, left = asyncio.Event(), asyncio.Event()
     seen: list[str] = []
 
-    async def work(line, tools):
-        if line.beam == CASE_LINE:
-            if line.step == "upload":
-                tools.database.write_now(work_items.begin, Line(line.case, 1, "submit", due=NOW, since=NOW))
+    async def work(item, tools):
+        if item.beam == CASE_ITEM:
+            if item.step == "upload":
+                tools.database.write_now(work_items.begin, WorkItem(item.case, 1, "submit", due=NOW, since=NOW))
                 await looked.wait()
                 return Done({})
             left.set()
             return Wait(600.0, "its beams compute", parked=True)
-        seen.append(tools.database.read_now(work_items.get, line.case).step)
+        seen.append(tools.database.read_now(work_items.get, item.case).step)
         looked.set()
         await left.wait()
         return Wait(600.0, "waiting for the case", parked=True)
@@ -123,8 +123,8 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
     monkeypatch.setattr(driving, "PERFORM", {"any": work})
     driver = Driver(site, RetryOptions(), lambda _: None)
     site.database.write_now(cases.add, cases.Case("k1", Path("/watch/k1"), NOW, "k1", rank=1))
-    line = Line("k1", CASE_LINE, "upload", due=NOW, since=NOW)
-    site.database.write_now(work_items.add, line, Event(NOW, "k1", CASE_LINE, "case.seen"))
+    item = WorkItem("k1", CASE_ITEM, "upload", due=NOW, since=NOW)
+    site.database.write_now(work_items.add, item, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     for _ in range(20):
         await driver.tick()
         if len(seen) > 1 or await driver.resting():
@@ -137,23 +137,23 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
 def test_a_wake_up_is_not_lost_on_a_line_that_is_under_way(site, wake):
     """Its time has come, so it is being looked at; what that look has to say was found before the wake-up."""
     add(site, "k1", rank=1)
-    site.database.write_now(work_items.begin, Line("k1", 1, "submit", due=NOW, since=NOW))
+    site.database.write_now(work_items.begin, WorkItem("k1", 1, "submit", due=NOW, since=NOW))
     before = site.database.read_now(work_items.get, "k1", 1)
     if wake == "beams":
-        site.database.write_now(work_items.poke_beams, "k1", NOW + 1)
+        site.database.write_now(work_items.wake_beams, "k1", NOW + 1)
     else:
-        site.database.write_now(work_items.poke_step, "submit", NOW + 1)
+        site.database.write_now(work_items.wake_step, "submit", NOW + 1)
     after = replace(before, status=Status.WAITING, due=NOW + 60)
     site.database.write_now(work_items.move, before, after, None)
     assert site.database.read_now(work_items.get, "k1", 1).due == NOW + 1
 
 
 async def test_no_result_waits_for_an_admission(site, monkeypatch):
-    site.resources = ResourceOptions(desk=1, admissions=1)
+    site.resources = ResourceOptions(workers=1, admissions=1)
     begun: list[str] = []
 
-    async def work(line, _tools):
-        begun.append(line.step)
+    async def work(item, _tools):
+        begun.append(item.step)
         await asyncio.Event().wait()
         return Done({})
 
@@ -163,12 +163,12 @@ async def test_no_result_waits_for_an_admission(site, monkeypatch):
     for key in ("slow", "second"):
         add(site, key, rank=1)
     site.database.write_now(cases.add, cases.Case("done", Path("/watch/done"), NOW, "done", rank=9))
-    line = Line("done", CASE_LINE, "compare", due=NOW, since=NOW)
-    site.database.write_now(work_items.add, line, Event(NOW, "done", CASE_LINE, "case.seen"))
+    item = WorkItem("done", CASE_ITEM, "compare", due=NOW, since=NOW)
+    site.database.write_now(work_items.add, item, Event(NOW, "done", CASE_ITEM, "case.seen"))
     await driver.tick()
     await asyncio.sleep(0)
     assert sorted(begun) == ["admit", "compare"]
-    assert driver.taken == {"admissions": 1, "desk": 1, "transfers": 0}
+    assert driver.taken == {"admissions": 1, "workers": 1, "transfers": 0}
     waiting = next(key for key in ("slow", "second") if site.database.read_now(work_items.get, key).reason)
     assert "resources.admissions = 1" in site.database.read_now(work_items.get, waiting).reason
     await driver.stop()

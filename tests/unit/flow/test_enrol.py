@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Manifest, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Manifest, Status, WorkItem
 from mqi_communicator.flow.steps.admit import enrol
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
@@ -27,9 +27,12 @@ CONTENT = Manifest(content="c1", lineage="l1", beams=(), files=())
 )
 def test_the_same_content_is_computed_again_only_where_it_has_no_verdict_and_gets_none(tmp_path, step, status, again):
     database = open_database(tmp_path / "store.sqlite3")
-    for key, line in (("old", Line("old", CASE_LINE, step, status=status)), ("new", Line("new", CASE_LINE, "admit"))):
+    for key, item in (
+        ("old", WorkItem("old", CASE_ITEM, step, status=status)),
+        ("new", WorkItem("new", CASE_ITEM, "admit")),
+    ):
         database.write_now(cases.add, cases.Case(key, Path("/watch/case 1"), NOW, key))
-        database.write_now(work_items.add, line, Event(NOW, key, CASE_LINE, "case.seen"))
+        database.write_now(work_items.add, item, Event(NOW, key, CASE_ITEM, "case.seen"))
     database.write_now(cases.change, "old", content="c1", lineage="l1")
     done = database.write_now(enrol, "new", CONTENT, NOW)
     assert (done.last, done.facts.get("same_as")) == ((False, None) if again else (True, "old"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqi_communicator.flow.hosts.compute_hosts import Prospect, best
+from mqi_communicator.flow.hosts.compute_hosts import HostEstimate, best
 from mqi_communicator.flow.hosts.eta import Queued, ready_in
 
 pytestmark = pytest.mark.pure
@@ -42,8 +42,8 @@ def test_no_case_is_promised_sooner_than_its_own_work_takes(found: list[tuple[li
         assert ready[case.case] >= max([*case.running, 10 * rounds]) + 3 - 1e-9
 
 
-def place(name: str, **values: Any) -> Prospect:
-    return replace(Prospect(name, resting=False, slots=4, busy=0, waiting=0, job_s=100.0), **values)
+def place(name: str, **values: Any) -> HostEstimate:
+    return replace(HostEstimate(name, resting=False, slots=4, busy=0, waiting=0, job_s=100.0), **values)
 
 
 @pytest.mark.parametrize(
@@ -57,5 +57,5 @@ def place(name: str, **values: Any) -> Prospect:
         ([place("a", slots=1), place("b", slots=8)], "b"),
     ],
 )
-def test_a_case_goes_where_it_can_begin_first(others: list[Prospect], chosen: str):
+def test_a_case_goes_where_it_can_begin_first(others: list[HostEstimate], chosen: str):
     assert best(others, beams=3) == chosen

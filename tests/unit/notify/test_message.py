@@ -2,13 +2,15 @@
 
 import pytest
 
-from mqi_communicator.notify.message import SHOWN, News, compose
+from mqi_communicator.notify.message import SHOWN, Notification, compose
 
 KEY = "aaaaaaaaaaaa"
 
 
 def test_a_message_says_how_many_of_what_and_which():
-    made = compose([News("needs_person", KEY, 0, "disk full"), News("verdict_fail", "bbbbbbbbbbbb", 0, "")])
+    made = compose(
+        [Notification("needs_person", KEY, 0, "disk full"), Notification("verdict_fail", "bbbbbbbbbbbb", 0, "")]
+    )
     assert made.subject == "MQI: 1 need a person, 1 verdict fail"
     assert f"case {KEY}: need a person: disk full" in made.text
     assert "case bbbbbbbbbbbb: verdict fail\n" in made.text
@@ -27,17 +29,17 @@ def test_a_message_says_how_many_of_what_and_which():
     ],
 )
 def test_paths_are_left_out_of_reasons(why, said):
-    assert News("failed", KEY, 1, why).reason == said
+    assert Notification("failed", KEY, 1, why).reason == said
 
 
 def test_a_reason_that_may_quote_a_file_is_not_told_at_all():
-    told = compose([News("failed", KEY, 0, "DOE^JOHN ct.dcm is cut", quotes=True)])
+    told = compose([Notification("failed", KEY, 0, "DOE^JOHN ct.dcm is cut", quotes=True)])
     assert "DOE" not in told.text + str(told.data)
     assert "see mqi why" in told.text
 
 
 def test_a_long_list_is_cut_and_says_so():
-    told = compose([News("failed", KEY, beam, "x") for beam in range(1, SHOWN + 4)])
+    told = compose([Notification("failed", KEY, beam, "x") for beam in range(1, SHOWN + 4)])
     assert told.subject == f"MQI: {SHOWN + 3} failed"
     assert "... and 3 more" in told.text
     assert len(told.data["items"]) == SHOWN

@@ -17,8 +17,8 @@ NAMES = [name for commands in COMMANDS.values() for name in commands]
 SERVING = {"argon2", "jinja2", "prometheus_client", "starlette", "structlog", "uvicorn", "watchfiles"}
 COMPUTING = {"alembic", "matplotlib", "numba", "numpy", "pydicom", "pymedphys", "reportlab", "scipy"}
 READING = {"pydantic", "pydantic_core", "rich", "sqlalchemy", "yaml"}
-WORKING = {"app", "checks", "dashboard", "demo", "gauges", "run", "compute.scheduler", "flow.workers.pool", "flow.driver",
-           "flow.steps.functions", "flow.steps.submit", "remote.host", "remote.ssh"}  # fmt: skip
+WORKING = {"app", "checks", "dashboard", "demo", "gauges", "run", "compute.scheduler", "flow.driver",
+           "flow.steps.functions", "flow.steps.submit", "flow.workers.pool", "remote.host", "remote.ssh"}  # fmt: skip
 
 
 def loaded(*words: str) -> set[str]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.case.request import Answer, Call
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.compute.gpus import read_inventory
 from mqi_communicator.compute.observed import Observed
 from mqi_communicator.remote.envelope import asked, frame
@@ -55,13 +55,13 @@ def test_an_exit_code_that_is_none_proves_nothing(code: str):
 @pytest.mark.parametrize("number", ["9" * 5000, "\u00b2"])
 def test_numbers_of_a_host_that_are_none_are_not_read(number: str):
     with pytest.raises(Fault, match="asking for free space failed on the host"):
-        read_space(Answer(0, f"mqi-space {number} 1 1 1\n"))
-    assert read_space(Answer(0, f"mqi-space 7 1 1 1\nmqi-quota {number} none\n")).free_bytes == 7
-    assert read_left(Answer(0, f"mqi-left abc {number}\n")) == {}
+        read_space(RemoteResponse(0, f"mqi-space {number} 1 1 1\n"))
+    assert read_space(RemoteResponse(0, f"mqi-space 7 1 1 1\nmqi-quota {number} none\n")).free_bytes == 7
+    assert read_left(RemoteResponse(0, f"mqi-left abc {number}\n")) == {}
     gpus = base64.b64encode(f"0, GPU-1, {number}, {number}, 0, 30\n".encode()).decode()
     said = f"mqi-gpus 0 {gpus}\nmqi-apps 0 \nmqi-ours\n"
-    assert read_inventory(Answer(0, said)).gpus[0].total_mib is None
-    assert read_inventory(Answer(0, said.replace("ours", f"ours {number}"))).trouble
+    assert read_inventory(RemoteResponse(0, said)).gpus[0].total_mib is None
+    assert read_inventory(RemoteResponse(0, said.replace("ours", f"ours {number}"))).trouble
     products = base64.b64encode(f"{'0' * 64} {number} ./dose\n".encode()).decode()
     seen = Observed.read(f"mqi-job k-b1-r1 job none {number} 0,1 products={products} log= none")
     assert seen is not None
@@ -97,7 +97,7 @@ def test_an_installed_script_is_told_the_key_and_chooses_the_folder():
 
 
 def test_a_question_to_an_installed_script_is_plain_words():
-    framed = asked(Call("settled", ("/w", "key", "0" * 64), b"stdin"), deadline=10)
+    framed = asked(RemoteRequest("settled", ("/w", "key", "0" * 64), b"stdin"), deadline=10)
     assert framed.remote_words == f"mqi-host {framed.mark} 25 settled /w key {'0' * 64}"
     assert framed.payload == b"stdin"
 
@@ -105,7 +105,7 @@ def test_a_question_to_an_installed_script_is_plain_words():
 @pytest.mark.parametrize("word", ["", "a b", "$x", "a;b", "`x`", "'", "a\nb", "*", "é", "(x)"])
 def test_words_that_a_shell_might_misread_are_refused(word: str):
     with pytest.raises(ValueError, match="plain words"):
-        Call("settled", (word,))
+        RemoteRequest("settled", (word,))
 
 
 @pytest.mark.parametrize("path", ["relative", "", "~/x", "host:/x"])

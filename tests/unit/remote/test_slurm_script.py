@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.request import Answer
+from mqi_communicator.case.request import RemoteResponse
 from mqi_communicator.compute.scheduler import JobState, JobStatus
 from mqi_communicator.compute.slurm import SlurmScheduler
 from mqi_communicator.remote.verbs import script
@@ -42,7 +42,7 @@ class Bench:
     def poll(self) -> JobStatus:
         scheduler = SlurmScheduler(str(self.root))
         call = scheduler.poll((TOKEN,))
-        return scheduler.read_poll((TOKEN,), Answer(0, self._run(script(call), call.stdin)))[TOKEN]
+        return scheduler.read_poll((TOKEN,), RemoteResponse(0, self._run(script(call), call.stdin)))[TOKEN]
 
     def questions(self) -> int:
         return len(self.asked.read_text()) if self.asked.exists() else 0

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from mqi_communicator.dicom.records import Beam, Biology, Dose, Extent, Grid, IonPlan, Layer, Meaning, Medium
+from mqi_communicator.dicom.records import Beam, Biology, Dose, DoseType, Extent, Grid, IonPlan, Layer, Medium
 from mqi_communicator.results.gamma import gamma_index
 from mqi_communicator.results.options import DoseConvention, GammaOptions
 
-TO_MEDIUM = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+TO_MEDIUM = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 PLANNED_GRID = Grid((36, 50, 52), (-76.0, -75.0, -51.0), (3.0, 3.0, 3.0))
 COMPUTED_GRID = Grid((48, 64, 66), (-82.0, -81.0, -60.0), (2.5, 2.5, 2.5))
 ISOCENTRE = (2.0, -4.0, 3.0)

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 from scipy.special import erf
 
-from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 
-MEANING = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+MEANING = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 GRID = Grid((12, 15, 17), (-16.0, -14.0, -11.0), (2.0, 2.0, 2.0))
 FINE = Grid((17, 21, 24), (-17.3, -15.1, -12.2), (1.5, 1.5, 1.5))
 COARSE = Grid((8, 10, 11), (-18.0, -16.0, -13.0), (3.5, 3.5, 3.5))

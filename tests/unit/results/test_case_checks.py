@@ -13,11 +13,11 @@ from mqi_communicator.dicom.records import (
     Biology,
     CTVolume,
     Dose,
+    DoseType,
     Extent,
     Grid,
     IonPlan,
     Layer,
-    Meaning,
     Medium,
 )
 from mqi_communicator.flow.tasks.judge import of_plan
@@ -28,7 +28,7 @@ BEAM = Beam(1, "one", "M", 0.0, 0.0, (0.0, 0.0, 0.0), 1.0, 1.0, (LAYER,))
 PLAN = IonPlan("1.2", "1.3", "1.4", "label", "maker", 1, (BEAM,))
 CT_GRID = Grid((10, 4, 4), (0.0, 0.0, 0.0), (5.0, 5.0, 5.0))  # z from 0 to 45 mm
 CT = CTVolume(CT_GRID, np.zeros(CT_GRID.shape, np.float32), "1.3", "1.5", ("1.6",) * 10, "a|b|c")
-MEANING = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+MEANING = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 
 
 def planned(first_z, levels):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.results.dvh import crossings, dvh
 
 pytestmark = pytest.mark.pure
 
 GRID = Grid((21, 41, 41), (-40.0, -40.0, -30.0), (2.0, 2.0, 3.0))
-MEANING = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+MEANING = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 
 
 def circle(radius, centre=(0.0, 0.0), corners=240):

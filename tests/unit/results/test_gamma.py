@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from numba import types
 
-from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.results import gamma_kernel
 from mqi_communicator.results.gamma import gamma_index
 from mqi_communicator.results.options import GammaOptions
 
 pytestmark = pytest.mark.pure
 
-MEANING = Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+MEANING = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 LINE = Grid((1, 1, 5), (0.0, 0.0, 0.0), (2.0, 2.0, 2.0))
 FIELD_GRID = Grid((9, 16, 15), (-18.0, -30.0, -10.0), (3.0, 3.0, 3.0))
 

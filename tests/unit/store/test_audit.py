@@ -11,9 +11,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from mqi_communicator.case.model import CASE_LINE, Event
+from mqi_communicator.case.model import CASE_ITEM, Event
 from mqi_communicator.store import audit, work_items
-from mqi_communicator.store.chain import CONTENT, GENESIS, Anchor, Entry, link
+from mqi_communicator.store.chain import CONTENT, GENESIS, AuditCheckpoint, Entry, link
 from mqi_communicator.store.database import open_database
 
 CASES = ("anna", "bert", "anna", "anna", "bert", "anna")
@@ -25,7 +25,7 @@ def path(tmp_path):
     store = tmp_path / "store.sqlite3"
     database = open_database(store)
     for number, case in enumerate(CASES, start=1):
-        event = Event(number + 0.1, case, CASE_LINE, "step.done", "admit", "ready", "done", why="Ünï", facts={"n": 1})
+        event = Event(number + 0.1, case, CASE_ITEM, "step.done", "admit", "ready", "done", why="Ünï", facts={"n": 1})
         database.write_now(audit.append, event)
     database.close()
     return store
@@ -63,16 +63,16 @@ def relink(path: Path) -> None:
         store.commit()
 
 
-def found(path: Path, *anchors: Anchor) -> list[tuple[int, str, int]]:
+def found(path: Path, *anchors: AuditCheckpoint) -> list[tuple[int, str, int]]:
     database = open_database(path)
     walked = database.read_now(audit.verify, anchors)
     database.close()
     return [(one.id, one.case, one.seq) for one in walked.findings]
 
 
-def told(path: Path) -> list[Anchor]:
+def told(path: Path) -> list[AuditCheckpoint]:
     """What a delivered case tells of its events."""
-    return [Anchor(one.id, one.link, "what was delivered", one.case, one.seq) for one in entries(path)]
+    return [AuditCheckpoint(one.id, one.link, "what was delivered", one.case, one.seq) for one in entries(path)]
 
 
 def test_a_whole_chain_is_whole_and_agrees_with_what_was_told(path):
@@ -150,7 +150,7 @@ def test_events_of_before_the_chain_are_numbered_and_linked_when_the_store_is_up
             )
     engine.dispose()
     database = open_database(path)
-    database.write_now(audit.append, Event(2.0, "bert", CASE_LINE, "x"))
+    database.write_now(audit.append, Event(2.0, "bert", CASE_ITEM, "x"))
     database.close()
     assert found(path) == []
     assert [(entry.id, entry.seq) for entry in entries(path)] == [

@@ -103,7 +103,7 @@ async def test_a_folder_that_cannot_be_read_is_told_and_the_next_copy_is_tried(s
 
     async def told(event: str) -> dict[str, object]:
         async with asyncio.timeout(60):
-            while not (said := [line for line in lines if line["event"] == event]):  # noqa: ASYNC110 - a log
+            while not (said := [item for item in lines if item["event"] == event]):  # noqa: ASYNC110 - a log
                 await asyncio.sleep(0.05)
         return dict(said[0])
 

@@ -102,7 +102,7 @@ def test_an_order_is_refused_when_a_newer_one_is_unknown_to_its_giver(store):
     key = find(store)[0].key
     order = {"at": 1.0, "case": key, "order": "hold", "who": "ann", "why": "x"}
     first = store.write_now(orders.give_if_last, known=0, **order)
-    with pytest.raises(orders.SomebodyWasFirst, match="ann has ordered hold"):
+    with pytest.raises(orders.ConcurrentOrder, match="ann has ordered hold"):
         store.write_now(orders.give_if_last, known=0, **order)
     second = store.write_now(orders.give_if_last, known=first, **order)
     assert [order.id for order in store.read_now(orders.of_case, key)] == [second, first]

@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy import exc, text
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.store import cases, jobs, orders, work_items
 from mqi_communicator.store.database import LostOwnership, file_system_of, newest_version, open_database, take_epoch
 from mqi_communicator.store.ownership import StoreLock, is_owned
 
-LINE = Line("k1", CASE_LINE, "admit", due=10.0)
+LINE = WorkItem("k1", CASE_ITEM, "admit", due=10.0)
 
 
 def event(name="x"):
-    return Event(1.0, "k1", CASE_LINE, name)
+    return Event(1.0, "k1", CASE_ITEM, name)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_move_and_its_event_are_written_together(store):
 
 def test_a_line_that_was_moved_by_somebody_else_is_not_written_and_no_event_either(store):
     store.write_now(work_items.move, LINE, replace(LINE, status=Status.HELD), None)
-    with pytest.raises(work_items.LineMoved):
+    with pytest.raises(work_items.WorkItemChanged):
         store.write_now(work_items.move, LINE, replace(LINE, step="prepare"), event("step.done"))
     assert store.read_now(work_items.get, "k1").status is Status.HELD
     assert len(store.read_now(work_items.events_of, "k1")) == 1
@@ -55,7 +55,7 @@ def test_an_order_to_cancel_survives_the_step_in_flight(store):
 
 
 def test_a_wake_up_during_a_step_is_not_lost(store):
-    store.write_now(work_items.poke, "k1", CASE_LINE, 50.0)
+    store.write_now(work_items.wake, "k1", CASE_ITEM, 50.0)
     store.write_now(work_items.move, LINE, replace(LINE, status=Status.WAITING, due=9999.0), None)
     assert store.read_now(work_items.get, "k1").due == 50.0
 
@@ -115,15 +115,15 @@ def beams(store):
     for number, key in enumerate(("k1", "k2", "k3"), start=1):
         if key != "k1":
             store.write_now(cases.add, cases.Case(key, Path(f"/in/{key}"), number, "f"))
-            store.write_now(work_items.add, Line(key, CASE_LINE, "compare"), Event(1.0, key, CASE_LINE, "x"))
+            store.write_now(work_items.add, WorkItem(key, CASE_ITEM, "compare"), Event(1.0, key, CASE_ITEM, "x"))
         store.write_now(cases.change, key, host="gpu", rank=float(number))
         for beam in (1, 2):
-            store.write_now(work_items.add, Line(key, beam, "submit"), Event(1.0, key, beam, "x"))
+            store.write_now(work_items.add, WorkItem(key, beam, "submit"), Event(1.0, key, beam, "x"))
     return store
 
 
 def claim(store, case: str, beam: int, **room):
-    return store.write_now(jobs.claim, wish(case, beam), jobs.Room(**room))
+    return store.write_now(jobs.claim, wish(case, beam), jobs.HostCapacity(**room))
 
 
 def test_slots_bound_the_jobs_of_a_host_and_a_claim_is_made_once(beams):
@@ -146,8 +146,8 @@ def test_whoever_ranks_first_among_those_that_want_a_place_gets_it(beams):
 
 def test_a_beam_that_wants_no_place_any_more_holds_nobody_up(beams):
     claim(beams, "k1", 1, slots=0)
-    line = beams.read_now(work_items.get, "k1", 1)
-    beams.write_now(work_items.move, line, replace(line, status=Status.HELD), None)
+    item = beams.read_now(work_items.get, "k1", 1)
+    beams.write_now(work_items.move, item, replace(item, status=Status.HELD), None)
     assert claim(beams, "k2", 1, slots=1).active
 
 

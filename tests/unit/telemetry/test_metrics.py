@@ -56,7 +56,7 @@ def test_odd_facts_are_not_counted(odd):
 
 
 def test_labels_take_only_listed_values():
-    made = metrics(lambda: Reading(lines={("DOE^JOHN", "ready"): 1, ("gone", "ready"): 2}))
+    made = metrics(lambda: Reading(items={("DOE^JOHN", "ready"): 1, ("gone", "ready"): 2}))
     made.fold(event("step.done", step="DOE^JOHN", word="DOE^JOHN"))
     made.remote("send", "done", 0.3)
     made.remote("DOE^JOHN", "DOE^JOHN", 0.3)

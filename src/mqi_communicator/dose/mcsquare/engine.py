@@ -9,7 +9,7 @@ from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.problem import Problem
-from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, Extent, IonPlan, Meaning
+from mqi_communicator.dicom.records import Beam, Biology, CTVolume, Dose, DoseType, Extent, IonPlan
 from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import MCSQUARE, Abilities
 from mqi_communicator.dose.checks import (
@@ -152,7 +152,7 @@ class MCsquare:
             raise Permanent(f"beam {beam.number}: {', '.join(missing)} did not come home")
         protons = output.delivered_protons(beam, model_of(beam, self._models))
         gy = output.dose_gy(products[runlog.HEADER], products[runlog.DOSE], ct.grid, protons)
-        meaning = Meaning(self._options.dose_to, Biology.PHYSICAL, Extent.FRACTION)
+        meaning = DoseType(self._options.dose_to, Biology.PHYSICAL, Extent.FRACTION)
         return Dose(ct.grid, gy, meaning, beam.number, runlog.uncertainty(log))
 
     def needs(self) -> Sequence[Need]:

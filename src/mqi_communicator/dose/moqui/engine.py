@@ -17,9 +17,9 @@ from mqi_communicator.dicom.records import (
     Biology,
     CTVolume,
     Dose,
+    DoseType,
     Extent,
     IonPlan,
-    Meaning,
     Medium,
 )
 from mqi_communicator.dicom.structures import StructureSet
@@ -41,7 +41,7 @@ from mqi_communicator.dose.moqui.beamfile import BeamFile
 from mqi_communicator.dose.moqui.flavour import Scale
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
 from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct, sent_shape
-from mqi_communicator.dose.moqui.histories import Quota, Wish, quota_by_counts, quota_by_ratio, sent_weights
+from mqi_communicator.dose.moqui.histories import HistoriesRequest, Quota, quota_by_counts, quota_by_ratio, sent_weights
 from mqi_communicator.dose.moqui.job import Job
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.moqui.progress import read_progress
@@ -201,7 +201,7 @@ class Moqui:
         ]
         mean, uncertainty = output.mean_and_uncertainty(runs, sent.hu(whole_hounsfield(ct)) > AIR)
         mean *= asked.factor / self._declared(plan)
-        meaning = Meaning(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
+        meaning = DoseType(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
         return Dose(ct.grid, sent.home(mean, ct.grid.shape), meaning, beam.number, uncertainty)
 
     def needs(self) -> Sequence[Need]:
@@ -275,7 +275,7 @@ class Moqui:
 
     def _quota(self, beam: Beam) -> Quota:
         options, machine = self._options, machine_of(beam, self._machines)
-        wish = Wish(
+        wish = HistoriesRequest(
             histories=-(-options.histories_per_beam // options.seeds),
             most=options.max_histories_per_beam // options.seeds,
             per_batch=options.max_histories_per_batch,
@@ -286,7 +286,7 @@ class Moqui:
         more = math.ceil(quota.histories * self._times)
         return self._quota_of(beam, machine, replace(wish, histories=more, most=max(wish.most, more)))
 
-    def _quota_of(self, beam: Beam, machine: Machine, wish: Wish) -> Quota:
+    def _quota_of(self, beam: Beam, machine: Machine, wish: HistoriesRequest) -> Quota:
         if isinstance(machine.model, BeamFile):
             return quota_by_ratio(beam, machine.model, machine.protons_per_mu, wish)
         counts = machine.counts_per_mu if self._scale is Scale.DECLARED else None

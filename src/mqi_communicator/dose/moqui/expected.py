@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mqi_communicator.dose.moqui.flavour import Complaint, Flavour
+from mqi_communicator.dose.moqui.flavour import ErrorPattern, Flavour
 from mqi_communicator.dose.moqui.requested import asked_in
 from mqi_communicator.dose.moqui.sections import Section, sections, seen_sections
 
@@ -14,7 +14,7 @@ class Step:
     """One program of the job: moqui itself, or one of the site's."""
 
     name: str
-    complaints: tuple[Complaint, ...]
+    complaints: tuple[ErrorPattern, ...]
     moqui: bool = False
 
 

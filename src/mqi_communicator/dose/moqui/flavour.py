@@ -62,7 +62,7 @@ class Scale(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ErrorPattern:
     """A line by which the program says that it failed. Group 1 of the pattern, if there is one, is what it said."""
 
     pattern: str  # searched with MULTILINE
@@ -85,7 +85,7 @@ class Flavour:
     done: str  # group 1: how many it has generated
     batch: str  # groups 1 and 2: this batch, of so many; "" where `done` tells it
     computed: str  # said when everything has been transported
-    complaints: tuple[Complaint, ...]
+    complaints: tuple[ErrorPattern, ...]
     origin: Origin
     scale: Scale
     start: float  # mm upstream of the snout, where its protons start

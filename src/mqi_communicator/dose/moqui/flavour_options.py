@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mqi_communicator.dose.moqui.flavour import PLACES, Complaint, Flavour, Kind, Origin
+from mqi_communicator.dose.moqui.flavour import PLACES, ErrorPattern, Flavour, Kind, Origin
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
 from mqi_communicator.dose.moqui.placeholders import a_pattern, known_places
 
@@ -90,8 +90,8 @@ class FlavourOptions(BaseModel):
     def made(self, name: str) -> Flavour:
         """The flavour that this describes."""
         base = BUILT_IN[self.based_on]
-        said = tuple(Complaint(pattern, retryable=True) for pattern in self.retryable_patterns)
-        said += tuple(Complaint(pattern) for pattern in self.failure_patterns)
+        said = tuple(ErrorPattern(pattern, retryable=True) for pattern in self.retryable_patterns)
+        said += tuple(ErrorPattern(pattern) for pattern in self.failure_patterns)
         lines = {key: value for key, value in {**base.lines, **self.lines}.items() if value}
         return Flavour(
             name=name,

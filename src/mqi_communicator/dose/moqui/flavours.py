@@ -8,26 +8,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mqi_communicator.dose.moqui.flavour import Complaint, Flavour, Kind, Origin, Scale
+from mqi_communicator.dose.moqui.flavour import ErrorPattern, Flavour, Kind, Origin, Scale
 
 _SPACE = "make space on the compute host, and see that paths.remote can be written there"
 _COMPLAINTS = (
-    Complaint(r"(No free GPU remains after BeamLayerMultiGpu filtering)", retryable=True),
-    Complaint(
+    ErrorPattern(r"(No free GPU remains after BeamLayerMultiGpu filtering)", retryable=True),
+    ErrorPattern(
         r"^((?:CUDA error|GPUassert): .*(?:driver version is insufficient|no CUDA-capable device|invalid device ordinal"
         r"|no kernel image).*)$",
         advice="the program, the driver and the GPUs of the host do not fit together: try it there by hand",
     ),
-    Complaint(r"^((?:CUDA error|GPUassert): .*)$", retryable=True, advice="look at the GPU's health on the host"),
-    Complaint(
+    ErrorPattern(r"^((?:CUDA error|GPUassert): .*)$", retryable=True, advice="look at the GPU's health on the host"),
+    ErrorPattern(
         r"^ *what\(\): *(.*?) *$", advice="the program refused its input: docs/moqui.md says what each word means"
     ),
-    Complaint(r"^(out-of-bound)", advice="an energy lies outside the beam file's table, or the beam file was not read"),
-    Complaint(r"(Error occurred at writing time!|Cannot open file!|Cannot write :)", retryable=True, advice=_SPACE),
-    Complaint(r"^(Error: (?:Could not save|Failed to write) DICOM file)", retryable=True, advice=_SPACE),
-    Complaint(r"^(Error: .*)$"),
-    Complaint(r"(Assertion .* failed)"),
-    Complaint(r"^(Scanner failed)"),
+    ErrorPattern(
+        r"^(out-of-bound)", advice="an energy lies outside the beam file's table, or the beam file was not read"
+    ),
+    ErrorPattern(r"(Error occurred at writing time!|Cannot open file!|Cannot write :)", retryable=True, advice=_SPACE),
+    ErrorPattern(r"^(Error: (?:Could not save|Failed to write) DICOM file)", retryable=True, advice=_SPACE),
+    ErrorPattern(r"^(Error: .*)$"),
+    ErrorPattern(r"(Assertion .* failed)"),
+    ErrorPattern(r"^(Scanner failed)"),
 )
 _UPSTREAM_END = r"^Time taken by MC engine: ([\d.]+(?:e[+-]?\d+)?) milli-seconds"
 _EITHER_END = (
@@ -207,9 +209,9 @@ CLINIC = replace(
     formats=("dcm", "mhd", "mha", "raw"),
     complaints=(
         *_COMPLAINTS,
-        Complaint(r"(FATAL ERROR.*)$"),
-        Complaint(r"^(ERROR: .*)$"),
-        Complaint(r"(Exception in save_to_dcm: .*)$", retryable=True, advice=_SPACE),
+        ErrorPattern(r"(FATAL ERROR.*)$"),
+        ErrorPattern(r"^(ERROR: .*)$"),
+        ErrorPattern(r"(Exception in save_to_dcm: .*)$", retryable=True, advice=_SPACE),
     ),
     scale=Scale.DECLARED,
     several_gpus={

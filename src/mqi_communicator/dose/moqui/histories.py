@@ -28,7 +28,7 @@ _BATCHES = 10  # of one run: there is progress to be seen, and all of it in the 
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class HistoriesRequest:
     """Histories of one run: as many as the site wants, and at most so many for the sake of weak spots."""
 
     histories: int
@@ -56,7 +56,7 @@ def sent_weights(beam: Beam, protons_per_mu: float | None) -> list[NDArray[np.fl
     return [(layer.weights * scale).astype(np.float32) for layer in beam.layers]
 
 
-def quota_by_ratio(beam: Beam, model: BeamFile, protons_per_mu: float | None, wish: Wish) -> Quota:
+def quota_by_ratio(beam: Beam, model: BeamFile, protons_per_mu: float | None, wish: HistoriesRequest) -> Quota:
     """ParticlesPerHistory for spots taken from the plan. DicomProblem, naming the weakest spot, if it gets none."""
     import numpy as np
 
@@ -77,7 +77,9 @@ def quota_by_ratio(beam: Beam, model: BeamFile, protons_per_mu: float | None, wi
     )
 
 
-def quota_by_counts(beam: Beam, protons_per_mu: float | None, wish: Wish, counts_per_mu: float | None = None) -> Quota:
+def quota_by_counts(
+    beam: Beam, protons_per_mu: float | None, wish: HistoriesRequest, counts_per_mu: float | None = None
+) -> Quota:
     """Counts per MU for spots sent as lists of whole counts.
 
     Each count is one history before the program's own factors; where `counts_per_mu` are given, as the machine logs
@@ -99,7 +101,7 @@ def quota_by_counts(beam: Beam, protons_per_mu: float | None, wish: Wish, counts
     )
 
 
-def _needed(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], total: float, wish: Wish) -> float:
+def _needed(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], total: float, wish: HistoriesRequest) -> float:
     """Histories that the beam needs, at least as many as wished. DicomProblem if they are too many."""
     spots = sum(len(one) for one in used)
     weakest = min(float(one.min()) for one in used)
@@ -129,7 +131,7 @@ def _check_counts(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], per_mu:
         )
 
 
-def _batch(histories: float, wish: Wish) -> int:
+def _batch(histories: float, wish: HistoriesRequest) -> int:
     return max(1, min(wish.per_batch, math.ceil(histories / _BATCHES)))
 
 

@@ -8,7 +8,7 @@ from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.outgoing_plan import beam_name
 from mqi_communicator.dose.engine import NO_INPUT
 from mqi_communicator.dose.moqui.expected import Expected, Step
-from mqi_communicator.dose.moqui.flavour import Complaint
+from mqi_communicator.dose.moqui.flavour import ErrorPattern
 from mqi_communicator.dose.moqui.inputs import COMMON, SPOT_LISTS, input_name, output_folder, temp_folder
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.moqui.output import files_of
@@ -143,7 +143,7 @@ def _watched(step: StepOptions) -> Step:
     return Step(
         step.name,
         (
-            *(Complaint(pattern, retryable=True) for pattern in step.retryable_patterns),
-            *(Complaint(pattern) for pattern in step.failure_patterns),
+            *(ErrorPattern(pattern, retryable=True) for pattern in step.retryable_patterns),
+            *(ErrorPattern(pattern) for pattern in step.failure_patterns),
         ),
     )

@@ -17,7 +17,7 @@ from mqi_communicator.flow.tasks.manifest import EVENTS
 from mqi_communicator.flow.tasks.sign import signature_of
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.store import audit, cases
-from mqi_communicator.store.chain import Anchor
+from mqi_communicator.store.chain import AuditCheckpoint
 
 HEADS = ("audit.head", "found")  # lines of the log that tell where the chain stood
 
@@ -41,7 +41,7 @@ def hold_against(connection: Connection, log: Path | None) -> Report:
 
     The results of a case that were found after a restore tell of events which the store has forgotten: that is noted.
     """
-    anchors: list[Anchor] = [] if log is None else list(_of_log(log))
+    anchors: list[AuditCheckpoint] = [] if log is None else list(_of_log(log))
     notes, wrong = [], []
     for case in cases.all_cases(connection):
         if not case.results:
@@ -77,24 +77,24 @@ def _found_after_a_restore(connection: Connection, case: str, digest: str) -> bo
     return any(entry.event == DELIVERED_BEFORE and json.loads(entry.facts).get("manifest") == digest for entry in kept)
 
 
-def _of_results(folder: Path, case: str, manifest: object) -> Iterator[Anchor]:
+def _of_results(folder: Path, case: str, manifest: object) -> Iterator[AuditCheckpoint]:
     where = f"what was delivered of case {case}"
     chain = manifest.get("chain") if isinstance(manifest, dict) else None
     if not chain:
         return  # delivered by a version that kept no chain
-    yield Anchor(int(chain["event"]), str(chain["link"]), where)
-    for line in (folder / EVENTS).read_text(encoding="utf-8").splitlines():
-        told = json.loads(line)
-        yield Anchor(int(told["id"]), str(told["link"]), where, str(told["case"]), int(told["seq"]))
+    yield AuditCheckpoint(int(chain["event"]), str(chain["link"]), where)
+    for item in (folder / EVENTS).read_text(encoding="utf-8").splitlines():
+        told = json.loads(item)
+        yield AuditCheckpoint(int(told["id"]), str(told["link"]), where, str(told["case"]), int(told["seq"]))
 
 
-def _of_log(path: Path) -> Iterator[Anchor]:
+def _of_log(path: Path) -> Iterator[AuditCheckpoint]:
     """Lines that are no JSON are somebody else's."""
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
+        for item in lines:
             try:
-                told = json.loads(line[line.find("{") :])
+                told = json.loads(item[item.find("{") :])
                 if told["event"] in HEADS and told["number"]:
-                    yield Anchor(int(told["number"]), str(told["link"]), f"the log of {told['timestamp']}")
+                    yield AuditCheckpoint(int(told["number"]), str(told["link"]), f"the log of {told['timestamp']}")
             except (ValueError, KeyError, TypeError):
                 continue

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.model import CASE_LINE, Event, Line, Priority, new_key, rank_of
+from mqi_communicator.case.model import CASE_ITEM, Event, Priority, WorkItem, new_key, rank_of
 from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.scan import survey
@@ -96,10 +96,10 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 def _begin(connection: Connection, case: Case, why: str, basis: Mapping[str, str]) -> None:
     cases.add(connection, case)
-    line = Line(case.key, CASE_LINE, "admit", due=case.seen, since=case.seen)
+    item = WorkItem(case.key, CASE_ITEM, "admit", due=case.seen, since=case.seen)
     facts: dict[str, object] = {"name": case.constancy, "because": why, "basis": dict(basis)}
-    event = Event(case.seen, case.key, CASE_LINE, DUE, line.step, "", line.status, why=why, facts=facts)
-    work_items.add(connection, line, event)
+    event = Event(case.seen, case.key, CASE_ITEM, DUE, item.step, "", item.status, why=why, facts=facts)
+    work_items.add(connection, item, event)
 
 
 def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[str, str], now: float) -> Sample:
@@ -107,11 +107,11 @@ def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[st
     if not runs:
         due = "it was never computed"
         return Sample(options.name, "", None, "", "", "", "", "", changed_sample=False, due=due, next_due=None)
-    last, line = runs[0], work_items.get(connection, runs[0].key)
+    last, item = runs[0], work_items.get(connection, runs[0].key)
     because, recorded = _recorded(connection, last.key)
     next_due = last.seen + options.every_days * DAY_S
     due = ""
-    if line.status.ended:
+    if item.status.ended:
         if changed := changes(recorded, basis):
             due = f"changed since the last: {', '.join(changed)}"
         elif now >= next_due:
@@ -122,9 +122,9 @@ def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[st
         case=last.key,
         at=last.seen,
         because=because,
-        status=str(line.status),
+        status=str(item.status),
         verdict=last.word,
-        why=last.why if last.word else line.reason,
+        why=last.why if last.word else item.reason,
         results=last.results,
         changed_sample=bool(earlier and last.content and earlier != last.content),
         due=due,

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.case.request import Call
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.case.request import RemoteRequest
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote import workspace
 
@@ -34,17 +34,17 @@ async def look_at_hosts(tools: Tools) -> dict[str, Condition]:
     return found
 
 
-async def _clock(place: Place) -> float | None:
+async def _clock(place: ComputeHost) -> float | None:
     before = time.time()
     try:
-        answer = await place.host.ask(Call("clock"), deadline=CALL_S)
+        answer = await place.host.ask(RemoteRequest("clock"), deadline=CALL_S)
     except Fault:
         return None
     told = _CLOCK.search(answer.out)
     return float(told[1]) - (before + time.time()) / 2 if told else None
 
 
-async def _space(place: Place) -> int | None:
+async def _space(place: ComputeHost) -> int | None:
     try:
         return workspace.read_space(await place.host.ask(workspace.space(place.root), deadline=CALL_S)).free_bytes
     except Fault:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.case.model import CASE_LINE, Status
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.case.model import CASE_ITEM, Status
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.tidy import remove_from
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote import workspace
@@ -32,7 +32,7 @@ async def tidy_hosts(tools: Tools) -> int:
     return removed
 
 
-async def _tidy(place: Place, tools: Tools) -> int:
+async def _tidy(place: ComputeHost, tools: Tools) -> int:
     ages = workspace.read_left(await place.host.ask(workspace.left(place.root), deadline=CALL_S))
     if not ages:
         return 0
@@ -47,8 +47,8 @@ async def _tidy(place: Place, tools: Tools) -> int:
 def _states(connection: Connection, keys: Iterable[str]) -> dict[str, tuple[Status, bool]]:
     """For the cases that this store knows: the status of each, and whether all of its jobs are known to be over."""
     found: dict[str, tuple[Status, bool]] = {}
-    for key, family in work_items.all_lines(connection, keys).items():
-        own = next((line for line in family if line.beam == CASE_LINE), None)
+    for key, family in work_items.all_items(connection, keys).items():
+        own = next((item for item in family if item.beam == CASE_ITEM), None)
         if own is not None:
             quiet = all(not job.active and job.state in OVER for job in jobs.of_case(connection, key))
             found[key] = (own.status, quiet)

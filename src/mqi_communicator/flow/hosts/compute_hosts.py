@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from mqi_communicator.compute.options import GpuOptions
 from mqi_communicator.compute.scheduler import Scheduler
 from mqi_communicator.flow.hosts.guard import GuardedHost
-from mqi_communicator.flow.hosts.poller import Roundup
+from mqi_communicator.flow.hosts.poller import JobPoller
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ComputeHost:
     """One host: how it is asked, who runs jobs there, what it may hold."""
 
     name: str
     host: GuardedHost
     scheduler: Scheduler
-    roundup: Roundup
+    poller: JobPoller
     root: str  # our workspace there, an absolute path
     slots: int  # jobs of ours it may hold at once
     gpus: GpuOptions | None  # None: nobody looks after GPUs there but its scheduler
@@ -26,12 +26,12 @@ class Place:
     @property
     def width(self) -> int:
         """How many jobs of ours are likely to compute at once, as far as is known."""
-        known = len(self.roundup.gpus.gpus)
+        known = len(self.poller.gpus.gpus)
         return min(self.slots, known) if self.gpus is not None and known else self.slots
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class HostEstimate:
     """What a case may expect of one host."""
 
     name: str
@@ -42,17 +42,17 @@ class Prospect:
     job_s: float  # how long a job takes there, from those measured; an assumption where none was
 
 
-def best(prospects: Sequence[Prospect], beams: int) -> str:
+def best(prospects: Sequence[HostEstimate], beams: int) -> str:
     """Where a case of so many beams can begin first, and, where that is the same, end first; hosts that do not answer
     come last. The order of the configuration decides between equals."""
     return min(prospects, key=lambda one: (one.resting, _begin_s(one), _end_s(one, beams))).name
 
 
-def _begin_s(one: Prospect) -> float:
+def _begin_s(one: HostEstimate) -> float:
     """Seconds until a place is likely to be free for one beam more."""
     over = one.busy + one.waiting + 1 - one.slots
     return max(0, over) / one.slots * one.job_s
 
 
-def _end_s(one: Prospect, beams: int) -> float:
+def _end_s(one: HostEstimate, beams: int) -> float:
     return (one.busy + one.waiting + beams) / one.slots * one.job_s

@@ -7,7 +7,7 @@ from statistics import median
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.model import CASE_LINE, Line, Status
+from mqi_communicator.case.model import CASE_ITEM, Status, WorkItem
 from mqi_communicator.flow.hosts.eta import Queued, ready_in
 from mqi_communicator.store import cases, hosts, jobs, work_items
 from mqi_communicator.store.cases import Case
@@ -24,7 +24,7 @@ def forecast(connection: Connection, now: float) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     live = [case for case in cases.under_way(connection) if case.host]
-    families = work_items.all_lines(connection, [case.key for case in live])
+    families = work_items.all_items(connection, [case.key for case in live])
     tail_s = work_items.usual_duration(connection, ("compare", "report", "deliver"))
     states = hosts.load(connection)
     for host in {case.host for case in live}:
@@ -46,12 +46,12 @@ def _width(state: dict[str, object]) -> int:
     return min(most, len(gpus)) if isinstance(gpus, list) and gpus else most
 
 
-def _queued(case: Case, family: Sequence[Line], held: dict[str, JobRow], job_s: float, now: float) -> Queued:
+def _queued(case: Case, family: Sequence[WorkItem], held: dict[str, JobRow], job_s: float, now: float) -> Queued:
     running, waiting = [], 0
-    for line in family:
-        if line.beam == CASE_LINE or line.status.ended or line.status is Status.HELD or line.step in AFTER:
+    for item in family:
+        if item.beam == CASE_ITEM or item.status.ended or item.status is Status.HELD or item.step in AFTER:
             continue
-        job = held.get(line.token)
+        job = held.get(item.token)
         if job is not None and job.started is not None:
             running.append(_left(job, job_s, now))
         else:

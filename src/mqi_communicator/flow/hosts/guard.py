@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from mqi_communicator.case.faults import AbsurdAnswer, AtLimit, Fault, TookTooLong, Transient, Unreachable, of_our_disk
 from mqi_communicator.case.outcome import Outcome
-from mqi_communicator.case.request import Answer, Call
+from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.flow.hosts import breaker as circuit
 from mqi_communicator.flow.hosts.breaker import Breaker
 from mqi_communicator.flow.hosts.call_budget import CallBudget
@@ -23,7 +23,7 @@ from mqi_communicator.store import breakers as shelf
 from mqi_communicator.store.database import Database, LostOwnership
 
 T = TypeVar("T")
-Ear = Callable[..., None]  # (event name, **facts): what is worth hearing; never a patient
+Emit = Callable[..., None]  # (event name, **facts): what is worth hearing; never a patient
 
 
 class BreakerOpen(Unreachable):
@@ -40,7 +40,7 @@ def _word(fault: Unreachable | AbsurdAnswer) -> str:
     return "too_long" if isinstance(fault, TookTooLong) else "unreachable"
 
 
-async def guarded(work: Awaitable[Outcome], limit: float, ear: Ear) -> Outcome | Fault:
+async def guarded(work: Awaitable[Outcome], limit: float, ear: Emit) -> Outcome | Fault:
     """The outcome of one try of a step, whatever happens in it. Only LostOwnership and cancellation pass."""
     try:
         async with asyncio.timeout(limit):
@@ -63,7 +63,7 @@ class GuardedHost:
     """A host behind one breaker per kind of work (commands, bulk). The same face as any host."""
 
     def __init__(
-        self, host: Host, database: Database, options: BreakerOptions, ear: Ear, budget: CallBudget | None = None
+        self, host: Host, database: Database, options: BreakerOptions, ear: Emit, budget: CallBudget | None = None
     ) -> None:
         self.name = host.name
         self._host = host
@@ -83,7 +83,9 @@ class GuardedHost:
         """Whether it is being left alone after failures."""
         return any(breaker.state != "closed" and not breaker.coming_back for breaker in self.breakers.values())
 
-    async def ask(self, call: Call, *, deadline: float, hear: Hear | None = None, stays_s: float = 0.0) -> Answer:
+    async def ask(
+        self, call: RemoteRequest, *, deadline: float, hear: Hear | None = None, stays_s: float = 0.0
+    ) -> RemoteResponse:
         """Host.ask. AtLimit where the site's limit of calls is reached. `stays_s`: how long the question is meant to
         stay there."""
         work = partial(self._host.ask, call, deadline=deadline, hear=hear)

@@ -23,7 +23,7 @@ OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED, JobState.ABSENT)
 STOPPED = "mqi-stopped"
 
 
-class Roundup:
+class JobPoller:
     """The last look at all jobs of a host that hold a place there, and at its GPUs."""
 
     def __init__(
@@ -136,8 +136,8 @@ class Roundup:
         await self._let_go(held)
         await self._database.write(hosts.save, self._host.name, time.time(), self._state(len(active), answer.out))
 
-    def _hear(self, line: str) -> None:
-        if told := self._scheduler.read_line(line):
+    def _hear(self, item: str) -> None:
+        if told := self._scheduler.read_line(item):
             self._note(*told)
 
     def _note(self, token: str, status: JobStatus) -> None:
@@ -170,13 +170,13 @@ class Roundup:
             status = self._seen.get(job.token)
             if status is not None and status.state in OVER and await self._left_behind(job):
                 await self._database.write(jobs.change, job.token, active=False)
-                await self._database.write(work_items.poke_step, "submit", time.time())
+                await self._database.write(work_items.wake_step, "submit", time.time())
                 self.forget(job.token)
 
     async def _left_behind(self, job: jobs.JobRow) -> bool:
         """Whether no line follows this job, or will submit it."""
-        line = await self._database.read(work_items.get, job.case, job.beam)
-        return line.status.ended or line.status is Status.HELD or line.run != job.run
+        item = await self._database.read(work_items.get, job.case, job.beam)
+        return item.status.ended or item.status is Status.HELD or item.run != job.run
 
 
 def _seen_to(task: asyncio.Task[None]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import OutOfTime, Transient, Unreachable
-from mqi_communicator.case.model import Kind, Line, Manifest, Status
+from mqi_communicator.case.model import Kind, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.flow.spool.origin import read_origin, write_origin
@@ -28,36 +28,36 @@ AWAY = {  # what a share says that is mounted, and whose server is gone
 EXAMINE_S = 300.0
 
 
-async def admit(line: Line, tools: Tools) -> Outcome:
+async def admit(item: WorkItem, tools: Tools) -> Outcome:
     """The spool holds the whole case and its manifest; or the same content is known already, and nothing is done."""
-    case = await tools.database.read(cases.get, line.case)
-    spool = tools.spool(line.case)
+    case = await tools.database.read(cases.get, item.case)
+    spool = tools.spool(item.case)
     if not spool.manifest.exists():
         seen = await asyncio.to_thread(_seen, case, tools.intake.max_files)
         if seen is None:
             why = "its folder is not there any more; it goes on when the folder is back, mqi cancel forgets it"
             return Wait(LOOK_S, why, parked=True)
         still = await _still_for(case, seen, tools)
-        if still < tools.intake.settle_s and not line.reason:
-            tools.desk.expect()
+        if still < tools.intake.settle_s and not item.reason:
+            tools.workers.expect()
             return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
         looked = await _examine(case, still, tools)
         if isinstance(looked, Incomplete):
             return _wait(looked, still, tools)
         if isinstance(looked, Rejected):
-            await tools.database.write(cases.change, line.case, fingerprint=seen.fingerprint)
+            await tools.database.write(cases.change, item.case, fingerprint=seen.fingerprint)
             raise DicomProblem(looked.reason, looked.advice, looked.code)
         await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint))
-        await tools.desk.do(take, case.source, spool.case, looked)
+        await tools.workers.do(take, case.source, spool.case, looked)
     manifest = await asyncio.to_thread(load_manifest, spool.manifest)
-    origin = await asyncio.to_thread(read_origin, spool.origin, line.case)
-    return await tools.database.write(_enrol_as_seen, line.case, origin, manifest, tools.clock())
+    origin = await asyncio.to_thread(read_origin, spool.origin, item.case)
+    return await tools.database.write(_enrol_as_seen, item.case, origin, manifest, tools.clock())
 
 
 async def _examine(case: Case, still: float, tools: Tools) -> Examination:
     limit = tools.intake.case_cpu_s
     try:
-        return await tools.desk.do_within(
+        return await tools.workers.do_within(
             limit, examine, case.source, tools.intake, tools.engine.refusals, still_for=still
         )
     except OutOfTime:
@@ -124,10 +124,10 @@ def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> D
     return Done({**facts, "revision": revision})
 
 
-def _counts(case: Case, line: Line) -> bool:
+def _counts(case: Case, item: WorkItem) -> bool:
     """Whether a case has a verdict, or will have one. One that was delivered has, whatever became of its tidying."""
-    ending = bool(line.wanted or case.superseded_by)
-    return line.status is Status.DONE or line.step == TIDY or not (line.status.ended or ending)
+    ending = bool(item.wanted or case.superseded_by)
+    return item.status is Status.DONE or item.step == TIDY or not (item.status.ended or ending)
 
 
 def _supersede(connection: Connection, old: Case, key: str, revision: int, now: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqi_communicator.case.model import CASE_LINE, Line
+from mqi_communicator.case.model import CASE_ITEM, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.flow.steps.tidy import tidy_host
@@ -15,22 +15,22 @@ KILL_S = 360.0  # more than the longest grace (direct.kill_grace_s)
 OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
-async def withdraw(line: Line, tools: Tools) -> Outcome:
+async def withdraw(item: WorkItem, tools: Tools) -> Outcome:
     """No process of this line lives on the host, and none can begin; for a case: nor does any of its beams."""
-    return await (_withdraw_case(line, tools) if line.beam == CASE_LINE else _withdraw_beam(line, tools))
+    return await (_withdraw_case(item, tools) if item.beam == CASE_ITEM else _withdraw_beam(item, tools))
 
 
-async def _withdraw_beam(line: Line, tools: Tools) -> Outcome:
-    row = await tools.database.read(jobs.get, line.token)
+async def _withdraw_beam(item: WorkItem, tools: Tools) -> Outcome:
+    row = await tools.database.read(jobs.get, item.token)
     if row is None or _is_over(row):
         return Done()
-    place = await tools.place_of(line.case)
-    place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel([line.token]), deadline=KILL_S))
-    status = (await place.roundup.ask(line.token))[line.token]
+    place = await tools.place_of(item.case)
+    place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel([item.token]), deadline=KILL_S))
+    status = (await place.poller.ask(item.token))[item.token]
     if status.state not in OVER:
         return Wait(2.0, f"being cancelled: the job is still {status.state} on {place.name}")
-    await tools.database.write(jobs.change, line.token, state=status.state.value, active=False)
-    await tools.database.write(work_items.poke_step, "submit", tools.clock())
+    await tools.database.write(jobs.change, item.token, state=status.state.value, active=False)
+    await tools.database.write(work_items.wake_step, "submit", tools.clock())
     return Done({"job": status.state.value})
 
 
@@ -39,33 +39,33 @@ def _is_over(row: jobs.JobRow) -> bool:
     return not row.active and (row.state in OVER or row.state == jobs.WANTED)
 
 
-async def _withdraw_case(line: Line, tools: Tools) -> Outcome:
-    family = await tools.database.read(work_items.of_case, line.case)
+async def _withdraw_case(item: WorkItem, tools: Tools) -> Outcome:
+    family = await tools.database.read(work_items.of_case, item.case)
     if any(not beam.status.ended for beam in family[1:]):
         return Wait(60.0, "being cancelled: its beams first", parked=True)
-    if not (tools.spool(line.case).host() or (await tools.database.read(cases.get, line.case)).host):
+    if not (tools.spool(item.case).host() or (await tools.database.read(cases.get, item.case)).host):
         return Done()
-    if wait := await _end_what_is_left(line, tools):
+    if wait := await _end_what_is_left(item, tools):
         return wait
-    await tidy_host(line.case, tools)
+    await tidy_host(item.case, tools)
     return Done()
 
 
-async def _end_what_is_left(line: Line, tools: Tools) -> Wait | None:
+async def _end_what_is_left(item: WorkItem, tools: Tools) -> Wait | None:
     """Jobs that nobody follows, and that may still live: of beams that failed without word of their end, and those that
     the host knows and an older store that came back does not."""
-    place = await tools.place_of(line.case)
-    rows = {row.token: row for row in await tools.database.read(jobs.of_case, line.case)}
-    there = workspace.read_runs(await place.host.ask(workspace.runs(place.root, line.case), deadline=CALL_S))
+    place = await tools.place_of(item.case)
+    rows = {row.token: row for row in await tools.database.read(jobs.of_case, item.case)}
+    there = workspace.read_runs(await place.host.ask(workspace.runs(place.root, item.case), deadline=CALL_S))
     tokens = [token for token, row in rows.items() if not _is_over(row)]
     tokens += [token for token in there if token not in rows]
     if not tokens:
         return None
     place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel(tokens), deadline=KILL_S))
-    seen = await place.roundup.ask(*tokens)
+    seen = await place.poller.ask(*tokens)
     for token in tokens:
         if seen[token].state not in OVER:
             return Wait(2.0, f"being cancelled: a job is still {seen[token].state} on {place.name}")
         await tools.database.write(jobs.change, token, state=seen[token].state.value, active=False)
-    await tools.database.write(work_items.poke_step, "submit", tools.clock())
+    await tools.database.write(work_items.wake_step, "submit", tools.clock())
     return None

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent, Transient
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tasks.beam import LOG_BYTES
 from mqi_communicator.flow.tools import Tools
@@ -23,23 +23,23 @@ GIB = 1 << 30
 _LEFT_OUT = re.compile(r"^mqi-cut (\d{1,18})$", re.MULTILINE | re.ASCII)  # bytes, between the beginning and the end
 
 
-async def collect(line: Line, tools: Tools) -> Outcome:
+async def collect(item: WorkItem, tools: Tools) -> Outcome:
     """The spool's `back/<token>/` holds the log and every product, each with the digest that the job made of it."""
-    if later := await run_after_spent(line, tools):
+    if later := await run_after_spent(item, tools):
         return later
-    row = await tools.database.read(jobs.get, line.token)
+    row = await tools.database.read(jobs.get, item.token)
     if row is None or not row.products:
         raise Permanent("the job left no list of products", "mqi retry computes the beam again")
-    home = tools.spool(line.case).back(line.token)
+    home = tools.spool(item.case).back(item.token)
     size = sum(size for size, _digest in row.products.values())
     largest = max(LOG_BYTES, *(size for size, _digest in row.products.values()))
     await asyncio.to_thread(_room, home, size + largest, tools.resources.local_free_gib)
-    place = await tools.place_of(line.case)
+    place = await tools.place_of(item.case)
     await place.host.fetch(
-        place.root, line.token, home, names=(*row.products, LOG), largest=largest, deadline=120 + size / 200e3
+        place.root, item.token, home, names=(*row.products, LOG), largest=largest, deadline=120 + size / 200e3
     )
     if not await asyncio.to_thread((home / LOG).exists):
-        raise await _log_too_long(home / LOG, line, place, largest)
+        raise await _log_too_long(home / LOG, item, place, largest)
     if wrong := await asyncio.to_thread(_differing, home, row.products):
         # rsync will not look again at a file of the right size and time: what is wrong here must go
         await asyncio.to_thread(shutil.rmtree, home)
@@ -60,9 +60,9 @@ def _room(home: Path, size: int, spare_gib: float) -> None:
         )
 
 
-async def _log_too_long(log: Path, line: Line, place: Place, largest: int) -> Permanent:
+async def _log_too_long(log: Path, item: WorkItem, place: ComputeHost, largest: int) -> Permanent:
     """Its beginning and end, as a look at the host shows them, take its place here, so that people can read them."""
-    seen = (await place.roundup.ask(line.token))[line.token]
+    seen = (await place.poller.ask(item.token))[item.token]
     await asyncio.to_thread(log.write_text, seen.log_tail, "utf-8")
     left_out = _LEFT_OUT.search(seen.log_tail)
     size = f"{int(left_out[1]) >> 20} MiB and more" if left_out else f"more than {largest >> 20} MiB"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Line, Status
+from mqi_communicator.case.model import Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.flow.steps.extension import declared
 from mqi_communicator.flow.tasks.figures import figures_of
@@ -12,30 +12,30 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, figures, work_items
 
 
-async def compare(line: Line, tools: Tools) -> Outcome:
+async def compare(item: WorkItem, tools: Tools) -> Outcome:
     """The spool's `results/` holds the computed doses as RTDOSE and the verdict; every beam's dose is in it."""
-    beams = (await tools.database.read(work_items.of_case, line.case))[1:]
+    beams = (await tools.database.read(work_items.of_case, item.case))[1:]
     running = [beam for beam in beams if not beam.status.ended]
     if running:
         return Wait(60.0, f"{len(beams) - len(running)} of {len(beams)} beams are computed", parked=True)
     if lost := [beam for beam in beams if beam.status is not Status.DONE]:
         words = "; ".join(f"beam {beam.beam} {beam.status}: {beam.reason}" for beam in lost)
         raise Permanent(words, "mqi retry computes the beams again that have no dose")
-    case = await tools.database.read(cases.get, line.case)
+    case = await tools.database.read(cases.get, item.case)
     tokens = {beam.beam: beam.token for beam in beams}
-    word, why, digests = await tools.desk.do(
+    word, why, digests = await tools.workers.do(
         judge_case,
-        tools.spool(line.case),
+        tools.spool(item.case),
         tokens,
         tools.engine,
         tools.judgement,
         tools.conventions,
         tools.basis,
-        await declared(line.case, tools),
+        await declared(item.case, tools),
         case.constancy,
     )
-    found = await tools.desk.do(figures_of, tools.spool(line.case), tools.clock())
-    await tools.database.write(figures.note, line.case, found)
-    await tools.database.write(cases.change, line.case, word=word, why=why)
+    found = await tools.workers.do(figures_of, tools.spool(item.case), tools.clock())
+    await tools.database.write(figures.note, item.case, found)
+    await tools.database.write(cases.change, item.case, word=word, why=why)
     said = {"constancy": case.constancy} if case.constancy else {}
     return Done({"word": word, "outputs": digests, **said})

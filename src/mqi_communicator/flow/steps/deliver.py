@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.dose.recipe import evidence_of
 from mqi_communicator.flow.spool.decisions import Ended, note_ended
@@ -14,26 +14,26 @@ from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.store import audit, cases, jobs, work_items
 
 
-async def deliver(line: Line, tools: Tools) -> Outcome:
+async def deliver(item: WorkItem, tools: Tools) -> Outcome:
     """`results/<key>/` is complete: verdict, doses, manifest, events, and the report if it could be drawn."""
-    spool, record = tools.spool(line.case), await record_of(line, tools)
+    spool, record = tools.spool(item.case), await record_of(item, tools)
     where = await asyncio.to_thread(deliver_case, spool, record, tools.results)
-    case = await tools.database.read(cases.get, line.case)
+    case = await tools.database.read(cases.get, item.case)
     ended = Ended(judgements.number(record.history), str(where), case.word, case.why)
     await asyncio.to_thread(note_ended, spool, ended)
-    await tools.database.write(cases.change, line.case, results=str(where))
+    await tools.database.write(cases.change, item.case, results=str(where))
     head = await tools.database.read(audit.head)
     tools.ear("audit.head", number=head.id, link=head.link)
     return Done()
 
 
-async def record_of(line: Line, tools: Tools) -> Record:
+async def record_of(item: WorkItem, tools: Tools) -> Record:
     """What is known of how this case's number was made."""
-    runs = await tools.database.read(jobs.of_case, line.case)
-    beams = {beam.token for beam in (await tools.database.read(work_items.of_case, line.case))[1:]}
+    runs = await tools.database.read(jobs.of_case, item.case)
+    beams = {beam.token for beam in (await tools.database.read(work_items.of_case, item.case))[1:]}
     return Record(
         runs=[job for job in runs if job.token in beams],
-        history=await tools.database.read(audit.history, line.case),
-        evidence=evidence_of(await asyncio.to_thread(tools.spool(line.case).made_with), tools.engine),
+        history=await tools.database.read(audit.history, item.case),
+        evidence=evidence_of(await asyncio.to_thread(tools.spool(item.case).made_with), tools.engine),
         basis=tools.basis,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Extend, Outcome
 from mqi_communicator.flow.spool.layout import keep
 from mqi_communicator.flow.steps.extension import declared, ordered
@@ -14,19 +14,19 @@ from mqi_communicator.results.documents import VERDICT, VerdictDocument
 from mqi_communicator.store import cases
 
 
-async def extend(line: Line, tools: Tools) -> Outcome:
+async def extend(item: WorkItem, tools: Tools) -> Outcome:
     """No longer run is due: none was declared, the verdict calls for none, or it was made. Else it is ordered here."""
-    told = await declared(line.case, tools)
+    told = await declared(item.case, tools)
     if told is None or told.closed:
         return Done()
-    text = await asyncio.to_thread((tools.spool(line.case).results / VERDICT).read_bytes)
+    text = await asyncio.to_thread((tools.spool(item.case).results / VERDICT).read_bytes)
     said = VerdictDocument.model_validate_json(text).extension
     if said is None or said.histories_per_beam is None:
         return Done()
     longer = ordered(told, said.histories_per_beam)
-    await asyncio.to_thread(keep, tools.spool(line.case).extension, longer.text())  # a restored store learns it there
-    await tools.database.write(cases.change, line.case, extension=longer.text())
-    await tidy_host(line.case, tools)  # what lies there is the input of the first run
+    await asyncio.to_thread(keep, tools.spool(item.case).extension, longer.text())  # a restored store learns it there
+    await tools.database.write(cases.change, item.case, extension=longer.text())
+    await tidy_host(item.case, tools)  # what lies there is the input of the first run
     return Extend(
         f"the noise alone left it undecided: {longer.words}",
         {"from_histories": longer.first, "to_histories": longer.second, "most_histories": longer.most},

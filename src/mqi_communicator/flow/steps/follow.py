@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, NewRun, Outcome, Wait
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.dose.engine import Refused
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs, work_items
@@ -21,49 +21,49 @@ WITHOUT_HOPE = {
 }
 
 
-async def follow(line: Line, tools: Tools) -> Outcome:
+async def follow(item: WorkItem, tools: Tools) -> Outcome:
     """The job of `line.token` has ended well: exit code, end mark and products agree."""
-    place = await tools.place_of(line.case)
-    status = await place.roundup.look(line.token)
-    if status is None and await _holds_a_slot(line, tools):
-        return Wait(place.roundup.pause(), "submitted")
+    place = await tools.place_of(item.case)
+    status = await place.poller.look(item.token)
+    if status is None and await _holds_a_slot(item, tools):
+        return Wait(place.poller.pause(), "submitted")
     if status is None:  # its slot was given back before the line went on: we were killed, or held, in between
-        status = (await place.roundup.ask(line.token))[line.token]
-    await _remember(line, status, tools)
-    unproved_s = place.roundup.unproved_s(line.token, status.state)
+        status = (await place.poller.ask(item.token))[item.token]
+    await _remember(item, status, tools)
+    unproved_s = place.poller.unproved_s(item.token, status.state)
     match status.state:
         case JobState.ENDED:
-            return await _ended(line, status, tools, place)
+            return await _ended(item, status, tools, place)
         case JobState.QUEUED:
             return _queued(status, place)
         case JobState.RUNNING:
-            return Wait(place.roundup.pause(), _how_far(status, tools))
+            return Wait(place.poller.pause(), _how_far(status, tools))
         case JobState.UNKNOWN | JobState.ABSENT:  # that a job which was begun has left no trace proves nothing
-            if later := await run_after_spent(line, tools):  # we removed it ourselves, after it had ended
+            if later := await run_after_spent(item, tools):  # we removed it ourselves, after it had ended
                 return later
-            return _unknown(line, status, place, unproved_s)
+            return _unknown(item, status, place, unproved_s)
         case _:
-            return await _lost(line, status, tools, place)
+            return await _lost(item, status, tools, place)
 
 
-async def _lost(line: Line, status: JobStatus, tools: Tools, place: Place) -> Outcome:
+async def _lost(item: WorkItem, status: JobStatus, tools: Tools, place: ComputeHost) -> Outcome:
     """Another run may help, or not, depending on what ended this one."""
     words = f"its job is {status.state} ({status.raw})"
     if status.cause in WITHOUT_HOPE:
-        await _free_slot(line, tools, place)
+        await _free_slot(item, tools, place)
         why, advice = WITHOUT_HOPE[status.cause]
         raise Permanent(f"{why} ({status.raw})", advice)
-    return await _over(line, NewRun(words, _facts(status)), tools, place)
+    return await _over(item, NewRun(words, _facts(status)), tools, place)
 
 
-def _queued(status: JobStatus, place: Place) -> Wait:
+def _queued(status: JobStatus, place: ComputeHost) -> Wait:
     """In the scheduler's queue, with the scheduler's own reason; one that will never change needs a person."""
     why = f"queued on {place.name}" + (f": {status.queued_because}" if status.queued_because else "")
-    return Wait(place.roundup.pause(), why, needs_person=status.stuck)
+    return Wait(place.poller.pause(), why, needs_person=status.stuck)
 
 
-async def _holds_a_slot(line: Line, tools: Tools) -> bool:
-    row = await tools.database.read(jobs.get, line.token)
+async def _holds_a_slot(item: WorkItem, tools: Tools) -> bool:
+    row = await tools.database.read(jobs.get, item.token)
     return row is not None and row.active
 
 
@@ -72,15 +72,15 @@ def _how_far(status: JobStatus, tools: Tools) -> str:
     return "computing" if percent is None else f"computing, {percent:.0f} %"
 
 
-def _unknown(line: Line, status: JobStatus, place: Place, unproved_s: float) -> Wait:
+def _unknown(item: WorkItem, status: JobStatus, place: ComputeHost, unproved_s: float) -> Wait:
     needs_person = unproved_s > UNKNOWN_PATIENCE_S
     why = f"{place.name} does not say what became of the job ({status.raw or 'no word'})"
     if needs_person:
-        why += f"; if you have looked and it is dead: mqi lost {line.case} {line.beam}"
-    return Wait(max(place.roundup.pause(), 10.0), why, needs_person=needs_person)
+        why += f"; if you have looked and it is dead: mqi lost {item.case} {item.beam}"
+    return Wait(max(place.poller.pause(), 10.0), why, needs_person=needs_person)
 
 
-async def _remember(line: Line, status: JobStatus, tools: Tools) -> None:
+async def _remember(item: WorkItem, status: JobStatus, tools: Tools) -> None:
     if status.state in (JobState.UNKNOWN, JobState.ABSENT):
         return
     seen = tools.engine.progress(status.log_tail)
@@ -90,21 +90,21 @@ async def _remember(line: Line, status: JobStatus, tools: Tools) -> None:
     for name in ("started", "ended", "exit_code", "products"):
         if (value := getattr(status, name)) is not None:
             values[name] = dict(value) if name == "products" else value
-    await tools.database.write(jobs.change, line.token, **values)
+    await tools.database.write(jobs.change, item.token, **values)
 
 
-async def _ended(line: Line, status: JobStatus, tools: Tools, place: Place) -> Outcome:
+async def _ended(item: WorkItem, status: JobStatus, tools: Tools, place: ComputeHost) -> Outcome:
     products = status.products or {}
     sizes = {path: size for path, (size, _digest) in products.items()}
     code = -1 if status.exit_code is None else status.exit_code
     if status.cause in WITHOUT_HOPE:
-        return await _lost(line, status, tools, place)
-    judged = _input_changed(code) or tools.engine.judge_run(line.beam, code, status.log_tail, sizes)
+        return await _lost(item, status, tools, place)
+    judged = _input_changed(code) or tools.engine.judge_run(item.beam, code, status.log_tail, sizes)
     if not isinstance(judged, Refused):
-        return await _over(line, Done(_facts(status) | dict(judged.facts)), tools, place)
+        return await _over(item, Done(_facts(status) | dict(judged.facts)), tools, place)
     if judged.retryable:
-        return await _over(line, NewRun(judged.why, _facts(status)), tools, place)
-    await _free_slot(line, tools, place)
+        return await _over(item, NewRun(judged.why, _facts(status)), tools, place)
+    await _free_slot(item, tools, place)
     raise Permanent(judged.why, judged.advice)
 
 
@@ -115,16 +115,16 @@ def _input_changed(code: int) -> Refused | None:
     return Refused(why, retryable=False, advice="cancel the case and drop it again; a disk of the host may be failing")
 
 
-async def _over(line: Line, outcome: Outcome, tools: Tools, place: Place) -> Outcome:
-    await _free_slot(line, tools, place)
+async def _over(item: WorkItem, outcome: Outcome, tools: Tools, place: ComputeHost) -> Outcome:
+    await _free_slot(item, tools, place)
     return outcome
 
 
-async def _free_slot(line: Line, tools: Tools, place: Place) -> None:
+async def _free_slot(item: WorkItem, tools: Tools, place: ComputeHost) -> None:
     """The place is free: whoever waits for one looks now, not at the next tick."""
-    await tools.database.write(jobs.change, line.token, active=False)
-    await tools.database.write(work_items.poke_step, "submit", tools.clock())
-    place.roundup.forget(line.token)
+    await tools.database.write(jobs.change, item.token, active=False)
+    await tools.database.write(work_items.wake_step, "submit", tools.clock())
+    place.poller.forget(item.token)
 
 
 def _facts(status: JobStatus) -> dict[str, object]:

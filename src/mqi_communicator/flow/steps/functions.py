@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Outcome
 from mqi_communicator.flow.steps.admit import admit
 from mqi_communicator.flow.steps.collect import collect
@@ -20,7 +20,7 @@ from mqi_communicator.flow.steps.upload import upload
 from mqi_communicator.flow.steps.verify import verify
 from mqi_communicator.flow.tools import Tools
 
-PERFORM: dict[str, Callable[[Line, Tools], Awaitable[Outcome]]] = {
+PERFORM: dict[str, Callable[[WorkItem, Tools], Awaitable[Outcome]]] = {
     "admit": admit,
     "prepare": prepare,
     "upload": upload,

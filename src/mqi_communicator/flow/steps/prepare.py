@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.steps.extension import declaration, declared, engine_of
 from mqi_communicator.flow.tasks.engine_input import write_input
@@ -13,17 +13,17 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, work_items
 
 
-async def prepare(line: Line, tools: Tools) -> Outcome:
+async def prepare(item: WorkItem, tools: Tools) -> Outcome:
     """The spool's `input/` is complete: common/, one folder per beam, SHA256SUMS. What it asks of GPUs is noted, and,
     before anything is computed, what the site's policy declares of a longer run."""
-    engine = await engine_of(line.case, tools)
-    facts, demand = await tools.desk.do(write_input, tools.spool(line.case), engine, tools.conventions)
+    engine = await engine_of(item.case, tools)
+    facts, demand = await tools.workers.do(write_input, tools.spool(item.case), engine, tools.conventions)
     said = "" if demand is None else json.dumps(asdict(demand), sort_keys=True)
-    await tools.database.write(cases.change, line.case, demand=said)
-    begun = len(await tools.database.read(work_items.of_case, line.case)) > 1
-    told = await declared(line.case, tools)
+    await tools.database.write(cases.change, item.case, demand=said)
+    begun = len(await tools.database.read(work_items.of_case, item.case)) > 1
+    told = await declared(item.case, tools)
     ordered = told is not None and told.made  # a store that came back may know of no beam, and it holds all the same
     if not (begun or ordered) and (policy := declaration(tools)) is not None:
-        await tools.database.write(cases.change, line.case, extension=policy.text())
+        await tools.database.write(cases.change, item.case, extension=policy.text())
         facts = {**facts, "first_histories": policy.first, "most_histories": policy.most}
     return Done(facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.steps.deliver import record_of
 from mqi_communicator.flow.tasks.report import digests_of_report, forget_report, prepare_report
@@ -15,23 +15,23 @@ from mqi_communicator.flow.trend import placed
 DRAWN, MISSING, NOT_WANTED = "drawn", "not drawn", "not wanted"
 
 
-async def report(line: Line, tools: Tools) -> Outcome:
+async def report(item: WorkItem, tools: Tools) -> Outcome:
     """The spool's `results/` holds the report; or none, and the event says why. No fault of it keeps a verdict back."""
     if not tools.report.draw:
         return Done({"report": NOT_WANTED, "report_why": "report.draw is false"})
-    record = await record_of(line, tools)
-    trend = await tools.database.read(placed, line.case)
+    record = await record_of(item, tools)
+    trend = await tools.database.read(placed, item.case)
     try:
         async with asyncio.timeout(tools.report.limit_s):
-            spool, limits = tools.spool(line.case), tools.judgement
-            await tools.desk.do(prepare_report, spool, record, limits, tools.conventions, tools.report, trend)
+            spool, limits = tools.spool(item.case), tools.judgement
+            await tools.workers.do(prepare_report, spool, record, limits, tools.conventions, tools.report, trend)
     except TimeoutError:
         why = f"it took longer than report.limit_s = {tools.report.limit_s:g} s"
     except Fault as fault:
         why = getattr(fault, "code", "") or fault.reason  # the words of a DICOM problem may quote a patient
     else:
-        outputs = await asyncio.to_thread(digests_of_report, tools.spool(line.case))
+        outputs = await asyncio.to_thread(digests_of_report, tools.spool(item.case))
         return Done({"report": DRAWN, "outputs": outputs})
-    await asyncio.to_thread(forget_report, tools.spool(line.case))
-    tools.ear("report.missing", case=line.case, why=why)
+    await asyncio.to_thread(forget_report, tools.spool(item.case))
+    tools.ear("report.missing", case=item.case, why=why)
     return Done({"report": MISSING, "report_why": why})

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from mqi_communicator.case.faults import NeedsPerson
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import NewRun
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.flow.spool.layout import Spool, keep
@@ -48,12 +48,12 @@ def spent_runs(spool: Spool) -> Mapping[int, int]:
         ) from None
 
 
-async def run_after_spent(line: Line, tools: Tools) -> NewRun | None:
+async def run_after_spent(item: WorkItem, tools: Tools) -> NewRun | None:
     """The run that takes the place of this one, if this one is spent; it holds no slot any more. None if it is not."""
-    last = (await asyncio.to_thread(spent_runs, tools.spool(line.case))).get(line.beam, 0)
-    if line.run > last:
+    last = (await asyncio.to_thread(spent_runs, tools.spool(item.case))).get(item.beam, 0)
+    if item.run > last:
         return None
-    row = await tools.database.read(jobs.get, line.token)
+    row = await tools.database.read(jobs.get, item.token)
     if row is not None and row.state != jobs.WANTED:
-        await tools.database.write(jobs.change, line.token, active=False, state=JobState.ENDED.value)
+        await tools.database.write(jobs.change, item.token, active=False, state=JobState.ENDED.value)
     return NewRun(f"what run {last} left on the host was removed, its token is never used again", beyond=last)

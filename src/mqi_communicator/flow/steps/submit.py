@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mqi_communicator.case.faults import Fault, NeedsPerson, Transient, Unreachable
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Resend, Wait
 from mqi_communicator.case.request import GpuTaken, InputGone
 from mqi_communicator.compute import gpus
 from mqi_communicator.compute.job import GpuHold, Job
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.dose.engine import GpuDemand
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, jobs, work_items
@@ -25,45 +25,45 @@ LONGEST_S = 30.0  # between two looks of a beam that waits for its turn
 ENDED = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
-async def submit(line: Line, tools: Tools) -> Outcome:
+async def submit(item: WorkItem, tools: Tools) -> Outcome:
     """The job of `line.token` is known to the scheduler and holds a place of the host, and GPUs where it needs some.
 
     A later run begins only after every earlier one has ended by evidence, or can never begin any more.
     """
-    own = await tools.database.read(work_items.get, line.case)
+    own = await tools.database.read(work_items.get, item.case)
     if own.step in jobs.BEFORE_THE_BEAMS:
         return Wait(60.0, "waiting for the case to be on the host again", parked=True)
-    if later := await run_after_spent(line, tools):
+    if later := await run_after_spent(item, tools):
         return later
-    place = await tools.place_of(line.case)
-    if line.run > 1 and (wait := await _earlier_run_lives(line, tools, place)):
+    place = await tools.place_of(item.case)
+    if item.run > 1 and (wait := await _earlier_run_lives(item, tools, place)):
         return wait
-    demand = _demand(await tools.database.read(cases.get, line.case))
+    demand = _demand(await tools.database.read(cases.get, item.case))
     if demand is not None and place.gpus is None and place.scheduler.name == "direct":
         raise NeedsPerson(
             f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {place.name}",
             "add gpus: {} to the host, and start the communicator again",
         )
     if demand is not None and place.gpus is not None:
-        await place.roundup.tend()
-    row = await tools.database.write(jobs.claim, _wish(line, place, tools), _room(place, demand))
+        await place.poller.tend()
+    row = await tools.database.write(jobs.claim, _wish(item, place, tools), _room(place, demand))
     if isinstance(row, jobs.Refusal):
-        await place.roundup.tend()
+        await place.poller.tend()
         return Wait(pause(row, place), await _what_for(row, place, demand, tools))
-    return await _start(line, tools, place, row, demand)
+    return await _start(item, tools, place, row, demand)
 
 
-def pause(refused: jobs.Refusal, place: Place) -> float:
+def pause(refused: jobs.Refusal, place: ComputeHost) -> float:
     """Seconds until the next look. Nobody goes before its turn, so who stands far behind looks less often."""
     return min(LONGEST_S, place.scheduler.tick_s * (1 + refused.ahead // max(place.slots, 1)))
 
 
-def _wish(line: Line, place: Place, tools: Tools) -> jobs.JobRow:
+def _wish(item: WorkItem, place: ComputeHost, tools: Tools) -> jobs.JobRow:
     return jobs.JobRow(
-        token=line.token,
-        case=line.case,
-        beam=line.beam,
-        run=line.run,
+        token=item.token,
+        case=item.case,
+        beam=item.beam,
+        run=item.run,
         host=place.name,
         state=jobs.WANTED,
         active=False,
@@ -75,21 +75,21 @@ def _demand(case: cases.Case) -> GpuDemand | None:
     return GpuDemand(**json.loads(case.demand)) if case.demand else None
 
 
-def _room(place: Place, demand: GpuDemand | None) -> jobs.Room:
+def _room(place: ComputeHost, demand: GpuDemand | None) -> jobs.HostCapacity:
     if demand is None or place.gpus is None:
-        return jobs.Room(place.slots)
-    free = gpus.fit(place.roundup.gpus, place.gpus, demand.mib)
-    return jobs.Room(place.slots, free, demand.most, demand.least)
+        return jobs.HostCapacity(place.slots)
+    free = gpus.fit(place.poller.gpus, place.gpus, demand.mib)
+    return jobs.HostCapacity(place.slots, free, demand.most, demand.least)
 
 
-async def _what_for(refused: jobs.Refusal, place: Place, demand: GpuDemand | None, tools: Tools) -> str:
+async def _what_for(refused: jobs.Refusal, place: ComputeHost, demand: GpuDemand | None, tools: Tools) -> str:
     """What the beam waits for, in one line."""
     why = f"waiting for its turn on {place.name}"
     if refused.taken >= place.slots:
         why = f"waiting for a free place on {place.name}: {refused.taken} of {place.slots} taken (resources.jobs)"
     elif demand is not None and place.gpus is not None and (refused.gpus or 0) < demand.least:
         leases = await _leases(place, tools)
-        said = gpus.told(place.roundup.gpus, place.gpus, demand.mib, leases)
+        said = gpus.told(place.poller.gpus, place.gpus, demand.mib, leases)
         why = f"waiting for a free GPU on {place.name}: " + ("; ".join(said) or "it has none")
     if not refused.ahead:
         return why
@@ -97,57 +97,59 @@ async def _what_for(refused: jobs.Refusal, place: Place, demand: GpuDemand | Non
     return f"{why}; {first} first (by priority, then by arrival)"
 
 
-async def _leases(place: Place, tools: Tools) -> Mapping[str, str]:
+async def _leases(place: ComputeHost, tools: Tools) -> Mapping[str, str]:
     active = await tools.database.read(jobs.active, place.name)
     return {name: f"beam {job.beam} of case {job.case}" for job in active for name in job.gpus.split(",") if name}
 
 
-async def _start(line: Line, tools: Tools, place: Place, row: jobs.JobRow, demand: GpuDemand | None) -> Outcome:
+async def _start(
+    item: WorkItem, tools: Tools, place: ComputeHost, row: jobs.JobRow, demand: GpuDemand | None
+) -> Outcome:
     names = tuple(name for name in row.gpus.split(",") if name)
     hold = None
     if names and demand is not None and place.gpus is not None:
         look = not place.gpus.listed
         hold = GpuHold(names, look, demand.mib, place.gpus.foreign_mib)
     handed = len(names) if place.scheduler.name == "direct" else (demand.most if demand is not None else 0)
-    job = Job(line.token, tools.engine.work(line.beam, handed), hold)
+    job = Job(item.token, tools.engine.work(item.beam, handed), hold)
     try:
         number = place.scheduler.read_submit(await place.host.ask(place.scheduler.submit(job), deadline=START_S))
     except Unreachable:
         raise  # nothing is known of what it did: the place stays ours
     except InputGone as gone:
-        await _give_back(line, tools, place)
+        await _give_back(item, tools, place)
         return Resend(gone.reason)
     except GpuTaken as taken:
-        await _give_back(line, tools, place)
+        await _give_back(item, tools, place)
         return Wait(AGAIN_S, f"waiting for a GPU on {place.name}: {taken.reason}")
     except Transient:
         raise
     except Fault:
-        await _give_back(line, tools, place)
+        await _give_back(item, tools, place)
         raise
-    await tools.database.write(jobs.change, line.token, state=JobState.QUEUED.value, scheduler_id=number)
-    return Done({"token": line.token, "host": place.name, "gpus": len(names)})
+    await tools.database.write(jobs.change, item.token, state=JobState.QUEUED.value, scheduler_id=number)
+    return Done({"token": item.token, "host": place.name, "gpus": len(names)})
 
 
-async def _give_back(line: Line, tools: Tools, place: Place) -> None:
+async def _give_back(item: WorkItem, tools: Tools, place: ComputeHost) -> None:
     """It was refused: the place is free again if the job provably never began."""
-    seen = await place.roundup.ask(line.token)
-    if seen[line.token].state is JobState.ABSENT:
-        await tools.database.write(jobs.change, line.token, state=jobs.WANTED, active=False, gpus="")
+    seen = await place.poller.ask(item.token)
+    if seen[item.token].state is JobState.ABSENT:
+        await tools.database.write(jobs.change, item.token, state=jobs.WANTED, active=False, gpus="")
 
 
-async def _earlier_run_lives(line: Line, tools: Tools, place: Place) -> Wait | None:
-    for run in range(1, line.run):
-        token = replace(line, run=run).token
+async def _earlier_run_lives(item: WorkItem, tools: Tools, place: ComputeHost) -> Wait | None:
+    for run in range(1, item.run):
+        token = replace(item, run=run).token
         row = await tools.database.read(jobs.get, token)
         if row is None or (not row.active and (row.state in ENDED or row.state == jobs.WANTED)):
             continue
-        state = (await place.roundup.ask(token))[token].state
+        state = (await place.poller.ask(token))[token].state
         if state is JobState.ABSENT:
             place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel([token]), deadline=START_S))
-            state = (await place.roundup.ask(token))[token].state
+            state = (await place.poller.ask(token))[token].state
         if state not in ENDED:
             why = f"run {run} of this beam has not ended yet ({state}); no second one beside it"
-            return Wait(AGAIN_S, f"{why}; if you have looked and it is dead: mqi lost {line.case} {line.beam}")
+            return Wait(AGAIN_S, f"{why}; if you have looked and it is dead: mqi lost {item.case} {item.beam}")
         await tools.database.write(jobs.change, token, state=state.value, active=False)
     return None

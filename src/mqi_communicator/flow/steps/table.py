@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mqi_communicator.case.model import CASE_LINE, Line
+from mqi_communicator.case.model import CASE_ITEM, WorkItem
 
-Resource = Literal["", "admissions", "desk", "transfers"]
+Resource = Literal["", "admissions", "workers", "transfers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ HOUR = 3600.0
 
 CASE_STEPS = (
     Step("admit", "admissions", 4 * HOUR, "being checked and copied to the spool"),
-    Step("prepare", "desk", HOUR, "the engine's input is being written"),
+    Step("prepare", "workers", HOUR, "the engine's input is being written"),
     Step("upload", "transfers", 8 * HOUR, "being sent to the host"),
     # here each beam goes its own way, through BEAM_STEPS; the case goes on when all of them have ended
-    Step("compare", "desk", HOUR, "being compared with the planned dose"),
-    Step("report", "desk", 2 * HOUR, "the report is being drawn"),
-    Step("deliver", "desk", HOUR, "the results are being delivered"),
+    Step("compare", "workers", HOUR, "being compared with the planned dose"),
+    Step("report", "workers", 2 * HOUR, "the report is being drawn"),
+    Step("deliver", "workers", HOUR, "the results are being delivered"),
     Step("extend", "", HOUR, "whether a longer run is due is looked up"),  # from here back to prepare, once
     Step("tidy", "", HOUR, "the host is being tidied"),
 )
@@ -39,22 +39,22 @@ BEAM_STEPS = (
     Step("submit", "", 10 * 60.0, "the job is being handed to the host"),
     Step("follow", "", 10 * 60.0, "the dose engine is computing", looks=True),
     Step("collect", "transfers", 4 * HOUR, "the dose is being brought home"),
-    Step("verify", "desk", HOUR, "the dose is being checked"),
+    Step("verify", "workers", HOUR, "the dose is being checked"),
 )
 
 
-def way_of(line: Line) -> tuple[Step, ...]:
+def way_of(item: WorkItem) -> tuple[Step, ...]:
     """The steps of this kind of line."""
-    return CASE_STEPS if line.beam == CASE_LINE else BEAM_STEPS
+    return CASE_STEPS if item.beam == CASE_ITEM else BEAM_STEPS
 
 
-def step_of(line: Line) -> Step:
+def step_of(item: WorkItem) -> Step:
     """Where a line stands."""
-    return next(step for step in way_of(line) if step.name == line.step)
+    return next(step for step in way_of(item) if step.name == item.step)
 
 
-def after(line: Line) -> str | None:
+def after(item: WorkItem) -> str | None:
     """The name of the step that follows, None after the last."""
-    names = [step.name for step in way_of(line)]
-    following = names[names.index(line.step) + 1 :]
+    names = [step.name for step in way_of(item)]
+    following = names[names.index(item.step) + 1 :]
     return following[0] if following else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
-from mqi_communicator.flow.hosts.compute_hosts import Place
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import note_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote import workspace
@@ -16,10 +16,10 @@ from mqi_communicator.store import jobs
 REMOVE_S = 120.0
 
 
-async def tidy(line: Line, tools: Tools) -> Outcome:
+async def tidy(item: WorkItem, tools: Tools) -> Outcome:
     """Nothing of the case lies on the host; the spool keeps the admitted files and the doses."""
-    await tidy_host(line.case, tools)
-    spool = tools.spool(line.case)
+    await tidy_host(item.case, tools)
+    spool = tools.spool(item.case)
     for folder in (spool.input, spool.root / "back"):
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     return Done()
@@ -30,7 +30,7 @@ async def tidy_host(case: str, tools: Tools) -> None:
     await remove_from(await tools.place_of(case), case, tools)
 
 
-async def remove_from(place: Place, case: str, tools: Tools) -> None:
+async def remove_from(place: ComputeHost, case: str, tools: Tools) -> None:
     """Remove a case from one host. Its gates go too, so its runs are noted as spent before.
 
     A case without a spool cannot be computed again, and needs no note.

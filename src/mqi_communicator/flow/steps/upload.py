@@ -10,9 +10,9 @@ from statistics import median
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import AtLimit, DiskFull
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
-from mqi_communicator.flow.hosts.compute_hosts import Place, Prospect, best
+from mqi_communicator.flow.hosts.compute_hosts import ComputeHost, HostEstimate, best
 from mqi_communicator.flow.spool.layout import keep
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.admit import load_manifest
@@ -28,21 +28,21 @@ FEW_INODES = 1000  # a case needs a few dozen
 ASSUMED_JOB_S = 300.0  # where no job was measured yet
 
 
-async def upload(line: Line, tools: Tools) -> Outcome:
+async def upload(item: WorkItem, tools: Tools) -> Outcome:
     """`cases/<key>/input/` on a host has every digest of our SHA256SUMS, and each beam has a line of its own."""
-    source = tools.spool(line.case).input
+    source = tools.spool(item.case).input
     sums, size = await asyncio.to_thread(_weigh, source)
-    manifest = await asyncio.to_thread(load_manifest, tools.spool(line.case).manifest)
-    place = await _place(line.case, len(manifest.beams), tools)
-    sent = await _send(line.case, source, sums, size, place, tools.resources.remote_free_gib)
-    await asyncio.to_thread(keep, tools.spool(line.case).sent_to, place.name)
+    manifest = await asyncio.to_thread(load_manifest, tools.spool(item.case).manifest)
+    place = await _place(item.case, len(manifest.beams), tools)
+    sent = await _send(item.case, source, sums, size, place, tools.resources.remote_free_gib)
+    await asyncio.to_thread(keep, tools.spool(item.case).sent_to, place.name)
     now = tools.clock()
     for number, _name in manifest.beams:
-        await tools.database.write(work_items.begin, Line(line.case, number, "submit", due=now, since=now))
+        await tools.database.write(work_items.begin, WorkItem(item.case, number, "submit", due=now, since=now))
     return Done({"sent_bytes": size if sent else 0, "input": sums, "host": place.name})
 
 
-async def _place(key: str, beams: int, tools: Tools) -> Place:
+async def _place(key: str, beams: int, tools: Tools) -> ComputeHost:
     """Where the case goes. It stays where it is once a beam of it has set out; until then the choice is made anew each
     time its host does not answer."""
     case = await tools.database.read(cases.get, key)
@@ -68,9 +68,9 @@ def _choose(connection: Connection, key: str, beams: int, tools: Tools) -> str:
     return name
 
 
-def _prospect(connection: Connection, place: Place) -> Prospect:
+def _prospect(connection: Connection, place: ComputeHost) -> HostEstimate:
     measured = jobs.durations(connection, place.name)
-    return Prospect(
+    return HostEstimate(
         name=place.name,
         resting=place.host.resting,
         slots=place.width,
@@ -85,7 +85,7 @@ def _weigh(folder: Path) -> tuple[str, int]:
     return sums, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-async def _send(key: str, source: Path, sums: str, size: int, place: Place, spare_gib: float) -> bool:
+async def _send(key: str, source: Path, sums: str, size: int, place: ComputeHost, spare_gib: float) -> bool:
     """Whether anything had to be sent."""
     host, root = place.host, place.root
     workspace.read_workspace(await host.ask(workspace.workspace(root), deadline=CALL_S))
@@ -97,7 +97,7 @@ async def _send(key: str, source: Path, sums: str, size: int, place: Place, spar
     return True
 
 
-def _room(space: workspace.Space, size: int, place: Place, spare_gib: float) -> None:
+def _room(space: workspace.Space, size: int, place: ComputeHost, spare_gib: float) -> None:
     advice = f"make space below {place.root} on {place.name}"
     if space.free_bytes - size < spare_gib * GIB:
         raise DiskFull(

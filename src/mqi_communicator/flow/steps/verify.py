@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Line
+from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, NewRun, Outcome
 from mqi_communicator.dose.engine import Refused
 from mqi_communicator.flow.tasks.beam import keep_beam_dose
@@ -11,12 +11,12 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs
 
 
-async def verify(line: Line, tools: Tools) -> Outcome:
+async def verify(item: WorkItem, tools: Tools) -> Outcome:
     """The whole log of `line.token` is that of a good run; its dose is finite, not zero, on the CT's grid, and
     stored as the beam's one dose."""
-    row = await tools.database.read(jobs.get, line.token)
+    row = await tools.database.read(jobs.get, item.token)
     digests = {} if row is None else {path: digest for path, (_size, digest) in row.products.items()}
-    kept = await tools.desk.do(keep_beam_dose, tools.spool(line.case), line.beam, line.token, tools.engine, digests)
+    kept = await tools.workers.do(keep_beam_dose, tools.spool(item.case), item.beam, item.token, tools.engine, digests)
     if not isinstance(kept, Refused):
         return Done(kept)
     if kept.retryable:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mqi_communicator.case.faults import NeedsPerson, Permanent, Transient
-from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.engine import DoseEngine, Refused
 from mqi_communicator.dose.outside import without_outside_air
 from mqi_communicator.dose.recipe import changes
@@ -55,7 +55,7 @@ def load_beam_dose(spool: Spool, number: int, token: str) -> Dose:
             raise Transient(f"the kept dose of beam {number} is of run {about['token']}, not of {token}")
         grid = Grid(**{name: tuple(value) for name, value in about["grid"].items()})
         words = about["meaning"]
-        meaning = Meaning(Medium(words["medium"]), Biology(words["biology"]), Extent(words["extent"]))
+        meaning = DoseType(Medium(words["medium"]), Biology(words["biology"]), Extent(words["extent"]))
         return Dose(grid, stored["gy"], meaning, number, about["uncertainty"])
 
 

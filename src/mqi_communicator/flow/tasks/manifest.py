@@ -84,7 +84,7 @@ def _complete(spool: Spool, record: Record) -> None:
     prepared = spool.results
     _prove(digests_of(prepared), record.history)
     told = [_public(entry) for entry in record.history]
-    (prepared / EVENTS).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in told), encoding="utf-8")
+    (prepared / EVENTS).write_text("".join(json.dumps(item, sort_keys=True) + "\n" for item in told), encoding="utf-8")
     aside = spool.root / "manifest.aside"
     aside.write_bytes(as_json(manifest_of(spool, record)))
     aside.rename(prepared / MANIFEST)

@@ -13,7 +13,7 @@ from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
-from mqi_communicator.dicom.records import Biology, Dose, Extent, IonPlan, Meaning, Medium
+from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, IonPlan, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.manifest import Record, alone_with_results, manifest_of, proved
@@ -160,9 +160,9 @@ def _dose_file(beam: int | None) -> str:
     return "dose/plan.dcm" if beam is None else f"dose/beam-{beam}.dcm"
 
 
-def _meaning(convention: DoseConvention | None) -> Meaning:
+def _meaning(convention: DoseConvention | None) -> DoseType:
     """Of the delivered doses: that of the planned ones; without a convention the whole course."""
-    return convention.meaning if convention else Meaning(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+    return convention.meaning if convention else DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 
 
 def _planned(

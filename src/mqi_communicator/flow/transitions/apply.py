@@ -50,7 +50,7 @@ def _prefer(connection: Connection, order: Order, now: float, ageing_s: float) -
     event = event_of(order.order, order.who, order.why, own, own, now)
     event = replace(event, before=case.priority, after=priority.value)
     audit.append(connection, event)
-    work_items.poke_step(connection, "submit", now)
+    work_items.wake_step(connection, "submit", now)
     answer = f"priority is {priority.value}"
     orders.answer(connection, order.id, answer, now)
     return [event], answer

@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mqi_communicator.case.faults import AtLimit, Fault, NeedsPerson, Permanent, Unreachable
-from mqi_communicator.case.model import Event, Line, Status
+from mqi_communicator.case.model import Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Extend, NewRun, Outcome, Resend, Wait
 from mqi_communicator.flow.options import RetryOptions
 
@@ -42,51 +42,51 @@ class IllegalMove(RuntimeError):  # noqa: N818 - it tells what happened
 
 
 def decide(
-    line: Line, outcome: Outcome | Fault, now: float, *, after: str | None, retry: RetryOptions, chance: float
-) -> tuple[Line, Event]:
+    item: WorkItem, outcome: Outcome | Fault, now: float, *, after: str | None, retry: RetryOptions, chance: float
+) -> tuple[WorkItem, Event]:
     """What becomes of `line`. `after` is the next step (None: this is the last), `chance` in [0, 1) spreads retries."""
-    if line.status not in LIVE and not line.wanted:
-        raise IllegalMove(f"a line that is {line.status} does not move by {type(outcome).__name__}")
-    moved = _moved(line, outcome, now, after, retry, chance)
-    return moved, _event(line, moved, outcome, now)
+    if item.status not in LIVE and not item.wanted:
+        raise IllegalMove(f"a line that is {item.status} does not move by {type(outcome).__name__}")
+    moved = _moved(item, outcome, now, after, retry, chance)
+    return moved, _event(item, moved, outcome, now)
 
 
 def _moved(
-    line: Line, outcome: Outcome | Fault, now: float, after: str | None, retry: RetryOptions, chance: float
-) -> Line:
+    item: WorkItem, outcome: Outcome | Fault, now: float, after: str | None, retry: RetryOptions, chance: float
+) -> WorkItem:
     match outcome:
         case Done():
-            return _onward(line, now, None if outcome.last else after)
+            return _onward(item, now, None if outcome.last else after)
         case Wait():
-            return _wait(line, now + outcome.seconds, outcome.why, needs_person=outcome.needs_person)
+            return _wait(item, now + outcome.seconds, outcome.why, needs_person=outcome.needs_person)
         case NewRun():
-            return _new_run(line, outcome, now, retry)
+            return _new_run(item, outcome, now, retry)
         case Resend(why):
-            return _wait(line, now + RESEND_S, f"{why}; the case is being sent again")
+            return _wait(item, now + RESEND_S, f"{why}; the case is being sent again")
         case Extend(why):
-            fresh = replace(line, step=PREPARE, status=Status.READY, tries=0, due=now, since=now, reason=why)
+            fresh = replace(item, step=PREPARE, status=Status.READY, tries=0, due=now, since=now, reason=why)
             return replace(fresh, advice="", needs_person=False)
         case Permanent():
-            return _fail(line, now, outcome.reason, outcome.advice)
+            return _fail(item, now, outcome.reason, outcome.advice)
         case AtLimit():
-            return replace(_wait(line, now + outcome.retry_in, outcome.reason, advice=outcome.advice), tries=line.tries)
+            return replace(_wait(item, now + outcome.retry_in, outcome.reason, advice=outcome.advice), tries=item.tries)
         case NeedsPerson():
-            return _wait(line, now + retry.probe_s, outcome.reason, advice=outcome.advice, needs_person=True)
+            return _wait(item, now + retry.probe_s, outcome.reason, advice=outcome.advice, needs_person=True)
         case Unreachable():
-            pause = getattr(outcome, "retry_in", None) or backoff(line.tries + 1, retry, chance)
-            return replace(_wait(line, now + pause, outcome.reason, advice=outcome.advice), tries=line.tries)
+            pause = getattr(outcome, "retry_in", None) or backoff(item.tries + 1, retry, chance)
+            return replace(_wait(item, now + pause, outcome.reason, advice=outcome.advice), tries=item.tries)
         case _:
-            return _try_again(line, outcome, now, retry, chance)
+            return _try_again(item, outcome, now, retry, chance)
 
 
-def resent(own: Line, why: str, now: float) -> Line:
+def resent(own: WorkItem, why: str, now: float) -> WorkItem:
     """The case's own line when a beam has found its input gone: back to the upload, if it waits for its beams."""
     if own.status not in LIVE or own.step != COMPARE:
         return own
     return replace(own, step=UPLOAD, status=Status.READY, tries=0, due=now, since=now, reason=why)
 
 
-def extended(beam: Line, own: Line, why: str, now: float) -> Line:
+def extended(beam: WorkItem, own: WorkItem, why: str, now: float) -> WorkItem:
     """A beam that has its dose when its case is computed once more: a new run. What its case was ordered holds too."""
     fresh = replace(beam, step=FIRST_BEAM_STEP, status=Status.READY, run=beam.run + 1, base_run=beam.run + 1)
     return replace(fresh, tries=0, due=now, since=now, reason=why, advice="", needs_person=False, wanted=own.wanted)
@@ -98,46 +98,46 @@ def backoff(tries: int, retry: RetryOptions, chance: float) -> float:
     return full * (0.5 + 0.5 * chance)
 
 
-def _onward(line: Line, now: float, after: str | None) -> Line:
-    fresh = replace(line, tries=0, due=now, since=now, reason="", advice="", needs_person=False)
-    if line.wanted == "cancel":
+def _onward(item: WorkItem, now: float, after: str | None) -> WorkItem:
+    fresh = replace(item, tries=0, due=now, since=now, reason="", advice="", needs_person=False)
+    if item.wanted == "cancel":
         return replace(fresh, status=Status.CANCELLED, wanted="", reason="cancelled by order")
     if after is None:
         return replace(fresh, status=Status.DONE)
     return replace(fresh, step=after, status=Status.READY)
 
 
-def _wait(line: Line, due: float, why: str, *, advice: str = "", needs_person: bool = False) -> Line:
-    return replace(line, status=Status.WAITING, tries=0, due=due, reason=why, advice=advice, needs_person=needs_person)
+def _wait(item: WorkItem, due: float, why: str, *, advice: str = "", needs_person: bool = False) -> WorkItem:
+    return replace(item, status=Status.WAITING, tries=0, due=due, reason=why, advice=advice, needs_person=needs_person)
 
 
-def _fail(line: Line, now: float, why: str, advice: str) -> Line:
-    return replace(line, status=Status.FAILED, due=now, reason=why, advice=advice, needs_person=False, wanted="")
+def _fail(item: WorkItem, now: float, why: str, advice: str) -> WorkItem:
+    return replace(item, status=Status.FAILED, due=now, reason=why, advice=advice, needs_person=False, wanted="")
 
 
-def _new_run(line: Line, outcome: NewRun, now: float, retry: RetryOptions) -> Line:
+def _new_run(item: WorkItem, outcome: NewRun, now: float, retry: RetryOptions) -> WorkItem:
     why = outcome.why
     if outcome.beyond:
-        return replace(_next_run(line, outcome.beyond + 1, why, now), base_run=outcome.beyond + 1)
-    done = line.run - line.base_run + 1
+        return replace(_next_run(item, outcome.beyond + 1, why, now), base_run=outcome.beyond + 1)
+    done = item.run - item.base_run + 1
     if done >= retry.max_runs:
-        return _fail(line, now, f"{done} runs ended without a result; the last: {why}", "mqi retry starts another")
-    return _next_run(line, line.run + 1, why, now)
+        return _fail(item, now, f"{done} runs ended without a result; the last: {why}", "mqi retry starts another")
+    return _next_run(item, item.run + 1, why, now)
 
 
-def _next_run(line: Line, run: int, why: str, now: float) -> Line:
-    return replace(line, step=FIRST_BEAM_STEP, status=Status.READY, run=run, tries=0, due=now, since=now, reason=why)
+def _next_run(item: WorkItem, run: int, why: str, now: float) -> WorkItem:
+    return replace(item, step=FIRST_BEAM_STEP, status=Status.READY, run=run, tries=0, due=now, since=now, reason=why)
 
 
-def _try_again(line: Line, fault: Fault, now: float, retry: RetryOptions, chance: float) -> Line:
-    tries = line.tries + 1
+def _try_again(item: WorkItem, fault: Fault, now: float, retry: RetryOptions, chance: float) -> WorkItem:
+    tries = item.tries + 1
     if tries >= retry.tries:
-        return _fail(replace(line, tries=tries), now, f"{fault.reason} ({tries} tries)", fault.advice or "mqi retry")
-    waiting = _wait(line, now + backoff(tries, retry, chance), fault.reason, advice=fault.advice)
+        return _fail(replace(item, tries=tries), now, f"{fault.reason} ({tries} tries)", fault.advice or "mqi retry")
+    waiting = _wait(item, now + backoff(tries, retry, chance), fault.reason, advice=fault.advice)
     return replace(waiting, tries=tries)
 
 
-def _event(before: Line, after: Line, outcome: Outcome | Fault, now: float) -> Event:
+def _event(before: WorkItem, after: WorkItem, outcome: Outcome | Fault, now: float) -> Event:
     facts = dict(outcome.facts) if isinstance(outcome, Done | NewRun | Extend) else {}
     if code := getattr(outcome, "code", ""):
         facts["code"] = code
@@ -154,7 +154,7 @@ def _event(before: Line, after: Line, outcome: Outcome | Fault, now: float) -> E
     )
 
 
-def _name(after: Line, outcome: Outcome | Fault) -> str:
+def _name(after: WorkItem, outcome: Outcome | Fault) -> str:
     if after.status is Status.FAILED:
         return "step.failed"
     if after.status is Status.CANCELLED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mqi_communicator.case.model import CASE_LINE
+from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.flow.transitions.decide import EXTENDED
 from mqi_communicator.store.chain import Entry
 
@@ -14,7 +14,7 @@ JUDGED_BEFORE = "case.judged_before"  # a later judgement was delivered than a s
 
 def number(history: Sequence[Entry]) -> int:
     """Counted from 1: an order to judge again, and a longer run, each beget another."""
-    return 1 + sum(one.beam == CASE_LINE and one.event in (REJUDGED, EXTENDED, JUDGED_BEFORE) for one in history)
+    return 1 + sum(one.beam == CASE_ITEM and one.event in (REJUDGED, EXTENDED, JUDGED_BEFORE) for one in history)
 
 
 def folder(key: str, judgement: int) -> str:

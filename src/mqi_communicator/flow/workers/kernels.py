@@ -10,7 +10,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from mqi_communicator.flow.workers.pool import CACHE, KERNELS, Desk
+from mqi_communicator.flow.workers.pool import CACHE, KERNELS, WorkerPool
 
 
 def cache_of(workspace: Path) -> Path:
@@ -19,14 +19,14 @@ def cache_of(workspace: Path) -> Path:
     return Path(named) if named else workspace / "kernels"
 
 
-async def make_kernels(desk: Desk, folder: Path) -> None:
+async def make_kernels(workers: WorkerPool, folder: Path) -> None:
     """Have the kernels compiled into a folder in a process of its own, if this version of them is not there yet.
 
     A fault of the desk if that fails; it costs time only, since whoever needs them compiles them then.
     """
     mark = folder / f"made-{_stamp()}"
     if not mark.exists():
-        await desk.do(compile_kernels, mark)
+        await workers.do(compile_kernels, mark)
 
 
 def compile_kernels(mark: Path) -> None:

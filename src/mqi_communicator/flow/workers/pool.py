@@ -59,7 +59,7 @@ class _Office:
         return self.process.returncode is None
 
 
-class Desk:
+class WorkerPool:
     """Runs functions of this package, each in a process of its own. `cache`: where they find code that was compiled."""
 
     def __init__(self, *, memory_gib: float, limit_s: float, cache: Path | None = None) -> None:
@@ -189,7 +189,7 @@ def _read(answer: bytes, work: Callable[..., object]) -> object:
     if not answer:
         raise Transient(
             f"{_name(work)} ended without an answer: it was killed, or ran out of memory",
-            "if it happens again, raise resources.desk_memory_gib, or send a smaller grid",
+            "if it happens again, raise resources.worker_memory_gib, or send a smaller grid",
         )
     kind, value = pickle.loads(answer)  # noqa: S301 - our own child wrote it
     if kind == "fault":
@@ -227,8 +227,8 @@ def _attempt(work: Callable[..., Any], args: Any, kwargs: Any, cpu_s: float = 0.
         return "fault", fault
     except MemoryError:
         return "fault", Permanent(
-            f"{_name(work)} needs more memory than resources.desk_memory_gib allows",
-            "raise resources.desk_memory_gib, or send a smaller grid",
+            f"{_name(work)} needs more memory than resources.worker_memory_gib allows",
+            "raise resources.worker_memory_gib, or send a smaller grid",
         )
     except Exception as error:  # noqa: BLE001 - told apart from a fault, and never with values that may name a patient
         if isinstance(error, OSError) and (refused := of_our_disk(error)):
@@ -269,7 +269,7 @@ def _load(names: Iterable[str]) -> None:
             import_module(name)
 
 
-def _work(desk: int, office: int) -> None:
+def _work(workers: int, office: int) -> None:
     """The child's side: one order in, one answer out."""
     code = 1
     try:
@@ -277,7 +277,7 @@ def _work(desk: int, office: int) -> None:
         if os.getppid() != office:
             return
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        with socket.socket(fileno=desk) as connection, connection.makefile("rwb") as file:
+        with socket.socket(fileno=workers) as connection, connection.makefile("rwb") as file:
             file.write(b"%d\n" % os.getpid())
             file.flush()
             if order := file.read():

@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from mqi_communicator.case.request import Call
+from mqi_communicator.case.request import RemoteRequest
 
 PARTS = (
     "base", "grammar", "order", "process", "workspace", "transfer", "job", "look", "direct", "gpus", "slurm", "host",
@@ -34,6 +34,6 @@ def _text() -> str:
     return "#!/bin/sh\n" + "\n".join(parts)
 
 
-def script(call: Call) -> str:
+def script(call: RemoteRequest) -> str:
     """Shell text that answers one call; run with `--job SPEC` it is a job's wrapper instead."""
     return f"{library()}\ndo_verb {' '.join((call.verb, *call.words))}\n"
