@@ -13,7 +13,7 @@ from typing import NoReturn
 import structlog
 
 from mqi_communicator import gauges
-from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.case.faults import ActionRequired, DiskFull
 from mqi_communicator.case.model import Event
 from mqi_communicator.compute import gpus
 from mqi_communicator.compute.direct import DirectScheduler
@@ -132,7 +132,7 @@ def build(config: Config) -> App:
 
 
 def open_store(config: Config, lock: StoreLock) -> Database:
-    """Own the store, and prove it whole first. StoreDamaged if it is not; NeedsPerson if somebody else owns it."""
+    """Own the store, and prove it whole first. StoreDamaged if it is not; ActionRequired if somebody else owns it."""
     lock.hold()
     try:
         complete(config.paths.store, time.time())
@@ -159,7 +159,7 @@ def make_folders(config: Config) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            kind = DiskFull if error.errno in (28, 122) else NeedsPerson  # ENOSPC, EDQUOT
+            kind = DiskFull if error.errno in (28, 122) else ActionRequired  # ENOSPC, EDQUOT
             raise kind(f"{folder} cannot be made: {error.strerror}", "check the paths section") from None
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mqi_communicator.app import TURN_S, App, serve_pages
-from mqi_communicator.case.faults import Fault, NeedsPerson
+from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.background.constancy import begin_due
 from mqi_communicator.flow.background.host_health import look_at_hosts
@@ -172,7 +172,7 @@ async def _one_turn(app: App, *, once: bool) -> str:
     app.driver.check()
     app.ticked = time.monotonic()
     if once and app.doubt and not app.looked:
-        raise NeedsPerson(app.doubt, "look at paths.watch; nothing was taken in")
+        raise ActionRequired(app.doubt, "look at paths.watch; nothing was taken in")
     return await app.driver.resting() if once and app.looked else ""
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.spooled import begin, delivered, shut, spooled, two_hosts
 
 from mqi_communicator.app import App
-from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.case.faults import ActionRequired, DiskFull
 from mqi_communicator.case.model import CASE_ITEM, Event, Priority, Status, WorkItem
 from mqi_communicator.case.outcome import NewRun
 from mqi_communicator.flow.arrivals import look
@@ -257,7 +257,7 @@ async def test_a_note_that_cannot_be_read_lets_nothing_begin(site):
     spooled(site.app, KEY)
     await site.under_way()
     site.app.tools.spool(KEY).spent.write_text("[")
-    with pytest.raises(NeedsPerson, match=r"spent\.json cannot be read"):
+    with pytest.raises(ActionRequired, match=r"spent\.json cannot be read"):
         await submit(replace(site.item(beam=1), step="submit"), site.app.tools)
 
 

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent
+from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent
 from mqi_communicator.delivery.folder import deliver, standing
 
 KEY = "abcdefghijkm"
@@ -132,7 +132,7 @@ def test_only_a_key_can_name_a_folder(prepared, results, key):
 
 
 def test_a_missing_results_folder_asks_for_a_person_and_is_not_made(prepared, tmp_path):
-    with pytest.raises(NeedsPerson, match="not there"):
+    with pytest.raises(ActionRequired, match="not there"):
         deliver(prepared, tmp_path / "unmounted", KEY)
     assert not (tmp_path / "unmounted").exists()
 
@@ -193,5 +193,5 @@ def test_a_full_disk_is_said_so_and_left_clean(tmp_path, small_disk):
 
 def test_a_read_only_disk_needs_a_person(prepared, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    with pytest.raises(NeedsPerson, match="cannot be written"):
+    with pytest.raises(ActionRequired, match="cannot be written"):
         deliver(prepared, small_disk, KEY)

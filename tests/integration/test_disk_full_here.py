@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.case.faults import ActionRequired, DiskFull
 from mqi_communicator.flow.hosts.guard import guarded
 from mqi_communicator.flow.workers.pool import WorkerPool
 from mqi_communicator.store.database import open_database
@@ -35,7 +35,7 @@ async def test_a_step_that_may_not_write_asks_for_a_person():
         raise OSError(errno.EROFS, "Read-only file system")
 
     outcome = await guarded(step(), 10, hear)
-    assert isinstance(outcome, NeedsPerson), outcome
+    assert isinstance(outcome, ActionRequired), outcome
     assert "Read-only file system" in outcome.reason
 
 
@@ -59,6 +59,6 @@ def test_the_store_is_taken_though_its_holder_cannot_be_written_down(tmp_path):
 
 def test_a_lock_file_that_cannot_be_made_is_told_in_words(tmp_path):
     database = open_database(tmp_path / "store.sqlite3")
-    with pytest.raises(NeedsPerson, match="lock file"):
+    with pytest.raises(ActionRequired, match="lock file"):
         StoreLock(tmp_path / "not there" / "owner.lock").take(database)
     database.close()

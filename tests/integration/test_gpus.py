@@ -14,7 +14,7 @@ from tests.contract.test_scheduler_contract import SECONDS, Ground, Now, another
 from tests.processes import kill
 from tests.standin.gpus import FakeGpus
 
-from mqi_communicator.case.request import GpuTaken, RemoteRequest
+from mqi_communicator.case.request import GpuInUse, RemoteRequest
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.gpus import read_inventory, why_not
@@ -68,7 +68,7 @@ async def test_a_gpu_is_leased_to_one_job_and_free_again_after_it(ground: Gpus):
     await ground.begin(0, 1)
     ground.gpus.state["jobs"] = 0  # so that the lease alone speaks
     ground.gpus.save()
-    with pytest.raises(GpuTaken, match="leased"):
+    with pytest.raises(GpuInUse, match="leased"):
         await ground.begin(1, beam=2)
     assert (await ground.poll(token(beam=2)))[token(beam=2)].state is JobState.ABSENT
     await ground.begin(2, beam=2)
@@ -106,21 +106,21 @@ async def test_a_lease_lives_as_long_as_anything_of_its_job(ground: Gpus):
     kill([int(record[1])])  # the wrapper; what it started computes on
     ground.gpus.state["jobs"] = 0
     ground.gpus.save()
-    with pytest.raises(GpuTaken, match="leased"):
+    with pytest.raises(GpuInUse, match="leased"):
         await ground.begin(0, beam=2)
 
 
 async def test_many_jobs_at_once_do_not_share_a_gpu(ground: Gpus):
     tries = [ground.begin(0, beam=beam, command="sleep 5") for beam in (1, 2, 3, 4)]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
-    assert [type(one) for one in outcomes].count(GpuTaken) == 3, outcomes
+    assert [type(one) for one in outcomes].count(GpuInUse) == 3, outcomes
     assert len(ground.leases()) == 1
 
 
 @pytest.mark.parametrize("mode", ["nodriver", "lost", "garbage"])
 async def test_nothing_begins_on_what_is_unknown(ground: Gpus, mode: str):
     ground.gpus.say(mode)
-    with pytest.raises(GpuTaken, match="driver does not answer"):
+    with pytest.raises(GpuInUse, match="driver does not answer"):
         await ground.begin(0)
     assert ground.leases() == []
     answer = await ground.host.ask(ground.scheduler.poll((token(),)), deadline=SECONDS)
@@ -131,14 +131,14 @@ async def test_nothing_begins_on_what_is_unknown(ground: Gpus, mode: str):
 
 async def test_nothing_begins_beside_somebody_else(ground: Gpus):
     ground.gpus.use(0, 501)
-    with pytest.raises(GpuTaken, match="somebody else uses the GPU"):
+    with pytest.raises(GpuInUse, match="somebody else uses the GPU"):
         await ground.begin(0)
     ground.gpus.use(0, 499)
     await ground.begin(0)
 
 
 async def test_nothing_begins_where_memory_is_short(ground: Gpus):
-    with pytest.raises(GpuTaken, match="not enough memory"):
+    with pytest.raises(GpuInUse, match="not enough memory"):
         await ground.begin(0, need=8001)
     await ground.begin(0, need=8000)
 

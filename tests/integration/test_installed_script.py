@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.faults import NeedsPerson, RemoteUnfit
+from mqi_communicator.case.faults import ActionRequired, RemoteUnfit
 from mqi_communicator.case.request import RemoteRequest
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
@@ -161,7 +161,7 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
     answer = await site.host.ask(RemoteRequest(call.verb, call.words, spoiled), deadline=90)
-    with pytest.raises(NeedsPerson, match="does not take the job's order: line 5"):
+    with pytest.raises(ActionRequired, match="does not take the job's order: line 5"):
         site.scheduler.read_submit(answer)
     assert not (site.root / "cases" / KEY / "runs" / TOKEN).exists()
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.telemetry.http import Health, serve
 from mqi_communicator.telemetry.metrics import CONTENT_TYPE
 from mqi_communicator.telemetry.options import MonitoringOptions
@@ -108,7 +108,7 @@ async def test_a_page_that_cannot_be_made_is_a_503_without_details():
 
 async def test_a_taken_port_is_said_clearly():
     async with pages() as monitor:
-        with pytest.raises(NeedsPerson, match=f"port {monitor.port}") as told:
+        with pytest.raises(ActionRequired, match=f"port {monitor.port}") as told:
             await serve(
                 MonitoringOptions(metrics_port=monitor.port),
                 metrics=numbers,

@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.notify.dispatcher import FIRST_S, Dispatcher
 from mqi_communicator.notify.mail import Mail
@@ -89,7 +89,7 @@ def test_a_webhook_gets_one_post_with_the_words_and_the_data(hook, webhook):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(503, Transient), (429, Transient), (404, NeedsPerson), (307, NeedsPerson)]
+    ("status", "kind"), [(503, Transient), (429, Transient), (404, ActionRequired), (307, ActionRequired)]
 )
 def test_an_answer_that_says_no_is_a_fault_and_a_redirect_is_not_followed(hook, webhook, status, kind):
     hook.status = status
@@ -116,13 +116,13 @@ def test_a_server_that_is_away_is_tried_again_and_no_word_shows_the_address(tmp_
     [("not an address", 0o600, "not one"), ("", 0o600, "empty"), ("http://x/", 0o644, "others may read")],
 )
 def test_a_secret_that_is_wrong_or_open_to_others_is_said(tmp_path, text, mode, words):
-    with pytest.raises(NeedsPerson, match=words):
+    with pytest.raises(ActionRequired, match=words):
         Webhook(WebhookOptions(url_file=secret(tmp_path, text, mode))).send(MESSAGE)
 
 
 def test_the_address_may_come_from_the_environment(hook, monkeypatch):
     way = Webhook(WebhookOptions(url_env="MQI_HOOK"))
-    with pytest.raises(NeedsPerson, match="MQI_HOOK is not set"):
+    with pytest.raises(ActionRequired, match="MQI_HOOK is not set"):
         way.send(MESSAGE)
     monkeypatch.setenv("MQI_HOOK", f"http://127.0.0.1:{hook.port}/")
     way.send(MESSAGE)
@@ -229,21 +229,21 @@ def test_a_mail_goes_encrypted_with_an_account(sink, guarded, certificate, tmp_p
     way.send(MESSAGE)
     assert len(sink.taken) == 1
     password.write_text("wrong")
-    with pytest.raises(NeedsPerson, match="refuses our account"):
+    with pytest.raises(ActionRequired, match="refuses our account"):
         way.send(MESSAGE)
 
 
 def test_a_certificate_that_is_not_believed_and_a_server_without_tls_are_refused(guarded, plain):
-    with pytest.raises(NeedsPerson, match="certificate is not believed"):
+    with pytest.raises(ActionRequired, match="certificate is not believed"):
         mail(guarded, tls="starttls").send(MESSAGE)
-    with pytest.raises(NeedsPerson, match="does not offer"):
+    with pytest.raises(ActionRequired, match="does not offer"):
         mail(plain, tls="starttls").send(MESSAGE)
 
 
 def test_a_recipient_who_is_refused_is_said(sink, plain):
-    with pytest.raises(NeedsPerson, match="1 of the recipients"):
+    with pytest.raises(ActionRequired, match="1 of the recipients"):
         mail(plain, recipients=("no@example.org", "b@example.org")).send(MESSAGE)
-    with pytest.raises(NeedsPerson, match="550"):
+    with pytest.raises(ActionRequired, match="550"):
         mail(plain, recipients=("no@example.org",)).probe()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.judged import CONVENTIONS, KnownDose, judged
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.flow.tasks.beam import keep_beam_dose
 from mqi_communicator.flow.tasks.judge import judge_case
 
@@ -22,7 +22,7 @@ def tokens(case):
 def test_a_dose_of_another_model_is_not_read_as_one_of_this(tmp_path):
     case = judged(tmp_path)
     (number, token), *_ = tokens(case).items()
-    with pytest.raises(NeedsPerson) as told:
+    with pytest.raises(ActionRequired) as told:
         keep_beam_dose(case.spool, number, token, NEW, {})
     assert "beam_model/MQI-DEMO sha256 aaaa" in str(told.value)
     assert "sha256 bbbb" in str(told.value)

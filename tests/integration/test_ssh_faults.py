@@ -19,10 +19,10 @@ from tests.faultproxy import FaultProxy, Mode
 from tests.processes import kill
 
 from mqi_communicator.case.faults import (
+    ActionRequired,
     DiskFull,
     HostKeyProblem,
-    KeyRefused,
-    NeedsPerson,
+    KeyRejected,
     RemoteUnfit,
     TookTooLong,
     Transient,
@@ -246,9 +246,9 @@ async def test_a_name_that_nobody_knows(private: PrivateHost):
 async def test_a_key_that_is_not_let_in(private: PrivateHost, tmp_path: Path):
     subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")), check=True)
     async with reached(private.options(identity_file=tmp_path / "key")) as host:
-        with pytest.raises(KeyRefused, match="refused our key") as caught:
+        with pytest.raises(KeyRejected, match="refused our key") as caught:
             await host.run("true", deadline=90)
-        with pytest.raises(KeyRefused):
+        with pytest.raises(KeyRejected):
             await host.send(tmp_path, "/tmp", KEY, deadline=90)
     assert "authorized_keys" in caught.value.advice
 
@@ -260,7 +260,7 @@ async def test_a_key_file_that_ssh_would_not_use(private: PrivateHost, tmp_path:
         shutil.copy(private.folder / "user", key)
         key.chmod(mode)
     async with reached(private.options(identity_file=key)) as host:
-        with pytest.raises(KeyRefused, match=words):
+        with pytest.raises(KeyRejected, match=words):
             await host.run("true", deadline=90)
 
 
@@ -353,7 +353,7 @@ async def test_few_sessions_are_waited_for_and_one_is_too_few(tmp_path: Path):
             assert [answer.out for answer in answers] == [f"{n}\n" for n in range(12)]
     with PrivateHost(tmp_path / "one", settings=["MaxSessions 1"]) as private:
         async with reached(private.options()) as host:
-            with pytest.raises(NeedsPerson, match="several sessions"):
+            with pytest.raises(ActionRequired, match="several sessions"):
                 await host.run("true", deadline=90)
 
 

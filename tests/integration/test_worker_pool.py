@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.faults import OutOfTime, Permanent, Transient
+from mqi_communicator.case.faults import CpuTimeExceeded, Permanent, Transient
 from mqi_communicator.flow.workers import pool as room
 from mqi_communicator.flow.workers.pool import WorkerPool
 
@@ -129,7 +129,7 @@ async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_i
     worked, waited = await asyncio.gather(
         workers.do_within(0.5, busy), workers.do_within(0.5, idle), return_exceptions=True
     )
-    assert isinstance(worked, OutOfTime)
+    assert isinstance(worked, CpuTimeExceeded)
     assert worked.reason == "busy took more than 0.5 s of processor time"
     assert waited == 7
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.case.faults import NeedsPerson, Unreachable
+from mqi_communicator.case.faults import ActionRequired, Unreachable
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import Job
@@ -84,7 +84,7 @@ async def test_a_job_that_can_never_begin_needs_somebody(ground: Ground):
 @pytest.mark.parametrize("options", [{"partition": "nowhere"}, {"gres": "gpu:9"}, {"gres": "tpu:1"}])
 async def test_what_slurm_refuses_is_told_in_its_own_words(ground: Ground, options: dict[str, object]):
     ground.scheduler = scheduler(ground.root, **options)
-    with pytest.raises(NeedsPerson, match=r"Slurm refuses the job: sbatch: error"):
+    with pytest.raises(ActionRequired, match=r"Slurm refuses the job: sbatch: error"):
         await ground.submit(job("true"))
     assert (await ground.poll(token()))[token()].state is JobState.ABSENT
     ground.scheduler = scheduler(ground.root)
@@ -264,5 +264,5 @@ async def test_who_asks_at_the_same_time_shares_one_answer(
 async def test_a_login_node_is_not_for_computing(ground: Ground, tmp_path: Path):
     direct = DirectScheduler(str(ground.root))
     answer = await ground.host.ask(direct.submit(Job(token(), Work((Program("x", ("true",)),), (), 9))), deadline=90)
-    with pytest.raises(NeedsPerson, match="Slurm jobs are submitted"):
+    with pytest.raises(ActionRequired, match="Slurm jobs are submitted"):
         direct.read_submit(answer)

@@ -30,11 +30,11 @@ class Permanent(Fault):
     """Will not go away by itself: the line fails, with a reason and advice."""
 
 
-class OutOfTime(Permanent):
+class CpuTimeExceeded(Permanent):
     """Work at the desk took more processor time than it may."""
 
 
-class NeedsPerson(Fault):
+class ActionRequired(Fault):
     """Somebody must act; the line waits, says so, and probes now and then until the cause is gone."""
 
 
@@ -58,19 +58,19 @@ class TookTooLong(Unreachable):
     """A remote call passed its deadline and its process group was killed."""
 
 
-class KeyRefused(NeedsPerson):
+class KeyRejected(ActionRequired):
     """The host refused our key (expired, removed, wrong user)."""
 
 
-class HostKeyProblem(NeedsPerson):
+class HostKeyProblem(ActionRequired):
     """The host key is unknown or has changed. Never accepted silently."""
 
 
-class DiskFull(NeedsPerson):
+class DiskFull(ActionRequired):
     """No space, no inodes or no quota left, here or there; goes on when there is space again."""
 
 
-class RemoteUnfit(NeedsPerson):
+class RemoteUnfit(ActionRequired):
     """The host lacks something we need (rsync, the engine, a writable workspace) or its shell is not clean."""
 
 
@@ -82,13 +82,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BARRED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def of_our_disk(error: OSError) -> NeedsPerson | None:
+def of_our_disk(error: OSError) -> ActionRequired | None:
     """What the system refused on a disk of ours, where nobody nearer has said more; None if it is something else."""
     if error.errno in _FULL:
         return DiskFull("no space left on this machine", "make space on the disk of paths.workspace")
     if error.errno in _BARRED:
         words = f"something of ours cannot be written on this machine: {error.strerror}"
-        return NeedsPerson(
+        return ActionRequired(
             words, "see that paths.workspace is mounted, and that the communicator's user may write there"
         )
     return None

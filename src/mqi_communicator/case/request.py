@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 
 from mqi_communicator.case.faults import (
+    ActionRequired,
     DiskFull,
     Fault,
-    NeedsPerson,
     Permanent,
     RemoteUnfit,
     Transient,
@@ -53,7 +53,7 @@ class RemoteResponse:
     err: str = ""
 
 
-class Stopped(NeedsPerson):
+class Stopped(ActionRequired):
     """An administrator of the host has put a STOP file down: nothing new is started there."""
 
 
@@ -61,7 +61,7 @@ class InputGone(Transient):
     """What was uploaded is no longer on the host: somebody, or the site's purge, removed it. It is sent again."""
 
 
-class GpuTaken(Transient):
+class GpuInUse(Transient):
     """The GPU that was meant for a job cannot be had at this moment."""
 
 
@@ -78,7 +78,7 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
     ),
     "full": (DiskFull, "no space left on the host", "Free space or raise the quota; it goes on by itself."),
     "read-only": (
-        NeedsPerson,
+        ActionRequired,
         "the disk of the workspace on the host can only be read",
         "Ask the host's administrator; it goes on by itself when it can be written again.",
     ),
@@ -86,7 +86,7 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
     "mismatch": (Transient, "the upload is not whole", "It is sent again by itself."),
     "other": (Permanent, "the case's folder on the host holds something else", "Remove it by hand, or retry."),
     "not-written": (
-        NeedsPerson,
+        ActionRequired,
         "a folder in the workspace on the host cannot be written",
         "Check its owner and its modes.",
     ),
@@ -99,12 +99,12 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
         "paths.remote must be the folder that --only names in authorized_keys there (docs/hosts.md).",
     ),
     "bad-order": (
-        NeedsPerson,
+        ActionRequired,
         "the script on the host does not take the job's order",
         "docs/protocol.md has the form of each line; correct what the configuration says of the engine and its steps.",
     ),
     "sbatch-barred": (
-        NeedsPerson,
+        ActionRequired,
         "the host's administrator does not allow an option of Slurm",
         "Take it out of slurm.options, or let the administrator add it to the file named by --sbatch (docs/hosts.md).",
     ),
@@ -116,7 +116,7 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
         "Ask the host's administrator; it goes on by itself when the file is gone.",
     ),
     "slurm-host": (
-        NeedsPerson,
+        ActionRequired,
         "the host is one from which Slurm jobs are submitted; computing on it directly is refused",
         "Set the host's scheduler to slurm; or, if it may compute by itself, direct.on_slurm_host: true.",
     ),
@@ -126,14 +126,14 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
         "Its controller may be down or restarting; it goes on by itself.",
     ),
     "slurm-refused": (
-        NeedsPerson,
+        ActionRequired,
         "Slurm refuses the job",
         "Correct the slurm section (partition, account, qos, gres, time), or ask the cluster's administrator.",
     ),
-    "gpu-leased": (GpuTaken, "the GPU is still leased to another job", ""),
-    "gpu-unknown": (GpuTaken, "the host's driver does not answer for the GPU", "Look at nvidia-smi on the host."),
-    "gpu-used": (GpuTaken, "somebody else uses the GPU", ""),
-    "gpu-small": (GpuTaken, "the GPU has not enough memory free", ""),
+    "gpu-leased": (GpuInUse, "the GPU is still leased to another job", ""),
+    "gpu-unknown": (GpuInUse, "the host's driver does not answer for the GPU", "Look at nvidia-smi on the host."),
+    "gpu-used": (GpuInUse, "somebody else uses the GPU", ""),
+    "gpu-small": (GpuInUse, "the GPU has not enough memory free", ""),
 }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.app import build_engine, build_host, build_scheduler, remote_root
-from mqi_communicator.case.faults import Fault, NeedsPerson
+from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.case.request import RemoteRequest
 from mqi_communicator.case.visible import visible
 from mqi_communicator.case.work import Program, Work
@@ -128,7 +128,7 @@ async def _engine_needs(look: _Look) -> list[Finding]:
     """What the engine needs. It is started on a host that computes itself, not on a node that only submits jobs."""
     try:
         wanted = build_engine(look.config).needs()
-    except NeedsPerson:  # said already
+    except ActionRequired:  # said already
         return []
     if look.scheduler.name != "direct":
         wanted = [need for need in wanted if need.kind != "starts"]
@@ -159,7 +159,7 @@ def _no_gpus(look: _Look) -> list[Finding]:
     """The configuration knows of no GPUs: none may be needed."""
     try:
         engine = build_engine(look.config)
-    except NeedsPerson:  # said already
+    except ActionRequired:  # said already
         return []
     if look.scheduler.name != "direct" or engine.gpu_demand(_any_ct()) is None:
         return []

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mqi_communicator.app import build_engine
-from mqi_communicator.case.faults import Fault, NeedsPerson
+from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.checks.hosts import Finding, look_at, no, yes
 from mqi_communicator.config import Config
 from mqi_communicator.flow.options import ConstancyOptions
@@ -121,7 +121,7 @@ def _dashboard(config: Config, options: WebOptions) -> Finding:
     if options.key is not None:
         try:
             check_key(options.key)
-        except NeedsPerson as fault:
+        except ActionRequired as fault:
             return no(fault.reason, fault.advice)
     if not is_owned(config.paths.lock) and (trouble := _taken(options.host, options.port)):
         return no(f"the dashboard cannot have {where}: {trouble}", "web.host, web.port; or mqi web is there already")
@@ -131,7 +131,7 @@ def _dashboard(config: Config, options: WebOptions) -> Finding:
 def _people(config: Config, options: WebOptions) -> Finding:
     try:
         count = len(users_of(options, config.paths.workspace).users())
-    except NeedsPerson as fault:
+    except ActionRequired as fault:
         return no(fault.reason, fault.advice)
     if count == 0 and (options.proxy is None or options.proxy.unknown_role is None):
         return no("nobody can sign in to the dashboard", "mqi user add NAME --role viewer|operator|physicist")
@@ -148,7 +148,7 @@ def _told(way: Channel) -> Finding:
 def _models(config: Config) -> Finding:
     try:
         build_engine(config)
-    except NeedsPerson as fault:
+    except ActionRequired as fault:
         return no(fault.reason, fault.advice)
     machines, scanners = ", ".join(config.machines) or "none", ", ".join(config.scanners) or "none"
     return yes(f"beam models and curves are as commissioned (machines: {machines}; scanners: {scanners})")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.cli.rescue import age
@@ -27,7 +27,7 @@ def backup(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     with exit_codes.told(config):
         settings = load(config)
         if not settings.paths.store.is_file():
-            raise NeedsPerson(f"there is no store {settings.paths.store} yet", "")
+            raise ActionRequired(f"there is no store {settings.paths.store} yet", "")
         made = back_up(settings.paths.store, settings.backups, settings.backup.keep, time.time())
         print(json.dumps({"backup": str(made.path)}) if as_json else made.path)  # noqa: T201
 
@@ -61,7 +61,7 @@ def restore(
 def _newest(folder: Path) -> Path:
     found = last_sound(folder)
     if found is None:
-        raise NeedsPerson(f"there is no good backup in {folder}", "name a file: mqi restore FILE")
+        raise ActionRequired(f"there is no good backup in {folder}", "name a file: mqi restore FILE")
     return found.path
 
 

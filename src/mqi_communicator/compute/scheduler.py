@@ -71,7 +71,7 @@ class Scheduler(Protocol):
         ...
 
     def read_submit(self, answer: RemoteResponse) -> str:
-        """The scheduler's own id for the job ("" where there is none). Raises Transient/NeedsPerson/Permanent."""
+        """The scheduler's own id for the job ("" where there is none). Raises Transient/ActionRequired/Permanent."""
         ...
 
     def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> RemoteRequest:

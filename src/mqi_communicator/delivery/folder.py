@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent, Transient
+from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent, Transient
 
 _MANIFEST = "manifest.json"
 _ADDED = frozenset({"signature.json"})  # to delivered results, by a person; it names the manifest's digest itself
@@ -31,7 +31,7 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
     with their digests: nothing strange leaves the house. Delivering again does nothing if the same manifest and files
     are there. Files are readable by owner and group at most, less if the umask says so.
 
-    Permanent if something else stands there or `prepared` is not what its manifest says; DiskFull; NeedsPerson if
+    Permanent if something else stands there or `prepared` is not what its manifest says; DiskFull; ActionRequired if
     the results folder is missing or cannot be written; Transient for other trouble of the file system.
     """
     wanted = _declared(prepared, key)
@@ -41,7 +41,7 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
     final = results / name
     with _sorted_faults(results):
         if not results.is_dir():
-            raise NeedsPerson("the results folder is not there", "make paths.results, or mount the share it is on")
+            raise ActionRequired("the results folder is not there", "make paths.results, or mount the share it is on")
         if _stands(final, wanted):
             return final
         part = results / f".{name}.part"
@@ -190,7 +190,7 @@ def _sorted_faults(results: Path) -> Iterator[None]:
         if fault.errno in _FULL:
             raise DiskFull(f"the results folder is full ({what})", f"make space in {results}") from None
         if fault.errno in _BARRED:
-            raise NeedsPerson(
+            raise ActionRequired(
                 f"the results folder cannot be written ({what})", f"let the communicator's user write in {results}"
             ) from None
         raise Transient(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.remote.options import SshOptions
 
 _SSHD = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/lib/openssh/sshd")
@@ -26,8 +26,8 @@ class PrivateHost:
 
     `folder` holds its keys, configuration, log and an empty home; it may have spaces in its name. `environment` is
     what its commands find set; `settings` are lines of sshd_config that win over the ones here.
-    `forced` is the one command that its key may start. NeedsPerson, with what to install or change, where no sshd can
-    be had.
+    `forced` is the one command that its key may start. ActionRequired, with what to install or change, where no sshd
+    can be had.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class PrivateHost:
             self._write()
             if self._listen():
                 return
-        raise NeedsPerson("the private sshd does not start", f"See {self.folder / 'sshd.log'}.")
+        raise ActionRequired("the private sshd does not start", f"See {self.folder / 'sshd.log'}.")
 
     def stop(self) -> None:
         """End the listener, its sessions and their commands; what detached itself (a job) lives on."""
@@ -173,14 +173,14 @@ def _sshd() -> str:
     for path in (shutil.which("sshd"), *_SSHD):
         if path and os.access(path, os.X_OK):
             return os.path.realpath(path)  # it starts itself anew and wants its absolute path
-    raise NeedsPerson("there is no sshd on this machine", "Install openssh-server (it need not be enabled).")
+    raise ActionRequired("there is no sshd on this machine", "Install openssh-server (it need not be enabled).")
 
 
 def _make_key(path: Path) -> None:
     if path.exists():
         return
     if shutil.which("ssh-keygen") is None:
-        raise NeedsPerson("there is no ssh-keygen on this machine", "Install openssh-client.")
+        raise ActionRequired("there is no ssh-keygen on this machine", "Install openssh-client.")
     subprocess.run(
         ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mqi-demo", "-f", str(path)),
         check=True,
@@ -204,7 +204,7 @@ def _locked() -> bool:
     if not any(line.startswith(f"{_account()}:!") for line in lines):
         return False
     if not Path("/etc/pam.d/sshd").exists():
-        raise NeedsPerson(
+        raise ActionRequired(
             "sshd refuses this account because its password is locked",
             "Run the demo as an ordinary user, or let an administrator set the password field to '*'.",
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.demo import truth_engine
 from mqi_communicator.demo.slot import Slot
 from mqi_communicator.demo.truth import MACHINE
@@ -23,9 +23,9 @@ MANUFACTURER = "MQI SAMPLE"
 
 
 def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = False) -> None:
-    """Write `slot.config`, `web` with a dashboard. NeedsPerson if the engine was not fetched."""
+    """Write `slot.config`, `web` with a dashboard. ActionRequired if the engine was not fetched."""
     if not (engine_home / "MCsquare_linux").is_file():
-        raise NeedsPerson(f"the dose engine is not in {engine_home}", "./deploy.sh --demo fetches it")
+        raise ActionRequired(f"the dose engine is not in {engine_home}", "./deploy.sh --demo fetches it")
     settings = {
         "paths": {
             "watch": str(slot.watch),

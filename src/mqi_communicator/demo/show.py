@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
 from mqi_communicator.demo.settings import write_config
@@ -123,7 +123,7 @@ def _follow(database: Database, process: subprocess.Popen[bytes], folder: str, c
         while True:
             found = [case for case in database.read_now(view_all, time.time()) if case.folder == folder]
             if process.poll() is not None:
-                raise NeedsPerson("the communicator ended before the case did", "see mqi.log in the demo folder")
+                raise ActionRequired("the communicator ended before the case did", "see mqi.log in the demo folder")
             if found:
                 show(found[0])
                 if found[0].status in ("done", "failed", "cancelled"):

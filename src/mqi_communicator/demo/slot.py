@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 
 SLOTS = 16
 
@@ -56,7 +56,7 @@ class Slot:
         there.mkdir(mode=0o700, exist_ok=True)
         state = there.lstat()
         if there.is_symlink() or state.st_uid != os.getuid() or state.st_mode & 0o077:
-            raise NeedsPerson(f"{there} is in the way", "remove it, or run the demo from a path without spaces")
+            raise ActionRequired(f"{there} is in the way", "remove it, or run the demo from a path without spaces")
         return there
 
     def release(self) -> None:
@@ -80,4 +80,4 @@ def first_free(base: Path) -> Slot:
         for place in (slot.watch, slot.results, slot.workspace):
             place.mkdir(mode=0o700, exist_ok=True)
         return slot
-    raise NeedsPerson(f"all {SLOTS} demo slots below {base} are in use", "end one of the running demos")
+    raise ActionRequired(f"all {SLOTS} demo slots below {base} are in use", "end one of the running demos")

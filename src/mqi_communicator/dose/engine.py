@@ -91,12 +91,12 @@ class DoseEngine(Protocol):
 
     def stopping_ratio(self, ct: CTVolume) -> Ratio:
         """What the engine takes this CT's HU for: stopping power relative to water at 100 MeV, NaN where it is not
-        known. NeedsPerson for a scanner that is not configured."""
+        known. ActionRequired for a scanner that is not configured."""
         ...
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
         """Input shared by all beams of a case; paths relative to `input/common/`. DicomProblem if it cannot serve;
-        NeedsPerson, by name, for a machine or a scanner that is not configured."""
+        ActionRequired, by name, for a machine or a scanner that is not configured."""
         ...
 
     def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve, with_lf
@@ -21,20 +21,21 @@ _Made = TypeVar("_Made")
 
 
 def read_beam_models(machines: Mapping[str, MachineOptions | BuiltInMachineOptions]) -> dict[str, BeamModel]:
-    """Each machine's beam model for MCsquare, its digest proved. NeedsPerson, naming machine and file, if one cannot
+    """Each machine's beam model for MCsquare, its digest proved. ActionRequired, naming machine and file, if one cannot
     be used. Machines without a file of their own are not among them: the configuration refuses them for MCsquare."""
     files = {name: one for name, one in machines.items() if isinstance(one, MachineOptions)}
     return {name: _read_model(name, one, parse_beam_model) for name, one in files.items()}
 
 
 def read_curves(scanners: Mapping[str, ScannerOptions | CalibrationOptions]) -> dict[str, Curve]:
-    """Each scanner's curve, its digests proved. NeedsPerson, naming scanner and file, if one cannot be used."""
+    """Each scanner's curve, its digests proved. ActionRequired, naming scanner and file, if one cannot be used."""
     files = {name: one for name, one in scanners.items() if isinstance(one, ScannerOptions)}
     return {name: _read_curve(f"scanner {name!r}", one) for name, one in files.items()}
 
 
 def read_machines(machines: Mapping[str, MachineOptions | BuiltInMachineOptions]) -> dict[str, Machine]:
-    """Each machine as moqui knows it, its beam file's digest proved. NeedsPerson, naming machine and file, if not."""
+    """Each machine as moqui knows it, its beam file's digest proved. ActionRequired, naming machine and file, if
+    not."""
     return {name: _machine(name, one) for name, one in machines.items()}
 
 
@@ -71,7 +72,7 @@ def _read_model(name: str, options: MachineOptions, parse: Callable[[bytes, Comm
         return parse(text, _signed(options.commissioned_by, options.commissioned_on))
     except ValueError as problem:
         whose = f"machine {name!r}: beam model {options.beam_model}"
-        raise NeedsPerson(f"{whose}: {problem}", "correct the file") from problem
+        raise ActionRequired(f"{whose}: {problem}", "correct the file") from problem
 
 
 def _read_curve(whose: str, options: ScannerOptions) -> Curve:
@@ -81,7 +82,7 @@ def _read_curve(whose: str, options: ScannerOptions) -> Curve:
         return parse_curve(density, material, _signed(options.commissioned_by, options.commissioned_on))
     except ValueError as problem:
         files = f"{options.density}, {options.material}"
-        raise NeedsPerson(f"{whose}: conversion curve ({files}): {problem}", "correct the file") from problem
+        raise ActionRequired(f"{whose}: conversion curve ({files}): {problem}", "correct the file") from problem
 
 
 def _read(whose: str, what: str, path: Path, expected: str) -> bytes:
@@ -90,10 +91,10 @@ def _read(whose: str, what: str, path: Path, expected: str) -> bytes:
         data = path.expanduser().read_bytes()
     except OSError as problem:
         reason = f"{whose}: {what} {path} cannot be read: {problem.strerror or problem}"
-        raise NeedsPerson(reason, "put the file there, or correct its path in the configuration") from problem
+        raise ActionRequired(reason, "put the file there, or correct its path in the configuration") from problem
     found = [hashlib.sha256(text).hexdigest() for text in (data, with_lf(data))]
     if expected not in found:
-        raise NeedsPerson(
+        raise ActionRequired(
             f"{whose}: {what} {path} has sha256 {found[1]}, expected {expected}",
             "restore the commissioned file; if the change is meant, commission it and write its new digest",
         )

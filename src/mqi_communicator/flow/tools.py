@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
@@ -43,11 +43,11 @@ class Tools:
     extension: ExtensionOptions | None = None  # None: no case is computed twice
 
     async def place_of(self, case: str) -> ComputeHost:
-        """Where a case is computed. NeedsPerson if its host is not in the configuration any more."""
+        """Where a case is computed. ActionRequired if its host is not in the configuration any more."""
         said = await asyncio.to_thread(self.spool(case).host)
         name = said or (await self.database.read(cases.get, case)).host or next(iter(self.places))
         if name not in self.places:
-            raise NeedsPerson(
+            raise ActionRequired(
                 f"the case is computed on {name}, which is not in the configuration any more",
                 f"put {name} back into the configuration and start again, or cancel the case",
             )

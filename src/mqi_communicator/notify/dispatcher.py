@@ -31,7 +31,7 @@ class Channel(Protocol):
         ...
 
     def send(self, message: Message) -> None:
-        """Returns when it was taken; else Transient or NeedsPerson."""
+        """Returns when it was taken; else Transient or ActionRequired."""
         ...
 
     def probe(self) -> str:

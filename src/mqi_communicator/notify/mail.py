@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.notify import secrets
 from mqi_communicator.notify.message import Message
 from mqi_communicator.notify.options import MailOptions
@@ -26,11 +26,11 @@ class Mail:
     name: str = "mail"
 
     def send(self, message: Message) -> None:
-        """Returns when the server has taken it. Transient, or NeedsPerson where trying again will not help."""
+        """Returns when the server has taken it. Transient, or ActionRequired where trying again will not help."""
         with self._session() as session:
             refused = session.send_message(self._letter(message))
         if refused:
-            raise NeedsPerson(
+            raise ActionRequired(
                 f"the mail server refused {len(refused)} of the recipients", "check notify.mail.recipients"
             )
 
@@ -42,7 +42,7 @@ class Mail:
             session.rset()
         for code, _words in answers:
             if code >= 400:  # noqa: PLR2004 - the first code of SMTP that says no
-                raise NeedsPerson(f"the mail server refuses the sender or a recipient ({code})", "check notify.mail")
+                raise ActionRequired(f"the mail server refuses the sender or a recipient ({code})", "check notify.mail")
         return f"the mail server {self.options.host} takes mail for {len(self.options.recipients)} recipients"
 
     def _letter(self, message: Message) -> EmailMessage:
@@ -69,11 +69,13 @@ class Mail:
                     self._log_in(session, password)
                 yield session
         except ssl.SSLCertVerificationError:
-            raise NeedsPerson("the mail server's certificate is not believed", "notify.mail.ca_file") from None
+            raise ActionRequired("the mail server's certificate is not believed", "notify.mail.ca_file") from None
         except smtplib.SMTPNotSupportedError:
-            raise NeedsPerson("the mail server does not offer what notify.mail asks", "check notify.mail.tls") from None
+            raise ActionRequired(
+                "the mail server does not offer what notify.mail asks", "check notify.mail.tls"
+            ) from None
         except smtplib.SMTPResponseException as error:
-            kind = NeedsPerson if error.smtp_code >= _REFUSED else Transient
+            kind = ActionRequired if error.smtp_code >= _REFUSED else Transient
             raise kind(f"the mail server answered {error.smtp_code}", "check notify.mail") from None
         except (OSError, smtplib.SMTPException) as error:
             raise Transient(f"the mail server {options.host} cannot be used ({type(error).__name__})") from None
@@ -83,7 +85,7 @@ class Mail:
         try:
             session.login(self.options.user, password)
         except (smtplib.SMTPAuthenticationError, smtplib.SMTPServerDisconnected):
-            raise NeedsPerson("the mail server refuses our account", "renew notify.mail.password_file") from None
+            raise ActionRequired("the mail server refuses our account", "renew notify.mail.password_file") from None
 
     def _connect(self, context: ssl.SSLContext) -> smtplib.SMTP:
         options = self.options

@@ -9,7 +9,7 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.notify import secrets
 from mqi_communicator.notify.message import Message
 from mqi_communicator.notify.options import WebhookOptions
@@ -25,14 +25,14 @@ class Webhook:
     name: str = "webhook"
 
     def send(self, message: Message) -> None:
-        """Returns when the other side has said 2xx. Transient, or NeedsPerson where trying again will not help."""
+        """Returns when the other side has said 2xx. Transient, or ActionRequired where trying again will not help."""
         body = json.dumps(message.data).encode()
         with _Open(self._url(), self.options.timeout_s) as (connection, target):
             connection.request("POST", target, body, {"Content-Type": "application/json", "User-Agent": "mqi"})
             answer = connection.getresponse()
             answer.read(65536)
         if not 200 <= answer.status < 300:  # noqa: PLR2004 - success; a redirect is not followed with a secret
-            kind = Transient if answer.status == _TOO_MANY or answer.status >= _SERVER else NeedsPerson
+            kind = Transient if answer.status == _TOO_MANY or answer.status >= _SERVER else ActionRequired
             raise kind(
                 f"the webhook answered {answer.status} {answer.reason}", "check the address behind notify.webhook"
             )
@@ -58,9 +58,9 @@ class _Open:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise NeedsPerson("the webhook's address is not one", advice) from None
+            raise ActionRequired("the webhook's address is not one", advice) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise NeedsPerson("the webhook's address is not one", advice)
+            raise ActionRequired("the webhook's address is not one", advice)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, port, timeout=timeout_s)
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -72,7 +72,7 @@ class _Open:
         self._connection.close()
         match error:
             case ssl.SSLCertVerificationError():
-                raise NeedsPerson("the webhook's certificate is not believed", "install its authority here") from None
+                raise ActionRequired("the webhook's certificate is not trusted", "install its authority here") from None
             case TimeoutError():
                 raise Transient("the webhook did not answer in time") from None
             case socket.gaierror():

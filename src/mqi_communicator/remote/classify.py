@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from mqi_communicator.case.faults import (
     AbsurdAnswer,
+    ActionRequired,
     DiskFull,
     Fault,
     HostKeyProblem,
-    KeyRefused,
-    NeedsPerson,
+    KeyRejected,
     RemoteUnfit,
     Transient,
     Unreachable,
@@ -53,19 +53,19 @@ _SSH = (
     ),
     _Saying(
         r"UNPROTECTED PRIVATE KEY|[Bb]ad permissions: ignore key|Permissions .* are too open",
-        KeyRefused,
+        KeyRejected,
         "the private key for {host} can be read by others, so ssh does not use it",
         "chmod 600 the key file.",
     ),
     _Saying(
         r"password has expired|[Pp]assword change required|account (has )?expired",
-        KeyRefused,
+        KeyRejected,
         "the account on {host} has expired or wants a new password",
         "Ask the administrator of the host to renew the account.",
     ),
     _Saying(
         r"Permission denied \([a-z]|Too many authentication failures|no more authentication methods",
-        KeyRefused,
+        KeyRejected,
         "{host} refused our key",
         "Check user and identity_file, that the key has no passphrase, and that authorized_keys there still lists it.",
     ),
@@ -77,7 +77,7 @@ _SSH = (
     ),
     _Saying(
         r"Bad configuration option|Bad owner or permissions on|\d+ bad configuration|Can't open user config",
-        NeedsPerson,
+        ActionRequired,
         "the ssh configuration here cannot be used",
         "Try `ssh -G HOST` as the communicator's user and mend what it names.",
     ),

@@ -14,7 +14,7 @@ Hear = Callable[[str], None]  # a whole line of an answer, proved to be ours, at
 class Host(Protocol):
     """One host. Every call has a deadline in seconds and kills its whole process group when it passes.
 
-    It raises Unreachable, TookTooLong, KeyRefused, HostKeyProblem, DiskFull or RemoteUnfit; it never hangs.
+    It raises Unreachable, TookTooLong, KeyRejected, HostKeyProblem, DiskFull or RemoteUnfit; it never hangs.
     """
 
     name: str

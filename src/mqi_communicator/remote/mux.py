@@ -13,7 +13,7 @@ from asyncio.subprocess import Process
 from contextlib import suppress
 from pathlib import Path
 
-from mqi_communicator.case.faults import Fault, HostKeyProblem, KeyRefused, RemoteUnfit, Unreachable
+from mqi_communicator.case.faults import Fault, HostKeyProblem, KeyRejected, RemoteUnfit, Unreachable
 from mqi_communicator.remote.classify import ssh_fault
 from mqi_communicator.remote.options import SshOptions
 from mqi_communicator.remote.process import drain, end_group, read_tail, start
@@ -76,7 +76,7 @@ class Connection:
                 async with asyncio.timeout(1):
                     words = await asyncio.shield(said)
         fault = ssh_fault(f"{words}\n{err}", self._options.name)
-        return Unreachable(fault.reason) if isinstance(fault, KeyRefused | HostKeyProblem) else fault
+        return Unreachable(fault.reason) if isinstance(fault, KeyRejected | HostKeyProblem) else fault
 
     def _opened(self, task: asyncio.Task[Process]) -> None:
         self._opening = None
@@ -152,16 +152,16 @@ def refused(err: str) -> bool:
 
 
 def check_key(options: SshOptions) -> None:
-    """KeyRefused or HostKeyProblem for files that ssh would not use, in better words than its own."""
+    """KeyRejected or HostKeyProblem for files that ssh would not use, in better words than its own."""
     key = options.identity_file
     if key is not None:
         if not os.access(key, os.R_OK):
-            raise KeyRefused(
+            raise KeyRejected(
                 f"the private key for {options.name} is missing or cannot be read",
                 "Check identity_file and that the communicator's user may read it.",
             )
         if key.stat().st_mode & 0o077:
-            raise KeyRefused(
+            raise KeyRejected(
                 f"the private key for {options.name} can be read by others, so ssh does not use it",
                 "chmod 600 the key file.",
             )

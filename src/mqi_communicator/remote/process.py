@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from mqi_communicator.case.faults import AbsurdAnswer, NeedsPerson, TookTooLong
+from mqi_communicator.case.faults import AbsurdAnswer, ActionRequired, TookTooLong
 
 GRACE = 1.0  # seconds between TERM and KILL: rsync keeps what it has when it is asked to end
 MOST_OUTPUT = 32 << 20  # bytes
@@ -44,7 +44,7 @@ class Children:
     ) -> Ended:
         """Run to the end. On cancellation (a deadline is one) the whole group is gone before this returns.
 
-        `hear` is told each line of its output as it comes. NeedsPerson if the program is not installed here;
+        `hear` is told each line of its output as it comes. ActionRequired if the program is not installed here;
         AbsurdAnswer if it says more than 32 MiB.
         """
         process = await start(argv, env=env, cwd=cwd)
@@ -63,13 +63,14 @@ class Children:
 
 
 async def start(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None) -> Process:
-    """Start a program as the leader of a new session, its three streams piped. NeedsPerson if it is not installed."""
+    """Start a program as the leader of a new session, its three streams piped. ActionRequired if it is not
+    installed."""
     try:
         return await asyncio.create_subprocess_exec(
             *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, env=env, cwd=cwd
         )
     except FileNotFoundError:
-        raise NeedsPerson(f"{argv[0]} is not installed on this machine", f"Install {argv[0]} here.") from None
+        raise ActionRequired(f"{argv[0]} is not installed on this machine", f"Install {argv[0]} here.") from None
 
 
 async def end_group(process: Process) -> None:

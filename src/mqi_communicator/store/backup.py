@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull, NeedsPerson, Transient
+from mqi_communicator.case.faults import ActionRequired, DiskFull, Transient
 
 _NAME = re.compile(r"store-(\d{8}T\d{6}Z)(-\d+)?\.sqlite3")
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -39,7 +39,7 @@ def back_up(store: Path, folder: Path, keep: int, now: float, *, source: sqlite3
     `source` is a connection to the store, where its file has lost its name.
 
     A copy that is not whole is removed again and no older one is touched: Transient if the store could not be read,
-    NeedsPerson if what was read is damaged, DiskFull.
+    ActionRequired if what was read is damaged, DiskFull.
     """
     with _told(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -130,8 +130,8 @@ def _told_of(store: Path, folder: Path) -> Iterator[None]:
         raise Transient(f"the store could not be copied: {error}") from None
 
 
-def _damaged(store: Path, wrong: str) -> NeedsPerson:
-    return NeedsPerson(
+def _damaged(store: Path, wrong: str) -> ActionRequired:
+    return ActionRequired(
         f"the store {store} is damaged: {wrong}", "stop the communicator; mqi restore brings the last good backup back"
     )
 
@@ -165,7 +165,7 @@ def _told(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFull(f"the backup cannot be written: {error.strerror}", f"make space in {folder}") from None
-        raise NeedsPerson(
+        raise ActionRequired(
             f"the backup folder {folder} cannot be used: {error.strerror}",
             "see that its disk is there, or correct backup.folder or its rights",
         ) from None

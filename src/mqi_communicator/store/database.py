@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, s
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.store.backup import DAMAGED, Backup, is_blank, unsound
 from mqi_communicator.store.presence import StoreFile
 from mqi_communicator.store.restore import is_cut_short
@@ -27,15 +27,15 @@ NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs"
 LOCK_PATIENCE_S = 60
 
 
-class LostOwnership(NeedsPerson):
+class LostOwnership(ActionRequired):
     """Another communicator has taken the store: this process writes nothing more."""
 
 
-class StoreTrouble(NeedsPerson):
+class StoreTrouble(ActionRequired):
     """The store did not take a change or answer a question: its disk is full, or it is locked or damaged."""
 
 
-class StoreDamaged(NeedsPerson):
+class StoreDamaged(ActionRequired):
     """The database file is not whole: a backup must take its place."""
 
 
@@ -124,15 +124,15 @@ class Database:
 
 
 def open_database(path: Path) -> Database:
-    """Open the SQLite store at `path`, creating or upgrading it. NeedsPerson if it cannot serve."""
+    """Open the SQLite store at `path`, creating or upgrading it. ActionRequired if it cannot serve."""
     kind = file_system_of(path.parent)
     if kind in NETWORK_FILE_SYSTEMS:
-        raise NeedsPerson(
+        raise ActionRequired(
             f"the store {path} lies on a network file system ({kind}), where its locks do not hold",
             "set paths.workspace to a folder on a local disk",
         )
     if is_cut_short(path):
-        raise NeedsPerson(
+        raise ActionRequired(
             f"a restore of the store {path} has begun and not ended", "run mqi restore again, or start the communicator"
         )
     old = os.umask(0o077)
@@ -142,7 +142,7 @@ def open_database(path: Path) -> Database:
     except exc.DatabaseError as error:
         if _is_damage(error):
             raise StoreDamaged(f"the store {path} is damaged: {error.orig}", "mqi restore") from error
-        raise NeedsPerson(
+        raise ActionRequired(
             f"the store {path} cannot be used: {error.orig}", "if the disk is full, make space"
         ) from error
     finally:

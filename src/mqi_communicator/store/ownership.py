@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.store.database import Database, take_epoch
 
 _LOOKS, _PAUSE_S = 10, 0.05
@@ -23,19 +23,19 @@ class StoreLock:
         self._handle: int | None = None
 
     def hold(self) -> None:
-        """Be the only one at this store. NeedsPerson, naming the holder, if somebody else is."""
+        """Be the only one at this store. ActionRequired, naming the holder, if somebody else is."""
         if self._handle is not None:
             return
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise NeedsPerson(
+            raise ActionRequired(
                 f"the lock file {self._path} cannot be opened: {error.strerror}", "check the disk of paths.workspace"
             ) from None
         if not _locked(handle):
             holder = os.read(handle, 500).decode("utf-8", "replace").strip()
             os.close(handle)
-            raise NeedsPerson(
+            raise ActionRequired(
                 f"this store is in use by another communicator ({holder or 'unknown'})",
                 "stop that one first, or give this one a paths.workspace of its own",
             )
@@ -45,7 +45,7 @@ class StoreLock:
         self._handle = handle
 
     def take(self, database: Database) -> None:
-        """Own the store: from now on who owned it before writes nothing. NeedsPerson, as `hold`."""
+        """Own the store: from now on who owned it before writes nothing. ActionRequired, as `hold`."""
         self.hold()
         database.epoch = database.write_now(take_epoch, _me())
         database.watch_file()

@@ -7,7 +7,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.store.backup import sync_folder, unsound
 
 _OF_A_STORE = ("", "-wal", "-shm")
@@ -16,10 +16,10 @@ _OF_A_STORE = ("", "-wal", "-shm")
 def restore(backup: Path, store: Path, now: float) -> Path | None:
     """Put a copy of `backup` where the store is; returns the folder in which the old files lie, None if none were.
 
-    The caller holds the store's lock. NeedsPerson, and nothing changed, if the backup is not whole.
+    The caller holds the store's lock. ActionRequired, and nothing changed, if the backup is not whole.
     """
     if wrong := unsound(backup):
-        raise NeedsPerson(f"{backup} cannot be restored: {wrong}", "mqi restore --list names those that are whole")
+        raise ActionRequired(f"{backup} cannot be restored: {wrong}", "mqi restore --list names those that are whole")
     ready = _ready(store)
     part = ready.with_suffix(".part")
     shutil.copyfile(backup, part)
@@ -28,7 +28,7 @@ def restore(backup: Path, store: Path, now: float) -> Path | None:
         os.fsync(handle.fileno())
     if wrong := unsound(part):
         part.unlink()
-        raise NeedsPerson(f"the copy of {backup} is not whole: {wrong}", "look at the disk of paths.workspace")
+        raise ActionRequired(f"the copy of {backup} is not whole: {wrong}", "look at the disk of paths.workspace")
     part.rename(ready)
     sync_folder(store.parent)
     return complete(store, now)

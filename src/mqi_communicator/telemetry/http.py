@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.telemetry.options import MonitoringOptions
 
 _HEAD_BYTES = 8192
@@ -54,11 +54,11 @@ class Monitor:
         return port
 
     async def open(self, host: str, port: int) -> None:
-        """Begin to answer. NeedsPerson when the address cannot be had."""
+        """Begin to answer. ActionRequired when the address cannot be had."""
         try:
             self._server = await asyncio.start_server(self._accept, host, port, limit=_HEAD_BYTES)
         except (OSError, OverflowError) as error:
-            raise NeedsPerson(
+            raise ActionRequired(
                 f"the monitoring pages cannot be served on {host} port {port}: {getattr(error, 'strerror', error)}",
                 "set monitoring.metrics_host and monitoring.metrics_port to an address of this machine that is free",
             ) from error

@@ -17,7 +17,7 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.options import is_loopback
 from mqi_communicator.web.sessions import Session, same
@@ -146,7 +146,7 @@ class Guard:
     def _session(self, headers: Headers) -> Session | None:
         try:
             users = self._house.users.users()
-        except NeedsPerson as fault:
+        except ActionRequired as fault:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{fault.reason}: {fault.advice}") from None
         if self._at_proxy:
             return self._from_proxy(headers, users)

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import Guard
 from mqi_communicator.web.options import ProxyOptions, WebOptions
@@ -57,7 +57,7 @@ class Dashboard:
         return f"{'https' if options.tls else 'http'}://{name}:{self.house.port}/"
 
     def open(self) -> None:
-        """Begin to answer. NeedsPerson when an address, a certificate, its key or the users file cannot be used."""
+        """Begin to answer. ActionRequired when an address, a certificate, its key or the users file cannot be used."""
         options = self.house.options
         self.house.users.users()
         if options.key is not None:
@@ -92,7 +92,7 @@ class Dashboard:
         except (OSError, ssl.SSLError) as error:
             listening.close()
             words = getattr(error, "strerror", None) or type(error).__name__
-            raise NeedsPerson(
+            raise ActionRequired(
                 f"the dashboard's certificate or key cannot be used: {words}", "correct web.certificate and web.key"
             ) from None
         server = _Server(config)
@@ -119,7 +119,7 @@ def _ended(task: asyncio.Task[None]) -> None:
 
 
 def serve(house: DashboardContext) -> Dashboard:
-    """Serve the dashboard until `close`. NeedsPerson when it cannot be served."""
+    """Serve the dashboard until `close`. ActionRequired when it cannot be served."""
     made = Dashboard(house)
     made.open()
     structlog.get_logger().info("web.open", address=made.address)
@@ -134,7 +134,7 @@ def _tcp(options: WebOptions) -> socket.socket:
         listening.bind((options.host, options.port))
     except OSError as error:
         listening.close()
-        raise NeedsPerson(
+        raise ActionRequired(
             f"the dashboard cannot be served on {options.host} port {options.port}: {error.strerror}",
             "set web.host and web.port to an address of this machine that is free",
         ) from None
@@ -148,7 +148,7 @@ def _unix(options: ProxyOptions) -> socket.socket:
     try:
         folder = path.parent.stat()
         if folder.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
-            raise NeedsPerson(f"{path.parent} is open to others: anybody could say who he is", advice)
+            raise ActionRequired(f"{path.parent} is open to others: anybody could say who he is", advice)
         if path.is_socket():
             path.unlink()
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -156,5 +156,5 @@ def _unix(options: ProxyOptions) -> socket.socket:
         path.chmod(0o660)
         os.chown(path, -1, folder.st_gid)
     except OSError as error:
-        raise NeedsPerson(f"the proxy's socket {path} cannot be made: {error.strerror or error}", advice) from None
+        raise ActionRequired(f"the proxy's socket {path} cannot be made: {error.strerror or error}", advice) from None
     return listening

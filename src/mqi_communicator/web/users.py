@@ -16,7 +16,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.web.options import ROLES, Role, WebOptions
 from mqi_communicator.web.private import check_users
 
@@ -49,7 +49,7 @@ class UsersFile:
     _known: dict[str, User] = field(default_factory=dict)
 
     def users(self) -> dict[str, User]:
-        """All users by name; none if there is no file. NeedsPerson if it is damaged, or others may change it."""
+        """All users by name; none if there is no file. ActionRequired if it is damaged, or others may change it."""
         try:
             state = self.path.stat()
         except FileNotFoundError:
@@ -63,15 +63,15 @@ class UsersFile:
     def put(self, user: User) -> None:
         """Add a user, or replace the one of this name."""
         if not _NAME.fullmatch(user.name):
-            raise NeedsPerson(f'"{user.name}" is no user name', "letters, digits and . _ @ - , 64 at the most")
+            raise ActionRequired(f'"{user.name}" is no user name', "letters, digits and . _ @ - , 64 at the most")
         with self._changing() as known:
             known[user.name] = user
 
     def remove(self, name: str) -> None:
-        """Take a user away. NeedsPerson if there is none of this name."""
+        """Take a user away. ActionRequired if there is none of this name."""
         with self._changing() as known:
             if known.pop(name, None) is None:
-                raise NeedsPerson(f'there is no user "{name}"', "mqi user list shows them")
+                raise ActionRequired(f'there is no user "{name}"', "mqi user list shows them")
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, User]]:
@@ -82,7 +82,7 @@ class UsersFile:
                 self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
         except OSError as error:
-            raise NeedsPerson(f"{self.path} cannot be written: {error.strerror}", "correct web.users") from None
+            raise ActionRequired(f"{self.path} cannot be written: {error.strerror}", "correct web.users") from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             known = dict(self.users())
@@ -102,7 +102,7 @@ def _read(path: Path) -> dict[str, User]:
     try:
         return _parsed(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise NeedsPerson(f"the users file {path} cannot be read", f"move it away and {_ADVICE}") from None
+        raise ActionRequired(f"the users file {path} cannot be read", f"move it away and {_ADVICE}") from None
 
 
 def _parsed(document: dict[str, Any]) -> dict[str, User]:
@@ -130,9 +130,9 @@ _NOBODY = ""
 
 
 def hashed(password: str) -> str:
-    """The hash of a new password. NeedsPerson if it is too short or too long."""
+    """The hash of a new password. ActionRequired if it is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise NeedsPerson(f"a password has {SHORTEST} to {LONGEST} characters", "a sentence is easy to remember")
+        raise ActionRequired(f"a password has {SHORTEST} to {LONGEST} characters", "a sentence is easy to remember")
     return _HASHER.hash(password)
 
 

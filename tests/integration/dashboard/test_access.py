@@ -15,7 +15,7 @@ import httpx
 import pytest
 from tests.boards import MQI, PASSWORDS, Client, add_user, configure, dashboard, free_port, token_of
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.checks import Finding, check_up
 from mqi_communicator.config import load
 from mqi_communicator.dashboard import open_dashboard
@@ -90,11 +90,11 @@ def test_a_key_that_others_may_read_and_users_that_others_may_change_are_refused
     settings, users = load(config), tmp_path / "one/workspace/users.json"
     assert settings.web is not None
     UsersFile(users).put(User("ann", "viewer"))
-    with pytest.raises(NeedsPerson, match=r"key\.pem can be read by others: its mode is 0644"):
+    with pytest.raises(ActionRequired, match=r"key\.pem can be read by others: its mode is 0644"):
         open_dashboard(settings, settings.web, lambda: False)
     certificate[1].chmod(0o600)
     users.chmod(0o666)
-    with pytest.raises(NeedsPerson, match=r"users\.json can be changed by others: its mode is 0666"):
+    with pytest.raises(ActionRequired, match=r"users\.json can be changed by others: its mode is 0666"):
         open_dashboard(settings, settings.web, lambda: False)
     certificate[1].chmod(0o640)
     found = asyncio.run(before_the_hosts(config))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mqi_communicator.case.faults import DiskFull, NeedsPerson, Transient
+from mqi_communicator.case.faults import ActionRequired, DiskFull, Transient
 from mqi_communicator.case.request import RemoteResponse, trouble
 
 pytestmark = pytest.mark.pure
@@ -15,7 +15,7 @@ def test_a_disk_that_can_only_be_read_is_waited_for():
     fault = trouble(
         RemoteResponse(2, "", "sh: 290: cannot create /w/staging/k.lock: Read-only file system"), "removing"
     )
-    assert isinstance(fault, NeedsPerson)
+    assert isinstance(fault, ActionRequired)
     assert "can only be read" in fault.reason
 
 

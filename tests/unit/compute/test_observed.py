@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqi_communicator.case.faults import DiskFull, Fault, NeedsPerson, Permanent, RemoteUnfit, Transient
-from mqi_communicator.case.request import GpuTaken, InputGone, RemoteResponse, Stopped
+from mqi_communicator.case.faults import ActionRequired, DiskFull, Fault, Permanent, RemoteUnfit, Transient
+from mqi_communicator.case.request import GpuInUse, InputGone, RemoteResponse, Stopped
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import GpuHold, Job, spec_of
@@ -124,11 +124,11 @@ def test_an_early_line_tells_of_its_job():
         (1, "mqi-trouble no-input", "", InputGone),
         (1, "mqi-trouble stray", "", Permanent),
         (1, "mqi-trouble not-begun", "", Transient),
-        (1, "mqi-trouble not-written", "sh: Permission denied", NeedsPerson),
+        (1, "mqi-trouble not-written", "sh: Permission denied", ActionRequired),
         (1, "mqi-trouble not-written", "printf: write error: No space left on device", DiskFull),
         (1, "mqi-trouble stopped", "", Stopped),
-        (1, "mqi-trouble slurm-host", "", NeedsPerson),
-        (1, "mqi-trouble gpu-used GPU-1 900", "", GpuTaken),
+        (1, "mqi-trouble slurm-host", "", ActionRequired),
+        (1, "mqi-trouble gpu-used GPU-1 900", "", GpuInUse),
         (1, "mqi-trouble of-a-new-kind", "", Transient),
         (0, "", "", Transient),
         (137, "", "", Transient),

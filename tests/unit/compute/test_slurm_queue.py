@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from mqi_communicator.case.faults import NeedsPerson, Unreachable
+from mqi_communicator.case.faults import ActionRequired, Unreachable
 from mqi_communicator.case.request import RemoteResponse
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.compute.slurm import SlurmScheduler
@@ -190,7 +190,7 @@ def test_an_answer_without_its_end_proves_nothing():
     ("out", "kind"),
     [
         ("mqi-trouble slurm-silent sbatch: error: Batch job submission failed: Socket timed out", Unreachable),
-        ("mqi-trouble slurm-refused sbatch: error: invalid partition specified: gpus", NeedsPerson),
+        ("mqi-trouble slurm-refused sbatch: error: invalid partition specified: gpus", ActionRequired),
     ],
 )
 def test_why_a_job_was_not_taken(out: str, kind: type[Exception]):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tests.beamdata import TABLE
 from tests.standin.site import BEAM_FILE
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.models import read_beam_models, read_calibrations, read_curves, read_machines
 from mqi_communicator.dose.moqui.basis import BuiltIn
@@ -42,7 +42,7 @@ def test_a_model_is_known_by_its_digest_as_it_lies_or_with_lf(tmp_path, expected
 def test_a_changed_model_is_refused_with_its_new_digest(tmp_path):
     path = tmp_path / "model.txt"
     path.write_bytes(TABLE.replace(b"2e8", b"3e8"))
-    with pytest.raises(NeedsPerson) as caught:
+    with pytest.raises(ActionRequired) as caught:
         read_beam_models(machine(path, digest(TABLE)))
     assert all(word in caught.value.reason for word in ("'G1'", str(path), digest(TABLE)))
     assert digest(path.read_bytes().replace(b"\r\n", b"\n")) in caught.value.reason
@@ -51,14 +51,14 @@ def test_a_changed_model_is_refused_with_its_new_digest(tmp_path):
 
 def test_an_absent_or_unreadable_model_is_named(tmp_path):
     for path in (tmp_path / "none.txt", tmp_path):
-        with pytest.raises(NeedsPerson, match=r"'G1'.*cannot be read"):
+        with pytest.raises(ActionRequired, match=r"'G1'.*cannot be read"):
             read_beam_models(machine(path, digest(TABLE)))
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path):
     path = tmp_path / "model.txt"
     path.write_bytes(b"hello")
-    with pytest.raises(NeedsPerson, match=r"'G1'.*model\.txt.*no MCsquare beam data library"):
+    with pytest.raises(ActionRequired, match=r"'G1'.*model\.txt.*no MCsquare beam data library"):
         read_beam_models(machine(path, digest(b"hello")))
 
 
@@ -70,11 +70,11 @@ def test_curves_are_proved_file_by_file(tmp_path):
     options = ScannerOptions(density=density, material=material, **digests)
     assert read_curves({"A|B|C": options})["A|B|C"].density == b"# HU\n-1000 0.001\n0 1\n"
     material.write_bytes(b"-1000 13\n0 18\n")
-    with pytest.raises(NeedsPerson, match=r"'A\|B\|C': material file .*m\.txt has sha256"):
+    with pytest.raises(ActionRequired, match=r"'A\|B\|C': material file .*m\.txt has sha256"):
         read_curves({"A|B|C": options})
     material.write_bytes(b"0 13\n0 18\n")
     again = options.model_copy(update={"material_sha256": digest(material.read_bytes())})
-    with pytest.raises(NeedsPerson, match="material file's HU must rise"):
+    with pytest.raises(ActionRequired, match="material file's HU must rise"):
         read_curves({"A|B|C": again})
 
 
@@ -102,11 +102,11 @@ def test_moquis_beam_file_is_proved_and_read(tmp_path):
     assert (machine.protons_per_mu, machine.snout_position) == (1e8, 300.0)
     assert str(machine.commissioning) == "commissioned by Physics on 2026-01-31"
     path.write_bytes(BEAM_FILE.replace(b"[spot]", b"[spots]"))
-    with pytest.raises(NeedsPerson, match="has sha256") as caught:
+    with pytest.raises(ActionRequired, match="has sha256") as caught:
         read_machines({"G1": options})
     assert "'G1'" in caught.value.reason
     wrong = options.model_copy(update={"sha256": digest(path.read_bytes())})
-    with pytest.raises(NeedsPerson, match=r"'G1'.*beam\.txt.*line \d+.*spots"):
+    with pytest.raises(ActionRequired, match=r"'G1'.*beam\.txt.*line \d+.*spots"):
         read_machines({"G1": wrong})
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.beamdata import TABLE, table
 
-from mqi_communicator.case.faults import NeedsPerson, Permanent
+from mqi_communicator.case.faults import ActionRequired, Permanent
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid, IonPlan, Layer, Medium
 from mqi_communicator.dose.commissioning import Commissioning
@@ -219,12 +219,12 @@ def test_a_layer_whose_protons_the_engine_would_not_send_is_refused_by_name():
 
 
 def test_unmapped_machine_and_scanner_are_named_with_the_key_to_add():
-    with pytest.raises(NeedsPerson) as caught:
+    with pytest.raises(ActionRequired) as caught:
         engine().common_files(plan(beam(machine="G9")), volume())
     assert "'G9'" in caught.value.reason
     assert "machines" in caught.value.advice
     assert "G1" in caught.value.advice
-    with pytest.raises(NeedsPerson) as caught:
+    with pytest.raises(ActionRequired) as caught:
         engine().common_files(plan(), volume(scanner="Other||"))
     assert "'Other||'" in caught.value.reason
     assert "scanners" in caught.value.advice

@@ -22,7 +22,7 @@ from tests.standin.small import (
     volume,
 )
 
-from mqi_communicator.case.faults import NeedsPerson, Permanent
+from mqi_communicator.case.faults import ActionRequired, Permanent
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Biology, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.commissioning import Commissioning
@@ -142,11 +142,11 @@ def test_axes_are_those_of_iec_61217_for_a_patient_head_first_supine():
 
 
 def test_unmapped_machine_and_scanner_are_named_with_the_key_to_add():
-    with pytest.raises(NeedsPerson) as caught:
+    with pytest.raises(ActionRequired) as caught:
         moqui().common_files(plan(beam(machine="G9")), volume())
     assert "'G9'" in caught.value.reason
     assert "G1" in caught.value.advice
-    with pytest.raises(NeedsPerson) as caught:
+    with pytest.raises(ActionRequired) as caught:
         moqui().common_files(plan(), volume(scanner="Other||"))
     assert "'Other||'" in caught.value.reason
     assert "calibration: default" in caught.value.advice

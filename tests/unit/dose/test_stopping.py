@@ -9,7 +9,7 @@ import pytest
 from tests.standin.small import moqui, volume
 from tests.unit.dose.test_mcsquare_engine import engine as mcsquare
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.stopping import stopping_ratio as of_curve
 from mqi_communicator.dose.moqui.stopping import stopping_ratio as of_moqui
@@ -89,9 +89,9 @@ def test_moqui_elsewhere_is_unknown():
 def test_engines_know_the_ratio_of_their_scanners():
     ct = volume()
     assert moqui().stopping_ratio(ct)(hu(0))[0] == pytest.approx(1.0, abs=1e-3)
-    with pytest.raises(NeedsPerson, match="scanner 'other'"):
+    with pytest.raises(ActionRequired, match="scanner 'other'"):
         moqui().stopping_ratio(replace(ct, scanner="other"))
-    with pytest.raises(NeedsPerson, match="scanner 'other'"):
+    with pytest.raises(ActionRequired, match="scanner 'other'"):
         mcsquare().stopping_ratio(replace(ct, scanner="other"))
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mqi_communicator.case.faults import OutOfTime, Unreachable
+from mqi_communicator.case.faults import CpuTimeExceeded, Unreachable
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.dicom.problem import DicomProblem
@@ -55,7 +55,7 @@ class Busy:
     """A desk at which a case takes too long."""
 
     async def do_within(self, cpu_s, *_args, **_kwargs):
-        raise OutOfTime(f"more than {cpu_s} s")
+        raise CpuTimeExceeded(f"more than {cpu_s} s")
 
 
 @pytest.fixture

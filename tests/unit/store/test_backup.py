@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mqi_communicator import run
-from mqi_communicator.case.faults import NeedsPerson, Transient
+from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.store import cases
 from mqi_communicator.store.backup import back_up, backups, is_blank, last_sound, unsound
@@ -73,7 +73,7 @@ def test_a_damaged_store_leaves_no_copy_and_removes_none(store, tmp_path):
     folder = tmp_path / "backups"
     good = back_up(store, folder, 1, NOON)
     damage(store)
-    with pytest.raises(NeedsPerson, match="damaged"):
+    with pytest.raises(ActionRequired, match="damaged"):
         back_up(store, folder, 1, NOON + 10)
     assert list(folder.iterdir()) == [good.path]
 
@@ -180,7 +180,7 @@ def test_a_bad_backup_changes_nothing(store, tmp_path):
     made = back_up(store, tmp_path / "backups", 3, NOON)
     damage(made.path)
     before = store.read_bytes()
-    with pytest.raises(NeedsPerson, match="cannot be restored"):
+    with pytest.raises(ActionRequired, match="cannot be restored"):
         restore(made.path, store, NOON)
     assert store.read_bytes() == before
     assert not is_cut_short(store)
@@ -211,7 +211,7 @@ def test_a_restore_that_was_cut_is_completed_and_an_old_log_never_meets_the_new_
         restore(made.path, store, NOON)
     monkeypatch.undo()
     assert is_cut_short(store)
-    with pytest.raises(NeedsPerson, match="has begun and not ended"):
+    with pytest.raises(ActionRequired, match="has begun and not ended"):
         open_database(store)
     complete(store, NOON + 5)
     assert not log.exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import exc, text
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.store import cases, jobs, orders, work_items
 from mqi_communicator.store.database import LostOwnership, file_system_of, newest_version, open_database, take_epoch
@@ -93,7 +93,7 @@ def test_the_second_communicator_says_who_holds_the_store_and_death_frees_it(sto
         [sys.executable, "-c", OTHER, str(path), str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "mine\n"
-        with pytest.raises(NeedsPerson, match=f"process {other.pid} on"):
+        with pytest.raises(ActionRequired, match=f"process {other.pid} on"):
             StoreLock(tmp_path / "lock").take(store)
         assert is_owned(tmp_path / "lock")
         other.kill()
@@ -212,7 +212,7 @@ def test_orders_are_kept_until_they_are_answered(store):
 
 def test_a_damaged_store_is_refused_with_words(tmp_path):
     (tmp_path / "bad.sqlite").write_bytes(b"no database at all" * 400)
-    with pytest.raises(NeedsPerson, match="is damaged"):
+    with pytest.raises(ActionRequired, match="is damaged"):
         open_database(tmp_path / "bad.sqlite")
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.web.options import ProxyOptions, WebOptions, is_loopback
 from mqi_communicator.web.private import check_key, check_users
 from mqi_communicator.web.sessions import Sessions
@@ -170,19 +170,19 @@ def test_users_are_kept_with_hashes_and_read_again_when_the_file_changes(tmp_pat
     assert public(other.users()["bob"])["signs_in"] == "at the proxy"
     other.remove("ann")
     assert set(file.users()) == {"bob"}
-    with pytest.raises(NeedsPerson, match="no user"):
+    with pytest.raises(ActionRequired, match="no user"):
         file.remove("ann")
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 201, ""])
 def test_passwords_have_a_sensible_length(password):
-    with pytest.raises(NeedsPerson, match="10 to 200"):
+    with pytest.raises(ActionRequired, match="10 to 200"):
         hashed(password)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "a" * 65, "<b>", "-x"])
 def test_user_names_are_plain(tmp_path, name):
-    with pytest.raises(NeedsPerson, match="user name"):
+    with pytest.raises(ActionRequired, match="user name"):
         UsersFile(tmp_path / "users.json").put(User(name, "viewer"))
 
 
@@ -192,7 +192,7 @@ def test_user_names_are_plain(tmp_path, name):
 )
 def test_a_users_file_that_is_none_is_refused_in_words(tmp_path, text):
     (tmp_path / "users.json").write_text(text)
-    with pytest.raises(NeedsPerson, match="users file"):
+    with pytest.raises(ActionRequired, match="users file"):
         UsersFile(tmp_path / "users.json").users()
 
 
@@ -208,7 +208,7 @@ def test_a_users_file_that_others_may_change_is_refused(tmp_path, mode):
     file.put(User("ann", "viewer"))
     assert set(file.users()) == {"ann"}
     (tmp_path / "users.json").chmod(mode)
-    with pytest.raises(NeedsPerson, match=f"changed by others: its mode is {mode:04o}"):
+    with pytest.raises(ActionRequired, match=f"changed by others: its mode is {mode:04o}"):
         file.users()
 
 
@@ -219,7 +219,7 @@ def test_a_private_key_that_others_may_read_is_refused(tmp_path, mode, fit):
     key = tmp_path / "key.pem"
     key.touch()
     key.chmod(mode)
-    with nullcontext() if fit else pytest.raises(NeedsPerson, match=f"read by others: its mode is {mode:04o}"):
+    with nullcontext() if fit else pytest.raises(ActionRequired, match=f"read by others: its mode is {mode:04o}"):
         check_key(key)
 
 
@@ -227,7 +227,7 @@ def test_a_private_key_that_others_may_read_is_refused(tmp_path, mode, fit):
 def test_files_of_another_user_are_refused_but_root_may_look_at_all(monkeypatch, me, owner, fit):
     monkeypatch.setattr(os, "geteuid", lambda: me)
     state = os.stat_result((0o100600, 1, 1, 1, owner, 0, 0, 0, 0, 0))
-    with nullcontext() if fit else pytest.raises(NeedsPerson, match="belongs to user 901"):
+    with nullcontext() if fit else pytest.raises(ActionRequired, match="belongs to user 901"):
         check_users(Path("users.json"), state)
 
 

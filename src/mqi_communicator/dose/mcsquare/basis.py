@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dose.commissioning import Commissioning
@@ -92,10 +92,10 @@ class Curve:
 
 
 def model_of(beam: Beam, models: Mapping[str, BeamModel]) -> BeamModel:
-    """The beam's model. NeedsPerson, naming the machine and what to add, if there is none."""
+    """The beam's model. ActionRequired, naming the machine and what to add, if there is none."""
     if beam.machine in models:
         return models[beam.machine]
-    raise NeedsPerson(
+    raise ActionRequired(
         f"beam {beam.number} is for treatment machine {beam.machine!r}, which has no beam model here",
         f"add to the configuration, under machines, the key {beam.machine!r} with beam_model, sha256, "
         f"commissioned_by and commissioned_on, and start the communicator again; known machines: {_known(models)}",
@@ -114,10 +114,10 @@ def check_optics(beam: Beam, model: BeamModel) -> None:
 
 
 def curve_of(ct: CTVolume, curves: Mapping[str, Curve]) -> Curve:
-    """The CT's conversion curve. NeedsPerson, naming the scanner and what to add, if there is none."""
+    """The CT's conversion curve. ActionRequired, naming the scanner and what to add, if there is none."""
     if ct.scanner in curves:
         return curves[ct.scanner]
-    raise NeedsPerson(
+    raise ActionRequired(
         f"the CT is of scanner {ct.scanner!r}, which has no conversion curve here",
         f"add to the configuration, under scanners, the key {ct.scanner!r} with density, density_sha256, material, "
         f"material_sha256, commissioned_by and commissioned_on, and start the communicator again; "

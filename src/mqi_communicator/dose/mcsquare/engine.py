@@ -86,7 +86,7 @@ class MCsquare:
         return partial(stopping_ratio, curve_of(ct, self._curves))
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
-        """CT, curve and beam models. NeedsPerson for an unmapped machine or scanner, DicomProblem for a bad plan."""
+        """CT, curve and beam models. ActionRequired for an unmapped machine or scanner, DicomProblem for a bad plan."""
         models = {_model_file(model): model.text for model in (model_of(beam, self._models) for beam in plan.beams)}
         curve = curve_of(ct, self._curves)
         must_be_sound(record_problems(plan))

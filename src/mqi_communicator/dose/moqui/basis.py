@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dose.commissioning import Commissioning
@@ -77,10 +77,10 @@ class Calibration:
 
 
 def machine_of(beam: Beam, machines: Mapping[str, Machine]) -> Machine:
-    """The beam's machine. NeedsPerson, naming the machine and what to add, if it is not configured."""
+    """The beam's machine. ActionRequired, naming the machine and what to add, if it is not configured."""
     if beam.machine in machines:
         return machines[beam.machine]
-    raise NeedsPerson(
+    raise ActionRequired(
         f"beam {beam.number} is for treatment machine {beam.machine!r}, which has no beam model here",
         f"add to the configuration, under machines, the key {beam.machine!r} with beam_model and sha256 (or gantry and "
         "energies), commissioned_by and commissioned_on, and start the communicator again; "
@@ -89,10 +89,10 @@ def machine_of(beam: Beam, machines: Mapping[str, Machine]) -> Machine:
 
 
 def calibration_of(ct: CTVolume, calibrations: Mapping[str, Calibration]) -> Calibration:
-    """The CT's calibration. NeedsPerson, naming the scanner and what to add, if it is not configured."""
+    """The CT's calibration. ActionRequired, naming the scanner and what to add, if it is not configured."""
     if ct.scanner in calibrations:
         return calibrations[ct.scanner]
-    raise NeedsPerson(
+    raise ActionRequired(
         f"the CT is of scanner {ct.scanner!r}, which has no calibration here",
         f"add to the configuration, under scanners, the key {ct.scanner!r} with calibration: default, commissioned_by "
         f"and commissioned_on, and start the communicator again; known scanners: {_known(calibrations)}",

@@ -122,7 +122,7 @@ class Moqui:
         return stopping_ratio if self._flavour.name in BUILT_IN else unknown_ratio
 
     def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
-        """De-identified CT and plan, beam files, spot lists. NeedsPerson for an unmapped machine or scanner,
+        """De-identified CT and plan, beam files, spot lists. ActionRequired for an unmapped machine or scanner,
         DicomProblem for what moqui would take wrongly."""
         calibration_of(ct, self._calibrations)
         for beam in plan.beams:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from mqi_communicator.case.faults import DiskFull, NeedsPerson
+from mqi_communicator.case.faults import ActionRequired, DiskFull
 from mqi_communicator.flow.spool.layout import Spool, keep
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.store.cases import Case
@@ -53,7 +53,7 @@ def note_order(spool: Spool, case: Case, order: Order) -> None:
 
 
 def orders_of(spool: Spool) -> list[Order]:
-    """The orders that hold, oldest first. NeedsPerson if the note is not as it was written."""
+    """The orders that hold, oldest first. ActionRequired if the note is not as it was written."""
     try:
         told = json.loads(spool.orders.read_text(encoding="ascii"))
         return [
@@ -73,7 +73,7 @@ def note_ended(spool: Spool, ended: Ended) -> None:
 
 
 def ended_of(spool: Spool) -> Ended | None:
-    """The last judgement that was delivered, None if there was none. NeedsPerson if the note is not as written."""
+    """The last judgement that was delivered, None if there was none. ActionRequired if the note is not as written."""
     try:
         told = json.loads(spool.ended.read_text(encoding="ascii"))
         return Ended(int(told["judgement"]), str(told["results"]), str(told["word"]), str(told["why"]))
@@ -83,8 +83,8 @@ def ended_of(spool: Spool) -> Ended | None:
         raise _unreadable(spool, "ended.json", "what was delivered") from None
 
 
-def _unreadable(spool: Spool, name: str, what: str) -> NeedsPerson:
-    return NeedsPerson(
+def _unreadable(spool: Spool, name: str, what: str) -> ActionRequired:
+    return ActionRequired(
         f"{spool.root / name} cannot be read, so nobody knows {what} of this case",
         f"look at the disk of paths.workspace; move {name} away if the store was not restored since",
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.faults import OutOfTime, Transient, Unreachable
+from mqi_communicator.case.faults import CpuTimeExceeded, Transient, Unreachable
 from mqi_communicator.case.model import Kind, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
@@ -60,7 +60,7 @@ async def _examine(case: Case, still: float, tools: Tools) -> Examination:
         return await tools.workers.do_within(
             limit, examine, case.source, tools.intake, tools.engine.refusals, still_for=still
         )
-    except OutOfTime:
+    except CpuTimeExceeded:
         return Rejected(
             f"checking the files of the case took more than {limit:g} s of processor time",
             "Put one case into one folder and look at where its files come from; raise intake.case_cpu_s if cases of "

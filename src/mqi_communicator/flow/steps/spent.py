@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from mqi_communicator.case.faults import NeedsPerson
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import NewRun
 from mqi_communicator.compute.scheduler import JobState
@@ -35,14 +35,14 @@ def note_spent(spool: Spool, tokens: Iterable[str]) -> None:
 
 
 def spent_runs(spool: Spool) -> Mapping[int, int]:
-    """The last spent run of each beam, by beam number. NeedsPerson if the note is not as it was written."""
+    """The last spent run of each beam, by beam number. ActionRequired if the note is not as it was written."""
     try:
         told = json.loads(spool.spent.read_text(encoding="ascii"))
         return {int(beam): int(run) for beam, run in told.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError, TypeError):
-        raise NeedsPerson(
+        raise ActionRequired(
             f"{spool.spent} cannot be read, so nobody knows which runs of this case were made before",
             "cancel the case and drop its folder again under another name",
         ) from None

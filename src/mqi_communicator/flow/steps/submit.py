@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mqi_communicator.case.faults import Fault, NeedsPerson, Transient, Unreachable
+from mqi_communicator.case.faults import ActionRequired, Fault, Transient, Unreachable
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Resend, Wait
-from mqi_communicator.case.request import GpuTaken, InputGone
+from mqi_communicator.case.request import GpuInUse, InputGone
 from mqi_communicator.compute import gpus
 from mqi_communicator.compute.job import GpuHold, Job
 from mqi_communicator.compute.scheduler import JobState
@@ -40,7 +40,7 @@ async def submit(item: WorkItem, tools: Tools) -> Outcome:
         return wait
     demand = _demand(await tools.database.read(cases.get, item.case))
     if demand is not None and place.gpus is None and place.scheduler.name == "direct":
-        raise NeedsPerson(
+        raise ActionRequired(
             f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {place.name}",
             "add gpus: {} to the host, and start the communicator again",
         )
@@ -119,7 +119,7 @@ async def _start(
     except InputGone as gone:
         await _give_back(item, tools, place)
         return Resend(gone.reason)
-    except GpuTaken as taken:
+    except GpuInUse as taken:
         await _give_back(item, tools, place)
         return Wait(AGAIN_S, f"waiting for a GPU on {place.name}: {taken.reason}")
     except Transient:

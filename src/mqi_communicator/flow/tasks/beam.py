@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from mqi_communicator.case.faults import NeedsPerson, Permanent, Transient
+from mqi_communicator.case.faults import ActionRequired, Permanent, Transient
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.engine import DoseEngine, Refused
 from mqi_communicator.dose.outside import without_outside_air
@@ -27,10 +27,10 @@ def keep_beam_dose(
     spool: Spool, number: int, token: str, engine: DoseEngine, digests: Mapping[str, str]
 ) -> dict[str, object] | Refused:
     """Read the products of `token` as the dose of one beam, and keep it. Refused if its whole log, of which a look at
-    the host showed a part, is not that of a good run. Permanent if it is not a dose that counts, NeedsPerson if it was
-    computed with something else than is configured now."""
+    the host showed a part, is not that of a good run. Permanent if it is not a dose that counts, ActionRequired if it
+    was computed with something else than is configured now."""
     if changed := changes(spool.made_with(), engine):
-        raise NeedsPerson("; ".join(changed), AGAIN)
+        raise ActionRequired("; ".join(changed), AGAIN)
     plan, ct = read_case(spool)
     beam = next(beam for beam in plan.beams if beam.number == number)
     products = {name: _proved(spool.back(token) / name, digest) for name, digest in digests.items()}

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull, NeedsPerson, Permanent
+from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
@@ -52,12 +52,12 @@ def write_input(
 ) -> tuple[dict[str, object], GpuDemand | None]:
     """Write `input/` in one rename; returns facts about it, and what each beam asks of GPUs.
 
-    NeedsPerson for what the configuration does not know, DicomProblem for the rest.
+    ActionRequired for what the configuration does not know, DicomProblem for the rest.
     """
     plan, ct = read_case(spool)
     has_dose = bool(load_manifest(spool.manifest).of(Kind.DOSE))
     if has_dose and convention_for(plan.manufacturer, conventions) is None:
-        raise NeedsPerson(
+        raise ActionRequired(
             f'nothing says what the planned dose of "{plan.manufacturer}" means',
             f'add "{plan.manufacturer}" under dose_conventions (medium or water, physical or RBE, fraction or course), '
             "and start the communicator again",

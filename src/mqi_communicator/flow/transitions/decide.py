@@ -12,7 +12,7 @@ The moves, read as a table (step is kept unless said):
     AtLimit                 waiting    until the limit lets it; no try is counted
     Unreachable             waiting    looked at again without an end, as the host's breaker lets it; no try is counted
     Transient               waiting    backoff; after too many tries: failed
-    NeedsPerson             waiting    says so, and probes now and then: goes on by itself when the cause is gone
+    ActionRequired             waiting    says so, and probes now and then: goes on by itself when the cause is gone
     Permanent               failed
 
 Only live lines (ready, waiting) may move by an outcome; everything else is an IllegalMove and changes nothing.
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mqi_communicator.case.faults import AtLimit, Fault, NeedsPerson, Permanent, Unreachable
+from mqi_communicator.case.faults import ActionRequired, AtLimit, Fault, Permanent, Unreachable
 from mqi_communicator.case.model import Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Extend, NewRun, Outcome, Resend, Wait
 from mqi_communicator.flow.options import RetryOptions
@@ -70,7 +70,7 @@ def _moved(
             return _fail(item, now, outcome.reason, outcome.advice)
         case AtLimit():
             return replace(_wait(item, now + outcome.retry_in, outcome.reason, advice=outcome.advice), tries=item.tries)
-        case NeedsPerson():
+        case ActionRequired():
             return _wait(item, now + retry.probe_s, outcome.reason, advice=outcome.advice, needs_person=True)
         case Unreachable():
             pause = getattr(outcome, "retry_in", None) or backoff(item.tries + 1, retry, chance)
@@ -168,7 +168,7 @@ def _name(after: WorkItem, outcome: Outcome | Fault) -> str:
             return "run.superseded"
         case Extend():
             return EXTENDED
-        case NeedsPerson():
+        case ActionRequired():
             return "step.needs_person"
         case _:
             return "step.retried"

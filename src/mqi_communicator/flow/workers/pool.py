@@ -27,7 +27,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from mqi_communicator.case.faults import Fault, OutOfTime, Permanent, Transient, of_our_disk
+from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Permanent, Transient, of_our_disk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,8 +75,8 @@ class WorkerPool:
         return cast("T", await self._order(work, args, kwargs, cpu_s=0.0))
 
     async def do_within(self, cpu_s: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same with a limit on processor time, which neither a slow disk nor a busy machine uses up. OutOfTime
-        where `work` takes more."""
+        """The same with a limit on processor time, which neither a slow disk nor a busy machine uses up.
+        CpuTimeExceeded where `work` takes more."""
         return cast("T", await self._order(work, args, kwargs, cpu_s=cpu_s))
 
     async def _order(self, work: Callable[..., Any], args: Any, kwargs: Any, *, cpu_s: float) -> object:
@@ -222,7 +222,7 @@ def _attempt(work: Callable[..., Any], args: Any, kwargs: Any, cpu_s: float = 0.
             _limit_time(cpu_s)
         return "value", work(*args, **kwargs)
     except _TimeIsUp:
-        return "fault", OutOfTime(f"{_name(work)} took more than {cpu_s:g} s of processor time")
+        return "fault", CpuTimeExceeded(f"{_name(work)} took more than {cpu_s:g} s of processor time")
     except Fault as fault:
         return "fault", fault
     except MemoryError:
