@@ -59,7 +59,7 @@ class KnownDose:
     kind: str
     size: str
     noise: float  # relative, where the dose is highest; also what it reports
-    doubts: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     name: str = "known"
     model: str = "sha256 aaaa"  # of every machine
 
@@ -70,7 +70,7 @@ class KnownDose:
         return {name: f"{words}, commissioned" for name, words in self.recipe().items()}
 
     def basis(self, plan, ct):  # noqa: ARG002 - the port's
-        return self.doubts
+        return self.reasons
 
     def cautions(self, plan, ct):  # noqa: ARG002 - the port's
         return ()
@@ -117,7 +117,7 @@ def judged(
     *,
     noise: float = 0.01,
     change: Callable[[Draft], None] | None = None,
-    doubts: tuple[str, ...] = (),
+    reasons: tuple[str, ...] = (),
     judgement: JudgementOptions | None = None,
 ) -> Judged:
     """Admit a sample (after a change of your own), give it its dose, and judge it."""
@@ -133,7 +133,7 @@ def judged(
     found = examine(watched, IntakeOptions(), still_for=1e6)
     assert isinstance(found, Complete), found
     admitted = take(watched, spool.case, found)
-    engine: Any = KnownDose(kind, size, noise, doubts)
+    engine: Any = KnownDose(kind, size, noise, reasons)
     spool.recipe.write_text(json.dumps(engine.recipe()))
     tokens = {number: f"{KEY}-b{number}-r1" for number, _ in admitted.beams}
     for number, token in tokens.items():

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.standin.house import write_house
+from tests.standin.write_site import write_site
 
 from mqi_communicator.checks.hosts import Finding, look_at
 from mqi_communicator.config import load
@@ -27,7 +27,7 @@ def without_gpus(config: Path) -> None:
 
 async def test_the_stand_in_starts_and_leaves_nothing_behind(tmp_path):
     """A start without input is no run: the fault of the first run is still to come."""
-    config = write_house(tmp_path, behaves={"fault": "save-crash", "fault_runs": 1, "witness": str(tmp_path / "w")})
+    config = write_site(tmp_path, behaves={"fault": "save-crash", "fault_runs": 1, "witness": str(tmp_path / "w")})
     found = await findings(config)
     assert [finding.what for finding in found if not finding.ok] == []
     assert any(finding.what.endswith("tps_env starts") for finding in found)
@@ -37,7 +37,7 @@ async def test_the_stand_in_starts_and_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("stdbuf", [True, False])
 async def test_a_library_that_is_not_found_is_named(tmp_path, stdbuf):
-    config = write_house(tmp_path, stdbuf=stdbuf)
+    config = write_site(tmp_path, stdbuf=stdbuf)
     (tmp_path / "host" / "tps_env").write_text(f"#!/bin/sh\necho '{LOADER}' >&2\nexit 127\n")
     (bad,) = [finding for finding in await findings(config) if not finding.ok]
     assert "tps_env cannot be started (exit code 127)" in bad.what
@@ -46,7 +46,7 @@ async def test_a_library_that_is_not_found_is_named(tmp_path, stdbuf):
 
 
 async def test_a_plain_host_whose_gpus_are_not_configured_is_no_host_for_moqui(tmp_path):
-    config = write_house(tmp_path)
+    config = write_site(tmp_path)
     without_gpus(config)
     (bad,) = [finding for finding in await findings(config) if not finding.ok]
     assert "the dose engine needs a GPU" in bad.what

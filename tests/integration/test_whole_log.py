@@ -13,7 +13,7 @@ from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, NewRun
 from mqi_communicator.dose.engine import Accepted, Refused
 from mqi_communicator.flow.steps.verify import verify
-from mqi_communicator.flow.tasks import beam as paperwork
+from mqi_communicator.flow.tasks import beam as task
 
 
 class Listening(KnownDose):
@@ -65,6 +65,6 @@ async def test_a_log_too_long_to_be_looked_through_proves_nothing_and_fills_no_m
     log, last_step = beam
     with log.open("wb") as file:
         file.truncate(6 << 30)  # a hole: no disk is used
-    monkeypatch.setattr(paperwork, "LOG_BYTES", 1 << 20)
+    monkeypatch.setattr(task, "LOG_BYTES", 1 << 20)
     with pytest.raises(Permanent, match=r"has 6144 MiB, and no more than 1 are looked through"):
         await last_step()

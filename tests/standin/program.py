@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 
-class Said:
+class Output:
     """How many bytes this run has said on stdout."""
 
     bytes = 0
@@ -18,13 +18,13 @@ def say(text: str) -> None:
     """A line on stdout, at once, as under `stdbuf -oL`."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-    Said.bytes += len(text) + 1
+    Output.bytes += len(text) + 1
 
 
 def say_until(size: int, line: str) -> None:
     """Lines with a number for {n} until so many bytes have been said."""
     n = 0
-    while Said.bytes < size:
+    while Output.bytes < size:
         say(line.format(n=n))
         n += 1
 

@@ -62,15 +62,15 @@ class Settings:
 def settings() -> Settings:
     """What this run's environment says, else the file that TPS_ENV_SETTINGS names."""
     beside = Path(os.environ.get("TPS_ENV_SETTINGS", "/nowhere"))
-    said: dict[str, Any] = json.loads(beside.read_text()) if beside.is_file() else {}
+    values: dict[str, Any] = json.loads(beside.read_text()) if beside.is_file() else {}
     for one in fields(Settings):
         if (word := os.environ.get(f"TPS_ENV_{one.name.upper()}")) is not None:
-            said[one.name] = _KINDS[str(one.type)](word)
-    found = Settings(**said)
+            values[one.name] = _KINDS[str(one.type)](word)
+    found = Settings(**values)
     if found.fault and found.fault not in FAULTS:
         raise SystemExit(f"no such fault: {found.fault}; there are: {', '.join(FAULTS)}")
     if found.fault and found.fault_runs and _count(beside) > found.fault_runs:
-        return Settings(**{**said, "fault": ""})
+        return Settings(**{**values, "fault": ""})
     return found
 
 

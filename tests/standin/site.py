@@ -80,11 +80,11 @@ def sections(program: Path, beam_file_at: Path, flavour: str = "upstream", **eng
     }
 
 
-def engine(said: dict[str, Any]) -> Moqui:
+def engine(sections: dict[str, Any]) -> Moqui:
     """The engine of these sections, read as strictly as the configuration reads them."""
-    options = TypeAdapter(EngineOptions).validate_json(json.dumps(said["engine"]), strict=True)
-    machines = TypeAdapter(dict[str, AnyMachine]).validate_json(json.dumps(said["machines"]), strict=True)
-    scanners = TypeAdapter(dict[str, AnyScanner]).validate_json(json.dumps(said["scanners"]), strict=True)
+    options = TypeAdapter(EngineOptions).validate_json(json.dumps(sections["engine"]), strict=True)
+    machines = TypeAdapter(dict[str, AnyMachine]).validate_json(json.dumps(sections["machines"]), strict=True)
+    scanners = TypeAdapter(dict[str, AnyScanner]).validate_json(json.dumps(sections["scanners"]), strict=True)
     assert isinstance(options, MoquiOptions)
     return Moqui(options, read_machines(machines), read_calibrations(scanners))
 

@@ -49,12 +49,12 @@ def machine(flavour: str = "upstream", **changes: Any) -> Machine:
     return replace(Machine(BuiltIn(70.0, 230.0), SIGNED, "G2", 2, 1e8, 4.67e7, 2.0), **changes)
 
 
-def options(**said: Any) -> MoquiOptions:
-    return MoquiOptions(kind="moqui", program="/opt/moqui/tps_env", **said)
+def options(**changes: Any) -> MoquiOptions:
+    return MoquiOptions(kind="moqui", program="/opt/moqui/tps_env", **changes)
 
 
-def moqui(machines: dict[str, Machine] | None = None, calibrations=None, **said: Any) -> Moqui:
-    chosen = options(**said)
+def moqui(machines: dict[str, Machine] | None = None, calibrations=None, **changes: Any) -> Moqui:
+    chosen = options(**changes)
     name = chosen.flavour if chosen.flavour in ("upstream", "fork", "clinic") else "upstream"
     return Moqui(
         chosen,

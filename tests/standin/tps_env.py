@@ -19,7 +19,7 @@ from tests.standin import patient
 from tests.standin.machine import Spots, spots_of_lists, spots_of_plan
 from tests.standin.parameters import Parameters
 from tests.standin.physics import beam_dose
-from tests.standin.program import Said, complain, die, say, say_until, throw
+from tests.standin.program import Output, complain, die, say, say_until, throw
 from tests.standin.saving import save
 from tests.standin.settings import Settings, settings, witness
 
@@ -30,19 +30,19 @@ _SCORERS = {"energydeposition", "dose", "letd", "lett", "dij", "tracklength"}
 
 def main(argv: list[str]) -> None:
     """One run, from the input file to the end mark."""
-    asked = Parameters(argv[1] if len(argv) > 1 else "./moqui_tps.in")
+    parameters = Parameters(argv[1] if len(argv) > 1 else "./moqui_tps.in")
     setting, began = settings(), time.monotonic()
     witness(setting.witness, "start")
-    _gpus(asked, setting)
-    folder = _folders(asked, setting)
-    voxels, plan = _read(folder, asked, setting)
-    numbers = asked.wholes("BeamNumbers")
+    _gpus(parameters, setting)
+    folder = _folders(parameters, setting)
+    voxels, plan = _read(folder, parameters, setting)
+    numbers = parameters.wholes("BeamNumbers")
     if not numbers:
         die(signal.SIGSEGV)
     if numbers == [0]:
         numbers = [n for n, item in enumerate(plan.IonBeamSequence, start=1) if item.BeamName != "Setup"]
     for number in numbers:
-        _compute(number, voxels, plan, asked, setting)
+        _compute(number, voxels, plan, parameters, setting)
     time.sleep(max(0.0, setting.seconds - (time.monotonic() - began)))
     witness(setting.witness, "end")
     if setting.fault == "no-end":
@@ -55,48 +55,47 @@ def main(argv: list[str]) -> None:
     )
 
 
-def _gpus(asked: Parameters, setting: Settings) -> None:
+def _gpus(parameters: Parameters, setting: Settings) -> None:
     """The GPUs handed over are renumbered from 0; one that is not there cannot be had."""
     visible = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
     if setting.fault == "cuda" or (setting.needs_gpu and not visible):
         say("CUDA error: (setup world) CUDA driver version is insufficient for CUDA runtime version")
         sys.exit(255)
-    if setting.needs_gpu and asked.whole("GPUID", 0) >= len(visible):
+    if setting.needs_gpu and parameters.whole("GPUID", 0) >= len(visible):
         say("CUDA error: (setup world) invalid device ordinal")
         sys.exit(255)
-    wanted = (
-        asked.wholes("BeamLayerMultiGpuAllowedGpuIds") if asked.truth("EnableBeamLayerMultiGpu", default=False) else []
-    )
+    several = parameters.truth("EnableBeamLayerMultiGpu", default=False)
+    wanted = parameters.wholes("BeamLayerMultiGpuAllowedGpuIds") if several else []
     if setting.fault == "no-free-gpu" or (setting.needs_gpu and wanted and max(wanted) >= len(visible)):
         complain("No free GPU remains after BeamLayerMultiGpu filtering")
         sys.exit(1)
 
 
-def _folders(asked: Parameters, setting: Settings) -> str:
+def _folders(parameters: Parameters, setting: Settings) -> str:
     """Make the output folder, one level only, and give the DICOM folder."""
     upstream = setting.flavour == "upstream"
     if upstream:
-        say(f"master seed {asked.whole('RandomSeed', -1)}")
-    if not asked.text("ParentDir"):
+        say(f"master seed {parameters.whole('RandomSeed', -1)}")
+    if not parameters.text("ParentDir"):
         throw("ParentDir is not provided")
     if upstream and any(
-        word.strip().lower() not in _SCORERS for word in asked.text("Scorer").split(",") if word.strip()
+        word.strip().lower() not in _SCORERS for word in parameters.text("Scorer").split(",") if word.strip()
     ):
         throw("Unrecognized scorer name")
-    output = asked.text("OutputDir")
+    output = parameters.text("OutputDir")
     if not output:
         throw("Output directory is not provided.")
     if Path(output).exists():
-        if not asked.truth("OverwriteResults", default=False):
+        if not parameters.truth("OverwriteResults", default=False):
             throw("Output directory exists.")
     elif Path(output).parent.is_dir() and os.access(Path(output).parent, os.W_OK):
         Path(output).mkdir()
-    dicom = f"{asked.text('ParentDir')}/{asked.text('DicomDir')}"
+    dicom = f"{parameters.text('ParentDir')}/{parameters.text('DicomDir')}"
     say(f"dicom dir {dicom}" if upstream else f"Reading DICOM directory.. : DICOM directory name --> {dicom}")
     return dicom
 
 
-def _read(folder: str, asked: Parameters, setting: Settings) -> tuple[patient.Voxels, Any]:
+def _read(folder: str, parameters: Parameters, setting: Settings) -> tuple[patient.Voxels, Any]:
     slices, plans = patient.find(folder, only_dcm=setting.flavour != "upstream")
     voxels = patient.voxels(slices)
     nz, ny, nx = voxels.shape
@@ -105,66 +104,68 @@ def _read(folder: str, asked: Parameters, setting: Settings) -> tuple[patient.Vo
         say("There are multiple RTPLANs in the path. Selecting the first one")
     plan = patient.check_plan(plans, len(slices) + len(plans))
     if setting.flavour == "upstream":
-        site = asked.text("Machine").split(":", 1)[0].lower()
-        say(f"machine_name: {asked.text('Machine')}, mc_code: {asked.text('Calibration', 'default')}")
+        site = parameters.text("Machine").split(":", 1)[0].lower()
+        say(f"machine_name: {parameters.text('Machine')}, mc_code: {parameters.text('Calibration', 'default')}")
         if site != "pbs":
             throw("Valid machine is not available.")
-        say(f"n fraction {asked.whole('NumberOfFraction', 1)} rbe {asked.number('RBE', 1.1):f}")
-        say(f"Number of beam selected {len(asked.wholes('BeamNumbers'))}")
+        say(f"n fraction {parameters.whole('NumberOfFraction', 1)} rbe {parameters.number('RBE', 1.1):f}")
+        say(f"Number of beam selected {len(parameters.wholes('BeamNumbers'))}")
     return voxels, plan
 
 
-def _compute(number: int, voxels: patient.Voxels, plan: Any, asked: Parameters, setting: Settings) -> None:
+def _compute(number: int, voxels: patient.Voxels, plan: Any, parameters: Parameters, setting: Settings) -> None:
     upstream = setting.flavour == "upstream"
-    per_history = asked.number("ParticlesPerHistory", -1.0)
+    per_history = parameters.number("ParticlesPerHistory", -1.0)
     if setting.fault == "early-crash":
         die(signal.SIGSEGV)
     if upstream:
-        say(f"bnb {number} seed {asked.whole('RandomSeed', -1)}\ninitialization")
+        say(f"bnb {number} seed {parameters.whole('RandomSeed', -1)}\ninitialization")
     item, name = patient.beam_of(plan, number)
-    spots = _spots(item, number, asked, per_history, setting)
+    spots = _spots(item, number, parameters, per_history, setting)
     if setting.fault == "out-of-bound":
         complain("out-of-bound")
     histories, per_count = spots.histories * (0 if setting.fault == "zero" else 1), 1.0
     if setting.flavour == "clinic" and histories.sum():
-        per_count = float(histories.sum()) / asked.whole("NormalizeTotalHistories", 500_000_000)
+        per_count = float(histories.sum()) / parameters.whole("NormalizeTotalHistories", 500_000_000)
         histories = np.floor(histories / per_count).astype(np.int64)
-    told = int(histories.sum()) * (2 if setting.fault == "other-spots" else 1)
-    say(f"beamlets {len(histories)}\nhistories {told}" if upstream else f"Total beamlets (Spots) : {len(histories)}")
-    if not upstream:
-        say(f"Total histories (Particles) : {told}")
-    say_until(Said.bytes + _TABLE, f"{{n:6d}}  spot  of  {told} particles")
-    _transport(told, asked, setting)
-    dose = _dose(item, spots, histories, voxels, asked, setting, number)
+    reported = int(histories.sum()) * (2 if setting.fault == "other-spots" else 1)
+    if upstream:
+        say(f"beamlets {len(histories)}\nhistories {reported}")
+    else:
+        say(f"Total beamlets (Spots) : {len(histories)}")
+        say(f"Total histories (Particles) : {reported}")
+    say_until(Output.bytes + _TABLE, f"{{n:6d}}  spot  of  {reported} particles")
+    _transport(reported, parameters, setting)
+    dose = _dose(item, spots, histories, voxels, parameters, setting, number)
     say_until(setting.log_bytes - _LAST, "scorer {n:08d}")
     if upstream:
-        scale = per_history * asked.number("RBE", 1.1) * asked.whole("NumberOfFraction", 1)
+        scale = per_history * parameters.number("RBE", 1.1) * parameters.whole("NumberOfFraction", 1)
         say("finalizing\nfinalizing\nmax capacity 1")
     else:
         scale = per_count if setting.flavour == "clinic" else per_history
         say("finalizing")
     save(
-        asked.text("OutputDir"),
-        f"{name}_0_{asked.text('Scorer')}",
+        parameters.text("OutputDir"),
+        f"{name}_0_{parameters.text('Scorer')}",
         dose * scale,
         voxels,
-        asked.text("OutputFormat"),
+        parameters.text("OutputFormat"),
         setting,
     )
     if upstream:
         say("Reshape and save done 0.000100 s")
 
 
-def _spots(item: Any, number: int, asked: Parameters, per_history: float, setting: Settings) -> Spots:
+def _spots(item: Any, number: int, parameters: Parameters, per_history: float, setting: Settings) -> Spots:
     if setting.flavour == "upstream":
-        return spots_of_plan(item, asked.text("Machine").split(":", 1)[1], per_history)
-    folder = f"{asked.text('ParentDir')}/{asked.text('logFilePath')}"
+        return spots_of_plan(item, parameters.text("Machine").split(":", 1)[1], per_history)
+    folder = f"{parameters.text('ParentDir')}/{parameters.text('logFilePath')}"
     return spots_of_lists(folder, number, 1.0 if setting.flavour == "clinic" else per_history)
 
 
-def _transport(histories: int, asked: Parameters, setting: Settings) -> None:
+def _transport(histories: int, parameters: Parameters, setting: Settings) -> None:
     """The words of all batches."""
-    size = asked.whole("MaxHistoriesPerBatch", 0) or max(histories, 1)
+    size = parameters.whole("MaxHistoriesPerBatch", 0) or max(histories, 1)
     batches, done = -(-histories // size), 0
     if setting.flavour == "upstream":
         say(f"Run by beam\nUpload {size} histories per batch, {batches} batches expected")
@@ -205,7 +206,7 @@ def _dose(
     spots: Spots,
     histories: np.ndarray,
     voxels: patient.Voxels,
-    asked: Parameters,
+    parameters: Parameters,
     setting: Settings,
     number: int,
 ) -> np.ndarray:
@@ -222,7 +223,7 @@ def _dose(
         couch=float(aim.PatientSupportAngle),
         start=float(aim.SnoutPosition) + (50.0 if setting.flavour == "upstream" else 0.0),
     )
-    seed = 0 if setting.fault == "seed-blind" else abs(asked.whole("RandomSeed", -1))
+    seed = 0 if setting.fault == "seed-blind" else abs(parameters.whole("RandomSeed", -1))
     rng = np.random.default_rng([seed, number])
     relative = setting.noise / np.sqrt(histories.sum() * np.maximum(dose / dose.max(), 1e-6))
     return np.asarray(np.maximum(dose * (1 + np.minimum(relative, 1.0) * rng.standard_normal(dose.shape)), 0.0))

@@ -206,8 +206,8 @@ def markdown() -> str:
     head = ["| of a plan |", *(f" {one.name} |" for one in TABLE)]
     rows = ["".join(head), "|---|" + "---|" * len(TABLE)]
     for feature in FEATURES:
-        said = ("computed" if feature.name in one.features else "refused" for one in TABLE)
-        rows.append(f"| {feature.name} | " + " | ".join(said) + " |")
+        cells = ("computed" if feature.name in one.features else "refused" for one in TABLE)
+        rows.append(f"| {feature.name} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 

@@ -27,13 +27,13 @@ class EnergyTable(Protocol):
         ...
 
 
-def must_be_sound(problems: Iterable[Problem]) -> None:
+def raise_problems(problems: Iterable[Problem]) -> None:
     """DicomProblem with every reason, if there is any."""
     if found := list(problems):
         raise refusal(found)
 
 
-def raised(check: Callable[[], object]) -> list[Problem]:
+def problems_of(check: Callable[[], object]) -> list[Problem]:
     """What a check raises as a DicomProblem, as a list of one; empty if it raises none."""
     try:
         check()

@@ -59,21 +59,21 @@ class CalibrationOptions(BaseModel):
     commissioned_on: date | None = Field(default=None, description="Day of the commissioning, as YYYY-MM-DD.")
 
 
-def _says(value: Any, key: str) -> Any:
+def _value_of(value: Any, key: str) -> Any:
     """What a group says under a key, be it text of a file or already a model."""
     return value.get(key) if isinstance(value, dict) else getattr(value, key, None)
 
 
 def _kind(value: Any) -> str:
-    return str(_says(value, "kind") or "mcsquare")
+    return str(_value_of(value, "kind") or "mcsquare")
 
 
 def _machine(value: Any) -> str:
-    return "beam model" if _says(value, "gantry") is None else "built in"
+    return "beam model" if _value_of(value, "gantry") is None else "built in"
 
 
 def _scanner(value: Any) -> str:
-    return "curve" if _says(value, "calibration") is None else "built in"
+    return "curve" if _value_of(value, "calibration") is None else "built in"
 
 
 EngineOptions = Annotated[

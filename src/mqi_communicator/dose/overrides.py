@@ -18,7 +18,7 @@ from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dicom.structures import Overridden, StructureSet, override_problem
 from mqi_communicator.dose.contoured import Contoured
-from mqi_communicator.dose.rays import MARGIN, Field, Way, field_of, heights_across, voxels_at, way_of
+from mqi_communicator.dose.rays import MARGIN, BeamPath, Field, beam_path_of, field_of, heights_across, voxels_at
 from mqi_communicator.dose.stopping import Ratio, range_in_water, target_ratio
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def override_problems(
     """
     targets = [(one, target_ratio(one.properties)) for one in structures.overridden]
     meant = [(Contoured(one.contours, ct.grid), one, target) for one, target in targets if target is not None]
-    beams = [_Beam(way_of(beam, sad(beam)), ct, ratio) for beam in plan.beams]
+    beams = [_Beam(beam_path_of(beam, sad(beam)), ct, ratio) for beam in plan.beams]
     problems = []
     for shape, one, target in meant:
         others = [other for other, owner, _ in meant if other is not shape and owner.kind != _EXTERNAL]
@@ -56,7 +56,7 @@ def override_problems(
         if one.doubt:
             found = f"{one.doubt}, so it cannot be told where it is"
         if found:
-            problems.append(override_problem(one, structures.file, f"{_words(one, target)}, {found}"))
+            problems.append(override_problem(one, structures.file, f"{_description(one, target)}, {found}"))
     return tuple(problems)
 
 
@@ -97,24 +97,24 @@ def _slices(shape: Contoured, others: Sequence[Contoured]) -> Iterator[tuple[int
             yield index, inside
 
 
-def _words(one: Overridden, target: float) -> str:
-    said = ", ".join(f"{name} {value:g}" for name, value in one.properties if name != "ELEM_FRACTION")
+def _description(one: Overridden, target: float) -> str:
+    values = ", ".join(f"{name} {value:g}" for name, value in one.properties if name != "ELEM_FRACTION")
     means = "no stopping ratio that is known" if math.isnan(target) else f"a stopping ratio of {target:.3f}"
-    return f"{said or 'ELEM_FRACTION'} {'give' if ',' in said else 'gives'} {means}"
+    return f"{values or 'ELEM_FRACTION'} {'give' if ',' in values else 'gives'} {means}"
 
 
 class _Beam:
     """Where one beam passes in a CT."""
 
-    def __init__(self, way: Way, ct: CTVolume, ratio: Ratio) -> None:
-        self._way, self._ct, self._ratio = way, ct, ratio
-        self.number = way.number
+    def __init__(self, beam_path: BeamPath, ct: CTVolume, ratio: Ratio) -> None:
+        self._beam_path, self._ct, self._ratio = beam_path, ct, ratio
+        self.number = beam_path.number
 
     def passes(self, points: Doubles) -> Flags:
         """Whether the beam may pass these points (n, 3), in mm."""
         import numpy as np
 
-        seen = self._way.seen(points)
+        seen = self._beam_path.project(points)
         u, v, inside = self._field.index(seen[:, 0], seen[:, 1])
         if not inside.any():
             return np.asarray(inside)
@@ -122,7 +122,7 @@ class _Beam:
 
     @cached_property
     def _field(self) -> Field:
-        return field_of(self._way)
+        return field_of(self._beam_path)
 
     @cached_property
     def _ends(self) -> Doubles:
@@ -131,8 +131,8 @@ class _Beam:
         from scipy.ndimage import minimum_filter
 
         step = max(2.0, min(self._ct.grid.spacing))
-        heights = heights_across(self._way, self._ct.grid, step)
-        reach = range_in_water(self._way.energy) * _MORE + _SPARE
+        heights = heights_across(self._beam_path, self._ct.grid, step)
+        reach = range_in_water(self._beam_path.energy) * _MORE + _SPARE
         cells = np.argwhere(self._field.near)
         ends = np.full(self._field.near.shape, np.inf)
         for begin in range(0, len(cells), _RAYS):
@@ -146,7 +146,7 @@ class _Beam:
         """The height at which each of these rays has crossed so much water (mm); what is unknown is taken for none."""
         import numpy as np
 
-        voxels, inside = voxels_at(self._way.points(spots, heights), self._ct.grid)
+        voxels, inside = voxels_at(self._beam_path.points(spots, heights), self._ct.grid)
         water = np.where(inside, np.nan_to_num(self._ratio(self._ct.hu[voxels])), 0.0).cumsum(axis=1) * step
         crossed = water > reach
         return np.where(crossed.any(axis=1), heights[np.argmax(crossed, axis=1)], -np.inf)

@@ -29,7 +29,7 @@ _FIELD_STEP = 2.0  # mm
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class BeamPath:
     """The rays of one beam."""
 
     number: int  # BeamNumber
@@ -49,7 +49,7 @@ class Way:
         found: Doubles = np.asarray(self.isocenter) + np.stack([u, v, along], axis=-1) @ self.axes
         return found
 
-    def seen(self, points: Doubles) -> Doubles:
+    def project(self, points: Doubles) -> Doubles:
         """(..., 3): (u, v) in the isocentre plane of the rays through these points, and their heights h, in mm.
 
         Points near the magnets or behind them, which no ray passes on its way to a patient, get NaN for u and v.
@@ -63,7 +63,7 @@ class Way:
             local[..., axis] /= np.where(near, np.nan, 1 - height / sad)
         return local
 
-    def few(self, most: int) -> Doubles:
+    def sample(self, most: int) -> Doubles:
         """At most about `most` spots, the outermost in 16 directions among them."""
         import numpy as np
 
@@ -76,13 +76,13 @@ class Way:
         return found
 
 
-def way_of(beam: Beam, sad: tuple[float, float]) -> Way:
+def beam_path_of(beam: Beam, sad: tuple[float, float]) -> BeamPath:
     """The rays of a beam whose scanning magnets are so far (mm, x and y) from the isocentre."""
     import numpy as np
 
     spots = np.unique(np.concatenate([layer.spots[layer.weights > 0] for layer in beam.layers]), axis=0)
     axes = np.array(gantry_axes(beam.gantry_angle, beam.couch_angle))
-    return Way(beam.number, beam.isocenter, axes, sad, spots, max(layer.energy for layer in beam.layers))
+    return BeamPath(beam.number, beam.isocenter, axes, sad, spots, max(layer.energy for layer in beam.layers))
 
 
 def gantry_axes(gantry: float, couch: float) -> tuple[Doubles, Doubles, Doubles]:
@@ -126,27 +126,27 @@ class Field:
         return found
 
 
-def field_of(way: Way, margin: float = MARGIN) -> Field:
+def field_of(beam_path: BeamPath, margin: float = MARGIN) -> Field:
     """All that lies within `margin` mm of a spot in the isocentre plane."""
     import numpy as np
     from scipy.ndimage import distance_transform_edt
 
     reach = margin + 1.5 * _FIELD_STEP  # spots and positions are each rounded to a cell
-    low = way.spots.min(axis=0) - reach - _FIELD_STEP
-    count = np.ceil((way.spots.max(axis=0) + reach - low) / _FIELD_STEP).astype(int) + 2
+    low = beam_path.spots.min(axis=0) - reach - _FIELD_STEP
+    count = np.ceil((beam_path.spots.max(axis=0) + reach - low) / _FIELD_STEP).astype(int) + 2
     empty = np.ones(count, dtype=bool)
-    empty[tuple(np.rint((way.spots - low) / _FIELD_STEP).astype(int).T)] = False
+    empty[tuple(np.rint((beam_path.spots - low) / _FIELD_STEP).astype(int).T)] = False
     return Field((float(low[0]), float(low[1])), distance_transform_edt(empty, _FIELD_STEP) <= reach)
 
 
-def heights_across(way: Way, grid: Grid, step: float) -> Doubles:
+def heights_across(beam_path: BeamPath, grid: Grid, step: float) -> Doubles:
     """Heights h in mm, from the source's side on, at which any ray of the beam may be in the grid, `step` mm apart."""
     import numpy as np
 
     axes = grid.axes()[::-1]
     corners = np.array(np.meshgrid(*[(a[0], a[-1]) for a in axes], indexing="ij")).reshape(3, -1).T
-    heights = (corners - np.asarray(way.isocenter)) @ way.axes[2]
-    high = min(float(heights.max()), _NEAREST * min(way.sad))
+    heights = (corners - np.asarray(beam_path.isocenter)) @ beam_path.axes[2]
+    high = min(float(heights.max()), _NEAREST * min(beam_path.sad))
     return np.arange(high + step, heights.min() - step, -step)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dose.engine import DoseEngine
 
-CHANCE = ("histories_per_beam", "target_uncertainty", "seed", "seeds")  # they shape the noise alone
+NOISE_SETTINGS = ("histories_per_beam", "target_uncertainty", "seed", "seeds")  # they shape the noise alone
 UNKNOWN = "nothing tells what it was computed with: an earlier version of the communicator kept no record of it"
 
 
@@ -29,7 +29,7 @@ def changes(then: Mapping[str, str], engine: DoseEngine) -> tuple[str, ...]:
     return tuple(
         f"it was computed with {name} {words}, and the configuration has {now.get(name, 'none')} now"
         for name, words in then.items()
-        if name not in CHANCE and now.get(name) != words
+        if name not in NOISE_SETTINGS and now.get(name) != words
     )
 
 
@@ -37,4 +37,4 @@ def evidence_of(then: Mapping[str, str], engine: DoseEngine) -> dict[str, str]:
     """What made the number, for the manifest: what was kept, and who vouches for it by now."""
     if changes(then, engine):
         return dict(then)
-    return {**engine.evidence(), **{name: words for name, words in then.items() if name in CHANCE}}
+    return {**engine.evidence(), **{name: words for name, words in then.items() if name in NOISE_SETTINGS}}

@@ -39,20 +39,20 @@ def target_ratio(properties: tuple[tuple[str, float], ...]) -> float | None:
 
     The first of: REL_STOP_RATIO; REL_ELEC_DENSITY with MEAN_EXCI_ENERGY; REL_ELEC_DENSITY; REL_MASS_DENSITY.
     """
-    said = dict(properties)
-    if any(said[name] != value for name, value in properties):  # twice, or no number
+    values = dict(properties)
+    if any(values[name] != value for name, value in properties):  # twice, or no number
         return math.nan
-    electrons, excitation = said.get("REL_ELEC_DENSITY"), said.get("MEAN_EXCI_ENERGY")
-    if (value := said.get("REL_STOP_RATIO")) is not None:
+    electrons, excitation = values.get("REL_ELEC_DENSITY"), values.get("MEAN_EXCI_ENERGY")
+    if (value := values.get("REL_STOP_RATIO")) is not None:
         found = value
     elif electrons is not None and excitation is not None:
         found = bethe_ratio(electrons, excitation) if excitation > 0 else math.nan
     elif electrons is not None:
         found = electrons
-    elif (value := said.get("REL_MASS_DENSITY")) is not None:
+    elif (value := values.get("REL_MASS_DENSITY")) is not None:
         found = value
     else:
-        return None if said.keys() <= _IRRELEVANT else math.nan
+        return None if values.keys() <= _IRRELEVANT else math.nan
     return found if found >= 0 else math.nan
 
 

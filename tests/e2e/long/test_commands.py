@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.standin import site as standin
-from tests.standin.house import write_house
+from tests.standin.write_site import write_site
 
 from mqi_communicator.demo.host import PrivateHost
 
@@ -49,7 +49,7 @@ class Ward:
         """Write the configuration of the site, with everything that the documents speak of."""
         folder = self.place / "site"
         folder.mkdir()
-        said = yaml.safe_load(write_house(folder).read_text())
+        said = yaml.safe_load(write_site(folder).read_text())
         del said["local"]
         reach = self.host.options().model_dump(mode="json", exclude_defaults=True)
         said["ssh"] = {
@@ -67,7 +67,7 @@ class Ward:
         (self.checkout / "config.yaml").write_text(yaml.safe_dump(said))
         rehearsal = self.place / "rehearsal"
         rehearsal.mkdir()
-        (self.checkout / "rehearsal.yaml").write_text(write_house(rehearsal).read_text())
+        (self.checkout / "rehearsal.yaml").write_text(write_site(rehearsal).read_text())
 
     def drop(self, name: str, seed: int) -> None:
         """A case of its own."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.standin.house import write_house
+from tests.standin.write_site import write_site
 
 pytestmark = pytest.mark.real
 
@@ -19,7 +19,7 @@ class DashboardContext:
 
     def __init__(self, folder: Path, *about: Any, **engine: Any) -> None:
         self.folder = folder
-        self.config = write_house(folder, *about, **engine)
+        self.config = write_site(folder, *about, **engine)
 
     def mqi(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One of our commands, with this configuration."""

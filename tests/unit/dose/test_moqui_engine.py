@@ -338,7 +338,7 @@ def test_lists_of_a_step_need_a_declared_factor():
     assert "dose_factor" in said
 
 
-def test_unmapped_and_unsigned_are_doubts():
+def test_unmapped_and_unsigned_are_reasons_not_to_judge():
     assert len(moqui({}, {}).basis(plan(), volume())) == 2
     (said,) = moqui(calibrations={SCANNER: Calibration("default")}).basis(plan(), volume())
     assert "calibration of scanner 'Maker|Model|Room'" in said

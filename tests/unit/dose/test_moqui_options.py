@@ -81,8 +81,8 @@ def test_a_flavour_of_the_site_differs_where_it_says_so():
     made, base = options(flavours={"ours": ours}, flavour="ours").chosen, BUILT_IN["clinic"]
     assert (made.name, made.formats, made.answer, made.product) == ("ours", ("mhd",), "raw", "{output}/{name}-{beam}")
     assert (made.end, made.origin.value) == ("^All done", "centre")
-    assert [(one.pattern, one.retryable) for one in made.complaints[:2]] == [("^Busy", True), ("^Oh no", False)]
-    assert made.complaints[2:] == base.complaints
+    assert [(one.pattern, one.retryable) for one in made.error_patterns[:2]] == [("^Busy", True), ("^Oh no", False)]
+    assert made.error_patterns[2:] == base.error_patterns
     assert made.several_gpus == {**base.several_gpus, "TotalThreads": "64"}
     assert (made.keys, made.lines, made.scale, made.start) == (base.keys, base.lines, base.scale, base.start)
 

@@ -141,7 +141,7 @@ def test_the_crash_at_the_save_is_known_of_a_fork_too():
         (ENDED + "mqi-program", "mqi-program", "moqui-1: the log has no end mark", True),
         ("Time taken by MC engine: 1.2e+03 milli", "Time taken by MC engine: 1.2e+03 mil", "no end mark", True),
         ("histories 1600\n", "histories 0\n", "no histories to compute", False),
-        ("histories 1600\n", "histories 3200\n", "3200 histories, asked were 1600", False),
+        ("histories 1600\n", "histories 3200\n", "3200 histories, expected 1600", False),
         (ASKED, "", "before it wrote what it was asked for", True),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from tests.standin.small import beam, layer
 
 from mqi_communicator.dicom.records import Grid
-from mqi_communicator.dose.rays import field_of, heights_across, voxels_at, way_of
+from mqi_communicator.dose.rays import beam_path_of, field_of, heights_across, voxels_at
 
 pytestmark = pytest.mark.pure
 
@@ -16,7 +16,7 @@ SPOTS = ((0.0, 0.0), (100.0, 0.0), (0.0, -50.0))
 
 def way(gantry=0.0, couch=0.0, spots=SPOTS, weights=(1.0, 1.0, 1.0), sad=(2000.0, 1000.0)):
     layers = (layer(100.0, weights, spots), layer(180.0, (1.0,), ((0.0, 0.0),)))
-    return way_of(beam(gantry_angle=gantry, couch_angle=couch, isocenter=(1.0, 2.0, 3.0), layers=layers), sad)
+    return beam_path_of(beam(gantry_angle=gantry, couch_angle=couch, isocenter=(1.0, 2.0, 3.0), layers=layers), sad)
 
 
 def test_rays_pass_their_spot_at_the_isocentre_and_come_from_the_magnets():
@@ -30,13 +30,13 @@ def test_rays_pass_their_spot_at_the_isocentre_and_come_from_the_magnets():
 def test_points_are_seen_where_their_rays_cross_the_isocentre_plane(gantry, couch):
     one = way(gantry, couch)
     spots, heights = np.array([[100.0, -50.0], [-3.0, 7.0]]), np.array([-300.0, 0.0, 500.0])
-    seen = one.seen(one.points(spots, heights))
+    seen = one.project(one.points(spots, heights))
     np.testing.assert_allclose(seen[..., :2], np.broadcast_to(spots[:, None], (2, 3, 2)), atol=1e-9)
     np.testing.assert_allclose(seen[..., 2], np.broadcast_to(heights, (2, 3)), atol=1e-9)
 
 
 def test_no_ray_is_seen_from_behind_a_magnet():
-    behind = way().seen(np.array([[1.0, 2.0 - 950.0, 3.0], [1.0, 2.0 - 3000.0, 3.0]]))
+    behind = way().project(np.array([[1.0, 2.0 - 950.0, 3.0], [1.0, 2.0 - 3000.0, 3.0]]))
     assert np.isnan(behind[:, :2]).all()
 
 
@@ -50,10 +50,10 @@ def test_few_spots_keep_the_outermost():
     many = np.random.default_rng(1).uniform(-50, 50, (2000, 2))
     corners = np.array([[90.0, 0.0], [-90.0, 0.0], [0.0, 90.0], [0.0, -90.0], [70.0, 70.0]])
     one = way(spots=np.concatenate([many, corners]), weights=np.ones(2005))
-    few = one.few(100)
-    assert len(few) <= 100
-    assert all((few == corner).all(axis=1).any() for corner in corners)
-    assert {tuple(spot) for spot in few} <= {tuple(spot) for spot in one.spots}
+    sample = one.sample(100)
+    assert len(sample) <= 100
+    assert all((sample == corner).all(axis=1).any() for corner in corners)
+    assert {tuple(spot) for spot in sample} <= {tuple(spot) for spot in one.spots}
 
 
 def test_the_field_leaves_nothing_out_and_little_more_in():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mqi_communicator.dose.recipe import CHANCE, UNKNOWN, changes, evidence_of, recipe_of
+from mqi_communicator.dose.recipe import NOISE_SETTINGS, UNKNOWN, changes, evidence_of, recipe_of
 
 THEN = {"engine": "E", "dose": "to medium", "seed": "1", "beam_model/G1": "sha256 a", "curve/M|S|T": "sha256 c"}
 
@@ -48,7 +48,7 @@ def test_a_model_that_the_case_does_not_use_changes_nothing():
     assert changes(THEN, engine({"beam_model/G2": "sha256 z"})) == ()
 
 
-@pytest.mark.parametrize("name", [name for name in THEN if name not in CHANCE])
+@pytest.mark.parametrize("name", [name for name in THEN if name not in NOISE_SETTINGS])
 def test_whatever_shapes_the_dose_is_named_with_both_values(name):
     (sentence,) = changes(THEN, engine({name: "another"}))
     assert name in sentence

@@ -125,10 +125,12 @@ def curve_of(ct: CTVolume, curves: Mapping[str, Curve]) -> Curve:
     )
 
 
-def doubts(plan: IonPlan, ct: CTVolume, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]) -> list[str]:
+def reasons_not_to_judge(
+    plan: IonPlan, ct: CTVolume, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]
+) -> list[str]:
     """Sentences why a dose of this plan must not be judged; empty if it may be."""
     machines = sorted({beam.machine for beam in plan.beams})
-    found = [sentence for name in machines for sentence in _machine_doubts(name, models.get(name))]
+    found = [sentence for name in machines for sentence in _machine_reasons(name, models.get(name))]
     curve = curves.get(ct.scanner)
     if curve is None:
         found.append(f"scanner {ct.scanner!r} has no conversion curve here")
@@ -140,7 +142,7 @@ def doubts(plan: IonPlan, ct: CTVolume, models: Mapping[str, BeamModel], curves:
     return found
 
 
-def _machine_doubts(name: str, model: BeamModel | None) -> list[str]:
+def _machine_reasons(name: str, model: BeamModel | None) -> list[str]:
     if model is None:
         return [f"machine {name!r} has no beam model here"]
     if model.sha256 in EXAMPLE_MODELS:

@@ -14,16 +14,23 @@ from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import MCSQUARE, Abilities
 from mqi_communicator.dose.checks import (
     beam_problems,
-    must_be_sound,
     plan_problems,
-    raised,
+    problems_of,
+    raise_problems,
     record_problems,
     sound_beams,
 )
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import NO_INPUT, Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
-from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, check_optics, curve_of, doubts, model_of
+from mqi_communicator.dose.mcsquare.basis import (
+    BeamModel,
+    Curve,
+    check_optics,
+    curve_of,
+    model_of,
+    reasons_not_to_judge,
+)
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.mcsquare.stopping import stopping_ratio
 from mqi_communicator.dose.overrides import override_problems
@@ -52,7 +59,7 @@ class MCsquare:
 
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
-        return tuple(doubts(plan, ct, self._models, self._curves))
+        return tuple(reasons_not_to_judge(plan, ct, self._models, self._curves))
 
     @property
     def abilities(self) -> Abilities:
@@ -76,7 +83,7 @@ class MCsquare:
 
     def _problems(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> list[Problem]:
         model = model_of(beam, self._models)
-        return list(beam_problems(plan, beam, model, ct)) or raised(lambda: check_optics(beam, model))
+        return list(beam_problems(plan, beam, model, ct)) or problems_of(lambda: check_optics(beam, model))
 
     def _sad(self, beam: Beam) -> tuple[float, float]:
         return model_of(beam, self._models).sad
@@ -89,16 +96,16 @@ class MCsquare:
         """CT, curve and beam models. ActionRequired for an unmapped machine or scanner, DicomProblem for a bad plan."""
         models = {_model_file(model): model.text for model in (model_of(beam, self._models) for beam in plan.beams)}
         curve = curve_of(ct, self._curves)
-        must_be_sound(record_problems(plan))
-        must_be_sound(self.refusals(plan, ct, None))
+        raise_problems(record_problems(plan))
+        raise_problems(self.refusals(plan, ct, None))
         curve_files = {"HU_Density.txt": curve.density, "HU_Material.txt": curve.material}
         return {**inputs.ct_files(ct), **curve_files, **models, "expected.txt": inputs.expected_file(ct.grid)}
 
     def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:
         """The beam's plan and configuration. Faults as in `common_files`."""
         model = model_of(beam, self._models)
-        must_be_sound(record_problems(plan))
-        must_be_sound((*plan_problems(plan, ct), *self._problems(plan, beam, ct)))
+        raise_problems(record_problems(plan))
+        raise_problems((*plan_problems(plan, ct), *self._problems(plan, beam, ct)))
         config = inputs.config_file(self._options, beam, _model_file(model))
         return {"config.txt": config, "plan.txt": inputs.plan_file(beam, ct.grid)}
 
@@ -145,8 +152,8 @@ class MCsquare:
         log: str,
     ) -> Dose:
         """Gy per fraction on the CT's grid. Permanent if not finite, zero, incomplete, or of another grid."""
-        if said := runlog.check_whole(log):
-            raise Permanent(f"beam {beam.number}: {said}")
+        if problem := runlog.check_whole(log):
+            raise Permanent(f"beam {beam.number}: {problem}")
         missing = [name for name in (runlog.HEADER, runlog.DOSE) if name not in products]
         if missing:
             raise Permanent(f"beam {beam.number}: {', '.join(missing)} did not come home")

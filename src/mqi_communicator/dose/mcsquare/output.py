@@ -49,31 +49,31 @@ def dose_gy(header: bytes, raw: bytes, grid: Grid, protons: float) -> NDArray[np
 
 def check_header(header: bytes, grid: Grid) -> None:
     """The image says that it is a float image on this very grid. Permanent, with found and expected, if not."""
-    said = _keys(header)
+    fields = _keys(header)
     for key, expected in _FIXED.items():
-        if said.get(key) != expected:
-            raise Permanent(f"Dose.mhd: {key} is {said.get(key)!r}, expected {expected!r}")
-    _same("DimSize", said, tuple(float(n) for n in reversed(grid.shape)), 0.0)
-    _same("ElementSpacing", said, grid.spacing, _NEAR)
-    _same("Offset", said, coordinates.offset(grid), _NEAR)
+        if fields.get(key) != expected:
+            raise Permanent(f"Dose.mhd: {key} is {fields.get(key)!r}, expected {expected!r}")
+    _same("DimSize", fields, tuple(float(n) for n in reversed(grid.shape)), 0.0)
+    _same("ElementSpacing", fields, grid.spacing, _NEAR)
+    _same("Offset", fields, coordinates.offset(grid), _NEAR)
 
 
 def _keys(header: bytes) -> dict[str, str]:
-    said: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for line in header.decode("ascii", errors="replace").splitlines():
         key, equals, value = (part.strip() for part in line.partition("="))
-        if line.strip() and (not equals or key in said):
+        if line.strip() and (not equals or key in fields):
             raise Permanent(f"Dose.mhd: the line {line!r} is not of the form `key = value`, or its key comes twice")
         if key:
-            said[key] = value
-    return said
+            fields[key] = value
+    return fields
 
 
-def _same(key: str, said: dict[str, str], expected: tuple[float, ...], tolerance: float) -> None:
+def _same(key: str, fields: dict[str, str], expected: tuple[float, ...], tolerance: float) -> None:
     try:
-        found = tuple(float(word) for word in said.get(key, "").split())
+        found = tuple(float(word) for word in fields.get(key, "").split())
     except ValueError:
         found = ()
     close = len(found) == len(expected) and all(abs(a - b) <= tolerance for a, b in zip(found, expected, strict=True))
     if not close:
-        raise Permanent(f"Dose.mhd: {key} is {said.get(key)!r}, expected {' '.join(f'{n:g}' for n in expected)}")
+        raise Permanent(f"Dose.mhd: {key} is {fields.get(key)!r}, expected {' '.join(f'{n:g}' for n in expected)}")

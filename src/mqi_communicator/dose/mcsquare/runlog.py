@@ -53,7 +53,7 @@ def uncertainty(log: str) -> float | None:
     return _fraction(found[-1]) if found else None
 
 
-def complaint(log: str) -> str | None:
+def first_error(log: str) -> str | None:
     """The first line in which the engine complains of its input, if any."""
     found = _ERROR.search(log)
     return found.group(1).strip() if found else None
@@ -83,15 +83,15 @@ def judge(exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepte
 
 def check_whole(log: str) -> str | None:
     """What is wrong in the whole log, whatever a program printed."""
-    if said := complaint(log):
-        return f"the engine complained: {said}"
+    if error := first_error(log):
+        return f"the engine complained: {error}"
     refused = _log_problem(log, whole=True)
     return refused.why if refused else None
 
 
 def _exit_problem(exit_code: int, log_tail: str) -> Refused | None:
-    if said := complaint(log_tail):
-        why = f"the engine refused its input: {said}"
+    if error := first_error(log_tail):
+        why = f"the engine refused its input: {error}"
         return Refused(why, retryable=False, advice="run `mqi check`: the engine's files or its input do not fit")
     if exit_code == 0:
         return None

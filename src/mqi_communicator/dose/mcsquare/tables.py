@@ -53,10 +53,10 @@ def _rising(what: str, text: bytes) -> None:
 
 def _announced(lines: list[str], rows: int) -> int:
     """The engine reads as many rows as the line `26 energies` says and ignores those below; so do we."""
-    said = next((line.split()[0] for line in lines if line.split()[1:] == ["energies"]), "")
-    if not said.isdigit() or not 0 < int(said) <= rows:
-        raise ValueError(f"the table has {rows} rows, but the line `... energies` says {said or 'nothing'}")
-    return int(said)
+    announced = next((line.split()[0] for line in lines if line.split()[1:] == ["energies"]), "")
+    if not announced.isdigit() or not 0 < int(announced) <= rows:
+        raise ValueError(f"the table has {rows} rows, but the line `... energies` says {announced or 'nothing'}")
+    return int(announced)
 
 
 def _numbers(index: int, line: str, count: int) -> list[float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.dicom.records import CTVolume
-from mqi_communicator.dose.rays import Way, heights_across, voxels_at
+from mqi_communicator.dose.rays import BeamPath, heights_across, voxels_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,14 +25,14 @@ _STEP = 1.0  # mm along a ray
 _BODY = 10  # steps in a row that are solid: a mask or the cover of a couch is thinner than a patient
 
 
-def air_cautions(ct: CTVolume, ways: Sequence[tuple[Way, float]], limit: float) -> Iterator[Caution]:
+def air_cautions(ct: CTVolume, beam_paths: Sequence[tuple[BeamPath, float]], limit: float) -> Iterator[Caution]:
     """One per beam that meets the patient: mm of water that moqui's air is worth on the ray with most of it.
 
     `ct`: as moqui gets it. `ways`: each beam's rays, and the height in mm above the isocentre where they begin.
     `limit`: mm of water above which a person should look.
     """
-    for way, start in ways:
-        path = _most_air(ct, way, start)
+    for beam_path, start in beam_paths:
+        path = _most_air(ct, beam_path, start)
         if path is None:
             continue
         water = path * DENSITY
@@ -43,7 +43,7 @@ def air_cautions(ct: CTVolume, ways: Sequence[tuple[Way, float]], limit: float) 
         )
         yield Caution(
             "engine_air",
-            f"beam {way.number}",
+            f"beam {beam_path.number}",
             f"{note}, nine times real air: its range may be that much too short" if over else note,
             review=over,
             value=round(water, 3),
@@ -52,22 +52,22 @@ def air_cautions(ct: CTVolume, ways: Sequence[tuple[Way, float]], limit: float) 
         )
 
 
-def _most_air(ct: CTVolume, way: Way, start: float) -> float | None:
+def _most_air(ct: CTVolume, beam_path: BeamPath, start: float) -> float | None:
     """The longest path in air, in mm, of any ray of the beam before the patient; None if none meets the patient."""
     import numpy as np
 
-    heights = heights_across(way, ct.grid, _STEP)
+    heights = heights_across(beam_path, ct.grid, _STEP)
     heights = heights[heights <= start]
     if not len(heights):
         return None
-    spots = way.few(_RAYS)
-    (z, y, x), inside = voxels_at(way.points(spots, heights), ct.grid)
+    spots = beam_path.sample(_RAYS)
+    (z, y, x), inside = voxels_at(beam_path.points(spots, heights), ct.grid)
     hu = ct.hu[z, y, x]
     before = _before_the_body(inside & (hu > _SOLID))
     met = ~before[:, -1]
     if not met.any():
         return None
-    stretch = np.sqrt(1 + (spots[:, 0] / way.sad[0]) ** 2 + (spots[:, 1] / way.sad[1]) ** 2)
+    stretch = np.sqrt(1 + (spots[:, 0] / beam_path.sad[0]) ** 2 + (spots[:, 1] / beam_path.sad[1]) ** 2)
     paths = (inside & before & (hu <= _AIR)).sum(axis=1) * stretch * _STEP
     return float(paths[met].max())
 

@@ -111,7 +111,7 @@ def snout_of(beam: Beam, machine: Machine) -> float:
     return snout
 
 
-def doubts(
+def reasons_not_to_judge(
     plan: IonPlan,
     ct: CTVolume,
     machines: Mapping[str, Machine],

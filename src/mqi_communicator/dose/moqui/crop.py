@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.outgoing_ct import AIR
 from mqi_communicator.dicom.records import CTVolume
-from mqi_communicator.dose.rays import Way
+from mqi_communicator.dose.rays import BeamPath
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,14 +44,15 @@ def body_part(ct: CTVolume) -> tuple[slice, slice]:
     return body_rows, columns
 
 
-def sent_part(ct: CTVolume, ways: Sequence[Way]) -> tuple[slice, slice]:
+def sent_part(ct: CTVolume, beam_paths: Sequence[BeamPath]) -> tuple[slice, slice]:
     """The CT's rows and columns that are sent: `body_part`, and where it has more rows than columns, as many of the
     CT's own columns beside it as are needed and there, from the side where no beam enters if only one is such.
     """
     rows, columns = body_part(ct)
     lack = max(0, _count(rows) - _count(columns))
     before, after = columns.start, ct.grid.shape[2] - columns.stop  # columns that are left
-    sideways = [float(way.axes[2][0]) for way in ways]  # towards the source; positive: it enters behind the last column
+    # Direction to the source along the rows; positive: the beam enters behind the last column.
+    sideways = [float(beam_path.axes[2][0]) for beam_path in beam_paths]
     enters_before, enters_after = any(s < -_LEVEL for s in sideways), any(s > _LEVEL for s in sideways)
     wanted = lack // 2 if enters_before == enters_after else lack * enters_before
     taken = min(after, max(wanted, lack - before))

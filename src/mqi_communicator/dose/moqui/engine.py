@@ -26,9 +26,9 @@ from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import Abilities, abilities_of
 from mqi_communicator.dose.checks import (
     beam_problems,
-    must_be_sound,
     plan_problems,
-    raised,
+    problems_of,
+    raise_problems,
     record_problems,
     sound_beams,
 )
@@ -36,7 +36,14 @@ from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import Accepted, GpuDemand, Progress, Refused
 from mqi_communicator.dose.moqui import inputs, output, runlog
 from mqi_communicator.dose.moqui.air import air_cautions
-from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, doubts, machine_of, snout_of
+from mqi_communicator.dose.moqui.basis import (
+    Calibration,
+    Machine,
+    calibration_of,
+    machine_of,
+    reasons_not_to_judge,
+    snout_of,
+)
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 from mqi_communicator.dose.moqui.flavour import Scale
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
@@ -46,12 +53,12 @@ from mqi_communicator.dose.moqui.job import Job
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.moqui.progress import read_progress
 from mqi_communicator.dose.moqui.reading import check_input
-from mqi_communicator.dose.moqui.requested import FILE, Asked, asked_in
+from mqi_communicator.dose.moqui.requested import FILE, RequestedRun, requested_in
 from mqi_communicator.dose.moqui.spotlists import spot_lists
 from mqi_communicator.dose.moqui.stopping import stopping_ratio
 from mqi_communicator.dose.outside import AIR
 from mqi_communicator.dose.overrides import override_problems
-from mqi_communicator.dose.rays import Way, way_of
+from mqi_communicator.dose.rays import BeamPath, beam_path_of
 from mqi_communicator.dose.stopping import Ratio, unknown_ratio
 
 _MIB = 1 << 20
@@ -88,7 +95,7 @@ class Moqui:
 
     def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
         """Sentences why a dose of this engine must not be judged; empty if it may be."""
-        return tuple(doubts(plan, ct, self._machines, self._calibrations, self._lacking))
+        return tuple(reasons_not_to_judge(plan, ct, self._machines, self._calibrations, self._lacking))
 
     @property
     def abilities(self) -> Abilities:
@@ -104,7 +111,7 @@ class Moqui:
         known = [beam for beam in sound_beams(plan) if beam.machine in self._machines]
         aimed = [one for beam in known for one in self._problems(plan, beam, ct)]
         if len(known) == len(plan.beams):
-            aimed += [] if aimed else raised(lambda: self._sent_ct(plan, ct))
+            aimed += [] if aimed else problems_of(lambda: self._sent_ct(plan, ct))
             if structures is not None and ct.scanner in self._calibrations:
                 ratio = self.stopping_ratio(ct)
                 aimed += override_problems(structures, plan, ct, ratio, lambda beam: self._machines[beam.machine].sad)
@@ -113,8 +120,8 @@ class Moqui:
     def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:
         """How much of moqui's dense air each beam crosses before the patient; beams without a machine are left out."""
         known = [beam for beam in plan.beams if beam.machine in self._machines]
-        ways = [self._way(beam, self._machines[beam.machine]) for beam in known]
-        return tuple(air_cautions(sent_ct(ct, ways).part_of(ct), ways, self._options.air_mm_water))
+        beam_paths = [self._beam_path(beam, self._machines[beam.machine]) for beam in known]
+        return tuple(air_cautions(sent_ct(ct, beam_paths).part_of(ct), beam_paths, self._options.air_mm_water))
 
     def stopping_ratio(self, ct: CTVolume) -> Ratio:
         """That of the default calibration for built-in flavours; unknown for builds of the site's own."""
@@ -127,8 +134,8 @@ class Moqui:
         calibration_of(ct, self._calibrations)
         for beam in plan.beams:
             machine_of(beam, self._machines)
-        must_be_sound(record_problems(plan))
-        must_be_sound(self.refusals(plan, ct, None))
+        raise_problems(record_problems(plan))
+        raise_problems(self.refusals(plan, ct, None))
         sent = self._sent_ct(plan, ct)
         grid, hu = sent.grid, sent.hu(whole_hounsfield(ct))
         content = ct_content(grid, hu)
@@ -143,14 +150,14 @@ class Moqui:
 
     def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:
         """One input file per run and number of GPUs, each read back before it is sent. Faults as in `common_files`."""
-        must_be_sound(record_problems(plan))
-        must_be_sound((*plan_problems(plan, ct), *self._problems(plan, beam, ct)))
+        raise_problems(record_problems(plan))
+        raise_problems((*plan_problems(plan, ct), *self._problems(plan, beam, ct)))
         machine, calibration = machine_of(beam, self._machines), calibration_of(ct, self._calibrations)
         quota = self._quota(beam)
-        place = inputs.Place(machine.file, machine.gantry, calibration.name, self._job.spots)
+        place = inputs.ModelInputs(machine.file, machine.gantry, calibration.name, self._job.spots)
         voxels = math.prod(self._sent_ct(plan, ct).grid.shape)
-        asked = Asked(voxels, quota.histories if quota.exact else 0, self._factor(machine, quota))
-        files = {FILE: asked.text()}
+        requested = RequestedRun(voxels, quota.histories if quota.exact else 0, self._factor(machine, quota))
+        files = {FILE: requested.text()}
         numbers = [one.number for one in plan.beams]
         for run, gpus in self._job.runs_and_gpus():
             text = inputs.input_file(
@@ -160,7 +167,7 @@ class Moqui:
                 beam=beam.number,
                 seed=self._options.seed + (run - 1) * inputs.SEED_STEP,
                 output=inputs.output_folder(self._options.seeds, run),
-                dose_format=self._job.asked_format,
+                dose_format=self._job.requested_format,
                 gpus=gpus,
                 temp=inputs.temp_folder(run),
             )
@@ -191,18 +198,18 @@ class Moqui:
     def read_dose(self, plan: IonPlan, beam: Beam, ct: CTVolume, products: Mapping[str, bytes], log: str) -> Dose:
         """Gy per fraction on the CT's grid, mean of the runs. Permanent if not finite, zero, or of another grid."""
         expected = self._job.expected(beam.number)
-        asked = asked_in(log)
-        if (said := runlog.check_whole(expected, log)) or asked is None:
-            raise Permanent(f"beam {beam.number}: {said}")
+        requested = requested_in(log)
+        if (problem := runlog.check_whole(expected, log)) or requested is None:
+            raise Permanent(f"beam {beam.number}: {problem}")
         sent = self._sent_ct(plan, ct)
         runs = [
             output.read_values(product, expected.answer, products, sent.grid, self._flavour.origin)
             for product in expected.products
         ]
         mean, uncertainty = output.mean_and_uncertainty(runs, sent.hu(whole_hounsfield(ct)) > AIR)
-        mean *= asked.factor / self._declared(plan)
+        mean *= requested.factor / self._declared(plan)
         meaning = DoseType(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
-        return Dose(ct.grid, sent.home(mean, ct.grid.shape), meaning, beam.number, uncertainty)
+        return Dose(ct.grid, sent.to_ct_grid(mean, ct.grid.shape), meaning, beam.number, uncertainty)
 
     def needs(self) -> Sequence[Need]:
         """The program, its digest if the site names one, stdbuf, and the programs of the site's steps."""
@@ -243,18 +250,18 @@ class Moqui:
         machine = machine_of(beam, self._machines)
         if found := list(beam_problems(plan, beam, machine.model, ct)):
             return found
-        start = raised(lambda: self._check_start(beam, machine, ct))
-        return [*start, *raised(lambda: self._quota(beam))]
+        start = problems_of(lambda: self._check_start(beam, machine, ct))
+        return [*start, *problems_of(lambda: self._quota(beam))]
 
     def _check_start(self, beam: Beam, machine: Machine, ct: CTVolume) -> None:
         check_start(beam, ct, snout_of(beam, machine) + self._flavour.start, machine.sad)
 
     def _sent_ct(self, plan: IonPlan, ct: CTVolume) -> SentCT:
-        return sent_ct(ct, [self._way(beam, machine_of(beam, self._machines)) for beam in plan.beams])
+        return sent_ct(ct, [self._beam_path(beam, machine_of(beam, self._machines)) for beam in plan.beams])
 
-    def _way(self, beam: Beam, machine: Machine) -> tuple[Way, float]:
+    def _beam_path(self, beam: Beam, machine: Machine) -> tuple[BeamPath, float]:
         """The beam's rays, and the height in mm above the isocentre where its protons start."""
-        return way_of(beam, machine.sad), snout_of(beam, machine) + self._flavour.start
+        return beam_path_of(beam, machine.sad), snout_of(beam, machine) + self._flavour.start
 
     def _sent(self, beam: Beam) -> SentBeam:
         machine = machine_of(beam, self._machines)
@@ -275,22 +282,22 @@ class Moqui:
 
     def _quota(self, beam: Beam) -> Quota:
         options, machine = self._options, machine_of(beam, self._machines)
-        wish = HistoriesRequest(
+        request = HistoriesRequest(
             histories=-(-options.histories_per_beam // options.seeds),
             most=options.max_histories_per_beam // options.seeds,
             per_batch=options.max_histories_per_batch,
         )
-        quota = self._quota_of(beam, machine, wish)
+        quota = self._quota_of(beam, machine, request)
         if self._times == 1:
             return quota
         more = math.ceil(quota.histories * self._times)
-        return self._quota_of(beam, machine, replace(wish, histories=more, most=max(wish.most, more)))
+        return self._quota_of(beam, machine, replace(request, histories=more, most=max(request.most, more)))
 
-    def _quota_of(self, beam: Beam, machine: Machine, wish: HistoriesRequest) -> Quota:
+    def _quota_of(self, beam: Beam, machine: Machine, request: HistoriesRequest) -> Quota:
         if isinstance(machine.model, BeamFile):
-            return quota_by_ratio(beam, machine.model, machine.protons_per_mu, wish)
+            return quota_by_ratio(beam, machine.model, machine.protons_per_mu, request)
         counts = machine.counts_per_mu if self._scale is Scale.DECLARED else None
-        return quota_by_counts(beam, machine.protons_per_mu, wish, counts)
+        return quota_by_counts(beam, machine.protons_per_mu, request, counts)
 
     def _lacking(self, machine: Machine) -> str:
         """What would make the machine's dose absolute and is not declared; "" if it is absolute."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mqi_communicator.dose.moqui.flavour import ErrorPattern, Flavour
-from mqi_communicator.dose.moqui.requested import asked_in
-from mqi_communicator.dose.moqui.sections import Section, sections, seen_sections
+from mqi_communicator.dose.moqui.requested import requested_in
+from mqi_communicator.dose.moqui.sections import Section, excerpt_sections, sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Step:
     """One program of the job: moqui itself, or one of the site's."""
 
     name: str
-    complaints: tuple[ErrorPattern, ...]
+    error_patterns: tuple[ErrorPattern, ...]
     moqui: bool = False
 
 
@@ -36,7 +36,7 @@ class Expected:
 def parts_of(expected: Expected, log: str, *, whole: bool = False) -> list[tuple[Step, Section]]:
     """Each section of the log with its step. Unless the log is `whole`, some of it may be left out, and marks with it:
     what is left of one step on both sides is one section."""
-    found = sections(log) if whole else seen_sections(log)
+    found = sections(log) if whole else excerpt_sections(log)
     known = {step.name: step for step in expected.steps}
     parts: list[tuple[Step, Section]] = []
     for i, part in enumerate(found):
@@ -60,10 +60,10 @@ def _unmarked(expected: Expected, log: str, before: Step | None, after: Step | N
     steps = expected.steps
     if after in steps[1:]:
         return steps[steps.index(after) - 1]
-    if after is None and asked_in(log):
+    if after is None and requested_in(log):
         return steps[-1]
     left = steps[steps.index(before) :] if before in steps else steps
     if len(left) == 1:
         return left[0]
     own = all(step.moqui for step in left)
-    return Step("moqui" if own else "the job", tuple(one for step in left for one in step.complaints), own)
+    return Step("moqui" if own else "the job", tuple(one for step in left for one in step.error_patterns), own)

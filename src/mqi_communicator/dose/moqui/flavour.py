@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-PLACES = frozenset(
+PLACEHOLDERS = frozenset(
     {
         "batch",  # histories per batch
         "beam",  # the number of the beam
@@ -85,7 +85,7 @@ class Flavour:
     done: str  # group 1: how many it has generated
     batch: str  # groups 1 and 2: this batch, of so many; "" where `done` tells it
     computed: str  # said when everything has been transported
-    complaints: tuple[ErrorPattern, ...]
+    error_patterns: tuple[ErrorPattern, ...]
     origin: Origin
     scale: Scale
     start: float  # mm upstream of the snout, where its protons start

@@ -7,9 +7,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mqi_communicator.dose.moqui.flavour import PLACES, ErrorPattern, Flavour, Kind, Origin
+from mqi_communicator.dose.moqui.flavour import PLACEHOLDERS, ErrorPattern, Flavour, Kind, Origin
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
-from mqi_communicator.dose.moqui.placeholders import a_pattern, known_places
+from mqi_communicator.dose.moqui.placeholders import check_pattern, check_placeholders
 
 
 class FlavourOptions(BaseModel):
@@ -24,7 +24,7 @@ class FlavourOptions(BaseModel):
     lines: dict[str, str] = Field(
         default_factory=dict,
         description="Lines of the input file, key and value; an empty value takes the line away. Places to be filled: "
-        f"{', '.join('{' + place + '}' for place in sorted(PLACES))}.",
+        f"{', '.join('{' + place + '}' for place in sorted(PLACEHOLDERS))}.",
     )
     several_gpus: dict[str, str] = Field(
         default_factory=dict, description="Lines for a beam with more than one GPU, in the same form."
@@ -57,7 +57,7 @@ class FlavourOptions(BaseModel):
     @classmethod
     def _lines(cls, lines: dict[str, str]) -> dict[str, str]:
         for key, value in lines.items():
-            known_places(value, PLACES)
+            check_placeholders(value, PLACEHOLDERS)
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key) or re.search(r"[\s#]", value):
                 raise ValueError(
                     f"{key}: a key is one word, a value holds no blank and no #, which moqui would misread"
@@ -67,7 +67,7 @@ class FlavourOptions(BaseModel):
     @field_validator("product")
     @classmethod
     def _product(cls, path: str) -> str:
-        known_places(path, frozenset({"output", "name", "beam"}))
+        check_placeholders(path, frozenset({"output", "name", "beam"}))
         if path.startswith(("/", "~")) or ".." in path.split("/"):
             raise ValueError("must be a path below the run folder")
         return path
@@ -76,7 +76,7 @@ class FlavourOptions(BaseModel):
     @classmethod
     def _patterns(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for pattern in (value,) if isinstance(value, str) else value:
-            a_pattern(pattern)
+            check_pattern(pattern)
         return value
 
     @model_validator(mode="after")
@@ -87,11 +87,11 @@ class FlavourOptions(BaseModel):
                 raise ValueError(f"lines: {key} is no key of {self.based_on}; if this build reads it, add it to keys")
         return self
 
-    def made(self, name: str) -> Flavour:
+    def build(self, name: str) -> Flavour:
         """The flavour that this describes."""
         base = BUILT_IN[self.based_on]
-        said = tuple(ErrorPattern(pattern, retryable=True) for pattern in self.retryable_patterns)
-        said += tuple(ErrorPattern(pattern) for pattern in self.failure_patterns)
+        own_patterns = tuple(ErrorPattern(pattern, retryable=True) for pattern in self.retryable_patterns)
+        own_patterns += tuple(ErrorPattern(pattern) for pattern in self.failure_patterns)
         lines = {key: value for key, value in {**base.lines, **self.lines}.items() if value}
         return Flavour(
             name=name,
@@ -105,7 +105,7 @@ class FlavourOptions(BaseModel):
             done=base.done,
             batch=self.batch or base.batch,
             computed=base.computed,
-            complaints=said + base.complaints,
+            error_patterns=own_patterns + base.error_patterns,
             origin=self.origin or base.origin,
             scale=base.scale,
             start=base.start,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from mqi_communicator.dose.moqui.flavour import ErrorPattern, Flavour, Kind, Origin, Scale
 
 _SPACE = "make space on the compute host, and see that paths.remote can be written there"
-_COMPLAINTS = (
+_ERROR_PATTERNS = (
     ErrorPattern(r"(No free GPU remains after BeamLayerMultiGpu filtering)", retryable=True),
     ErrorPattern(
         r"^((?:CUDA error|GPUassert): .*(?:driver version is insufficient|no CUDA-capable device|invalid device ordinal"
@@ -138,7 +138,7 @@ UPSTREAM = Flavour(
     done=r"^cum_vertiex (\d+) \d+$",
     batch="",
     computed=r"^finalizing$",
-    complaints=_COMPLAINTS,
+    error_patterns=_ERROR_PATTERNS,
     origin=Origin.EITHER,
     scale=Scale.RATIO,
     start=50.0,
@@ -183,7 +183,7 @@ FORK = Flavour(
     done="",
     batch=r"^Generating particles for \((\d+) of (\d+) batches\)",
     computed=r"^Particle transportation complete!",
-    complaints=_COMPLAINTS,
+    error_patterns=_ERROR_PATTERNS,
     origin=Origin.EDGE,
     scale=Scale.COUNTS,
     start=0.0,
@@ -207,8 +207,8 @@ CLINIC = replace(
     lines={**_CLINIC_LINES, "NormalizeTotalHistories": "{histories}"},
     required=(FORK.required - {"ParticlesPerHistory"}) | {"NormalizeTotalHistories"},
     formats=("dcm", "mhd", "mha", "raw"),
-    complaints=(
-        *_COMPLAINTS,
+    error_patterns=(
+        *_ERROR_PATTERNS,
         ErrorPattern(r"(FATAL ERROR.*)$"),
         ErrorPattern(r"^(ERROR: .*)$"),
         ErrorPattern(r"(Exception in save_to_dcm: .*)$", retryable=True, advice=_SPACE),

@@ -16,7 +16,7 @@ from mqi_communicator.dicom.outgoing_ct import AIR
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid
 from mqi_communicator.dose.moqui.crop import body_part, sent_part
-from mqi_communicator.dose.rays import MARGIN, Way, gantry_axes
+from mqi_communicator.dose.rays import MARGIN, BeamPath, gantry_axes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class SentCT:
         sent[:, :, self.own] = whole[:, self.rows, self.columns]
         return sent
 
-    def home(self, values: Doubles, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    def to_ct_grid(self, values: Doubles, shape: tuple[int, int, int]) -> NDArray[np.float32]:
         """A dose on the sent grid as one on the CT's, zero in the rows and columns that were not sent."""
         import numpy as np
 
@@ -71,7 +71,7 @@ def sent_shape(ct: CTVolume) -> tuple[int, int, int]:
     return ct.grid.shape[0], height, max(columns.stop - columns.start, height)
 
 
-def sent_ct(ct: CTVolume, ways: Sequence[tuple[Way, float]]) -> SentCT:
+def sent_ct(ct: CTVolume, beam_paths: Sequence[tuple[BeamPath, float]]) -> SentCT:
     """What moqui gets of this CT. `ways`: each beam's rays, and the height in mm above the isocentre where they begin.
 
     DicomProblem for pixels that are not square (moqui takes one side for the other), and for a body with more rows
@@ -84,16 +84,16 @@ def sent_ct(ct: CTVolume, ways: Sequence[tuple[Way, float]]) -> SentCT:
             "export the CT with square pixels, or compute this case with another engine",
             code="dose.pixels",
         )
-    rows, columns = sent_part(ct, [way for way, _ in ways])
+    rows, columns = sent_part(ct, [beam_path for beam_path, _ in beam_paths])
     part = _part(ct.grid, rows, columns)
     (nz, height, width), (x, y, z) = part.shape, part.origin
     added = max(0, height - width)
     whole = (nz, height, width + added)
     behind = Grid((nz, height, added), (x + width * dx, y, z), part.spacing)
     ahead = Grid((nz, height, added), (x - added * dx, y, z), part.spacing)
-    if not (hit := _passing(behind, ways)):
+    if not (hit := _passing(behind, beam_paths)):
         return SentCT(replace(part, shape=whole), rows, columns, 0)
-    if not _passing(ahead, ways):
+    if not _passing(ahead, beam_paths):
         return SentCT(replace(ahead, shape=whole), rows, columns, added)
     raise DicomProblem(
         f"the CT has {ct.grid.shape[1]} rows and {width} columns, {height} rows without those of nothing but air at "
@@ -111,7 +111,7 @@ def _part(grid: Grid, rows: slice, columns: slice) -> Grid:
     return Grid(shape, (x + columns.start * dx, y + rows.start * dy, z), grid.spacing)
 
 
-def _passing(added: Grid, ways: Sequence[tuple[Way, float]]) -> int:
+def _passing(added: Grid, beam_paths: Sequence[tuple[BeamPath, float]]) -> int:
     """The number of a beam that passes these columns anywhere below its start; 0: none."""
     import numpy as np
 
@@ -123,12 +123,12 @@ def _passing(added: Grid, ways: Sequence[tuple[Way, float]]) -> int:
     ]
     points = np.stack(np.meshgrid(*sampled, indexing="ij"), axis=-1).reshape(-1, 3)
     reach = MARGIN + _SAMPLE
-    for way, start in ways:
-        seen = way.seen(points)
-        low, high = way.spots.min(axis=0) - reach, way.spots.max(axis=0) + reach
+    for beam_path, start in beam_paths:
+        seen = beam_path.project(points)
+        low, high = beam_path.spots.min(axis=0) - reach, beam_path.spots.max(axis=0) + reach
         inside = ((seen[:, :2] >= low) & (seen[:, :2] <= high)).all(axis=1)
         if (inside & (seen[:, 2] <= start + _SAMPLE)).any():
-            return way.number
+            return beam_path.number
     return 0
 
 

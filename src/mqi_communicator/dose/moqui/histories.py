@@ -56,7 +56,7 @@ def sent_weights(beam: Beam, protons_per_mu: float | None) -> list[NDArray[np.fl
     return [(layer.weights * scale).astype(np.float32) for layer in beam.layers]
 
 
-def quota_by_ratio(beam: Beam, model: BeamFile, protons_per_mu: float | None, wish: HistoriesRequest) -> Quota:
+def quota_by_ratio(beam: Beam, model: BeamFile, protons_per_mu: float | None, request: HistoriesRequest) -> Quota:
     """ParticlesPerHistory for spots taken from the plan. DicomProblem, naming the weakest spot, if it gets none."""
     import numpy as np
 
@@ -66,19 +66,19 @@ def quota_by_ratio(beam: Beam, model: BeamFile, protons_per_mu: float | None, wi
     ]
     used = [spots[spots > 0] for spots in protons]
     total = float(sum(spots.sum(dtype=np.float64) for spots in used))
-    per_history = np.float32(f"{total / _needed(beam, used, total, wish):.6g}")
+    per_history = np.float32(f"{total / _needed(beam, used, total, request):.6g}")
     histories = sum(int(np.floor(spots / per_history).sum(dtype=np.float64)) for spots in used)
     return Quota(
         particles_per_history=float(per_history),
         histories=histories,
         exact=True,
-        batch=_batch(histories, wish),
+        batch=_batch(histories, request),
         factor=total / (histories * float(per_history)),
     )
 
 
 def quota_by_counts(
-    beam: Beam, protons_per_mu: float | None, wish: HistoriesRequest, counts_per_mu: float | None = None
+    beam: Beam, protons_per_mu: float | None, request: HistoriesRequest, counts_per_mu: float | None = None
 ) -> Quota:
     """Counts per MU for spots sent as lists of whole counts.
 
@@ -88,32 +88,32 @@ def quota_by_counts(
     """
     used = [mu[mu > 0] for mu in (layer.weights * beam.mu_per_weight for layer in beam.layers)]
     total = float(sum(mu.sum() for mu in used))
-    needed = _needed(beam, used, total, wish)
+    needed = _needed(beam, used, total, request)
     per_mu = counts_per_mu or needed / total
     _check_counts(beam, used, per_mu)
     return Quota(
         particles_per_history=1.0,
         histories=math.ceil(needed),
         exact=False,
-        batch=_batch(needed, wish),
+        batch=_batch(needed, request),
         factor=(protons_per_mu or 1.0) / per_mu,
         counts_per_mu=per_mu,
     )
 
 
-def _needed(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], total: float, wish: HistoriesRequest) -> float:
+def _needed(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], total: float, request: HistoriesRequest) -> float:
     """Histories that the beam needs, at least as many as wished. DicomProblem if they are too many."""
     spots = sum(len(one) for one in used)
     weakest = min(float(one.min()) for one in used)
-    needed = max(float(wish.histories), float(_MEAN * spots), _LEAST * total / weakest)
-    if needed <= wish.most:
+    needed = max(float(request.histories), float(_MEAN * spots), _LEAST * total / weakest)
+    if needed <= request.most:
         return needed
     index = next(i for i, one in enumerate(used) if float(one.min()) == weakest)
     layer = beam.layers[index]
     raise DicomProblem(
         f"beam {beam.number}, layer {index + 1} ({layer.energy:g} MeV): its weakest spot has {weakest / total:.2g} of "
         f"the beam's protons; to give it one history and the mean spot {_MEAN}, each run needs {needed:.3g} histories, "
-        f"more than {wish.most:.3g}",
+        f"more than {request.most:.3g}",
         "raise engine.max_histories_per_beam, or take spots of hardly any weight out of the plan",
         code="dose.histories",
     )
@@ -131,8 +131,8 @@ def _check_counts(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], per_mu:
         )
 
 
-def _batch(histories: float, wish: HistoriesRequest) -> int:
-    return max(1, min(wish.per_batch, math.ceil(histories / _BATCHES)))
+def _batch(histories: float, request: HistoriesRequest) -> int:
+    return max(1, min(request.per_batch, math.ceil(histories / _BATCHES)))
 
 
 def _ratio(model: BeamFile, energy: float) -> np.float32:

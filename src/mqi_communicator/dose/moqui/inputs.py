@@ -16,7 +16,7 @@ SEED_STEP = 1_000_003  # between the seeds of two runs: moqui gives spot k the s
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ModelInputs:
     """What the machine and the scanner say, as the input file needs it."""
 
     machine: str = ""  # name of the beam file in common/
@@ -42,7 +42,7 @@ def input_name(run: int, gpus: int) -> str:
 
 def input_file(
     flavour: Flavour,
-    place: Place,
+    place: ModelInputs,
     quota: Quota,
     *,
     beam: int,

@@ -24,7 +24,7 @@ class Job:
         self._flavour = options.chosen
 
     @property
-    def asked_format(self) -> str:
+    def requested_format(self) -> str:
         """The format that the program is asked for."""
         return self._options.format or self._flavour.formats[0]
 
@@ -65,7 +65,7 @@ class Job:
             steps=(
                 *(_watched(step) for step in self._options.before),
                 *(
-                    Step(self._name(run), self._flavour.complaints, moqui=True)
+                    Step(self._name(run), self._flavour.error_patterns, moqui=True)
                     for run in range(1, self._options.seeds + 1)
                 ),
                 *(_watched(step) for step in self._options.after),
@@ -98,7 +98,7 @@ class Job:
     @property
     def _answer(self) -> str:
         """The format in which doses are read."""
-        return self._flavour.answer or self.asked_format
+        return self._flavour.answer or self.requested_format
 
     @property
     def _by(self) -> tuple[str, ...]:

@@ -25,16 +25,16 @@ def split_mha(name: str, data: bytes) -> tuple[bytes, bytes]:
 
 def check_header(name: str, header: bytes, grid: Grid, origin: Origin, data_file: str) -> str:
     """The type of the values (as numpy writes it). Permanent, with found and expected, if the grid is another."""
-    said = _keys(header)
+    fields = _keys(header)
     for key, expected in {**_FIXED, "ElementDataFile": data_file}.items():
-        if said.get(key) != expected:
-            raise Permanent(f"{name}: {key} is {said.get(key)!r}, expected {expected!r}")
-    if said.get("ElementType") not in _TYPES:
-        raise Permanent(f"{name}: ElementType is {said.get('ElementType')!r}, expected {' or '.join(_TYPES)}")
-    _same(name, "DimSize", said, [tuple(float(n) for n in reversed(grid.shape))])
-    _same(name, "ElementSpacing", said, [grid.spacing])
-    _same(name, "Origin" if "Origin" in said else "Offset", said, _origins(grid, origin))
-    return _TYPES[said["ElementType"]]
+        if fields.get(key) != expected:
+            raise Permanent(f"{name}: {key} is {fields.get(key)!r}, expected {expected!r}")
+    if fields.get("ElementType") not in _TYPES:
+        raise Permanent(f"{name}: ElementType is {fields.get('ElementType')!r}, expected {' or '.join(_TYPES)}")
+    _same(name, "DimSize", fields, [tuple(float(n) for n in reversed(grid.shape))])
+    _same(name, "ElementSpacing", fields, [grid.spacing])
+    _same(name, "Origin" if "Origin" in fields else "Offset", fields, _origins(grid, origin))
+    return _TYPES[fields["ElementType"]]
 
 
 def _origins(grid: Grid, origin: Origin) -> list[tuple[float, ...]]:
@@ -50,19 +50,19 @@ def _origins(grid: Grid, origin: Origin) -> list[tuple[float, ...]]:
 
 
 def _keys(header: bytes) -> Mapping[str, str]:
-    said: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for line in header.decode("ascii", errors="replace").splitlines():
         key, value = (
             (line.split("=", 1) if "=" in line else [*line.split(None, 1), ""][:2]) if line.strip() else ("", "")
         )
         if key.strip():
-            said.setdefault(key.strip(), value.strip())
-    return said
+            fields.setdefault(key.strip(), value.strip())
+    return fields
 
 
-def _same(name: str, key: str, said: Mapping[str, str], expected: list[tuple[float, ...]]) -> None:
+def _same(name: str, key: str, fields: Mapping[str, str], expected: list[tuple[float, ...]]) -> None:
     try:
-        found = tuple(float(word) for word in said.get(key, "").split())
+        found = tuple(float(word) for word in fields.get(key, "").split())
     except ValueError:
         found = ()
     for wanted in expected:
@@ -70,4 +70,4 @@ def _same(name: str, key: str, said: Mapping[str, str], expected: list[tuple[flo
         if len(found) == len(wanted) and all(abs(a - b) <= _NEAR + 1e-5 * abs(b) for a, b in pairs):
             return
     words = " or ".join(" ".join(f"{n:g}" for n in wanted) for wanted in expected)
-    raise Permanent(f"{name}: {key} is {said.get(key)!r}, expected {words}")
+    raise Permanent(f"{name}: {key} is {fields.get(key)!r}, expected {words}")

@@ -117,26 +117,27 @@ class MoquiOptions(BaseModel):
 
     def _misfits(self, flavour: Flavour) -> list[str]:
         """What cannot be had from this flavour."""
-        words = []
+        problems = []
         if self.format and self.format not in flavour.formats:
-            words.append(f"format: {flavour.name} writes {', '.join(flavour.formats)}, not {self.format}")
+            problems.append(f"format: {flavour.name} writes {', '.join(flavour.formats)}, not {self.format}")
         if self.spots and (self.spots != "plan") != flavour.reads_spots:
-            words.append(f"spots: {flavour.name} reads {'lists' if flavour.reads_spots else 'the plan'}")
+            problems.append(f"spots: {flavour.name} reads {'lists' if flavour.reads_spots else 'the plan'}")
         if self.spots == "before" and not self.before:
-            words.append("spots: before needs a step under before that writes the lists")
+            problems.append("spots: before needs a step under before that writes the lists")
         if self.seeds > 1 and "{output}" not in flavour.product:
-            words.append(
+            problems.append(
                 f"seeds: {self.seeds} runs would have one product; give the flavour's product the place {{output}}"
             )
-        if self.seeds > 1 and any("{outputs}" in word for step in (*self.before, *self.after) for word in step.said):
-            words.append(
+        steps = (*self.before, *self.after)
+        if self.seeds > 1 and any("{outputs}" in text for step in steps for text in step.templates):
+            problems.append(
                 "before and after: with several seeds there is no one folder {outputs}; name Outputs-1, Outputs-2"
             )
         if self.gpus_per_beam > 1 and not flavour.several_gpus:
-            words.append(f"gpus_per_beam: {flavour.name} uses one GPU per beam")
+            problems.append(f"gpus_per_beam: {flavour.name} uses one GPU per beam")
         if flavour.physical and (self.answer_rbe != 1 or self.answer_extent is not Extent.FRACTION):
-            words.append(f"answer_rbe and answer_extent: {flavour.name} is asked for physical dose of one fraction")
-        return words
+            problems.append(f"answer_rbe and answer_extent: {flavour.name} is asked for physical dose of one fraction")
+        return problems
 
     @property
     def histories(self) -> int | None:
@@ -153,7 +154,7 @@ class MoquiOptions(BaseModel):
     def chosen(self) -> Flavour:
         """The flavour that is meant."""
         named = self.flavours.get(self.flavour)
-        return named.made(self.flavour) if named else BUILT_IN[self.flavour]
+        return named.build(self.flavour) if named else BUILT_IN[self.flavour]
 
 
 class MoquiMachineOptions(BaseModel):

@@ -6,7 +6,7 @@ import re
 from string import Formatter
 
 
-def known_places(text: str, places: frozenset[str]) -> None:
+def check_placeholders(text: str, places: frozenset[str]) -> None:
     """ValueError for a place that nobody fills."""
     try:
         found = [(name, bool(form or turned)) for _, name, form, turned in Formatter().parse(text) if name is not None]
@@ -17,7 +17,7 @@ def known_places(text: str, places: frozenset[str]) -> None:
             raise ValueError(f"{{{name}}} is filled by nobody; known: {', '.join(sorted(places))}")
 
 
-def a_pattern(pattern: str) -> str:
+def check_pattern(pattern: str) -> str:
     """The pattern, if it is a regular expression. ValueError if not."""
     try:
         re.compile(pattern)

@@ -35,10 +35,10 @@ def ended(flavour: Flavour, text: str) -> bool:
 
 def computed(flavour: Flavour, text: str) -> bool:
     """Whether everything had been transported: said so after the last word of progress, which said that it was all."""
-    said = [found.start() for found in re.finditer(flavour.computed, text, re.MULTILINE)]
-    going = [found.start() for found in re.finditer(flavour.batch or flavour.done, text, re.MULTILINE)]
+    finished = [found.start() for found in re.finditer(flavour.computed, text, re.MULTILINE)]
+    batches_seen = [found.start() for found in re.finditer(flavour.batch or flavour.done, text, re.MULTILINE)]
     part = share(flavour, text, at_end=True)
-    return bool(said) and (not going or said[-1] > going[-1]) and (part is None or part >= 1)
+    return bool(finished) and (not batches_seen or finished[-1] > batches_seen[-1]) and (part is None or part >= 1)
 
 
 def share(flavour: Flavour, text: str, *, at_end: bool = False) -> float | None:

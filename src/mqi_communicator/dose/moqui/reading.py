@@ -22,7 +22,7 @@ _TYPES: Mapping[Kind, str] = {
     Kind.TRUTH: r"true|false",
     Kind.WORD: r".+",
 }
-_MEANT: Mapping[str, tuple[Callable[[str], bool], str]] = {
+_EXPECTED: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "RandomSeed": (lambda value: int(value) >= 0, "0 or more: below it the clock may be taken"),
     "MaxHistoriesPerBatch": (lambda value: int(value) > 0, "more than 0: without batches there is no progress"),
     "ParticlesPerHistory": (lambda value: float(value) > 0, "more than 0"),
@@ -43,22 +43,22 @@ def check_input(text: bytes, flavour: Flavour, beams: Collection[int]) -> Mappin
 
     `beams` are the numbers of the plan's treatment beams. Permanent, with the line, for anything that it would misread.
     """
-    said: dict[str, str] = {}
+    values: dict[str, str] = {}
     for number, line in enumerate(_lines(text), start=1):
         try:
-            key, value = _split(line, said)
+            key, value = _split(line, values)
             _check_value(key, value, flavour, beams)
         except ValueError as problem:
             raise Permanent(
                 f"the input file for moqui ({flavour.name}) would be misread, line {number}: {problem}",
                 "correct engine.flavours; if you changed nothing there, report it",
             ) from None
-        said[key] = value
-    if missing := sorted(flavour.required - set(said)):
+        values[key] = value
+    if missing := sorted(flavour.required - set(values)):
         raise Permanent(
             f"the input file for moqui ({flavour.name}) lacks {', '.join(missing)}", "correct engine.flavours"
         )
-    return said
+    return values
 
 
 def _lines(text: bytes) -> list[str]:
@@ -86,7 +86,7 @@ def _check_value(key: str, value: str, flavour: Flavour, beams: Collection[int])
         raise ValueError(f"{key} is no key that it knows")
     if not re.fullmatch(_TYPES[kind], value):
         raise ValueError(f"{key} is {value!r}, which is no {kind.value}")
-    meant, words = _MEANT.get(key, (None, ""))
+    meant, words = _EXPECTED.get(key, (None, ""))
     if meant is not None and not meant(value):
         raise ValueError(f"{key} is {value!r}, expected {words}")
     if kind is Kind.FORMAT and value not in flavour.formats:

@@ -10,7 +10,7 @@ _LINE = re.compile(r"^mqi-asked voxels=(\d+) histories=(\d+) factor=(\S+)$", re.
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedRun:
     """What every run of the job was asked for."""
 
     voxels: int  # of the grid that was sent
@@ -22,10 +22,10 @@ class Asked:
         return f"mqi-asked voxels={self.voxels} histories={self.histories} factor={self.factor!r}\n".encode("ascii")
 
 
-def asked_in(log: str) -> Asked | None:
+def requested_in(log: str) -> RequestedRun | None:
     """What the log ends with; None if the job did not come so far."""
     found = _LINE.findall(log)
     if not found:
         return None
     voxels, histories, factor = found[-1]
-    return Asked(int(voxels), int(histories), float(factor))
+    return RequestedRun(int(voxels), int(histories), float(factor))

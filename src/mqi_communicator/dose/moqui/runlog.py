@@ -15,7 +15,7 @@ from mqi_communicator.dose.moqui.expected import Expected, Step, parts_of
 from mqi_communicator.dose.moqui.flavour import Flavour
 from mqi_communicator.dose.moqui.output import size_problem
 from mqi_communicator.dose.moqui.progress import computed, ended, last, share
-from mqi_communicator.dose.moqui.requested import Asked, asked_in
+from mqi_communicator.dose.moqui.requested import RequestedRun, requested_in
 from mqi_communicator.dose.moqui.sections import Section
 
 _NEAR = 0.01  # of the histories: builds round spots differently
@@ -23,7 +23,7 @@ _SEGFAULT, _ABORT, _TIMEOUT = 139, 134, 124
 _SIGNALS = {_ABORT: "SIGABRT", 130: "SIGINT", 137: "SIGKILL (no memory left?)", _SEGFAULT: "SIGSEGV", 143: "SIGTERM"}
 _NOT_STARTED = (126, 127)
 _DIFFERS = re.compile(r"^mqi-input differs", re.MULTILINE)  # said by the host's script, as the next
-_BARRED = re.compile(r"^mqi-refused (.+)$", re.MULTILINE)
+_NOT_ALLOWED = re.compile(r"^mqi-refused (.+)$", re.MULTILINE)
 _LOOK = "look at the job's log with `mqi show`; docs/moqui.md explains what moqui says"
 
 
@@ -36,45 +36,46 @@ def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[s
     code = 128 - exit_code if exit_code < 0 else exit_code
     parts = parts_of(expected, log_tail)
     refused = (
-        _complained(parts)
-        or _ended_badly(expected, parts, code)
-        or _ran_through(expected, parts, log_tail)
-        or _files(expected, log_tail, products)
+        _reported_error(parts)
+        or _exit_problem(expected, parts, code)
+        or _incomplete_run(expected, parts, log_tail)
+        or _product_problem(expected, log_tail, products)
     )
     if refused:
         return refused
-    asked, runs = asked_in(log_tail), len(expected.products)
-    if asked and asked.histories:
-        return Accepted({"histories": runs * asked.histories, "runs": runs})
-    told = [int(words) for step, part in parts if step.moqui and (words := last(expected.flavour.histories, part.text))]
-    return Accepted({"histories": sum(told), "runs": runs} if len(told) == runs else {"runs": runs})
+    requested, runs = requested_in(log_tail), len(expected.products)
+    if requested and requested.histories:
+        return Accepted({"histories": runs * requested.histories, "runs": runs})
+    found = [last(expected.flavour.histories, part.text) for step, part in parts if step.moqui]
+    counts = [int(count) for count in found if count]
+    return Accepted({"histories": sum(counts), "runs": runs} if len(counts) == runs else {"runs": runs})
 
 
 def check_whole(expected: Expected, log: str) -> str | None:
     """What is wrong in the whole log: each run must be there from its mark to its end, whatever a program printed."""
     parts = parts_of(expected, log, whole=True)
-    if refused := _complained(parts) or _ran_through(expected, parts, log):
+    if refused := _reported_error(parts) or _incomplete_run(expected, parts, log):
         return refused.why
     seen = {step.name: part.text for step, part in parts if part.name}
     if lost := [name for name in expected.runs if name not in seen]:
         return f"the log does not show that {', '.join(lost)} began"
-    asked = asked_in(log)
+    requested = requested_in(log)
     silent = [name for name in expected.runs if last(expected.flavour.histories, seen[name]) is None]
-    if silent and asked and asked.histories:
+    if silent and requested and requested.histories:
         return f"{', '.join(silent)} did not say how many histories it computed"
     return None
 
 
-def _complained(parts: Sequence[tuple[Step, Section]]) -> Refused | None:
+def _reported_error(parts: Sequence[tuple[Step, Section]]) -> Refused | None:
     for step, part in parts:
-        for one in step.complaints:
+        for one in step.error_patterns:
             if found := re.search(one.pattern, part.text, re.MULTILINE):
-                said = next((group for group in found.groups() if group), found.group(0)).strip()
-                return Refused(f"{step.name}: {said}", one.retryable, one.advice or _LOOK)
+                message = next((group for group in found.groups() if group), found.group(0)).strip()
+                return Refused(f"{step.name}: {message}", one.retryable, one.advice or _LOOK)
     return None
 
 
-def _ended_badly(expected: Expected, parts: Sequence[tuple[Step, Section]], code: int) -> Refused | None:
+def _exit_problem(expected: Expected, parts: Sequence[tuple[Step, Section]], code: int) -> Refused | None:
     step, part = parts[-1]
     if _DIFFERS.search(part.text):
         why = "the input on the host is not what was sent"
@@ -84,8 +85,8 @@ def _ended_badly(expected: Expected, parts: Sequence[tuple[Step, Section]], code
         return Refused(why, retryable=step.moqui, advice=_LOOK)
     if code == 0:
         return None
-    if barred := _BARRED.search(part.text):
-        why = f"the host does not let jobs run {barred[1]}"
+    if not_allowed := _NOT_ALLOWED.search(part.text):
+        why = f"the host does not let jobs run {not_allowed[1]}"
         advice = "its administrator names the programs (--program); where stdbuf is none of them: engine.stdbuf: false"
         return Refused(why, retryable=False, advice=advice)
     if code in _NOT_STARTED:
@@ -117,36 +118,36 @@ def _crash(flavour: Flavour, step: Step, part: Section) -> Refused:
     return Refused(f"{step.name} crashed before it computed anything (SIGSEGV)", retryable=False, advice=_LOOK)
 
 
-def _ran_through(expected: Expected, parts: Sequence[tuple[Step, Section]], log: str) -> Refused | None:
+def _incomplete_run(expected: Expected, parts: Sequence[tuple[Step, Section]], log: str) -> Refused | None:
     """Each run of moqui that the log shows said its histories and its end mark, and those are the ones asked for."""
-    asked = asked_in(log)
+    requested = requested_in(log)
     for step, part in parts:
         if not step.moqui:
             continue
-        if refused := _histories(expected.flavour, step, part, asked):
+        if refused := _histories_problem(expected.flavour, step, part, requested):
             return refused
         if part.whole and not ended(expected.flavour, part.text):
             return Refused(f"{step.name}: the log has no end mark although the exit code is 0", retryable=True)
-    if asked is None:
+    if requested is None:
         return Refused("the job ended before it wrote what it was asked for", retryable=True)
     return None
 
 
-def _histories(flavour: Flavour, step: Step, part: Section, asked: Asked | None) -> Refused | None:
-    for words in re.findall(flavour.histories, part.text, re.MULTILINE):
-        if int(words) == 0:
+def _histories_problem(flavour: Flavour, step: Step, part: Section, requested: RequestedRun | None) -> Refused | None:
+    for count in re.findall(flavour.histories, part.text, re.MULTILINE):
+        if int(count) == 0:
             why = f"{step.name} had no histories to compute: its dose would be zero"
             return Refused(why, retryable=False, advice="its spots were not read; " + _LOOK)
-        if asked and asked.histories and abs(int(words) - asked.histories) > _NEAR * asked.histories:
-            why = f"{step.name} computed {words} histories, asked were {asked.histories}: it read other spots than sent"
+        if requested and requested.histories and abs(int(count) - requested.histories) > _NEAR * requested.histories:
+            why = f"{step.name} computed {count} histories, expected {requested.histories}: it read other spots"
             return Refused(why, retryable=False, advice=_LOOK)
     return None
 
 
-def _files(expected: Expected, log: str, products: Mapping[str, int]) -> Refused | None:
-    if (asked := asked_in(log)) is None:
+def _product_problem(expected: Expected, log: str, products: Mapping[str, int]) -> Refused | None:
+    if (requested := requested_in(log)) is None:
         return None
     for product in expected.products:
-        if problem := size_problem(product, expected.answer, products, asked.voxels):
+        if problem := size_problem(product, expected.answer, products, requested.voxels):
             return Refused(problem, retryable=True, advice="if it comes again: make space on the compute host")
     return None

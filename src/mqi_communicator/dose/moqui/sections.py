@@ -41,7 +41,7 @@ def sections(log: str) -> list[Section]:
     return found
 
 
-def seen_sections(log: str) -> list[Section]:
+def excerpt_sections(log: str) -> list[Section]:
     """The same of a log of which something may be left out: the sections on both sides of that are not whole."""
     found: list[Section] = []
     parts = pieces(log)

@@ -6,11 +6,11 @@ import re
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mqi_communicator.dose.moqui.placeholders import a_pattern, known_places
+from mqi_communicator.dose.moqui.placeholders import check_pattern, check_placeholders
 
 _LABEL = r"^[a-z][a-z0-9-]{0,31}$"
 _OWN = re.compile(r"moqui(-\d+)?")
-STEP_PLACES = frozenset({"beam", "input", "common", "gpus", "outputs"})
+STEP_PLACEHOLDERS = frozenset({"beam", "input", "common", "gpus", "outputs"})
 
 
 class StepOptions(BaseModel):
@@ -37,7 +37,7 @@ class StepOptions(BaseModel):
     )
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def templates(self) -> tuple[str, ...]:
         """All its words, with their places."""
         return (*self.argv, *self.outputs)
 
@@ -52,7 +52,7 @@ class StepOptions(BaseModel):
     @classmethod
     def _places(cls, words: tuple[str, ...]) -> tuple[str, ...]:
         for word in words:
-            known_places(word, STEP_PLACES)
+            check_placeholders(word, STEP_PLACEHOLDERS)
             if not word or re.search(r"[\x00-\x1f\x7f]", word):
                 raise ValueError("a word is empty, or holds a tab or a line break")
         return words
@@ -60,4 +60,4 @@ class StepOptions(BaseModel):
     @field_validator("failure_patterns", "retryable_patterns")
     @classmethod
     def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(a_pattern(pattern) for pattern in patterns)
+        return tuple(check_pattern(pattern) for pattern in patterns)

@@ -8,7 +8,7 @@ from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.steps.deliver import record_of
-from mqi_communicator.flow.tasks.report import digests_of_report, forget_report, prepare_report
+from mqi_communicator.flow.tasks.report import digests_of_report, prepare_report, remove_report
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.trend import placed
 
@@ -32,6 +32,6 @@ async def report(item: WorkItem, tools: Tools) -> Outcome:
     else:
         outputs = await asyncio.to_thread(digests_of_report, tools.spool(item.case))
         return Done({"report": DRAWN, "outputs": outputs})
-    await asyncio.to_thread(forget_report, tools.spool(item.case))
+    await asyncio.to_thread(remove_report, tools.spool(item.case))
     tools.ear("report.missing", case=item.case, why=why)
     return Done({"report": MISSING, "report_why": why})

@@ -33,7 +33,7 @@ def keep_beam_dose(
         raise ActionRequired("; ".join(changed), AGAIN)
     plan, ct = read_case(spool)
     beam = next(beam for beam in plan.beams if beam.number == number)
-    products = {name: _proved(spool.back(token) / name, digest) for name, digest in digests.items()}
+    products = {name: _verified(spool.back(token) / name, digest) for name, digest in digests.items()}
     log = _read_log(spool.back(token) / "log")
     judged = engine.judge_run(number, 0, log, {name: len(data) for name, data in products.items()})
     if isinstance(judged, Refused):
@@ -71,7 +71,7 @@ def _read_log(path: Path) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def _proved(path: Path, digest: str) -> bytes:
+def _verified(path: Path, digest: str) -> bytes:
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != digest:
@@ -89,6 +89,6 @@ def _save(path: Path, dose: Dose, token: str) -> None:
         "uncertainty": dose.uncertainty,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".aside.npz")
-    np.savez(aside, gy=dose.gy, about=np.array(json.dumps(about)))
-    aside.rename(path)
+    temporary = path.with_suffix(".aside.npz")
+    np.savez(temporary, gy=dose.gy, about=np.array(json.dumps(about)))
+    temporary.rename(path)

@@ -15,7 +15,7 @@ from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dicom.structures import read_structures
-from mqi_communicator.dose.checks import must_be_sound
+from mqi_communicator.dose.checks import raise_problems
 from mqi_communicator.dose.engine import DoseEngine, GpuDemand
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool.layout import Spool, keep
@@ -33,10 +33,10 @@ def read_case(spool: Spool) -> tuple[IonPlan, CTVolume]:
 
 def admitted(spool: Spool, kind: Kind) -> list[Path]:
     """Where the admitted files of one kind lie, each with the digest that it was admitted with. Permanent if not."""
-    return [_proved(spool.case / file.stored, file.sha256) for file in load_manifest(spool.manifest).of(kind)]
+    return [_verified(spool.case / file.stored, file.sha256) for file in load_manifest(spool.manifest).of(kind)]
 
 
-def _proved(path: Path, digest: str) -> Path:
+def _verified(path: Path, digest: str) -> Path:
     with path.open("rb") as handle:
         found = hashlib.file_digest(handle, "sha256").hexdigest()
     if found != digest:
@@ -63,23 +63,23 @@ def write_input(
             "and start the communicator again",
         )
     (structures,) = admitted(spool, Kind.STRUCTURES)
-    must_be_sound(engine.refusals(plan, ct, read_structures(structures)))
+    raise_problems(engine.refusals(plan, ct, read_structures(structures)))
     files = {f"common/{name}": data for name, data in engine.common_files(plan, ct).items()}
     for beam in plan.beams:
         made = engine.beam_files(plan, beam, ct)
         files |= {f"beam-{beam.number}/{name}": data for name, data in made.items()}
-    aside = spool.root / "input.aside"
-    shutil.rmtree(aside, ignore_errors=True)
+    temporary = spool.root / "input.aside"
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        _write(aside, files)
+        _write(temporary, files)
     except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise DiskFull(
             f"the engine's input cannot be written: {error.strerror}", "make space in paths.workspace"
         ) from None
     keep(spool.recipe, json.dumps(recipe_of(engine, plan, ct), indent=1))
     shutil.rmtree(spool.input, ignore_errors=True)
-    aside.rename(spool.input)
+    temporary.rename(spool.input)
     facts: dict[str, object] = {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}
     return facts, engine.gpu_demand(ct)
 

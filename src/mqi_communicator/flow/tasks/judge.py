@@ -68,7 +68,7 @@ def judge_case(
     origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
     try:
         document = verdict_document(spool.root.name, verdict, extension, constancy)
-        named = [_own(dose, plan) for dose in _as_planned(computed, plan, convention)]
+        named = [_with_own_number(dose, plan) for dose in _as_planned(computed, plan, convention)]
         digests = _write(spool, document, named, tokens, origin, ct)
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
@@ -104,7 +104,7 @@ def of_plan(dose: Dose, plan: IonPlan) -> Dose:
     return replace(dose, beam_number=number)
 
 
-def _own(dose: Dose, plan: IonPlan) -> Dose:
+def _with_own_number(dose: Dose, plan: IonPlan) -> Dose:
     """A computed dose by the plan's own BeamNumber, as a planning system reads it."""
     return replace(dose, beam_number=next(beam.own_number for beam in plan.beams if beam.number == dose.beam_number))
 

@@ -82,21 +82,23 @@ def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
 
 def _complete(spool: Spool, record: Record) -> None:
     prepared = spool.results
-    _prove(digests_of(prepared), record.history)
-    told = [_public(entry) for entry in record.history]
-    (prepared / EVENTS).write_text("".join(json.dumps(item, sort_keys=True) + "\n" for item in told), encoding="utf-8")
-    aside = spool.root / "manifest.aside"
-    aside.write_bytes(as_json(manifest_of(spool, record)))
-    aside.rename(prepared / MANIFEST)
+    _check_unchanged(digests_of(prepared), record.history)
+    events = [_public(entry) for entry in record.history]
+    (prepared / EVENTS).write_text(
+        "".join(json.dumps(item, sort_keys=True) + "\n" for item in events), encoding="utf-8"
+    )
+    temporary = spool.root / "manifest.aside"
+    temporary.write_bytes(as_json(manifest_of(spool, record)))
+    temporary.rename(prepared / MANIFEST)
 
 
-def _prove(now: Mapping[str, str], history: Sequence[Entry]) -> None:
+def _check_unchanged(now: Mapping[str, str], history: Sequence[Entry]) -> None:
     """What is to be delivered is what was judged and drawn. Permanent, with both digests, if not. A case that was
     judged by a version that kept none is delivered as it stands."""
-    judged, drawn = _outputs(history, "compare"), _outputs(history, "report")
+    judged, report = _outputs(history, "compare"), _outputs(history, "report")
     if not judged:
         return
-    then = judged | drawn
+    then = judged | report
     for name in sorted({*then, *now} - {EVENTS}):
         if now.get(name) != then.get(name):
             found, had = (f"{one[name][:16]}…" if name in one else "none" for one in (now, then))
@@ -109,8 +111,8 @@ def _prove(now: Mapping[str, str], history: Sequence[Entry]) -> None:
 def _public(entry: Entry) -> dict[str, object]:
     """An event without words that may quote a file name: those of admission."""
     event = event_of(entry)
-    said = asdict(event) | {"id": entry.id, "seq": entry.seq, "link": entry.link}
-    return {**said, "why": ""} if event.step == "admit" or "code" in event.facts else said
+    fields = asdict(event) | {"id": entry.id, "seq": entry.seq, "link": entry.link}
+    return {**fields, "why": ""} if event.step == "admit" or "code" in event.facts else fields
 
 
 def _run(job: JobRow) -> RunDocument:
@@ -120,7 +122,7 @@ def _run(job: JobRow) -> RunDocument:
 
 
 @contextlib.contextmanager
-def alone_with_results(spool: Spool) -> Iterator[None]:
+def results_locked(spool: Spool) -> Iterator[None]:
     """Nobody else signs or draws the results of this case meanwhile; waits for whoever does."""
     spool.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (spool.root / "results.lock").open("w") as lock:
@@ -128,7 +130,7 @@ def alone_with_results(spool: Spool) -> Iterator[None]:
         yield
 
 
-def proved(delivered: Path, but: Sequence[str] = ()) -> ManifestDocument:
+def verified_manifest(delivered: Path, but: Sequence[str] = ()) -> ManifestDocument:
     """The manifest of delivered results. Permanent unless its files, but for some, are there and are as it says."""
     try:
         manifest = ManifestDocument.model_validate_json((delivered / MANIFEST).read_bytes())

@@ -16,7 +16,7 @@ from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, IonPlan, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.manifest import Record, alone_with_results, manifest_of, proved
+from mqi_communicator.flow.tasks.manifest import Record, manifest_of, results_locked, verified_manifest
 from mqi_communicator.flow.tasks.sign import signature_of
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.report.analysis import Material, analyse
@@ -55,8 +55,8 @@ def prepare_report(
     """
     if all((spool.results / name).is_file() for name in NAMES):
         return
-    forget_report(spool)
-    made = drawn(spool, spool.results, manifest_of(spool, record), judgement, conventions, options, trend)
+    remove_report(spool)
+    made = build_report(spool, spool.results, manifest_of(spool, record), judgement, conventions, options, trend)
     _write(spool.results, made)
 
 
@@ -72,15 +72,15 @@ def redraw_report(
 
     Permanent if the results are signed, or are not what their manifest says; DiskFull.
     """
-    with alone_with_results(spool):
+    with results_locked(spool):
         if signed := signature_of(delivered):
             raise Permanent(f"the results are signed: {signed.line}", "a signed version is locked")
-        manifest = proved(delivered, but=NAMES)
-        told = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
-        made = drawn(spool, delivered, told, judgement, conventions, options, trend)
+        manifest = verified_manifest(delivered, but=NAMES)
+        old = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
+        made = build_report(spool, delivered, old, judgement, conventions, options, trend)
         _write(delivered, made)
-        new = told.model_copy(
-            update={"outputs": tuple(sorted((*told.outputs, *_outputs(made)), key=lambda file: file.name))}
+        new = old.model_copy(
+            update={"outputs": tuple(sorted((*old.outputs, *_outputs(made)), key=lambda file: file.name))}
         )
         _write(delivered, {MANIFEST: as_json(new)})
         if (spool.results / MANIFEST).is_file():  # what was prepared stays what was delivered
@@ -95,7 +95,7 @@ def _outputs(made: Mapping[str, bytes]) -> list[OutputDocument]:
     ]
 
 
-def drawn(
+def build_report(
     spool: Spool,
     results: Path,
     manifest: ManifestDocument,
@@ -145,14 +145,14 @@ def digests_of_report(spool: Spool) -> dict[str, str]:
     return {name: hashlib.sha256((spool.results / name).read_bytes()).hexdigest() for name in NAMES}
 
 
-def forget_report(spool: Spool) -> None:
+def remove_report(spool: Spool) -> None:
     """Take away what of a report was begun: nothing half made is delivered."""
     for name in NAMES:
-        for path in (spool.results / name, _aside(spool.results / name)):
+        for path in (spool.results / name, _temporary(spool.results / name)):
             path.unlink(missing_ok=True)
 
 
-def _aside(path: Path) -> Path:
+def _temporary(path: Path) -> Path:
     return path.parent / f".{path.name}.part"
 
 
@@ -193,13 +193,13 @@ def _planned(
 
 def _write_whole(path: Path, data: bytes) -> None:
     """Write a file in one rename, on disk before it appears. What was begun and not finished goes."""
-    aside = _aside(path)
-    number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    temporary = _temporary(path)
+    number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        aside.rename(path)
+        temporary.rename(path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.manifest import alone_with_results, proved
+from mqi_communicator.flow.tasks.manifest import results_locked, verified_manifest
 from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
 from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
 from mqi_communicator.results.verdict import Word
@@ -33,10 +33,10 @@ def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> S
     Permanent if the results are signed already, are not what their manifest says, or a reason is missing where the
     decision goes against the verdict. ValueError if a name or a role is too short or too long.
     """
-    with alone_with_results(spool):
+    with results_locked(spool):
         if found := signature_of(delivered):
             raise Permanent(f"the results are signed already: {found.line}", "a signed version is locked")
-        manifest = proved(delivered)
+        manifest = verified_manifest(delivered)
         verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes()).word
         document = _document(manifest.case, verdict, signer, _digest(delivered / MANIFEST), now)
         _write_once(delivered / SIGNATURE, (document.model_dump_json(by_alias=True, indent=2) + "\n").encode())
@@ -88,17 +88,17 @@ def _digest(path: Path) -> str:
 
 def _write_once(path: Path, data: bytes) -> None:
     """Two who sign at one moment get one signature: a link never replaces what is there."""
-    aside = path.parent / f".{path.name}.{os.getpid()}"
+    temporary = path.parent / f".{path.name}.{os.getpid()}"
     try:
-        number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         with os.fdopen(number, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(aside)
+        path.hardlink_to(temporary)
     except FileExistsError:
         raise Permanent("somebody else has just signed these results", "mqi show tells who") from None
     except OSError as error:
         raise DiskFull(f"the signature cannot be written: {error.strerror}", "look at the results folder") from None
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """A whole communicator on this machine, with the stand-in as its engine, two GPUs that are only named, and one case.
 
-python -m tests.standin.house FOLDER [FLAVOUR [KIND]]
+python -m tests.standin.write_site FOLDER [FLAVOUR [KIND]]
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _QUICK = {
 }
 
 
-def write_house(
+def write_site(
     folder: Path, flavour: str = "upstream", kind: str = "pass", behaves: Mapping[str, Any] | None = None, **engine: Any
 ) -> Path:
     """Write program, case and configuration, and say where the configuration is."""
     places = {name: str(folder / name) for name in ("watch", "workspace", "results", "remote")}
     program = site.install(folder / "host", flavour=flavour, needs_gpu=True, **(behaves or {}))
-    said = site.sections(program, folder / "beam_file.txt", flavour, **engine)
+    config_sections = site.sections(program, folder / "beam_file.txt", flavour, **engine)
     gpus = {"listed": [{"id": number, "memory_mib": 16_000} for number in (0, 1)]}
     for name in ("watch", "workspace", "results"):
         (folder / name).mkdir(exist_ok=True)
     site.write_sample(folder / "watch" / "case", kind=kind, flavour=flavour)
     config = folder / "config.yaml"
-    config.write_text(json.dumps(said | _QUICK | {"paths": places, "local": {}, "gpus": gpus}, indent=2))
+    config.write_text(json.dumps(config_sections | _QUICK | {"paths": places, "local": {}, "gpus": gpus}, indent=2))
     return config
 
 
 if __name__ == "__main__":
     place, flavour, kind = sys.argv[1:] + ["upstream", "pass"][len(sys.argv) - 2 :]
-    sys.stdout.write(f"{write_house(Path(place).resolve(), flavour, kind)}\n")
+    sys.stdout.write(f"{write_site(Path(place).resolve(), flavour, kind)}\n")
