@@ -78,7 +78,7 @@ def delivered(app: App, key: str) -> Path:
 async def begin(app: App, name: str, key: str, number: int, program: tuple[str, ...] = ("sleep", "600")) -> None:
     """A job that lives on a host, whatever the store knows."""
     place = app.tools.places[name]
-    workspace.read_workspace(await place.host.ask(workspace.workspace(place.root), deadline=60))
+    workspace.read_workspace(await place.host.request(workspace.workspace(place.root), deadline=60))
     folder = Path(place.root) / "cases" / key / "input"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  ./common/x\n")
@@ -86,4 +86,4 @@ async def begin(app: App, name: str, key: str, number: int, program: tuple[str, 
     (folder / "common" / "x").touch()
     work = Work((Program("engine", program),), (), 700)
     job = Job(f"{key}-b1-r{number}", work)
-    place.scheduler.read_submit(await place.host.ask(place.scheduler.submit(job), deadline=90))
+    place.scheduler.read_submit(await place.host.request(place.scheduler.submit(job), deadline=90))

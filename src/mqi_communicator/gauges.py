@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import CASE_ITEM, Priority, Status
-from mqi_communicator.compute.gpus import why_not
+from mqi_communicator.compute.gpus import reason_unusable
 from mqi_communicator.config import Config
 from mqi_communicator.flow.background.host_health import Condition
 from mqi_communicator.flow.driver import Driver
@@ -122,7 +122,7 @@ def _uses(place: ComputeHost, leased: set[str]) -> dict[str, int]:
     """How many GPUs of a host are ours now, free for us, and neither."""
     found = {"ours": 0, "free": 0, "unavailable": 0}
     for gpu in place.poller.gpus.gpus:
-        barred = place.gpus is None or why_not(gpu, place.gpus, 0)
+        barred = place.gpus is None or reason_unusable(gpu, place.gpus, 0)
         found["ours" if gpu.name in leased else "unavailable" if barred else "free"] += 1
     return found
 

@@ -185,9 +185,9 @@ async def test_what_detaches_outlives_the_call(host: Runner, tmp_path: Path):
 
 
 async def test_a_verb_is_answered(host: Runner):
-    answer = await host.ask(RemoteRequest("hello"), deadline=90)
+    answer = await host.request(RemoteRequest("hello"), deadline=90)
     assert (answer.exit_code, answer.out) == (0, "mqi-hello\n")
-    answer = await host.ask(RemoteRequest("reboot"), deadline=90)
+    answer = await host.request(RemoteRequest("reboot"), deadline=90)
     assert (answer.exit_code, answer.out) == (1, "mqi-trouble bad-verb reboot\n")
 
 
@@ -195,7 +195,7 @@ async def test_lines_are_heard_as_they_come_if_they_bear_the_mark(host: Runner):
     heard: list[tuple[str, float]] = []
     began = time.monotonic()
     text = 'echo "one $mark"; echo "two none"; sleep 1; echo "three $mark"; sleep 1'
-    answer = await host.run(text, deadline=20, hear=lambda line: heard.append((line, time.monotonic() - began)))
+    answer = await host.run(text, deadline=20, on_line=lambda line: heard.append((line, time.monotonic() - began)))
     assert [line.split()[0] for line, _ in heard] == ["one", "three"]
     assert heard[0][1] < heard[1][1] - 0.7 < time.monotonic() - began - 1.4
     assert answer.out.split()[::2] == ["one", "two", "three"]

@@ -54,13 +54,13 @@ class Ground:
         return self.root / "cases" / Now.case / "runs" / token
 
     async def submit(self, job: Job) -> str:
-        return self.scheduler.read_submit(await self.host.ask(self.scheduler.submit(job), deadline=SECONDS))
+        return self.scheduler.read_submit(await self.host.request(self.scheduler.submit(job), deadline=SECONDS))
 
     async def poll(self, *tokens: str) -> Mapping[str, JobStatus]:
-        return self.scheduler.read_poll(tokens, await self.host.ask(self.scheduler.poll(tokens), deadline=SECONDS))
+        return self.scheduler.read_poll(tokens, await self.host.request(self.scheduler.poll(tokens), deadline=SECONDS))
 
     async def cancel(self, *tokens: str) -> None:
-        self.scheduler.read_cancel(await self.host.ask(self.scheduler.cancel(tokens), deadline=SECONDS))
+        self.scheduler.read_cancel(await self.host.request(self.scheduler.cancel(tokens), deadline=SECONDS))
 
     def send(self, name: str, data: bytes) -> None:
         """Put a file into the case's input, as an upload would."""
@@ -102,7 +102,7 @@ SCHEDULERS: dict[str, Callable[[Path], Scheduler]] = {"direct": direct}
 async def ground(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ground]:
     root = tmp_path / "work"
     host = LocalHost(LocalOptions())
-    assert (await host.ask(workspace(str(root)), deadline=SECONDS)).exit_code == 0
+    assert (await host.request(workspace(str(root)), deadline=SECONDS)).exit_code == 0
     made = Ground(SCHEDULERS[request.param](root), host, root)
     made.send("common/x", b"input")
     for beam in range(1, 31):

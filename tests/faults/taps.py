@@ -132,10 +132,10 @@ class TappedHost:
     def __init__(self, host: Any) -> None:
         self._host, self.name = host, host.name
 
-    async def ask(self, call: Any, **kwargs: Any) -> Any:
-        hit(f"ask:{call.verb}:before")
-        answer = await self._host.ask(call, **kwargs)
-        hit(f"ask:{call.verb}:after")
+    async def request(self, request: Any, **kwargs: Any) -> Any:
+        hit(f"request:{request.verb}:before")
+        answer = await self._host.request(request, **kwargs)
+        hit(f"request:{request.verb}:after")
         return answer
 
     async def send(self, *args: Any, **kwargs: Any) -> None:

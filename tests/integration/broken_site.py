@@ -119,7 +119,7 @@ async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
     try:
         fill(tools)
         for place in places.values():
-            workspace.read_workspace(await place.host.ask(workspace.workspace(place.root), deadline=60))
+            workspace.read_workspace(await place.host.request(workspace.workspace(place.root), deadline=60))
         seen.hosts = await look_at_hosts(tools)
         seen.hosts = {**seen.hosts, "gpu2": replace(seen.hosts["gpu2"], clock_offset_s=-7.0)}
         seen.certificate_ends = {"gpu1": time.time() + 86400}

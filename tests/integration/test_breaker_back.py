@@ -39,7 +39,7 @@ class Away:
         self.back, self.now, self.most, self.calls = False, 0, 0, 0
         self.together: list[int] = []
 
-    async def ask(self, _call, **_how):
+    async def request(self, _call, **_how):
         self.calls += 1
         if not self.back:
             raise Unreachable("connection refused")
@@ -68,7 +68,7 @@ async def test_a_recovering_host_is_not_stormed_and_everybody_gets_through(store
     async def case() -> None:
         while True:
             try:
-                await host.ask(CALL, deadline=60)
+                await host.request(CALL, deadline=60)
             except (BreakerOpen, AtLimit) as held:
                 await asyncio.sleep(held.retry_in or 0.1)
             except Unreachable:
@@ -96,19 +96,19 @@ async def test_a_recovering_host_is_not_stormed_and_everybody_gets_through(store
 
 async def test_a_question_that_is_meant_to_stay_is_not_slow(store):
     class Patient(Away):
-        async def ask(self, _call, **_how):
+        async def request(self, _call, **_how):
             await asyncio.sleep(0.3)
             return RemoteResponse(0, "")
 
     options = BreakerOptions(slow_calls=1, slow_share=0.5)
     host = GuardedHost(Patient(), store, options, lambda *_args, **_facts: None)
-    await host.ask(CALL, deadline=1.4, stays_s=0.3)
+    await host.request(CALL, deadline=1.4, stays_s=0.3)
     assert host.breakers["commands"].state == "closed"
 
 
 async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
     class Flooding(Away):
-        async def ask(self, _call, **_how):
+        async def request(self, _call, **_how):
             self.calls += 1
             raise AbsurdAnswer("the answer was longer than 32 MiB")
 
@@ -118,7 +118,7 @@ async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
     met = []
     for _ in range(10):
         with pytest.raises(Fault) as fault:
-            await host.ask(CALL, deadline=60)
+            await host.request(CALL, deadline=60)
         met.append(fault.value)
     assert flooding.calls == 3
     assert host.breakers["commands"].state == "open"

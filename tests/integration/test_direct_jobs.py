@@ -45,14 +45,14 @@ class Bench:
 
     async def submit(self, command: str) -> None:
         job = Job(TOKEN, Work((Program("engine", ("sh", "-c", command)),), (), 60))
-        self.scheduler.read_submit(await self.host.ask(self.scheduler.submit(job), deadline=90))
+        self.scheduler.read_submit(await self.host.request(self.scheduler.submit(job), deadline=90))
 
     async def poll(self) -> JobStatus:
-        answer = await self.host.ask(self.scheduler.poll((TOKEN,)), deadline=90)
+        answer = await self.host.request(self.scheduler.poll((TOKEN,)), deadline=90)
         return self.scheduler.read_poll((TOKEN,), answer)[TOKEN]
 
     async def cancel(self) -> None:
-        self.scheduler.read_cancel(await self.host.ask(self.scheduler.cancel((TOKEN,)), deadline=90))
+        self.scheduler.read_cancel(await self.host.request(self.scheduler.cancel((TOKEN,)), deadline=90))
 
     def send(self) -> None:
         """Something to compute from."""
@@ -109,7 +109,7 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateHost]:
 async def bench(private: PrivateHost, tmp_path: Path) -> AsyncIterator[Bench]:
     host = SshHost(private.options())
     bench = Bench(host, tmp_path / "work")
-    await host.ask(workspace(str(bench.root)), deadline=90)
+    await host.request(workspace(str(bench.root)), deadline=90)
     bench.send()
     yield bench
     await bench.cancel()
@@ -242,9 +242,9 @@ async def test_a_full_cancel_has_an_end(bench: Bench):
 async def test_thirty_jobs_are_looked_at_in_well_under_a_second(bench: Bench):
     tokens = [f"{CASE}-b{beam}-r1" for beam in range(1, 31)]
     await bench.submit("echo up; exit 0")
-    await bench.host.ask(bench.scheduler.poll(tokens), deadline=90)
+    await bench.host.request(bench.scheduler.poll(tokens), deadline=90)
     began = time.monotonic()
-    await bench.host.ask(bench.scheduler.poll(tokens), deadline=90)
+    await bench.host.request(bench.scheduler.poll(tokens), deadline=90)
     assert time.monotonic() - began < 2  # measured: 0.05 s
 
 
@@ -256,11 +256,11 @@ async def test_a_clock_that_jumps_ends_no_job(tmp_path: Path):
     (programs / "date").chmod(0o755)
     with PrivateHost(tmp_path / "host", environment={"PATH": f"{programs}:{os.environ['PATH']}"}) as private:
         bench = Bench(SshHost(private.options()), tmp_path / "work")
-        await bench.host.ask(workspace(str(bench.root)), deadline=30)
+        await bench.host.request(workspace(str(bench.root)), deadline=30)
         bench.send()
         jump = Program("jump", ("sh", "-c", f"echo 3600 >{offset}"))
         job = Job(TOKEN, Work((jump, Program("engine", ("echo", "computed"))), (), 60))
-        bench.scheduler.read_submit(await bench.host.ask(bench.scheduler.submit(job), deadline=30))
+        bench.scheduler.read_submit(await bench.host.request(bench.scheduler.submit(job), deadline=30))
         while (status := await bench.poll()).state is JobState.RUNNING:
             await asyncio.sleep(0.2)
         await bench.host.close()

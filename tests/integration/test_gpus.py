@@ -17,7 +17,7 @@ from tests.standin.gpus import FakeGpus
 from mqi_communicator.case.request import GpuInUse, RemoteRequest
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
-from mqi_communicator.compute.gpus import read_inventory, why_not
+from mqi_communicator.compute.gpus import read_inventory, reason_unusable
 from mqi_communicator.compute.job import GpuHold, Job
 from mqi_communicator.compute.options import DirectOptions, GpuOptions
 from mqi_communicator.compute.scheduler import JobState
@@ -38,7 +38,7 @@ class Gpus(Ground):
         await self.submit_job(Job(token(beam=beam), work, hold))
 
     async def submit_job(self, job: Job) -> None:
-        self.scheduler.read_submit(await self.host.ask(self.scheduler.submit(job), deadline=SECONDS))
+        self.scheduler.read_submit(await self.host.request(self.scheduler.submit(job), deadline=SECONDS))
 
     def leases(self) -> list[str]:
         return sorted(path.name for path in (self.root / "leases").iterdir() if not path.name.startswith("."))
@@ -50,7 +50,7 @@ async def ground(tmp_path: Path) -> AsyncIterator[Gpus]:
     root = tmp_path / "work"
     with PrivateHost(tmp_path / "host", environment=fake.environment) as private:
         host = SshHost(private.options())
-        await host.ask(workspace(str(root)), deadline=SECONDS)
+        await host.request(workspace(str(root)), deadline=SECONDS)
         made = Gpus(DirectScheduler(str(root), DirectOptions(kill_grace_s=1), gpus=True), host, root, fake)
         made.send("common/x", b"input")
         yield made
@@ -123,7 +123,7 @@ async def test_nothing_begins_on_what_is_unknown(ground: Gpus, mode: str):
     with pytest.raises(GpuInUse, match="driver does not answer"):
         await ground.begin(0)
     assert ground.leases() == []
-    answer = await ground.host.ask(ground.scheduler.poll((token(),)), deadline=SECONDS)
+    answer = await ground.host.request(ground.scheduler.poll((token(),)), deadline=SECONDS)
     assert read_inventory(answer).trouble
     ground.gpus.say("ok")
     await ground.begin(0)
@@ -147,12 +147,12 @@ async def test_a_look_tells_of_the_gpus_and_knows_our_own_jobs(ground: Gpus):
     await ground.begin(1)
     ground.gpus.use(3, 4000, pid=os.getpid())
     await asyncio.sleep(0.3)
-    answer = await ground.host.ask(ground.scheduler.poll((token(),)), deadline=SECONDS)
+    answer = await ground.host.request(ground.scheduler.poll((token(),)), deadline=SECONDS)
     found = read_inventory(answer)
     assert found.trouble == ""
     assert [gpu.ours_mib for gpu in found.gpus] == [0, 700, 0, 0]
-    assert [bool(why_not(gpu, GpuOptions(), 0)) for gpu in found.gpus] == [False, False, False, True]
+    assert [bool(reason_unusable(gpu, GpuOptions(), 0)) for gpu in found.gpus] == [False, False, False, True]
     assert ground.scheduler.read_poll((token(),), answer)[token()].state is JobState.RUNNING
-    assert read_inventory(await ground.host.ask(RemoteRequest("gpus"), deadline=SECONDS)).gpus[3].foreign == (
+    assert read_inventory(await ground.host.request(RemoteRequest("gpus"), deadline=SECONDS)).gpus[3].foreign == (
         os.getpid(),
     )

@@ -21,7 +21,7 @@ from mqi_communicator.compute.options import DirectOptions
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote import requirements, workspace
-from mqi_communicator.remote.rsync import Way, fetch_command
+from mqi_communicator.remote.rsync import Transport, fetch_command
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.remote.verbs import edition, library
 
@@ -44,19 +44,19 @@ class Site:
         sums = workspace.sums_text({"common/x": hashlib.sha256(b"input").hexdigest()})
         (source / workspace.SUMS).write_bytes(sums)
         root = str(self.root)
-        workspace.read_workspace(await self.host.ask(workspace.workspace(root), deadline=90))
+        workspace.read_workspace(await self.host.request(workspace.workspace(root), deadline=90))
         await self.host.send(source, root, KEY, deadline=90)
         settle = workspace.settle(root, KEY, hashlib.sha256(sums).hexdigest())
-        workspace.read_settle(await self.host.ask(settle, deadline=90))
+        workspace.read_settle(await self.host.request(settle, deadline=90))
 
     async def run(self, *argv: str):
         return await self.run_work(Work((Program("engine", argv),), ("made",), 30))
 
     async def run_work(self, work: Work):
-        answer = await self.host.ask(self.scheduler.submit(Job(TOKEN, work)), deadline=90)
+        answer = await self.host.request(self.scheduler.submit(Job(TOKEN, work)), deadline=90)
         self.scheduler.read_submit(answer)
         while True:
-            answer = await self.host.ask(self.scheduler.poll((TOKEN,), 2), deadline=90)
+            answer = await self.host.request(self.scheduler.poll((TOKEN,), 2), deadline=90)
             status = self.scheduler.read_poll((TOKEN,), answer)[TOKEN]
             if status.state is not JobState.RUNNING:
                 return status
@@ -94,7 +94,7 @@ async def test_a_case_goes_there_and_back(site: Site, tmp_path: Path):
     assert status.log_tail == "mqi-program engine\ncomputed\n"
     await site.host.fetch(str(site.root), TOKEN, tmp_path / "back", names=("made", "log"), largest=1 << 30, deadline=90)
     assert (tmp_path / "back" / "made").read_bytes() == b"input"
-    workspace.read_removed(await site.host.ask(workspace.remove(str(site.root), KEY), deadline=90))
+    workspace.read_removed(await site.host.request(workspace.remove(str(site.root), KEY), deadline=90))
     assert not list((site.root / "cases").iterdir())
 
 
@@ -109,7 +109,7 @@ async def test_a_transfer_may_have_a_pace_of_its_own(site: Site, tmp_path: Path)
 
 async def test_another_workspace_than_the_named_one_is_told_in_words(site: Site, tmp_path: Path):
     with pytest.raises(RemoteUnfit, match="another workspace"):
-        workspace.read_workspace(await site.host.ask(workspace.workspace(str(tmp_path / "other")), deadline=90))
+        workspace.read_workspace(await site.host.request(workspace.workspace(str(tmp_path / "other")), deadline=90))
     (tmp_path / "source").mkdir()
     with pytest.raises(RemoteUnfit, match="does not take a transfer"):
         await site.host.send(tmp_path / "source", str(tmp_path / "other"), KEY, deadline=90)
@@ -119,7 +119,7 @@ async def test_a_script_of_another_version_is_refused_by_name(site: Site, tmp_pa
     installed = tmp_path / "mqi-host"
     installed.write_text(library().replace(f"MQI_EDITION={edition()}", "MQI_EDITION=older"))
     with pytest.raises(RemoteUnfit, match="another version of MQI Communicator"):
-        await site.host.ask(RemoteRequest("hello"), deadline=90)
+        await site.host.request(RemoteRequest("hello"), deadline=90)
 
 
 async def test_only_the_named_programs_are_run(site: Site, tmp_path: Path):
@@ -149,7 +149,7 @@ async def test_a_check_starts_the_named_programs_alone(site: Site, tmp_path: Pat
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n")
     trap.chmod(0o755)
     starts = [Need("starts", str(path), "", words=("x",)) for path in (tmp_path / "engine.sh", trap)]
-    good, bad = requirements.read_needs(starts, await site.host.ask(requirements.needs(starts), deadline=90))
+    good, bad = requirements.read_needs(starts, await site.host.request(requirements.needs(starts), deadline=90))
     assert good[0], good
     assert (bad[0], "--program" in bad[2]) == (False, True)
     assert not (tmp_path / "owned").exists()
@@ -160,7 +160,7 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
-    answer = await site.host.ask(RemoteRequest(call.verb, call.words, spoiled), deadline=90)
+    answer = await site.host.request(RemoteRequest(call.verb, call.words, spoiled), deadline=90)
     with pytest.raises(ActionRequired, match="does not take the job's order: line 5"):
         site.scheduler.read_submit(answer)
     assert not (site.root / "cases" / KEY / "runs" / TOKEN).exists()
@@ -211,7 +211,7 @@ async def test_rsync_takes_only_the_words_that_transfers_need(site: Site, tmp_pa
 @pytest.mark.parametrize("name", ["x", "../../../../../secret/x", "{secret}/x", "./../../../../../secret/x"])
 async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path, name: str):
     """Neither the folder that is asked for nor a name leads out of the run: a file of its own comes, or nothing."""
-    workspace.read_workspace(await site.host.ask(workspace.workspace(str(site.root)), deadline=90))
+    workspace.read_workspace(await site.host.request(workspace.workspace(str(site.root)), deadline=90))
     secret, back, run = tmp_path / "secret", tmp_path / "stolen", site.root / "cases" / KEY / "runs" / TOKEN
     for folder, text in ((secret, "secret"), (run, "own")):
         folder.mkdir(parents=True)
@@ -221,7 +221,7 @@ async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path, n
         "ssh", "-F", "/dev/null", "-o", f"UserKnownHostsFile={options.known_hosts_file}", "-p", str(options.port),
         "-i", str(options.identity_file),
     )  # fmt: skip
-    words = fetch_command(str(site.root), TOKEN, back, Way(client, installed=True), 1 << 30)
+    words = fetch_command(str(site.root), TOKEN, back, Transport(client, installed=True), 1 << 30)
     argv = (*words[:-2], f"127.0.0.1:{secret}/", words[-1])
     names = name.format(secret=secret).encode() + b"\0"
     await asyncio.to_thread(subprocess.run, argv, input=names, capture_output=True, timeout=30, check=False)
@@ -232,7 +232,7 @@ async def test_the_far_end_does_not_believe_a_path(site: Site, tmp_path: Path, n
 async def test_a_link_in_an_upload_is_replaced_and_not_followed(site: Site, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.mkdir()
-    workspace.read_workspace(await site.host.ask(workspace.workspace(str(site.root)), deadline=90))
+    workspace.read_workspace(await site.host.request(workspace.workspace(str(site.root)), deadline=90))
     upload = site.root / "staging" / KEY
     upload.mkdir()
     for name in ("common", ".rsync-partial", workspace.SUMS):

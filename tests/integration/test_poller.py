@@ -64,7 +64,7 @@ async def ground(tmp_path, store):
 
     host = GuardedHost(LocalHost(LocalOptions()), store, BreakerOptions(), ear)
     root = str(tmp_path / "remote")
-    await host.ask(workspace(root), deadline=90)
+    await host.request(workspace(root), deadline=90)
     calls.clear()
     poller = JobPoller(host, DirectScheduler(root, DirectOptions(poll_s=1)), store)
     yield Ground(poller, host, root, calls)
@@ -82,7 +82,7 @@ def claim(store, beam: int) -> str:
 async def begin(store, ground: Ground, beam: int, command: str) -> str:
     token = claim(store, beam)
     job = Job(token, Work((Program("engine", ("sh", "-c", command)),), (), 60))
-    await ground.host.ask(DirectScheduler(ground.root).submit(job), deadline=90)
+    await ground.host.request(DirectScheduler(ground.root).submit(job), deadline=90)
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
     return token
 
@@ -111,7 +111,7 @@ async def test_many_jobs_cost_one_command_a_tick(store, ground):
         seen = await asyncio.gather(*(ground.poller.look(token) for token in tokens * 5))
         assert {status.state for status in seen if status} == {JobState.RUNNING}
     assert 1 <= ground.calls.count("poll") <= 5, json.dumps(ground.calls)
-    await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
+    await ground.host.request(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
 
 
 async def test_an_end_is_known_at_once_while_the_look_goes_on(store, ground):
@@ -124,7 +124,7 @@ async def test_an_end_is_known_at_once_while_the_look_goes_on(store, ground):
     assert time.monotonic() - began < 8  # not the 20 s of the look
     assert ground.calls.count("poll") == 0  # it has not been answered yet
     assert ground.poller._seen[long].state is JobState.RUNNING
-    await ground.host.ask(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=90)
+    await ground.host.request(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=90)
 
 
 async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is_tried(store, ground):

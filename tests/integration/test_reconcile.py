@@ -120,7 +120,7 @@ async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):
     await begin(app, "two", KEY, 3)
     place = app.tools.places["two"]
     token = f"{KEY}-b1-r3"
-    assert workspace.read_runs(await place.host.ask(workspace.runs(place.root, KEY), deadline=60)) == [token]
+    assert workspace.read_runs(await place.host.request(workspace.runs(place.root, KEY), deadline=60)) == [token]
     (record,) = (Path(place.root) / "gates" / token).iterdir()
     pid = int(record.read_text().split(",")[1])
     assert lives(pid)

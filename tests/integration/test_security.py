@@ -67,7 +67,7 @@ async def test_neither_the_communicator_nor_its_children_leave_a_core_or_a_file_
 
 async def test_a_job_leaves_no_core_and_no_file_for_others(app):
     place = app.tools.places["box"]
-    workspace.read_workspace(await place.host.ask(workspace.workspace(place.root), deadline=60))
+    workspace.read_workspace(await place.host.request(workspace.workspace(place.root), deadline=60))
     folder = Path(place.root) / "cases" / KEY / "input"
     (folder / "common").mkdir(parents=True)
     (folder / "common" / "x").touch()
@@ -75,7 +75,7 @@ async def test_a_job_leaves_no_core_and_no_file_for_others(app):
     script = "ulimit -c; ulimit -Hc; umask; echo x >made; mkdir sub"
     token = f"{KEY}-b1-r1"
     work = Work((Program("engine", ("sh", "-c", script)),), ("made",), 60)
-    place.scheduler.read_submit(await place.host.ask(place.scheduler.submit(Job(token, work)), deadline=90))
+    place.scheduler.read_submit(await place.host.request(place.scheduler.submit(Job(token, work)), deadline=90))
     async with asyncio.timeout(120):
         while (status := (await place.poller.ask(token))[token]).state is not JobState.ENDED:  # noqa: ASYNC110 - a job
             await asyncio.sleep(0.2)

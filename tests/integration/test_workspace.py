@@ -37,7 +37,7 @@ async def host() -> AsyncIterator[LocalHost]:
 @pytest.fixture
 async def root(host: LocalHost, tmp_path: Path) -> Path:
     made = tmp_path / "root"
-    workspace.read_workspace(await host.ask(workspace.workspace(str(made)), deadline=90))
+    workspace.read_workspace(await host.request(workspace.workspace(str(made)), deadline=90))
     return made
 
 
@@ -54,16 +54,16 @@ def staged(root: Path, files: dict[str, bytes] | None = None) -> str:
 
 
 async def settle(host: LocalHost, root: Path, digest: str) -> None:
-    workspace.read_settle(await host.ask(workspace.settle(str(root), KEY, digest), deadline=90))
+    workspace.read_settle(await host.request(workspace.settle(str(root), KEY, digest), deadline=90))
 
 
 async def settled(host: LocalHost, root: Path, digest: str) -> bool:
-    return workspace.read_settled(await host.ask(workspace.settled(str(root), KEY, digest), deadline=90))
+    return workspace.read_settled(await host.request(workspace.settled(str(root), KEY, digest), deadline=90))
 
 
 async def test_a_workspace_is_ours_alone_and_may_be_made_again(host: LocalHost, root: Path):
     (root / "cases").chmod(0o755)
-    workspace.read_workspace(await host.ask(workspace.workspace(str(root)), deadline=90))
+    workspace.read_workspace(await host.request(workspace.workspace(str(root)), deadline=90))
     assert sorted(path.name for path in root.iterdir()) == ["cases", "gates", "leases", "staging"]
     assert {path.stat().st_mode & 0o777 for path in (root, *root.iterdir())} == {0o700}
 
@@ -71,11 +71,11 @@ async def test_a_workspace_is_ours_alone_and_may_be_made_again(host: LocalHost, 
 async def test_a_workspace_that_cannot_be_made_says_so(host: LocalHost, root: Path, tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(RemoteUnfit, match="missing or cannot be written"):
-        workspace.read_workspace(await host.ask(workspace.workspace(str(tmp_path / "file" / "x")), deadline=90))
+        workspace.read_workspace(await host.request(workspace.workspace(str(tmp_path / "file" / "x")), deadline=90))
     (root / "gates").rmdir()
     (root / "gates").symlink_to(tmp_path)
     with pytest.raises(RemoteUnfit, match="gates is a link"):
-        workspace.read_workspace(await host.ask(workspace.workspace(str(root)), deadline=90))
+        workspace.read_workspace(await host.request(workspace.workspace(str(root)), deadline=90))
 
 
 async def test_an_upload_is_verified_and_put_in_place_once(host: LocalHost, root: Path):
@@ -140,7 +140,7 @@ async def test_while_a_receiver_writes_nothing_is_put_in_place_or_removed(host: 
         with pytest.raises(Transient, match="still writing"):
             await settle(host, root, digest)
         with pytest.raises(Transient, match="still writing"):
-            workspace.read_removed(await host.ask(workspace.remove(str(root), KEY), deadline=90))
+            workspace.read_removed(await host.request(workspace.remove(str(root), KEY), deadline=90))
     await settle(host, root, digest)
 
 
@@ -164,7 +164,7 @@ async def test_removal_takes_the_case_and_nothing_else(host: LocalHost, root: Pa
     (root / "cases" / KEY / "link").symlink_to(outside)
     (root / "cases" / "other2345678").mkdir()
     for _ in range(2):
-        workspace.read_removed(await host.ask(workspace.remove(str(root), KEY), deadline=90))
+        workspace.read_removed(await host.request(workspace.remove(str(root), KEY), deadline=90))
     assert (outside / "precious").exists()
     left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.name != "started")
     assert left == [
@@ -185,7 +185,7 @@ async def test_removal_goes_through_no_link(host: LocalHost, root: Path, tmp_pat
     (outside / "precious").touch()
     (root / place / KEY).symlink_to(outside)
     with pytest.raises(RemoteUnfit, match="is a link"):
-        workspace.read_removed(await host.ask(workspace.remove(str(root), KEY), deadline=90))
+        workspace.read_removed(await host.request(workspace.remove(str(root), KEY), deadline=90))
     assert (outside / "precious").exists()
 
 
@@ -199,12 +199,12 @@ async def test_the_root_itself_is_no_link_to_follow_upwards(host: LocalHost, roo
 
 
 async def test_free_space_is_told(host: LocalHost, root: Path):
-    told = workspace.read_space(await host.ask(workspace.space(str(root)), deadline=90))
+    told = workspace.read_space(await host.request(workspace.space(str(root)), deadline=90))
     real = os.statvfs(root)
     assert told.free_bytes == pytest.approx(real.f_bavail * real.f_frsize, rel=0.05)
     assert told.free_inodes is None or told.free_inodes == pytest.approx(real.f_ffree, rel=0.05)
     with pytest.raises(RemoteUnfit):
-        workspace.read_space(await host.ask(workspace.space(str(root / "none")), deadline=90))
+        workspace.read_space(await host.request(workspace.space(str(root / "none")), deadline=90))
 
 
 async def test_a_workspace_that_is_gone_is_not_an_empty_one(host: LocalHost, root: Path):
@@ -216,7 +216,7 @@ async def test_a_workspace_that_is_gone_is_not_an_empty_one(host: LocalHost, roo
         (workspace.remove(str(root), KEY), workspace.read_removed),
     ):
         with pytest.raises(RemoteUnfit, match="missing"):
-            read(await host.ask(call, deadline=90))
+            read(await host.request(call, deadline=90))
     assert not root.exists()
 
 
@@ -254,8 +254,8 @@ async def test_a_quota_counts_where_it_leaves_less_than_the_disk(tmp_path: Path,
     with PrivateHost(tmp_path / "host", environment={"PATH": f"{quota.parent}:/usr/bin:/bin"}) as private:
         host = SshHost(private.options())
         root = str(tmp_path / "root")
-        workspace.read_workspace(await host.ask(workspace.workspace(root), deadline=90))
-        told = workspace.read_space(await host.ask(workspace.space(root), deadline=90))
+        workspace.read_workspace(await host.request(workspace.workspace(root), deadline=90))
+        told = workspace.read_space(await host.request(workspace.space(root), deadline=90))
         await host.close()
     assert (told.bound_by == "the account's quota") == (bound is not None)
     assert bound is None or told.free_bytes == bound
@@ -267,13 +267,13 @@ async def test_what_lies_there_is_listed_with_its_age(host: LocalHost, root: Pat
     old = root / "cases" / "old234567890"
     old.mkdir()
     os.utime(old, (1, 1))
-    told = workspace.read_left(await host.ask(workspace.left(str(root)), deadline=90))
+    told = workspace.read_left(await host.request(workspace.left(str(root)), deadline=90))
     assert told[KEY] == 0
     assert told["old234567890"] > 10_000
 
 
 async def test_this_machine_has_what_jobs_and_uploads_need(host: LocalHost):
-    told = requirements.read_host(await host.ask(requirements.host("direct"), deadline=90))
+    told = requirements.read_host(await host.request(requirements.host("direct"), deadline=90))
     assert len(told) > 6
     assert [what for ok, what, _ in told if not ok] == []
 
@@ -291,7 +291,7 @@ async def test_what_an_engine_needs_is_looked_for(host: LocalHost, tmp_path: Pat
         Need("sha256", path, "", "0" * 64),
         Need("readable", "~/", ""),
     )
-    told = requirements.read_needs(wanted, await host.ask(requirements.needs(wanted), deadline=90))
+    told = requirements.read_needs(wanted, await host.request(requirements.needs(wanted), deadline=90))
     assert [ok for ok, _, _ in told] == [True, False, True, False, True, False, True]
 
 
@@ -322,7 +322,7 @@ async def test_an_engine_is_started_once_without_input(host: LocalHost, tmp_path
         (Need("starts", "stdbuf", "", words=("-oL", str(tmp_path / "none"), "x")), False, "exit code 127"),
     ]  # fmt: skip
     wanted = [need for need, _, _ in starts]
-    told = requirements.read_needs(wanted, await host.ask(requirements.needs(wanted), deadline=90))
+    told = requirements.read_needs(wanted, await host.request(requirements.needs(wanted), deadline=90))
     for (_, ok, words), (found, what, _) in zip(starts, told, strict=True):
         assert (found, words in what) == (ok, True), what
     assert told[4][2] == "build it"

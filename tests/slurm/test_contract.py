@@ -24,7 +24,7 @@ QUICK = SlurmOptions(gres=None, query_s=1, look_s=0.2, files_late_s=1, kill_grac
 @pytest.fixture  # type: ignore[no-redef]
 async def ground(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Ground]:
     root, host = tmp_path / "work", LocalHost(LocalOptions())
-    assert (await host.ask(workspace(str(root)), deadline=SECONDS)).exit_code == 0
+    assert (await host.request(workspace(str(root)), deadline=SECONDS)).exit_code == 0
     made = Ground(SlurmScheduler(str(root), QUICK), host, root)
     made.send("common/x", b"input")
     for beam in range(1, 31):

@@ -31,7 +31,7 @@ QUICK = {"query_s": 1, "look_s": 0.2, "files_late_s": 1, "kill_grace_s": 1}
 @pytest.fixture
 async def ground(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Ground]:
     root, host = tmp_path / "work", LocalHost(LocalOptions())
-    assert (await host.ask(workspace(str(root)), deadline=SECONDS)).exit_code == 0
+    assert (await host.request(workspace(str(root)), deadline=SECONDS)).exit_code == 0
     made = Ground(scheduler(root), host, root)
     made.send("common/x", b"input")
     yield made
@@ -263,6 +263,8 @@ async def test_who_asks_at_the_same_time_shares_one_answer(
 
 async def test_a_login_node_is_not_for_computing(ground: Ground, tmp_path: Path):
     direct = DirectScheduler(str(ground.root))
-    answer = await ground.host.ask(direct.submit(Job(token(), Work((Program("x", ("true",)),), (), 9))), deadline=90)
+    answer = await ground.host.request(
+        direct.submit(Job(token(), Work((Program("x", ("true",)),), (), 9))), deadline=90
+    )
     with pytest.raises(ActionRequired, match="Slurm jobs are submitted"):
         direct.read_submit(answer)

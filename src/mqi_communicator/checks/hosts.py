@@ -18,7 +18,7 @@ from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.case.request import RemoteRequest
 from mqi_communicator.case.visible import visible
 from mqi_communicator.case.work import Program, Work
-from mqi_communicator.compute.gpus import listed, read_inventory, why_not
+from mqi_communicator.compute.gpus import listed, read_inventory, reason_unusable
 from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.scheduler import JobState, Scheduler
 from mqi_communicator.config import Config
@@ -98,9 +98,9 @@ async def _said(check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
 
 
 async def _reach(look: _Look) -> list[Finding]:
-    await look.host.ask(RemoteRequest("hello"), deadline=CALL_S)
+    await look.host.request(RemoteRequest("hello"), deadline=CALL_S)
     began = time.monotonic()
-    await look.host.ask(RemoteRequest("hello"), deadline=CALL_S)
+    await look.host.request(RemoteRequest("hello"), deadline=CALL_S)
     took = time.monotonic() - began
     what = f"{look.name} answers, its host key is known ({1000 * took:.0f} ms a command)"
     return [Finding(took < SLOW_S, what, "its shell is slow to start: look at ~/.bashrc there")]
@@ -108,7 +108,7 @@ async def _reach(look: _Look) -> list[Finding]:
 
 async def _clock(look: _Look) -> list[Finding]:
     before = time.time()
-    answer = await look.host.ask(RemoteRequest("clock"), deadline=CALL_S)
+    answer = await look.host.request(RemoteRequest("clock"), deadline=CALL_S)
     told = re.search(r"mqi-clock (\S+)", answer.out)
     apart = float(told[1]) - (before + time.time()) / 2 if told else float("inf")
     what = f"the clock of {look.name} differs by {apart:+.1f} s"
@@ -116,10 +116,10 @@ async def _clock(look: _Look) -> list[Finding]:
 
 
 async def _host_needs(look: _Look) -> list[Finding]:
-    told = requirements.read_host(await look.host.ask(requirements.host(look.scheduler.name), deadline=CALL_S))
+    told = requirements.read_host(await look.host.request(requirements.host(look.scheduler.name), deadline=CALL_S))
     on_slurm = look.options.direct is not None and look.options.direct.on_slurm_host
     return [
-        Finding(ok or (on_slurm and what == requirements.PLAIN), f"{look.name} has {what}", advice)
+        Finding(ok or (on_slurm and what == requirements.NO_SLURM), f"{look.name} has {what}", advice)
         for ok, what, advice in told
     ]
 
@@ -132,7 +132,7 @@ async def _engine_needs(look: _Look) -> list[Finding]:
         return []
     if look.scheduler.name != "direct":
         wanted = [need for need in wanted if need.kind != "starts"]
-    told = requirements.read_needs(wanted, await look.host.ask(requirements.needs(wanted), deadline=CALL_S))
+    told = requirements.read_needs(wanted, await look.host.request(requirements.needs(wanted), deadline=CALL_S))
     return [Finding(ok, f"{look.name}: {what}", advice) for ok, what, advice in told]
 
 
@@ -143,13 +143,13 @@ async def _gpus(look: _Look) -> list[Finding]:
     if options.listed:
         count = len(listed(options).gpus)
         return [yes(f"{look.name}: {count} GPUs are listed; whether others use them is not seen")]
-    found = read_inventory(await look.host.ask(RemoteRequest("gpus"), deadline=CALL_S))
+    found = read_inventory(await look.host.request(RemoteRequest("gpus"), deadline=CALL_S))
     if found.trouble or not found.gpus:
         why = found.trouble or "it has none"
         return [
             no(f"{look.name}: its GPUs are unknown: {why}", "nvidia-smi must answer there, or list them: gpus.listed")
         ]
-    told = [(gpu.index, gpu.total_mib, why_not(gpu, options, 0)) for gpu in found.gpus]
+    told = [(gpu.index, gpu.total_mib, reason_unusable(gpu, options, 0)) for gpu in found.gpus]
     free = sum(1 for *_, why in told if not why)
     notes = "; ".join(f"GPU {index} {why}" for index, _, why in told if why)
     return [yes(f"{look.name}: {free} of {len(told)} GPUs may be used now" + (f" ({notes})" if notes else ""))]
@@ -175,8 +175,8 @@ def _any_ct() -> CTVolume:
 
 
 async def _room(look: _Look) -> list[Finding]:
-    workspace.read_workspace(await look.host.ask(workspace.workspace(look.root), deadline=CALL_S))
-    space = workspace.read_space(await look.host.ask(workspace.space(look.root), deadline=CALL_S))
+    workspace.read_workspace(await look.host.request(workspace.workspace(look.root), deadline=CALL_S))
+    space = workspace.read_space(await look.host.request(workspace.space(look.root), deadline=CALL_S))
     free, wanted = space.free_bytes / GIB, look.config.resources.remote_free_gib
     what = f"{free:.1f} GiB are free on {look.name} (by {space.bound_by}), {wanted:g} GiB must stay free"
     return [Finding(free > wanted, what, "make space there, or lower resources.remote_free_gib")]
@@ -192,7 +192,7 @@ async def _there_and_back(look: _Look) -> list[Finding]:
             found.append(await _trial(look, key))
         return found
     finally:
-        await look.host.ask(workspace.remove(look.root, key), deadline=CALL_S)
+        await look.host.request(workspace.remove(look.root, key), deadline=CALL_S)
 
 
 async def _send(look: _Look, key: str) -> None:
@@ -204,17 +204,17 @@ async def _send(look: _Look, key: str) -> None:
         (source / workspace.SUMS).write_bytes(sums)
         await look.host.send(source, look.root, key, deadline=CALL_S)
     digest = hashlib.sha256(sums).hexdigest()
-    workspace.read_settle(await look.host.ask(workspace.settle(look.root, key, digest), deadline=CALL_S))
+    workspace.read_settle(await look.host.request(workspace.settle(look.root, key, digest), deadline=CALL_S))
 
 
 async def _trial(look: _Look, key: str) -> Finding:
     """A job that does nothing, from its order to its log."""
     token = f"{key}-b1-r1"
     job = Job(token, Work((Program("check", ("true",)),), (), TRIAL_S))
-    look.scheduler.read_submit(await look.host.ask(look.scheduler.submit(job), deadline=CALL_S))
+    look.scheduler.read_submit(await look.host.request(look.scheduler.submit(job), deadline=CALL_S))
     end = time.monotonic() + TRIAL_S
     while True:
-        answer = await look.host.ask(look.scheduler.poll((token,)), deadline=CALL_S)
+        answer = await look.host.request(look.scheduler.poll((token,)), deadline=CALL_S)
         state = look.scheduler.read_poll((token,), answer)[token].state
         if state not in (JobState.RUNNING, JobState.QUEUED) or time.monotonic() > end:
             break

@@ -47,16 +47,16 @@ def listed(options: GpuOptions) -> Inventory:
     return Inventory(tuple(Gpu(str(one.id), "", one.memory_mib, 0) for one in options.listed))
 
 
-def read_inventory(answer: RemoteResponse) -> Inventory:
+def read_inventory(response: RemoteResponse) -> Inventory:
     """What the driver says. Unknown, with its own words, where any part of the answer is missing or was refused."""
-    parts = {kind: (int(code), _text(text)) for kind, code, text in _PART.findall(answer.out)}
+    parts = {kind: (int(code), _text(text)) for kind, code, text in _PART.findall(response.out)}
     if "gpus" not in parts:
         return Inventory(trouble="the host does not tell of its GPUs")
     for kind in ("gpus", "apps"):
         code, text = parts.get(kind, (1, "no list of processes"))
         if code != 0:
             return Inventory(trouble=_first_line(text) or f"nvidia-smi ended with {code}")
-    ours = _OURS.search(answer.out)
+    ours = _OURS.search(response.out)
     if ours is None:
         return Inventory(trouble="the host does not tell which processes are ours")
     try:
@@ -68,7 +68,7 @@ def read_inventory(answer: RemoteResponse) -> Inventory:
     return Inventory(tuple(_shared(gpu, apps, mine) for gpu in gpus))
 
 
-def why_not(gpu: Gpu, options: GpuOptions, need_mib: int) -> str:
+def reason_unusable(gpu: Gpu, options: GpuOptions, need_mib: int) -> str:
     """Why a job of ours must not begin on this GPU now; "" if it may, as far as others are concerned."""
     if options.only and gpu.index not in options.only and gpu.uuid not in options.only:
         return "is not among gpus.only"
@@ -89,20 +89,20 @@ def why_not(gpu: Gpu, options: GpuOptions, need_mib: int) -> str:
 
 def fit(inventory: Inventory, options: GpuOptions, need_mib: int) -> tuple[str, ...]:
     """The names of those on which a job of ours may begin, leases apart."""
-    return tuple(gpu.name for gpu in inventory.gpus if not why_not(gpu, options, need_mib))
+    return tuple(gpu.name for gpu in inventory.gpus if not reason_unusable(gpu, options, need_mib))
 
 
-def told(inventory: Inventory, options: GpuOptions, need_mib: int, leases: Mapping[str, str]) -> list[str]:
+def describe(inventory: Inventory, options: GpuOptions, need_mib: int, leases: Mapping[str, str]) -> list[str]:
     """One sentence a GPU: who has it, or why it is not used. `leases`: GPU -> whose job has it."""
     if inventory.trouble:
         return [f"its GPUs are unknown: {inventory.trouble}"]
-    said = []
+    sentences = []
     for gpu in inventory.gpus:
         if gpu.name in leases:
-            said.append(f"GPU {gpu.index} computes {leases[gpu.name]}")
-        elif why := why_not(gpu, options, need_mib):
-            said.append(f"GPU {gpu.index} {why}")
-    return said
+            sentences.append(f"GPU {gpu.index} computes {leases[gpu.name]}")
+        elif why := reason_unusable(gpu, options, need_mib):
+            sentences.append(f"GPU {gpu.index} {why}")
+    return sentences
 
 
 def _shared(gpu: Gpu, apps: Sequence[tuple[str, int, int | None]], mine: set[int]) -> Gpu:

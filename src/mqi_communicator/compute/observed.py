@@ -90,32 +90,32 @@ class Observed:
         )
 
 
-def read_observations(tokens: Sequence[str], answer: RemoteResponse) -> Mapping[str, JobStatus]:
+def read_observations(tokens: Sequence[str], response: RemoteResponse) -> Mapping[str, JobStatus]:
     """A status for each token, by these words alone."""
-    if not _is_whole(answer):
-        return dict.fromkeys(tokens, JobStatus(JobState.UNKNOWN, raw=f"no whole answer (exit {answer.exit_code})"))
-    seen = read_lines(tokens, answer)
+    if not _is_whole(response):
+        return dict.fromkeys(tokens, JobStatus(JobState.UNKNOWN, raw=f"no whole answer (exit {response.exit_code})"))
+    seen = read_lines(tokens, response)
     silent = JobStatus(JobState.UNKNOWN, raw="not in the answer")
     return {token: seen[token].status() if token in seen else silent for token in tokens}
 
 
-def read_lines(tokens: Sequence[str], answer: RemoteResponse) -> dict[str, Observed]:
+def read_lines(tokens: Sequence[str], response: RemoteResponse) -> dict[str, Observed]:
     """What is told of each token. An answer without its end, or with two words about one job, tells nothing of it.
 
     A job that was running when looked at and ended while the script still waited is told twice: the later word counts.
     """
-    if not _is_whole(answer):
+    if not _is_whole(response):
         return {}
     found: dict[str, list[Observed]] = {token: [] for token in tokens}
-    for line in answer.out.split("\n"):
+    for line in response.out.split("\n"):
         seen = Observed.read(line)
         if seen is not None and seen.token in found:
             found[seen.token].append(seen)
     return {token: one for token, seen in found.items() if (one := _one(seen))}
 
 
-def _is_whole(answer: RemoteResponse) -> bool:
-    return answer.exit_code == 0 and END in answer.out.split("\n")
+def _is_whole(response: RemoteResponse) -> bool:
+    return response.exit_code == 0 and END in response.out.split("\n")
 
 
 def _one(seen: Sequence[Observed]) -> Observed | None:
@@ -129,7 +129,7 @@ def _one(seen: Sequence[Observed]) -> Observed | None:
             return None
 
 
-def read_early(line: str) -> tuple[str, JobStatus] | None:
+def read_early_line(line: str) -> tuple[str, JobStatus] | None:
     """One line that came before the answer's end."""
     seen = Observed.read(line)
     return None if seen is None else (seen.token, seen.status())

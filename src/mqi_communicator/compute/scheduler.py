@@ -70,7 +70,7 @@ class Scheduler(Protocol):
         """Start the job detached unless its gate, run folder or queue entry exists already."""
         ...
 
-    def read_submit(self, answer: RemoteResponse) -> str:
+    def read_submit(self, response: RemoteResponse) -> str:
         """The scheduler's own id for the job ("" where there is none). Raises Transient/ActionRequired/Permanent."""
         ...
 
@@ -78,7 +78,7 @@ class Scheduler(Protocol):
         """Observe all these jobs, and the host's GPUs where it has some; then tell, for `wait_s`, of each that ends."""
         ...
 
-    def read_poll(self, tokens: Sequence[str], answer: RemoteResponse) -> Mapping[str, JobStatus]:
+    def read_poll(self, tokens: Sequence[str], response: RemoteResponse) -> Mapping[str, JobStatus]:
         """A status for every token asked for; UNKNOWN for each that the answer does not prove."""
         ...
 
@@ -91,6 +91,6 @@ class Scheduler(Protocol):
         lives. Proof of the end is the following poll's (ENDED, LOST or BARRED)."""
         ...
 
-    def read_cancel(self, answer: RemoteResponse) -> None:
+    def read_cancel(self, response: RemoteResponse) -> None:
         """Return if the order was carried out; a fault if not."""
         ...

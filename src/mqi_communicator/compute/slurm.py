@@ -13,7 +13,7 @@ from mqi_communicator.compute.job import Job, spec_of, token_lines, workspace_ro
 from mqi_communicator.compute.observed import Observed, read_lines
 from mqi_communicator.compute.scheduler import JobState, JobStatus
 from mqi_communicator.compute.slurm_options import SlurmOptions
-from mqi_communicator.compute.slurm_queue import BY_SIGNAL, SchedulerReply, conclude, read_said
+from mqi_communicator.compute.slurm_queue import BY_SIGNAL, SchedulerReply, conclude, read_scheduler_reply
 
 _SUBMIT = re.compile(r"^mqi-submit (?:begun|already|adopted) (\d+|none)$", re.MULTILINE)
 MARGIN_S = 600  # between the engine's own limit and the scheduler's, so that the job can still say how it ended
@@ -41,14 +41,14 @@ class SlurmScheduler:
         )
         return RemoteRequest("slurm_submit", (self._root, job.token), spec)
 
-    def read_submit(self, answer: RemoteResponse) -> str:
+    def read_submit(self, response: RemoteResponse) -> str:
         """Slurm's job id."""
-        found = _SUBMIT.search(answer.out)
-        if answer.exit_code == 0 and found is not None:
+        found = _SUBMIT.search(response.out)
+        if response.exit_code == 0 and found is not None:
             return "" if found[1] == "none" else found[1]
-        if answer.exit_code == 0:
+        if response.exit_code == 0:
             raise Transient("the host gave no answer to the job's order")
-        raise trouble(answer, "handing over the job")
+        raise trouble(response, "handing over the job")
 
     def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> RemoteRequest:
         """Observe all these jobs. The scheduler is asked at most once in `query_s`, whoever asks."""
@@ -57,10 +57,10 @@ class SlurmScheduler:
         words = (str(round(wait_s * 10)), str(options.log_tail_bytes), str(max(1, round(options.query_s))), str(nap))
         return RemoteRequest("slurm_poll", (self._root, *words), token_lines(tuple(tokens)))
 
-    def read_poll(self, tokens: Sequence[str], answer: RemoteResponse) -> Mapping[str, JobStatus]:
+    def read_poll(self, tokens: Sequence[str], response: RemoteResponse) -> Mapping[str, JobStatus]:
         """A status for each token; UNKNOWN for whatever neither the job's own word nor the scheduler's proves."""
-        seen, said = read_lines(tokens, answer), read_said(answer, skew_s=self.skew_s)
-        return {token: self._status(token, seen.get(token), said) for token in tokens}
+        seen, reply = read_lines(tokens, response), read_scheduler_reply(response, skew_s=self.skew_s)
+        return {token: self._status(token, seen.get(token), reply) for token in tokens}
 
     def read_line(self, line: str) -> tuple[str, JobStatus] | None:
         """A job that was seen to end before the whole answer was there."""
@@ -75,15 +75,15 @@ class SlurmScheduler:
         """Bar the gates that are free; cancel what of these jobs is in the queue, by name and of our account alone."""
         return RemoteRequest("slurm_cancel", (self._root,), token_lines(tuple(tokens)))
 
-    def read_cancel(self, answer: RemoteResponse) -> None:
+    def read_cancel(self, response: RemoteResponse) -> None:
         """Return if the scheduler took the order. The proof is the following poll's."""
-        if answer.exit_code != 0:
-            raise trouble(answer, "cancelling the job")
+        if response.exit_code != 0:
+            raise trouble(response, "cancelling the job")
 
-    def _status(self, token: str, seen: Observed | None, said: SchedulerReply) -> JobStatus:
+    def _status(self, token: str, seen: Observed | None, reply: SchedulerReply) -> JobStatus:
         if seen is None:
             return JobStatus(JobState.UNKNOWN, raw="not in the answer")
-        return conclude(token, seen, said, files_late_s=self._options.files_late_s, skew_s=self.skew_s)
+        return conclude(token, seen, reply, files_late_s=self._options.files_late_s, skew_s=self.skew_s)
 
     def _sbatch(self, limit: float) -> Sequence[str]:
         options = self._options

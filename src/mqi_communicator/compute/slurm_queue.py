@@ -13,7 +13,7 @@ from mqi_communicator.compute.observed import Observed
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.compute.slurm_states import OVER, QUEUED, RUNNING, pending, state_of
 
-_SAID = re.compile(r"^mqi-(queue|account) (\d{1,12}) (\d{1,3}) ?([\w+/=]*)$", re.MULTILINE | re.ASCII)
+_REPLY = re.compile(r"^mqi-(queue|account) (\d{1,12}) (\d{1,3}) ?([\w+/=]*)$", re.MULTILINE | re.ASCII)
 _NOW = re.compile(r"^mqi-now (\d{1,12})$", re.MULTILINE | re.ASCII)
 LAG_S = 30.0  # accounting may lag behind by so much
 BY_SIGNAL = (137, 143)
@@ -41,23 +41,25 @@ class SchedulerReply:
     """What the scheduler said. `asked`: when (the host's clock); `trouble`: why it said nothing."""
 
     now: float = 0.0
-    asked: float = 0.0
+    queried_at: float = 0.0
     rows: Sequence[Row] = field(default_factory=tuple)
     trouble: str = "nobody asked Slurm"
     accounting: bool = False  # whether the accounting was asked and answered
 
 
-def read_said(answer: RemoteResponse, *, skew_s: float) -> SchedulerReply:
+def read_scheduler_reply(response: RemoteResponse, *, skew_s: float) -> SchedulerReply:
     """The queue's answer, and the accounting's where that was asked. What was asked in the future nobody asked."""
-    now = _NOW.search(answer.out)
-    parts = {kind: (float(at), int(code), _text(text)) for kind, at, code, text in _SAID.findall(answer.out)}
-    if answer.exit_code != 0 or now is None or "queue" not in parts:
+    now = _NOW.search(response.out)
+    parts = {kind: (float(at), int(code), _text(text)) for kind, at, code, text in _REPLY.findall(response.out)}
+    if response.exit_code != 0 or now is None or "queue" not in parts:
         return SchedulerReply(now=float(now[1]) if now else 0.0)
     at, code, text = parts["queue"]
     if at > float(now[1]) + skew_s:  # a clock was fast, and is right again: it may be from before a job began
         return SchedulerReply(now=float(now[1]))
     if code != 0:
-        return SchedulerReply(now=float(now[1]), asked=at, trouble=_first_line(text) or f"squeue ended with {code}")
+        return SchedulerReply(
+            now=float(now[1]), queried_at=at, trouble=_first_line(text) or f"squeue ended with {code}"
+        )
     rows = [row for line in text.splitlines() if (row := _row(line))]
     _, account_code, account = parts.get("account", (0.0, 1, ""))
     known = {row.id for row in rows}
@@ -66,31 +68,31 @@ def read_said(answer: RemoteResponse, *, skew_s: float) -> SchedulerReply:
     return SchedulerReply(float(now[1]), at, tuple(rows), "", accounting=account_code == 0)
 
 
-def conclude(token: str, seen: Observed, said: SchedulerReply, *, files_late_s: float, skew_s: float) -> JobStatus:
+def conclude(token: str, seen: Observed, reply: SchedulerReply, *, files_late_s: float, skew_s: float) -> JobStatus:
     """What is known of one job: its own word first, then the scheduler's; without either, UNKNOWN."""
-    own = _own([row for row in said.rows if row.name == token], seen)
+    own = _own_row([row for row in reply.rows if row.name == token], seen)
     if seen.state is JobState.ENDED:
-        return _ended(seen, own, said, files_late_s)
+        return _ended(seen, own, reply, files_late_s)
     if seen.kind in ("barred", "foreign", "stray") or seen.ended != "none":
         return seen.status()
-    if said.trouble:
-        return _without_word(seen, f"Slurm does not answer: {said.trouble}")
+    if reply.trouble:
+        return _no_evidence(seen, f"Slurm does not answer: {reply.trouble}")
     if own is None:
-        return _nowhere(seen, said)
+        return _not_listed(seen, reply)
     state = state_of(own.state)
     if state in RUNNING:
         return seen.status(JobState.RUNNING, own.raw)
     if state in QUEUED:
-        return _in_queue(seen, own, said, skew_s)
+        return _in_queue(seen, own, reply, skew_s)
     if state in OVER:
-        if seen.kind == "tried" and said.asked <= seen.began_at + skew_s:  # of an earlier try, which was refused
+        if seen.kind == "tried" and reply.queried_at <= seen.began_at + skew_s:  # of an earlier try, which was refused
             return seen.status(JobState.QUEUED, "handed over to Slurm")
         # What was refused, or never handed over as far as we know, and is over without having begun, may be tried anew.
-        return seen.status() if seen.kind == "none" else _over(seen, own, said, files_late_s)
+        return seen.status() if seen.kind == "none" else _over(seen, own, reply, files_late_s)
     return seen.status(JobState.UNKNOWN, own.raw)
 
 
-def _own(rows: Sequence[Row], seen: Observed) -> Row | None:
+def _own_row(rows: Sequence[Row], seen: Observed) -> Row | None:
     """The job that took the gate; before any did, one that may still, else the last."""
     by_gate = [row for row in rows if row.id == seen.scheduler_id]
     alive = [row for row in rows if state_of(row.state) not in OVER]
@@ -98,21 +100,21 @@ def _own(rows: Sequence[Row], seen: Observed) -> Row | None:
     return max(chosen, key=lambda row: int(row.id), default=None)
 
 
-def _ended(seen: Observed, own: Row | None, said: SchedulerReply, files_late_s: float) -> JobStatus:
+def _ended(seen: Observed, own: Row | None, reply: SchedulerReply, files_late_s: float) -> JobStatus:
     """Its own word. Who sent the signal that ended it, only the scheduler knows: that is waited for, for a while."""
     status = seen.status()
     if status.exit_code not in BY_SIGNAL or status.ended is None:
         return status
     if own is not None and state_of(own.state) in OVER:
         return replace(status, raw=own.raw, cause=OVER[state_of(own.state)])
-    if said.now - status.ended < max(files_late_s, LAG_S):
+    if reply.now - status.ended < max(files_late_s, LAG_S):
         return seen.status(JobState.RUNNING, "ended by a signal; waiting for Slurm's word on who sent it")
     return status
 
 
-def _in_queue(seen: Observed, own: Row, said: SchedulerReply, skew_s: float) -> JobStatus:
+def _in_queue(seen: Observed, own: Row, reply: SchedulerReply, skew_s: float) -> JobStatus:
     if seen.kind == "job":
-        if said.asked <= seen.began_at + skew_s:  # asked before it began
+        if reply.queried_at <= seen.began_at + skew_s:  # asked before it began
             return seen.status(JobState.RUNNING, own.raw)
         # It ran, and is in the queue again: somebody requeued it. It will find its gate taken.
         return seen.status(JobState.LOST, own.raw, Cause.REQUEUED)
@@ -120,25 +122,25 @@ def _in_queue(seen: Observed, own: Row, said: SchedulerReply, skew_s: float) -> 
     return seen.status(JobState.QUEUED, own.raw, queued_because=words, stuck=stuck)
 
 
-def _over(seen: Observed, own: Row, said: SchedulerReply, files_late_s: float) -> JobStatus:
+def _over(seen: Observed, own: Row, reply: SchedulerReply, files_late_s: float) -> JobStatus:
     """Slurm says that it has ended, and it left no exit file: files may be late on a network file system."""
-    if own.end is not None and said.now - own.end < files_late_s:
+    if own.end is not None and reply.now - own.end < files_late_s:
         return seen.status(JobState.UNKNOWN, f"{own.raw}; its files may still be on their way")
     return seen.status(JobState.LOST, own.raw, OVER[state_of(own.state)])
 
 
-def _nowhere(seen: Observed, said: SchedulerReply) -> JobStatus:
+def _not_listed(seen: Observed, reply: SchedulerReply) -> JobStatus:
     """Neither queue nor accounting knows it."""
     if seen.kind == "none":
         return seen.status()
-    if said.asked <= seen.began_at + LAG_S:  # handed over, or begun, after Slurm was asked
+    if reply.queried_at <= seen.began_at + LAG_S:  # handed over, or begun, after Slurm was asked
         return seen.status(JobState.RUNNING if seen.kind == "job" else JobState.QUEUED, "handed over to Slurm")
-    if seen.kind == "tried" and said.accounting and said.asked > seen.began_at + 10 * LAG_S:
+    if seen.kind == "tried" and reply.accounting and reply.queried_at > seen.began_at + 10 * LAG_S:
         return seen.status(JobState.ABSENT, "Slurm never got it")
-    return _without_word(seen, "Slurm knows nothing of it")
+    return _no_evidence(seen, "Slurm knows nothing of it")
 
 
-def _without_word(seen: Observed, why: str) -> JobStatus:
+def _no_evidence(seen: Observed, why: str) -> JobStatus:
     if seen.kind == "none":
         return seen.status()
     return seen.status(JobState.UNKNOWN, why)

@@ -40,13 +40,13 @@ class Envelope:
         return ("timeout", "-k", "5", str(self.limit), "sh", "-c", self.boot)
 
     @property
-    def remote_words(self) -> str:
+    def remote_command(self) -> str:
         """The command line for a remote login shell, or for the forced command that stands in its place."""
         if self.words:
             return f"mqi-host {self.mark} {self.limit} {self.words}"
         return f"exec timeout -k 5 {self.limit} sh -c '{self.boot}'"
 
-    def finished(self, out: bytes, err: str) -> RemoteResponse | None:
+    def response(self, out: bytes, err: str) -> RemoteResponse | None:
         """The answer if it is whole, else None: the script's fate is then unknown."""
         body, mark, tail = out.rpartition(f"\n{self.mark} ".encode())
         code = tail.strip()
@@ -54,20 +54,20 @@ class Envelope:
             return None
         return RemoteResponse(int(code), body.decode("utf-8", "replace"), err)
 
-    def ear(self, hear: Callable[[str], None] | None) -> Callable[[bytes], None] | None:
+    def verified_lines(self, on_line: Callable[[str], None] | None) -> Callable[[bytes], None] | None:
         """Passes a line on that came early, if it ends with our mark: then it came whole."""
-        if hear is None:
+        if on_line is None:
             return None
 
         def listen(line: bytes) -> None:
             text = line.decode("utf-8", "replace")
             if text.endswith(f" {self.mark}"):
-                hear(text)
+                on_line(text)
 
         return listen
 
 
-def frame(script: str, *, deadline: float, stdin: bytes = b"") -> Envelope:
+def frame_script(script: str, *, deadline: float, stdin: bytes = b"") -> Envelope:
     """Frame POSIX shell text and what it shall read on stdin. `deadline` in seconds."""
     if "\0" in script:
         raise ValueError("shell text cannot hold a NUL")
@@ -76,9 +76,9 @@ def frame(script: str, *, deadline: float, stdin: bytes = b"") -> Envelope:
     return Envelope(mark, int(deadline) + _MARGIN, text + stdin, boot=_BOOT.format(size=len(text), mark=mark))
 
 
-def asked(call: RemoteRequest, *, deadline: float) -> Envelope:
+def frame_request(request: RemoteRequest, *, deadline: float) -> Envelope:
     """Frame a question to a host on which the script is installed."""
-    return Envelope(_mark(), int(deadline) + _MARGIN, call.stdin, words=" ".join((call.verb, *call.words)))
+    return Envelope(_mark(), int(deadline) + _MARGIN, request.stdin, words=" ".join((request.verb, *request.words)))
 
 
 def _mark() -> str:

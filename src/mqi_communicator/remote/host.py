@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 
-Hear = Callable[[str], None]  # a whole line of an answer, proved to be ours, at the moment it comes
+OnLine = Callable[[str], None]  # a whole line of an answer, proved to be ours, at the moment it comes
 
 
 class Host(Protocol):
@@ -19,7 +19,9 @@ class Host(Protocol):
 
     name: str
 
-    async def ask(self, call: RemoteRequest, *, deadline: float, hear: Hear | None = None) -> RemoteResponse:
+    async def request(
+        self, request: RemoteRequest, *, deadline: float, on_line: OnLine | None = None
+    ) -> RemoteResponse:
         """Have one verb of the script answered there. A non-zero exit of the verb is an Answer, not a fault.
 
         `hear` is told lines as they come, while the verb still runs; each ends with the mark of this question.

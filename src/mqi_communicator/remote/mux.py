@@ -35,7 +35,7 @@ class Connection:
         self._socket = socket
         self._addresses = addresses
         self._master: Process | None = None
-        self._said: asyncio.Task[str] | None = None
+        self._stderr: asyncio.Task[str] | None = None
         self._opening: asyncio.Task[Process] | None = None
 
     async def ready(self) -> Process:
@@ -54,9 +54,9 @@ class Connection:
 
     async def _drop(self) -> None:
         master, self._master = self._master, None
-        said, self._said = self._said, None
+        stderr, self._stderr = self._stderr, None
         if master is not None:
-            await _end(master, said)
+            await _end(master, stderr)
         self._socket.unlink(missing_ok=True)
 
     async def close(self) -> None:
@@ -69,12 +69,12 @@ class Connection:
 
     async def broken(self, err: str) -> Fault:
         """Why a client ended without its command's end. The master's own words say more than the client's."""
-        master, said = self._master, self._said
+        master, stderr = self._master, self._stderr
         words = ""
-        if master is not None and said is not None and master.returncode is not None:
+        if master is not None and stderr is not None and master.returncode is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
-                    words = await asyncio.shield(said)
+                    words = await asyncio.shield(stderr)
         fault = ssh_fault(f"{words}\n{err}", self._options.name)
         return Unreachable(fault.reason) if isinstance(fault, KeyRejected | HostKeyProblem) else fault
 
@@ -96,24 +96,24 @@ class Connection:
 
     async def _open_at(self, address: str) -> Process:
         master = await start(master_command(self._options, self._socket, address))
-        said = asyncio.create_task(read_tail(master))
+        stderr = asyncio.create_task(read_tail(master))
         try:
             async with asyncio.timeout(2 * self._options.connect_timeout_s):
-                heard = await _hear(master)
+                output = await _read_until_ready(master)
         except TimeoutError:
-            await _end(master, said)
+            await _end(master, stderr)
             raise Unreachable(f"{self._options.name} does not answer") from None
         except BaseException:
-            await _end(master, said)
+            await _end(master, stderr)
             raise
-        if heard != _READY:
-            await _end(master, said)
-            raise _no_connection(heard, said.result(), self._options.name)
-        self._master, self._said = master, said
+        if output != _READY:
+            await _end(master, stderr)
+            raise _no_connection(output, stderr.result(), self._options.name)
+        self._master, self._stderr = master, stderr
         return master
 
 
-async def _hear(master: Process) -> bytes:
+async def _read_until_ready(master: Process) -> bytes:
     """What the host says up to our mark, or to its end."""
     assert master.stdout is not None  # noqa: S101 - piped in start()
     try:
@@ -124,16 +124,16 @@ async def _hear(master: Process) -> bytes:
         return b"more than 64 kB of text"
 
 
-async def _end(master: Process, said: asyncio.Task[str] | None) -> None:
+async def _end(master: Process, stderr: asyncio.Task[str] | None) -> None:
     await end_group(master)
     await drain(master)
-    if said is not None:
-        await asyncio.gather(said, return_exceptions=True)
+    if stderr is not None:
+        await asyncio.gather(stderr, return_exceptions=True)
 
 
-def _no_connection(heard: bytes, err: str, name: str) -> Fault:
-    if heard.strip():
-        text = heard.replace(_READY, b"").decode("utf-8", "replace").strip().splitlines()
+def _no_connection(output: bytes, err: str, name: str) -> Fault:
+    if output.strip():
+        text = output.replace(_READY, b"").decode("utf-8", "replace").strip().splitlines()
         return RemoteUnfit(
             f"the login shell of {name} prints text by itself: {text[0][:80] if text else ''}",
             "Let ~/.bashrc there print nothing when it is not interactive, and see that the account may run commands.",

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from mqi_communicator.case.faults import AbsurdAnswer, ActionRequired, TookTooLong
 
-GRACE = 1.0  # seconds between TERM and KILL: rsync keeps what it has when it is asked to end
-MOST_OUTPUT = 32 << 20  # bytes
-MOST_ERRORS = 64 << 10  # bytes; of a longer text the end is kept
+GRACE_S = 1.0  # seconds between TERM and KILL: rsync keeps what it has when it is asked to end
+MAX_OUTPUT = 32 << 20  # bytes
+MAX_STDERR = 64 << 10  # bytes; of a longer text the end is kept
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Completed:
     """A local process that ended by itself."""
 
     code: int
@@ -40,8 +40,8 @@ class Children:
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        hear: Callable[[bytes], None] | None = None,
-    ) -> Ended:
+        on_line: Callable[[bytes], None] | None = None,
+    ) -> Completed:
         """Run to the end. On cancellation (a deadline is one) the whole group is gone before this returns.
 
         `hear` is told each line of its output as it comes. ActionRequired if the program is not installed here;
@@ -50,7 +50,7 @@ class Children:
         process = await start(argv, env=env, cwd=cwd)
         self._running.add(process)
         try:
-            return await _talk(process, stdin, hear)
+            return await _communicate(process, stdin, on_line)
         finally:
             if process.returncode is None:
                 await end_group(process)
@@ -79,7 +79,7 @@ async def end_group(process: Process) -> None:
         if process.returncode is None:
             _signal(process, signal.SIGTERM)
             with suppress(TimeoutError):
-                async with asyncio.timeout(GRACE):
+                async with asyncio.timeout(GRACE_S):
                     await process.wait()
     finally:  # a second cancellation shortens the grace
         _signal(process, signal.SIGKILL)
@@ -90,7 +90,7 @@ async def drain(process: Process) -> None:
     """Read what an ended process left in its pipe, so that the pipe is closed; nobody else may be reading it."""
     assert process.stdout is not None  # noqa: S101 - piped in start()
     with suppress(TimeoutError):  # whoever left the group may still hold it
-        async with asyncio.timeout(GRACE):
+        async with asyncio.timeout(GRACE_S):
             while await process.stdout.read(_CHUNK):
                 pass
 
@@ -100,8 +100,8 @@ def _signal(process: Process, number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-async def _talk(process: Process, stdin: bytes, hear: Callable[[bytes], None] | None) -> Ended:
-    out = asyncio.create_task(_read_all(process, hear))
+async def _communicate(process: Process, stdin: bytes, on_line: Callable[[bytes], None] | None) -> Completed:
+    out = asyncio.create_task(_read_all(process, on_line))
     err = asyncio.create_task(read_tail(process))
     feeding = asyncio.create_task(_feed(process, stdin))
     tasks = (out, err, feeding)
@@ -112,7 +112,7 @@ async def _talk(process: Process, stdin: bytes, hear: Callable[[bytes], None] | 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return Ended(code, out.result(), err.result())
+    return Completed(code, out.result(), err.result())
 
 
 async def _feed(process: Process, stdin: bytes) -> None:
@@ -124,7 +124,7 @@ async def _feed(process: Process, stdin: bytes) -> None:
         await process.stdin.wait_closed()
 
 
-async def _read_all(process: Process, hear: Callable[[bytes], None] | None) -> bytes:
+async def _read_all(process: Process, on_line: Callable[[bytes], None] | None) -> bytes:
     assert process.stdout is not None  # noqa: S101 - piped in start()
     parts: list[bytes] = []
     size = 0
@@ -132,18 +132,18 @@ async def _read_all(process: Process, hear: Callable[[bytes], None] | None) -> b
     while part := await process.stdout.read(_CHUNK):
         parts.append(part)
         size += len(part)
-        if size > MOST_OUTPUT:
+        if size > MAX_OUTPUT:
             raise AbsurdAnswer(
-                f"the answer was longer than {MOST_OUTPUT >> 20} MiB",
+                f"the answer was longer than {MAX_OUTPUT >> 20} MiB",
                 "Look at what the host's login shell and the programs in its PATH print.",
             )
-        if hear is not None:
+        if on_line is not None:
             begun += part
             if b"\n" in part:
                 *lines, rest = bytes(begun).split(b"\n")
                 begun = bytearray(rest)
                 for line in lines:
-                    hear(line)
+                    on_line(line)
     return b"".join(parts)
 
 
@@ -152,7 +152,7 @@ async def read_tail(process: Process) -> str:
     assert process.stderr is not None  # noqa: S101 - piped in start()
     tail = b""
     while part := await process.stderr.read(_CHUNK):
-        tail = (tail + part)[-MOST_ERRORS:]
+        tail = (tail + part)[-MAX_STDERR:]
     return tail.decode("utf-8", "replace")
 
 

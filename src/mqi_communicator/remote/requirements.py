@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from mqi_communicator.case.request import RemoteRequest, RemoteResponse, trouble
 from mqi_communicator.case.work import Need
 
-_TOLD = re.compile(r"^mqi-need (\S+) (ok|no|barred)$", re.MULTILINE)
+_NEED_LINE = re.compile(r"^mqi-need (\S+) (ok|no|barred)$", re.MULTILINE)
 _STARTED = re.compile(r"^mqi-started (\d+) (\d{1,3}|barred) ?([\w+/=]*)$", re.MULTILINE | re.ASCII)
 _LOADER = re.compile(r"error while loading shared libraries|symbol lookup error|version `.*' not found|GLIBC")
 _NOT_LOADED = ("126", "127", "132")  # 132: SIGILL, built for another processor
 _TIMEOUT = "124"
-PLAIN = "no Slurm to submit to"
+NO_SLURM = "no Slurm to submit to"
 _ADVICE = {
     "rsync": "Install rsync on the host.",
     "flock": "Install util-linux on the host.",
@@ -29,10 +29,10 @@ _ADVICE = {
     "sbatch": "Slurm's commands are not in the PATH of a login without terminal: see ~/.bashrc or ~/.ssh/environment.",
     "answers": "Slurm's controller does not answer there: ask its administrator.",
 }
-_WORDS = {
+_LABELS = {
     "proc": "/proc",
     "outlive": "jobs that may outlive a login",
-    "plain": PLAIN,
+    "plain": NO_SLURM,
     "answers": "a Slurm controller that answers",
 }
 
@@ -42,13 +42,13 @@ def host(kind: str) -> RemoteRequest:
     return RemoteRequest("host", (kind,))
 
 
-def read_host(answer: RemoteResponse) -> list[tuple[bool, str, str]]:
+def read_host(response: RemoteResponse) -> list[tuple[bool, str, str]]:
     """(whether it is there, what, what to do otherwise)."""
-    if answer.exit_code != 0:
-        raise trouble(answer, "looking at the host")
+    if response.exit_code != 0:
+        raise trouble(response, "looking at the host")
     return [
-        (told == "ok", _WORDS.get(name, name), _ADVICE.get(name, _ADVICE["sbatch"]))
-        for name, told in _TOLD.findall(answer.out)
+        (reported == "ok", _LABELS.get(name, name), _ADVICE.get(name, _ADVICE["sbatch"]))
+        for name, reported in _NEED_LINE.findall(response.out)
     ]
 
 
@@ -62,31 +62,31 @@ def _words(need: Need) -> tuple[str, ...]:
     return need.words if need.kind == "starts" else (need.sha256,) if need.sha256 else ()
 
 
-def read_needs(wanted: Sequence[Need], answer: RemoteResponse) -> list[tuple[bool, str, str]]:
+def read_needs(wanted: Sequence[Need], response: RemoteResponse) -> list[tuple[bool, str, str]]:
     """As `read_host`; what is not in the answer is not there."""
-    if answer.exit_code != 0:
-        raise trouble(answer, "looking for the engine")
-    told = dict(_TOLD.findall(answer.out))
-    started = {number: (code, said) for number, code, said in _STARTED.findall(answer.out)}
+    if response.exit_code != 0:
+        raise trouble(response, "looking for the engine")
+    reported = dict(_NEED_LINE.findall(response.out))
+    started = {number: (code, output) for number, code, output in _STARTED.findall(response.out)}
     return [
         _read_start(need, *started.get(str(number), ("", "")))
         if need.kind == "starts"
-        else _read_look(need, told.get(str(number), ""))
+        else _read_need(need, reported.get(str(number), ""))
         for number, need in enumerate(wanted, start=1)
     ]
 
 
-def _read_look(need: Need, word: str) -> tuple[bool, str, str]:
-    if word == "barred":
+def _read_need(need: Need, result: str) -> tuple[bool, str, str]:
+    if result == "barred":
         advice = "its administrator names the programs (--program), and nothing but their folders is looked at"
         return False, f"{need.what} may not be looked at there", advice
-    return word == "ok", f"{need.kind} {need.what}", need.advice
+    return result == "ok", f"{need.kind} {need.what}", need.advice
 
 
-def _read_start(need: Need, code: str, said: str) -> tuple[bool, str, str]:
+def _read_start(need: Need, code: str, output: str) -> tuple[bool, str, str]:
     """A program that could be loaded says something of its own, whatever its exit code."""
     program = need.words[-2] if len(need.words) > 1 else need.what
-    lines = [line.strip() for line in _text(said).splitlines()]
+    lines = [line.strip() for line in _text(output).splitlines()]
     words = next((line for line in lines if _LOADER.search(line)), next((line for line in lines if line), "no word"))
     if code == "barred":
         return False, f"{need.what} may not be started there", "its administrator names the programs (--program)"

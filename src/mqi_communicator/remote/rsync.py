@@ -21,7 +21,7 @@ _COMMON = ("rsync", "-rt", "-p", "--chmod=D0700,F0600", f"--partial-dir={PARTIAL
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Transport:
     """How rsync gets there: the remote shell's command (none: it is this machine), and its pace.
 
     `installed`: the far end is the script on the host, which chooses the folder itself.
@@ -41,16 +41,16 @@ class Way:
         return (*_COMMON, *spared, f"--timeout={self.stall_s}", *pace, *via)
 
 
-def send_command(source: Path, root: str, key: str, way: Way) -> tuple[str, ...]:
+def send_command(source: Path, root: str, key: str, transport: Transport) -> tuple[str, ...]:
     """Make the staging folder of a case equal to the local folder `source`, under its lock."""
     stage, here = f"{_absolute(root)}/staging/{key}", f"{source.absolute()}/"
     lock = f"{stage}.lock"
-    if not way.client:  # a local copy asks no --rsync-path: the whole of it runs under the lock
-        return ("sh", "-c", _LOCKED, lock, *way.words[1:], "--delete", here, f"{stage}/")
+    if not transport.client:  # a local copy asks no --rsync-path: the whole of it runs under the lock
+        return ("sh", "-c", _LOCKED, lock, *transport.words[1:], "--delete", here, f"{stage}/")
     receiver = f"sh -c {shlex.quote(_LOCKED)} {shlex.quote(lock)}"
-    if way.installed:
+    if transport.installed:
         receiver = f"mqi-host receive {_absolute(root)} {key}"
-    return (*way.words, f"--rsync-path={receiver}", "--delete", here, f"there:{stage}/")
+    return (*transport.words, f"--rsync-path={receiver}", "--delete", here, f"there:{stage}/")
 
 
 # What a file may grow to while it is being copied, whatever the far end has announced: writing more fails (EFBIG).
@@ -59,17 +59,17 @@ _BOUNDED = 'trap "" XFSZ; ulimit -f "$0" && exec "$@"'
 _BLOCK = 512
 
 
-def fetch_command(root: str, token: str, target: Path, way: Way, largest: int) -> tuple[str, ...]:
+def fetch_command(root: str, token: str, target: Path, transport: Transport, largest: int) -> tuple[str, ...]:
     """Bring files of a run's folder here; their names are read from stdin, each ended by a NUL.
 
     A file that looks the same by size and time is compared all the same (-I). One of more than `largest` bytes is left
     there, and none becomes larger here.
     """
     run = f"{_absolute(root)}/cases/{token.partition('-')[0]}/runs/{token}/"
-    where = f"there:{run}" if way.client else run
-    far = (f"--rsync-path=mqi-host provide {_absolute(root)} {token}",) if way.installed else ()
+    where = f"there:{run}" if transport.client else run
+    far = (f"--rsync-path=mqi-host provide {_absolute(root)} {token}",) if transport.installed else ()
     rsync = (
-        *way.words,
+        *transport.words,
         *far,
         "-I",
         f"--max-size={largest}",

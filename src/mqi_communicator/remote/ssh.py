@@ -12,12 +12,12 @@ from pathlib import Path
 from mqi_communicator.case.faults import RemoteUnfit, Unreachable
 from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.remote.classify import rsync_fault
-from mqi_communicator.remote.envelope import Envelope, asked, frame
-from mqi_communicator.remote.host import Hear
+from mqi_communicator.remote.envelope import Envelope, frame_request, frame_script
+from mqi_communicator.remote.host import OnLine
 from mqi_communicator.remote.mux import Connection, not_begun, refused
 from mqi_communicator.remote.options import SshOptions
-from mqi_communicator.remote.process import Children, Ended, within
-from mqi_communicator.remote.rsync import Way, fetch_command, names_to_fetch, send_command
+from mqi_communicator.remote.process import Children, Completed, within
+from mqi_communicator.remote.rsync import Transport, fetch_command, names_to_fetch, send_command
 from mqi_communicator.remote.verbs import script
 
 _ATTEMPTS = 6  # at a command that was never begun; 20 ms, doubled each time
@@ -38,25 +38,31 @@ class SshHost:
         self._connections: dict[str, Connection] = {}
         self._closed = False
 
-    async def ask(self, call: RemoteRequest, *, deadline: float, hear: Hear | None = None) -> RemoteResponse:
+    async def request(
+        self, request: RemoteRequest, *, deadline: float, on_line: OnLine | None = None
+    ) -> RemoteResponse:
         """Have a verb answered. An abandoned one is ended over there."""
         if self._options.script == "installed":
-            return await self._ask(asked(call, deadline=deadline), deadline, hear)
-        return await self.run(script(call), deadline=deadline, stdin=call.stdin, hear=hear)
+            return await self._execute(frame_request(request, deadline=deadline), deadline, on_line)
+        return await self.run(script(request), deadline=deadline, stdin=request.stdin, on_line=on_line)
 
-    async def run(self, text: str, *, deadline: float, stdin: bytes = b"", hear: Hear | None = None) -> RemoteResponse:
+    async def run(
+        self, text: str, *, deadline: float, stdin: bytes = b"", on_line: OnLine | None = None
+    ) -> RemoteResponse:
         """Run POSIX shell text in the account's home folder, umask 077."""
-        return await self._ask(frame(text, deadline=deadline, stdin=stdin), deadline, hear)
+        return await self._execute(frame_script(text, deadline=deadline, stdin=stdin), deadline, on_line)
 
-    async def _ask(self, framed: Envelope, deadline: float, hear: Hear | None) -> RemoteResponse:
+    async def _execute(self, envelope: Envelope, deadline: float, on_line: OnLine | None) -> RemoteResponse:
         async with within(deadline, f"a command on {self.name}"):
             connection = self._connection("c")
-            words = (*connection.client, self._options.host, framed.remote_words)
-            ended = await self._begin(connection, words, framed.payload, hear=framed.ear(hear))
-            finished = framed.finished(ended.out, ended.err)
-            if finished is None:
-                raise await connection.broken(ended.err)
-            return finished
+            words = (*connection.client, self._options.host, envelope.remote_command)
+            completed = await self._run_client(
+                connection, words, envelope.payload, on_line=envelope.verified_lines(on_line)
+            )
+            response = envelope.response(completed.out, completed.err)
+            if response is None:
+                raise await connection.broken(completed.err)
+            return response
 
     async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
         """Make the case's staging folder equal to the local folder `source`; goes on where a broken one ended.
@@ -64,7 +70,7 @@ class SshHost:
         Transient if another receiver holds its lock; RemoteUnfit if the folder above it is missing.
         """
         connection = self._connection("b")
-        argv = send_command(source, root, key, self._way(connection))
+        argv = send_command(source, root, key, self._transport(connection))
         await self._transfer(connection, argv, deadline)
 
     async def fetch(
@@ -76,7 +82,7 @@ class SshHost:
         AbsurdAnswer where one grows beyond that on its way.
         """
         connection = self._connection("b")
-        argv = fetch_command(root, token, target, self._way(connection), largest)
+        argv = fetch_command(root, token, target, self._transport(connection), largest)
         await self._transfer(connection, argv, deadline, stdin=names_to_fetch(names), largest=largest)
 
     async def close(self) -> None:
@@ -93,29 +99,29 @@ class SshHost:
         self, connection: Connection, argv: tuple[str, ...], deadline: float, stdin: bytes = b"", largest: int = 0
     ) -> None:
         async with within(deadline, f"a transfer with {self.name}"):
-            ended = await self._begin(connection, argv, stdin)
-        if ended.code != 0:
+            completed = await self._run_client(connection, argv, stdin)
+        if completed.code != 0:
             side = "this machine" if largest else self.name
-            raise rsync_fault(ended.code, ended.err, self.name, side=side, largest=largest)
+            raise rsync_fault(completed.code, completed.err, self.name, side=side, largest=largest)
 
-    async def _begin(
+    async def _run_client(
         self,
         connection: Connection,
         argv: tuple[str, ...],
         stdin: bytes,
         *,
-        hear: Callable[[bytes], None] | None = None,
-    ) -> Ended:
+        on_line: Callable[[bytes], None] | None = None,
+    ) -> Completed:
         """Start a client once. Tried again only when it is proved that nothing was begun."""
         for attempt in range(_ATTEMPTS):
             if self._closed:
                 raise Unreachable(f"the connection to {self.name} was closed")
             master = await connection.ready()
             async with connection.slots:
-                ended = await self._children.execute(argv, stdin=stdin, hear=hear)
-            if not not_begun(ended.err):
-                return ended
-            if not refused(ended.err):
+                completed = await self._children.execute(argv, stdin=stdin, on_line=on_line)
+            if not not_begun(completed.err):
+                return completed
+            if not refused(completed.err):
                 await connection.drop(master)
             await asyncio.sleep(0.02 * 2**attempt)
         raise RemoteUnfit(
@@ -132,9 +138,9 @@ class SshHost:
             self._connections[kind] = Connection(self._options, self._folder / kind, through)
         return self._connections[kind]
 
-    def _way(self, connection: Connection) -> Way:
+    def _transport(self, connection: Connection) -> Transport:
         options = self._options
-        return Way(connection.client, options.script == "installed", options.stall_s, options.bandwidth_kib_s)
+        return Transport(connection.client, options.script == "installed", options.stall_s, options.bandwidth_kib_s)
 
 
 def _private_folder() -> Path:

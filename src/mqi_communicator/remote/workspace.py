@@ -16,7 +16,7 @@ _LEFT = re.compile(r"^mqi-left ([A-Za-z0-9_]+) (\d{1,6})$", re.MULTILINE | re.AS
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class FreeSpace:
     """What is free below the workspace, for us: the lesser of the disk and of the account's quota."""
 
     free_bytes: int
@@ -37,9 +37,9 @@ def workspace(root: str) -> RemoteRequest:
     return RemoteRequest("workspace", (_root(root),))
 
 
-def read_workspace(answer: RemoteResponse) -> None:
+def read_workspace(response: RemoteResponse) -> None:
     """Return if the workspace stands; DiskFull or RemoteUnfit."""
-    _well(answer, "making the workspace")
+    _require_success(response, "making the workspace")
 
 
 def settled(root: str, key: str, digest: str) -> RemoteRequest:
@@ -47,10 +47,10 @@ def settled(root: str, key: str, digest: str) -> RemoteRequest:
     return RemoteRequest("settled", (_root(root), _key(key), _digest(digest)))
 
 
-def read_settled(answer: RemoteResponse) -> bool:
+def read_settled(response: RemoteResponse) -> bool:
     """True if the input is in place, False if not. Permanent if other content is there under this key; RemoteUnfit."""
-    _well(answer, "looking for the case")
-    return answer.out.strip() == "mqi-settled yes"
+    _require_success(response, "looking for the case")
+    return response.out.strip() == "mqi-settled yes"
 
 
 def settle(root: str, key: str, digest: str) -> RemoteRequest:
@@ -61,10 +61,10 @@ def settle(root: str, key: str, digest: str) -> RemoteRequest:
     return RemoteRequest("settle", (_root(root), _key(key), _digest(digest)))
 
 
-def read_settle(answer: RemoteResponse) -> None:
+def read_settle(response: RemoteResponse) -> None:
     """Return if the input is in place. Transient if the upload is not whole (send again: what was bad is gone) or
     still written to; Permanent if other content is in place under this key; DiskFull, RemoteUnfit."""
-    _well(answer, "verifying the upload")
+    _require_success(response, "verifying the upload")
 
 
 def remove(root: str, key: str) -> RemoteRequest:
@@ -72,9 +72,9 @@ def remove(root: str, key: str) -> RemoteRequest:
     return RemoteRequest("remove", (_root(root), _key(key)))
 
 
-def read_removed(answer: RemoteResponse) -> None:
+def read_removed(response: RemoteResponse) -> None:
     """Return if nothing of the case is left. Transient while a receiver writes; RemoteUnfit."""
-    _well(answer, "removing the case")
+    _require_success(response, "removing the case")
 
 
 def space(root: str) -> RemoteRequest:
@@ -82,15 +82,15 @@ def space(root: str) -> RemoteRequest:
     return RemoteRequest("space", (_root(root),))
 
 
-def read_space(answer: RemoteResponse) -> Space:
+def read_space(response: RemoteResponse) -> FreeSpace:
     """Free bytes and inodes, by disk and quota. RemoteUnfit if the workspace is missing."""
-    _well(answer, "asking for free space")
-    found = _SPACE.search(answer.out)
+    _require_success(response, "asking for free space")
+    found = _SPACE.search(response.out)
     if found is None:
-        raise trouble(answer, "asking for free space")
+        raise trouble(response, "asking for free space")
     blocks, size, inodes, all_inodes = (int(word) for word in found.groups())
-    free = Space(blocks * size, inodes if all_inodes else None)
-    for kib, files in _QUOTA.findall(answer.out):
+    free = FreeSpace(blocks * size, inodes if all_inodes else None)
+    for kib, files in _QUOTA.findall(response.out):
         free = _less(free, kib, files)
     return free
 
@@ -100,10 +100,10 @@ def left(root: str) -> RemoteRequest:
     return RemoteRequest("left", (_root(root),))
 
 
-def read_left(answer: RemoteResponse) -> dict[str, int]:
+def read_left(response: RemoteResponse) -> dict[str, int]:
     """Age in days of each case that lies there, by key."""
-    _well(answer, "listing the workspace")
-    return {key: int(days) for key, days in _LEFT.findall(answer.out)}
+    _require_success(response, "listing the workspace")
+    return {key: int(days) for key, days in _LEFT.findall(response.out)}
 
 
 def runs(root: str, key: str) -> RemoteRequest:
@@ -111,23 +111,23 @@ def runs(root: str, key: str) -> RemoteRequest:
     return RemoteRequest("runs", (_root(root), _key(key)))
 
 
-def read_runs(answer: RemoteResponse) -> list[str]:
+def read_runs(response: RemoteResponse) -> list[str]:
     """Their tokens."""
-    _well(answer, "listing the case's jobs")
-    return sorted(set(_RUN.findall(answer.out)))
+    _require_success(response, "listing the case's jobs")
+    return sorted(set(_RUN.findall(response.out)))
 
 
-def _less(free: Space, kib: str, files: str) -> Space:
+def _less(free: FreeSpace, kib: str, files: str) -> FreeSpace:
     if kib != "none" and int(kib) * 1024 < free.free_bytes:
-        free = Space(int(kib) * 1024, free.free_inodes, "the account's quota")
+        free = FreeSpace(int(kib) * 1024, free.free_inodes, "the account's quota")
     if files != "none" and (free.free_inodes is None or int(files) < free.free_inodes):
-        free = Space(free.free_bytes, int(files), free.bound_by)
+        free = FreeSpace(free.free_bytes, int(files), free.bound_by)
     return free
 
 
-def _well(answer: RemoteResponse, what: str) -> None:
-    if answer.exit_code != 0:
-        raise trouble(answer, what)
+def _require_success(response: RemoteResponse, what: str) -> None:
+    if response.exit_code != 0:
+        raise trouble(response, what)
 
 
 def _root(root: str) -> str:

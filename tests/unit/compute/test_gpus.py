@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from mqi_communicator.case.request import RemoteResponse
-from mqi_communicator.compute.gpus import Inventory, fit, listed, read_inventory, told, why_not
+from mqi_communicator.compute.gpus import Inventory, describe, fit, listed, read_inventory, reason_unusable
 from mqi_communicator.compute.options import GpuOptions
 
 pytestmark = pytest.mark.pure
@@ -63,7 +63,7 @@ def test_a_question_that_failed_leaves_no_gpu_to_use(said: RemoteResponse):
     assert found.gpus == ()
     assert found.trouble
     assert fit(found, OPTIONS, 0) == ()
-    assert "unknown" in told(found, OPTIONS, 0, {})[0]
+    assert "unknown" in describe(found, OPTIONS, 0, {})[0]
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_question_that_failed_leaves_no_gpu_to_use(said: RemoteResponse):
 )
 def test_why_a_gpu_is_left_alone(line: str, apps: str, options: dict[str, object], words: str):
     (gpu,) = read_inventory(answer(line, apps, ours="")).gpus
-    why = why_not(gpu, GpuOptions.model_validate(options), 2000)
+    why = reason_unusable(gpu, GpuOptions.model_validate(options), 2000)
     assert words in why
     assert bool(why) == bool(words)
 
 
 def test_each_gpu_tells_who_has_it():
     found = read_inventory(answer())
-    said = told(found, OPTIONS, 30_000, {"GPU-a0": "beam 2 of case k"})
+    said = describe(found, OPTIONS, 30_000, {"GPU-a0": "beam 2 of case k"})
     assert said == [
         "GPU 0 computes beam 2 of case k",
         "GPU 1 is used by somebody else (process 4711): 97344 MiB",

@@ -14,7 +14,7 @@ from mqi_communicator.case.request import GpuInUse, InputGone, RemoteResponse, S
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.compute.direct import DirectScheduler
 from mqi_communicator.compute.job import GpuHold, Job, spec_of
-from mqi_communicator.compute.observed import END, read_early, read_observations
+from mqi_communicator.compute.observed import END, read_early_line, read_observations
 from mqi_communicator.compute.scheduler import JobState
 
 pytestmark = pytest.mark.pure
@@ -111,10 +111,10 @@ def test_a_job_that_ended_while_it_was_watched_is_told_twice_and_has_ended():
 
 
 def test_an_early_line_tells_of_its_job():
-    told = read_early(line("job", "dead", "7,1700000005").rstrip("\n"))
+    told = read_early_line(line("job", "dead", "7,1700000005").rstrip("\n"))
     assert told is not None
     assert (told[0], told[1].state, told[1].exit_code) == (TOKEN, JobState.ENDED, 7)
-    assert read_early("mqi-end") is None
+    assert read_early_line("mqi-end") is None
 
 
 @pytest.mark.parametrize(

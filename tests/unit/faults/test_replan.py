@@ -15,8 +15,8 @@ def _after(points: list[str], ended: str, *, hit: bool, seen: bool = True) -> li
 
 def test_a_point_that_was_not_hit_gets_another_turn_after_the_others():
     plan = ["send:before", "fetch:before"]
-    assert _after(plan, "ask:poll:before", hit=False) == [*plan, "ask:poll:before"]
-    assert _after([], "ask:poll:before", hit=False) == ["ask:poll:before"]
+    assert _after(plan, "request:poll:before", hit=False) == [*plan, "request:poll:before"]
+    assert _after([], "request:poll:before", hit=False) == ["request:poll:before"]
 
 
 def test_what_needs_the_end_that_was_comes_next():

@@ -17,10 +17,10 @@ from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.compute.gpus import read_inventory
 from mqi_communicator.compute.observed import Observed
-from mqi_communicator.remote.envelope import asked, frame
+from mqi_communicator.remote.envelope import frame_request, frame_script
 from mqi_communicator.remote.mux import master_command
 from mqi_communicator.remote.options import SshOptions
-from mqi_communicator.remote.rsync import Way, fetch_command, names_to_fetch, send_command
+from mqi_communicator.remote.rsync import Transport, fetch_command, names_to_fetch, send_command
 from mqi_communicator.remote.workspace import read_left, read_space, sums_text
 
 pytestmark = pytest.mark.pure
@@ -30,26 +30,26 @@ SOCKET = Path("/tmp/mqi/c")
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_nothing_of_a_script_is_in_the_command_line(script: str):
-    framed = frame(script, deadline=10)
-    assert re.fullmatch(r"exec timeout -k 5 25 sh -c '[^'!\n]*'", framed.remote_words)
-    assert framed.payload.startswith(script.encode())
+    envelope = frame_script(script, deadline=10)
+    assert re.fullmatch(r"exec timeout -k 5 25 sh -c '[^'!\n]*'", envelope.remote_command)
+    assert envelope.payload.startswith(script.encode())
 
 
 @given(st.binary(), st.binary())
 def test_an_answer_without_its_mark_proves_nothing(out: bytes, more: bytes):
-    framed = frame("true", deadline=10)
-    whole = out + f"\n{framed.mark} 3\n".encode()
-    finished = framed.finished(whole, "")
-    assert finished is not None
-    assert (finished.exit_code, finished.out) == (3, out.decode("utf-8", "replace"))
-    assert framed.finished(whole[:-1], "") is None
-    assert framed.finished(out + more, "") is None
+    envelope = frame_script("true", deadline=10)
+    whole = out + f"\n{envelope.mark} 3\n".encode()
+    response = envelope.response(whole, "")
+    assert response is not None
+    assert (response.exit_code, response.out) == (3, out.decode("utf-8", "replace"))
+    assert envelope.response(whole[:-1], "") is None
+    assert envelope.response(out + more, "") is None
 
 
 @pytest.mark.parametrize("code", ["9" * 5000, "\u00b2", "-1", ""])
 def test_an_exit_code_that_is_none_proves_nothing(code: str):
-    framed = frame("true", deadline=10)
-    assert framed.finished(f"\n{framed.mark} {code}\n".encode(), "") is None
+    envelope = frame_script("true", deadline=10)
+    assert envelope.response(f"\n{envelope.mark} {code}\n".encode(), "") is None
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "\u00b2"])
@@ -70,10 +70,10 @@ def test_numbers_of_a_host_that_are_none_are_not_read(number: str):
 
 def test_a_script_holds_no_nul():
     with pytest.raises(ValueError, match="NUL"):
-        frame("a\0b", deadline=1)
+        frame_script("a\0b", deadline=1)
 
 
-WAY = Way(("ssh", "-S", "/s"), stall_s=9, bandwidth_kib_s=7)
+TRANSPORT = Transport(("ssh", "-S", "/s"), stall_s=9, bandwidth_kib_s=7)
 
 
 def option(words: tuple[str, ...], name: str) -> str:
@@ -81,25 +81,25 @@ def option(words: tuple[str, ...], name: str) -> str:
 
 
 def test_a_lock_is_quoted_for_the_remote_shell():
-    words = send_command(Path("/a b"), "/w/it's $(x)", "key", WAY)
+    words = send_command(Path("/a b"), "/w/it's $(x)", "key", TRANSPORT)
     assert shlex.split(option(words, "--rsync-path="))[3:] == ["/w/it's $(x)/staging/key.lock"]
     assert words[-2:] == ("/a b/", "there:/w/it's $(x)/staging/key/")
     assert {"-s", "--timeout=9", "--bwlimit=7", "--delete"} <= set(words)
 
 
 def test_an_installed_script_is_told_the_key_and_chooses_the_folder():
-    way = Way(("ssh",), installed=True)
-    sent = send_command(Path("/a"), "/w", "key", way)
+    transport = Transport(("ssh",), installed=True)
+    sent = send_command(Path("/a"), "/w", "key", transport)
     assert option(sent, "--rsync-path=") == "mqi-host receive /w key"
-    fetched = fetch_command("/w", "key-b1-r1", Path("/x"), way, 1000)
+    fetched = fetch_command("/w", "key-b1-r1", Path("/x"), transport, 1000)
     assert option(fetched, "--rsync-path=") == "mqi-host provide /w key-b1-r1"
     assert "-s" not in {*sent, *fetched}
 
 
 def test_a_question_to_an_installed_script_is_plain_words():
-    framed = asked(RemoteRequest("settled", ("/w", "key", "0" * 64), b"stdin"), deadline=10)
-    assert framed.remote_words == f"mqi-host {framed.mark} 25 settled /w key {'0' * 64}"
-    assert framed.payload == b"stdin"
+    envelope = frame_request(RemoteRequest("settled", ("/w", "key", "0" * 64), b"stdin"), deadline=10)
+    assert envelope.remote_command == f"mqi-host {envelope.mark} 25 settled /w key {'0' * 64}"
+    assert envelope.payload == b"stdin"
 
 
 @pytest.mark.parametrize("word", ["", "a b", "$x", "a;b", "`x`", "'", "a\nb", "*", "é", "(x)"])
@@ -111,9 +111,9 @@ def test_words_that_a_shell_might_misread_are_refused(word: str):
 @pytest.mark.parametrize("path", ["relative", "", "~/x", "host:/x"])
 def test_remote_paths_are_absolute(path: str):
     with pytest.raises(ValueError, match="absolute"):
-        fetch_command(path, "key-b1-r1", Path("/x"), Way(), 1000)
+        fetch_command(path, "key-b1-r1", Path("/x"), Transport(), 1000)
     with pytest.raises(ValueError, match="absolute"):
-        send_command(Path("/x"), path, "key", Way())
+        send_command(Path("/x"), path, "key", Transport())
 
 
 @pytest.mark.parametrize("name", ["", "/x", "..", "../x", "x/../../y", "x\0y"])

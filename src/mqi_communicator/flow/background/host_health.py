@@ -37,7 +37,7 @@ async def look_at_hosts(tools: Tools) -> dict[str, Condition]:
 async def _clock(place: ComputeHost) -> float | None:
     before = time.time()
     try:
-        answer = await place.host.ask(RemoteRequest("clock"), deadline=CALL_S)
+        answer = await place.host.request(RemoteRequest("clock"), deadline=CALL_S)
     except Fault:
         return None
     told = _CLOCK.search(answer.out)
@@ -46,6 +46,6 @@ async def _clock(place: ComputeHost) -> float | None:
 
 async def _space(place: ComputeHost) -> int | None:
     try:
-        return workspace.read_space(await place.host.ask(workspace.space(place.root), deadline=CALL_S)).free_bytes
+        return workspace.read_space(await place.host.request(workspace.space(place.root), deadline=CALL_S)).free_bytes
     except Fault:
         return None

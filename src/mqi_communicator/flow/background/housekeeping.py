@@ -33,7 +33,7 @@ async def tidy_hosts(tools: Tools) -> int:
 
 
 async def _tidy(place: ComputeHost, tools: Tools) -> int:
-    ages = workspace.read_left(await place.host.ask(workspace.left(place.root), deadline=CALL_S))
+    ages = workspace.read_left(await place.host.request(workspace.left(place.root), deadline=CALL_S))
     if not ages:
         return 0
     states = await tools.database.read(_states, list(ages))

@@ -18,7 +18,7 @@ from mqi_communicator.flow.hosts import breaker as circuit
 from mqi_communicator.flow.hosts.breaker import Breaker
 from mqi_communicator.flow.hosts.call_budget import CallBudget
 from mqi_communicator.flow.options import BreakerOptions
-from mqi_communicator.remote.host import Hear, Host
+from mqi_communicator.remote.host import Host, OnLine
 from mqi_communicator.store import breakers as shelf
 from mqi_communicator.store.database import Database, LostOwnership
 
@@ -83,12 +83,12 @@ class GuardedHost:
         """Whether it is being left alone after failures."""
         return any(breaker.state != "closed" and not breaker.coming_back for breaker in self.breakers.values())
 
-    async def ask(
-        self, call: RemoteRequest, *, deadline: float, hear: Hear | None = None, stays_s: float = 0.0
+    async def request(
+        self, call: RemoteRequest, *, deadline: float, on_line: OnLine | None = None, stays_s: float = 0.0
     ) -> RemoteResponse:
         """Host.ask. AtLimit where the site's limit of calls is reached. `stays_s`: how long the question is meant to
         stay there."""
-        work = partial(self._host.ask, call, deadline=deadline, hear=hear)
+        work = partial(self._host.request, call, deadline=deadline, on_line=on_line)
         return await self._through("commands", call.verb, work, deadline, stays_s)
 
     async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:

@@ -96,7 +96,7 @@ class JobPoller:
 
     async def ask(self, *tokens: str) -> Mapping[str, JobStatus]:
         """A look at these jobs now: before a new run, and for the proof of a cancellation."""
-        answer = await self._host.ask(self._scheduler.poll(tokens), deadline=60.0 + 0.5 * len(tokens))
+        answer = await self._host.request(self._scheduler.poll(tokens), deadline=60.0 + 0.5 * len(tokens))
         return self._scheduler.read_poll(tokens, answer)
 
     async def close(self) -> None:
@@ -125,7 +125,7 @@ class JobPoller:
         deadline = 60.0 + 0.5 * len(tokens) + wait
         question = self._scheduler.poll(tokens, wait)
         try:
-            answer = await self._host.ask(question, deadline=deadline, hear=self._hear, stays_s=wait)
+            answer = await self._host.request(question, deadline=deadline, on_line=self._hear, stays_s=wait)
         except Unreachable:
             self._unproved.clear()
             raise

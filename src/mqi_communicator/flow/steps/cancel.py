@@ -25,7 +25,7 @@ async def _withdraw_beam(item: WorkItem, tools: Tools) -> Outcome:
     if row is None or _is_over(row):
         return Done()
     place = await tools.place_of(item.case)
-    place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel([item.token]), deadline=KILL_S))
+    place.scheduler.read_cancel(await place.host.request(place.scheduler.cancel([item.token]), deadline=KILL_S))
     status = (await place.poller.ask(item.token))[item.token]
     if status.state not in OVER:
         return Wait(2.0, f"being cancelled: the job is still {status.state} on {place.name}")
@@ -56,12 +56,12 @@ async def _end_what_is_left(item: WorkItem, tools: Tools) -> Wait | None:
     the host knows and an older store that came back does not."""
     place = await tools.place_of(item.case)
     rows = {row.token: row for row in await tools.database.read(jobs.of_case, item.case)}
-    there = workspace.read_runs(await place.host.ask(workspace.runs(place.root, item.case), deadline=CALL_S))
+    there = workspace.read_runs(await place.host.request(workspace.runs(place.root, item.case), deadline=CALL_S))
     tokens = [token for token, row in rows.items() if not _is_over(row)]
     tokens += [token for token in there if token not in rows]
     if not tokens:
         return None
-    place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel(tokens), deadline=KILL_S))
+    place.scheduler.read_cancel(await place.host.request(place.scheduler.cancel(tokens), deadline=KILL_S))
     seen = await place.poller.ask(*tokens)
     for token in tokens:
         if seen[token].state not in OVER:

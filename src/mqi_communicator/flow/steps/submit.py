@@ -89,7 +89,7 @@ async def _what_for(refused: jobs.Refusal, place: ComputeHost, demand: GpuDemand
         why = f"waiting for a free place on {place.name}: {refused.taken} of {place.slots} taken (resources.jobs)"
     elif demand is not None and place.gpus is not None and (refused.gpus or 0) < demand.least:
         leases = await _leases(place, tools)
-        said = gpus.told(place.poller.gpus, place.gpus, demand.mib, leases)
+        said = gpus.describe(place.poller.gpus, place.gpus, demand.mib, leases)
         why = f"waiting for a free GPU on {place.name}: " + ("; ".join(said) or "it has none")
     if not refused.ahead:
         return why
@@ -113,7 +113,7 @@ async def _start(
     handed = len(names) if place.scheduler.name == "direct" else (demand.most if demand is not None else 0)
     job = Job(item.token, tools.engine.work(item.beam, handed), hold)
     try:
-        number = place.scheduler.read_submit(await place.host.ask(place.scheduler.submit(job), deadline=START_S))
+        number = place.scheduler.read_submit(await place.host.request(place.scheduler.submit(job), deadline=START_S))
     except Unreachable:
         raise  # nothing is known of what it did: the place stays ours
     except InputGone as gone:
@@ -146,7 +146,7 @@ async def _earlier_run_lives(item: WorkItem, tools: Tools, place: ComputeHost) -
             continue
         state = (await place.poller.ask(token))[token].state
         if state is JobState.ABSENT:
-            place.scheduler.read_cancel(await place.host.ask(place.scheduler.cancel([token]), deadline=START_S))
+            place.scheduler.read_cancel(await place.host.request(place.scheduler.cancel([token]), deadline=START_S))
             state = (await place.poller.ask(token))[token].state
         if state not in ENDED:
             why = f"run {run} of this beam has not ended yet ({state}); no second one beside it"

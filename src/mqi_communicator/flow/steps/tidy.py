@@ -37,7 +37,7 @@ async def remove_from(place: ComputeHost, case: str, tools: Tools) -> None:
     """
     spool = tools.spool(case)
     if await asyncio.to_thread(spool.root.is_dir):
-        there = workspace.read_runs(await place.host.ask(workspace.runs(place.root, case), deadline=REMOVE_S))
+        there = workspace.read_runs(await place.host.request(workspace.runs(place.root, case), deadline=REMOVE_S))
         known = [job.token for job in await tools.database.read(jobs.of_case, case) if job.state != jobs.WANTED]
         await asyncio.to_thread(note_spent, spool, (*there, *known))
-    workspace.read_removed(await place.host.ask(workspace.remove(place.root, case), deadline=REMOVE_S))
+    workspace.read_removed(await place.host.request(workspace.remove(place.root, case), deadline=REMOVE_S))

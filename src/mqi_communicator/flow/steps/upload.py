@@ -88,16 +88,16 @@ def _weigh(folder: Path) -> tuple[str, int]:
 async def _send(key: str, source: Path, sums: str, size: int, place: ComputeHost, spare_gib: float) -> bool:
     """Whether anything had to be sent."""
     host, root = place.host, place.root
-    workspace.read_workspace(await host.ask(workspace.workspace(root), deadline=CALL_S))
-    if workspace.read_settled(await host.ask(workspace.settled(root, key, sums), deadline=CALL_S)):
+    workspace.read_workspace(await host.request(workspace.workspace(root), deadline=CALL_S))
+    if workspace.read_settled(await host.request(workspace.settled(root, key, sums), deadline=CALL_S)):
         return False
-    _room(workspace.read_space(await host.ask(workspace.space(root), deadline=CALL_S)), size, place, spare_gib)
+    _room(workspace.read_space(await host.request(workspace.space(root), deadline=CALL_S)), size, place, spare_gib)
     await host.send(source, root, key, deadline=120 + size / SLOWEST)
-    workspace.read_settle(await host.ask(workspace.settle(root, key, sums), deadline=60 + size / DIGEST))
+    workspace.read_settle(await host.request(workspace.settle(root, key, sums), deadline=60 + size / DIGEST))
     return True
 
 
-def _room(space: workspace.Space, size: int, place: ComputeHost, spare_gib: float) -> None:
+def _room(space: workspace.FreeSpace, size: int, place: ComputeHost, spare_gib: float) -> None:
     advice = f"make space below {place.root} on {place.name}"
     if space.free_bytes - size < spare_gib * GIB:
         raise DiskFull(

@@ -34,6 +34,6 @@ def _text() -> str:
     return "#!/bin/sh\n" + "\n".join(parts)
 
 
-def script(call: RemoteRequest) -> str:
+def script(request: RemoteRequest) -> str:
     """Shell text that answers one call; run with `--job SPEC` it is a job's wrapper instead."""
-    return f"{library()}\ndo_verb {' '.join((call.verb, *call.words))}\n"
+    return f"{library()}\ndo_verb {' '.join((request.verb, *request.words))}\n"
