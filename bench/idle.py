@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.place import fresh, mqi
+from bench.environment import fresh, mqi
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem, new_key
 from mqi_communicator.config import load

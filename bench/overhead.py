@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.place import fresh, mqi, ssh_words
+from bench.environment import fresh, mqi, ssh_words
 
 from mqi_communicator.app import build_engine
 from mqi_communicator.case.model import CASE_ITEM

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.place import ssh_words
+from bench.environment import ssh_words
 
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.remote import workspace

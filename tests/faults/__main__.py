@@ -21,10 +21,10 @@ from pathlib import Path
 from tests.faults import report
 from tests.faults.catalogue import Fault, faults
 from tests.faults.outage import wait_out
+from tests.faults.parallel import side_by_side
 from tests.faults.points import POINTS
 from tests.faults.round import BAD, Outcome, play
 from tests.faults.script import Script, script_of, script_only
-from tests.faults.together import side_by_side
 
 APART = "FAULTS_APART"
 

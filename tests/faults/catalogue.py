@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from random import Random
 
-from tests.faults.ground import Ground
+from tests.faults.testbed import Ground
 
 Act = Callable[[Ground, Random], Iterator[None]]
-ROOMS = ("network", "there", "here", "store", "disks", "rest", "watched", "engine", "people")
+ROOMS = ("network", "host", "local", "store", "disks", "stored_files", "watched", "engine", "orders")
 
 
 @dataclass(frozen=True, slots=True)

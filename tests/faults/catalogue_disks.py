@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.ground import Ground
+from tests.faults.testbed import Ground
 
 
 @fault("disk full there", (3, 6), mounted=True, person=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.ground import TAKES_S, Ground
+from tests.faults.testbed import TAKES_S, Ground
 from tests.fleet.checker import runs_of
 
 PATIENCE_S = 20.0

@@ -8,7 +8,7 @@ from random import Random
 
 from tests.faultproxy import Mode
 from tests.faults.catalogue import fault
-from tests.faults.ground import Ground
+from tests.faults.testbed import Ground
 
 
 @fault("connection refused", (1, 8))

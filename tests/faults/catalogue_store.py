@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.ground import PATIENCE_S, Ground
+from tests.faults.testbed import PATIENCE_S, Ground
 
 
 @fault("store locked", (2, 14), refuses=True)

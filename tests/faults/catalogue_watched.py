@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.ground import Ground
+from tests.faults.testbed import Ground
 from tests.fleet.cases import case_files
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     _let_the_clock_jump()
     from mqi_communicator import run
     from mqi_communicator.cli import main as mqi
-    from tests.faults.taps import tap_files, tap_ports
+    from tests.faults.kill_points import tap_files, tap_ports
 
     run.HOUSE_S = 5.0  # the house is kept every hour; a round takes a few minutes
     run.AROUND_S = 4.0  # clocks and disks are asked a minute after the start; a life is a few seconds long

@@ -15,9 +15,9 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import Fault
-from tests.faults.ground import Ground, case_number
 from tests.faults.points import NEEDS
 from tests.faults.script import Script, Step
+from tests.faults.testbed import Ground, case_number
 from tests.fleet.checker import Audit
 
 QUIET_S = 900.0  # the longest a healed fleet may take; a busy machine needs minutes

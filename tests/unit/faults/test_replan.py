@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults.ground import replan
+from tests.faults.testbed import replan
 
 
 def _after(points: list[str], ended: str, *, hit: bool, seen: bool = True) -> list[str]:

@@ -13,7 +13,7 @@ from random import Random
 from pydicom import dcmread
 
 from tests.faults.catalogue import fault
-from tests.faults.ground import Ground
+from tests.faults.testbed import Ground
 
 PATIENCE_S = 60.0  # what is waited for comes about once in a case, for a moment
 

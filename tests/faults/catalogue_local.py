@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.ground import PATIENCE_S, Ground, kill
+from tests.faults.testbed import PATIENCE_S, Ground, kill
 
 
 @fault("communicator killed")

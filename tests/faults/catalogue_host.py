@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.ground import Ground, descendants, kill
+from tests.faults.testbed import Ground, descendants, kill
 
 
 @fault("sshd killed", (1, 8))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.ground import Ground
+from tests.faults.testbed import Ground
 
 
 @fault("cancelled by order")
