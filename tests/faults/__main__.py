@@ -21,56 +21,56 @@ from pathlib import Path
 from tests.faults import report
 from tests.faults.catalogue import Fault, faults
 from tests.faults.outage import wait_out
-from tests.faults.parallel import side_by_side
+from tests.faults.parallel import play_in_parallel
 from tests.faults.points import POINTS
-from tests.faults.round import BAD, Outcome, play
+from tests.faults.round import DEFECTS, Outcome, play
 from tests.faults.script import Script, script_of, script_only
 
-APART = "FAULTS_APART"
+MOUNT_NAMESPACE = "FAULTS_APART"
 
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was begun is undone
-    asked = _asked()
+    args = _parse_args()
     every = faults()
-    if asked.list:
+    if args.list:
         report.print_list(every)
         return 0
-    if asked.read:
-        report.write(report.read(asked.read), every)
+    if args.read:
+        report.write(report.read(args.read), every)
         return 0
-    if asked.outage:
-        return _outage(asked.outage, asked.minutes)
-    if asked.at_once > 1:
-        outcomes = side_by_side(asked.at_once, asked.seed, sys.argv[1:], asked.json)
-        return _tell(asked, outcomes, every)
-    if os.getuid() == 0 and APART not in os.environ and shutil.which("unshare"):
+    if args.outage:
+        return _outage(args.outage, args.minutes)
+    if args.at_once > 1:
+        outcomes = play_in_parallel(args.at_once, args.seed, sys.argv[1:], args.json)
+        return _report(args, outcomes, every)
+    if os.getuid() == 0 and MOUNT_NAMESPACE not in os.environ and shutil.which("unshare"):
         # disks of our own, in a mount namespace that goes with us
-        words = ("unshare", "-m", "--propagation", "private", sys.executable, "-m", "tests.faults", *sys.argv[1:])
-        return subprocess.run(words, env={**os.environ, APART: "1"}, check=False).returncode
-    mounted = APART in os.environ
+        argv = ("unshare", "-m", "--propagation", "private", sys.executable, "-m", "tests.faults", *sys.argv[1:])
+        return subprocess.run(argv, env={**os.environ, MOUNT_NAMESPACE: "1"}, check=False).returncode
+    mounted = MOUNT_NAMESPACE in os.environ
     usable = {name: fault for name, fault in every.items() if mounted or not fault.mounted}
-    outcomes = _rounds(asked, usable, mounted=mounted)
-    if asked.stride > 1:  # the rounds are put together by who started this process
+    outcomes = _rounds(args, usable, mounted=mounted)
+    if args.stride > 1:  # the rounds are put together by who started this process
         return 0
-    return _tell(asked, outcomes, every)
+    return _report(args, outcomes, every)
 
 
 def _outage(cases: int, minutes: float) -> int:
     with tempfile.TemporaryDirectory(prefix="mqi-outage-", ignore_cleanup_errors=True) as folder:
-        told = wait_out(Path(folder), cases, minutes)
-    print(told.sentence(), *told.wrong, sep="\n")
-    return 1 if told.wrong else 0
+        result = wait_out(Path(folder), cases, minutes)
+    print(result.sentence(), *result.wrong, sep="\n")
+    return 1 if result.wrong else 0
 
 
-def _tell(asked: argparse.Namespace, outcomes: list[Outcome], every: dict[str, Fault]) -> int:
+def _report(args: argparse.Namespace, outcomes: list[Outcome], every: dict[str, Fault]) -> int:
     report.print_table(outcomes, every)
-    if asked.write:
+    if args.write:
         report.write(outcomes, every)
     return 0 if outcomes and all(outcome.clean for outcome in outcomes) else 1
 
 
-def _asked() -> argparse.Namespace:
+def _parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./test.sh --faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
@@ -89,34 +89,36 @@ def _asked() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rounds(asked: argparse.Namespace, usable: dict[str, Fault], *, mounted: bool) -> list[Outcome]:
+def _rounds(args: argparse.Namespace, usable: dict[str, Fault], *, mounted: bool) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    end = time.monotonic() + 60 * asked.minutes
-    while (len(outcomes) < asked.rounds) if asked.rounds else (time.monotonic() < end or not outcomes):
-        script = _script(asked, asked.seed + asked.stride * len(outcomes), usable)
+    end = time.monotonic() + 60 * args.minutes
+    while (len(outcomes) < args.rounds) if args.rounds else (time.monotonic() < end or not outcomes):
+        script = _script(args, args.seed + args.stride * len(outcomes), usable)
         folder = Path(tempfile.mkdtemp(prefix="mqi-faults-"))
         try:
-            outcome = play(folder, script, usable, mounted=mounted, keep=asked.keep)
+            outcome = play(folder, script, usable, mounted=mounted, keep=args.keep)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         outcomes.append(outcome)
         line = json.dumps(outcome.to_json(), sort_keys=True)
-        if asked.json:
-            with asked.json.open("a") as kept:
+        if args.json:
+            with args.json.open("a") as kept:
                 kept.write(f"{line}\n")
         else:
             print(line, flush=True)
-        bad = {name: getattr(outcome, name) for name in BAD if getattr(outcome, name)}
-        print(f"seed {outcome.seed}: {report.told(outcome)}", *(f"\n    {k}: {v}" for k, v in bad.items()), flush=True)
+        bad = {name: getattr(outcome, name) for name in DEFECTS if getattr(outcome, name)}
+        print(
+            f"seed {outcome.seed}: {report.summary(outcome)}", *(f"\n    {k}: {v}" for k, v in bad.items()), flush=True
+        )
         if bad:
             print(f"    again: ./test.sh --faults --seed {outcome.seed} -- --rounds 1", flush=True)
     return outcomes
 
 
-def _script(asked: argparse.Namespace, seed: int, usable: dict[str, Fault]) -> Script:
-    if asked.only or asked.kill:
-        return script_only(seed, [usable[name] for name in asked.only], asked.kill)
-    if asked.short:
+def _script(args: argparse.Namespace, seed: int, usable: dict[str, Fault]) -> Script:
+    if args.only or args.kill:
+        return script_only(seed, [usable[name] for name in args.only], args.kill)
+    if args.short:
         return script_of(seed, list(usable.values()), POINTS, steps=2, once=3, kills=2, cases=1)
     return script_of(seed, list(usable.values()), POINTS)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from random import Random
 
-from tests.faults.testbed import Ground
+from tests.faults.testbed import Testbed
 
-Act = Callable[[Ground, Random], Iterator[None]]
-ROOMS = ("network", "host", "local", "store", "disks", "stored_files", "watched", "engine", "orders")
+Act = Callable[[Testbed, Random], Iterator[None]]
+MODULES = ("network", "host", "local", "store", "disks", "stored_files", "watched", "engine", "orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,13 @@ class Fault:
 
     name: str
     what: str
-    act: Callable[[Ground, Random], AbstractContextManager[None]]
-    lasts: tuple[float, float] = (0, 0)
+    act: Callable[[Testbed, Random], AbstractContextManager[None]]
+    duration_s: tuple[float, float] = (0, 0)
     mounted: bool = False
     refuses: bool = False
-    person: bool = False
+    action_required: bool = False
     rare: bool = False  # it takes long
-    spoils: bool = False  # what lies somewhere: its case may stop, and a person drops it again
+    corrupts: bool = False  # what lies somewhere: its case may stop, and a person drops it again
 
 
 _FAULTS: dict[str, Fault] = {}
@@ -38,19 +38,21 @@ _FAULTS: dict[str, Fault] = {}
 
 def fault(
     name: str,
-    lasts: tuple[float, float] = (0, 0),
+    duration_s: tuple[float, float] = (0, 0),
     *,
     mounted: bool = False,
     refuses: bool = False,
-    person: bool = False,
+    action_required: bool = False,
     rare: bool = False,
-    spoils: bool = False,
+    corrupts: bool = False,
 ) -> Callable[[Act], Act]:
     """Enter a function into the catalogue: what it does before its `yield` is the fault, what comes after undoes it."""
 
     def enter(act: Act) -> Act:
         what = " ".join((act.__doc__ or "").split())
-        _FAULTS[name] = Fault(name, what, contextmanager(act), lasts, mounted, refuses, person, rare, spoils)
+        _FAULTS[name] = Fault(
+            name, what, contextmanager(act), duration_s, mounted, refuses, action_required, rare, corrupts
+        )
         return act
 
     return enter
@@ -58,6 +60,6 @@ def fault(
 
 def faults() -> dict[str, Fault]:
     """All of them, in the order of their rooms."""
-    for room in ROOMS:
-        import_module(f"tests.faults.catalogue_{room}")
+    for module in MODULES:
+        import_module(f"tests.faults.catalogue_{module}")
     return _FAULTS

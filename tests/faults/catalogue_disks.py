@@ -10,41 +10,41 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import Ground
+from tests.faults.testbed import Testbed
 
 
-@fault("disk full there", (3, 6), mounted=True, person=True)
-def full_there(ground: Ground, random: Random) -> Iterator[None]:
+@fault("disk full there", (3, 6), mounted=True, action_required=True)
+def full_there(testbed: Testbed, random: Random) -> Iterator[None]:
     """The host's disk is full to the last bytes; later there is space again."""
-    with _filled(ground.folder / "remote", random):
+    with _filled(testbed.folder / "remote", random):
         yield
 
 
 @fault("disk full here", (3, 9), mounted=True, refuses=True)
-def full_here(ground: Ground, random: Random) -> Iterator[None]:
+def full_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """The disk of the workspace, with the store on it, is full; later there is space again."""
-    with _filled(ground.workspace, random):
+    with _filled(testbed.workspace, random):
         yield
 
 
 @fault("results folder full", (3, 9), mounted=True)
-def full_results(ground: Ground, random: Random) -> Iterator[None]:
+def full_results(testbed: Testbed, random: Random) -> Iterator[None]:
     """The disk of the results is full; later there is space again."""
-    with _filled(ground.results, random):
+    with _filled(testbed.results, random):
         yield
 
 
 @fault("read-only there", (3, 9), mounted=True)
-def readonly_there(ground: Ground, _: Random) -> Iterator[None]:
+def readonly_there(testbed: Testbed, _: Random) -> Iterator[None]:
     """The host's disk can only be read (where nobody is writing at this moment)."""
-    with _readonly(ground.folder / "remote"):
+    with _readonly(testbed.folder / "remote"):
         yield
 
 
 @fault("results folder read-only", (3, 9), mounted=True)
-def readonly_results(ground: Ground, _: Random) -> Iterator[None]:
+def readonly_results(testbed: Testbed, _: Random) -> Iterator[None]:
     """The disk of the results can only be read."""
-    with _readonly(ground.results):
+    with _readonly(testbed.results):
         yield
 
 
@@ -56,9 +56,9 @@ def _filled(disk: Path, random: Random) -> Iterator[None]:
     try:
         state = os.statvfs(disk)
         with suppress(OSError), filler.open("wb") as file:
-            room = max(0, state.f_bavail * state.f_frsize - left)
-            while room > 0:
-                room -= file.write(b"\0" * min(room, 1 << 20))
+            module = max(0, state.f_bavail * state.f_frsize - left)
+            while module > 0:
+                module -= file.write(b"\0" * min(module, 1 << 20))
         yield
     finally:
         filler.unlink(missing_ok=True)

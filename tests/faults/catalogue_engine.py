@@ -7,62 +7,62 @@ from contextlib import contextmanager
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import TAKES_S, Ground
+from tests.faults.testbed import ENGINE_S, Testbed
 from tests.fleet.checker import runs_of
 
 PATIENCE_S = 20.0
 
 
-def _misbehave(ground: Ground, word: str) -> Iterator[None]:
-    before = len(runs_of(ground.witness))
-    ground.behave(fault=word)
-    ground.vain = not ground.until(lambda: len(runs_of(ground.witness)) > before, PATIENCE_S)
-    ground.behave(fault="")
+def _misbehave(testbed: Testbed, word: str) -> Iterator[None]:
+    before = len(runs_of(testbed.witness))
+    testbed.behave(fault=word)
+    testbed.missed = not testbed.until(lambda: len(runs_of(testbed.witness)) > before, PATIENCE_S)
+    testbed.behave(fault="")
     yield
 
 
 @fault("engine never ends", rare=True)
-def hangs(ground: Ground, _: Random) -> Iterator[None]:
+def hangs(testbed: Testbed, _: Random) -> Iterator[None]:
     """An engine never ends, and ignores SIGTERM. Its job is ended at its limit, and a person is asked what to do."""
-    before = len(runs_of(ground.witness))
-    with contextmanager(_misbehave)(ground, "hang"):
-        ground.damaged |= {run.case for run in runs_of(ground.witness)[before:]}
+    before = len(runs_of(testbed.witness))
+    with contextmanager(_misbehave)(testbed, "hang"):
+        testbed.damaged |= {run.case for run in runs_of(testbed.witness)[before:]}
         yield
 
 
 @fault("engine leaves a child")
-def forks(ground: Ground, _: Random) -> Iterator[None]:
+def forks(testbed: Testbed, _: Random) -> Iterator[None]:
     """An engine leaves a process behind that goes into a session of its own."""
-    yield from _misbehave(ground, "fork")
+    yield from _misbehave(testbed, "fork")
 
 
 @fault("engine fills the disk", mounted=True)
-def fills(ground: Ground, _: Random) -> Iterator[None]:
+def fills(testbed: Testbed, _: Random) -> Iterator[None]:
     """An engine writes until the host's disk is full."""
-    yield from _misbehave(ground, "fill")
+    yield from _misbehave(testbed, "fill")
 
 
 @fault("engine crashes")
-def crashes(ground: Ground, _: Random) -> Iterator[None]:
+def crashes(testbed: Testbed, _: Random) -> Iterator[None]:
     """An engine ends with an error before it has computed anything."""
-    yield from _misbehave(ground, "crash")
+    yield from _misbehave(testbed, "crash")
 
 
 @fault("engine crashes at the save")
-def crashes_late(ground: Ground, _: Random) -> Iterator[None]:
+def crashes_late(testbed: Testbed, _: Random) -> Iterator[None]:
     """An engine is killed by SIGSEGV when it has written its dose."""
-    yield from _misbehave(ground, "save-crash")
+    yield from _misbehave(testbed, "save-crash")
 
 
 @fault("product too short")
-def short(ground: Ground, _: Random) -> Iterator[None]:
+def short(testbed: Testbed, _: Random) -> Iterator[None]:
     """An engine writes half of its dose and says that all is well."""
-    yield from _misbehave(ground, "short")
+    yield from _misbehave(testbed, "short")
 
 
 @fault("engine slow", (3, 8))
-def slow(ground: Ground, _: Random) -> Iterator[None]:
+def slow(testbed: Testbed, _: Random) -> Iterator[None]:
     """Engines take ten times as long."""
-    ground.behave(seconds=10 * TAKES_S)
+    testbed.behave(seconds=10 * ENGINE_S)
     yield
-    ground.behave(seconds=TAKES_S)
+    testbed.behave(seconds=ENGINE_S)

@@ -12,20 +12,20 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import PATIENCE_S, Ground, kill
+from tests.faults.testbed import PATIENCE_S, Testbed, kill
 
 
 @fault("communicator killed")
-def killed(ground: Ground, _: Random) -> Iterator[None]:
+def killed(testbed: Testbed, _: Random) -> Iterator[None]:
     """kill -9 of the communicator, at a moment like any other."""
-    ground.vain = ground.process is None or not kill(ground.process.pid)
+    testbed.missed = testbed.process is None or not kill(testbed.process.pid)
     yield
 
 
 @fault("communicator stopped", (2, 8))
-def stopped(ground: Ground, _: Random) -> Iterator[None]:
+def stopped(testbed: Testbed, _: Random) -> Iterator[None]:
     """SIGSTOP of the communicator; it wakes up later and believes that no time has passed."""
-    process = ground.process
+    process = testbed.process
     if process is not None:
         kill(process.pid, signal.SIGSTOP)
     yield
@@ -34,71 +34,71 @@ def stopped(ground: Ground, _: Random) -> Iterator[None]:
 
 
 @fault("communicator asked to end")
-def asked_to_end(ground: Ground, _: Random) -> Iterator[None]:
+def asked_to_end(testbed: Testbed, _: Random) -> Iterator[None]:
     """SIGTERM in the middle of the work; it is started again."""
-    ground.wanted = False
-    if ground.process is not None and (code := _ask_to_end(ground.process)) not in ground.ends_when_asked():
-        ground.notes.append(f"a communicator that was asked to end ended with {code}: {ground.last_words()}")
-    ground.process = None
-    ground.wanted = True
+    testbed.wanted = False
+    if testbed.process is not None and (code := _ask_to_end(testbed.process)) not in testbed.ends_when_asked():
+        testbed.notes.append(f"a communicator that was asked to end ended with {code}: {testbed.log_tail()}")
+    testbed.process = None
+    testbed.wanted = True
     yield
 
 
 @fault("rsync killed here")
-def rsync_killed(ground: Ground, random: Random) -> Iterator[None]:
+def rsync_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     """kill -9 of an rsync that the communicator has started."""
-    _kill_child(ground, random, lambda words: words[0] == "rsync")
+    _kill_child(testbed, random, lambda argv: argv[0] == "rsync")
     yield
 
 
 @fault("ssh client killed")
-def client_killed(ground: Ground, random: Random) -> Iterator[None]:
+def client_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     """kill -9 of an ssh that asks something, or carries a transfer."""
-    _kill_child(ground, random, lambda words: words[0] == "ssh" and "-M" not in words)
+    _kill_child(testbed, random, lambda argv: argv[0] == "ssh" and "-M" not in argv)
     yield
 
 
 @fault("ssh master killed")
-def master_killed(ground: Ground, random: Random) -> Iterator[None]:
+def master_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     """kill -9 of a connection's master."""
-    _kill_child(ground, random, lambda words: words[0] == "ssh" and "-M" in words)
+    _kill_child(testbed, random, lambda argv: argv[0] == "ssh" and "-M" in argv)
     yield
 
 
-@fault("desk killed")
-def desk_killed(ground: Ground, random: Random) -> Iterator[None]:
+@fault("worker killed")
+def worker_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     """kill -9 of the child that reads DICOM or compares doses."""
-    _kill_child(ground, random, lambda words: "mqi_communicator.flow.workers.pool" in words)
+    _kill_child(testbed, random, lambda argv: "mqi_communicator.flow.workers.pool" in argv)
     yield
 
 
 @fault("clock here jumps", (3, 9))
-def clock_here(ground: Ground, random: Random) -> Iterator[None]:
+def clock_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """The communicator's clock is an hour fast, or slow, and right again later."""
-    ground.clock.write_text(str(random.choice((-3600, 3600))))
+    testbed.clock.write_text(str(random.choice((-3600, 3600))))
     yield
-    ground.clock.write_text("0")
+    testbed.clock.write_text("0")
 
 
 @fault("second communicator")
-def second(ground: Ground, _: Random) -> Iterator[None]:
+def second(testbed: Testbed, _: Random) -> Iterator[None]:
     """Somebody starts another communicator on the same store."""
-    if ground.process is None or ground.process.poll() is not None or not ground.until(lambda: _owned(ground), 60):
-        ground.vain = True
+    if testbed.process is None or testbed.process.poll() is not None or not testbed.until(lambda: _owned(testbed), 60):
+        testbed.missed = True
         yield
         return
-    first = ground.process
-    words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(ground.config))
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as other:
+    first = testbed.process
+    argv = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(testbed.config))
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as other:
         end = time.monotonic() + PATIENCE_S
         while first.poll() is None and other.poll() is None and time.monotonic() < end:
             time.sleep(0.1)
         alone = first.poll() is None  # else the second may be the first by now, and is ended as any other
         other.kill()
         _out, said = other.communicate()
-    ground.vain = not alone
+    testbed.missed = not alone
     if alone and (other.returncode != 1 or f"process {first.pid} on" not in said):
-        ground.notes.append(f"a second communicator ended with {other.returncode}: {said[-200:]}")
+        testbed.notes.append(f"a second communicator ended with {other.returncode}: {said[-200:]}")
     yield
 
 
@@ -114,25 +114,25 @@ def _ask_to_end(process: subprocess.Popen[bytes]) -> int:
         return 1
 
 
-def _owned(ground: Ground) -> bool:
+def _owned(testbed: Testbed) -> bool:
     """Whether the communicator that runs says that it holds the store."""
-    process = ground.process
+    process = testbed.process
     if process is None or process.poll() is not None:
         return True
     with suppress(OSError):
-        return f"process {process.pid} on" in (ground.workspace / "owner.lock").read_text()
+        return f"process {process.pid} on" in (testbed.workspace / "owner.lock").read_text()
     return False
 
 
-def _kill_child(ground: Ground, random: Random, wanted: Callable[[list[str]], bool]) -> None:
+def _kill_child(testbed: Testbed, random: Random, wanted: Callable[[list[str]], bool]) -> None:
     def look() -> list[int]:
         found = []
-        for pid in ground.children():
+        for pid in testbed.children():
             with suppress(OSError):
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-                if words[0] and wanted(words):
+                argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+                if argv[0] and wanted(argv):
                     found.append(pid)
         return found
 
-    found = ground.find(look)
-    ground.vain = not (found and kill(random.choice(found)))
+    found = testbed.find(look)
+    testbed.missed = not (found and kill(random.choice(found)))

@@ -8,74 +8,74 @@ from random import Random
 
 from tests.faultproxy import Mode
 from tests.faults.catalogue import fault
-from tests.faults.testbed import Ground
+from tests.faults.testbed import Testbed
 
 
 @fault("connection refused", (1, 8))
-def refused(ground: Ground, _: Random) -> Iterator[None]:
+def refused(testbed: Testbed, _: Random) -> Iterator[None]:
     """Nobody listens on the host's port; open connections are reset."""
-    ground.net.unlisten()
-    ground.net.reset()
+    testbed.net.unlisten()
+    testbed.net.reset()
     yield
-    ground.net.listen()
+    testbed.net.listen()
 
 
 @fault("connection reset", (1, 6))
-def reset(ground: Ground, _: Random) -> Iterator[None]:
+def reset(testbed: Testbed, _: Random) -> Iterator[None]:
     """Every connection is reset, and each new one at once."""
-    ground.net.proxy.mode = Mode.REFUSE
-    ground.net.reset()
+    testbed.net.proxy.mode = Mode.REFUSE
+    testbed.net.reset()
     yield
-    ground.net.proxy.mode = Mode.THROUGH
+    testbed.net.proxy.mode = Mode.THROUGH
 
 
 @fault("connections cut once")
-def cut_once(ground: Ground, _: Random) -> Iterator[None]:
+def cut_once(testbed: Testbed, _: Random) -> Iterator[None]:
     """Every open connection is reset; new ones work."""
-    ground.net.reset()
+    testbed.net.reset()
     yield
 
 
 @fault("cut after some bytes", (1, 4))
-def cut_after(ground: Ground, random: Random) -> Iterator[None]:
+def cut_after(testbed: Testbed, random: Random) -> Iterator[None]:
     """Every connection is reset at a byte somewhere in the next transfer."""
-    ground.net.proxy.cut_after = ground.net.proxy.sent + random.randrange(100, 60_000)
+    testbed.net.proxy.cut_after = testbed.net.proxy.sent + random.randrange(100, 60_000)
     yield
-    ground.net.proxy.cut_after = None
+    testbed.net.proxy.cut_after = None
 
 
 @fault("black hole", (2, 12))
-def blackhole(ground: Ground, _: Random) -> Iterator[None]:
+def blackhole(testbed: Testbed, _: Random) -> Iterator[None]:
     """Connections stay open and no byte moves."""
-    ground.net.proxy.mode = Mode.BLACKHOLE
+    testbed.net.proxy.mode = Mode.BLACKHOLE
     yield
-    ground.net.proxy.mode = Mode.THROUGH
+    testbed.net.proxy.mode = Mode.THROUGH
 
 
 @fault("half-open connections", (2, 8))
-def half_open(ground: Ground, _: Random) -> Iterator[None]:
+def half_open(testbed: Testbed, _: Random) -> Iterator[None]:
     """The far half of every connection is gone and nobody tells; new ones work."""
-    ground.net.half_open()
+    testbed.net.half_open()
     yield
-    ground.net.proxy.mode = Mode.THROUGH
+    testbed.net.proxy.mode = Mode.THROUGH
 
 
 @fault("throttled to 50 kB/s", (3, 10))
-def throttled(ground: Ground, _: Random) -> Iterator[None]:
+def throttled(testbed: Testbed, _: Random) -> Iterator[None]:
     """50 kB/s each way."""
-    ground.net.proxy.rate = 50e3
+    testbed.net.proxy.rate = 50e3
     yield
-    ground.net.proxy.rate = None
+    testbed.net.proxy.rate = None
 
 
 @fault("cut every 3 s", (7, 13))
-def cut_again_and_again(ground: Ground, _: Random) -> Iterator[None]:
+def cut_again_and_again(testbed: Testbed, _: Random) -> Iterator[None]:
     """Every connection is reset, every three seconds."""
     over = threading.Event()
 
     def cut() -> None:
         while not over.wait(3):
-            ground.net.reset()
+            testbed.net.reset()
 
     cutting = threading.Thread(target=cut, daemon=True)
     cutting.start()
@@ -85,17 +85,17 @@ def cut_again_and_again(ground: Ground, _: Random) -> Iterator[None]:
 
 
 @fault("bit flipped in transit", (1, 3))
-def flipped(ground: Ground, random: Random) -> Iterator[None]:
+def flipped(testbed: Testbed, random: Random) -> Iterator[None]:
     """One bit of what the communicator sends arrives as another."""
-    ground.net.proxy.flip_at = ground.net.proxy.sent + random.randrange(1, 40_000)
+    testbed.net.proxy.flip_at = testbed.net.proxy.sent + random.randrange(1, 40_000)
     yield
-    ground.net.proxy.flip_at = None
+    testbed.net.proxy.flip_at = None
 
 
 @fault("name not resolved", (2, 8))
-def nameless(ground: Ground, _: Random) -> Iterator[None]:
+def nameless(testbed: Testbed, _: Random) -> Iterator[None]:
     """The host's name cannot be resolved, and connections are lost."""
-    ground.name_host("no-such-host.invalid")
-    ground.net.reset()
+    testbed.name_host("no-such-host.invalid")
+    testbed.net.reset()
     yield
-    ground.name_host("127.0.0.1")
+    testbed.name_host("127.0.0.1")

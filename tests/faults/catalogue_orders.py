@@ -8,74 +8,74 @@ from contextlib import suppress
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import Ground
+from tests.faults.testbed import Testbed
 
 
 @fault("cancelled by order")
-def cancelled(ground: Ground, random: Random) -> Iterator[None]:
+def cancelled(testbed: Testbed, random: Random) -> Iterator[None]:
     """A case is cancelled wherever it is."""
-    if key := _some_case(ground, random):
-        ground.ordered.add(ground.number_of(key))
-        _order(ground, "cancel", key)
+    if key := _some_case(testbed, random):
+        testbed.ordered.add(testbed.number_of(key))
+        _order(testbed, "cancel", key)
     yield
 
 
 @fault("cancelled, then retried", (1, 4))
-def thought_better(ground: Ground, random: Random) -> Iterator[None]:
+def thought_better(testbed: Testbed, random: Random) -> Iterator[None]:
     """A case is cancelled, and a little later somebody thinks better of it."""
-    key = _some_case(ground, random)
+    key = _some_case(testbed, random)
     if key:
-        ground.ordered.add(ground.number_of(key))
-        _order(ground, "cancel", key)
+        testbed.ordered.add(testbed.number_of(key))
+        _order(testbed, "cancel", key)
     yield
-    if key and ground.until(lambda: _status(ground, key) not in ("ready", "waiting", "held"), 60):
-        _order(ground, "retry", key)
+    if key and testbed.until(lambda: _status(testbed, key) not in ("ready", "waiting", "held"), 60):
+        _order(testbed, "retry", key)
 
 
 @fault("held and released", (1, 6))
-def held(ground: Ground, random: Random) -> Iterator[None]:
+def held(testbed: Testbed, random: Random) -> Iterator[None]:
     """A case is held wherever it is, and released later."""
-    key = _some_case(ground, random)
+    key = _some_case(testbed, random)
     if key:
-        _order(ground, "hold", key)
+        _order(testbed, "hold", key)
     yield
     if key:
-        ground.until(lambda: _order(ground, "release", key), 60)
+        testbed.until(lambda: _order(testbed, "release", key), 60)
 
 
 @fault("retried without need")
-def retried(ground: Ground, random: Random) -> Iterator[None]:
+def retried(testbed: Testbed, random: Random) -> Iterator[None]:
     """Somebody orders a retry of a case with which nothing is wrong."""
-    if key := _some_case(ground, random):
-        _order(ground, "retry", key)
+    if key := _some_case(testbed, random):
+        _order(testbed, "retry", key)
     yield
 
 
 @fault("made urgent")
-def urgent(ground: Ground, random: Random) -> Iterator[None]:
+def urgent(testbed: Testbed, random: Random) -> Iterator[None]:
     """A case goes before all others."""
-    if key := _some_case(ground, random):
-        _order(ground, "priority", key, "urgent")
+    if key := _some_case(testbed, random):
+        _order(testbed, "priority", key, "urgent")
     yield
 
 
-def _some_case(ground: Ground, random: Random) -> str:
+def _some_case(testbed: Testbed, random: Random) -> str:
     """The key of a case that is under way, "" if none is. Its folder may have another key by and by."""
     query = "select key from cases join lines on key = lines.'case' where beam = 0 and status in ('ready', 'waiting')"
-    keys = ground.find(lambda: sorted(key for (key,) in ground.look_up(query) if ground.number_of(key)))
+    keys = testbed.find(lambda: sorted(key for (key,) in testbed.look_up(query) if testbed.number_of(key)))
     return random.choice(keys) if keys else ""
 
 
-def _status(ground: Ground, key: str) -> str:
-    rows = ground.look_up('select status from lines where beam = 0 and "case" = ?', key)
+def _status(testbed: Testbed, key: str) -> str:
+    rows = testbed.look_up('select status from lines where beam = 0 and "case" = ?', key)
     return str(rows[0][0]) if rows else ""
 
 
-def _order(ground: Ground, order: str, key: str, *more: str) -> bool:
+def _order(testbed: Testbed, order: str, key: str, *more: str) -> bool:
     """Whether the order was taken down. The store may be locked, full or damaged at this moment."""
     with suppress(subprocess.TimeoutExpired):
-        answer = ground.mqi(order, key, *more, timeout=300)
+        answer = testbed.mqi(order, key, *more, timeout=300)
         if answer.returncode not in (0, 1):
-            ground.notes.append(f"mqi {order} ended with {answer.returncode}: {answer.stderr.strip()[-200:]}")
+            testbed.notes.append(f"mqi {order} ended with {answer.returncode}: {answer.stderr.strip()[-200:]}")
         return answer.returncode == 0
     return False

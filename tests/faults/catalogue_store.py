@@ -13,69 +13,69 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import PATIENCE_S, Ground
+from tests.faults.testbed import PATIENCE_S, Testbed
 
 
 @fault("store locked", (2, 14), refuses=True)
-def store_locked(ground: Ground, _: Random) -> Iterator[None]:
+def store_locked(testbed: Testbed, _: Random) -> Iterator[None]:
     """Another program holds the store's lock."""
-    with closing(sqlite3.connect(ground.store, timeout=30, isolation_level=None)) as other:
+    with closing(sqlite3.connect(testbed.store, timeout=30, isolation_level=None)) as other:
         with suppress(sqlite3.Error):
             other.execute("BEGIN IMMEDIATE")
         yield
 
 
 @fault("store locked for 45 s", (45, 45), refuses=True, rare=True)
-def store_locked_long(ground: Ground, random: Random) -> Iterator[None]:
+def store_locked_long(testbed: Testbed, random: Random) -> Iterator[None]:
     """Another program holds the store's lock for 45 s."""
-    yield from store_locked(ground, random)
+    yield from store_locked(testbed, random)
 
 
 @fault("store damaged", (1, 2), refuses=True)
-def store_damaged(ground: Ground, random: Random) -> Iterator[None]:
+def store_damaged(testbed: Testbed, random: Random) -> Iterator[None]:
     """The store's file is spoiled while no communicator runs: none starts on it. Then the file is restored."""
-    ground.wanted = False
-    ground.stop(signal.SIGKILL)
-    ground.process = None
-    kept = ground.folder / "kept"
+    testbed.wanted = False
+    testbed.stop(signal.SIGKILL)
+    testbed.process = None
+    kept = testbed.folder / "kept"
     kept.mkdir(exist_ok=True)
-    files = [path for path in ground.workspace.glob("store.sqlite3*") if path.is_file()]
-    if not ground.store.exists() or ground.store.stat().st_size < 8192:
-        ground.wanted = ground.vain = True
+    files = [path for path in testbed.workspace.glob("store.sqlite3*") if path.is_file()]
+    if not testbed.store.exists() or testbed.store.stat().st_size < 8192:
+        testbed.wanted = testbed.missed = True
         yield
         return
     for path in files:
         shutil.copy2(path, kept / path.name)
     for path in files:
-        path.write_bytes(b"") if path != ground.store else _spoil(path, random)
-    words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(ground.config))
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        path.write_bytes(b"") if path != testbed.store else _spoil(path, random)
+    argv = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(testbed.config))
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
             _out, said = started.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             started.kill()
             said = "it runs"
         if started.returncode != 1 or "the store" not in said:
-            ground.notes.append(f"on a damaged store a communicator ended with {started.returncode}: {said[-200:]}")
-    for path in ground.workspace.glob("store.sqlite3*"):
+            testbed.notes.append(f"on a damaged store a communicator ended with {started.returncode}: {said[-200:]}")
+    for path in testbed.workspace.glob("store.sqlite3*"):
         path.unlink()
     for path in kept.iterdir():
-        shutil.move(path, ground.workspace / path.name)
-    ground.wanted = True
+        shutil.move(path, testbed.workspace / path.name)
+    testbed.wanted = True
     yield
 
 
 @fault("store restored")
-def store_restored(ground: Ground, _: Random) -> Iterator[None]:
+def store_restored(testbed: Testbed, _: Random) -> Iterator[None]:
     """The newest backup is put in the place of the store, which has gone on since; what it has forgotten is found."""
-    ground.wanted = False
-    ground.stop(signal.SIGKILL)
-    ground.process = None
-    answer = ground.mqi("restore", timeout=PATIENCE_S)
-    ground.vain = answer.returncode != 0
-    if ground.vain and not ground.refusing and "there is no good backup" not in answer.stderr:
-        ground.notes.append(f"mqi restore ended with {answer.returncode}: {answer.stderr[-200:]}")
-    ground.wanted = True
+    testbed.wanted = False
+    testbed.stop(signal.SIGKILL)
+    testbed.process = None
+    answer = testbed.mqi("restore", timeout=PATIENCE_S)
+    testbed.missed = answer.returncode != 0
+    if testbed.missed and not testbed.refusing and "there is no good backup" not in answer.stderr:
+        testbed.notes.append(f"mqi restore ended with {answer.returncode}: {answer.stderr[-200:]}")
+    testbed.wanted = True
     yield
 
 

@@ -13,66 +13,66 @@ from random import Random
 from pydicom import dcmread
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import Ground
+from tests.faults.testbed import Testbed
 
 PATIENCE_S = 60.0  # what is waited for comes about once in a case, for a moment
 
 
-@fault("input spoiled there", spoils=True)
-def input_there(ground: Ground, random: Random) -> Iterator[None]:
+@fault("input spoiled there", corrupts=True)
+def input_there(testbed: Testbed, random: Random) -> Iterator[None]:
     """Bits flip in the CT that lies on the host, before or while it is computed from."""
-    _spoil_ct(ground, random, "remote/cases/*/input/**/CT*.dcm", key_at=2)
+    _spoil_ct(testbed, random, "remote/cases/*/input/**/CT*.dcm", key_at=2)
     yield
 
 
-@fault("input spoiled here", spoils=True)
-def input_here(ground: Ground, random: Random) -> Iterator[None]:
+@fault("input spoiled here", corrupts=True)
+def input_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """Bits flip in the engine's input that lies ready to be sent."""
-    _spoil_ct(ground, random, "workspace/spool/*/input/**/CT*.dcm", key_at=2)
+    _spoil_ct(testbed, random, "workspace/spool/*/input/**/CT*.dcm", key_at=2)
     yield
 
 
-@fault("admitted file spoiled here", spoils=True)
-def admitted_here(ground: Ground, random: Random) -> Iterator[None]:
+@fault("admitted file spoiled here", corrupts=True)
+def admitted_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """Bits flip in the admitted CT in the spool."""
-    _spoil_ct(ground, random, "workspace/spool/*/case/*.dcm", key_at=2)
+    _spoil_ct(testbed, random, "workspace/spool/*/case/*.dcm", key_at=2)
     yield
 
 
-@fault("product spoiled there", spoils=True)
-def product_there(ground: Ground, random: Random) -> Iterator[None]:
+@fault("product spoiled there", corrupts=True)
+def product_there(testbed: Testbed, random: Random) -> Iterator[None]:
     """A bit flips in a product on the host, after the job has digested it."""
-    _spoil_one(ground, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"))
+    _spoil_one(testbed, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"))
     yield
 
 
-@fault("product cut there", spoils=True)
-def product_cut(ground: Ground, random: Random) -> Iterator[None]:
+@fault("product cut there", corrupts=True)
+def product_cut(testbed: Testbed, random: Random) -> Iterator[None]:
     """A product on the host loses its end, after the job has digested it."""
     _spoil_one(
-        ground, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"), cut=True
+        testbed, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"), cut=True
     )
     yield
 
 
-@fault("product spoiled here", spoils=True)
-def product_here(ground: Ground, random: Random) -> Iterator[None]:
+@fault("product spoiled here", corrupts=True)
+def product_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """A bit flips in a product that has come home."""
-    _spoil_one(ground, random, "workspace/spool/*/back/*/**/*.raw", 2, lambda _: True)
+    _spoil_one(testbed, random, "workspace/spool/*/back/*/**/*.raw", 2, lambda _: True)
     yield
 
 
-@fault("kept dose spoiled here", spoils=True)
-def dose_here(ground: Ground, random: Random) -> Iterator[None]:
+@fault("kept dose spoiled here", corrupts=True)
+def dose_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """A bit flips in a dose that was accepted and is kept for the comparison."""
-    _spoil_one(ground, random, "workspace/spool/*/dose/beam-*.npz", 2, lambda path: ".aside" not in path.name)
+    _spoil_one(testbed, random, "workspace/spool/*/dose/beam-*.npz", 2, lambda path: ".aside" not in path.name)
     yield
 
 
-@fault("result spoiled here", spoils=True)
-def result_here(ground: Ground, random: Random) -> Iterator[None]:
+@fault("result spoiled here", corrupts=True)
+def result_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """A bit flips in a result that is ready to be delivered."""
-    _spoil_one(ground, random, "workspace/spool/*/results/dose/beam-*.dcm", 2, lambda _: True)
+    _spoil_one(testbed, random, "workspace/spool/*/results/dose/beam-*.dcm", 2, lambda _: True)
     yield
 
 
@@ -82,11 +82,11 @@ def _run_of(path: Path, name: str) -> bool:
 
 
 def _spoil_one(
-    ground: Ground, random: Random, pattern: str, key_at: int, wanted: Callable[[Path], bool], *, cut: bool = False
+    testbed: Testbed, random: Random, pattern: str, key_at: int, wanted: Callable[[Path], bool], *, cut: bool = False
 ) -> None:
-    path = _wait_for(ground, random, pattern, wanted, key_at)
+    path = _wait_for(testbed, random, pattern, wanted, key_at)
     if path is None:
-        ground.vain = True
+        testbed.missed = True
         return
     with suppress(OSError), path.open("r+b") as file:
         size = path.stat().st_size
@@ -100,10 +100,10 @@ def _spoil_one(
         file.write(bytes([byte[0] ^ 0x40]))
 
 
-def _spoil_ct(ground: Ground, random: Random, pattern: str, key_at: int) -> None:
+def _spoil_ct(testbed: Testbed, random: Random, pattern: str, key_at: int) -> None:
     """The first voxel of each slice, from which the stand-in engine reads which case it is."""
-    path = _wait_for(ground, random, pattern, _is_ct, key_at)
-    ground.vain = path is None
+    path = _wait_for(testbed, random, pattern, _is_ct, key_at)
+    testbed.missed = path is None
     for other in sorted(path.parent.iterdir()) if path is not None else ():
         with suppress(OSError):
             if _is_ct(other):
@@ -121,27 +121,29 @@ def _is_ct(path: Path) -> bool:
     return False
 
 
-def _wait_for(ground: Ground, random: Random, pattern: str, wanted: Callable[[Path], bool], key_at: int) -> Path | None:
+def _wait_for(
+    testbed: Testbed, random: Random, pattern: str, wanted: Callable[[Path], bool], key_at: int
+) -> Path | None:
     """A file of a case that is under way; None if there was none in a while. Its case is noted as spoiled."""
     found: list[Path] = []
 
     def look() -> bool:
         live = {
             key
-            for (key,) in ground.look_up(
+            for (key,) in testbed.look_up(
                 "select key from cases join lines on key = lines.'case' where beam = 0 and step != 'tidy' "
                 "and status in ('ready', 'waiting')"
             )
         }
         found[:] = [
             path
-            for path in sorted(ground.folder.glob(pattern))
-            if path.relative_to(ground.folder).parts[key_at] in live and wanted(path)
+            for path in sorted(testbed.folder.glob(pattern))
+            if path.relative_to(testbed.folder).parts[key_at] in live and wanted(path)
         ]
         return bool(found)
 
-    if not ground.until(look, PATIENCE_S):
+    if not testbed.until(look, PATIENCE_S):
         return None
     path = random.choice(found)
-    ground.damaged.add(ground.number_of(path.relative_to(ground.folder).parts[key_at]))
+    testbed.damaged.add(testbed.number_of(path.relative_to(testbed.folder).parts[key_at]))
     return path

@@ -8,57 +8,57 @@ from collections.abc import Iterator
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import Ground
+from tests.faults.testbed import Testbed
 from tests.fleet.cases import case_files
 
 
 @fault("share unmounted", (3, 9), mounted=True)
-def unmounted(ground: Ground, _: Random) -> Iterator[None]:
+def unmounted(testbed: Testbed, _: Random) -> Iterator[None]:
     """The watched share is gone, the empty folder below it stands there, and it is mounted again."""
-    subprocess.run(("umount", "-l", str(ground.watch)), check=True, capture_output=True)
+    subprocess.run(("umount", "-l", str(testbed.watch)), check=True, capture_output=True)
     yield
-    subprocess.run(("mount", "--bind", str(ground.share), str(ground.watch)), check=True, capture_output=True)
+    subprocess.run(("mount", "--bind", str(testbed.share), str(testbed.watch)), check=True, capture_output=True)
 
 
 @fault("everything deleted and created", (2, 6))
-def created_anew(ground: Ground, _: Random) -> Iterator[None]:
+def created_anew(testbed: Testbed, _: Random) -> Iterator[None]:
     """Every case folder leaves the share, and comes back with other times and inodes."""
-    aside = ground.folder / "aside"
+    aside = testbed.folder / "aside"
     aside.mkdir(exist_ok=True)
-    for folder in sorted(ground.share.iterdir()):
+    for folder in sorted(testbed.share.iterdir()):
         folder.rename(aside / folder.name)
     yield
     for folder in sorted(aside.iterdir()):
-        shutil.copytree(folder, ground.share / f".{folder.name}.copy")
-        (ground.share / f".{folder.name}.copy").rename(ground.share / folder.name)
+        shutil.copytree(folder, testbed.share / f".{folder.name}.copy")
+        (testbed.share / f".{folder.name}.copy").rename(testbed.share / folder.name)
         shutil.rmtree(folder)
 
 
 @fault("case arrives while it is taken", (1, 2))
-def arriving(ground: Ground, random: Random) -> Iterator[None]:
+def arriving(testbed: Testbed, random: Random) -> Iterator[None]:
     """A new case is copied in file by file: half a file first, garbage, then the right bytes."""
-    number = ground.new_number()
-    folder = ground.share / f"case {number:04d}"
+    number = testbed.new_number()
+    folder = testbed.share / f"case {number:04d}"
     folder.mkdir()
-    ground.cases.append(number)
+    testbed.cases.append(number)
     files = list(case_files(number).items())
     random.shuffle(files)
     for name, data in files:
         half = len(data) // 2
         (folder / name).write_bytes(data[:half])
         if random.random() < 0.2:
-            ground.pause(0.3)
+            testbed.pause(0.3)
             (folder / name).write_bytes(data[:half] + random.randbytes(100))
-            ground.pause(0.3)
+            testbed.pause(0.3)
         (folder / name).write_bytes(data)
     yield
 
 
 @fault("admitted files changed")
-def changed(ground: Ground, random: Random) -> Iterator[None]:
+def changed(testbed: Testbed, random: Random) -> Iterator[None]:
     """A case's files are touched and rewritten with the same bytes while it is under way."""
-    folders = sorted(folder for folder in ground.share.iterdir() if folder.name.startswith("case "))
-    ground.vain = not folders
+    folders = sorted(folder for folder in testbed.share.iterdir() if folder.name.startswith("case "))
+    testbed.missed = not folders
     if folders:
         for file in random.choice(folders).iterdir():
             file.write_bytes(file.read_bytes())
@@ -66,14 +66,14 @@ def changed(ground: Ground, random: Random) -> Iterator[None]:
 
 
 @fault("10 000 files that are no case", (2, 5))
-def crowd(ground: Ground, random: Random) -> Iterator[None]:
+def crowd(testbed: Testbed, random: Random) -> Iterator[None]:
     """5 000 files at the top of the watched folder and 5 000 in a folder there; none is of a case."""
-    heap = ground.share / f"no case {random.randrange(1000)}"
+    heap = testbed.share / f"no case {random.randrange(1000)}"
     heap.mkdir(exist_ok=True)
     for number in range(5000):
-        (ground.share / f"loose {number}.txt").touch()
+        (testbed.share / f"loose {number}.txt").touch()
         (heap / f"{number}.txt").touch()
     yield
     for number in range(5000):
-        (ground.share / f"loose {number}.txt").unlink(missing_ok=True)
+        (testbed.share / f"loose {number}.txt").unlink(missing_ok=True)
     shutil.rmtree(heap)

@@ -16,12 +16,12 @@ def main() -> None:
     _let_the_clock_jump()
     from mqi_communicator import run
     from mqi_communicator.cli import main as mqi
-    from tests.faults.kill_points import tap_files, tap_ports
+    from tests.faults.kill_points import wrap_files, wrap_ports
 
     run.HOUSE_S = 5.0  # the house is kept every hour; a round takes a few minutes
     run.AROUND_S = 4.0  # clocks and disks are asked a minute after the start; a life is a few seconds long
-    tap_files()
-    tap_ports()
+    wrap_files()
+    wrap_ports()
     mqi()
 
 
@@ -30,12 +30,12 @@ def _let_the_clock_jump() -> None:
     file = Path(os.environ["FAULTS_CLOCK"])
     real = time.time
 
-    def told() -> float:
+    def shifted() -> float:
         with suppress(OSError, ValueError):
             return real() + float(file.read_text())
         return real()
 
-    time.time = told
+    time.time = shifted
 
 
 if __name__ == "__main__":

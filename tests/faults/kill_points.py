@@ -54,11 +54,11 @@ def _parent_of(pid: int) -> int:
     return 0
 
 
-def tap_files() -> None:
+def wrap_files() -> None:
     """Renames and removals of folders: each of them is the one moment of some effect."""
     rmtree = shutil.rmtree
 
-    def tapped(rename: Callable[..., None]) -> Callable[..., None]:
+    def wrapped(rename: Callable[..., None]) -> Callable[..., None]:
         def renamed(source: Any, target: Any, **kwargs: Any) -> None:
             point = f"rename:{_renamed(Path(os.fsdecode(source)), Path(os.fsdecode(target)))}"
             hit(f"{point}:before")
@@ -75,8 +75,8 @@ def tap_files() -> None:
         if point:
             hit(f"{point}:after")
 
-    setattr(os, "rename", tapped(os.rename))  # noqa: B010 - every module looks it up there
-    setattr(os, "replace", tapped(os.replace))  # noqa: B010
+    setattr(os, "rename", wrapped(os.rename))  # noqa: B010 - every module looks it up there
+    setattr(os, "replace", wrapped(os.replace))  # noqa: B010
     setattr(shutil, "rmtree", removed)  # noqa: B010
 
 
@@ -96,14 +96,14 @@ def _removed(path: Path) -> str:
     return "back-of-run" if path.parent.name == "back" else path.name
 
 
-def tap_ports() -> None:
+def wrap_ports() -> None:
     """The host, the store and the desk of the process that runs the flow."""
     from mqi_communicator import app
     from mqi_communicator.flow.workers.pool import WorkerPool
     from mqi_communicator.store.database import Database
 
     build = app.build_host
-    app.build_host = lambda options: TappedHost(build(options))
+    app.build_host = lambda options: KillPointHost(build(options))
     write_now: Any = Database.write_now
     order: Any = WorkerPool._order
 
@@ -117,16 +117,16 @@ def tap_ports() -> None:
 
     @functools.wraps(order)
     async def done(self: Any, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        hit(f"desk:{work.__name__}:before")
+        hit(f"worker:{work.__name__}:before")
         answer = await order(self, work, *args, **kwargs)
-        hit(f"desk:{work.__name__}:after")
+        hit(f"worker:{work.__name__}:after")
         return answer
 
     setattr(Database, "write_now", written)  # noqa: B010
     setattr(WorkerPool, "_order", done)  # noqa: B010
 
 
-class TappedHost:
+class KillPointHost:
     """A host with a point on each side of every call."""
 
     def __init__(self, host: Any) -> None:

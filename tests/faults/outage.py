@@ -31,8 +31,8 @@ FLOOR_GIB = 0.1
 
 
 @dataclass
-class EventSpec:
-    """What was seen. `wrong` should be empty."""
+class OutageResult:
+    """Measurements of one outage. `wrong` should be empty."""
 
     cases: int
     minutes: float
@@ -43,32 +43,32 @@ class EventSpec:
     most_mib: float = 0.0
     first_s: float = 0.0  # from the end of the outage until work went on
     all_s: float = 0.0  # until every case had ended
-    crowd: int = 0  # connections in the busiest second of the minute after the outage
+    connection_peak: int = 0  # connections in the busiest second of the minute after the outage
     runs: int = 0
 
     def sentence(self) -> str:
         waiting = self.cases - self.done_before
         return (
             f"{self.minutes:g} minutes without the host, {waiting} of {self.cases} cases waiting: {self.attempts} "
-            f"connections were tried, {self.busy_s:.0f} s of CPU time and {self.most_mib:.0f} MiB were used. Work went "
-            f"on {self.first_s:.0f} s after the host was back, with {self.crowd} connections in the busiest second; "
-            f"all cases had ended after {self.all_s / 60:.1f} minutes, {self.runs} runs of {3 * self.cases} beams."
+            f"connection attempts, {self.busy_s:.0f} s of CPU time, {self.most_mib:.0f} MiB of memory. Work resumed "
+            f"{self.first_s:.0f} s after the host was back, with {self.connection_peak} connections in the busiest "
+            f"second. All cases ended after {self.all_s / 60:.1f} minutes, {self.runs} runs of {3 * self.cases} beams."
         )
 
 
-def wait_out(folder: Path, cases: int, minutes: float) -> EventSpec:
+def wait_out(folder: Path, cases: int, minutes: float) -> OutageResult:
     """Play it. The fleet's engine takes a second."""
-    told = EventSpec(cases, minutes)
+    result = OutageResult(cases, minutes)
     with PrivateHost(folder / "host") as host:
         net = Network(host.port)
         fleet = _fleet(folder, host, net)
         try:
-            _play(fleet, net, told)
+            _play(fleet, net, result)
         finally:
             fleet.stop(signal.SIGKILL)
             fleet.end_strays()
             net.close()
-    return told
+    return result
 
 
 def _fleet(folder: Path, host: PrivateHost, net: Network) -> Fleet:
@@ -83,44 +83,44 @@ def _fleet(folder: Path, host: PrivateHost, net: Network) -> Fleet:
     return fleet
 
 
-def _play(fleet: Fleet, net: Network, told: EventSpec) -> None:
-    fleet.drop(*range(1, told.cases + 1))
+def _play(fleet: Fleet, net: Network, result: OutageResult) -> None:
+    fleet.drop(*range(1, result.cases + 1))
     fleet.start()
-    until(lambda: _count(fleet, "select count(*) from cases") >= told.cases, "every case is known", PATIENCE_S)
-    until(lambda: fleet.ended() >= max(1, BEFORE * told.cases), "the first cases are done", PATIENCE_S)
-    told.done_before = fleet.ended()
-    _say(f"{told.cases} cases are known, {told.done_before} are done: the host goes away")
-    _away(fleet, net, told)
-    _say(f"the host is back; {told.attempts} connections were tried")
-    _back(fleet, net, told)
+    until(lambda: _count(fleet, "select count(*) from cases") >= result.cases, "every case is known", PATIENCE_S)
+    until(lambda: fleet.ended() >= max(1, BEFORE * result.cases), "the first cases are done", PATIENCE_S)
+    result.done_before = fleet.ended()
+    _print_time(f"{result.cases} cases are known, {result.done_before} are done: the host goes away")
+    _away(fleet, net, result)
+    _print_time(f"the host is back; {result.attempts} connections were tried")
+    _back(fleet, net, result)
     fleet.stop()
     found = fleet.audit()
-    told.runs = len(fleet.tokens())
-    told.wrong += [] if found.clean and not found.waiting else [found.told()]
-    told.wrong += [f"{again} ran again" for again in sorted(fleet.tokens()) if not again.endswith("-r1")]
+    result.runs = len(fleet.tokens())
+    result.wrong += [] if found.clean and not found.waiting else [found.told()]
+    result.wrong += [f"{again} ran again" for again in sorted(fleet.tokens()) if not again.endswith("-r1")]
 
 
-def _away(fleet: Fleet, net: Network, told: EventSpec) -> None:
-    part = told.minutes * 60 / 4
+def _away(fleet: Fleet, net: Network, result: OutageResult) -> None:
+    part = result.minutes * 60 / 4
     before, used = net.proxy.accepted, _cpu_s(fleet)
     net.proxy.mode = Mode.BLACKHOLE
-    _watch(fleet, told, part)
-    told.busy_s += _cpu_s(fleet) - used
+    _watch(fleet, result, part)
+    result.busy_s += _cpu_s(fleet) - used
     fleet.stop(signal.SIGKILL)
     fleet.start()
-    _watch(fleet, told, part)
+    _watch(fleet, result, part)
     net.proxy.mode = Mode.REFUSE
     net.reset()
-    _watch(fleet, told, 2 * part)
-    told.busy_s += _cpu_s(fleet)
-    told.attempts = net.proxy.accepted - before
+    _watch(fleet, result, 2 * part)
+    result.busy_s += _cpu_s(fleet)
+    result.attempts = net.proxy.accepted - before
     if _health(fleet) != 200:
-        told.wrong.append("/healthz is red, though nothing but the host is missing")
+        result.wrong.append("/healthz is red, though nothing but the host is missing")
     if "does not answer" not in fleet.mqi("status").stdout:
-        told.wrong.append("mqi status does not say that the host does not answer")
+        result.wrong.append("mqi status does not say that the host does not answer")
 
 
-def _back(fleet: Fleet, net: Network, told: EventSpec) -> None:
+def _back(fleet: Fleet, net: Network, result: OutageResult) -> None:
     net.proxy.mode = Mode.THROUGH
     began, tokens, accepted = time.monotonic(), fleet.tokens(), net.proxy.accepted
     counts = []
@@ -128,28 +128,28 @@ def _back(fleet: Fleet, net: Network, told: EventSpec) -> None:
         time.sleep(1 - (time.monotonic() - began) % 1)
         counts.append(net.proxy.accepted - accepted)
         accepted = net.proxy.accepted
-        if not told.first_s and fleet.tokens() != tokens:
-            told.first_s = time.monotonic() - began
-    told.crowd = max(counts)
-    until(lambda: bool(told.first_s) or fleet.tokens() != tokens, "work goes on", PATIENCE_S)
-    told.first_s = told.first_s or time.monotonic() - began
-    until(lambda: fleet.ended() >= told.cases, "every case has ended", PATIENCE_S)
-    told.all_s = time.monotonic() - began
+        if not result.first_s and fleet.tokens() != tokens:
+            result.first_s = time.monotonic() - began
+    result.connection_peak = max(counts)
+    until(lambda: bool(result.first_s) or fleet.tokens() != tokens, "work goes on", PATIENCE_S)
+    result.first_s = result.first_s or time.monotonic() - began
+    until(lambda: fleet.ended() >= result.cases, "every case has ended", PATIENCE_S)
+    result.all_s = time.monotonic() - began
 
 
-def _watch(fleet: Fleet, told: EventSpec, seconds: float) -> None:
+def _watch(fleet: Fleet, result: OutageResult, seconds: float) -> None:
     """Nobody is called, and nothing fails, while it lasts."""
     assert fleet.process is not None
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(LOOK_S)
         with suppress(OSError, ValueError):
-            told.most_mib = max(told.most_mib, _memory_mib(fleet.process.pid))
+            result.most_mib = max(result.most_mib, _memory_mib(fleet.process.pid))
         if fleet.process.poll() is not None:
-            told.wrong.append(f"the communicator ended with {fleet.process.returncode}")
+            result.wrong.append(f"the communicator ended with {fleet.process.returncode}")
             fleet.start()
         if bad := _count(fleet, "select count(*) from lines where needs_person or status = 'failed'"):
-            told.wrong.append(f"{bad} lines have failed or wait for a person")
+            result.wrong.append(f"{bad} lines have failed or wait for a person")
             return
 
 
@@ -162,8 +162,8 @@ def _count(fleet: Fleet, query: str) -> int:
 def _cpu_s(fleet: Fleet) -> float:
     """CPU time of the communicator and of its children that have ended."""
     assert fleet.process is not None
-    words = Path(f"/proc/{fleet.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
+    fields = Path(f"/proc/{fleet.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_mib(pid: int) -> float:
@@ -183,5 +183,5 @@ def _health(fleet: Fleet) -> int:
             return error.code
 
 
-def _say(words: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {words}", flush=True)
+def _print_time(fields: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {fields}", flush=True)

@@ -12,17 +12,17 @@ from tests.faults.report import read
 from tests.faults.round import Outcome
 
 
-def side_by_side(number: int, seed: int, words: Sequence[str], kept: Path | None) -> list[Outcome]:
+def play_in_parallel(number: int, seed: int, argv: Sequence[str], kept: Path | None) -> list[Outcome]:
     """Play every so-many-th seed in each of `number` processes; the rounds, in the order of their seeds.
 
     `words` are the arguments that were given; `kept` is the file of --json, which has a line for each round.
     A process that ends without having played is an error of the harness.
     """
     with tempfile.TemporaryDirectory(prefix="mqi-faults-told-") as folder:
-        told = kept or Path(folder, "rounds")
-        told.touch()
-        before = len(read(told))
-        playing = [_play(words, seed + lane, number, told) for lane in range(number)]
+        results = kept or Path(folder, "rounds")
+        results.touch()
+        before = len(read(results))
+        playing = [_play(argv, seed + lane, number, results) for lane in range(number)]
         try:
             codes = [process.wait() for process in playing]
         finally:
@@ -31,11 +31,11 @@ def side_by_side(number: int, seed: int, words: Sequence[str], kept: Path | None
                 process.wait()
         if any(codes):
             raise RuntimeError(f"the processes that played the rounds ended with {codes}")
-        return sorted(read(told)[before:], key=lambda outcome: outcome.seed)
+        return sorted(read(results)[before:], key=lambda outcome: outcome.seed)
 
 
-def _play(words: Sequence[str], seed: int, stride: int, told: Path) -> subprocess.Popen[bytes]:
+def _play(argv: Sequence[str], seed: int, stride: int, results: Path) -> subprocess.Popen[bytes]:
     """The same arguments, but for what these say anew (the last one of a kind counts)."""
-    again = [word for word in words if word != "--write"]
-    lane = ("--at-once", "1", "--seed", str(seed), "--stride", str(stride), "--json", str(told))
+    again = [word for word in argv if word != "--write"]
+    lane = ("--at-once", "1", "--seed", str(seed), "--stride", str(stride), "--json", str(results))
     return subprocess.Popen((sys.executable, "-m", "tests.faults", *again, *lane))

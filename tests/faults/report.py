@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.faults.catalogue import Fault
 from tests.faults.points import POINTS
-from tests.faults.round import BAD, Outcome
+from tests.faults.round import DEFECTS, Outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- the last run: begin -->", "<!-- the last run: end -->"
@@ -19,15 +19,15 @@ MEANING = {
     "superseded": "results delivered of a run that was followed by another",
     "mixed": "doses of another case or beam, or with voxels that no engine wrote",
     "corrupt": "delivered files that are not what their manifest says",
-    "person": "cases that waited for a person and should not",
+    "stuck": "cases that waited for a person and should not",
     "unnoticed": "faults for which a person should have been called and was not",
     "other": "ends of the communicator that nobody planned, wrong words, things left on the host",
 }
 
 
-def told(outcome: Outcome) -> str:
+def summary(outcome: Outcome) -> str:
     """A round in one line."""
-    counts = ", ".join(f"{len(getattr(outcome, name))} {name}" for name in BAD)
+    counts = ", ".join(f"{len(getattr(outcome, name))} {name}" for name in DEFECTS)
     return (
         f"{outcome.done} of {outcome.cases} cases done, {outcome.cancelled} cancelled, "
         f"{sum(outcome.faults.values())} faults, {outcome.kills} kills ({len(outcome.points)} at points), {counts}; "
@@ -43,8 +43,8 @@ def print_list(every: Mapping[str, Fault]) -> None:
 
 def print_table(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> None:
     """All rounds together, with what befell them."""
-    befell = {name: fault for name, fault in every.items() if any(name in outcome.faults for outcome in outcomes)}
-    print("\n".join(_lines(outcomes, befell)))
+    recorded = {name: fault for name, fault in every.items() if any(name in outcome.faults for outcome in outcomes)}
+    print("\n".join(_lines(outcomes, recorded)))
 
 
 def read(file: Path) -> list[Outcome]:
@@ -65,7 +65,7 @@ def _lines(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> list[str]
     injected = sum((Counter(outcome.faults) for outcome in outcomes), Counter[str]())
     points = {point for outcome in outcomes for point in outcome.points}
     seen = {point for outcome in outcomes for point in outcome.seen}
-    counts = {name: sum(len(getattr(outcome, name)) for outcome in outcomes) for name in BAD}
+    counts = {name: sum(len(getattr(outcome, name)) for outcome in outcomes) for name in DEFECTS}
     quiet = sorted(outcome.recovered_s for outcome in outcomes)
     missed = ", ".join(sorted(set(POINTS) - points)) or "none"
     missed = missed if 2 * len(points) > len(POINTS) else "most"
@@ -92,7 +92,7 @@ def _lines(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> list[str]
         *(about, "", work, "", kills, ""),
         f"Quiet after the last fault: {_middle(quiet):.0f} s in the middle, {most:.0f} s at the most.",
         *("", "| count | | what it counts |", "|---|---:|---|"),
-        *(f"| {name} | {counts[name]} | {MEANING[name]} |" for name in BAD),
+        *(f"| {name} | {counts[name]} | {MEANING[name]} |" for name in DEFECTS),
         *("", "| fault | times | what it is |", "|---|---:|---|"),
         *(f"| {fault.name} | {injected[fault.name]} | {fault.what} |" for fault in every.values()),
     ]

@@ -17,7 +17,7 @@ from random import Random
 from tests.faults.catalogue import Fault
 from tests.faults.points import NEEDS
 from tests.faults.script import Script, Step
-from tests.faults.testbed import Ground, case_number
+from tests.faults.testbed import Testbed, case_number
 from tests.fleet.checker import Audit
 
 QUIET_S = 900.0  # the longest a healed fleet may take; a busy machine needs minutes
@@ -61,7 +61,7 @@ class Outcome:
     superseded: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
     corrupt: list[str] = field(default_factory=list)
-    person: list[str] = field(default_factory=list)  # cases that wait for a person and should not
+    stuck: list[str] = field(default_factory=list)  # cases that wait for a person and should not
     unnoticed: list[str] = field(default_factory=list)  # a person should have been called and was not
     other: list[str] = field(default_factory=list)  # ends of the communicator, leftovers, wrong words
     recovered_s: float = 0.0
@@ -70,13 +70,13 @@ class Outcome:
     @property
     def clean(self) -> bool:
         """Nothing of what must not be."""
-        return not any(getattr(self, name) for name in BAD)
+        return not any(getattr(self, name) for name in DEFECTS)
 
     def to_json(self) -> dict[str, object]:
         return asdict(self) | {"clean": self.clean}
 
 
-BAD = ("lost", "doubled", "superseded", "mixed", "corrupt", "person", "unnoticed", "other")
+DEFECTS = ("lost", "doubled", "superseded", "mixed", "corrupt", "stuck", "unnoticed", "other")
 
 
 def play(
@@ -85,177 +85,177 @@ def play(
     """Play a round and count."""
     began = time.monotonic()
     outcome = Outcome(script.seed, cases=script.cases)
-    ground = Ground(folder, script.seed, mounted=mounted)
+    testbed = Testbed(folder, script.seed, mounted=mounted)
     try:
-        ground.plan = [{"point": point, "nth": nth} for point, nth in script.kills]
-        ground.drop(*range(1, min(2, script.cases) + 1))
+        testbed.plan = [{"point": point, "nth": nth} for point, nth in script.kills]
+        testbed.drop(*range(1, min(2, script.cases) + 1))
         for step in script.steps:
-            _befall(ground, script, step, faults)
-        _die_as_planned(ground, script, faults)
+            _run_step(testbed, script, step, faults)
+        _die_as_planned(testbed, script, faults)
         healed = time.monotonic()
-        ground.heal()
-        _settle(ground)
+        testbed.heal()
+        _wait_until_ended(testbed)
         outcome.recovered_s = round(time.monotonic() - healed, 1)
-        _tidied(ground)
-        ground.wanted = False
-        ground.stop()
-        _count(ground, outcome)
+        _wait_until_tidy(testbed)
+        testbed.wanted = False
+        testbed.stop()
+        _count(testbed, outcome)
         if keep is not None and not outcome.clean:
-            _keep(ground, keep / str(script.seed))
+            _keep(testbed, keep / str(script.seed))
     except Exception:  # noqa: BLE001 - a mistake in a fault costs its round, not the night
         outcome.other.append(f"the harness itself: {traceback.format_exc()[-800:]}")
         if keep is not None:
-            _keep(ground, keep / str(script.seed))
+            _keep(testbed, keep / str(script.seed))
     finally:
-        ground.close()
+        testbed.close()
     outcome.took_s = round(time.monotonic() - began, 1)
     return outcome
 
 
-def _keep(ground: Ground, place: Path) -> None:
+def _keep(testbed: Testbed, place: Path) -> None:
     """What tells what happened."""
     place.mkdir(parents=True, exist_ok=True)
-    for file in (ground.log, ground.witness, ground.journal, ground.store, Path(f"{ground.store}-wal")):
+    for file in (testbed.log, testbed.witness, testbed.journal, testbed.store, Path(f"{testbed.store}-wal")):
         if file.exists():
             shutil.copy(file, place / file.name)
 
 
-def _supply(ground: Ground, most: int) -> None:
+def _supply(testbed: Testbed, most: int) -> None:
     """Keep work under way, for faults to befall, with so many cases in all."""
-    if ground.live_cases() < UNDER_WAY and len(ground.cases) < most:
-        ground.drop(ground.new_number())
+    if testbed.live_cases() < UNDER_WAY and len(testbed.cases) < most:
+        testbed.drop(testbed.new_number())
 
 
-def _die_as_planned(ground: Ground, script: Script, faults: Mapping[str, Fault]) -> None:
+def _die_as_planned(testbed: Testbed, script: Script, faults: Mapping[str, Fault]) -> None:
     """A while longer, for the kills that are still to come."""
     random = Random(f"provoked {script.seed}")
     end = time.monotonic() + LONGER_S
     provoked = 0.0
-    while (ground.plan or ground.effect_to_come) and time.monotonic() < end:
-        _supply(ground, script.cases + MORE)
-        needed = NEEDS.get(ground.effect_to_come, ())
-        if needed and time.monotonic() > provoked + AGAIN_S and ground.has_started:
+    while (testbed.plan or testbed.effect_to_come) and time.monotonic() < end:
+        _supply(testbed, script.cases + MORE)
+        needed = NEEDS.get(testbed.effect_to_come, ())
+        if needed and time.monotonic() > provoked + AGAIN_S and testbed.has_started:
             with ExitStack() as over:
                 for name in needed:
-                    over.enter_context(_inflicted(ground, faults[name], random.randrange(1 << 30)))
-                    ground.pause(3)
+                    over.enter_context(_inflicted(testbed, faults[name], random.randrange(1 << 30)))
+                    testbed.pause(3)
             provoked = time.monotonic()
-        ground.pause(0.5)
+        testbed.pause(0.5)
 
 
-def _befall(ground: Ground, script: Script, step: Step, faults: Mapping[str, Fault]) -> None:
+def _run_step(testbed: Testbed, script: Script, step: Step, faults: Mapping[str, Fault]) -> None:
     fault = faults[step.name]
     with ExitStack() as over:
         if fault.refuses:
-            ground.refusing.add(fault.name)
-            over.callback(ground.refusing.discard, fault.name)
-        needed = fault.person and _work_needs_the_host(ground)
-        over.enter_context(_inflicted(ground, fault, step.seed))
+            testbed.refusing.add(fault.name)
+            over.callback(testbed.refusing.discard, fault.name)
+        needed = fault.action_required and _work_needs_the_host(testbed)
+        over.enter_context(_inflicted(testbed, fault, step.seed))
         part = step.seconds / (len(step.once) + 1)
-        ground.pause(part)
+        testbed.pause(part)
         for name, seed in step.once:
-            _supply(ground, script.cases)
-            with _inflicted(ground, faults[name], seed):
-                ground.pause(part)
-        if needed and not ground.until(lambda: _is_told(ground), SEEN_S):
-            ground.notes.append(f"unnoticed: {fault.name}")
-    _supply(ground, script.cases)
-    ground.pause(step.rest)
+            _supply(testbed, script.cases)
+            with _inflicted(testbed, faults[name], seed):
+                testbed.pause(part)
+        if needed and not testbed.until(lambda: _operator_informed(testbed), SEEN_S):
+            testbed.notes.append(f"unnoticed: {fault.name}")
+    _supply(testbed, script.cases)
+    testbed.pause(step.rest)
 
 
 @contextmanager
-def _inflicted(ground: Ground, fault: Fault, seed: int) -> Iterator[None]:
+def _inflicted(testbed: Testbed, fault: Fault, seed: int) -> Iterator[None]:
     """A fault counts if it found something to befall."""
-    ground.vain = False
-    with fault.act(ground, Random(seed)):
-        ground.inflicted[fault.name] += not ground.vain
+    testbed.missed = False
+    with fault.act(testbed, Random(seed)):
+        testbed.inflicted[fault.name] += not testbed.missed
         yield
 
 
-def _work_needs_the_host(ground: Ground) -> bool:
+def _work_needs_the_host(testbed: Testbed) -> bool:
     return bool(
-        ground.look_up("select 1 from lines where step in ('submit', 'follow') and status in ('ready', 'waiting')")
+        testbed.look_up("select 1 from lines where step in ('submit', 'follow') and status in ('ready', 'waiting')")
     )
 
 
-def _is_told(ground: Ground) -> bool:
+def _operator_informed(testbed: Testbed) -> bool:
     """Whether a person is called; or nothing is left that needs the host."""
-    return bool(ground.look_up("select 1 from lines where needs_person")) or not _work_needs_the_host(ground)
+    return bool(testbed.look_up("select 1 from lines where needs_person")) or not _work_needs_the_host(testbed)
 
 
-def _settle(ground: Ground) -> None:
+def _wait_until_ended(testbed: Testbed) -> None:
     """Until every case has ended. What was spoiled at rest and stopped is dropped again, as its advice says."""
     end = time.monotonic() + QUIET_S
     while time.monotonic() < end:
-        ground.until(lambda: ground.live_cases() == 0 or bool(_stopped(ground)), max(0.1, end - time.monotonic()))
-        stopped = _stopped(ground)
+        testbed.until(lambda: testbed.live_cases() == 0 or bool(_stopped(testbed)), max(0.1, end - time.monotonic()))
+        stopped = _stopped(testbed)
         if not stopped:
             return
         for key, number in stopped.items():
-            ground.mqi("cancel", key, timeout=120)
-            ground.until(partial(_is_cancelled, ground, key), 120)
-            ground.write_again(number)
-            ground.until(partial(_is_seen, ground, number, set(stopped)), 120)
+            testbed.mqi("cancel", key, timeout=120)
+            testbed.until(partial(_is_cancelled, testbed, key), 120)
+            testbed.write_again(number)
+            testbed.until(partial(_is_seen, testbed, number, set(stopped)), 120)
 
 
-def _stopped(ground: Ground) -> dict[str, int]:
+def _stopped(testbed: Testbed) -> dict[str, int]:
     """Cases that were spoiled, and failed."""
-    rows = ground.look_up(
+    rows = testbed.look_up(
         "select key, source from cases join lines on key = lines.'case' where beam = 0 and status = 'failed'"
     )
-    return {key: case_number(source) for key, source in rows if case_number(source) in ground.damaged}
+    return {key: case_number(source) for key, source in rows if case_number(source) in testbed.damaged}
 
 
-def _is_seen(ground: Ground, number: int, before: set[str]) -> bool:
+def _is_seen(testbed: Testbed, number: int, before: set[str]) -> bool:
     """Whether the case is known under a key that is none of these."""
-    return ground.key_of(number) not in {"", *before}
+    return testbed.key_of(number) not in {"", *before}
 
 
-def _is_cancelled(ground: Ground, key: str) -> bool:
-    return ground.look_up('select status from lines where beam = 0 and "case" = ?', key) == [("cancelled",)]
+def _is_cancelled(testbed: Testbed, key: str) -> bool:
+    return testbed.look_up('select status from lines where beam = 0 and "case" = ?', key) == [("cancelled",)]
 
 
-def _tidied(ground: Ground) -> None:
+def _wait_until_tidy(testbed: Testbed) -> None:
     """A case is done when its tidying is; jobs that were cancelled are given a moment to go."""
-    ground.until(lambda: not ground.orphans(), 30)
+    testbed.until(lambda: not testbed.orphans(), 30)
 
 
-def _count(ground: Ground, outcome: Outcome) -> None:
-    found: Audit = ground.audit()
-    rows = ground.ask(
+def _count(testbed: Testbed, outcome: Outcome) -> None:
+    found: Audit = testbed.audit()
+    rows = testbed.ask(
         "select key, source, status, superseded_by, same_as from cases join lines on key = lines.'case' where beam = 0"
     )
     cancelled = {case_number(source) for _key, source, status, *_ in rows if status == "cancelled"}
     known = {case_number(source) for _key, source, *_ in rows}
-    outcome.cases = len(set(ground.cases))
+    outcome.cases = len(set(testbed.cases))
     outcome.done = len(found.done)
-    outcome.runs = len({token for (token,) in ground.ask("select token from jobs")})
-    missing = [number for number in found.lost if not (number in cancelled and number in ground.ordered)]
+    outcome.runs = len({token for (token,) in testbed.ask("select token from jobs")})
+    missing = [number for number in found.lost if not (number in cancelled and number in testbed.ordered)]
     outcome.cancelled = len(found.lost) - len(missing)
     for number in missing:
-        why = found.waiting.get(number) or _where(ground, number) if number in known else "never seen"
+        why = found.waiting.get(number) or _describe_case(testbed, number) if number in known else "never seen"
         outcome.lost.append(f"case {number}: {why}")
-    outcome.doubled = sorted({*found.doubled, *found.shared, *found.twice, *ground.observer.together})
-    outcome.doubled += [f"gate {token} changed hands" for token in sorted(ground.observer.changed)]
+    outcome.doubled = sorted({*found.doubled, *found.shared, *found.twice, *testbed.observer.together})
+    outcome.doubled += [f"gate {token} changed hands" for token in sorted(testbed.observer.changed)]
     outcome.superseded, outcome.mixed, outcome.corrupt = found.stale, found.mixed, found.corrupt
-    outcome.person = [
-        f"case {number}: {why}" for number, why in sorted(found.waiting.items()) if number not in ground.damaged
+    outcome.stuck = [
+        f"case {number}: {why}" for number, why in sorted(found.waiting.items()) if number not in testbed.damaged
     ]
-    outcome.unnoticed = [note for note in ground.notes if note.startswith("unnoticed")]
-    outcome.other = [note for note in ground.notes if not note.startswith("unnoticed")]
-    outcome.other += [f"the communicator died: {end}" for end in ground.died] + _left(ground, rows)
-    outcome.faults = {name: count for name, count in sorted(ground.inflicted.items()) if count}
-    if "Traceback (most recent call last)" in ground.log.read_text(errors="replace"):
+    outcome.unnoticed = [note for note in testbed.notes if note.startswith("unnoticed")]
+    outcome.other = [note for note in testbed.notes if not note.startswith("unnoticed")]
+    outcome.other += [f"the communicator died: {end}" for end in testbed.died] + _leftovers(testbed, rows)
+    outcome.faults = {name: count for name, count in sorted(testbed.inflicted.items()) if count}
+    if "Traceback (most recent call last)" in testbed.log.read_text(errors="replace"):
         outcome.other.append("the log shows a stack trace")
-    outcome.kills = ground.killed
-    outcome.points = sorted(ground.kill_points("killed"))
-    outcome.seen = sorted(ground.kill_points("seen"))
+    outcome.kills = testbed.killed
+    outcome.points = sorted(testbed.kill_points("killed"))
+    outcome.seen = sorted(testbed.kill_points("seen"))
 
 
-def _where(ground: Ground, number: int) -> str:
-    rows = ground.ask(
+def _describe_case(testbed: Testbed, number: int) -> str:
+    rows = testbed.ask(
         'select beam, step, status, tries, run, wanted, reason from lines where "case" = ? order by beam',
-        ground.key_of(number),
+        testbed.key_of(number),
     )
     return "; ".join(
         f"b{b} {step}/{status} tries {tries} run {run} {wanted} {why}"
@@ -263,14 +263,14 @@ def _where(ground: Ground, number: int) -> str:
     )
 
 
-def _left(ground: Ground, rows: list[tuple[str, bytes, str, str, str]]) -> list[str]:
+def _leftovers(testbed: Testbed, rows: list[tuple[str, bytes, str, str, str]]) -> list[str]:
     """What ended cases left on the host, and what lives there still."""
     over = {key for key, _source, status, *_ in rows if status in ("done", "cancelled")}
-    remote = ground.folder / "remote"
+    remote = testbed.folder / "remote"
     left = [
         f"left on the host: {folder}/{path.name.lstrip('.')}"
         for folder in ("cases", "staging", "gates")
         for path in (remote / folder).iterdir()
         if path.name.lstrip(".").partition("-")[0].partition(".")[0] in over
     ]
-    return left + [f"still alive: {token}" for token in sorted(ground.orphans())]
+    return left + [f"still alive: {token}" for token in sorted(testbed.orphans())]

@@ -50,14 +50,14 @@ def script_of(
 ) -> Script:
     """The script of a seed. Consecutive seeds go through all kill points in turn."""
     random = Random(f"script {seed}")
-    lasting = [fault for fault in faults if fault.lasts[1] > 0]
-    instant = [fault for fault in faults if fault.lasts[1] == 0]
+    lasting = [fault for fault in faults if fault.duration_s[1] > 0]
+    instant = [fault for fault in faults if fault.duration_s[1] == 0]
     mine = [points[(seed * kills + number) % len(points)] for number in range(kills)] if points else []
     mine.sort(key=lambda point: not point.startswith(FIRST))
     chosen = random.sample([fault for fault in lasting if not fault.rare or random.random() < 0.1], steps)
     extra = random.choices([fault for fault in instant if not fault.rare or random.random() < 0.3], k=once)
-    spoiling = [fault for fault in extra if fault.spoils]  # each costs a case: one a round is enough
-    extra = [fault for fault in extra if not fault.spoils] + spoiling[:1]
+    corrupting = [fault for fault in extra if fault.corrupts]  # each costs a case: one a round is enough
+    extra = [fault for fault in extra if not fault.corrupts] + corrupting[:1]
     needed = {name for point in mine for name in NEEDS.get(point.rpartition(":")[0], ())}
     extra += [fault for fault in faults if fault.name in needed]
     at = [random.randrange(steps) for _ in extra]
@@ -65,7 +65,7 @@ def script_of(
         Step(
             name=fault.name,
             seed=random.randrange(1 << 30),
-            seconds=random.uniform(*fault.lasts),
+            seconds=random.uniform(*fault.duration_s),
             once=tuple(
                 (one.name, random.randrange(1 << 30)) for one, step in zip(extra, at, strict=True) if step == number
             ),
@@ -91,7 +91,7 @@ def script_only(seed: int, faults: Sequence[Fault], points: Sequence[str], *, ca
     """These faults, each once and in this order, and these kill points."""
     random = Random(f"only {seed}")
     steps = tuple(
-        Step(fault.name, random.randrange(1 << 30), random.uniform(*fault.lasts), (), random.uniform(2, 4))
+        Step(fault.name, random.randrange(1 << 30), random.uniform(*fault.duration_s), (), random.uniform(2, 4))
         for fault in faults
     )
     return Script(seed, steps, tuple((point, 1) for point in points), cases)

@@ -28,17 +28,17 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 DISKS = {"workspace": 96, "remote": 64, "results": 32}  # MiB
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-LIFE_S = 12.0  # how long a life waits at least for its planned end while others are planned
-LIFE_LINES = 25  # and so much of it must have happened: lines of its log
+MIN_LIFE_S = 12.0  # how long a life waits at least for its planned end while others are planned
+MIN_LIFE_LINES = 25  # and so much of it must have happened: lines of its log
 ENDED = ("done", "failed", "cancelled")
 SAMPLE = 900  # the number of the constancy sample, which becomes a case by itself
 FIND_S = 6.0  # how long a fault looks for something to befall
 PATIENCE_S = 300.0  # for a program to start and to say no, on a busy machine
-TAKES_S = 0.6  # a job's engine
+ENGINE_S = 0.6  # a job's engine
 DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
 
 
-class Ground(Fleet):
+class Testbed(Fleet):
     """A fleet whose communicator is kept running whatever befalls it, and may be planned to die at a kill point.
 
     `mounted`: the disks are small file systems of their own (needs root in a mount namespace of its own).
@@ -66,7 +66,7 @@ class Ground(Fleet):
         self.sample = folder / "samples" / f"case {SAMPLE:04d}"
         self.sample.parent.mkdir()
         sample = {"name": "sample", "folder": str(self.sample), "every_days": 1}
-        super().__init__(folder, [self._reach(folder)], seconds=TAKES_S, **_sections(), constancy=[sample])
+        super().__init__(folder, [self._reach(folder)], seconds=ENGINE_S, **_sections(), constancy=[sample])
         write_case(self.sample.parent, SAMPLE, self.sample.name)
         self.cases.append(SAMPLE)
         self.observer = Observer(folder / "remote")
@@ -81,7 +81,7 @@ class Ground(Fleet):
         self.damaged: set[int] = set()  # cases of which something at rest was spoiled: they may stop and say so
         self.ordered: set[int] = set()  # cases that somebody ordered to be cancelled
         self.inflicted: Counter[str] = Counter()  # faults that found something to befall
-        self.vain = False  # set by a fault that found nothing
+        self.missed = False  # set by a fault that found nothing
         self.notes: list[str] = []  # what a fault saw that should not be
         self.died: list[str] = []  # ends of the communicator that nobody planned
         self.refused = 0
@@ -138,15 +138,15 @@ class Ground(Fleet):
             "FAULTS_JOURNAL": str(self.journal),
             "FAULTS_CLOCK": str(self.clock),
         }
-        words = (sys.executable, "-m", "tests.faults.communicator", "run", "--config", str(self.config))
+        argv = (sys.executable, "-m", "tests.faults.communicator", "run", "--config", str(self.config))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                ("setpriv", "--pdeathsig", "KILL", *words),
+                ("setpriv", "--pdeathsig", "KILL", *argv),
                 stdout=log, stderr=log, start_new_session=True, env=environment, cwd=ROOT,
             )  # fmt: skip
         return self.process
 
-    def tend(self) -> None:
+    def supervise(self) -> None:
         """Look on; start the communicator again if it has died."""
         if time.monotonic() - self._looked > 0.4:
             self.observer.look()
@@ -183,8 +183,8 @@ class Ground(Fleet):
         return (0, -signal.SIGKILL, *early, *late)
 
     def _has_lived(self) -> bool:
-        old = time.monotonic() - self._began > LIFE_S
-        return old and self.log.read_bytes().count(b"\n") - self._lines_before > LIFE_LINES
+        old = time.monotonic() - self._began > MIN_LIFE_S
+        return old and self.log.read_bytes().count(b"\n") - self._lines_before > MIN_LIFE_LINES
 
     def _note_end(self, code: int) -> None:
         if self._armed:
@@ -197,10 +197,10 @@ class Ground(Fleet):
             self.refused += 1
             self._again = time.monotonic() + 1.0
         else:
-            self.died.append(f"exit {code}: {self.last_words()}")
+            self.died.append(f"exit {code}: {self.log_tail()}")
             self._again = time.monotonic() + 1.0
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of the log."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return " | ".join(lines[-3:])[-600:]
@@ -209,14 +209,14 @@ class Ground(Fleet):
         """Let time pass, looking on."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.tend()
+            self.supervise()
             time.sleep(0.1)
 
     def until(self, wanted: Callable[[], bool], seconds: float) -> bool:
         """Let time pass until something is so; whether it came."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.tend()
+            self.supervise()
             if wanted():
                 return True
             time.sleep(0.1)
@@ -230,7 +230,7 @@ class Ground(Fleet):
             found[:] = look()
             return bool(found)
 
-        self.vain = not self.until(some, seconds)
+        self.missed = not self.until(some, seconds)
         return found
 
     # --- what there is
@@ -278,15 +278,15 @@ class Ground(Fleet):
     def kill_points(self, what: str) -> set[str]:
         """The points that were "seen" or "killed" at so far."""
         lines = [line.split() for line in self.journal.read_text().splitlines()]
-        return {words[2] for words in lines if words[1] == what}
+        return {argv[2] for argv in lines if argv[1] == what}
 
     def processes(self, *parts: str) -> list[int]:
         """The processes of this ground in whose command line all of these words are."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-                if all(part in words for part in parts) and int(folder.name) != os.getpid():
+                argv = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                if all(part in argv for part in parts) and int(folder.name) != os.getpid():
                     found.append(int(folder.name))
         return sorted(found)
 
@@ -309,7 +309,7 @@ class Ground(Fleet):
         """Nothing is wrong any more."""
         self.net.heal()
         self.name_host("127.0.0.1")
-        self.behave(fault="", seconds=TAKES_S)
+        self.behave(fault="", seconds=ENGINE_S)
         self.hold.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -384,5 +384,5 @@ def _sections() -> dict[str, Any]:
     }
 
 
-def _run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True)
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True)
