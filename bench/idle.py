@@ -79,12 +79,12 @@ def _plant(database, folder: Path) -> None:  # type: ignore[no-untyped-def]  # n
     case = cases.Case(key, folder, now, survey(folder).fingerprint, now, content=key, lineage=key, word="pass")
     line = WorkItem(key, CASE_ITEM, "tidy", Status.DONE, due=now, since=now)
     database.write_now(cases.add, case)
-    database.write_now(work_items.add, line, Event(now, key, CASE_ITEM, "line.done", "tidy", "", Status.DONE))
+    database.write_now(work_items.add, line, Event(now, key, CASE_ITEM, "case.done", "tidy", "", Status.DONE))
 
 
 def _wait_for(log: Path, what: str) -> None:
     end = time.monotonic() + WORK_S
-    while not any('"line.done"' in line and what in line for line in log.read_text().splitlines()):
+    while not any('"case.done"' in line and what in line for line in log.read_text().splitlines()):
         if time.monotonic() > end:
             raise RuntimeError(f"the case did not end; see {log}")
         time.sleep(0.5)

@@ -49,7 +49,7 @@ def product(base: Path, host: PrivateHost) -> Ride:
         time.sleep(WARM_S)
         began = time.time()
         made.rename(slot.watch / "case")
-        _until(log, "line.done", step="tidy")
+        _until(log, "case.done", step="tidy")
     finally:
         process.terminate()
         process.wait(LIMIT_S)
@@ -74,7 +74,7 @@ def _read(log: Path, began: float) -> Ride:
     for line in log.read_text().splitlines():
         record: dict[str, Any] = json.loads(line)
         at = datetime.fromisoformat(record["timestamp"]).timestamp() - began
-        if record["event"] not in ("step.done", "line.done"):
+        if record["event"] not in ("step.done", "case.done", "beam.done"):
             continue
         ride.ends[record["step"]] = at
         if record["step"] in ("compare", "report"):

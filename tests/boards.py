@@ -77,7 +77,7 @@ class Client(httpx.Client):
 
 
 @contextmanager
-def dashboard(config: Path, command: str = "web", *, opened: str = "web.open") -> Iterator[Board]:
+def dashboard(config: Path, command: str = "web", *, opened: str = "web.started") -> Iterator[Board]:
     """`mqi web`, or `mqi run` with its dashboard, until the end. It is ready when it logs `opened`."""
     log = config.parent / f"{command}.log"
     with log.open("w") as out:

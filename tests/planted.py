@@ -115,7 +115,7 @@ def _ended(rows: Rows, chance: random.Random, watch: Path, results: Path, number
     _event(rows, key, 0, "case.seen", "admit", at)
     for place, name in enumerate(_WAY):
         when = at + 10 * (place + 1) if place < 3 else end - 10 * (5 - place)
-        _event(rows, key, 0, "line.done" if name == "tidy" else "step.done", name, when, took=5 + chance.random())
+        _event(rows, key, 0, "case.done" if name == "tidy" else "step.done", name, when, took=5 + chance.random())
     for beam in BEAMS:
         _line(rows, key, beam, "verify", "done", end - 60)
         for place, name in enumerate(_BEAM_WAY):
@@ -172,7 +172,7 @@ def _beam(rows: Rows, key: str, beam: int, now: float, *, computing: bool) -> No
               reason="waiting for a free place on gpu1: 2 of 2 taken (resources.jobs)")  # fmt: skip
         return
     percent = 31.0 + 27 * beam
-    _event(rows, key, beam, "line.began", "submit", now - 180)
+    _event(rows, key, beam, "beam.started", "submit", now - 180)
     _event(rows, key, beam, "step.done", "submit", now - 100, took=2)
     _line(rows, key, beam, "follow", "waiting", now - 100, due=now + 2, reason=f"computing, {percent:.0f} %")
     _job(rows, key, beam, "gpu1", "running", now - 100, active=True, percent=percent, gpus=f"GPU-{beam}")

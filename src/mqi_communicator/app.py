@@ -54,10 +54,10 @@ TURN_S = 60.0  # a turn of the loop takes one second
 LEVELS = {  # of what is told to the ear, where it is not info
     "remote.call": "debug",
     "notify.failed": "warning",
-    "results.doubtful": "warning",
-    "notify.bug": "error",
-    "step.bug": "error",
-    "store.trouble": "error",
+    "results.mismatch": "warning",
+    "notify.internal_error": "error",
+    "step.internal_error": "error",
+    "database.error": "error",
 }
 
 

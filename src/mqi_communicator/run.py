@@ -130,7 +130,7 @@ async def _turn(app: App, stop: Stop, beside: Sequence[asyncio.Task[None]], noti
         try:
             rest = await _one_turn(app, once=once)
         except StoreTrouble as trouble:
-            structlog.get_logger().error("store.trouble", why=trouble.reason)
+            structlog.get_logger().error("database.error", why=trouble.reason)
             with suppress(TimeoutError):
                 async with asyncio.timeout(STORE_PAUSE_S):
                     await stop.asked.wait()
@@ -151,18 +151,18 @@ async def _turn(app: App, stop: Stop, beside: Sequence[asyncio.Task[None]], noti
 def _tell_stuck(stuck: UnderWay | None, notifier: Notifier) -> None:
     log = structlog.get_logger()
     if stuck is None:
-        log.info("flow.moves_again")
+        log.info("step.recovered")
         notifier.status("taking cases")
         return
     since = round(time.monotonic() - stuck.began)
-    log.error("flow.stuck", case=stuck.case, beam=stuck.beam, step=stuck.step, for_s=since, limit_s=stuck.limit_s)
+    log.error("step.stuck", case=stuck.case, beam=stuck.beam, step=stuck.step, for_s=since, limit_s=stuck.limit_s)
     notifier.status(f"stuck at {stuck.step} of case {stuck.case} for {since} s")
 
 
 def _tell_hang(app: App, age: float, where: Sequence[str]) -> None:
     """The loop itself does not come round: from the lookout's thread."""
     doing = [f"{one.case} {one.beam} {one.step}" for one in app.driver.under_way]
-    structlog.get_logger().error("loop.stuck", for_s=round(age), under_way=doing, where=where)
+    structlog.get_logger().error("event_loop.blocked", for_s=round(age), under_way=doing, where=where)
 
 
 async def _one_turn(app: App, *, once: bool) -> str:
@@ -181,7 +181,7 @@ async def _watch(app: App) -> None:
     log = structlog.get_logger()
     async for tick in Watch(app.config.paths.watch, app.config.intake).ticks():
         if tick.problem != app.doubt:
-            log.warning("watch.doubtful", why=tick.problem) if tick.problem else log.info("watch.trusted")
+            log.warning("watch.untrusted", why=tick.problem) if tick.problem else log.info("watch.trusted")
             app.doubt = tick.problem
         if tick.listing is None:
             continue
@@ -189,7 +189,7 @@ async def _watch(app: App) -> None:
             if await look([app.config.paths.watch / name for name in tick.listing.folders], app.tools):
                 app.driver.wake()
         except StoreTrouble as trouble:
-            log.error("store.trouble", why=trouble.reason)  # noqa: TRY400 - its reason says all; the next look repeats it
+            log.error("database.error", why=trouble.reason)  # noqa: TRY400 - its reason says all; the next look repeats it
         else:
             app.looked = True
 
@@ -201,7 +201,7 @@ async def _keep_house(app: App) -> None:
         try:
             await tidy_hosts(app.tools)
         except StoreTrouble as trouble:
-            structlog.get_logger().error("store.trouble", why=trouble.reason)
+            structlog.get_logger().error("database.error", why=trouble.reason)
 
 
 async def _compile(app: App) -> None:
@@ -220,11 +220,11 @@ async def _keep_constant(app: App) -> None:
         try:
             begun, troubles = await begin_due(app.config.constancy, app.tools)
         except StoreTrouble as trouble:
-            log.error("store.trouble", why=trouble.reason)  # noqa: TRY400 - its reason says all; the next look repeats it
+            log.error("database.error", why=trouble.reason)  # noqa: TRY400 - its reason says all; the next look repeats it
         else:
             for name, why in troubles.items():
                 if told.get(name) != why:
-                    log.warning("constancy.not_begun", name=name, why=why)
+                    log.warning("constancy.not_started", name=name, why=why)
             told = troubles
             if begun:
                 app.driver.wake()
@@ -235,7 +235,7 @@ async def _take_stock(app: App) -> None:
     """Say what there is, and take up again what the store has forgotten."""
     found = await reconcile(app.tools)
     head = await app.database.read(audit.head)
-    structlog.get_logger().info("found", **asdict(found), number=head.id, link=head.link)
+    structlog.get_logger().info("startup.summary", **asdict(found), number=head.id, link=head.link)
 
 
 async def _back_up(app: App) -> None:
@@ -296,7 +296,7 @@ def _is_gone(app: App) -> bool:
     try:
         app.database.check_file()
     except StoreGone as gone:
-        structlog.get_logger().error("store.gone", why=gone.reason)
+        structlog.get_logger().error("database.lost", why=gone.reason)
         return True
     except StoreTrouble:
         return False

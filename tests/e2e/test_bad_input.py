@@ -56,7 +56,7 @@ def test_a_half_copied_case_names_what_is_missing_and_goes_through_when_it_is_wh
     assert evening.cases[GROWING]["status"] == "done"
 
 
-ENDED = ("step.done", "line.done", "line.cancelled")
+ENDED = ("step.done", "case.done", "beam.done", "case.cancelled", "beam.cancelled")
 
 
 def test_what_was_told_stands_on_the_page_of_events(evening):

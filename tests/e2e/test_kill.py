@@ -10,12 +10,12 @@ import pytest
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 
 POINTS = [(step.name, moment) for step in (*CASE_STEPS, *BEAM_STEPS) for moment in ("begin", "done")]
-ENDS = ("step.done", "line.done")
+ENDS = ("step.done", "case.done", "beam.done")
 
 
 def reached(record: dict[str, object]) -> tuple[str, str] | None:
     """Which kill point a log line stands for."""
-    if record["event"] == "step.begin":
+    if record["event"] == "step.started":
         return str(record["step"]), "begin"
     if record["event"] in ENDS:
         return str(record["step"]), "done"
@@ -35,7 +35,7 @@ def test_killed_at_every_step_the_case_ends_right_and_no_job_runs_twice(site):
                 hit.add(point)
                 daemon.kill()
                 break
-            if record["event"] == "line.done" and record["step"] == "tidy":
+            if record["event"] == "case.done" and record["step"] == "tidy":
                 daemon.stop()
                 break
         if ("tidy", "done") in hit:

@@ -57,7 +57,7 @@ class DashboardContext:
             ("step.failed", "follow", {"took_s": 1.0}),
             ("step.failed", "follow", {"took_s": 2.0}),
             ("step.failed", "follow", {"took_s": 3.0}),
-            ("step.needs_person", "upload", {"took_s": 1.0}),
+            ("step.action_required", "upload", {"took_s": 1.0}),
             ("step.retried", "upload", {"took_s": 1.0}),
             ("step.done", "follow", speed),
             ("step.done", "deliver", done),
@@ -93,7 +93,7 @@ def fill(tools: Tools) -> None:
         database.write_now(work_items.add, own, Event(now, key, CASE_ITEM, "case.seen"))
     for beam, step, asks in ((1, "follow", False), (2, "collect", True), (3, "submit", False)):
         item = WorkItem(KEYS[0], beam, step, Status.WAITING, since=now - 60, needs_person=asks)
-        database.write_now(work_items.add, item, Event(now, KEYS[0], beam, "line.began"))
+        database.write_now(work_items.add, item, Event(now, KEYS[0], beam, "beam.started"))
     running = jobs.JobRow(f"{KEYS[0]}-b1-r1", KEYS[0], 1, 1, "gpu1", jobs.CLAIMED, active=False, claimed=now)
     database.write_now(jobs.claim, running, jobs.HostCapacity(1, ("GPU-0", "GPU-1"), 1, 1))
     database.write_now(jobs.claim, replace(running, token=f"{KEYS[0]}-b3-r1", beam=3), jobs.HostCapacity(1))

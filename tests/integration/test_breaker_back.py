@@ -89,7 +89,7 @@ async def test_a_recovering_host_is_not_stormed_and_everybody_gets_through(store
     assert knocks < CASES + 20, "while it was away few asked more than once"
     assert away.together[:1] == [1], "one probe first"
     assert max(away.together[:3]) <= 4
-    states = [facts["after"] for event, facts in said if event == "breaker.moved"]
+    states = [facts["after"] for event, facts in said if event == "breaker.state_changed"]
     assert states[-1] == "closed"
     assert states.index("half_open") < len(states) - 1
 

@@ -263,7 +263,7 @@ class WorkerPool:
             self.database.write_now(cases.add, cases.Case(key, Path("/in/DOE^JOHN"), 1.0, "f"))
             for beam in (CASE_ITEM, 1, 2):
                 self.database.write_now(
-                    work_items.add, WorkItem(key, beam, "upload"), self.event("line.began", key, beam)
+                    work_items.add, WorkItem(key, beam, "upload"), self.event("beam.started", key, beam)
                 )
         self.start()
 
@@ -293,7 +293,7 @@ def workers(tmp_path, webhook):
 async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(workers, hook):
     workers.happens("step.failed", KEYS[0], 1, "old", failed=True)
     await workers.post.look()  # what was before is history
-    workers.happens("step.needs_person", KEYS[0], CASE_ITEM, "disk full", needs=True)
+    workers.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
     workers.happens("step.done", KEYS[1], CASE_ITEM, step="compare", word="fail")
     workers.happens("step.done", KEYS[1], 1, step="compare", word="pass")
     await workers.post.look()
@@ -311,7 +311,7 @@ async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(work
 
 async def test_what_is_over_before_it_could_be_told_is_not_told(workers, hook):
     await workers.post.look()
-    workers.happens("step.needs_person", KEYS[0], CASE_ITEM, "disk full", needs=True)
+    workers.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
     workers.happens("step.retried", KEYS[0], CASE_ITEM, "busy")
     await workers.post.look()
     assert hook.heard == []
@@ -365,7 +365,7 @@ async def test_one_way_that_is_down_holds_up_no_other(tmp_path, webhook, hook, s
 async def test_no_folder_and_no_file_is_named(workers, hook):
     await workers.post.look()
     workers.happens("step.failed", KEYS[0], CASE_ITEM, "DOE^JOHN.dcm is cut", failed=True, code="cut")
-    workers.happens("step.needs_person", KEYS[1], CASE_ITEM, "/in/DOE^JOHN cannot be read", needs=True)
+    workers.happens("step.action_required", KEYS[1], CASE_ITEM, "/in/DOE^JOHN cannot be read", needs=True)
     await workers.post.look()
     assert hook.heard[0][1]["counts"] == {"failed": 1, "needs_person": 1}
     assert "DOE" not in str(hook.heard)

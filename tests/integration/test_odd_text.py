@@ -41,9 +41,9 @@ def plant(database, watch, folder: str, words: str) -> Case:
     case = Case(new_key(), watch / f"x{folder}", 1.0, "f", why=verdict, host="gpu1")
     line = WorkItem(case.key, 0, "upload", Status.WAITING, reason=words, advice=words, needs_person=True)
     database.write_now(cases.add, case)
-    database.write_now(work_items.add, line, Event(1.0, case.key, 0, "step.needs_person", "upload", why=words))
+    database.write_now(work_items.add, line, Event(1.0, case.key, 0, "step.action_required", "upload", why=words))
     database.write_now(
-        work_items.add, WorkItem(case.key, 1, "submit", reason=words), Event(1.0, case.key, 1, "line.began")
+        work_items.add, WorkItem(case.key, 1, "submit", reason=words), Event(1.0, case.key, 1, "beam.started")
     )
     return case
 

@@ -92,7 +92,7 @@ async def test_results_that_were_changed_are_not_believed(app):
     spooled(app, KEY)
     (delivered(app, KEY) / "verdict.json").write_text("{}")
     found = await reconcile(app.tools)
-    assert (found.delivered, found.doubtful) == (0, 1)
+    assert (found.delivered, found.mismatched) == (0, 1)
     assert app.database.read_now(work_items.get, KEY).step == "prepare"
 
 

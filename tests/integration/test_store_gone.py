@@ -60,7 +60,7 @@ def test_it_stops_in_words_and_saves_what_the_store_held(config: Path, tmp_path:
     assert process.returncode == 1
     assert f"the store {store} was removed or replaced while the communicator ran" in said
     told = [json.loads(line) for line in out.splitlines()]
-    assert [line["level"] for line in told if line["event"] == "store.gone"] == ["error"]
+    assert [line["level"] for line in told if line["event"] == "database.lost"] == ["error"]
     (saved,) = [line["file"] for line in told if line["event"] == "backup.made"]
     assert str(tmp_path / "workspace" / "backups" / saved) in said
     with closing(sqlite3.connect(tmp_path / "workspace" / "backups" / saved)) as copy:

@@ -143,8 +143,8 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
     assert heart[:2] == ["READY=1", "STATUS=taking cases"]
     made.database.write_now(cases.add, cases.Case(KEY, tmp_path / "gone", 1.0, "f"))
     made.database.write_now(work_items.add, WorkItem(KEY, CASE_ITEM, "admit"), Event(1.0, KEY, CASE_ITEM, "case.seen"))
-    await until(lambda: bool(told("flow.stuck")))
-    (line,) = told("flow.stuck")
+    await until(lambda: bool(told("step.stuck")))
+    (line,) = told("step.stuck")
     assert (line["case"], line["step"], line["level"]) == (KEY, "admit", "error")
     door.heard()
     turns = made.ticked
@@ -155,7 +155,7 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
     assert KEY not in str(red.facts)
     release.set()
     heart.clear()
-    await until(lambda: bool(told("flow.moves_again")) and beats())
+    await until(lambda: bool(told("step.recovered")) and beats())
     assert (await health(made)).ok
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -64,7 +64,7 @@ def _show(entries: list[Entry], *, as_json: bool) -> None:
         beam = f" beam {entry.beam}" if entry.beam else ""
         moved = f"{entry.before} -> {entry.after}" if entry.before or entry.after else ""
         said = " ".join(word for word in (entry.step, moved, entry.why) if word)
-        line = f"{entry.seq:4} {when} {entry.who}: {entry.event}{beam} {said}  [{entry.id} {entry.link[:16]}]"
+        line = f"{entry.seq:4} {when} {entry.who}: {entry.name}{beam} {said}  [{entry.id} {entry.link[:16]}]"
         print(visible(line))  # noqa: T201
 
 

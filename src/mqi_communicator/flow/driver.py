@@ -207,7 +207,9 @@ class Driver:
         if isinstance(error, LostOwnership):
             self._lost = error
         else:  # a mistake of ours about one line: the others go on, and this one is tried again
-            self._tools.ear("step.bug", case=item.case, beam=item.beam, step=item.step, error=type(error).__name__)
+            self._tools.ear(
+                "step.internal_error", case=item.case, beam=item.beam, step=item.step, error=type(error).__name__
+            )
 
     _lost: LostOwnership | None = None
 
@@ -219,7 +221,7 @@ class Driver:
     async def _work(self, item: WorkItem, was: WorkItem, work: Awaitable[Outcome], limit: float) -> None:
         """`was`: the line before it was shown as under way."""
         if was.status is not Status.WAITING or was.tries:
-            self._tools.ear("step.begin", case=item.case, beam=item.beam, step=item.step, attempt=item.tries + 1)
+            self._tools.ear("step.started", case=item.case, beam=item.beam, step=item.step, attempt=item.tries + 1)
         began = time.monotonic()
         outcome = await guarded(work, limit, self._tools.ear)
         await self._settle(item, was, outcome, time.monotonic() - began)
@@ -235,7 +237,7 @@ class Driver:
         try:
             await self._write_down(item, moved, event if news else None, outcome)
         except work_items.WorkItemChanged:
-            self._tools.ear("step.overtaken", case=item.case, beam=item.beam, step=item.step)
+            self._tools.ear("step.discarded", case=item.case, beam=item.beam, step=item.step)
             return
         if news:
             self.moved_at = now
@@ -247,7 +249,7 @@ class Driver:
             try:
                 await self._tools.database.write(_move, item, moved, event, outcome)
             except StoreTrouble as trouble:
-                self._tools.ear("store.trouble", why=trouble.reason)
+                self._tools.ear("database.error", why=trouble.reason)
                 await asyncio.sleep(STORE_PAUSE_S)
             else:
                 return
@@ -272,7 +274,7 @@ class Driver:
             self._listen(event)
             if order.order == "cancel" and (task := self._flight.get((event.case, event.beam))):
                 task.cancel()
-        self._tools.ear("order.obeyed", case=order.case, order=order.order, answer=answer)
+        self._tools.ear("order.applied", case=order.case, order=order.order, answer=answer)
 
 
 def _agenda(connection: Connection, now: float) -> tuple[list[Order], list[WorkItem]]:

@@ -28,7 +28,7 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.flow.transitions.apply import carry_out
 from mqi_communicator.flow.transitions.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
-from mqi_communicator.flow.transitions.judgements import JUDGED_BEFORE
+from mqi_communicator.flow.transitions.judgements import JUDGEMENT_RECOVERED
 from mqi_communicator.intake.admit import load_manifest
 from mqi_communicator.results.documents import VERDICT, verdict_of
 from mqi_communicator.store import audit, cases, jobs, orders, work_items
@@ -36,7 +36,7 @@ from mqi_communicator.store.cases import Case
 from mqi_communicator.store.orders import Order
 
 PREPARED_AGAIN = "case.prepared_again"
-DELIVERED_BEFORE = "case.delivered_before"
+DELIVERY_RECOVERED = "case.delivery_recovered"
 FORGOTTEN = " (the store had forgotten this order)"
 EXTENDED_BEFORE = "the longer run was ordered before, the store had forgotten it"
 EXTEND = "extend"
@@ -52,7 +52,7 @@ class Found:
     orders: int  # given while nobody ran
     readmitted: int  # cases the store had forgotten and the spool had not
     delivered: int  # cases the store took for unfinished, whose results stand
-    doubtful: int  # whose results stand and are not as they were delivered
+    mismatched: int  # whose results stand and are not as they were delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +83,21 @@ async def reconcile(tools: Tools) -> Found:
             tools.ear(PREPARED_AGAIN, case=key, why=why)
     for item, text in await _extended_before(tools):
         await tools.database.write(_extend_again, item, text, tools.clock())
-        tools.ear("case.extended_again", case=item.case)
-    delivered = doubtful = 0
+        tools.ear("case.extension_recovered", case=item.case)
+    delivered = mismatched = 0
     for item in await tools.database.read(_not_cancelled):
         try:
             stands = await _closed_by(item, tools)
         except Fault as fault:
-            doubtful += 1
-            tools.ear("results.doubtful", case=item.case, why=fault.reason)
+            mismatched += 1
+            tools.ear("results.mismatch", case=item.case, why=fault.reason)
             continue
         if stands is not None:
             await tools.database.write(_close, item, stands, tools.clock())
-            tools.ear(DELIVERED_BEFORE, case=item.case)
+            tools.ear(DELIVERY_RECOVERED, case=item.case)
             delivered += 1
     counts, active, waiting = await tools.database.read(_counts)
-    return Found(counts, active, waiting, len(strays), delivered, doubtful)
+    return Found(counts, active, waiting, len(strays), delivered, mismatched)
 
 
 def _keys(connection: Connection) -> set[str]:
@@ -125,7 +125,7 @@ def _give_again(connection: Connection, given: Sequence[Order], tools: Tools, no
 
 def _tell_again(case: str, words: Sequence[str], tools: Tools) -> None:
     for word in words:
-        tools.ear("order.given_again", case=case, order=word)
+        tools.ear("order.recovered", case=case, order=word)
 
 
 def _strays(spool: Path, known: set[str], ordered: Mapping[str, Sequence[Order]]) -> list[tuple[Case, Manifest | None]]:
@@ -191,7 +191,7 @@ async def _extended_before(tools: Tools) -> list[tuple[WorkItem, str]]:
         if item.step == EXTEND or item.status is Status.DONE or not await asyncio.to_thread(note.is_file):
             continue  # the step itself does the same once more
         history = await tools.database.read(audit.history, item.case)
-        if not any(one.event == EXTENDED for one in history):
+        if not any(one.name == EXTENDED for one in history):
             found.append((item, await asyncio.to_thread(note.read_text, encoding="utf-8")))
     return found
 
@@ -266,7 +266,7 @@ def _close(connection: Connection, own: WorkItem, stands: Delivered, now: float)
     for number in range(1 + _judgement(connection, own.case), 1 + stands.judgement):
         judged = f"judgement {number} was delivered before"
         facts: dict[str, object] = {"judgement": number}
-        told = Event(now, own.case, CASE_ITEM, JUDGED_BEFORE, own.step, own.status, own.status, why=judged)
+        told = Event(now, own.case, CASE_ITEM, JUDGEMENT_RECOVERED, own.step, own.status, own.status, why=judged)
         audit.append(connection, replace(told, facts=facts))
     for job in jobs.of_case(connection, own.case):
         if job.active:
@@ -281,7 +281,7 @@ def _close(connection: Connection, own: WorkItem, stands: Delivered, now: float)
         moved = replace(moved, due=now, since=now, tries=0, reason="", advice="", needs_person=False)
         facts = {"manifest": stands.digest} if item.beam == CASE_ITEM else {}
         after = f"{moved.step}/{moved.status}"
-        event = Event(now, item.case, item.beam, DELIVERED_BEFORE, item.step, item.status, after, "mqi", why, facts)
+        event = Event(now, item.case, item.beam, DELIVERY_RECOVERED, item.step, item.status, after, "mqi", why, facts)
         work_items.move(connection, item, moved, event)
     cases.change(connection, own.case, word=stands.word, why=stands.why, results=str(stands.folder))
 

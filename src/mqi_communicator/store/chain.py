@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mqi_communicator.case.event_names import current_name
+
 GENESIS = "0" * 64
 CONTENT = ("id", "seq", "at", "case", "beam", "event", "step", "before", "after", "who", "why", "facts")
 
@@ -32,6 +34,11 @@ class Entry:
     why: str
     facts: str
     link: str
+
+    @property
+    def name(self) -> str:
+        """The event's current name; `event` is the name it was recorded with."""
+        return current_name(self.event, self.beam)
 
 
 @dataclass(frozen=True, slots=True)

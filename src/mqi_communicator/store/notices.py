@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from mqi_communicator.case.event_names import current_name, recorded_names
 from mqi_communicator.case.model import Event, Status
 from mqi_communicator.store.schema import events, lines, notices
 
 MOST = 1000  # events in one look
-_CALLS = ("step.needs_person", "step.waiting")  # both may leave a line that needs somebody
+_CALLS = recorded_names("step.action_required", "step.waiting")  # both may leave a line that needs somebody
 _COMPARED = and_(events.c.event == "step.done", events.c.step == "compare")
 
 
@@ -62,8 +63,8 @@ def happened(connection: Connection, told: int) -> tuple[int, list[StoreEvent]]:
     rows = connection.execute(query).all()
     found = []
     for row in rows:
-        names = [name for name in Event.__slots__ if name != "facts"]
-        event = Event(**{name: getattr(row, name) for name in names}, facts=json.loads(row.facts))
+        columns = {name: getattr(row, name) for name in Event.__slots__ if name not in ("event", "facts")}
+        event = Event(**columns, event=current_name(row.event, row.beam), facts=json.loads(row.facts))
         wanted = row.status == Status.FAILED if row.event == "step.failed" else row.needs_person
         found.append(StoreEvent(event, bool(wanted and row.stands == row.step)))
     return (rows[-1].id if len(rows) == MOST else last_event(connection)), found

@@ -46,7 +46,7 @@ def begin(connection: Connection, /, item: WorkItem) -> None:
         return
     status = Status.HELD if own.status is Status.HELD else item.status
     born = replace(item, status=status, wanted=own.wanted, reason=own.reason if own.wanted else item.reason)
-    add(connection, born, Event(item.since, item.case, item.beam, "line.began", item.step, "", born.status))
+    add(connection, born, Event(item.since, item.case, item.beam, "beam.started", item.step, "", born.status))
 
 
 def _is(case: str, beam: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a SQL expression
@@ -165,9 +165,9 @@ def events_of(connection: Connection, /, case: str) -> list[Event]:
 
 
 def event_of(entry: Entry) -> Event:
-    """What a kept event tells."""
-    told = {name: getattr(entry, name) for name in Event.__slots__ if name != "facts"}
-    return Event(**told, facts=json.loads(entry.facts))
+    """A recorded event under its current name."""
+    columns = {name: getattr(entry, name) for name in Event.__slots__ if name not in ("event", "facts")}
+    return Event(**columns, event=entry.name, facts=json.loads(entry.facts))
 
 
 def usual_duration(connection: Connection, /, steps: tuple[str, ...], limit: int = 20) -> float | None:

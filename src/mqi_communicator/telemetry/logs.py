@@ -122,7 +122,7 @@ def log_event(event: Event) -> None:
 
 
 def _serious(event: Event) -> bool:
-    return event.event.endswith((".failed", ".needs_person", ".refused"))
+    return event.event.endswith((".failed", ".action_required", ".refused"))
 
 
 def _as_json() -> Processor:

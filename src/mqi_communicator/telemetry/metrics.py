@@ -30,13 +30,15 @@ OTHER = "other"  # what a label says whose value is not on its list
 _SECONDS = (0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 _OUTCOMES = {
     "step.done": "done",
-    "line.done": "done",
+    "case.done": "done",
+    "beam.done": "done",
     "step.waiting": "waiting",
     "step.retried": "retried",
-    "step.needs_person": "needs_person",
+    "step.action_required": "needs_person",
     "step.failed": "failed",
     "run.superseded": "new_run",
-    "line.cancelled": "cancelled",
+    "case.cancelled": "cancelled",
+    "beam.cancelled": "cancelled",
 }
 _OPERATIONS = (
     *("send", "fetch", "workspace", "space", "settled", "settle", "remove", "left", "runs"),

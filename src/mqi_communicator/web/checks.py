@@ -48,6 +48,6 @@ class CheckRuns:
         except Fault as fault:
             self.trouble = f"{fault.reason} {fault.advice}".strip()
         except Exception as error:  # noqa: BLE001 - a mistake of ours here must not end the communicator
-            structlog.get_logger().error("web.bug", where="check", error=type(error).__name__)
+            structlog.get_logger().error("web.internal_error", where="check", error=type(error).__name__)
             self.trouble = "the checks stopped by a mistake of ours: report this with the log"
         self.ended = time.time()

@@ -115,14 +115,14 @@ class Dashboard:
 def _ended(task: asyncio.Task[None]) -> None:
     """The communicator goes on without its dashboard; the log says that it does."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        structlog.get_logger().error("web.ended", error=type(error).__name__)
+        structlog.get_logger().error("web.failed", error=type(error).__name__)
 
 
 def serve(house: DashboardContext) -> Dashboard:
     """Serve the dashboard until `close`. ActionRequired when it cannot be served."""
     made = Dashboard(house)
     made.open()
-    structlog.get_logger().info("web.open", address=made.address)
+    structlog.get_logger().info("web.started", address=made.address)
     return made
 
 

@@ -74,6 +74,6 @@ async def _fault(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     structlog.get_logger().error(
-        "web.bug", where=getattr(request.scope.get("endpoint"), "__name__", ""), error=type(error).__name__
+        "web.internal_error", where=getattr(request.scope.get("endpoint"), "__name__", ""), error=type(error).__name__
     )
     return _say(request, HTTPStatus.INTERNAL_SERVER_ERROR, "A mistake of ours. Report it with the log.")

@@ -11,8 +11,8 @@ from mqi_communicator.case.views import CaseView
 WAIT = "wait"  # a bar that is no step at work: waiting for a place, a turn, other beams
 HELD = "held"
 ALL_WORK = ("follow",)  # its tries only look; the work is done on the host
-_LEAVES = ("step.done", "line.done", "line.cancelled", "step.failed", "run.superseded", "case.resent", "case.extended")
-_ENDS = ("line.done", "line.cancelled", "step.failed")
+_ENDS = ("case.done", "beam.done", "case.cancelled", "beam.cancelled", "step.failed")
+_LEAVES = (*_ENDS, "step.done", "run.superseded", "case.resent", "case.extended")
 
 
 @dataclass(frozen=True, slots=True)

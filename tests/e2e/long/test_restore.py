@@ -42,8 +42,8 @@ def test_a_damaged_store_is_refused_restored_and_reconciled_without_a_second_run
     assert answer.returncode == 0, answer.stderr
     assert (site.workspace / json.loads(answer.stdout)["kept"] / "store.sqlite3").is_file()
     daemon = site.daemon()
-    found = daemon.until("found")
-    assert (found["readmitted"], found["delivered"], found["doubtful"]) == (2, 1, 0)
+    found = daemon.until("startup.summary")
+    assert (found["readmitted"], found["delivered"], found["mismatched"]) == (2, 1, 0)
     refused = site.mqi("restore", command[-1])
     assert refused.returncode == 1
     assert f"process {daemon.process.pid} on" in refused.stderr

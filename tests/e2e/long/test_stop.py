@@ -57,7 +57,7 @@ def test_a_stop_while_the_host_computes_leaves_the_jobs_alone_and_the_next_start
     site.drop()
     daemon = site.daemon()
     assert "READY=1" in systemd.until("STATUS=taking cases")
-    assert daemon.until("found")["cases"] == {}
+    assert daemon.until("startup.summary")["cases"] == {}
     site.wait_for(computing, "both beams are computing", 150)
     systemd.until("WATCHDOG=1")
     assert daemon.stop() == 0
@@ -67,7 +67,7 @@ def test_a_stop_while_the_host_computes_leaves_the_jobs_alone_and_the_next_start
     assert {line["step"] for line in lines if line["event"] == "step.abandoned"} <= {"follow"}
     assert "end" not in site.witness.read_text(), "no job was ended"
     daemon = site.daemon()
-    found = daemon.until("found")
+    found = daemon.until("startup.summary")
     assert (found["cases"], found["jobs"]) == ({"waiting": 1}, 2)
     (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "done", 240)
     assert Counter(site.starts()) == {f"{case['case']}-b1-r1": 1, f"{case['case']}-b2-r1": 1}

@@ -210,5 +210,5 @@ def test_without_a_section_web_there_is_no_dashboard(tmp_path):
     config.write_text(config.read_text().replace("web:\n  port: 0\n", ""))
     with dashboard(config, "run", opened="started") as board:
         assert board.address == ""
-    assert '"web.open"' not in (config.parent / "run.log").read_text()
+    assert '"web.started"' not in (config.parent / "run.log").read_text()
     open_database(config.parent / "workspace/store.sqlite3").close()

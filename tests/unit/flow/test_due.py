@@ -58,7 +58,7 @@ async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, 
         await driver.tick()
         await asyncio.sleep(0)
     await driver.stop()
-    assert told == ["step.begin"]
+    assert told == ["step.started"]
     assert heard == ["waiting for a place", "waiting for the host"]
     assert len(site.database.read_now(audit.history, "k1")) == 3
 

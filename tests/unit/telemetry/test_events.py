@@ -31,7 +31,7 @@ LISTENED = (
     "flow/transitions/decide.py",
     "flow/transitions/orders.py",
 )
-OPEN = {"found": {one.name for one in fields(Found)}, "remote.call": {"why"}}  # what a ** adds to a line
+OPEN = {"startup.summary": {one.name for one in fields(Found)}, "remote.call": {"why"}}  # what a ** adds to a line
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def recorded(file: str, tree: ast.Module) -> Iterator[Seen]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Event":
             words = {word.arg: word.value for word in node.keywords}
             named = words.get("event") or (node.args[3] if len(node.args) > 3 else None)
-            if named is None and None in words:
+            if None in words:
                 continue
             for name in names(named, tree):
                 serious = "warning" if _serious(Event(0.0, "", 0, name)) else "info"

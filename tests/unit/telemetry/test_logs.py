@@ -92,7 +92,7 @@ def test_an_error_of_the_system_keeps_its_number(lines):
 
 
 def test_a_message_cannot_forge_a_line(lines):
-    log_event(event(why='broken\n{"event": "line.done"}'))
+    log_event(event(why='broken\n{"event": "case.done"}'))
     assert len(lines()) == 1
 
 

@@ -48,7 +48,7 @@ def test_time_at_a_step_is_waiting_first_and_then_work():
 
 
 def test_a_beam_that_is_followed_computes_all_the_time_and_up_to_now():
-    events = [event(0, "line.began", "submit", 1), event(5, "step.done", "submit", 1, took=1)]
+    events = [event(0, "beam.started", "submit", 1), event(5, "step.done", "submit", 1, took=1)]
     made = timeline(case(beams=(beam(),)), events, 65.0)
     assert bars(made, 1) == [("submit", "wait", 0, 4), ("submit", "submit", 4, 5), ("follow", "follow", 5, 65)]
 
@@ -56,7 +56,7 @@ def test_a_beam_that_is_followed_computes_all_the_time_and_up_to_now():
 def test_time_under_an_order_to_hold_is_held():
     events = [
         event(0, "case.seen", "admit"), event(4, "order.hold", "admit"), event(24, "order.release", "admit"),
-        event(30, "line.done", "admit", took=6),
+        event(30, "case.done", "admit", took=6),
     ]  # fmt: skip
     made = timeline(case("done"), events, 100.0)
     assert bars(made) == [("admit", "admit", 0, 4), ("admit", "held", 4, 24), ("admit", "admit", 24, 30)]
@@ -65,7 +65,7 @@ def test_time_under_an_order_to_hold_is_held():
 def test_nothing_is_drawn_between_a_failure_and_the_order_to_retry():
     events = [
         event(0, "case.seen", "admit"), event(10, "step.failed", "admit", took=10),
-        event(500, "order.retry", "admit"), event(510, "line.done", "admit", took=10),
+        event(500, "order.retry", "admit"), event(510, "case.done", "admit", took=10),
     ]  # fmt: skip
     made = timeline(case("done"), events, 600.0)
     assert bars(made) == [("admit", "admit", 0, 10), ("admit", "admit", 500, 510)]

@@ -12,14 +12,14 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.delivery.folder import standing
-from mqi_communicator.flow.reconcile import DELIVERED_BEFORE
+from mqi_communicator.flow.reconcile import DELIVERY_RECOVERED
 from mqi_communicator.flow.tasks.manifest import EVENTS
 from mqi_communicator.flow.tasks.sign import signature_of
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.store import audit, cases
 from mqi_communicator.store.chain import AuditCheckpoint
 
-HEADS = ("audit.head", "found")  # lines of the log that tell where the chain stood
+HEADS = ("audit.head", "startup.summary", "found")  # logged with the head of the chain; the last is a former name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _delivered(connection: Connection, case: cases.Case) -> list[Path]:
 
 def _found_after_a_restore(connection: Connection, case: str, digest: str) -> bool:
     kept = audit.history(connection, case)
-    return any(entry.event == DELIVERED_BEFORE and json.loads(entry.facts).get("manifest") == digest for entry in kept)
+    return any(entry.name == DELIVERY_RECOVERED and json.loads(entry.facts).get("manifest") == digest for entry in kept)
 
 
 def _of_results(folder: Path, case: str, manifest: object) -> Iterator[AuditCheckpoint]:

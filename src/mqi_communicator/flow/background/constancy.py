@@ -79,7 +79,7 @@ async def begin_due(wanted: Sequence[ConstancyOptions], tools: Tools) -> tuple[i
             constancy=options.name,
         )
         await tools.database.write(_begin, case, sample.due, basis)
-        tools.ear("constancy.begun", case=case.key, name=options.name, why=sample.due)
+        tools.ear("constancy.started", case=case.key, name=options.name, why=sample.due)
         begun += 1
     return begun, troubles
 
@@ -134,7 +134,7 @@ def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[st
 
 def _recorded(connection: Connection, key: str) -> tuple[str, Mapping[str, str]]:
     """Why a run was due, and what made its dose; nothing where a restore has forgotten it."""
-    told = next((one for one in audit.history(connection, key) if one.event == DUE), None)
+    told = next((one for one in audit.history(connection, key) if one.name == DUE), None)
     facts = {} if told is None else json.loads(told.facts)
     return str(facts.get("because", "")), facts.get("basis", {})
 

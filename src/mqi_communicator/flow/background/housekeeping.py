@@ -28,7 +28,7 @@ async def tidy_hosts(tools: Tools) -> int:
         try:
             removed += await _tidy(place, tools)
         except Fault as fault:
-            tools.ear("housekeeping.put_off", host=place.name, why=fault.reason)
+            tools.ear("housekeeping.deferred", host=place.name, why=fault.reason)
     return removed
 
 

@@ -55,7 +55,7 @@ async def guarded(work: Awaitable[Outcome], limit: float, ear: Emit) -> Outcome 
         if isinstance(error, OSError) and (refused := of_our_disk(error)):
             return refused
         frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-        ear("step.bug", error=type(error).__name__, frames=frames[-6:])
+        ear("step.internal_error", error=type(error).__name__, frames=frames[-6:])
         return Transient(f"unexpected {type(error).__name__} in our own program", "report this with the log")
 
 
@@ -157,5 +157,10 @@ class GuardedHost:
             await self._database.write(shelf.save, f"{self.name}:{kind}", state.to_json())
             if before.state != state.state:
                 self._ear(
-                    "breaker.moved", host=self.name, kind=kind, before=before.state, after=state.state, why=state.why
+                    "breaker.state_changed",
+                    host=self.name,
+                    kind=kind,
+                    before=before.state,
+                    after=state.state,
+                    why=state.why,
                 )

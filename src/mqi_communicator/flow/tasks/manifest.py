@@ -111,7 +111,8 @@ def _check_unchanged(now: Mapping[str, str], history: Sequence[Entry]) -> None:
 def _public(entry: Entry) -> dict[str, object]:
     """An event without words that may quote a file name: those of admission."""
     event = event_of(entry)
-    fields = asdict(event) | {"id": entry.id, "seq": entry.seq, "link": entry.link}
+    recorded = {"event": entry.event, "id": entry.id, "seq": entry.seq, "link": entry.link}
+    fields = asdict(event) | recorded
     return {**fields, "why": ""} if event.step == "admit" or "code" in event.facts else fields
 
 
@@ -162,4 +163,4 @@ def _outputs(history: Sequence[Entry], step: str) -> dict[str, str]:
 
 
 def _last(history: Sequence[Entry], step: str) -> Entry | None:
-    return next((entry for entry in reversed(history) if entry.step == step and entry.event == "step.done"), None)
+    return next((entry for entry in reversed(history) if entry.step == step and entry.name == "step.done"), None)

@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mqi_communicator.case.faults import ActionRequired, AtLimit, Fault, Permanent, Unreachable
-from mqi_communicator.case.model import Event, Status, WorkItem
+from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Extend, NewRun, Outcome, Resend, Wait
 from mqi_communicator.flow.options import RetryOptions
 
@@ -158,10 +158,12 @@ def _name(after: WorkItem, outcome: Outcome | Fault) -> str:
     if after.status is Status.FAILED:
         return "step.failed"
     if after.status is Status.CANCELLED:
-        return "line.cancelled"
+        return "case.cancelled" if after.beam == CASE_ITEM else "beam.cancelled"
     match outcome:
         case Done():
-            return "line.done" if after.status is Status.DONE else "step.done"
+            if after.status is not Status.DONE:
+                return "step.done"
+            return "case.done" if after.beam == CASE_ITEM else "beam.done"
         case Wait() | Resend() | AtLimit():
             return "step.waiting"
         case NewRun():
@@ -169,6 +171,6 @@ def _name(after: WorkItem, outcome: Outcome | Fault) -> str:
         case Extend():
             return EXTENDED
         case ActionRequired():
-            return "step.needs_person"
+            return "step.action_required"
         case _:
             return "step.retried"

@@ -9,12 +9,12 @@ from mqi_communicator.flow.transitions.decide import EXTENDED
 from mqi_communicator.store.chain import Entry
 
 REJUDGED = "order.rejudge"
-JUDGED_BEFORE = "case.judged_before"  # a later judgement was delivered than a store that came back knows of
+JUDGEMENT_RECOVERED = "case.judgement_recovered"  # a later judgement was delivered than a store that came back knows of
 
 
 def number(history: Sequence[Entry]) -> int:
     """Counted from 1: an order to judge again, and a longer run, each beget another."""
-    return 1 + sum(one.beam == CASE_ITEM and one.event in (REJUDGED, EXTENDED, JUDGED_BEFORE) for one in history)
+    return 1 + sum(one.beam == CASE_ITEM and one.name in (REJUDGED, EXTENDED, JUDGEMENT_RECOVERED) for one in history)
 
 
 def folder(key: str, judgement: int) -> str:
