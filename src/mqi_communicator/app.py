@@ -226,11 +226,11 @@ async def health(app: App) -> http.Health:
     turning = age < TURN_S
     # A step under way has a limit of its own, and others may wait for its turn to end: that is no standstill.
     limit, stuck = app.config.monitoring.stalled_after_s, app.driver.stuck()
-    stalled = not app.driver.under_way and overdue > limit and now - app.driver.moved_at > limit
+    stalled = not app.driver.under_way and overdue > limit and now - app.driver.changed_at > limit
     facts: dict[str, object] = {
         "last_turn_s": round(age, 1),
         "overdue_s": round(overdue, 1),
-        "moved_at": app.driver.moved_at,
+        "moved_at": app.driver.changed_at,
     }
     if stuck is not None:
         facts |= {"stuck_step": stuck.step, "stuck_s": round(time.monotonic() - stuck.began)}

@@ -26,7 +26,7 @@ _LIBRARIES = ("numba", "numpy", "pydicom", "sqlalchemy", "starlette", "uvicorn")
 
 def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bool]) -> Dashboard:
     """Serve the dashboard of a configuration. ActionRequired when it cannot be served. Needs a running loop."""
-    steps = {step.name: step.doing for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])}
+    steps = {step.name: step.activity for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])}
     house = DashboardContext(
         options=options,
         database=open_database(config.paths.store),

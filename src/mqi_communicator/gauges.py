@@ -49,11 +49,11 @@ def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Rea
     known = {name: one for name, one in seen.hosts.items() if name in tools.places}
     reserve, there = config.resources.local_free_gib * GIB, config.resources.remote_free_gib * GIB
     reading = Reading(
-        last_progress=driver.moved_at,
+        last_progress=driver.changed_at,
         healthy=seen.healthy,
         watched=seen.watched,
         breakers={(p.name, kind): breaker.state for p in places for kind, breaker in p.host.breakers.items()},
-        in_use=driver.taken,
+        in_use=driver.in_use,
         limits=driver.limits,
         disk_free=_free({"local": tools.workspace, "results": tools.results}),
         disk_reserve={"local": reserve, "results": reserve},

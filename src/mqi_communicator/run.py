@@ -20,7 +20,7 @@ from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.background.constancy import begin_due
 from mqi_communicator.flow.background.host_health import look_at_hosts
 from mqi_communicator.flow.background.housekeeping import tidy_hosts
-from mqi_communicator.flow.driver import UnderWay
+from mqi_communicator.flow.driver import RunningStep
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.workers.kernels import cache_of, make_kernels
 from mqi_communicator.gauges import certificates
@@ -124,7 +124,7 @@ def _board(app: App) -> Dashboard | None:
 
 
 async def _turn(app: App, stop: Stop, beside: Sequence[asyncio.Task[None]], notifier: Notifier, *, once: bool) -> str:
-    told: UnderWay | None = None
+    told: RunningStep | None = None
     while not stop.asked.is_set():
         app.turned = time.monotonic()
         try:
@@ -148,7 +148,7 @@ async def _turn(app: App, stop: Stop, beside: Sequence[asyncio.Task[None]], noti
     return "stopped"
 
 
-def _tell_stuck(stuck: UnderWay | None, notifier: Notifier) -> None:
+def _tell_stuck(stuck: RunningStep | None, notifier: Notifier) -> None:
     log = structlog.get_logger()
     if stuck is None:
         log.info("step.recovered")
@@ -173,7 +173,7 @@ async def _one_turn(app: App, *, once: bool) -> str:
     app.ticked = time.monotonic()
     if once and app.doubt and not app.looked:
         raise ActionRequired(app.doubt, "look at paths.watch; nothing was taken in")
-    return await app.driver.resting() if once and app.looked else ""
+    return await app.driver.idle_reason() if once and app.looked else ""
 
 
 async def _watch(app: App) -> None:

@@ -43,7 +43,7 @@ async def test_work_at_the_desk_that_finds_no_space_waits_for_it():
     workers = WorkerPool(memory_gib=4, limit_s=120)
     try:
         with pytest.raises(DiskFull, match="no space left"):
-            await workers.do(Path.write_bytes, FULL, b"x")
+            await workers.run(Path.write_bytes, FULL, b"x")
     finally:
         await workers.close()
 

@@ -168,8 +168,8 @@ def test_the_table_of_steps_is_the_way_of_a_case():
         name: bound.strip(" `").removeprefix("resources.") for name, _, _, bound in rows(DESIGN, "How a case moves")
     }
     for step in (*CASE_STEPS, *BEAM_STEPS):
-        if step.uses:
-            assert limits[step.name] == step.uses
+        if step.limit:
+            assert limits[step.name] == step.limit
 
 
 def test_the_moves_told_are_the_moves_decided():

@@ -31,9 +31,9 @@ async def test_a_kernel_is_compiled_once_and_then_loaded(tmp_path: Path, monkeyp
         await kernels.make_kernels(workers, folder)
         made = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
         assert any(path.suffix == ".nbc" for path in made)
-        assert await workers.do(taken_from_the_cache) == (False, 1, 0)
-        await workers.do(digests_of, tmp_path / "nothing")  # the module of judging: from now on the office has it
-        assert await workers.do(taken_from_the_cache) == (True, 1, 0)
+        assert await workers.run(taken_from_the_cache) == (False, 1, 0)
+        await workers.run(digests_of, tmp_path / "nothing")  # the module of judging: from now on the office has it
+        assert await workers.run(taken_from_the_cache) == (True, 1, 0)
         monkeypatch.setattr(workers, "do", None)  # nobody is asked again
         await kernels.make_kernels(workers, folder)
     finally:

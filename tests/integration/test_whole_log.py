@@ -37,11 +37,11 @@ def beam(tmp_path):
     async def read(*_):
         return None
 
-    async def do(function, *arguments):
+    async def run(function, *arguments):
         return function(*arguments)
 
     tools: Any = SimpleNamespace(
-        database=SimpleNamespace(read=read), workers=SimpleNamespace(do=do), spool=lambda _: case.spool, engine=engine
+        database=SimpleNamespace(read=read), workers=SimpleNamespace(run=run), spool=lambda _: case.spool, engine=engine
     )
     return log, lambda: verify(WorkItem(job.case, job.beam, "verify"), tools)
 

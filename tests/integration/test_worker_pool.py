@@ -87,23 +87,23 @@ async def noted(note: Path) -> int:
 
 
 async def test_each_order_has_a_process_of_its_own_and_all_one_office(workers: WorkerPool):
-    both = await asyncio.gather(workers.do(os.getpid), workers.do(os.getpid))
+    both = await asyncio.gather(workers.run(os.getpid), workers.run(os.getpid))
     assert len({os.getpid(), *both}) == 3
-    assert await workers.do(os.getppid) == await workers.do(os.getppid) != os.getpid()
+    assert await workers.run(os.getppid) == await workers.run(os.getppid) != os.getpid()
 
 
 async def test_faults_come_back_and_nothing_of_a_patient_with_other_errors(workers: WorkerPool):
     with pytest.raises(Permanent) as refused:
-        await workers.do(refuse)
+        await workers.run(refuse)
     assert (refused.value.reason, refused.value.advice) == ("not this one", "send another")
     with pytest.raises(Transient) as failed:
-        await workers.do(wrong)
+        await workers.run(wrong)
     assert "KeyError in wrong:" in failed.value.reason
     assert "DOE" not in failed.value.reason
 
 
 async def test_a_crash_in_native_code_costs_its_order_and_no_other(workers: WorkerPool):
-    crashed, fine = await asyncio.gather(workers.do(crash), workers.do(abs, -3), return_exceptions=True)
+    crashed, fine = await asyncio.gather(workers.run(crash), workers.run(abs, -3), return_exceptions=True)
     assert isinstance(crashed, Transient)
     assert "ended without an answer" in crashed.reason
     assert fine == 3
@@ -111,23 +111,23 @@ async def test_a_crash_in_native_code_costs_its_order_and_no_other(workers: Work
 
 async def test_more_memory_than_the_limit_is_refused_in_words(workers: WorkerPool):
     with pytest.raises(Permanent, match=r"more memory than resources\.worker_memory_gib"):
-        await workers.do(bytearray, 3 << 30)
+        await workers.run(bytearray, 3 << 30)
 
 
 async def test_what_takes_too_long_is_ended(tmp_path: Path):
     workers = WorkerPool(memory_gib=2, limit_s=60)
-    await workers.do(note_nothing)  # the office has loaded this module
+    await workers.run(note_nothing)  # the office has loaded this module
     workers._limit = 3
     with pytest.raises(Transient, match="longer than 3 s"):
-        await workers.do(slow, tmp_path / "pid")
+        await workers.run(slow, tmp_path / "pid")
     await gone(await noted(tmp_path / "pid"))
-    assert await workers.do(abs, -3) == 3
+    assert await workers.run(abs, -3) == 3
     await workers.close()
 
 
 async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_is_not(workers: WorkerPool):
     worked, waited = await asyncio.gather(
-        workers.do_within(0.5, busy), workers.do_within(0.5, idle), return_exceptions=True
+        workers.run_within(0.5, busy), workers.run_within(0.5, idle), return_exceptions=True
     )
     assert isinstance(worked, CpuTimeExceeded)
     assert worked.reason == "busy took more than 0.5 s of processor time"
@@ -135,7 +135,7 @@ async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_i
 
 
 async def test_what_is_not_wanted_any_more_is_ended(workers: WorkerPool, tmp_path: Path):
-    order = asyncio.create_task(workers.do(slow, tmp_path / "pid"))
+    order = asyncio.create_task(workers.run(slow, tmp_path / "pid"))
     child = await noted(tmp_path / "pid")
     order.cancel()
     await asyncio.gather(order, return_exceptions=True)
@@ -143,18 +143,18 @@ async def test_what_is_not_wanted_any_more_is_ended(workers: WorkerPool, tmp_pat
 
 
 async def test_an_office_that_dies_takes_its_children_along_and_another_opens(workers: WorkerPool, tmp_path: Path):
-    order = asyncio.create_task(workers.do(slow, tmp_path / "pid"))
+    order = asyncio.create_task(workers.run(slow, tmp_path / "pid"))
     child = await noted(tmp_path / "pid")
-    office = await workers.do(os.getppid)
+    office = await workers.run(os.getppid)
     os.kill(office, signal.SIGKILL)
     with pytest.raises(Transient, match="without an answer"):
         await order
     await gone(child)
-    assert await workers.do(os.getppid) != office
+    assert await workers.run(os.getppid) != office
 
 
 async def test_an_office_that_is_given_up_lets_its_children_end_their_work(workers: WorkerPool, tmp_path: Path):
-    order = asyncio.create_task(workers.do(brief, tmp_path / "pid"))
+    order = asyncio.create_task(workers.run(brief, tmp_path / "pid"))
     await noted(tmp_path / "pid")
     office = await workers._open()
     workers._forget()
@@ -166,10 +166,10 @@ async def test_an_office_closes_with_the_desk_and_when_nobody_needs_it(
     workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(room, "_IDLE_S", 0.2)
-    workers.expect()
-    first = await workers.do(os.getppid)
+    workers.warm_up()
+    first = await workers.run(os.getppid)
     await gone(first)
-    second = await workers.do(os.getppid)
+    second = await workers.run(os.getppid)
     assert second != first
     await workers.close()
     await gone(second)

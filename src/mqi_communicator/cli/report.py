@@ -76,7 +76,7 @@ async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, 
         for case in cases:
             spool = Spool(settings.paths.workspace / "spool" / case.case)
             try:
-                await workers.do(
+                await workers.run(
                     redraw_report,
                     spool,
                     Path(case.results),

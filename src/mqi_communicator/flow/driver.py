@@ -28,15 +28,15 @@ from mqi_communicator.store.orders import Order
 
 TICK_S = 1.0
 STORE_PAUSE_S = 5.0
-SET_BACK_S = 5.0  # by so much the wall clock must fall behind between two turns to have been set back
+CLOCK_STEP_S = 5.0  # by so much the wall clock must fall behind between two turns to have been set back
 ABANDON_S = 5.0  # for what was abandoned to let go of what it holds
 GRACE_S = 60.0  # for a step that has passed its limit to be ended
-TRIES_TO_BE_SURE = 3  # in a row without an answer: from then on nobody counts on the host for now
+UNREACHABLE_TRIES = 3  # in a row without an answer: from then on nobody counts on the host for now
 Listener = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True)
-class UnderWay:
+class RunningStep:
     """One try of a step that has begun and not ended. `limit_s`: when its own limit should have ended it."""
 
     case: str
@@ -44,9 +44,9 @@ class UnderWay:
     step: str
     began: float  # monotonic seconds
     limit_s: float
-    looks: bool
+    only_polls: bool
 
-    def late(self, now: float) -> bool:
+    def overdue(self, now: float) -> bool:
         """Whether it has outlived its own limit: something in it does not come back."""
         return now - self.began > self.limit_s + GRACE_S
 
@@ -58,41 +58,41 @@ class Driver:
         self._tools = tools
         self._retry = retry
         self._listen = listen
-        self._flight: dict[tuple[str, int], asyncio.Task[None]] = {}
-        self._under_way: dict[tuple[str, int], UnderWay] = {}
-        self._landed_since: set[tuple[str, int]] = set()  # the due ones were read: these are no longer as read
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._running: dict[tuple[str, int], RunningStep] = {}
+        self._ended_since_read: set[tuple[str, int]] = set()  # the due ones were read: these are no longer as read
         self._wake = asyncio.Event()
-        self._resting: dict[tuple[str, int], str] = {}  # "parked" or "unreachable", by line
+        self._idle: dict[tuple[str, int], str] = {}  # "parked" or "unreachable", by line
         self._unanswered: dict[tuple[str, int], int] = {}  # tries in a row that the host did not answer, by line
         resources = tools.resources
-        self._places = {
+        self._limits = {
             "admissions": resources.admissions,
             "workers": resources.workers,
             "transfers": resources.transfers,
         }
-        self._taken = dict.fromkeys(self._places, 0)
-        self._ahead = math.inf  # of the wall clock, before the monotonic one
-        self.moved_at = time.time()
+        self._in_use = dict.fromkeys(self._limits, 0)
+        self._clock_offset = math.inf  # of the wall clock, before the monotonic one
+        self.changed_at = time.time()
 
     @property
-    def under_way(self) -> list[UnderWay]:
+    def under_way(self) -> list[RunningStep]:
         """Every step that has begun and not ended, the oldest first."""
-        return sorted(self._under_way.values(), key=lambda one: one.began)
+        return sorted(self._running.values(), key=lambda one: one.began)
 
-    def stuck(self) -> UnderWay | None:
+    def stuck(self) -> RunningStep | None:
         """A step that has outlived its own limit: it does not come back by itself, and a restart must help."""
         now = time.monotonic()
-        return next((one for one in self.under_way if one.late(now)), None)
+        return next((one for one in self.under_way if one.overdue(now)), None)
 
     @property
-    def taken(self) -> dict[str, int]:
+    def in_use(self) -> dict[str, int]:
         """How many places of each limit (admissions, desk, transfers) are taken now."""
-        return dict(self._taken)
+        return dict(self._in_use)
 
     @property
     def limits(self) -> dict[str, int]:
         """How many places each limit has."""
-        return dict(self._places)
+        return dict(self._limits)
 
     def wake(self) -> None:
         """Look now rather than at the next tick."""
@@ -100,23 +100,23 @@ class Driver:
 
     async def tick(self) -> None:
         """Carry out orders, start what is due, then wait until something happens (a second at the most)."""
-        await self._mind_the_clock()
-        self._landed_since.clear()
+        await self._handle_clock_step()
+        self._ended_since_read.clear()
         given, coming = await self._tools.database.read(_agenda, self._tools.clock())
         for order in given:
-            await self._obey(order)
+            await self._apply(order)
         if given:
-            self._landed_since.clear()
+            self._ended_since_read.clear()
             coming = await self._tools.database.read(work_items.due, self._tools.clock())
         for item in coming:
-            if (item.case, item.beam) not in self._flight.keys() | self._landed_since:
+            if (item.case, item.beam) not in self._tasks.keys() | self._ended_since_read:
                 await self._begin(item)
         await self._wait()
 
-    async def stop(self, patience_s: float = 0.0, hurry: asyncio.Event | None = None) -> list[UnderWay]:
+    async def stop(self, patience_s: float = 0.0, hurry: asyncio.Event | None = None) -> list[RunningStep]:
         """Begin nothing more; give what is under way so long to end, less if `hurry` is set; abandon the rest, and
         return it. Jobs on the host go on; every step can be begun again."""
-        waited = [self._flight[key] for key, one in self._under_way.items() if not one.looks]
+        waited = [self._tasks[key] for key, one in self._running.items() if not one.only_polls]
         if waited and patience_s > 0:
             hurried = asyncio.ensure_future((hurry or asyncio.Event()).wait())
             ended = asyncio.ensure_future(asyncio.wait(waited))
@@ -124,36 +124,34 @@ class Driver:
             hurried.cancel()
             ended.cancel()
         left = self.under_way
-        flight = list(self._flight.values())
+        flight = list(self._tasks.values())
         for task in flight:
             task.cancel()
         if flight:
             await asyncio.wait(flight, timeout=ABANDON_S)
         return left
 
-    async def resting(self) -> str:
+    async def idle_reason(self) -> str:
         """Why nothing will move by itself: "quiet", "unreachable", or "" while something still may."""
-        if self._flight:  # asked first: whatever lands while the store is read may have made another line due
+        if self._tasks:  # asked first: whatever lands while the store is read may have made another line due
             return ""
         if await self._tools.database.read(work_items.due, self._tools.clock()):
             return ""
         live = await self._tools.database.read(work_items.live)
         states = {
-            "parked"
-            if item.status is Status.HELD or item.needs_person
-            else self._resting.get((item.case, item.beam), "")
+            "parked" if item.status is Status.HELD or item.needs_person else self._idle.get((item.case, item.beam), "")
             for item in live
         }
         if "" in states:
             return ""
         return "unreachable" if "unreachable" in states else "quiet"
 
-    async def _mind_the_clock(self) -> None:
+    async def _handle_clock_step(self) -> None:
         """Pauses are kept by the wall clock: where it is set back, and at the start, every line is looked at."""
-        ahead = self._tools.clock() - time.monotonic()
-        if ahead < self._ahead - SET_BACK_S:
+        offset = self._tools.clock() - time.monotonic()
+        if offset < self._clock_offset - CLOCK_STEP_S:
             await self._tools.database.write(work_items.wake_all, self._tools.clock())
-        self._ahead = ahead
+        self._clock_offset = offset
 
     async def _wait(self) -> None:
         """A second at the most; a line that is under way already is no reason to look sooner."""
@@ -169,20 +167,20 @@ class Driver:
     async def _begin(self, item: WorkItem) -> None:
         step, was = step_of(item), item
         cancelling = item.wanted == "cancel"
-        if step.uses and not cancelling:
-            if self._taken[step.uses] >= self._places[step.uses]:
-                limit = f"resources.{step.uses} = {self._places[step.uses]}"
+        if step.limit and not cancelling:
+            if self._in_use[step.limit] >= self._limits[step.limit]:
+                limit = f"resources.{step.limit} = {self._limits[step.limit]}"
                 await self._tools.database.write(work_items.explain, item, f"waiting for its turn ({limit})")
                 return
             item = await self._up_to_date(item)
-            self._taken[step.uses] += 1  # nothing may fail between here and the task that gives the place back
+            self._in_use[step.limit] += 1  # nothing may fail between here and the task that gives the place back
         work = withdraw(item, self._tools) if cancelling else PERFORM[step.name](item, self._tools)
         task = asyncio.create_task(self._work(item, was, work, step.limit_s))
-        self._flight[item.case, item.beam] = task
-        self._under_way[item.case, item.beam] = UnderWay(
-            item.case, item.beam, item.step, time.monotonic(), step.limit_s, step.looks and not cancelling
+        self._tasks[item.case, item.beam] = task
+        self._running[item.case, item.beam] = RunningStep(
+            item.case, item.beam, item.step, time.monotonic(), step.limit_s, step.only_polls and not cancelling
         )
-        task.add_done_callback(lambda _: self._landed(item, "" if cancelling else step.uses))
+        task.add_done_callback(lambda _: self._on_end(item, "" if cancelling else step.limit))
 
     async def _up_to_date(self, item: WorkItem) -> WorkItem:
         """Work that takes a while shows that it is under way, not what it waited for before."""
@@ -195,12 +193,12 @@ class Driver:
             return item
         return under_way
 
-    def _landed(self, item: WorkItem, uses: str) -> None:
-        task = self._flight.pop((item.case, item.beam))
-        self._landed_since.add((item.case, item.beam))
-        del self._under_way[item.case, item.beam]
-        if uses:
-            self._taken[uses] -= 1
+    def _on_end(self, item: WorkItem, limit: str) -> None:
+        task = self._tasks.pop((item.case, item.beam))
+        self._ended_since_read.add((item.case, item.beam))
+        del self._running[item.case, item.beam]
+        if limit:
+            self._in_use[limit] -= 1
         self._wake.set()
         if task.cancelled() or (error := task.exception()) is None:
             return
@@ -224,26 +222,26 @@ class Driver:
             self._tools.ear("step.started", case=item.case, beam=item.beam, step=item.step, attempt=item.tries + 1)
         began = time.monotonic()
         outcome = await guarded(work, limit, self._tools.ear)
-        await self._settle(item, was, outcome, time.monotonic() - began)
+        await self._record(item, was, outcome, time.monotonic() - began)
 
-    async def _settle(self, item: WorkItem, was: WorkItem, outcome: Outcome | Fault, seconds: float) -> None:
+    async def _record(self, item: WorkItem, was: WorkItem, outcome: Outcome | Fault, seconds: float) -> None:
         now = self._tools.clock()
         chance = random.random()  # noqa: S311 - jitter
         moved, event = decide(item, outcome, now, after=after(item), retry=self._retry, chance=chance)
         event = replace(event, facts=dict(event.facts) | {"took_s": round(seconds, 3)})
-        self._rest(item, outcome)
+        self._note_idle(item, outcome)
         # Looking again and finding the same is no news: the line is written, the log of events is not.
         news = (moved.status, moved.step, moved.reason) != (was.status, was.step, was.reason)
         try:
-            await self._write_down(item, moved, event if news else None, outcome)
+            await self._save(item, moved, event if news else None, outcome)
         except work_items.WorkItemChanged:
             self._tools.ear("step.discarded", case=item.case, beam=item.beam, step=item.step)
             return
         if news:
-            self.moved_at = now
+            self.changed_at = now
             self._listen(event)
 
-    async def _write_down(self, item: WorkItem, moved: WorkItem, event: Event | None, outcome: Outcome | Fault) -> None:
+    async def _save(self, item: WorkItem, moved: WorkItem, event: Event | None, outcome: Outcome | Fault) -> None:
         """What came of a step is not forgotten because the store cannot be written just now."""
         while True:
             try:
@@ -254,25 +252,25 @@ class Driver:
             else:
                 return
 
-    def _rest(self, item: WorkItem, outcome: Outcome | Fault) -> None:
+    def _note_idle(self, item: WorkItem, outcome: Outcome | Fault) -> None:
         key = (item.case, item.beam)
-        self._resting.pop(key, None)
+        self._idle.pop(key, None)
         unanswered = self._unanswered.pop(key, 0)
         match outcome:
             case Wait(parked=True):
-                self._resting[key] = "parked"
+                self._idle[key] = "parked"
             case Unreachable():
                 self._unanswered[key] = unanswered + 1
-                if self._unanswered[key] >= TRIES_TO_BE_SURE:
-                    self._resting[key] = "unreachable"
+                if self._unanswered[key] >= UNREACHABLE_TRIES:
+                    self._idle[key] = "unreachable"
 
-    async def _obey(self, order: Order) -> None:
+    async def _apply(self, order: Order) -> None:
         events, answer = await self._tools.database.write(
             carry_out, order, self._tools.spool(order.case), self._tools.clock(), self._tools.resources.ageing_s
         )
         for event in events:
             self._listen(event)
-            if order.order == "cancel" and (task := self._flight.get((event.case, event.beam))):
+            if order.order == "cancel" and (task := self._tasks.get((event.case, event.beam))):
                 task.cancel()
         self._tools.ear("order.applied", case=order.case, order=order.order, answer=answer)
 

@@ -118,8 +118,8 @@ def why(item: WorkItem, now: float) -> str:
     """One line: why this line is where it is, and what will happen next."""
     match item.status:
         case Status.READY:
-            doing = step_of(item).doing
-            return f"{item.reason}; {doing}" if item.reason else doing
+            activity = step_of(item).activity
+            return f"{item.reason}; {activity}" if item.reason else activity
         case Status.WAITING:
             return item.reason + _next(item, now)
         case Status.HELD:

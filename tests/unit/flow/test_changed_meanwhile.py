@@ -36,7 +36,7 @@ class WorkerPool:
     def __init__(self, site: SimpleNamespace, found: object) -> None:
         self.site, self.found = site, found
 
-    async def do(self, work, *args, **_):
+    async def run(self, work, *args, **_):
         if (work is examine) == isinstance(self.found, Rejected):
             (self.site.folder / "plan.dcm").write_text("the new plan, which is longer")
             await look([self.site.folder], self.site)
@@ -47,14 +47,14 @@ class WorkerPool:
         spool.manifest.write_text(json.dumps(MANIFEST))
         return None
 
-    async def do_within(self, _cpu_s, work, *args, **kwargs):
-        return await self.do(work, *args, **kwargs)
+    async def run_within(self, _cpu_s, work, *args, **kwargs):
+        return await self.run(work, *args, **kwargs)
 
 
 class Busy:
     """A desk at which a case takes too long."""
 
-    async def do_within(self, cpu_s, *_args, **_kwargs):
+    async def run_within(self, cpu_s, *_args, **_kwargs):
         raise CpuTimeExceeded(f"more than {cpu_s} s")
 
 

@@ -30,7 +30,7 @@ def site(tmp_path):
     database.write_now(work_items.add, WAITING, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     made = SimpleNamespace(now=NOW, database=database, resources=ResourceOptions(), intake=IntakeOptions())
     made.clock, made.ear, made.spool = lambda: made.now, lambda *_, **__: None, lambda key: Spool(tmp_path / key)
-    made.workers = SimpleNamespace(expect=lambda: None)
+    made.workers = SimpleNamespace(warm_up=lambda: None)
     yield made
     database.close()
 

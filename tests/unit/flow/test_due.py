@@ -38,23 +38,23 @@ def add(site, key: str, rank: float) -> None:
     site.database.write_now(work_items.add, item, Event(NOW, key, CASE_ITEM, "case.seen"))
 
 
-@pytest.mark.parametrize("uses", ["workers", ""])
-async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, uses):
+@pytest.mark.parametrize("limit", ["workers", ""])
+async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, limit):
     """An hour's outage with many cases waiting showed it: each look of an upload was one more event of its case."""
-    looks, told, heard = 0, [], []
+    polls, told, heard = 0, [], []
 
     async def work(_line, _tools):
-        nonlocal looks
-        looks += 1
-        return Wait(0.0, "waiting for a place" if looks < 4 else "waiting for the host")
+        nonlocal polls
+        polls += 1
+        return Wait(0.0, "waiting for a place" if polls < 4 else "waiting for the host")
 
-    step = Step("admit", uses, 60.0, "being tested")
+    step = Step("admit", limit, 60.0, "being tested")
     monkeypatch.setattr(driving, "step_of", lambda _line: step)
     monkeypatch.setitem(driving.PERFORM, step.name, work)
     site.ear = lambda name, **_: told.append(name)
     driver = Driver(site, RetryOptions(), lambda event: heard.append(event.why))
     add(site, "k1", rank=1)
-    while looks < 6:
+    while polls < 6:
         await driver.tick()
         await asyncio.sleep(0)
     await driver.stop()
@@ -81,7 +81,7 @@ async def test_what_has_ended_while_another_was_begun_is_not_begun_as_it_was(sit
     async def while_the_other_ends(item):
         if item.case == "first":
             may_end.set()
-            await asyncio.wait([driver._flight["slow", CASE_ITEM]])
+            await asyncio.wait([driver._tasks["slow", CASE_ITEM]])
             await asyncio.sleep(0)  # for what it calls back
         return await up_to_date(item)
 
@@ -118,7 +118,7 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
         return Wait(600.0, "waiting for the case", parked=True)
 
     monkeypatch.setattr(
-        driving, "step_of", lambda _line: SimpleNamespace(name="any", uses="", limit_s=60.0, looks=False)
+        driving, "step_of", lambda _line: SimpleNamespace(name="any", limit="", limit_s=60.0, only_polls=False)
     )
     monkeypatch.setattr(driving, "PERFORM", {"any": work})
     driver = Driver(site, RetryOptions(), lambda _: None)
@@ -127,7 +127,7 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
     site.database.write_now(work_items.add, item, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     for _ in range(20):
         await driver.tick()
-        if len(seen) > 1 or await driver.resting():
+        if len(seen) > 1 or await driver.idle_reason():
             break
     await driver.stop()
     assert seen == ["upload", "compare"]
@@ -168,7 +168,7 @@ async def test_no_result_waits_for_an_admission(site, monkeypatch):
     await driver.tick()
     await asyncio.sleep(0)
     assert sorted(begun) == ["admit", "compare"]
-    assert driver.taken == {"admissions": 1, "workers": 1, "transfers": 0}
+    assert driver.in_use == {"admissions": 1, "workers": 1, "transfers": 0}
     waiting = next(key for key in ("slow", "second") if site.database.read_now(work_items.get, key).reason)
     assert "resources.admissions = 1" in site.database.read_now(work_items.get, waiting).reason
     await driver.stop()

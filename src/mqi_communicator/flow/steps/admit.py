@@ -39,7 +39,7 @@ async def admit(item: WorkItem, tools: Tools) -> Outcome:
             return Wait(LOOK_S, why, parked=True)
         still = await _still_for(case, seen, tools)
         if still < tools.intake.settle_s and not item.reason:
-            tools.workers.expect()
+            tools.workers.warm_up()
             return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
         looked = await _examine(case, still, tools)
         if isinstance(looked, Incomplete):
@@ -48,7 +48,7 @@ async def admit(item: WorkItem, tools: Tools) -> Outcome:
             await tools.database.write(cases.change, item.case, fingerprint=seen.fingerprint)
             raise DicomProblem(looked.reason, looked.advice, looked.code)
         await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint))
-        await tools.workers.do(take, case.source, spool.case, looked)
+        await tools.workers.run(take, case.source, spool.case, looked)
     manifest = await asyncio.to_thread(load_manifest, spool.manifest)
     origin = await asyncio.to_thread(read_origin, spool.origin, item.case)
     return await tools.database.write(_enrol_as_seen, item.case, origin, manifest, tools.clock())
@@ -57,7 +57,7 @@ async def admit(item: WorkItem, tools: Tools) -> Outcome:
 async def _examine(case: Case, still: float, tools: Tools) -> Examination:
     limit = tools.intake.case_cpu_s
     try:
-        return await tools.workers.do_within(
+        return await tools.workers.run_within(
             limit, examine, case.source, tools.intake, tools.engine.refusals, still_for=still
         )
     except CpuTimeExceeded:

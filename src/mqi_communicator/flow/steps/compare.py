@@ -23,7 +23,7 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
         raise Permanent(words, "mqi retry computes the beams again that have no dose")
     case = await tools.database.read(cases.get, item.case)
     tokens = {beam.beam: beam.token for beam in beams}
-    word, why, digests = await tools.workers.do(
+    word, why, digests = await tools.workers.run(
         judge_case,
         tools.spool(item.case),
         tokens,
@@ -34,7 +34,7 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
         await declared(item.case, tools),
         case.constancy,
     )
-    found = await tools.workers.do(figures_of, tools.spool(item.case), tools.clock())
+    found = await tools.workers.run(figures_of, tools.spool(item.case), tools.clock())
     await tools.database.write(figures.note, item.case, found)
     await tools.database.write(cases.change, item.case, word=word, why=why)
     said = {"constancy": case.constancy} if case.constancy else {}

@@ -17,7 +17,7 @@ async def prepare(item: WorkItem, tools: Tools) -> Outcome:
     """The spool's `input/` is complete: common/, one folder per beam, SHA256SUMS. What it asks of GPUs is noted, and,
     before anything is computed, what the site's policy declares of a longer run."""
     engine = await engine_of(item.case, tools)
-    facts, demand = await tools.workers.do(write_input, tools.spool(item.case), engine, tools.conventions)
+    facts, demand = await tools.workers.run(write_input, tools.spool(item.case), engine, tools.conventions)
     said = "" if demand is None else json.dumps(asdict(demand), sort_keys=True)
     await tools.database.write(cases.change, item.case, demand=said)
     begun = len(await tools.database.read(work_items.of_case, item.case)) > 1

@@ -24,7 +24,7 @@ async def report(item: WorkItem, tools: Tools) -> Outcome:
     try:
         async with asyncio.timeout(tools.report.limit_s):
             spool, limits = tools.spool(item.case), tools.judgement
-            await tools.workers.do(prepare_report, spool, record, limits, tools.conventions, tools.report, trend)
+            await tools.workers.run(prepare_report, spool, record, limits, tools.conventions, tools.report, trend)
     except TimeoutError:
         why = f"it took longer than report.limit_s = {tools.report.limit_s:g} s"
     except Fault as fault:

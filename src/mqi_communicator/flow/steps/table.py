@@ -15,10 +15,10 @@ class Step:
     """One row of the way."""
 
     name: str
-    uses: Resource  # which limit of `resources` bounds how many of these run at once
+    limit: Resource  # which limit of `resources` bounds how many of these run at once
     limit_s: float  # the longest one try may take; calls within it have deadlines of their own
-    doing: str  # for people: "the case is being sent to the host"
-    looks: bool = False  # it only looks at what happens elsewhere: a stop does not wait for it
+    activity: str  # for people: "the case is being sent to the host"
+    only_polls: bool = False  # it only looks at what happens elsewhere: a stop does not wait for it
 
 
 HOUR = 3600.0
@@ -37,24 +37,24 @@ CASE_STEPS = (
 
 BEAM_STEPS = (
     Step("submit", "", 10 * 60.0, "the job is being handed to the host"),
-    Step("follow", "", 10 * 60.0, "the dose engine is computing", looks=True),
+    Step("follow", "", 10 * 60.0, "the dose engine is computing", only_polls=True),
     Step("collect", "transfers", 4 * HOUR, "the dose is being brought home"),
     Step("verify", "workers", HOUR, "the dose is being checked"),
 )
 
 
-def way_of(item: WorkItem) -> tuple[Step, ...]:
+def steps_of(item: WorkItem) -> tuple[Step, ...]:
     """The steps of this kind of line."""
     return CASE_STEPS if item.beam == CASE_ITEM else BEAM_STEPS
 
 
 def step_of(item: WorkItem) -> Step:
     """Where a line stands."""
-    return next(step for step in way_of(item) if step.name == item.step)
+    return next(step for step in steps_of(item) if step.name == item.step)
 
 
 def after(item: WorkItem) -> str | None:
     """The name of the step that follows, None after the last."""
-    names = [step.name for step in way_of(item)]
+    names = [step.name for step in steps_of(item)]
     following = names[names.index(item.step) + 1 :]
     return following[0] if following else None

@@ -26,7 +26,7 @@ async def make_kernels(workers: WorkerPool, folder: Path) -> None:
     """
     mark = folder / f"made-{_stamp()}"
     if not mark.exists():
-        await workers.do(compile_kernels, mark)
+        await workers.run(compile_kernels, mark)
 
 
 def compile_kernels(mark: Path) -> None:

@@ -70,11 +70,11 @@ class WorkerPool:
         self._orders = 0
         self._leave: asyncio.TimerHandle | None = None
 
-    async def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work(*args)` returns, or the fault it raises. Transient if the child died or took too long."""
         return cast("T", await self._order(work, args, kwargs, cpu_s=0.0))
 
-    async def do_within(self, cpu_s: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_within(self, cpu_s: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same with a limit on processor time, which neither a slow disk nor a busy machine uses up.
         CpuTimeExceeded where `work` takes more."""
         return cast("T", await self._order(work, args, kwargs, cpu_s=cpu_s))
@@ -94,7 +94,7 @@ class WorkerPool:
             self._close_when_idle()
         return _read(answer, work)
 
-    def expect(self) -> None:
+    def warm_up(self) -> None:
         """Work comes soon: an office may open already and load the libraries."""
         self._open()
         self._close_when_idle()
