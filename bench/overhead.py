@@ -22,7 +22,9 @@ from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case, write_input
-from mqi_communicator.intake.admit import Complete, examine, take
+from mqi_communicator.intake.admit import examine
+from mqi_communicator.intake.examination import Complete
+from mqi_communicator.intake.spooling import take
 
 LIMIT_S = 900.0
 WARM_S = 3.0  # a communicator that has run for months is not looking at its folder for the first time

@@ -26,8 +26,10 @@ from mqi_communicator.flow.tasks.beam import keep_beam_dose
 from mqi_communicator.flow.tasks.judge import judge_case
 from mqi_communicator.flow.tasks.manifest import Record, deliver_case
 from mqi_communicator.flow.tasks.report import prepare_report
-from mqi_communicator.intake.admit import Complete, examine, take
+from mqi_communicator.intake.admit import examine
+from mqi_communicator.intake.examination import Complete
 from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.intake.spooling import take
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.geometry import direction
 from mqi_communicator.results.grids import on_grid

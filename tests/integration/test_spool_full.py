@@ -15,7 +15,8 @@ TAKE = """
 import sys
 from pathlib import Path
 from mqi_communicator.case.faults import DiskFull
-from mqi_communicator.intake.admit import examine, take
+from mqi_communicator.intake.admit import examine
+from mqi_communicator.intake.spooling import take
 from mqi_communicator.intake.options import IntakeOptions
 folder, spool = Path(sys.argv[1]), Path(sys.argv[2]) / "key" / "case"
 found = examine(folder, IntakeOptions(), still_for=1e6)

@@ -62,7 +62,7 @@ def report(
 async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, Placed | None]) -> dict[str, str]:
     """Why not, by case; nothing where it was drawn. At the desk, as in the daemon: the same limits hold."""
     from mqi_communicator.flow.spool.layout import Spool
-    from mqi_communicator.flow.tasks.report import redraw_report
+    from mqi_communicator.flow.tasks import redraw_report
     from mqi_communicator.flow.workers.kernels import cache_of
     from mqi_communicator.flow.workers.pool import WorkerPool
 

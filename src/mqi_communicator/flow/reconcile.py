@@ -29,7 +29,7 @@ from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.flow.transitions.apply import carry_out
 from mqi_communicator.flow.transitions.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
 from mqi_communicator.flow.transitions.judgements import JUDGEMENT_RECOVERED
-from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.documents import VERDICT, verdict_of
 from mqi_communicator.store import audit, cases, jobs, orders, work_items
 from mqi_communicator.store.cases import Case

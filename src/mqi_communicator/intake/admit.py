@@ -27,9 +27,8 @@ from mqi_communicator.intake.examination import Complete, Examination, Incomplet
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.intake.references import Found, Linked, link, wrong_partner
 from mqi_communicator.intake.scan import Seen, Survey, survey
-from mqi_communicator.intake.spooling import load_manifest, take
 
-__all__ = ["Complete", "Examination", "Incomplete", "Part", "Refusals", "Rejected", "examine", "load_manifest", "take"]
+__all__ = ["Refusals", "examine"]
 
 _Read = TypeVar("_Read")
 _UNREADABLE = "case.unreadable"

@@ -15,11 +15,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull, Permanent, Transient
+from mqi_communicator.case.faults import DiskFull, Transient
 from mqi_communicator.case.model import Kind, Manifest, StoredFile
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.intake.examination import Complete, Part
+from mqi_communicator.intake.manifest import load_manifest
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20  # bytes
@@ -50,21 +51,6 @@ def take(folder: Path, spool_case_dir: Path, examination: Complete) -> Manifest:
         admitted = _describe(files, spool_case_dir, examination.aside)
         _write(manifest, admitted)
     return admitted
-
-
-def load_manifest(path: Path) -> Manifest:
-    """The manifest written by `take`. Permanent if it cannot be understood."""
-    try:
-        data = json.loads(path.read_text(encoding="ascii"))
-        return Manifest(
-            content=data["content"],
-            lineage=data["lineage"],
-            beams=tuple((int(number), str(name)) for number, name in data["beams"]),
-            files=tuple(StoredFile(**{**file, "kind": Kind(file["kind"])}) for file in data["files"]),
-            aside=tuple((str(name), str(why)) for name, why in data.get("aside", ())),
-        )
-    except (ValueError, KeyError, TypeError):
-        raise Permanent("the case's manifest in the spool is damaged", "Drop the case into the folder again.") from None
 
 
 @contextlib.contextmanager

@@ -16,8 +16,10 @@ from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
 from mqi_communicator.flow.tasks.judge import digests_of
 from mqi_communicator.flow.tasks.manifest import Record, deliver_case
-from mqi_communicator.intake.admit import examine, load_manifest, take
+from mqi_communicator.intake.admit import examine
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.intake.spooling import take
 from mqi_communicator.store.chain import Entry
 
 

@@ -19,7 +19,8 @@ from mqi_communicator.flow.arrivals import look
 from mqi_communicator.flow.options import ResourceOptions
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.steps.admit import admit
-from mqi_communicator.intake.admit import Complete, Rejected, examine
+from mqi_communicator.flow.tasks import examine
+from mqi_communicator.intake.examination import Complete, Rejected
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.intake.scan import survey
 from mqi_communicator.store import cases, work_items

@@ -20,8 +20,11 @@ from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dose.abilities import MCSQUARE
 from mqi_communicator.intake import admit as admission
-from mqi_communicator.intake.admit import Complete, Incomplete, Rejected, examine, load_manifest, take
+from mqi_communicator.intake.admit import examine
+from mqi_communicator.intake.examination import Complete, Incomplete, Rejected
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.options import IntakeOptions
+from mqi_communicator.intake.spooling import take
 
 OPTIONS = IntakeOptions(settle_s=2, still_s=10, patience_s=1000, no_dose_still_s=100)
 BESIDE = ("MR.0001.dcm", "RS.mr.dcm", "REG.dcm", "RD.sum.dcm", "CT.0001.dcm", "CT.0014.dcm")  # nothing refers to them

@@ -13,9 +13,11 @@ from mqi_communicator.case.model import Kind, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.flow.spool.origin import read_origin, write_origin
+from mqi_communicator.flow.tasks import examine, take
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.decide import TIDY
-from mqi_communicator.intake.admit import Examination, Incomplete, Rejected, examine, load_manifest, take
+from mqi_communicator.intake.examination import Examination, Incomplete, Rejected
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.scan import Survey, survey
 from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case

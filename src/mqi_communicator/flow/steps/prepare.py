@@ -8,7 +8,7 @@ from dataclasses import asdict
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.steps.extension import declaration, declared, engine_of
-from mqi_communicator.flow.tasks.engine_input import write_input
+from mqi_communicator.flow.tasks import write_input
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, work_items
 

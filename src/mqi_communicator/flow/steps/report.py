@@ -8,7 +8,8 @@ from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.steps.deliver import record_of
-from mqi_communicator.flow.tasks.report import digests_of_report, prepare_report, remove_report
+from mqi_communicator.flow.tasks import prepare_report
+from mqi_communicator.flow.tasks.report_files import digests_of_report, remove_report
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.trend import placed
 

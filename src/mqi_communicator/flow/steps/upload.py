@@ -15,7 +15,7 @@ from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost, HostEstimate, best
 from mqi_communicator.flow.spool.layout import keep
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.remote import workspace
 from mqi_communicator.store import cases, jobs, work_items
 

@@ -6,7 +6,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, NewRun, Outcome
 from mqi_communicator.dose.engine import Refused
-from mqi_communicator.flow.tasks.beam import keep_beam_dose
+from mqi_communicator.flow.tasks import keep_beam_dose
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs
 

@@ -1,1 +1,27 @@
-"""What is done at the desk, in a child process: files are read and written, the deciding is done by pure rooms."""
+"""What worker processes run for the steps: DICOM is read and written, doses are compared, reports are drawn.
+
+The daemon imports the functions of workers from here, never from their modules: these load numpy, pydicom and more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mqi_communicator.flow.workers.deferred import Deferred
+
+if TYPE_CHECKING:
+    from mqi_communicator.flow.tasks.beam import keep_beam_dose as keep_beam_dose
+    from mqi_communicator.flow.tasks.engine_input import write_input as write_input
+    from mqi_communicator.flow.tasks.judge import judge_case as judge_case
+    from mqi_communicator.flow.tasks.report import prepare_report as prepare_report
+    from mqi_communicator.flow.tasks.report import redraw_report as redraw_report
+    from mqi_communicator.intake.admit import examine as examine
+    from mqi_communicator.intake.spooling import take as take
+else:
+    examine = Deferred("mqi_communicator.intake.admit", "examine")
+    take = Deferred("mqi_communicator.intake.spooling", "take")
+    write_input = Deferred("mqi_communicator.flow.tasks.engine_input", "write_input")
+    keep_beam_dose = Deferred("mqi_communicator.flow.tasks.beam", "keep_beam_dose")
+    judge_case = Deferred("mqi_communicator.flow.tasks.judge", "judge_case")
+    prepare_report = Deferred("mqi_communicator.flow.tasks.report", "prepare_report")
+    redraw_report = Deferred("mqi_communicator.flow.tasks.report", "redraw_report")

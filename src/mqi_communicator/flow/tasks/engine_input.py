@@ -19,7 +19,7 @@ from mqi_communicator.dose.checks import raise_problems
 from mqi_communicator.dose.engine import DoseEngine, GpuDemand
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool.layout import Spool, keep
-from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.remote.workspace import SUMS, sums_text
 from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.documents import VERDICT, verdict_of
 from mqi_communicator.store.figures import Figure
 

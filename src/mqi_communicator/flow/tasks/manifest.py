@@ -16,7 +16,7 @@ from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.judge import digests_of
 from mqi_communicator.flow.transitions import judgements
-from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.documents import (
     MANIFEST,
     ChainDocument,

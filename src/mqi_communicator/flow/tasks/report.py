@@ -17,8 +17,9 @@ from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, IonP
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.manifest import Record, manifest_of, results_locked, verified_manifest
+from mqi_communicator.flow.tasks.report_files import HTML, NAMES, PDF, remove_report, temporary
 from mqi_communicator.flow.tasks.sign import signature_of
-from mqi_communicator.intake.admit import load_manifest
+from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.report.analysis import Material, analyse
 from mqi_communicator.report.content import Subject, build
 from mqi_communicator.report.html import html
@@ -36,9 +37,6 @@ from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed_on
 from mqi_communicator.results.trend import Placed
-
-HTML, PDF = "report.html", "report.pdf"
-NAMES = (HTML, PDF)
 
 
 def prepare_report(
@@ -140,22 +138,6 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         ) from None
 
 
-def digests_of_report(spool: Spool) -> dict[str, str]:
-    """sha256 in hex of the drawn files, by name."""
-    return {name: hashlib.sha256((spool.results / name).read_bytes()).hexdigest() for name in NAMES}
-
-
-def remove_report(spool: Spool) -> None:
-    """Take away what of a report was begun: nothing half made is delivered."""
-    for name in NAMES:
-        for path in (spool.results / name, _temporary(spool.results / name)):
-            path.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    return path.parent / f".{path.name}.part"
-
-
 def _dose_file(beam: int | None) -> str:
     return "dose/plan.dcm" if beam is None else f"dose/beam-{beam}.dcm"
 
@@ -193,13 +175,13 @@ def _planned(
 
 def _write_whole(path: Path, data: bytes) -> None:
     """Write a file in one rename, on disk before it appears. What was begun and not finished goes."""
-    temporary = _temporary(path)
-    number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    part = temporary(path)
+    number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.rename(path)
+        part.rename(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

@@ -1,0 +1,24 @@
+"""Reading the manifest of an admitted case, which `spooling` writes. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.model import Kind, Manifest, StoredFile
+
+
+def load_manifest(path: Path) -> Manifest:
+    """The manifest written by `take`. Permanent if it cannot be understood."""
+    try:
+        data = json.loads(path.read_text(encoding="ascii"))
+        return Manifest(
+            content=data["content"],
+            lineage=data["lineage"],
+            beams=tuple((int(number), str(name)) for number, name in data["beams"]),
+            files=tuple(StoredFile(**{**file, "kind": Kind(file["kind"])}) for file in data["files"]),
+            aside=tuple((str(name), str(why)) for name, why in data.get("aside", ())),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise Permanent("the case's manifest in the spool is damaged", "Drop the case into the folder again.") from None
