@@ -15,7 +15,7 @@ from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import sample_files, write_sample
 from mqi_communicator.demo.slot import Slot
-from mqi_communicator.intake.scan import survey
+from mqi_communicator.intake.scan import scan_folder
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
@@ -76,7 +76,7 @@ def _finished(slot: Slot, count: int) -> int:
 
 def _plant(database, folder: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a Database
     key, now = new_key(), time.time()
-    case = cases.Case(key, folder, now, survey(folder).fingerprint, now, content=key, lineage=key, word="pass")
+    case = cases.Case(key, folder, now, scan_folder(folder).fingerprint, now, content=key, lineage=key, word="pass")
     line = WorkItem(key, CASE_ITEM, "tidy", Status.DONE, due=now, since=now)
     database.write_now(cases.add, case)
     database.write_now(work_items.add, line, Event(now, key, CASE_ITEM, "case.done", "tidy", "", Status.DONE))

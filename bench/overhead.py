@@ -24,7 +24,7 @@ from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case, write_input
 from mqi_communicator.intake.admit import examine
 from mqi_communicator.intake.examination import Complete
-from mqi_communicator.intake.spooling import take
+from mqi_communicator.intake.spooling import copy_to_spool
 
 LIMIT_S = 900.0
 WARM_S = 3.0  # a communicator that has run for months is not looking at its folder for the first time
@@ -102,7 +102,7 @@ def prepare(base: Path, host: PrivateHost) -> Work:
     looked = examine(slot.watch / "case", config.intake, still_for=1e9)
     assert isinstance(looked, Complete), looked
     spool, engine = Spool(base / "spool"), build_engine(config)
-    take(slot.watch / "case", spool.case, looked)
+    copy_to_spool(slot.watch / "case", spool.case, looked)
     write_input(spool, engine, config.dose_conventions)
     plan, _ct = read_case(spool)
     slot.release()

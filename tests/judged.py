@@ -29,7 +29,7 @@ from mqi_communicator.flow.tasks.report import prepare_report
 from mqi_communicator.intake.admit import examine
 from mqi_communicator.intake.examination import Complete
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.spooling import take
+from mqi_communicator.intake.spooling import copy_to_spool
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.geometry import direction
 from mqi_communicator.results.grids import on_grid
@@ -134,7 +134,7 @@ def judged(
     spool = Spool(folder / "spool" / KEY)
     found = examine(watched, IntakeOptions(), still_for=1e6)
     assert isinstance(found, Complete), found
-    admitted = take(watched, spool.case, found)
+    admitted = copy_to_spool(watched, spool.case, found)
     engine: Any = KnownDose(kind, size, noise, reasons)
     spool.recipe.write_text(json.dumps(engine.recipe()))
     tokens = {number: f"{KEY}-b{number}-r1" for number, _ in admitted.beams}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from mqi_communicator.checks import check_up
+from mqi_communicator.checks import check_all
 from mqi_communicator.config import Config, effective_digest
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.view import checks_of, record, view
@@ -30,7 +30,7 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
     house = DashboardContext(
         options=options,
         database=open_database(config.paths.store),
-        ways=Queries(view, record, checks_of, steps, lambda: check_up(config), running),
+        ways=Queries(view, record, checks_of, steps, lambda: check_all(config), running),
         places=Places(config.paths.watch, config.paths.workspace, config.paths.results, config.paths.store),
         hosts=tuple(host.name for host in config.all_hosts),
         settings=without_secrets(config.model_dump(mode="json", exclude_none=True)),

@@ -179,7 +179,7 @@ async def _one_turn(app: App, *, once: bool) -> str:
 async def _watch(app: App) -> None:
     """Every look at the watched folder: what is new or has changed there wakes the driver."""
     log = structlog.get_logger()
-    async for tick in Watch(app.config.paths.watch, app.config.intake).ticks():
+    async for tick in Watch(app.config.paths.watch, app.config.intake).scans():
         if tick.problem != app.doubt:
             log.warning("watch.untrusted", why=tick.problem) if tick.problem else log.info("watch.trusted")
             app.doubt = tick.problem

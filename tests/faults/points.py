@@ -8,7 +8,7 @@ EFFECTS = (
     "store:arrivals.add",
     "store:work_items.wake",
     "worker:examine",
-    "worker:take",
+    "worker:copy_to_spool",
     "rename:admitted",
     "rename:origin.json",
     "store:cases.change",

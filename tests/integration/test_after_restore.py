@@ -29,7 +29,7 @@ from mqi_communicator.flow.steps.submit import submit
 from mqi_communicator.flow.steps.tidy import tidy_host
 from mqi_communicator.flow.transitions.apply import carry_out
 from mqi_communicator.flow.transitions.judgements import number
-from mqi_communicator.intake.scan import survey
+from mqi_communicator.intake.scan import scan_folder
 from mqi_communicator.results.extension import Extension
 from mqi_communicator.store import audit, cases, jobs, orders, work_items
 from mqi_communicator.store.backup import back_up
@@ -145,7 +145,7 @@ async def test_a_case_cancelled_before_its_admission_is_not_seen_anew(site):
     folder = site.app.config.paths.watch / "case"
     folder.mkdir(parents=True)
     (folder / "plan").write_text("x")
-    seen = survey(folder, 100)
+    seen = scan_folder(folder, 100)
     case = cases.Case(KEY, folder, 10.0, seen.fingerprint, changed=10.0, rank=10.0)
     site.app.database.write_now(cases.add, case)
     site.app.database.write_now(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.standin.write_site import write_site
 
-from mqi_communicator.checks.hosts import Finding, look_at
+from mqi_communicator.checks.hosts import Finding, check_host
 from mqi_communicator.config import load
 
 LOADER = "tps_env: error while loading shared libraries: libcudart.so.12: cannot open shared object file"
@@ -16,7 +16,7 @@ LOADER = "tps_env: error while loading shared libraries: libcudart.so.12: cannot
 
 async def findings(config: Path) -> list[Finding]:
     loaded = load(config)
-    return [finding async for finding in look_at(loaded, loaded.all_hosts[0])]
+    return [finding async for finding in check_host(loaded, loaded.all_hosts[0])]
 
 
 def without_gpus(config: Path) -> None:

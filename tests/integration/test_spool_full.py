@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 from mqi_communicator.case.faults import DiskFull
 from mqi_communicator.intake.admit import examine
-from mqi_communicator.intake.spooling import take
+from mqi_communicator.intake.spooling import copy_to_spool
 from mqi_communicator.intake.options import IntakeOptions
 folder, spool = Path(sys.argv[1]), Path(sys.argv[2]) / "key" / "case"
 found = examine(folder, IntakeOptions(), still_for=1e6)
 try:
-    take(folder, spool, found)
+    copy_to_spool(folder, spool, found)
 except DiskFull as fault:
     print(fault.reason, "|", (spool / "manifest.json").exists())
 """

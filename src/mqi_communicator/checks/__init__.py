@@ -1,6 +1,6 @@
 """mqi check: every claim of the configuration, held against reality."""
 
 from mqi_communicator.checks.hosts import Finding
-from mqi_communicator.checks.local import check_up
+from mqi_communicator.checks.local import check_all
 
-__all__ = ["Finding", "check_up"]
+__all__ = ["Finding", "check_all"]

@@ -30,8 +30,8 @@ from mqi_communicator.remote.host import Host
 GIB = 1 << 30
 CLOCK_S = 5.0
 SLOW_S = 2.0
-CALL_S = 60.0
-TRIAL_S = 30.0
+REQUEST_S = 60.0
+PROBE_S = 30.0
 MIB = 1 << 20
 
 
@@ -48,18 +48,18 @@ class Finding:
         object.__setattr__(self, "advice", visible(self.advice))
 
 
-def yes(what: str) -> Finding:
+def passed(what: str) -> Finding:
     """A claim that holds."""
     return Finding(ok=True, what=what)
 
 
-def no(what: str, advice: str) -> Finding:
+def failed(what: str, advice: str) -> Finding:
     """A claim that does not, and what to do."""
     return Finding(ok=False, what=what, advice=advice)
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Target:
     """One look at one host."""
 
     config: Config
@@ -73,98 +73,104 @@ class _Look:
         return self.host.name
 
 
-async def look_at(config: Config, options: HostOptions) -> AsyncIterator[Finding]:
+async def check_host(config: Config, options: HostOptions) -> AsyncIterator[Finding]:
     """All findings about one host, in the order in which a case would meet them."""
     host = build_host(options)
-    look = _Look(config, options, host, build_scheduler(config, options), remote_root(config, options))
+    target = _Target(config, options, host, build_scheduler(config, options), remote_root(config, options))
     try:
-        reached = await _said(lambda: _reach(look))
+        reached = await _findings(lambda: _connection(target))
         for finding in reached:
             yield finding
         if not all(finding.ok for finding in reached):
             return
-        for check in (_clock, _host_needs, _engine_needs, _gpus, _room, _there_and_back):
-            for finding in await _said(lambda check=check: check(look)):  # type: ignore[misc]
+        for check in (_clock, _host_requirements, _engine_requirements, _gpus, _free_space, _round_trip):
+            for finding in await _findings(lambda check=check: check(target)):  # type: ignore[misc]
                 yield finding
     finally:
         await host.close()
 
 
-async def _said(check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+async def _findings(check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
     try:
         return await check()
     except Fault as fault:
-        return [no(fault.reason, fault.advice)]
+        return [failed(fault.reason, fault.advice)]
 
 
-async def _reach(look: _Look) -> list[Finding]:
-    await look.host.request(RemoteRequest("hello"), deadline=CALL_S)
+async def _connection(target: _Target) -> list[Finding]:
+    await target.host.request(RemoteRequest("hello"), deadline=REQUEST_S)
     began = time.monotonic()
-    await look.host.request(RemoteRequest("hello"), deadline=CALL_S)
+    await target.host.request(RemoteRequest("hello"), deadline=REQUEST_S)
     took = time.monotonic() - began
-    what = f"{look.name} answers, its host key is known ({1000 * took:.0f} ms a command)"
+    what = f"{target.name} answers, its host key is known ({1000 * took:.0f} ms a command)"
     return [Finding(took < SLOW_S, what, "its shell is slow to start: look at ~/.bashrc there")]
 
 
-async def _clock(look: _Look) -> list[Finding]:
+async def _clock(target: _Target) -> list[Finding]:
     before = time.time()
-    answer = await look.host.request(RemoteRequest("clock"), deadline=CALL_S)
-    told = re.search(r"mqi-clock (\S+)", answer.out)
-    apart = float(told[1]) - (before + time.time()) / 2 if told else float("inf")
-    what = f"the clock of {look.name} differs by {apart:+.1f} s"
+    answer = await target.host.request(RemoteRequest("clock"), deadline=REQUEST_S)
+    reported = re.search(r"mqi-clock (\S+)", answer.out)
+    apart = float(reported[1]) - (before + time.time()) / 2 if reported else float("inf")
+    what = f"the clock of {target.name} differs by {apart:+.1f} s"
     return [Finding(abs(apart) < CLOCK_S, what, "set both clocks by NTP; times in reports would not agree")]
 
 
-async def _host_needs(look: _Look) -> list[Finding]:
-    told = requirements.read_host(await look.host.request(requirements.host(look.scheduler.name), deadline=CALL_S))
-    on_slurm = look.options.direct is not None and look.options.direct.on_slurm_host
+async def _host_requirements(target: _Target) -> list[Finding]:
+    reported = requirements.read_host(
+        await target.host.request(requirements.host(target.scheduler.name), deadline=REQUEST_S)
+    )
+    on_slurm = target.options.direct is not None and target.options.direct.on_slurm_host
     return [
-        Finding(ok or (on_slurm and what == requirements.NO_SLURM), f"{look.name} has {what}", advice)
-        for ok, what, advice in told
+        Finding(ok or (on_slurm and what == requirements.NO_SLURM), f"{target.name} has {what}", advice)
+        for ok, what, advice in reported
     ]
 
 
-async def _engine_needs(look: _Look) -> list[Finding]:
+async def _engine_requirements(target: _Target) -> list[Finding]:
     """What the engine needs. It is started on a host that computes itself, not on a node that only submits jobs."""
     try:
-        wanted = build_engine(look.config).needs()
+        wanted = build_engine(target.config).needs()
     except ActionRequired:  # said already
         return []
-    if look.scheduler.name != "direct":
+    if target.scheduler.name != "direct":
         wanted = [need for need in wanted if need.kind != "starts"]
-    told = requirements.read_needs(wanted, await look.host.request(requirements.needs(wanted), deadline=CALL_S))
-    return [Finding(ok, f"{look.name}: {what}", advice) for ok, what, advice in told]
+    reported = requirements.read_needs(
+        wanted, await target.host.request(requirements.needs(wanted), deadline=REQUEST_S)
+    )
+    return [Finding(ok, f"{target.name}: {what}", advice) for ok, what, advice in reported]
 
 
-async def _gpus(look: _Look) -> list[Finding]:
-    options = look.options.gpus
+async def _gpus(target: _Target) -> list[Finding]:
+    options = target.options.gpus
     if options is None:
-        return _no_gpus(look)
+        return _no_gpus(target)
     if options.listed:
         count = len(listed(options).gpus)
-        return [yes(f"{look.name}: {count} GPUs are listed; whether others use them is not seen")]
-    found = read_inventory(await look.host.request(RemoteRequest("gpus"), deadline=CALL_S))
+        return [passed(f"{target.name}: {count} GPUs are listed; whether others use them is not seen")]
+    found = read_inventory(await target.host.request(RemoteRequest("gpus"), deadline=REQUEST_S))
     if found.trouble or not found.gpus:
         why = found.trouble or "it has none"
         return [
-            no(f"{look.name}: its GPUs are unknown: {why}", "nvidia-smi must answer there, or list them: gpus.listed")
+            failed(
+                f"{target.name}: its GPUs are unknown: {why}", "nvidia-smi must answer there, or list them: gpus.listed"
+            )
         ]
-    told = [(gpu.index, gpu.total_mib, reason_unusable(gpu, options, 0)) for gpu in found.gpus]
-    free = sum(1 for *_, why in told if not why)
-    notes = "; ".join(f"GPU {index} {why}" for index, _, why in told if why)
-    return [yes(f"{look.name}: {free} of {len(told)} GPUs may be used now" + (f" ({notes})" if notes else ""))]
+    reported = [(gpu.index, gpu.total_mib, reason_unusable(gpu, options, 0)) for gpu in found.gpus]
+    free = sum(1 for *_, why in reported if not why)
+    notes = "; ".join(f"GPU {index} {why}" for index, _, why in reported if why)
+    return [passed(f"{target.name}: {free} of {len(reported)} GPUs may be used now" + (f" ({notes})" if notes else ""))]
 
 
-def _no_gpus(look: _Look) -> list[Finding]:
+def _no_gpus(target: _Target) -> list[Finding]:
     """The configuration knows of no GPUs: none may be needed."""
     try:
-        engine = build_engine(look.config)
+        engine = build_engine(target.config)
     except ActionRequired:  # said already
         return []
-    if look.scheduler.name != "direct" or engine.gpu_demand(_any_ct()) is None:
+    if target.scheduler.name != "direct" or engine.gpu_demand(_any_ct()) is None:
         return []
-    what = f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {look.name}"
-    return [no(what, "add gpus: {} to the host")]
+    what = f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {target.name}"
+    return [failed(what, "add gpus: {} to the host")]
 
 
 def _any_ct() -> CTVolume:
@@ -174,54 +180,56 @@ def _any_ct() -> CTVolume:
     return CTVolume(grid, np.zeros(grid.shape, dtype=np.float32), "", "", (), "")
 
 
-async def _room(look: _Look) -> list[Finding]:
-    workspace.read_workspace(await look.host.request(workspace.workspace(look.root), deadline=CALL_S))
-    space = workspace.read_space(await look.host.request(workspace.space(look.root), deadline=CALL_S))
-    free, wanted = space.free_bytes / GIB, look.config.resources.remote_free_gib
-    what = f"{free:.1f} GiB are free on {look.name} (by {space.bound_by}), {wanted:g} GiB must stay free"
+async def _free_space(target: _Target) -> list[Finding]:
+    workspace.read_workspace(await target.host.request(workspace.workspace(target.root), deadline=REQUEST_S))
+    space = workspace.read_space(await target.host.request(workspace.space(target.root), deadline=REQUEST_S))
+    free, wanted = space.free_bytes / GIB, target.config.resources.remote_free_gib
+    what = f"{free:.1f} GiB are free on {target.name} (by {space.bound_by}), {wanted:g} GiB must stay free"
     return [Finding(free > wanted, what, "make space there, or lower resources.remote_free_gib")]
 
 
-async def _there_and_back(look: _Look) -> list[Finding]:
+async def _round_trip(target: _Target) -> list[Finding]:
     """A small case goes there and is verified; without a queue to wait in, a job runs, and its log comes home."""
     key = f"check{secrets.token_hex(6)}"
     try:
-        await _send(look, key)
-        found = [yes(f"rsync to {look.name} works, and what arrives is verified there")]
-        if look.scheduler.name == "direct":
-            found.append(await _trial(look, key))
+        await _send_probe(target, key)
+        found = [passed(f"rsync to {target.name} works, and what arrives is verified there")]
+        if target.scheduler.name == "direct":
+            found.append(await _run_probe_job(target, key))
         return found
     finally:
-        await look.host.request(workspace.remove(look.root, key), deadline=CALL_S)
+        await target.host.request(workspace.remove(target.root, key), deadline=REQUEST_S)
 
 
-async def _send(look: _Look, key: str) -> None:
+async def _send_probe(target: _Target, key: str) -> None:
     with tempfile.TemporaryDirectory(prefix="mqi-check-") as name:
         source, data = Path(name) / "input", os.urandom(4096)
         (source / "common").mkdir(parents=True)
         (source / "common" / "probe").write_bytes(data)
         sums = workspace.sums_text({"common/probe": hashlib.sha256(data).hexdigest()})
         (source / workspace.SUMS).write_bytes(sums)
-        await look.host.send(source, look.root, key, deadline=CALL_S)
+        await target.host.send(source, target.root, key, deadline=REQUEST_S)
     digest = hashlib.sha256(sums).hexdigest()
-    workspace.read_settle(await look.host.request(workspace.settle(look.root, key, digest), deadline=CALL_S))
+    workspace.read_settle(await target.host.request(workspace.settle(target.root, key, digest), deadline=REQUEST_S))
 
 
-async def _trial(look: _Look, key: str) -> Finding:
+async def _run_probe_job(target: _Target, key: str) -> Finding:
     """A job that does nothing, from its order to its log."""
     token = f"{key}-b1-r1"
-    job = Job(token, Work((Program("check", ("true",)),), (), TRIAL_S))
-    look.scheduler.read_submit(await look.host.request(look.scheduler.submit(job), deadline=CALL_S))
-    end = time.monotonic() + TRIAL_S
+    job = Job(token, Work((Program("check", ("true",)),), (), PROBE_S))
+    target.scheduler.read_submit(await target.host.request(target.scheduler.submit(job), deadline=REQUEST_S))
+    end = time.monotonic() + PROBE_S
     while True:
-        answer = await look.host.request(look.scheduler.poll((token,)), deadline=CALL_S)
-        state = look.scheduler.read_poll((token,), answer)[token].state
+        answer = await target.host.request(target.scheduler.poll((token,)), deadline=REQUEST_S)
+        state = target.scheduler.read_poll((token,), answer)[token].state
         if state not in (JobState.RUNNING, JobState.QUEUED) or time.monotonic() > end:
             break
         await asyncio.sleep(0.2)
     if state is not JobState.ENDED:
-        return no(f"{look.name}: a job that does nothing is {state}", "look at the host's process limits and its disk")
+        return failed(
+            f"{target.name}: a job that does nothing is {state}", "look at the host's process limits and its disk"
+        )
     with tempfile.TemporaryDirectory(prefix="mqi-check-") as home:
-        await look.host.fetch(look.root, token, Path(home), names=("log",), largest=MIB, deadline=CALL_S)
+        await target.host.fetch(target.root, token, Path(home), names=("log",), largest=MIB, deadline=REQUEST_S)
         back = "mqi-program check" in (Path(home) / "log").read_text(encoding="utf-8", errors="replace")
-    return Finding(back, f"a job runs on {look.name}, and its log comes home", "what came home is not what was there")
+    return Finding(back, f"a job runs on {target.name}, and its log comes home", "what came home is not what was there")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mqi_communicator.app import build_engine
 from mqi_communicator.case.faults import ActionRequired, Fault
-from mqi_communicator.checks.hosts import Finding, look_at, no, yes
+from mqi_communicator.checks.hosts import Finding, check_host, failed, passed
 from mqi_communicator.config import Config
 from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.notify.dispatcher import Channel, ways
@@ -26,80 +26,80 @@ from mqi_communicator.web.users import users_of
 GIB = 1 << 30
 
 
-async def check_up(config: Config) -> AsyncIterator[Finding]:
+async def check_all(config: Config) -> AsyncIterator[Finding]:
     """All findings, in the order in which a case would meet them."""
-    yield _watched(config)
+    yield _watch_folder(config)
     for name in ("workspace", "results"):
-        yield _ours(f"paths.{name}", getattr(config.paths, name))
+        yield _writable_folder(f"paths.{name}", getattr(config.paths, name))
     yield _local_disk(config)
-    yield _room(config)
-    yield _port(config)
+    yield _free_space(config)
+    yield _metrics_port(config)
     if config.web is not None:
         yield _dashboard(config, config.web)
-        yield _people(config, config.web)
-    yield (models := _models(config))
+        yield _users(config, config.web)
+    yield (models := _beam_models(config))
     if models.ok:
-        yield yes(build_engine(config).abilities.words)
+        yield passed(build_engine(config).abilities.description)
     for sample in config.constancy:
         yield _sample(sample)
     if config.notify is not None:
         for way in ways(config.notify):
-            yield await asyncio.to_thread(_told, way)
+            yield await asyncio.to_thread(_notification_channel, way)
     for options in config.all_hosts:
-        async for finding in look_at(config, options):
+        async for finding in check_host(config, options):
             yield finding
 
 
-def _watched(config: Config) -> Finding:
+def _watch_folder(config: Config) -> Finding:
     folder = config.paths.watch
     if not folder.is_dir():
-        return no(f"paths.watch {folder} is no folder", "create it, or mount the share")
+        return failed(f"paths.watch {folder} is no folder", "create it, or mount the share")
     if not os.access(folder, os.R_OK | os.X_OK):
-        return no(f"paths.watch {folder} cannot be read", "give this account the right to read it")
-    return yes(f"paths.watch {folder} can be read")
+        return failed(f"paths.watch {folder} cannot be read", "give this account the right to read it")
+    return passed(f"paths.watch {folder} can be read")
 
 
 def _sample(sample: ConstancyOptions) -> Finding:
     what = f"the folder {sample.folder} of the constancy sample {sample.name}"
     if not sample.folder.is_dir() or not os.access(sample.folder, os.R_OK | os.X_OK):
-        return no(f"{what} cannot be read", "correct its path or its rights")
-    return yes(f"{what} can be read")
+        return failed(f"{what} cannot be read", "correct its path or its rights")
+    return passed(f"{what} can be read")
 
 
-def _ours(name: str, folder: Path) -> Finding:
+def _writable_folder(name: str, folder: Path) -> Finding:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-"):
             pass
     except OSError as error:
-        return no(f"{name} {folder} cannot be written: {error.strerror}", "correct the path or its rights")
-    return yes(f"{name} {folder} can be written")
+        return failed(f"{name} {folder} cannot be written: {error.strerror}", "correct the path or its rights")
+    return passed(f"{name} {folder} can be written")
 
 
 def _local_disk(config: Config) -> Finding:
     kind = file_system_of(config.paths.workspace)
     if kind in NETWORK_FILE_SYSTEMS:
-        return no(f"paths.workspace lies on a network file system ({kind})", "put it on a local disk")
-    return yes(f"paths.workspace lies on a local disk ({kind})")
+        return failed(f"paths.workspace lies on a network file system ({kind})", "put it on a local disk")
+    return passed(f"paths.workspace lies on a local disk ({kind})")
 
 
-def _room(config: Config) -> Finding:
+def _free_space(config: Config) -> Finding:
     free, wanted = shutil.disk_usage(config.paths.workspace).free / GIB, config.resources.local_free_gib
     what = f"{free:.1f} GiB are free on the disk of paths.workspace, {wanted:g} GiB must stay free"
     return Finding(free > wanted, what, "make space, or lower resources.local_free_gib")
 
 
-def _port(config: Config) -> Finding:
+def _metrics_port(config: Config) -> Finding:
     options = config.monitoring
     where = f"{options.metrics_host} port {options.metrics_port}"
     if is_owned(config.paths.lock):
-        return yes(f"the communicator is running on this store; {where} is its page")
-    if trouble := _taken(options.metrics_host, options.metrics_port):
-        return no(f"the metrics page cannot have {where}: {trouble}", "monitoring.metrics_port")
-    return yes(f"the metrics page can have {where}")
+        return passed(f"the communicator is running on this store; {where} is its page")
+    if reason := _bind_error(options.metrics_host, options.metrics_port):
+        return failed(f"the metrics page cannot have {where}: {reason}", "monitoring.metrics_port")
+    return passed(f"the metrics page can have {where}")
 
 
-def _taken(host: str, port: int) -> str:
+def _bind_error(host: str, port: int) -> str:
     """Why an address of this machine cannot be had, "" if it can."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -117,38 +117,40 @@ def _dashboard(config: Config, options: WebOptions) -> Finding:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(options.certificate, options.key)
         except OSError as error:  # an SSLError is one
             words = error.strerror or type(error).__name__
-            return no(f"the dashboard's certificate or key cannot be used: {words}", "web.certificate, web.key")
+            return failed(f"the dashboard's certificate or key cannot be used: {words}", "web.certificate, web.key")
     if options.key is not None:
         try:
             check_key(options.key)
         except ActionRequired as fault:
-            return no(fault.reason, fault.advice)
-    if not is_owned(config.paths.lock) and (trouble := _taken(options.host, options.port)):
-        return no(f"the dashboard cannot have {where}: {trouble}", "web.host, web.port; or mqi web is there already")
-    return yes(f"the dashboard can have {where}" + (", with TLS" if options.tls else ""))
+            return failed(fault.reason, fault.advice)
+    if not is_owned(config.paths.lock) and (reason := _bind_error(options.host, options.port)):
+        return failed(f"the dashboard cannot have {where}: {reason}", "web.host, web.port; or mqi web is there already")
+    return passed(f"the dashboard can have {where}" + (", with TLS" if options.tls else ""))
 
 
-def _people(config: Config, options: WebOptions) -> Finding:
+def _users(config: Config, options: WebOptions) -> Finding:
     try:
         count = len(users_of(options, config.paths.workspace).users())
     except ActionRequired as fault:
-        return no(fault.reason, fault.advice)
+        return failed(fault.reason, fault.advice)
     if count == 0 and (options.proxy is None or options.proxy.unknown_role is None):
-        return no("nobody can sign in to the dashboard", "mqi user add NAME --role viewer|operator|physicist")
-    return yes(f"{count} people are known to the dashboard")
+        return failed("nobody can sign in to the dashboard", "mqi user add NAME --role viewer|operator|physicist")
+    return passed(f"{count} people are known to the dashboard")
 
 
-def _told(way: Channel) -> Finding:
+def _notification_channel(way: Channel) -> Finding:
     try:
-        return yes(f"notify.{way.name}: {way.probe()}")
+        return passed(f"notify.{way.name}: {way.probe()}")
     except Fault as fault:
-        return no(f"notify.{way.name}: {fault.reason}", fault.advice or "the rest works without it; correct it soon")
+        return failed(
+            f"notify.{way.name}: {fault.reason}", fault.advice or "the rest works without it; correct it soon"
+        )
 
 
-def _models(config: Config) -> Finding:
+def _beam_models(config: Config) -> Finding:
     try:
         build_engine(config)
     except ActionRequired as fault:
-        return no(fault.reason, fault.advice)
+        return failed(fault.reason, fault.advice)
     machines, scanners = ", ".join(config.machines) or "none", ", ".join(config.scanners) or "none"
-    return yes(f"beam models and curves are as commissioned (machines: {machines}; scanners: {scanners})")
+    return passed(f"beam models and curves are as commissioned (machines: {machines}; scanners: {scanners})")

@@ -25,10 +25,10 @@ def account(
     where root vouches for them: the process is root's, or a process above it runs under that user id.
     """
     own = name_of(uid) or f"uid {uid}"
-    told, user = environment.get("SUDO_UID", ""), environment.get("SUDO_USER", "")
-    if not (told.isascii() and told.isdecimal() and len(told) <= 10):  # noqa: PLR2004 - a user id has 32 bits
+    sudo_uid, user = environment.get("SUDO_UID", ""), environment.get("SUDO_USER", "")
+    if not (sudo_uid.isascii() and sudo_uid.isdecimal() and len(sudo_uid) <= 10):  # noqa: PLR2004 - a user id has 32 bits
         return own
-    before = int(told)
+    before = int(sudo_uid)
     if before == uid or name_of(before) != user:
         return own
     return f"{own} (sudo by {user})" if uid == 0 or before in ancestors else own

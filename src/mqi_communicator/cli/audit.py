@@ -12,7 +12,7 @@ import typer
 
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
-from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.flow.background.checkpoints import Report, hold_against
@@ -38,24 +38,24 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Show every event of a case, each chained to the one before it; or verify the chain of all events."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         if (case is None) is not verify:
-            exit_codes.say("mqi: name a case, or --verify", "     mqi audit CASE; mqi audit --verify")
+            exit_codes.print_error("mqi: name a case, or --verify", "     mqi audit CASE; mqi audit --verify")
             raise typer.Exit(exit_codes.USAGE)
         if log is not None and not log.is_file():
-            exit_codes.say(f"mqi: there is no log {log}")
+            exit_codes.print_error(f"mqi: there is no log {log}")
             raise typer.Exit(exit_codes.USAGE)
         database = open_store(load(config))
         if case is not None:
-            _show(database.read_now(chain.history, one(database, case).case), as_json=as_json)
+            _print_entries(database.read_now(chain.history, find_case(database, case).case), as_json=as_json)
             return
         report = database.read_now(hold_against, log)
-        _tell(report, as_json=as_json)
+        _print_report(report, as_json=as_json)
         if not report.whole:
             raise typer.Exit(exit_codes.NOT_PASSED)
 
 
-def _show(entries: list[Entry], *, as_json: bool) -> None:
+def _print_entries(entries: list[Entry], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(entry) | {"facts": json.loads(entry.facts)} for entry in entries]))  # noqa: T201
         return
@@ -63,16 +63,16 @@ def _show(entries: list[Entry], *, as_json: bool) -> None:
         when = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
         beam = f" beam {entry.beam}" if entry.beam else ""
         moved = f"{entry.before} -> {entry.after}" if entry.before or entry.after else ""
-        said = " ".join(word for word in (entry.step, moved, entry.why) if word)
-        line = f"{entry.seq:4} {when} {entry.who}: {entry.name}{beam} {said}  [{entry.id} {entry.link[:16]}]"
+        details = " ".join(word for word in (entry.step, moved, entry.why) if word)
+        line = f"{entry.seq:4} {when} {entry.who}: {entry.name}{beam} {details}  [{entry.id} {entry.link[:16]}]"
         print(visible(line))  # noqa: T201
 
 
-def _tell(report: Report, *, as_json: bool) -> None:
+def _print_report(report: Report, *, as_json: bool) -> None:
     walked = report.audit
     if as_json:
-        told = {"events": walked.events, "cases": walked.cases, "anchors": walked.anchors, "head": walked.head}
-        print(json.dumps(told | {"whole": report.whole, "notes": report.notes, "wrong": report.wrong}))  # noqa: T201
+        document = {"events": walked.events, "cases": walked.cases, "anchors": walked.anchors, "head": walked.head}
+        print(json.dumps(document | {"whole": report.whole, "notes": report.notes, "wrong": report.wrong}))  # noqa: T201
         return
     for line in (*report.notes, *(f"BROKEN {line}" for line in report.wrong)):
         print(visible(line))  # noqa: T201

@@ -24,7 +24,7 @@ List = Annotated[bool, typer.Option("--list", help="List the backups and whether
 
 def backup(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Make a backup of the store now; the communicator may run meanwhile."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         settings = load(config)
         if not settings.paths.store.is_file():
             raise ActionRequired(f"there is no store {settings.paths.store} yet", "")
@@ -36,7 +36,7 @@ def restore(
     name: Which = None, config: ConfigFile = DEFAULT, *, list_only: List = False, as_json: AsJson = False
 ) -> None:
     """Put a backup in the place of the store; the old file is kept. The communicator must not run."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         settings = load(config)
         if list_only:
             _list(settings.backups, as_json=as_json)

@@ -18,13 +18,13 @@ def open_store(config: Config) -> Database:
     return open_database(config.paths.store)
 
 
-def one(database: Database, name: str) -> CaseView:
+def find_case(database: Database, name: str) -> CaseView:
     """The case that is meant. Exits with words if there is none, or if the name fits several folders' cases."""
     found = database.read_now(view_named, name, time.time())
     if not found:
-        exit_codes.say(f'mqi: no case is called "{name}"', "     mqi status lists them")
+        exit_codes.print_error(f'mqi: no case is called "{name}"', "     mqi status lists them")
         raise typer.Exit(exit_codes.USAGE)
     if len({case.folder for case in found}) > 1:
-        exit_codes.say(f'mqi: "{name}" may mean {", ".join(case.case for case in found)}; give more of the key')
+        exit_codes.print_error(f'mqi: "{name}" may mean {", ".join(case.case for case in found)}; give more of the key')
         raise typer.Exit(exit_codes.USAGE)
     return found[0]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import typer
 
-from mqi_communicator.checks import Finding, check_up
+from mqi_communicator.checks import Finding, check_all
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
@@ -16,7 +16,7 @@ from mqi_communicator.config import Config, load
 
 def check(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Prove every claim of the configuration: folders, host, host key, rsync, engine, space, clock."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         settings = load(config)
         findings = asyncio.run(_collect(settings, speak=not as_json))
         if as_json:
@@ -27,7 +27,7 @@ def check(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
 
 async def _collect(settings: Config, *, speak: bool) -> list[Finding]:
     findings = []
-    async for finding in check_up(settings):
+    async for finding in check_all(settings):
         findings.append(finding)
         if speak:
             print(f"{'ok ' if finding.ok else 'NO '} {finding.what}")  # noqa: T201

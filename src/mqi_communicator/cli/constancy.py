@@ -23,10 +23,10 @@ def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
 
     from mqi_communicator.app import build_engine
 
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         settings = load(config)
         if not settings.constancy:
-            exit_codes.say("mqi: the configuration has no section constancy: no sample is computed again")
+            exit_codes.print_error("mqi: the configuration has no section constancy: no sample is computed again")
             raise typer.Exit(exit_codes.NOT_PASSED)
         basis = basis_of(version("mqi-communicator"), build_engine(settings).evidence())
         found = open_store(settings).read_now(samples, settings.constancy, basis, time.time())
@@ -34,11 +34,11 @@ def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
             print(json.dumps([as_record(sample) for sample in found]))  # noqa: T201
         else:
             console().print(_table(found))
-        if not all(map(_well, found)):
+        if not all(map(_passed_or_running, found)):
             raise typer.Exit(exit_codes.NOT_PASSED)
 
 
-def _well(one: Sample) -> bool:
+def _passed_or_running(one: Sample) -> bool:
     """Whether its last run passed, or is under way."""
     return one.verdict == "pass" if one.status in ("", "done", "failed", "cancelled") else True
 
@@ -49,8 +49,8 @@ def _table(found: list[Sample]) -> Table:
         grid.add_column(name, overflow="fold")
     for one in found:
         because = one.because + ("; its files are others than the run before" if one.changed_sample else "")
-        word = coloured(one.verdict) or one.status
-        grid.add_row(one.name, _day(one.at), one.case, word, escape(because), escape(_next(one)))
+        outcome = coloured(one.verdict) or one.status
+        grid.add_row(one.name, _day(one.at), one.case, outcome, escape(because), escape(_next(one)))
     return grid
 
 

@@ -26,7 +26,7 @@ Name = Annotated[str, typer.Argument(help="The name to sign in with.")]
 
 def web(config: ConfigFile = DEFAULT) -> None:
     """Serve the dashboard, whether or not the communicator is running, until told to stop."""
-    with exit_codes.told():
+    with exit_codes.report_faults():
         settings = load(config)
         asyncio.run(_serve(settings, settings.web or WebOptions()))
 
@@ -60,7 +60,7 @@ def add(
     """Let somebody sign in, or give somebody another role and password. Asks for the password."""
     from mqi_communicator.web.users import User, hashed
 
-    with exit_codes.told():
+    with exit_codes.report_faults():
         password = "" if at_proxy else hashed(_password(from_stdin=from_stdin))
         _file(config).put(User(name, role, password))
         print(f"{name} may sign in as {role}")  # noqa: T201
@@ -69,7 +69,7 @@ def add(
 @user.command()
 def remove(name: Name, config: ConfigFile = DEFAULT) -> None:
     """Let somebody in no longer; open sessions end at once."""
-    with exit_codes.told():
+    with exit_codes.report_faults():
         _file(config).remove(name)
         print(f"{name} may sign in no longer")  # noqa: T201
 
@@ -79,7 +79,7 @@ def list_users(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None
     """List who may sign in."""
     from mqi_communicator.web.users import public
 
-    with exit_codes.told():
+    with exit_codes.report_faults():
         found = [public(user) for user in _file(config).users().values()]
         if as_json:
             print(json.dumps(found))  # noqa: T201

@@ -43,17 +43,17 @@ def table(*, short: bool = False) -> str:
 
 
 @contextmanager
-def told(config: Path | None = None) -> Iterator[None]:
+def report_faults(config: Path | None = None) -> Iterator[None]:
     """Turn what went wrong into words and an exit code. `config` is the file to name in commands that help."""
     try:
         yield
     except Fault as fault:
-        raise typer.Exit(_tell(fault, config or Path("config.yaml"))) from None
+        raise typer.Exit(_report(fault, config or Path("config.yaml"))) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _tell(fault: Fault, config: Path) -> int:
+def _report(fault: Fault, config: Path) -> int:
     """Say it; the exit code. What knows the configuration and the store is imported once something went wrong."""
     from mqi_communicator.cli.rescue import how_to_restore
     from mqi_communicator.config import ConfigProblem
@@ -61,23 +61,23 @@ def _tell(fault: Fault, config: Path) -> int:
 
     match fault:
         case ConfigProblem():
-            say(str(fault))
+            print_error(str(fault))
             return USAGE
         case Unreachable():
-            say(*_words(fault))
+            print_error(*_fault_lines(fault))
             return UNREACHABLE
         case StoreDamaged():
-            say(f"mqi: {fault.reason}", *(f"     {line}" for line in how_to_restore(config)))
+            print_error(f"mqi: {fault.reason}", *(f"     {line}" for line in how_to_restore(config)))
         case _:
-            say(*_words(fault))
+            print_error(*_fault_lines(fault))
     return NOT_PASSED
 
 
-def say(*lines: str) -> None:
+def print_error(*lines: str) -> None:
     """Words for a person, on stderr."""
     for line in lines:
         print(visible_lines(line), file=sys.stderr)  # noqa: T201 - the command line's voice
 
 
-def _words(fault: Fault) -> list[str]:
+def _fault_lines(fault: Fault) -> list[str]:
     return [f"mqi: {fault.reason}", *([f"     {fault.advice}"] if fault.advice else [])]

@@ -24,32 +24,34 @@ def notify(
     test: Annotated[bool, typer.Option("--test", help="Send a test message on every way, now.")] = False,
 ) -> None:
     """Show when people were last told on each way, or send a test."""
-    with exit_codes.told():
+    with exit_codes.report_faults():
         settings = load(config)
         if settings.notify is None:
-            exit_codes.say("mqi: the configuration has no section notify: nobody is told anything")
+            exit_codes.print_error("mqi: the configuration has no section notify: nobody is told anything")
             raise typer.Exit(exit_codes.NOT_PASSED)
-        found = [_try(way) if test else _tell(settings, way) for way in ways(settings.notify)]
+        found = [
+            _send_test(channel) if test else _print_last_sent(settings, channel) for channel in ways(settings.notify)
+        ]
         if not all(found):
             raise typer.Exit(exit_codes.NOT_PASSED)
 
 
-def _try(way: Channel) -> bool:
+def _send_test(channel: Channel) -> bool:
     try:
-        way.send(trial())
+        channel.send(trial())
     except Fault as fault:
-        print(visible(f"NO  {way.name}: {fault.reason}"))  # noqa: T201
+        print(visible(f"NO  {channel.name}: {fault.reason}"))  # noqa: T201
         if fault.advice:
             print(visible(f"    -> {fault.advice}"))  # noqa: T201
         return False
-    print(f"ok  {way.name}: a test message was taken")  # noqa: T201
+    print(f"ok  {channel.name}: a test message was taken")  # noqa: T201
     return True
 
 
-def _tell(settings: Config, way: Channel) -> bool:
-    mark = open_store(settings).read_now(notices.mark, way.name)
+def _print_last_sent(settings: Config, channel: Channel) -> bool:
+    mark = open_store(settings).read_now(notices.mark, channel.name)
     if mark is None or not mark.sent:
-        print(f"{way.name}: nothing was told yet")  # noqa: T201
+        print(f"{channel.name}: nothing was told yet")  # noqa: T201
     else:
-        print(f"{way.name}: last told {datetime.fromtimestamp(mark.sent, UTC):%Y-%m-%d %H:%M:%S} UTC")  # noqa: T201
+        print(f"{channel.name}: last told {datetime.fromtimestamp(mark.sent, UTC):%Y-%m-%d %H:%M:%S} UTC")  # noqa: T201
     return True

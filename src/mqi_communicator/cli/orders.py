@@ -12,7 +12,7 @@ from mqi_communicator.case.model import Priority
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.account import invoker
-from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.store import orders
@@ -20,7 +20,7 @@ from mqi_communicator.store.database import Database
 from mqi_communicator.store.ownership import is_owned
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is recorded with the order.")]
-PATIENCE_S = 8.0
+WAIT_S = 8.0
 
 
 def retry(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
@@ -73,17 +73,17 @@ def lost(
 
 
 def _order(
-    word: str, name: str, config: ConfigFile, reason: str, *, as_json: bool, beam: int = 0, detail: str = ""
+    order_name: str, name: str, config: ConfigFile, reason: str, *, as_json: bool, beam: int = 0, detail: str = ""
 ) -> None:
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         settings = load(config)
         database = open_store(settings)
-        case = one(database, name)
+        case = find_case(database, name)
         number = database.write_now(
             orders.give,
             at=time.time(),
             case=case.case,
-            order=word,
+            order=order_name,
             who=invoker(),
             why=reason,
             beam=beam,
@@ -92,17 +92,17 @@ def _order(
         running = is_owned(settings.paths.lock)
         answer = _answer(database, number) if running else ""
         if as_json:
-            print(json.dumps({"case": case.case, "order": word, "running": running, "answer": answer}))  # noqa: T201
+            print(json.dumps({"case": case.case, "order": order_name, "running": running, "answer": answer}))  # noqa: T201
         elif answer:
             print(visible(f"{case.case}: {answer}"))  # noqa: T201
         elif running:
-            print(f"{case.case}: the order to {word} is written down; the communicator is busy")  # noqa: T201
+            print(f"{case.case}: the order to {order_name} is written down; the communicator is busy")  # noqa: T201
         else:
-            print(f"{case.case}: the order to {word} is kept until the communicator runs")  # noqa: T201
+            print(f"{case.case}: the order to {order_name} is kept until the communicator runs")  # noqa: T201
 
 
 def _answer(database: Database, number: int) -> str:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         order = database.read_now(orders.get, number)
         if order.applied is not None:

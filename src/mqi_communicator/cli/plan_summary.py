@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mqi_communicator.dicom.plan import read_plan
-from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, once, shown
+from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, printable, without_repeats
 from mqi_communicator.dicom.records import Beam, IonPlan
 from mqi_communicator.dose.abilities import TABLE, scan_mode
 
@@ -25,7 +25,7 @@ def summary(path: Path) -> dict[str, Any]:
         return _unread(path, as_problem(error))
     except OSError as error:
         found = f"the file cannot be read: {error.strerror}"
-        return _unread(path, Problem("plan.unreadable", shown(path.name), found, advice="Name another file."))
+        return _unread(path, Problem("plan.unreadable", printable(path.name), found, advice="Name another file."))
     return {
         "file": str(path),
         "understood": not problems,
@@ -40,8 +40,8 @@ def summary(path: Path) -> dict[str, Any]:
 
 
 def _unread(path: Path, problem: Problem) -> dict[str, Any]:
-    told = {"problems": [_problem(problem)], "reasons": _reasons([problem])}
-    return {"file": str(path), "understood": False, **told, "beams": [], "engines": []}
+    found = {"problems": [_problem(problem)], "reasons": _reasons([problem])}
+    return {"file": str(path), "understood": False, **found, "beams": [], "engines": []}
 
 
 def _problem(one: Problem) -> dict[str, str]:
@@ -73,8 +73,8 @@ def _beam(beam: Beam) -> dict[str, Any]:
         "energies": [min(energies), max(energies)] if energies else [],
         "spots": sum(int((layer.weights > 0).sum()) for layer in beam.layers),
         "meterset": beam.meterset,
-        "devices": [f"{device.kind}: {device.words}" for device in beam.devices],
-        "motions": [f"{motion.tag} {motion.words}" for motion in beam.motions],
+        "devices": [f"{device.kind}: {device.description}" for device in beam.devices],
+        "motions": [f"{motion.tag} {motion.description}" for motion in beam.motions],
     }
 
 
@@ -89,14 +89,14 @@ def _engine(plan: IonPlan, index: int) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """A summary for people: the plan, a row per beam, what is wrong, and what cannot be computed with which engines."""
-    yield shown(found["file"])
+    yield printable(found["file"])
     if found["beams"]:
-        label = f"plan {shown(found['label'])}, " if found["label"] else ""
-        yield f"  {label}{shown(found['system'])}, {found['fractions']} fraction(s)"
+        label = f"plan {printable(found['label'])}, " if found["label"] else ""
+        yield f"  {label}{printable(found['system'])}, {found['fractions']} fraction(s)"
         yield from _table([_COLUMNS, *(_row(beam) for beam in found["beams"])])
         for beam in found["beams"]:
-            for words in (*beam["devices"], *beam["motions"]):
-                yield f"  beam {beam['number']}: {words}"
+            for description in (*beam["devices"], *beam["motions"]):
+                yield f"  beam {beam['number']}: {description}"
     if found["problems"]:
         yield "  the plan cannot be used:"
         yield from found["reasons"]
@@ -116,22 +116,22 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
 def _reasons(problems: Sequence[Problem]) -> list[str]:
     """Lines for people: each reason once, then what to do."""
     advice = dict.fromkeys(one.advice for one in problems if one.advice)
-    return [f"    {one}" for one in once(problems)] + [f"      {words}" for words in advice]
+    return [f"    {one}" for one in without_repeats(problems)] + [f"      {description}" for description in advice]
 
 
 def _row(beam: dict[str, Any]) -> tuple[str, ...]:
-    name = f" ({shown(beam['name'])})" if beam["name"] else ""
+    name = f" ({printable(beam['name'])})" if beam["name"] else ""
     return (
         f"{beam['number']}{name}",
-        shown(beam["machine"]) or "-",
-        shown(beam["mode"]) or "-",
+        printable(beam["machine"]) or "-",
+        printable(beam["mode"]) or "-",
         f"{beam['gantry']:g}",
         f"{beam['couch']:g}",
         str(beam["layers"]),
         " to ".join(f"{energy:g}" for energy in dict.fromkeys(beam["energies"])) or "-",
         str(beam["spots"]),
         f"{beam['meterset']:.1f}",
-        shown(beam["position"]) or "-",
+        printable(beam["position"]) or "-",
     )
 
 

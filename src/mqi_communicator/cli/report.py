@@ -15,7 +15,7 @@ import typer
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
-from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
 from mqi_communicator.flow.trend import placed
@@ -35,16 +35,16 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Draw report.html and report.pdf of delivered results again; the verdict is not touched."""
-    with exit_codes.told():
+    with exit_codes.report_faults():
         if every == bool(case):
-            exit_codes.say("mqi: name one case, or --all")
+            exit_codes.print_error("mqi: name one case, or --all")
             raise typer.Exit(exit_codes.USAGE)
         settings = load(config)
         database = open_store(settings)
-        found = database.read_now(view_all, time.time()) if every else [one(database, case)]
+        found = database.read_now(view_all, time.time()) if every else [find_case(database, case)]
         delivered = [view for view in found if view.results]
         if not delivered:
-            exit_codes.say(
+            exit_codes.print_error(
                 "mqi: there are no delivered results to draw a report of", "     mqi status tells where cases are"
             )
             raise typer.Exit(exit_codes.NOT_PASSED)

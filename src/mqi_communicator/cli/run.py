@@ -19,13 +19,13 @@ from mqi_communicator.run import run as work
 
 def run(config: ConfigFile = DEFAULT) -> None:
     """Watch the folder and take every case to its verdict, until told to stop."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         asyncio.run(work(build(load(config))))
 
 
 def once(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Take what is in the folder to its verdicts, then exit: 0 all passed, 1 not all, 3 host unreachable."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         settings = load(config)
         end = asyncio.run(work(build(settings), once=True))
         found = open_store(settings).read_now(view_all, time.time())

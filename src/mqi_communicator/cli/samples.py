@@ -17,10 +17,10 @@ def demo(
     engine_home: Annotated[Path, typer.Option(help="Where the engine was fetched to.")] = Path(".setup/mcsquare"),
 ) -> None:
     """Take the bundled sample through the real route: a private sshd, rsync, Monte Carlo, a verdict."""
-    from mqi_communicator.demo.show import play
+    from mqi_communicator.demo.show import run_demo
 
-    with exit_codes.told():
-        if not play(folder.resolve(), engine_home.resolve(), stay=stay):
+    with exit_codes.report_faults():
+        if not run_demo(folder.resolve(), engine_home.resolve(), stay=stay):
             raise typer.Exit(exit_codes.NOT_PASSED)
 
 
@@ -42,11 +42,11 @@ def sample(
             print(f"{name:22} {what}")  # noqa: T201
         return
     if folder is None or (folder.exists() and any(folder.iterdir())):
-        exit_codes.say("mqi: name a folder that does not exist yet, or is empty")
+        exit_codes.print_error("mqi: name a folder that does not exist yet, or is empty")
         raise typer.Exit(exit_codes.USAGE)
-    with exit_codes.told():
+    with exit_codes.report_faults():
         try:
             write_sample(folder, kind=kind, size=size, seed=seed)
         except ValueError as error:
-            exit_codes.say(f"mqi: {error}")
+            exit_codes.print_error(f"mqi: {error}")
             raise typer.Exit(exit_codes.USAGE) from None

@@ -12,7 +12,7 @@ from mqi_communicator.case.model import CASE_ITEM, Event
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.account import invoker
-from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.results.signature import Decision, SignatureDocument
@@ -36,15 +36,17 @@ def sign(
     from mqi_communicator.flow.spool.layout import Spool
     from mqi_communicator.flow.tasks.sign import Signer, sign_results
 
-    with exit_codes.told():
+    with exit_codes.report_faults():
         if accept == reject:
-            exit_codes.say("mqi: say either --accept or --reject")
+            exit_codes.print_error("mqi: say either --accept or --reject")
             raise typer.Exit(exit_codes.USAGE)
         settings = load(config)
         database = open_store(settings)
-        found = one(database, case)
+        found = find_case(database, case)
         if not found.results:
-            exit_codes.say(f"mqi: {found.case} has no results yet", f"     mqi why {found.case} tells where it is")
+            exit_codes.print_error(
+                f"mqi: {found.case} has no results yet", f"     mqi why {found.case} tells where it is"
+            )
             raise typer.Exit(exit_codes.NOT_PASSED)
         decision = Decision.ACCEPT if accept else Decision.REJECT
         signer = Signer(decision, visible(name.strip()), visible(role.strip()), visible(reason), invoker())
@@ -52,7 +54,7 @@ def sign(
         try:
             signed = sign_results(spool, Path(found.results), signer, time.time())
         except ValueError:  # what pydantic says of a name quotes it
-            exit_codes.say("mqi: --name and --role have 2 to 80 characters, --reason up to 500")
+            exit_codes.print_error("mqi: --name and --role have 2 to 80 characters, --reason up to 500")
             raise typer.Exit(exit_codes.USAGE) from None
         database.write_now(audit.append, _event(found.case, found.step, signed))
         print(signed.model_dump_json(by_alias=True) if as_json else f"{found.case}: {signed.line}")  # noqa: T201

@@ -13,7 +13,7 @@ from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
-from mqi_communicator.cli.cases import one, open_store
+from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.flow.view import CaseView, checks_of, record, view_all
@@ -25,7 +25,7 @@ from mqi_communicator.terminal import console as terminal
 
 def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """List the cases and where they stand."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         settings = load(config)
         database = open_store(settings)
         found = database.read_now(view_all, time.time())
@@ -41,12 +41,17 @@ def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
 
 def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Say in one line why a case is where it is, and what will happen next."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         settings = load(config)
-        found = one(open_store(settings), case)
+        found = find_case(open_store(settings), case)
         if as_json:
-            told = {"case": found.case, "why": found.why, "advice": found.advice, "needs_person": found.needs_person}
-            print(json.dumps(told))  # noqa: T201
+            document = {
+                "case": found.case,
+                "why": found.why,
+                "advice": found.advice,
+                "needs_person": found.needs_person,
+            }
+            print(json.dumps(document))  # noqa: T201
             return
         for line in _why_lines(found, running=is_owned(settings.paths.lock)):
             print(line)  # noqa: T201
@@ -54,22 +59,22 @@ def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False
 
 def _why_lines(case: CaseView, *, running: bool) -> list[str]:
     verdict = f"{case.verdict}: " if case.status == "done" and case.verdict else ""
-    said = [f"{case.case}: {verdict}{case.why}" + (f" -> {case.advice}" if case.advice else "")]
-    said += [
+    lines = [f"{case.case}: {verdict}{case.why}" + (f" -> {case.advice}" if case.advice else "")]
+    lines += [
         f"  beam {beam.beam}: {beam.why}" + (f" -> {beam.advice}" if beam.advice else "")
         for beam in case.beams
         if beam.status != "done"
     ]
     if not running and case.status in ("ready", "waiting"):
-        said.append("  the communicator is not running: nothing moves until ./deploy.sh starts it")
-    return said
+        lines.append("  the communicator is not running: nothing moves until ./deploy.sh starts it")
+    return lines
 
 
 def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Show all that is known of a case: beams, checks, events."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         database = open_store(load(config))
-        found = one(database, case)
+        found = find_case(database, case)
         events = database.read_now(work_items.events_of, found.case)
         if as_json:
             print(json.dumps(record(found, events)))  # noqa: T201

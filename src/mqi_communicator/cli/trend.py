@@ -37,14 +37,14 @@ def trend(
     ] = False,
 ) -> None:
     """Show gamma, dose scale and range difference of the delivered cases by machine, with mean and 2 SD."""
-    with exit_codes.told(config):
+    with exit_codes.report_faults(config):
         if as_json and as_csv:
-            exit_codes.say("mqi: say either --json or --csv")
+            exit_codes.print_error("mqi: say either --json or --csv")
             raise typer.Exit(exit_codes.USAGE)
         known, found = open_store(load(config)).read_now(trends, machine, last)
         if machine and machine not in known:
             names = ", ".join(known) or "none"
-            exit_codes.say(f'mqi: no case of a machine "{machine}" was judged', f"     known machines: {names}")
+            exit_codes.print_error(f'mqi: no case of a machine "{machine}" was judged', f"     known machines: {names}")
             raise typer.Exit(exit_codes.USAGE)
         if as_json:
             print(json.dumps([_record(one) for one in found]))  # noqa: T201
@@ -90,16 +90,16 @@ def _show(found: list[Trend]) -> None:
         for what, unit, _digits in COLUMNS.values():
             grid.add_column(f"{what} ({unit})" if unit else what, justify="right")
         for row in one.rows:
-            values = [_shown(column, getattr(row, column)) for column in COLUMNS]
+            values = [_formatted(column, getattr(row, column)) for column in COLUMNS]
             grid.add_row(_day(row.at), row.case, coloured(row.verdict), *values)
         grid.add_section()
         spreads = {column: one.spread(column) for column in COLUMNS}
-        grid.add_row(MEAN, "", "", *(_shown(column, spread.mean) for column, spread in spreads.items()))
-        grid.add_row(TWO_SD, "", "", *(_shown(column, spread.two_sd) for column, spread in spreads.items()))
+        grid.add_row(MEAN, "", "", *(_formatted(column, spread.mean) for column, spread in spreads.items()))
+        grid.add_row(TWO_SD, "", "", *(_formatted(column, spread.two_sd) for column, spread in spreads.items()))
         screen.print(grid)
 
 
-def _shown(column: str, value: float | None) -> str:
+def _formatted(column: str, value: float | None) -> str:
     return "-" if value is None else f"{value:.{COLUMNS[column][2]}f}"
 
 

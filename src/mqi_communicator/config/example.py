@@ -102,7 +102,7 @@ after:
     argv: [/opt/site/to_raw, Outputs-1, Outputs-2]
     outputs: ["Outputs-1/beam_{beam}_0_Dose.raw", "Outputs-2/beam_{beam}_0_Dose.raw"]"""
 # Where a picture says more than a default: groups in lists, or below names.
-_PICTURES = {
+_EXAMPLES = {
     "hosts": _HOSTS,
     "constancy": _CONSTANCY,
     "engine.flavours": _FLAVOUR,
@@ -136,25 +136,25 @@ def reference() -> str:
         pages += ["", f"## {name}", "", field.description or ""]
         groups, named = _groups(field.annotation)
         for group in groups:
-            pages += ["", _promise(group)] if len(groups) > 1 else []
-            pages += _tables(group, _place(name, field.annotation, named=named))
+            pages += ["", _summary(group)] if len(groups) > 1 else []
+            pages += _tables(group, _path_of(name, field.annotation, named=named))
     return "\n".join(pages) + "\n"
 
 
 def _section(name: str, field: FieldInfo) -> Iterator[str]:
-    if name in _PICTURES:
-        yield from _off(_PICTURES[name].splitlines())
+    if name in _EXAMPLES:
+        yield from _commented(_EXAMPLES[name].splitlines())
         return
     (first, *others), _named = _groups(field.annotation)
-    shown = _whole(name, field, first)
-    yield from _off(shown) if _optional(field) and name != "ssh" else shown  # some exclude one another
+    shown = _section_lines(name, field, first)
+    yield from _commented(shown) if _optional(field) and name != "ssh" else shown  # some exclude one another
     for other in others:
-        promise = _promise(other)
+        promise = _summary(other)
         yield from ("", *_comment(f"Or instead: {promise[0].lower()}{promise[1:]}", 0))
-        yield from _off(_whole(name, field, other))
+        yield from _commented(_section_lines(name, field, other))
 
 
-def _whole(name: str, field: FieldInfo, group: type[BaseModel]) -> Iterator[str]:
+def _section_lines(name: str, field: FieldInfo, group: type[BaseModel]) -> Iterator[str]:
     """A section with its head: the group itself, or below a name of the site's choice."""
     named = _groups(field.annotation)[1]
     yield f"{name}:"
@@ -163,7 +163,7 @@ def _whole(name: str, field: FieldInfo, group: type[BaseModel]) -> Iterator[str]
     yield from _body(group, f"{name}.*" if named else name, 2 if named else 1)
 
 
-def _off(lines: Iterable[str], indent: str = "") -> Iterator[str]:
+def _commented(lines: Iterable[str], indent: str = "") -> Iterator[str]:
     """Lines as comments, the mark at this indentation."""
     return (f"{indent}# {line.removeprefix(indent)}".rstrip() for line in lines)
 
@@ -174,14 +174,14 @@ def _body(model: type[BaseModel], path: str, depth: int) -> Iterator[str]:
         key = f"{path}.{name}"
         groups, named = _groups(field.annotation)
         yield from _comment(field.description or "", depth)
-        if key in _PICTURES:
-            yield from _off(textwrap.indent(_PICTURES[key], indent).splitlines(), indent)
+        if key in _EXAMPLES:
+            yield from _commented(textwrap.indent(_EXAMPLES[key], indent).splitlines(), indent)
         elif not groups or named or _is_list(field.annotation):
             off = "" if key in _SHOWN or field.is_required() else "# "
             yield f"{indent}{off}{name}: {_yaml(_value(key, field))}"
         else:
             lines = [f"{indent}{name}:", *_body(groups[0], key, depth + 1)]
-            yield from _off(lines, indent) if _optional(field) else lines
+            yield from _commented(lines, indent) if _optional(field) else lines
 
 
 def _tables(model: type[BaseModel], path: str) -> Iterator[str]:
@@ -189,11 +189,11 @@ def _tables(model: type[BaseModel], path: str) -> Iterator[str]:
     below: list[tuple[type[BaseModel], str]] = []
     for name, field in model.model_fields.items():
         groups, named = _groups(field.annotation)
-        below += [(group, _place(f"{path}.{name}", field.annotation, named=named)) for group in groups]
+        below += [(group, _path_of(f"{path}.{name}", field.annotation, named=named)) for group in groups]
         cells = (f"`{path}.{name}`", _type(field), _default(field), field.description or "")
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-    for inner, place in below:
-        yield from _tables(inner, place)
+    for inner, inner_path in below:
+        yield from _tables(inner, inner_path)
 
 
 def _groups(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
@@ -208,12 +208,12 @@ def _groups(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
     return found, named
 
 
-def _promise(group: type[BaseModel]) -> str:
+def _summary(group: type[BaseModel]) -> str:
     """What a group says of itself."""
     return (group.__doc__ or "").splitlines()[0]
 
 
-def _place(path: str, annotation: Any, *, named: bool) -> str:
+def _path_of(path: str, annotation: Any, *, named: bool) -> str:
     """Where the settings of a group stand: below names of the site's choice, in a list, or just there."""
     return f"{path}.<name>" if named else f"{path}[]" if _is_list(annotation) else path
 
@@ -255,22 +255,22 @@ def _type(field: FieldInfo) -> str:
     groups, named = _groups(field.annotation)
     if groups:
         return "groups by name" if named else "list of groups" if _is_list(field.annotation) else "group"
-    return _type_words(field.annotation)
+    return _type_text(field.annotation)
 
 
-def _type_words(annotation: Any) -> str:
-    words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    if annotation in words:
-        return words[annotation]
+def _type_text(annotation: Any) -> str:
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    if annotation in names:
+        return names[annotation]
     if isinstance(annotation, type):
         members = getattr(annotation, "__members__", None)
         return ", ".join(f"`{member.value}`" for member in members.values()) if members else annotation.__name__.lower()
     arguments = get_args(annotation)
     if get_origin(annotation) is dict:
-        return f"{_type_words(arguments[1])} by key"
+        return f"{_type_text(arguments[1])} by key"
     if arguments and not any(isinstance(inner, type) or get_args(inner) for inner in arguments):
         return ", ".join(f"`{_yaml(choice)}`" for choice in arguments)
-    kinds = [_type_words(inner) for inner in arguments if isinstance(inner, type) or get_args(inner)]
+    kinds = [_type_text(inner) for inner in arguments if isinstance(inner, type) or get_args(inner)]
     return ("list of " if get_origin(annotation) in (list, tuple) else "") + kinds[0]
 
 

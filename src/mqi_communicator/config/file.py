@@ -116,10 +116,10 @@ def _syntax(text: str, error: yaml.MarkedYAMLError) -> Mistake:
         return Mistake(line, "", "a tab character: YAML is indented with spaces")
     if error.context == "expected a single document in the stream":
         return Mistake(line, "", "a second document begins here (---); one file holds one configuration")
-    words = str(error.problem or error.context)
-    if words.startswith("mapping values are not allowed"):
-        words = "a second `:` in one line, or wrong indentation; text that holds `: ` stands in quotes"
-    return Mistake(line, "", f"not valid YAML: {words}")
+    reason = str(error.problem or error.context)
+    if reason.startswith("mapping values are not allowed"):
+        reason = "a second `:` in one line, or wrong indentation; text that holds `: ` stands in quotes"
+    return Mistake(line, "", f"not valid YAML: {reason}")
 
 
 def _value(node: yaml.Node, keys: Keys, document: Document) -> Any:

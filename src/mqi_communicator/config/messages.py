@@ -43,11 +43,11 @@ def _filled(data: Any, groups: list[Any]) -> Any:
 
 
 def _mistake(detail: ErrorDetails, model: type[BaseModel], document: Document) -> Mistake:
-    keys, words = _in_file(detail, document), _words(detail, model)
-    named = re.match(r"([a-z_]+): (.*)", words, re.DOTALL)  # a group's own check that names one of its keys
+    keys, message = _in_file(detail, document), _message(detail, model)
+    named = re.match(r"([a-z_]+): (.*)", message, re.DOTALL)  # a group's own check that names one of its keys
     if detail["type"] == "value_error" and named and (*keys, named[1]) in document.lines:
-        keys, words = (*keys, named[1]), named[2]
-    return Mistake(document.line_of(keys), dotted(keys), words)
+        keys, message = (*keys, named[1]), named[2]
+    return Mistake(document.line_of(keys), dotted(keys), message)
 
 
 def _in_file(detail: ErrorDetails, document: Document) -> Keys:
@@ -63,13 +63,13 @@ def _in_file(detail: ErrorDetails, document: Document) -> Keys:
     return keys
 
 
-def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         *above, name = detail["loc"]
         return _unknown(str(name), known_keys(model, tuple(above)))
     if kind == "union_tag_invalid":
-        return f"must be one of {context['expected_tags'].replace(', ', ' or ')}, not {_shown(context['tag'])}"
+        return f"must be one of {context['expected_tags'].replace(', ', ' or ')}, not {_quoted(context['tag'])}"
     if kind == "missing":
         return "is missing"
     if detail["input"] is None:
@@ -81,10 +81,10 @@ def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return str(context["error"])
     if wanted is None:
         wanted = detail["msg"].replace("Input should be", "must be").replace("String should", "must")
-    return wanted if isinstance(detail["input"], dict | list) else f"{wanted}, not {_shown(detail['input'])}"
+    return wanted if isinstance(detail["input"], dict | list) else f"{wanted}, not {_quoted(detail['input'])}"
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: Any) -> str:
     """A value as it stands in the file, cut short."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004

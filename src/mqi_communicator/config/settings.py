@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from mqi_communicator.compute.options import DirectOptions, GpuOptions
 from mqi_communicator.compute.slurm_options import SlurmOptions
 from mqi_communicator.config import file as config_file
-from mqi_communicator.config import messages as config_words
+from mqi_communicator.config import messages as config_messages
 from mqi_communicator.config.file import ConfigProblem, Mistake
 from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits
@@ -191,10 +191,10 @@ def load(path: Path) -> Config:
     understood. The folders and files it names are not looked at: `mqi check` does that.
     """
     document = config_file.read(path)
-    config = _absolute(config_words.validate(path, document, Config), path.resolve().parent)
+    config = _absolute(config_messages.validate(path, document, Config), path.resolve().parent)
     fits = misfits(config.engine, config.machines, config.scanners)
-    told = [Mistake(document.line_of(keys), config_file.dotted(keys), what) for keys, what in fits]
-    if mistakes := _clashes(config.paths, document) + _samples(config, document) + told:
+    misfit_mistakes = [Mistake(document.line_of(keys), config_file.dotted(keys), what) for keys, what in fits]
+    if mistakes := _overlaps(config.paths, document) + _samples(config, document) + misfit_mistakes:
         raise config_file.problem(path, mistakes)
     return config
 
@@ -208,39 +208,39 @@ def effective_digest(config: Config) -> str:
 def _absolute(options: _Model, base: Path) -> _Model:
     """The options with each local path (a field of type Path) made absolute. Paths on the host are text."""
     values = {name: getattr(options, name) for name in type(options).model_fields}
-    placed = {name: _placed(value, base) for name, value in values.items()}
-    changed = {name: value for name, value in placed.items() if value != values[name]}
+    resolved = {name: _resolved(value, base) for name, value in values.items()}
+    changed = {name: value for name, value in resolved.items() if value != values[name]}
     return options.model_copy(update=changed) if changed else options
 
 
-def _placed(value: Any, base: Path) -> Any:
+def _resolved(value: Any, base: Path) -> Any:
     if isinstance(value, Path):
-        return base / _at_home(value)
+        return base / _expanded(value)
     if isinstance(value, BaseModel):
         return _absolute(value, base)
     if isinstance(value, dict):
-        return {key: _placed(item, base) for key, item in value.items()}
+        return {key: _resolved(item, base) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_placed(item, base) for item in value)
+        return type(value)(_resolved(item, base) for item in value)
     return value
 
 
-def _at_home(path: Path) -> Path:
+def _expanded(path: Path) -> Path:
     try:
         return path.expanduser()
     except RuntimeError:  # no such user: the path stays as written, and `mqi check` will not find it
         return path
 
 
-def _clashes(paths: PathOptions, document: config_file.Document) -> list[Mistake]:
+def _overlaps(paths: PathOptions, document: config_file.Document) -> list[Mistake]:
     """Folders inside one another: results in the watched folder would come back as cases."""
     places: dict[str, Path] = {name: getattr(paths, name).resolve() for name in ("watch", "workspace", "results")}
     mistakes = []
     for (name, inner), (other, outer) in permutations(places.items(), 2):
         if inner != outer and inner.is_relative_to(outer):
-            mistakes.append(_clash(name, f"lies inside paths.{other}", document))
+            mistakes.append(_overlap(name, f"lies inside paths.{other}", document))
         elif inner == outer and name > other:
-            mistakes.append(_clash(name, f"is the same folder as paths.{other}", document))
+            mistakes.append(_overlap(name, f"is the same folder as paths.{other}", document))
     return mistakes
 
 
@@ -257,5 +257,5 @@ def _samples(config: Config, document: config_file.Document) -> list[Mistake]:
     return mistakes
 
 
-def _clash(name: str, what: str, document: config_file.Document) -> Mistake:
+def _overlap(name: str, what: str, document: config_file.Document) -> Mistake:
     return Mistake(document.line_of(("paths", name)), f"paths.{name}", f"{what}; each needs a folder of its own")

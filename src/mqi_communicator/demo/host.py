@@ -115,12 +115,12 @@ class PrivateHost:
 
     def _write(self) -> None:
         only = f'restrict,command="{self._forced}" ' if self._forced else ""
-        self._keep("authorized_keys", only + (self.folder / "user.pub").read_text())
+        self._write_file("authorized_keys", only + (self.folder / "user.pub").read_text())
         key = " ".join((self.folder / "host.pub").read_text().split()[:2])
-        self._keep("known_hosts", f"[127.0.0.1]:{self.port} {key}\n")
-        self._keep("sshd_config", "\n".join((*self._settings, *self._lines(), "")))
+        self._write_file("known_hosts", f"[127.0.0.1]:{self.port} {key}\n")
+        self._write_file("sshd_config", "\n".join((*self._settings, *self._lines(), "")))
 
-    def _keep(self, name: str, text: str) -> None:
+    def _write_file(self, name: str, text: str) -> None:
         path = self.folder / name
         path.touch(mode=0o600)
         path.write_text(text)
@@ -150,9 +150,9 @@ class PrivateHost:
 
     def _listen(self) -> bool:
         log = self.folder / "sshd.log"
-        words = (_sshd(), "-D", "-f", str(self.folder / "sshd_config"), "-E", str(log))
+        command = (_sshd(), "-D", "-f", str(self.folder / "sshd_config"), "-E", str(log))
         self._process = subprocess.Popen(
-            (*_with_us(), *words), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            (*_death_signal(), *command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         end = time.monotonic() + _START
         while time.monotonic() < end and self._process.poll() is None:
@@ -164,7 +164,7 @@ class PrivateHost:
         return False
 
 
-def _with_us() -> tuple[str, ...]:
+def _death_signal() -> tuple[str, ...]:
     """The listener dies with the process that started it, where util-linux offers that."""
     return ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 
@@ -211,11 +211,11 @@ def _locked() -> bool:
     return True
 
 
-def _free_port(wish: int) -> int:
+def _free_port(preferred: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wish))
+            probe.bind(("127.0.0.1", preferred))
         except OSError:
             probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -27,8 +27,8 @@ def pack(beams: Mapping[int, NDArray[np.float64]], notes: Mapping[str, object]) 
         step = float(gy.max()) / STEPS
         arrays[f"beam{number}"] = np.round(gy / step).astype(np.uint16)
         arrays[f"step{number}"] = np.array([step])
-    words = np.frombuffer(json.dumps(notes, indent=1).encode(), dtype=np.uint8)
-    np.savez_compressed(held, notes=words, **arrays)  # type: ignore[arg-type]
+    notes_json = np.frombuffer(json.dumps(notes, indent=1).encode(), dtype=np.uint8)
+    np.savez_compressed(held, notes=notes_json, **arrays)  # type: ignore[arg-type]
     return held.getvalue()
 
 

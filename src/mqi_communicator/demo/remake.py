@@ -56,20 +56,20 @@ def _digest(path: Path) -> str:
 
 def main() -> None:
     """Write demo/data/<size>.npz for the sizes named (default: all that have a dose of their own)."""
-    asked = argparse.ArgumentParser(prog="python -m mqi_communicator.demo.remake", description=__doc__)
-    asked.add_argument("--engine-home", type=Path, required=True, help="folder with MCsquare_linux, BDL, Scanners")
-    asked.add_argument("--histories", type=int, default=HISTORIES, help="protons per beam")
-    asked.add_argument("--seed", type=int, default=SEED)
-    asked.add_argument("--threads", type=int, default=2)
-    asked.add_argument("sizes", nargs="*", metavar="SIZE", default=["tiny", "standard"])
-    given = asked.parse_args()
-    for name in given.sizes:
+    parser = argparse.ArgumentParser(prog="python -m mqi_communicator.demo.remake", description=__doc__)
+    parser.add_argument("--engine-home", type=Path, required=True, help="folder with MCsquare_linux, BDL, Scanners")
+    parser.add_argument("--histories", type=int, default=HISTORIES, help="protons per beam")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("sizes", nargs="*", metavar="SIZE", default=["tiny", "standard"])
+    arguments = parser.parse_args()
+    for name in arguments.sizes:
         made = remake(
             truth.SIZES[name],
-            given.engine_home,
-            histories=given.histories,
-            seed=given.seed,
-            threads=given.threads,
+            arguments.engine_home,
+            histories=arguments.histories,
+            seed=arguments.seed,
+            threads=arguments.threads,
         )
         (Path(__file__).parent / "data" / f"{truth.SIZES[name].data}.npz").write_bytes(made)
 

@@ -25,8 +25,8 @@ class Uids:
 
     def of(self, *what: object) -> str:
         """A UUID-derived UID (PS3.5 B.2)."""
-        told = hashlib.sha256("|".join([self.root, *map(str, what)]).encode()).digest()
-        return f"2.25.{int.from_bytes(told[:16], 'big')}"
+        digest = hashlib.sha256("|".join([self.root, *map(str, what)]).encode()).digest()
+        return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
 @dataclass(slots=True)

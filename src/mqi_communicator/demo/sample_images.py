@@ -117,7 +117,7 @@ def dose_object(draft: Draft, gy: NDArray[np.float64], beam: int | None) -> Data
     ds.DoseGridScaling = f"{scaling:.9e}"
     write_pixels(ds, grid, grid.origin[2], np.round(gy / float(ds.DoseGridScaling)).astype("<u2"))
     ds.PixelRepresentation, ds.SliceThickness = 0, ""
-    ds.NumberOfFrames, ds.FrameIncrementPointer = grid.shape[0], (0x3004, 0x000C)
+    ds.NumberOfFrames, ds.FrameIncrementPointer = grid.shape[0], "GridFrameOffsetVector"
     ds.GridFrameOffsetVector = [round(k * grid.spacing[2], 6) for k in range(grid.shape[0])]
     ds.DoseUnits, ds.DoseType, ds.DoseComment = "GY", "PHYSICAL", "COURSE, TO MEDIUM"
     ds.DoseSummationType = "PLAN" if beam is None else "BEAM"

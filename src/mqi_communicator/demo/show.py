@@ -33,7 +33,7 @@ CANCEL_S = 60.0
 STOP_S = 20.0
 
 
-def play(folder: Path, engine_home: Path, *, stay: bool) -> bool:
+def run_demo(folder: Path, engine_home: Path, *, stay: bool) -> bool:
     """Run one demo to its verdict; returns whether it passed. Leaves no process behind, unless told to `stay`.
 
     KeyboardInterrupt once the case is cancelled, where somebody pressed Ctrl-C.
@@ -46,19 +46,19 @@ def play(folder: Path, engine_home: Path, *, stay: bool) -> bool:
     with PrivateHost(slot.folder / "host") as host:
         console.print(f"private sshd on 127.0.0.1 port {host.port}")
         write_config(slot, engine_home, host.options(), web=stay)
-        door = _door(slot) if stay else ""
-        if door:
-            console.print(door, soft_wrap=True, highlight=False)
+        login = _dashboard_login(slot) if stay else ""
+        if login:
+            console.print(login, soft_wrap=True, highlight=False)
         with _communicator(slot) as process:
             database = open_database(_store(slot))
             try:
-                return _watch(slot, database, process, console, door)
+                return _watch(slot, database, process, console, login)
             except KeyboardInterrupt:
                 _cancel(database, process, console)
                 raise
 
 
-def _door(slot: Slot) -> str:
+def _dashboard_login(slot: Slot) -> str:
     """Where this demo's dashboard is, and somebody who may sign in to it, with a password that is new each time."""
     from mqi_communicator.config import load
     from mqi_communicator.web.users import User, hashed, users_of
@@ -78,10 +78,10 @@ def _store(slot: Slot) -> Path:
 @contextmanager
 def _communicator(slot: Slot) -> Iterator[subprocess.Popen[bytes]]:
     """`mqi run` as a process of its own, which ends with us even if we are killed."""
-    words = [sys.executable, "-m", "mqi_communicator", "run", "--config", str(slot.config)]
-    with_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    command = [sys.executable, "-m", "mqi_communicator", "run", "--config", str(slot.config)]
+    death_signal = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     with slot.log.open("ab") as log:
-        process = subprocess.Popen([*with_us, *words], stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen([*death_signal, *command], stdout=log, stderr=log, start_new_session=True)
     try:
         yield process
     finally:
@@ -93,12 +93,12 @@ def _communicator(slot: Slot) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], console: Console, door: str) -> bool:
+def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], console: Console, login: str) -> bool:
     key_of = _case_to_follow(slot, database, console)
     view = _follow(database, process, key_of, console)
-    _tell(view, console)
-    if door:
-        _stay(slot, console, door)
+    _print_result(view, console)
+    if login:
+        _stay(slot, console, login)
     return view.verdict == "pass"
 
 
@@ -138,28 +138,28 @@ def _display(console: Console):  # type: ignore[no-untyped-def]  # noqa: ANN202 
         with Live(console=console, refresh_per_second=4) as live:
             yield lambda case: live.update(table([case]))
         return
-    told: set[str] = set()
+    printed: set[str] = set()
 
-    def say(case: CaseView) -> None:
+    def print_new(case: CaseView) -> None:
         for line in _lines(case):
-            if line not in told:
-                told.add(line)
+            if line not in printed:
+                printed.add(line)
                 console.print(line, soft_wrap=True, highlight=False)
 
-    yield say
+    yield print_new
 
 
 def _lines(case: CaseView) -> list[str]:
-    said = [f"{case.case}: {case.step} {case.status}"]
+    lines = [f"{case.case}: {case.step} {case.status}"]
     for beam in case.beams:
         far = "" if beam.percent is None else f" {beam.percent // 10 * 10:.0f} %"
-        said.append(f"{case.case}: beam {beam.beam} {beam.step}{far if beam.step == 'follow' else ''}")
+        lines.append(f"{case.case}: beam {beam.beam} {beam.step}{far if beam.step == 'follow' else ''}")
     if case.needs_person:
-        said.append(f"{case.case}: needs a person: {case.why} -> {case.advice}")
-    return said
+        lines.append(f"{case.case}: needs a person: {case.why} -> {case.advice}")
+    return lines
 
 
-def _tell(case: CaseView, console: Console) -> None:
+def _print_result(case: CaseView, console: Console) -> None:
     path = Path(case.results) / "verdict.json"
     if case.results and path.is_file():
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -177,8 +177,8 @@ def _report(results: Path) -> str:
     return f"report: {page} and report.pdf" if page.is_file() else "report: could not be drawn, see mqi show"
 
 
-def _stay(slot: Slot, console: Console, door: str) -> None:
-    console.print(door, soft_wrap=True, highlight=False)
+def _stay(slot: Slot, console: Console, login: str) -> None:
+    console.print(login, soft_wrap=True, highlight=False)
     console.print(f"host and communicator stay up. Look around:  ./mqi status --config '{slot.config}'", soft_wrap=True)
     console.print(f"drop cases into {slot.watch}; Ctrl-C ends it", soft_wrap=True)
     try:

@@ -224,10 +224,10 @@ def digest(size: Size) -> str:
 
     from mqi_communicator.demo.phantom import hounsfield
 
-    told = hashlib.sha256(hounsfield(size.computed).tobytes())
-    told.update(repr((size.computed, size.margin)).encode())
+    hashed = hashlib.sha256(hounsfield(size.computed).tobytes())
+    hashed.update(repr((size.computed, size.margin)).encode())
     for beam in size.beams():
-        told.update(repr((beam.number, beam.gantry_angle, beam.couch_angle, beam.isocenter, beam.meterset)).encode())
+        hashed.update(repr((beam.number, beam.gantry_angle, beam.couch_angle, beam.isocenter, beam.meterset)).encode())
         for layer in beam.layers:
-            told.update(repr((layer.energy, layer.spots.tolist(), layer.weights.tolist())).encode())
-    return told.hexdigest()
+            hashed.update(repr((layer.energy, layer.spots.tolist(), layer.weights.tolist())).encode())
+    return hashed.hexdigest()

@@ -52,7 +52,7 @@ def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: in
     import numpy as np
 
     _write_input(engine, grid, beam, folder, histories=histories, seed=seed, threads=threads)
-    words = subprocess.run(
+    output = subprocess.run(
         [str(engine.resolve() / "MCsquare_linux"), "config.txt"],
         cwd=folder,
         env={**os.environ, "MCsquare_Materials_Dir": str(engine.resolve() / "Materials")},
@@ -60,15 +60,15 @@ def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: in
         text=True,
         check=True,
     ).stdout
-    ended = _END_MARK.search(words)
-    percents = re.findall(r"stat uncertainty: ([\d.]+) %", words)
+    ended = _END_MARK.search(output)
+    percents = re.findall(r"stat uncertainty: ([\d.]+) %", output)
     if not ended or not percents:
-        raise RuntimeError(f"MCsquare did not finish: {words[-500:]}")
+        raise RuntimeError(f"MCsquare did not finish: {output[-500:]}")
     raw = np.fromfile(folder / "Outputs" / "Dose.raw", dtype="<f4").reshape(grid.shape)
     gy = raw[:, ::-1, ::-1].astype(np.float64) * _GY_PER_EV_PER_G * protons(engine, beam)
     if not np.isfinite(gy).all() or gy.max() <= 0.0:
         raise RuntimeError("MCsquare wrote a dose that is zero or not finite")
-    missed = _OUTSIDE.search(words)
+    missed = _OUTSIDE.search(output)
     outside = int(missed[1]) if missed else 0
     return Run(np.where(in_body(grid), gy, 0.0), float(percents[-1]) / 100.0, histories, outside, float(ended[1]))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Collector, named, text
+from mqi_communicator.dicom.collector import Collector, tagged, text
 from mqi_communicator.dicom.devices import read_devices
 from mqi_communicator.dicom.layers import has_private_spots, read_layers
-from mqi_communicator.dicom.problem import shown
+from mqi_communicator.dicom.problem import printable
 from mqi_communicator.dicom.records import Beam, Delivery, Motion
 
 if TYPE_CHECKING:
@@ -21,38 +21,38 @@ _SAME = 0.01  # degrees or mm: below the positioning accuracy of any machine
 _SPOT_MODES = frozenset({"MODULATED", "MODULATED_SPEC"})
 
 
-def read_beam(item: Dataset, references: dict[int, Dataset], position: str, words: Collector) -> Beam:
+def read_beam(item: Dataset, references: dict[int, Dataset], position: str, collector: Collector) -> Beam:
     """One treatment beam. `references`: the fraction group's items by beam number; `position`: its PatientPosition."""
     points = list(item.get("IonControlPointSequence") or ())
-    _check_count(item, points, words)
+    _check_count(item, points, collector)
     delivery = _delivery(item, points)
     first = points[0] if points else None
-    final = _positive(item, "FinalCumulativeMetersetWeight", words)
+    final = _positive(item, "FinalCumulativeMetersetWeight", collector)
     spots = bool(points) and delivery.scan_mode in _SPOT_MODES and not delivery.private_spots
     return Beam(
         number=int(item.BeamNumber),
         name=text(item, "BeamName"),
         machine=text(item, "TreatmentMachineName"),
-        gantry_angle=words.measured(first, "GantryAngle") if first else math.nan,
-        couch_angle=words.measured(first, "PatientSupportAngle") if first else math.nan,
-        isocenter=_isocenter(first, words) if first else (math.nan, math.nan, math.nan),
-        meterset=_meterset(int(item.BeamNumber), references, words),
+        gantry_angle=collector.measured(first, "GantryAngle") if first else math.nan,
+        couch_angle=collector.measured(first, "PatientSupportAngle") if first else math.nan,
+        isocenter=_isocenter(first, collector) if first else (math.nan, math.nan, math.nan),
+        meterset=_meterset(int(item.BeamNumber), references, collector),
         final_cumulative_weight=final,
-        layers=read_layers(points, final, words) if spots else (),
+        layers=read_layers(points, final, collector) if spots else (),
         snout_position=_optional(first, "SnoutPosition"),
         position=position,
         delivery=delivery,
         devices=read_devices(item, points, delivery.scan_mode),
-        motions=_motions(points, words),
+        motions=_motions(points, collector),
     )
 
 
-def _check_count(item: Dataset, points: list[Dataset], words: Collector) -> None:
+def _check_count(item: Dataset, points: list[Dataset], collector: Collector) -> None:
     count = item.get("NumberOfControlPoints")
     if not points or (count is not None and count != len(points)):
-        words.add(
+        collector.add(
             "beam.control_points",
-            f"{len(points)} control points are there, {named('NumberOfControlPoints')} is {count}",
+            f"{len(points)} control points are there, {tagged('NumberOfControlPoints')} is {count}",
         )
 
 
@@ -68,17 +68,17 @@ def _delivery(item: Dataset, points: list[Dataset]) -> Delivery:
     )
 
 
-def _meterset(number: int, references: dict[int, Dataset], words: Collector) -> float:
+def _meterset(number: int, references: dict[int, Dataset], collector: Collector) -> float:
     if number in references:
-        return _positive(references[number], "BeamMeterset", words)
-    words.add("beam.meterset", "the fraction group does not name this beam, so it has no meterset")
+        return _positive(references[number], "BeamMeterset", collector)
+    collector.add("beam.meterset", "the fraction group does not name this beam, so it has no meterset")
     return math.nan
 
 
-def _positive(data: Dataset, keyword: str, words: Collector) -> float:
-    value = words.measured(data, keyword)
+def _positive(data: Dataset, keyword: str, collector: Collector) -> float:
+    value = collector.measured(data, keyword)
     if value <= 0:
-        words.add("beam.meterset", f"{value:g}", tag=named(keyword), expected="more than 0")
+        collector.add("beam.meterset", f"{value:g}", tag=tagged(keyword), expected="more than 0")
         return math.nan
     return value
 
@@ -88,34 +88,34 @@ def _optional(data: Dataset | None, keyword: str) -> float | None:
     return None if value is None or value == "" else float(value)
 
 
-def _isocenter(point: Dataset, words: Collector) -> tuple[float, float, float]:
+def _isocenter(point: Dataset, collector: Collector) -> tuple[float, float, float]:
     values = tuple(float(value) for value in point.get("IsocenterPosition") or ())
     if len(values) != 3 or not all(map(math.isfinite, values)):  # noqa: PLR2004 - x, y, z
-        words.add("dicom.missing", "", tag=named("IsocenterPosition"), expected="three numbers in mm")
+        collector.add("dicom.missing", "", tag=tagged("IsocenterPosition"), expected="three numbers in mm")
         return math.nan, math.nan, math.nan
     return values[0], values[1], values[2]
 
 
-def _motions(points: list[Dataset], words: Collector) -> tuple[Motion, ...]:
+def _motions(points: list[Dataset], collector: Collector) -> tuple[Motion, ...]:
     """Tilts, and what turns or moves within the beam, each element once."""
     found: dict[str, Motion] = {}
     first = points[0] if points else None
     for keyword in _TILTS:
         angle = _optional(first, keyword) or 0.0
         if not abs((angle + 180) % 360 - 180) <= _SAME:  # so that NaN counts as a tilt too
-            found[keyword] = Motion(named(keyword), f"is {angle:g} degrees", tilt=True)
+            found[keyword] = Motion(tagged(keyword), f"is {angle:g} degrees", tilt=True)
     for index, point in enumerate(points):
         for keyword in _DIRECTIONS:
             if (direction := text(point, keyword, "NONE")) != "NONE":
-                found.setdefault(keyword, Motion(named(keyword), f"is {shown(direction)}", tilt=False))
+                found.setdefault(keyword, Motion(tagged(keyword), f"is {printable(direction)}", tilt=False))
         for keyword in (*_ANGLES, *_TILTS):
             here, before = _optional(point, keyword), _optional(first, keyword) or 0.0
             if here is not None and not abs(here - before) <= _SAME:
                 change = f"changes from {before:g} to {here:g} degrees at control point {index}"
-                found.setdefault(f"{keyword} moves", Motion(named(keyword), change, tilt=False))
+                found.setdefault(f"{keyword} moves", Motion(tagged(keyword), change, tilt=False))
         if index and point.get("IsocenterPosition"):
-            here3, first3 = _isocenter(point, words.of_point(index)), _isocenter(points[0], words)
+            here3, first3 = _isocenter(point, collector.of_point(index)), _isocenter(points[0], collector)
             if any(abs(a - b) > _SAME for a, b in zip(here3, first3, strict=True)):
-                tag = named("IsocenterPosition")
+                tag = tagged("IsocenterPosition")
                 found.setdefault("isocentre", Motion(tag, f"changes at control point {index}", tilt=False))
     return tuple(found.values())

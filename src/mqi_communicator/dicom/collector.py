@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.problem import DicomProblem, Problem, refusal, shown
+from mqi_communicator.dicom.problem import DicomProblem, Problem, printable, refusal
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -33,7 +33,7 @@ class Collector:
     def of_beam(self, item: Dataset) -> Collector:
         """The same for one beam of the plan."""
         name = str(item.get("BeamName", "") or "")
-        return replace(self, place=f"beam {item.get('BeamNumber')}" + (f" ({shown(name)})" if name else ""))
+        return replace(self, place=f"beam {item.get('BeamNumber')}" + (f" ({printable(name)})" if name else ""))
 
     def of_point(self, index: int) -> Collector:
         """The same for one control point (counted from 0, as ControlPointIndex is)."""
@@ -46,7 +46,7 @@ class Collector:
         if not math.isfinite(number):
             missing = value is None or value == ""
             code = "dicom.missing" if missing else "dicom.not_finite"
-            self.add(code, "" if missing else f"{number}", tag=named(keyword), expected="a number")
+            self.add(code, "" if missing else f"{number}", tag=tagged(keyword), expected="a number")
             return math.nan
         return number
 
@@ -54,28 +54,28 @@ class Collector:
         """A finite number that must be there. DicomProblem if not."""
         value = data.get(keyword)
         if value is None or value == "":
-            raise self.problem(f"{named(keyword)} is missing", "dicom.missing")
+            raise self.problem(f"{tagged(keyword)} is missing", "dicom.missing")
         number = float(value)
         if not math.isfinite(number):
-            raise self.problem(f"{named(keyword)} is {number}, expected a finite number", "dicom.not_finite")
+            raise self.problem(f"{tagged(keyword)} is {number}, expected a finite number", "dicom.not_finite")
         return number
 
     def whole(self, data: Dataset, keyword: str) -> int:
         """A whole number that must be there. DicomProblem if not."""
         number = self.number(data, keyword)
         if number != int(number):
-            raise self.problem(f"{named(keyword)} is {number}, expected a whole number", "dicom.not_whole")
+            raise self.problem(f"{tagged(keyword)} is {number}, expected a whole number", "dicom.not_whole")
         return int(number)
 
     def numbers(self, data: Dataset, keyword: str, count: int) -> tuple[float, ...]:
         """Exactly `count` finite numbers that must be there. DicomProblem if not."""
         values = tuple(float(value) for value in data.get(keyword) or ())
         if len(values) != count or not all(map(math.isfinite, values)):
-            raise self.problem(f"{named(keyword)} is missing, or is not {count} numbers", "dicom.missing")
+            raise self.problem(f"{tagged(keyword)} is missing, or is not {count} numbers", "dicom.missing")
         return values
 
 
-def named(keyword: str) -> str:
+def tagged(keyword: str) -> str:
     """A keyword with its tag: `BeamMeterset (300A,0086)`."""
     from pydicom.datadict import tag_for_keyword
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.problem import DicomProblem, shown
+from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import open_dicom
 from mqi_communicator.dicom.walk import Limits
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
-_STRUCTURE_TAGS = (0x00080016, 0x30060020, 0x30060039, 0x30060080)
-_PLAN_TAGS = (0x00100010, 0x00100020, 0x00100030, 0x300A0010)
+_STRUCTURE_ELEMENTS = ("SOPClassUID", "StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence")
+_PLAN_ELEMENTS = ("PatientName", "PatientID", "PatientBirthDate", "DoseReferenceSequence")
 _LIMITS = Limits(elements=2_000_000)  # contours are many
 CORNERS = 3  # of an area, at least
 
@@ -49,8 +49,8 @@ def read_contours(path: Path) -> tuple[Structure, ...]:
     """The structures that have closed planar contours, in the order of the file. DicomProblem if it is none."""
     with open_dicom(path, _LIMITS) as opened:
         if opened is None or opened.sop_class_uid != _STRUCTURE_SET:
-            raise DicomProblem(f"{shown(path.name)} is not an RT Structure Set", "Export the structure set again.")
-        data = opened.parse(opened.spans(), _STRUCTURE_TAGS)
+            raise DicomProblem(f"{printable(path.name)} is not an RT Structure Set", "Export the structure set again.")
+        data = opened.parse(opened.spans(), _STRUCTURE_ELEMENTS)
         drawn = {int(item.ReferencedROINumber): item for item in data.get("ROIContourSequence", ())}
         kinds = {
             int(item.ReferencedROINumber): str(item.get("RTROIInterpretedType", "") or "")
@@ -90,8 +90,8 @@ def read_labels(plan: Path) -> Labels:
     """The patient and the prescription of a plan."""
     with open_dicom(plan, _LIMITS) as opened:
         if opened is None:
-            raise DicomProblem(f"{shown(plan.name)} is not a DICOM file", "Export the plan again.")
-        data = opened.parse(opened.spans(), _PLAN_TAGS)
+            raise DicomProblem(f"{printable(plan.name)} is not a DICOM file", "Export the plan again.")
+        data = opened.parse(opened.spans(), _PLAN_ELEMENTS)
         aims = [
             (float(item.TargetPrescriptionDose), item.get("ReferencedROINumber"))
             for item in data.get("DoseReferenceSequence", ())

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Collector, named, text
+from mqi_communicator.dicom.collector import Collector, tagged, text
 from mqi_communicator.dicom.header import CT_IMAGE
-from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal, shown
+from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, printable, refusal
 from mqi_communicator.dicom.reading import open_dicom, unreadable
 from mqi_communicator.dicom.records import CTVolume, Grid
 from mqi_communicator.dicom.walk import Limits
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-_TAGS = (
-    0x00080016,
-    0x00080018,
-    0x00080070,
-    0x00081010,
-    0x00081090,
-    0x00185100,
-    0x0020000E,
-    0x00200032,
-    0x00200037,
-    0x00200052,
-    0x00280002,
-    0x00280004,
-    0x00280008,
-    0x00280010,
-    0x00280011,
-    0x00280030,
-    0x00280100,
-    0x00280101,
-    0x00280102,
-    0x00280103,
-    0x00281052,
-    0x00281053,
-    0x00281054,
+_ELEMENTS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "Manufacturer",
+    "StationName",
+    "ManufacturerModelName",
+    "PatientPosition",
+    "SeriesInstanceUID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "FrameOfReferenceUID",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
 )
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _STRAIGHT = 1e-4  # cosine: 0.006 degrees
@@ -126,24 +126,24 @@ def _slice(path: Path, limits: Limits | None) -> tuple[Slice, list[Problem]]:
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None or opened.sop_class_uid != CT_IMAGE:
             raise DicomProblem(
-                f"{shown(path.name)} is no single CT slice (multi-frame or enhanced CT is not read)",
+                f"{printable(path.name)} is no single CT slice (multi-frame or enhanced CT is not read)",
                 "Export the CT as CT Image Storage, one file per slice.",
                 "ct.not_a_slice",
             )
         if opened.transfer_syntax not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
             raise unreadable(opened.name, opened.transfer_syntax)
-        data, words = opened.parse(opened.spans(), _TAGS), Collector(opened.name)
-        _check_header(data, words)
-        x, y, z = words.numbers(data, "ImagePositionPatient", 3)
-        down, across = words.numbers(data, "PixelSpacing", 2)
+        data, collector = opened.parse(opened.spans(), _ELEMENTS), Collector(opened.name)
+        _check_header(data, collector)
+        x, y, z = collector.numbers(data, "ImagePositionPatient", 3)
+        down, across = collector.numbers(data, "PixelSpacing", 2)
         if down <= 0 or across <= 0:
-            words.add("ct.spacing", f"{down:g}, {across:g}", tag=named("PixelSpacing"), expected="more than 0")
+            collector.add("ct.spacing", f"{down:g}, {across:g}", tag=tagged("PixelSpacing"), expected="more than 0")
         one = Slice(
             path=path,
             uid=str(data.SOPInstanceUID),
             z=z,
             plane=(x, y, down, across),
-            shape=(words.whole(data, "Rows"), words.whole(data, "Columns")),
+            shape=(collector.whole(data, "Rows"), collector.whole(data, "Columns")),
             series=text(data, "SeriesInstanceUID"),
             frame=text(data, "FrameOfReferenceUID"),
             scanner="|".join(
@@ -151,35 +151,35 @@ def _slice(path: Path, limits: Limits | None) -> tuple[Slice, list[Problem]]:
             ),
             position=text(data, "PatientPosition"),
         )
-        return one, words.problems
+        return one, collector.problems
 
 
-def _check_header(data: Dataset, words: Collector) -> None:
+def _check_header(data: Dataset, collector: Collector) -> None:
     """A slice that is axial and in Hounsfield units, of a patient who is head first supine or whose plan says so."""
     if int(data.get("NumberOfFrames") or 1) != 1:
-        raise words.problem("multi-frame CT is not read", "ct.not_a_slice", "Export one file per slice.")
+        raise collector.problem("multi-frame CT is not read", "ct.not_a_slice", "Export one file per slice.")
     position = text(data, "PatientPosition")
     if position not in ("HFS", ""):
-        words.add(
+        collector.add(
             "ct.position",
-            shown(position),
-            tag=named("PatientPosition"),
+            printable(position),
+            tag=tagged("PatientPosition"),
             expected="HFS (head first supine)",
             advice="This CT cannot be used here.",
         )
-    direction = words.numbers(data, "ImageOrientationPatient", 6)
+    direction = collector.numbers(data, "ImageOrientationPatient", 6)
     if any(abs(a - b) > _STRAIGHT for a, b in zip(direction, _AXIAL, strict=True)):
-        words.add(
+        collector.add(
             "ct.orientation",
             f"{[*direction]}",
-            tag=named("ImageOrientationPatient"),
+            tag=tagged("ImageOrientationPatient"),
             expected="axial slices",
             advice=_EXPORT_AGAIN,
         )
     if (kind := text(data, "RescaleType", "HU")) != "HU":
-        words.add("ct.rescale", shown(kind), tag=named("RescaleType"), expected="HU", advice=_EXPORT_AGAIN)
-    words.number(data, "RescaleSlope")
-    words.number(data, "RescaleIntercept")
+        collector.add("ct.rescale", printable(kind), tag=tagged("RescaleType"), expected="HU", advice=_EXPORT_AGAIN)
+    collector.number(data, "RescaleSlope")
+    collector.number(data, "RescaleIntercept")
 
 
 def _mixture(slices: Sequence[Slice]) -> list[Problem]:
@@ -197,8 +197,10 @@ def _mixture(slices: Sequence[Slice]) -> list[Problem]:
             ("pixel spacing (0028,0030)", _near(one.plane[2:], first.plane[2:], _SAME_SPACING)),
         ):
             if not same:
-                words = f"the CT slices {shown(first.path.name)} and {shown(one.path.name)} differ in their {what}"
-                found.setdefault(what, Problem("ct.mixture", "", words, advice=_ONE_CT))
+                message = (
+                    f"the CT slices {printable(first.path.name)} and {printable(one.path.name)} differ in their {what}"
+                )
+                found.setdefault(what, Problem("ct.mixture", "", message, advice=_ONE_CT))
     return list(found.values())
 
 
@@ -213,8 +215,11 @@ def _gaps(slices: Sequence[Slice]) -> list[Problem]:
     if twice:
         before, after = twice[0]
         more = f" (and {len(twice) - 1} more such pairs)" if len(twice) > 1 else ""
-        words = f"two CT slices are at z = {after.z:g} mm: {shown(before.path.name)} and {shown(after.path.name)}{more}"
-        return [Problem("ct.double_slice", "", words, advice=_ONE_CT)]
+        message = (
+            f"two CT slices are at z = {after.z:g} mm: {printable(before.path.name)} and "
+            f"{printable(after.path.name)}{more}"
+        )
+        return [Problem("ct.double_slice", "", message, advice=_ONE_CT)]
     step = sorted(after.z - before.z for before, after in pairs)[len(pairs) // 2]
     gaps = [one for before, after in pairs if (one := _gap(before, after, step))]
     if gaps:
@@ -234,19 +239,19 @@ def _gap(before: Slice, after: Slice, step: float) -> Problem | None:
         return None
     if abs(here - (missing + 1) * step) > _EVEN * (missing + 1):
         return _uneven(before, after, step)
-    words = (
+    message = (
         f"the CT has a gap: {missing} slice{'s' if missing > 1 else ''} missing between z = {before.z:g} mm "
         f"and z = {after.z:g} mm (one every {step:g} mm), first at z = {before.z + step:g} mm"
     )
-    return Problem("ct.missing_slice", "", words, advice=_EXPORT_AGAIN)
+    return Problem("ct.missing_slice", "", message, advice=_EXPORT_AGAIN)
 
 
 def _uneven(before: Slice, after: Slice, step: float) -> Problem:
-    words = (
+    message = (
         f"the CT is unevenly spaced: {after.z - before.z:g} mm between z = {before.z:g} mm and z = {after.z:g} mm, "
         f"{step:g} mm elsewhere"
     )
-    return Problem("ct.spacing", "", words, advice=_EXPORT_AGAIN)
+    return Problem("ct.spacing", "", message, advice=_EXPORT_AGAIN)
 
 
 def _grid(slices: Sequence[Slice]) -> Grid:
@@ -264,13 +269,13 @@ def _hounsfield(path: Path, limits: Limits | None) -> NDArray[np.float32]:
 
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None:
-            raise DicomProblem(f"{shown(path.name)} is no longer a DICOM file", _EXPORT_AGAIN)
+            raise DicomProblem(f"{printable(path.name)} is no longer a DICOM file", _EXPORT_AGAIN)
         spans = opened.spans()
-        data = opened.parse(spans, _TAGS)
-        words = Collector(opened.name)
+        data = opened.parse(spans, _ELEMENTS)
+        collector = Collector(opened.name)
         layout = (data.BitsAllocated, data.HighBit + 1 - data.BitsStored, data.get("SamplesPerPixel", 1))
         if layout != (16, 0, 1) or data.PhotometricInterpretation != "MONOCHROME2":
-            raise words.problem("its pixels are not 16 bit greyscale (0028,0100)", "ct.pixels", _EXPORT_AGAIN)
+            raise collector.problem("its pixels are not 16 bit greyscale (0028,0100)", "ct.pixels", _EXPORT_AGAIN)
         raw = opened.pixels(spans, 2 * data.Rows * data.Columns)
         spare = 16 - int(data.BitsStored)  # bits above the stored ones may hold anything
         kind = np.int16 if data.PixelRepresentation else np.uint16

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import named, text
-from mqi_communicator.dicom.problem import shown
+from mqi_communicator.dicom.collector import tagged, text
+from mqi_communicator.dicom.problem import printable
 from mqi_communicator.dicom.records import Device
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ class _State:
     wet: tuple[float, ...]  # mm
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """For example: RS_3CM (BINARY) IN, water-equivalent thickness 34.3 mm."""
-        kind = f" ({shown(self.type)})" if self.type else ""
-        said = " and ".join(shown(one) or "without a setting" for one in self.settings) or "without a setting"
+        kind = f" ({printable(self.type)})" if self.type else ""
+        said = " and ".join(printable(one) or "without a setting" for one in self.settings) or "without a setting"
         wet = " and ".join(f"{one:g}" for one in self.wet)
-        return f"{shown(self.name) or 'unnamed'}{kind} {said}" + (
+        return f"{printable(self.name) or 'unnamed'}{kind} {said}" + (
             f", water-equivalent thickness {wet} mm" if wet else ""
         )
 
@@ -66,17 +66,17 @@ def read_devices(item: Dataset, points: Sequence[Dataset], scan_mode: str) -> tu
     VirtualSourceAxisDistances (300A,030A) and are none either.
     """
     shifters = [
-        Device("range shifter", named("RangeShifterSequence"), state.words)
+        Device("range shifter", tagged("RangeShifterSequence"), state.description)
         for state in _states(item, points, _SHIFTER)
         if state.settings != ("OUT",)
     ]
     spreaders = [
-        Device("spreader", named("LateralSpreadingDeviceSequence"), state.words)
+        Device("spreader", tagged("LateralSpreadingDeviceSequence"), state.description)
         for state in _states(item, points, _SPREADER)
         if not (scan_mode in SCANNED and state.type == "MAGNET" and not any(state.wet))
     ]
     others = [
-        Device(kind, named(sequence), f"{count} of them")
+        Device(kind, tagged(sequence), f"{count} of them")
         for kind, counter, sequence in _OTHERS
         if (count := max(_count(item, counter), len(item.get(sequence) or ())))
     ]
@@ -108,10 +108,10 @@ def _states(item: Dataset, points: Sequence[Dataset], kind: _Kind) -> list[_Stat
         _State(
             text(states[number], f"{kind.prefix}ID") if number in states else number,
             text(states[number], f"{kind.prefix}Type") if number in states else "",
-            tuple(dict.fromkeys(words)),
+            tuple(dict.fromkeys(description)),
             tuple(dict.fromkeys(thickness.get(number, ()))),
         )
-        for number, words in settings.items()
+        for number, description in settings.items()
     ]
     missing = _count(item, kind.counter) - len(listed)
     return [*found, *(_State("", "", (), ()) for _ in range(missing))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Collector, named
+from mqi_communicator.dicom.collector import Collector, tagged
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.reading import Opened, open_bytes
 from mqi_communicator.dicom.records import Grid
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
-_TAGS = (
-    0x00080016,
-    0x00200032,
-    0x00280008,
-    0x00280010,
-    0x00280011,
-    0x00280030,
-    0x00280100,
-    0x00280103,
-    0x30040002,
-    0x3004000E,
+_ELEMENTS = (
+    "SOPClassUID",
+    "ImagePositionPatient",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "BitsAllocated",
+    "PixelRepresentation",
+    "DoseUnits",
+    "DoseGridScaling",
 )
 _NEAR = 0.01  # mm; forks print six decimals of single precision
 _STEPS = 1000  # between zero and the maximum, at least: coarser integers are no dose
-_MEND = "ask for another format with engine.format (mhd or raw hold the dose as it was computed)"
+_ADVICE = "ask for another format with engine.format (mhd or raw hold the dose as it was computed)"
 
 
 def read_foreign_dose(name: str, data: bytes, grid: Grid) -> NDArray[np.float64]:
@@ -47,23 +47,25 @@ def read_foreign_dose(name: str, data: bytes, grid: Grid) -> NDArray[np.float64]
 
     with open_bytes(name, data, Limits()) as opened:
         if opened is None or opened.sop_class_uid not in (_RT_DOSE, ""):
-            raise DicomProblem(f"{name} is no RT Dose", _MEND, "dose.not_a_dose")
+            raise DicomProblem(f"{name} is no RT Dose", _ADVICE, "dose.not_a_dose")
         spans = opened.spans()
         if PIXEL_DATA not in spans:
-            raise DicomProblem(f"{name} has no pixels", _MEND, "dose.no_grid")
-        ds, words = opened.parse(spans, _TAGS), Collector(opened.name)
-        _refuse_contradictions(ds, grid, words)
-        bits = _bits(ds, words)
-        scaling = words.number(ds, "DoseGridScaling")
+            raise DicomProblem(f"{name} has no pixels", _ADVICE, "dose.no_grid")
+        ds, collector = opened.parse(spans, _ELEMENTS), Collector(opened.name)
+        _refuse_contradictions(ds, grid, collector)
+        bits = _bits(ds, collector)
+        scaling = collector.number(ds, "DoseGridScaling")
         if scaling <= 0:
-            raise words.problem(
-                f"{named('DoseGridScaling')} is {scaling:g}, expected more than 0", "dose.scaling", _MEND
+            raise collector.problem(
+                f"{tagged('DoseGridScaling')} is {scaling:g}, expected more than 0", "dose.scaling", _ADVICE
             )
         nz, ny, nx = grid.shape
         stored = np.frombuffer(_pixels(opened, nx * ny * nz * bits // 8), dtype=f"<u{bits // 8}").reshape(grid.shape)
         if 0 < int(stored.max()) < _STEPS:
-            raise words.problem(
-                f"the dose is stored in {int(stored.max())} steps, expected at least {_STEPS}", "dose.coarse", _MEND
+            raise collector.problem(
+                f"the dose is stored in {int(stored.max())} steps, expected at least {_STEPS}",
+                "dose.coarse",
+                _ADVICE,
             )
         return stored * np.float64(scaling)
 
@@ -72,24 +74,26 @@ def _pixels(opened: Opened, length: int) -> bytes:
     return opened.pixels(opened.spans(), length)
 
 
-def _refuse_contradictions(ds: Dataset, grid: Grid, words: Collector) -> None:
+def _refuse_contradictions(ds: Dataset, grid: Grid, collector: Collector) -> None:
     """What it says of its grid is what was sent. Where it says nothing, or nothing readable, it cannot contradict."""
-    rows, columns = words.whole(ds, "Rows"), words.whole(ds, "Columns")
+    rows, columns = collector.whole(ds, "Rows"), collector.whole(ds, "Columns")
     if (rows, columns) != grid.shape[1:]:
-        raise words.problem(
-            f"{rows} x {columns} pixels, expected {grid.shape[1]} x {grid.shape[2]}", "dose.grid", _MEND
+        raise collector.problem(
+            f"{rows} x {columns} pixels, expected {grid.shape[1]} x {grid.shape[2]}", "dose.grid", _ADVICE
         )
     spacing, origin = _floats(ds, "PixelSpacing", 2), _floats(ds, "ImagePositionPatient", 3)
     if spacing and any(abs(a - b) > _NEAR for a, b in zip(sorted(spacing), sorted(grid.spacing[:2]), strict=True)):
-        raise words.problem(f"{named('PixelSpacing')} is {spacing}, expected {grid.spacing[:2]}", "dose.grid", _MEND)
+        raise collector.problem(
+            f"{tagged('PixelSpacing')} is {spacing}, expected {grid.spacing[:2]}", "dose.grid", _ADVICE
+        )
     if origin and any(
         min(abs(a - b), abs(a - b + step / 2)) > _NEAR
         for a, b, step in zip(origin, grid.origin, grid.spacing, strict=True)
     ):
-        raise words.problem(
-            f"{named('ImagePositionPatient')} is {origin}, expected {grid.origin} or half a voxel less",
+        raise collector.problem(
+            f"{tagged('ImagePositionPatient')} is {origin}, expected {grid.origin} or half a voxel less",
             "dose.grid",
-            _MEND,
+            _ADVICE,
         )
 
 
@@ -102,8 +106,8 @@ def _floats(ds: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     return values if len(values) == count else ()
 
 
-def _bits(ds: Dataset, words: Collector) -> int:
-    bits = words.whole(ds, "BitsAllocated")
+def _bits(ds: Dataset, collector: Collector) -> int:
+    bits = collector.whole(ds, "BitsAllocated")
     if bits not in (16, 32) or int(ds.get("PixelRepresentation") or 0) != 0:
-        raise words.problem("its pixels are not 16 or 32 bit unsigned (0028,0100)", "dose.pixels", _MEND)
+        raise collector.problem("its pixels are not 16 or 32 bit unsigned (0028,0100)", "dose.pixels", _ADVICE)
     return bits

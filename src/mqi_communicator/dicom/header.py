@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.case.model import Kind
-from mqi_communicator.dicom.collector import named, text
-from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem, shown
+from mqi_communicator.dicom.collector import tagged, text
+from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.structure_references import (
-    CONTOURS,
-    FRAMES,
-    ROIS,
     ct_slices_of,
     frames_of,
     names_images,
@@ -41,9 +38,21 @@ _COMPARABLE = {
     "DoseType": {"PHYSICAL", "EFFECTIVE"},
     "DoseSummationType": {"PLAN", "FRACTION", "BEAM"},
 }
-_TAGS = (
-    *(0x00080008, 0x00080016, 0x00080018, 0x00100020, 0x0020000E, 0x00200032, 0x00200052),
-    *(0x30040002, 0x30040004, 0x3004000A, FRAMES, ROIS, 0x300C0002, 0x300C0060),
+_ELEMENTS = (
+    "ImageType",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "PatientID",
+    "SeriesInstanceUID",
+    "ImagePositionPatient",
+    "FrameOfReferenceUID",
+    "DoseUnits",
+    "DoseType",
+    "DoseSummationType",
+    "ReferencedFrameOfReferenceSequence",
+    "StructureSetROISequence",
+    "ReferencedRTPlanSequence",
+    "ReferencedStructureSetSequence",
 )
 
 
@@ -82,9 +91,9 @@ def _read(opened: Opened, kind: Kind) -> Header:
     spans = opened.spans()
     if kind in (Kind.CT, Kind.DOSE) and PIXEL_DATA not in spans:
         raise DicomProblem(f"{opened.name} ends early: it has no pixels (7FE0,0010)", "Copy the file again.", TRUNCATED)
-    data = opened.parse(spans, _TAGS)
+    data = opened.parse(spans, _ELEMENTS)
     if kind is Kind.STRUCTURES and not names_images(data):
-        data = opened.parse(spans, (*_TAGS, CONTOURS))
+        data = opened.parse(spans, (*_ELEMENTS, "ROIContourSequence"))
     instance = text(data, "SOPInstanceUID")
     if text(data, "SOPClassUID") != opened.sop_class_uid or not instance:
         raise DicomProblem(
@@ -111,7 +120,7 @@ def _no_dose(data: Dataset) -> str:
     """Why an RT Dose is none to compare with: an error map, a sum of plans, relative units, a control point."""
     for keyword, taken in _COMPARABLE.items():
         if (value := text(data, keyword)) and value not in taken:
-            return f"{named(keyword)} is {shown(value)}"
+            return f"{tagged(keyword)} is {printable(value)}"
     plans = len(data.get("ReferencedRTPlanSequence") or ())
     return "" if plans == 1 else f"it refers to {plans} plans (300C,0002)"
 

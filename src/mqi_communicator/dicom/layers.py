@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Collector, named
+from mqi_communicator.dicom.collector import Collector, tagged
 from mqi_communicator.dicom.records import Layer
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ _PRIVATE_CREATORS = frozenset({"", "IMPAC"})  # of line scanning; other makers u
 _PRIVATE_WEIGHTS = 0x96
 
 
-def read_layers(points: list[Dataset], final: float, words: Collector) -> tuple[Layer, ...]:
+def read_layers(points: list[Dataset], final: float, collector: Collector) -> tuple[Layer, ...]:
     """The layers of one beam whose FinalCumulativeMetersetWeight is `final` (NaN: it was reported already)."""
-    weights = [_weights(point, words.of_point(index)) for index, point in enumerate(points)]
+    weights = [_weights(point, collector.of_point(index)) for index, point in enumerate(points)]
     paired = len(points) % 2 == 0 and not any(after.any() for after in weights[1::2])
     layers: list[Layer] = []
     done, energy = 0.0, math.nan
-    adds_up = not words.problems  # what contradicts the weights is one problem, not one for each control point
+    adds_up = not collector.problems  # what contradicts the weights is one problem, not one for each control point
     for index, (point, mine) in enumerate(zip(points, weights, strict=True)):
-        here = words.of_point(index)
+        here = collector.of_point(index)
         before, energy = energy, _energy(point, energy, here)
         if paired and index % 2 and energy != before and not math.isnan(before):
             here.add("beam.energy", f"the energy changes from {before:g} to {energy:g} MeV within a layer")
@@ -48,11 +48,11 @@ def read_layers(points: list[Dataset], final: float, words: Collector) -> tuple[
             layers.append(Layer(energy, _places(point, mine, here), mine))
         done += float(mine.sum())
     if not done > 0:
-        words.add("beam.no_spots", "no spot of the beam has a weight")
+        collector.add("beam.no_spots", "no spot of the beam has a weight")
     elif adds_up and abs(done - final) > _TOLERANCE * final:
-        words.add(
+        collector.add(
             "beam.weights",
-            f"the spot weights add up to {done:g}, {named('FinalCumulativeMetersetWeight')} is {final:g}",
+            f"the spot weights add up to {done:g}, {tagged('FinalCumulativeMetersetWeight')} is {final:g}",
         )
     return tuple(layers)
 
@@ -77,46 +77,46 @@ def _is_creator(tag: BaseTag) -> bool:
     return bool(tag.group == _PRIVATE_SPOTS and 0x10 <= tag.element <= 0xFF)  # noqa: PLR2004 - PS3.5 7.8.1
 
 
-def _energy(point: Dataset, before: float, words: Collector) -> float:
+def _energy(point: Dataset, before: float, collector: Collector) -> float:
     """NominalBeamEnergy in MeV; a control point that does not say goes on with the one before."""
     if not math.isnan(before) and point.get("NominalBeamEnergy") is None:
         return before
-    energy = words.measured(point, "NominalBeamEnergy")
+    energy = collector.measured(point, "NominalBeamEnergy")
     low, high = _ENERGIES
     if not low <= energy <= high and not math.isnan(energy):
-        words.add("beam.energy", f"{energy:g}", tag=named("NominalBeamEnergy"), expected="MeV of a proton")
+        collector.add("beam.energy", f"{energy:g}", tag=tagged("NominalBeamEnergy"), expected="MeV of a proton")
     return energy
 
 
-def _places(point: Dataset, weights: NDArray[np.float64], words: Collector) -> NDArray[np.float64]:
+def _places(point: Dataset, weights: NDArray[np.float64], collector: Collector) -> NDArray[np.float64]:
     """ScanSpotPositionMap as (n, 2); no rows, and a problem, where it does not fit the weights."""
     import numpy as np
 
     places = _floats(point.get("ScanSpotPositionMap"))
     count = int(point.get("NumberOfScanSpotPositions") or weights.size)
     if not places.size:
-        words.add("beam.no_spots", _NO_SPOTS)
+        collector.add("beam.no_spots", _NO_SPOTS)
     elif not places.size == 2 * weights.size == 2 * count:
-        words.add(
+        collector.add(
             "beam.spot_count",
-            f"{named('NumberOfScanSpotPositions')} is {count}, there are {weights.size} weights and "
+            f"{tagged('NumberOfScanSpotPositions')} is {count}, there are {weights.size} weights and "
             f"{places.size} coordinates (two per spot)",
         )
     elif not np.isfinite(places).all():
-        words.add("beam.spots", "a spot position (300A,0394) is not a finite number")
+        collector.add("beam.spots", "a spot position (300A,0394) is not a finite number")
     else:
         return places.reshape(-1, 2)
     return np.empty((0, 2))
 
 
-def _weights(point: Dataset, words: Collector) -> NDArray[np.float64]:
+def _weights(point: Dataset, collector: Collector) -> NDArray[np.float64]:
     """ScanSpotMetersetWeights, empty where there are none or some are no weights."""
     import numpy as np
 
     weights = _floats(point.get("ScanSpotMetersetWeights"))
     wrong = weights[~np.isfinite(weights) | (weights < 0)]
     if wrong.size:
-        words.add("beam.weights", f"a spot weight (300A,0396) is {wrong[0]:g}", expected="0 or more")
+        collector.add("beam.weights", f"a spot weight (300A,0396) is {wrong[0]:g}", expected="0 or more")
         return np.empty(0)
     return weights
 
@@ -130,7 +130,7 @@ def _floats(value: object) -> NDArray[np.float64]:
     return np.atleast_1d(np.asarray(() if value is None else value, dtype=np.float64))
 
 
-def _agrees(point: Dataset, done: float, mine: float, final: float, words: Collector, *, single: bool) -> bool:
+def _agrees(point: Dataset, done: float, mine: float, final: float, collector: Collector, *, single: bool) -> bool:
     """Whether CumulativeMetersetWeight (type 2: it may be empty) is the weight before the control point's own spots.
 
     Systems that write single control points were seen to leave it empty; the weight behind the spots is accepted too.
@@ -138,15 +138,15 @@ def _agrees(point: Dataset, done: float, mine: float, final: float, words: Colle
     value = point.get("CumulativeMetersetWeight")
     if value is None or value == "":
         if not single:
-            words.add("dicom.missing", "", tag=named("CumulativeMetersetWeight"), expected="a number")
+            collector.add("dicom.missing", "", tag=tagged("CumulativeMetersetWeight"), expected="a number")
         return single
     expected = (done, done + mine) if single else (done,)
     if math.isnan(final) or any(abs(float(value) - one) <= _TOLERANCE * final for one in expected):
         return True
-    words.add(
+    collector.add(
         "beam.weights",
         f"{float(value):g}",
-        tag=named("CumulativeMetersetWeight"),
+        tag=tagged("CumulativeMetersetWeight"),
         expected=f"{done:g}, what the spot weights so far add up to",
     )
     return False

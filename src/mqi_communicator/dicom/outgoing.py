@@ -23,17 +23,17 @@ NOBODY_ID = "MQI-NOBODY"
 
 def content_digest(*parts: bytes) -> bytes:
     """A digest of what is sent, part by part."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
-        told.update(len(part).to_bytes(8, "big"))
-        told.update(part)
-    return told.digest()
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()
 
 
 def sent_uid(content: bytes, *what: object) -> str:
     """A UUID-derived UID (PS3.5 B.2) that follows from the content sent and from what it names there."""
-    told = hashlib.sha256(b"sent\n" + content + "\n".join(map(str, what)).encode("ascii")).digest()
-    return f"2.25.{uuid.UUID(bytes=told[:16], version=5).int}"
+    digest = hashlib.sha256(b"sent\n" + content + "\n".join(map(str, what)).encode("ascii")).digest()
+    return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
 def new_object(sop_class: str, modality: str, content: bytes, *what: object) -> Dataset:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.beam import read_beam
-from mqi_communicator.dicom.collector import Collector, named, text
+from mqi_communicator.dicom.collector import Collector, tagged, text
 from mqi_communicator.dicom.header import ION_PLAN
-from mqi_communicator.dicom.problem import DicomProblem, Problem, refusal, shown
+from mqi_communicator.dicom.problem import DicomProblem, Problem, printable, refusal
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.records import Beam, IonPlan
 from mqi_communicator.dicom.walk import Limits
@@ -23,19 +23,19 @@ from mqi_communicator.dicom.walk import Limits
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_TAGS = (
-    0x00080016,
-    0x00080018,
-    0x00080070,
-    0x00081090,
-    0x00181020,
-    0x00200052,
-    0x300A0002,
-    0x300A000C,
-    0x300A0070,
-    0x300A0180,
-    0x300A03A2,
-    0x300C0060,
+_ELEMENTS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "SoftwareVersions",
+    "FrameOfReferenceUID",
+    "RTPlanLabel",
+    "RTPlanGeometry",
+    "FractionGroupSequence",
+    "PatientSetupSequence",
+    "IonBeamSequence",
+    "ReferencedStructureSetSequence",
 )
 _LIMITS = Limits(elements=1_000_000)  # a plan is parsed whole
 _SKIPPED = frozenset({"SETUP", "OPEN_PORTFILM"})  # pictures, no treatment
@@ -52,7 +52,7 @@ def read_plan(path: Path, limits: Limits | None = None) -> tuple[IonPlan, tuple[
         if opened is None or opened.sop_class_uid != ION_PLAN:
             found = _OTHER_PLANS.get(opened.sop_class_uid, "another kind of object") if opened else "no DICOM file"
             raise DicomProblem(
-                f"{shown(path.name)} is {found}, expected an RT Ion Plan",
+                f"{printable(path.name)} is {found}, expected an RT Ion Plan",
                 "Export the proton plan (RT Ion Plan).",
                 "plan.not_ion",
             )
@@ -68,34 +68,34 @@ def sound_plan(path: Path) -> IonPlan:
 
 
 def _read(opened: Opened) -> tuple[IonPlan, tuple[Problem, ...]]:
-    data = opened.parse(opened.spans(), _TAGS)
-    words = Collector(opened.name)
-    group = _fraction_group(data, words)
+    data = opened.parse(opened.spans(), _ELEMENTS)
+    collector = Collector(opened.name)
+    group = _fraction_group(data, collector)
     plan = IonPlan(
         sop_instance_uid=text(data, "SOPInstanceUID"),
         frame_of_reference_uid=text(data, "FrameOfReferenceUID"),
-        structure_set_uid=_structure_set(data, words),
+        structure_set_uid=_structure_set(data, collector),
         label=text(data, "RTPlanLabel"),
         manufacturer=text(data, "Manufacturer"),
-        fractions=_fractions(group, words),
-        beams=_beams(data, group, words),
+        fractions=_fractions(group, collector),
+        beams=_beams(data, group, collector),
         file=opened.name,
         model=" ".join(filter(None, (text(data, "ManufacturerModelName"), _version(data)))),
     )
-    return plan, tuple(words.problems)
+    return plan, tuple(collector.problems)
 
 
 def _version(data: Dataset) -> str:
     versions = data.get("SoftwareVersions") or ""
-    return shown(versions if isinstance(versions, str) else str(versions[0]))
+    return printable(versions if isinstance(versions, str) else str(versions[0]))
 
 
-def _fraction_group(data: Dataset, words: Collector) -> Dataset:
+def _fraction_group(data: Dataset, collector: Collector) -> Dataset:
     from pydicom import Dataset
 
     groups = data.get("FractionGroupSequence") or ()
     if len(groups) != 1:
-        words.add(
+        collector.add(
             "plan.fraction_groups",
             f"the plan has {len(groups)} fraction groups (300A,0070)",
             expected="exactly 1",
@@ -104,18 +104,18 @@ def _fraction_group(data: Dataset, words: Collector) -> Dataset:
     return groups[0] if groups else Dataset()
 
 
-def _fractions(group: Dataset, words: Collector) -> int:
-    number = words.measured(group, "NumberOfFractionsPlanned")
+def _fractions(group: Dataset, collector: Collector) -> int:
+    number = collector.measured(group, "NumberOfFractionsPlanned")
     if number < 1:
-        words.add("plan.fractions", f"{number:g}", tag=named("NumberOfFractionsPlanned"), expected="1 or more")
+        collector.add("plan.fractions", f"{number:g}", tag=tagged("NumberOfFractionsPlanned"), expected="1 or more")
     return int(number) if number >= 1 else 0
 
 
-def _structure_set(data: Dataset, words: Collector) -> str:
+def _structure_set(data: Dataset, collector: Collector) -> str:
     items = data.get("ReferencedStructureSetSequence") or ()
     uids = {uid for item in items if (uid := text(item, "ReferencedSOPInstanceUID"))}
     if len(uids) != 1:
-        words.add(
+        collector.add(
             "plan.structure_set",
             f"the plan refers to {len(uids)} structure sets (300C,0060)",
             expected="exactly 1",
@@ -124,35 +124,35 @@ def _structure_set(data: Dataset, words: Collector) -> str:
     return uids.pop() if len(uids) == 1 else ""
 
 
-def _metersets(group: Dataset, words: Collector) -> dict[int, Dataset]:
+def _metersets(group: Dataset, collector: Collector) -> dict[int, Dataset]:
     """The items of the fraction group by beam number."""
     items = group.get("ReferencedBeamSequence") or ()
-    numbers = [words.measured(item, "ReferencedBeamNumber") for item in items]
+    numbers = [collector.measured(item, "ReferencedBeamNumber") for item in items]
     found = {int(number): item for number, item in zip(numbers, items, strict=True) if not math.isnan(number)}
     if len(set(numbers)) != len(items):
-        words.add("plan.fraction_groups", "the fraction group names a beam twice (300C,0006)")
+        collector.add("plan.fraction_groups", "the fraction group names a beam twice (300C,0006)")
     return found
 
 
-def _beams(data: Dataset, group: Dataset, words: Collector) -> tuple[Beam, ...]:
+def _beams(data: Dataset, group: Dataset, collector: Collector) -> tuple[Beam, ...]:
     items = list(data.get("IonBeamSequence") or ())
-    references = _metersets(group, words)
-    counted = Counter(words.whole(item, "BeamNumber") for item in items)
+    references = _metersets(group, collector)
+    counted = Counter(collector.whole(item, "BeamNumber") for item in items)
     twice = [str(number) for number, count in counted.items() if count > 1]
     if twice:
-        words.add("plan.beam_numbers", f"BeamNumber (300A,00C0) {', '.join(twice)} is given to several beams")
+        collector.add("plan.beam_numbers", f"BeamNumber (300A,00C0) {', '.join(twice)} is given to several beams")
     setups = {text(item, "PatientSetupNumber"): item for item in data.get("PatientSetupSequence") or ()}
     beams = [
-        read_beam(item, references, _position(item, setups), words.of_beam(item))
+        read_beam(item, references, _position(item, setups), collector.of_beam(item))
         for item in items
         if text(item, "TreatmentDeliveryType") not in _SKIPPED
     ]
     if not beams:
-        words.add(
+        collector.add(
             "plan.no_beams", f"the plan has no treatment beam ({len(items)} beams in all, the rest are setup beams)"
         )
     for unknown in sorted(set(references) - set(counted)):
-        words.add("plan.beams", f"the fraction group names beam {unknown}, which the plan does not have")
+        collector.add("plan.beams", f"the fraction group names beam {unknown}, which the plan does not have")
     return _numbered(beams, max(counted, default=0))
 
 

@@ -38,9 +38,9 @@ class Problem:
     def __str__(self) -> str:
         """For example: RP.dcm, beam 1: RadiationType (300A,00C6) is ION, expected PROTON."""
         place = ", ".join(filter(None, (self.file, self.where)))
-        said = f"{self.tag} is {self.found or 'missing'}" if self.tag else self.found
-        said = self.clause or (f"{said}, expected {self.expected}" if self.expected else said)
-        return f"{place}: {said}" if place else said
+        clause = f"{self.tag} is {self.found or 'missing'}" if self.tag else self.found
+        clause = self.clause or (f"{clause}, expected {self.expected}" if self.expected else clause)
+        return f"{place}: {clause}" if place else clause
 
 
 class DicomProblem(Permanent):
@@ -59,7 +59,7 @@ class DicomProblem(Permanent):
         return type(self), (self.reason, self.advice, self.code)
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Text of unknown origin (a file name, a beam name) made fit for one line of a message.
 
     Control characters and undecodable bytes are escaped, and the middle of a long text is left out.
@@ -73,7 +73,7 @@ def as_problem(error: DicomProblem) -> Problem:
     return Problem(error.code, "", error.reason, advice=error.advice)
 
 
-def once(problems: Sequence[Problem]) -> list[Problem]:
+def without_repeats(problems: Sequence[Problem]) -> list[Problem]:
     """Each problem once; one that several places of a file share names them all."""
     places: dict[Problem, list[str]] = {}
     for one in problems:
@@ -90,7 +90,7 @@ def _all(places: Sequence[str]) -> str:
 
 def refusal(problems: Sequence[Problem]) -> DicomProblem:
     """All reasons at once, each once, numbered where there are several; their advice in the same order."""
-    unique = once(problems)
+    unique = without_repeats(problems)
     reasons = [str(one) for one in unique]
     if len(reasons) > 1:
         reasons = [f"({number}) {reason}" for number, reason in enumerate(reasons[:_MOST], start=1)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mqi_communicator.dicom.problem import EMPTY, NOT_DICOM, DicomProblem, shown
+from mqi_communicator.dicom.problem import EMPTY, NOT_DICOM, DicomProblem, printable
 from mqi_communicator.dicom.walk import PIXEL_DATA, SHORT_VRS, Limits, Span, Walk
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _UNREADABLE = {
     "1.2.840.10008.1.2.2": "big endian",
 }
 _SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
-_CHARACTER_SET = 0x00080005
 _LONGEST_UID = 64
 _FIRST_ELEMENT, _FIRST_LENGTH = 0x0018, 256  # of a data set without preamble, at most: up to its SOP Instance UID
 
@@ -51,7 +50,7 @@ class Opened:
     @property
     def name(self) -> str:
         """The file's own name, as it may be shown."""
-        return shown(self.path.name)
+        return printable(self.path.name)
 
     def spans(self) -> dict[int, Span]:
         """Where each top-level element lies. DicomProblem if the file is cut, damaged, a bomb or written unreadably."""
@@ -66,11 +65,16 @@ class Opened:
         walk = Walk(self.file, self.size, self.limits, self.name)
         return walk.spans(self.body, explicit=self.transfer_syntax != _IMPLICIT)
 
-    def parse(self, spans: dict[int, Span], tags: Iterable[int]) -> Dataset:
-        """The elements `tags` (as far as present) as a pydicom data set; nothing else of the file is read."""
-        from pydicom.filereader import read_dataset
+    def parse(self, spans: dict[int, Span], elements: Iterable[str | int]) -> Dataset:
+        """Read the named top-level elements that are present, and nothing else of the file, as a pydicom data set.
 
-        wanted = [spans[tag] for tag in sorted({_CHARACTER_SET, *tags}) if tag in spans]
+        An element is named by its DICOM keyword or its tag. ValueError for a keyword that DICOM does not have.
+        """
+        from pydicom.filereader import read_dataset
+        from pydicom.tag import Tag
+
+        tags = sorted({Tag(element) for element in ("SpecificCharacterSet", *elements)})
+        wanted = [spans[tag] for tag in tags if tag in spans]
         if sum(span.end - span.begin for span in wanted) > self.limits.parsed_bytes:
             raise DicomProblem(
                 f"{self.name} has more than {self.limits.parsed_bytes >> 20} MB outside its pixels",
@@ -109,9 +113,9 @@ def unreadable(name: str, syntax: str) -> DicomProblem:
     """The refusal of a transfer syntax, by name."""
     from pydicom.uid import UID
 
-    said = _UNREADABLE.get(syntax) or f"compressed ({UID(syntax).name})"
+    how = _UNREADABLE.get(syntax) or f"compressed ({UID(syntax).name})"
     return DicomProblem(
-        f"{name} is written {said}, transfer syntax {syntax}; only uncompressed little endian is read",
+        f"{name} is written {how}, transfer syntax {syntax}; only uncompressed little endian is read",
         "Export it uncompressed: Explicit VR Little Endian or Implicit VR Little Endian.",
         "dicom.transfer_syntax",
     )
@@ -125,10 +129,10 @@ def open_dicom(path: Path, limits: Limits) -> Iterator[Opened | None]:
     not; OSError as the system raises it.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file, telling(path):  # noqa: PTH123 - opened above, with flags that Path.open lacks
+    with open(descriptor, "rb") as file, translate_errors(path):  # noqa: PTH123 - opened above, with flags that Path.open lacks
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise DicomProblem(f"{shown(path.name)} is not a regular file", "Remove it.", "dicom.not_a_file")
+            raise DicomProblem(f"{printable(path.name)} is not a regular file", "Remove it.", "dicom.not_a_file")
         yield _begin(path, file, state.st_size, limits)
 
 
@@ -136,7 +140,7 @@ def open_dicom(path: Path, limits: Limits) -> Iterator[Opened | None]:
 def open_bytes(name: str, data: bytes, limits: Limits) -> Iterator[Opened | None]:
     """The same for a file that is here already, as bytes."""
     path = Path(name)
-    with telling(path):
+    with translate_errors(path):
         yield _begin(path, io.BytesIO(data), len(data), limits)
 
 
@@ -144,7 +148,7 @@ def _begin(path: Path, file: BinaryIO, size: int, limits: Limits) -> Opened | No
     """What the file claims to be. Preamble and file meta information may be missing, as some systems leave them out:
     the data set then says it itself.
     """
-    name = shown(path.name)
+    name = printable(path.name)
     start = _start(file)
     if start is None:
         file.seek(0)
@@ -222,7 +226,7 @@ def _not_dicom(path: Path, head: bytes, name: str) -> DicomProblem | None:
 
 
 @contextlib.contextmanager
-def telling(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Turn what reading a broken value raises into a DicomProblem, and keep pydicom's warnings (they quote values,
     a patient's name among them) off the screen.
     """
@@ -236,13 +240,13 @@ def telling(path: Path) -> Iterator[None]:
             yield
     except (*broken, *refused) as error:
         raise DicomProblem(
-            f"{shown(path.name)} is damaged: a value in it cannot be read ({type(error).__name__})",
+            f"{printable(path.name)} is damaged: a value in it cannot be read ({type(error).__name__})",
             "Export the file again.",
             "dicom.damaged",
         ) from None
     except MemoryError:
         raise DicomProblem(
-            f"{shown(path.name)} needs more memory than one case is allowed",
+            f"{printable(path.name)} needs more memory than one case is allowed",
             "Look at where the file comes from; raise the memory limit if files of your centre are that large.",
             "dicom.too_large",
         ) from None

@@ -66,7 +66,7 @@ class Device:
         str  # "range shifter", "aperture", "collimator", "bolus", "compensator", "wedge", "range modulator", "spreader"
     )
     tag: str  # where the plan says so, for example "RangeShifterSequence (300A,0314)"
-    words: str  # what it is and how it is set, for people
+    description: str  # what it is and how it is set, for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Motion:
     """What is tilted or moves within a beam: the element, and a clause such as "is 3 degrees"."""
 
     tag: str
-    words: str
+    description: str
     tilt: bool  # a constant angle other than 0 about another axis than gantry and couch; False: it moves
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.collector import Collector, named
-from mqi_communicator.dicom.problem import DicomProblem, shown
+from mqi_communicator.dicom.collector import Collector, tagged
+from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom, unreadable
 from mqi_communicator.dicom.records import Dose, DoseType, Grid
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits, Span
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
-_TAGS = (
-    0x00080016,
-    0x00080018,
-    0x00080070,
-    0x00200032,
-    0x00200037,
-    0x00200052,
-    0x00280002,
-    0x00280004,
-    0x00280008,
-    0x00280010,
-    0x00280011,
-    0x00280030,
-    0x00280100,
-    0x00280101,
-    0x00280103,
-    0x30040002,
-    0x30040004,
-    0x3004000A,
-    0x3004000C,
-    0x3004000E,
-    0x30040014,
-    0x300C0002,
+_ELEMENTS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "Manufacturer",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "FrameOfReferenceUID",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "DoseUnits",
+    "DoseType",
+    "DoseSummationType",
+    "GridFrameOffsetVector",
+    "DoseGridScaling",
+    "TissueHeterogeneityCorrection",
+    "ReferencedRTPlanSequence",
 )
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _STRAIGHT = 1e-4  # cosine
 _EVEN = 0.01  # mm
 _WHOLE_PLAN = frozenset({"PLAN", "FRACTION"})  # FRACTION: one fraction *group*, and a plan here has only one
-_MEND = "Export the dose again from the treatment planning system."
+_ADVICE = "Export the dose again from the treatment planning system."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +83,24 @@ def read_rtdose(path: Path, meaning: DoseType, limits: Limits | None = None) -> 
         if upside_down:
             gy = np.ascontiguousarray(gy[::-1])
         if not gy.max() > 0:
-            raise Collector(opened.name).problem("the dose is zero everywhere", "dose.zero", _MEND)
+            raise Collector(opened.name).problem("the dose is zero everywhere", "dose.zero", _ADVICE)
         gy.setflags(write=False)
         return Dose(grid=facts.grid, gy=gy, meaning=meaning, beam_number=facts.beam_number)
 
 
 def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[int, Span], bool]:
     if opened is None or opened.sop_class_uid != _RT_DOSE:
-        raise DicomProblem(f"{shown(path.name)} is not an RT Dose", _MEND, "dose.not_a_dose")
+        raise DicomProblem(f"{printable(path.name)} is not an RT Dose", _ADVICE, "dose.not_a_dose")
     if opened.transfer_syntax not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
         raise unreadable(opened.name, opened.transfer_syntax)
     spans = opened.spans()
     if PIXEL_DATA not in spans:
-        raise DicomProblem(f"{opened.name} has no dose grid, only (3004,0050) perhaps", _MEND, "dose.no_grid")
-    data, words = opened.parse(spans, _TAGS), Collector(opened.name)
-    _refuse_other_units(data, words)
-    summation, plan, beam = _scope(data, words)
-    grid, upside_down = _grid(data, words)
-    opened.check_pixels(spans, math.prod(grid.shape) * _bits(data, words) // 8)
+        raise DicomProblem(f"{opened.name} has no dose grid, only (3004,0050) perhaps", _ADVICE, "dose.no_grid")
+    data, collector = opened.parse(spans, _ELEMENTS), Collector(opened.name)
+    _refuse_other_units(data, collector)
+    summation, plan, beam = _scope(data, collector)
+    grid, upside_down = _grid(data, collector)
+    opened.check_pixels(spans, math.prod(grid.shape) * _bits(data, collector) // 8)
     heterogeneity = data.get("TissueHeterogeneityCorrection") or ()
     facts = DoseFacts(
         sop_instance_uid=str(data.SOPInstanceUID),
@@ -116,34 +116,36 @@ def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[
     return facts, data, spans, upside_down
 
 
-def _refuse_other_units(data: Dataset, words: Collector) -> None:
+def _refuse_other_units(data: Dataset, collector: Collector) -> None:
     units, kind = str(data.get("DoseUnits", "")), str(data.get("DoseType", ""))
     if units != "GY":
-        raise words.problem(
-            f"{named('DoseUnits')} is {shown(units) or 'missing'}, expected GY",
+        raise collector.problem(
+            f"{tagged('DoseUnits')} is {printable(units) or 'missing'}, expected GY",
             "dose.units",
             "Export the dose as absolute dose in Gy.",
         )
     if kind not in ("PHYSICAL", "EFFECTIVE"):
-        raise words.problem(
-            f"{named('DoseType')} is {shown(kind) or 'missing'}, expected PHYSICAL or EFFECTIVE", "dose.type", _MEND
+        raise collector.problem(
+            f"{tagged('DoseType')} is {printable(kind) or 'missing'}, expected PHYSICAL or EFFECTIVE",
+            "dose.type",
+            _ADVICE,
         )
 
 
-def _scope(data: Dataset, words: Collector) -> tuple[str, str, int | None]:
+def _scope(data: Dataset, collector: Collector) -> tuple[str, str, int | None]:
     """(DoseSummationType, SOP Instance UID of the plan, beam number or None for the whole plan)."""
     summation = str(data.get("DoseSummationType", ""))
     plans = data.get("ReferencedRTPlanSequence", ())
     if len(plans) != 1:
-        raise words.problem(
-            f"the dose refers to {len(plans)} plans (300C,0002), expected exactly 1", "dose.plan", _MEND
+        raise collector.problem(
+            f"the dose refers to {len(plans)} plans (300C,0002), expected exactly 1", "dose.plan", _ADVICE
         )
     plan = str(plans[0].ReferencedSOPInstanceUID)
     if summation in _WHOLE_PLAN:
         return summation, plan, None
     if summation != "BEAM":
-        raise words.problem(
-            f"{named('DoseSummationType')} is {shown(summation) or 'missing'}, expected PLAN or BEAM",
+        raise collector.problem(
+            f"{tagged('DoseSummationType')} is {printable(summation) or 'missing'}, expected PLAN or BEAM",
             "dose.summation",
             "Export the dose of the plan, and the dose of each beam if you can.",
         )
@@ -153,80 +155,86 @@ def _scope(data: Dataset, words: Collector) -> tuple[str, str, int | None]:
         for beam in group.get("ReferencedBeamSequence", ())
     }
     if len(beams) != 1:
-        raise words.problem(
-            f"a dose of one beam must name it, this one names {len(beams)} beams (300C,0006)", "dose.beam", _MEND
+        raise collector.problem(
+            f"a dose of one beam must name it, this one names {len(beams)} beams (300C,0006)",
+            "dose.beam",
+            _ADVICE,
         )
     return summation, plan, beams.pop()
 
 
-def _grid(data: Dataset, words: Collector) -> tuple[Grid, bool]:
+def _grid(data: Dataset, collector: Collector) -> tuple[Grid, bool]:
     """The grid by ascending z, and whether the frames are stored the other way round."""
-    direction = words.numbers(data, "ImageOrientationPatient", 6)
+    direction = collector.numbers(data, "ImageOrientationPatient", 6)
     if any(abs(a - b) > _STRAIGHT for a, b in zip(direction, _AXIAL, strict=True)):
-        raise words.problem(
-            f"{named('ImageOrientationPatient')} is {[*direction]}; only axial dose grids are read",
+        raise collector.problem(
+            f"{tagged('ImageOrientationPatient')} is {[*direction]}; only axial dose grids are read",
             "dose.orientation",
-            _MEND,
+            _ADVICE,
         )
-    x, y, z = words.numbers(data, "ImagePositionPatient", 3)
-    down, across = words.numbers(data, "PixelSpacing", 2)
-    levels = _levels(data, z, words)
-    shape = (len(levels), words.whole(data, "Rows"), words.whole(data, "Columns"))
+    x, y, z = collector.numbers(data, "ImagePositionPatient", 3)
+    down, across = collector.numbers(data, "PixelSpacing", 2)
+    levels = _levels(data, z, collector)
+    shape = (len(levels), collector.whole(data, "Rows"), collector.whole(data, "Columns"))
     step = (levels[-1] - levels[0]) / (len(levels) - 1)
     even = all(abs(level - (levels[0] + k * step)) <= _EVEN for k, level in enumerate(levels))
     if not (even and step and down > 0 and across > 0):
-        raise words.problem(
-            "the planes or pixels of the dose grid are not evenly spaced (3004,000C), (0028,0030)", "dose.grid", _MEND
+        raise collector.problem(
+            "the planes or pixels of the dose grid are not evenly spaced (3004,000C), (0028,0030)",
+            "dose.grid",
+            _ADVICE,
         )
     return Grid(shape, (x, y, min(levels[0], levels[-1])), (across, down, abs(step))), step < 0
 
 
-def _levels(data: Dataset, z: float, words: Collector) -> list[float]:
+def _levels(data: Dataset, z: float, collector: Collector) -> list[float]:
     """Give z of every frame in mm: offsets from the first frame if they begin with 0, else patient coordinates."""
     offsets = [float(value) for value in data.get("GridFrameOffsetVector") or ()]
-    frames = words.whole(data, "NumberOfFrames")
+    frames = collector.whole(data, "NumberOfFrames")
     if len(offsets) != frames or frames < 2:  # noqa: PLR2004 - a grid needs a spacing
-        raise words.problem(
-            f"{named('GridFrameOffsetVector')} has {len(offsets)} values for {frames} frames, expected one each of 2 "
+        raise collector.problem(
+            f"{tagged('GridFrameOffsetVector')} has {len(offsets)} values for {frames} frames, expected one each of 2 "
             "or more",
             "dose.grid",
-            _MEND,
+            _ADVICE,
         )
     if abs(offsets[0]) <= _EVEN:
         return [z + offset for offset in offsets]
     if abs(offsets[0] - z) <= _EVEN:
         return offsets
-    raise words.problem(
-        f"{named('GridFrameOffsetVector')} begins with {offsets[0]:g}, expected 0 or the first plane's z = {z:g} mm",
+    raise collector.problem(
+        f"{tagged('GridFrameOffsetVector')} begins with {offsets[0]:g}, expected 0 or the first plane's z = {z:g} mm",
         "dose.grid",
-        _MEND,
+        _ADVICE,
     )
 
 
-def _bits(data: Dataset, words: Collector) -> int:
+def _bits(data: Dataset, collector: Collector) -> int:
     """Bits of one pixel: 16 or 32."""
-    bits = words.whole(data, "BitsAllocated")
+    bits = collector.whole(data, "BitsAllocated")
     if (
         bits not in (16, 32)
         or data.get("SamplesPerPixel", 1) != 1
         or data.get("BitsStored", bits) != bits
         or data.get("PhotometricInterpretation", "MONOCHROME2") != "MONOCHROME2"
     ):
-        raise words.problem("its pixels are not 16 or 32 bit greyscale (0028,0100)", "dose.pixels", _MEND)
+        raise collector.problem("its pixels are not 16 or 32 bit greyscale (0028,0100)", "dose.pixels", _ADVICE)
     return bits
 
 
 def _dose(opened: Opened, data: Dataset, spans: dict[int, Span], shape: tuple[int, int, int]) -> NDArray[np.float32]:
     import numpy as np
 
-    words = Collector(opened.name)
-    bits = _bits(data, words)
-    scaling = words.number(data, "DoseGridScaling")
+    collector = Collector(opened.name)
+    bits = _bits(data, collector)
+    scaling = collector.number(data, "DoseGridScaling")
     if scaling <= 0:
-        raise words.problem(f"{named('DoseGridScaling')} is {scaling:g}, expected more than 0", "dose.scaling", _MEND)
+        raise collector.problem(
+            f"{tagged('DoseGridScaling')} is {scaling:g}, expected more than 0", "dose.scaling", _ADVICE
+        )
     raw = opened.pixels(spans, shape[0] * shape[1] * shape[2] * bits // 8)
     sign = "i" if data.get("PixelRepresentation", 0) else "u"
     stored = np.frombuffer(raw, dtype=f"<{sign}{bits // 8}").reshape(shape)
     if stored.min() < 0:
-        raise words.problem("the dose is negative somewhere", "dose.negative", _MEND)
+        raise collector.problem("the dose is negative somewhere", "dose.negative", _ADVICE)
     return (stored * np.float64(scaling)).astype(np.float32)

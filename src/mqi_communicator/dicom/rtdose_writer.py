@@ -70,9 +70,9 @@ def write_rtdose(target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_
     values, scaling = _scaled(dose)
     ds = _dataset(source, dose, origin)
     ds.FrameOfReferenceUID = frame_of_reference_uid
-    _place(ds, dose, scaling)
+    _write_grid(ds, dose, scaling)
     pixels = values.astype("<u2").tobytes()
-    _name(ds, origin, pixels)
+    _assign_uid(ds, origin, pixels)
     ds.PixelData = pixels
     ds["PixelData"].VR = "OW"
     aside = target.with_name(target.name + ".part")
@@ -122,19 +122,19 @@ def _dataset(source: Dataset, dose: Dose, origin: Origin) -> Dataset:
     ds.SeriesInstanceUID, ds.SeriesNumber = _uid(origin, "series"), 1
     ds.InstanceNumber = dose.beam_number or 0
     ds.SoftwareVersions = [origin.software[:_LO], origin.engine[:_LO]]
-    _words(ds, dose, origin)
+    _describe(ds, dose, origin)
     ds.ReferencedRTPlanSequence = [_reference(source, dose)]
     return ds
 
 
-def _name(ds: Dataset, origin: Origin, pixels: bytes) -> None:
+def _assign_uid(ds: Dataset, origin: Origin, pixels: bytes) -> None:
     """The SOP Instance UID: from the run, and from all that the object says."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
-    said = BytesIO()
-    ds.save_as(said, implicit_vr=False, little_endian=True)
-    content = hashlib.sha256(said.getvalue())
+    encoded = BytesIO()
+    ds.save_as(encoded, implicit_vr=False, little_endian=True)
+    content = hashlib.sha256(encoded.getvalue())
     content.update(pixels)
     ds.SOPInstanceUID = _uid(origin, origin.token, content.hexdigest())
     ds.file_meta = FileMetaDataset()
@@ -148,7 +148,7 @@ def _empty(ds: Dataset, keyword: str) -> None:
         setattr(ds, keyword, None)
 
 
-def _words(ds: Dataset, dose: Dose, origin: Origin) -> None:
+def _describe(ds: Dataset, dose: Dose, origin: Origin) -> None:
     """What the dose is, for people and planning systems. The reason in full stands in ImageComments."""
     mark = "NOT FOR QA: " if origin.not_for_qa else ""
     what = f"{mark}independent recalculation by {origin.engine}"
@@ -186,11 +186,11 @@ def _item(**attributes: Any) -> Dataset:
     return made
 
 
-def _place(ds: Dataset, dose: Dose, scaling: str) -> None:
+def _write_grid(ds: Dataset, dose: Dose, scaling: str) -> None:
     """The grid: axial frames, z ascending, offsets relative to the first (PS3.3 C.8.8.3.2)."""
     (frames, rows, columns), (dx, dy, dz) = dose.grid.shape, dose.grid.spacing
     ds.NumberOfFrames, ds.Rows, ds.Columns = frames, rows, columns
-    ds.FrameIncrementPointer = 0x3004000C
+    ds.FrameIncrementPointer = "GridFrameOffsetVector"
     ds.GridFrameOffsetVector = [decimal(i * dz) for i in range(frames)]
     ds.ImagePositionPatient = [decimal(value) for value in dose.grid.origin]
     ds.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]

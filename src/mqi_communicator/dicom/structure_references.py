@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-FRAMES = 0x30060010  # ReferencedFrameOfReferenceSequence: frames, series, images
-ROIS = 0x30060020  # StructureSetROISequence: the frame of each ROI
-CONTOURS = 0x30060039  # ROIContourSequence: images too; large, so parse it only where `names_images` says no
 _CT_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.2",

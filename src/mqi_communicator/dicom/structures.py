@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.contours import CORNERS, closed_outlines
-from mqi_communicator.dicom.problem import DicomProblem, Problem, shown
+from mqi_communicator.dicom.problem import DicomProblem, Problem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.structure_references import (
-    CONTOURS,
-    FRAMES,
-    ROIS,
     ct_slices_of,
     frames_of,
     names_images,
@@ -27,8 +24,13 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
-_OBSERVATIONS = 0x30060080
-_TAGS = (0x00080016, 0x00080018, FRAMES, ROIS, _OBSERVATIONS)
+_ELEMENTS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "ReferencedFrameOfReferenceSequence",
+    "StructureSetROISequence",
+    "RTROIObservationsSequence",
+)
 _LEVEL = 0.1  # mm: a contour whose corners differ by more in z is not axial
 
 OVERRIDE = "structures.density_override"  # code of a Problem
@@ -49,9 +51,9 @@ class Overridden:
     doubt: str = ""  # why it cannot be told from `contours` where it is
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """The structure as a message may name it."""
-        return f"structure {self.number} ({shown(self.name)})" if self.name else f"structure {self.number}"
+        return f"structure {self.number} ({printable(self.name)})" if self.name else f"structure {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def read_structures(path: Path, limits: Limits | None = None) -> StructureSet:
     """
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None or opened.sop_class_uid != _STRUCTURE_SET:
-            raise DicomProblem(f"{shown(path.name)} is not an RT Structure Set", "Export the structure set again.")
+            raise DicomProblem(f"{printable(path.name)} is not an RT Structure Set", "Export the structure set again.")
         data = _parsed(opened)
         frames, slices = frames_of(data), ct_slices_of(data)
         if not slices:
@@ -103,7 +105,7 @@ def override_problem(one: Overridden, file: str, found: str) -> Problem:
     return Problem(
         OVERRIDE,
         file,
-        f"{one.words} overrides the density of the CT (3006,00B0): {found}",
+        f"{one.description} overrides the density of the CT (3006,00B0): {found}",
         advice="Density overrides are not computed: recalculate the plan without them.",
     )
 
@@ -111,9 +113,9 @@ def override_problem(one: Overridden, file: str, found: str) -> Problem:
 def _parsed(opened: Opened) -> Dataset:
     """What is needed of the file: its contours, which may be large, only where images or properties hang on them."""
     spans = opened.spans()
-    data = opened.parse(spans, _TAGS)
+    data = opened.parse(spans, _ELEMENTS)
     if any(_properties(item) for item in data.get("RTROIObservationsSequence") or ()) or not names_images(data):
-        data = opened.parse(spans, (*_TAGS, CONTOURS))
+        data = opened.parse(spans, (*_ELEMENTS, "ROIContourSequence"))
     return data
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from mqi_communicator.dicom.problem import Problem, shown
+from mqi_communicator.dicom.problem import Problem, printable
 from mqi_communicator.dicom.records import Beam, IonPlan
 
 
@@ -55,7 +55,7 @@ def scan_mode(beam: Beam) -> str:
 
 def _other_mode(beam: Beam) -> Iterator[Need]:
     if scan_mode(beam) not in _KNOWN_MODES:
-        yield Need(_SCAN_MODE, shown(scan_mode(beam)), _SPOTS_ONLY)
+        yield Need(_SCAN_MODE, printable(scan_mode(beam)), _SPOTS_ONLY)
 
 
 def _device(kind: str) -> Callable[[Beam], Iterable[Need]]:
@@ -64,8 +64,8 @@ def _device(kind: str) -> Callable[[Beam], Iterable[Need]]:
     def needs(beam: Beam) -> Iterator[Need]:
         for device in beam.devices:
             if device.kind == kind:
-                clause = f"needs {article} {kind}, {device.tag}: {device.words}"
-                yield Need(device.tag, device.words, f"no {kind} in the beam", clause)
+                clause = f"needs {article} {kind}, {device.tag}: {device.description}"
+                yield Need(device.tag, device.description, f"no {kind} in the beam", clause)
 
     return needs
 
@@ -73,7 +73,7 @@ def _device(kind: str) -> Callable[[Beam], Iterable[Need]]:
 def _other(element: str, value: Callable[[Beam], str], expected: str) -> Callable[[Beam], Iterable[Need]]:
     def needs(beam: Beam) -> Iterator[Need]:
         if value(beam) != expected:
-            yield Need(element, shown(value(beam)), expected)
+            yield Need(element, printable(value(beam)), expected)
 
     return needs
 
@@ -81,15 +81,15 @@ def _other(element: str, value: Callable[[Beam], str], expected: str) -> Callabl
 def _position(beam: Beam) -> Iterator[Need]:
     """A plan that does not say it is taken to have the CT's position; the CT is checked by itself."""
     if beam.position not in ("HFS", ""):
-        yield Need("PatientPosition (0018,5100)", shown(beam.position), "HFS (head first supine)")
+        yield Need("PatientPosition (0018,5100)", printable(beam.position), "HFS (head first supine)")
 
 
 def _motion(expected: str, *, tilt: bool) -> Callable[[Beam], Iterable[Need]]:
     def needs(beam: Beam) -> Iterator[Need]:
         for motion in beam.motions:
             if motion.tilt is tilt:
-                clause = f"{motion.tag} {motion.words}, expected {expected}"
-                yield Need(motion.tag, motion.words, expected, clause)
+                clause = f"{motion.tag} {motion.description}, expected {expected}"
+                yield Need(motion.tag, motion.description, expected, clause)
 
     return needs
 
@@ -160,7 +160,7 @@ class Abilities:
         return f"{self.engine} ({self.flavour})" if self.flavour else self.engine
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """For people: what it computes, in one line."""
         computed = "; ".join(feature.name for feature in FEATURES if feature.name in self.features)
         lacking = sum(feature.name not in self.features for feature in FEATURES)
@@ -188,7 +188,7 @@ class Abilities:
 
 def where(beam: Beam) -> str:
     """The beam as messages name it: "beam 2 (LAO)"."""
-    return f"beam {beam.own_number}" + (f" ({shown(beam.name)})" if beam.name else "")
+    return f"beam {beam.own_number}" + (f" ({printable(beam.name)})" if beam.name else "")
 
 
 _SPOTS = frozenset({FEATURES[0].name})

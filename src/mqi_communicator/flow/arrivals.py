@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem, new_key
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.intake.scan import Survey, survey
+from mqi_communicator.intake.scan import FolderScan, scan_folder
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 
@@ -29,15 +29,15 @@ async def look(folders: list[Path], tools: Tools) -> int:
     return news
 
 
-def _survey_all(folders: list[Path], max_files: int) -> list[tuple[Path, Survey]]:
+def _survey_all(folders: list[Path], max_files: int) -> list[tuple[Path, FolderScan]]:
     found = []
     for folder in folders:
         with contextlib.suppress(OSError):  # it went away while we looked; the next look tells
-            found.append((folder, survey(folder, max_files)))
+            found.append((folder, scan_folder(folder, max_files)))
     return found
 
 
-async def _note(folder: Path, seen: Survey, tools: Tools) -> None:
+async def _note(folder: Path, seen: FolderScan, tools: Tools) -> None:
     now = tools.clock()
     case = Case(key=new_key(), source=folder, seen=now, fingerprint=seen.fingerprint, changed=now, rank=now)
     item = WorkItem(case.key, CASE_ITEM, "admit", due=now, since=now)
@@ -50,7 +50,7 @@ def _add(connection, case: Case, item: WorkItem) -> None:  # type: ignore[no-unt
     work_items.add(connection, item, Event(item.since, item.case, item.beam, "case.seen", item.step, "", item.status))
 
 
-async def _changed(case: Case, seen: Survey, tools: Tools) -> None:
+async def _changed(case: Case, seen: FolderScan, tools: Tools) -> None:
     """Before admission the same case is looked at again; after it, new content is a new revision of its own."""
     item = await tools.database.read(work_items.get, case.key)
     if item.step != "admit" or item.wanted or item.status in (Status.DONE, Status.CANCELLED):

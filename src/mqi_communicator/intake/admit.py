@@ -18,7 +18,7 @@ from mqi_communicator.dicom.ct import check_ct, read_ct
 from mqi_communicator.dicom.equality import same_object
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import read_plan
-from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, Problem, as_problem, refusal, shown
+from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, Problem, as_problem, printable, refusal
 from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dicom.rtdose import DoseFacts, dose_facts
 from mqi_communicator.dicom.structures import StructureSet, read_structures
@@ -26,7 +26,7 @@ from mqi_communicator.dicom.walk import Budget, Limits
 from mqi_communicator.intake.examination import Complete, Examination, Incomplete, Part, Rejected
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.intake.references import Found, Linked, link, wrong_partner
-from mqi_communicator.intake.scan import Seen, Survey, survey
+from mqi_communicator.intake.scan import FileEntry, FolderScan, scan_folder
 
 __all__ = ["Refusals", "examine"]
 
@@ -44,11 +44,11 @@ def _no_refusals(plan: IonPlan, ct: CTVolume | None, structures: StructureSet | 
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _CaseFolder:
     """One look at one folder."""
 
     folder: Path
-    survey: Survey
+    scan: FolderScan
     still: float  # seconds without a change
     options: IntakeOptions
     limits: Limits
@@ -68,7 +68,9 @@ class _Look:
 
     def waiting(self, missing: Sequence[str], until: float | None = None) -> Incomplete:
         """Incomplete, to be looked at again when the folder has been still until then."""
-        links = tuple(f"{shown(odd.name)} is {odd.why}" for odd in self.survey.odd if not odd.unreadable)
+        links = tuple(
+            f"{printable(skipped.name)} is {skipped.why}" for skipped in self.scan.skipped if not skipped.unreadable
+        )
         overdue = self.still >= self.options.patience_s
         ahead = self.options.patience_s if until is None and not overdue else until
         return Incomplete((*missing, *links), overdue, None if ahead is None else max(0.0, ahead - self.still))
@@ -84,120 +86,120 @@ def examine(
     believed. Transient if the folder cannot be listed.
     """
     try:
-        seen = survey(folder, options.max_files)
+        seen = scan_folder(folder, options.max_files)
     except OSError as error:
         raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
     still = max(0.0, time.time() - seen.newest) if still_for is None else still_for
     limits = Limits(file_bytes=options.max_file_bytes, budget=Budget(options.max_case_elements))
-    look = _Look(folder, seen, still, options, limits, refusals)
+    case = _CaseFolder(folder, seen, still, options, limits, refusals)
     try:
-        found = _examine(look)
+        found = _examine(case)
     except OSError as error:
         raise Transient(f"a file of the case went away while it was looked at: {error.strerror}") from None
     except DicomProblem as problem:
-        look.problems.append(as_problem(problem))
+        case.problems.append(as_problem(problem))
         found = None
-    return _rejected(look, found) if look.problems or found is None else found
+    return _rejected(case, found) if case.problems or found is None else found
 
 
-def _rejected(look: _Look, found: Examination | None) -> Examination:
+def _rejected(case: _CaseFolder, found: Examination | None) -> Examination:
     """All that is wrong, once the folder has been still for long enough; until then, what is wrong so far."""
-    problems = list(look.problems)
+    problems = list(case.problems)
     if isinstance(found, Incomplete) and not any(one.code.startswith(_UNREAD) for one in problems):
         problems += [
             Problem("case.incomplete", "", one, advice="Export the whole case again.") for one in found.missing
         ]
-    wait = look.options.patience_s if any(one.code in _PATIENTLY for one in problems) else look.options.still_s
+    wait = case.options.patience_s if any(one.code in _PATIENTLY for one in problems) else case.options.still_s
     all_reasons = refusal(problems)
-    if look.still < wait:
-        return look.waiting((f"not acceptable as it is: {all_reasons.reason}",), wait)
+    if case.still < wait:
+        return case.waiting((f"not acceptable as it is: {all_reasons.reason}",), wait)
     return Rejected(all_reasons.reason, all_reasons.advice, all_reasons.code)
 
 
-def _examine(look: _Look) -> Examination | None:
+def _examine(case: _CaseFolder) -> Examination | None:
     """What the folder is so far; what is wrong in it is collected in `look.problems`. None: nothing but wrong."""
-    _refuse_size(look)
-    if not look.survey.files and not look.survey.odd:
-        return look.waiting(("the folder is empty",))
-    found, unfinished = _headers(look)
-    found = _without_copies(found, look)
+    _refuse_size(case)
+    if not case.scan.files and not case.scan.skipped:
+        return case.waiting(("the folder is empty",))
+    found, unfinished = _headers(case)
+    found = _without_copies(found, case)
     linked = link(found)
-    look.problems.extend(linked.problems)
-    plan = _plan(look, linked)
+    case.problems.extend(linked.problems)
+    plan = _plan(case, linked)
     if unfinished:
-        if look.still >= look.options.patience_s:
-            look.problems.extend(map(as_problem, unfinished))
+        if case.still >= case.options.patience_s:
+            case.problems.extend(map(as_problem, unfinished))
             return None
         said = tuple(f"still being copied: {problem.reason}" for problem in unfinished[:3])
         more = (f"and {len(unfinished) - 3} more files",) if len(unfinished) > 3 else ()  # noqa: PLR2004 - as above
-        return look.waiting((*said, *more, *linked.missing))
+        return case.waiting((*said, *more, *linked.missing))
     if linked.missing or plan is None:
         if problem := wrong_partner(linked, found):
-            look.problems.append(problem)
+            case.problems.append(problem)
             return None
-        if plan is not None and look.problems:
-            look.problems.extend(look.refusals(plan, None, None))
-        return look.waiting(linked.missing)
-    return _settle(look, linked, plan)
+        if plan is not None and case.problems:
+            case.problems.extend(case.refusals(plan, None, None))
+        return case.waiting(linked.missing)
+    return _check_complete(case, linked, plan)
 
 
-def _plan(look: _Look, linked: Linked) -> IonPlan | None:
+def _plan(case: _CaseFolder, linked: Linked) -> IonPlan | None:
     if linked.plan is None:
         return None
-    read = look.read(read_plan, linked.plan)
+    read = case.read(read_plan, linked.plan)
     if read is None:
         return None
     plan, problems = read
-    look.problems.extend(problems)
+    case.problems.extend(problems)
     return plan
 
 
-def _refuse_size(look: _Look) -> None:
-    if look.survey.too_many:
+def _refuse_size(case: _CaseFolder) -> None:
+    if case.scan.too_many:
         raise DicomProblem(
-            f"the folder holds more than {look.options.max_files} files",
+            f"the folder holds more than {case.options.max_files} files",
             "Put one case into one folder; raise intake.max_files if your cases are that large.",
             "case.too_many_files",
         )
-    if look.survey.bytes > look.options.max_case_bytes:
+    if case.scan.bytes > case.options.max_case_bytes:
         raise DicomProblem(
-            f"the folder holds {look.survey.bytes / 1e6:.4g} MB, "
-            f"more than the {look.options.max_case_bytes / 1e6:.4g} MB allowed",
+            f"the folder holds {case.scan.bytes / 1e6:.4g} MB, "
+            f"more than the {case.options.max_case_bytes / 1e6:.4g} MB allowed",
             "Put one case into one folder; raise intake.max_case_bytes if your cases are that large.",
             "case.too_large",
         )
 
 
-def _headers(look: _Look) -> tuple[list[Found], list[DicomProblem]]:
+def _headers(case: _CaseFolder) -> tuple[list[Found], list[DicomProblem]]:
     """The DICOM files of the folder, and what may only be half copied."""
     found: list[Found] = []
     unfinished = [
-        DicomProblem(f"{shown(odd.name)} {odd.why}", "Let the communicator's user read it.", _UNREADABLE)
-        for odd in look.survey.odd
-        if odd.unreadable
+        DicomProblem(f"{printable(skipped.name)} {skipped.why}", "Let the communicator's user read it.", _UNREADABLE)
+        for skipped in case.scan.skipped
+        if skipped.unreadable
     ]
-    for seen in _each_once(look.survey.files):
+    for seen in _each_once(case.scan.files):
         if seen.partial:
-            if look.still < look.options.patience_s:  # a copy that was given up long ago is nobody's concern
-                unfinished.append(DicomProblem(f"{shown(seen.name)} is a copy under way", "", _UNREADABLE))
+            if case.still < case.options.patience_s:  # a copy that was given up long ago is nobody's concern
+                unfinished.append(DicomProblem(f"{printable(seen.name)} is a copy under way", "", _UNREADABLE))
             continue
         try:
-            header = read_header(look.folder / seen.name, look.limits)
+            header = read_header(case.folder / seen.name, case.limits)
         except OSError as error:
-            why = f"{shown(seen.name)} cannot be read: {error.strerror}"
+            why = f"{printable(seen.name)} cannot be read: {error.strerror}"
             unfinished.append(DicomProblem(why, "Let the communicator's user read it.", _UNREADABLE))
         except DicomProblem as problem:
             if problem.code in _PATIENTLY:
                 unfinished.append(problem)
             else:
-                look.problems.append(as_problem(problem))
+                case.problems.append(as_problem(problem))
         else:
             if header:
                 found.append(Found(seen.name, header))
     return found, unfinished
 
 
-def _each_once(files: Sequence[Seen]) -> Iterator[Seen]:
+def _each_once(files: Sequence[FileEntry]) -> Iterator[FileEntry]:
     """The files without further names (hard links) of one that is among them: they are the same object."""
     met: set[tuple[int, int]] = set()
     for seen in files:
@@ -208,71 +210,72 @@ def _each_once(files: Sequence[Seen]) -> Iterator[Seen]:
         yield seen
 
 
-def _without_copies(found: Sequence[Found], look: _Look) -> list[Found]:
+def _without_copies(found: Sequence[Found], case: _CaseFolder) -> list[Found]:
     """Each object once. Two files with one data set are one object; with unequal ones they contradict each other."""
     first: dict[str, Found] = {}
     for one in found:
         if one.header.kind is Kind.OTHER:
             continue
         other = first.setdefault(one.header.sop_instance_uid, one)
-        if other is not one and not same_object(look.path(one), look.path(other), look.limits):
-            look.problems.append(
+        if other is not one and not same_object(case.path(one), case.path(other), case.limits):
+            case.problems.append(
                 Problem(
                     "case.contradiction",
                     "",
-                    f"{other.shown} and {one.shown} claim to be the same object (0008,0018) and differ",
+                    f"{other.label} and {one.label} claim to be the same object (0008,0018) and differ",
                     advice="Remove the one that is out of date.",
                 )
             )
     return list(first.values())
 
 
-def _settle(look: _Look, linked: Linked, plan: IonPlan) -> Examination | None:
+def _check_complete(case: _CaseFolder, linked: Linked, plan: IonPlan) -> Examination | None:
     """Everything the references name is there: is it sound, and may slices or a planned dose still be on their way?"""
     assert linked.plan and linked.structures  # noqa: S101, PT018 - nothing is missing
-    structures = look.read(read_structures, linked.structures)
-    facts = [(one, told) for one in linked.doses if (told := look.read(dose_facts, one)) is not None]
-    wait, note = _planned(look, facts, plan)
-    wait = max(wait, look.options.settle_s)
-    paths = [look.path(one) for one in linked.ct]
-    problems = check_ct(paths, look.limits)[1] if paths else ()
-    look.problems.extend(problems)
-    if look.problems and look.still < look.options.still_s:
+    structures = case.read(read_structures, linked.structures)
+    facts = [(one, told) for one in linked.doses if (told := case.read(dose_facts, one)) is not None]
+    wait, note = _planned_doses(case, facts, plan)
+    wait = max(wait, case.options.settle_s)
+    paths = [case.path(one) for one in linked.ct]
+    problems = check_ct(paths, case.limits)[1] if paths else ()
+    case.problems.extend(problems)
+    if case.problems and case.still < case.options.still_s:
         return None  # more may come that sets it right
-    if look.still < wait and not look.problems:
-        return look.waiting(
+    if case.still < wait and not case.problems:
+        return case.waiting(
             (f"{note or 'the folder has only just come to rest'}; taken as it is if nothing more comes",), wait
         )
-    look.problems.extend(
-        look.refusals(plan, None if problems or not paths else read_ct(paths, look.limits), structures)
+    case.problems.extend(
+        case.refusals(plan, None if problems or not paths else read_ct(paths, case.limits), structures)
     )
-    seen = {one.name: one for one in look.survey.files}
+    seen = {one.name: one for one in case.scan.files}
     members = (linked.plan, linked.structures, *linked.doses, *linked.ct)
     belongs = {one.name for one in members}
     return Complete(
         parts=tuple(_part(one, seen[one.name]) for one in members),
-        others=tuple(name for name in seen if name not in belongs) + tuple(odd.name for odd in look.survey.odd),
+        others=tuple(name for name in seen if name not in belongs)
+        + tuple(skipped.name for skipped in case.scan.skipped),
         notes=(note,) if note else (),
         aside=linked.aside,
     )
 
 
-def _planned(look: _Look, doses: Sequence[tuple[Found, DoseFacts]], plan: IonPlan) -> tuple[float, str]:
+def _planned_doses(case: _CaseFolder, doses: Sequence[tuple[Found, DoseFacts]], plan: IonPlan) -> tuple[float, str]:
     """How long the folder must have been still before these doses count as all there are, and what they lack."""
-    options = look.options
+    options = case.options
     by_scope: dict[int | None, Found] = {}
     beams = {beam.own_number for beam in plan.beams}
     for one, facts in doses:
         scope = "the whole plan" if facts.beam_number is None else f"beam {facts.beam_number}"
         other = by_scope.setdefault(facts.beam_number, one)
         if other is not one:
-            found = f"{other.shown} and {one.shown} both hold the dose of {scope}"
+            found = f"{other.label} and {one.label} both hold the dose of {scope}"
             advice = "Leave the one that the plan is to be compared with."
-            look.problems.append(Problem("case.several_doses", "", found, advice=advice))
+            case.problems.append(Problem("case.several_doses", "", found, advice=advice))
         if facts.beam_number is not None and facts.beam_number not in beams:
             found = f"the dose is of beam {facts.beam_number} (300C,0006), which the plan does not treat with"
             advice = "Remove it, or export plan and dose together."
-            look.problems.append(Problem("case.other_dose", one.shown, found, advice=advice))
+            case.problems.append(Problem("case.other_dose", one.label, found, advice=advice))
     without = sorted(beams - set(by_scope))
     if not by_scope:
         return options.no_dose_still_s, "no planned dose (RTDOSE) is there, so there is nothing to compare with"
@@ -283,5 +286,5 @@ def _planned(look: _Look, doses: Sequence[tuple[Found, DoseFacts]], plan: IonPla
     return options.no_dose_still_s, f"no planned dose for beam {', '.join(map(str, without))}"
 
 
-def _part(found: Found, seen: Seen) -> Part:
+def _part(found: Found, seen: FileEntry) -> Part:
     return Part(found.name, found.header.kind, found.header.sop_instance_uid, seen.size, seen.mtime_ns)

@@ -13,7 +13,7 @@ class Incomplete:
 
     missing: tuple[str, ...]  # a sentence each; the CLI may show them, a log may not
     overdue: bool = False  # nothing has changed for longer than the site's patience
-    look_in_s: float | None = None  # the answer may change after so many seconds even if the folder does not
+    retry_in_s: float | None = None  # the answer may change after so many seconds even if the folder does not
 
     @property
     def summary(self) -> str:

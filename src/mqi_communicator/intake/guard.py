@@ -19,7 +19,7 @@ class Guard:
     identity: Identity | None = None
     known: frozenset[str] = frozenset()
 
-    def doubt(self, identity: Identity, folders: frozenset[str]) -> str:
+    def reason_to_distrust(self, identity: Identity, folders: frozenset[str]) -> str:
         """Why this look must not be believed, or "" if it may be; then it becomes what is known."""
         if self.identity is not None:
             if self.known and not folders:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.header import Header
-from mqi_communicator.dicom.problem import Problem, shown
+from mqi_communicator.dicom.problem import Problem, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Found:
     header: Header
 
     @property
-    def shown(self) -> str:
-        """The name as it may be shown."""
-        return shown(self.name)
+    def label(self) -> str:
+        """The name, fit for a message."""
+        return printable(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def link(found: Sequence[Found]) -> Linked:
         return Linked(plan, structures, (), doses, aside, (), (_drawn_on_another(structures, len(slices)),))
     absent = len(named - {one.header.sop_instance_uid for one in ct})
     missing = (_absent(absent, len(named)),) if absent else ()
-    problems = tuple(_strangers((plan, *ct, *doses), structures))
+    problems = tuple(_inconsistent((plan, *ct, *doses), structures))
     return Linked(plan, structures, ct, doses, aside, missing, problems)
 
 
@@ -72,8 +72,8 @@ def wrong_partner(linked: Linked, found: Sequence[Found]) -> Problem | None:
         return Problem(
             "case.other_structures",
             "",
-            f"{linked.plan.shown} refers to the structure set {_first(linked.plan.header.refers_to)}, but the folder "
-            f"holds {others[0].shown} with {others[0].header.sop_instance_uid}",
+            f"{linked.plan.label} refers to the structure set {_first(linked.plan.header.refers_to)}, but the folder "
+            f"holds {others[0].label} with {others[0].header.sop_instance_uid}",
             advice="Put the structure set of this plan into the folder.",
         )
     strangers = _of(found, Kind.CT)
@@ -117,14 +117,14 @@ def _structures_of(plan: Found, candidates: tuple[Found, ...]) -> Found | None:
     return next((one for one in candidates if one.header.sop_instance_uid in plan.header.refers_to), None)
 
 
-def _strangers(linked: Iterable[Found], structures: Found) -> Iterable[Problem]:
+def _inconsistent(linked: Iterable[Found], structures: Found) -> Iterable[Problem]:
     """One frame of reference, one patient. A plan may leave its frame of reference out (PS3.3 A.49: usage U)."""
     frames = set(structures.header.frames)
     shared = {frame for one in linked for frame in one.header.frames} & frames
     if not frames:
         yield Problem(
             "structures.frames",
-            structures.shown,
+            structures.label,
             "the structure set names no frame of reference (3006,0010), (3006,0024)",
             advice="Export the structure set of the planning CT again.",
         )
@@ -136,7 +136,7 @@ def _strangers(linked: Iterable[Found], structures: Found) -> Iterable[Problem]:
             problem = Problem(
                 "case.frames",
                 "",
-                f"{one.shown} and {structures.shown} have different frames of reference (0020,0052): "
+                f"{one.label} and {structures.label} have different frames of reference (0020,0052): "
                 f"{_all(one.header.frames)} and {_all(structures.header.frames)}",
                 advice="Export plan, structure set, CT and dose of one planning together.",
             )
@@ -145,7 +145,7 @@ def _strangers(linked: Iterable[Found], structures: Found) -> Iterable[Problem]:
             problem = Problem(
                 "case.patients",
                 "",
-                f"{one.shown} and {structures.shown} carry different patient IDs (0010,0020)",
+                f"{one.label} and {structures.label} carry different patient IDs (0010,0020)",
                 advice="Export plan, structure set, CT and dose of one patient together.",
             )
             first.setdefault(f"patient {one.header.kind}", problem)
@@ -156,7 +156,7 @@ def _several_plans(plans: Sequence[Found]) -> Problem:
     return Problem(
         "case.several_plans",
         "",
-        f"the folder holds {len(plans)} plans: {', '.join(plan.shown for plan in plans[:4])}",
+        f"the folder holds {len(plans)} plans: {', '.join(plan.label for plan in plans[:4])}",
         advice="Put each plan into a folder of its own, with its structure set, CT and dose.",
     )
 
@@ -164,7 +164,7 @@ def _several_plans(plans: Sequence[Found]) -> Problem:
 def _names_no_slice(structures: Found) -> Problem:
     return Problem(
         "structures.no_ct",
-        structures.shown,
+        structures.label,
         "the structure set names no CT slice in (3006,0016), neither for its series nor for its contours, so that "
         "nothing tells when its CT is complete",
         advice="Export the structure set with the references to its CT images.",
@@ -175,7 +175,7 @@ def _drawn_on_another(structures: Found, strangers: int) -> Problem:
     return Problem(
         "case.other_ct",
         "",
-        f"{structures.shown} is drawn on another CT: of the {len(structures.header.refers_to)} slices it names none "
+        f"{structures.label} is drawn on another CT: of the {len(structures.header.refers_to)} slices it names none "
         f"is here, and of the {strangers} slices here it names none",
         advice="Put the planning CT of this structure set into the folder.",
     )
@@ -187,8 +187,8 @@ def _absent(absent: int, named: int) -> str:
 
 
 def _all(uids: Sequence[str]) -> str:
-    return " or ".join(map(shown, uids)) or "none"
+    return " or ".join(map(printable, uids)) or "none"
 
 
 def _first(uids: Sequence[str]) -> str:
-    return shown(uids[0]) if uids else "none is named (300C,0002)"
+    return printable(uids[0]) if uids else "none is named (300C,0002)"

@@ -18,7 +18,7 @@ _DEEPEST = 16  # folders within folders
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FileEntry:
     """One regular file of a case. `name` is relative to the case folder and may name a patient."""
 
     name: str
@@ -43,11 +43,11 @@ class SkippedEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class FolderScan:
     """What stands in one case folder, by stat alone, in the order of the names."""
 
-    files: tuple[Seen, ...]
-    odd: tuple[SkippedEntry, ...]
+    files: tuple[FileEntry, ...]
+    skipped: tuple[SkippedEntry, ...]
     fingerprint: str  # changes whenever a name, a size or a time changes
     too_many: bool  # counting stopped at the limit
 
@@ -73,34 +73,34 @@ class Listing:
 
     folders: tuple[str, ...]
     loose: tuple[str, ...]  # files that lie outside any case folder
-    odd: tuple[SkippedEntry, ...]
+    skipped: tuple[SkippedEntry, ...]
 
 
 def case_folders(root: Path) -> Listing:
     """The case folders of a watched folder, by name; hidden and temporary names are passed over. OSError as raised."""
     folders: list[str] = []
     loose: list[str] = []
-    odd: list[SkippedEntry] = []
+    skipped: list[SkippedEntry] = []
     with os.scandir(root) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower().endswith(_PARTIAL):
                 continue
             if entry.is_symlink():
-                odd.append(SkippedEntry(entry.name, "a link; only real folders are cases"))
+                skipped.append(SkippedEntry(entry.name, "a link; only real folders are cases"))
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
             else:
                 loose.append(entry.name)
-    return Listing(tuple(sorted(folders)), tuple(sorted(loose)), tuple(sorted(odd, key=lambda one: one.name)))
+    return Listing(tuple(sorted(folders)), tuple(sorted(loose)), tuple(sorted(skipped, key=lambda one: one.name)))
 
 
-def survey(folder: Path, max_files: int = 20_000) -> Survey:
+def scan_folder(folder: Path, max_files: int = 20_000) -> FolderScan:
     """List a case folder and everything below it, opening nothing and following no link.
 
     What cannot be listed is recorded as odd. OSError if the folder itself cannot be.
     """
-    files: list[Seen] = []
-    odd: list[SkippedEntry] = []
+    files: list[FileEntry] = []
+    skipped: list[SkippedEntry] = []
     too_many = False
     for count, found in enumerate(_entries(folder)):
         if count >= max_files:
@@ -109,15 +109,15 @@ def survey(folder: Path, max_files: int = 20_000) -> Survey:
         if found is None:
             continue
         if isinstance(found, SkippedEntry):
-            odd.append(found)
+            skipped.append(found)
         else:
             files.append(found)
     files.sort(key=lambda seen: os.fsencode(seen.name))
-    odd.sort(key=lambda one: os.fsencode(one.name))
-    return Survey(tuple(files), tuple(odd), _fingerprint(files, odd), too_many)
+    skipped.sort(key=lambda one: os.fsencode(one.name))
+    return FolderScan(tuple(files), tuple(skipped), _fingerprint(files, skipped), too_many)
 
 
-def _entries(folder: Path) -> Iterator[Seen | SkippedEntry | None]:
+def _entries(folder: Path) -> Iterator[FileEntry | SkippedEntry | None]:
     """Every entry below `folder`; None for those that are passed over, so that they can be counted."""
     waiting = [""]
     while waiting:
@@ -142,7 +142,7 @@ def _entries(folder: Path) -> Iterator[Seen | SkippedEntry | None]:
             yield SkippedEntry(below, f"cannot be listed: {error.strerror}", unreadable=True)
 
 
-def _look(entry: os.DirEntry[str], name: str) -> Seen | SkippedEntry:
+def _look(entry: os.DirEntry[str], name: str) -> FileEntry | SkippedEntry:
     try:
         state = entry.stat(follow_symlinks=False)
     except OSError as error:
@@ -154,13 +154,13 @@ def _look(entry: os.DirEntry[str], name: str) -> Seen | SkippedEntry:
     inode = (
         (state.st_dev, state.st_ino) if state.st_nlink > 1 else None
     )  # alone it would prove nothing: shares make them up
-    return Seen(name, state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode)
+    return FileEntry(name, state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode)
 
 
-def _fingerprint(files: list[Seen], odd: list[SkippedEntry]) -> str:
+def _fingerprint(files: list[FileEntry], skipped: list[SkippedEntry]) -> str:
     digest = hashlib.sha256()
     for seen in files:
         digest.update(b"%s\0%d\0%d\0%d\0" % (os.fsencode(seen.name), seen.size, seen.mtime_ns, seen.ctime_ns))
-    for one in odd:
+    for one in skipped:
         digest.update(b"%s\0odd\0" % os.fsencode(one.name))
     return digest.hexdigest()

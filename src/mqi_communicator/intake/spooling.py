@@ -30,14 +30,14 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def take(folder: Path, spool_case_dir: Path, examination: Complete) -> Manifest:
+def copy_to_spool(folder: Path, spool_case_dir: Path, examination: Complete) -> Manifest:
     """Copy the parts of a complete case to `spool_case_dir` (spool/<key>/case) and say what was admitted.
 
     Does nothing if its manifest is there already; what an interrupted copy left behind is replaced. Files are mode
     0600, folders 0700. Transient if a file changed since it was examined: examine again. DiskFull if the spool is.
     """
     manifest = spool_case_dir / MANIFEST
-    with _told():
+    with _faults():
         if manifest.exists():
             return load_manifest(manifest)
         spool_case_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,13 +48,13 @@ def take(folder: Path, spool_case_dir: Path, examination: Complete) -> Manifest:
             _copy(folder, part, spool_case_dir / f"{number:04d}.dcm", f"file {number} of {count}")
             for number, part in enumerate(examination.parts, start=1)
         )
-        admitted = _describe(files, spool_case_dir, examination.aside)
+        admitted = _manifest(files, spool_case_dir, examination.aside)
         _write(manifest, admitted)
     return admitted
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _faults() -> Iterator[None]:
     """What the system refuses, as a fault. No file is named: faults are logged."""
     try:
         yield
@@ -113,7 +113,7 @@ def _changed(which: str) -> Transient:
     return Transient(f"the case changed while being copied ({which})", "It is looked at again from the beginning.")
 
 
-def _describe(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[tuple[str, str], ...]) -> Manifest:
+def _manifest(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[tuple[str, str], ...]) -> Manifest:
     (plan,) = (file for file in files if file.kind is Kind.PLAN)
     # A UID of the standard itself, which some systems write, names no plan: two patients' plans would be revisions.
     instance = plan.sha256 if plan.sop_instance_uid.startswith(_OF_DICOM) else plan.sop_instance_uid

@@ -41,61 +41,61 @@ class Watch:
         self._rescan = options.rescan_s
         self._settle = settle_s
         self._guard = Guard()
-        self._hanging: asyncio.Future[ScanResult] | None = None
-        self._sooner = asyncio.Event()
+        self._pending: asyncio.Future[ScanResult] | None = None
+        self._wake = asyncio.Event()
 
-    async def ticks(self) -> AsyncIterator[ScanResult]:
+    async def scans(self) -> AsyncIterator[ScanResult]:
         """A tick at once, after each reported change, and every `rescan_s` seconds. Never ends; cancel or close it."""
-        enough = threading.Event()
+        stop = threading.Event()
         loop = asyncio.get_running_loop()
-        listener = threading.Thread(target=self._listen, args=(loop, enough), name="watch", daemon=True)
+        listener = threading.Thread(target=self._listen, args=(loop, stop), name="watch", daemon=True)
         listener.start()
         try:
             while True:
-                self._sooner.clear()
-                yield await self.look()
+                self._wake.clear()
+                yield await self.scan()
                 await asyncio.sleep(min(self._settle, self._rescan))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, self._rescan - self._settle)):
-                        await self._sooner.wait()
+                        await self._wake.wait()
         finally:
-            enough.set()
+            stop.set()
             await asyncio.to_thread(listener.join, _STEP_MS / 1000 * 5)
 
-    def look_soon(self) -> None:
+    def scan_soon(self) -> None:
         """Make the next tick come now: somebody asked."""
-        self._sooner.set()
+        self._wake.set()
 
-    async def look(self) -> ScanResult:
+    async def scan(self) -> ScanResult:
         """One look at the folder. Answers within half a minute even if the share does not."""
-        if self._hanging is None:
-            self._hanging = self._begin()
+        if self._pending is None:
+            self._pending = self._begin()
         try:
             async with asyncio.timeout(_PATIENCE):
-                tick = await asyncio.shield(self._hanging)
+                result = await asyncio.shield(self._pending)
         except TimeoutError:
             return ScanResult(None, "the watched folder does not answer; the share it is on seems to hang")
-        self._hanging = None
-        return tick
+        self._pending = None
+        return result
 
     def _begin(self) -> asyncio.Future[ScanResult]:
         """Look in a thread that may be left behind: one stuck in a dead share cannot be ended."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ScanResult] = loop.create_future()
 
-        def deliver(tick: ScanResult) -> None:
+        def deliver(result: ScanResult) -> None:
             if not future.done():
-                future.set_result(tick)
+                future.set_result(result)
 
         def work() -> None:
-            tick = self._look()
+            result = self._scan()
             with contextlib.suppress(RuntimeError):  # the loop has gone; nobody is interested any more
-                loop.call_soon_threadsafe(deliver, tick)
+                loop.call_soon_threadsafe(deliver, result)
 
         threading.Thread(target=work, name="look", daemon=True).start()
         return future
 
-    def _look(self) -> ScanResult:
+    def _scan(self) -> ScanResult:
         try:
             before = self._identity()
             listing = case_folders(self._root)
@@ -106,30 +106,30 @@ class Watch:
             return ScanResult(
                 None, "the watched folder changed its identity while it was looked at; a share is coming or going"
             )
-        problem = self._guard.doubt(after, frozenset(listing.folders))
+        problem = self._guard.reason_to_distrust(after, frozenset(listing.folders))
         return ScanResult(None, problem) if problem else ScanResult(listing)
 
     def _identity(self) -> Identity:
         state = self._root.stat()
         return state.st_dev, state.st_ino
 
-    def _listen(self, loop: asyncio.AbstractEventLoop, enough: threading.Event) -> None:
+    def _listen(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
         """Turn the system's reports into sooner ticks. Whatever goes wrong here, the periodic look goes on.
 
         In a thread of our own: `awatch` may lose a cancellation that comes together with a report.
         """
         from watchfiles import watch
 
-        while not enough.is_set():
+        while not stop.is_set():
             with contextlib.suppress(OSError, RuntimeError):  # no such folder, no inotify, too many watches; no loop
                 for _ in watch(
                     self._root,
-                    stop_event=enough,
+                    stop_event=stop,
                     debounce=_STEP_MS,
                     step=_STEP_MS,
                     recursive=True,
                     ignore_permission_denied=True,
                     raise_interrupt=False,
                 ):
-                    loop.call_soon_threadsafe(self._sooner.set)
-            enough.wait(self._rescan)
+                    loop.call_soon_threadsafe(self._wake.set)
+            stop.wait(self._rescan)

@@ -16,7 +16,7 @@ import pytest
 from tests.boards import MQI, PASSWORDS, Client, add_user, configure, dashboard, free_port, token_of
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.checks import Finding, check_up
+from mqi_communicator.checks import Finding, check_all
 from mqi_communicator.config import load
 from mqi_communicator.dashboard import open_dashboard
 from mqi_communicator.store.database import open_database
@@ -105,7 +105,7 @@ def test_a_key_that_others_may_read_and_users_that_others_may_change_are_refused
 async def before_the_hosts(config: Path) -> list[Finding]:
     """What `mqi check` finds on this machine."""
     found: list[Finding] = []
-    async for finding in check_up(load(config)):
+    async for finding in check_all(load(config)):
         found.append(finding)
         if "users file" in finding.what or "known to the dashboard" in finding.what:
             break

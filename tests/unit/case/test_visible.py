@@ -15,8 +15,8 @@ from tests.odd_text import hidden, odd_texts
 from mqi_communicator.case.model import Event, WorkItem
 from mqi_communicator.case.views import cell
 from mqi_communicator.case.visible import visible, visible_in, visible_lines, visible_text
-from mqi_communicator.checks.hosts import no
-from mqi_communicator.dicom.problem import shown
+from mqi_communicator.checks.hosts import failed
+from mqi_communicator.dicom.problem import printable
 from mqi_communicator.notify.message import Notification, compose
 from mqi_communicator.report.text import plain
 from mqi_communicator.results.signature import Decision, SignatureDocument
@@ -72,8 +72,8 @@ def test_what_is_shown_is_clean(text):
     Console(file=screen, width=200).print(checks_table(checks), coloured(visible(text)))
     logs.setup("info", stream=log, console=True)
     logs.log_event(Event(1.0, "case", 0, "step.failed", why=text, facts={"said": text}))
-    finding = no(text, text)
-    for said in (screen.getvalue(), log.getvalue(), finding.what, finding.advice, shown(text), plain(text)):
+    finding = failed(text, text)
+    for said in (screen.getvalue(), log.getvalue(), finding.what, finding.advice, printable(text), plain(text)):
         assert not hidden(said.rstrip("\n").replace("\n", " "))
     assert log.getvalue().count("\n") == 1
 

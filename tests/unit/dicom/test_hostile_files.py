@@ -20,7 +20,7 @@ from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.equality import same_object
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import read_plan
-from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, shown
+from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, printable
 from mqi_communicator.dicom.reading import open_dicom
 from mqi_communicator.dicom.walk import Budget, Limits, Walk
 
@@ -254,8 +254,8 @@ def test_any_damage_gives_a_plan_or_a_problem(at, to, tmp_path_factory):
 
 
 def test_names_are_shown_in_one_printable_line():
-    assert shown("a b'\";$(touch x)") == "a b'\";$(touch x)"
-    assert shown("a\nb\x1b[1m") == "a\\nb\\x1b[1m"
-    assert shown(os.fsdecode(b"\xff\xfe.dcm")) == "\\udcff\\udcfe.dcm"
-    assert len(shown("x" * 500)) <= 80
-    assert shown("Größe 頭頸部") == "Größe 頭頸部"
+    assert printable("a b'\";$(touch x)") == "a b'\";$(touch x)"
+    assert printable("a\nb\x1b[1m") == "a\\nb\\x1b[1m"
+    assert printable(os.fsdecode(b"\xff\xfe.dcm")) == "\\udcff\\udcfe.dcm"
+    assert len(printable("x" * 500)) <= 80
+    assert printable("Größe 頭頸部") == "Größe 頭頸部"

@@ -220,10 +220,10 @@ def test_what_every_engine_computes(case, row, plan, read):
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_no_engine_computes_is_refused_by_name(case, row, plan, read):
-    spoil, words = REFUSED[case]
+    spoil, description = REFUSED[case]
     spoil(plan)
     problems = row.refusals(read())
-    assert any(words in str(one) for one in problems), list(map(str, problems))
+    assert any(description in str(one) for one in problems), list(map(str, problems))
     assert all(one.where.startswith("beam ") and one.file == "RP.dcm" and one.tag and one.advice for one in problems)
     codes = {one.code for one in problems}
     assert codes <= {feature.code for feature in FEATURES}
@@ -274,7 +274,7 @@ def test_a_shifter_that_is_in_later_and_said_nowhere_before_is_not_taken_for_out
     points(plan)[2].RangeShifterSettingsSequence = points(plan)[0].RangeShifterSettingsSequence
     del points(plan)[0].RangeShifterSettingsSequence
     (device_,) = read().beams[0].devices
-    assert device_.words.startswith("RS_3CM (BINARY) without a setting and IN")
+    assert device_.description.startswith("RS_3CM (BINARY) without a setting and IN")
 
 
 def test_each_beam_has_the_position_of_its_own_setup(plan, read):

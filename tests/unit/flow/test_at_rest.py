@@ -19,7 +19,7 @@ from mqi_communicator.flow.tasks.manifest import Record, deliver_case
 from mqi_communicator.intake.admit import examine
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.spooling import take
+from mqi_communicator.intake.spooling import copy_to_spool
 from mqi_communicator.store.chain import Entry
 
 
@@ -28,7 +28,7 @@ def spool(tmp_path):
     (tmp_path / "watch").mkdir()
     folder = write_case(tmp_path / "watch", 1)
     made = Spool(tmp_path / "spool" / "abcd2345efgh")
-    take(folder, made.case, examine(folder, IntakeOptions(), still_for=1e6))
+    copy_to_spool(folder, made.case, examine(folder, IntakeOptions(), still_for=1e6))
     return made
 
 

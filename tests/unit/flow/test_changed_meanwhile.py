@@ -22,7 +22,7 @@ from mqi_communicator.flow.steps.admit import admit
 from mqi_communicator.flow.tasks import examine
 from mqi_communicator.intake.examination import Complete, Rejected
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.scan import survey
+from mqi_communicator.intake.scan import scan_folder
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
@@ -65,7 +65,7 @@ def site(tmp_path):
     folder.mkdir()
     (folder / "plan.dcm").write_text("the old plan")
     database = open_database(tmp_path / "store.sqlite3")
-    case = cases.Case("k1", folder, NOW - 60, survey(folder, 100).fingerprint, changed=NOW - 60)
+    case = cases.Case("k1", folder, NOW - 60, scan_folder(folder, 100).fingerprint, changed=NOW - 60)
     database.write_now(cases.add, case)
     database.write_now(work_items.add, LINE, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     made = SimpleNamespace(folder=folder, database=database, resources=ResourceOptions(), intake=IntakeOptions())

@@ -14,7 +14,7 @@ from mqi_communicator.flow.options import ResourceOptions, RetryOptions
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.steps.admit import admit
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.scan import survey
+from mqi_communicator.intake.scan import scan_folder
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
@@ -72,7 +72,7 @@ def wait_again(site):
 
 async def test_a_folder_that_changed_in_the_future_has_changed_now(site, tmp_path):
     (tmp_path / "case 1").mkdir()
-    seen = survey(tmp_path / "case 1", 100).fingerprint
+    seen = scan_folder(tmp_path / "case 1", 100).fingerprint
     site.database.write_now(cases.change, "k1", fingerprint=seen, changed=NOW + 3600)
     await admit(replace(WAITING, status=Status.READY), site)
     assert site.database.read_now(cases.get, "k1").changed == NOW

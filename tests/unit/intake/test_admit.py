@@ -24,7 +24,7 @@ from mqi_communicator.intake.admit import examine
 from mqi_communicator.intake.examination import Complete, Incomplete, Rejected
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.spooling import take
+from mqi_communicator.intake.spooling import copy_to_spool
 
 OPTIONS = IntakeOptions(settle_s=2, still_s=10, patience_s=1000, no_dose_still_s=100)
 BESIDE = ("MR.0001.dcm", "RS.mr.dcm", "REG.dcm", "RD.sum.dcm", "CT.0001.dcm", "CT.0014.dcm")  # nothing refers to them
@@ -69,7 +69,7 @@ def refused(folder, still=10.0):
 def test_whole_case_is_taken_when_it_has_settled(folder):
     early = look(folder, 1.5)
     assert early.summary == "the folder has only just come to rest; taken as it is if nothing more comes"
-    assert early.look_in_s == pytest.approx(0.5)
+    assert early.retry_in_s == pytest.approx(0.5)
     assert isinstance(look(folder, 2), Complete)
 
 
@@ -107,7 +107,7 @@ def test_half_copied_file_is_waited_for_then_refused(folder, name, share):
     young = look(folder, 999)
     assert isinstance(young, Incomplete)
     assert young.missing[0].startswith(f"still being copied: {name} ")
-    assert young.look_in_s == pytest.approx(1)
+    assert young.retry_in_s == pytest.approx(1)
     old = look(folder, 1000)
     assert isinstance(old, Rejected)
     assert name in old.reason
@@ -200,7 +200,7 @@ def test_a_dose_that_is_not_of_this_plan_is_set_aside_and_reported(folder, tmp_p
     ((name, reason),) = found.aside
     assert (name, why in reason) == ("RD.extra.dcm", True)
     assert "RD.extra.dcm" in found.others
-    take(folder, tmp_path / "spool", found)
+    copy_to_spool(folder, tmp_path / "spool", found)
     assert load_manifest(tmp_path / "spool" / "manifest.json").aside == found.aside
 
 
@@ -403,9 +403,9 @@ def test_a_plan_whose_uid_is_none_has_a_lineage_of_its_own(folder, tmp_path):
         data = pydicom.dcmread(folder / name)
         data.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.8"
         data.save_as(folder / name)
-    first = take(folder, tmp_path / "one", look(folder))
+    first = copy_to_spool(folder, tmp_path / "one", look(folder))
     change(folder, "RP.dcm", RTPlanLabel="another plan")
-    second = take(folder, tmp_path / "two", look(folder))
+    second = copy_to_spool(folder, tmp_path / "two", look(folder))
     assert first.lineage != second.lineage
 
 
@@ -424,7 +424,7 @@ def test_without_a_dose_after_a_longer_wait_and_said_so(folder):
 
 def test_dose_of_the_plan_alone_waits_a_moment_for_its_beams(folder):
     remove(folder, *(name for name in DOSES if "beam" in name))
-    assert look(folder, 5).look_in_s == pytest.approx(5)
+    assert look(folder, 5).retry_in_s == pytest.approx(5)
     found = look(folder, 10)
     assert isinstance(found, Complete)
     assert "whole plan only" in found.notes[0]
@@ -530,7 +530,7 @@ def test_any_name_is_only_a_name(folder, tmp_path, name):
     found = look(case)
     assert isinstance(found, Complete) is not name.startswith(".")  # hidden names are passed over
     if isinstance(found, Complete):
-        manifest = take(case, tmp_path / "spool", found)
+        manifest = copy_to_spool(case, tmp_path / "spool", found)
         assert inner in {file.original for file in manifest.files}
         assert load_manifest(tmp_path / "spool" / "manifest.json") == manifest
 
@@ -542,7 +542,7 @@ def complete(folder):
 
 def test_taking_copies_everything_under_opaque_names(folder, complete, tmp_path):
     spool = tmp_path / "spool" / "k3y" / "case"
-    manifest = take(folder, spool, complete)
+    manifest = copy_to_spool(folder, spool, complete)
     assert load_manifest(spool / "manifest.json") == manifest
     assert sorted(path.name for path in spool.iterdir()) == sorted(
         ["manifest.json", *(f"{number:04d}.dcm" for number in range(1, len(ROLES) + 1))]
@@ -557,29 +557,29 @@ def test_taking_copies_everything_under_opaque_names(folder, complete, tmp_path)
 
 
 def test_taking_twice_does_nothing(folder, complete, tmp_path):
-    first = take(folder, tmp_path / "spool", complete)
+    first = copy_to_spool(folder, tmp_path / "spool", complete)
     shutil.rmtree(folder)
-    assert take(folder, tmp_path / "spool", complete) == first
+    assert copy_to_spool(folder, tmp_path / "spool", complete) == first
 
 
 def test_taking_begins_anew_after_an_interruption(folder, complete, tmp_path):
     spool = tmp_path / "spool"
-    first = take(folder, spool, complete)
+    first = copy_to_spool(folder, spool, complete)
     (spool / "manifest.json").rename(spool / "manifest.tmp")
     (spool / "0002.dcm").write_bytes(b"half")
     (spool / "0099.dcm").write_bytes(b"left behind")
-    assert take(folder, spool, complete) == first
+    assert copy_to_spool(folder, spool, complete) == first
     assert not (spool / "0099.dcm").exists()
     assert not (spool / "manifest.tmp").exists()
 
 
 def test_content_does_not_depend_on_names_and_lineage_follows_the_plan(folder, complete, tmp_path):
-    first = take(folder, tmp_path / "one", complete)
+    first = copy_to_spool(folder, tmp_path / "one", complete)
     (folder / CT[0]).rename(folder / "zz.dcm")
-    second = take(folder, tmp_path / "two", look(folder))
+    second = copy_to_spool(folder, tmp_path / "two", look(folder))
     assert (second.content, second.lineage) == (first.content, first.lineage)
     change(folder, "RP.dcm", RTPlanLabel="other")
-    third = take(folder, tmp_path / "three", look(folder))
+    third = copy_to_spool(folder, tmp_path / "three", look(folder))
     assert third.content != first.content
     assert third.lineage == first.lineage
 
@@ -609,7 +609,7 @@ def replace_by_same_size(path):
 def test_a_file_that_changed_since_is_not_taken(folder, complete, tmp_path, meddle):
     meddle(folder / CT[3])
     with pytest.raises(Transient) as told:
-        take(folder, tmp_path / "spool", complete)
+        copy_to_spool(folder, tmp_path / "spool", complete)
     assert CT[3] not in told.value.reason  # faults are logged
     assert not (tmp_path / "spool" / "manifest.json").exists()
 
@@ -621,7 +621,7 @@ def test_a_folder_replaced_by_a_link_is_not_entered(tmp_path):
     (tmp_path / "case" / inner).rename(tmp_path / "outside")
     (tmp_path / "case" / inner).symlink_to(tmp_path / "outside")
     with pytest.raises(Transient):
-        take(tmp_path / "case", tmp_path / "spool", found)
+        copy_to_spool(tmp_path / "case", tmp_path / "spool", found)
 
 
 def test_damaged_manifest_is_told(tmp_path):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from mqi_communicator.intake.options import IntakeOptions
-from mqi_communicator.intake.scan import case_folders, survey
+from mqi_communicator.intake.scan import case_folders, scan_folder
 from mqi_communicator.intake.watch import Watch
 
 OFTEN = IntakeOptions(rescan_s=0.05)
@@ -26,8 +26,8 @@ def root(tmp_path):
 
 
 async def ticks_until(watch, wanted, limit=60.0):
-    async with asyncio.timeout(limit), contextlib.aclosing(watch.ticks()) as ticks:
-        async for tick in ticks:
+    async with asyncio.timeout(limit), contextlib.aclosing(watch.scans()) as scans:
+        async for tick in scans:
             if wanted(tick):
                 return tick
     raise AssertionError("the ticks ended")
@@ -67,19 +67,19 @@ async def test_a_change_is_noticed_long_before_the_next_look(root):
 async def test_a_share_that_goes_and_comes_back(root):
     (root / "case").mkdir()
     watch = Watch(root, OFTEN, settle_s=0.01)
-    assert folders_of(await watch.look()) == ("case",)
+    assert folders_of(await watch.scan()) == ("case",)
     gone = root.rename(root.with_name("gone"))
-    tick = await watch.look()
+    tick = await watch.scan()
     assert tick.listing is None
     assert tick.problem == "the watched folder cannot be listed: No such file or directory"
     root.mkdir()
-    assert "suddenly empty" in (await watch.look()).problem
+    assert "suddenly empty" in (await watch.scan()).problem
     (root / "stranger").mkdir()
-    assert "another folder or share" in (await watch.look()).problem
+    assert "another folder or share" in (await watch.scan()).problem
     (root / "stranger").rmdir()
     root.rmdir()
     gone.rename(root)
-    assert folders_of(await watch.look()) == ("case",)
+    assert folders_of(await watch.scan()) == ("case",)
 
 
 async def test_ticks_go_on_without_the_folder_and_hear_it_come(tmp_path):
@@ -99,12 +99,12 @@ def test_case_folders_and_what_is_none(root):
     found = case_folders(root)
     assert set(found.folders) == {"b", "a; touch x", "new\nline", os.fsdecode(b"\xff")}
     assert found.loose == ("loose.dcm",)
-    assert [odd.name for odd in found.odd] == ["link"]
+    assert [skipped.name for skipped in found.skipped] == ["link"]
 
 
 def test_fingerprint_follows_every_change(root):
     (root / "deep" / "er").mkdir(parents=True)
-    met = {survey(root).fingerprint}
+    met = {scan_folder(root).fingerprint}
     path = root / "deep" / "er" / "file"
     for change in (
         lambda: path.write_bytes(b"1"),
@@ -115,9 +115,9 @@ def test_fingerprint_follows_every_change(root):
         lambda: path.with_name("other").unlink(),
     ):
         change()
-        met.add(survey(root).fingerprint)
+        met.add(scan_folder(root).fingerprint)
     assert len(met) == 7
-    assert survey(root).fingerprint == survey(root).fingerprint
+    assert scan_folder(root).fingerprint == scan_folder(root).fingerprint
 
 
 def test_survey_counts_and_records_what_is_odd(root, tmp_path, monkeypatch):
@@ -128,11 +128,11 @@ def test_survey_counts_and_records_what_is_odd(root, tmp_path, monkeypatch):
     monkeypatch.chdir(root)  # a socket's path must be short
     with socket.socket(socket.AF_UNIX) as plug:
         plug.bind("plug")
-        found = survey(root)
+        found = scan_folder(root)
     assert [seen.name for seen in found.files] == ["a"]
     assert found.bytes == 3
     assert found.newest == pytest.approx(time.time(), abs=60)
-    assert {odd.name: odd.why for odd in found.odd} == {
+    assert {skipped.name: skipped.why for skipped in found.skipped} == {
         "out": "a link; links are not followed",
         "pipe": "not a regular file",
         "plug": "not a regular file",
@@ -142,14 +142,14 @@ def test_survey_counts_and_records_what_is_odd(root, tmp_path, monkeypatch):
 def test_survey_is_bounded(root):
     for number in range(50):
         (root / f"{number}").write_bytes(b"")
-    assert survey(root, max_files=10).too_many
-    assert not survey(root, max_files=50).too_many
+    assert scan_folder(root, max_files=10).too_many
+    assert not scan_folder(root, max_files=50).too_many
 
 
 async def test_an_end_that_comes_together_with_a_report_is_heard(tmp_path):
     async def look_on(root, moment):
         async def forever():
-            async for _ in Watch(root, IntakeOptions(rescan_s=1)).ticks():
+            async for _ in Watch(root, IntakeOptions(rescan_s=1)).scans():
                 pass
 
         root.mkdir()

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from mqi_communicator.case.model import CASE_ITEM, Event, Priority, WorkItem, new_key, rank_of
 from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.intake.scan import survey
+from mqi_communicator.intake.scan import scan_folder
 from mqi_communicator.store import audit, cases, work_items
 from mqi_communicator.store.cases import Case
 
@@ -62,7 +62,7 @@ async def begin_due(wanted: Sequence[ConstancyOptions], tools: Tools) -> tuple[i
         if not sample.due:
             continue
         try:
-            seen = await asyncio.to_thread(survey, options.folder, tools.intake.max_files)
+            seen = await asyncio.to_thread(scan_folder, options.folder, tools.intake.max_files)
         except OSError as error:
             troubles[options.name] = f"its folder cannot be listed: {error.strerror}"
             continue

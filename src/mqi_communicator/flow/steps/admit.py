@@ -13,12 +13,12 @@ from mqi_communicator.case.model import Kind, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.flow.spool.origin import read_origin, write_origin
-from mqi_communicator.flow.tasks import examine, take
+from mqi_communicator.flow.tasks import copy_to_spool, examine
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.decide import TIDY
 from mqi_communicator.intake.examination import Examination, Incomplete, Rejected
 from mqi_communicator.intake.manifest import load_manifest
-from mqi_communicator.intake.scan import Survey, survey
+from mqi_communicator.intake.scan import FolderScan, scan_folder
 from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
 
@@ -50,7 +50,7 @@ async def admit(item: WorkItem, tools: Tools) -> Outcome:
             await tools.database.write(cases.change, item.case, fingerprint=seen.fingerprint)
             raise DicomProblem(looked.reason, looked.advice, looked.code)
         await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint))
-        await tools.workers.run(take, case.source, spool.case, looked)
+        await tools.workers.run(copy_to_spool, case.source, spool.case, looked)
     manifest = await asyncio.to_thread(load_manifest, spool.manifest)
     origin = await asyncio.to_thread(read_origin, spool.origin, item.case)
     return await tools.database.write(_enrol_as_seen, item.case, origin, manifest, tools.clock())
@@ -73,22 +73,22 @@ async def _examine(case: Case, still: float, tools: Tools) -> Examination:
 
 def _wait(looked: Incomplete, still: float, tools: Tools) -> Wait:
     """A change in the folder is seen by itself and makes the next look sooner."""
-    pause = EXAMINE_S if looked.look_in_s is None else min(EXAMINE_S, max(0.2, looked.look_in_s))
+    pause = EXAMINE_S if looked.retry_in_s is None else min(EXAMINE_S, max(0.2, looked.retry_in_s))
     parked = still >= max(tools.intake.settle_s, tools.intake.still_s)  # what is decided soon is waited for by `once`
     return Wait(pause, looked.summary, needs_person=looked.overdue, parked=parked, code="case.incomplete")
 
 
-def _seen(case: Case, max_files: int) -> Survey | None:
+def _seen(case: Case, max_files: int) -> FolderScan | None:
     """What lies in the case's folder; None if it is not there. While its share does not answer, that is waited for."""
     try:
-        return survey(case.source, max_files) if case.source.is_dir() else None
+        return scan_folder(case.source, max_files) if case.source.is_dir() else None
     except OSError as error:
         if error.errno in AWAY:
             raise Unreachable(f"the share of the watched folder does not answer: {error.strerror}") from None
         raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
 
 
-async def _still_for(case: Case, seen: Survey, tools: Tools) -> float:
+async def _still_for(case: Case, seen: FolderScan, tools: Tools) -> float:
     """For how many seconds the folder has been as it is. Where nothing reports changes, the last look may be old."""
     now = tools.clock()
     if seen.fingerprint == case.fingerprint and case.changed <= now:  # later than now: the clock was set back

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from mqi_communicator.flow.tasks.report import prepare_report as prepare_report
     from mqi_communicator.flow.tasks.report import redraw_report as redraw_report
     from mqi_communicator.intake.admit import examine as examine
-    from mqi_communicator.intake.spooling import take as take
+    from mqi_communicator.intake.spooling import copy_to_spool as copy_to_spool
 else:
     examine = Deferred("mqi_communicator.intake.admit", "examine")
-    take = Deferred("mqi_communicator.intake.spooling", "take")
+    copy_to_spool = Deferred("mqi_communicator.intake.spooling", "copy_to_spool")
     write_input = Deferred("mqi_communicator.flow.tasks.engine_input", "write_input")
     keep_beam_dose = Deferred("mqi_communicator.flow.tasks.beam", "keep_beam_dose")
     judge_case = Deferred("mqi_communicator.flow.tasks.judge", "judge_case")
