@@ -79,8 +79,8 @@ def _doses(factor: float, grid: Grid, half: float) -> tuple[Dose, Dose]:
 
 def _dose(gy: NDArray[np.floating], grid: Grid) -> Dose:
     shape = (gy.shape[0], gy.shape[1], gy.shape[2])
-    meaning = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
-    return Dose(Grid(shape, grid.origin, grid.spacing), gy.astype(np.float32), meaning, None)
+    dose_type = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+    return Dose(Grid(shape, grid.origin, grid.spacing), gy.astype(np.float32), dose_type, None)
 
 
 def _pymedphys(planned: Dose, computed: Dose) -> NDArray[np.float64]:

@@ -82,14 +82,14 @@ class KnownDose:
 
     def read_dose(self, plan, beam, ct, products, log):  # noqa: ARG002 - the port's
         size = SIZES[self.size]
-        meaning = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
+        dose_type = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
         gy = (planned_dose(size)[beam.number] / FRACTIONS).astype(np.float32)
         away = MOVED[self.kind](beam) if self.kind in MOVED else (0.0, 0.0, 0.0)
-        there = on_grid(Dose(size.dose_grid, gy, meaning, beam.number), ct.grid, tuple(-part for part in away))
+        there = on_grid(Dose(size.dose_grid, gy, dose_type, beam.number), ct.grid, tuple(-part for part in away))
         clean = np.nan_to_num(there)
         rough = np.random.default_rng(beam.number).normal(size=clean.shape)
         noisy = np.maximum(clean + self.noise * np.sqrt(clean * clean.max()) * rough, 0)
-        return Dose(ct.grid, noisy.astype(np.float32), meaning, beam.number, self.noise)
+        return Dose(ct.grid, noisy.astype(np.float32), dose_type, beam.number, self.noise)
 
 
 @dataclass(frozen=True)

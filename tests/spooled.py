@@ -16,7 +16,7 @@ from mqi_communicator.config import load
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.remote import workspace
 from mqi_communicator.results.documents import as_json, manifest_document, verdict_document
-from mqi_communicator.results.verdict import Verdict, Word
+from mqi_communicator.results.verdict import CheckOutcome, Verdict
 from mqi_communicator.store import cases
 
 
@@ -67,7 +67,7 @@ def delivered(app: App, key: str) -> Path:
     """Results as they stand when they were delivered."""
     folder = app.config.paths.results / key
     folder.mkdir()
-    verdict = as_json(verdict_document(key, Verdict(Word.PASS, "all checks passed", ())))
+    verdict = as_json(verdict_document(key, Verdict(CheckOutcome.PASS, "all checks passed", ())))
     (folder / "verdict.json").write_bytes(verdict)
     output = {"name": "verdict.json", "bytes": len(verdict), "sha256": hashlib.sha256(verdict).hexdigest()}
     document = manifest_document(key, manifest(), version="1", configuration="", engine={}, runs=[], outputs=[])

@@ -42,7 +42,7 @@ from mqi_communicator.notify.dispatcher import Dispatcher, ways
 from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import work_items
 from mqi_communicator.store.backup import backups, is_blank
 from mqi_communicator.store.database import Database, StoreDamaged, open_database, prove_whole
@@ -91,7 +91,7 @@ def build(config: Config) -> App:
     app: App
     counters = metrics.Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
-        [word.value for word in Word],
+        [outcome.value for outcome in CheckOutcome],
         lambda: gauges.read_gauges(config, app.tools, app.driver, app.seen),
     )
 

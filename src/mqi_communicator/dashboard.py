@@ -14,7 +14,7 @@ from mqi_communicator.config import Config, effective_digest
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.view import checks_of, record, view
 from mqi_communicator.store.database import open_database
-from mqi_communicator.web.context import DashboardContext, Places, Queries
+from mqi_communicator.web.context import DashboardContext, Folders, Queries
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.server import Dashboard, serve
 from mqi_communicator.web.sessions import Sessions
@@ -27,11 +27,11 @@ _LIBRARIES = ("numba", "numpy", "pydicom", "sqlalchemy", "starlette", "uvicorn")
 def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bool]) -> Dashboard:
     """Serve the dashboard of a configuration. ActionRequired when it cannot be served. Needs a running loop."""
     steps = {step.name: step.activity for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])}
-    house = DashboardContext(
+    context = DashboardContext(
         options=options,
         database=open_database(config.paths.store),
-        ways=Queries(view, record, checks_of, steps, lambda: check_all(config), running),
-        places=Places(config.paths.watch, config.paths.workspace, config.paths.results, config.paths.store),
+        queries=Queries(view, record, checks_of, steps, lambda: check_all(config), running),
+        folders=Folders(config.paths.watch, config.paths.workspace, config.paths.results, config.paths.store),
         hosts=tuple(host.name for host in config.all_hosts),
         settings=without_secrets(config.model_dump(mode="json", exclude_none=True)),
         versions=versions(config),
@@ -39,7 +39,7 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
         users=users_of(options, config.paths.workspace),
         sessions=Sessions(options.session_hours),
     )
-    return serve(house)
+    return serve(context)
 
 
 def versions(config: Config) -> dict[str, str]:

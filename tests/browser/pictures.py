@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from mqi_communicator.results.documents import as_json, verdict_document
-from mqi_communicator.results.verdict import Check, Word, worst
+from mqi_communicator.results.verdict import Check, CheckOutcome, worst
 from mqi_communicator.store.database import open_database
 from tests.boards import Board, add_user, configure, dashboard
 from tests.browser.driving import NARROW, Browser, browser
@@ -36,7 +36,7 @@ def main(target: Path) -> None:
         # the store is locked as by a communicator, so that no page says that none is running
         with dashboard(config) as board, _owned(base / "workspace/owner.lock"):
             done = _delivered(board, base)
-            pages = {"now": "/", "case": f"/case/{done}", "history": "/history", "room": "/room"}
+            pages = {"now": "/", "case": f"/case/{done}", "history": "/history", "room": "/system"}
             with browser(board.address) as person:
                 person.sign_in("otto")
                 for page, path in pages.items():
@@ -50,7 +50,7 @@ def _delivered(board: Board, base: Path) -> str:
     with board.signed_in("otto") as client:
         key = str(client.post("/api/v1/search", json={"word": "pass", "limit": 1}).json()["cases"][0]["case"])
     checks = tuple(
-        Check(name, scope, Word.PASS, value, unit, limit, points, 0.008)
+        Check(name, scope, CheckOutcome.PASS, value, unit, limit, points, 0.008)
         for scope in ("plan", "beam 1", "beam 2")
         for name, (limit, value, unit, points) in _LIMITS.items()
         if (scope, name) != ("plan", "range_r80")

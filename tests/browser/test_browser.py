@@ -12,7 +12,7 @@ from tests.boards import PASSWORDS, add_user, dashboard
 from tests.browser import pictures
 from tests.browser.driving import NARROW, Browser, browser
 
-PAGES = ("/", "/history", "/room")
+PAGES = ("/", "/history", "/system")
 
 
 def case_of(person: Browser) -> str:

@@ -25,7 +25,7 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.workers.pool import WorkerPool
 from mqi_communicator.gauges import Seen, read_gauges
 from mqi_communicator.remote import workspace
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import cases, jobs, work_items
 from mqi_communicator.store.database import open_database
 from mqi_communicator.telemetry import http
@@ -113,7 +113,7 @@ async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
     driver, seen = Driver(tools, config.retry, lambda _: None), Seen(healthy=False, watched=False)
     metrics = Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
-        [word.value for word in Word],
+        [outcome.value for outcome in CheckOutcome],
         lambda: read_gauges(config, tools, driver, seen),
     )
     try:

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent
-from mqi_communicator.delivery.folder import deliver, standing
+from mqi_communicator.delivery.folder import deliver, delivered_results
 
 KEY = "abcdefghijkm"
 
@@ -92,10 +92,10 @@ def test_a_delivered_file_that_was_changed_is_reported(prepared, results):
 def test_signed_results_are_what_was_delivered_and_anything_else_beside_them_is_not(prepared, results):
     final = deliver(prepared, results, KEY)
     (final / "signature.json").write_text("{}")
-    assert standing(results, KEY) is not None
+    assert delivered_results(results, KEY) is not None
     (final / "strange.json").write_text("{}")
     with pytest.raises(Permanent, match=r"strange\.json"):
-        standing(results, KEY)
+        delivered_results(results, KEY)
 
 
 def test_the_results_of_another_case_are_refused(tmp_path, results):

@@ -19,7 +19,7 @@ from mqi_communicator.dose.abilities import markdown
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.transitions.decide import decide
 from mqi_communicator.results.reference import CHECKS
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store.schema import metadata
 
 ROOT = Path(__file__).parents[2]
@@ -188,7 +188,7 @@ def test_the_words_of_a_verdict_are_told_in_order():
     section = DESIGN.read_text().split("\n## The verdict\n", 1)[1]
     line = re.search(r"from best to worst: (.*?)\. ", section, re.DOTALL)
     assert line
-    assert re.findall(r"`(\w+)`", line[1]) == [word.value for word in Word]
+    assert re.findall(r"`(\w+)`", line[1]) == [outcome.value for outcome in CheckOutcome]
 
 
 def test_the_table_of_what_engines_compute_is_the_one_that_refuses():

@@ -236,7 +236,7 @@ def test_dose_to_water_in_bone_is_larger_by_the_ratio_of_stopping_powers(compute
     entrance = {}
     for medium in (Medium.MEDIUM, Medium.WATER):
         dose = accepted(compute(beam, volume(SMALL, BONE), dose_to=medium))
-        assert dose.meaning.medium is medium
+        assert dose.dose_type.medium is medium
         entrance[medium] = dose.gy[:, :8].sum()
     assert 1.08 < entrance[Medium.WATER] / entrance[Medium.MEDIUM] < 1.18  # about 1.13 (ICRU 49, cortical bone)
 

@@ -116,7 +116,7 @@ def test_every_check_stands_in_it_with_the_number_and_the_limit_of_the_verdict(r
     verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
     rows = rows_of(html)
     for check in verdict.checks:
-        word = check.word.value.replace("_", " ")
+        word = check.outcome.value.replace("_", " ")
         found = [row for row in rows if [row[0], *row[2:5]] == [check.scope, word, value_text(check), check.limit]]
         assert found, check
         assert any(row[-1] == check.note for row in found)

@@ -30,9 +30,9 @@ def plan(tmp_path):
     raise AssertionError("the sample has no plan")
 
 
-def dose_of(beam=2, meaning=PHYSICAL):
+def dose_of(beam=2, dose_type=PHYSICAL):
     gy = np.random.default_rng(7).uniform(0, 2.9, GRID.shape).astype(np.float32)
-    return Dose(GRID, gy, meaning, beam, 0.01)
+    return Dose(GRID, gy, dose_type, beam, 0.01)
 
 
 def write(tmp_path, plan, dose=None, origin=ORIGIN, name="dose.dcm"):
@@ -44,8 +44,8 @@ def write(tmp_path, plan, dose=None, origin=ORIGIN, name="dose.dcm"):
 @pytest.mark.parametrize("beam", [2, None])
 @pytest.mark.parametrize("biology", list(Biology))
 def test_dciodvfy_finds_no_error(tmp_path, plan, beam, biology):
-    meaning = replace(PHYSICAL, biology=biology)
-    target = write(tmp_path, plan, dose_of(beam, meaning), replace(ORIGIN, not_for_qa="no commissioned beam model"))
+    dose_type = replace(PHYSICAL, biology=biology)
+    target = write(tmp_path, plan, dose_of(beam, dose_type), replace(ORIGIN, not_for_qa="no commissioned beam model"))
     said = subprocess.run(["dciodvfy", str(target)], capture_output=True, text=True, check=False)
     assert "RTDose" in said.stderr
     assert "Error" not in said.stderr, said.stderr
@@ -95,9 +95,9 @@ def test_what_differs_in_anything_is_another_object(tmp_path, plan):
         for number, what in enumerate(
             [
                 (dose, ORIGIN),
-                (replace(dose, meaning=replace(PHYSICAL, medium=Medium.WATER)), ORIGIN),
-                (replace(dose, meaning=replace(PHYSICAL, biology=Biology.RBE)), ORIGIN),
-                (replace(dose, meaning=replace(PHYSICAL, extent=Extent.FRACTION)), ORIGIN),
+                (replace(dose, dose_type=replace(PHYSICAL, medium=Medium.WATER)), ORIGIN),
+                (replace(dose, dose_type=replace(PHYSICAL, biology=Biology.RBE)), ORIGIN),
+                (replace(dose, dose_type=replace(PHYSICAL, extent=Extent.FRACTION)), ORIGIN),
                 (louder, ORIGIN),  # the same integers, another scaling
                 (replace(dose, gy=other), ORIGIN),
                 (replace(dose, grid=moved), ORIGIN),

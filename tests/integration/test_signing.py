@@ -20,7 +20,7 @@ from mqi_communicator.flow.tasks.report import redraw_report
 from mqi_communicator.flow.tasks.sign import Signer, sign_results, signature_of
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.signature import Decision, overrides
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.database import open_database
@@ -86,10 +86,12 @@ def test_what_was_changed_is_not_signed_and_what_is_changed_later_is_not_the_sig
         signature_of(folder)
 
 
-@pytest.mark.parametrize("word", Word)
+@pytest.mark.parametrize("word", CheckOutcome)
 def test_only_a_decision_against_the_verdict_overrides_it(word):
-    assert overrides(Decision.ACCEPT, word) == (word in (Word.FAIL, Word.UNDECIDED, Word.NOT_JUDGED))
-    assert overrides(Decision.REJECT, word) == (word is Word.PASS)
+    assert overrides(Decision.ACCEPT, word) == (
+        word in (CheckOutcome.FAIL, CheckOutcome.UNDECIDED, CheckOutcome.NOT_JUDGED)
+    )
+    assert overrides(Decision.REJECT, word) == (word is CheckOutcome.PASS)
 
 
 @pytest.mark.timeout(600)  # two fresh interpreters that load everything, on a machine that may be busy

@@ -18,7 +18,7 @@ from mqi_communicator.config import load
 from mqi_communicator.flow.tasks.report import prepare_report
 from mqi_communicator.flow.trend import placed, trend_of
 from mqi_communicator.report.options import ReportOptions
-from mqi_communicator.results.trend import ENOUGH, Placed, Row, Trend
+from mqi_communicator.results.trend import MIN_CASES, Row, Trend, TrendPosition
 from mqi_communicator.store import cases, figures
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.figures import Figure
@@ -87,13 +87,15 @@ def test_a_case_lies_among_those_before_it_and_the_worst_beam_counts(site):
 def test_the_report_shows_it_once_there_are_enough_cases(tmp_path):
     case = judged(tmp_path)
     own = Row("own", 100.0, "pass", 99.0, 1.010, -0.3)
-    before = tuple(Row(f"k{n}", float(n), "pass", 98.0, 1.0 + 0.002 * (n % 2), 0.1) for n in range(ENOUGH))
+    before = tuple(Row(f"k{n}", float(n), "pass", 98.0, 1.0 + 0.002 * (n % 2), 0.1) for n in range(MIN_CASES))
 
     def drawn(rows: tuple[Row, ...]) -> str:
         for name in ("report.html", "report.pdf"):
             (case.spool.results / name).unlink(missing_ok=True)
         options = ReportOptions(gamma=())
-        prepare_report(case.spool, case.record, case.judgement, CONVENTIONS, options, Placed(own, Trend("G<1>", rows)))
+        prepare_report(
+            case.spool, case.record, case.judgement, CONVENTIONS, options, TrendPosition(own, Trend("G<1>", rows))
+        )
         text: str = (case.spool.results / "report.html").read_text("utf-8")
         return text
 

@@ -58,10 +58,10 @@ def add(
     from_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
 ) -> None:
     """Let somebody sign in, or give somebody another role and password. Asks for the password."""
-    from mqi_communicator.web.users import User, hashed
+    from mqi_communicator.web.users import User, hash_password
 
     with exit_codes.report_faults():
-        password = "" if at_proxy else hashed(_password(from_stdin=from_stdin))
+        password = "" if at_proxy else hash_password(_password(from_stdin=from_stdin))
         _file(config).put(User(name, role, password))
         print(f"{name} may sign in as {role}")  # noqa: T201
 

@@ -20,7 +20,7 @@ from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
 from mqi_communicator.flow.trend import placed
 from mqi_communicator.flow.view import CaseView, view_all
-from mqi_communicator.results.trend import Placed
+from mqi_communicator.results.trend import TrendPosition
 
 SomeCase = Annotated[
     str, typer.Argument(metavar="[CASE]", help="A case's key (or its start), or its folder's name; or --all.")
@@ -59,7 +59,9 @@ def report(
             raise typer.Exit(exit_codes.NOT_PASSED)
 
 
-async def _redraw(settings: Config, cases: list[CaseView], trends: Mapping[str, Placed | None]) -> dict[str, str]:
+async def _redraw(
+    settings: Config, cases: list[CaseView], trends: Mapping[str, TrendPosition | None]
+) -> dict[str, str]:
     """Why not, by case; nothing where it was drawn. At the desk, as in the daemon: the same limits hold."""
     from mqi_communicator.flow.spool.layout import Spool
     from mqi_communicator.flow.tasks import redraw_report

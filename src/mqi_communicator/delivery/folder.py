@@ -19,7 +19,7 @@ _MANIFEST = "manifest.json"
 _ADDED = frozenset({"signature.json"})  # to delivered results, by a person; it names the manifest's digest itself
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CHUNK = 1 << 20  # bytes
-_AGAIN = "have the case compared again: mqi retry"
+_RETRY = "have the case compared again: mqi retry"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _BARRED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -39,10 +39,10 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
     if not _KEY.fullmatch(name):
         raise Permanent("this is no name for a folder of results", "deliver under the case's own key")
     final = results / name
-    with _sorted_faults(results):
+    with _classified_errors(results):
         if not results.is_dir():
             raise ActionRequired("the results folder is not there", "make paths.results, or mount the share it is on")
-        if _stands(final, wanted):
+        if _already_delivered(final, wanted):
             return final
         part = results / f".{name}.part"
         shutil.rmtree(part, ignore_errors=True)
@@ -55,17 +55,17 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
     return final
 
 
-def standing(results: Path, key: str, name: str = "") -> tuple[Path, Mapping[str, object], str] | None:
+def delivered_results(results: Path, key: str, name: str = "") -> tuple[Path, Mapping[str, object], str] | None:
     """What was delivered of this case under a name (the key, if not said): its folder, its manifest, the manifest's
     SHA-256; None if nothing was.
 
     Permanent if the folder is not what its manifest says.
     """
     final = results / (name or key)
-    with _sorted_faults(results):
+    with _classified_errors(results):
         if not final.is_dir():
             return None
-        _stands(final, _declared(final, key, _ADDED))
+        _already_delivered(final, _declared(final, key, _ADDED))
         text = (final / _MANIFEST).read_bytes()
     return final, json.loads(text), hashlib.sha256(text).hexdigest()
 
@@ -82,15 +82,15 @@ def _declared(prepared: Path, key: str, besides: frozenset[str] = frozenset()) -
         digests = {str(output["name"]): str(output["sha256"]) for output in manifest["outputs"]}
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise Permanent(
-            f"the prepared results of case {key} have no readable manifest ({type(fault).__name__})", _AGAIN
+            f"the prepared results of case {key} have no readable manifest ({type(fault).__name__})", _RETRY
         ) from None
     if case != key:
-        raise Permanent(f"the prepared results say they are of case {case}, not of {key}", _AGAIN)
+        raise Permanent(f"the prepared results say they are of case {case}, not of {key}", _RETRY)
     digests[_MANIFEST] = hashlib.sha256(text).hexdigest()
     found = _listed(prepared) - besides
     if strange := sorted(found ^ set(digests)):
         raise Permanent(
-            f"the prepared results and their manifest differ in {len(strange)} file(s): {strange[0]}", _AGAIN
+            f"the prepared results and their manifest differ in {len(strange)} file(s): {strange[0]}", _RETRY
         )
     return digests
 
@@ -103,12 +103,12 @@ def _listed(folder: Path) -> set[str]:
         if stat.S_ISDIR(mode):
             continue
         if not stat.S_ISREG(mode):
-            raise Permanent(f"{path.relative_to(folder)} is not a plain file", _AGAIN)
+            raise Permanent(f"{path.relative_to(folder)} is not a plain file", _RETRY)
         found.add(str(path.relative_to(folder)))
     return found
 
 
-def _stands(final: Path, wanted: dict[str, str]) -> bool:
+def _already_delivered(final: Path, wanted: dict[str, str]) -> bool:
     """Whether the results are there already. Permanent, naming both digests, if others are."""
     if not os.path.lexists(final):
         return False
@@ -139,7 +139,7 @@ def _copy(prepared: Path, part: Path, wanted: dict[str, str]) -> None:
             (part / folder).mkdir(mode=0o750, exist_ok=True)
             folders.add(part / folder)
         if _copy_file(prepared / name, target) != digest:
-            raise Permanent(f"{name} of case {part.name[1:-5]} is not the file its manifest names", _AGAIN)
+            raise Permanent(f"{name} of case {part.name[1:-5]} is not the file its manifest names", _RETRY)
     for folder in sorted(folders, reverse=True):
         _sync(folder)
 
@@ -164,7 +164,7 @@ def _rename(part: Path, final: Path, wanted: dict[str, str]) -> None:
     except OSError as fault:
         if fault.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
             raise
-        _stands(final, wanted)
+        _already_delivered(final, wanted)
 
 
 def _digest(path: Path) -> str:
@@ -181,7 +181,7 @@ def _sync(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _sorted_faults(results: Path) -> Iterator[None]:
+def _classified_errors(results: Path) -> Iterator[None]:
     """Sort what the file system says. The folder's own name is the site's and may be shown."""
     try:
         yield

@@ -61,10 +61,10 @@ def run_demo(folder: Path, engine_home: Path, *, stay: bool) -> bool:
 def _dashboard_login(slot: Slot) -> str:
     """Where this demo's dashboard is, and somebody who may sign in to it, with a password that is new each time."""
     from mqi_communicator.config import load
-    from mqi_communicator.web.users import User, hashed, users_of
+    from mqi_communicator.web.users import User, hash_password, users_of
 
     config, password = load(slot.config), secrets.token_urlsafe(9)
-    users_of(config.web, config.paths.workspace).put(User("demo", "physicist", hashed(password)))
+    users_of(config.web, config.paths.workspace).put(User("demo", "physicist", hash_password(password)))
     port = config.web.port if config.web is not None else 0
     return f"dashboard: http://127.0.0.1:{port}/  name: demo  password: {password}"
 

@@ -180,7 +180,7 @@ class Dose:
 
     grid: Grid
     gy: NDArray[np.float32]
-    meaning: DoseType
+    dose_type: DoseType
     beam_number: int | None  # None: the whole plan
     uncertainty: float | None = (
         None  # relative (1 sigma), mean where dose >= 50 % of maximum; None: engine reports none

@@ -72,7 +72,7 @@ def dose_facts(path: Path, limits: Limits | None = None) -> DoseFacts:
         return facts
 
 
-def read_rtdose(path: Path, meaning: DoseType, limits: Limits | None = None) -> Dose:
+def read_rtdose(path: Path, dose_type: DoseType, limits: Limits | None = None) -> Dose:
     """The dose in Gy, float32, [z, y, x] with z ascending; `meaning` is the caller's knowledge and is passed on."""
     import numpy as np
 
@@ -85,7 +85,7 @@ def read_rtdose(path: Path, meaning: DoseType, limits: Limits | None = None) -> 
         if not gy.max() > 0:
             raise Collector(opened.name).problem("the dose is zero everywhere", "dose.zero", _ADVICE)
         gy.setflags(write=False)
-        return Dose(grid=facts.grid, gy=gy, meaning=meaning, beam_number=facts.beam_number)
+        return Dose(grid=facts.grid, gy=gy, dose_type=dose_type, beam_number=facts.beam_number)
 
 
 def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[int, Span], bool]:

@@ -152,16 +152,16 @@ def _describe(ds: Dataset, dose: Dose, origin: Origin) -> None:
     """What the dose is, for people and planning systems. The reason in full stands in ImageComments."""
     mark = "NOT FOR QA: " if origin.not_for_qa else ""
     what = f"{mark}independent recalculation by {origin.engine}"
-    extent = "one fraction" if dose.meaning.extent is Extent.FRACTION else "whole course"
+    extent = "one fraction" if dose.dose_type.extent is Extent.FRACTION else "whole course"
     ds.DoseComment = what[:_LO]
     ds.SeriesDescription = what[:_LO]
     reason = f"NOT FOR QA: {origin.not_for_qa}. " if origin.not_for_qa else ""
     ds.ImageComments = (
-        f"{reason}Independent recalculation by {origin.engine}; dose to {dose.meaning.medium}, {dose.meaning.biology}, "
-        f"{extent}; not a treatment planning dose."
+        f"{reason}Independent recalculation by {origin.engine}; dose to {dose.dose_type.medium}, "
+        f"{dose.dose_type.biology}, {extent}; not a treatment planning dose."
     )
     ds.DoseUnits = "GY"
-    ds.DoseType = "EFFECTIVE" if dose.meaning.biology is Biology.RBE else "PHYSICAL"
+    ds.DoseType = "EFFECTIVE" if dose.dose_type.biology is Biology.RBE else "PHYSICAL"
     ds.DoseSummationType = "PLAN" if dose.beam_number is None else "BEAM"
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from mqi_communicator.case.faults import Fault, Permanent
 from mqi_communicator.case.model import CASE_ITEM, Event, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done
-from mqi_communicator.delivery.folder import standing
+from mqi_communicator.delivery.folder import delivered_results
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.spool.decisions import ended_of, orders_of
 from mqi_communicator.flow.spool.layout import Spool
@@ -249,7 +249,7 @@ async def _closed_by(item: WorkItem, tools: Tools) -> Delivered | None:
 
 
 def _delivered(results: Path, key: str, name: str, judgement: int) -> Delivered | None:
-    stands = standing(results, key, name)
+    stands = delivered_results(results, key, name)
     if stands is None:
         return None
     folder, manifest, digest = stands
@@ -257,7 +257,7 @@ def _delivered(results: Path, key: str, name: str, judgement: int) -> Delivered 
         verdict = verdict_of((folder / VERDICT).read_bytes())
     except ValueError:
         raise Permanent(f"the verdict delivered under {key} cannot be read") from None
-    return Delivered(folder, manifest, digest, verdict.word, verdict.why, judgement)
+    return Delivered(folder, manifest, digest, verdict.outcome, verdict.why, judgement)
 
 
 def _close(connection: Connection, own: WorkItem, stands: Delivered, now: float) -> None:

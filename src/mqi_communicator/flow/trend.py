@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from mqi_communicator.results.trend import Placed, Row, Trend, furthest
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.trend import Row, Trend, TrendPosition, largest_deviation
+from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import cases, figures
 from mqi_communicator.store.figures import Figure
 
@@ -28,7 +28,7 @@ def trend_of(connection: Connection, machine: str, limit: int = LAST, before: fl
     kept: dict[str, list[Figure]] = {key: [] for key in delivered}
     for one in figures.of_cases(connection, list(delivered)):
         kept[one.case].append(one)
-    rows = [_row(key, kept[key], case.word) for key, case in delivered.items() if case.word != Word.NOT_JUDGED]
+    rows = [_row(key, kept[key], case.word) for key, case in delivered.items() if case.word != CheckOutcome.NOT_JUDGED]
     return Trend(machine, tuple(sorted(rows, key=lambda row: (row.at, row.case))[-limit:]))
 
 
@@ -39,16 +39,16 @@ def trends(connection: Connection, machine: str = "", limit: int = LAST) -> tupl
     return known, [made for name in wanted if (made := trend_of(connection, name, limit)).rows]
 
 
-def placed(connection: Connection, key: str) -> Placed | None:
+def placed(connection: Connection, key: str) -> TrendPosition | None:
     """A case among those that were judged before it on its machine; None for one without figures, or a sample."""
     own, case = figures.of_cases(connection, [key]), cases.get(connection, key)
-    if not own or case.constancy or case.word == Word.NOT_JUDGED:
+    if not own or case.constancy or case.word == CheckOutcome.NOT_JUDGED:
         return None
     row = _row(key, own, case.word)
-    return Placed(row, trend_of(connection, own[0].machine, before=row.at))
+    return TrendPosition(row, trend_of(connection, own[0].machine, before=row.at))
 
 
 def _row(key: str, found: Sequence[Figure], word: str) -> Row:
     plan = {one.name: one.value for one in found if one.scope == "plan"}
     ranges = [one.value for one in found if one.name == _RANGE and one.value is not None]
-    return Row(key, found[0].at, word, plan.get("gamma"), plan.get("dose_scale"), furthest(ranges))
+    return Row(key, found[0].at, word, plan.get("gamma"), plan.get("dose_scale"), largest_deviation(ranges))

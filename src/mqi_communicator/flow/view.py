@@ -60,7 +60,7 @@ def _case(case: Case, family: Sequence[WorkItem], runs: Sequence[JobRow], now: f
     own, beams = family[0], family[1:]
     last = {job.token: job for job in runs}
     longer = extension_of(case.extension, closed=True)
-    extended = longer.words if longer is not None else ""
+    extended = longer.summary if longer is not None else ""
     return CaseView(
         case=case.key,
         folder=visible(case.source.name),

@@ -23,8 +23,8 @@ from mqi_communicator.results.planes import (
     Profile,
     axis_profiles,
     beam_profiles,
-    hottest,
-    lightened,
+    cropped_copy,
+    largest_difference,
     middle,
 )
 
@@ -37,7 +37,7 @@ _WITHIN = 0.95  # V95: of the dose referred to
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class ReportInput:
     """What there is to look at. Doses are read when asked for, and given back: a plan has many."""
 
     plan: IonPlan
@@ -87,16 +87,18 @@ class Analysis:
     ct: Grid
 
 
-def analyse(material: Material, judgement: JudgementOptions, criteria: Sequence[Criterion], extent: Extent) -> Analysis:
+def analyse(
+    material: ReportInput, judgement: JudgementOptions, criteria: Sequence[Criterion], extent: Extent
+) -> Analysis:
     """Look at the plan's dose, then at each beam's. `extent` is that of the doses as they were delivered."""
     import numpy as np
 
     planned, computed = material.planned(None), material.computed(None)
     if planned is not None:
-        computed = lightened(computed, corners([planned.grid]), _MARGIN)
+        computed = cropped_copy(computed, corners([planned.grid]), _MARGIN)
     base = computed if planned is None else planned
     isocentre = material.plan.beams[0].isocenter
-    hot = None if planned is None else hottest(planned, computed)
+    hot = None if planned is None else largest_difference(planned, computed)
     places = [("the isocentre", isocentre), *([("the hottest disagreement", hot[0])] if hot else [])]
     limits = _limits(judgement, material.plan.beams)
     rows, values, found = plan_gamma(planned, computed, limits.gamma, criteria)
@@ -125,7 +127,7 @@ def _is_target(structure: Structure, labels: Labels) -> bool:
     return structure.kind in ("PTV", "CTV", "GTV") or structure.number == labels.target
 
 
-def _volumes(material: Material, planned: Dose | None, computed: Dose, extent: Extent) -> Volumes | None:
+def _volumes(material: ReportInput, planned: Dose | None, computed: Dose, extent: Extent) -> Volumes | None:
     if planned is None:
         return None
     slices = sorted({z for structure in material.structures for z, _ in structure.contours})
@@ -140,7 +142,7 @@ def _volumes(material: Material, planned: Dose | None, computed: Dose, extent: E
 
 
 def _reference(
-    material: Material, rows: Sequence[tuple[Structure, Dvh]], planned: Dose, extent: Extent
+    material: ReportInput, rows: Sequence[tuple[Structure, Dvh]], planned: Dose, extent: Extent
 ) -> tuple[float, str]:
     """What V95 is 95 % of: the prescription, else the planned median of the target, else the planned maximum."""
     import numpy as np
@@ -177,12 +179,12 @@ def _at(dose: Dose | None, point: Point) -> float | None:
 
 
 def _of_beam(
-    material: Material, beam: Beam, judgement: JudgementOptions, criteria: Sequence[Criterion]
+    material: ReportInput, beam: Beam, judgement: JudgementOptions, criteria: Sequence[Criterion]
 ) -> tuple[list[GammaRow], tuple[Profile, ...]]:
     planned, computed = material.planned(beam.number), material.computed(beam.number)
     if planned is None:
         return [], beam_profiles(None, computed, beam, middle(computed))
-    computed = lightened(computed, corners([planned.grid]), _MARGIN)
+    computed = cropped_copy(computed, corners([planned.grid]), _MARGIN)
     options = judgement.for_machine(beam.machine).gamma
     rows: list[GammaRow] = []
     if len(material.plan.beams) > 1:

@@ -9,11 +9,11 @@ from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.report import pictures, provenance, tables
 from mqi_communicator.report.analysis import Analysis
 from mqi_communicator.report.options import ReportOptions
-from mqi_communicator.report.page import Block, Facts, Page, Picture, Section, Sign, Words
+from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines
 from mqi_communicator.report.text import Mask, drawable, plain
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
-from mqi_communicator.results.trend import ENOUGH, Placed
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.trend import MIN_CASES, TrendPosition
+from mqi_communicator.results.verdict import CheckOutcome
 
 _LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
@@ -31,10 +31,10 @@ class Subject:
     manifest: ManifestDocument
     plan: IonPlan
     labels: Labels
-    trend: Placed | None = None  # among the cases before it on its machine
+    trend: TrendPosition | None = None  # among the cases before it on its machine
 
 
-class Namer:
+class LabelPolicy:
     """What is shown of the names that people typed, by the site's options."""
 
     def __init__(self, labels: Labels, options: ReportOptions) -> None:
@@ -57,47 +57,47 @@ class Namer:
 
 def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     """The whole report."""
-    verdict, namer = subject.verdict, Namer(subject.labels, options)
+    verdict, policy = subject.verdict, LabelPolicy(subject.labels, options)
     shown = verdict.word.value.replace("_", " ").upper()
     centre = f"{plain(options.centre)}: " if options.centre else ""
     sample = verdict.constancy
     what = f"Constancy check {sample}" if sample else "Patient QA by recalculation"
-    running = f"constancy {sample} · " if sample else ""
-    mark = f"CONSTANCY CHECK {sample}: not a patient's QA" if sample else ""
-    mark = f"NOT FOR QA: {verdict.why}" if verdict.word is Word.NOT_JUDGED else mark
+    footer = f"constancy {sample} · " if sample else ""
+    banner = f"CONSTANCY CHECK {sample}: not a patient's QA" if sample else ""
+    banner = f"NOT FOR QA: {verdict.why}" if verdict.word is CheckOutcome.NOT_JUDGED else banner
     sections = [
-        Section("Plan", _plan(subject, analysis, options, namer)),
+        Section("Plan", _plan(subject, analysis, options, policy)),
         Section("Checks", _checks(verdict)),
         *_undecided(subject),
         *_extension(subject),
-        *_numbers(subject, analysis, namer),
-        *_looks(analysis),
+        *_numbers(subject, analysis, policy),
+        *_pictures_of(analysis),
         *_trend(subject),
         Section("Chain of evidence", provenance.blocks(subject.manifest)),
         Section("How to read this report", tables.glossary()),
         Section(
             "Signature",
             (
-                Words(_UNSIGNED),
-                Sign(_SIGNED_BY_HAND),
+                Paragraph(_UNSIGNED),
+                SignatureLines(_SIGNED_BY_HAND),
             ),
         ),
     ]
     return Page(
         title=f"{centre}{what}, case {verdict.case}",
         statement=STATEMENT,
-        word=verdict.word.value,
-        shown_word=shown,
+        outcome=verdict.word.value,
+        outcome_text=shown,
         why=verdict.why,
-        mark=mark,
-        running=f"{running}case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
+        banner=banner,
+        footer=f"{footer}case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
         f"judged {subject.manifest.judged or '–'}",
         made=subject.manifest.judged or "",
         sections=tuple(sections),
     )
 
 
-def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, namer: Namer) -> tuple[Block, ...]:
+def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, policy: LabelPolicy) -> tuple[Block, ...]:
     plan, labels = subject.plan, subject.labels
     rows: list[tuple[str, str]] = []
     if options.identity in ("id", "name"):
@@ -106,10 +106,10 @@ def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, namer: N
         rows.append(("patient name", plain(labels.patient_name) or "–"))
         rows.append(("birth date", plain(labels.birth_date) or "–"))
     machines = ", ".join(sorted({plain(beam.machine) for beam in plan.beams}))
-    meaning = next((check.note for check in subject.verdict.checks if check.name == "dose_meaning"), "")
+    dose_type = next((check.note for check in subject.verdict.checks if check.name == "dose_meaning"), "")
     gy = labels.prescription_gy
     rows += [
-        ("plan", namer.typed(plan.label, "–")),
+        ("plan", policy.typed(plan.label, "–")),
         ("plan UID", plain(plan.sop_instance_uid)),
         ("planning system", plain(plan.manufacturer) or "–"),
         ("treatment machine", machines),
@@ -117,10 +117,10 @@ def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, namer: N
         ("prescription", f"{gy:.2f} Gy in {plan.fractions} fractions" if gy else "none in the plan"),
         ("CT", _ct(analysis)),
         ("computed with", f"{subject.manifest.engine.get('engine', '–')}, {provenance.where(subject.manifest)}"),
-        ("doses compared", meaning or "none: nothing was planned"),
+        ("doses compared", dose_type or "none: nothing was planned"),
         ("question", subject.verdict.question),
     ]
-    return Facts(tuple(rows)), tables.beams(plan, namer.typed)
+    return Facts(tuple(rows)), tables.beams(plan, policy.typed)
 
 
 def _ct(analysis: Analysis) -> str:
@@ -134,7 +134,7 @@ def _checks(verdict: VerdictDocument) -> tuple[Block, ...]:
     scopes.sort(key=lambda scope: scope != "plan")
     ordered = [check for scope in scopes for check in verdict.checks if check.scope == scope]
     return (
-        Words("Every check with its number and its limit; the verdict is the worst of them.", small=True),
+        Paragraph("Every check with its number and its limit; the verdict is the worst of them.", small=True),
         tables.checks(ordered),
     )
 
@@ -144,28 +144,30 @@ def _undecided(subject: Subject) -> tuple[Section, ...]:
     noisy = _noisy(subject.verdict.checks)
     if noisy is None or noisy.value is None:
         return ()
-    return (Section("What would settle it", (Words(tables.histories(noisy, subject.manifest.engine)),)),)
+    return (Section("What would settle it", (Paragraph(tables.histories(noisy, subject.manifest.engine)),)),)
 
 
 def _extension(subject: Subject) -> tuple[Section, ...]:
     """The one longer run, where one was declared."""
-    told = subject.verdict.extension
-    return (Section("One longer run", (Words(tables.longer_run(told)),)),) if told is not None else ()
+    extension = subject.verdict.extension
+    return (Section("One longer run", (Paragraph(tables.longer_run(extension)),)),) if extension is not None else ()
 
 
 def _trend(subject: Subject) -> tuple[Section, ...]:
     """Where the case lies among those before it, once there are enough of them."""
     trend = subject.trend
-    if trend is None or len(trend.before.rows) < ENOUGH:
+    if trend is None or len(trend.before.rows) < MIN_CASES:
         return ()
     return (Section(f"Trend of machine {plain(trend.before.machine)}", tables.trend(trend)),)
 
 
 def _noisy(checks: tuple[CheckDocument, ...]) -> CheckDocument | None:
-    return next((check for check in checks if check.name == "uncertainty" and check.word is Word.UNDECIDED), None)
+    return next(
+        (check for check in checks if check.name == "uncertainty" and check.word is CheckOutcome.UNDECIDED), None
+    )
 
 
-def _numbers(subject: Subject, analysis: Analysis, namer: Namer) -> tuple[Section, ...]:
+def _numbers(subject: Subject, analysis: Analysis, policy: LabelPolicy) -> tuple[Section, ...]:
     made = []
     if analysis.gamma:
         picture = Picture(
@@ -175,7 +177,7 @@ def _numbers(subject: Subject, analysis: Analysis, namer: Namer) -> tuple[Sectio
         made.append(Section("Gamma", (*tables.gamma(analysis.gamma, subject.verdict), picture)))
     made.append(Section("Dose at points", (tables.points(analysis.points),)))
     if analysis.volumes is not None and analysis.volumes.rows:
-        names = [namer.structure(structure) for structure, _ in analysis.volumes.rows]
+        names = [policy.structure(structure) for structure, _ in analysis.volumes.rows]
         drawn = len(names[: pictures.MOST_CURVES])
         some = f" Of the {len(names)} structures the first {drawn} are drawn." if drawn < len(names) else ""
         picture = Picture(
@@ -186,16 +188,16 @@ def _numbers(subject: Subject, analysis: Analysis, namer: Namer) -> tuple[Sectio
     return tuple(made)
 
 
-def _looks(analysis: Analysis) -> tuple[Section, ...]:
+def _pictures_of(analysis: Analysis) -> tuple[Section, ...]:
     views = [
         Section(
             f"Planes through {view.name}",
-            (Picture(pictures.view_picture(view, analysis.top_gy), tables.view_words(view, analysis)),),
+            (Picture(pictures.view_picture(view, analysis.top_gy), tables.view_caption(view, analysis)),),
         )
         for view in analysis.views
     ]
     lines = [
-        Picture(pictures.profile_picture(profiles), tables.profile_words(scope))
+        Picture(pictures.profile_picture(profiles), tables.profile_caption(scope))
         for scope, profiles in analysis.profiles
     ]
     return (Section("Profiles", tuple(lines)), *views)

@@ -20,7 +20,7 @@ class Table:
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     widths: tuple[float, ...]  # of the columns, relative
-    word: int | None = None
+    outcome_column: int | None = None
     numbers: tuple[int, ...] = ()  # columns that are aligned to the right
 
 
@@ -34,7 +34,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Paragraph:
     """A paragraph."""
 
     text: str
@@ -42,13 +42,13 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class SignatureLines:
     """Lines to be filled in by hand."""
 
     rows: tuple[str, ...]
 
 
-Block = Facts | Table | Picture | Words | Sign
+Block = Facts | Table | Picture | Paragraph | SignatureLines
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,18 @@ class Page:
 
     title: str
     statement: str  # the first line: what this is, and is not
-    word: str  # the verdict
-    shown_word: str  # as it is printed
+    outcome: str  # of the verdict
+    outcome_text: str  # as it is printed
     why: str
-    mark: str  # across everything when the dose must not be used; else ""
-    running: str  # on each page of the PDF
+    banner: str  # across everything when the dose must not be used; else ""
+    footer: str  # on each page of the PDF
     made: str  # UTC, ISO 8601: the time of the verdict, so that the same content gives the same bytes
     sections: tuple[Section, ...] = field(default_factory=tuple)
 
 
 def texts(page: Page) -> Sequence[str]:
     """Every text of a page in order, for whoever wants to compare two of its forms."""
-    found = [page.statement, page.title, page.shown_word, page.why]
+    found = [page.statement, page.title, page.outcome_text, page.why]
     for section in page.sections:
         found.append(section.title)
         for block in section.blocks:
@@ -87,8 +87,8 @@ def texts(page: Page) -> Sequence[str]:
                     found += [*headings, *(cell for row in rows for cell in row)]
                 case Picture(_, caption):
                     found.append(caption)
-                case Words(text):
+                case Paragraph(text):
                     found.append(text)
-                case Sign(rows):
+                case SignatureLines(rows):
                     found += rows
     return [text for text in found if text]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from mqi_communicator.report.page import Block, Facts, Page, Picture, Section, Sign, Table, Words
+from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines, Table
 from mqi_communicator.report.pictures import glyphs
 from mqi_communicator.report.text import drawable
 
@@ -42,7 +42,7 @@ class _Styles:
 
         self.title = style("title", 13.5, bold=True, spaceBefore=4, spaceAfter=4)
         self.heading = style("heading", 10.5, bold=True, spaceBefore=8, spaceAfter=3, keepWithNext=1)
-        self.word = style("word", 15, bold=True)
+        self.outcome = style("outcome", 15, bold=True)
         self.text = style("text", 8)
         self.small = style("small", 7, colour=SOFT, spaceAfter=4)
         self.caption = style("caption", 7, colour=SOFT, spaceAfter=7)
@@ -77,7 +77,7 @@ def pdf(page: Page) -> bytes:
     )
     frame = Frame(_SIDE, _BOTTOM, _TEXT, _SIZE[1] - _TOP - _BOTTOM, 0, 0, 0, 0, id="text")
     document.addPageTemplates([PageTemplate(id="all", frames=[frame])])
-    document.build(_story(page, styles, clean), canvasmaker=_canvas(clean(page.running), clean(page.statement)))
+    document.build(_story(page, styles, clean), canvasmaker=_canvas(clean(page.footer), clean(page.statement)))
     return held.getvalue()
 
 
@@ -93,7 +93,7 @@ def _fonts() -> None:
             pdfmetrics.registerFont(TTFont(name, path))
 
 
-def _canvas(running: str, statement: str) -> type:
+def _canvas(footer: str, statement: str) -> type:
     """A canvas that writes head and foot once it knows how many pages there are."""
     from reportlab.pdfgen.canvas import Canvas
 
@@ -121,21 +121,21 @@ def _canvas(running: str, statement: str) -> type:
             self.drawString(_SIDE, _SIZE[1] - 7 * _MM, statement)
             self.setFillColor(SOFT)
             self.setFont("DejaVu", 6.5)
-            self.drawString(_SIDE, 9 * _MM, running)
+            self.drawString(_SIDE, 9 * _MM, footer)
             self.drawRightString(_SIZE[0] - _SIDE, 9 * _MM, f"page {number} of {pages}")
 
     return Numbered
 
 
 def _story(page: Page, styles: _Styles, clean: Callable[[str], str]) -> list[Any]:
-    from reportlab.platypus import Paragraph
+    from reportlab import platypus
 
     def paragraph(text: str, style: ParagraphStyle) -> Any:
-        return Paragraph(escape(clean(text)) or "&nbsp;", style)
+        return platypus.Paragraph(escape(clean(text)) or "&nbsp;", style)
 
     story: list[Any] = [paragraph(page.title, styles.title), _verdict(page, styles, paragraph)]
-    if page.mark:
-        story.append(_band(page.mark, "#7a1fa2", styles, paragraph))
+    if page.banner:
+        story.append(_band(page.banner, "#7a1fa2", styles, paragraph))
     for section in page.sections:
         story += _section(section, styles, paragraph)
     return story
@@ -150,7 +150,7 @@ def _section(section: Section, styles: _Styles, paragraph: Callable[..., Any]) -
         HRFlowable(width="100%", thickness=0.9, color=INK, spaceBefore=0, spaceAfter=3),
     ]
     parts = [_block(block, styles, paragraph) for block in section.blocks]
-    if any(isinstance(block, Sign) for block in section.blocks):  # lines to sign on two pages help nobody
+    if any(isinstance(block, SignatureLines) for block in section.blocks):  # lines to sign on two pages help nobody
         return [*story, KeepTogether([*head, *(flowable for part in parts for flowable in part)])]
     if isinstance(section.blocks[0], Picture):  # nor does a heading alone at the foot of a page
         parts[0] = [*head, *parts[0]]
@@ -170,9 +170,9 @@ def _block(block: Block, styles: _Styles, paragraph: Callable[..., Any]) -> list
             return [_rows(block, styles, paragraph)]
         case Picture():
             return _picture(block, paragraph(block.caption, styles.caption))
-        case Words(text, small):
+        case Paragraph(text, small):
             return [paragraph(text, styles.small if small else styles.text)]
-        case Sign(names):
+        case SignatureLines(names):
             cells = [[paragraph(name, styles.bold) for name in names[row : row + 2]] for row in range(0, len(names), 2)]
             return [_table(cells, (0.5, 0.5), height=11 * _MM)]
 
@@ -181,7 +181,7 @@ def _rows(table: Table, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
     from reportlab.lib.styles import ParagraphStyle
 
     def style(column: int, text: str) -> ParagraphStyle:
-        if column == table.word:
+        if column == table.outcome_column:
             return ParagraphStyle("w", parent=styles.bold, textColor=COLOURS.get(text.replace(" ", "_"), INK))
         return styles.number if column in table.numbers else styles.cell
 
@@ -234,10 +234,12 @@ def _verdict(page: Page, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.platypus import Table as Rows
 
-    colour = COLOURS.get(page.word, INK)
-    word = paragraph(page.shown_word, ParagraphStyle("v", parent=styles.word, textColor=colour))
-    wide = 0.34 if len(page.shown_word) > 6 else 0.18  # noqa: PLR2004 - characters that fit the narrow column
-    made = Rows([[word, paragraph(page.why, styles.text)]], colWidths=[_TEXT * wide, _TEXT * (1 - wide)], spaceAfter=5)
+    colour = COLOURS.get(page.outcome, INK)
+    outcome = paragraph(page.outcome_text, ParagraphStyle("v", parent=styles.outcome, textColor=colour))
+    wide = 0.34 if len(page.outcome_text) > 6 else 0.18  # noqa: PLR2004 - characters that fit the narrow column
+    made = Rows(
+        [[outcome, paragraph(page.why, styles.text)]], colWidths=[_TEXT * wide, _TEXT * (1 - wide)], spaceAfter=5
+    )
     made.setStyle([("BOX", (0, 0), (-1, -1), 1.4, colour), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])
     return made
 

@@ -59,7 +59,7 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _place(figure: Any, left: float, right: float, top: float, bottom: float, **between: float) -> None:
+def _margins(figure: Any, left: float, right: float, top: float, bottom: float, **between: float) -> None:
     """Leave so many inches at each side for words."""
     width, height = figure.get_size_inches()
     figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height, **between)
@@ -95,7 +95,7 @@ def view_picture(view: View, top: float) -> bytes:
         high = 0.75 + rows * side
         figure = _figure(_WIDE, high)
         grid = figure.subplots(rows, columns, squeeze=False)
-        _place(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03 if not alone else 0.12, hspace=0.03)
+        _margins(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03 if not alone else 0.12, hspace=0.03)
         last: list[tuple[Any, Any, str]] = []
         for row, plane in enumerate(view.planes):
             name = f"{_AXES[row]}, {'zyx'[plane.axis]} = {plane.at:.1f} mm"
@@ -142,7 +142,7 @@ def _panel(axes: Any, view: View, row: int, kind: str, values: NDArray[Any], top
     import numpy as np
 
     plane, ct = view.planes[row], view.ct[row]
-    _ground(axes, ct)
+    _draw_ct(axes, ct)
     look: dict[str, Any]
     if kind in ("planned", "computed"):
         shown = np.where(values >= _FROM * top, values, np.nan)
@@ -165,7 +165,7 @@ def _panel(axes: Any, view: View, row: int, kind: str, values: NDArray[Any], top
     return image
 
 
-def _ground(axes: Any, ct: Slice) -> None:
+def _draw_ct(axes: Any, ct: Slice) -> None:
     left, right, first, last = ct.edges
     axes.imshow(
         ct.hu,
@@ -214,7 +214,7 @@ def profile_picture(profiles: Sequence[Profile]) -> bytes:
         rows = 2 if compared else 1
         figure = _figure(_WIDE, 2.35 if compared else 1.9)
         axes = figure.subplots(rows, len(profiles), squeeze=False, sharex="col", height_ratios=(3, 1)[:rows])
-        _place(figure, 0.5, 0.1, 0.2, 0.36, wspace=0.17, hspace=0.1)
+        _margins(figure, 0.5, 0.1, 0.2, 0.36, wspace=0.17, hspace=0.1)
         for column, profile in enumerate(profiles):
             _curves(axes[0][column], profile)
             if compared:
@@ -233,7 +233,7 @@ def _curves(axes: Any, profile: Profile) -> None:
     axes.plot(profile.mm, profile.computed, color=COMPUTED, linewidth=1.0, linestyle=(0, (4, 1.2)), label="computed")
     axes.set_title(profile.title)
     axes.set_ylim(bottom=0)
-    _lattice(axes)
+    _grid_lines(axes)
 
 
 def _difference(axes: Any, profile: Profile) -> None:
@@ -247,10 +247,10 @@ def _difference(axes: Any, profile: Profile) -> None:
     axes.set_ylim(-_OFF, _OFF)
     axes.set_yticks((-5, 0, 5))
     axes.axhline(0, color="#999999", linewidth=0.5)
-    _lattice(axes)
+    _grid_lines(axes)
 
 
-def _lattice(axes: Any) -> None:
+def _grid_lines(axes: Any) -> None:
     axes.grid(color="#dddddd", linewidth=0.4)
     axes.margins(x=0)
 
@@ -262,7 +262,7 @@ def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:
     with _styled():
         figure = _figure(_WIDE, 3.0)
         axes = figure.subplots()
-        _place(figure, 0.42, 2.0, 0.08, 0.36)
+        _margins(figure, 0.42, 2.0, 0.08, 0.36)
         drawn = list(zip(volumes.rows, names, strict=True))[:MOST_CURVES]
         for index, ((_structure, made), name) in enumerate(drawn):
             colour = _COLOURS[index % len(_COLOURS)]
@@ -289,7 +289,7 @@ def gamma_picture(values: NDArray[np.float32]) -> bytes:
     with _styled():
         figure = _figure(_WIDE, 1.9)
         axes = figure.subplots()
-        _place(figure, 0.5, 0.12, 0.06, 0.36)
+        _margins(figure, 0.5, 0.12, 0.06, 0.36)
         edges = np.linspace(0, CEILING, 41)
         counts, _ = np.histogram(np.minimum(values, CEILING), edges)
         colours = ["#4a7ebb" if edge < 1 - 1e-9 else "#c0392b" for edge in edges[:-1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqi_communicator.report.page import Block, Facts, Table, Words
+from mqi_communicator.report.page import Block, Facts, Paragraph, Table
 from mqi_communicator.results.documents import ManifestDocument
 
 _ONE_BY_ONE = 12  # inputs of one kind that are listed by digest; CT slices are many and stand in manifest.json
@@ -35,7 +35,7 @@ def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
         (0.6, 0.5, 2.2, 1.4, 2.2, 2.2),
     )
     return (
-        Words("Times are UTC. manifest.json beside this report holds the same, with every file.", small=True),
+        Paragraph("Times are UTC. manifest.json beside this report holds the same, with every file.", small=True),
         Facts(tuple(facts)),
         runs,
         _inputs(manifest),

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.report.analysis import Analysis, PointRow, Volumes
 from mqi_communicator.report.gammas import CEILING, GammaRow
-from mqi_communicator.report.page import Block, Facts, Table, Words
+from mqi_communicator.report.page import Block, Facts, Paragraph, Table
 from mqi_communicator.report.planes import View
 from mqi_communicator.report.text import plain
-from mqi_communicator.results.documents import CheckDocument, ExtensionDocument, VerdictDocument
-from mqi_communicator.results.extension import histories_needed, spaced
+from mqi_communicator.results.documents import CheckDocument, ExtensionDocument, VerdictDocument, check_of
+from mqi_communicator.results.extension import grouped, histories_needed
 from mqi_communicator.results.table import value_text
-from mqi_communicator.results.trend import COLUMNS, Placed
+from mqi_communicator.results.trend import COLUMNS, TrendPosition
 from mqi_communicator.results.verdict import Check
 
 _NONE = "–"
@@ -86,7 +86,7 @@ def checks(found: Sequence[CheckDocument]) -> Table:
             check.scope,
             _NAMES.get(check.name, check.name.replace("_", " ")),
             check.word.value.replace("_", " "),
-            value_text(_plain(check)),
+            value_text(_check(check)),
             check.limit,
             _NONE if check.points is None else str(check.points),
             _NONE if check.uncertainty is None else f"{100 * check.uncertainty:.2f} %",
@@ -98,13 +98,13 @@ def checks(found: Sequence[CheckDocument]) -> Table:
         ("of", "check", "says", "value", "limit", "points", "MC 1 σ", "what it means"),
         rows,
         (0.75, 1.15, 0.9, 0.95, 1.9, 0.75, 0.75, 3),
-        word=2,
+        outcome_column=2,
         numbers=(3, 5, 6),
     )
 
 
-def _plain(check: CheckDocument) -> Check:
-    return Check(**check.model_dump())
+def _check(check: CheckDocument) -> Check:
+    return check_of(check)
 
 
 def histories(noisy: CheckDocument, engine: Mapping[str, str]) -> str:
@@ -113,33 +113,33 @@ def histories(noisy: CheckDocument, engine: Mapping[str, str]) -> str:
     factor = next((word for word in noisy.note.split(": ")[-1].split() if _is_number(word)), "")
     if not factor:
         return noisy.note
-    said = f"The statistical uncertainty is {value_text(_plain(noisy))}, its limit is {noisy.limit}. {factor} times as "
-    said += "many histories would settle it"
+    text = f"The statistical uncertainty is {value_text(_check(noisy))}, its limit is {noisy.limit}. {factor} times as "
+    text += "many histories would settle it"
     if used.isdigit():
         wanted = histories_needed(int(used), float(factor))
-        said += f": about {spaced(wanted)} histories per beam instead of {spaced(int(used))}"
+        text += f": about {grouped(wanted)} histories per beam instead of {grouped(int(used))}"
     return (
-        said + ". A longer run is declared before it is begun and happens once: running until it passes proves nothing."
+        text + ". A longer run is declared before it is begun and happens once: running until it passes proves nothing."
     )
 
 
-def longer_run(told: ExtensionDocument) -> str:
+def longer_run(extension: ExtensionDocument) -> str:
     """What was declared of a longer run before the case was computed, and what came of it."""
-    most = spaced(told.max_histories_per_beam)
-    said = f"Declared before the case was computed: one longer run, of at most {most} histories per beam, if the "
-    said += "Monte Carlo noise alone leaves the verdict undecided. "
-    if told.made:
-        return f"{said}This verdict rests on it: {told.note}. The first verdict lies in the case's own folder."
-    if told.histories_per_beam:
-        return f"{said}This verdict is the first, and will be superseded: {told.note}."
-    return said + (f"It was {told.note}." if told.note else "The first verdict called for none.")
+    most = grouped(extension.max_histories_per_beam)
+    text = f"Declared before the case was computed: one longer run, of at most {most} histories per beam, if the "
+    text += "Monte Carlo noise alone leaves the verdict undecided. "
+    if extension.made:
+        return f"{text}This verdict rests on it: {extension.note}. The first verdict lies in the case's own folder."
+    if extension.histories_per_beam:
+        return f"{text}This verdict is the first, and will be superseded: {extension.note}."
+    return text + (f"It was {extension.note}." if extension.note else "The first verdict called for none.")
 
 
 def _is_number(word: str) -> bool:
     return word.replace(".", "", 1).isdigit()
 
 
-def trend(placed: Placed) -> tuple[Block, ...]:
+def trend(placed: TrendPosition) -> tuple[Block, ...]:
     """The case beside mean and spread of those before it. The limits of the verdict are others, and decide."""
     rows = []
     for column, (what, unit, digits) in COLUMNS.items():
@@ -154,7 +154,7 @@ def trend(placed: Placed) -> tuple[Block, ...]:
         f"The last {len(placed.before.rows)} delivered cases of this machine before this one. Not part of the verdict."
     )
     return (
-        Words(words, small=True),
+        Paragraph(words, small=True),
         Table(
             ("of", "this case", "mean before", "2 SD", "from the mean", "cases"),
             tuple(rows),
@@ -173,7 +173,7 @@ def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ..
         mine = {row.criterion: row for row in rows if row.scope == scope}
         first = next(row for row in mine.values() if row.deciding)
         check = decided.get(scope)
-        own = None if check is None or check.value is None else value_text(_plain(check))
+        own = None if check is None or check.value is None else value_text(_check(check))
         highest = _NONE if first.highest is None else f"{'≥ ' if first.highest >= CEILING else ''}{first.highest:.2f}"
         cells.append(
             (
@@ -196,7 +196,7 @@ def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ..
         "Points with gamma <= 1. Only the criterion that decides enters the verdict, with the site's limits (see the "
         f"checks); mean and maximum are of that criterion, to 0.005, searched up to {CEILING:g}."
     )
-    return Words(note, small=True), table
+    return Paragraph(note, small=True), table
 
 
 def _percent(row: GammaRow | None, own: str | None) -> str:
@@ -256,7 +256,7 @@ def volumes(found: Volumes, names: Sequence[str]) -> tuple[Block, ...]:
         f"V95 is the volume that gets at least 95 % of {found.reference}. Volumes are those of the contours; only what "
         "lies on both dose grids is counted. Not part of the verdict."
     )
-    return Words(note, small=True), table
+    return Paragraph(note, small=True), table
 
 
 def _compared(planned: float, computed: float, *, digits: int) -> tuple[str, str]:
@@ -265,23 +265,23 @@ def _compared(planned: float, computed: float, *, digits: int) -> tuple[str, str
     return f"{before:.{digits}f} | {after:.{digits}f}", f"{after - before + 0.0:+.{digits}f}"
 
 
-def view_words(view: View, analysis: Analysis) -> str:
+def view_caption(view: View, analysis: Analysis) -> str:
     """The caption of the planes through one point."""
     x, y, z = view.point
     row = next((row for row in analysis.points if row.name == view.name), None)
-    said = f"Planes through {view.name} (x {x:.1f}, y {y:.1f}, z {z:.1f} mm; cross)"
+    text = f"Planes through {view.name} (x {x:.1f}, y {y:.1f}, z {z:.1f} mm; cross)"
     if row is not None and row.planned is not None and row.computed is not None:
-        said += f", planned {row.planned:.2f} Gy, computed {row.computed:.2f} Gy"
-    said += ". R right, L left, A front, P back, H head, F feet. "
+        text += f", planned {row.planned:.2f} Gy, computed {row.computed:.2f} Gy"
+    text += ". R right, L left, A front, P back, H head, F feet. "
     if view.planes[0].planned is None:
-        return said + "Nothing was planned: the computed dose on the CT."
-    return said + (
+        return text + "Nothing was planned: the computed dose on the CT."
+    return text + (
         "On the CT, targets outlined; dose below 10 % of the planned maximum is not coloured. Planning systems write "
         "zero outside the body: the difference there is no disagreement."
     )
 
 
-def profile_words(scope: str) -> str:
+def profile_caption(scope: str) -> str:
     """The caption of profiles."""
     if scope == "plan":
         return "Plan: along the patient's axes through the isocentre."

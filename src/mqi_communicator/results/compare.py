@@ -9,9 +9,9 @@ from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Beam, Dose, IonPlan
 from mqi_communicator.results.dose_type import (
-    brought_to,
     convention_for,
-    meaning_check,
+    converted,
+    dose_type_check,
     obstacle,
     unknown_convention,
 )
@@ -23,7 +23,7 @@ from mqi_communicator.results.ranges import range_checks
 from mqi_communicator.results.scale import scale_check
 from mqi_communicator.results.sums import planned_sum_check, summed, summed_on
 from mqi_communicator.results.uncertainty import combined, uncertainty_check
-from mqi_communicator.results.verdict import Check, Verdict, Word, unjudged, worst
+from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict, unjudged, worst
 
 _MARGIN = 50.0  # mm of computed dose kept around the planned grids
 
@@ -59,26 +59,26 @@ def judge(
     if not planned:
         return unjudged(looked, (*basis, "the case holds no planned dose to compare with"))
     convention = convention_for(plan.manufacturer, conventions)
-    said = tuple(planned) if convention is None else tuple(replace(d, meaning=convention.meaning) for d in planned)
-    target = next((d for d in said if d.beam_number is None), said[0]).meaning
+    said = tuple(planned) if convention is None else tuple(replace(d, dose_type=convention.dose_type) for d in planned)
+    target = next((d for d in said if d.beam_number is None), said[0]).dose_type
     rbe = convention.rbe_factor if convention else DoseConvention.model_fields["rbe_factor"].default
     obstacles: tuple[str, ...] = () if convention else (unknown_convention(plan.manufacturer),)
-    obstacles += tuple(sorted({why for d in by_beam.values() if (why := obstacle(target, d.meaning))}))
-    words: tuple[str, ...] = ()
+    obstacles += tuple(sorted({why for d in by_beam.values() if (why := obstacle(target, d.dose_type))}))
+    conversions: tuple[str, ...] = ()
     extent = corners([d.grid for d in said])
     for number, dose in by_beam.items():
         near = cropped(dose, extent, _MARGIN)
-        by_beam[number], words = brought_to(near, target, fractions=plan.fractions, rbe_factor=rbe)
-    same = [brought_to(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in said]
+        by_beam[number], conversions = converted(near, target, fractions=plan.fractions, rbe_factor=rbe)
+    same = [converted(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in said]
     doses, strange = _sorted(plan, same, by_beam)
-    checks = (meaning_check(target, words, obstacles), *_compare(plan, doses, options, strange), *looked)
+    checks = (dose_type_check(target, conversions, obstacles), *_compare(plan, doses, options, strange), *looked)
     reasons = (*basis, *obstacles)
     return unjudged(checks, reasons) if reasons else worst(checks)
 
 
 def _caution_check(one: Caution) -> Check:
-    word = Word.REVIEW if one.review else Word.PASS
-    return Check(one.name, one.scope, word, one.value, one.unit, one.limit, None, None, one.note)
+    outcome = CheckOutcome.REVIEW if one.review else CheckOutcome.PASS
+    return Check(one.name, one.scope, outcome, one.value, one.unit, one.limit, None, None, one.note)
 
 
 def limits_of(plan: IonPlan, options: JudgementOptions) -> JudgementOptions:
@@ -121,7 +121,9 @@ def _sorted(plan: IonPlan, planned: Sequence[Dose], computed: Mapping[int, Dose]
 
 
 def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, strange: tuple[str, ...]) -> list[Check]:
-    checks = [_plain("completeness", Word.NOT_JUDGED, "one planned and one computed dose each", "; ".join(strange))]
+    checks = [
+        _plain("completeness", CheckOutcome.NOT_JUDGED, "one planned and one computed dose each", "; ".join(strange))
+    ]
     checks = checks if strange else []
     all_planned = len(doses.planned) == len(plan.beams)
     own = tuple(dose for dose in doses.planned.values() if dose is not doses.plan)
@@ -175,19 +177,19 @@ def _no_beam_doses(plan: IonPlan, doses: _Doses, options: JudgementOptions) -> C
     lacking = [str(beam.number) for beam in plan.beams if beam.number not in doses.planned]
     named = f"beam{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
     if doses.plan is None:
-        word = Word.NOT_JUDGED
+        outcome = CheckOutcome.NOT_JUDGED
         note = (
             f"{named} {'have' if len(lacking) > 1 else 'has'} no planned dose, alone or in a sum, and nothing to be "
             "compared with; export one dose per beam, and that of the plan"
         )
     else:
-        word = Word(options.without_beam_doses)
+        outcome = CheckOutcome(options.without_beam_doses)
         note = (
             f"no planned dose of {named}: only the sum was judged, in which a wrong range or position of one beam can "
             "hide; export one dose per beam"
         )
-    return _plain("beam_doses", word, "a planned dose for each beam", note)
+    return _plain("beam_doses", outcome, "a planned dose for each beam", note)
 
 
-def _plain(name: str, word: Word, limit: str, note: str) -> Check:
-    return Check(name, "plan", word, None, "", limit, None, None, note)
+def _plain(name: str, outcome: CheckOutcome, limit: str, note: str) -> Check:
+    return Check(name, "plan", outcome, None, "", limit, None, None, note)

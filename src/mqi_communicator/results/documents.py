@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mqi_communicator.case.model import Manifest
 from mqi_communicator.results.extension import Extension
-from mqi_communicator.results.verdict import Check, Verdict, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 
 VERDICT = "verdict.json"
 MANIFEST = "manifest.json"
@@ -40,7 +40,7 @@ class CheckDocument(BaseModel):
 
     name: str = Field(description="Stable name of the check, for example gamma or range_r80.")
     scope: str = Field(description='"plan", or "beam" and the BeamNumber (300A,00C0).')
-    word: Word = Field(description="What this check says.")
+    word: CheckOutcome = Field(description="What this check says.")
     value: Annotated[float | None, Unit("as `unit` says")] = Field(
         description="The measured number in `unit`; null if nothing could be measured."
     )
@@ -84,7 +84,7 @@ class VerdictDocument(BaseModel):
         "mqi-verdict/1", alias="schema", description="Name and version of this format."
     )
     case: str = Field(description="The key of the case, 12 letters and digits; it says nothing about the patient.")
-    word: Word = Field(description="The verdict: the worst word of its checks.")
+    word: CheckOutcome = Field(description="The verdict: the worst word of its checks.")
     why: str = Field(
         description="The verdict in one line: the checks that gave the word, and what the first of them says."
     )
@@ -171,7 +171,7 @@ def verdict_document(
     """The verdict as it is delivered, numbers rounded to four significant digits. `constancy`: the sample's name."""
     return VerdictDocument(
         case=case,
-        word=verdict.word,
+        word=verdict.outcome,
         why=verdict.why,
         checks=tuple(_check(check) for check in verdict.checks),
         constancy=constancy,
@@ -185,7 +185,7 @@ def _extension(extension: Extension) -> ExtensionDocument:
         first_histories_per_beam=extension.first,
         histories_per_beam=extension.second or None,
         made=extension.made,
-        note=extension.words,
+        note=extension.summary,
     )
 
 
@@ -193,7 +193,7 @@ def _check(check: Check) -> CheckDocument:
     return CheckDocument(
         name=check.name,
         scope=check.scope,
-        word=check.word,
+        word=check.outcome,
         value=rounded(check.value),
         unit=check.unit,
         limit=check.limit,
@@ -201,6 +201,12 @@ def _check(check: Check) -> CheckDocument:
         uncertainty=rounded(check.uncertainty),
         note=check.note,
     )
+
+
+def check_of(document: CheckDocument) -> Check:
+    """The check that a `CheckDocument` was made from, its numbers rounded."""
+    facts = document.model_dump()
+    return Check(outcome=facts.pop("word"), **facts)
 
 
 def rounded(value: float | None) -> float | None:
@@ -261,7 +267,7 @@ def as_json(document: VerdictDocument | ManifestDocument) -> bytes:
 def verdict_of(text: bytes | str) -> Verdict:
     """Read a verdict.json back. ValueError if it is not one of this version."""
     found = VerdictDocument.model_validate_json(text)
-    return Verdict(found.word, found.why, tuple(Check(**check.model_dump()) for check in found.checks))
+    return Verdict(found.word, found.why, tuple(check_of(check) for check in found.checks))
 
 
 def schema_text() -> str:

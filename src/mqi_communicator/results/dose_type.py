@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent
 from mqi_communicator.results.options import DoseConvention
-from mqi_communicator.results.verdict import Check, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome
 
 
 def convention_for(manufacturer: str, conventions: Mapping[str, DoseConvention]) -> DoseConvention | None:
@@ -19,24 +19,24 @@ def convention_for(manufacturer: str, conventions: Mapping[str, DoseConvention])
     return next((c for name, c in conventions.items() if name.strip().casefold() == wanted), None)
 
 
-def brought_to(dose: Dose, target: DoseType, *, fractions: int, rbe_factor: float) -> tuple[Dose, tuple[str, ...]]:
+def converted(dose: Dose, target: DoseType, *, fractions: int, rbe_factor: float) -> tuple[Dose, tuple[str, ...]]:
     """The dose with the meaning `target` in extent and biology, and what was done to it, in words.
 
     The medium is left as it is: see `obstacle`.
     """
-    factor, words = 1.0, []
-    if dose.meaning.extent is not target.extent:
+    factor, conversions = 1.0, []
+    if dose.dose_type.extent is not target.extent:
         to_course = target.extent is Extent.COURSE
         factor *= fractions if to_course else 1 / fractions
-        words.append(f"{'×' if to_course else '÷'} {fractions} (fractions)")
-    if dose.meaning.biology is not target.biology:
+        conversions.append(f"{'×' if to_course else '÷'} {fractions} (fractions)")
+    if dose.dose_type.biology is not target.biology:
         to_rbe = target.biology is Biology.RBE
         factor *= rbe_factor if to_rbe else 1 / rbe_factor
-        words.append(f"{'×' if to_rbe else '÷'} {rbe_factor:g} (RBE)")
-    if not words:
+        conversions.append(f"{'×' if to_rbe else '÷'} {rbe_factor:g} (RBE)")
+    if not conversions:
         return dose, ()
-    meaning = replace(target, medium=dose.meaning.medium)
-    return replace(dose, gy=dose.gy * dose.gy.dtype.type(factor), meaning=meaning), tuple(words)
+    dose_type = replace(target, medium=dose.dose_type.medium)
+    return replace(dose, gy=dose.gy * dose.gy.dtype.type(factor), dose_type=dose_type), tuple(conversions)
 
 
 def obstacle(planned: DoseType, computed: DoseType) -> str:
@@ -57,16 +57,16 @@ def unknown_convention(manufacturer: str) -> str:
     )
 
 
-def meaning_check(target: DoseType, computed_words: tuple[str, ...], obstacles: tuple[str, ...]) -> Check:
+def dose_type_check(target: DoseType, conversions: tuple[str, ...], obstacles: tuple[str, ...]) -> Check:
     """Record what both doses mean and what was declared to bring the computed dose there."""
-    done = f"computed dose {' '.join(computed_words)}" if computed_words else "no conversion"
+    done = f"computed dose {' '.join(conversions)}" if conversions else "no conversion"
     what = f"dose to {target.medium}, {target.biology}, one {target.extent}: {done}"
     if target.extent is Extent.COURSE:
         what = what.replace("one course", "whole course")
     return Check(
         name="dose_meaning",
         scope="plan",
-        word=Word.NOT_JUDGED if obstacles else Word.PASS,
+        outcome=CheckOutcome.NOT_JUDGED if obstacles else CheckOutcome.PASS,
         value=None,
         unit="",
         limit="both doses have one declared meaning",

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 from mqi_communicator.results.options import UncertaintyOptions
 from mqi_communicator.results.uncertainty import histories_factor
-from mqi_communicator.results.verdict import Check, Verdict, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Extension:
         return self.closed and self.second > 0
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """One clause: what was done or will be done; "" where there is nothing to say."""
         if self.made:
-            return f"extended once from {spaced(self.first)} to {spaced(self.second)} histories per beam"
+            return f"extended once from {grouped(self.first)} to {grouped(self.second)} histories per beam"
         if self.second:
-            return f"being extended once from {spaced(self.first)} to {spaced(self.second)} histories per beam"
+            return f"being extended once from {grouped(self.first)} to {grouped(self.second)} histories per beam"
         if self.needed:
-            return f"not extended: {spaced(self.needed)} histories per beam are more than {spaced(self.most)}"
+            return f"not extended: {grouped(self.needed)} histories per beam are more than {grouped(self.most)}"
         return ""
 
     def text(self) -> str:
@@ -51,13 +51,13 @@ def extension_of(text: str, *, closed: bool = False) -> Extension | None:
     return Extension(**json.loads(text), closed=closed) if text else None
 
 
-def wanted(declared: Extension, verdict: Verdict, limits: UncertaintyOptions) -> Extension:
+def extension_for(declared: Extension, verdict: Verdict, limits: UncertaintyOptions) -> Extension:
     """The declaration with the longer run that this verdict calls for, if it does and none was made.
 
     Where fewer than what is needed are allowed, the run is made with what is allowed if that lacks no more than the
     reserve of `histories_factor`; else it could not settle anything, and is not made.
     """
-    noisy = noise_alone(verdict)
+    noisy = uncertainty_alone(verdict)
     if declared.closed or noisy is None or noisy.value is None:
         return declared
     needed = histories_needed(declared.first, histories_factor(noisy.value / 100, limits))
@@ -67,11 +67,11 @@ def wanted(declared: Extension, verdict: Verdict, limits: UncertaintyOptions) ->
     return replace(declared, second=min(needed, declared.most))
 
 
-def noise_alone(verdict: Verdict) -> Check | None:
+def uncertainty_alone(verdict: Verdict) -> Check | None:
     """The check of the uncertainty, if it has a value and nothing else keeps the verdict from being decided."""
-    if verdict.word is not Word.UNDECIDED:
+    if verdict.outcome is not CheckOutcome.UNDECIDED:
         return None
-    undecided = [check for check in verdict.checks if check.word is Word.UNDECIDED]
+    undecided = [check for check in verdict.checks if check.outcome is CheckOutcome.UNDECIDED]
     noisy = [check for check in undecided if check.name == "uncertainty" and check.value is not None]
     return noisy[0] if noisy and len(noisy) == len(undecided) else None
 
@@ -83,6 +83,6 @@ def histories_needed(first: int, factor: float) -> int:
     return -(-value // size) * size
 
 
-def spaced(number: int) -> str:
+def grouped(number: int) -> str:
     """A whole number, its thousands apart."""
     return f"{number:,}".replace(",", " ")

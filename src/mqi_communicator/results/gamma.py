@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mqi_communicator.dicom.records import Dose, Grid
 from mqi_communicator.results.grids import indices
 from mqi_communicator.results.options import GammaOptions
-from mqi_communicator.results.verdict import Check, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,9 +120,9 @@ def gamma_check(planned: Dose, computed: Dose, options: GammaOptions, scope: str
     """Judge the pass rate."""
     result = gamma_index(planned, computed, options)
     if result.percent >= options.pass_percent:
-        word = Word.PASS
+        outcome = CheckOutcome.PASS
     else:
-        word = Word.REVIEW if result.percent >= options.review_percent else Word.FAIL
+        outcome = CheckOutcome.REVIEW if result.percent >= options.review_percent else CheckOutcome.FAIL
     note = (
         f"{result.percent:.1f} % of {result.counted} points within {options.dose_percent:g} % / "
         f"{options.distance_mm:g} mm, global, from {options.cutoff_percent:g} % of the planned maximum"
@@ -132,7 +132,7 @@ def gamma_check(planned: Dose, computed: Dose, options: GammaOptions, scope: str
     return Check(
         name="gamma",
         scope=scope,
-        word=word,
+        outcome=outcome,
         value=result.percent,
         unit="%",
         limit=f">= {options.pass_percent:g} % pass, >= {options.review_percent:g} % review",

@@ -13,7 +13,7 @@ from mqi_communicator.dicom.records import Beam, Dose
 from mqi_communicator.results.geometry import direction
 from mqi_communicator.results.grids import at_points, box_of, cut
 from mqi_communicator.results.options import PositionOffsetOptions, RangeOptions
-from mqi_communicator.results.verdict import Check, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,13 +133,13 @@ def offset_check(
         limit += f" across the beam; along it {ranges.pass_mm:g} and {ranges.review_mm:g} mm (an ellipse)"
     size: float | None = None
     if found is None:
-        word, note = Word.FAIL, "no shift lays the computed dose over the planned one: they do not overlap"
+        outcome, note = CheckOutcome.FAIL, "no shift lays the computed dose over the planned one: they do not overlap"
     else:
-        size, word, note = _judge(found, options, ranges, beam)
+        size, outcome, note = _judge(found, options, ranges, beam)
     return Check(
         name="position_offset",
         scope="plan" if beam is None else f"beam {beam.number}",
-        word=word,
+        outcome=outcome,
         value=size,
         unit="mm",
         limit=limit,
@@ -151,7 +151,7 @@ def offset_check(
 
 def _judge(
     found: Shift, options: PositionOffsetOptions, ranges: RangeOptions, beam: Beam | None
-) -> tuple[float, Word, str]:
+) -> tuple[float, CheckOutcome, str]:
     import numpy as np
 
     shift = np.asarray(found.mm)
@@ -163,11 +163,11 @@ def _judge(
     if beam is not None:
         note += f" ({lateral:.1f} mm across the beam, {along:+.1f} mm along it)"
     if found.correlation < _ALIKE:
-        return size, Word.FAIL, f"{note}, and its shape differs (correlation {found.correlation:.2f})"
-    for word, across, depth in (
-        (Word.PASS, options.pass_mm, ranges.pass_mm),
-        (Word.REVIEW, options.review_mm, ranges.review_mm),
+        return size, CheckOutcome.FAIL, f"{note}, and its shape differs (correlation {found.correlation:.2f})"
+    for outcome, across, depth in (
+        (CheckOutcome.PASS, options.pass_mm, ranges.pass_mm),
+        (CheckOutcome.REVIEW, options.review_mm, ranges.review_mm),
     ):
         if np.hypot(lateral / across, along / depth) <= 1:
-            return size, word, note
-    return size, Word.FAIL, note
+            return size, outcome, note
+    return size, CheckOutcome.FAIL, note

@@ -163,6 +163,6 @@ class DoseConvention(BaseModel):
     extent: Extent = Field(description="Dose of one `fraction`, or of the whole `course`.")
 
     @property
-    def meaning(self) -> DoseType:
+    def dose_type(self) -> DoseType:
         """The meaning that a dose of this planning system has."""
         return DoseType(self.medium, self.biology, self.extent)

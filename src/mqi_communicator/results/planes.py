@@ -150,7 +150,7 @@ def _profile(
     return Profile(title, aside, mm, before, at_points(cropped(computed, points, 5.0), points))
 
 
-def hottest(planned: Dose, computed: Dose) -> tuple[Point, float] | None:
+def largest_difference(planned: Dose, computed: Dose) -> tuple[Point, float] | None:
     """Where the doses differ most (x, y, z) and by how much (computed - planned, Gy), averaged over 3 x 3 x 3 voxels.
 
     Looked for where the planned dose is at least 10 % of its maximum. None if they have no point in common.
@@ -174,7 +174,7 @@ def hottest(planned: Dose, computed: Dose) -> tuple[Point, float] | None:
     return (float(axes[2][x]), float(axes[1][y]), float(axes[0][z])), float(smooth[z, y, x])
 
 
-def lightened(dose: Dose, points: NDArray[np.float64], margin: float) -> Dose:
+def cropped_copy(dose: Dose, points: NDArray[np.float64], margin: float) -> Dose:
     """The part of a dose near some points, as a copy, so that the whole of it can be given back."""
     near = cropped(dose, points, margin)
     return replace(near, gy=near.gy.copy())

@@ -13,7 +13,7 @@ from mqi_communicator.dicom.records import Beam, Dose
 from mqi_communicator.results.geometry import across, direction
 from mqi_communicator.results.grids import at_points, cropped, points_of
 from mqi_communicator.results.options import RangeOptions
-from mqi_communicator.results.verdict import Check, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,11 +130,11 @@ def range_checks(planned: Dose, computed: Dose, options: RangeOptions, beam: Bea
 def _check(
     name: str, value: float | None, limits: tuple[float, float], result: RangeResult, computed: Dose, beam: Beam
 ) -> Check:
-    word, note = _word(name, value, limits, result)
+    outcome, note = _outcome(name, value, limits, result)
     return Check(
         name=name,
         scope=f"beam {beam.number}",
-        word=word,
+        outcome=outcome,
         value=value,
         unit="mm",
         limit=f"within ± {limits[0]:g} mm pass, ± {limits[1]:g} mm review",
@@ -144,18 +144,20 @@ def _check(
     )
 
 
-def _word(name: str, value: float | None, limits: tuple[float, float], result: RangeResult) -> tuple[Word, str]:
+def _outcome(
+    name: str, value: float | None, limits: tuple[float, float], result: RangeResult
+) -> tuple[CheckOutcome, str]:
     if result.rays == 0 or result.rays < _ENDED * result.field:
         where = f" on {result.field - result.rays} of {result.field} rays" if result.field else ""
         note = f"the distal edge of the planned dose lies outside its grid{where}: export a larger dose grid"
-        return Word.NOT_JUDGED, note
+        return CheckOutcome.NOT_JUDGED, note
     if value is None or result.missing > _MISSING * result.rays:
-        return Word.FAIL, f"the computed dose has no distal edge on {result.missing} of {result.rays} rays"
+        return CheckOutcome.FAIL, f"the computed dose has no distal edge on {result.missing} of {result.rays} rays"
     if name == "range_r80":
         note = f"the computed range is {abs(value):.1f} mm {'deeper' if value > 0 else 'shallower'} than planned"
         note += f" (80 % of the rays within ± {result.spread_mm:.1f} mm of each other)"
     else:
         note = f"the computed distal falloff is {abs(value):.1f} mm {'longer' if value > 0 else 'shorter'} than planned"
     if abs(value) <= limits[0]:
-        return Word.PASS, note
-    return (Word.REVIEW if abs(value) <= limits[1] else Word.FAIL), note
+        return CheckOutcome.PASS, note
+    return (CheckOutcome.REVIEW if abs(value) <= limits[1] else CheckOutcome.FAIL), note

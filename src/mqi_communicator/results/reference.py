@@ -20,14 +20,14 @@ from mqi_communicator.results.documents import (
     as_json,
     verdict_document,
 )
-from mqi_communicator.results.verdict import Check, Word, worst
+from mqi_communicator.results.verdict import Check, CheckOutcome, worst
 
-WORDS = {
-    Word.PASS: "Every check is within the site's limits for a pass.",
-    Word.REVIEW: "A check is between its two limits, or beams have no planned dose of their own: a physicist looks.",
-    Word.UNDECIDED: "The computed dose is too noisy to tell, or its noise is not known.",
-    Word.NOT_JUDGED: "There is no basis to judge on; `why` says what is missing. Numbers shown count for nothing.",
-    Word.FAIL: "A check is outside both limits, or there is no dose where there must be one.",
+OUTCOMES = {
+    CheckOutcome.PASS: "Every check is within the site's limits for a pass.",
+    CheckOutcome.REVIEW: "A check is between its two limits, or beams have no planned dose: a physicist decides.",
+    CheckOutcome.UNDECIDED: "The computed dose is too noisy to tell, or its noise is not known.",
+    CheckOutcome.NOT_JUDGED: "There is no basis for a verdict; `why` says what is missing. The numbers decide nothing.",
+    CheckOutcome.FAIL: "A check is outside both limits, or there is no dose where there must be one.",
 }
 CHECKS = {  # scope, unit of the value, the value
     "dose_meaning": ("plan", "", "No value. Whether both doses have one declared meaning (medium, RBE, fractions)."),
@@ -91,7 +91,7 @@ _DEEPER = "the computed range is 1.9 mm deeper than planned (80 % of the rays wi
 _EXAMPLE = Check(
     name="range_r80",
     scope="beam 1",
-    word=Word.REVIEW,
+    outcome=CheckOutcome.REVIEW,
     value=1.94,
     unit="mm",
     limit="within ± 1.5 mm pass, ± 2.5 mm review",
@@ -143,7 +143,7 @@ def page() -> str:
         _section("Each of `checks`", CheckDocument),
         _section("`extension`", ExtensionDocument),
         "## Words\n\nFrom best to worst. A verdict is the worst word of its checks.\n",
-        markdown_table(("word", "meaning"), ((f"`{word}`", text) for word, text in WORDS.items())),
+        markdown_table(("word", "meaning"), ((f"`{word}`", text) for word, text in OUTCOMES.items())),
         "## Checks\n\nWhat `value` is, by `name`. Of a single beam `gamma` and `dose_scale` stand once.\n",
         markdown_table(
             ("name", "scope", "unit", "value"),
@@ -172,11 +172,11 @@ def _type(part: Mapping[str, Any]) -> str:
     if "anyOf" in part:
         return " or ".join(_type(one) for one in part["anyOf"])
     if "$ref" in part:
-        return "a word" if part["$ref"].endswith("/Word") else "group"
+        return "an outcome" if part["$ref"].endswith("/CheckOutcome") else "group"
     if "const" in part:
         return f"`{part['const']}`"
-    words = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list of groups"}
-    return words.get(part["type"], str(part["type"]))
+    names = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list of groups"}
+    return names.get(part["type"], str(part["type"]))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.results.grids import at_points, cropped, points_of
 from mqi_communicator.results.options import DoseScaleOptions
-from mqi_communicator.results.verdict import Check, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome
 
 _HIGH = 0.8  # of the planned maximum
 _AROUND = 20.0  # mm of computed dose around these points: what a spline may feel
@@ -55,17 +55,20 @@ def scale_check(planned: Dose, computed: Dose, options: DoseScaleOptions, scope:
     """Judge how far the ratio is from 1."""
     ratio, used, lost = median_ratio(planned, computed)
     if ratio is None or used < _ENOUGH * (used + lost):
-        word, note = Word.FAIL, "most of the high-dose region has no computed dose: the two doses do not overlap"
+        outcome, note = (
+            CheckOutcome.FAIL,
+            "most of the high-dose region has no computed dose: the two doses do not overlap",
+        )
     else:
         off = 100 * (ratio - 1)
-        word = _word(abs(off), options)
+        outcome = _outcome(abs(off), options)
         note = f"computed dose is {off:+.1f} % of planned in the high-dose region"
         hint = suspected(ratio, fractions)
-        note = f"{note}; {hint}" if hint and word is not Word.PASS else note
+        note = f"{note}; {hint}" if hint and outcome is not CheckOutcome.PASS else note
     return Check(
         name="dose_scale",
         scope=scope,
-        word=word,
+        outcome=outcome,
         value=ratio,
         unit="ratio",
         limit=f"1 ± {options.pass_percent:g} % pass, ± {options.review_percent:g} % review",
@@ -75,7 +78,7 @@ def scale_check(planned: Dose, computed: Dose, options: DoseScaleOptions, scope:
     )
 
 
-def _word(off: float, options: DoseScaleOptions) -> Word:
+def _outcome(off: float, options: DoseScaleOptions) -> CheckOutcome:
     if off <= options.pass_percent:
-        return Word.PASS
-    return Word.REVIEW if off <= options.review_percent else Word.FAIL
+        return CheckOutcome.PASS
+    return CheckOutcome.REVIEW if off <= options.review_percent else CheckOutcome.FAIL

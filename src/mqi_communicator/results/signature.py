@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from mqi_communicator.case.visible import visible
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 
 SIGNATURE = "signature.json"
 
@@ -37,7 +37,7 @@ class SignatureDocument(BaseModel):
     reason: str = Field(max_length=500, description="Why; required where the decision overrides the verdict.")
     signed: str = Field(description="UTC, ISO 8601.")
     account: str = Field(description="The account on this computer under which it was signed.")
-    verdict: Word = Field(description="The verdict that was signed. It stays what it is.")
+    verdict: CheckOutcome = Field(description="The verdict that was signed. It stays what it is.")
     overrides: bool = Field(description="Whether the decision goes against the verdict.")
     manifest: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the manifest.json that was signed.")
 
@@ -49,8 +49,8 @@ class SignatureDocument(BaseModel):
         return visible(f"{self.decision.value}ed by {self.name} ({self.role}) at {self.signed}{against}{why}")
 
 
-def overrides(decision: Decision, verdict: Word) -> bool:
+def overrides(decision: Decision, verdict: CheckOutcome) -> bool:
     """Whether a decision goes against a verdict. A `review` is for people to decide: neither decision overrides it."""
     if decision is Decision.ACCEPT:
-        return verdict not in (Word.PASS, Word.REVIEW)
-    return verdict is Word.PASS
+        return verdict not in (CheckOutcome.PASS, CheckOutcome.REVIEW)
+    return verdict is CheckOutcome.PASS

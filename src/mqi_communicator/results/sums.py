@@ -10,7 +10,7 @@ from mqi_communicator.dicom.records import Dose, Grid
 from mqi_communicator.results.grids import on_grid, same_grid
 from mqi_communicator.results.options import PlannedSumOptions
 from mqi_communicator.results.scale import median_ratio, suspected
-from mqi_communicator.results.verdict import Check, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome
 
 _NEARLY_ALL = 99  # percentile of the points that must agree: the rest may be the edges of resampled grids
 _LOOKED_AT = 0.1  # of the planned maximum
@@ -24,7 +24,7 @@ def summed(beams: Sequence[Dose]) -> Dose:
     Permanent if the grids or the meanings differ: doses of one engine and one CT never do.
     """
     first = beams[0]
-    if any(not same_grid(first.grid, other.grid) or other.meaning != first.meaning for other in beams):
+    if any(not same_grid(first.grid, other.grid) or other.dose_type != first.dose_type for other in beams):
         raise Permanent(
             "the computed beam doses lie on different grids or differ in meaning",
             "they cannot be of one case: compute the case again",
@@ -42,7 +42,7 @@ def summed_on(beams: Sequence[Dose], grid: Grid) -> Dose:
     total = np.zeros(grid.shape, dtype=np.float32)
     for beam in beams:
         total += beam.gy if same_grid(beam.grid, grid) else np.nan_to_num(on_grid(beam, grid)).astype(np.float32)
-    return Dose(grid, total, beams[0].meaning, None)
+    return Dose(grid, total, beams[0].dose_type, None)
 
 
 def planned_sum_check(plan_dose: Dose, beams: Sequence[Dose], options: PlannedSumOptions, fractions: int) -> Check:
@@ -66,7 +66,7 @@ def planned_sum_check(plan_dose: Dose, beams: Sequence[Dose], options: PlannedSu
     return Check(
         name="planned_sum",
         scope="plan",
-        word=Word.PASS if agreed else Word.NOT_JUDGED,
+        outcome=CheckOutcome.PASS if agreed else CheckOutcome.NOT_JUDGED,
         value=value,
         unit="%",
         limit=f"<= {options.tolerance_percent:g} % of the planned maximum at {_NEARLY_ALL} % of points",

@@ -14,7 +14,7 @@ def rows(verdict: Verdict) -> tuple[tuple[str, ...], ...]:
 
 def _row(check: Check) -> tuple[str, ...]:
     points = "" if check.points is None else str(check.points)
-    return check.name, check.scope, check.word.value, value_text(check), check.limit, points, check.note
+    return check.name, check.scope, check.outcome.value, value_text(check), check.limit, points, check.note
 
 
 def value_text(check: Check) -> str:
@@ -34,4 +34,4 @@ def text(verdict: Verdict) -> str:
     table = (HEADINGS[:5], *(row[:5] for row in rows(verdict)))
     widths = [max(len(row[i]) for row in table) for i in range(5)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return "\n".join([f"{verdict.word.value}: {verdict.why}", "", *lines, ""])
+    return "\n".join([f"{verdict.outcome.value}: {verdict.why}", "", *lines, ""])

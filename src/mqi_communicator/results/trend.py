@@ -14,7 +14,7 @@ COLUMNS = {  # of a row: name, what it is, unit, digits
     "dose_scale": ("dose scale", "", 4),
     "range_r80": ("range difference R80", "mm", 2),
 }
-ENOUGH = 5  # cases, before two standard deviations say anything
+MIN_CASES = 5  # cases, before two standard deviations say anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class TrendPosition:
     """One case among those before it on its machine."""
 
     own: Row
@@ -65,6 +65,6 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(len(found), mean, 2 * statistics.stdev(found) if len(found) > 1 else None)
 
 
-def furthest(values: Sequence[float]) -> float | None:
+def largest_deviation(values: Sequence[float]) -> float | None:
     """The value furthest from 0, with its sign; None of none."""
     return max(values, key=abs, default=None)

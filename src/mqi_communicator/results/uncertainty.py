@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.results.grids import box_of, cut, on_grid
 from mqi_communicator.results.options import UncertaintyOptions
-from mqi_communicator.results.verdict import Check, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome
 
 _HIGH = 0.5  # of the maximum
 
@@ -56,12 +56,15 @@ def uncertainty_check(value: float | None, options: UncertaintyOptions, points: 
     """Judge whether statistics are sufficient. More noise never makes a verdict better."""
     limit = options.limit_percent
     if value is None:
-        word = Word.UNDECIDED
+        outcome = CheckOutcome.UNDECIDED
         note = "the engine reports no statistical uncertainty: run it twice with different seeds, or let it report one"
     elif value * 100 <= limit:
-        word, note = Word.PASS, f"{value * 100:.2f} % (1 sigma) where the planned dose is >= 50 % of its maximum"
+        outcome, note = (
+            CheckOutcome.PASS,
+            f"{value * 100:.2f} % (1 sigma) where the planned dose is >= 50 % of its maximum",
+        )
     else:
-        word = Word.UNDECIDED
+        outcome = CheckOutcome.UNDECIDED
         note = (
             f"{value * 100:.2f} % (1 sigma) is too noisy to judge: "
             f"{histories_factor(value, options):.1f} times as many histories would settle it"
@@ -69,7 +72,7 @@ def uncertainty_check(value: float | None, options: UncertaintyOptions, points: 
     return Check(
         name="uncertainty",
         scope="plan",
-        word=word,
+        outcome=outcome,
         value=None if value is None else value * 100,
         unit="%",
         limit=f"<= {limit:g} % where planned >= 50 % of maximum",

@@ -17,7 +17,7 @@ from mqi_communicator.store.orders import Order
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.users import User
 
-Word = Literal["retry", "hold", "release", "cancel", "priority"]
+OrderName = Literal["retry", "hold", "release", "cancel", "priority"]
 PATIENCE_S = 3.0
 
 
@@ -35,12 +35,12 @@ _PRIORITY_ALONE: JsonDict = {
 }
 
 
-class OrderAsked(BaseModel):
+class OrderRequest(BaseModel):
     """An order for a case, and why."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_PRIORITY_ALONE)
 
-    order: Word = Field(description="What is to be done.")
+    order: OrderName = Field(description="What is to be done.")
     reason: str = Field(
         min_length=3,
         max_length=500,
@@ -58,14 +58,14 @@ class OrderAsked(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _whole(self) -> OrderAsked:
+    def _whole(self) -> OrderRequest:
         if (self.order == "priority") != (self.priority is not None):
             raise ValueError("priority is named with the order priority, and with no other")
         return self
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class OrderResult:
     """What came of an order so far. `answer` is "" while the communicator has not carried it out."""
 
     number: int
@@ -73,10 +73,10 @@ class Answered:
     answer: str
 
 
-def fitting(case: CaseView) -> tuple[Word, ...]:
+def applicable(case: CaseView) -> tuple[OrderName, ...]:
     """The orders that can do something for a case as it stands."""
     live = case.status in ("ready", "waiting", "held")
-    found: list[Word] = []
+    found: list[OrderName] = []
     stuck = case.status in ("failed", "cancelled") or any(beam.status in ("failed", "cancelled") for beam in case.beams)
     if stuck or case.status == "waiting":
         found.append("retry")
@@ -91,36 +91,36 @@ def fitting(case: CaseView) -> tuple[Word, ...]:
     return tuple(found)
 
 
-async def give(house: DashboardContext, case: str, asked: OrderAsked, user: User) -> Answered:
-    """Write an order down; wait a moment for its answer. SomebodyWasFirst if its giver has not seen the last one."""
+async def give(context: DashboardContext, case: str, request: OrderRequest, user: User) -> OrderResult:
+    """Write an order down; wait a moment for its answer. ConcurrentOrder if its giver has not seen the last one."""
     facts = {
         "at": time.time(),
         "case": case,
-        "order": asked.order,
+        "order": request.order,
         "who": f"{user.name} (dashboard)",
-        "why": asked.reason.strip(),
-        "detail": asked.priority.value if asked.priority else "",
+        "why": request.reason.strip(),
+        "detail": request.priority.value if request.priority else "",
     }
-    if asked.known is None:
-        number = await house.database.write(orders.give, **facts)  # type: ignore[arg-type]
+    if request.known is None:
+        number = await context.database.write(orders.give, **facts)  # type: ignore[arg-type]
     else:
-        number = await house.database.write(orders.give_if_last, known=asked.known, **facts)
-    running = house.ways.running()
-    answer = await _answer(house, number) if running else ""
-    return Answered(number, running, answer)
+        number = await context.database.write(orders.give_if_last, known=request.known, **facts)
+    running = context.queries.running()
+    answer = await _answer(context, number) if running else ""
+    return OrderResult(number, running, answer)
 
 
-async def _answer(house: DashboardContext, number: int) -> str:
+async def _answer(context: DashboardContext, number: int) -> str:
     deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and not house.closing.is_set():
-        order = await house.database.read(orders.get, number)
+    while time.monotonic() < deadline and not context.closing.is_set():
+        order = await context.database.read(orders.get, number)
         if order.applied is not None:
             return order.answer
         await asyncio.sleep(0.1)
     return ""
 
 
-def told(order: Order, *, running: bool) -> str:
+def status_text(order: Order, *, running: bool) -> str:
     """One line about an order, for the page."""
     if order.applied is not None:
         return order.answer

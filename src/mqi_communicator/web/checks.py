@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 import structlog
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.web.context import DashboardContext, Found
+from mqi_communicator.web.context import DashboardContext, Finding
 
 
 @dataclass(slots=True)
 class CheckRuns:
     """The last time the checks ran. Times are epoch seconds."""
 
-    house: DashboardContext
-    began: float | None = None
+    context: DashboardContext
+    started: float | None = None
     ended: float | None = None
     by: str = ""
-    trouble: str = ""
-    findings: list[Found] = field(default_factory=list)
+    error_text: str = ""
+    findings: list[Finding] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
 
     @property
@@ -32,7 +32,7 @@ class CheckRuns:
     def begin(self, by: str) -> None:
         """Run the checks, unless they are running."""
         if not self.busy:
-            self.began, self.ended, self.by, self.trouble, self.findings = time.time(), None, by, "", []
+            self.started, self.ended, self.by, self.error_text, self.findings = time.time(), None, by, "", []
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -43,11 +43,11 @@ class CheckRuns:
 
     async def _run(self) -> None:
         try:
-            async for finding in self.house.ways.check_up():
+            async for finding in self.context.queries.check_up():
                 self.findings.append(finding)
         except Fault as fault:
-            self.trouble = f"{fault.reason} {fault.advice}".strip()
+            self.error_text = f"{fault.reason} {fault.advice}".strip()
         except Exception as error:  # noqa: BLE001 - a mistake of ours here must not end the communicator
             structlog.get_logger().error("web.internal_error", where="check", error=type(error).__name__)
-            self.trouble = "the checks stopped by a mistake of ours: report this with the log"
+            self.error_text = "the checks stopped by a mistake of ours: report this with the log"
         self.ended = time.time()

@@ -18,7 +18,7 @@ from mqi_communicator.web.throttle import Throttle
 from mqi_communicator.web.users import UsersFile
 
 
-class Found(Protocol):
+class Finding(Protocol):
     """One finding of a check of the configuration."""
 
     @property
@@ -42,12 +42,12 @@ class Queries:
     record: Callable[[CaseView, Sequence[Event]], dict[str, object]]
     checks_of: Callable[[CaseView], list[dict[str, object]]]
     doing: Mapping[str, str]  # each step's name -> for people, in the order of the way
-    check_up: Callable[[], AsyncIterator[Found]]
+    check_up: Callable[[], AsyncIterator[Finding]]
     running: Callable[[], bool]  # whether a communicator works on the store now
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Folders:
     """Folders the dashboard looks at."""
 
     watch: Path
@@ -62,8 +62,8 @@ class DashboardContext:
 
     options: WebOptions
     database: Database
-    ways: Queries
-    places: Places
+    queries: Queries
+    folders: Folders
     hosts: tuple[str, ...]
     settings: Mapping[str, object]  # the configuration in effect, secrets absent
     versions: Mapping[str, str]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.case.visible import visible
-from mqi_communicator.web.context import Places
+from mqi_communicator.web.context import Folders
 
 _KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -32,9 +32,9 @@ class Delivered:
     kind: str  # media type
 
 
-def listing(case: CaseView, places: Places) -> list[Delivered]:
+def listing(case: CaseView, folders: Folders) -> list[Delivered]:
     """The files that may be looked at, the report first."""
-    folder = _folder(case, places)
+    folder = _folder(case, folders)
     if folder is None:
         return []
     found = []
@@ -45,10 +45,10 @@ def listing(case: CaseView, places: Places) -> list[Delivered]:
     return sorted(found, key=lambda one: (_FIRST.index(one.name) if one.name in _FIRST else len(_FIRST), one.name))
 
 
-def content(case: CaseView, places: Places, name: str) -> tuple[Delivered, bytes] | None:
+def content(case: CaseView, folders: Folders, name: str) -> tuple[Delivered, bytes] | None:
     """One of the listed files; None for anything else. Links are not followed."""
-    folder = _folder(case, places)
-    wanted = next((one for one in listing(case, places) if one.name == name), None)
+    folder = _folder(case, folders)
+    wanted = next((one for one in listing(case, folders) if one.name == name), None)
     if folder is None or wanted is None:
         return None
     try:
@@ -59,17 +59,17 @@ def content(case: CaseView, places: Places, name: str) -> tuple[Delivered, bytes
         return wanted, handle.read(_LARGEST)
 
 
-def _folder(case: CaseView, places: Places) -> Path | None:
+def _folder(case: CaseView, folders: Folders) -> Path | None:
     folder = Path(case.results) if case.results else None
-    if folder is None or folder.parent != places.results or not folder.is_dir():
+    if folder is None or folder.parent != folders.results or not folder.is_dir():
         return None
     mine = folder.name == case.case or folder.name.startswith(f"{case.case}-judged-")
     return folder if mine else None
 
 
-def log_tail(case: CaseView, beam: int, run: int, places: Places) -> str:
+def log_tail(case: CaseView, beam: int, run: int, folders: Folders) -> str:
     """The end of what the engine said in this run, once it is here and until it is tidied away; else ""."""
-    path = places.workspace / "spool" / case.case / "back" / f"{case.case}-b{beam}-r{run}" / "log"
+    path = folders.workspace / "spool" / case.case / "back" / f"{case.case}-b{beam}-r{run}" / "log"
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 PATIENCE_S = 1.0
 FRESH_S = 10.0
-_NARROW = 0.1  # of the disk: less is worth a word
+_LOW = 0.1  # of the disk: less is worth a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Disk:
         return 0.0 if not self.total or self.free is None else 100.0 * (1 - self.free / self.total)
 
     @property
-    def narrow(self) -> bool:
+    def low(self) -> bool:
         """Whether there is little room left."""
-        return self.free is None or not self.total or self.free / self.total < _NARROW
+        return self.free is None or not self.total or self.free / self.total < _LOW
 
 
 @dataclass(slots=True)

@@ -17,8 +17,8 @@ from mqi_communicator.store.cases import Case
 from mqi_communicator.store.history import Cursor
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import iso
-from mqi_communicator.web.guard import asked, refusal
-from mqi_communicator.web.search import NotUnderstood, wanted_of
+from mqi_communicator.web.guard import refusal, request_info
+from mqi_communicator.web.search import InvalidQuery, filter_of
 
 COLUMNS = (
     "case",
@@ -38,17 +38,19 @@ _PORTION = 1000
 
 async def csv_file(request: Request) -> Response:
     """POST /history.csv: the cases that the form asks for."""
-    house: DashboardContext = request.app.state.house
+    context: DashboardContext = request.app.state.context
     try:
-        wanted = wanted_of(asked(request).form)
-    except NotUnderstood as error:
+        wanted = filter_of(request_info(request).form)
+    except InvalidQuery as error:
         return refusal(request.url.path, HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
     async def rows() -> AsyncIterator[str]:
         yield _text([COLUMNS])
         before: Cursor | None = None
         while True:
-            found = await house.database.read(history.search, wanted, house.places.watch, limit=_PORTION, before=before)
+            found = await context.database.read(
+                history.search, wanted, context.folders.watch, limit=_PORTION, before=before
+            )
             if not found:
                 return
             before = (found[-1].seen, found[-1].key)
@@ -60,8 +62,8 @@ async def csv_file(request: Request) -> Response:
 
 
 def _row(case: Case) -> list[str]:
-    told = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
-    return [cell(word) for word in (case.key, case.source.name, str(case.revision), iso(case.seen), *told)]
+    facts = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
+    return [cell(value) for value in (case.key, case.source.name, str(case.revision), iso(case.seen), *facts)]
 
 
 def _text(rows: Sequence[Sequence[str]]) -> str:

@@ -15,20 +15,20 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mqi_communicator.web.context import DashboardContext
-from mqi_communicator.web.guard import asked, refusal
+from mqi_communicator.web.guard import refusal, request_info
 
-LOOK_S = 1.0
-BEAT_S = 10.0  # also without news a word comes, so that silence means that nobody is there
-MOST = 100  # streams
-MOST_OF_ONE = 10  # of one user, in all sessions: nobody can take the places of everybody else
+POLL_S = 1.0
+HEARTBEAT_S = 10.0  # sent without changes too: silence then means that the server is gone
+MAX_STREAMS = 100
+MAX_STREAMS_PER_USER = 10  # in all sessions of the user, so that no user can exhaust MAX_STREAMS
 
 
-def mark_of(house: DashboardContext) -> str:
+def store_stamp(context: DashboardContext) -> str:
     """Changes whenever the store is written to: the size and time of its files, which cost nothing to ask."""
     found = []
     for suffix in ("", "-wal"):
         try:
-            state = house.places.store.with_name(house.places.store.name + suffix).stat()
+            state = context.folders.store.with_name(context.folders.store.name + suffix).stat()
         except FileNotFoundError:
             continue
         found.append(f"{state.st_mtime_ns:x}.{state.st_size:x}")
@@ -37,28 +37,28 @@ def mark_of(house: DashboardContext) -> str:
 
 async def stream(request: Request) -> Response:
     """GET /live."""
-    house: DashboardContext = request.app.state.house
-    name = asked(request).user.name
-    if house.listeners.total() >= MOST:
+    context: DashboardContext = request.app.state.context
+    name = request_info(request).user.name
+    if context.listeners.total() >= MAX_STREAMS:
         return refusal(request.url.path, HTTPStatus.SERVICE_UNAVAILABLE, "too many pages are open")
-    if house.listeners[name] >= MOST_OF_ONE:
-        words = f"you have {MOST_OF_ONE} pages open already; close some"
-        return refusal(request.url.path, HTTPStatus.TOO_MANY_REQUESTS, words)
+    if context.listeners[name] >= MAX_STREAMS_PER_USER:
+        message = f"you have {MAX_STREAMS_PER_USER} pages open already; close some"
+        return refusal(request.url.path, HTTPStatus.TOO_MANY_REQUESTS, message)
     # X-Accel-Buffering: nginx lets each word through at once
-    return _Counted(
-        house.listeners,
+    return _CountedStream(
+        context.listeners,
         name,
-        _words(request, house),
+        _messages(request, context),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-class _Counted(StreamingResponse):
+class _CountedStream(StreamingResponse):
     """A stream that holds a place of its user's from the answer on, until it ends."""
 
-    def __init__(self, listeners: Counter[str], name: str, words: AsyncIterator[str], **more: Any) -> None:
-        super().__init__(words, **more)
+    def __init__(self, listeners: Counter[str], name: str, messages: AsyncIterator[str], **more: Any) -> None:
+        super().__init__(messages, **more)
         self._listeners, self._name = listeners, name
         listeners[name] += 1
 
@@ -71,25 +71,25 @@ class _Counted(StreamingResponse):
                 del self._listeners[self._name]
 
 
-async def _words(request: Request, house: DashboardContext) -> AsyncIterator[str]:
-    told, told_at = "", 0.0
+async def _messages(request: Request, context: DashboardContext) -> AsyncIterator[str]:
+    sent, sent_at = "", 0.0
     yield "retry: 2000\n\n"
-    while not house.closing.is_set() and _still_signed_in(request, house):
-        mark, running = mark_of(house), house.ways.running()
-        news = f"{mark} {running}"
-        if news != told or time.monotonic() - told_at >= BEAT_S:
-            told, told_at = news, time.monotonic()
+    while not context.closing.is_set() and _still_signed_in(request, context):
+        mark, running = store_stamp(context), context.queries.running()
+        state = f"{mark} {running}"
+        if state != sent or time.monotonic() - sent_at >= HEARTBEAT_S:
+            sent, sent_at = state, time.monotonic()
             yield f"event: state\ndata: {json.dumps({'mark': mark, 'running': running})}\n\n"
         try:
-            async with asyncio.timeout(LOOK_S):
-                await house.closing.wait()
+            async with asyncio.timeout(POLL_S):
+                await context.closing.wait()
         except TimeoutError:
             pass
 
 
-def _still_signed_in(request: Request, house: DashboardContext) -> bool:
-    who = asked(request)
+def _still_signed_in(request: Request, context: DashboardContext) -> bool:
+    who = request_info(request)
     if who.at_proxy or who.session is None:
         return True
-    known = house.users.users().get(who.session.user.name)
+    known = context.users.users().get(who.session.user.name)
     return time.monotonic() < who.session.ends and known is not None and known.password == who.session.user.password

@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
-from mqi_communicator.web.actions import OrderAsked
+from mqi_communicator.web.actions import OrderRequest
 from mqi_communicator.web.search import CURSOR
 
 VERSION = "1.0.0"
@@ -29,7 +29,7 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
         "Error": _object({"error": {**_TEXT, "description": "What is wrong, in words."}}),
         "Me": _object({"name": _TEXT, "role": {"enum": ["viewer", "operator", "physicist"]}, "csrf": _TEXT}),
         "Why": _object({"case": _TEXT, "why": _TEXT, "advice": _TEXT, "needs_person": _BOOL}),
-        "Answered": _object(
+        "OrderResult": _object(
             {
                 "case": _TEXT,
                 "order": _TEXT,
@@ -44,7 +44,7 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
             "required": ["running", "groups", "hosts"],
         },
     }
-    for record in (CaseView, Event, OrderAsked, search):
+    for record in (CaseView, Event, OrderRequest, search):
         _add(schemas, record)
     cases = {"type": "array", "items": _ref("CaseView")}
     schemas["Cases"] = _object({"running": _BOOL, "cases": cases, "after": _TEXT})
@@ -80,28 +80,28 @@ def _paths(search: str) -> dict[str, Any]:
         "description": "`after` of the page before.",
     }
     return {
-        "/api/v1/me": {"get": _asks("me", "Who is signed in.", "Me")},
-        "/api/v1/now": {"get": _asks("now", "What waits, runs, needs a person.", "Now")},
+        "/api/v1/me": {"get": _operation("me", "Who is signed in.", "Me")},
+        "/api/v1/now": {"get": _operation("now", "What waits, runs, needs a person.", "Now")},
         "/api/v1/status": {
-            "get": _asks("status", "What mqi status --json prints.", "Cases", parameters=[limit, before])
+            "get": _operation("status", "What mqi status --json prints.", "Cases", parameters=[limit, before])
         },
-        "/api/v1/search": {"post": _asks("search", "Cases that fit.", "Cases", body=search)},
-        "/api/v1/cases/{key}": {"get": _asks("show", "What mqi show --json prints.", "Shown", parameters=[_KEY])},
-        "/api/v1/cases/{key}/why": {"get": _asks("why", "What mqi why --json prints.", "Why", parameters=[_KEY])},
+        "/api/v1/search": {"post": _operation("search", "Cases that fit.", "Cases", body=search)},
+        "/api/v1/cases/{key}": {"get": _operation("show", "What mqi show --json prints.", "Shown", parameters=[_KEY])},
+        "/api/v1/cases/{key}/why": {"get": _operation("why", "What mqi why --json prints.", "Why", parameters=[_KEY])},
         "/api/v1/cases/{key}/orders": {
-            "post": _asks(
+            "post": _operation(
                 "order",
                 "Give an order; operators and physicists may.",
-                "Answered",
+                "OrderResult",
                 parameters=[_KEY],
-                body="OrderAsked",
+                body="OrderRequest",
                 status="202",
             )
         },
     }
 
 
-def _asks(
+def _operation(
     name: str,
     summary: str,
     answer: str,
@@ -122,7 +122,7 @@ def _asks(
         "operationId": name,
         "summary": summary,
         "responses": {status: {"description": "Yes.", "content": _json(answer)}}
-        | {code: {"description": words, "content": _json("Error")} for code, words in answers.items()},
+        | {code: {"description": text, "content": _json("Error")} for code, text in answers.items()},
     }
     if parameters:
         made["parameters"] = parameters

@@ -16,14 +16,14 @@ from mqi_communicator.web.context import DashboardContext
 
 Group = Literal["person", "running", "waiting", "held"]
 ON_HOST = ("follow", "collect", "verify")
-LATELY = 10  # cases shown that have ended
+RECENT = 10  # cases shown that have ended
 FAILED = 50  # and of those that have failed
 FAILED_S = 14 * 86400.0  # a failed case asks for a person for so long
 MOST = 200  # cases shown of each group; what is beyond is counted
 
 
 @dataclass(frozen=True, slots=True)
-class JobSeen:
+class JobStatus:
     """One job that holds a place of a host."""
 
     case: str
@@ -35,7 +35,7 @@ class JobSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class HostSeen:
+class HostStatus:
     """One host, as it was last seen."""
 
     name: str
@@ -45,11 +45,11 @@ class HostSeen:
     stopped: bool
     gpus: tuple[dict[str, Any], ...]
     gpu_trouble: str
-    jobs: tuple[JobSeen, ...]
+    jobs: tuple[JobStatus, ...]
     breakers: dict[str, dict[str, Any]]  # kind of work -> state, why, probe_at
 
     @property
-    def resting(self) -> bool:
+    def breaker_open(self) -> bool:
         """Whether it is being left alone after failures."""
         return any(one["state"] != "closed" for one in self.breakers.values())
 
@@ -62,16 +62,16 @@ class Overview:
     overdue_s: float  # how long work that is due has been left lying
     groups: dict[Group, list[CaseView]]
     beyond: int  # cases under way that are counted only
-    lately: list[CaseView]
+    recent: list[CaseView]
     today: dict[str, int]  # status -> cases; of the ended ones those of today
-    hosts: list[HostSeen]
+    hosts: list[HostStatus]
 
 
 @dataclass(slots=True)
 class Overviews:
     """One overview for all who look at the same moment: ten open pages cost as much as one."""
 
-    house: DashboardContext
+    context: DashboardContext
     _kept: Overview | None = None
     _mark: object = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -82,30 +82,30 @@ class Overviews:
             now = time.time()
             if self._kept is not None and self._mark == mark and now - self._kept.at < 1.0:
                 return self._kept
-            self._kept = await self.house.database.read(overview, self.house, now)
+            self._kept = await self.context.database.read(overview, self.context, now)
             self._mark = mark
             return self._kept
 
 
-def overview(connection: Any, house: DashboardContext, now: float) -> Overview:
+def overview(connection: Any, context: DashboardContext, now: float) -> Overview:
     """Read it from the store, in one read."""
     live = cases.under_way(connection)
     failed = history.ended(connection, "failed", FAILED, now - FAILED_S)
-    seen = house.ways.view(connection, [*live[:MOST], *failed], now)
+    seen = context.queries.view(connection, [*live[:MOST], *failed], now)
     groups: dict[Group, list[CaseView]] = {"person": [], "running": [], "waiting": [], "held": []}
     for case in seen:
         groups[group_of(case)].append(case)
     coming = work_items.next_due(connection)
-    lately = [*history.ended(connection, "done", LATELY), *history.ended(connection, "cancelled", LATELY)]
-    lately.sort(key=lambda case: work_items.get(connection, case.key).since, reverse=True)
+    recent = [*history.ended(connection, "done", RECENT), *history.ended(connection, "cancelled", RECENT)]
+    recent.sort(key=lambda case: work_items.get(connection, case.key).since, reverse=True)
     return Overview(
         at=now,
         overdue_s=0.0 if coming is None else max(0.0, now - coming),
         groups=groups,
         beyond=max(0, len(live) - MOST),
-        lately=house.ways.view(connection, lately[:LATELY], now),
+        recent=context.queries.view(connection, recent[:RECENT], now),
         today=history.counts(connection, _midnight(now)),
-        hosts=hosts_seen(connection, house.hosts),
+        hosts=host_statuses(connection, context.hosts),
     )
 
 
@@ -119,7 +119,7 @@ def group_of(case: CaseView) -> Group:
     return "running" if computing or case.status == "ready" else "waiting"
 
 
-def hosts_seen(connection: Any, names: Sequence[str]) -> list[HostSeen]:
+def host_statuses(connection: Any, names: Sequence[str]) -> list[HostStatus]:
     """The hosts of the configuration, as they were last seen."""
     known, kept = hosts.load(connection), breakers.load(connection)
     found = []
@@ -128,7 +128,7 @@ def hosts_seen(connection: Any, names: Sequence[str]) -> list[HostSeen]:
         held = jobs.active(connection, name)
         states = {kind: json.loads(kept[f"{name}:{kind}"]) for kind in ("commands", "bulk") if f"{name}:{kind}" in kept}
         found.append(
-            HostSeen(
+            HostStatus(
                 name=name,
                 seen=at,
                 taken=len(held),
@@ -137,7 +137,7 @@ def hosts_seen(connection: Any, names: Sequence[str]) -> list[HostSeen]:
                 gpus=tuple(state.get("gpus") or ()),  # type: ignore[arg-type]
                 gpu_trouble=str(state.get("gpu_trouble") or ""),
                 jobs=tuple(
-                    JobSeen(
+                    JobStatus(
                         job.case, job.beam, job.run, job.state, job.percent, tuple(filter(None, job.gpus.split(",")))
                     )
                     for job in held

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from mqi_communicator.case.visible import visible_text
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import FILTERS, number, state
-from mqi_communicator.web.guard import asked
+from mqi_communicator.web.guard import request_info
 
 HERE = files("mqi_communicator.web")
 
@@ -36,16 +36,16 @@ def environment() -> Environment:
 
 def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **facts: Any) -> Response:
     """A page with the frame that all have."""
-    house: DashboardContext = request.app.state.house
-    who = asked(request)
+    context: DashboardContext = request.app.state.context
+    who = request_info(request)
     text = request.app.state.templates.get_template(template).render(
         now=time.time(),
-        running=house.ways.running(),
+        running=context.queries.running(),
         user=who.session.user if who.session else None,
         csrf=who.session.csrf if who.session else "",
         at_proxy=who.at_proxy,
         path=request.url.path,
-        version=house.versions["MQI Communicator"],
+        version=context.versions["MQI Communicator"],
         **facts,
     )
     return HTMLResponse(text, status)

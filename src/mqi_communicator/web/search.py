@@ -15,7 +15,7 @@ from mqi_communicator.store.history import Cursor, Wanted
 from mqi_communicator.store.orders import Order
 from mqi_communicator.web.context import DashboardContext
 
-WORDS = ("pass", "review", "undecided", "not_judged", "fail")
+OUTCOMES = ("pass", "review", "undecided", "not_judged", "fail")
 STATUSES = ("ready", "waiting", "held", "done", "failed", "cancelled")
 DAY = r"^$|^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
 CURSOR = r"^$|^[0-9]{1,12}([.][0-9]{1,9})?~[a-z0-9]{1,40}$"
@@ -24,12 +24,12 @@ EVENTS = 500  # the last ones that are shown
 _DAY_S = 86400.0
 
 
-class NotUnderstood(ValueError):  # noqa: N818 - it tells what happened
+class InvalidQuery(ValueError):  # noqa: N818 - it tells what happened
     """What is looked for cannot be understood; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class CaseDetail:
     """One case with all that belongs to it."""
 
     case: CaseView
@@ -37,18 +37,18 @@ class Whole:
     orders: list[Order]
 
 
-async def whole(house: DashboardContext, key: str) -> Whole | None:
+async def case_detail(context: DashboardContext, key: str) -> CaseDetail | None:
     """The case with this key, in one read of the store; None if there is none."""
 
-    def ask(connection: Any) -> Whole | None:
+    def query(connection: Any) -> CaseDetail | None:
         try:
             row = cases.get(connection, key)
         except KeyError:
             return None
-        (seen,) = house.ways.view(connection, [row], time.time())
-        return Whole(seen, work_items.events_of(connection, key), orders.of_case(connection, key))
+        (seen,) = context.queries.view(connection, [row], time.time())
+        return CaseDetail(seen, work_items.events_of(connection, key), orders.of_case(connection, key))
 
-    return await house.database.read(ask)
+    return await context.database.read(query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +59,35 @@ class Page:
     after: str  # "" on the last page
 
 
-async def search(house: DashboardContext, wanted: Wanted, before: str, limit: int = PAGE) -> Page:
+async def search(context: DashboardContext, wanted: Wanted, before: str, limit: int = PAGE) -> Page:
     """One page. NotUnderstood for a cursor that is not ours."""
     cursor = _cursor(before)
 
-    def ask(connection: Any) -> Page:
-        found = history.search(connection, wanted, house.places.watch, limit=limit + 1, before=cursor)
+    def query(connection: Any) -> Page:
+        found = history.search(connection, wanted, context.folders.watch, limit=limit + 1, before=cursor)
         shown = found[:limit]
         after = f"{shown[-1].seen!r}~{shown[-1].key}" if len(found) > limit else ""
-        return Page(house.ways.view(connection, shown, time.time()), after)
+        return Page(context.queries.view(connection, shown, time.time()), after)
 
-    return await house.database.read(ask)
+    return await context.database.read(query)
 
 
 def _cursor(text: str) -> Cursor | None:
     if not text:
         return None
     if not re.fullmatch(CURSOR, text):
-        raise NotUnderstood("before: take it from the page before")
+        raise InvalidQuery("before: take it from the page before")
     seen, _, key = text.partition("~")
     return float(seen), key
 
 
-def wanted_of(given: Mapping[str, str]) -> Wanted:
+def filter_of(given: Mapping[str, str]) -> Wanted:
     """What a form or a query asks for. NotUnderstood in words for what it cannot ask for."""
     word, status = given.get("word", ""), given.get("status", "")
-    if word and word not in WORDS:
-        raise NotUnderstood(f"word: one of {', '.join(WORDS)}")
+    if word and word not in OUTCOMES:
+        raise InvalidQuery(f"word: one of {', '.join(OUTCOMES)}")
     if status and status not in STATUSES:
-        raise NotUnderstood(f"status: one of {', '.join(STATUSES)}")
+        raise InvalidQuery(f"status: one of {', '.join(STATUSES)}")
     until = _day(given.get("until", ""), "until")
     return Wanted(
         text=given.get("text", "").strip()[:200],
@@ -104,6 +104,6 @@ def _day(text: str, name: str) -> float | None:
     if not text:
         return None
     if not re.fullmatch(DAY, text):
-        raise NotUnderstood(f"{name}: a day as 2026-01-31")
+        raise InvalidQuery(f"{name}: a day as 2026-01-31")
     year, month, day = map(int, text.split("-"))
     return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))  # the 31st of February is a day in March

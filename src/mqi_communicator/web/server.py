@@ -43,36 +43,36 @@ class _Server(uvicorn.Server):
 class Dashboard:
     """The dashboard, while it is served. Made by `serve`."""
 
-    def __init__(self, house: DashboardContext) -> None:
-        self.house = house
-        self._site = site(house)
+    def __init__(self, context: DashboardContext) -> None:
+        self.context = context
+        self._site = site(context)
         self._servers: list[tuple[_Server, asyncio.Task[None]]] = []
 
     @property
     def address(self) -> str:
         """Where a browser on this machine finds it."""
-        options = self.house.options
+        options = self.context.options
         host = f"[{options.host}]" if ":" in options.host else options.host
         name = options.names[0] if options.names and options.tls else host
-        return f"{'https' if options.tls else 'http'}://{name}:{self.house.port}/"
+        return f"{'https' if options.tls else 'http'}://{name}:{self.context.port}/"
 
     def open(self) -> None:
         """Begin to answer. ActionRequired when an address, a certificate, its key or the users file cannot be used."""
-        options = self.house.options
-        self.house.users.users()
+        options = self.context.options
+        self.context.users.users()
         if options.key is not None:
             check_key(options.key)
         listening = _tcp(options)
-        self.house.port = int(listening.getsockname()[1])
+        self.context.port = int(listening.getsockname()[1])
         self._serve(listening, at_proxy=False)
         if options.proxy is not None:
             self._serve(_unix(options.proxy), at_proxy=True)
 
     def _serve(self, listening: socket.socket, *, at_proxy: bool) -> None:
-        options = self.house.options
+        options = self.context.options
         tls = options.tls and not at_proxy
         config = uvicorn.Config(
-            Guard(self._site, self.house, at_proxy=at_proxy),
+            Guard(self._site, self.context, at_proxy=at_proxy),
             http="h11",
             ws="none",
             lifespan="off",
@@ -102,14 +102,14 @@ class Dashboard:
 
     async def close(self) -> None:
         """End every connection and free the addresses."""
-        self.house.closing.set()
-        await self._site.state.shelf.inspection.close()
+        self.context.closing.set()
+        await self._site.state.cache.check_run.close()
         for server, _ in self._servers:
             server.end.set()
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
-        if self.house.options.proxy is not None:
-            self.house.options.proxy.socket.unlink(missing_ok=True)
-        self.house.database.close()
+        if self.context.options.proxy is not None:
+            self.context.options.proxy.socket.unlink(missing_ok=True)
+        self.context.database.close()
 
 
 def _ended(task: asyncio.Task[None]) -> None:
@@ -118,9 +118,9 @@ def _ended(task: asyncio.Task[None]) -> None:
         structlog.get_logger().error("web.failed", error=type(error).__name__)
 
 
-def serve(house: DashboardContext) -> Dashboard:
+def serve(context: DashboardContext) -> Dashboard:
     """Serve the dashboard until `close`. ActionRequired when it cannot be served."""
-    made = Dashboard(house)
+    made = Dashboard(context)
     made.open()
     structlog.get_logger().info("web.started", address=made.address)
     return made

@@ -61,7 +61,7 @@ class Sessions:
         return Session(user, csrf, self._clock() + self._life_s)
 
 
-def same(given: str, wanted: str) -> bool:
+def tokens_equal(given: str, wanted: str) -> bool:
     """Whether two tokens are equal, in a time that tells nothing."""
     return hmac.compare_digest(given.encode(), wanted.encode())
 

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.web import api, export, live, pages, signing_in
 from mqi_communicator.web.context import DashboardContext
-from mqi_communicator.web.guard import API, Asked, refusal
+from mqi_communicator.web.guard import API, RequestInfo, refusal
 from mqi_communicator.web.rendering import HERE, environment
 
 ROUTES = (
@@ -25,55 +25,59 @@ ROUTES = (
     Route("/case/{key}/file/{name}", pages.file),
     Route("/history", pages.history, methods=["GET", "POST"]),
     Route("/history.csv", export.csv_file, methods=["POST"]),
-    Route("/room", pages.room),
-    Route("/room/check", pages.check, methods=["POST"]),
+    Route("/system", pages.system),
+    Route("/system/check", pages.check, methods=["POST"]),
     Route("/live", live.stream),
-    Route("/login", signing_in.ask),
+    Route("/login", signing_in.login_page),
     Route("/login", signing_in.sign_in, methods=["POST"]),
     Route("/logout", signing_in.sign_out, methods=["POST"]),
     Route("/api/v1/me", api.me),
     Route("/api/v1/now", api.now),
     Route("/api/v1/status", api.status),
-    Route("/api/v1/search", api.look_for, methods=["POST"]),
+    Route("/api/v1/search", api.search_cases, methods=["POST"]),
     Route("/api/v1/cases/{key}", api.show),
     Route("/api/v1/cases/{key}/why", api.why),
     Route("/api/v1/cases/{key}/orders", api.order, methods=["POST"]),
-    Route("/api/v1/openapi.json", api.described),
+    Route("/api/v1/openapi.json", api.openapi_document),
     Mount("/static", StaticFiles(directory=str(HERE / "static"))),
 )
 
 
-def site(house: DashboardContext) -> Starlette:
+def site(context: DashboardContext) -> Starlette:
     """The pages. What goes wrong in one is said there without details, and logged without a patient."""
-    made = Starlette(routes=list(ROUTES), exception_handlers={HTTPException: _http, Fault: _fault, Exception: _bug})
-    made.state.house = house
-    made.state.shelf = pages.RenderCache(house)
+    made = Starlette(
+        routes=list(ROUTES), exception_handlers={HTTPException: _http, Fault: _fault, Exception: _internal_error}
+    )
+    made.state.context = context
+    made.state.cache = pages.RenderCache(context)
     made.state.templates = environment()
     return made
 
 
-def _say(request: Request, status: HTTPStatus, words: str) -> Response:
-    found: Asked = request.scope["mqi"]
+def _error_response(request: Request, status: HTTPStatus, message: str) -> Response:
+    found: RequestInfo = request.scope["mqi"]
     if request.url.path.startswith(API) or found.session is None:
-        return refusal(request.url.path, status, words)
-    return pages.missing(request, words, status)
+        return refusal(request.url.path, status, message)
+    return pages.error_page(request, message, status)
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as registered
     status = HTTPStatus(error.status_code)
-    answer = _say(request, status, "There is no such page." if status == HTTPStatus.NOT_FOUND else f"{status.phrase}.")
+    answer = _error_response(
+        request, status, "There is no such page." if status == HTTPStatus.NOT_FOUND else f"{status.phrase}."
+    )
     answer.headers.update(error.headers or {})
     return answer
 
 
 async def _fault(request: Request, error: Exception) -> Response:
     assert isinstance(error, Fault)  # noqa: S101 - as registered
-    return _say(request, HTTPStatus.SERVICE_UNAVAILABLE, f"{error.reason} {error.advice}".strip())
+    return _error_response(request, HTTPStatus.SERVICE_UNAVAILABLE, f"{error.reason} {error.advice}".strip())
 
 
-async def _bug(request: Request, error: Exception) -> Response:
+async def _internal_error(request: Request, error: Exception) -> Response:
     structlog.get_logger().error(
         "web.internal_error", where=getattr(request.scope.get("endpoint"), "__name__", ""), error=type(error).__name__
     )
-    return _say(request, HTTPStatus.INTERNAL_SERVER_ERROR, "A mistake of ours. Report it with the log.")
+    return _error_response(request, HTTPStatus.INTERNAL_SERVER_ERROR, "A mistake of ours. Report it with the log.")

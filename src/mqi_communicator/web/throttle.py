@@ -29,7 +29,7 @@ class Throttle:
     def failed(self, name: str, address: str, now: float) -> None:
         """Count an attempt. It is counted before the password is checked; `succeeded` takes a right one back."""
         for kind, who in _counted(name, address):
-            self._failures[kind, who] = (self._take(kind, who, now) + 1.0, now)
+            self._failures[kind, who] = (self._decayed(kind, who, now) + 1.0, now)
         while len(self._failures) > MOST:
             del self._failures[next(iter(self._failures))]
 
@@ -39,7 +39,7 @@ class Throttle:
         if (found := self._failures.get(("address", address))) is not None:
             self._failures["address", address] = (max(0.0, found[0] - 1.0), found[1])
 
-    def _take(self, kind: str, who: str, now: float) -> float:
+    def _decayed(self, kind: str, who: str, now: float) -> float:
         """Take out how many failures are left by now."""
         count, last = self._failures.pop((kind, who), (0.0, now))
         passed = now - last

@@ -46,7 +46,7 @@ class Timeline:
     end: float
     rows: tuple[Row, ...]
 
-    def along(self, at: float) -> float:
+    def position(self, at: float) -> float:
         """A time as a place from 0 to 1000."""
         return 1000.0 * (at - self.begin) / max(self.end - self.begin, 1e-9)
 
@@ -100,7 +100,7 @@ def _stretch(step: str, begin: float, end: float, took: float) -> list[Bar]:
     return [Bar(step, WAIT, begin, works), Bar(step, step, works, end)]
 
 
-def minutes(made: Timeline) -> list[tuple[int, str, float, float]]:
+def durations(made: Timeline) -> list[tuple[int, str, float, float]]:
     """The same in words: (beam, step, seconds at work, seconds of waiting), in the order of the way."""
     found: dict[tuple[int, str], list[float]] = {}
     for row in made.rows:

@@ -64,17 +64,17 @@ class UsersFile:
         """Add a user, or replace the one of this name."""
         if not _NAME.fullmatch(user.name):
             raise ActionRequired(f'"{user.name}" is no user name', "letters, digits and . _ @ - , 64 at the most")
-        with self._changing() as known:
+        with self._locked() as known:
             known[user.name] = user
 
     def remove(self, name: str) -> None:
         """Take a user away. ActionRequired if there is none of this name."""
-        with self._changing() as known:
+        with self._locked() as known:
             if known.pop(name, None) is None:
                 raise ActionRequired(f'there is no user "{name}"', "mqi user list shows them")
 
     @contextmanager
-    def _changing(self) -> Iterator[dict[str, User]]:
+    def _locked(self) -> Iterator[dict[str, User]]:
         """Change the users, one writer at a time; what stands there is whole at every moment."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -115,10 +115,10 @@ def _parsed(document: dict[str, Any]) -> dict[str, User]:
 
 
 def _write(path: Path, users: dict[str, User]) -> None:
-    told = {name: {"role": user.role, "password": user.password} for name, user in sorted(users.items())}
+    records = {name: {"role": user.role, "password": user.password} for name, user in sorted(users.items())}
     number, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     with os.fdopen(number, "w", encoding="utf-8") as handle:
-        json.dump({"format": FORMAT, "users": told}, handle, indent=2)
+        json.dump({"format": FORMAT, "users": records}, handle, indent=2)
         handle.write("\n")
         handle.flush()
         os.fsync(handle.fileno())
@@ -129,24 +129,24 @@ _HASHER = PasswordHasher()  # argon2-cffi's defaults: RFC 9106, low memory (64 M
 _NOBODY = ""
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """The hash of a new password. ActionRequired if it is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise ActionRequired(f"a password has {SHORTEST} to {LONGEST} characters", "a sentence is easy to remember")
     return _HASHER.hash(password)
 
 
-def proves(user: User | None, password: str) -> bool:
+def password_matches(user: User | None, password: str) -> bool:
     """Whether this is the user's password. As slow for somebody unknown: the time taken tells nothing."""
     global _NOBODY  # noqa: PLW0603 - made once, when first needed
     if not _NOBODY:
         _NOBODY = _HASHER.hash(os.urandom(16).hex())
     kept = user.password if user is not None else ""
     try:
-        right = _HASHER.verify(kept or _NOBODY, password[:LONGEST])
+        correct = _HASHER.verify(kept or _NOBODY, password[:LONGEST])
     except (VerificationError, InvalidHashError):
         return False
-    return right and bool(kept)
+    return correct and bool(kept)
 
 
 def public(user: User) -> dict[str, str]:

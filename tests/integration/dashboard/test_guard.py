@@ -12,7 +12,7 @@ from tests.boards import PASSWORDS, Client, add_user, token_of
 from tests.integration.dashboard import asked
 
 
-@pytest.mark.parametrize("path", ["/", "/history", "/room", "/live", "/case/abc", "/case/abc/file/verdict.json"])
+@pytest.mark.parametrize("path", ["/", "/history", "/system", "/live", "/case/abc", "/case/abc/file/verdict.json"])
 def test_nobody_sees_a_page_without_signing_in(board, path):
     with Client(board.address) as stranger:
         answer = stranger.get(path)
@@ -39,7 +39,7 @@ def test_a_folder_named_like_a_script_is_shown_as_text(base, otto, live):
 
 
 def test_every_page_is_sealed(otto, live):
-    for path in ("/", "/history", "/room", f"/case/{live['held']}", "/login", "/static/app.js", "/nowhere"):
+    for path in ("/", "/history", "/system", f"/case/{live['held']}", "/login", "/static/app.js", "/nowhere"):
         headers = otto.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"], path
         assert "unsafe" not in headers["content-security-policy"]
@@ -48,7 +48,7 @@ def test_every_page_is_sealed(otto, live):
 
 
 def test_no_page_has_scripts_or_styles_in_it(otto, live):
-    for path in ("/", "/history", "/room", f"/case/{live['computing']}"):
+    for path in ("/", "/history", "/system", f"/case/{live['computing']}"):
         page = otto.get(path).text
         assert "style=" not in page
         assert "onclick" not in page
@@ -62,7 +62,7 @@ def test_who_only_looks_gives_no_orders(base, vera, live):
     order = {"order": "release", "reason": "because"}
     assert vera.post(f"/case/{live['held']}/order", data=order).status_code == 403
     assert vera.post(f"/api/v1/cases/{live['held']}/orders", json=order).status_code == 403
-    assert vera.post("/room/check", data={}).status_code == 403
+    assert vera.post("/system/check", data={}).status_code == 403
     assert asked(base, "SELECT count(*) FROM orders") == before
 
 

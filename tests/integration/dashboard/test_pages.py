@@ -78,7 +78,7 @@ def test_history_is_exported_whole_and_no_cell_is_a_formula(base, otto):
 
 
 def test_the_machine_room_shows_the_settings_in_effect(otto):
-    page = otto.get("/room").text
+    page = otto.get("/system").text
     assert "gpu1.example.org" in page
     assert "stalled_after_s" in page
     assert "Python" in page
@@ -86,12 +86,12 @@ def test_the_machine_room_shows_the_settings_in_effect(otto):
 
 
 def test_the_checks_run_at_the_press_of_a_button_and_stay_to_be_read(base, otto):
-    assert otto.post("/room/check", data={}).status_code == 303
+    assert otto.post("/system/check", data={}).status_code == 303
     deadline = time.monotonic() + 200
-    while "The checks are running" in otto.get("/room").text:
+    while "The checks are running" in otto.get("/system").text:
         assert time.monotonic() < deadline
         time.sleep(0.3)
-    page = otto.get("/room").text
+    page = otto.get("/system").text
     assert "by otto" in page
     assert "are not as they should be" in page  # its hosts do not exist
     assert f"paths.watch {base / 'watch'} can be read" in page

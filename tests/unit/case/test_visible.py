@@ -20,7 +20,7 @@ from mqi_communicator.dicom.problem import printable
 from mqi_communicator.notify.message import Notification, compose
 from mqi_communicator.report.text import plain
 from mqi_communicator.results.signature import Decision, SignatureDocument
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store.orders import Order
 from mqi_communicator.telemetry import logs
 from mqi_communicator.terminal import checks_table, coloured
@@ -89,7 +89,7 @@ def test_what_is_sent_and_delivered_is_clean(text):
     words = text.encode(errors="replace").decode()  # the file is UTF-8
     signed = SignatureDocument(
         case="case", decision=Decision.ACCEPT, name=f"ab{words}", role=f"ab{words}", reason=words, signed="now",
-        account="ada", verdict=Word.PASS, overrides=False, manifest="0" * 64,
+        account="ada", verdict=CheckOutcome.PASS, overrides=False, manifest="0" * 64,
     )  # fmt: skip
     assert not hidden(signed.line)
 

@@ -216,7 +216,7 @@ def test_dose_equals_what_pydicom_reads(dose, tmp_path):
     got = read_dose(dose, tmp_path)
     expected = (dose.pixel_array * float(dose.DoseGridScaling)).astype(np.float32)
     np.testing.assert_array_equal(got.gy, expected)
-    assert got.meaning is MEANING
+    assert got.dose_type is MEANING
     assert got.beam_number is None
     assert got.grid.shape == expected.shape
     assert got.grid.origin == tuple(map(float, dose.ImagePositionPatient))

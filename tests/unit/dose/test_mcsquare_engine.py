@@ -344,7 +344,7 @@ def test_dose_is_gray_of_one_fraction_in_dicom_order():
     assert dose.gy[0, 2, 1] == 0  # the engine's first value lies at DICOM's last row and column
     assert dose.gy[0, 0, 0] == pytest.approx(5 * protons * 1.602176634e-19 * 1000, rel=1e-6)
     assert (dose.beam_number, dose.uncertainty) == (3, 0.0211)
-    assert dose.meaning.medium is Medium.MEDIUM
+    assert dose.dose_type.medium is Medium.MEDIUM
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ def test_dose_is_gray_of_one_fraction_to_water():
     )
     assert dose.gy[0, 0, 0] == 10.0
     assert dose.gy.dtype == np.float32
-    assert dose.meaning == DoseType(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
+    assert dose.dose_type == DoseType(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
     assert (dose.beam_number, dose.uncertainty, dose.grid) == (3, None, GRID)
 
 

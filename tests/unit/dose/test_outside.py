@@ -50,7 +50,7 @@ def test_a_hot_voxel_in_the_air_around_the_patient_is_taken_away_and_the_rest_is
     assert kept.gy[3, 1, 2] == 0
     assert kept.gy.max() == 2.0
     np.testing.assert_array_equal(kept.gy[:, 5:14, 6:18], dose.gy[:, 5:14, 6:18])
-    assert (kept.uncertainty, kept.meaning, kept.grid) == (0.01, MEANING, GRID)
+    assert (kept.uncertainty, kept.dose_type, kept.grid) == (0.01, MEANING, GRID)
 
 
 def test_a_hot_voxel_of_a_cavity_does_not_set_the_noise_of_a_plan(dose):

@@ -68,7 +68,7 @@ _Z, _PDD = _depth_dose()
 
 
 def beam_dose(
-    field, grid, *, shift=(0.0, 0.0, 0.0), deeper=0.0, scale=1.0, noise=0.0, seed=1, mirrored=False, meaning=TO_MEDIUM
+    field, grid, *, shift=(0.0, 0.0, 0.0), deeper=0.0, scale=1.0, noise=0.0, seed=1, mirrored=False, dose_type=TO_MEDIUM
 ):
     """Dose in Gy of one field on a grid."""
     z, y, x = np.meshgrid(*grid.axes(), indexing="ij")
@@ -86,7 +86,7 @@ def beam_dose(
     if noise:
         rough = np.random.default_rng(seed + field.number).normal(size=gy.shape)
         gy = gy + noise * np.sqrt(gy * gy.max()) * rough
-    return Dose(grid, np.maximum(gy, 0).astype(np.float32), meaning, field.number, uncertainty=noise or 0.005)
+    return Dose(grid, np.maximum(gy, 0).astype(np.float32), dose_type, field.number, uncertainty=noise or 0.005)
 
 
 def plan_of(fields=FIELDS, *, fractions=5):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.unit.results.wrongs import ERRORS, verdict
 
-from mqi_communicator.results.verdict import Check, Verdict, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 
 PAGE = Path(__file__).parents[3] / "docs/validation.md"
 TITLES = {
@@ -36,7 +36,7 @@ def row(name: str, found: Verdict) -> tuple[str, ...]:
     scale = _worst(found, "dose_scale", 1.0)
     return (
         name or "*nothing*",
-        f"**{found.word}**",
+        f"**{found.outcome}**",
         _failed(found) or "-",
         f"{offset:.1f} mm",
         f"{deeper:+.1f} mm",
@@ -53,8 +53,8 @@ def _number(check: Check) -> float:
 
 def _alone(gamma: Check, name: str) -> str:
     """The pass rate and its word, which is bold where it is wrong."""
-    word = f"**{gamma.word}**" if name and gamma.word is Word.PASS else gamma.word
-    return f"{_number(gamma):.1f} % {word}"
+    outcome = f"**{gamma.outcome}**" if name and gamma.outcome is CheckOutcome.PASS else gamma.outcome
+    return f"{_number(gamma):.1f} % {outcome}"
 
 
 def _worst(found: Verdict, name: str, right: float) -> float:
@@ -66,7 +66,7 @@ def _failed(found: Verdict) -> str:
     """The checks but gamma that failed, and where: `range_r80` (beam 1)."""
     where: dict[str, list[str]] = {}
     for check in found.checks:
-        if check.word is Word.FAIL and check.name != "gamma":
+        if check.outcome is CheckOutcome.FAIL and check.name != "gamma":
             where.setdefault(check.name, []).append(check.scope.removeprefix("beam "))
     return ", ".join(f"`{name}` ({', '.join(scopes)})" for name, scopes in where.items())
 

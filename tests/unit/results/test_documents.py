@@ -20,18 +20,18 @@ from mqi_communicator.results.documents import (
     verdict_of,
 )
 from mqi_communicator.results.extension import Extension
-from mqi_communicator.results.reference import WORDS, page
+from mqi_communicator.results.reference import OUTCOMES, page
 from mqi_communicator.results.table import HEADINGS, rows, text
-from mqi_communicator.results.verdict import Check, Verdict, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 
 KEY = "abcdefghijkm"
 VERDICT = Verdict(
-    Word.FAIL,
+    CheckOutcome.FAIL,
     "range_r80 (beam 3): too deep",
     (
-        Check("gamma", "plan", Word.PASS, 99.87654321, "%", ">= 95 %", 12345, 0.0123456, "fine"),
-        Check("range_r80", "beam 3", Word.FAIL, 5.0612345, "mm", "± 1.5 mm", 160, None, "too deep"),
-        Check("dose_scale", "plan", Word.PASS, float("nan"), "ratio", "1 ± 2 %", None, float("inf")),
+        Check("gamma", "plan", CheckOutcome.PASS, 99.87654321, "%", ">= 95 %", 12345, 0.0123456, "fine"),
+        Check("range_r80", "beam 3", CheckOutcome.FAIL, 5.0612345, "mm", "± 1.5 mm", 160, None, "too deep"),
+        Check("dose_scale", "plan", CheckOutcome.PASS, float("nan"), "ratio", "1 ± 2 %", None, float("inf")),
     ),
 )
 
@@ -89,7 +89,7 @@ def test_the_shipped_schema_is_the_models_and_holds_for_a_verdict():
 def test_the_page_about_the_verdict_is_not_stale():
     shown = (Path(__file__).parents[3] / "docs/verdict.md").read_text(encoding="utf-8")
     assert shown == page(), "run: python -m mqi_communicator.results.reference > docs/verdict.md"
-    assert list(WORDS) == list(Word)
+    assert list(OUTCOMES) == list(CheckOutcome)
 
 
 def test_numbers_have_four_digits_and_what_is_no_number_is_null():
@@ -100,7 +100,7 @@ def test_numbers_have_four_digits_and_what_is_no_number_is_null():
 
 def test_a_verdict_comes_back():
     written = as_json(verdict_document(KEY, VERDICT))
-    assert verdict_of(written).word is Word.FAIL
+    assert verdict_of(written).outcome is CheckOutcome.FAIL
     assert as_json(verdict_document(KEY, verdict_of(written))) == written
     with pytest.raises(ValueError, match="mqi-verdict/1"):
         verdict_of(written.replace(b"mqi-verdict/1", b"mqi-verdict/9"))

@@ -7,57 +7,57 @@ from dataclasses import replace
 import pytest
 
 from mqi_communicator.results.documents import verdict_document
-from mqi_communicator.results.extension import Extension, extension_of, histories_needed, wanted
+from mqi_communicator.results.extension import Extension, extension_for, extension_of, histories_needed
 from mqi_communicator.results.options import UncertaintyOptions
 from mqi_communicator.results.uncertainty import uncertainty_check
-from mqi_communicator.results.verdict import Check, Verdict, Word, unjudged, worst
+from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict, unjudged, worst
 
 pytestmark = pytest.mark.pure
 
 LIMITS = UncertaintyOptions(limit_percent=1.5)
 DECLARED = Extension(most=10_000_000, first=100_000)
 NOISY = uncertainty_check(0.03, LIMITS)  # four times as many histories, and a tenth more
-GOOD = Check("gamma", "plan", Word.PASS, 99.0, "%", ">= 95 %", 100, 0.03)
+GOOD = Check("gamma", "plan", CheckOutcome.PASS, 99.0, "%", ">= 95 %", 100, 0.03)
 
 
 def test_noise_alone_asks_for_the_histories_that_the_check_names():
-    asked = wanted(DECLARED, worst((NOISY, GOOD)), LIMITS)
+    asked = extension_for(DECLARED, worst((NOISY, GOOD)), LIMITS)
     assert "4.4 times as many" in NOISY.note
     assert (asked.second, asked.made) == (440_000, False)
-    assert asked.words == "being extended once from 100 000 to 440 000 histories per beam"
+    assert asked.summary == "being extended once from 100 000 to 440 000 histories per beam"
 
 
 @pytest.mark.parametrize(
     "verdict",
     [
         worst((uncertainty_check(0.01, LIMITS), GOOD)),
-        worst((uncertainty_check(0.01, LIMITS), replace(GOOD, word=Word.REVIEW))),
-        worst((NOISY, replace(GOOD, word=Word.FAIL))),
+        worst((uncertainty_check(0.01, LIMITS), replace(GOOD, outcome=CheckOutcome.REVIEW))),
+        worst((NOISY, replace(GOOD, outcome=CheckOutcome.FAIL))),
         unjudged((NOISY,), ("nobody signed",)),
         worst((uncertainty_check(None, LIMITS), GOOD)),  # an engine that reports no noise: more histories do not help
-        worst((NOISY, replace(GOOD, word=Word.UNDECIDED))),
+        worst((NOISY, replace(GOOD, outcome=CheckOutcome.UNDECIDED))),
         worst(()),
     ],
 )
 def test_no_other_verdict_asks_for_anything(verdict: Verdict):
-    asked = wanted(DECLARED, verdict, LIMITS)
+    asked = extension_for(DECLARED, verdict, LIMITS)
     assert asked == DECLARED
-    assert asked.words == ""
+    assert asked.summary == ""
 
 
 def test_it_is_never_asked_for_a_second_time():
     made = replace(DECLARED, second=440_000, closed=True)
-    assert wanted(made, worst((NOISY,)), LIMITS) == made
-    assert made.words == "extended once from 100 000 to 440 000 histories per beam"
+    assert extension_for(made, worst((NOISY,)), LIMITS) == made
+    assert made.summary == "extended once from 100 000 to 440 000 histories per beam"
     judged_again = replace(DECLARED, closed=True)
-    assert wanted(judged_again, worst((NOISY,)), LIMITS) == judged_again
+    assert extension_for(judged_again, worst((NOISY,)), LIMITS) == judged_again
 
 
 @pytest.mark.parametrize(("most", "second"), [(420_000, 420_000), (400_000, 400_000), (399_999, 0), (100_000, 0)])
 def test_the_limit_is_kept_and_what_could_not_settle_it_is_not_computed(most, second):
-    asked = wanted(replace(DECLARED, most=most), worst((NOISY,)), LIMITS)
+    asked = extension_for(replace(DECLARED, most=most), worst((NOISY,)), LIMITS)
     assert asked.second == second
-    assert asked.words.startswith("being extended" if second else "not extended: 440 000 histories per beam are more")
+    assert asked.summary.startswith("being extended" if second else "not extended: 440 000 histories per beam are more")
 
 
 def test_what_is_kept_comes_back():

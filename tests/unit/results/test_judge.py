@@ -12,7 +12,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Biology, Extent, Medium
 from mqi_communicator.results.compare import judge
 from mqi_communicator.results.options import JudgementOptions
-from mqi_communicator.results.verdict import Check, Verdict, Word
+from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 
 pytestmark = pytest.mark.pure
 
@@ -20,8 +20,8 @@ PLAN_GAMMA = JudgementOptions.model_validate({"gamma": {"per_beam": False}})
 QUICK = JudgementOptions.model_validate({"gamma": {"per_beam": False, "cutoff_percent": 85}})
 
 
-def words(verdict: Verdict) -> dict[tuple[str, str], Word]:
-    return {(check.name, check.scope): check.word for check in verdict.checks}
+def outcomes(verdict: Verdict) -> dict[tuple[str, str], CheckOutcome]:
+    return {(check.name, check.scope): check.outcome for check in verdict.checks}
 
 
 def one(verdict: Verdict, name: str, scope: str) -> Check:
@@ -30,7 +30,7 @@ def one(verdict: Verdict, name: str, scope: str) -> Check:
 
 
 def failed(verdict: Verdict) -> set[str]:
-    return {check.name for check in verdict.checks if check.word is Word.FAIL}
+    return {check.name for check in verdict.checks if check.outcome is CheckOutcome.FAIL}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def decide(beams):
 
 def test_the_same_dose_on_another_grid_with_noise_passes_every_check(decide, beams):
     verdict = decide(beams.computed_doses(), options=JudgementOptions())
-    assert verdict.word is Word.PASS, verdict
+    assert verdict.outcome is CheckOutcome.PASS, verdict
     names = [check.name for check in verdict.checks]
     assert {name: names.count(name) for name in names} == {
         "dose_meaning": 1,
@@ -64,19 +64,19 @@ def test_the_same_dose_on_another_grid_with_noise_passes_every_check(decide, bea
 @pytest.mark.parametrize("scale", [1.04, 0.96])
 def test_four_percent_pass_gamma_and_fail_dose_scale_by_name(decide, beams, scale):
     verdict = decide(beams.computed_doses(scale=scale), options=PLAN_GAMMA)
-    assert verdict.word is Word.FAIL
+    assert verdict.outcome is CheckOutcome.FAIL
     assert failed(verdict) == {"dose_scale"}
-    assert one(verdict, "gamma", "plan").word is Word.PASS
+    assert one(verdict, "gamma", "plan").outcome is CheckOutcome.PASS
     assert one(verdict, "dose_scale", "plan").value == pytest.approx(scale, abs=0.004)
 
 
 @pytest.mark.parametrize("shift", [(3, 0, 0), (0, -3, 0), (0, 0, 3), (1.8, 1.8, -1.8)])
 def test_three_millimetres_along_any_axis_fail_the_position_of_every_beam(decide, beams, shift):
     verdict = decide(beams.computed_doses(shift=shift, scale=1.01))
-    assert verdict.word is Word.FAIL
+    assert verdict.outcome is CheckOutcome.FAIL
     for number in (1, 2, 3, 4):
         check = one(verdict, "position_offset", f"beam {number}")
-        assert check.word is Word.FAIL
+        assert check.outcome is CheckOutcome.FAIL
         assert check.value == pytest.approx(float(np.linalg.norm(shift)), abs=0.25)
 
 
@@ -84,19 +84,19 @@ def test_three_millimetres_along_any_axis_fail_the_position_of_every_beam(decide
 def test_five_millimetres_of_range_fail_range_r80_of_every_beam(decide, beams, deeper):
     verdict = decide(beams.computed_doses(deeper=deeper), options=PLAN_GAMMA)
     assert "range_r80" in failed(verdict)
-    assert one(verdict, "gamma", "plan").word is not Word.FAIL  # which is why gamma alone is not enough
+    assert one(verdict, "gamma", "plan").outcome is not CheckOutcome.FAIL  # which is why gamma alone is not enough
     for number in (1, 2, 3, 4):
         check = one(verdict, "range_r80", f"beam {number}")
-        assert check.word is Word.FAIL
+        assert check.outcome is CheckOutcome.FAIL
         assert check.value == pytest.approx(deeper, abs=0.4)
-        assert one(verdict, "falloff_r80_r20", f"beam {number}").word is Word.PASS
+        assert one(verdict, "falloff_r80_r20", f"beam {number}").outcome is CheckOutcome.PASS
 
 
 def test_one_beam_of_four_is_named(decide, beams):
     computed = beams.computed_doses()
     computed[2] = beams.beam_dose(beams.FIELDS[2], beams.COMPUTED_GRID, noise=0.01, deeper=5.0)
     verdict = decide(computed)
-    blamed = {scope for (_, scope), word in words(verdict).items() if word is Word.FAIL}
+    blamed = {scope for (_, scope), outcome in outcomes(verdict).items() if outcome is CheckOutcome.FAIL}
     assert blamed == {"beam 3"}
     assert "beam 3" in verdict.why
 
@@ -104,7 +104,7 @@ def test_one_beam_of_four_is_named(decide, beams):
 def test_a_longer_falloff_is_seen_on_its_own(decide, beams):
     blurred = [replace(d, gy=_blur(d.gy)) for d in beams.computed_doses()]
     verdict = decide(blurred)
-    assert one(verdict, "falloff_r80_r20", "beam 1").word is not Word.PASS
+    assert one(verdict, "falloff_r80_r20", "beam 1").outcome is not CheckOutcome.PASS
     assert one(verdict, "falloff_r80_r20", "beam 1").value > 1.5
 
 
@@ -116,12 +116,12 @@ def _blur(gy):
 
 def test_a_planned_grid_that_cuts_the_distal_edge_off_but_for_a_corner_of_the_field_is_not_judged(decide, beams):
     fields = beams.FIELDS[3:]
-    for rows, word in ((34, Word.PASS), (28, Word.NOT_JUDGED)):
+    for rows, outcome in ((34, CheckOutcome.PASS), (28, CheckOutcome.NOT_JUDGED)):
         short = replace(beams.PLANNED_GRID, shape=(36, rows, 52))  # beam 4 comes at an angle: a corner of it ends here
         planned = [beams.beam_dose(fields[0], short)]
         verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
         checks = [one(verdict, name, "beam 4") for name in ("range_r80", "falloff_r80_r20")]
-        assert {check.word for check in checks} == {word}
+        assert {check.outcome for check in checks} == {outcome}
     assert {check.points for check in checks} == {14}
     assert "outside its grid on 153 of 167 rays: export a larger dose grid" in checks[0].note
 
@@ -140,9 +140,9 @@ def test_a_wrong_delivery_fails(decide, beams, wrong):
         far = replace(beams.COMPUTED_GRID, origin=(900.0, 900.0, 900.0))
         computed = [replace(d, grid=far) for d in computed]
     verdict = decide(computed, options=JudgementOptions() if wrong == "mirrored" else QUICK)
-    assert verdict.word is Word.FAIL
+    assert verdict.outcome is CheckOutcome.FAIL
     expected = {"gantry": "beam 2", "mirrored": "beam 1", "swapped": "beam 1", "elsewhere": "plan"}[wrong]
-    assert expected in {scope for (_, scope), word in words(verdict).items() if word is Word.FAIL}
+    assert expected in {scope for (_, scope), outcome in outcomes(verdict).items() if outcome is CheckOutcome.FAIL}
 
 
 def test_another_patients_dose_in_the_same_place_fails(decide, beams):
@@ -153,7 +153,7 @@ def test_another_patients_dose_in_the_same_place_fails(decide, beams):
 
 def test_an_rbe_factor_is_named_and_not_scaled_away(decide, beams):
     check = one(decide(beams.computed_doses(scale=1.1)), "dose_scale", "plan")
-    assert (check.word, check.value) == (Word.FAIL, pytest.approx(1.1, abs=0.01))
+    assert (check.outcome, check.value) == (CheckOutcome.FAIL, pytest.approx(1.1, abs=0.01))
     assert "RBE factor of 1.1" in check.note
     assert "1 / an RBE factor" in one(decide(beams.computed_doses(scale=1 / 1.1)), "dose_scale", "plan").note
 
@@ -161,32 +161,32 @@ def test_an_rbe_factor_is_named_and_not_scaled_away(decide, beams):
 @pytest.mark.parametrize("scale", [5.0, 0.2])
 def test_a_number_of_fractions_is_named(decide, beams, scale):
     check = one(decide(beams.computed_doses(scale=scale)), "dose_scale", "plan")
-    assert check.word is Word.FAIL
+    assert check.outcome is CheckOutcome.FAIL
     assert "number of fractions (5)" in check.note
 
 
 def test_declared_factors_bring_one_physical_fraction_to_the_weighted_course(decide, beams):
     acme = beams.CONVENTIONS["Acme"].model_copy(update={"biology": Biology.RBE})
     per_fraction = replace(beams.TO_MEDIUM, extent=Extent.FRACTION)
-    computed = [replace(d, gy=d.gy / np.float32(5.5), meaning=per_fraction) for d in beams.computed_doses()]
+    computed = [replace(d, gy=d.gy / np.float32(5.5), dose_type=per_fraction) for d in beams.computed_doses()]
     verdict = decide(computed, conventions={"ACME ": acme})
-    assert verdict.word is Word.PASS, verdict
+    assert verdict.outcome is CheckOutcome.PASS, verdict
     note = one(verdict, "dose_meaning", "plan").note
     assert "× 5 (fractions) × 1.1 (RBE)" in note
 
 
 def test_dose_to_water_is_not_judged_against_dose_to_medium(decide, beams):
     water = replace(beams.TO_MEDIUM, medium=Medium.WATER)
-    verdict = decide([replace(d, meaning=water) for d in beams.computed_doses(scale=1.2)])
-    assert verdict.word is Word.NOT_JUDGED
+    verdict = decide([replace(d, dose_type=water) for d in beams.computed_doses(scale=1.2)])
+    assert verdict.outcome is CheckOutcome.NOT_JUDGED
     assert "dose_conventions" in verdict.why
     assert one(verdict, "dose_scale", "plan").value == pytest.approx(1.2, abs=0.01)  # shown, not judged
-    assert {check.word for check in verdict.checks} == {Word.NOT_JUDGED}
+    assert {check.outcome for check in verdict.checks} == {CheckOutcome.NOT_JUDGED}
 
 
 def test_an_unknown_planning_system_is_not_judged_and_says_what_to_configure(decide, beams):
     verdict = decide(beams.computed_doses(), conventions={})
-    assert verdict.word is Word.NOT_JUDGED
+    assert verdict.outcome is CheckOutcome.NOT_JUDGED
     assert "'ACME'" in verdict.why
     assert "dose_conventions" in verdict.why
 
@@ -194,14 +194,14 @@ def test_an_unknown_planning_system_is_not_judged_and_says_what_to_configure(dec
 def test_without_basis_numbers_are_shown_and_nothing_is_judged(decide, beams):
     reason = "the beam model of machine X is not commissioned here"
     verdict = decide(beams.computed_doses(scale=1.3), basis=[reason])
-    assert verdict.word is Word.NOT_JUDGED
+    assert verdict.outcome is CheckOutcome.NOT_JUDGED
     assert reason in verdict.why
     assert one(verdict, "gamma", "plan").value is not None
 
 
 def test_no_planned_dose_is_not_judged(decide, beams):
     verdict = decide(beams.computed_doses(), planned=[], basis=["generic model"])
-    assert verdict.word is Word.NOT_JUDGED
+    assert verdict.outcome is CheckOutcome.NOT_JUDGED
     assert "no planned dose" in verdict.why
     assert "generic model" in verdict.why
 
@@ -209,68 +209,73 @@ def test_no_planned_dose_is_not_judged(decide, beams):
 def test_without_beam_doses_only_the_sum_is_judged_and_it_says_so(decide, beams):
     sum_only = beams.planned_doses(per_beam=False)
     verdict = decide(beams.computed_doses(), planned=sum_only)
-    assert verdict.word is Word.REVIEW
+    assert verdict.outcome is CheckOutcome.REVIEW
     assert "only the sum was judged" in verdict.why
-    assert {scope for _, scope in words(verdict)} == {"plan"}
-    assert one(verdict, "position_offset", "plan").word is Word.PASS
+    assert {scope for _, scope in outcomes(verdict)} == {"plan"}
+    assert one(verdict, "position_offset", "plan").outcome is CheckOutcome.PASS
     lenient = QUICK.model_copy(update={"without_beam_doses": "pass"})
-    assert decide(beams.computed_doses(), planned=sum_only, options=lenient).word is Word.PASS
+    assert decide(beams.computed_doses(), planned=sum_only, options=lenient).outcome is CheckOutcome.PASS
     shifted = decide(beams.computed_doses(shift=(0, 0, 3)), planned=sum_only)
     assert "position_offset" in failed(shifted)
 
 
-@pytest.mark.parametrize("word", ["pass", "review", "not_judged"])
-def test_a_beam_that_is_planned_neither_alone_nor_in_a_sum_is_not_judged(decide, beams, word):
+@pytest.mark.parametrize("outcome", ["pass", "review", "not_judged"])
+def test_a_beam_that_is_planned_neither_alone_nor_in_a_sum_is_not_judged(decide, beams, outcome):
     _, one_planned, _, three_planned, four_planned = beams.planned_doses()
-    options = QUICK.model_copy(update={"without_beam_doses": word})
+    options = QUICK.model_copy(update={"without_beam_doses": outcome})
     verdict = decide(beams.computed_doses(), planned=[one_planned, three_planned, four_planned], options=options)
-    assert verdict.word is Word.NOT_JUDGED
+    assert verdict.outcome is CheckOutcome.NOT_JUDGED
     check = one(verdict, "beam_doses", "plan")
-    assert check.word is Word.NOT_JUDGED
+    assert check.outcome is CheckOutcome.NOT_JUDGED
     assert "beam 2 has no planned dose, alone or in a sum" in check.note
     assert "only the sum was judged" not in check.note
-    assert one(verdict, "range_r80", "beam 3").word is Word.PASS
+    assert one(verdict, "range_r80", "beam 3").outcome is CheckOutcome.PASS
 
 
 def test_without_a_plan_dose_the_planned_beams_are_added(decide, beams):
     verdict = decide(beams.computed_doses(), planned=beams.planned_doses()[1:])
-    assert verdict.word is Word.PASS
-    assert ("gamma", "plan") in words(verdict)
+    assert verdict.outcome is CheckOutcome.PASS
+    assert ("gamma", "plan") in outcomes(verdict)
 
 
 def test_a_single_beam_plan_needs_no_second_dose(decide, beams):
     fields = beams.FIELDS[:1]
     planned = beams.planned_doses(fields, per_beam=False)
     verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
-    assert verdict.word is Word.PASS
-    assert ("range_r80", "beam 1") in words(verdict)
-    assert ("planned_sum", "plan") not in words(verdict)  # one dose stands for both
+    assert verdict.outcome is CheckOutcome.PASS
+    assert ("range_r80", "beam 1") in outcomes(verdict)
+    assert ("planned_sum", "plan") not in outcomes(verdict)  # one dose stands for both
 
 
-@pytest.mark.parametrize(("factor", "word"), [(1.0, Word.PASS), (1.2, Word.NOT_JUDGED)])
-def test_the_doses_of_a_plan_and_of_its_only_beam_have_to_agree(decide, beams, factor, word):
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, CheckOutcome.PASS), (1.2, CheckOutcome.NOT_JUDGED)])
+def test_the_doses_of_a_plan_and_of_its_only_beam_have_to_agree(decide, beams, factor, outcome):
     fields = beams.FIELDS[:1]
     whole, alone = beams.planned_doses(fields)
     planned = [replace(whole, gy=whole.gy * np.float32(factor)), alone]
     verdict = decide(beams.computed_doses(fields), planned=planned, plan=beams.plan_of(fields))
     check = one(verdict, "planned_sum", "plan")
-    assert check.word is word
-    assert check.note.startswith(f"the planned beam is {'' if word is Word.PASS else 'not '}the planned plan")
+    assert check.outcome is outcome
+    assert check.note.startswith(
+        f"the planned beam is {'' if outcome is CheckOutcome.PASS else 'not '}the planned plan"
+    )
 
 
 def test_planned_beams_that_do_not_add_up_are_named(decide, beams):
     planned = beams.planned_doses()
     planned[1:] = [replace(d, gy=d.gy / np.float32(5)) for d in planned[1:]]
     check = one(decide(beams.computed_doses(), planned=planned), "planned_sum", "plan")
-    assert check.word is Word.NOT_JUDGED
+    assert check.outcome is CheckOutcome.NOT_JUDGED
     assert "5.000, a known factor" in check.note
 
 
 def test_too_much_noise_is_undecided_and_so_is_unknown_noise(decide, beams):
     noisy = decide(beams.computed_doses(noise=0.03))
-    assert (noisy.word, one(noisy, "uncertainty", "plan").word) == (Word.UNDECIDED, Word.UNDECIDED)
+    assert (noisy.outcome, one(noisy, "uncertainty", "plan").outcome) == (
+        CheckOutcome.UNDECIDED,
+        CheckOutcome.UNDECIDED,
+    )
     silent = decide([replace(d, uncertainty=None) for d in beams.computed_doses()])
-    assert silent.word is Word.UNDECIDED
+    assert silent.outcome is CheckOutcome.UNDECIDED
     assert "different seeds" in one(silent, "uncertainty", "plan").note
 
 
@@ -281,13 +286,13 @@ def test_a_hole_in_the_computed_dose_fails_and_stays_in_the_denominator(decide, 
     whole = one(decide(beams.computed_doses()), "gamma", "plan")
     holed = one(decide([replace(computed[0], gy=gy), *computed[1:]]), "gamma", "plan")
     assert holed.points == whole.points
-    assert holed.word is Word.FAIL
+    assert holed.outcome is CheckOutcome.FAIL
     assert "have no computed dose" in holed.note
 
 
 def test_a_missing_beam_is_named_and_never_passes(decide, beams):
     verdict = decide(beams.computed_doses()[:3])
-    assert verdict.word is Word.NOT_JUDGED
+    assert verdict.outcome is CheckOutcome.NOT_JUDGED
     assert "no computed dose of beam 4" in verdict.why
 
 
@@ -323,7 +328,7 @@ def test_limits_of_a_machine_lie_over_the_sites(decide, beams):
     )
     assert options.for_machine("MQI-TEST").dose_scale.review_percent == 6
     assert options.for_machine("other").dose_scale.pass_percent == 1
-    assert decide(beams.computed_doses(scale=1.04), options=options).word is Word.PASS
+    assert decide(beams.computed_doses(scale=1.04), options=options).outcome is CheckOutcome.PASS
 
 
 def test_a_review_limit_stricter_than_the_pass_limit_is_refused():
@@ -340,7 +345,7 @@ def test_a_dose_of_nothing_never_passes(decide, beams, empty):
     planned, computed = beams.planned_doses(), beams.computed_doses()
     nothing = [replace(d, gy=np.zeros_like(d.gy)) for d in (planned if empty == "planned" else computed)]
     verdict = decide(computed if empty == "planned" else nothing, planned=nothing if empty == "planned" else planned)
-    assert verdict.word is Word.FAIL
+    assert verdict.outcome is CheckOutcome.FAIL
 
 
 def test_a_planned_dose_that_is_zero_outside_the_body_is_not_taken_for_a_shift(decide, beams):

@@ -9,7 +9,7 @@ import pytest
 
 from mqi_communicator.results.gamma import gamma_index
 from mqi_communicator.results.options import GammaOptions
-from mqi_communicator.results.planes import beam_profiles, hottest, middle, planes
+from mqi_communicator.results.planes import beam_profiles, largest_difference, middle, planes
 
 pytestmark = pytest.mark.pure
 
@@ -22,11 +22,11 @@ def two(beams):
 
 
 def test_the_hottest_disagreement_is_behind_the_target_of_a_beam_that_is_too_deep(two, beams):
-    point, off = hottest(*two)
+    point, off = largest_difference(*two)
     along = np.asarray(point) @ -beams.travel(0.0, 0.0)[:, 2]
     assert off > 0.2
     assert along > np.asarray(middle(two[0])) @ -beams.travel(0.0, 0.0)[:, 2] + 8
-    assert hottest(two[0], replace(two[1], gy=np.full_like(two[1].gy, np.nan))) is None
+    assert largest_difference(two[0], replace(two[1], gy=np.full_like(two[1].gy, np.nan))) is None
 
 
 def test_planes_go_through_the_point_and_show_both_doses(two):

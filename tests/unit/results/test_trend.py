@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mqi_communicator.results.trend import Row, Spread, Trend, furthest, spread
+from mqi_communicator.results.trend import Row, Spread, Trend, largest_deviation, spread
 
 pytestmark = pytest.mark.pure
 
@@ -29,5 +29,5 @@ def test_what_a_case_lacks_does_not_count():
 
 
 def test_the_worst_range_keeps_its_sign():
-    assert furthest([0.3, -1.2, 1.0]) == -1.2
-    assert furthest([]) is None
+    assert largest_deviation([0.3, -1.2, 1.0]) == -1.2
+    assert largest_deviation([]) is None

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.results import dose_page
 from tests.unit.results.wrongs import CASES, ERRORS, verdict
 
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 
 GAMMA_PASSES = {  # of the small target, by gamma 3 %/2 mm of the plan: why there are other checks
     "scaled by +4 %",
@@ -30,15 +30,15 @@ pytestmark = pytest.mark.pure
 @pytest.mark.parametrize("size", CASES)
 def test_a_wrong_dose_fails_by_the_check_that_a_physicist_expects(size, name):
     found, error = verdict(size, name, quick=True), ERRORS[name]
-    assert found.word is Word.FAIL, found
-    failed = {(check.name, check.scope) for check in found.checks if check.word is Word.FAIL}
+    assert found.outcome is CheckOutcome.FAIL, found
+    failed = {(check.name, check.scope) for check in found.checks if check.outcome is CheckOutcome.FAIL}
     blamed = {scope for check, scope in failed if check == error.blamed}
     wrong = {f"beam {number}" for number in error.beams or [field.number for field in CASES[size].fields]}
     assert blamed >= wrong if error.each else blamed & wrong, found
     assert {scope for _, scope in failed} <= {*wrong, "plan"}  # no beam that is right is blamed
     if size == "small":
         (gamma,) = (check for check in found.checks if check.name == "gamma")
-        assert (gamma.word is Word.PASS) == (name in GAMMA_PASSES)
+        assert (gamma.outcome is CheckOutcome.PASS) == (name in GAMMA_PASSES)
     some = CHECKED[size]
     assert PAGE[size].get(name, ())[:some] == dose_page.row(name, found)[:some], ANEW
 
@@ -46,7 +46,7 @@ def test_a_wrong_dose_fails_by_the_check_that_a_physicist_expects(size, name):
 @pytest.mark.parametrize("size", CASES)
 def test_the_right_dose_passes_and_the_page_shows_nothing_else(size):
     found, some = verdict(size, quick=True), CHECKED[size]
-    assert found.word is Word.PASS, found
+    assert found.outcome is CheckOutcome.PASS, found
     row = dose_page.row("", found)
     assert PAGE[size].get(row[0], ())[:some] == row[:some], ANEW
     assert [*PAGE[size]] == [row[0], *ERRORS], ANEW
@@ -56,4 +56,4 @@ def test_the_right_dose_passes_and_the_page_shows_nothing_else(size):
 @pytest.mark.parametrize("size", CASES)
 def test_the_right_dose_passes_whatever_the_dice(size, noise, seed):
     found = verdict(size, quick=size == "large", seed=seed, noise=noise)  # small: gamma of each beam too
-    assert found.word is Word.PASS, found
+    assert found.outcome is CheckOutcome.PASS, found

@@ -8,10 +8,10 @@ from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import BeamView, CaseView
 from mqi_communicator.store.figures import Figure
 from mqi_communicator.web import filters
-from mqi_communicator.web.actions import OrderAsked, fitting
+from mqi_communicator.web.actions import OrderRequest, applicable
 from mqi_communicator.web.chart import HEIGHT, WIDTH, trend_of
 from mqi_communicator.web.overview import group_of
-from mqi_communicator.web.timeline import minutes, timeline
+from mqi_communicator.web.timeline import durations, timeline
 
 pytestmark = pytest.mark.pure
 
@@ -44,7 +44,7 @@ def test_time_at_a_step_is_waiting_first_and_then_work():
     made = timeline(case("done"), events, 100.0)
     assert bars(made) == [("admit", "wait", 0, 6), ("admit", "admit", 6, 10), ("upload", "upload", 10, 30)]
     assert (made.begin, made.end) == (0, 30)
-    assert minutes(made) == [(0, "admit", 4.0, 6.0), (0, "upload", 20.0, 0.0)]
+    assert durations(made) == [(0, "admit", 4.0, 6.0), (0, "upload", 20.0, 0.0)]
 
 
 def test_a_beam_that_is_followed_computes_all_the_time_and_up_to_now():
@@ -69,7 +69,7 @@ def test_nothing_is_drawn_between_a_failure_and_the_order_to_retry():
     ]  # fmt: skip
     made = timeline(case("done"), events, 600.0)
     assert bars(made) == [("admit", "admit", 0, 10), ("admit", "admit", 500, 510)]
-    assert made.along(255.0) == 500.0
+    assert made.position(255.0) == 500.0
 
 
 def test_a_case_without_events_has_no_rows():
@@ -146,11 +146,11 @@ def test_where_a_case_stands_on_the_first_page(seen, group):
     ],
 )
 def test_only_orders_that_can_do_something_are_offered(seen, orders):
-    assert fitting(seen) == orders
+    assert applicable(seen) == orders
 
 
 def test_a_priority_belongs_to_its_order_alone():
-    assert OrderAsked(order="priority", reason="early fraction", priority="urgent").priority == "urgent"
+    assert OrderRequest(order="priority", reason="early fraction", priority="urgent").priority == "urgent"
     for wrong in ({"order": "priority"}, {"order": "hold", "priority": "urgent"}):
         with pytest.raises(ValueError, match="priority is named"):
-            OrderAsked(reason="early fraction", **wrong)
+            OrderRequest(reason="early fraction", **wrong)

@@ -18,7 +18,7 @@ from mqi_communicator.web.private import check_key, check_users
 from mqi_communicator.web.sessions import Sessions
 from mqi_communicator.web.signing_in import client_address
 from mqi_communicator.web.throttle import CAP_S, FIRST_S, FORGET_S, MOST, Throttle
-from mqi_communicator.web.users import User, UsersFile, hashed, proves, public
+from mqi_communicator.web.users import User, UsersFile, hash_password, password_matches, public
 
 ANN = User("ann", "operator", "hash-1")
 
@@ -158,15 +158,15 @@ def test_a_flood_of_names_does_not_fill_the_memory():
 def test_users_are_kept_with_hashes_and_read_again_when_the_file_changes(tmp_path):
     file = UsersFile(tmp_path / "users.json")
     assert file.users() == {}
-    file.put(User("ann", "operator", hashed("correct horse battery")))
+    file.put(User("ann", "operator", hash_password("correct horse battery")))
     other = UsersFile(tmp_path / "users.json")
     ann = other.users()["ann"]
-    assert proves(ann, "correct horse battery")
-    assert not proves(ann, "correct horse batterz")
-    assert not proves(None, "correct horse battery")
+    assert password_matches(ann, "correct horse battery")
+    assert not password_matches(ann, "correct horse batterz")
+    assert not password_matches(None, "correct horse battery")
     file.put(User("bob", "viewer"))
     assert set(other.users()) == {"ann", "bob"}
-    assert not proves(other.users()["bob"], "")
+    assert not password_matches(other.users()["bob"], "")
     assert public(other.users()["bob"])["signs_in"] == "at the proxy"
     other.remove("ann")
     assert set(file.users()) == {"bob"}
@@ -177,7 +177,7 @@ def test_users_are_kept_with_hashes_and_read_again_when_the_file_changes(tmp_pat
 @pytest.mark.parametrize("password", ["short", "x" * 201, ""])
 def test_passwords_have_a_sensible_length(password):
     with pytest.raises(ActionRequired, match="10 to 200"):
-        hashed(password)
+        hash_password(password)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "a" * 65, "<b>", "-x"])

@@ -159,8 +159,8 @@ class MCsquare:
             raise Permanent(f"beam {beam.number}: {', '.join(missing)} did not come home")
         protons = output.delivered_protons(beam, model_of(beam, self._models))
         gy = output.dose_gy(products[runlog.HEADER], products[runlog.DOSE], ct.grid, protons)
-        meaning = DoseType(self._options.dose_to, Biology.PHYSICAL, Extent.FRACTION)
-        return Dose(ct.grid, gy, meaning, beam.number, runlog.uncertainty(log))
+        dose_type = DoseType(self._options.dose_to, Biology.PHYSICAL, Extent.FRACTION)
+        return Dose(ct.grid, gy, dose_type, beam.number, runlog.uncertainty(log))
 
     def needs(self) -> Sequence[Need]:
         """The binary, its digest, its materials, and that it starts."""

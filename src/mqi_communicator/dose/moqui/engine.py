@@ -208,8 +208,8 @@ class Moqui:
         ]
         mean, uncertainty = output.mean_and_uncertainty(runs, sent.hu(whole_hounsfield(ct)) > AIR)
         mean *= requested.factor / self._declared(plan)
-        meaning = DoseType(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
-        return Dose(ct.grid, sent.to_ct_grid(mean, ct.grid.shape), meaning, beam.number, uncertainty)
+        dose_type = DoseType(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
+        return Dose(ct.grid, sent.to_ct_grid(mean, ct.grid.shape), dose_type, beam.number, uncertainty)
 
     def needs(self) -> Sequence[Need]:
         """The program, its digest if the site names one, stdbuf, and the programs of the site's steps."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.delivery.folder import standing
+from mqi_communicator.delivery.folder import delivered_results
 from mqi_communicator.flow.reconcile import DELIVERY_RECOVERED
 from mqi_communicator.flow.tasks.manifest import EVENTS
 from mqi_communicator.flow.tasks.sign import signature_of
@@ -48,7 +48,7 @@ def hold_against(connection: Connection, log: Path | None) -> Report:
             continue
         for folder in _delivered(connection, case):
             try:
-                stands = standing(folder.parent, case.key, folder.name)
+                stands = delivered_results(folder.parent, case.key, folder.name)
                 signature_of(folder)
             except Fault as fault:
                 wrong.append(f"case {case.key}: {folder.name}: {fault.reason}")

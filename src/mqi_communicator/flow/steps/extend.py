@@ -28,6 +28,6 @@ async def extend(item: WorkItem, tools: Tools) -> Outcome:
     await tools.database.write(cases.change, item.case, extension=longer.text())
     await tidy_host(item.case, tools)  # what lies there is the input of the first run
     return Extend(
-        f"the noise alone left it undecided: {longer.words}",
+        f"the noise alone left it undecided: {longer.summary}",
         {"from_histories": longer.first, "to_histories": longer.second, "most_histories": longer.most},
     )

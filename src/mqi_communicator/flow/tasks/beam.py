@@ -55,8 +55,8 @@ def load_beam_dose(spool: Spool, number: int, token: str) -> Dose:
             raise Transient(f"the kept dose of beam {number} is of run {about['token']}, not of {token}")
         grid = Grid(**{name: tuple(value) for name, value in about["grid"].items()})
         words = about["meaning"]
-        meaning = DoseType(Medium(words["medium"]), Biology(words["biology"]), Extent(words["extent"]))
-        return Dose(grid, stored["gy"], meaning, number, about["uncertainty"])
+        dose_type = DoseType(Medium(words["medium"]), Biology(words["biology"]), Extent(words["extent"]))
+        return Dose(grid, stored["gy"], dose_type, number, about["uncertainty"])
 
 
 def _read_log(path: Path) -> str:
@@ -85,7 +85,7 @@ def _save(path: Path, dose: Dose, token: str) -> None:
     about = {
         "token": token,
         "grid": asdict(dose.grid),
-        "meaning": asdict(dose.meaning),
+        "meaning": asdict(dose.dose_type),
         "uncertainty": dose.uncertainty,
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ def figures_of(spool: Spool, now: float) -> list[Figure]:
     checks = verdict_of((spool.results / VERDICT).read_bytes()).checks
     found = {
         (check.name, check.scope): Figure(
-            spool.root.name, check.name, check.scope, now, machine, check.word.value, check.value, check.unit
+            spool.root.name, check.name, check.scope, now, machine, check.outcome.value, check.value, check.unit
         )
         for check in checks
     }

@@ -23,11 +23,11 @@ from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.case_checks import case_cautions
 from mqi_communicator.results.compare import judge, limits_of
 from mqi_communicator.results.documents import VERDICT, VerdictDocument, as_json, verdict_document
-from mqi_communicator.results.dose_type import brought_to, convention_for
-from mqi_communicator.results.extension import Extension, wanted
+from mqi_communicator.results.dose_type import convention_for, converted
+from mqi_communicator.results.extension import Extension, extension_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 
 
 def judge_case(
@@ -61,10 +61,10 @@ def judge_case(
         cautions=(*case_cautions(plan, ct, planned, aside), *engine.cautions(plan, ct)),
     )
     if extension is not None:
-        extension = wanted(extension, verdict, limits_of(plan, judgement).uncertainty)
-        verdict = replace(verdict, why="; ".join(filter(None, (verdict.why, extension.words))))
+        extension = extension_for(extension, verdict, limits_of(plan, judgement).uncertainty)
+        verdict = replace(verdict, why="; ".join(filter(None, (verdict.why, extension.summary))))
     mark = f"constancy check {constancy}" if constancy else ""
-    mark = verdict.why if verdict.word is Word.NOT_JUDGED else mark
+    mark = verdict.why if verdict.outcome is CheckOutcome.NOT_JUDGED else mark
     origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
     try:
         document = verdict_document(spool.root.name, verdict, extension, constancy)
@@ -72,7 +72,7 @@ def judge_case(
         digests = _write(spool, document, named, tokens, origin, ct)
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
-    return verdict.word.value, verdict.why, digests
+    return verdict.outcome.value, verdict.why, digests
 
 
 def digests_of(folder: Path) -> dict[str, str]:
@@ -88,7 +88,7 @@ def digests_of(folder: Path) -> dict[str, str]:
 def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
     if convention is None:
         return []
-    return [of_plan(read_rtdose(file, convention.meaning), plan) for file in admitted(spool, Kind.DOSE)]
+    return [of_plan(read_rtdose(file, convention.dose_type), plan) for file in admitted(spool, Kind.DOSE)]
 
 
 def of_plan(dose: Dose, plan: IonPlan) -> Dose:
@@ -113,9 +113,9 @@ def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvent
     """The computed doses in the meaning of the planned ones; without any, of the whole course, as DICOM means it."""
     rbe = convention.rbe_factor if convention else 1.0
     return [
-        brought_to(
+        converted(
             dose,
-            convention.meaning if convention else replace(dose.meaning, extent=Extent.COURSE),
+            convention.dose_type if convention else replace(dose.dose_type, extent=Extent.COURSE),
             fractions=plan.fractions,
             rbe_factor=rbe,
         )[0]

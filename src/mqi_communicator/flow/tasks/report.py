@@ -20,7 +20,7 @@ from mqi_communicator.flow.tasks.manifest import Record, manifest_of, results_lo
 from mqi_communicator.flow.tasks.report_files import HTML, NAMES, PDF, remove_report, temporary
 from mqi_communicator.flow.tasks.sign import signature_of
 from mqi_communicator.intake.manifest import load_manifest
-from mqi_communicator.report.analysis import Material, analyse
+from mqi_communicator.report.analysis import ReportInput, analyse
 from mqi_communicator.report.content import Subject, build
 from mqi_communicator.report.html import html
 from mqi_communicator.report.options import ReportOptions
@@ -36,7 +36,7 @@ from mqi_communicator.results.documents import (
 from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed_on
-from mqi_communicator.results.trend import Placed
+from mqi_communicator.results.trend import TrendPosition
 
 
 def prepare_report(
@@ -45,7 +45,7 @@ def prepare_report(
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     options: ReportOptions,
-    trend: Placed | None = None,
+    trend: TrendPosition | None = None,
 ) -> None:
     """Write the report into the spool's `results/`, which holds the verdict and the doses. Does nothing if it is there.
 
@@ -64,7 +64,7 @@ def redraw_report(
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     options: ReportOptions,
-    trend: Placed | None = None,
+    trend: TrendPosition | None = None,
 ) -> None:
     """Draw the report of delivered results again, beside them, and name it in their manifest.
 
@@ -100,7 +100,7 @@ def build_report(
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     options: ReportOptions,
-    trend: Placed | None = None,
+    trend: TrendPosition | None = None,
 ) -> dict[str, bytes]:
     """The report of the verdict and the doses in `results`, by file name.
 
@@ -114,7 +114,7 @@ def build_report(
     convention = convention_for(plan.manufacturer, conventions)
     labels = read_labels(spool.case / plan_file.stored)
     ct_files = [spool.case / file.stored for file in admitted.of(Kind.CT)]
-    material = Material(
+    material = ReportInput(
         plan=plan,
         labels=labels,
         ct=lambda: read_ct(ct_files),
@@ -144,7 +144,7 @@ def _dose_file(beam: int | None) -> str:
 
 def _meaning(convention: DoseConvention | None) -> DoseType:
     """Of the delivered doses: that of the planned ones; without a convention the whole course."""
-    return convention.meaning if convention else DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
+    return convention.dose_type if convention else DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 
 
 def _planned(
@@ -153,7 +153,7 @@ def _planned(
     """The planned dose of a beam, or of the plan (as it was planned, else the sum of all its beams)."""
     if convention is None:
         return lambda _: None
-    meaning = convention.meaning
+    dose_type = convention.dose_type
     by_beam: dict[int | None, Path] = {}
     for path in paths:
         own = dose_facts(path).beam_number
@@ -162,11 +162,11 @@ def _planned(
 
     def read(beam: int | None) -> Dose | None:
         if beam in by_beam:
-            return read_rtdose(by_beam[beam], meaning)
+            return read_rtdose(by_beam[beam], dose_type)
         if beam is not None:
             return read(None) if len(numbers) == 1 and None in by_beam else None
         if all(number in by_beam for number in numbers):
-            doses = [read_rtdose(by_beam[number], meaning) for number in numbers]
+            doses = [read_rtdose(by_beam[number], dose_type) for number in numbers]
             return summed_on(doses, doses[0].grid)
         return None
 

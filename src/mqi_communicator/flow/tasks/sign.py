@@ -13,7 +13,7 @@ from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.manifest import results_locked, verified_manifest
 from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
 from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
-from mqi_communicator.results.verdict import Word
+from mqi_communicator.results.verdict import CheckOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> S
     return document
 
 
-def _document(case: str, verdict: Word, signer: Signer, manifest: str, now: float) -> SignatureDocument:
+def _document(case: str, verdict: CheckOutcome, signer: Signer, manifest: str, now: float) -> SignatureDocument:
     against = overrides(signer.decision, verdict)
     if against and not signer.reason.strip():
         raise Permanent(f"to {signer.decision.value} goes against the verdict {verdict.value}", "give a --reason")
