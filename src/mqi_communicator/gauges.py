@@ -1,4 +1,4 @@
-"""Reads the gauges: the present state of the house, for the metrics page."""
+"""Reads the current values of the gauges, for the metrics page."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ PRIORITIES = tuple(priority.value for priority in Priority)
 
 @dataclass(slots=True)
 class Seen:
-    """What was last seen by those who look now and then."""
+    """Results of the periodic checks, as last seen."""
 
-    healthy: bool = True  # what /healthz would say
-    watched: bool = False  # the last look at the watched folder is believed
+    healthy: bool = True  # what /healthz reports
+    watched: bool = False  # the last scan of the watched folder is trusted
     hosts: Mapping[str, Condition] = field(default_factory=dict)
     certificate_ends: Mapping[str, float] = field(default_factory=dict)  # host -> epoch seconds
     backup_made: float | None = None  # epoch seconds: the newest backup
 
 
 def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Reading:
-    """What the gauges show now; read when somebody asks, from a thread of its own."""
+    """The current values of the gauges. Called at scrape time, in a thread of its own."""
     places = list(tools.places.values())
-    with suppress(Fault):  # while its disk is away, the one that was last seen there goes on ageing
+    with suppress(Fault):  # while its disk is offline, the last known backup keeps ageing
         seen.backup_made = next((one.made for one in backups(config.backups)), None)
     known = {name: one for name, one in seen.hosts.items() if name in tools.places}
     reserve, there = config.resources.local_free_gib * GIB, config.resources.remote_free_gib * GIB
@@ -68,7 +68,7 @@ def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Rea
 
 
 def certificates(config: Config) -> dict[str, float]:
-    """When the SSH certificates that stand beside our keys end, by host (epoch seconds)."""
+    """When the SSH certificates beside our keys expire, by host (epoch seconds)."""
     keys = {host.name: host.ssh.identity_file for host in config.all_hosts if host.ssh and host.ssh.identity_file}
     found = {name: expires(certificate_of(key)) for name, key in keys.items()}
     return {name: ends for name, ends in found.items() if ends is not None}
@@ -82,7 +82,7 @@ def _with_queues(reading: Reading, tools: Tools) -> Reading:
     return replace(
         reading,
         items=Counter((item.step, str(item.status)) for item in live),
-        need_person=dict.fromkeys(STEPS, 0) | Counter(item.step for item in live if item.needs_person),
+        action_required=dict.fromkeys(STEPS, 0) | Counter(item.step for item in live if item.needs_person),
         queue_age_s=_oldest(((item.step, now - item.since) for item in waiting), STEPS),
         case_age_s=_oldest(((case.priority, now - case.seen) for case in under_way), PRIORITIES),
         oldest_waiting_s=max((now - item.since for item in live), default=0.0),
@@ -90,7 +90,7 @@ def _with_queues(reading: Reading, tools: Tools) -> Reading:
 
 
 def _oldest(ages: Iterable[tuple[str, float]], names: Iterable[str]) -> dict[str, float]:
-    """The greatest age of each name; 0 where there is none, so that a line on a screen falls back."""
+    """The greatest age of each name; 0 where there is none, so that a graph falls back."""
     found = dict.fromkeys(names, 0.0)
     for name, age in ages:
         found[name] = max(found.get(name, 0.0), age)
@@ -119,7 +119,7 @@ def _with_gpus(reading: Reading, tools: Tools, places: Sequence[ComputeHost]) ->
 
 
 def _uses(place: ComputeHost, leased: set[str]) -> dict[str, int]:
-    """How many GPUs of a host are ours now, free for us, and neither."""
+    """How many GPUs of a host are leased by us, free, and unavailable."""
     found = {"ours": 0, "free": 0, "unavailable": 0}
     for gpu in place.poller.gpus.gpus:
         barred = place.gpus is None or reason_unusable(gpu, place.gpus, 0)
@@ -128,7 +128,7 @@ def _uses(place: ComputeHost, leased: set[str]) -> dict[str, int]:
 
 
 def _free(folders: Mapping[str, Path]) -> dict[str, float]:
-    """Of those that answer: a share may be away, and the page tells the rest."""
+    """Free bytes of each folder that can be read: a share may be offline."""
     found = {}
     for name, folder in folders.items():
         with suppress(OSError):

@@ -76,8 +76,8 @@ def case_age(priority, began):
     return here("mqi_oldest_case_age_seconds", f"{began}+60x30", f'priority="{priority}"')
 
 
-def need_person(step, values):
-    return here("mqi_lines_need_person", values, f'step="{step}"')
+def action_required(step, values):
+    return here("mqi_work_items_action_required", values, f'step="{step}"')
 
 
 def certificate(ends):
@@ -93,19 +93,19 @@ HISTORIES = [
     quiet("MqiDown", here("up", "1x3 0 1x10"), 10),
     fires("MqiRestarts", here("process_start_time_seconds", "1x5 2x5 3x5 4x5 5x20"), 40),
     quiet("MqiRestarts", here("process_start_time_seconds", "1x5 2x60"), 60),
-    fires("MqiStoreSilent", here("mqi_gauges_up", "1x3 0x20"), 15),
-    quiet("MqiStoreSilent", here("mqi_gauges_up", "1 0 0 1x20"), 15),
+    fires("MqiStoreUnreadable", here("mqi_gauges_up", "1x3 0x20"), 15),
+    quiet("MqiStoreUnreadable", here("mqi_gauges_up", "1 0 0 1x20"), 15),
     fires("MqiNoProgress", here("mqi_healthy", "1x3 0x20"), 15),
     quiet("MqiNoProgress", here("mqi_healthy", "1x20"), 15),
     fires("MqiWatchedFolder", here("mqi_watched_folder_up", "0x30"), 20),
     quiet("MqiWatchedFolder", here("mqi_watched_folder_up", "0x10 1x20"), 20),
     History(
-        "MqiNeedsPerson",
-        need_person("upload", "0x5 2x30") | need_person("admit", "1x30"),
+        "MqiActionRequired",
+        action_required("upload", "0x5 2x30") | action_required("admit", "1x30"),
         30,
         ({"instance": "qa"},),
     ),
-    quiet("MqiNeedsPerson", need_person("upload", "0x30"), 30),
+    quiet("MqiActionRequired", action_required("upload", "0x30"), 30),
     fires("MqiCaseWaitsTooLong", case_age("urgent", 7000), 30, priority="urgent"),
     fires("MqiCaseWaitsTooLong", case_age("routine", 43100), 30, priority="routine"),
     fires("MqiCaseWaitsTooLong", case_age("background", 259100), 30, priority="background"),
@@ -121,10 +121,10 @@ HISTORIES = [
     quiet("MqiDiskLow", disk("5e9x30"), 30),
     fires("MqiHostDiskLow", host_disk("3e9x40"), 40, **GPU1),
     quiet("MqiHostDiskLow", host_disk("3e9x20 5e9x20"), 40),
-    fires("MqiClockApart", here("mqi_clock_offset_seconds", "-7x40", 'host="gpu1"'), 40, **GPU1),
-    quiet("MqiClockApart", here("mqi_clock_offset_seconds", "-0.2x40", 'host="gpu1"'), 40),
-    fires("MqiCertificateEnds", certificate(WEEK - 60), 10, **GPU1),
-    quiet("MqiCertificateEnds", certificate(WEEK + 3600), 10),
+    fires("MqiClockOffset", here("mqi_clock_offset_seconds", "-7x40", 'host="gpu1"'), 40, **GPU1),
+    quiet("MqiClockOffset", here("mqi_clock_offset_seconds", "-0.2x40", 'host="gpu1"'), 40),
+    fires("MqiCertificateExpires", certificate(WEEK - 60), 10, **GPU1),
+    quiet("MqiCertificateExpires", certificate(WEEK + 3600), 10),
     fires("MqiBackupOld", here("mqi_backup_age_seconds", "200000+60x90"), 90),
     quiet("MqiBackupOld", here("mqi_backup_age_seconds", "90000+60x30 0+60x60"), 90),
 ]  # fmt: skip
@@ -148,18 +148,18 @@ def as_test(history, summary=None):
 
 
 SUMMARIES = {
-    "MqiRestarts": "The communicator was started 4 times within an hour.",
-    "MqiNeedsPerson": "3 cases or beams wait for something that somebody must do.",
+    "MqiRestarts": "The communicator was restarted 4 times within an hour.",
+    "MqiActionRequired": "3 cases or beams require action by an operator.",
     "MqiFailures": "9 cases or beams failed within 6 h, more than one in five.",
-    "MqiBreakerOpen": "gpu1 does not answer (bulk); its cases wait.",
-    "MqiGpusUnknown": "Nothing is known of the GPUs of gpu1; no job begins there.",
-    "MqiDiskLow": "The disk here (local) has 2.794GiB left; work stops at half of what triggers this.",
-    "MqiHostDiskLow": "The disk or quota on gpu1 has 2.794GiB left for us.",
-    "MqiClockApart": "The clock of gpu1 differs from ours by 7s.",
-    "MqiCertificateEnds": "The SSH certificate for gpu1 ends in 6d 23h 49m 0s.",
-    "MqiBackupOld": "The last good backup of the store was made 2d 9h 3m 20s ago.",
+    "MqiBreakerOpen": "gpu1 is offline (bulk); its cases wait.",
+    "MqiGpusUnknown": "The state of the GPUs of gpu1 is unknown; no job starts there.",
+    "MqiDiskLow": "The local disk (local) has 2.794GiB free; work stops at half of the alert threshold.",
+    "MqiHostDiskLow": "The disk or quota on gpu1 has 2.794GiB free.",
+    "MqiClockOffset": "The clock of gpu1 differs from the local clock by 7s.",
+    "MqiCertificateExpires": "The SSH certificate for gpu1 expires in 6d 23h 49m 0s.",
+    "MqiBackupOld": "The last good backup of the store is 2d 9h 3m 20s old.",
 }
-WAITS = "The oldest {priority} case came {age} ago and has no verdict."
+WAITS = "The oldest {priority} case was received {age} ago and has no verdict."
 AGES = {"urgent": "2h 26m 40s", "routine": "12h 28m 20s", "background": "3d 0h 28m 20s"}
 
 

@@ -24,7 +24,7 @@ async def test_the_gauges_tell_of_queues_jobs_gpus_and_hosts(tmp_path):
     async with broken_site(tmp_path) as house:
         now = read_gauges(house.config, house.tools, house.driver, house.seen)
     assert now.items["compare", "ready"] == 3
-    assert {step: count for step, count in now.need_person.items() if count} == {"collect": 1}
+    assert {step: count for step, count in now.action_required.items() if count} == {"collect": 1}
     assert 60 <= now.queue_age_s["follow"] < 600
     assert now.queue_age_s["tidy"] == 0
     assert all(now.case_age_s[priority] >= TEN_DAYS for priority in ("urgent", "routine", "background"))

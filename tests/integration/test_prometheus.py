@@ -27,11 +27,11 @@ ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = json.loads((ROOT / "deploy/grafana/mqi.json").read_text())
 EMPTY = {
-    "Age of the last backup": "no backup was made in this house",
+    "Age of the last backup": "no backup was made here",
     "MqiDown": "the page answers",
-    "MqiRestarts": "the process began once",
-    "MqiStoreSilent": "the store answers",
-    "MqiBackupOld": "no backup was made in this house",
+    "MqiRestarts": "the process was started once",
+    "MqiStoreUnreadable": "the store answers",
+    "MqiBackupOld": "no backup was made here",
 }
 PATIENCE_S = 90.0
 

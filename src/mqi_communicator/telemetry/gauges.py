@@ -1,4 +1,4 @@
-"""Gauges: the present state, as the rest of the house tells it, and how it stands on the page."""
+"""Gauges: the current values, and the metric families made of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Cells = Mapping[tuple[str, ...], float]  # label values -> value
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the gauges show, as it is now. None or an empty mapping: not known, and then not shown."""
+    """The current values of the gauges. None or an empty mapping: unknown, and not exposed."""
 
-    items: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (step, status) -> lines
-    need_person: Mapping[str, int] = field(default_factory=dict)  # step -> lines
+    items: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (step, status) -> work items
+    action_required: Mapping[str, int] = field(default_factory=dict)  # step -> work items
     queue_age_s: Mapping[str, float] = field(default_factory=dict)  # step -> s
     case_age_s: Mapping[str, float] = field(default_factory=dict)  # priority -> s
     oldest_waiting_s: float | None = None  # s
@@ -30,23 +30,23 @@ class Reading:
     job_slots: Mapping[str, int] = field(default_factory=dict)
     jobs_waiting: Mapping[str, int] = field(default_factory=dict)
     gpus: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (host, ours | free | unavailable) -> GPUs
-    gpus_known: Mapping[str, bool] = field(default_factory=dict)  # host -> whether its driver tells
+    gpus_known: Mapping[str, bool] = field(default_factory=dict)  # host -> whether its driver reports them
     gpu_load: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (host, index) -> 0..1
     gpu_memory: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (host, index) -> bytes
-    in_use: Mapping[str, int] = field(default_factory=dict)  # admissions, desk, transfers -> places taken
+    in_use: Mapping[str, int] = field(default_factory=dict)  # admissions, workers, transfers -> slots in use
     limits: Mapping[str, int] = field(default_factory=dict)
     disk_free: Mapping[str, float] = field(default_factory=dict)  # "local", "results" -> bytes
     disk_reserve: Mapping[str, float] = field(default_factory=dict)
     host_free: Mapping[str, float] = field(default_factory=dict)  # host -> bytes
     host_reserve: Mapping[str, float] = field(default_factory=dict)
-    clock_offset_s: Mapping[str, float] = field(default_factory=dict)  # host -> its clock less ours
+    clock_offset_s: Mapping[str, float] = field(default_factory=dict)  # host -> its clock minus ours
     certificate_ends: Mapping[str, float] = field(default_factory=dict)  # host -> epoch seconds
     backup_age_s: float | None = None  # s
     version: str = ""
 
 
 def families(now: Reading) -> Iterator[Metric]:
-    """Every gauge of the catalogue, with the values that are known."""
+    """Every gauge of the catalogue, with its known values."""
     cells = _cells(now)
     for spec in names.READ:
         family = GaugeMetricFamily(spec.name, spec.text, labels=spec.labels)
@@ -56,7 +56,7 @@ def families(now: Reading) -> Iterator[Metric]:
 
 
 def up(*, answered: bool) -> Metric:
-    """Whether the others could be read."""
+    """Whether the other gauges could be read."""
     return GaugeMetricFamily(names.GAUGES_UP.name, names.GAUGES_UP.text, value=float(answered))
 
 
@@ -67,8 +67,8 @@ def _cells(now: Reading) -> Mapping[names.Spec, Cells]:
         for state in BREAKER_STATES
     }
     return {
-        names.LINES: _wide(now.items),
-        names.NEED_PERSON: _by(now.need_person),
+        names.WORK_ITEMS: _wide(now.items),
+        names.ACTION_REQUIRED: _by(now.action_required),
         names.QUEUE_AGE: _by(now.queue_age_s),
         names.CASE_AGE: _by(now.case_age_s),
         names.WAITING: _one(now.oldest_waiting_s),

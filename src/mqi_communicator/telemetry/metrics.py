@@ -1,5 +1,5 @@
-"""Numbers for Prometheus: counters fold over events, gauges are read at scrape time. No case and no patient stands in a
-label: labels are the names of steps, outcomes, verdict words, configured hosts and the like, and nothing else."""
+"""Prometheus metrics: counters fold over events, gauges are read at scrape time. No label holds a case or a patient:
+labels are names of steps, outcomes, verdicts, configured hosts and the like only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mqi_communicator.telemetry.gauges import Reading
 __all__ = ["CONTENT_TYPE", "Metrics", "Reading"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-OTHER = "other"  # what a label says whose value is not on its list
+OTHER = "other"  # the label value of what is not on its list
 
 _SECONDS = (0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 _OUTCOMES = {
@@ -34,7 +34,7 @@ _OUTCOMES = {
     "beam.done": "done",
     "step.waiting": "waiting",
     "step.retried": "retried",
-    "step.action_required": "needs_person",
+    "step.action_required": "action_required",
     "step.failed": "failed",
     "run.superseded": "new_run",
     "case.cancelled": "cancelled",
@@ -51,27 +51,27 @@ _OPERATION_OUTCOMES = ("done", "unreachable", "too_long", "absurd", "refused", "
 class Metrics:
     """All metrics of one communicator, in a registry of their own.
 
-    `steps` and `words` are the values that the labels of that name may take. `read` is called at each scrape; when
-    it raises, the counters are still shown and `mqi_gauges_up` is 0.
+    `steps` and `verdicts` are the values that the labels `step` and `verdict` may take. `read` is called at each
+    scrape; when it raises, the counters are still exposed and `mqi_gauges_up` is 0.
     """
 
-    def __init__(self, steps: Collection[str], words: Collection[str], read: Callable[[], Reading]) -> None:
-        self._steps, self._words, self._read = frozenset(steps), frozenset(words), read
+    def __init__(self, steps: Collection[str], verdicts: Collection[str], read: Callable[[], Reading]) -> None:
+        self._steps, self._verdict_names, self._read = frozenset(steps), frozenset(verdicts), read
         self._registry = registry = CollectorRegistry()
-        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series a counter, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series a counter, which nobody needs
         ProcessCollector(registry=registry)
         self._ended, self._retries = _counter(names.STEPS, registry), _counter(names.RETRIES, registry)
         self._took, self._called = _histogram(names.STEP_TIME, registry), _histogram(names.CALL_TIME, registry)
         self._verdicts, self._remote = _counter(names.VERDICTS, registry), _counter(names.CALLS, registry)
         self._bytes = _counter(names.BYTES, registry)
         self._histories, self._computed = _counter(names.HISTORIES, registry), _counter(names.COMPUTE_TIME, registry)
-        # What may be counted stands at 0 from the start: the first failure is an increase, not a beginning.
+        # Every counter starts at 0: the first failure is then an increase, not a new series.
         for step in steps:
             self._retries.labels(step)
             for outcome in set(_OUTCOMES.values()):
                 self._ended.labels(step, outcome)
-        for word in words:
-            self._verdicts.labels(word)
+        for verdict in verdicts:
+            self._verdicts.labels(verdict)
         for direction in _DIRECTIONS:
             self._bytes.labels(direction)
         registry.register(_Gauges(self._read_bounded))
@@ -88,8 +88,8 @@ class Metrics:
             self._retries.labels(step).inc()
         if (took := _number(event.facts.get("took_s"))) is not None:
             self._took.labels(step).observe(took)
-        if outcome == "done" and (word := event.facts.get("word")):
-            self._verdicts.labels(_bounded(str(word), self._words)).inc()
+        if outcome == "done" and (verdict := event.facts.get("word")):
+            self._verdicts.labels(_bounded(str(verdict), self._verdict_names)).inc()
         for direction, fact in _DIRECTIONS.items():
             if (size := _number(event.facts.get(fact))) is not None:
                 self._bytes.labels(direction).inc(size)
@@ -104,7 +104,7 @@ class Metrics:
             self._computed.inc(ended - began)
 
     def remote(self, operation: str, outcome: str, seconds: float) -> None:
-        """Count one call to a host and its time in s: operation is a verb of the script there, send or fetch; outcome
+        """Count one call to a host and its time in s: operation is a command of the host script, send or fetch; outcome
         is done, unreachable, too_long, absurd, refused or failed; anything else counts as `other`."""
         known = _bounded(operation, _OPERATIONS)
         self._remote.labels(known, _bounded(outcome, _OPERATION_OUTCOMES)).inc()
@@ -116,34 +116,34 @@ class Metrics:
 
     def _read_bounded(self) -> Reading:
         reading = self._read()
-        lines: dict[tuple[str, str], int] = {}
-        people: dict[str, int] = {}
+        items: dict[tuple[str, str], int] = {}
+        blocked: dict[str, int] = {}
         ages: dict[str, float] = {}
         for (step, status), count in reading.items.items():
             key = (_bounded(step, self._steps), status)
-            lines[key] = lines.get(key, 0) + count
-        for step, count in reading.need_person.items():
+            items[key] = items.get(key, 0) + count
+        for step, count in reading.action_required.items():
             known = _bounded(step, self._steps)
-            people[known] = people.get(known, 0) + count
+            blocked[known] = blocked.get(known, 0) + count
         for step, age in reading.queue_age_s.items():
             known = _bounded(step, self._steps)
             ages[known] = max(ages.get(known, 0.0), age)
-        return replace(reading, items=lines, need_person=people, queue_age_s=ages)
+        return replace(reading, items=items, action_required=blocked, queue_age_s=ages)
 
 
 class _Gauges:
-    """A collector that asks for the present state at each scrape."""
+    """A collector that reads the current values at each scrape."""
 
     def __init__(self, read: Callable[[], Reading]) -> None:
         self._read = read
 
     def describe(self) -> Iterator[Metric]:
-        """Name the gauges without reading anything."""
+        """Describe the gauges without reading anything."""
         yield from gauges.families(Reading())
         yield gauges.up(answered=True)
 
     def collect(self) -> Iterator[Metric]:
-        """The gauges as they are now."""
+        """The gauges with their current values."""
         try:
             reading = self._read()
         except Exception:  # noqa: BLE001 - a store that does not answer must not hide the counters

@@ -41,7 +41,7 @@ def test_verdicts_durations_and_bytes_come_from_facts():
     made.fold(event("step.done", step="compare", word="fail", took_s=3.0))
     made.fold(event("step.done", sent_bytes=1000))
     text = page(made)
-    assert 'mqi_verdicts_total{word="fail"} 1.0' in text
+    assert 'mqi_verdicts_total{verdict="fail"} 1.0' in text
     assert 'mqi_step_duration_seconds_bucket{le="2.0",step="compare"} 0.0' in text
     assert 'mqi_step_duration_seconds_bucket{le="5.0",step="compare"} 1.0' in text
     assert 'mqi_transferred_bytes_total{direction="sent"} 1000.0' in text
@@ -63,7 +63,7 @@ def test_labels_take_only_listed_values():
     text = page(made)
     assert "DOE" not in text
     assert "secretkey" not in text
-    assert 'mqi_lines{status="ready",step="other"} 3.0' in text
+    assert 'mqi_work_items{status="ready",step="other"} 3.0' in text
     assert 'mqi_remote_operations_total{operation="send",outcome="done"} 1.0' in text
     assert 'mqi_remote_operation_duration_seconds_bucket{le="0.5",operation="send"} 1.0' in text
     assert 'mqi_remote_operation_duration_seconds_bucket{le="0.1",operation="send"} 0.0' in text
@@ -107,8 +107,8 @@ def test_the_speed_of_the_engine_counts_only_what_is_known_on_both_sides():
 
 
 def test_unknown_steps_share_one_label_in_every_gauge():
-    text = page(metrics(lambda: Reading(need_person={"a": 1, "b": 2}, queue_age_s={"a": 1.0, "b": 5.0})))
-    assert 'mqi_lines_need_person{step="other"} 3.0' in text
+    text = page(metrics(lambda: Reading(action_required={"a": 1, "b": 2}, queue_age_s={"a": 1.0, "b": 5.0})))
+    assert 'mqi_work_items_action_required{step="other"} 3.0' in text
     assert 'mqi_queue_age_seconds{step="other"} 5.0' in text
 
 
