@@ -7,14 +7,15 @@ cd "$here"
 usage() {
     cat <<'TEXT'
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
-  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; a few minutes
+  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about 8 minutes on two cores
+  --quick      lint, formatting, types, import rules and the unit tests; under 2 minutes on two cores
   --long       long stories of the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports
   --slurm      tests against a real Slurm on this machine
   --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: a new one, shown)
   --browser    the dashboard in a real browser
   --bench      measurements (bench/run.py)
   --audit      known flaws in the libraries (pip-audit); needs a network, and says so where there is none
-  --all        all of these but --audit
+  --all        all of these but --quick, which is part of the first, and --audit
 Arguments after -- go to pytest; for --faults they are --rounds N, --at-once N, --only FAULT, --kill POINT, --json FILE,
 --keep DIR, --outage CASES, --write and --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 wrong
 use or a suite that does not exist.
@@ -33,7 +34,7 @@ suites=() all="" minutes="" seed="" arguments=()
 while [ "$#" -gt 0 ]; do
     case "$1" in
     -h | --help) usage; exit 0 ;;
-    --long | --slurm | --faults | --browser | --bench | --audit) suites+=("${1#--}") ;;
+    --quick | --long | --slurm | --faults | --browser | --bench | --audit) suites+=("${1#--}") ;;
     --all) all=yes; suites=(checks long slurm faults browser bench) ;;
     --minutes) number "$@"; minutes="$2"; shift ;;
     --seed) number "$@"; seed="$2"; shift ;;
@@ -45,7 +46,7 @@ done
 [ "${#suites[@]}" -gt 0 ] || suites=(checks)
 if [ -n "$minutes$seed" ] && [[ " ${suites[*]} " != *" faults "* ]]; then wrong "--minutes and --seed belong to --faults"; fi
 
-exists() { [ "$1" = checks ] || [ "$1" = audit ] || [ "$1" = long ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
+exists() { [ "$1" = checks ] || [ "$1" = quick ] || [ "$1" = audit ] || [ "$1" = long ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
 absent=()
 for suite in "${suites[@]}"; do exists "$suite" || absent+=("--$suite"); done
 if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
@@ -82,16 +83,28 @@ shown() {
 
 import_rules() { "$python" -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'; }
 
-checks() {
-    local typed=(src tests) extra=() suite
+pytest_on_two() { "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "$@"; }
+
+source_checks() {
+    local typed=(src tests)
     compgen -G 'bench/*.py' >/dev/null && typed+=(bench)
-    for suite in slurm faults browser e2e/long; do extra+=("--ignore=tests/$suite"); done
     stage "ruff check" "$python" -m ruff check -q .
     stage "ruff format --check" "$python" -m ruff format -q --check .
     stage "mypy" "$python" -m mypy "${typed[@]}"
     stage "lint-imports" import_rules
+}
+
+quick() {
+    source_checks
+    shown "unit tests" pytest_on_two -m "not thorough" tests/unit "${arguments[@]}"
+}
+
+checks() {
+    local extra=() suite
+    for suite in slurm faults browser e2e/long; do extra+=("--ignore=tests/$suite"); done
+    source_checks
     stage "documents" "$python" -m sphinx -q -E -W --keep-going -b html docs .setup/docs
-    shown "pytest" "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "${extra[@]}" "${arguments[@]}"
+    shown "pytest" pytest_on_two "${extra[@]}" "${arguments[@]}"
 }
 
 faults() {
@@ -104,6 +117,7 @@ for suite in "${suites[@]}"; do
     exists "$suite" || continue
     case "$suite" in
     checks) checks ;;
+    quick) quick ;;
     faults) faults ;;
     long) shown "long" "$python" -m pytest -q -n 2 --dist loadfile tests/e2e/long "${arguments[@]}" ;;
     audit) shown "audit" "$python" setup/audit.py ;;

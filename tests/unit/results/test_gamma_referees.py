@@ -21,6 +21,7 @@ BOTH = [(name, name in ("agreeing", "steep", "noisy", "holes")) for name in PAIR
 BOTH += [(name, False) for name in ("agreeing", "steep", "holes")]
 WORST = 5  # points of a pair that are looked at with the finest steps, which take long
 CEILING = 2.0
+pytestmark = pytest.mark.thorough
 needs_pymedphys = pytest.mark.skipif(sys.version_info >= (3, 13), reason="pymedphys refuses this Python")
 
 

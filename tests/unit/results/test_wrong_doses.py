@@ -23,11 +23,13 @@ CHECKED = {"large": 6, "small": 7}  # cells of a row that the quick limits know;
 PAGE = {size: {cells[0]: cells for cells in dose_page.shown(size)} for size in CASES}
 ANEW = "run: python -m tests.unit.results.dose_page"
 
+SIZES = [pytest.param("large", marks=pytest.mark.thorough), "small"]
+
 pytestmark = pytest.mark.pure
 
 
 @pytest.mark.parametrize("name", ERRORS)
-@pytest.mark.parametrize("size", CASES)
+@pytest.mark.parametrize("size", SIZES)
 def test_a_wrong_dose_fails_by_the_check_that_a_physicist_expects(size, name):
     found, error = verdict(size, name, quick=True), ERRORS[name]
     assert found.outcome is CheckOutcome.FAIL, found
@@ -43,7 +45,7 @@ def test_a_wrong_dose_fails_by_the_check_that_a_physicist_expects(size, name):
     assert PAGE[size].get(name, ())[:some] == dose_page.row(name, found)[:some], ANEW
 
 
-@pytest.mark.parametrize("size", CASES)
+@pytest.mark.parametrize("size", SIZES)
 def test_the_right_dose_passes_and_the_page_shows_nothing_else(size):
     found, some = verdict(size, quick=True), CHECKED[size]
     assert found.outcome is CheckOutcome.PASS, found
@@ -53,7 +55,7 @@ def test_the_right_dose_passes_and_the_page_shows_nothing_else(size):
 
 
 @pytest.mark.parametrize(("noise", "seed"), [(0.01, 2), (0.02, 3)])
-@pytest.mark.parametrize("size", CASES)
+@pytest.mark.parametrize("size", SIZES)
 def test_the_right_dose_passes_whatever_the_dice(size, noise, seed):
     found = verdict(size, quick=size == "large", seed=seed, noise=noise)  # small: gamma of each beam too
     assert found.outcome is CheckOutcome.PASS, found
