@@ -34,9 +34,9 @@ def two_hosts(folder: Path) -> App:
 
 async def shut(app: App) -> None:
     """Close everything that it opened."""
-    for place in app.tools.places.values():
-        await place.poller.close()
-        await place.host.close()
+    for host in app.tools.hosts.values():
+        await host.poller.close()
+        await host.guarded.close()
     app.database.close()
     app.lock.release()
 
@@ -77,13 +77,13 @@ def delivered(app: App, key: str) -> Path:
 
 async def begin(app: App, name: str, key: str, number: int, program: tuple[str, ...] = ("sleep", "600")) -> None:
     """A job that lives on a host, whatever the store knows."""
-    place = app.tools.places[name]
-    workspace.read_workspace(await place.host.request(workspace.workspace(place.root), deadline=60))
-    folder = Path(place.root) / "cases" / key / "input"
+    host = app.tools.hosts[name]
+    workspace.read_workspace(await host.guarded.request(workspace.workspace(host.root), deadline=60))
+    folder = Path(host.root) / "cases" / key / "input"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  ./common/x\n")
     (folder / "common").mkdir(exist_ok=True)
     (folder / "common" / "x").touch()
     work = Work((Program("engine", program),), (), 700)
     job = Job(f"{key}-b1-r{number}", work)
-    place.scheduler.read_submit(await place.host.request(place.scheduler.submit(job), deadline=90))
+    host.scheduler.read_submit(await host.guarded.request(host.scheduler.submit(job), deadline=90))

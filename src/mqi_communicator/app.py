@@ -51,7 +51,7 @@ from mqi_communicator.store.restore import complete
 from mqi_communicator.telemetry import http, logs, metrics
 
 TURN_S = 60.0  # a turn of the loop takes one second
-LEVELS = {  # of what is told to the ear, where it is not info
+LEVELS = {  # of emitted events, where it is not info
     "remote.call": "debug",
     "notify.failed": "warning",
     "results.mismatch": "warning",
@@ -73,10 +73,10 @@ class App:
     metrics: metrics.Metrics
     post: Dispatcher | None  # None: nobody is told anything
     seen: gauges.Seen = field(default_factory=gauges.Seen)
-    ticked: float = 0.0  # monotonic seconds: when the driver last got through all that was due
-    turned: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
-    looked: bool = False  # whether the watched folder has been read at least once
-    doubt: str = ""  # why the last look at the watched folder is not believed
+    ticked_at: float = 0.0  # monotonic seconds: when the driver last got through all that was due
+    turned_at: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
+    folder_read: bool = False  # whether the watched folder has been read at least once
+    folder_problem: str = ""  # why the last look at the watched folder is not believed
 
 
 def build(config: Config) -> App:
@@ -95,7 +95,7 @@ def build(config: Config) -> App:
         lambda: gauges.read_gauges(config, app.tools, app.driver, app.seen),
     )
 
-    def ear(event: str, **facts: object) -> None:
+    def emit(event: str, **facts: object) -> None:
         getattr(structlog.get_logger(), LEVELS.get(event, "info"))(event, **facts)
         if event == "remote.call":
             counters.remote(str(facts["operation"]), str(facts["outcome"]), float(str(facts["took_s"])))
@@ -106,7 +106,7 @@ def build(config: Config) -> App:
 
     tools = Tools(
         database=database,
-        places=build_places(config, database, ear),
+        hosts=build_compute_hosts(config, database, emit),
         engine=engine,
         workers=WorkerPool(
             memory_gib=config.resources.worker_memory_gib,
@@ -122,11 +122,11 @@ def build(config: Config) -> App:
         resources=config.resources,
         basis=Basis(version("mqi-communicator"), effective_digest(config)),
         clock=time.time,
-        ear=ear,
+        emit=emit,
         extension=config.extension,
     )
     told = config.notify
-    post = None if told is None else Dispatcher(told, ways(told), database, time.time, ear)
+    post = None if told is None else Dispatcher(told, ways(told), database, time.time, emit)
     app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, post)
     return app
 
@@ -186,26 +186,26 @@ def build_scheduler(config: Config, options: HostOptions) -> Scheduler:
     return DirectScheduler(root, options.direct or DirectOptions(), gpus=asks)
 
 
-def build_places(config: Config, database: Database, ear: Emit) -> dict[str, ComputeHost]:
+def build_compute_hosts(config: Config, database: Database, emit: Emit) -> dict[str, ComputeHost]:
     """Every host of the configuration, each behind its breakers, all within one limit of calls."""
     budget = CallBudget(config.resources.calls_per_minute)
-    places = {}
+    hosts = {}
     for options in config.all_hosts:
-        host = GuardedHost(build_host(options), database, config.breaker, ear, budget)
+        host = GuardedHost(build_host(options), database, config.breaker, emit, budget)
         scheduler = build_scheduler(config, options)
         listed = gpus.listed(options.gpus) if options.gpus is not None and options.gpus.listed else None
         asks = options.gpus is not None and listed is None
         slots = options.jobs or config.resources.jobs
-        places[host.name] = ComputeHost(
+        hosts[host.name] = ComputeHost(
             name=host.name,
-            host=host,
+            guarded=host,
             scheduler=scheduler,
-            poller=JobPoller(host, scheduler, database, slots=slots, gpus=listed, asks_gpus=asks),
+            poller=JobPoller(host, scheduler, database, slots=slots, gpus=listed, query_gpus=asks),
             root=remote_root(config, options),
             slots=slots,
             gpus=options.gpus,
         )
-    return places
+    return hosts
 
 
 def build_engine(config: Config) -> DoseEngine:
@@ -220,7 +220,7 @@ def build_engine(config: Config) -> DoseEngine:
 async def health(app: App) -> http.Health:
     """Alive: the driver gets through what is due. Moving: no step has outlived its limit, and nothing that is due has
     been left lying for longer than anything should take."""
-    now, age = time.time(), time.monotonic() - app.ticked
+    now, age = time.time(), time.monotonic() - app.ticked_at
     coming = await app.database.read(work_items.next_due)
     overdue = 0.0 if coming is None else max(0.0, now - coming)
     turning = age < TURN_S
@@ -240,12 +240,13 @@ async def health(app: App) -> http.Health:
 async def ready(app: App) -> http.Health:
     """The watched folder has been read; whether the host answers stands beside it."""
     states = {
-        f"{place.name} {kind}": breaker.state
-        for place in app.tools.places.values()
-        for kind, breaker in place.host.breakers.items()
+        f"{host.name} {kind}": breaker.state
+        for host in app.tools.hosts.values()
+        for kind, breaker in host.guarded.breakers.items()
     }
     return http.Health(
-        app.looked, {"watched_folder_read": app.looked, "watched_folder_doubt": app.doubt, "breakers": states}
+        app.folder_read,
+        {"watched_folder_read": app.folder_read, "watched_folder_doubt": app.folder_problem, "breakers": states},
     )
 
 
@@ -253,7 +254,7 @@ async def serve_pages(app: App) -> http.Monitor:
     """The pages for machines."""
 
     async def page() -> bytes:
-        app.seen.healthy, app.seen.watched = (await health(app)).ok, app.looked and not app.doubt
+        app.seen.healthy, app.seen.watched = (await health(app)).ok, app.folder_read and not app.folder_problem
         return await asyncio.to_thread(app.metrics.render)
 
     return await http.serve(

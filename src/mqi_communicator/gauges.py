@@ -15,7 +15,7 @@ from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import CASE_ITEM, Priority, Status
 from mqi_communicator.compute.gpus import reason_unusable
 from mqi_communicator.config import Config
-from mqi_communicator.flow.background.host_health import Condition
+from mqi_communicator.flow.background.host_health import HostHealth
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
@@ -36,35 +36,35 @@ class Seen:
 
     healthy: bool = True  # what /healthz reports
     watched: bool = False  # the last scan of the watched folder is trusted
-    hosts: Mapping[str, Condition] = field(default_factory=dict)
+    hosts: Mapping[str, HostHealth] = field(default_factory=dict)
     certificate_ends: Mapping[str, float] = field(default_factory=dict)  # host -> epoch seconds
     backup_made: float | None = None  # epoch seconds: the newest backup
 
 
 def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Reading:
     """The current values of the gauges. Called at scrape time, in a thread of its own."""
-    places = list(tools.places.values())
+    hosts = list(tools.hosts.values())
     with suppress(Fault):  # while its disk is offline, the last known backup keeps ageing
         seen.backup_made = next((one.made for one in backups(config.backups)), None)
-    known = {name: one for name, one in seen.hosts.items() if name in tools.places}
+    known = {name: one for name, one in seen.hosts.items() if name in tools.hosts}
     reserve, there = config.resources.local_free_gib * GIB, config.resources.remote_free_gib * GIB
     reading = Reading(
         last_progress=driver.changed_at,
         healthy=seen.healthy,
         watched=seen.watched,
-        breakers={(p.name, kind): breaker.state for p in places for kind, breaker in p.host.breakers.items()},
+        breakers={(p.name, kind): breaker.state for p in hosts for kind, breaker in p.guarded.breakers.items()},
         in_use=driver.in_use,
         limits=driver.limits,
         disk_free=_free({"local": tools.workspace, "results": tools.results}),
         disk_reserve={"local": reserve, "results": reserve},
         host_free={name: float(one.free_bytes) for name, one in known.items() if one.free_bytes is not None},
-        host_reserve=dict.fromkeys(tools.places, there),
+        host_reserve=dict.fromkeys(tools.hosts, there),
         clock_offset_s={name: one.clock_offset_s for name, one in known.items() if one.clock_offset_s is not None},
         certificate_ends=seen.certificate_ends,
         backup_age_s=None if seen.backup_made is None else max(0.0, time.time() - seen.backup_made),
         version=version("mqi-communicator"),
     )
-    return _with_gpus(_with_queues(reading, tools), tools, places)
+    return _with_gpus(_with_queues(reading, tools), tools, hosts)
 
 
 def certificates(config: Config) -> dict[str, float]:
@@ -97,32 +97,32 @@ def _oldest(ages: Iterable[tuple[str, float]], names: Iterable[str]) -> dict[str
     return found
 
 
-def _with_gpus(reading: Reading, tools: Tools, places: Sequence[ComputeHost]) -> Reading:
-    held = {place.name: tools.database.read_now(jobs.active, place.name) for place in places}
-    queued = {place.name: len(tools.database.read_now(jobs.queued, place.name)) for place in places}
-    with_gpus = [place for place in places if place.gpus is not None]
+def _with_gpus(reading: Reading, tools: Tools, hosts: Sequence[ComputeHost]) -> Reading:
+    held = {host.name: tools.database.read_now(jobs.active, host.name) for host in hosts}
+    queued = {host.name: len(tools.database.read_now(jobs.queued, host.name)) for host in hosts}
+    with_gpus = [host for host in hosts if host.gpus is not None]
     uses: dict[tuple[str, str], int] = {}
-    for place in with_gpus:
-        leased = {name for job in held[place.name] for name in job.gpus.split(",") if name}
-        uses |= {(place.name, use): count for use, count in _uses(place, leased).items()}
-    gpus = [(place.name, gpu) for place in with_gpus for gpu in place.poller.gpus.gpus]
+    for host in with_gpus:
+        leased = {name for job in held[host.name] for name in job.gpus.split(",") if name}
+        uses |= {(host.name, use): count for use, count in _uses(host, leased).items()}
+    gpus = [(host.name, gpu) for host in with_gpus for gpu in host.poller.gpus.gpus]
     return replace(
         reading,
         jobs={name: len(rows) for name, rows in held.items()},
-        job_slots={place.name: place.slots for place in places},
+        job_slots={host.name: host.slots for host in hosts},
         jobs_waiting=queued,
         gpus=uses,
-        gpus_known={place.name: not place.poller.gpus.trouble for place in with_gpus},
+        gpus_known={host.name: not host.poller.gpus.trouble for host in with_gpus},
         gpu_load={(host, gpu.index): gpu.percent / 100 for host, gpu in gpus if gpu.percent is not None},
         gpu_memory={(host, gpu.index): float(gpu.used_mib * MIB) for host, gpu in gpus if gpu.used_mib is not None},
     )
 
 
-def _uses(place: ComputeHost, leased: set[str]) -> dict[str, int]:
+def _uses(host: ComputeHost, leased: set[str]) -> dict[str, int]:
     """How many GPUs of a host are leased by us, free, and unavailable."""
     found = {"ours": 0, "free": 0, "unavailable": 0}
-    for gpu in place.poller.gpus.gpus:
-        barred = place.gpus is None or reason_unusable(gpu, place.gpus, 0)
+    for gpu in host.poller.gpus.gpus:
+        barred = host.gpus is None or reason_unusable(gpu, host.gpus, 0)
         found["ours" if gpu.name in leased else "unavailable" if barred else "free"] += 1
     return found
 

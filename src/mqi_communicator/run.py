@@ -16,9 +16,9 @@ import structlog
 
 from mqi_communicator.app import TURN_S, App, serve_pages
 from mqi_communicator.case.faults import ActionRequired, Fault
-from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.arrivals import register_arrivals
 from mqi_communicator.flow.background.constancy import begin_due
-from mqi_communicator.flow.background.host_health import look_at_hosts
+from mqi_communicator.flow.background.host_health import check_hosts
 from mqi_communicator.flow.background.housekeeping import tidy_hosts
 from mqi_communicator.flow.driver import RunningStep
 from mqi_communicator.flow.reconcile import reconcile
@@ -96,9 +96,9 @@ async def run(app: App, *, once: bool = False) -> str:
             beside.append(asyncio.create_task(_keep_constant(app)))
         if app.post is not None:
             beside.append(asyncio.create_task(app.post.run()))
-    app.turned = time.monotonic()
+    app.turned_at = time.monotonic()
     lookout = LoopWatchdog(
-        lambda: time.monotonic() - app.turned, TURN_S, lambda age, where: _tell_hang(app, age, where)
+        lambda: time.monotonic() - app.turned_at, TURN_S, lambda age, where: _tell_hang(app, age, where)
     )
     lookout.begin()
     notifier.ready("taking cases")
@@ -126,7 +126,7 @@ def _board(app: App) -> Dashboard | None:
 async def _turn(app: App, stop: Stop, beside: Sequence[asyncio.Task[None]], notifier: Notifier, *, once: bool) -> str:
     told: RunningStep | None = None
     while not stop.asked.is_set():
-        app.turned = time.monotonic()
+        app.turned_at = time.monotonic()
         try:
             rest = await _one_turn(app, once=once)
         except StoreTrouble as trouble:
@@ -170,28 +170,28 @@ async def _one_turn(app: App, *, once: bool) -> str:
     app.database.check_file()
     await app.driver.tick()
     app.driver.check()
-    app.ticked = time.monotonic()
-    if once and app.doubt and not app.looked:
-        raise ActionRequired(app.doubt, "look at paths.watch; nothing was taken in")
-    return await app.driver.idle_reason() if once and app.looked else ""
+    app.ticked_at = time.monotonic()
+    if once and app.folder_problem and not app.folder_read:
+        raise ActionRequired(app.folder_problem, "look at paths.watch; nothing was taken in")
+    return await app.driver.idle_reason() if once and app.folder_read else ""
 
 
 async def _watch(app: App) -> None:
     """Every look at the watched folder: what is new or has changed there wakes the driver."""
     log = structlog.get_logger()
     async for tick in Watch(app.config.paths.watch, app.config.intake).scans():
-        if tick.problem != app.doubt:
+        if tick.problem != app.folder_problem:
             log.warning("watch.untrusted", why=tick.problem) if tick.problem else log.info("watch.trusted")
-            app.doubt = tick.problem
+            app.folder_problem = tick.problem
         if tick.listing is None:
             continue
         try:
-            if await look([app.config.paths.watch / name for name in tick.listing.folders], app.tools):
+            if await register_arrivals([app.config.paths.watch / name for name in tick.listing.folders], app.tools):
                 app.driver.wake()
         except StoreTrouble as trouble:
             log.error("database.error", why=trouble.reason)  # noqa: TRY400 - its reason says all; the next look repeats it
         else:
-            app.looked = True
+            app.folder_read = True
 
 
 async def _keep_house(app: App) -> None:
@@ -265,7 +265,7 @@ async def _look_around(app: App) -> None:
         await asyncio.sleep(pause)
         pause = 10 * AROUND_S
         app.seen.certificate_ends = await asyncio.to_thread(certificates, app.config)
-        app.seen.hosts = await look_at_hosts(app.tools)
+        app.seen.hosts = await check_hosts(app.tools)
 
 
 async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.Monitor | None, stop: Stop) -> None:
@@ -280,9 +280,9 @@ async def _close(app: App, beside: Sequence[asyncio.Task[None]], monitor: http.M
     for one in await app.driver.stop(patience_s, stop.hurry):
         log.info("step.abandoned", case=one.case, beam=one.beam, step=one.step)
     await app.tools.workers.close()
-    for place in app.tools.places.values():
-        await place.poller.close()
-        await place.host.close()
+    for host in app.tools.hosts.values():
+        await host.poller.close()
+        await host.guarded.close()
     if monitor is not None:
         await monitor.close()
     if gone:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import yaml
 
-from mqi_communicator.app import build_engine, build_places
+from mqi_communicator.app import build_compute_hosts, build_engine
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.compute.gpus import Gpu, Inventory
 from mqi_communicator.config import Config, load
 from mqi_communicator.demo.settings import example
-from mqi_communicator.flow.background.host_health import look_at_hosts
+from mqi_communicator.flow.background.host_health import check_hosts
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.hosts.breaker import Breaker
@@ -104,9 +104,9 @@ async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
     """The pieces of a communicator, without the loop that would make them well."""
     config = configured(folder)
     database = open_database(config.paths.store)
-    places = build_places(config, database, lambda *_, **__: None)
+    hosts = build_compute_hosts(config, database, lambda *_, **__: None)
     tools = Tools(
-        database, places, build_engine(config), WorkerPool(memory_gib=1, limit_s=60), config.paths.workspace,
+        database, hosts, build_engine(config), WorkerPool(memory_gib=1, limit_s=60), config.paths.workspace,
         config.paths.results, config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
         Basis("0", "0"), time.time, lambda *_, **__: None,
     )  # fmt: skip
@@ -118,24 +118,24 @@ async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
     )
     try:
         fill(tools)
-        for place in places.values():
-            workspace.read_workspace(await place.host.request(workspace.workspace(place.root), deadline=60))
-        seen.hosts = await look_at_hosts(tools)
+        for host in hosts.values():
+            workspace.read_workspace(await host.guarded.request(workspace.workspace(host.root), deadline=60))
+        seen.hosts = await check_hosts(tools)
         seen.hosts = {**seen.hosts, "gpu2": replace(seen.hosts["gpu2"], clock_offset_s=-7.0)}
         seen.certificate_ends = {"gpu1": time.time() + 86400}
-        places["gpu1"].poller.gpus = Inventory(
+        hosts["gpu1"].poller.gpus = Inventory(
             (
                 Gpu("0", "GPU-0", 143771, 97344, 98, 64, ours_mib=97344),
                 Gpu("1", "GPU-1", 143771, 0, 0, 30),
                 Gpu("2", "GPU-2", 143771, 9000, 60, 50, foreign=(77,)),
             )
         )
-        places["gpu2"].host.breakers["bulk"] = Breaker("open", why="no route")
+        hosts["gpu2"].guarded.breakers["bulk"] = Breaker("open", why="no route")
         yield DashboardContext(config, tools, driver, seen, metrics)
     finally:
         await tools.workers.close()
-        for place in places.values():
-            await place.host.close()
+        for host in hosts.values():
+            await host.guarded.close()
         database.close()
 
 

@@ -15,19 +15,19 @@ from mqi_communicator.app import App
 from mqi_communicator.case.faults import ActionRequired, DiskFull
 from mqi_communicator.case.model import CASE_ITEM, Event, Priority, Status, WorkItem
 from mqi_communicator.case.outcome import NewRun
-from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.arrivals import register_arrivals
 from mqi_communicator.flow.background.constancy import basis_of, samples
 from mqi_communicator.flow.options import ConstancyOptions
-from mqi_communicator.flow.reconcile import Found, reconcile
+from mqi_communicator.flow.reconcile import StartupSummary, reconcile
 from mqi_communicator.flow.spool.decisions import Ended, note_ended
-from mqi_communicator.flow.spool.layout import keep
+from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.flow.steps import spent
 from mqi_communicator.flow.steps.collect import collect
 from mqi_communicator.flow.steps.follow import follow
 from mqi_communicator.flow.steps.submit import submit
 from mqi_communicator.flow.steps.tidy import tidy_host
-from mqi_communicator.flow.transitions.apply import carry_out
+from mqi_communicator.flow.transitions.apply import apply_order
 from mqi_communicator.flow.transitions.judgements import number
 from mqi_communicator.intake.scan import scan_folder
 from mqi_communicator.results.extension import Extension
@@ -55,7 +55,7 @@ class Site:
     def back_up(self) -> None:
         self.backup = back_up(self.store, self.folder / "copies", 5, time.time()).path
 
-    async def restore(self) -> Found:
+    async def restore(self) -> StartupSummary:
         """The communicator stops, the backup takes the place of the store, the communicator starts."""
         await shut(self.app)
         restore(self.backup, self.store, time.time())
@@ -67,7 +67,7 @@ class Site:
         write, tools = self.app.database.write_now, self.app.tools
         one = write(orders.give, at=at, case=KEY, order=word, who="j.doe", why="said so", detail=detail)
         given = self.app.database.read_now(orders.get, one)
-        _events, answer = write(carry_out, given, tools.spool(KEY), at, tools.resources.ageing_s)
+        _events, answer = write(apply_order, given, tools.spool(KEY), at, tools.resources.ageing_s)
         return answer
 
     def item(self, key: str = KEY, beam: int = CASE_ITEM) -> WorkItem:
@@ -85,7 +85,7 @@ class Site:
         await reconcile(tools)
         write(work_items.move, self.item(), replace(self.item(), step="compare", status=Status.WAITING, due=2e9), None)
         write(cases.change, KEY, host="two")
-        keep(tools.spool(KEY).sent_to, "two")
+        write_durably(tools.spool(KEY).sent_to, "two")
         write(work_items.begin, WorkItem(KEY, 1, "follow"))
         row = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "two", jobs.WANTED, active=False, claimed=1.0)
         write(jobs.claim, row, jobs.HostCapacity(5))
@@ -93,9 +93,9 @@ class Site:
     async def run_ends(self) -> None:
         """The first run of the first beam has begun and ended on `two`."""
         await begin(self.app, "two", KEY, 1, ("sh", "-c", f"echo x >>{self.witness}"))
-        place = self.app.tools.places["two"]
+        host = self.app.tools.hosts["two"]
         async with asyncio.timeout(60):
-            while not (Path(place.root) / "cases" / KEY / "runs" / f"{KEY}-b1-r1" / "exit").exists():  # noqa: ASYNC110
+            while not (Path(host.root) / "cases" / KEY / "runs" / f"{KEY}-b1-r1" / "exit").exists():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     def gates(self) -> list[str]:
@@ -153,7 +153,7 @@ async def test_a_case_cancelled_before_its_admission_is_not_seen_anew(site):
     )
     site.order("cancel")
     await site.restore()
-    assert await look([folder], site.app.tools) == 0
+    assert await register_arrivals([folder], site.app.tools) == 0
     assert site.item().step == "admit"
     await site.work_until_cancelled()
 
@@ -215,7 +215,7 @@ async def test_an_order_is_not_carried_out_where_it_cannot_be_noted(site, monkey
     def full(*_):
         raise DiskFull("no space", "")
 
-    monkeypatch.setattr("mqi_communicator.flow.spool.decisions.keep", full)
+    monkeypatch.setattr("mqi_communicator.flow.spool.decisions.write_durably", full)
     with pytest.raises(StoreTrouble, match="no space"):
         site.order("cancel")
     assert site.item().wanted == ""
@@ -247,7 +247,7 @@ async def test_no_gate_is_removed_where_its_run_cannot_be_noted(site, monkeypatc
     def full(*_):
         raise DiskFull("no space", "")
 
-    monkeypatch.setattr(spent, "keep", full)
+    monkeypatch.setattr(spent, "write_durably", full)
     with pytest.raises(DiskFull):
         await tidy_host(KEY, site.app.tools)
     assert site.gates() == [f"{KEY}-b1-r1"]
@@ -270,7 +270,7 @@ async def test_a_job_declared_lost_is_asked_about_again(site):
     site.back_up()
     given = {"at": 50.0, "case": KEY, "order": "lost", "who": "j.doe", "why": "", "beam": 1}
     one = site.app.database.read_now(orders.get, site.app.database.write_now(orders.give, **given))
-    site.app.database.write_now(carry_out, one, site.app.tools.spool(KEY), 50.0, 1.0)
+    site.app.database.write_now(apply_order, one, site.app.tools.spool(KEY), 50.0, 1.0)
     assert site.item(beam=1).run == 2
     await site.restore()
     assert (site.item(beam=1).run, site.item(beam=1).step) == (1, "follow")
@@ -313,7 +313,7 @@ async def test_a_longer_run_that_was_ordered_goes_on(site, known):
     delivered(site.app, KEY)
     note_ended(site.app.tools.spool(KEY), Ended(1, "x", "undecided", "noise"))
     longer = Extension(9000, 1000, 4000, closed=True)
-    keep(site.app.tools.spool(KEY).extension, longer.text())
+    write_durably(site.app.tools.spool(KEY).extension, longer.text())
     found = await site.restore()
     assert found.delivered == 0
     assert (site.item().step, site.item().status, site.case().extension) == ("prepare", Status.READY, longer.text())

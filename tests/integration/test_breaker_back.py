@@ -133,17 +133,17 @@ async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
 @pytest.fixture
 def site(store, tmp_path):
     """What an upload is handed; one case may lie on the only host, which is away."""
-    host = GuardedHost(Away(), store, BreakerOptions(), lambda *_args, **_facts: None)
-    poller = JobPoller(host, DirectScheduler("/remote"), store)
-    place = ComputeHost("one", host, DirectScheduler("/remote"), poller, "/remote", slots=1, gpus=None)
+    guarded = GuardedHost(Away(), store, BreakerOptions(), lambda *_args, **_facts: None)
+    poller = JobPoller(guarded, DirectScheduler("/remote"), store)
+    host = ComputeHost("one", guarded, DirectScheduler("/remote"), poller, "/remote", slots=1, gpus=None)
 
-    async def place_of(_key):
-        return place
+    async def host_of(_key):
+        return host
 
     return SimpleNamespace(
         database=store,
-        places={"one": place},
-        place_of=place_of,
+        hosts={"one": host},
+        host_of=host_of,
         spool=lambda key: Spool(tmp_path / key),
         resources=ResourceOptions(cases=1),
         clock=time.time,
@@ -171,7 +171,7 @@ async def test_of_two_cases_that_are_placed_at_once_one_gets_the_last_place(site
 
 async def test_a_host_whose_transfers_rest_is_asked_by_the_cases_that_lie_there_already(site):
     """More than the limit, as after it was lowered: were they held back by it, nobody would find the host back."""
-    site.places["one"].host.breakers["bulk"] = Breaker("open", why="no route")
+    site.hosts["one"].guarded.breakers["bulk"] = Breaker("open", why="no route")
     both = [upload(to_upload(site, key, "one"), site) for key in ("k1", "k2")]
     ends = await asyncio.gather(*both, return_exceptions=True)
     assert [type(end).__name__ for end in ends] == ["Unreachable", "Unreachable"]

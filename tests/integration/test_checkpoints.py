@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.case.model import Event, WorkItem
-from mqi_communicator.flow.background.checkpoints import hold_against
+from mqi_communicator.flow.background.checkpoints import verify_chain
 from mqi_communicator.flow.transitions.judgements import REJUDGED
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
@@ -41,14 +41,14 @@ def judged_twice(tmp_path) -> tuple[Database, Path, Path]:
 
 def test_what_stands_as_it_was_delivered_is_whole(judged_twice):
     database, _first, _second = judged_twice
-    assert database.read_now(hold_against, None).whole
+    assert database.read_now(verify_chain, None).whole
 
 
 @pytest.mark.parametrize("which", [1, 2])
 def test_a_change_in_the_results_of_any_judgement_is_named(judged_twice, which):
     database, changed = judged_twice[0], judged_twice[which]
     (changed / "verdict.json").write_text("{ }")
-    (wrong,) = database.read_now(hold_against, None).wrong
+    (wrong,) = database.read_now(verify_chain, None).wrong
     assert f"case {KEY}: " in wrong
     assert f"under {changed.name} were changed afterwards: verdict.json" in wrong
 
@@ -56,5 +56,5 @@ def test_a_change_in_the_results_of_any_judgement_is_named(judged_twice, which):
 def test_a_signature_of_other_results_is_named(judged_twice):
     database, _first, second = judged_twice
     (second / "signature.json").write_text("{}")
-    (wrong,) = database.read_now(hold_against, None).wrong
+    (wrong,) = database.read_now(verify_chain, None).wrong
     assert "the signature" in wrong

@@ -15,7 +15,7 @@ from mqi_communicator.config import load
 from mqi_communicator.flow.background.constancy import DAY_S, DUE, Sample, basis_of, begin_due, changes, samples
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.origin import read_origin, write_origin
-from mqi_communicator.flow.steps.admit import enrol
+from mqi_communicator.flow.steps.admit import register
 from mqi_communicator.store import audit, cases, figures, work_items
 from mqi_communicator.store.figures import Figure
 
@@ -118,7 +118,7 @@ def test_equal_content_is_computed_again_for_a_sample_and_is_no_patients_twin_or
     for key, name in (("k1", NAME), ("k2", NAME), ("k3", ""), ("k4", NAME), ("k5", "")):
         seen(app, key, name)
         same = key == "k5"
-        done = app.database.write_now(enrol, key, admitted("a" * 64), 5.0)
+        done = app.database.write_now(register, key, admitted("a" * 64), 5.0)
         assert done.last is same, key
     found = {case.key: case for case in app.database.read_now(cases.all_cases)}
     assert {key: case.same_as for key, case in found.items() if case.same_as} == {"k5": "k3"}

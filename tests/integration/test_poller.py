@@ -58,11 +58,11 @@ class Ground:
 async def ground(tmp_path, store):
     calls = []
 
-    def ear(event, **facts):
+    def emit(event, **facts):
         if event == "remote.call":
             calls.append(str(facts["operation"]))
 
-    host = GuardedHost(LocalHost(LocalOptions()), store, BreakerOptions(), ear)
+    host = GuardedHost(LocalHost(LocalOptions()), store, BreakerOptions(), emit)
     root = str(tmp_path / "remote")
     await host.request(workspace(root), deadline=90)
     calls.clear()
@@ -96,10 +96,10 @@ def send(root: str) -> None:
 
 async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, ground):
     token = claim(store, 1)
-    await ground.poller.tend()  # somebody else waits for a place, while the submission is on its way
-    await asyncio.wait({ground.poller._looking})
+    await ground.poller.ensure_polled()  # somebody else waits for a place, while the submission is on its way
+    await asyncio.wait({ground.poller._polling})
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
-    assert await ground.poller.look(token) is None
+    assert await ground.poller.status(token) is None
 
 
 async def test_many_jobs_cost_one_command_a_tick(store, ground):
@@ -108,7 +108,7 @@ async def test_many_jobs_cost_one_command_a_tick(store, ground):
     ground.calls.clear()
     began = time.monotonic()
     while time.monotonic() < began + 3.5:
-        seen = await asyncio.gather(*(ground.poller.look(token) for token in tokens * 5))
+        seen = await asyncio.gather(*(ground.poller.status(token) for token in tokens * 5))
         assert {status.state for status in seen if status} == {JobState.RUNNING}
     assert 1 <= ground.calls.count("poll") <= 5, json.dumps(ground.calls)
     await ground.host.request(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
@@ -116,14 +116,14 @@ async def test_many_jobs_cost_one_command_a_tick(store, ground):
 
 async def test_an_end_is_known_at_once_while_the_look_goes_on(store, ground):
     send(ground.root)
-    ground.poller._every = 20.0
+    ground.poller._interval_s = 20.0
     long, short = await begin(store, ground, 1, "sleep 300"), await begin(store, ground, 2, "sleep 1; exit 3")
     began = time.monotonic()
-    status = await ground.poller.look(short)
+    status = await ground.poller.status(short)
     assert (status.state, status.exit_code) == (JobState.ENDED, 3)
     assert time.monotonic() - began < 8  # not the 20 s of the look
     assert ground.calls.count("poll") == 0  # it has not been answered yet
-    assert ground.poller._seen[long].state is JobState.RUNNING
+    assert ground.poller._statuses[long].state is JobState.RUNNING
     await ground.host.request(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=90)
 
 
@@ -132,10 +132,10 @@ async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is
     token = await begin(store, ground, 1, "exit 0")
     gates = Path(ground.root) / "gates"
     gates.rename(gates.with_name("away"))
-    assert (await ground.poller.look(token)).state is JobState.UNKNOWN
+    assert (await ground.poller.status(token)).state is JobState.UNKNOWN
     gates.with_name("away").rename(gates)
     await asyncio.sleep(1.1)
-    assert (await ground.poller.look(token)).state is JobState.ENDED
+    assert (await ground.poller.status(token)).state is JobState.ENDED
 
 
 async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(store, ground, monkeypatch):
@@ -145,35 +145,35 @@ async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(stor
     token = await begin(store, ground, 1, "exit 0")
     gates = Path(ground.root) / "gates"
     gates.rename(gates.with_name("away"))
-    place = ComputeHost(
+    host = ComputeHost(
         "local", ground.host, DirectScheduler(ground.root), ground.poller, ground.root, slots=9, gpus=None
     )
 
-    async def place_of(_key):
-        return place
+    async def host_of(_key):
+        return host
 
     spool = Spool(Path(ground.root).parent / "spool" / KEY)
-    tools = SimpleNamespace(database=store, clock=time.time, place_of=place_of, spool=lambda _key: spool)
+    tools = SimpleNamespace(database=store, clock=time.time, host_of=host_of, spool=lambda _key: spool)
     item = WorkItem(KEY, 1, "follow", since=time.time() - 3600)
     assert not (await following.follow(item, tools)).needs_person
     await asyncio.sleep(1.1)
     told = await following.follow(item, tools)
     assert told.needs_person
     assert f"mqi lost {KEY} 1" in told.why
-    assert ground.poller.unproved_s(token, JobState.RUNNING) == 0
+    assert ground.poller.unknown_s(token, JobState.RUNNING) == 0
     assert not (await following.follow(item, tools)).needs_person
 
 
 async def test_an_outage_is_no_silence_about_a_job(store, ground, monkeypatch):
     token = claim(store, 1)
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
-    ground.poller.unproved_s(token, JobState.UNKNOWN)
+    ground.poller.unknown_s(token, JobState.UNKNOWN)
     await asyncio.sleep(0.1)
 
     async def away(*_words, **_how):
         raise Unreachable("no route")
 
-    monkeypatch.setattr(ground.host, "ask", away)
+    monkeypatch.setattr(ground.host, "request", away)
     with pytest.raises(Unreachable):
-        await ground.poller.look(token)
-    assert ground.poller.unproved_s(token, JobState.UNKNOWN) == 0
+        await ground.poller.status(token)
+    assert ground.poller.unknown_s(token, JobState.UNKNOWN) == 0

@@ -16,8 +16,8 @@ from mqi_communicator.app import App
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.flow.reconcile import reconcile
-from mqi_communicator.flow.spool.layout import keep
-from mqi_communicator.flow.steps.cancel import withdraw
+from mqi_communicator.flow.spool.layout import write_durably
+from mqi_communicator.flow.steps.cancel import cancel
 from mqi_communicator.flow.steps.upload import upload
 from mqi_communicator.remote import workspace
 from mqi_communicator.store import audit, cases, jobs, work_items
@@ -118,19 +118,19 @@ async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):
         work_items.add, WorkItem(KEY, CASE_ITEM, "compare", wanted="cancel"), Event(1.0, KEY, 0, "x")
     )
     await begin(app, "two", KEY, 3)
-    place = app.tools.places["two"]
+    host = app.tools.hosts["two"]
     token = f"{KEY}-b1-r3"
-    assert workspace.read_runs(await place.host.request(workspace.runs(place.root, KEY), deadline=60)) == [token]
-    (record,) = (Path(place.root) / "gates" / token).iterdir()
+    assert workspace.read_runs(await host.guarded.request(workspace.runs(host.root, KEY), deadline=60)) == [token]
+    (record,) = (Path(host.root) / "gates" / token).iterdir()
     pid = int(record.read_text().split(",")[1])
     assert lives(pid)
     item = app.database.read_now(work_items.get, KEY)
     async with asyncio.timeout(120):
-        while not isinstance(await withdraw(item, app.tools), Done):  # noqa: ASYNC110 - as the driver asks
+        while not isinstance(await cancel(item, app.tools), Done):  # noqa: ASYNC110 - as the driver asks
             await asyncio.sleep(0.2)
     assert not lives(pid)
-    assert not list((Path(place.root) / "gates").iterdir())
-    assert not list((Path(place.root) / "cases").iterdir())
+    assert not list((Path(host.root) / "gates").iterdir())
+    assert not list((Path(host.root) / "cases").iterdir())
 
 
 async def test_a_case_that_set_out_goes_back_to_the_same_host_though_the_store_has_forgotten_which(app):
@@ -141,8 +141,8 @@ async def test_a_case_that_set_out_goes_back_to_the_same_host_though_the_store_h
     spool.input.mkdir()
     (spool.input / "x").write_bytes(b"input")
     (spool.input / workspace.SUMS).write_bytes(workspace.sums_text({"x": hashlib.sha256(b"input").hexdigest()}))
-    keep(spool.sent_to, "two")
-    assert (await app.tools.place_of(KEY)).name == "two"
+    write_durably(spool.sent_to, "two")
+    assert (await app.tools.host_of(KEY)).name == "two"
     done = await upload(replace(app.database.read_now(work_items.get, KEY), step="upload"), app.tools)
     assert isinstance(done, Done)
     assert done.facts["host"] == "two"

@@ -38,9 +38,9 @@ async def app(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     made = build(load(tmp_path / "config.yaml"))
     yield made
-    for place in made.tools.places.values():
-        await place.poller.close()
-        await place.host.close()
+    for host in made.tools.hosts.values():
+        await host.poller.close()
+        await host.guarded.close()
     await made.tools.workers.close()
     made.database.close()
     made.lock.release()
@@ -66,23 +66,23 @@ async def test_neither_the_communicator_nor_its_children_leave_a_core_or_a_file_
 
 
 async def test_a_job_leaves_no_core_and_no_file_for_others(app):
-    place = app.tools.places["box"]
-    workspace.read_workspace(await place.host.request(workspace.workspace(place.root), deadline=60))
-    folder = Path(place.root) / "cases" / KEY / "input"
+    host = app.tools.hosts["box"]
+    workspace.read_workspace(await host.guarded.request(workspace.workspace(host.root), deadline=60))
+    folder = Path(host.root) / "cases" / KEY / "input"
     (folder / "common").mkdir(parents=True)
     (folder / "common" / "x").touch()
     (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  ./common/x\n")
     script = "ulimit -c; ulimit -Hc; umask; echo x >made; mkdir sub"
     token = f"{KEY}-b1-r1"
     work = Work((Program("engine", ("sh", "-c", script)),), ("made",), 60)
-    place.scheduler.read_submit(await place.host.request(place.scheduler.submit(Job(token, work)), deadline=90))
+    host.scheduler.read_submit(await host.guarded.request(host.scheduler.submit(Job(token, work)), deadline=90))
     async with asyncio.timeout(120):
-        while (status := (await place.poller.ask(token))[token]).state is not JobState.ENDED:  # noqa: ASYNC110 - a job
+        while (status := (await host.poller.poll(token))[token]).state is not JobState.ENDED:  # noqa: ASYNC110 - a job
             await asyncio.sleep(0.2)
     assert status.exit_code == 0
     said = status.log_tail.split()
     assert said[-3:] == ["0", "0", "0077"], status.log_tail
-    count, loose = for_others(Path(place.root))
+    count, loose = for_others(Path(host.root))
     assert count > 8
     assert loose == []
 
@@ -91,7 +91,7 @@ async def test_the_pages_say_nothing_of_cases_folders_or_machines(app, tmp_path)
     app.database.write_now(cases.add, cases.Case(KEY, tmp_path / "watch" / FOLDER, 1.0, "f", host="box"))
     item = WorkItem(KEY, CASE_ITEM, "admit", reason=f"{FOLDER} is odd", due=1.0)
     app.database.write_now(work_items.add, item, Event(1.0, KEY, CASE_ITEM, "case.seen", why=FOLDER))
-    app.doubt = ""
+    app.folder_problem = ""
     pages = [app.metrics.render().decode(), str((await health(app)).facts), str((await ready(app)).facts)]
     assert 'mqi_work_items{status="ready",step="admit"} 1.0' in pages[0]
     words = [KEY, "DOE", "JANE", "1234567", str(tmp_path), os.uname().nodename, f'pid="{os.getpid()}"']

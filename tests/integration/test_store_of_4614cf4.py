@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from mqi_communicator.case.event_names import OF_BEAMS, OF_CASES, current_name, recorded_names
 from mqi_communicator.case.model import CASE_ITEM, Event, Status
 from mqi_communicator.cli.main import app
-from mqi_communicator.flow.background.checkpoints import hold_against
+from mqi_communicator.flow.background.checkpoints import verify_chain
 from mqi_communicator.flow.view import view_all
 from mqi_communicator.store import audit, chain, notices, work_items
 from mqi_communicator.store.backup import back_up, unsound
@@ -89,7 +89,7 @@ def test_migration_changes_no_event(store):
 
 
 def test_the_chain_agrees_with_the_delivered_results_and_the_log(site, database):
-    report = database.read_now(hold_against, site / "log.jsonl")
+    report = database.read_now(verify_chain, site / "log.jsonl")
     assert report.whole, report.wrong
     assert report.notes == ()
     assert (report.audit.events, report.audit.cases) == (EVENTS, 4)
@@ -105,7 +105,7 @@ def test_the_log_counts_under_its_former_names(site, database):
     assert heads
     wrong = [json.dumps(line | {"link": "0" * 64}) for line in heads if line["number"]]
     (site / "other.jsonl").write_text("\n".join(wrong))
-    assert not database.read_now(hold_against, site / "other.jsonl").whole
+    assert not database.read_now(verify_chain, site / "other.jsonl").whole
 
 
 def test_a_renamed_event_breaks_the_chain(site, store):
@@ -115,7 +115,7 @@ def test_a_renamed_event_breaks_the_chain(site, store):
         opened.execute("update events set event = 'case.done' where event = 'line.done' and beam = 0")
     opened = open_database(store)
     try:
-        assert not opened.read_now(hold_against, None).whole
+        assert not opened.read_now(verify_chain, None).whole
     finally:
         opened.close()
 
@@ -190,7 +190,7 @@ def test_new_events_continue_the_old_chain(database, site):
     again = type(before)(FAILED, CASE_ITEM, "admit", since=time.time())
     event = Event(time.time(), FAILED, CASE_ITEM, "step.action_required", "admit", before.status, again.status)
     database.write_now(work_items.move, before, again, event)
-    report = database.read_now(hold_against, site / "log.jsonl")
+    report = database.read_now(verify_chain, site / "log.jsonl")
     assert report.whole, report.wrong
     assert report.audit.events == EVENTS + 1
 
@@ -206,7 +206,7 @@ def test_a_backup_of_it_is_restored(site, store, migrated):
     restore(copy, store, time.time())
     database = open_database(store)
     try:
-        assert database.read_now(hold_against, site / "log.jsonl").whole
+        assert database.read_now(verify_chain, site / "log.jsonl").whole
         assert database.read_now(work_items.get, CANCELLED).status is Status.CANCELLED
     finally:
         database.close()

@@ -147,8 +147,8 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
     (line,) = told("step.stuck")
     assert (line["case"], line["step"], line["level"]) == (KEY, "admit", "error")
     door.heard()
-    turns = made.ticked
-    await until(lambda: made.ticked > turns + 1)  # the loop goes on turning, and ...
+    turns = made.ticked_at
+    await until(lambda: made.ticked_at > turns + 1)  # the loop goes on turning, and ...
     assert "WATCHDOG=1" not in door.heard()  # ... that is no progress
     red = await health(made)
     assert (red.ok, red.facts["stuck_step"]) == (False, "admit")

@@ -82,7 +82,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BARRED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def of_our_disk(error: OSError) -> ActionRequired | None:
+def local_disk_fault(error: OSError) -> ActionRequired | None:
     """What the system refused on a disk of ours, where nobody nearer has said more; None if it is something else."""
     if error.errno in _FULL:
         return DiskFull("no space left on this machine", "make space on the disk of paths.workspace")

@@ -15,7 +15,7 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
-from mqi_communicator.flow.background.checkpoints import Report, hold_against
+from mqi_communicator.flow.background.checkpoints import Report, verify_chain
 from mqi_communicator.store import audit as chain
 from mqi_communicator.store.chain import Entry
 
@@ -49,7 +49,7 @@ def audit(
         if case is not None:
             _print_entries(database.read_now(chain.history, find_case(database, case).case), as_json=as_json)
             return
-        report = database.read_now(hold_against, log)
+        report = database.read_now(verify_chain, log)
         _print_report(report, as_json=as_json)
         if not report.whole:
             raise typer.Exit(exit_codes.NOT_PASSED)

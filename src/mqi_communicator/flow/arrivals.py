@@ -13,14 +13,14 @@ from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 
 
-async def look(folders: list[Path], tools: Tools) -> int:
+async def register_arrivals(folders: list[Path], tools: Tools) -> int:
     """Note each folder that is new or has changed; returns how many were. Never touches the folders."""
     known = await tools.database.read(cases.latest_by_source)
     news = 0
     for folder, seen in await asyncio.to_thread(_survey_all, folders, tools.intake.max_files):
         case = known.get(folder)
         if case is None:
-            await _note(folder, seen, tools)
+            await _new_case(folder, seen, tools)
         elif case.fingerprint == seen.fingerprint:
             continue
         else:
@@ -37,12 +37,12 @@ def _survey_all(folders: list[Path], max_files: int) -> list[tuple[Path, FolderS
     return found
 
 
-async def _note(folder: Path, seen: FolderScan, tools: Tools) -> None:
+async def _new_case(folder: Path, seen: FolderScan, tools: Tools) -> None:
     now = tools.clock()
     case = Case(key=new_key(), source=folder, seen=now, fingerprint=seen.fingerprint, changed=now, rank=now)
     item = WorkItem(case.key, CASE_ITEM, "admit", due=now, since=now)
     await tools.database.write(_add, case, item)
-    tools.ear("case.seen", case=case.key, files=seen.count, bytes=seen.bytes)
+    tools.emit("case.seen", case=case.key, files=seen.count, bytes=seen.bytes)
 
 
 def _add(connection, case: Case, item: WorkItem) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - a connection
@@ -54,7 +54,7 @@ async def _changed(case: Case, seen: FolderScan, tools: Tools) -> None:
     """Before admission the same case is looked at again; after it, new content is a new revision of its own."""
     item = await tools.database.read(work_items.get, case.key)
     if item.step != "admit" or item.wanted or item.status in (Status.DONE, Status.CANCELLED):
-        await _note(case.source, seen, tools)
+        await _new_case(case.source, seen, tools)
         return
     now = tools.clock()
     await tools.database.write(cases.change, case.key, fingerprint=seen.fingerprint, changed=now)

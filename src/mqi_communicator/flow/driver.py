@@ -16,12 +16,12 @@ from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Extend, Outcome, Resend, Wait
 from mqi_communicator.flow.hosts.guard import guarded
 from mqi_communicator.flow.options import RetryOptions
-from mqi_communicator.flow.steps.cancel import withdraw
+from mqi_communicator.flow.steps.cancel import cancel
 from mqi_communicator.flow.steps.functions import PERFORM
 from mqi_communicator.flow.steps.table import after, step_of
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.flow.transitions.apply import carry_out
-from mqi_communicator.flow.transitions.decide import EXTENDED, RESEND_S, UPLOAD, decide, extended, resent
+from mqi_communicator.flow.transitions.apply import apply_order
+from mqi_communicator.flow.transitions.decide import EXTENDED, RESEND_S, UPLOAD, decide, extended, resend
 from mqi_communicator.store import orders, work_items
 from mqi_communicator.store.database import LostOwnership, StoreTrouble
 from mqi_communicator.store.orders import Order
@@ -174,7 +174,7 @@ class Driver:
                 return
             item = await self._up_to_date(item)
             self._in_use[step.limit] += 1  # nothing may fail between here and the task that gives the place back
-        work = withdraw(item, self._tools) if cancelling else PERFORM[step.name](item, self._tools)
+        work = cancel(item, self._tools) if cancelling else PERFORM[step.name](item, self._tools)
         task = asyncio.create_task(self._work(item, was, work, step.limit_s))
         self._tasks[item.case, item.beam] = task
         self._running[item.case, item.beam] = RunningStep(
@@ -205,7 +205,7 @@ class Driver:
         if isinstance(error, LostOwnership):
             self._lost = error
         else:  # a mistake of ours about one line: the others go on, and this one is tried again
-            self._tools.ear(
+            self._tools.emit(
                 "step.internal_error", case=item.case, beam=item.beam, step=item.step, error=type(error).__name__
             )
 
@@ -219,9 +219,9 @@ class Driver:
     async def _work(self, item: WorkItem, was: WorkItem, work: Awaitable[Outcome], limit: float) -> None:
         """`was`: the line before it was shown as under way."""
         if was.status is not Status.WAITING or was.tries:
-            self._tools.ear("step.started", case=item.case, beam=item.beam, step=item.step, attempt=item.tries + 1)
+            self._tools.emit("step.started", case=item.case, beam=item.beam, step=item.step, attempt=item.tries + 1)
         began = time.monotonic()
-        outcome = await guarded(work, limit, self._tools.ear)
+        outcome = await guarded(work, limit, self._tools.emit)
         await self._record(item, was, outcome, time.monotonic() - began)
 
     async def _record(self, item: WorkItem, was: WorkItem, outcome: Outcome | Fault, seconds: float) -> None:
@@ -235,7 +235,7 @@ class Driver:
         try:
             await self._save(item, moved, event if news else None, outcome)
         except work_items.WorkItemChanged:
-            self._tools.ear("step.discarded", case=item.case, beam=item.beam, step=item.step)
+            self._tools.emit("step.discarded", case=item.case, beam=item.beam, step=item.step)
             return
         if news:
             self.changed_at = now
@@ -247,7 +247,7 @@ class Driver:
             try:
                 await self._tools.database.write(_move, item, moved, event, outcome)
             except StoreTrouble as trouble:
-                self._tools.ear("database.error", why=trouble.reason)
+                self._tools.emit("database.error", why=trouble.reason)
                 await asyncio.sleep(STORE_PAUSE_S)
             else:
                 return
@@ -266,13 +266,13 @@ class Driver:
 
     async def _apply(self, order: Order) -> None:
         events, answer = await self._tools.database.write(
-            carry_out, order, self._tools.spool(order.case), self._tools.clock(), self._tools.resources.ageing_s
+            apply_order, order, self._tools.spool(order.case), self._tools.clock(), self._tools.resources.ageing_s
         )
         for event in events:
             self._listen(event)
             if order.order == "cancel" and (task := self._tasks.get((event.case, event.beam))):
                 task.cancel()
-        self._tools.ear("order.applied", case=order.case, order=order.order, answer=answer)
+        self._tools.emit("order.applied", case=order.case, order=order.order, answer=answer)
 
 
 def _agenda(connection: Connection, now: float) -> tuple[list[Order], list[WorkItem]]:
@@ -286,7 +286,7 @@ def _move(
     work_items.move(connection, item, moved, event)
     if isinstance(outcome, Resend):
         own = work_items.get(connection, item.case)
-        again = resent(own, outcome.why, moved.since)
+        again = resend(own, outcome.why, moved.since)
         if again != own:
             now = moved.due - RESEND_S
             said = Event(now, own.case, own.beam, "case.resent", own.step, own.status, UPLOAD, why=outcome.why)

@@ -23,10 +23,10 @@ from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.spool.decisions import ended_of, orders_of
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.spool.origin import read_origin
-from mqi_communicator.flow.steps.admit import enrol
+from mqi_communicator.flow.steps.admit import register
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions import judgements
-from mqi_communicator.flow.transitions.apply import carry_out
+from mqi_communicator.flow.transitions.apply import apply_order
 from mqi_communicator.flow.transitions.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
 from mqi_communicator.flow.transitions.judgements import JUDGEMENT_RECOVERED
 from mqi_communicator.intake.manifest import load_manifest
@@ -44,7 +44,7 @@ BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StartupSummary:
     """What there is at the start."""
 
     cases: Mapping[str, int]  # status -> cases
@@ -67,37 +67,37 @@ class Delivered:
     judgement: int  # counted from 1
 
 
-async def reconcile(tools: Tools) -> Found:
+async def reconcile(tools: Tools) -> StartupSummary:
     """Take up again what the store has forgotten; say what there is. Doing it twice changes nothing more."""
     known = await tools.database.read(_keys)
     ordered = await asyncio.to_thread(_ordered, tools.workspace / "spool")
     for key in sorted(known & ordered.keys()):  # before the strays: what is being cancelled is nobody's twin
-        _tell_again(key, await tools.database.write(_give_again, ordered[key], tools, tools.clock()), tools)
+        _emit_reapplied(key, await tools.database.write(_give_again, ordered[key], tools, tools.clock()), tools)
     strays = await asyncio.to_thread(_strays, tools.workspace / "spool", known, ordered)
     for case, manifest in strays:
         again = await tools.database.write(_readmit, case, manifest, ordered.get(case.key, ()), tools, tools.clock())
-        tools.ear("case.readmitted", case=case.key)
-        _tell_again(case.key, again, tools)
+        tools.emit("case.readmitted", case=case.key)
+        _emit_reapplied(case.key, again, tools)
     for key, why in await _with_another_recipe(tools):
         if await tools.database.write(_prepare_again, key, why, tools.clock()):
-            tools.ear(PREPARED_AGAIN, case=key, why=why)
+            tools.emit(PREPARED_AGAIN, case=key, why=why)
     for item, text in await _extended_before(tools):
         await tools.database.write(_extend_again, item, text, tools.clock())
-        tools.ear("case.extension_recovered", case=item.case)
+        tools.emit("case.extension_recovered", case=item.case)
     delivered = mismatched = 0
     for item in await tools.database.read(_not_cancelled):
         try:
             stands = await _closed_by(item, tools)
         except Fault as fault:
             mismatched += 1
-            tools.ear("results.mismatch", case=item.case, why=fault.reason)
+            tools.emit("results.mismatch", case=item.case, why=fault.reason)
             continue
         if stands is not None:
             await tools.database.write(_close, item, stands, tools.clock())
-            tools.ear(DELIVERY_RECOVERED, case=item.case)
+            tools.emit(DELIVERY_RECOVERED, case=item.case)
             delivered += 1
     counts, active, waiting = await tools.database.read(_counts)
-    return Found(counts, active, waiting, len(strays), delivered, mismatched)
+    return StartupSummary(counts, active, waiting, len(strays), delivered, mismatched)
 
 
 def _keys(connection: Connection) -> set[str]:
@@ -119,13 +119,13 @@ def _give_again(connection: Connection, given: Sequence[Order], tools: Tools, no
             connection, at=order.at, case=order.case, order=order.order, who=order.who, why=why, detail=order.detail
         )
         spool = tools.spool(order.case)
-        carry_out(connection, replace(order, id=number, why=why), spool, now, tools.resources.ageing_s)
+        apply_order(connection, replace(order, id=number, why=why), spool, now, tools.resources.ageing_s)
     return [order.order for order in again]
 
 
-def _tell_again(case: str, words: Sequence[str], tools: Tools) -> None:
+def _emit_reapplied(case: str, words: Sequence[str], tools: Tools) -> None:
     for word in words:
-        tools.ear("order.recovered", case=case, order=word)
+        tools.emit("order.recovered", case=case, order=word)
 
 
 def _strays(spool: Path, known: set[str], ordered: Mapping[str, Sequence[Order]]) -> list[tuple[Case, Manifest | None]]:
@@ -149,7 +149,7 @@ def _readmit(
 ) -> list[str]:
     """The case has a line again, and is under the orders that hold; returns those that were given again."""
     cases.add(connection, case)
-    done = Done(last=True) if manifest is None else enrol(connection, case.key, manifest, now)
+    done = Done(last=True) if manifest is None else register(connection, case.key, manifest, now)
     status = Status.DONE if done.last and manifest is not None else Status.READY
     item = WorkItem(case.key, CASE_ITEM, "admit" if done.last else "prepare", status=status, due=now, since=now)
     why = "the store had forgotten it, its files lay in the spool"

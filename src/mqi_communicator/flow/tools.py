@@ -27,7 +27,7 @@ class Tools:
     """Everything a step may use."""
 
     database: Database
-    places: Mapping[str, ComputeHost]  # by name, in the order of the configuration
+    hosts: Mapping[str, ComputeHost]  # by name, in the order of the configuration
     engine: DoseEngine
     workers: WorkerPool
     workspace: Path
@@ -39,19 +39,19 @@ class Tools:
     resources: ResourceOptions
     basis: Basis
     clock: Callable[[], float]  # epoch seconds
-    ear: Emit
+    emit: Emit
     extension: ExtensionOptions | None = None  # None: no case is computed twice
 
-    async def place_of(self, case: str) -> ComputeHost:
+    async def host_of(self, case: str) -> ComputeHost:
         """Where a case is computed. ActionRequired if its host is not in the configuration any more."""
         said = await asyncio.to_thread(self.spool(case).host)
-        name = said or (await self.database.read(cases.get, case)).host or next(iter(self.places))
-        if name not in self.places:
+        name = said or (await self.database.read(cases.get, case)).host or next(iter(self.hosts))
+        if name not in self.hosts:
             raise ActionRequired(
                 f"the case is computed on {name}, which is not in the configuration any more",
                 f"put {name} back into the configuration and start again, or cancel the case",
             )
-        return self.places[name]
+        return self.hosts[name]
 
     def spool(self, case: str) -> Spool:
         """The private folder of a case."""

@@ -63,7 +63,7 @@ class Dispatcher:
     ways: Sequence[Channel]
     database: Database
     clock: Callable[[], float]
-    ear: Emit
+    emit: Emit
     _states: dict[str, _State] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -72,9 +72,9 @@ class Dispatcher:
             try:
                 await self.look()
             except Fault as fault:
-                self.ear("notify.deferred", why=fault.reason)
+                self.emit("notify.deferred", why=fault.reason)
             except Exception as error:  # noqa: BLE001 - a mistake of ours here must not end the communicator
-                self.ear("notify.internal_error", error=type(error).__name__)
+                self.emit("notify.internal_error", error=type(error).__name__)
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
@@ -102,11 +102,11 @@ class Dispatcher:
             state.fails += 1
             pause = min(CAP_S, FIRST_S * 2.0 ** min(state.fails - 1, 20))
             state.not_before = now + pause
-            self.ear("notify.failed", channel=way.name, why=fault.reason, advice=fault.advice, again_in_s=pause)
+            self.emit("notify.failed", channel=way.name, why=fault.reason, advice=fault.advice, again_in_s=pause)
             return
         state.fails = 0
         await self.database.write(notices.save, notices.Cursor(way.name, upto, now))
-        self.ear("notify.sent", channel=way.name, items=len(news))
+        self.emit("notify.sent", channel=way.name, items=len(news))
 
 
 def _news(happened: Sequence[notices.StoreEvent], options: NotifyOptions) -> list[Notification]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mqi_communicator.case.model import CASE_ITEM, Status, WorkItem
-from mqi_communicator.flow.transitions.orders import obey
+from mqi_communicator.flow.transitions.orders import moves_of_order
 
 pytestmark = pytest.mark.pure
 
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.pure
 @pytest.mark.parametrize(("step", "again"), [("deliver", "compare"), ("compare", "compare"), ("admit", "admit")])
 def test_a_retry_of_a_case_begins_where_something_else_can_come_of_it(step, again):
     failed = WorkItem("k1", CASE_ITEM, step, status=Status.FAILED, due=1.0, reason="the results differ")
-    ((before, after),), _answer = obey("retry", [failed], 5.0)
+    ((before, after),), _answer = moves_of_order("retry", [failed], 5.0)
     assert before == failed
     assert (after.step, after.status, after.due) == (again, Status.READY, 5.0)
 
 
 def test_a_case_that_was_cancelled_at_its_delivery_goes_on_there():
     cancelled = WorkItem("k1", CASE_ITEM, "deliver", status=Status.CANCELLED, due=1.0)
-    ((_before, after),), _answer = obey("retry", [cancelled], 5.0)
+    ((_before, after),), _answer = moves_of_order("retry", [cancelled], 5.0)
     assert after.step == "deliver"
 
 
@@ -31,7 +31,7 @@ def test_a_case_whose_beams_are_computed_again_skips_nothing_on_its_way_to_the_h
     """A case that is being extended gets another input at `prepare`: the first run's must not be computed once more."""
     own = WorkItem("k1", CASE_ITEM, step, status=Status.CANCELLED, due=1.0)
     beam = WorkItem("k1", 1, "submit", status=Status.CANCELLED, run=2, due=1.0)
-    ((_own, case), (_beam, run)), _answer = obey("retry", [own, beam], 5.0)
+    ((_own, case), (_beam, run)), _answer = moves_of_order("retry", [own, beam], 5.0)
     assert (case.step, case.status, case.due) == (again, Status.READY, 5.0)
     assert (run.step, run.status, run.run) == ("submit", Status.READY, 3)
 
@@ -39,12 +39,12 @@ def test_a_case_whose_beams_are_computed_again_skips_nothing_on_its_way_to_the_h
 def test_what_is_delivered_cannot_be_cancelled():
     """A fault round found it: the case was called cancelled beside its results, and computed once more."""
     tidying = WorkItem("k1", CASE_ITEM, "tidy", status=Status.WAITING, due=1.0)
-    moves, answer = obey("cancel", [tidying, WorkItem("k1", 1, "verify", status=Status.DONE, due=1.0)], 5.0)
+    moves, answer = moves_of_order("cancel", [tidying, WorkItem("k1", 1, "verify", status=Status.DONE, due=1.0)], 5.0)
     assert moves == []
     assert "delivered" in answer
 
 
 def test_a_case_that_could_not_be_tidied_can_be_cancelled():
     failed = WorkItem("k1", CASE_ITEM, "tidy", status=Status.FAILED, due=1.0)
-    ((_before, after),), _answer = obey("cancel", [failed], 5.0)
+    ((_before, after),), _answer = moves_of_order("cancel", [failed], 5.0)
     assert after.wanted == "cancel"

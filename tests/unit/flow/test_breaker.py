@@ -41,7 +41,7 @@ def test_one_probe_goes_out_and_a_second_waits():
 def test_a_host_that_comes_back_gets_one_call_then_two_and_is_trusted_after_that():
     probing, _ = admit(opened(), 110.0, OPTIONS)
     back = succeeded(probing, 111.0, OPTIONS)
-    assert (back.state, back.coming_back) == ("half_open", True)
+    assert (back.state, back.recovering) == ("half_open", True)
     assert [admit(back, 111.0, OPTIONS, out)[1] for out in (0, 1, 2, 3)] == [0, 0, 5, 5]
     assert succeeded(back, 112.0, OPTIONS) == Breaker()
 
@@ -83,7 +83,7 @@ def test_whatever_comes_it_ends_by_itself_and_never_lets_more_out_than_it_says(s
             state, wait = admit(state, now, OPTIONS, out)
             if wait == 0:
                 out += 1
-                assert state.state == "closed" or not state.coming_back or out <= 2**state.answered
+                assert state.state == "closed" or not state.recovering or out <= 2**state.answered
         elif out:
             out -= 1
             if what == "bad":
@@ -115,7 +115,7 @@ def test_a_straggler_does_not_lengthen_the_pause():
 
 
 def test_a_success_of_a_call_that_began_before_it_opened_is_as_good_as_a_probe():
-    assert succeeded(opened(), 101.0, OPTIONS).coming_back
+    assert succeeded(opened(), 101.0, OPTIONS).recovering
 
 
 def test_it_survives_a_restart():

@@ -15,7 +15,7 @@ from mqi_communicator.case.faults import CpuTimeExceeded, Unreachable
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.dicom.problem import DicomProblem
-from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.arrivals import register_arrivals
 from mqi_communicator.flow.options import ResourceOptions
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.steps.admit import admit
@@ -40,7 +40,7 @@ class WorkerPool:
     async def run(self, work, *args, **_):
         if (work is examine) == isinstance(self.found, Rejected):
             (self.site.folder / "plan.dcm").write_text("the new plan, which is longer")
-            await look([self.site.folder], self.site)
+            await register_arrivals([self.site.folder], self.site)
         if work is examine:
             return self.found
         spool = Spool(args[1].parent)
@@ -70,7 +70,7 @@ def site(tmp_path):
     database.write_now(work_items.add, LINE, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     made = SimpleNamespace(folder=folder, database=database, resources=ResourceOptions(), intake=IntakeOptions())
     made.engine = SimpleNamespace(refusals=None)
-    made.clock, made.ear, made.spool = lambda: NOW, lambda *_, **__: None, lambda key: Spool(tmp_path / "spool" / key)
+    made.clock, made.emit, made.spool = lambda: NOW, lambda *_, **__: None, lambda key: Spool(tmp_path / "spool" / key)
     yield made
     database.close()
 
@@ -83,18 +83,18 @@ async def test_a_plan_that_is_replaced_after_it_was_copied_is_a_case_of_its_own(
     site.workers = WorkerPool(site, complete())
     assert isinstance(await admit(LINE, site), Done)
     site.database.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
-    assert await look([site.folder], site) == 1
+    assert await register_arrivals([site.folder], site) == 1
     assert len(site.database.read_now(cases.all_cases)) == 2
-    assert await look([site.folder], site) == 0
+    assert await register_arrivals([site.folder], site) == 0
 
 
 async def test_so_it_is_when_the_communicator_was_killed_in_between(site):
     site.workers = WorkerPool(site, complete())
     await admit(LINE, site)
-    await look([site.folder], site)  # what the folder is now is noted on the case that is at admit
+    await register_arrivals([site.folder], site)  # what the folder is now is noted on the case that is at admit
     await admit(LINE, site)  # the next life finds the copy in the spool
     site.database.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
-    assert await look([site.folder], site) == 1
+    assert await register_arrivals([site.folder], site) == 1
 
 
 async def test_a_file_that_is_replaced_while_it_is_refused_is_looked_at_again(site):
@@ -102,7 +102,7 @@ async def test_a_file_that_is_replaced_while_it_is_refused_is_looked_at_again(si
     with pytest.raises(DicomProblem):
         await admit(LINE, site)
     site.database.write_now(work_items.move, LINE, replace(LINE, status=Status.FAILED), None)
-    assert await look([site.folder], site) == 1
+    assert await register_arrivals([site.folder], site) == 1
     assert site.database.read_now(work_items.get, "k1").status is Status.READY
 
 
@@ -123,7 +123,7 @@ async def test_a_case_that_takes_too_long_to_check_is_not_tried_again_until_its_
     assert refused.value.code == "case.too_slow"
     assert "intake.case_cpu_s" in refused.value.advice
     site.database.write_now(work_items.move, LINE, replace(LINE, status=Status.FAILED), None)
-    assert await look([site.folder], site) == 0
+    assert await register_arrivals([site.folder], site) == 0
     (site.folder / "plan.dcm").write_text("another plan")
-    assert await look([site.folder], site) == 1
+    assert await register_arrivals([site.folder], site) == 1
     assert site.database.read_now(work_items.get, "k1").status is Status.READY

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
-from mqi_communicator.flow.arrivals import look
+from mqi_communicator.flow.arrivals import register_arrivals
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
 from mqi_communicator.flow.spool.layout import Spool
@@ -29,7 +29,7 @@ def site(tmp_path):
     database.write_now(cases.add, cases.Case("k1", tmp_path / "case 1", NOW, "f1"))
     database.write_now(work_items.add, WAITING, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     made = SimpleNamespace(now=NOW, database=database, resources=ResourceOptions(), intake=IntakeOptions())
-    made.clock, made.ear, made.spool = lambda: made.now, lambda *_, **__: None, lambda key: Spool(tmp_path / key)
+    made.clock, made.emit, made.spool = lambda: made.now, lambda *_, **__: None, lambda key: Spool(tmp_path / key)
     made.workers = SimpleNamespace(warm_up=lambda: None)
     yield made
     database.close()
@@ -84,8 +84,8 @@ async def test_a_folder_that_was_first_seen_in_the_future_is_noted_once_when_it_
     folder.mkdir()
     site.database.write_now(cases.change, "k1", seen=NOW + 3600)
     site.database.write_now(work_items.move, WAITING, replace(WAITING, status=Status.DONE), None)
-    assert await look([folder], site) == 1
-    assert await look([folder], site) == 0
+    assert await register_arrivals([folder], site) == 1
+    assert await register_arrivals([folder], site) == 0
     (folder / "another").touch()
-    assert await look([folder], site) == 1
-    assert await look([folder], site) == 0
+    assert await register_arrivals([folder], site) == 1
+    assert await register_arrivals([folder], site) == 0

@@ -48,16 +48,16 @@ def site(tmp_path):
         async def read(*_):
             return row
 
-        async def ask(token):
+        async def poll(token):
             return {token: seen}
 
-        async def place_of(_key):
-            return SimpleNamespace(name="gpu1", root="/w", host=host, poller=SimpleNamespace(ask=ask))
+        async def host_of(_key):
+            return SimpleNamespace(name="gpu1", root="/w", guarded=host, poller=SimpleNamespace(poll=poll))
 
         tools = SimpleNamespace(
             database=SimpleNamespace(read=read),
             spool=lambda _: spool,
-            place_of=place_of,
+            host_of=host_of,
             resources=ResourceOptions(local_free_gib=free),
         )
         return tools, spool

@@ -15,7 +15,7 @@ from mqi_communicator.flow.options import RetryOptions
 from mqi_communicator.flow.steps.functions import PERFORM
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS, after
 from mqi_communicator.flow.transitions.decide import IllegalMove, backoff, decide, extended
-from mqi_communicator.flow.transitions.orders import obey
+from mqi_communicator.flow.transitions.orders import moves_of_order
 
 pytestmark = pytest.mark.pure
 
@@ -100,7 +100,7 @@ def test_a_run_after_spent_ones_counts_anew():
 
 
 def test_a_cancelled_line_ends_when_its_withdrawal_is_done():
-    (_, wanted), answer = obey("cancel", [replace(BEAM, step="follow")], 5.0)[0][0], "x"
+    (_, wanted), answer = moves_of_order("cancel", [replace(BEAM, step="follow")], 5.0)[0][0], "x"
     assert answer
     assert wanted.wanted == "cancel"
     assert go(wanted, Done()).status is Status.CANCELLED
@@ -117,7 +117,7 @@ def test_a_line_that_is_not_live_does_not_move(status, outcome):
 def test_a_retried_beam_counts_its_runs_anew():
     failed = replace(BEAM, step="verify", status=Status.FAILED, run=3)
     case = replace(CASE, step="compare", status=Status.FAILED)
-    (_, own), (_, again) = obey("retry", [case, failed], 7.0)[0]
+    (_, own), (_, again) = moves_of_order("retry", [case, failed], 7.0)[0]
     assert (own.step, own.status) == ("upload", Status.READY)  # its input may have been tidied away
     assert (again.step, again.run, again.base_run, again.status) == ("submit", 4, 4, Status.READY)
     assert go(replace(again, step="follow"), NewRun("again")).status is Status.READY
@@ -125,15 +125,15 @@ def test_a_retried_beam_counts_its_runs_anew():
 
 def test_hold_and_release_come_back_to_the_same_step():
     item = replace(CASE, step="upload", status=Status.WAITING, reason="host down")
-    held = obey("hold", [item], 7.0)[0][0][1]
+    held = moves_of_order("hold", [item], 7.0)[0][0][1]
     assert held.status is Status.HELD
-    back = obey("release", [held], 8.0)[0][0][1]
+    back = moves_of_order("release", [held], 8.0)[0][0][1]
     assert (back.status, back.step, back.due) == (Status.READY, "upload", 8.0)
 
 
 @pytest.mark.parametrize("order", ["hold", "release", "cancel", "retry"])
 def test_an_order_to_an_ended_case_says_that_there_is_nothing_to_do(order):
-    moves, answer = obey(order, [replace(CASE, step="tidy", status=Status.DONE)], 7.0)
+    moves, answer = moves_of_order(order, [replace(CASE, step="tidy", status=Status.DONE)], 7.0)
     assert moves == []
     assert "nothing to" in answer or "not held" in answer
 
@@ -141,11 +141,11 @@ def test_an_order_to_an_ended_case_says_that_there_is_nothing_to_do(order):
 def test_only_a_finished_case_is_judged_again_and_its_beams_stay_as_they_are():
     done = replace(CASE, step="tidy", status=Status.DONE)
     beam = replace(BEAM, step="verify", status=Status.DONE)
-    ((before, again),) = obey("rejudge", [done, beam], 7.0)[0]
+    ((before, again),) = moves_of_order("rejudge", [done, beam], 7.0)[0]
     assert before == done
     assert (again.step, again.status, again.due) == ("compare", Status.READY, 7.0)
     for status in (Status.READY, Status.FAILED, Status.CANCELLED, Status.HELD):
-        moves, answer = obey("rejudge", [replace(done, status=status)], 7.0)
+        moves, answer = moves_of_order("rejudge", [replace(done, status=status)], 7.0)
         assert moves == []
         assert "only a case that is done" in answer
 
@@ -170,7 +170,7 @@ def test_whatever_happens_a_line_stays_on_its_way(story):
     for outcome, order in story:
         now += 1
         if order:
-            for before, moved in obey(order, [CASE, item], now)[0]:
+            for before, moved in moves_of_order(order, [CASE, item], now)[0]:
                 item = moved if before is item else item
         if item.status not in (Status.READY, Status.WAITING):
             continue

@@ -27,7 +27,7 @@ def site(tmp_path):
     """What steps are handed; a store without a case."""
     database = open_database(tmp_path / "store.sqlite3")
     yield SimpleNamespace(
-        database=database, resources=ResourceOptions(workers=4), clock=lambda: NOW, ear=lambda *_, **__: None
+        database=database, resources=ResourceOptions(workers=4), clock=lambda: NOW, emit=lambda *_, **__: None
     )
     database.close()
 
@@ -51,7 +51,7 @@ async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, 
     step = Step("admit", limit, 60.0, "being tested")
     monkeypatch.setattr(driving, "step_of", lambda _line: step)
     monkeypatch.setitem(driving.PERFORM, step.name, work)
-    site.ear = lambda name, **_: told.append(name)
+    site.emit = lambda name, **_: told.append(name)
     driver = Driver(site, RetryOptions(), lambda event: heard.append(event.why))
     add(site, "k1", rank=1)
     while polls < 6:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Manifest, Status, WorkItem
-from mqi_communicator.flow.steps.admit import enrol
+from mqi_communicator.flow.steps.admit import register
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
@@ -34,6 +34,6 @@ def test_the_same_content_is_computed_again_only_where_it_has_no_verdict_and_get
         database.write_now(cases.add, cases.Case(key, Path("/watch/case 1"), NOW, key))
         database.write_now(work_items.add, item, Event(NOW, key, CASE_ITEM, "case.seen"))
     database.write_now(cases.change, "old", content="c1", lineage="l1")
-    done = database.write_now(enrol, "new", CONTENT, NOW)
+    done = database.write_now(register, "new", CONTENT, NOW)
     assert (done.last, done.facts.get("same_as")) == ((False, None) if again else (True, "old"))
     database.close()

@@ -43,7 +43,7 @@ def test_no_case_is_promised_sooner_than_its_own_work_takes(found: list[tuple[li
 
 
 def place(name: str, **values: Any) -> HostEstimate:
-    return replace(HostEstimate(name, resting=False, slots=4, busy=0, waiting=0, job_s=100.0), **values)
+    return replace(HostEstimate(name, paused=False, slots=4, busy=0, waiting=0, job_s=100.0), **values)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def place(name: str, **values: Any) -> HostEstimate:
         ([place("a"), place("b")], "a"),
         ([place("a", busy=4), place("b", busy=3)], "b"),
         ([place("a", busy=4, job_s=10.0), place("b", busy=4, waiting=9)], "a"),
-        ([place("a", resting=True), place("b", busy=4, waiting=40)], "b"),
-        ([place("a", resting=True, busy=4), place("b", resting=True)], "b"),
+        ([place("a", paused=True), place("b", busy=4, waiting=40)], "b"),
+        ([place("a", paused=True, busy=4), place("b", paused=True)], "b"),
         ([place("a", slots=1), place("b", slots=8)], "b"),
     ],
 )

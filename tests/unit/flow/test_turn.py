@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from mqi_communicator.flow.steps.submit import LONGEST_S, pause
+from mqi_communicator.flow.steps.submit import MAX_PAUSE_S, recheck_in
 from mqi_communicator.store.jobs import Refusal
 
 
 @pytest.mark.parametrize(
-    ("ahead", "slots", "seconds"), [(0, 3, 5), (2, 3, 5), (3, 3, 10), (9, 3, 20), (500, 3, LONGEST_S), (1, 0, 10)]
+    ("ahead", "slots", "seconds"), [(0, 3, 5), (2, 3, 5), (3, 3, 10), (9, 3, 20), (500, 3, MAX_PAUSE_S), (1, 0, 10)]
 )
 def test_who_can_be_next_looks_at_each_tick_and_the_others_less_often(ahead, slots, seconds):
-    place: Any = SimpleNamespace(slots=slots, scheduler=SimpleNamespace(tick_s=5.0))
-    assert pause(Refusal(taken=slots, ahead=ahead), place) == seconds
+    host: Any = SimpleNamespace(slots=slots, scheduler=SimpleNamespace(tick_s=5.0))
+    assert recheck_in(Refusal(taken=slots, ahead=ahead), host) == seconds

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from mqi_communicator.app import LEVELS
 from mqi_communicator.case.model import Event
-from mqi_communicator.flow.reconcile import Found
+from mqi_communicator.flow.reconcile import StartupSummary
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.store import chain, orders
 from mqi_communicator.telemetry import events as catalogue
 from mqi_communicator.telemetry.logs import _serious
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCE = ROOT / "src/mqi_communicator"  # in remote/ an ear is something else: it hears an answer while it comes
+SOURCE = ROOT / "src/mqi_communicator"
 TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")}
 CONSTANTS = {
     target.id: node.value.value
@@ -31,7 +31,10 @@ LISTENED = (
     "flow/transitions/decide.py",
     "flow/transitions/orders.py",
 )
-OPEN = {"startup.summary": {one.name for one in fields(Found)}, "remote.call": {"why"}}  # what a ** adds to a line
+OPEN = {
+    "startup.summary": {one.name for one in fields(StartupSummary)},
+    "remote.call": {"why"},
+}  # what a ** adds to a line
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,12 @@ def branches(node: ast.expr | None) -> list[ast.expr | None]:
 
 
 def level_of(called: ast.expr) -> str:
-    """The level of a call that writes a line of the log; "ear" where the composition root decides; "" of others."""
+    """The level of a call that writes a line of the log; "emit" where the composition root decides; "" of others."""
     match called:
         case ast.Attribute(attr="debug" | "info" | "warning" | "error" | "exception" | "critical" as level):
             return level
-        case ast.Name(id="ear") | ast.Attribute(attr="ear" | "_ear"):
-            return "ear"
+        case ast.Name(id="emit") | ast.Attribute(attr="emit" | "_emit"):
+            return "emit"
     return ""
 
 
@@ -81,7 +84,7 @@ def told(file: str, tree: ast.Module) -> Iterator[Seen]:
         if isinstance(node, ast.Call) and node.args and (level := level_of(node.func)):
             words = frozenset(word.arg for word in node.keywords if word.arg)
             for name in names(node.args[0], tree):
-                heard = LEVELS.get(name, "info") if level == "ear" else level
+                heard = LEVELS.get(name, "info") if level == "emit" else level
                 yield Seen(file, name, heard, words, any(word.arg is None for word in node.keywords))
         if isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)

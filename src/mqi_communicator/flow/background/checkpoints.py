@@ -36,12 +36,12 @@ class Report:
         return not self.wrong
 
 
-def hold_against(connection: Connection, log: Path | None) -> Report:
+def verify_chain(connection: Connection, log: Path | None) -> Report:
     """Walk the chain and hold it against every delivered case, and against a log where one is given.
 
     The results of a case that were found after a restore tell of events which the store has forgotten: that is noted.
     """
-    anchors: list[AuditCheckpoint] = [] if log is None else list(_of_log(log))
+    checkpoints: list[AuditCheckpoint] = [] if log is None else list(_of_log(log))
     notes, wrong = [], []
     for case in cases.all_cases(connection):
         if not case.results:
@@ -60,8 +60,8 @@ def hold_against(connection: Connection, log: Path | None) -> Report:
                     f"case {case.key}: delivered before a restore; the store has forgotten the events until then"
                 )
             else:
-                anchors += _of_results(folder, case.key, stands[1])
-    walked = audit.verify(connection, anchors)
+                checkpoints += _of_results(folder, case.key, stands[1])
+    walked = audit.verify(connection, checkpoints)
     return Report(walked, tuple(notes), (*wrong, *map(str, walked.findings)))
 
 

@@ -79,7 +79,7 @@ async def begin_due(wanted: Sequence[ConstancyOptions], tools: Tools) -> tuple[i
             constancy=options.name,
         )
         await tools.database.write(_begin, case, sample.due, basis)
-        tools.ear("constancy.started", case=case.key, name=options.name, why=sample.due)
+        tools.emit("constancy.started", case=case.key, name=options.name, why=sample.due)
         begun += 1
     return begun, troubles
 

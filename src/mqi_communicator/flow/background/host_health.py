@@ -18,34 +18,34 @@ _CLOCK = re.compile(r"^mqi-clock (\d+(?:\.\d+)?)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class HostHealth:
     """What one host said last. None: it did not say."""
 
     clock_offset_s: float | None = None  # its clock less ours
     free_bytes: int | None = None
 
 
-async def look_at_hosts(tools: Tools) -> dict[str, Condition]:
+async def check_hosts(tools: Tools) -> dict[str, HostHealth]:
     """The condition of every host that is not being left alone, by name."""
     found = {}
-    for place in tools.places.values():
-        if not place.host.resting:
-            found[place.name] = Condition(await _clock(place), await _space(place))
+    for host in tools.hosts.values():
+        if not host.guarded.paused:
+            found[host.name] = HostHealth(await _clock(host), await _space(host))
     return found
 
 
-async def _clock(place: ComputeHost) -> float | None:
+async def _clock(host: ComputeHost) -> float | None:
     before = time.time()
     try:
-        answer = await place.host.request(RemoteRequest("clock"), deadline=CALL_S)
+        answer = await host.guarded.request(RemoteRequest("clock"), deadline=CALL_S)
     except Fault:
         return None
     told = _CLOCK.search(answer.out)
     return float(told[1]) - (before + time.time()) / 2 if told else None
 
 
-async def _space(place: ComputeHost) -> int | None:
+async def _space(host: ComputeHost) -> int | None:
     try:
-        return workspace.read_space(await place.host.request(workspace.space(place.root), deadline=CALL_S)).free_bytes
+        return workspace.read_space(await host.guarded.request(workspace.space(host.root), deadline=CALL_S)).free_bytes
     except Fault:
         return None

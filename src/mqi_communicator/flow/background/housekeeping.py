@@ -24,23 +24,23 @@ async def tidy_hosts(tools: Tools) -> int:
     A host that does not answer is left for another time.
     """
     removed = 0
-    for place in tools.places.values():
+    for host in tools.hosts.values():
         try:
-            removed += await _tidy(place, tools)
+            removed += await _tidy(host, tools)
         except Fault as fault:
-            tools.ear("housekeeping.deferred", host=place.name, why=fault.reason)
+            tools.emit("housekeeping.deferred", host=host.name, why=fault.reason)
     return removed
 
 
-async def _tidy(place: ComputeHost, tools: Tools) -> int:
-    ages = workspace.read_left(await place.host.request(workspace.left(place.root), deadline=CALL_S))
+async def _tidy(host: ComputeHost, tools: Tools) -> int:
+    ages = workspace.read_left(await host.guarded.request(workspace.left(host.root), deadline=CALL_S))
     if not ages:
         return 0
     states = await tools.database.read(_states, list(ages))
     gone = [key for key, days in ages.items() if _may_go(states.get(key), days, tools.resources.remote_keep_days)]
     for key in gone:
-        await remove_from(place, key, tools)
-        tools.ear("housekeeping.removed", host=place.name, case=key, days=ages[key])
+        await remove_from(host, key, tools)
+        tools.emit("housekeeping.removed", host=host.name, case=key, days=ages[key])
     return len(gone)
 
 

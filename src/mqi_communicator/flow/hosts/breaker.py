@@ -31,7 +31,7 @@ class Breaker:
     answered: int = 0  # in a row, while half-open
 
     @property
-    def coming_back(self) -> bool:
+    def recovering(self) -> bool:
         """Whether the host answers again, and is let have work step by step."""
         return self.state == "half_open" and self.answered > 0
 
@@ -46,12 +46,12 @@ class Breaker:
         return Breaker(**{**values, "recent": tuple(values["recent"]), "slow": tuple(values.get("slow", ()))})
 
 
-def admit(breaker: Breaker, now: float, options: BreakerOptions, out: int = 0) -> tuple[Breaker, float]:
+def admit(breaker: Breaker, now: float, options: BreakerOptions, in_flight: int = 0) -> tuple[Breaker, float]:
     """Whether a call may go out now, `out` being on their way: (new state, 0), or (same state, seconds to wait)."""
     if breaker.state == "closed":
         return breaker, 0.0
-    if breaker.coming_back:
-        return breaker, 0.0 if out < 2**breaker.answered else options.back_s
+    if breaker.recovering:
+        return breaker, 0.0 if in_flight < 2**breaker.answered else options.back_s
     pause = breaker.probe_at - now
     if 0 < pause <= _pause(breaker.openings, options):  # a longer one is none of ours: the clock was set back
         return breaker, pause

@@ -16,7 +16,7 @@ class ComputeHost:
     """One host: how it is asked, who runs jobs there, what it may hold."""
 
     name: str
-    host: GuardedHost
+    guarded: GuardedHost
     scheduler: Scheduler
     poller: JobPoller
     root: str  # our workspace there, an absolute path
@@ -35,17 +35,17 @@ class HostEstimate:
     """What a case may expect of one host."""
 
     name: str
-    resting: bool  # its breaker is open: it is not counted on
+    paused: bool  # its breaker is open: it is not counted on
     slots: int
     busy: int  # places taken
     waiting: int  # beams that want one
     job_s: float  # how long a job takes there, from those measured; an assumption where none was
 
 
-def best(prospects: Sequence[HostEstimate], beams: int) -> str:
+def best(estimates: Sequence[HostEstimate], beams: int) -> str:
     """Where a case of so many beams can begin first, and, where that is the same, end first; hosts that do not answer
     come last. The order of the configuration decides between equals."""
-    return min(prospects, key=lambda one: (one.resting, _begin_s(one), _end_s(one, beams))).name
+    return min(estimates, key=lambda one: (one.paused, _begin_s(one), _end_s(one, beams))).name
 
 
 def _begin_s(one: HostEstimate) -> float:

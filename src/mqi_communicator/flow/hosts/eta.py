@@ -21,15 +21,15 @@ def ready_in(queue: Sequence[Queued], *, width: int, job_s: float, tail_s: float
 
     `tail_s` is what follows the last beam: bringing home, comparing, delivering.
     """
-    places = [max(0.0, left) for case in queue for left in case.running]
-    places += [0.0] * max(0, width - len(places))
-    heapq.heapify(places)
+    slots = [max(0.0, left) for case in queue for left in case.running]
+    slots += [0.0] * max(0, width - len(slots))
+    heapq.heapify(slots)
     ready = {}
     for case in queue:
         last = max(case.running, default=0.0)
         for _ in range(case.waiting):
-            begins = heapq.heappop(places)
-            heapq.heappush(places, begins + job_s)
+            begins = heapq.heappop(slots)
+            heapq.heappush(slots, begins + job_s)
             last = max(last, begins + job_s)
         ready[case.case] = last + tail_s
     return ready

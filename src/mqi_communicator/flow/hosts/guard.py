@@ -11,7 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from mqi_communicator.case.faults import AbsurdAnswer, AtLimit, Fault, TookTooLong, Transient, Unreachable, of_our_disk
+from mqi_communicator.case.faults import (
+    AbsurdAnswer,
+    AtLimit,
+    Fault,
+    TookTooLong,
+    Transient,
+    Unreachable,
+    local_disk_fault,
+)
 from mqi_communicator.case.outcome import Outcome
 from mqi_communicator.case.request import RemoteRequest, RemoteResponse
 from mqi_communicator.flow.hosts import breaker as circuit
@@ -19,7 +27,7 @@ from mqi_communicator.flow.hosts.breaker import Breaker
 from mqi_communicator.flow.hosts.call_budget import CallBudget
 from mqi_communicator.flow.options import BreakerOptions
 from mqi_communicator.remote.host import Host, OnLine
-from mqi_communicator.store import breakers as shelf
+from mqi_communicator.store import breakers
 from mqi_communicator.store.database import Database, LostOwnership
 
 T = TypeVar("T")
@@ -34,13 +42,13 @@ class BreakerOpen(Unreachable):
         self.retry_in = retry_in
 
 
-def _word(fault: Unreachable | AbsurdAnswer) -> str:
+def _outcome_of(fault: Unreachable | AbsurdAnswer) -> str:
     if isinstance(fault, AbsurdAnswer):
         return "absurd"
     return "too_long" if isinstance(fault, TookTooLong) else "unreachable"
 
 
-async def guarded(work: Awaitable[Outcome], limit: float, ear: Emit) -> Outcome | Fault:
+async def guarded(work: Awaitable[Outcome], limit: float, emit: Emit) -> Outcome | Fault:
     """The outcome of one try of a step, whatever happens in it. Only LostOwnership and cancellation pass."""
     try:
         async with asyncio.timeout(limit):
@@ -52,10 +60,10 @@ async def guarded(work: Awaitable[Outcome], limit: float, ear: Emit) -> Outcome 
     except TimeoutError:
         return Transient(f"the step took longer than {limit:.0f} s")
     except Exception as error:  # noqa: BLE001 - a bug must not stop the other cases
-        if isinstance(error, OSError) and (refused := of_our_disk(error)):
+        if isinstance(error, OSError) and (refused := local_disk_fault(error)):
             return refused
         frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-        ear("step.internal_error", error=type(error).__name__, frames=frames[-6:])
+        emit("step.internal_error", error=type(error).__name__, frames=frames[-6:])
         return Transient(f"unexpected {type(error).__name__} in our own program", "report this with the log")
 
 
@@ -63,25 +71,25 @@ class GuardedHost:
     """A host behind one breaker per kind of work (commands, bulk). The same face as any host."""
 
     def __init__(
-        self, host: Host, database: Database, options: BreakerOptions, ear: Emit, budget: CallBudget | None = None
+        self, host: Host, database: Database, options: BreakerOptions, emit: Emit, budget: CallBudget | None = None
     ) -> None:
         self.name = host.name
         self._host = host
         self._budget = budget
         self._database = database
         self._options = options
-        self._ear = ear
-        self._out = {"commands": 0, "bulk": 0}  # calls on their way
-        kept = database.read_now(shelf.load)
+        self._emit = emit
+        self._in_flight = {"commands": 0, "bulk": 0}  # calls on their way
+        saved = database.read_now(breakers.load)
         self.breakers = {
-            kind: Breaker.from_json(kept[name]) if (name := f"{host.name}:{kind}") in kept else Breaker()
+            kind: Breaker.from_json(saved[name]) if (name := f"{host.name}:{kind}") in saved else Breaker()
             for kind in ("commands", "bulk")
         }
 
     @property
-    def resting(self) -> bool:
+    def paused(self) -> bool:
         """Whether it is being left alone after failures."""
-        return any(breaker.state != "closed" and not breaker.coming_back for breaker in self.breakers.values())
+        return any(breaker.state != "closed" and not breaker.recovering for breaker in self.breakers.values())
 
     async def request(
         self, call: RemoteRequest, *, deadline: float, on_line: OnLine | None = None, stays_s: float = 0.0
@@ -89,74 +97,74 @@ class GuardedHost:
         """Host.ask. AtLimit where the site's limit of calls is reached. `stays_s`: how long the question is meant to
         stay there."""
         work = partial(self._host.request, call, deadline=deadline, on_line=on_line)
-        return await self._through("commands", call.verb, work, deadline, stays_s)
+        return await self._call("commands", call.verb, work, deadline, stays_s)
 
     async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
         """Host.send."""
-        await self._through("bulk", "send", partial(self._host.send, source, root, key, deadline=deadline), deadline)
+        await self._call("bulk", "send", partial(self._host.send, source, root, key, deadline=deadline), deadline)
 
     async def fetch(
         self, root: str, token: str, target: Path, *, names: tuple[str, ...], largest: int, deadline: float
     ) -> None:
         """Host.fetch."""
         work = partial(self._host.fetch, root, token, target, names=names, largest=largest, deadline=deadline)
-        await self._through("bulk", "fetch", work, deadline)
+        await self._call("bulk", "fetch", work, deadline)
 
     async def close(self) -> None:
         """Host.close."""
         await self._host.close()
 
-    async def _through(
+    async def _call(
         self, kind: str, operation: str, call: Callable[[], Awaitable[T]], deadline: float, planned: float = 0.0
     ) -> T:
         """`planned`: how much of the deadline the host is meant to take, in s."""
-        state, pause = circuit.admit(self.breakers[kind], time.time(), self._options, self._out[kind])
+        state, pause = circuit.admit(self.breakers[kind], time.time(), self._options, self._in_flight[kind])
         if pause > 0:
-            raise self._held_back(state, pause)
+            raise self._refusal(state, pause)
         if self._budget is not None and kind == "commands":
             self._budget.spend()
-        await self._keep(kind, state)
+        await self._save(kind, state)
         began = time.monotonic()
-        heard = partial(self._hear, operation, began)
-        self._out[kind] += 1
+        emit_call = partial(self._emit_call, operation, began)
+        self._in_flight[kind] += 1
         try:
             answer = await call()
         except (Unreachable, AbsurdAnswer) as fault:
-            heard(_word(fault), why=fault.reason)
-            await self._keep(kind, circuit.failed(self.breakers[kind], time.time(), fault.reason, self._options))
+            emit_call(_outcome_of(fault), why=fault.reason)
+            await self._save(kind, circuit.failed(self.breakers[kind], time.time(), fault.reason, self._options))
             raise
         except Fault as fault:
-            heard("refused", why=fault.reason)
-            await self._keep(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options))  # it did answer
+            emit_call("refused", why=fault.reason)
+            await self._save(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options))  # it did answer
             raise
         finally:
-            self._out[kind] -= 1
+            self._in_flight[kind] -= 1
         share = max(0.0, time.monotonic() - began - planned) / max(deadline - planned, 1.0)
-        heard("done")
-        await self._keep(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options, share))
+        emit_call("done")
+        await self._save(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options, share))
         return answer
 
-    def _hear(self, operation: str, began: float, outcome: str, **facts: str) -> None:
+    def _emit_call(self, operation: str, began: float, outcome: str, **facts: str) -> None:
         took = round(time.monotonic() - began, 3)
-        self._ear("remote.call", host=self.name, operation=operation, outcome=outcome, took_s=took, **facts)
+        self._emit("remote.call", host=self.name, operation=operation, outcome=outcome, took_s=took, **facts)
 
-    def _held_back(self, state: Breaker, pause: float) -> Fault:
+    def _refusal(self, state: Breaker, pause: float) -> Fault:
         """Why a call does not go out now. A host that comes back holds work back as a limit does: no try is counted."""
         chance = random.random()  # noqa: S311 - jitter
-        if state.coming_back:
+        if state.recovering:
             calls = f"{2**state.answered} calls at once"
             why = f"{self.name} answers again ({state.why}); work comes back step by step, {calls}"
             return AtLimit(why, retry_in=pause * (0.2 + chance))
         why = f"{self.name} does not answer ({state.why}); next try in {pause:.0f} s"
         return BreakerOpen(why, "", pause * (1 + 0.2 * chance))
 
-    async def _keep(self, kind: str, state: Breaker) -> None:
+    async def _save(self, kind: str, state: Breaker) -> None:
         before = self.breakers[kind]
         self.breakers[kind] = state
         if (before.state, before.probe_at, before.answered) != (state.state, state.probe_at, state.answered):
-            await self._database.write(shelf.save, f"{self.name}:{kind}", state.to_json())
+            await self._database.write(breakers.save, f"{self.name}:{kind}", state.to_json())
             if before.state != state.state:
-                self._ear(
+                self._emit(
                     "breaker.state_changed",
                     host=self.name,
                     kind=kind,

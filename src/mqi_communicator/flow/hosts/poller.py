@@ -34,118 +34,118 @@ class JobPoller:
         *,
         slots: int = 1,
         gpus: Inventory | None = None,
-        asks_gpus: bool = False,
+        query_gpus: bool = False,
     ) -> None:
         self._host = host
         self._scheduler = scheduler
         self._database = database
-        self._every = scheduler.tick_s
+        self._interval_s = scheduler.tick_s
         self._slots = slots
-        self._asks_gpus = asks_gpus
+        self._query_gpus = query_gpus
         self.gpus = gpus or Inventory(trouble="nobody has looked yet")
-        self._seen: dict[str, JobStatus] = {}
+        self._statuses: dict[str, JobStatus] = {}
         self._ended: dict[str, asyncio.Event] = {}
-        self._unproved: dict[str, float] = {}  # since when (monotonic seconds) no look has proved anything of a job
-        self._looking: asyncio.Task[None] | None = None
-        self._at = -self._every  # when the last look began
+        self._unknown_since: dict[str, float] = {}  # by token, monotonic seconds: no poll has proved anything since
+        self._polling: asyncio.Task[None] | None = None
+        self._polled_at = -self._interval_s  # when the last look began
 
-    async def look(self, token: str) -> JobStatus | None:
+    async def status(self, token: str) -> JobStatus | None:
         """What was last seen of a job, at most one tick old; None if it was submitted after the last look.
 
         Returns as soon as the job has ended, or when the look that is under way is over.
         """
-        if self._at_rest():
-            self._begin()
-        looking, event = self._looking, self._ended.setdefault(token, asyncio.Event())
-        if looking is not None and not event.is_set():
+        if self._is_due():
+            self._start()
+        polling, event = self._polling, self._ended.setdefault(token, asyncio.Event())
+        if polling is not None and not event.is_set():
             ends = asyncio.ensure_future(event.wait())
             try:
-                await asyncio.wait({looking, ends}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({polling, ends}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 ends.cancel()
-            if looking.done() and not event.is_set():
-                looking.result()  # its fault is ours
-        return self._seen.get(token)
+            if polling.done() and not event.is_set():
+                polling.result()  # its fault is ours
+        return self._statuses.get(token)
 
     def forget(self, token: str) -> None:
         """Nobody follows this job any more."""
-        self._seen.pop(token, None)
+        self._statuses.pop(token, None)
         self._ended.pop(token, None)
-        self._unproved.pop(token, None)
+        self._unknown_since.pop(token, None)
 
-    def unproved_s(self, token: str, state: JobState) -> float:
+    def unknown_s(self, token: str, state: JobState) -> float:
         """For how many seconds on end no look has proved anything of this job, now that this was seen of it. An outage
         or a restart in between begins them again."""
         if state not in (JobState.UNKNOWN, JobState.ABSENT):
-            self._unproved.pop(token, None)
+            self._unknown_since.pop(token, None)
             return 0.0
         now = time.monotonic()
-        return now - self._unproved.setdefault(token, now)
+        return now - self._unknown_since.setdefault(token, now)
 
-    async def tend(self) -> None:
+    async def ensure_polled(self) -> None:
         """Look at the host if the last look is a tick old. Waits for it only where nothing is known of the GPUs yet: a
         look goes on for a tick, and a free GPU must not. Places that nobody follows are given back."""
-        if self._at_rest():
-            self._begin()
-        if self._asks_gpus and self.gpus.trouble and self._looking is not None:
-            await asyncio.wait({self._looking}, timeout=2.0)
+        if self._is_due():
+            self._start()
+        if self._query_gpus and self.gpus.trouble and self._polling is not None:
+            await asyncio.wait({self._polling}, timeout=2.0)
 
-    def pause(self) -> float:
+    def next_poll_s(self) -> float:
         """Seconds until the next look."""
-        return max(0.05, self._every - (time.monotonic() - self._at))
+        return max(0.05, self._interval_s - (time.monotonic() - self._polled_at))
 
-    async def ask(self, *tokens: str) -> Mapping[str, JobStatus]:
+    async def poll(self, *tokens: str) -> Mapping[str, JobStatus]:
         """A look at these jobs now: before a new run, and for the proof of a cancellation."""
         answer = await self._host.request(self._scheduler.poll(tokens), deadline=60.0 + 0.5 * len(tokens))
         return self._scheduler.read_poll(tokens, answer)
 
     async def close(self) -> None:
         """Give up the look that is under way."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
 
-    def _at_rest(self) -> bool:
-        over = self._looking is None or self._looking.done()
-        return over and time.monotonic() - self._at >= self._every
+    def _is_due(self) -> bool:
+        over = self._polling is None or self._polling.done()
+        return over and time.monotonic() - self._polled_at >= self._interval_s
 
-    def _begin(self) -> None:
-        self._at = time.monotonic()
-        self._looking = asyncio.create_task(self._ask_for_all())
-        self._looking.add_done_callback(_seen_to)
+    def _start(self) -> None:
+        self._polled_at = time.monotonic()
+        self._polling = asyncio.create_task(self._poll_all())
+        self._polling.add_done_callback(_consume_fault)
 
-    async def _ask_for_all(self) -> None:
+    async def _poll_all(self) -> None:
         active = await self._database.read(jobs.active, self._host.name)
         # A job that is being submitted at this moment may be seen as absent: nothing is to be concluded from that.
-        held = [job for job in active if job.state != jobs.CLAIMED or await self._left_behind(job)]
+        held = [job for job in active if job.state != jobs.CLAIMED or await self._is_abandoned(job)]
         tokens = tuple(job.token for job in held)
-        if not tokens and not self._asks_gpus:
+        if not tokens and not self._query_gpus:
             return
-        wait = self._every if tokens else 0.0
+        wait = self._interval_s if tokens else 0.0
         deadline = 60.0 + 0.5 * len(tokens) + wait
         question = self._scheduler.poll(tokens, wait)
         try:
-            answer = await self._host.request(question, deadline=deadline, on_line=self._hear, stays_s=wait)
+            answer = await self._host.request(question, deadline=deadline, on_line=self._on_line, stays_s=wait)
         except Unreachable:
-            self._unproved.clear()
+            self._unknown_since.clear()
             raise
         for token, status in self._scheduler.read_poll(tokens, answer).items():
-            self._note(token, status)
-        if self._asks_gpus:
+            self._record(token, status)
+        if self._query_gpus:
             self.gpus = read_inventory(answer)
-        await self._let_go(held)
+        await self._release_ended(held)
         await self._database.write(hosts.save, self._host.name, time.time(), self._state(len(active), answer.out))
 
-    def _hear(self, item: str) -> None:
-        if told := self._scheduler.read_line(item):
-            self._note(*told)
+    def _on_line(self, item: str) -> None:
+        if progress := self._scheduler.read_line(item):
+            self._record(*progress)
 
-    def _note(self, token: str, status: JobStatus) -> None:
+    def _record(self, token: str, status: JobStatus) -> None:
         """What is known now. An end that was heard of stays known, whatever became of the rest of the answer."""
-        before = self._seen.get(token)
+        before = self._statuses.get(token)
         if before is not None and before.state is JobState.ENDED and status.state is JobState.UNKNOWN:
             return
-        self._seen[token] = status
+        self._statuses[token] = status
         if status.state in (JobState.ENDED, JobState.LOST):
             self._ended.setdefault(token, asyncio.Event()).set()
 
@@ -160,26 +160,26 @@ class JobPoller:
             "taken": taken,
             "slots": self._slots,
             "gpus": gpus,
-            "gpu_trouble": self.gpus.trouble if self._asks_gpus else "",
+            "gpu_trouble": self.gpus.trouble if self._query_gpus else "",
             "stopped": stopped,
         }
 
-    async def _let_go(self, held: list[jobs.JobRow]) -> None:
+    async def _release_ended(self, held: list[jobs.JobRow]) -> None:
         """Give back the places of jobs that have ended by evidence and that no line follows now."""
         for job in held:
-            status = self._seen.get(job.token)
-            if status is not None and status.state in OVER and await self._left_behind(job):
+            status = self._statuses.get(job.token)
+            if status is not None and status.state in OVER and await self._is_abandoned(job):
                 await self._database.write(jobs.change, job.token, active=False)
                 await self._database.write(work_items.wake_step, "submit", time.time())
                 self.forget(job.token)
 
-    async def _left_behind(self, job: jobs.JobRow) -> bool:
+    async def _is_abandoned(self, job: jobs.JobRow) -> bool:
         """Whether no line follows this job, or will submit it."""
         item = await self._database.read(work_items.get, job.case, job.beam)
         return item.status.ended or item.status is Status.HELD or item.run != job.run
 
 
-def _seen_to(task: asyncio.Task[None]) -> None:
+def _consume_fault(task: asyncio.Task[None]) -> None:
     """A look that failed and that nobody waited for is no unhandled error: the next one tells."""
     with suppress(asyncio.CancelledError, Fault):
         task.result()

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from mqi_communicator.case.faults import ActionRequired, DiskFull
-from mqi_communicator.flow.spool.layout import Spool, keep
+from mqi_communicator.flow.spool.layout import Spool, write_durably
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.database import StoreTrouble
@@ -47,7 +47,7 @@ def note_order(spool: Spool, case: Case, order: Order) -> None:
     try:
         if order.order == "cancel" and not spool.origin.exists():
             write_origin(spool.origin, case)
-        keep(spool.orders, json.dumps(said))
+        write_durably(spool.orders, json.dumps(said))
     except DiskFull as full:
         raise StoreTrouble(full.reason, full.advice) from None
 
@@ -69,7 +69,7 @@ def orders_of(spool: Spool) -> list[Order]:
 
 def note_ended(spool: Spool, ended: Ended) -> None:
     """Note a judgement that was delivered, durably. DiskFull if the spool is."""
-    keep(spool.ended, json.dumps(asdict(ended)))
+    write_durably(spool.ended, json.dumps(asdict(ended)))
 
 
 def ended_of(spool: Spool) -> Ended | None:

@@ -92,7 +92,7 @@ class Spool:
         return self.root / "back" / token
 
 
-def keep(path: Path, text: str) -> None:
+def write_durably(path: Path, text: str) -> None:
     """Write a small file of the spool, whole and durable before this returns. Equal text is left alone.
 
     DiskFull if the spool cannot be written.

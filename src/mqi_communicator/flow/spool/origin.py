@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from mqi_communicator.flow.spool.layout import keep
+from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.store.cases import Case
 
 _KEPT = ("seen", "fingerprint", "changed", "priority", "rank")
@@ -19,7 +19,7 @@ _KEPT_LATER = {"constancy": ""}  # and what it is where an older version wrote t
 def write_origin(path: Path, case: Case) -> None:
     """Note a case before its files are admitted. DiskFull if the spool is."""
     facts = {"source": os.fsencode(case.source).hex(), **{name: getattr(case, name) for name in (*_KEPT, *_KEPT_LATER)}}
-    keep(path, json.dumps(facts, sort_keys=True))
+    write_durably(path, json.dumps(facts, sort_keys=True))
 
 
 def read_origin(path: Path, key: str) -> Case | None:

@@ -22,7 +22,7 @@ from mqi_communicator.intake.scan import FolderScan, scan_folder
 from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
 
-LOOK_S = 30.0
+RECHECK_S = 30.0
 AWAY = {  # what a share says that is mounted, and whose server is gone
     *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EREMOTEIO),
     *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.ECONNABORTED),
@@ -35,32 +35,32 @@ async def admit(item: WorkItem, tools: Tools) -> Outcome:
     case = await tools.database.read(cases.get, item.case)
     spool = tools.spool(item.case)
     if not spool.manifest.exists():
-        seen = await asyncio.to_thread(_seen, case, tools.intake.max_files)
+        seen = await asyncio.to_thread(_scan, case, tools.intake.max_files)
         if seen is None:
             why = "its folder is not there any more; it goes on when the folder is back, mqi cancel forgets it"
-            return Wait(LOOK_S, why, parked=True)
-        still = await _still_for(case, seen, tools)
-        if still < tools.intake.settle_s and not item.reason:
+            return Wait(RECHECK_S, why, parked=True)
+        unchanged_s = await _unchanged_for(case, seen, tools)
+        if unchanged_s < tools.intake.settle_s and not item.reason:
             tools.workers.warm_up()
-            return Wait(tools.intake.settle_s - still, "it has only just arrived", code="case.incomplete")
-        looked = await _examine(case, still, tools)
-        if isinstance(looked, Incomplete):
-            return _wait(looked, still, tools)
-        if isinstance(looked, Rejected):
+            return Wait(tools.intake.settle_s - unchanged_s, "it has only just arrived", code="case.incomplete")
+        examined = await _examine(case, unchanged_s, tools)
+        if isinstance(examined, Incomplete):
+            return _wait(examined, unchanged_s, tools)
+        if isinstance(examined, Rejected):
             await tools.database.write(cases.change, item.case, fingerprint=seen.fingerprint)
-            raise DicomProblem(looked.reason, looked.advice, looked.code)
+            raise DicomProblem(examined.reason, examined.advice, examined.code)
         await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint))
-        await tools.workers.run(copy_to_spool, case.source, spool.case, looked)
+        await tools.workers.run(copy_to_spool, case.source, spool.case, examined)
     manifest = await asyncio.to_thread(load_manifest, spool.manifest)
     origin = await asyncio.to_thread(read_origin, spool.origin, item.case)
-    return await tools.database.write(_enrol_as_seen, item.case, origin, manifest, tools.clock())
+    return await tools.database.write(_register_as_seen, item.case, origin, manifest, tools.clock())
 
 
-async def _examine(case: Case, still: float, tools: Tools) -> Examination:
+async def _examine(case: Case, unchanged_s: float, tools: Tools) -> Examination:
     limit = tools.intake.case_cpu_s
     try:
         return await tools.workers.run_within(
-            limit, examine, case.source, tools.intake, tools.engine.refusals, still_for=still
+            limit, examine, case.source, tools.intake, tools.engine.refusals, still_for=unchanged_s
         )
     except CpuTimeExceeded:
         return Rejected(
@@ -71,14 +71,14 @@ async def _examine(case: Case, still: float, tools: Tools) -> Examination:
         )
 
 
-def _wait(looked: Incomplete, still: float, tools: Tools) -> Wait:
+def _wait(examined: Incomplete, unchanged_s: float, tools: Tools) -> Wait:
     """A change in the folder is seen by itself and makes the next look sooner."""
-    pause = EXAMINE_S if looked.retry_in_s is None else min(EXAMINE_S, max(0.2, looked.retry_in_s))
-    parked = still >= max(tools.intake.settle_s, tools.intake.still_s)  # what is decided soon is waited for by `once`
-    return Wait(pause, looked.summary, needs_person=looked.overdue, parked=parked, code="case.incomplete")
+    pause = EXAMINE_S if examined.retry_in_s is None else min(EXAMINE_S, max(0.2, examined.retry_in_s))
+    parked = unchanged_s >= max(tools.intake.settle_s, tools.intake.still_s)  # `--once` waits for what ends soon
+    return Wait(pause, examined.summary, needs_person=examined.overdue, parked=parked, code="case.incomplete")
 
 
-def _seen(case: Case, max_files: int) -> FolderScan | None:
+def _scan(case: Case, max_files: int) -> FolderScan | None:
     """What lies in the case's folder; None if it is not there. While its share does not answer, that is waited for."""
     try:
         return scan_folder(case.source, max_files) if case.source.is_dir() else None
@@ -88,7 +88,7 @@ def _seen(case: Case, max_files: int) -> FolderScan | None:
         raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
 
 
-async def _still_for(case: Case, seen: FolderScan, tools: Tools) -> float:
+async def _unchanged_for(case: Case, seen: FolderScan, tools: Tools) -> float:
     """For how many seconds the folder has been as it is. Where nothing reports changes, the last look may be old."""
     now = tools.clock()
     if seen.fingerprint == case.fingerprint and case.changed <= now:  # later than now: the clock was set back
@@ -97,14 +97,14 @@ async def _still_for(case: Case, seen: FolderScan, tools: Tools) -> float:
     return 0.0
 
 
-def _enrol_as_seen(connection: Connection, key: str, origin: Case | None, manifest: Manifest, now: float) -> Done:
+def _register_as_seen(connection: Connection, key: str, origin: Case | None, manifest: Manifest, now: float) -> Done:
     """The folder counts as it was when it was examined: whatever has changed since is seen by the next look."""
     if origin is not None:
         cases.change(connection, key, fingerprint=origin.fingerprint)
-    return enrol(connection, key, manifest, now)
+    return register(connection, key, manifest, now)
 
 
-def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
+def register(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
     """Note which case this is: one that is known, a new revision of a plan that is known, or a new one."""
     cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
     facts: dict[str, object] = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files)}
@@ -115,7 +115,7 @@ def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> D
     if own.superseded_by:  # while we were stopped between this and the next line
         return Done(facts)
     for same in cases.with_content(connection, manifest.content, but=key):
-        if _counts(same, work_items.get(connection, same.key)):
+        if _has_verdict(same, work_items.get(connection, same.key)):
             cases.change(connection, key, same_as=same.key)
             return Done({**facts, "same_as": same.key}, last=True)
     older = cases.of_lineage(connection, manifest.lineage, but=key)
@@ -126,7 +126,7 @@ def enrol(connection: Connection, key: str, manifest: Manifest, now: float) -> D
     return Done({**facts, "revision": revision})
 
 
-def _counts(case: Case, item: WorkItem) -> bool:
+def _has_verdict(case: Case, item: WorkItem) -> bool:
     """Whether a case has a verdict, or will have one. One that was delivered has, whatever became of its tidying."""
     ending = bool(item.wanted or case.superseded_by)
     return item.status is Status.DONE or item.step == TIDY or not (item.status.ended or ending)

@@ -15,20 +15,20 @@ KILL_S = 360.0  # more than the longest grace (direct.kill_grace_s)
 OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
-async def withdraw(item: WorkItem, tools: Tools) -> Outcome:
+async def cancel(item: WorkItem, tools: Tools) -> Outcome:
     """No process of this line lives on the host, and none can begin; for a case: nor does any of its beams."""
-    return await (_withdraw_case(item, tools) if item.beam == CASE_ITEM else _withdraw_beam(item, tools))
+    return await (_cancel_case(item, tools) if item.beam == CASE_ITEM else _cancel_beam(item, tools))
 
 
-async def _withdraw_beam(item: WorkItem, tools: Tools) -> Outcome:
+async def _cancel_beam(item: WorkItem, tools: Tools) -> Outcome:
     row = await tools.database.read(jobs.get, item.token)
     if row is None or _is_over(row):
         return Done()
-    place = await tools.place_of(item.case)
-    place.scheduler.read_cancel(await place.host.request(place.scheduler.cancel([item.token]), deadline=KILL_S))
-    status = (await place.poller.ask(item.token))[item.token]
+    host = await tools.host_of(item.case)
+    host.scheduler.read_cancel(await host.guarded.request(host.scheduler.cancel([item.token]), deadline=KILL_S))
+    status = (await host.poller.poll(item.token))[item.token]
     if status.state not in OVER:
-        return Wait(2.0, f"being cancelled: the job is still {status.state} on {place.name}")
+        return Wait(2.0, f"being cancelled: the job is still {status.state} on {host.name}")
     await tools.database.write(jobs.change, item.token, state=status.state.value, active=False)
     await tools.database.write(work_items.wake_step, "submit", tools.clock())
     return Done({"job": status.state.value})
@@ -39,33 +39,33 @@ def _is_over(row: jobs.JobRow) -> bool:
     return not row.active and (row.state in OVER or row.state == jobs.WANTED)
 
 
-async def _withdraw_case(item: WorkItem, tools: Tools) -> Outcome:
+async def _cancel_case(item: WorkItem, tools: Tools) -> Outcome:
     family = await tools.database.read(work_items.of_case, item.case)
     if any(not beam.status.ended for beam in family[1:]):
         return Wait(60.0, "being cancelled: its beams first", parked=True)
     if not (tools.spool(item.case).host() or (await tools.database.read(cases.get, item.case)).host):
         return Done()
-    if wait := await _end_what_is_left(item, tools):
+    if wait := await _cancel_remaining_jobs(item, tools):
         return wait
     await tidy_host(item.case, tools)
     return Done()
 
 
-async def _end_what_is_left(item: WorkItem, tools: Tools) -> Wait | None:
+async def _cancel_remaining_jobs(item: WorkItem, tools: Tools) -> Wait | None:
     """Jobs that nobody follows, and that may still live: of beams that failed without word of their end, and those that
     the host knows and an older store that came back does not."""
-    place = await tools.place_of(item.case)
+    host = await tools.host_of(item.case)
     rows = {row.token: row for row in await tools.database.read(jobs.of_case, item.case)}
-    there = workspace.read_runs(await place.host.request(workspace.runs(place.root, item.case), deadline=CALL_S))
+    there = workspace.read_runs(await host.guarded.request(workspace.runs(host.root, item.case), deadline=CALL_S))
     tokens = [token for token, row in rows.items() if not _is_over(row)]
     tokens += [token for token in there if token not in rows]
     if not tokens:
         return None
-    place.scheduler.read_cancel(await place.host.request(place.scheduler.cancel(tokens), deadline=KILL_S))
-    seen = await place.poller.ask(*tokens)
+    host.scheduler.read_cancel(await host.guarded.request(host.scheduler.cancel(tokens), deadline=KILL_S))
+    seen = await host.poller.poll(*tokens)
     for token in tokens:
         if seen[token].state not in OVER:
-            return Wait(2.0, f"being cancelled: a job is still {seen[token].state} on {place.name}")
+            return Wait(2.0, f"being cancelled: a job is still {seen[token].state} on {host.name}")
         await tools.database.write(jobs.change, token, state=seen[token].state.value, active=False)
     await tools.database.write(work_items.wake_step, "submit", tools.clock())
     return None

@@ -30,28 +30,28 @@ async def collect(item: WorkItem, tools: Tools) -> Outcome:
     row = await tools.database.read(jobs.get, item.token)
     if row is None or not row.products:
         raise Permanent("the job left no list of products", "mqi retry computes the beam again")
-    home = tools.spool(item.case).back(item.token)
+    target = tools.spool(item.case).back(item.token)
     size = sum(size for size, _digest in row.products.values())
     largest = max(LOG_BYTES, *(size for size, _digest in row.products.values()))
-    await asyncio.to_thread(_room, home, size + largest, tools.resources.local_free_gib)
-    place = await tools.place_of(item.case)
-    await place.host.fetch(
-        place.root, item.token, home, names=(*row.products, LOG), largest=largest, deadline=120 + size / 200e3
+    await asyncio.to_thread(_check_space, target, size + largest, tools.resources.local_free_gib)
+    host = await tools.host_of(item.case)
+    await host.guarded.fetch(
+        host.root, item.token, target, names=(*row.products, LOG), largest=largest, deadline=120 + size / 200e3
     )
-    if not await asyncio.to_thread((home / LOG).exists):
-        raise await _log_too_long(home / LOG, item, place, largest)
-    if wrong := await asyncio.to_thread(_differing, home, row.products):
+    if not await asyncio.to_thread((target / LOG).exists):
+        raise await _log_too_long(target / LOG, item, host, largest)
+    if wrong := await asyncio.to_thread(_first_difference, target, row.products):
         # rsync will not look again at a file of the right size and time: what is wrong here must go
-        await asyncio.to_thread(shutil.rmtree, home)
+        await asyncio.to_thread(shutil.rmtree, target)
         raise Transient(wrong, "if this goes on, a disk here or there is failing")
     return Done({"fetched_bytes": size, "products": {name: digest for name, (_size, digest) in row.products.items()}})
 
 
-def _room(home: Path, size: int, spare_gib: float) -> None:
+def _check_space(target: Path, size: int, spare_gib: float) -> None:
     """Make room, and remove what an earlier try kept of a log that was too long: it is no whole log."""
-    home.mkdir(parents=True, exist_ok=True)
-    (home / LOG).unlink(missing_ok=True)
-    free = shutil.disk_usage(home).free
+    target.mkdir(parents=True, exist_ok=True)
+    (target / LOG).unlink(missing_ok=True)
+    free = shutil.disk_usage(target).free
     if free - size < spare_gib * GIB:
         raise DiskFull(
             f"the results need {size / GIB:.1f} GiB, {free / GIB:.1f} GiB are free here, and {spare_gib:g} GiB must "
@@ -60,24 +60,24 @@ def _room(home: Path, size: int, spare_gib: float) -> None:
         )
 
 
-async def _log_too_long(log: Path, item: WorkItem, place: ComputeHost, largest: int) -> Permanent:
+async def _log_too_long(log: Path, item: WorkItem, host: ComputeHost, largest: int) -> Permanent:
     """Its beginning and end, as a look at the host shows them, take its place here, so that people can read them."""
-    seen = (await place.poller.ask(item.token))[item.token]
+    seen = (await host.poller.poll(item.token))[item.token]
     await asyncio.to_thread(log.write_text, seen.log_tail, "utf-8")
     left_out = _LEFT_OUT.search(seen.log_tail)
     size = f"{int(left_out[1]) >> 20} MiB and more" if left_out else f"more than {largest >> 20} MiB"
     return Permanent(
-        f"the job's log on {place.name} has {size}, and no more than {largest >> 20} MiB are fetched",
+        f"the job's log on {host.name} has {size}, and no more than {largest >> 20} MiB are fetched",
         "read its beginning and end, which are kept here, and let the engine or the site's own steps print less; "
         "mqi retry computes the beam again",
     )
 
 
-def _differing(home: Path, products: Mapping[str, tuple[int, str]]) -> str:
+def _first_difference(target: Path, products: Mapping[str, tuple[int, str]]) -> str:
     for name, (size, digest) in products.items():
-        if not (home / name).exists():
+        if not (target / name).exists():
             return f"{name} was {size} bytes when the job ended, and is larger on the host now"
-        with (home / name).open("rb") as handle:
+        with (target / name).open("rb") as handle:
             found = hashlib.file_digest(handle, "sha256").hexdigest()
         if found != digest:
             return f"{name} ({size} bytes) has digest {found[:16]}… here and {digest[:16]}… there"

@@ -23,7 +23,7 @@ async def deliver(item: WorkItem, tools: Tools) -> Outcome:
     await asyncio.to_thread(note_ended, spool, ended)
     await tools.database.write(cases.change, item.case, results=str(where))
     head = await tools.database.read(audit.head)
-    tools.ear("audit.head", number=head.id, link=head.link)
+    tools.emit("audit.head", number=head.id, link=head.link)
     return Done()
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Extend, Outcome
-from mqi_communicator.flow.spool.layout import keep
+from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.flow.steps.extension import declared, ordered
 from mqi_communicator.flow.steps.tidy import tidy_host
 from mqi_communicator.flow.tools import Tools
@@ -24,7 +24,7 @@ async def extend(item: WorkItem, tools: Tools) -> Outcome:
     if said is None or said.histories_per_beam is None:
         return Done()
     longer = ordered(told, said.histories_per_beam)
-    await asyncio.to_thread(keep, tools.spool(item.case).extension, longer.text())  # a restored store learns it there
+    await asyncio.to_thread(write_durably, tools.spool(item.case).extension, longer.text())  # read after a restore
     await tools.database.write(cases.change, item.case, extension=longer.text())
     await tidy_host(item.case, tools)  # what lies there is the input of the first run
     return Extend(

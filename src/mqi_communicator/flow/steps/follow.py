@@ -23,43 +23,43 @@ WITHOUT_HOPE = {
 
 async def follow(item: WorkItem, tools: Tools) -> Outcome:
     """The job of `line.token` has ended well: exit code, end mark and products agree."""
-    place = await tools.place_of(item.case)
-    status = await place.poller.look(item.token)
+    host = await tools.host_of(item.case)
+    status = await host.poller.status(item.token)
     if status is None and await _holds_a_slot(item, tools):
-        return Wait(place.poller.pause(), "submitted")
+        return Wait(host.poller.next_poll_s(), "submitted")
     if status is None:  # its slot was given back before the line went on: we were killed, or held, in between
-        status = (await place.poller.ask(item.token))[item.token]
-    await _remember(item, status, tools)
-    unproved_s = place.poller.unproved_s(item.token, status.state)
+        status = (await host.poller.poll(item.token))[item.token]
+    await _save_status(item, status, tools)
+    unknown_s = host.poller.unknown_s(item.token, status.state)
     match status.state:
         case JobState.ENDED:
-            return await _ended(item, status, tools, place)
+            return await _ended(item, status, tools, host)
         case JobState.QUEUED:
-            return _queued(status, place)
+            return _queued(status, host)
         case JobState.RUNNING:
-            return Wait(place.poller.pause(), _how_far(status, tools))
+            return Wait(host.poller.next_poll_s(), _progress(status, tools))
         case JobState.UNKNOWN | JobState.ABSENT:  # that a job which was begun has left no trace proves nothing
             if later := await run_after_spent(item, tools):  # we removed it ourselves, after it had ended
                 return later
-            return _unknown(item, status, place, unproved_s)
+            return _unknown(item, status, host, unknown_s)
         case _:
-            return await _lost(item, status, tools, place)
+            return await _lost(item, status, tools, host)
 
 
-async def _lost(item: WorkItem, status: JobStatus, tools: Tools, place: ComputeHost) -> Outcome:
+async def _lost(item: WorkItem, status: JobStatus, tools: Tools, host: ComputeHost) -> Outcome:
     """Another run may help, or not, depending on what ended this one."""
     words = f"its job is {status.state} ({status.raw})"
     if status.cause in WITHOUT_HOPE:
-        await _free_slot(item, tools, place)
+        await _free_slot(item, tools, host)
         why, advice = WITHOUT_HOPE[status.cause]
         raise Permanent(f"{why} ({status.raw})", advice)
-    return await _over(item, NewRun(words, _facts(status)), tools, place)
+    return await _finish(item, NewRun(words, _facts(status)), tools, host)
 
 
-def _queued(status: JobStatus, place: ComputeHost) -> Wait:
+def _queued(status: JobStatus, host: ComputeHost) -> Wait:
     """In the scheduler's queue, with the scheduler's own reason; one that will never change needs a person."""
-    why = f"queued on {place.name}" + (f": {status.queued_because}" if status.queued_because else "")
-    return Wait(place.poller.pause(), why, needs_person=status.stuck)
+    why = f"queued on {host.name}" + (f": {status.queued_because}" if status.queued_because else "")
+    return Wait(host.poller.next_poll_s(), why, needs_person=status.stuck)
 
 
 async def _holds_a_slot(item: WorkItem, tools: Tools) -> bool:
@@ -67,20 +67,20 @@ async def _holds_a_slot(item: WorkItem, tools: Tools) -> bool:
     return row is not None and row.active
 
 
-def _how_far(status: JobStatus, tools: Tools) -> str:
+def _progress(status: JobStatus, tools: Tools) -> str:
     percent = tools.engine.progress(status.log_tail).percent
     return "computing" if percent is None else f"computing, {percent:.0f} %"
 
 
-def _unknown(item: WorkItem, status: JobStatus, place: ComputeHost, unproved_s: float) -> Wait:
-    needs_person = unproved_s > UNKNOWN_PATIENCE_S
-    why = f"{place.name} does not say what became of the job ({status.raw or 'no word'})"
+def _unknown(item: WorkItem, status: JobStatus, host: ComputeHost, unknown_s: float) -> Wait:
+    needs_person = unknown_s > UNKNOWN_PATIENCE_S
+    why = f"{host.name} does not say what became of the job ({status.raw or 'no word'})"
     if needs_person:
         why += f"; if you have looked and it is dead: mqi lost {item.case} {item.beam}"
-    return Wait(max(place.poller.pause(), 10.0), why, needs_person=needs_person)
+    return Wait(max(host.poller.next_poll_s(), 10.0), why, needs_person=needs_person)
 
 
-async def _remember(item: WorkItem, status: JobStatus, tools: Tools) -> None:
+async def _save_status(item: WorkItem, status: JobStatus, tools: Tools) -> None:
     if status.state in (JobState.UNKNOWN, JobState.ABSENT):
         return
     seen = tools.engine.progress(status.log_tail)
@@ -93,18 +93,18 @@ async def _remember(item: WorkItem, status: JobStatus, tools: Tools) -> None:
     await tools.database.write(jobs.change, item.token, **values)
 
 
-async def _ended(item: WorkItem, status: JobStatus, tools: Tools, place: ComputeHost) -> Outcome:
+async def _ended(item: WorkItem, status: JobStatus, tools: Tools, host: ComputeHost) -> Outcome:
     products = status.products or {}
     sizes = {path: size for path, (size, _digest) in products.items()}
     code = -1 if status.exit_code is None else status.exit_code
     if status.cause in WITHOUT_HOPE:
-        return await _lost(item, status, tools, place)
+        return await _lost(item, status, tools, host)
     judged = _input_changed(code) or tools.engine.judge_run(item.beam, code, status.log_tail, sizes)
     if not isinstance(judged, Refused):
-        return await _over(item, Done(_facts(status) | dict(judged.facts)), tools, place)
+        return await _finish(item, Done(_facts(status) | dict(judged.facts)), tools, host)
     if judged.retryable:
-        return await _over(item, NewRun(judged.why, _facts(status)), tools, place)
-    await _free_slot(item, tools, place)
+        return await _finish(item, NewRun(judged.why, _facts(status)), tools, host)
+    await _free_slot(item, tools, host)
     raise Permanent(judged.why, judged.advice)
 
 
@@ -115,16 +115,16 @@ def _input_changed(code: int) -> Refused | None:
     return Refused(why, retryable=False, advice="cancel the case and drop it again; a disk of the host may be failing")
 
 
-async def _over(item: WorkItem, outcome: Outcome, tools: Tools, place: ComputeHost) -> Outcome:
-    await _free_slot(item, tools, place)
+async def _finish(item: WorkItem, outcome: Outcome, tools: Tools, host: ComputeHost) -> Outcome:
+    await _free_slot(item, tools, host)
     return outcome
 
 
-async def _free_slot(item: WorkItem, tools: Tools, place: ComputeHost) -> None:
+async def _free_slot(item: WorkItem, tools: Tools, host: ComputeHost) -> None:
     """The place is free: whoever waits for one looks now, not at the next tick."""
     await tools.database.write(jobs.change, item.token, active=False)
     await tools.database.write(work_items.wake_step, "submit", tools.clock())
-    place.poller.forget(item.token)
+    host.poller.forget(item.token)
 
 
 def _facts(status: JobStatus) -> dict[str, object]:

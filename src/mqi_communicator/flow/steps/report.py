@@ -34,5 +34,5 @@ async def report(item: WorkItem, tools: Tools) -> Outcome:
         outputs = await asyncio.to_thread(digests_of_report, tools.spool(item.case))
         return Done({"report": DRAWN, "outputs": outputs})
     await asyncio.to_thread(remove_report, tools.spool(item.case))
-    tools.ear("report.missing", case=item.case, why=why)
+    tools.emit("report.missing", case=item.case, why=why)
     return Done({"report": MISSING, "report_why": why})

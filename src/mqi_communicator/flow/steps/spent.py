@@ -16,7 +16,7 @@ from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import NewRun
 from mqi_communicator.compute.scheduler import JobState
-from mqi_communicator.flow.spool.layout import Spool, keep
+from mqi_communicator.flow.spool.layout import Spool, write_durably
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs
 
@@ -31,7 +31,7 @@ def note_spent(spool: Spool, tokens: Iterable[str]) -> None:
             beam, run = int(named[1]), int(named[2])
             last[beam] = max(last.get(beam, 0), run)
     if last:
-        keep(spool.spent, json.dumps({str(beam): last[beam] for beam in sorted(last)}))
+        write_durably(spool.spent, json.dumps({str(beam): last[beam] for beam in sorted(last)}))
 
 
 def spent_runs(spool: Spool) -> Mapping[int, int]:

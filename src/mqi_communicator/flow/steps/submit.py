@@ -21,7 +21,7 @@ from mqi_communicator.store import cases, jobs, work_items
 
 START_S = 90.0
 AGAIN_S = 10.0
-LONGEST_S = 30.0  # between two looks of a beam that waits for its turn
+MAX_PAUSE_S = 30.0  # between two looks of a beam that waits for its turn
 ENDED = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
@@ -35,36 +35,36 @@ async def submit(item: WorkItem, tools: Tools) -> Outcome:
         return Wait(60.0, "waiting for the case to be on the host again", parked=True)
     if later := await run_after_spent(item, tools):
         return later
-    place = await tools.place_of(item.case)
-    if item.run > 1 and (wait := await _earlier_run_lives(item, tools, place)):
+    host = await tools.host_of(item.case)
+    if item.run > 1 and (wait := await _wait_for_earlier_runs(item, tools, host)):
         return wait
     demand = _demand(await tools.database.read(cases.get, item.case))
-    if demand is not None and place.gpus is None and place.scheduler.name == "direct":
+    if demand is not None and host.gpus is None and host.scheduler.name == "direct":
         raise ActionRequired(
-            f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {place.name}",
+            f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {host.name}",
             "add gpus: {} to the host, and start the communicator again",
         )
-    if demand is not None and place.gpus is not None:
-        await place.poller.tend()
-    row = await tools.database.write(jobs.claim, _wish(item, place, tools), _room(place, demand))
+    if demand is not None and host.gpus is not None:
+        await host.poller.ensure_polled()
+    row = await tools.database.write(jobs.claim, _wanted_job(item, host, tools), _capacity(host, demand))
     if isinstance(row, jobs.Refusal):
-        await place.poller.tend()
-        return Wait(pause(row, place), await _what_for(row, place, demand, tools))
-    return await _start(item, tools, place, row, demand)
+        await host.poller.ensure_polled()
+        return Wait(recheck_in(row, host), await _waiting_for(row, host, demand, tools))
+    return await _start(item, tools, host, row, demand)
 
 
-def pause(refused: jobs.Refusal, place: ComputeHost) -> float:
+def recheck_in(refused: jobs.Refusal, host: ComputeHost) -> float:
     """Seconds until the next look. Nobody goes before its turn, so who stands far behind looks less often."""
-    return min(LONGEST_S, place.scheduler.tick_s * (1 + refused.ahead // max(place.slots, 1)))
+    return min(MAX_PAUSE_S, host.scheduler.tick_s * (1 + refused.ahead // max(host.slots, 1)))
 
 
-def _wish(item: WorkItem, place: ComputeHost, tools: Tools) -> jobs.JobRow:
+def _wanted_job(item: WorkItem, host: ComputeHost, tools: Tools) -> jobs.JobRow:
     return jobs.JobRow(
         token=item.token,
         case=item.case,
         beam=item.beam,
         run=item.run,
-        host=place.name,
+        host=host.name,
         state=jobs.WANTED,
         active=False,
         claimed=tools.clock(),
@@ -75,79 +75,79 @@ def _demand(case: cases.Case) -> GpuDemand | None:
     return GpuDemand(**json.loads(case.demand)) if case.demand else None
 
 
-def _room(place: ComputeHost, demand: GpuDemand | None) -> jobs.HostCapacity:
-    if demand is None or place.gpus is None:
-        return jobs.HostCapacity(place.slots)
-    free = gpus.fit(place.poller.gpus, place.gpus, demand.mib)
-    return jobs.HostCapacity(place.slots, free, demand.most, demand.least)
+def _capacity(host: ComputeHost, demand: GpuDemand | None) -> jobs.HostCapacity:
+    if demand is None or host.gpus is None:
+        return jobs.HostCapacity(host.slots)
+    free = gpus.fit(host.poller.gpus, host.gpus, demand.mib)
+    return jobs.HostCapacity(host.slots, free, demand.most, demand.least)
 
 
-async def _what_for(refused: jobs.Refusal, place: ComputeHost, demand: GpuDemand | None, tools: Tools) -> str:
+async def _waiting_for(refused: jobs.Refusal, host: ComputeHost, demand: GpuDemand | None, tools: Tools) -> str:
     """What the beam waits for, in one line."""
-    why = f"waiting for its turn on {place.name}"
-    if refused.taken >= place.slots:
-        why = f"waiting for a free place on {place.name}: {refused.taken} of {place.slots} taken (resources.jobs)"
-    elif demand is not None and place.gpus is not None and (refused.gpus or 0) < demand.least:
-        leases = await _leases(place, tools)
-        said = gpus.describe(place.poller.gpus, place.gpus, demand.mib, leases)
-        why = f"waiting for a free GPU on {place.name}: " + ("; ".join(said) or "it has none")
+    why = f"waiting for its turn on {host.name}"
+    if refused.taken >= host.slots:
+        why = f"waiting for a free place on {host.name}: {refused.taken} of {host.slots} taken (resources.jobs)"
+    elif demand is not None and host.gpus is not None and (refused.gpus or 0) < demand.least:
+        leases = await _leases(host, tools)
+        said = gpus.describe(host.poller.gpus, host.gpus, demand.mib, leases)
+        why = f"waiting for a free GPU on {host.name}: " + ("; ".join(said) or "it has none")
     if not refused.ahead:
         return why
     first = "1 beam goes" if refused.ahead == 1 else f"{refused.ahead} beams go"
     return f"{why}; {first} first (by priority, then by arrival)"
 
 
-async def _leases(place: ComputeHost, tools: Tools) -> Mapping[str, str]:
-    active = await tools.database.read(jobs.active, place.name)
+async def _leases(host: ComputeHost, tools: Tools) -> Mapping[str, str]:
+    active = await tools.database.read(jobs.active, host.name)
     return {name: f"beam {job.beam} of case {job.case}" for job in active for name in job.gpus.split(",") if name}
 
 
 async def _start(
-    item: WorkItem, tools: Tools, place: ComputeHost, row: jobs.JobRow, demand: GpuDemand | None
+    item: WorkItem, tools: Tools, host: ComputeHost, row: jobs.JobRow, demand: GpuDemand | None
 ) -> Outcome:
     names = tuple(name for name in row.gpus.split(",") if name)
     hold = None
-    if names and demand is not None and place.gpus is not None:
-        look = not place.gpus.listed
-        hold = GpuHold(names, look, demand.mib, place.gpus.foreign_mib)
-    handed = len(names) if place.scheduler.name == "direct" else (demand.most if demand is not None else 0)
+    if names and demand is not None and host.gpus is not None:
+        look = not host.gpus.listed
+        hold = GpuHold(names, look, demand.mib, host.gpus.foreign_mib)
+    handed = len(names) if host.scheduler.name == "direct" else (demand.most if demand is not None else 0)
     job = Job(item.token, tools.engine.work(item.beam, handed), hold)
     try:
-        number = place.scheduler.read_submit(await place.host.request(place.scheduler.submit(job), deadline=START_S))
+        number = host.scheduler.read_submit(await host.guarded.request(host.scheduler.submit(job), deadline=START_S))
     except Unreachable:
         raise  # nothing is known of what it did: the place stays ours
     except InputGone as gone:
-        await _give_back(item, tools, place)
+        await _release_slot(item, tools, host)
         return Resend(gone.reason)
     except GpuInUse as taken:
-        await _give_back(item, tools, place)
-        return Wait(AGAIN_S, f"waiting for a GPU on {place.name}: {taken.reason}")
+        await _release_slot(item, tools, host)
+        return Wait(AGAIN_S, f"waiting for a GPU on {host.name}: {taken.reason}")
     except Transient:
         raise
     except Fault:
-        await _give_back(item, tools, place)
+        await _release_slot(item, tools, host)
         raise
     await tools.database.write(jobs.change, item.token, state=JobState.QUEUED.value, scheduler_id=number)
-    return Done({"token": item.token, "host": place.name, "gpus": len(names)})
+    return Done({"token": item.token, "host": host.name, "gpus": len(names)})
 
 
-async def _give_back(item: WorkItem, tools: Tools, place: ComputeHost) -> None:
+async def _release_slot(item: WorkItem, tools: Tools, host: ComputeHost) -> None:
     """It was refused: the place is free again if the job provably never began."""
-    seen = await place.poller.ask(item.token)
+    seen = await host.poller.poll(item.token)
     if seen[item.token].state is JobState.ABSENT:
         await tools.database.write(jobs.change, item.token, state=jobs.WANTED, active=False, gpus="")
 
 
-async def _earlier_run_lives(item: WorkItem, tools: Tools, place: ComputeHost) -> Wait | None:
+async def _wait_for_earlier_runs(item: WorkItem, tools: Tools, host: ComputeHost) -> Wait | None:
     for run in range(1, item.run):
         token = replace(item, run=run).token
         row = await tools.database.read(jobs.get, token)
         if row is None or (not row.active and (row.state in ENDED or row.state == jobs.WANTED)):
             continue
-        state = (await place.poller.ask(token))[token].state
+        state = (await host.poller.poll(token))[token].state
         if state is JobState.ABSENT:
-            place.scheduler.read_cancel(await place.host.request(place.scheduler.cancel([token]), deadline=START_S))
-            state = (await place.poller.ask(token))[token].state
+            host.scheduler.read_cancel(await host.guarded.request(host.scheduler.cancel([token]), deadline=START_S))
+            state = (await host.poller.poll(token))[token].state
         if state not in ENDED:
             why = f"run {run} of this beam has not ended yet ({state}); no second one beside it"
             return Wait(AGAIN_S, f"{why}; if you have looked and it is dead: mqi lost {item.case} {item.beam}")

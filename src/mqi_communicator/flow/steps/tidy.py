@@ -27,17 +27,17 @@ async def tidy(item: WorkItem, tools: Tools) -> Outcome:
 
 async def tidy_host(case: str, tools: Tools) -> None:
     """Remove the case's folders below our workspace on its host, never through a link."""
-    await remove_from(await tools.place_of(case), case, tools)
+    await remove_from(await tools.host_of(case), case, tools)
 
 
-async def remove_from(place: ComputeHost, case: str, tools: Tools) -> None:
+async def remove_from(host: ComputeHost, case: str, tools: Tools) -> None:
     """Remove a case from one host. Its gates go too, so its runs are noted as spent before.
 
     A case without a spool cannot be computed again, and needs no note.
     """
     spool = tools.spool(case)
     if await asyncio.to_thread(spool.root.is_dir):
-        there = workspace.read_runs(await place.host.request(workspace.runs(place.root, case), deadline=REMOVE_S))
+        there = workspace.read_runs(await host.guarded.request(workspace.runs(host.root, case), deadline=REMOVE_S))
         known = [job.token for job in await tools.database.read(jobs.of_case, case) if job.state != jobs.WANTED]
         await asyncio.to_thread(note_spent, spool, (*there, *known))
-    workspace.read_removed(await place.host.request(workspace.remove(place.root, case), deadline=REMOVE_S))
+    workspace.read_removed(await host.guarded.request(workspace.remove(host.root, case), deadline=REMOVE_S))

@@ -13,7 +13,7 @@ from mqi_communicator.case.faults import AtLimit, DiskFull
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost, HostEstimate, best
-from mqi_communicator.flow.spool.layout import keep
+from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.remote import workspace
@@ -23,7 +23,7 @@ CALL_S = 60.0
 SLOWEST = 200e3  # bytes per s: a transfer slower than this is given up and resumed
 DIGEST = 50e6  # bytes per s that sha256sum manages at the very least
 GIB = 1 << 30
-LOOK_S = 30.0
+RECHECK_S = 30.0
 FEW_INODES = 1000  # a case needs a few dozen
 ASSUMED_JOB_S = 300.0  # where no job was measured yet
 
@@ -31,79 +31,81 @@ ASSUMED_JOB_S = 300.0  # where no job was measured yet
 async def upload(item: WorkItem, tools: Tools) -> Outcome:
     """`cases/<key>/input/` on a host has every digest of our SHA256SUMS, and each beam has a line of its own."""
     source = tools.spool(item.case).input
-    sums, size = await asyncio.to_thread(_weigh, source)
+    sums, size = await asyncio.to_thread(_digest_and_size, source)
     manifest = await asyncio.to_thread(load_manifest, tools.spool(item.case).manifest)
-    place = await _place(item.case, len(manifest.beams), tools)
-    sent = await _send(item.case, source, sums, size, place, tools.resources.remote_free_gib)
-    await asyncio.to_thread(keep, tools.spool(item.case).sent_to, place.name)
+    host = await _choose_host(item.case, len(manifest.beams), tools)
+    sent = await _send(item.case, source, sums, size, host, tools.resources.remote_free_gib)
+    await asyncio.to_thread(write_durably, tools.spool(item.case).sent_to, host.name)
     now = tools.clock()
     for number, _name in manifest.beams:
         await tools.database.write(work_items.begin, WorkItem(item.case, number, "submit", due=now, since=now))
-    return Done({"sent_bytes": size if sent else 0, "input": sums, "host": place.name})
+    return Done({"sent_bytes": size if sent else 0, "input": sums, "host": host.name})
 
 
-async def _place(key: str, beams: int, tools: Tools) -> ComputeHost:
+async def _choose_host(key: str, beams: int, tools: Tools) -> ComputeHost:
     """Where the case goes. It stays where it is once a beam of it has set out; until then the choice is made anew each
     time its host does not answer."""
     case = await tools.database.read(cases.get, key)
     if name := await asyncio.to_thread(tools.spool(key).host):  # it has set out; an older store may not know
         await tools.database.write(cases.change, key, host=name)
-        return await tools.place_of(key)
+        return await tools.host_of(key)
     begun = len(await tools.database.read(work_items.of_case, key)) > 1
-    known = tools.places.get(case.host)
-    if case.host and (begun or (known is not None and not known.host.resting)):
-        return await tools.place_of(key)
-    return tools.places[await tools.database.write(_choose, key, beams, tools)]
+    known = tools.hosts.get(case.host)
+    if case.host and (begun or (known is not None and not known.guarded.paused)):
+        return await tools.host_of(key)
+    return tools.hosts[await tools.database.write(_choose, key, beams, tools)]
 
 
 def _choose(connection: Connection, key: str, beams: int, tools: Tools) -> str:
     """Counted and chosen in one transaction, so that no two cases get the last place. One that has a host is counted
     already: it may always go, and be it that its call is the one that finds the host back."""
     limit = tools.resources.cases
-    if not cases.get(connection, key).host and (lying := cases.on_hosts(connection, but=key)) >= limit:
-        why = f"waiting to be uploaded: {lying} cases lie on hosts already (resources.cases = {limit})"
-        raise AtLimit(why, retry_in=LOOK_S)
-    name = best([_prospect(connection, place) for place in tools.places.values()], beams)
+    if not cases.get(connection, key).host and (uploaded := cases.on_hosts(connection, but=key)) >= limit:
+        why = f"waiting to be uploaded: {uploaded} cases lie on hosts already (resources.cases = {limit})"
+        raise AtLimit(why, retry_in=RECHECK_S)
+    name = best([_estimate(connection, host) for host in tools.hosts.values()], beams)
     cases.change(connection, key, host=name)
     return name
 
 
-def _prospect(connection: Connection, place: ComputeHost) -> HostEstimate:
-    measured = jobs.durations(connection, place.name)
+def _estimate(connection: Connection, host: ComputeHost) -> HostEstimate:
+    measured = jobs.durations(connection, host.name)
     return HostEstimate(
-        name=place.name,
-        resting=place.host.resting,
-        slots=place.width,
-        busy=len(jobs.active(connection, place.name)),
-        waiting=len(jobs.queued(connection, place.name)),
+        name=host.name,
+        paused=host.guarded.paused,
+        slots=host.width,
+        busy=len(jobs.active(connection, host.name)),
+        waiting=len(jobs.queued(connection, host.name)),
         job_s=median(measured) if measured else ASSUMED_JOB_S,
     )
 
 
-def _weigh(folder: Path) -> tuple[str, int]:
+def _digest_and_size(folder: Path) -> tuple[str, int]:
     sums = hashlib.sha256((folder / workspace.SUMS).read_bytes()).hexdigest()
     return sums, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-async def _send(key: str, source: Path, sums: str, size: int, place: ComputeHost, spare_gib: float) -> bool:
+async def _send(key: str, source: Path, sums: str, size: int, host: ComputeHost, spare_gib: float) -> bool:
     """Whether anything had to be sent."""
-    host, root = place.host, place.root
-    workspace.read_workspace(await host.request(workspace.workspace(root), deadline=CALL_S))
-    if workspace.read_settled(await host.request(workspace.settled(root, key, sums), deadline=CALL_S)):
+    remote, root = host.guarded, host.root
+    workspace.read_workspace(await remote.request(workspace.workspace(root), deadline=CALL_S))
+    if workspace.read_settled(await remote.request(workspace.settled(root, key, sums), deadline=CALL_S)):
         return False
-    _room(workspace.read_space(await host.request(workspace.space(root), deadline=CALL_S)), size, place, spare_gib)
-    await host.send(source, root, key, deadline=120 + size / SLOWEST)
-    workspace.read_settle(await host.request(workspace.settle(root, key, sums), deadline=60 + size / DIGEST))
+    _check_space(
+        workspace.read_space(await remote.request(workspace.space(root), deadline=CALL_S)), size, host, spare_gib
+    )
+    await remote.send(source, root, key, deadline=120 + size / SLOWEST)
+    workspace.read_settle(await remote.request(workspace.settle(root, key, sums), deadline=60 + size / DIGEST))
     return True
 
 
-def _room(space: workspace.FreeSpace, size: int, place: ComputeHost, spare_gib: float) -> None:
-    advice = f"make space below {place.root} on {place.name}"
+def _check_space(space: workspace.FreeSpace, size: int, host: ComputeHost, spare_gib: float) -> None:
+    advice = f"make space below {host.root} on {host.name}"
     if space.free_bytes - size < spare_gib * GIB:
         raise DiskFull(
-            f"the case needs {size / GIB:.2f} GiB on {place.name}, {space.free_bytes / GIB:.1f} GiB are free (by "
+            f"the case needs {size / GIB:.2f} GiB on {host.name}, {space.free_bytes / GIB:.1f} GiB are free (by "
             f"{space.bound_by}), and {spare_gib:g} GiB must stay free (resources.remote_free_gib)",
             advice,
         )
     if space.free_inodes is not None and space.free_inodes < FEW_INODES:
-        raise DiskFull(f"{place.name} has {space.free_inodes} inodes left for us (by {space.bound_by})", advice)
+        raise DiskFull(f"{host.name} has {space.free_inodes} inodes left for us (by {space.bound_by})", advice)

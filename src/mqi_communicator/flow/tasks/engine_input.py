@@ -18,7 +18,7 @@ from mqi_communicator.dicom.structures import read_structures
 from mqi_communicator.dose.checks import raise_problems
 from mqi_communicator.dose.engine import DoseEngine, GpuDemand
 from mqi_communicator.dose.recipe import recipe_of
-from mqi_communicator.flow.spool.layout import Spool, keep
+from mqi_communicator.flow.spool.layout import Spool, write_durably
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.remote.workspace import SUMS, sums_text
 from mqi_communicator.results.dose_type import convention_for
@@ -77,7 +77,7 @@ def write_input(
         raise DiskFull(
             f"the engine's input cannot be written: {error.strerror}", "make space in paths.workspace"
         ) from None
-    keep(spool.recipe, json.dumps(recipe_of(engine, plan, ct), indent=1))
+    write_durably(spool.recipe, json.dumps(recipe_of(engine, plan, ct), indent=1))
     shutil.rmtree(spool.input, ignore_errors=True)
     temporary.rename(spool.input)
     facts: dict[str, object] = {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}

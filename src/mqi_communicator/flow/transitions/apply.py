@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 from mqi_communicator.case.model import Event, Priority, rank_of
 from mqi_communicator.flow.spool.decisions import note_order
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.transitions.orders import event_of, obey
+from mqi_communicator.flow.transitions.orders import event_of, moves_of_order
 from mqi_communicator.store import audit, cases, jobs, orders, work_items
 from mqi_communicator.store.orders import Order
 
 
-def carry_out(
+def apply_order(
     connection: Connection, order: Order, spool: Spool, now: float, ageing_s: float
 ) -> tuple[list[Event], str]:
     """One order, whole, in one transaction: a step that ends at the same moment comes before it or after it.
@@ -31,7 +31,7 @@ def carry_out(
 
 
 def _move_lines(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
-    moves, answer = obey(order.order, work_items.of_case(connection, order.case), now, order.beam)
+    moves, answer = moves_of_order(order.order, work_items.of_case(connection, order.case), now, order.beam)
     events = [event_of(order.order, order.who, order.why, before, moved, now) for before, moved in moves]
     for (before, moved), event in zip(moves, events, strict=True):
         work_items.move(connection, before, moved, event)

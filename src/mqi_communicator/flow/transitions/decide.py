@@ -56,7 +56,7 @@ def _moved(
 ) -> WorkItem:
     match outcome:
         case Done():
-            return _onward(item, now, None if outcome.last else after)
+            return _advance(item, now, None if outcome.last else after)
         case Wait():
             return _wait(item, now + outcome.seconds, outcome.why, needs_person=outcome.needs_person)
         case NewRun():
@@ -79,7 +79,7 @@ def _moved(
             return _try_again(item, outcome, now, retry, chance)
 
 
-def resent(own: WorkItem, why: str, now: float) -> WorkItem:
+def resend(own: WorkItem, why: str, now: float) -> WorkItem:
     """The case's own line when a beam has found its input gone: back to the upload, if it waits for its beams."""
     if own.status not in LIVE or own.step != COMPARE:
         return own
@@ -98,7 +98,7 @@ def backoff(tries: int, retry: RetryOptions, chance: float) -> float:
     return full * (0.5 + 0.5 * chance)
 
 
-def _onward(item: WorkItem, now: float, after: str | None) -> WorkItem:
+def _advance(item: WorkItem, now: float, after: str | None) -> WorkItem:
     fresh = replace(item, tries=0, due=now, since=now, reason="", advice="", needs_person=False)
     if item.wanted == "cancel":
         return replace(fresh, status=Status.CANCELLED, wanted="", reason="cancelled by order")

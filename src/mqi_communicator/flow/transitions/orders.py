@@ -11,7 +11,7 @@ from mqi_communicator.flow.transitions.decide import COMPARE, FIRST_BEAM_STEP, P
 Moves = list[tuple[WorkItem, WorkItem]]
 
 
-def obey(order: str, items: Sequence[WorkItem], now: float, beam: int = CASE_ITEM) -> tuple[Moves, str]:
+def moves_of_order(order: str, items: Sequence[WorkItem], now: float, beam: int = CASE_ITEM) -> tuple[Moves, str]:
     """What an order does to the lines of a case, and the answer to who gave it. No moves: the answer says why.
 
     `beam` is the one that an order about one beam means.

@@ -27,7 +27,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Permanent, Transient, of_our_disk
+from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Permanent, Transient, local_disk_fault
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -231,7 +231,7 @@ def _attempt(work: Callable[..., Any], args: Any, kwargs: Any, cpu_s: float = 0.
             "raise resources.worker_memory_gib, or send a smaller grid",
         )
     except Exception as error:  # noqa: BLE001 - told apart from a fault, and never with values that may name a patient
-        if isinstance(error, OSError) and (refused := of_our_disk(error)):
+        if isinstance(error, OSError) and (refused := local_disk_fault(error)):
             return "fault", refused
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
