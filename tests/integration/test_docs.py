@@ -124,20 +124,20 @@ def test_the_exit_codes_are_those_of_the_program():
     assert not [path for path in (ROOT / "src").rglob("*.py") if literal.search(path.read_text())]
 
 
-def house() -> set[str]:
-    """The names in the picture of the house."""
+def tree() -> set[str]:
+    """The names in the tree of packages."""
     picture = next(text for _, text in blocks(ROOT / "docs/design.md") if text.startswith("src/mqi_communicator/"))
     return set(re.findall(r"^[├└]── (\S+)", picture, re.MULTILINE))
 
 
-def test_the_picture_of_the_house_names_exactly_its_rooms():
+def test_the_tree_in_the_design_names_every_package():
     source = ROOT / "src/mqi_communicator"
-    rooms = {f"{path.name}/" for path in source.iterdir() if (path / "__init__.py").is_file()}
+    packages = {f"{path.name}/" for path in source.iterdir() if (path / "__init__.py").is_file()}
     files = {path.name for path in source.glob("*.py")} - {"__init__.py"}
-    assert house() == rooms | files
+    assert tree() == packages | files
 
 
-def test_the_line_of_imports_is_the_one_that_is_enforced():
+def test_the_design_shows_the_layers_that_are_enforced():
     contract = (ROOT / ".importlinter").read_text().split("layers =\n", 1)[1].split("exhaustive", 1)[0]
     enforced = [set(re.findall(r"\w+", line)) for line in contract.splitlines()]
     text = (ROOT / "docs/design.md").read_text()
@@ -173,7 +173,7 @@ def test_the_table_of_steps_is_the_way_of_a_case():
 
 
 def test_the_moves_told_are_the_moves_decided():
-    table = (ROOT / "docs/design.md").read_text().split("| what came of a try |", 1)[1].split("\n\n", 1)[0]
+    table = (ROOT / "docs/design.md").read_text().split("| outcome of a try |", 1)[1].split("\n\n", 1)[0]
     told = set(re.findall(r"^\| (\w+) \|", table, re.MULTILINE))
     source = sys.modules[decide.__module__].__doc__ or ""
     moves = set(re.findall(r"^    ([A-Z]\w+) ", source, re.MULTILINE))
@@ -206,7 +206,7 @@ def test_every_check_is_told():
                 )
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     named.add(first.value)
-    told = {name for name, *_ in rows(DESIGN, "The verdict")}
+    told = {name for name, *_ in rows(ROOT / "docs/validation.md", "Checks and default limits")}
     assert named - {"completeness", "basis"} == told
     assert named == CHECKS.keys()
 
@@ -214,7 +214,7 @@ def test_every_check_is_told():
 def test_every_dependency_is_told():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {line.split()[0] for line in project["dependencies"]}
-    told = " ".join(cells[0] for cells in rows(DESIGN, "What it stands on"))
+    told = " ".join(cells[0] for cells in rows(DESIGN, "Dependencies"))
     assert wanted <= set(re.findall(r"[\w-]+", told))
 
 
