@@ -50,7 +50,7 @@ from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.telemetry import http, logs, metrics
 
-TURN_S = 60.0  # a turn of the loop takes one second
+TICK_LIMIT_S = 60.0  # a turn of the loop takes one second
 LEVELS = {  # of emitted events, where it is not info
     "remote.call": "debug",
     "notify.failed": "warning",
@@ -74,7 +74,7 @@ class App:
     post: Dispatcher | None  # None: nobody is told anything
     seen: gauges.Seen = field(default_factory=gauges.Seen)
     ticked_at: float = 0.0  # monotonic seconds: when the driver last got through all that was due
-    turned_at: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
+    looped_at: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
     folder_read: bool = False  # whether the watched folder has been read at least once
     folder_problem: str = ""  # why the last look at the watched folder is not believed
 
@@ -223,7 +223,7 @@ async def health(app: App) -> http.Health:
     now, age = time.time(), time.monotonic() - app.ticked_at
     coming = await app.database.read(work_items.next_due)
     overdue = 0.0 if coming is None else max(0.0, now - coming)
-    turning = age < TURN_S
+    turning = age < TICK_LIMIT_S
     # A step under way has a limit of its own, and others may wait for its turn to end: that is no standstill.
     limit, stuck = app.config.monitoring.stalled_after_s, app.driver.stuck()
     stalled = not app.driver.under_way and overdue > limit and now - app.driver.changed_at > limit

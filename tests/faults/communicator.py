@@ -14,12 +14,13 @@ from pathlib import Path
 def main() -> None:
     os.environ["FAULTS_PID"] = str(os.getpid())
     _let_the_clock_jump()
-    from mqi_communicator import run
+    from mqi_communicator import background
     from mqi_communicator.cli import main as mqi
     from tests.faults.kill_points import wrap_files, wrap_ports
 
-    run.HOUSE_S = 5.0  # the house is kept every hour; a round takes a few minutes
-    run.AROUND_S = 4.0  # clocks and disks are asked a minute after the start; a life is a few seconds long
+    background.HOUSEKEEPING_S = 5.0  # not every hour: a round takes a few minutes
+    background.FIRST_HEALTH_S = 4.0  # not after a minute: a life is a few seconds long
+    background.HEALTH_S = 40.0
     wrap_files()
     wrap_ports()
     mqi()

@@ -66,10 +66,10 @@ def test_nobody_is_told_where_nobody_asked():
 def test_the_protocol_and_that_children_do_not_inherit_it(door, tmp_path):
     environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": str(os.getpid())}
     notifier = Notifier(environment)
-    notifier.ready("taking cases")
+    notifier.ready("processing cases")
     notifier.alive()
     notifier.stopping()
-    assert door.heard() == ["READY=1", "STATUS=taking cases", "WATCHDOG=1", "STOPPING=1"]
+    assert door.heard() == ["READY=1", "STATUS=processing cases", "WATCHDOG=1", "STOPPING=1"]
     assert environment == {}
 
 
@@ -140,7 +140,7 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
 
     task = asyncio.create_task(running.run(made))
     await until(beats)
-    assert heart[:2] == ["READY=1", "STATUS=taking cases"]
+    assert heart[:2] == ["READY=1", "STATUS=processing cases"]
     made.database.write_now(cases.add, cases.Case(KEY, tmp_path / "gone", 1.0, "f"))
     made.database.write_now(work_items.add, WorkItem(KEY, CASE_ITEM, "admit"), Event(1.0, KEY, CASE_ITEM, "case.seen"))
     await until(lambda: bool(told("step.stuck")))

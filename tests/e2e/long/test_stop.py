@@ -56,7 +56,7 @@ def test_a_stop_while_the_host_computes_leaves_the_jobs_alone_and_the_next_start
     site.histories(400_000)
     site.drop()
     daemon = site.daemon()
-    assert "READY=1" in systemd.until("STATUS=taking cases")
+    assert "READY=1" in systemd.until("STATUS=processing cases")
     assert daemon.until("startup.summary")["cases"] == {}
     site.wait_for(computing, "both beams are computing", 150)
     systemd.until("WATCHDOG=1")

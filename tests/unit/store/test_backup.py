@@ -7,13 +7,15 @@ import contextlib
 import json
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from mqi_communicator import run
+from mqi_communicator import background
 from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.store import cases
@@ -97,7 +99,7 @@ async def test_a_folder_that_cannot_be_read_is_told_and_the_next_copy_is_tried(s
     """A share that is away answers so (ESTALE, EACCES): cases must move on meanwhile."""
     folder, database = tmp_path / "share", open_database(store)
     folder.write_text("no folder")
-    monkeypatch.setattr(run, "BACKUP_PAUSE_S", 0.1)
+    monkeypatch.setattr(background, "BACKUP_PAUSE_S", 0.1)
     paths = SimpleNamespace(store=store)
     config = SimpleNamespace(paths=paths, backups=folder, backup=BackupOptions(every_s=1))
 
@@ -108,7 +110,8 @@ async def test_a_folder_that_cannot_be_read_is_told_and_the_next_copy_is_tried(s
         return dict(said[0])
 
     with capture_logs() as lines:
-        loop = asyncio.create_task(run._back_up(SimpleNamespace(config=config, database=database)))
+        app: Any = SimpleNamespace(config=config, database=database)
+        loop = asyncio.create_task(background.periodic(1, partial(background.back_up_if_due, app)))
         trouble = await told("backup.failed")
         folder.unlink()
         await told("backup.made")

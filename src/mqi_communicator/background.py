@@ -1,0 +1,140 @@
+"""What runs beside the driver: the watched folder, backups, housekeeping, host health, constancy samples."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import structlog
+
+from mqi_communicator.app import App
+from mqi_communicator.case.faults import Fault
+from mqi_communicator.flow.arrivals import register_arrivals
+from mqi_communicator.flow.background.constancy import begin_due
+from mqi_communicator.flow.background.host_health import check_hosts
+from mqi_communicator.flow.background.housekeeping import tidy_hosts
+from mqi_communicator.flow.workers.kernels import cache_of, make_kernels
+from mqi_communicator.gauges import certificates
+from mqi_communicator.intake.watch import Watch
+from mqi_communicator.store import audit
+from mqi_communicator.store.backup import back_up, backups
+from mqi_communicator.store.database import StoreTrouble
+
+HOUSEKEEPING_S = 3600.0
+BACKUP_PAUSE_S = 300.0  # after a backup that failed
+HEALTH_S = 600.0
+FIRST_HEALTH_S = 60.0
+CONSTANCY_S = 60.0
+
+
+async def periodic(interval_s: float, work: Callable[[], Awaitable[float | None]], *, first_s: float = 0.0) -> None:
+    """Run `work` after `first_s`, and again `interval_s` after each run, or as many seconds later as it returns.
+
+    A database error is logged, and the work is tried again after `interval_s`. Other exceptions end it.
+    """
+    pause: float | None = first_s
+    while True:
+        await asyncio.sleep(interval_s if pause is None else pause)
+        pause = None
+        try:
+            pause = await work()
+        except StoreTrouble as trouble:
+            log_database_error(trouble)
+
+
+def log_database_error(trouble: StoreTrouble) -> None:
+    """Log the reason alone: a traceback adds nothing, and the operation is repeated."""
+    structlog.get_logger().error("database.error", why=trouble.reason)
+
+
+def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
+    """Everything that runs beside the driver. `once`: only what the cases need."""
+    work = [
+        watch_folder(app),
+        periodic(HOUSEKEEPING_S, partial(_tidy_hosts, app), first_s=HOUSEKEEPING_S),
+        periodic(app.config.backup.every_s, partial(back_up_if_due, app)),
+        _compile_kernels(app),
+    ]
+    if once:
+        return work
+    work.append(periodic(HEALTH_S, partial(_check_health, app), first_s=FIRST_HEALTH_S))
+    if app.config.constancy:
+        work.append(periodic(CONSTANCY_S, ConstancyCheck(app).run))
+    if app.post is not None:
+        work.append(app.post.run())
+    return work
+
+
+async def watch_folder(app: App) -> None:
+    """Register new and changed case folders after each scan, and wake the driver."""
+    log = structlog.get_logger()
+    async for scan in Watch(app.config.paths.watch, app.config.intake).scans():
+        if scan.problem != app.folder_problem:
+            log.warning("watch.untrusted", why=scan.problem) if scan.problem else log.info("watch.trusted")
+            app.folder_problem = scan.problem
+        if scan.listing is None:
+            continue
+        try:
+            if await register_arrivals([app.config.paths.watch / name for name in scan.listing.folders], app.tools):
+                app.driver.wake()
+        except StoreTrouble as trouble:
+            log_database_error(trouble)
+        else:
+            app.folder_read = True
+
+
+async def back_up_if_due(app: App) -> float:
+    """Copy the store if the newest backup is old enough. Returns the seconds until the next backup or retry."""
+    log, options = structlog.get_logger(), app.config.backup
+    try:
+        newest = next(iter(await asyncio.to_thread(backups, app.config.backups)), None)
+        due_in = 0.0 if newest is None else newest.made + options.every_s - time.time()
+        if due_in > 0:
+            return min(options.every_s, due_in)  # the clock may have been set back since
+        made = await asyncio.to_thread(back_up, app.config.paths.store, app.config.backups, options.keep, time.time())
+        head = await app.database.read(audit.head)
+    except Fault as fault:
+        log.error("backup.failed", why=fault.reason, advice=fault.advice)  # noqa: TRY400 - the reason is complete
+        return min(options.every_s, BACKUP_PAUSE_S)
+    log.info("backup.made", file=made.path.name)
+    log.info("audit.head", number=head.id, link=head.link)
+    return options.every_s
+
+
+class ConstancyCheck:
+    """Makes cases of the constancy samples that are due. Logs each new reason why one could not be made."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._reported: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Check every sample of the configuration once."""
+        begun, problems = await begin_due(self._app.config.constancy, self._app.tools)
+        for name, why in problems.items():
+            if self._reported.get(name) != why:
+                structlog.get_logger().warning("constancy.not_started", name=name, why=why)
+        self._reported = problems
+        if begun:
+            self._app.driver.wake()
+
+
+async def _tidy_hosts(app: App) -> None:
+    await tidy_hosts(app.tools)
+
+
+async def _check_health(app: App) -> None:
+    """Read the clocks and disks of the hosts and the expiry of SSH certificates, for the metrics page."""
+    app.seen.certificate_ends = await asyncio.to_thread(certificates, app.config)
+    app.seen.hosts = await check_hosts(app.tools)
+
+
+async def _compile_kernels(app: App) -> None:
+    """Compile before a case needs it. Where that fails, the first case that needs a kernel takes longer."""
+    try:
+        await make_kernels(app.tools.workers, cache_of(app.config.paths.workspace))
+    except Fault as fault:
+        structlog.get_logger().warning("kernels.missing", why=fault.reason)
