@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Grid
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 AIR_HU = -1000.0
@@ -33,8 +34,6 @@ class Solid:
 
     def holds(self, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether points lie inside; the arrays broadcast."""
-        import numpy as np
-
         pairs = [
             (p - c) / h for p, c, h in zip((x, y, z), self.centre, self.half, strict=True) if h is not None
         ]  # fractions of the half axes
@@ -60,8 +59,6 @@ def solid_at(
     x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], values: tuple[float, ...], outside: float
 ) -> NDArray[np.float64]:
     """One value per solid, at points: the innermost solid wins; `outside` where there is only air."""
-    import numpy as np
-
     found = np.full(np.broadcast(x, y, z).shape, outside)
     body = BODY.holds(x, y, z)
     for solid, value in zip(SOLIDS, values, strict=True):
@@ -71,16 +68,12 @@ def solid_at(
 
 def hounsfield(grid: Grid) -> NDArray[np.int16]:
     """The phantom sampled at the voxel centres of a grid: [z, y, x], in HU."""
-    import numpy as np
-
     z, y, x = np.meshgrid(*grid.axes(), indexing="ij", sparse=True)
     return solid_at(x, y, z, tuple(s.hu for s in SOLIDS), AIR_HU).astype(np.int16)
 
 
 def in_body(grid: Grid) -> NDArray[np.bool_]:
     """Which voxel centres lie inside the body."""
-    import numpy as np
-
     z, y, x = np.meshgrid(*grid.axes(), indexing="ij", sparse=True)
     return BODY.holds(x, y, z)
 

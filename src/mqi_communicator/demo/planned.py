@@ -8,10 +8,11 @@ from importlib import resources
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.demo.truth import Size
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 STEPS = 10_000  # a beam's maximum is this many steps; far finer than its statistical uncertainty
@@ -19,8 +20,6 @@ STEPS = 10_000  # a beam's maximum is this many steps; far finer than its statis
 
 def pack(beams: Mapping[int, NDArray[np.float64]], notes: Mapping[str, object]) -> bytes:
     """Course dose (Gy) per beam number as scaled uint16 in a compressed archive, with notes on its making."""
-    import numpy as np
-
     held = BytesIO()
     arrays: dict[str, NDArray[np.uint16] | NDArray[np.float64]] = {}
     for number, gy in beams.items():
@@ -34,16 +33,12 @@ def pack(beams: Mapping[int, NDArray[np.float64]], notes: Mapping[str, object]) 
 
 def planned_dose(size: Size) -> dict[int, NDArray[np.float64]]:
     """Course dose in Gy per beam number on the dose grid [z, y, x]: physical, to medium, zero outside the body."""
-    import numpy as np
-
     with np.load(BytesIO(_packed(size)), allow_pickle=False) as held:
         return {f.number: held[f"beam{f.number}"] * float(held[f"step{f.number}"][0]) for f in size.fields}
 
 
 def notes(size: Size) -> dict[str, object]:
     """How the planned dose was made: seeds, histories, uncertainty, the engine's inputs and the truth's digest."""
-    import numpy as np
-
     with np.load(BytesIO(_packed(size)), allow_pickle=False) as held:
         found: dict[str, object] = json.loads(held["notes"].tobytes())
     return found

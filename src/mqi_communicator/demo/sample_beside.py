@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.demo.sample_case import DATE, TIME, Draft, start
 from mqi_communicator.demo.sample_images import dose_object, item, refer, refer_to, write_pixels
 from mqi_communicator.dicom.records import Grid
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
 
@@ -40,8 +41,6 @@ def _in_mr_frame(draft: Draft, ds: Dataset) -> Dataset:
 
 
 def _mr(draft: Draft) -> Dataset:
-    import numpy as np
-
     ds = _in_mr_frame(draft, start(draft, _MR, "MR", 1))
     ds.ImageType = ["ORIGINAL", "PRIMARY", "M"]
     ds.AcquisitionDate, ds.AcquisitionTime, ds.ContentDate, ds.ContentTime = DATE, TIME, DATE, TIME
@@ -122,8 +121,6 @@ def _to_here(frame: str, image: Dataset) -> Dataset:
 
 def _dose_of_two_plans(draft: Draft, per_beam: Mapping[int, NDArray[np.float64]]) -> Dataset:
     """Half as much again as this plan gives: another plan's share is in it."""
-    import numpy as np
-
     ds = dose_object(draft, 1.5 * np.sum(list(per_beam.values()), axis=0), None)
     ds.SOPInstanceUID = draft.uids.of("RTDOSE", "two plans")
     ds.InstanceNumber, ds.DoseSummationType = 99, "MULTI_PLAN"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian
 
 from mqi_communicator.demo.truth import Size
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
 
 DATE, TIME = "20200101", "120000"
 MANUFACTURER = "MQI SAMPLE"
@@ -55,8 +55,6 @@ class Draft:
 
 def start(draft: Draft, sop_class: str, modality: str, *what: object) -> Dataset:
     """An object with patient, study, series and equipment filled in: all of it plainly made up."""
-    from pydicom.dataset import Dataset
-
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 100"
     ds.SOPClassUID, ds.SOPInstanceUID = sop_class, draft.uids.of(modality, *what)
@@ -75,10 +73,6 @@ def start(draft: Draft, sop_class: str, modality: str, *what: object) -> Dataset
 
 def encode(ds: Dataset) -> bytes:
     """The object as a DICOM file, explicit VR little endian."""
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.filewriter import dcmwrite
-    from pydicom.uid import ExplicitVRLittleEndian
-
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian

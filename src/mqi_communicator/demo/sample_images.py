@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from pydicom.dataset import Dataset
+
 from mqi_communicator.demo.phantom import BODY, BONE, LUNG, TARGET, hounsfield, outline
 from mqi_communicator.demo.sample_case import DATE, TIME, Draft, start
 from mqi_communicator.dicom.records import Grid
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
 
 _CT, _STRUCTURES, _DOSE = (
     "1.2.840.10008.5.1.4.1.1.2",
@@ -107,8 +108,6 @@ def _contour(ct: Dataset, outline: list[tuple[float, float]]) -> Dataset | None:
 
 def dose_object(draft: Draft, gy: NDArray[np.float64], beam: int | None) -> Dataset:
     """An RTDOSE of the course: physical dose to medium in Gy, 16 bit, of the plan (None) or of one beam."""
-    import numpy as np
-
     grid = draft.size.dose_grid
     ds = start(draft, _DOSE, "RTDOSE", "plan" if beam is None else beam)
     ds.SeriesNumber, ds.InstanceNumber = 4, 1 if beam is None else beam + 1
@@ -132,8 +131,6 @@ def dose_object(draft: Draft, gy: NDArray[np.float64], beam: int | None) -> Data
 
 def add_doses(draft: Draft, per_beam: dict[int, NDArray[np.float64]]) -> None:
     """RD.plan.dcm and RD.beam<N>.dcm; the plan's dose is the sum of the beams'."""
-    import numpy as np
-
     for number, gy in per_beam.items():
         draft.files[f"RD.beam{number}.dcm"] = dose_object(draft, gy, number)
     draft.files["RD.plan.dcm"] = dose_object(draft, np.sum(list(per_beam.values()), axis=0), None)
@@ -151,8 +148,6 @@ def refer_to(sop_class: str, sop_instance: str) -> Dataset:
 
 def item(**attributes: object) -> Dataset:
     """A sequence item with these attributes."""
-    from pydicom.dataset import Dataset
-
     ds = Dataset()
     for keyword, value in attributes.items():
         setattr(ds, keyword, value)

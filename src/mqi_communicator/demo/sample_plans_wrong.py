@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.demo.sample_case import Draft
 from mqi_communicator.demo.sample_images import item
 from mqi_communicator.demo.truth import energy_of_range, range_of_energy
@@ -190,8 +192,6 @@ def no_spots(draft: Draft) -> None:
 
 def private_spots(draft: Draft) -> None:
     """Move the spots into little-endian float32 pairs and weights of a private block."""
-    import numpy as np
-
     for point in _points(draft):
         block = point.private_block(0x300B, "IMPAC", create=True)  # as line scanning has it
         for offset, values in ((0x94, point.ScanSpotPositionMap), (0x96, _many(point.ScanSpotMetersetWeights))):
@@ -275,8 +275,6 @@ def bolus(draft: Draft) -> None:
 
 def prone(draft: Draft) -> None:
     """HFP in the plan's setup and in the images, which are turned by half a turn as a scanner stores them."""
-    import numpy as np
-
     for ds in draft.objects("CT."):
         ds.PatientPosition = "HFP"
         ds.ImageOrientationPatient = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0]

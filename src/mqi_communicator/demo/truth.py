@@ -11,11 +11,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.demo.phantom import SOLIDS, TARGET, TARGET_CENTRE, TARGET_RADIUS, solid_at
 from mqi_communicator.dicom.records import Beam, Grid, Layer
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -122,8 +123,6 @@ SIZES = {size.name: size for size in (STANDARD, TINY, LARGE)}
 
 def gantry_axes(gantry: float, couch: float) -> tuple[Array, Array, Array]:
     """The IEC gantry axes x, y and z (towards the source) as unit vectors in the DICOM patient system, HFS."""
-    import numpy as np
-
     g, c = math.radians(gantry), math.radians(couch)
     fixed = (
         (math.cos(g), 0.0, -math.sin(g)),
@@ -147,8 +146,6 @@ def range_of_energy(mev: float) -> float:
 
 def _depths(axes: tuple[Array, Array, Array], u: float, v: float) -> tuple[float, float]:
     """Water-equivalent depths (mm) of the target's near and far side along the spot (u, v), which must hit it."""
-    import numpy as np
-
     x_axis, y_axis, z_axis = axes
     step = 0.5
     along = np.arange(200.0, -60.0, -step)  # mm from the isocentre's plane, from the source downwards
@@ -178,8 +175,6 @@ def _energies(step: float) -> list[float]:
 
 def _spots(field: Field, spacing: float, step: float) -> dict[float, list[tuple[float, float, float]]]:
     """Spots (x, y, raw weight) by energy."""
-    import numpy as np
-
     axes = gantry_axes(field.gantry, field.couch)
     offset = np.array(TARGET_CENTRE) - np.array(ISOCENTRE)
     cu, cv = float(offset @ axes[0]), float(offset @ axes[1])
@@ -202,8 +197,6 @@ def _spots(field: Field, spacing: float, step: float) -> dict[float, list[tuple[
 
 def _beam(field: Field, spacing: float, step: float) -> Beam:
     """One beam; its weights are rounded to 1e-4 and their sum is its final cumulative weight."""
-    import numpy as np
-
     raw = _spots(field, spacing, step)
     total = sum(w for spots in raw.values() for _, _, w in spots)
     layers = []

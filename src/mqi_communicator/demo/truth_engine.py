@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.demo.phantom import hounsfield, in_body
 from mqi_communicator.dicom.records import Beam, Grid
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 BEAM_MODEL = "BDL/BDL_default_DN_RangeShifter.txt"
@@ -49,8 +50,6 @@ def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: in
 
     RuntimeError with the engine's own last words if it does not end as it should; its exit code says nothing.
     """
-    import numpy as np
-
     _write_input(engine, grid, beam, folder, histories=histories, seed=seed, threads=threads)
     output = subprocess.run(
         [str(engine.resolve() / "MCsquare_linux"), "config.txt"],
@@ -75,8 +74,6 @@ def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: in
 
 def protons(engine: Path, beam: Beam) -> float:
     """Protons of one fraction: each spot's MU times the beam model's protons per MU at its nominal energy."""
-    import numpy as np
-
     rows = [line.split() for line in _text(engine / BEAM_MODEL).splitlines()]
     table = np.array([[float(row[0]), float(row[3])] for row in rows if len(row) > 10 and row[0][0].isdigit()])  # noqa: PLR2004
     per_mu = [float(np.interp(layer.energy, table[:, 0], table[:, 1])) for layer in beam.layers]

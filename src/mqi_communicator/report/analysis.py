@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.contours import Labels, Structure
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Extent, Grid, IonPlan
 from mqi_communicator.report.gammas import GammaRow, beam_gamma, plan_gamma
@@ -29,7 +31,6 @@ from mqi_communicator.results.planes import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _MARGIN = 50.0  # mm of computed dose kept around the planned grid
@@ -91,8 +92,6 @@ def analyse(
     material: ReportInput, judgement: JudgementOptions, criteria: Sequence[Criterion], extent: Extent
 ) -> Analysis:
     """Look at the plan's dose, then at each beam's. `extent` is that of the doses as they were delivered."""
-    import numpy as np
-
     planned, computed = material.planned(None), material.computed(None)
     if planned is not None:
         computed = cropped_copy(computed, corners([planned.grid]), _MARGIN)
@@ -145,8 +144,6 @@ def _reference(
     material: ReportInput, rows: Sequence[tuple[Structure, Dvh]], planned: Dose, extent: Extent
 ) -> tuple[float, str]:
     """What V95 is 95 % of: the prescription, else the planned median of the target, else the planned maximum."""
-    import numpy as np
-
     if material.labels.prescription_gy:
         one = extent is Extent.FRACTION
         gy = material.labels.prescription_gy / (material.plan.fractions if one else 1)
@@ -160,8 +157,6 @@ def _reference(
 
 
 def _points(planned: Dose | None, computed: Dose, places: Sequence[tuple[str, Point]]) -> tuple[PointRow, ...]:
-    import numpy as np
-
     if planned is not None:
         z, y, x = np.unravel_index(int(np.nanargmax(planned.gy)), planned.gy.shape)
         axes = planned.grid.axes()
@@ -170,8 +165,6 @@ def _points(planned: Dose | None, computed: Dose, places: Sequence[tuple[str, Po
 
 
 def _at(dose: Dose | None, point: Point) -> float | None:
-    import numpy as np
-
     if dose is None:
         return None
     value = float(at_points(dose, np.asarray([point]))[0])

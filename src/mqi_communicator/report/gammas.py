@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.report.options import Criterion
 from mqi_communicator.results.gamma import GammaResult, Limits, gamma_index
 from mqi_communicator.results.options import GammaOptions
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 CEILING = 2.0  # gamma is searched no further
@@ -35,8 +36,6 @@ def plan_gamma(
     planned: Dose | None, computed: Dose, options: GammaOptions, criteria: Sequence[Criterion]
 ) -> tuple[list[GammaRow], NDArray[np.float32], NDArray[np.float32] | None]:
     """Rows, the values for the histogram, and gamma on the planned grid."""
-    import numpy as np
-
     if planned is None:
         return [], np.empty(0, dtype=np.float32), None
     rows, found = _rows("plan", planned, computed, options, criteria)
@@ -53,8 +52,6 @@ def beam_gamma(
 def _rows(
     scope: str, planned: Dose, computed: Dose, options: GammaOptions, criteria: Sequence[Criterion]
 ) -> tuple[list[GammaRow], GammaResult]:
-    import numpy as np
-
     deciding = Criterion(options.dose_percent, options.distance_mm, local=False)
     others = [criterion for criterion in criteria if criterion != deciding]
     also = [Limits(one.dose_percent, one.distance_mm, one.local) for one in others]

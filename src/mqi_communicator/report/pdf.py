@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.sax.saxutils import escape
+
+from matplotlib import font_manager
+from reportlab import platypus
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    CondPageBreak,
+    Frame,
+    HRFlowable,
+    Image,
+    KeepTogether,
+    PageTemplate,
+    TableStyle,
+)
+from reportlab.platypus import Table as Rows
 
 from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines, Table
 from mqi_communicator.report.pictures import glyphs
 from mqi_communicator.report.text import drawable
-
-if TYPE_CHECKING:
-    from reportlab.lib.styles import ParagraphStyle
 
 _MM = 72 / 25.4
 _SIZE = (210 * _MM, 297 * _MM)
@@ -32,8 +48,6 @@ class _Styles:
     """How paragraphs look."""
 
     def __init__(self) -> None:
-        from reportlab.lib.styles import ParagraphStyle
-
         def style(name: str, size: float, *, bold: bool = False, colour: str = INK, **more: Any) -> ParagraphStyle:
             font = "DejaVu-Bold" if bold else "DejaVu"
             return ParagraphStyle(
@@ -56,8 +70,6 @@ class _Styles:
 
 def pdf(page: Page) -> bytes:
     """The report on A4. Characters that the font does not know are named, `[U+967D]`."""
-    from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate
-
     _fonts()
     known = glyphs()
 
@@ -83,10 +95,6 @@ def pdf(page: Page) -> bytes:
 
 def _fonts() -> None:
     """DejaVu as matplotlib brings it: known to every case, with Greek, Cyrillic and the signs of the field."""
-    from matplotlib import font_manager
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
     for name, weight in (("DejaVu", "normal"), ("DejaVu-Bold", "bold")):
         if name not in pdfmetrics.getRegisteredFontNames():
             path = font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans", weight=weight))
@@ -95,7 +103,6 @@ def _fonts() -> None:
 
 def _canvas(footer: str, statement: str) -> type:
     """A canvas that writes head and foot once it knows how many pages there are."""
-    from reportlab.pdfgen.canvas import Canvas
 
     class Numbered(Canvas):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -128,8 +135,6 @@ def _canvas(footer: str, statement: str) -> type:
 
 
 def _story(page: Page, styles: _Styles, clean: Callable[[str], str]) -> list[Any]:
-    from reportlab import platypus
-
     def paragraph(text: str, style: ParagraphStyle) -> Any:
         return platypus.Paragraph(escape(clean(text)) or "&nbsp;", style)
 
@@ -142,8 +147,6 @@ def _story(page: Page, styles: _Styles, clean: Callable[[str], str]) -> list[Any
 
 
 def _section(section: Section, styles: _Styles, paragraph: Callable[..., Any]) -> list[Any]:
-    from reportlab.platypus import CondPageBreak, HRFlowable, KeepTogether
-
     story: list[Any] = [CondPageBreak(30 * _MM)]
     head = [
         paragraph(section.title, styles.heading),
@@ -178,8 +181,6 @@ def _block(block: Block, styles: _Styles, paragraph: Callable[..., Any]) -> list
 
 
 def _rows(table: Table, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
-    from reportlab.lib.styles import ParagraphStyle
-
     def style(column: int, text: str) -> ParagraphStyle:
         if column == table.outcome_column:
             return ParagraphStyle("w", parent=styles.bold, textColor=COLOURS.get(text.replace(" ", "_"), INK))
@@ -197,9 +198,6 @@ def _rows(table: Table, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
 def _table(
     cells: list[list[Any]], widths: tuple[float, ...], *, head: bool = False, height: float | None = None
 ) -> Any:
-    from reportlab.platypus import Table as Rows
-    from reportlab.platypus import TableStyle
-
     made = Rows(
         cells,
         colWidths=[_TEXT * width for width in widths],
@@ -221,9 +219,6 @@ def _table(
 
 
 def _picture(block: Picture, caption: Any) -> list[Any]:
-    from reportlab.lib.utils import ImageReader
-    from reportlab.platypus import Image
-
     width, height = ImageReader(io.BytesIO(block.png)).getSize()
     wide = _TEXT * block.width
     image = Image(io.BytesIO(block.png), width=wide, height=wide * height / width, hAlign="LEFT")
@@ -231,9 +226,6 @@ def _picture(block: Picture, caption: Any) -> list[Any]:
 
 
 def _verdict(page: Page, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
-    from reportlab.lib.styles import ParagraphStyle
-    from reportlab.platypus import Table as Rows
-
     colour = COLOURS.get(page.outcome, INK)
     outcome = paragraph(page.outcome_text, ParagraphStyle("v", parent=styles.outcome, textColor=colour))
     wide = 0.34 if len(page.outcome_text) > 6 else 0.18  # noqa: PLR2004 - characters that fit the narrow column
@@ -245,8 +237,6 @@ def _verdict(page: Page, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
 
 
 def _band(text: str, colour: str, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
-    from reportlab.platypus import Table as Rows
-
     made = Rows([[paragraph(text, styles.white)]], colWidths=[_TEXT], spaceAfter=5)
     made.setStyle([("BACKGROUND", (0, 0), (-1, -1), colour), ("BOTTOMPADDING", (0, 0), (-1, -1), 5)])
     return made

@@ -9,13 +9,18 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from matplotlib import font_manager, ft2font, rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
 from mqi_communicator.report.analysis import Volumes
 from mqi_communicator.report.gammas import CEILING
 from mqi_communicator.report.planes import Slice, View, edges_of
 from mqi_communicator.results.planes import Plane, Profile
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _DPI = 160
@@ -51,9 +56,6 @@ _COLOURS = (
 
 def _figure(width: float, height: float) -> Any:
     """An empty figure of so many inches. Its parts are placed by hand: to find where they fit costs a second draw."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(width, height), dpi=_DPI)
     FigureCanvasAgg(figure)
     return figure
@@ -72,15 +74,11 @@ def _png(figure: Any) -> bytes:
 
 
 def _styled() -> Any:
-    from matplotlib import rc_context
-
     return rc_context(_STYLE)
 
 
 def glyphs() -> dict[int, int]:
     """The code points that the font of pictures and of the PDF knows."""
-    from matplotlib import font_manager, ft2font
-
     known: Any = ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap()
     return dict(known)
 
@@ -124,8 +122,6 @@ def _scale(figure: Any, axes: Any, image: Any, unit: str, high: float) -> None:
 
 def _layers(plane: Plane, top: float) -> list[tuple[str, str, NDArray[Any]]]:
     """What is drawn of one plane: name, unit, values."""
-    import numpy as np
-
     if plane.planned is None or plane.gamma is None:
         return [("computed", "Gy", plane.computed)]
     some = (plane.planned >= _FROM * top) | (np.nan_to_num(plane.computed) >= _FROM * top)
@@ -139,8 +135,6 @@ def _layers(plane: Plane, top: float) -> list[tuple[str, str, NDArray[Any]]]:
 
 
 def _panel(axes: Any, view: View, row: int, kind: str, values: NDArray[Any], top: float) -> Any:
-    import numpy as np
-
     plane, ct = view.planes[row], view.ct[row]
     _draw_ct(axes, ct)
     look: dict[str, Any]
@@ -200,8 +194,6 @@ def _frame(axes: Any, view: View, row: int) -> None:
 
 def _gamma_colours() -> Any:
     """Blue to pale up to 1, red above: what fails is seen at once."""
-    from matplotlib.colors import LinearSegmentedColormap
-
     half = 1 / CEILING
     stops = [(0.0, "#08306b"), (half, "#deebf7"), (half, "#fb6a4a"), (1.0, "#67000d")]
     return LinearSegmentedColormap.from_list("gamma", stops)
@@ -238,8 +230,6 @@ def _curves(axes: Any, profile: Profile) -> None:
 
 def _difference(axes: Any, profile: Profile) -> None:
     """Computed minus planned in % of the planned maximum of this line, always on the same scale."""
-    import numpy as np
-
     assert profile.planned is not None  # noqa: S101 - the caller draws no difference otherwise
     top = float(np.nanmax(profile.planned, initial=0.0)) or 1.0
     off = 100 * (profile.computed - profile.planned) / top
@@ -257,8 +247,6 @@ def _grid_lines(axes: Any) -> None:
 
 def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:
     """Cumulative DVH of each structure: solid planned, dashed computed. `names` are those of the rows."""
-    import numpy as np
-
     with _styled():
         figure = _figure(_WIDE, 3.0)
         axes = figure.subplots()
@@ -284,8 +272,6 @@ def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:
 
 def gamma_picture(values: NDArray[np.float32]) -> bytes:
     """How gamma is distributed: counts by value, logarithmic, so that few failing points are seen."""
-    import numpy as np
-
     with _styled():
         figure = _figure(_WIDE, 1.9)
         axes = figure.subplots()

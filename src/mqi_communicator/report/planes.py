@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.contours import Structure
 from mqi_communicator.dicom.records import CTVolume, Dose
 from mqi_communicator.results.dvh import crossings
@@ -13,7 +15,6 @@ from mqi_communicator.results.grids import box_of, cut
 from mqi_communicator.results.planes import Plane, Point, nearest, planes, slab
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _SHOWN = 0.1  # of the maximum: what must be in the picture
@@ -67,8 +68,6 @@ def view_through(
 
 def _field(dose: Dose, point: Point) -> tuple[Point, float]:
     """The middle and half the side of a cube that holds the dose and the point."""
-    import numpy as np
-
     top = float(np.nanmax(dose.gy, initial=0.0))
     part = cut(dose, box_of(dose.gy >= _SHOWN * top))
     ends = [(float(axis[0]), float(axis[-1])) for axis in reversed(part.grid.axes())]
@@ -101,8 +100,6 @@ def edges_of(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> tuple[f
 
 def _outline(structure: Structure, plane: Plane, ct: CTVolume) -> list[NDArray[np.float64]]:
     """Where a plane cuts a structure. Off the axial plane: short strokes, one slice high."""
-    import numpy as np
-
     half = ct.grid.spacing[2] / 2
     if plane.axis == 0:
         near = [(abs(z - plane.at), z) for z, _ in structure.contours]

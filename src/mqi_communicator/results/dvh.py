@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.results.grids import at_points
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 Contour = tuple[float, "NDArray[np.float64]"]  # (z in mm, corners (n, 2) as x, y in mm)
@@ -36,15 +37,11 @@ class Histogram:
 
     def dose_at(self, percent: float) -> float:
         """D of `percent` of the volume: the dose that it gets at least, in Gy."""
-        import numpy as np
-
         levels = self.step * np.arange(len(self.volume))
         return float(np.interp(-percent / 100, -self.volume, levels))
 
     def volume_at(self, gy: float) -> float:
         """V of `gy`: the part of the volume that gets at least so much, in %."""
-        import numpy as np
-
         levels = self.step * np.arange(len(self.volume))
         return 100 * float(np.interp(gy, levels, self.volume))
 
@@ -64,8 +61,6 @@ def dvh(contours: Sequence[Contour], slice_mm: float, planned: Dose, computed: D
 
     `slice_mm` is the distance of CT slices: what a contour without neighbours stands for.
     """
-    import numpy as np
-
     slices = _by_slice(contours)
     thickness = _thicknesses(sorted(slices), slice_mm)
     top = float(max(np.nanmax(planned.gy, initial=0.0), np.nanmax(computed.gy, initial=0.0)))
@@ -121,16 +116,12 @@ def _raster(slices: dict[float, list[NDArray[np.float64]]]) -> float:
 
 
 def _area(corners: NDArray[np.float64]) -> float:
-    import numpy as np
-
     x, y = corners.T
     return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
 
 
 def crossings(areas: Sequence[NDArray[np.float64]], level: float, axis: int) -> NDArray[np.float64]:
     """Where the line `axis` = `level` (0: x, 1: y) crosses the outlines, in mm along the other axis, ascending."""
-    import numpy as np
-
     found = []
     for corners in areas:
         here, there = corners, np.roll(corners, -1, axis=0)
@@ -143,8 +134,6 @@ def crossings(areas: Sequence[NDArray[np.float64]], level: float, axis: int) -> 
 
 def _inside(areas: Sequence[NDArray[np.float64]], z: float, gap: float) -> NDArray[np.float64]:
     """Raster points (n, 3) in these outlines, x, y, z in mm."""
-    import numpy as np
-
     corners = np.concatenate(areas)
     (left, front), (right, back) = corners.min(axis=0), corners.max(axis=0)
     x = np.arange(left + gap / 2, right + gap, gap)

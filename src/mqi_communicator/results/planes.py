@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.ndimage import uniform_filter
+
 from mqi_communicator.dicom.records import Beam, Dose, Grid
 from mqi_communicator.results.geometry import across, direction
 from mqi_communicator.results.grids import at_points, box_of, corners, cropped, cut, on_grid
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 Point = tuple[float, float, float]  # x, y, z in mm
@@ -49,8 +51,6 @@ class Profile:
 
 def nearest(grid: Grid, point: Point) -> tuple[int, int, int]:
     """The voxel [z, y, x] whose centre is nearest to a point; the edge's for a point outside."""
-    import numpy as np
-
     found = [
         int(np.clip(np.rint((mm - axis[0]) / step), 0, axis.size - 1))
         for mm, axis, step in zip(reversed(point), grid.axes(), reversed(grid.spacing), strict=True)
@@ -94,8 +94,6 @@ def planes(
 
 def middle(dose: Dose) -> Point:
     """The dose-weighted middle of the region of at least 80 % of the maximum."""
-    import numpy as np
-
     high = dose.gy >= _HIGH * float(np.nanmax(dose.gy, initial=0.0))
     part = cut(dose, box_of(high))
     weight = np.where(high[box_of(high)], part.gy, 0.0).astype(np.float64)
@@ -108,8 +106,6 @@ def middle(dose: Dose) -> Point:
 
 def beam_profiles(planned: Dose | None, computed: Dose, beam: Beam, point: Point) -> tuple[Profile, Profile, Profile]:
     """Along the beam (positive: deeper) and across it in two directions, through a point."""
-    import numpy as np
-
     axis = np.asarray(direction(beam))
     first, second = (side * np.sign(side[np.argmax(np.abs(side))]) for side in across(axis))
     return (
@@ -121,8 +117,6 @@ def beam_profiles(planned: Dose | None, computed: Dose, beam: Beam, point: Point
 
 def axis_profiles(planned: Dose | None, computed: Dose, point: Point) -> tuple[Profile, ...]:
     """Along the patient's x, y and z, through a point."""
-    import numpy as np
-
     names = (("x", ", to the left"), ("y", ", to the back"), ("z", ", to the head"))
     unit = np.eye(3)
     return tuple(_profile(*name, planned, computed, point, unit[i], _DEEP - _REACH / 2) for i, name in enumerate(names))
@@ -134,16 +128,12 @@ def _named(vector: NDArray[np.float64]) -> str:
 
 def _rounded(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     """To two digits, without minus zero."""
-    import numpy as np
-
     return np.round(vector, 2) + 0.0
 
 
 def _profile(
     title: str, aside: str, planned: Dose | None, computed: Dose, point: Point, axis: NDArray[np.float64], reach: float
 ) -> Profile:
-    import numpy as np
-
     mm = np.arange(-reach, reach + _STEP / 2, _STEP)
     points = np.asarray(point) + mm[:, None] * axis
     before = None if planned is None else at_points(planned, points)
@@ -155,9 +145,6 @@ def largest_difference(planned: Dose, computed: Dose) -> tuple[Point, float] | N
 
     Looked for where the planned dose is at least 10 % of its maximum. None if they have no point in common.
     """
-    import numpy as np
-    from scipy.ndimage import uniform_filter
-
     top = float(np.nanmax(planned.gy, initial=0.0))
     seen = planned.gy >= _SEEN * top
     if top <= 0 or not seen.any():
