@@ -151,7 +151,7 @@ def _live(rows: Rows, chance: random.Random, watch: Path, now: float) -> Iterato
         _event(rows, key, 0, "case.seen", "admit", at)
         _event(rows, key, 0, "step.done", "admit", at + 20, took=6)
     _line(rows, keys["key changed"], 0, "upload", "waiting", now - 300, due=now + 90, needs_person=True,
-          reason="gpu1 shows another host key than the one that is pinned",
+          reason="host key mismatch for gpu1",
           advice="have its administrator read the new fingerprint, then renew ssh.known_hosts_file")  # fmt: skip
     _line(rows, keys["incomplete"], 0, "admit", "waiting", now - 100, due=now + 2,
           reason="waiting: 2 of 187 CT slices are missing")  # fmt: skip

@@ -95,7 +95,7 @@ def hosts(tmp_path_factory):
 
 
 HOSTS = {
-    "wrong key": "refused our key",
+    "wrong key": "rejected the SSH key",
     "changed host key": "host key",
     "unknown host key": "host key",
     "remote without rsync": "rsync",

@@ -110,7 +110,7 @@ async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
     class Flooding(Away):
         async def request(self, _call, **_how):
             self.calls += 1
-            raise AbsurdAnswer("the answer was longer than 32 MiB")
+            raise AbsurdAnswer("the response is longer than 32 MiB")
 
     flooding, said = Flooding(), []
     options = BreakerOptions(failures=3)

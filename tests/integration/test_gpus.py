@@ -131,14 +131,14 @@ async def test_nothing_begins_on_what_is_unknown(ground: Gpus, mode: str):
 
 async def test_nothing_begins_beside_somebody_else(ground: Gpus):
     ground.gpus.use(0, 501)
-    with pytest.raises(GpuInUse, match="somebody else uses the GPU"):
+    with pytest.raises(GpuInUse, match="the GPU is used by others"):
         await ground.begin(0)
     ground.gpus.use(0, 499)
     await ground.begin(0)
 
 
 async def test_nothing_begins_where_memory_is_short(ground: Gpus):
-    with pytest.raises(GpuInUse, match="not enough memory"):
+    with pytest.raises(GpuInUse, match="enough free memory"):
         await ground.begin(0, need=8001)
     await ground.begin(0, need=8000)
 

@@ -111,7 +111,7 @@ async def test_another_workspace_than_the_named_one_is_told_in_words(site: Site,
     with pytest.raises(RemoteUnfit, match="another workspace"):
         workspace.read_workspace(await site.host.request(workspace.workspace(str(tmp_path / "other")), deadline=90))
     (tmp_path / "source").mkdir()
-    with pytest.raises(RemoteUnfit, match="does not take a transfer"):
+    with pytest.raises(RemoteUnfit, match="refused a transfer"):
         await site.host.send(tmp_path / "source", str(tmp_path / "other"), KEY, deadline=90)
 
 
@@ -161,7 +161,7 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
     answer = await site.host.request(RemoteRequest(call.verb, call.words, spoiled), deadline=90)
-    with pytest.raises(ActionRequired, match="does not take the job's order: line 5"):
+    with pytest.raises(ActionRequired, match="rejected the job's specification: line 5"):
         site.scheduler.read_submit(answer)
     assert not (site.root / "cases" / KEY / "runs" / TOKEN).exists()
 

@@ -80,5 +80,5 @@ def test_without_a_list_no_option_is_the_administrators(tmp_path: Path):
 
 def test_an_option_that_is_not_allowed_needs_somebody():
     answer = RemoteResponse(1, "mqi-trouble sbatch-barred --constraint=a100\n")
-    with pytest.raises(ActionRequired, match="administrator does not allow an option of Slurm: --constraint=a100"):
+    with pytest.raises(ActionRequired, match="administrator does not allow an option of sbatch: --constraint=a100"):
         SlurmScheduler("/w").read_submit(answer)

@@ -70,7 +70,7 @@ async def test_a_workspace_is_ours_alone_and_may_be_made_again(host: LocalHost, 
 
 async def test_a_workspace_that_cannot_be_made_says_so(host: LocalHost, root: Path, tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(RemoteUnfit, match="missing or cannot be written"):
+    with pytest.raises(RemoteUnfit, match="missing or not writable"):
         workspace.read_workspace(await host.request(workspace.workspace(str(tmp_path / "file" / "x")), deadline=90))
     (root / "gates").rmdir()
     (root / "gates").symlink_to(tmp_path)
@@ -115,7 +115,7 @@ SPOILS: dict[str, Callable[[Path], object]] = {
 async def test_an_upload_that_differs_is_not_put_in_place(host: LocalHost, root: Path, spoil: str):
     digest = staged(root)
     SPOILS[spoil](root / "staging" / KEY)
-    with pytest.raises(Transient, match="not whole"):
+    with pytest.raises(Transient, match="incomplete"):
         await settle(host, root, digest)
     assert not (root / "cases" / KEY / "input").exists()
 
@@ -127,7 +127,7 @@ async def test_a_spoiled_file_of_the_same_size_and_time_is_sent_again(host: Loca
     times = (upload / "common/ct.raw").stat()
     (upload / "common/ct.raw").write_bytes(b"\x02" * 70_000)
     os.utime(upload / "common/ct.raw", ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(Transient, match="not whole"):
+    with pytest.raises(Transient, match="incomplete"):
         await settle(host, root, digest)
     await host.send(source, str(root), KEY, deadline=90)
     await settle(host, root, digest)
@@ -147,9 +147,9 @@ async def test_while_a_receiver_writes_nothing_is_put_in_place_or_removed(host: 
 async def test_other_content_under_the_same_key_is_refused(host: LocalHost, root: Path):
     await settle(host, root, staged(root))
     digest = staged(root, {"other": b"x"})
-    with pytest.raises(Permanent, match="something else"):
+    with pytest.raises(Permanent, match="other content"):
         await settle(host, root, digest)
-    with pytest.raises(Permanent, match="something else"):
+    with pytest.raises(Permanent, match="other content"):
         await settled(host, root, digest)
 
 
@@ -312,7 +312,7 @@ async def test_an_engine_is_started_once_without_input(host: LocalHost, tmp_path
         (Need("starts", good, "", words=("none",)), True, "starts"),
         (Need("starts", "stdbuf", "", words=("-oL", good, "none")), True, f"{good} starts"),
         (Need("starts", good, "", words=("none",), says=r"Cannot open none$"), True, "starts"),
-        (Need("starts", good, "", words=("none",), says="not found"), False, "says 'what():  Cannot open none'"),
+        (Need("starts", good, "", words=("none",), says="not found"), False, "prints 'what():  Cannot open none'"),
         (Need("starts", program(tmp_path, "lib", f"echo '{LIBRARY}' >&2; exit 127"), "build it", words=("x",)),
          False, f"cannot be started (exit code 127): {LIBRARY}"),
         (Need("starts", program(tmp_path, "wrapped", f"echo a word; echo '{LIBRARY}'; exit 1"), "", words=("x",)),
@@ -332,17 +332,17 @@ def test_what_may_not_be_looked_at_is_not_said_to_be_missing():
     ((ok, what, advice),) = requirements.read_needs(
         [Need("readable", "/x", "get it")], RemoteResponse(0, "mqi-need 1 barred\nmqi-done\n")
     )
-    assert (ok, what) == (False, "/x may not be looked at there")
+    assert (ok, what) == (False, "checking /x is not allowed on the host")
     assert "--program" in advice
 
 
 def test_an_engine_that_was_not_tried_or_hangs_is_not_said_to_start():
     need = Need("starts", "/opt/tps_env", "look", words=("none",))
     for said, words in {
-        "mqi-done": "could not be tried",
-        "mqi-started 1 barred": "may not be started there",
-        "mqi-started 1 124 ": "did not end within 20 s",
-        "mqi-started 1 127 not=base64": "cannot be started (exit code 127): no word",
+        "mqi-done": "could not be tested",
+        "mqi-started 1 barred": "is not allowed on the host",
+        "mqi-started 1 124 ": "did not exit within 20 s",
+        "mqi-started 1 127 not=base64": "cannot be started (exit code 127): no output",
     }.items():
         ((ok, what, advice),) = requirements.read_needs([need], RemoteResponse(0, f"{said}\n"))
         assert not ok

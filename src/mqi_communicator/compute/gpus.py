@@ -1,4 +1,4 @@
-"""GPUs of a host, as its driver tells of them (nvidia-smi). A question that failed leaves them unknown: never idle."""
+"""GPUs of a host as its driver reports them (nvidia-smi). After a failed query they are unknown, never idle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OURS = re.compile(r"^mqi-ours((?: \d{1,18})*)$", re.MULTILINE | re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. None: the driver does not say."""
+    """One GPU. None: the driver does not report the value."""
 
     index: str
     uuid: str
@@ -30,70 +30,70 @@ class Gpu:
 
     @property
     def name(self) -> str:
-        """What it is leased and handed over by."""
+        """The name used for leases and in CUDA_VISIBLE_DEVICES."""
         return self.uuid or self.index
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The GPUs of a host; `trouble` says why nothing is known of them, and then none is to be used."""
+    """The GPUs of a host. If `trouble` is set, they are unknown for this reason and none may be used."""
 
     gpus: tuple[Gpu, ...] = ()
     trouble: str = ""
 
 
 def listed(options: GpuOptions) -> Inventory:
-    """The GPUs that the configuration lists, where nobody can be asked: all of their memory counts as free."""
+    """The GPUs that the configuration lists for a host without nvidia-smi: all of their memory counts as free."""
     return Inventory(tuple(Gpu(str(one.id), "", one.memory_mib, 0) for one in options.listed))
 
 
 def read_inventory(response: RemoteResponse) -> Inventory:
-    """What the driver says. Unknown, with its own words, where any part of the answer is missing or was refused."""
+    """The driver's report; unknown, with its error message, if any part of the response is missing or an error."""
     parts = {kind: (int(code), _text(text)) for kind, code, text in _PART.findall(response.out)}
     if "gpus" not in parts:
-        return Inventory(trouble="the host does not tell of its GPUs")
+        return Inventory(trouble="the host does not report its GPUs")
     for kind in ("gpus", "apps"):
         code, text = parts.get(kind, (1, "no list of processes"))
         if code != 0:
-            return Inventory(trouble=_first_line(text) or f"nvidia-smi ended with {code}")
+            return Inventory(trouble=_first_line(text) or f"nvidia-smi exited with {code}")
     ours = _OURS.search(response.out)
     if ours is None:
-        return Inventory(trouble="the host does not tell which processes are ours")
+        return Inventory(trouble="the host does not report which processes are ours")
     try:
         gpus = [_gpu(line) for line in parts["gpus"][1].splitlines() if line.strip()]
         apps = [_app(line) for line in parts["apps"][1].splitlines() if line.strip()]
     except ValueError as problem:
-        return Inventory(trouble=f"nvidia-smi said something strange: {problem}")
+        return Inventory(trouble=f"unexpected output of nvidia-smi: {problem}")
     mine = {int(pid) for pid in ours[1].split()}
     return Inventory(tuple(_shared(gpu, apps, mine) for gpu in gpus))
 
 
 def reason_unusable(gpu: Gpu, options: GpuOptions, need_mib: int) -> str:
-    """Why a job of ours must not begin on this GPU now; "" if it may, as far as others are concerned."""
+    """Why one of our jobs must not start on this GPU now; "" if it may. Leases are not considered."""
     if options.only and gpu.index not in options.only and gpu.uuid not in options.only:
-        return "is not among gpus.only"
+        return "is not listed in gpus.only"
     if gpu.used_mib is None or gpu.total_mib is None:
-        return "does not tell its memory"
+        return "does not report its memory"
     foreign = gpu.used_mib - gpu.ours_mib
     if foreign > options.foreign_mib:
         who = f" (process {gpu.foreign[0]})" if gpu.foreign else ""
-        return f"is used by somebody else{who}: {foreign} MiB"
+        return f"is used by others{who}: {foreign} MiB"
     if not gpu.ours_mib and gpu.percent is not None and gpu.percent > options.foreign_percent:
-        return f"is used by somebody else: {gpu.percent} % busy"
+        return f"is used by others: {gpu.percent} % busy"
     if options.hottest_celsius and gpu.celsius is not None and gpu.celsius > options.hottest_celsius:
         return f"is too hot: {gpu.celsius} degrees"
     if gpu.total_mib - foreign < need_mib:
-        return f"has {gpu.total_mib - foreign} MiB for us, {need_mib} MiB are needed"
+        return f"has {gpu.total_mib - foreign} MiB free for us; {need_mib} MiB are needed"
     return ""
 
 
 def fit(inventory: Inventory, options: GpuOptions, need_mib: int) -> tuple[str, ...]:
-    """The names of those on which a job of ours may begin, leases apart."""
+    """The names of the GPUs on which one of our jobs may start. Leases are not considered."""
     return tuple(gpu.name for gpu in inventory.gpus if not reason_unusable(gpu, options, need_mib))
 
 
 def describe(inventory: Inventory, options: GpuOptions, need_mib: int, leases: Mapping[str, str]) -> list[str]:
-    """One sentence a GPU: who has it, or why it is not used. `leases`: GPU -> whose job has it."""
+    """One sentence per GPU: which beam it computes, or why it is not used. `leases`: GPU -> beam that uses it."""
     if inventory.trouble:
         return [f"its GPUs are unknown: {inventory.trouble}"]
     sentences = []
@@ -113,7 +113,7 @@ def _shared(gpu: Gpu, apps: Sequence[tuple[str, int, int | None]], mine: set[int
 
 def _gpu(line: str) -> Gpu:
     words = [word.strip() for word in line.split(",")]
-    if len(words) != 6 or not words[0].isdigit() or not re.fullmatch(r"[A-Za-z0-9-]+", words[1]):  # noqa: PLR2004 - as asked
+    if len(words) != 6 or not words[0].isdigit() or not re.fullmatch(r"[A-Za-z0-9-]+", words[1]):  # noqa: PLR2004 - the fields of the query
         raise ValueError(line[:80])
     total, used, percent, celsius = (_number(word) for word in words[2:])
     return Gpu(words[0], words[1], total, used, percent, celsius)
@@ -121,7 +121,7 @@ def _gpu(line: str) -> Gpu:
 
 def _app(line: str) -> tuple[str, int, int | None]:
     words = [word.strip() for word in line.split(",")]
-    if len(words) != 3 or not words[1].isdigit():  # noqa: PLR2004 - as asked
+    if len(words) != 3 or not words[1].isdigit():  # noqa: PLR2004 - the fields of the query
         raise ValueError(line[:80])
     return words[0], int(words[1]), _number(words[2])
 

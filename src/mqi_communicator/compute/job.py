@@ -1,4 +1,4 @@
-"""One job as it is handed to a host: lines of words parted by tabs, which the script there reads and does."""
+"""A job as it is sent to a host: lines of tab-separated fields, which the script there validates and runs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _GPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class GpuHold:
-    """The GPUs of one job, by UUID or index, and what is asked of them at the moment it begins.
+    """The GPUs of one job, by UUID or index, and the conditions that are checked when it starts.
 
-    `look`: whether the driver is asked first. `need_mib` of memory must be free on each, and nobody else may use more
-    than `foreign_mib` of it.
+    `look`: whether the driver is queried first. On each GPU `need_mib` of memory must be free, and others may use at
+    most `foreign_mib`.
     """
 
     ids: tuple[str, ...]
@@ -29,15 +29,15 @@ class GpuHold:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of one beam, as handed to a scheduler."""
+    """One run of one beam, as submitted to a scheduler."""
 
-    token: str  # Line.token
+    token: str  # WorkItem.token
     work: Work
     gpus: GpuHold | None = None
 
 
 def case_of(token: str) -> str:
-    """The case key in a token (Line.token). ValueError for anything that is not a token."""
+    """The case key in a token (WorkItem.token). ValueError for anything that is not a token."""
     found = _TOKEN.fullmatch(token)
     if found is None:
         raise ValueError(f"not a job token: {token!r}")
@@ -47,7 +47,7 @@ def case_of(token: str) -> str:
 def workspace_root(root: str) -> str:
     """The remote workspace without a trailing slash. ValueError unless it is absolute and below /."""
     if not root.startswith("/") or not root.strip("/") or "\0" in root or "\n" in root:
-        raise ValueError(f"the workspace is an absolute path below /: {root!r}")
+        raise ValueError(f"the workspace must be an absolute path below /: {root!r}")
     return root.rstrip("/")
 
 
@@ -61,9 +61,9 @@ def token_lines(tokens: tuple[str, ...]) -> bytes:
 def spec_of(
     job: Job, root: str, *, kill_grace_s: float, limit_s: float | None = None, sbatch: Sequence[str] = ()
 ) -> bytes:
-    """The job's order. Its last line is `end`: one that was cut on the way is no order.
+    """The job's specification. Its last line is `end`: a truncated specification is rejected.
 
-    `limit_s` takes the place of the work's own limit; `sbatch` are options of Slurm.
+    `limit_s` overrides the limit of `job.work`; `sbatch` are options of Slurm.
     """
     case_of(job.token)
     lines = [

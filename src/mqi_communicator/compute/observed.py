@@ -1,4 +1,4 @@
-"""What a job left on the host, as the script there tells it. Nothing in a log can forge a status."""
+"""The state of a job on the host, as the script there reports it. Nothing in a log can forge a status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIVES = {"alive": JobState.RUNNING, "dead": JobState.LOST, "rebooted": JobState
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One line about one job: its gate (`kind`), its processes (`life`), its record, its exit file."""
+    """One report line on one job: its gate (`kind`), its processes (`life`), its record, its exit file."""
 
     token: str
     kind: str
@@ -34,7 +34,7 @@ class Observed:
 
     @staticmethod
     def read(line: str) -> Observed | None:
-        """The line's job; None if it tells of none."""
+        """Parse a line; None if it is not a report on a job."""
         match = _LINE.fullmatch(line)
         if match is None:
             return None
@@ -43,7 +43,7 @@ class Observed:
 
     @property
     def state(self) -> JobState:
-        """What these words alone prove, on a host without a scheduler."""
+        """The state that this report alone proves, on a host without a scheduler."""
         simple = {"none": JobState.ABSENT, "barred": JobState.BARRED}
         if self.kind != "job":
             return JobState.UNKNOWN if self.life == "alive" else simple.get(self.kind, JobState.UNKNOWN)
@@ -53,7 +53,7 @@ class Observed:
 
     @property
     def began_at(self) -> float:
-        """When it took its gate, or was handed over (epoch seconds, the host's clock); 0 if unknown."""
+        """When the job took its gate or was submitted (epoch seconds, the host's clock); 0 if unknown."""
         started = _STARTED.fullmatch(self.began)
         word = started[1] if started else self.began
         return float(word) if re.fullmatch(r"\d{1,12}", word, re.ASCII) else 0.0
@@ -73,7 +73,7 @@ class Observed:
         queued_because: str = "",
         stuck: bool = False,
     ) -> JobStatus:
-        """These words as a status; `state` and the rest are what a scheduler knows besides."""
+        """This report as a status; the arguments are what a scheduler knows in addition."""
         started, exited = _STARTED.fullmatch(self.began), _EXIT.fullmatch(self.ended)
         final = state or self.state
         return JobStatus(
@@ -91,18 +91,20 @@ class Observed:
 
 
 def read_observations(tokens: Sequence[str], response: RemoteResponse) -> Mapping[str, JobStatus]:
-    """A status for each token, by these words alone."""
+    """A status for each token, from the reports alone."""
     if not _is_whole(response):
-        return dict.fromkeys(tokens, JobStatus(JobState.UNKNOWN, raw=f"no whole answer (exit {response.exit_code})"))
+        return dict.fromkeys(
+            tokens, JobStatus(JobState.UNKNOWN, raw=f"incomplete response (exit code {response.exit_code})")
+        )
     seen = read_lines(tokens, response)
-    silent = JobStatus(JobState.UNKNOWN, raw="not in the answer")
-    return {token: seen[token].status() if token in seen else silent for token in tokens}
+    missing = JobStatus(JobState.UNKNOWN, raw="not in the response")
+    return {token: seen[token].status() if token in seen else missing for token in tokens}
 
 
 def read_lines(tokens: Sequence[str], response: RemoteResponse) -> dict[str, Observed]:
-    """What is told of each token. An answer without its end, or with two words about one job, tells nothing of it.
+    """The report on each token. A response without its end line is ignored, and so are contradicting reports on a job.
 
-    A job that was running when looked at and ended while the script still waited is told twice: the later word counts.
+    A job that ended while the script was still waiting is reported twice, running and ended: the later report counts.
     """
     if not _is_whole(response):
         return {}
@@ -119,7 +121,7 @@ def _is_whole(response: RemoteResponse) -> bool:
 
 
 def _one(seen: Sequence[Observed]) -> Observed | None:
-    """What is known of a job: one word, or one and then its end."""
+    """The valid report on a job: a single one, or the second of two if it is the job's end."""
     match seen:
         case [only]:
             return only
@@ -130,7 +132,7 @@ def _one(seen: Sequence[Observed]) -> Observed | None:
 
 
 def read_early_line(line: str) -> tuple[str, JobStatus] | None:
-    """One line that came before the answer's end."""
+    """Parse a line that arrived before the end of the response."""
     seen = Observed.read(line)
     return None if seen is None else (seen.token, seen.status())
 

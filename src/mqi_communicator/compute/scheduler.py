@@ -1,8 +1,8 @@
-"""The port to a scheduler: a pure translator between jobs and what a host is asked. Somebody else asks it.
+"""The port to a scheduler: a pure translator between jobs and the requests to a host. The caller sends the requests.
 
-The layout of the workspace on the host stands at the head of the script there (remote/verbs/base.sh). A gate is a
-folder that is made aside with its owner's record inside (`started` of a job, `barred` of the communicator) and then
-renamed into place: a folder that is not empty cannot be renamed over, so there is one owner, known at once.
+remote/verbs/base.sh describes the layout of the workspace on the host. A gate is a folder that is created under a
+temporary name, with the record of its owner inside (`started` of a job, `barred` of the communicator), and then
+renamed into place: a folder that is not empty cannot be replaced by a rename, so a gate has exactly one owner.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from mqi_communicator.compute.job import Job
 
 
 class JobState(StrEnum):
-    """What is known of a job. UNKNOWN is a state; it is never read as an end."""
+    """What is known of a job. UNKNOWN is a state of its own and never means that the job has ended."""
 
-    ABSENT = "absent"  # by evidence: no gate, no record anywhere; it never began
+    ABSENT = "absent"  # proved: no gate and no record anywhere; it never started
     QUEUED = "queued"
     RUNNING = "running"
-    ENDED = "ended"  # its own exit file says so
-    LOST = "lost"  # by evidence: it began, left no exit file, and no process of it lives (or the host rebooted)
-    BARRED = "barred"  # the communicator itself took the gate: it can never begin
+    ENDED = "ended"  # it has an exit file
+    LOST = "lost"  # proved: it started, left no exit file, and no process of it is alive (or the host rebooted)
+    BARRED = "barred"  # the communicator took the gate: the job can never start
     UNKNOWN = "unknown"
 
 
 class Cause(StrEnum):
-    """What ended a job that left no exit file, by a scheduler's word."""
+    """Why a job ended without an exit file, according to the scheduler."""
 
     TIME_LIMIT = "time_limit"
     MEMORY = "memory"
@@ -42,7 +42,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One observation of one job. `raw` keeps the scheduler's own words."""
+    """One observation of one job. `raw` keeps the scheduler's own text."""
 
     state: JobState
     raw: str = ""
@@ -52,18 +52,18 @@ class JobStatus:
     log_tail: str = ""  # the log, or its first and last 4 kB with `mqi-cut N` between; undecodable bytes replaced
     products: Mapping[str, tuple[int, str]] | None = None  # path -> (bytes, sha256), once ENDED
     cause: Cause | None = None  # of LOST
-    queued_because: str = ""  # why it is still QUEUED, in words
-    stuck: bool = False  # QUEUED for a reason that does not go away by itself
+    queued_because: str = ""  # why it is still QUEUED
+    stuck: bool = False  # QUEUED for a reason that requires action
 
 
 class Scheduler(Protocol):
-    """Slurm, or a plain host. Every question is idempotent and may be asked again after a lost answer."""
+    """Slurm, or a plain host. Every request is idempotent and may be repeated after a lost response."""
 
-    tick_s: float  # seconds between two looks at all jobs
+    tick_s: float  # seconds between two polls of all jobs
 
     @property
     def name(self) -> Literal["direct", "slurm"]:
-        """Which one it is."""
+        """Which scheduler it is."""
         ...
 
     def submit(self, job: Job) -> RemoteRequest:
@@ -75,22 +75,22 @@ class Scheduler(Protocol):
         ...
 
     def poll(self, tokens: Sequence[str], wait_s: float = 0.0) -> RemoteRequest:
-        """Observe all these jobs, and the host's GPUs where it has some; then tell, for `wait_s`, of each that ends."""
+        """Observe all these jobs, and the host's GPUs if it has any; then report each job that ends within `wait_s`."""
         ...
 
     def read_poll(self, tokens: Sequence[str], response: RemoteResponse) -> Mapping[str, JobStatus]:
-        """A status for every token asked for; UNKNOWN for each that the answer does not prove."""
+        """A status for every token; UNKNOWN unless the response proves another state."""
         ...
 
     def read_line(self, line: str) -> tuple[str, JobStatus] | None:
-        """What one line tells that came before the answer's end; None if it tells of no job."""
+        """The status in a line that arrived before the end of the response; None if it is not about a job."""
         ...
 
     def cancel(self, tokens: Sequence[str]) -> RemoteRequest:
         """Bar the gate if it is free, else end the job with all it started (TERM, then KILL) and wait until no member
-        lives. Proof of the end is the following poll's (ENDED, LOST or BARRED)."""
+        is alive. The next poll proves the end (ENDED, LOST or BARRED)."""
         ...
 
     def read_cancel(self, response: RemoteResponse) -> None:
-        """Return if the order was carried out; a fault if not."""
+        """Return if the cancellation was carried out; raise a fault if not."""
         ...

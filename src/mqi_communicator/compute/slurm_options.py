@@ -1,4 +1,4 @@
-"""How jobs are handed to Slurm."""
+"""Options for submitting jobs to Slurm."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ Word = Annotated[str, Field(pattern=_WORD, max_length=200)]
 
 
 class SlurmOptions(BaseModel):
-    """Jobs through Slurm. What is left out is left to the cluster's own defaults."""
+    """Jobs through Slurm. Omitted values are left to the cluster's defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     partition: Word | None = Field(default=None, description="Partition of the jobs (--partition).")
-    account: Word | None = Field(default=None, description="Account that the jobs are counted for (--account).")
+    account: Word | None = Field(default=None, description="Account to which the jobs are charged (--account).")
     qos: Word | None = Field(default=None, description="Quality of service (--qos).")
     gres: Word | None = Field(
         default="gpu:1",
         description="GPUs of one job (--gres); null for an engine that needs none. An engine that can use several "
-        "GPUs a beam gets as many as stand here.",
+        "GPUs per beam gets all of them.",
     )
     time_s: int | None = Field(
         default=None,
         ge=60,
-        description="Time limit of a job (--time), in s; without it the engine's own limit and ten minutes more.",
+        description="Time limit of a job (--time), in s; if omitted, the engine's own limit plus ten minutes.",
     )
     memory_mib: int | None = Field(default=None, ge=1, description="Memory of a job (--mem), in MiB.")
     cpus: int | None = Field(default=None, ge=1, description="CPUs of a job (--cpus-per-task).")
     nice: int | None = Field(
-        default=None, ge=0, le=2_147_483_645, description="How far our jobs stand back behind others (--nice)."
+        default=None, ge=0, le=2_147_483_645, description="Priority adjustment of our jobs (--nice)."
     )
     options: tuple[Word, ...] = Field(
-        default=(), description="Further options of sbatch, each one word, such as --constraint=a100."
+        default=(), description="Further options of sbatch, one per list item, such as --constraint=a100."
     )
     query_s: float = Field(
         default=30.0,
         ge=0.2,
         le=3600,
-        description="Seconds between two questions to the scheduler, however many jobs there are. Ends are seen "
+        description="Seconds between two queries of the scheduler, however many jobs there are. Ends are detected "
         "sooner, on the shared file system.",
     )
     look_s: float = Field(
-        default=2.0, ge=0.1, le=60, description="Seconds between two looks for ended jobs on the shared file system."
+        default=2.0, ge=0.1, le=60, description="Seconds between two checks for ended jobs on the shared file system."
     )
     files_late_s: float = Field(
         default=120.0,
@@ -53,11 +53,11 @@ class SlurmOptions(BaseModel):
         description="How long after a job's end its files may still be missing on a network file system, in s.",
     )
     kill_grace_s: float = Field(
-        default=30.0, ge=1, le=300, description="Seconds between asking a job's programs to end and killing them."
+        default=30.0, ge=1, le=300, description="Seconds between TERM and KILL when a job's programs are ended."
     )
     log_tail_bytes: int = Field(
         default=4096,
         ge=256,
         le=65536,
-        description="How much of the beginning and of the end of a job's log a look brings, in bytes each.",
+        description="How much of the beginning and of the end of a job's log a poll returns, in bytes each.",
     )

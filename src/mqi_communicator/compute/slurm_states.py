@@ -1,4 +1,4 @@
-"""What Slurm's words mean: states of jobs (squeue(1), sacct(1)), and reasons why one is still pending."""
+"""States of Slurm jobs (squeue(1), sacct(1)), and reasons why a job is pending."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ QUEUED = frozenset(
 )
 RUNNING = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"})
 OVER = {
-    "COMPLETED": Cause.OTHER,  # and left no exit file: it found its gate taken, or could not write
+    "COMPLETED": Cause.OTHER,  # without an exit file: its gate was taken, or it could not write
     "FAILED": Cause.OTHER,
     "DEADLINE": Cause.TIME_LIMIT,
     "TIMEOUT": Cause.TIME_LIMIT,
@@ -24,43 +24,43 @@ OVER = {
 
 _WAITS = {
     "None": "",
-    "Resources": "waits for nodes to become free",
-    "Priority": "jobs of a higher priority go first",
-    "BeginTime": "may not begin before its time",
-    "Reservation": "waits for its reservation to begin",
+    "Resources": "waits for free nodes",
+    "Priority": "jobs with a higher priority go first",
+    "BeginTime": "may not start before its start time",
+    "Reservation": "waits for the start of its reservation",
     "ReqNodeNotAvail": "its nodes are down, drained, or reserved for maintenance",
     "ReservedForMaintenance": "its nodes are reserved for maintenance",
     "NodeDown": "a node that it needs is down",
     "PartitionDown": "its partition is down",
-    "PartitionInactive": "its partition takes no jobs",
+    "PartitionInactive": "its partition accepts no jobs",
     "Licenses": "waits for a licence",
     "Prolog": "the node is being prepared",
     "JobArrayTaskLimit": "waits for its turn",
 }
 _STUCK = {
-    "PartitionTimeLimit": "asks for more time than its partition allows: lower slurm.time_s",
-    "PartitionNodeLimit": "asks for more nodes than its partition has",
-    "QOSMaxWallDurationPerJobLimit": "asks for more time than its QOS allows: lower slurm.time_s",
-    "AssocMaxWallDurationPerJobLimit": "asks for more time than its account allows: lower slurm.time_s",
-    "BadConstraints": "asks for what no node has: look at slurm.options and slurm.gres",
-    "InvalidAccount": "its account is not valid: look at slurm.account",
-    "InvalidQOS": "its QOS is not valid: look at slurm.qos",
-    "JobHeldAdmin": "an administrator holds it",
-    "JobHeldUser": "somebody holds it: scontrol release",
-    "JobHoldMaxRequeue": "Slurm holds it after too many tries to start it",
-    "DependencyNeverSatisfied": "waits for a job that will never end well",
-    "launch failed requeued held": "Slurm could not start it and holds it",
-    "job requeued in held state": "somebody requeued and holds it",
+    "PartitionTimeLimit": "requests more time than its partition allows: lower slurm.time_s",
+    "PartitionNodeLimit": "requests more nodes than its partition has",
+    "QOSMaxWallDurationPerJobLimit": "requests more time than its QOS allows: lower slurm.time_s",
+    "AssocMaxWallDurationPerJobLimit": "requests more time than its account allows: lower slurm.time_s",
+    "BadConstraints": "requests what no node has: check slurm.options and slurm.gres",
+    "InvalidAccount": "its account is not valid: check slurm.account",
+    "InvalidQOS": "its QOS is not valid: check slurm.qos",
+    "JobHeldAdmin": "held by an administrator: ask the administrator to release it",
+    "JobHeldUser": "held by a user: run scontrol release",
+    "JobHoldMaxRequeue": "held by Slurm after too many attempts to start it",
+    "DependencyNeverSatisfied": "depends on a job that cannot succeed",
+    "launch failed requeued held": "held by Slurm because it could not be started",
+    "job requeued in held state": "requeued and held by a user",
 }
 
 
 def state_of(word: str) -> str:
-    """The bare state of a job: sacct adds who cancelled it, or a plus sign where it cuts."""
+    """The bare state of a job: sacct appends who cancelled it, or a plus sign if it truncates."""
     return word.split(" ", 1)[0].rstrip("+").upper()
 
 
 def pending(reason: str) -> tuple[str, bool]:
-    """Why a job is pending, in words, and whether that goes away only if somebody does something."""
+    """Why a job is pending, and whether this requires action."""
     bare = reason.strip("() ")
     for known, words in _STUCK.items():
         if bare.startswith(known):

@@ -1,4 +1,4 @@
-"""When the SSH certificate beside a private key ends."""
+"""When the SSH certificate of a private key expires."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def certificate_of(identity_file: Path) -> Path:
 
 
 def expires(certificate: Path) -> float | None:
-    """When it ends, epoch seconds. None where there is no certificate, none that can be read, or one without an end."""
+    """Expiry time in epoch seconds. None without a certificate, if it is not readable, or if it never expires."""
     environment = {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
     argv = ["ssh-keygen", "-L", "-f", str(certificate)]
     try:
         if not certificate.is_file():
             return None
-        told = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=20, check=False)
+        completed = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    ends = _VALID.search(told.stdout)
+    ends = _VALID.search(completed.stdout)
     return datetime.fromisoformat(ends[1]).replace(tzinfo=UTC).timestamp() if ends and ends[1] != "forever" else None

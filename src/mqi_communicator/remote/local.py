@@ -1,4 +1,4 @@
-"""The communicator runs on the computing machine itself."""
+"""The host is the machine on which the communicator runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LocalHost:
     async def request(
         self, request: RemoteRequest, *, deadline: float, on_line: OnLine | None = None
     ) -> RemoteResponse:
-        """Have a verb answered."""
+        """Run a verb of the script."""
         return await self.run(script(request), deadline=deadline, stdin=request.stdin, on_line=on_line)
 
     async def run(
@@ -40,7 +40,7 @@ class LocalHost:
             )
         response = envelope.response(completed.out, completed.err)
         if response is None:
-            raise Unreachable(f"a command on {self.name} was killed before its end")
+            raise Unreachable(f"a command on {self.name} was killed before it finished")
         return response
 
     async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
@@ -50,13 +50,13 @@ class LocalHost:
     async def fetch(
         self, root: str, token: str, target: Path, *, names: tuple[str, ...], largest: int, deadline: float
     ) -> None:
-        """Copy the files `names` of the run's folder into `target`, as far as they have `largest` bytes or fewer."""
+        """Copy the files `names` of the run's folder into `target`, except those of more than `largest` bytes."""
         await self._copy(
             fetch_command(root, token, target, self._transport, largest), deadline, names_to_fetch(names), largest
         )
 
     async def close(self) -> None:
-        """End what still runs."""
+        """End every process that still runs."""
         await self._children.end_all()
 
     async def _copy(self, argv: tuple[str, ...], deadline: float, stdin: bytes = b"", largest: int = 0) -> None:

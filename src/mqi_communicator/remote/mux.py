@@ -1,8 +1,8 @@
-"""One multiplexed OpenSSH connection to a host, opened when needed, proved before use, and mortal.
+"""One multiplexed OpenSSH connection to a host, opened on demand and verified before use.
 
-The master holds a lifeline: it runs `cat` there on a pipe from here. When this process dies, however it dies, the pipe
-closes, `cat` ends, and the master goes when its last session has ended. Clients never fall back to a connection
-of their own (their ProxyCommand does not exist), so its name on stderr proves that nothing was begun.
+The master runs `cat` on the host, fed by a pipe from this process. When this process dies, for whatever reason, the
+pipe closes, `cat` ends, and the master exits with its last session. Clients never fall back to a connection of their
+own: their ProxyCommand does not exist, and its name on stderr proves that the command was not started.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from mqi_communicator.remote.options import SshOptions
 from mqi_communicator.remote.process import drain, end_group, read_tail, start
 from mqi_communicator.remote.verbs import edition
 
-SESSIONS = 4  # sshd refuses the 11th by default and frees one only after we have seen its end
+SESSIONS = 4  # by default sshd refuses the 11th, and it frees a session only after we have seen its end
 _READY = b"mqi-ready\n"
 _NOT_BEGUN = "/mqi-not-begun"  # a program that does not exist
 _CLIENT = ("ssh", "-F", "/dev/null", "-T", "-o", "LogLevel=ERROR", "-o", f"ProxyCommand={_NOT_BEGUN}")
 
 
 class Connection:
-    """One master and the way to use it. Not more than SESSIONS users at once hold `slots`."""
+    """One master and the client command that uses it. `slots` admits SESSIONS users at once."""
 
     def __init__(self, options: SshOptions, socket: Path, addresses: tuple[str, ...]) -> None:
         self.slots = asyncio.Semaphore(SESSIONS)
@@ -39,7 +39,7 @@ class Connection:
         self._opening: asyncio.Task[Process] | None = None
 
     async def ready(self) -> Process:
-        """The master, once the host has answered over it. All callers share one attempt and its fault."""
+        """Return the master once the host has answered. Concurrent callers share one attempt and its fault."""
         if self._master is not None and self._master.returncode is None:
             return self._master
         if self._opening is None:
@@ -48,7 +48,7 @@ class Connection:
         return await asyncio.shield(self._opening)
 
     async def drop(self, useless: Process) -> None:
-        """End this master unless another has taken its place; the next `ready` opens one."""
+        """End this master unless it was replaced already; the next `ready` opens a new one."""
         if self._master is useless:
             await self._drop()
 
@@ -60,7 +60,7 @@ class Connection:
         self._socket.unlink(missing_ok=True)
 
     async def close(self) -> None:
-        """End the master and any attempt to have one."""
+        """End the master and any attempt to open one."""
         if self._opening is not None:
             self._opening.cancel()
             with suppress(asyncio.CancelledError, Fault):
@@ -68,7 +68,7 @@ class Connection:
         await self._drop()
 
     async def broken(self, err: str) -> Fault:
-        """Why a client ended without its command's end. The master's own words say more than the client's."""
+        """Return why a command did not finish. The master's stderr says more than the client's."""
         master, stderr = self._master, self._stderr
         words = ""
         if master is not None and stderr is not None and master.returncode is not None:
@@ -81,7 +81,7 @@ class Connection:
     def _opened(self, task: asyncio.Task[Process]) -> None:
         self._opening = None
         if not task.cancelled():
-            task.exception()  # seen by whoever still waits; nobody may
+            task.exception()  # retrieved here because no caller may be waiting any more
 
     async def _open(self) -> Process:
         check_key(self._options)
@@ -90,7 +90,7 @@ class Connection:
         for address in others:
             try:
                 return await self._open_at(address)
-            except Unreachable:  # another login node may answer; what the last one says is told
+            except Unreachable:  # try the next login node; the fault of the last one is reported
                 continue
         return await self._open_at(last)
 
@@ -114,7 +114,7 @@ class Connection:
 
 
 async def _read_until_ready(master: Process) -> bytes:
-    """What the host says up to our mark, or to its end."""
+    """The host's output up to our mark, or to its end."""
     assert master.stdout is not None  # noqa: S101 - piped in start()
     try:
         return await master.stdout.readuntil(_READY)
@@ -135,19 +135,19 @@ def _no_connection(output: bytes, err: str, name: str) -> Fault:
     if output.strip():
         text = output.replace(_READY, b"").decode("utf-8", "replace").strip().splitlines()
         return RemoteUnfit(
-            f"the login shell of {name} prints text by itself: {text[0][:80] if text else ''}",
-            "Let ~/.bashrc there print nothing when it is not interactive, and see that the account may run commands.",
+            f"the login shell of {name} prints text: {text[0][:80] if text else ''}",
+            "Make ~/.bashrc there print nothing in non-interactive shells; check that the account may run commands.",
         )
     return ssh_fault(err, name)
 
 
 def not_begun(err: str) -> bool:
-    """Whether a client's words prove that its command never started."""
+    """Whether a client's stderr proves that its command was never started."""
     return _NOT_BEGUN in err
 
 
 def refused(err: str) -> bool:
-    """Whether the master lives and the host refused one session more."""
+    """Whether the master is alive and the host refused another session."""
     return "refused" in err and "Control socket connect" not in err
 
 
@@ -157,26 +157,26 @@ def check_key(options: SshOptions) -> None:
     if key is not None:
         if not os.access(key, os.R_OK):
             raise KeyRejected(
-                f"the private key for {options.name} is missing or cannot be read",
-                "Check identity_file and that the communicator's user may read it.",
+                f"the private key for {options.name} is missing or not readable",
+                "Check identity_file and that the communicator's user can read it.",
             )
         if key.stat().st_mode & 0o077:
             raise KeyRejected(
-                f"the private key for {options.name} can be read by others, so ssh does not use it",
-                "chmod 600 the key file.",
+                f"other users can read the private key for {options.name}, so ssh ignores it",
+                "Run chmod 600 on the key file.",
             )
     known = options.known_hosts_file
     if known is not None and not os.access(known, os.R_OK):
         raise HostKeyProblem(
-            f"the known_hosts file for {options.name} is missing or cannot be read",
-            "Get the host's public key from its administrator and write it there.",
+            f"the known_hosts file for {options.name} is missing or not readable",
+            "Get the host's public key from its administrator and write it to that file.",
         )
 
 
 def master_command(options: SshOptions, socket: Path, address: str) -> tuple[str, ...]:
-    """The command line of a master. What the site's configuration says of jump hosts and algorithms stays."""
+    """The command line of a master. Jump hosts and algorithms of the site's ssh configuration stay in effect."""
     settings = {
-        "IgnoreUnknown": "ForkAfterAuthentication,StdinNull",  # younger than OpenSSH 8.7
+        "IgnoreUnknown": "ForkAfterAuthentication,StdinNull",  # unknown before OpenSSH 8.7
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",

@@ -1,4 +1,4 @@
-"""Local processes: each in its own process group, its output bounded, none left behind."""
+"""Local processes: each in its own process group, with bounded output, and none left behind."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from mqi_communicator.case.faults import AbsurdAnswer, ActionRequired, TookTooLong
 
-GRACE_S = 1.0  # seconds between TERM and KILL: rsync keeps what it has when it is asked to end
+GRACE_S = 1.0  # between TERM and KILL: on TERM rsync keeps what it has received
 MAX_OUTPUT = 32 << 20  # bytes
-MAX_STDERR = 64 << 10  # bytes; of a longer text the end is kept
+MAX_STDERR = 64 << 10  # bytes; the end of a longer text is kept
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A local process that ended by itself."""
+    """The exit code and the output of a local process."""
 
     code: int
     out: bytes
@@ -28,7 +28,7 @@ class Completed:
 
 
 class Children:
-    """The processes one host object has started. Whoever is cancelled ends the process group it waits for."""
+    """The processes that one host object has started. A cancelled caller ends the process group it waits for."""
 
     def __init__(self) -> None:
         self._running: set[Process] = set()
@@ -42,10 +42,10 @@ class Children:
         cwd: str | None = None,
         on_line: Callable[[bytes], None] | None = None,
     ) -> Completed:
-        """Run to the end. On cancellation (a deadline is one) the whole group is gone before this returns.
+        """Run a program to its end. On cancellation (a deadline is one) the whole group has ended before this returns.
 
-        `hear` is told each line of its output as it comes. ActionRequired if the program is not installed here;
-        AbsurdAnswer if it says more than 32 MiB.
+        `on_line` receives each line of the output as it arrives. ActionRequired if the program is not installed;
+        AbsurdAnswer if it prints more than 32 MiB.
         """
         process = await start(argv, env=env, cwd=cwd)
         self._running.add(process)
@@ -74,22 +74,22 @@ async def start(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cw
 
 
 async def end_group(process: Process) -> None:
-    """Ask the whole process group to end, then make it; returns when its leader has been reaped."""
+    """Send TERM to the whole process group, then KILL; return when its leader has been reaped."""
     try:
         if process.returncode is None:
             _signal(process, signal.SIGTERM)
             with suppress(TimeoutError):
                 async with asyncio.timeout(GRACE_S):
                     await process.wait()
-    finally:  # a second cancellation shortens the grace
+    finally:  # a second cancellation shortens the grace period
         _signal(process, signal.SIGKILL)
         await process.wait()
 
 
 async def drain(process: Process) -> None:
-    """Read what an ended process left in its pipe, so that the pipe is closed; nobody else may be reading it."""
+    """Read what an ended process left in its pipe, so that the pipe closes. There must be no other reader."""
     assert process.stdout is not None  # noqa: S101 - piped in start()
-    with suppress(TimeoutError):  # whoever left the group may still hold it
+    with suppress(TimeoutError):  # a process that left the group may still hold it
         async with asyncio.timeout(GRACE_S):
             while await process.stdout.read(_CHUNK):
                 pass
@@ -117,7 +117,7 @@ async def _communicate(process: Process, stdin: bytes, on_line: Callable[[bytes]
 
 async def _feed(process: Process, stdin: bytes) -> None:
     assert process.stdin is not None  # noqa: S101 - piped in start()
-    with suppress(BrokenPipeError, ConnectionResetError):  # it ended without reading all: its exit says why
+    with suppress(BrokenPipeError, ConnectionResetError):  # it ended without reading all of it: its exit code tells why
         process.stdin.write(stdin)
         await process.stdin.drain()
         process.stdin.close()
@@ -128,27 +128,27 @@ async def _read_all(process: Process, on_line: Callable[[bytes], None] | None) -
     assert process.stdout is not None  # noqa: S101 - piped in start()
     parts: list[bytes] = []
     size = 0
-    begun = bytearray()  # of a line
+    partial = bytearray()  # the line that is not complete yet
     while part := await process.stdout.read(_CHUNK):
         parts.append(part)
         size += len(part)
         if size > MAX_OUTPUT:
             raise AbsurdAnswer(
-                f"the answer was longer than {MAX_OUTPUT >> 20} MiB",
-                "Look at what the host's login shell and the programs in its PATH print.",
+                f"the response is longer than {MAX_OUTPUT >> 20} MiB",
+                "Check what the host's login shell and the programs in its PATH print.",
             )
         if on_line is not None:
-            begun += part
+            partial += part
             if b"\n" in part:
-                *lines, rest = bytes(begun).split(b"\n")
-                begun = bytearray(rest)
+                *lines, rest = bytes(partial).split(b"\n")
+                partial = bytearray(rest)
                 for line in lines:
                     on_line(line)
     return b"".join(parts)
 
 
 async def read_tail(process: Process) -> str:
-    """The end of what a process says on stderr, read until it is closed; undecodable bytes replaced."""
+    """Read stderr until it closes and return its end; undecodable bytes are replaced."""
     assert process.stderr is not None  # noqa: S101 - piped in start()
     tail = b""
     while part := await process.stderr.read(_CHUNK):
@@ -158,7 +158,7 @@ async def read_tail(process: Process) -> str:
 
 @asynccontextmanager
 async def within(seconds: float, what: str) -> AsyncIterator[None]:
-    """TookTooLong("<what> took longer ...") when the block has not ended in `seconds`."""
+    """Raise TookTooLong("<what> took longer ...") unless the block ends within `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -1,4 +1,4 @@
-"""What a host must have: asked for in one question, told in words."""
+"""Check in one request whether a host has what is required, and describe the result."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ _ADVICE = {
     "grep": "Install GNU grep on the host.",
     "findutils": "Install GNU findutils on the host.",
     "proc": "The host must be Linux with /proc mounted.",
-    "outlive": "The host ends jobs at logout: run `loginctl enable-linger` for the account.",
-    "plain": "Slurm jobs are submitted from this host: use slurm, or direct.on_slurm_host if it may compute itself.",
-    "sbatch": "Slurm's commands are not in the PATH of a login without terminal: see ~/.bashrc or ~/.ssh/environment.",
-    "answers": "Slurm's controller does not answer there: ask its administrator.",
+    "outlive": "The host kills jobs at logout: run `loginctl enable-linger` for the account.",
+    "plain": "Slurm jobs are submitted from this host: use slurm, or direct.on_slurm_host if it may run jobs itself.",
+    "sbatch": "Slurm's commands are not in the PATH of a non-interactive login: see ~/.bashrc or ~/.ssh/environment.",
+    "answers": "Slurm's controller does not answer: ask the host's administrator.",
 }
 _LABELS = {
     "proc": "/proc",
-    "outlive": "jobs that may outlive a login",
+    "outlive": "jobs that survive a logout",
     "plain": NO_SLURM,
     "answers": "a Slurm controller that answers",
 }
 
 
 def host(kind: str) -> RemoteRequest:
-    """Ask for what every host needs, and what `direct` or `slurm` needs besides."""
+    """Request the check of what every host needs, and of what `direct` or `slurm` needs in addition."""
     return RemoteRequest("host", (kind,))
 
 
 def read_host(response: RemoteResponse) -> list[tuple[bool, str, str]]:
-    """(whether it is there, what, what to do otherwise)."""
+    """(whether it is available, what it is, advice if it is not) for each requirement."""
     if response.exit_code != 0:
-        raise trouble(response, "looking at the host")
+        raise trouble(response, "checking the host")
     return [
         (reported == "ok", _LABELS.get(name, name), _ADVICE.get(name, _ADVICE["sbatch"]))
         for name, reported in _NEED_LINE.findall(response.out)
@@ -53,19 +53,19 @@ def read_host(response: RemoteResponse) -> list[tuple[bool, str, str]]:
 
 
 def needs(wanted: Sequence[Need]) -> RemoteRequest:
-    """Ask for what an engine needs."""
-    lines = "".join("\t".join((need.kind, need.what, *_words(need))) + "\n" for need in wanted)
+    """Request the check of what an engine needs."""
+    lines = "".join("\t".join((need.kind, need.what, *_arguments(need))) + "\n" for need in wanted)
     return RemoteRequest("needs", stdin=lines.encode())
 
 
-def _words(need: Need) -> tuple[str, ...]:
+def _arguments(need: Need) -> tuple[str, ...]:
     return need.words if need.kind == "starts" else (need.sha256,) if need.sha256 else ()
 
 
 def read_needs(wanted: Sequence[Need], response: RemoteResponse) -> list[tuple[bool, str, str]]:
-    """As `read_host`; what is not in the answer is not there."""
+    """Like `read_host`; what the response does not list is missing."""
     if response.exit_code != 0:
-        raise trouble(response, "looking for the engine")
+        raise trouble(response, "checking the engine")
     reported = dict(_NEED_LINE.findall(response.out))
     started = {number: (code, output) for number, code, output in _STARTED.findall(response.out)}
     return [
@@ -78,26 +78,30 @@ def read_needs(wanted: Sequence[Need], response: RemoteResponse) -> list[tuple[b
 
 def _read_need(need: Need, result: str) -> tuple[bool, str, str]:
     if result == "barred":
-        advice = "its administrator names the programs (--program), and nothing but their folders is looked at"
-        return False, f"{need.what} may not be looked at there", advice
+        advice = "the host's administrator lists the allowed programs (--program); only their folders are checked"
+        return False, f"checking {need.what} is not allowed on the host", advice
     return result == "ok", f"{need.kind} {need.what}", need.advice
 
 
 def _read_start(need: Need, code: str, output: str) -> tuple[bool, str, str]:
-    """A program that could be loaded says something of its own, whatever its exit code."""
+    """A program that can be loaded prints something of its own, whatever its exit code."""
     program = need.words[-2] if len(need.words) > 1 else need.what
     lines = [line.strip() for line in _text(output).splitlines()]
-    words = next((line for line in lines if _LOADER.search(line)), next((line for line in lines if line), "no word"))
+    text = next((line for line in lines if _LOADER.search(line)), next((line for line in lines if line), "no output"))
     if code == "barred":
-        return False, f"{need.what} may not be started there", "its administrator names the programs (--program)"
+        return (
+            False,
+            f"running {need.what} is not allowed on the host",
+            "the host's administrator lists the allowed programs (--program)",
+        )
     if not code:
-        return False, f"{program} could not be tried", "look at the space and the rights of /tmp there"
+        return False, f"{program} could not be tested", "check free space and permissions of /tmp on the host"
     if code == _TIMEOUT:
-        return False, f"{program} did not end within 20 s although it had no input", need.advice
+        return False, f"{program} did not exit within 20 s without input", need.advice
     if code in _NOT_LOADED or any(_LOADER.search(line) for line in lines):
-        return False, f"{program} cannot be started (exit code {code}): {words[:300]}", need.advice
+        return False, f"{program} cannot be started (exit code {code}): {text[:300]}", need.advice
     if need.says and not any(re.search(need.says, line) for line in lines):
-        return False, f"{program} is not what it should be: without input it says {words[:300]!r}", need.advice
+        return False, f"{program} is not the expected program: without input it prints {text[:300]!r}", need.advice
     return True, f"{program} starts", need.advice
 
 

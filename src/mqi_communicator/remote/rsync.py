@@ -1,4 +1,4 @@
-"""rsync's command lines. Paths travel over its own channel (-s), never through a remote shell."""
+"""rsync's command lines. Paths are sent over its own protocol (-s), never through a remote shell."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mqi_communicator.remote.classify import LOCK_HELD
 
-PARTIAL = ".rsync-partial"  # where rsync keeps the begun part of a file; an upload with such a folder is not settled
+PARTIAL = ".rsync-partial"  # where rsync keeps a partial file; an upload with such a folder is not complete
 
-# The receiver runs under the lock, and its children inherit it: an orphan keeps the lock for as long as it writes.
-# Where the file system knows no locks, flock says so with another code than 75, and there is nothing to wait for.
+# The receiver holds the lock and its children inherit it: an orphan keeps the lock for as long as it writes.
+# On a file system without locks flock exits with another code than 75, and there is nothing to wait for.
 _LOCKED = (
     'umask 077; exec 9>>"$0" || exit 11; flock -n -E 75 9; '
     f'case $? in 75) echo {LOCK_HELD} >&2; exit 75 ;; 127) exit 127 ;; esac; exec nice rsync "$@"'
@@ -22,9 +22,9 @@ _COMMON = ("rsync", "-rt", "-p", "--chmod=D0700,F0600", f"--partial-dir={PARTIAL
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """How rsync gets there: the remote shell's command (none: it is this machine), and its pace.
+    """How rsync reaches the host: the remote shell's command (empty: this machine) and the limits of a transfer.
 
-    `installed`: the far end is the script on the host, which chooses the folder itself.
+    `installed`: the remote end is the script installed on the host, which determines the folder itself.
     """
 
     client: tuple[str, ...] = ()
@@ -33,43 +33,43 @@ class Transport:
     bandwidth_kib_s: int = 0
 
     @property
-    def words(self) -> tuple[str, ...]:
-        """What every transfer is given. With -s paths travel over rsync's own channel."""
-        spared = () if self.installed else ("-s",)
-        pace = (f"--bwlimit={self.bandwidth_kib_s}",) if self.bandwidth_kib_s else ()
+    def options(self) -> tuple[str, ...]:
+        """The program and the options of every transfer. With -s paths are sent over rsync's own protocol."""
+        protect = () if self.installed else ("-s",)
+        bandwidth = (f"--bwlimit={self.bandwidth_kib_s}",) if self.bandwidth_kib_s else ()
         via = ("-e", " ".join(self.client)) if self.client else ()
-        return (*_COMMON, *spared, f"--timeout={self.stall_s}", *pace, *via)
+        return (*_COMMON, *protect, f"--timeout={self.stall_s}", *bandwidth, *via)
 
 
 def send_command(source: Path, root: str, key: str, transport: Transport) -> tuple[str, ...]:
     """Make the staging folder of a case equal to the local folder `source`, under its lock."""
     stage, here = f"{_absolute(root)}/staging/{key}", f"{source.absolute()}/"
     lock = f"{stage}.lock"
-    if not transport.client:  # a local copy asks no --rsync-path: the whole of it runs under the lock
-        return ("sh", "-c", _LOCKED, lock, *transport.words[1:], "--delete", here, f"{stage}/")
+    if not transport.client:  # a local copy ignores --rsync-path: all of it runs under the lock
+        return ("sh", "-c", _LOCKED, lock, *transport.options[1:], "--delete", here, f"{stage}/")
     receiver = f"sh -c {shlex.quote(_LOCKED)} {shlex.quote(lock)}"
     if transport.installed:
         receiver = f"mqi-host receive {_absolute(root)} {key}"
-    return (*transport.words, f"--rsync-path={receiver}", "--delete", here, f"there:{stage}/")
+    return (*transport.options, f"--rsync-path={receiver}", "--delete", here, f"there:{stage}/")
 
 
-# What a file may grow to while it is being copied, whatever the far end has announced: writing more fails (EFBIG).
+# Limits the size of a file while it is copied, whatever size the host announced: writing more fails (EFBIG).
 # `ulimit -f` counts blocks of 512 bytes (POSIX).
 _BOUNDED = 'trap "" XFSZ; ulimit -f "$0" && exec "$@"'
 _BLOCK = 512
 
 
 def fetch_command(root: str, token: str, target: Path, transport: Transport, largest: int) -> tuple[str, ...]:
-    """Bring files of a run's folder here; their names are read from stdin, each ended by a NUL.
+    """Fetch files of a run's folder; their names are read from stdin, each terminated by NUL.
 
-    A file that looks the same by size and time is compared all the same (-I). One of more than `largest` bytes is left
-    there, and none becomes larger here.
+    Files are compared even if size and time are the same (-I). Files of more than `largest` bytes are skipped, and no
+    local file grows beyond that size.
     """
     run = f"{_absolute(root)}/cases/{token.partition('-')[0]}/runs/{token}/"
     where = f"there:{run}" if transport.client else run
     far = (f"--rsync-path=mqi-host provide {_absolute(root)} {token}",) if transport.installed else ()
     rsync = (
-        *transport.words,
+        *transport.options,
         *far,
         "-I",
         f"--max-size={largest}",
@@ -82,14 +82,14 @@ def fetch_command(root: str, token: str, target: Path, transport: Transport, lar
 
 
 def names_to_fetch(names: Sequence[str]) -> bytes:
-    """What `fetch_command` reads. ValueError for a name that is absolute or leads out of the folder."""
+    """The stdin of `fetch_command`. ValueError for a name that is absolute or leads out of the folder."""
     for name in names:
         if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
-            raise ValueError(f"not a file below the folder: {name!r}")
+            raise ValueError(f"not a relative path inside the folder: {name!r}")
     return b"".join(name.encode() + b"\0" for name in names)
 
 
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
-        raise ValueError(f"a path on a host is absolute: {path!r}")
+        raise ValueError(f"a path on a host must be absolute: {path!r}")
     return path.rstrip("/") or "/"

@@ -20,14 +20,14 @@ from mqi_communicator.remote.process import Children, Completed, within
 from mqi_communicator.remote.rsync import Transport, fetch_command, names_to_fetch, send_command
 from mqi_communicator.remote.verbs import script
 
-_ATTEMPTS = 6  # at a command that was never begun; 20 ms, doubled each time
-_SOCKET_ROOM = 108 - 17 - 1  # bytes: a unix socket's path, less what ssh adds while it makes one, less the final NUL
+_ATTEMPTS = 6  # to start a command; the pause is 20 ms and doubles each time
+_SOCKET_PATH_BYTES = 108 - 17 - 1  # limit of a unix socket's path, less what ssh appends while creating it, less NUL
 
 
 class SshHost:
-    """A Host over SSH. A cancel or a poll never waits behind a transfer: the two have connections of their own.
+    """A Host over SSH. Commands and transfers use separate connections, so that a poll never waits for a transfer.
 
-    A deadline covers everything: connecting, waiting for one of the four sessions of a connection, and the work.
+    A deadline covers connecting, waiting for one of the four sessions of a connection, and the work itself.
     """
 
     def __init__(self, options: SshOptions) -> None:
@@ -41,7 +41,7 @@ class SshHost:
     async def request(
         self, request: RemoteRequest, *, deadline: float, on_line: OnLine | None = None
     ) -> RemoteResponse:
-        """Have a verb answered. An abandoned one is ended over there."""
+        """Run a verb of the script. An abandoned one is ended on the host."""
         if self._options.script == "installed":
             return await self._execute(frame_request(request, deadline=deadline), deadline, on_line)
         return await self.run(script(request), deadline=deadline, stdin=request.stdin, on_line=on_line)
@@ -65,7 +65,7 @@ class SshHost:
             return response
 
     async def send(self, source: Path, root: str, key: str, *, deadline: float) -> None:
-        """Make the case's staging folder equal to the local folder `source`; goes on where a broken one ended.
+        """Make the case's staging folder equal to the local folder `source`; an interrupted upload is resumed.
 
         Transient if another receiver holds its lock; RemoteUnfit if the folder above it is missing.
         """
@@ -76,17 +76,17 @@ class SshHost:
     async def fetch(
         self, root: str, token: str, target: Path, *, names: tuple[str, ...], largest: int, deadline: float
     ) -> None:
-        """Bring files of a run's folder into the local folder `target`; goes on where it broke off.
+        """Fetch files of a run's folder into the local folder `target`; an interrupted transfer is resumed.
 
-        Transient if one of them is not there; one of more than `largest` bytes stays there, and nothing is said.
-        AbsurdAnswer where one grows beyond that on its way.
+        Transient if a file does not exist. Files of more than `largest` bytes are skipped without an error;
+        AbsurdAnswer if one exceeds that size while it is copied.
         """
         connection = self._connection("b")
         argv = fetch_command(root, token, target, self._transport(connection), largest)
         await self._transfer(connection, argv, deadline, stdin=names_to_fetch(names), largest=largest)
 
     async def close(self) -> None:
-        """End the connections and every process begun here. The object cannot be used again."""
+        """End the connections and every process started by this object, which cannot be used again."""
         self._closed = True
         for connection in self._connections.values():
             await connection.close()
@@ -112,7 +112,7 @@ class SshHost:
         *,
         on_line: Callable[[bytes], None] | None = None,
     ) -> Completed:
-        """Start a client once. Tried again only when it is proved that nothing was begun."""
+        """Run a client once. It is retried only if its command was provably not started."""
         for attempt in range(_ATTEMPTS):
             if self._closed:
                 raise Unreachable(f"the connection to {self.name} was closed")
@@ -125,8 +125,8 @@ class SshHost:
                 await connection.drop(master)
             await asyncio.sleep(0.02 * 2**attempt)
         raise RemoteUnfit(
-            f"{self.name} refuses several sessions on one connection",
-            "Set MaxSessions to 10 (its default) or more in the host's sshd_config.",
+            f"{self.name} refuses multiple sessions on one connection",
+            "Set MaxSessions to 10 (the default) or more in the host's sshd_config.",
         )
 
     def _connection(self, kind: str) -> Connection:
@@ -144,13 +144,13 @@ class SshHost:
 
 
 def _private_folder() -> Path:
-    """A short folder of mode 0700 for control sockets. Empty ones of processes that are gone are swept up."""
+    """Create a folder of mode 0700 with a short path for control sockets; remove empty ones of dead processes."""
     for base in (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp is 0700
         plain = base.startswith("/") and base.replace("/", "").replace("-", "").replace("_", "").isalnum()
-        if plain and os.access(base, os.W_OK) and len(base) < _SOCKET_ROOM - 30:
+        if plain and os.access(base, os.W_OK) and len(base) < _SOCKET_PATH_BYTES - 30:
             _sweep(Path(base))
             return Path(tempfile.mkdtemp(prefix=f"mqi-{os.getpid()}-", dir=base))
-    raise RemoteUnfit("no folder here is fit for ssh's control sockets", "Make /tmp writable.")
+    raise RemoteUnfit("no local folder is suitable for ssh's control sockets", "Make /tmp writable.")
 
 
 def _sweep(base: Path) -> None:
@@ -158,4 +158,4 @@ def _sweep(base: Path) -> None:
         pid = folder.name.split("-")[1]
         if pid.isdigit() and not Path("/proc", pid).exists():
             with suppress(OSError):
-                folder.rmdir()  # only an empty one, only one of ours
+                folder.rmdir()  # fails unless it is empty and ours

@@ -1,4 +1,4 @@
-"""The workspace on a host: what to ask for, and how to read what is answered. Pure: `Host.ask` carries it there."""
+"""The workspace on a host: one function builds the request of each verb, `read_*` reads the response. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mqi_communicator.case.request import RemoteRequest, RemoteResponse, trouble
 
-SUMS = "SHA256SUMS"  # in an upload's folder, made by `sums_text`
+SUMS = "SHA256SUMS"  # in the folder of an upload; `sums_text` makes it
 _SPACE = re.compile(r"^mqi-space (\d{1,20}) (\d{1,20}) (\d{1,20}) (\d{1,20})$", re.MULTILINE | re.ASCII)
 _QUOTA = re.compile(r"^mqi-quota (\d{1,20}|none) (\d{1,20}|none)$", re.MULTILINE | re.ASCII)
 _RUN = re.compile(r"^mqi-run ([A-Za-z0-9_]+-b\d+-r\d+)$", re.MULTILINE)
@@ -17,10 +17,10 @@ _LEFT = re.compile(r"^mqi-left ([A-Za-z0-9_]+) (\d{1,6})$", re.MULTILINE | re.AS
 
 @dataclass(frozen=True, slots=True)
 class FreeSpace:
-    """What is free below the workspace, for us: the lesser of the disk and of the account's quota."""
+    """What the workspace has free for us: the smaller of disk space and account quota."""
 
     free_bytes: int
-    free_inodes: int | None  # None where nobody counts them
+    free_inodes: int | None  # None if the file system does not count them
     bound_by: str = "the disk"
 
 
@@ -28,18 +28,18 @@ def sums_text(digests: Mapping[str, str]) -> bytes:
     """The SHA256SUMS file of an upload: relative path -> sha256 in hex. ValueError for a path that needs escapes."""
     for path in digests:
         if re.search(r"[\\\n\r]|^/|(^|/)\.\.(/|$)", path) or path == SUMS:
-            raise ValueError(f"not a name for an input file: {path!r}")
+            raise ValueError(f"not a valid name of an input file: {path!r}")
     return "".join(f"{digest}  ./{path}\n" for path, digest in sorted(digests.items())).encode()
 
 
 def workspace(root: str) -> RemoteRequest:
-    """Make ROOT and its folders, mode 0700, and prove that they can be written and are ours."""
+    """Create ROOT and its folders, mode 0700, and check that they are writable and ours."""
     return RemoteRequest("workspace", (_root(root),))
 
 
 def read_workspace(response: RemoteResponse) -> None:
-    """Return if the workspace stands; DiskFull or RemoteUnfit."""
-    _require_success(response, "making the workspace")
+    """Return if the workspace exists and is usable; DiskFull or RemoteUnfit."""
+    _require_success(response, "creating the workspace")
 
 
 def settled(root: str, key: str, digest: str) -> RemoteRequest:
@@ -48,27 +48,27 @@ def settled(root: str, key: str, digest: str) -> RemoteRequest:
 
 
 def read_settled(response: RemoteResponse) -> bool:
-    """True if the input is in place, False if not. Permanent if other content is there under this key; RemoteUnfit."""
-    _require_success(response, "looking for the case")
+    """True if the input is in place. Permanent if other content is stored under this key; RemoteUnfit."""
+    _require_success(response, "checking the case's input")
     return response.out.strip() == "mqi-settled yes"
 
 
 def settle(root: str, key: str, digest: str) -> RemoteRequest:
     """Verify an upload under its lock and rename it into place; nothing to do if that has been done.
 
-    `digest` is the sha256 of its SHA256SUMS. A file that does not match is removed, so that another send mends it.
+    `digest` is the sha256 of its SHA256SUMS. A file that does not match is removed, and the next upload replaces it.
     """
     return RemoteRequest("settle", (_root(root), _key(key), _digest(digest)))
 
 
 def read_settle(response: RemoteResponse) -> None:
-    """Return if the input is in place. Transient if the upload is not whole (send again: what was bad is gone) or
-    still written to; Permanent if other content is in place under this key; DiskFull, RemoteUnfit."""
+    """Return if the input is in place. Transient if the upload is incomplete (send it again; bad files were removed) or
+    still being written; Permanent if other content is stored under this key; DiskFull, RemoteUnfit."""
     _require_success(response, "verifying the upload")
 
 
 def remove(root: str, key: str) -> RemoteRequest:
-    """Remove everything of a case: input, runs, staging, and last its gates. Follows no link, leaves ROOT never."""
+    """Remove everything of a case: input, runs, staging, and last its gates. Follows no links and stays inside ROOT."""
     return RemoteRequest("remove", (_root(root), _key(key)))
 
 
@@ -78,16 +78,16 @@ def read_removed(response: RemoteResponse) -> None:
 
 
 def space(root: str) -> RemoteRequest:
-    """Ask what is free below ROOT."""
+    """Ask for the free space of ROOT."""
     return RemoteRequest("space", (_root(root),))
 
 
 def read_space(response: RemoteResponse) -> FreeSpace:
     """Free bytes and inodes, by disk and quota. RemoteUnfit if the workspace is missing."""
-    _require_success(response, "asking for free space")
+    _require_success(response, "determining free space")
     found = _SPACE.search(response.out)
     if found is None:
-        raise trouble(response, "asking for free space")
+        raise trouble(response, "determining free space")
     blocks, size, inodes, all_inodes = (int(word) for word in found.groups())
     free = FreeSpace(blocks * size, inodes if all_inodes else None)
     for kib, files in _QUOTA.findall(response.out):
@@ -96,18 +96,18 @@ def read_space(response: RemoteResponse) -> FreeSpace:
 
 
 def left(root: str) -> RemoteRequest:
-    """Ask which cases lie in the workspace."""
+    """Ask which cases are stored in the workspace."""
     return RemoteRequest("left", (_root(root),))
 
 
 def read_left(response: RemoteResponse) -> dict[str, int]:
-    """Age in days of each case that lies there, by key."""
+    """Age in days of each stored case, by key."""
     _require_success(response, "listing the workspace")
     return {key: int(days) for key, days in _LEFT.findall(response.out)}
 
 
 def runs(root: str, key: str) -> RemoteRequest:
-    """Ask which jobs of a case were ever begun or handed over there, whatever the store remembers."""
+    """Ask which jobs of a case were ever started or submitted on the host, whatever the store has recorded."""
     return RemoteRequest("runs", (_root(root), _key(key)))
 
 
@@ -132,13 +132,13 @@ def _require_success(response: RemoteResponse, what: str) -> None:
 
 def _root(root: str) -> str:
     if not root.startswith("/") or not root.strip("/"):
-        raise ValueError(f"the workspace is an absolute path below /: {root!r}")
+        raise ValueError(f"the workspace must be an absolute path below /: {root!r}")
     return root.rstrip("/")
 
 
 def _key(key: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,63}", key):
-        raise ValueError("a case key has letters and digits only")
+        raise ValueError("a case key consists of letters and digits")
     return key
 
 

@@ -97,7 +97,7 @@ def test_a_waiting_beam_says_who_has_the_gpus(fleet: Fleet, fake: FakeGpus):
     fleet.start()
     heard = said(fleet, "case 0001", "waiting for a free GPU on private")
     assert "GPU 0 computes beam" in heard
-    assert "GPU 1 is used by somebody else (process 1): 9000 MiB" in heard
+    assert "GPU 1 is used by others (process 1): 9000 MiB" in heard
     fake.use(1, 0)
     until(lambda: len(runs_of(fleet.witness)) >= 2, "both GPUs compute")
     assert len({run.gpus for run in runs_of(fleet.witness)}) == 2

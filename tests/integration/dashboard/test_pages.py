@@ -25,7 +25,7 @@ def test_the_first_page_says_of_each_case_where_it_stands_and_why(otto, live):
         for name in ("person", "running", "waiting", "held")
     }
     assert live["key changed"] in parts["person"]
-    assert "another host key" in parts["person"]
+    assert "host key mismatch" in parts["person"]
     assert "renew ssh.known_hosts_file" in parts["person"]
     assert live["computing"] in parts["running"]
     assert "58 %" in parts["running"]

@@ -16,7 +16,7 @@ def test_a_disk_that_can_only_be_read_is_waited_for():
         RemoteResponse(2, "", "sh: 290: cannot create /w/staging/k.lock: Read-only file system"), "removing"
     )
     assert isinstance(fault, ActionRequired)
-    assert "can only be read" in fault.reason
+    assert "read-only" in fault.reason
 
 
 @pytest.mark.parametrize("said", ["No space left on device", "Disk quota exceeded", "File too large"])

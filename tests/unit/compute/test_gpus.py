@@ -69,15 +69,15 @@ def test_a_question_that_failed_leaves_no_gpu_to_use(said: RemoteResponse):
 @pytest.mark.parametrize(
     ("line", "apps", "options", "words"),
     [
-        ("0, GPU-a0, 8000, 501, 0, 30", "", {}, "used by somebody else: 501 MiB"),
+        ("0, GPU-a0, 8000, 501, 0, 30", "", {}, "used by others: 501 MiB"),
         ("0, GPU-a0, 8000, 500, 0, 30", "", {}, ""),
         ("0, GPU-a0, 8000, 900, 0, 30", "GPU-a0, 7, 900", {}, "process 7"),
         ("0, GPU-a0, 8000, 900, 0, 30", "GPU-a0, 7, 900", {"foreign_mib": 1000}, ""),
         ("0, GPU-a0, 8000, 0, 21, 30", "", {}, "21 % busy"),
         ("0, GPU-a0, 8000, 0, 20, 30", "", {}, ""),
         ("0, GPU-a0, 8000, 0, [N/A], 30", "", {}, ""),
-        ("0, GPU-a0, 8000, [N/A], 0, 30", "", {}, "does not tell its memory"),
-        ("0, GPU-a0, [N/A], 0, 0, 30", "", {}, "does not tell its memory"),
+        ("0, GPU-a0, 8000, [N/A], 0, 30", "", {}, "does not report its memory"),
+        ("0, GPU-a0, [N/A], 0, 0, 30", "", {}, "does not report its memory"),
         ("0, GPU-a0, 1000, 0, 0, 30", "", {}, "2000 MiB are needed"),
         ("0, GPU-a0, 8000, 0, 0, 91", "", {"hottest_celsius": 90}, "too hot"),
         ("0, GPU-a0, 8000, 0, 0, 30", "", {"only": ["1"]}, "gpus.only"),
@@ -97,8 +97,8 @@ def test_each_gpu_tells_who_has_it():
     said = describe(found, OPTIONS, 30_000, {"GPU-a0": "beam 2 of case k"})
     assert said == [
         "GPU 0 computes beam 2 of case k",
-        "GPU 1 is used by somebody else (process 4711): 97344 MiB",
-        "GPU 3 has 24000 MiB for us, 30000 MiB are needed",
+        "GPU 1 is used by others (process 4711): 97344 MiB",
+        "GPU 3 has 24000 MiB free for us; 30000 MiB are needed",
     ]
 
 

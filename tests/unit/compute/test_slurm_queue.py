@@ -101,7 +101,7 @@ def test_a_queue_that_was_asked_before_the_job_began_says_nothing_of_a_requeue()
 def test_what_was_asked_in_the_future_says_nothing(state: str):
     """The clock of the login node was fast, and is right again: how old the answer is nobody knows."""
     assert status(said("queue", row(state), at=NOW + 3600), line()).state is JobState.UNKNOWN
-    assert "nobody asked Slurm" in status(said("queue", row(state), at=NOW + 3600), line()).raw
+    assert "Slurm was not queried" in status(said("queue", row(state), at=NOW + 3600), line()).raw
     assert status(said("queue", row(state), at=NOW + 3600), line(ended="0,1700000500")).state is JobState.ENDED
 
 
@@ -128,7 +128,7 @@ def test_the_job_that_took_the_gate_counts_and_no_other_of_its_name():
         ("AssocGrpGRES", "limit of its account", False),
         ("QOSMaxGRESPerUser", "limit of its account or QOS", False),
         ("QOSMaxWallDurationPerJobLimit", "slurm.time_s", True),
-        ("launch failed requeued held", "could not start", True),
+        ("launch failed requeued held", "could not be started", True),
         ("a reason of a new kind", "a reason of a new kind", False),
     ],
 )

@@ -26,13 +26,17 @@ CHANGED = (
 CONFIG = "/home/a/.ssh/config: line 3: Bad configuration option: prot\n/home/a/.ssh/config: terminating, 1 bad config"
 
 SSH = [
-    (CHANGED, HostKeyProblem, "another host key"),
-    ("No ED25519 host key is known for h and you have requested strict checking.", HostKeyProblem, "not known here"),
-    ("Host key verification failed.", HostKeyProblem, "not known here"),
-    ("me@h: Permission denied (publickey).", KeyRejected, "refused our key"),
-    ("me@h: Permission denied (publickey,gssapi-keyex,password).", KeyRejected, "refused our key"),
-    ("Received disconnect from h port 22:2: Too many authentication failures", KeyRejected, "refused our key"),
-    ("Permissions 0644 for '/k' are too open.\nThis private key will be ignored.", KeyRejected, "read by others"),
+    (CHANGED, HostKeyProblem, "host key mismatch"),
+    (
+        "No ED25519 host key is known for h and you have requested strict checking.",
+        HostKeyProblem,
+        "not in known_hosts",
+    ),
+    ("Host key verification failed.", HostKeyProblem, "not in known_hosts"),
+    ("me@h: Permission denied (publickey).", KeyRejected, "rejected the SSH key"),
+    ("me@h: Permission denied (publickey,gssapi-keyex,password).", KeyRejected, "rejected the SSH key"),
+    ("Received disconnect from h port 22:2: Too many authentication failures", KeyRejected, "rejected the SSH key"),
+    ("Permissions 0644 for '/k' are too open.\nThis private key will be ignored.", KeyRejected, "other users can read"),
     ("WARNING: Your password has expired.\nPassword change required but no TTY available.", KeyRejected, "expired"),
     ("ssh: Could not resolve hostname h: Name or service not known", Unreachable, "cannot be resolved"),
     ("ssh: Could not resolve hostname h: Temporary failure in name resolution", Unreachable, "cannot be resolved"),
@@ -40,9 +44,9 @@ SSH = [
     ("ssh: connect to host h port 22: Connection timed out", Unreachable, "does not answer"),
     ("ssh: connect to host h port 22: No route to host", Unreachable, "does not answer"),
     ("Timeout, server h not responding.", Unreachable, "does not answer"),
-    ("kex_exchange_identification: Connection closed by remote host", Unreachable, "broke"),
-    ("kex_exchange_identification: read: Connection reset by peer", Unreachable, "broke"),
-    ("client_loop: send disconnect: Broken pipe", Unreachable, "broke"),
+    ("kex_exchange_identification: Connection closed by remote host", Unreachable, "was lost"),
+    ("kex_exchange_identification: read: Connection reset by peer", Unreachable, "was lost"),
+    ("client_loop: send disconnect: Broken pipe", Unreachable, "was lost"),
     (
         "ssh_dispatch_run_fatal: Connection to h port 22: message authentication code incorrect",
         Unreachable,
@@ -51,7 +55,7 @@ SSH = [
     ("Unable to negotiate with h port 22: no matching host key type found. Their offer: x", RemoteUnfit, "algorithm"),
     (CONFIG, ActionRequired, "configuration"),
     ("something nobody ever saw", Unreachable, "something nobody ever saw"),
-    ("", Unreachable, "no reason"),
+    ("", Unreachable, "no error message"),
 ]
 
 
@@ -74,14 +78,14 @@ RSYNC = [
     (12, "sh: 1: flock: not found\n" + UNFINISHED, RemoteUnfit, "no flock"),
     (12, "flock: cannot open lock file /w/staging/x.lock: No such file or directory", RemoteUnfit, "workspace"),
     (11, 'rsync: [Receiver] mkdir "/w/staging/x" failed: Permission denied (13)', RemoteUnfit, "workspace"),
-    (23, 'rsync: [sender] link_stat "/w/x" failed: No such file or directory (2)', Transient, "is not there"),
-    (12, "Connection reset by 127.0.0.1\n" + UNFINISHED, Unreachable, "broke"),
+    (23, 'rsync: [sender] link_stat "/w/x" failed: No such file or directory (2)', Transient, "does not exist"),
+    (12, "Connection reset by 127.0.0.1\n" + UNFINISHED, Unreachable, "was lost"),
     (12, "Host key verification failed.\n" + UNFINISHED, HostKeyProblem, "host key"),
-    (255, "me@h: Permission denied (publickey).\n" + UNFINISHED, KeyRejected, "refused our key"),
-    (30, "rsync error: timeout in data send/receive (code 30) at io.c(201)", Unreachable, "rsync 30"),
-    (12, UNFINISHED, Unreachable, "rsync 12"),
-    (23, "rsync: [sender] send_files failed to open: Permission denied (13)", Transient, "rsync 23"),
-    (1, "rsync: --frobnicate: unknown option", Transient, "rsync 1"),
+    (255, "me@h: Permission denied (publickey).\n" + UNFINISHED, KeyRejected, "rejected the SSH key"),
+    (30, "rsync error: timeout in data send/receive (code 30) at io.c(201)", Unreachable, "rsync exit code 30"),
+    (12, UNFINISHED, Unreachable, "rsync exit code 12"),
+    (23, "rsync: [sender] send_files failed to open: Permission denied (13)", Transient, "rsync exit code 23"),
+    (1, "rsync: --frobnicate: unknown option", Transient, "rsync exit code 1"),
 ]
 
 

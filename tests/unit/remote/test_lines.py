@@ -54,7 +54,7 @@ def test_an_exit_code_that_is_none_proves_nothing(code: str):
 
 @pytest.mark.parametrize("number", ["9" * 5000, "\u00b2"])
 def test_numbers_of_a_host_that_are_none_are_not_read(number: str):
-    with pytest.raises(Fault, match="asking for free space failed on the host"):
+    with pytest.raises(Fault, match="determining free space failed on the host"):
         read_space(RemoteResponse(0, f"mqi-space {number} 1 1 1\n"))
     assert read_space(RemoteResponse(0, f"mqi-space 7 1 1 1\nmqi-quota {number} none\n")).free_bytes == 7
     assert read_left(RemoteResponse(0, f"mqi-left abc {number}\n")) == {}
@@ -118,7 +118,7 @@ def test_remote_paths_are_absolute(path: str):
 
 @pytest.mark.parametrize("name", ["", "/x", "..", "../x", "x/../../y", "x\0y"])
 def test_names_lead_nowhere_else(name: str):
-    with pytest.raises(ValueError, match="below the folder"):
+    with pytest.raises(ValueError, match="inside the folder"):
         names_to_fetch(["fine", name])
 
 

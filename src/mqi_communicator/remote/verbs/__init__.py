@@ -1,4 +1,4 @@
-"""The script that a host is asked with: its parts, put together. Some of it is the job's own wrapper."""
+"""The script that runs on a host, assembled from its parts. It is also the wrapper of each job."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _EDITION = "@EDITION@"
 
 @cache
 def library() -> str:
-    """Every verb, as POSIX shell text. It does nothing by itself."""
+    """Every verb, as POSIX shell text that only defines functions."""
     return _text().replace(_EDITION, edition())
 
 
 @cache
 def edition() -> str:
-    """Which script this is: one that an administrator installed must be the same."""
+    """Identifies this version of the script; an installed script must have the same edition."""
     return hashlib.sha256(_text().encode()).hexdigest()[:12]
 
 
@@ -35,5 +35,5 @@ def _text() -> str:
 
 
 def script(request: RemoteRequest) -> str:
-    """Shell text that answers one call; run with `--job SPEC` it is a job's wrapper instead."""
+    """Shell text that runs one request; with `--job SPEC` it is a job's wrapper instead."""
     return f"{library()}\ndo_verb {' '.join((request.verb, *request.words))}\n"
