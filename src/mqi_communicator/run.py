@@ -180,7 +180,6 @@ async def _close(app: App, background: Sequence[asyncio.Task[None]], monitor: ht
     patience_s = 0.0 if gone else app.config.resources.stop_s  # what is written now may meet another store
     for one in await app.driver.stop(patience_s, stop.hurry):
         log.info("step.abandoned", case=one.case, beam=one.beam, step=one.step)
-    await app.tools.workers.close()
     for host in app.tools.hosts.values():
         await host.poller.close()
         await host.guarded.close()

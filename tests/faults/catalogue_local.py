@@ -68,7 +68,7 @@ def master_killed(testbed: Testbed, random: Random) -> Iterator[None]:
 @fault("worker killed")
 def worker_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     """kill -9 of the child that reads DICOM or compares doses."""
-    _kill_child(testbed, random, lambda argv: "mqi_communicator.flow.workers.pool" in argv)
+    _kill_child(testbed, random, lambda argv: any("multiprocessing.forkserver" in argument for argument in argv))
     yield
 
 

@@ -1,7 +1,7 @@
 """Kill points: one before and one after every effect that the product has outside of its own memory.
 
 The product holds no line of this. A communicator that is started by `python -m tests.faults.communicator` has its ports
-wrapped: what it asks of hosts, what it writes into the store, what it gives to the desk, what it renames and removes.
+wrapped: what it asks of hosts, what it writes into the store, what it runs in workers, what it renames and removes.
 Each passage of a wrapper is a point. At the point that was planned for this life the process ends itself with SIGKILL.
 """
 
@@ -41,9 +41,9 @@ def _note(line: str) -> None:
 
 
 def _end() -> None:
-    """The communicator dies, and where this is a child of its desk's office, the child with it."""
-    communicator, office = int(os.environ["FAULTS_PID"]), os.getppid()
-    if communicator in (os.getpid(), office, _parent_of(office)):
+    """Kill the communicator and, in one of its worker processes, that process as well."""
+    communicator, server = int(os.environ["FAULTS_PID"]), os.getppid()
+    if communicator in (os.getpid(), server, _parent_of(server)):
         os.kill(communicator, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -97,7 +97,7 @@ def _removed(path: Path) -> str:
 
 
 def wrap_ports() -> None:
-    """The host, the store and the desk of the process that runs the flow."""
+    """The host, the store and the worker pool of the process that runs the flow."""
     from mqi_communicator import app
     from mqi_communicator.flow.workers.pool import WorkerPool
     from mqi_communicator.store.database import Database
@@ -105,7 +105,7 @@ def wrap_ports() -> None:
     build = app.build_host
     app.build_host = lambda options: KillPointHost(build(options))
     write_now: Any = Database.write_now
-    order: Any = WorkerPool._order
+    run: Any = WorkerPool._run
 
     @functools.wraps(write_now)
     def written(self: Any, change: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -115,15 +115,15 @@ def wrap_ports() -> None:
         hit(f"{point}:after")
         return answer
 
-    @functools.wraps(order)
+    @functools.wraps(run)
     async def done(self: Any, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         hit(f"worker:{work.__name__}:before")
-        answer = await order(self, work, *args, **kwargs)
+        answer = await run(self, work, *args, **kwargs)
         hit(f"worker:{work.__name__}:after")
         return answer
 
     setattr(Database, "write_now", written)  # noqa: B010
-    setattr(WorkerPool, "_order", done)  # noqa: B010
+    setattr(WorkerPool, "_run", done)  # noqa: B010
 
 
 class KillPointHost:

@@ -133,7 +133,6 @@ async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
         hosts["gpu2"].guarded.breakers["bulk"] = Breaker("open", why="no route")
         yield DashboardContext(config, tools, driver, seen, metrics)
     finally:
-        await tools.workers.close()
         for host in hosts.values():
             await host.guarded.close()
         database.close()

@@ -41,11 +41,8 @@ async def test_a_step_that_may_not_write_asks_for_a_person():
 
 async def test_work_at_the_desk_that_finds_no_space_waits_for_it():
     workers = WorkerPool(memory_gib=4, limit_s=120)
-    try:
-        with pytest.raises(DiskFull, match="no space left"):
-            await workers.run(Path.write_bytes, FULL, b"x")
-    finally:
-        await workers.close()
+    with pytest.raises(DiskFull, match="no space left"):
+        await workers.run(Path.write_bytes, FULL, b"x")
 
 
 def test_the_store_is_taken_though_its_holder_cannot_be_written_down(tmp_path):

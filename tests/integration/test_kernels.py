@@ -1,4 +1,4 @@
-"""Compiled code: made once, off a case's path, and found by those who need it."""
+"""Compiled code: compiled once, before a case needs it, and found by the tasks that need it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mqi_communicator.flow.tasks.judge import digests_of
 from mqi_communicator.flow.workers import kernels
 from mqi_communicator.flow.workers.pool import WorkerPool
 
@@ -16,10 +15,10 @@ pytestmark = pytest.mark.real
 
 
 def taken_from_the_cache() -> tuple[bool, int, int]:
-    """Whether it was there before anybody asked; how often it was loaded, and compiled."""
-    there = "mqi_communicator.results.gamma_kernel" in sys.modules
+    """Whether the kernel was loaded before this task; how often it is loaded from the cache, and compiled."""
+    loaded = "mqi_communicator.results.gamma_kernel" in sys.modules
     stats = import_module("mqi_communicator.results.gamma_kernel").search.stats
-    return there, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
+    return loaded, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
 
 
 async def test_a_kernel_is_compiled_once_and_then_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -27,17 +26,12 @@ async def test_a_kernel_is_compiled_once_and_then_loaded(tmp_path: Path, monkeyp
     folder = kernels.cache_of(tmp_path)
     assert folder == tmp_path / "kernels"
     workers = WorkerPool(memory_gib=4, limit_s=120, cache=folder)
-    try:
-        await kernels.make_kernels(workers, folder)
-        made = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-        assert any(path.suffix == ".nbc" for path in made)
-        assert await workers.run(taken_from_the_cache) == (False, 1, 0)
-        await workers.run(digests_of, tmp_path / "nothing")  # the module of judging: from now on the office has it
-        assert await workers.run(taken_from_the_cache) == (True, 1, 0)
-        monkeypatch.setattr(workers, "do", None)  # nobody is asked again
-        await kernels.make_kernels(workers, folder)
-    finally:
-        await workers.close()
+    await kernels.make_kernels(workers, folder)
+    made = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert any(path.suffix == ".nbc" for path in made)
+    assert await workers.run(taken_from_the_cache) == (False, 1, 0)
+    monkeypatch.setattr(workers, "run", None)  # nothing is left to do
+    await kernels.make_kernels(workers, folder)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == made
 
 

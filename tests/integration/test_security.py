@@ -41,7 +41,6 @@ async def app(tmp_path):
     for host in made.tools.hosts.values():
         await host.poller.close()
         await host.guarded.close()
-    await made.tools.workers.close()
     made.database.close()
     made.lock.release()
 

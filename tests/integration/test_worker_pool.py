@@ -1,29 +1,31 @@
-"""Work at the desk: a process for each order, limits that hold, and an office that may die at any time."""
+"""The worker pool: a process for each task, limits that hold, and a fork server that may die at any time."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import mmap
 import os
+import resource
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Permanent, Transient
-from mqi_communicator.flow.workers import pool as room
+from mqi_communicator.flow.workers import pool
 from mqi_communicator.flow.workers.pool import WorkerPool
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-async def workers() -> AsyncIterator[WorkerPool]:
-    made = WorkerPool(memory_gib=2, limit_s=60)
-    yield made
-    await made.close()
+def workers() -> WorkerPool:
+    return WorkerPool(memory_gib=2, limit_s=60)
 
 
 def alive(pid: int) -> bool:
@@ -70,10 +72,23 @@ def idle() -> int:
     return 7
 
 
-def brief(note: Path) -> int:
-    note.write_text(str(os.getpid()))
-    time.sleep(1)
-    return 7
+def surroundings() -> tuple[int, int, tuple[int, int], str]:
+    """Niceness, umask, limit on core dumps, and what numpy's library of linear algebra reads."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return os.nice(0), mask, resource.getrlimit(resource.RLIMIT_CORE), os.environ["OPENBLAS_NUM_THREADS"]
+
+
+def mapped(file: Path) -> int:
+    """The length of a file that is mapped into memory."""
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return len(content)
+
+
+def printing() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.write("DOE^JANE")
+        stream.flush()
 
 
 async def noted(note: Path) -> int:
@@ -86,10 +101,16 @@ async def noted(note: Path) -> int:
     return int(said())
 
 
-async def test_each_order_has_a_process_of_its_own_and_all_one_office(workers: WorkerPool):
+async def test_each_task_has_a_process_of_its_own_and_all_have_one_server(workers: WorkerPool):
     both = await asyncio.gather(workers.run(os.getpid), workers.run(os.getpid))
     assert len({os.getpid(), *both}) == 3
-    assert await workers.run(os.getppid) == await workers.run(os.getppid) != os.getpid()
+    server = await workers.run(os.getppid)
+    assert server == await WorkerPool(memory_gib=1, limit_s=60).run(os.getppid) != os.getpid()
+
+
+async def test_a_task_runs_with_low_priority_and_leaves_nothing_for_others(workers: WorkerPool):
+    niceness = min(os.nice(0) + 5, 19)
+    assert await workers.run(surroundings) == (niceness, 0o077, (0, 0), "1")
 
 
 async def test_faults_come_back_and_nothing_of_a_patient_with_other_errors(workers: WorkerPool):
@@ -102,7 +123,12 @@ async def test_faults_come_back_and_nothing_of_a_patient_with_other_errors(worke
     assert "DOE" not in failed.value.reason
 
 
-async def test_a_crash_in_native_code_costs_its_order_and_no_other(workers: WorkerPool):
+async def test_what_a_task_prints_is_discarded(workers: WorkerPool, capfd: pytest.CaptureFixture[str]):
+    await workers.run(printing)
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_a_crash_in_native_code_fails_its_task_and_no_other(workers: WorkerPool):
     crashed, fine = await asyncio.gather(workers.run(crash), workers.run(abs, -3), return_exceptions=True)
     assert isinstance(crashed, Transient)
     assert "ended without an answer" in crashed.reason
@@ -114,15 +140,20 @@ async def test_more_memory_than_the_limit_is_refused_in_words(workers: WorkerPoo
         await workers.run(bytearray, 3 << 30)
 
 
-async def test_what_takes_too_long_is_ended(tmp_path: Path):
-    workers = WorkerPool(memory_gib=2, limit_s=60)
-    await workers.run(note_nothing)  # the office has loaded this module
+async def test_a_mapped_file_counts_for_nothing_and_a_long_answer_arrives_whole(workers: WorkerPool, tmp_path: Path):
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(3 << 30)
+    assert await workers.run(mapped, tmp_path / "large") == 3 << 30
+    assert await workers.run(bytes, 20 << 20) == bytes(20 << 20)
+
+
+async def test_what_takes_too_long_is_killed(workers: WorkerPool, tmp_path: Path):
+    await workers.run(note_nothing)  # the fork server runs
     workers._limit = 3
     with pytest.raises(Transient, match="longer than 3 s"):
         await workers.run(slow, tmp_path / "pid")
     await gone(await noted(tmp_path / "pid"))
     assert await workers.run(abs, -3) == 3
-    await workers.close()
 
 
 async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_is_not(workers: WorkerPool):
@@ -134,42 +165,78 @@ async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_i
     assert waited == 7
 
 
-async def test_what_is_not_wanted_any_more_is_ended(workers: WorkerPool, tmp_path: Path):
-    order = asyncio.create_task(workers.run(slow, tmp_path / "pid"))
+async def test_a_task_that_is_cancelled_is_killed(workers: WorkerPool, tmp_path: Path):
+    task = asyncio.create_task(workers.run(slow, tmp_path / "pid"))
     child = await noted(tmp_path / "pid")
-    order.cancel()
-    await asyncio.gather(order, return_exceptions=True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
     await gone(child)
 
 
-async def test_an_office_that_dies_takes_its_children_along_and_another_opens(workers: WorkerPool, tmp_path: Path):
-    order = asyncio.create_task(workers.run(slow, tmp_path / "pid"))
-    child = await noted(tmp_path / "pid")
-    office = await workers.run(os.getppid)
-    os.kill(office, signal.SIGKILL)
-    with pytest.raises(Transient, match="without an answer"):
-        await order
-    await gone(child)
-    assert await workers.run(os.getppid) != office
-
-
-async def test_an_office_that_is_given_up_lets_its_children_end_their_work(workers: WorkerPool, tmp_path: Path):
-    order = asyncio.create_task(workers.run(brief, tmp_path / "pid"))
-    await noted(tmp_path / "pid")
-    office = await workers._open()
-    workers._forget()
-    assert await order == 7
-    assert await office.process.wait() == 0  # and it ends
-
-
-async def test_an_office_closes_with_the_desk_and_when_nobody_needs_it(
-    workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
+async def test_a_task_that_is_cancelled_while_its_process_starts_is_killed(
+    workers: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(room, "_IDLE_S", 0.2)
+    start, started = pool._start, []
+
+    def starting(task: bytes) -> pool.Started:
+        made = start(task)
+        started.append(made[0])
+        return made
+
+    monkeypatch.setattr(pool, "_start", starting)
+    await workers.run(note_nothing)
+    task = asyncio.create_task(workers.run(slow, tmp_path / "pid"))
+    await asyncio.sleep(0)  # the thread has it
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await workers.run(note_nothing)  # after the one that was cancelled
+    await asyncio.gather(*(gone(process.pid) for process in started if process.pid))
+    assert not (tmp_path / "pid").exists() or not alive(await noted(tmp_path / "pid"))
+
+
+async def test_a_server_that_is_killed_takes_its_children_along_and_another_starts(workers: WorkerPool, tmp_path: Path):
+    task = asyncio.create_task(workers.run(slow, tmp_path / "pid"))
+    child = await noted(tmp_path / "pid")
+    server = await workers.run(os.getppid)
+    os.kill(server, signal.SIGKILL)
+    assert await workers.run(os.getppid) != server
+    with pytest.raises(Transient, match="without an answer"):
+        await task
+    await gone(child)
+
+
+DAEMON = """
+import asyncio, os, sys
+from pathlib import Path
+from mqi_communicator.flow.workers.pool import WorkerPool
+from tests.integration.test_worker_pool import slow
+
+async def main():
+    workers = WorkerPool(memory_gib=2, limit_s=60)
+    print(await workers.run(os.getppid), flush=True)
+    await workers.run(slow, Path(sys.argv[1]))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+async def test_the_server_and_the_children_die_with_the_communicator(tmp_path: Path, number: signal.Signals):
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DAEMON, tmp_path / "pid", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert daemon.stdout is not None
+    server = int(await daemon.stdout.readline())
+    child = await noted(tmp_path / "pid")
+    daemon.send_signal(number)
+    await asyncio.gather(gone(server), gone(child), daemon.wait())
+
+
+async def test_the_server_starts_before_it_is_needed(workers: WorkerPool):
+    killed = await workers.run(os.getppid)
+    os.kill(killed, signal.SIGKILL)
+    await gone(killed)
     workers.warm_up()
-    first = await workers.run(os.getppid)
-    await gone(first)
-    second = await workers.run(os.getppid)
-    assert second != first
-    await workers.close()
-    await gone(second)
+    await asyncio.to_thread(pool._STARTER.submit(list).result)
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    assert await workers.run(os.getppid) == server != killed

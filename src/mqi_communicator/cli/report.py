@@ -62,7 +62,7 @@ def report(
 async def _redraw(
     settings: Config, cases: list[CaseView], trends: Mapping[str, TrendPosition | None]
 ) -> dict[str, str]:
-    """Why not, by case; nothing where it was drawn. At the desk, as in the daemon: the same limits hold."""
+    """Why a report was not drawn, by case; "" where it was. In worker processes, with the limits of the daemon."""
     from mqi_communicator.flow.spool.layout import Spool
     from mqi_communicator.flow.tasks import redraw_report
     from mqi_communicator.flow.workers.kernels import cache_of
@@ -74,23 +74,20 @@ async def _redraw(
         cache=cache_of(settings.paths.workspace),
     )
     answers: dict[str, str] = {}
-    try:
-        for case in cases:
-            spool = Spool(settings.paths.workspace / "spool" / case.case)
-            try:
-                await workers.run(
-                    redraw_report,
-                    spool,
-                    Path(case.results),
-                    settings.judgement,
-                    settings.dose_conventions,
-                    settings.report,
-                    trends[case.case],
-                )
-            except Fault as fault:
-                answers[case.case] = fault.reason + (f" -> {fault.advice}" if fault.advice else "")
-            else:
-                answers[case.case] = ""
-    finally:
-        await workers.close()
+    for case in cases:
+        spool = Spool(settings.paths.workspace / "spool" / case.case)
+        try:
+            await workers.run(
+                redraw_report,
+                spool,
+                Path(case.results),
+                settings.judgement,
+                settings.dose_conventions,
+                settings.report,
+                trends[case.case],
+            )
+        except Fault as fault:
+            answers[case.case] = fault.reason + (f" -> {fault.advice}" if fault.advice else "")
+        else:
+            answers[case.case] = ""
     return answers

@@ -1,9 +1,9 @@
-"""Python runs this in every child of a tapped communicator: its desk renames files, and has kill points of its own."""
+"""Python runs this in every child of a tapped communicator: its workers rename files, and have kill points as well."""
 
 import os
 import sys
 
-if "FAULTS_PID" in os.environ and "mqi_communicator.flow.workers.pool" in sys.orig_argv:
+if "FAULTS_PID" in os.environ and any("multiprocessing.forkserver" in argument for argument in sys.orig_argv):
     from tests.faults.kill_points import wrap_files
 
     wrap_files()

@@ -1,4 +1,4 @@
-"""Compiled code is kept in the workspace, and made when a communicator starts: no case waits for a compiler."""
+"""Compiled code is kept in the workspace, and compiled when a communicator starts: no case waits for a compiler."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from mqi_communicator.flow.workers.pool import CACHE, KERNELS, WorkerPool
+from mqi_communicator.flow.workers.child import CACHE
+from mqi_communicator.flow.workers.pool import WorkerPool
+
+KERNELS = ("mqi_communicator.results.gamma_kernel",)
 
 
 def cache_of(workspace: Path) -> Path:
@@ -20,9 +23,9 @@ def cache_of(workspace: Path) -> Path:
 
 
 async def make_kernels(workers: WorkerPool, folder: Path) -> None:
-    """Have the kernels compiled into a folder in a process of its own, if this version of them is not there yet.
+    """Compile the kernels into `folder` in a worker process, unless this version of them is there already.
 
-    A fault of the desk if that fails; it costs time only, since whoever needs them compiles them then.
+    Raises a fault if that fails. It costs time only: the task that needs a kernel compiles it then.
     """
     mark = folder / f"made-{_stamp()}"
     if not mark.exists():
@@ -30,7 +33,7 @@ async def make_kernels(workers: WorkerPool, folder: Path) -> None:
 
 
 def compile_kernels(mark: Path) -> None:
-    """Compile what is not in the cache yet, and leave a mark. Without a cache that can be written there is none."""
+    """Compile what is not in the cache yet, and create a mark. Where the cache cannot be written, there is none."""
     for name in KERNELS:
         import_module(name)
     with contextlib.suppress(OSError):
@@ -38,7 +41,7 @@ def compile_kernels(mark: Path) -> None:
 
 
 def _stamp() -> str:
-    """What compiled code belongs to: its source and its compiler."""
+    """A digest of what compiled code depends on: its source and its compiler."""
     found = hashlib.sha256(f"{version('numba')} {version('llvmlite')}".encode())
     for name in KERNELS:
         spec = find_spec(name)

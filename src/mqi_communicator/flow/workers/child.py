@@ -1,0 +1,90 @@
+"""What a worker process does: it runs one task within its limits, and sends back the result or the fault."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Permanent, local_disk_fault
+from mqi_communicator.flow.workers import fork_server
+from mqi_communicator.flow.workers.fork_server import die_with_parent
+
+CACHE = "NUMBA_CACHE_DIR"  # where numba keeps what it has compiled
+_GRACE_CPU_S = 30  # of processor time, between the signal and the end
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A function, its arguments, its limits (`cpu_s`: processor time, 0 for no limit), and where compiled code is."""
+
+    work: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    memory_bytes: int
+    cpu_s: float
+    cache: str
+
+
+def run_task(replies: Connection, pickled: bytes) -> None:
+    """Run a pickled Task, and send what came of it, pickled: ("value", V), ("fault", F) or ("crash", TEXT)."""
+    die_with_parent()
+    if os.getppid() != fork_server.SERVER:
+        return  # it ended before this process was bound to it
+    task: Task = pickle.loads(pickled)  # noqa: S301 - the communicator wrote it
+    if task.cache:
+        os.environ[CACHE] = task.cache
+    resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, task.memory_bytes))
+    replies.send_bytes(pickle.dumps(_attempt(task)))
+
+
+def name_of(work: Callable[..., object]) -> str:
+    """What a function is called in messages."""
+    return getattr(work, "__name__", "task").replace("_", " ")
+
+
+class _TimeIsUp(BaseException):
+    """Raised wherever the task is; no handler of ordinary errors catches it."""
+
+
+def _limit_cpu(cpu_s: float) -> None:
+    """Raise _TimeIsUp after so much processor time; native code that does not return to Python is killed."""
+
+    def up(number: int, frame: object) -> None:  # noqa: ARG001 - as signal() calls it
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)  # it comes again every second
+        raise _TimeIsUp
+
+    signal.signal(signal.SIGXCPU, up)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime + cpu_s)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + _GRACE_CPU_S))
+
+
+def _attempt(task: Task) -> tuple[str, object]:
+    try:
+        if task.cpu_s > 0:
+            _limit_cpu(task.cpu_s)
+        return "value", task.work(*task.args, **task.kwargs)
+    except _TimeIsUp:
+        return "fault", CpuTimeExceeded(f"{name_of(task.work)} took more than {task.cpu_s:g} s of processor time")
+    except Fault as fault:
+        return "fault", fault
+    except MemoryError:
+        return "fault", Permanent(
+            f"{name_of(task.work)} needs more memory than resources.worker_memory_gib allows",
+            "raise resources.worker_memory_gib, or send a smaller grid",
+        )
+    except Exception as error:  # noqa: BLE001 - reported without its values, which may name a patient
+        if isinstance(error, OSError) and (refused := local_disk_fault(error)):
+            return "fault", refused
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else "?"
+        return "crash", f"{type(error).__name__} in {where}"

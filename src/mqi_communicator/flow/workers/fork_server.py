@@ -1,0 +1,54 @@
+"""Set up the fork server: `multiprocessing` imports this module there, once, before the first task.
+
+Loading the libraries of tasks takes seconds, a fork next to nothing. The server runs no thread and no task itself, so
+that every child starts clean. What only some tasks need (the compiled gamma comparison, matplotlib) they load
+themselves: the server stays for as long as the communicator runs, and takes about 80 MB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+from importlib import import_module
+
+PRELOAD = (
+    "numpy",
+    "pydicom",
+    "mqi_communicator.intake.admit",
+    "mqi_communicator.intake.spooling",
+    "mqi_communicator.flow.tasks.engine_input",
+    "mqi_communicator.flow.tasks.judge",
+    "mqi_communicator.flow.tasks.report",
+)
+SERVER = 0  # its process id, in the server and in its children
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends, however that happens."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _set_up() -> None:
+    die_with_parent()
+    os.setsid()  # a Ctrl-C in the terminal is for the communicator alone
+    os.umask(0o077)
+    os.nice(5)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):  # libraries may print values of a patient
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    for name in PRELOAD:
+        with contextlib.suppress(Exception):  # the task that needs it reports it
+            import_module(name)
+
+
+if any("multiprocessing.forkserver" in argument for argument in sys.orig_argv):
+    SERVER = os.getpid()
+    _set_up()
