@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mqi_communicator.store.database import Database
-from mqi_communicator.store.schema import breakers, cases, events, figures, jobs, lines, places
+from mqi_communicator.store.schema import breakers, cases, events, figures, hosts, jobs, work_items
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _WORDS = ("pass",) * 90 + ("review",) * 4 + ("fail",) * 3 + ("undecided",) * 2 + ("not_judged",)
@@ -57,7 +57,7 @@ def plant(database: Database, watch: Path, results: Path, now: float, *, ended: 
 
 def _write(database: Database, rows: Rows) -> None:
     def change(connection: Any) -> None:
-        for table in (cases, lines, jobs, events, figures, places, breakers):
+        for table in (cases, work_items, jobs, events, figures, hosts, breakers):
             if found := rows.by_table.get(table):
                 connection.execute(table.insert(), found)
 
@@ -82,7 +82,7 @@ def _case(rows: Rows, watch: Path, key: str, name: str, at: float, **more: Any) 
 def _line(rows: Rows, key: str, beam: int, step: str, status: str, at: float, **more: Any) -> None:
     values = {"tries": 0, "run": 1, "base_run": 1, "due": at, "since": at, "reason": "", "advice": "", "wanted": "",
               "needs_person": False, **more}  # fmt: skip
-    rows.add(lines, case=key, beam=beam, step=step, status=status, **values)
+    rows.add(work_items, case=key, beam=beam, step=step, status=status, **values)
 
 
 def _event(
@@ -186,8 +186,8 @@ def _places(rows: Rows, now: float) -> None:
         for one in range(3)
     ]  # fmt: skip
     state = {"taken": 2, "slots": 2, "gpus": gpus, "gpu_trouble": "", "stopped": False}
-    rows.add(places, name="gpu1", seen=now - 2, state=json.dumps(state))
-    rows.add(places, name="gpu2", seen=now - 700, state=json.dumps({"taken": 0, "slots": 4, "gpus": []}))
+    rows.add(hosts, name="gpu1", seen=now - 2, state=json.dumps(state))
+    rows.add(hosts, name="gpu2", seen=now - 700, state=json.dumps({"taken": 0, "slots": 4, "gpus": []}))
     why = "ssh: connect to host gpu2.example.org port 22: Connection timed out"
     breaker = {"state": "open", "recent": [], "opened_at": now - 600, "probe_at": now + 60, "openings": 4, "why": why}
     rows.add(breakers, name="gpu2:commands", state=json.dumps(breaker))

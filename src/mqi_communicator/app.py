@@ -38,7 +38,7 @@ from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.workers.kernels import cache_of
 from mqi_communicator.flow.workers.pool import WorkerPool
-from mqi_communicator.notify.dispatcher import Dispatcher, ways
+from mqi_communicator.notify.dispatcher import Dispatcher, channels
 from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
@@ -126,7 +126,7 @@ def build(config: Config) -> App:
         extension=config.extension,
     )
     told = config.notify
-    post = None if told is None else Dispatcher(told, ways(told), database, time.time, emit)
+    post = None if told is None else Dispatcher(told, channels(told), database, time.time, emit)
     app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, post)
     return app
 

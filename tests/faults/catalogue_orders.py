@@ -61,13 +61,16 @@ def urgent(testbed: Testbed, random: Random) -> Iterator[None]:
 
 def _some_case(testbed: Testbed, random: Random) -> str:
     """The key of a case that is under way, "" if none is. Its folder may have another key by and by."""
-    query = "select key from cases join lines on key = lines.'case' where beam = 0 and status in ('ready', 'waiting')"
+    query = (
+        "select key from cases join work_items on key = work_items.'case' "
+        "where beam = 0 and status in ('ready', 'waiting')"
+    )
     keys = testbed.find(lambda: sorted(key for (key,) in testbed.look_up(query) if testbed.number_of(key)))
     return random.choice(keys) if keys else ""
 
 
 def _status(testbed: Testbed, key: str) -> str:
-    rows = testbed.look_up('select status from lines where beam = 0 and "case" = ?', key)
+    rows = testbed.look_up('select status from work_items where beam = 0 and "case" = ?', key)
     return str(rows[0][0]) if rows else ""
 
 

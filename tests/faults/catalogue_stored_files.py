@@ -131,7 +131,7 @@ def _wait_for(
         live = {
             key
             for (key,) in testbed.look_up(
-                "select key from cases join lines on key = lines.'case' where beam = 0 and step != 'tidy' "
+                "select key from cases join work_items on key = work_items.'case' where beam = 0 and step != 'tidy' "
                 "and status in ('ready', 'waiting')"
             )
         }

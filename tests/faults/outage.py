@@ -148,7 +148,7 @@ def _watch(fleet: Fleet, result: OutageResult, seconds: float) -> None:
         if fleet.process.poll() is not None:
             result.wrong.append(f"the communicator ended with {fleet.process.returncode}")
             fleet.start()
-        if bad := _count(fleet, "select count(*) from lines where needs_person or status = 'failed'"):
+        if bad := _count(fleet, "select count(*) from work_items where needs_person or status = 'failed'"):
             result.wrong.append(f"{bad} lines have failed or wait for a person")
             return
 

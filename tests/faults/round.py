@@ -174,13 +174,15 @@ def _inflicted(testbed: Testbed, fault: Fault, seed: int) -> Iterator[None]:
 
 def _work_needs_the_host(testbed: Testbed) -> bool:
     return bool(
-        testbed.look_up("select 1 from lines where step in ('submit', 'follow') and status in ('ready', 'waiting')")
+        testbed.look_up(
+            "select 1 from work_items where step in ('submit', 'follow') and status in ('ready', 'waiting')"
+        )
     )
 
 
 def _operator_informed(testbed: Testbed) -> bool:
     """Whether a person is called; or nothing is left that needs the host."""
-    return bool(testbed.look_up("select 1 from lines where needs_person")) or not _work_needs_the_host(testbed)
+    return bool(testbed.look_up("select 1 from work_items where needs_person")) or not _work_needs_the_host(testbed)
 
 
 def _wait_until_ended(testbed: Testbed) -> None:
@@ -201,7 +203,7 @@ def _wait_until_ended(testbed: Testbed) -> None:
 def _stopped(testbed: Testbed) -> dict[str, int]:
     """Cases that were spoiled, and failed."""
     rows = testbed.look_up(
-        "select key, source from cases join lines on key = lines.'case' where beam = 0 and status = 'failed'"
+        "select key, source from cases join work_items on key = work_items.'case' where beam = 0 and status = 'failed'"
     )
     return {key: case_number(source) for key, source in rows if case_number(source) in testbed.damaged}
 
@@ -212,7 +214,7 @@ def _is_seen(testbed: Testbed, number: int, before: set[str]) -> bool:
 
 
 def _is_cancelled(testbed: Testbed, key: str) -> bool:
-    return testbed.look_up('select status from lines where beam = 0 and "case" = ?', key) == [("cancelled",)]
+    return testbed.look_up('select status from work_items where beam = 0 and "case" = ?', key) == [("cancelled",)]
 
 
 def _wait_until_tidy(testbed: Testbed) -> None:
@@ -223,7 +225,8 @@ def _wait_until_tidy(testbed: Testbed) -> None:
 def _count(testbed: Testbed, outcome: Outcome) -> None:
     found: Audit = testbed.audit()
     rows = testbed.ask(
-        "select key, source, status, superseded_by, same_as from cases join lines on key = lines.'case' where beam = 0"
+        "select key, source, status, superseded_by, same_as from cases "
+        "join work_items on key = work_items.'case' where beam = 0"
     )
     cancelled = {case_number(source) for _key, source, status, *_ in rows if status == "cancelled"}
     known = {case_number(source) for _key, source, *_ in rows}
@@ -254,7 +257,7 @@ def _count(testbed: Testbed, outcome: Outcome) -> None:
 
 def _describe_case(testbed: Testbed, number: int) -> str:
     rows = testbed.ask(
-        'select beam, step, status, tries, run, wanted, reason from lines where "case" = ? order by beam',
+        'select beam, step, status, tries, run, wanted, reason from work_items where "case" = ? order by beam',
         testbed.key_of(number),
     )
     return "; ".join(

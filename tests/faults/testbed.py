@@ -260,7 +260,9 @@ class Testbed(Fleet):
 
     def live_cases(self) -> int:
         """Cases that were dropped and have not ended."""
-        rows = self.look_up("select source, status from cases join lines on key = lines.'case' where beam = 0")
+        rows = self.look_up(
+            "select source, status from cases join work_items on key = work_items.'case' where beam = 0"
+        )
         over = {case_number(source) for source, status in rows if status in ENDED}
         under_way = {case_number(source) for source, status in rows if status not in ENDED}
         return len(set(self.cases) - over | (under_way & set(self.cases)))

@@ -200,8 +200,8 @@ def _superseded(manifest: dict[str, Any]) -> list[str]:
 def _look_at_store(found: Audit, store: Path) -> None:
     with contextlib.closing(sqlite3.connect(store)) as connection:
         rows = connection.execute(
-            "select cases.source, lines.status, lines.needs_person, lines.reason from lines "
-            "join cases on cases.key = lines.'case' where lines.status != 'done' and cases.same_as = ''"
+            "select cases.source, work_items.status, work_items.needs_person, work_items.reason from work_items "
+            "join cases on cases.key = work_items.'case' where work_items.status != 'done' and cases.same_as = ''"
         ).fetchall()
     for source, status, needs_person, reason in rows:
         name = re.search(rb"case (\d+)", source)

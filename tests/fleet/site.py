@@ -128,7 +128,7 @@ class Fleet:
     def ended(self) -> int:
         """How many cases have ended."""
         with suppress(sqlite3.Error):
-            query = "select count(*) from lines where beam = 0 and status in ('done', 'failed', 'cancelled')"
+            query = "select count(*) from work_items where beam = 0 and status in ('done', 'failed', 'cancelled')"
             return int(self.ask(query)[0][0])
         return 0
 

@@ -39,7 +39,7 @@ class Left:
         self.witness.write_text("".join(self.run(beam, 1, 10.0 * beam) for beam in BEAMS))
         with closing(sqlite3.connect(self.store)) as made:
             made.execute("create table cases (key, source, same_as)")
-            made.execute("create table lines ('case', beam, status, needs_person, reason)")
+            made.execute("create table work_items ('case', beam, status, needs_person, reason)")
 
     def beam(self, beam: int, case: int = 1, voxel: int = 4000) -> np.ndarray:
         gy = np.ones(GRID.shape)

@@ -113,7 +113,7 @@ def test_a_server_that_is_away_is_tried_again_and_no_word_shows_the_address(tmp_
 
 @pytest.mark.parametrize(
     ("text", "mode", "words"),
-    [("not an address", 0o600, "not one"), ("", 0o600, "empty"), ("http://x/", 0o644, "others may read")],
+    [("not an address", 0o600, "invalid"), ("", 0o600, "empty"), ("http://x/", 0o644, "others may read")],
 )
 def test_a_secret_that_is_wrong_or_open_to_others_is_said(tmp_path, text, mode, words):
     with pytest.raises(ActionRequired, match=words):
@@ -224,7 +224,7 @@ def test_a_mail_arrives_with_subject_and_words(sink, plain):
 def test_a_mail_goes_encrypted_with_an_account(sink, guarded, certificate, tmp_path):
     password = secret(tmp_path, "pass word")
     way = mail(guarded, tls="starttls", ca_file=certificate[0], user="mqi", password_file=password)
-    assert "takes mail for 2 recipients" in way.probe()
+    assert "accepts mail for 2 recipients" in way.probe()
     assert sink.taken == []
     way.send(MESSAGE)
     assert len(sink.taken) == 1
@@ -234,7 +234,7 @@ def test_a_mail_goes_encrypted_with_an_account(sink, guarded, certificate, tmp_p
 
 
 def test_a_certificate_that_is_not_believed_and_a_server_without_tls_are_refused(guarded, plain):
-    with pytest.raises(ActionRequired, match="certificate is not believed"):
+    with pytest.raises(ActionRequired, match="certificate is untrusted"):
         mail(guarded, tls="starttls").send(MESSAGE)
     with pytest.raises(ActionRequired, match="does not offer"):
         mail(plain, tls="starttls").send(MESSAGE)
@@ -252,11 +252,11 @@ def test_a_mail_server_that_is_away_is_tried_again(hook):
         mail(hook.port, timeout_s=2).send(MESSAGE)  # it speaks HTTP and waits
 
 
-class WorkerPool:
+class Site:
     """A store, a clock that is turned by hand, and a post that was started on them."""
 
-    def __init__(self, folder, ways, **options):
-        self.path, self.ways, self.now, self.heard = folder / "store.sqlite3", ways, 1000.0, []
+    def __init__(self, folder, channels, **options):
+        self.path, self.channels, self.now, self.heard = folder / "store.sqlite3", channels, 1000.0, []
         self.options = NotifyOptions(webhook=WebhookOptions(url_env="X"), **options)
         self.database = open_database(self.path)
         for key in KEYS:
@@ -268,8 +268,8 @@ class WorkerPool:
         self.start()
 
     def start(self):
-        self.post = Dispatcher(
-            self.options, self.ways, self.database, lambda: self.now, lambda *a, **f: self.heard.append((a, f))
+        self.dispatcher = Dispatcher(
+            self.options, self.channels, self.database, lambda: self.now, lambda *a, **f: self.heard.append((a, f))
         )
 
     def event(self, name, key, beam=CASE_ITEM, step="upload", why="", **facts):
@@ -284,88 +284,88 @@ class WorkerPool:
 
 
 @pytest.fixture
-def workers(tmp_path, webhook):
-    made = WorkerPool(tmp_path, [webhook])
+def site(tmp_path, webhook):
+    made = Site(tmp_path, [webhook])
     yield made
     made.database.close()
 
 
-async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(workers, hook):
-    workers.happens("step.failed", KEYS[0], 1, "old", failed=True)
-    await workers.post.look()  # what was before is history
-    workers.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
-    workers.happens("step.done", KEYS[1], CASE_ITEM, step="compare", word="fail")
-    workers.happens("step.done", KEYS[1], 1, step="compare", word="pass")
-    await workers.post.look()
-    await workers.post.look()
+async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(site, hook):
+    site.happens("step.failed", KEYS[0], 1, "old", failed=True)
+    await site.dispatcher.poll()  # what was before is history
+    site.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
+    site.happens("step.done", KEYS[1], CASE_ITEM, step="compare", word="fail")
+    site.happens("step.done", KEYS[1], 1, step="compare", word="pass")
+    await site.dispatcher.poll()
+    await site.dispatcher.poll()
     assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1, "verdict_fail": 1}]
     for beam in (1, 2):
-        workers.happens("step.failed", KEYS[1], beam, "broken", failed=True)
-    workers.now += 60
-    await workers.post.look()
+        site.happens("step.failed", KEYS[1], beam, "broken", failed=True)
+    site.now += 60
+    await site.dispatcher.poll()
     assert len(hook.heard) == 1
-    workers.now += workers.options.every_s
-    await workers.post.look()
+    site.now += site.options.every_s
+    await site.dispatcher.poll()
     assert [body["counts"] for _, body in hook.heard[1:]] == [{"failed": 2}]
 
 
-async def test_what_is_over_before_it_could_be_told_is_not_told(workers, hook):
-    await workers.post.look()
-    workers.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
-    workers.happens("step.retried", KEYS[0], CASE_ITEM, "busy")
-    await workers.post.look()
+async def test_what_is_over_before_it_could_be_told_is_not_told(site, hook):
+    await site.dispatcher.poll()
+    site.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
+    site.happens("step.retried", KEYS[0], CASE_ITEM, "busy")
+    await site.dispatcher.poll()
     assert hook.heard == []
 
 
-async def test_a_job_nobody_can_tell_of_counts_as_a_call_for_a_person(workers, hook):
-    await workers.post.look()
-    workers.happens("step.waiting", KEYS[0], 1, "gpu1 does not say what became of the job", needs=True)
-    await workers.post.look()
+async def test_a_job_nobody_can_tell_of_counts_as_a_call_for_a_person(site, hook):
+    await site.dispatcher.poll()
+    site.happens("step.waiting", KEYS[0], 1, "gpu1 does not say what became of the job", needs=True)
+    await site.dispatcher.poll()
     assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1}]
 
 
-async def test_a_way_that_is_down_is_tried_again_later_and_nothing_is_lost(workers, hook):
-    await workers.post.look()
-    workers.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+async def test_a_way_that_is_down_is_tried_again_later_and_nothing_is_lost(site, hook):
+    await site.dispatcher.poll()
+    site.happens("step.failed", KEYS[0], 1, "broken", failed=True)
     hook.status = 500
-    await workers.post.look()
-    await workers.post.look()
+    await site.dispatcher.poll()
+    await site.dispatcher.poll()
     assert len(hook.heard) == 1
-    assert [facts["again_in_s"] for (name,), facts in workers.heard if name == "notify.failed"] == [FIRST_S]
-    hook.status, workers.now = 200, workers.now + FIRST_S
-    workers.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
-    await workers.post.look()
+    assert [facts["again_in_s"] for (name,), facts in site.heard if name == "notify.failed"] == [FIRST_S]
+    hook.status, site.now = 200, site.now + FIRST_S
+    site.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
+    await site.dispatcher.poll()
     assert hook.heard[-1][1]["counts"] == {"failed": 2}
 
 
-async def test_a_restart_neither_forgets_nor_repeats(workers, hook):
-    await workers.post.look()
-    workers.happens("step.failed", KEYS[0], 1, "broken", failed=True)
-    await workers.post.look()
-    workers.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
-    workers.start()
-    await workers.post.look()
+async def test_a_restart_neither_forgets_nor_repeats(site, hook):
+    await site.dispatcher.poll()
+    site.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+    await site.dispatcher.poll()
+    site.happens("step.failed", KEYS[0], 2, "broken too", failed=True)
+    site.start()
+    await site.dispatcher.poll()
     assert len(hook.heard) == 1  # the window holds over the restart
-    workers.now += workers.options.every_s
-    await workers.post.look()
+    site.now += site.options.every_s
+    await site.dispatcher.poll()
     assert hook.heard[-1][1]["counts"] == {"failed": 1}
-    assert workers.database.read_now(notices.mark, "webhook").sent == workers.now
+    assert site.database.read_now(notices.get_cursor, "webhook").sent == site.now
 
 
 async def test_one_way_that_is_down_holds_up_no_other(tmp_path, webhook, hook, sink, plain):
-    workers = WorkerPool(tmp_path, [webhook, mail(plain)])
+    site = Site(tmp_path, [webhook, mail(plain)])
     hook.status = 500
-    await workers.post.look()
-    workers.happens("step.failed", KEYS[0], 1, "broken", failed=True)
-    await workers.post.look()
-    workers.database.close()
+    await site.dispatcher.poll()
+    site.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+    await site.dispatcher.poll()
+    site.database.close()
     assert len(sink.taken) == 1
 
 
-async def test_no_folder_and_no_file_is_named(workers, hook):
-    await workers.post.look()
-    workers.happens("step.failed", KEYS[0], CASE_ITEM, "DOE^JOHN.dcm is cut", failed=True, code="cut")
-    workers.happens("step.action_required", KEYS[1], CASE_ITEM, "/in/DOE^JOHN cannot be read", needs=True)
-    await workers.post.look()
+async def test_no_folder_and_no_file_is_named(site, hook):
+    await site.dispatcher.poll()
+    site.happens("step.failed", KEYS[0], CASE_ITEM, "DOE^JOHN.dcm is cut", failed=True, code="cut")
+    site.happens("step.action_required", KEYS[1], CASE_ITEM, "/in/DOE^JOHN cannot be read", needs=True)
+    await site.dispatcher.poll()
     assert hook.heard[0][1]["counts"] == {"failed": 1, "needs_person": 1}
     assert "DOE" not in str(hook.heard)

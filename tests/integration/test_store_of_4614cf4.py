@@ -177,12 +177,12 @@ def test_notifications_find_former_calls_for_an_operator(store):
         opened.execute("update lines set status = 'waiting', needs_person = 1 where \"case\" = ?", (BLOCKED,))
     database = open_database(store)
     try:
-        _upto, happened = database.read_now(notices.happened, 0)
+        _last, happened = database.read_now(notices.events_after, 0)
     finally:
         database.close()
     found = [one for one in happened if one.event.event == "step.action_required"]
     assert {one.event.case for one in found} == {BLOCKED}
-    assert all(one.still for one in found)
+    assert all(one.holds for one in found)
 
 
 def test_new_events_continue_the_old_chain(database, site):

@@ -16,7 +16,7 @@ from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.checks.hosts import Finding, check_host, failed, passed
 from mqi_communicator.config import Config
 from mqi_communicator.flow.options import ConstancyOptions
-from mqi_communicator.notify.dispatcher import Channel, ways
+from mqi_communicator.notify.dispatcher import Channel, channels
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
 from mqi_communicator.store.ownership import is_owned
 from mqi_communicator.web.options import WebOptions
@@ -43,7 +43,7 @@ async def check_all(config: Config) -> AsyncIterator[Finding]:
     for sample in config.constancy:
         yield _sample(sample)
     if config.notify is not None:
-        for way in ways(config.notify):
+        for way in channels(config.notify):
             yield await asyncio.to_thread(_notification_channel, way)
     for options in config.all_hosts:
         async for finding in check_host(config, options):

@@ -13,8 +13,8 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, ConfigFile
 from mqi_communicator.config import Config, load
-from mqi_communicator.notify.dispatcher import Channel, ways
-from mqi_communicator.notify.message import trial
+from mqi_communicator.notify.dispatcher import Channel, channels
+from mqi_communicator.notify.message import trial_message
 from mqi_communicator.store import notices
 
 
@@ -30,7 +30,8 @@ def notify(
             exit_codes.print_error("mqi: the configuration has no section notify: nobody is told anything")
             raise typer.Exit(exit_codes.NOT_PASSED)
         found = [
-            _send_test(channel) if test else _print_last_sent(settings, channel) for channel in ways(settings.notify)
+            _send_test(channel) if test else _print_last_sent(settings, channel)
+            for channel in channels(settings.notify)
         ]
         if not all(found):
             raise typer.Exit(exit_codes.NOT_PASSED)
@@ -38,7 +39,7 @@ def notify(
 
 def _send_test(channel: Channel) -> bool:
     try:
-        channel.send(trial())
+        channel.send(trial_message())
     except Fault as fault:
         print(visible(f"NO  {channel.name}: {fault.reason}"))  # noqa: T201
         if fault.advice:
@@ -49,7 +50,7 @@ def _send_test(channel: Channel) -> bool:
 
 
 def _print_last_sent(settings: Config, channel: Channel) -> bool:
-    mark = open_store(settings).read_now(notices.mark, channel.name)
+    mark = open_store(settings).read_now(notices.get_cursor, channel.name)
     if mark is None or not mark.sent:
         print(f"{channel.name}: nothing was told yet")  # noqa: T201
     else:

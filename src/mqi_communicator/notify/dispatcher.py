@@ -1,4 +1,4 @@
-"""Reads what happened from the store and tells it: grouped, not too often, again after a failure, not twice."""
+"""Polls the store for events and sends notifications: grouped, rate-limited, retried after a failure, none twice."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from mqi_communicator.notify.webhook import Webhook
 from mqi_communicator.store import notices
 from mqi_communicator.store.database import Database
 
-LOOK_S = 10.0
+POLL_S = 10.0
 FIRST_S, CAP_S = 30.0, 3600.0  # pauses after failures: doubled, up to an hour
 _VERDICTS = {"fail": "verdict_fail", "review": "verdict_review"}
 Emit = Callable[..., None]
 
 
 class Channel(Protocol):
-    """One way to people. Both functions block, and are called from threads."""
+    """A channel for notifications. Both methods block, and are called from threads."""
 
     @property
     def name(self) -> str:
-        """What it is called in the store and in messages."""
+        """Its name in the store and in messages."""
         ...
 
     def send(self, message: Message) -> None:
-        """Returns when it was taken; else Transient or ActionRequired."""
+        """Return when the message was accepted; else raise Transient or ActionRequired."""
         ...
 
     def probe(self) -> str:
-        """What was proved without telling anybody anything; else a fault."""
+        """Test the channel without sending anything and return what was tested; raises the faults of `send`."""
         ...
 
 
-def ways(options: NotifyOptions) -> list[Channel]:
-    """The ways that are configured."""
+def channels(options: NotifyOptions) -> list[Channel]:
+    """The configured channels."""
     found: list[Channel] = []
     if options.webhook is not None:
         found.append(Webhook(options.webhook))
@@ -57,60 +57,60 @@ class _State:
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Tells people through each way on its own: one that is down holds up no other."""
+    """Sends notifications on each channel independently: one that is down delays no other."""
 
     options: NotifyOptions
-    ways: Sequence[Channel]
+    channels: Sequence[Channel]
     database: Database
     clock: Callable[[], float]
     emit: Emit
     _states: dict[str, _State] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """For ever. Nothing that goes wrong here ends it, or reaches a case."""
+        """Poll for ever. No error in here ends it, or affects a case."""
         while True:
             try:
-                await self.look()
+                await self.poll()
             except Fault as fault:
                 self.emit("notify.deferred", why=fault.reason)
-            except Exception as error:  # noqa: BLE001 - a mistake of ours here must not end the communicator
+            except Exception as error:  # noqa: BLE001 - an internal error in here must not end the communicator
                 self.emit("notify.internal_error", error=type(error).__name__)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
 
-    async def look(self) -> None:
-        """Tell what is new, on every way whose time has come."""
-        await asyncio.gather(*(self._tell(way) for way in self.ways))
+    async def poll(self) -> None:
+        """Send what is new, on every channel that is due."""
+        await asyncio.gather(*(self._notify(channel) for channel in self.channels))
 
-    async def _tell(self, way: Channel) -> None:
-        now, state = self.clock(), self._states.setdefault(way.name, _State())
-        mark = await self.database.read(notices.mark, way.name)
-        if mark is None:  # what happened before notifications were configured is history
+    async def _notify(self, channel: Channel) -> None:
+        now, state = self.clock(), self._states.setdefault(channel.name, _State())
+        cursor = await self.database.read(notices.get_cursor, channel.name)
+        if cursor is None:  # events from before notifications were configured are skipped
             last = await self.database.read(notices.last_event)
-            await self.database.write(notices.save, notices.Cursor(way.name, last, 0.0))
+            await self.database.write(notices.save_cursor, notices.Cursor(channel.name, last, 0.0))
             return
-        if now < max(state.not_before, mark.sent + self.options.every_s):
+        if now < max(state.not_before, cursor.sent + self.options.every_s):
             return
-        upto, happened = await self.database.read(notices.happened, mark.told)
-        news = _news(happened, self.options)
-        if not news:
-            if upto > mark.told:
-                await self.database.write(notices.save, notices.Cursor(way.name, upto, mark.sent))
+        last, happened = await self.database.read(notices.events_after, cursor.event)
+        pending = _pending(happened, self.options)
+        if not pending:
+            if last > cursor.event:
+                await self.database.write(notices.save_cursor, notices.Cursor(channel.name, last, cursor.sent))
             return
         try:
-            await asyncio.to_thread(way.send, compose(news))
+            await asyncio.to_thread(channel.send, compose(pending))
         except Fault as fault:
             state.fails += 1
             pause = min(CAP_S, FIRST_S * 2.0 ** min(state.fails - 1, 20))
             state.not_before = now + pause
-            self.emit("notify.failed", channel=way.name, why=fault.reason, advice=fault.advice, again_in_s=pause)
+            self.emit("notify.failed", channel=channel.name, why=fault.reason, advice=fault.advice, again_in_s=pause)
             return
         state.fails = 0
-        await self.database.write(notices.save, notices.Cursor(way.name, upto, now))
-        self.emit("notify.sent", channel=way.name, items=len(news))
+        await self.database.write(notices.save_cursor, notices.Cursor(channel.name, last, now))
+        self.emit("notify.sent", channel=channel.name, items=len(pending))
 
 
-def _news(happened: Sequence[notices.StoreEvent], options: NotifyOptions) -> list[Notification]:
-    """What is worth telling, the last word about each case and beam on each topic."""
+def _pending(happened: Sequence[notices.StoreEvent], options: NotifyOptions) -> list[Notification]:
+    """What to send: the latest event of each case and beam on each topic."""
     found: dict[tuple[str, str, int], Notification] = {}
     for one in happened:
         topic, event = _topic(one), one.event
@@ -123,7 +123,7 @@ def _news(happened: Sequence[notices.StoreEvent], options: NotifyOptions) -> lis
 
 
 def _sample(event: Event) -> str:
-    """That a verdict is about a constancy sample, and which."""
+    """Which constancy sample a verdict is about; "" for a patient's case."""
     name = event.facts.get("constancy", "")
     return f"constancy check {name}" if name else ""
 
@@ -131,7 +131,7 @@ def _sample(event: Event) -> str:
 def _topic(one: notices.StoreEvent) -> str:
     event: Event = one.event
     if event.event == "step.failed":
-        return "failed" if one.still else ""
+        return "failed" if one.holds else ""
     if event.event == "step.done":
         return _VERDICTS.get(str(event.facts.get("word", "")), "")
-    return "needs_person" if one.still else ""
+    return "needs_person" if one.holds else ""

@@ -20,41 +20,41 @@ _REFUSED = 500  # from here on a code of SMTP is final
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail server, asked from a thread."""
+    """One mail server; its methods are called from a thread."""
 
     options: MailOptions
     name: str = "mail"
 
     def send(self, message: Message) -> None:
-        """Returns when the server has taken it. Transient, or ActionRequired where trying again will not help."""
+        """Return when the server has accepted it. Transient, or ActionRequired where a retry will not help."""
         with self._session() as session:
-            refused = session.send_message(self._letter(message))
+            refused = session.send_message(self._email(message))
         if refused:
             raise ActionRequired(
                 f"the mail server refused {len(refused)} of the recipients", "check notify.mail.recipients"
             )
 
     def probe(self) -> str:
-        """That the server takes our account, sender and recipients, proved without sending. The faults of `send`."""
+        """Test account, sender and recipients without sending anything. Raises the faults of `send`."""
         with self._session() as session:
             session.ehlo_or_helo_if_needed()
-            answers = [session.mail(self.options.sender), *(session.rcpt(to) for to in self.options.recipients)]
+            replies = [session.mail(self.options.sender), *(session.rcpt(to) for to in self.options.recipients)]
             session.rset()
-        for code, _words in answers:
-            if code >= 400:  # noqa: PLR2004 - the first code of SMTP that says no
+        for code, _text in replies:
+            if code >= 400:  # noqa: PLR2004 - the first SMTP code that is a refusal
                 raise ActionRequired(f"the mail server refuses the sender or a recipient ({code})", "check notify.mail")
-        return f"the mail server {self.options.host} takes mail for {len(self.options.recipients)} recipients"
+        return f"the mail server {self.options.host} accepts mail for {len(self.options.recipients)} recipients"
 
-    def _letter(self, message: Message) -> EmailMessage:
-        letter = EmailMessage()
-        letter["Subject"] = message.subject
-        letter["From"] = self.options.sender
-        letter["To"] = ", ".join(self.options.recipients)
-        letter["Date"] = formatdate()
-        letter["Message-ID"] = make_msgid(domain=self.options.sender.partition("@")[2])
-        letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies
-        letter.set_content(message.text)
-        return letter
+    def _email(self, message: Message) -> EmailMessage:
+        email = EmailMessage()
+        email["Subject"] = message.subject
+        email["From"] = self.options.sender
+        email["To"] = ", ".join(self.options.recipients)
+        email["Date"] = formatdate()
+        email["Message-ID"] = make_msgid(domain=self.options.sender.partition("@")[2])
+        email["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies
+        email.set_content(message.text)
+        return email
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
@@ -69,19 +69,19 @@ class Mail:
                     self._log_in(session, password)
                 yield session
         except ssl.SSLCertVerificationError:
-            raise ActionRequired("the mail server's certificate is not believed", "notify.mail.ca_file") from None
+            raise ActionRequired("the mail server's certificate is untrusted", "check notify.mail.ca_file") from None
         except smtplib.SMTPNotSupportedError:
             raise ActionRequired(
-                "the mail server does not offer what notify.mail asks", "check notify.mail.tls"
+                "the mail server does not offer what notify.mail requires", "check notify.mail.tls"
             ) from None
         except smtplib.SMTPResponseException as error:
             kind = ActionRequired if error.smtp_code >= _REFUSED else Transient
-            raise kind(f"the mail server answered {error.smtp_code}", "check notify.mail") from None
+            raise kind(f"the mail server replied {error.smtp_code}", "check notify.mail") from None
         except (OSError, smtplib.SMTPException) as error:
             raise Transient(f"the mail server {options.host} cannot be used ({type(error).__name__})") from None
 
     def _log_in(self, session: smtplib.SMTP, password: str) -> None:
-        """Some servers say no to a wrong password, others end the connection."""
+        """Some servers refuse a wrong password, others close the connection."""
         try:
             session.login(self.options.user, password)
         except (smtplib.SMTPAuthenticationError, smtplib.SMTPServerDisconnected):

@@ -1,4 +1,4 @@
-"""What a site may set about notifications. No secret stands here: files and environment variables hold them."""
+"""Options of the notifications. They hold no secret: files and environment variables do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Address = Annotated[str, Field(pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$")]
 
 
 class WebhookOptions(BaseModel):
-    """A POST of JSON to an address of the site's chat or pager."""
+    """A POST of JSON to the address of a chat or pager."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,14 +22,14 @@ class WebhookOptions(BaseModel):
     url_env: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="Instead of url_file: the environment variable that holds it.",
+        description="Instead of url_file: the environment variable that holds the address.",
     )
-    timeout_s: float = Field(default=20.0, gt=0, le=300, description="Longest wait for the answer, in s.")
+    timeout_s: float = Field(default=20.0, gt=0, le=300, description="Timeout, in s.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.url_file is None) == (self.url_env is None):
-            raise ValueError("needs one of the two: url_file or url_env")
+            raise ValueError("set either url_file or url_env")
         return self
 
 
@@ -42,18 +42,18 @@ class MailOptions(BaseModel):
     port: int = Field(default=587, ge=1, le=65535, description="TCP port of the mail server.")
     tls: Literal["starttls", "tls", "none"] = Field(
         default="starttls",
-        description="Encryption: begun by STARTTLS, from the first byte (usually port 465), or none.",
+        description="Encryption: STARTTLS, TLS from the first byte (usually port 465), or none.",
     )
     ca_file: Path | None = Field(
-        default=None, description="Certificates of the authorities to believe; without it the system's."
+        default=None, description="Certificates of the trusted authorities; without it the system's."
     )
     sender: Address = Field(description="Address in From.")
     recipients: tuple[Address, ...] = Field(min_length=1, description="Addresses in To.")
-    user: str = Field(default="", description="Account on the mail server; empty: none is needed.")
+    user: str = Field(default="", description="Account on the mail server; empty if none is needed.")
     password_file: Path | None = Field(
-        default=None, description="File that holds its password, readable by its owner only."
+        default=None, description="File that holds the password, readable by its owner only."
     )
-    timeout_s: float = Field(default=20.0, gt=0, le=300, description="Longest wait for each answer, in s.")
+    timeout_s: float = Field(default=20.0, gt=0, le=300, description="Timeout of each reply, in s.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -65,21 +65,23 @@ class MailOptions(BaseModel):
 
 
 class NotifyOptions(BaseModel):
-    """Who is told what happened, without a patient's data: case keys, beams, reasons."""
+    """What is sent to whom, without patient data: case keys, beams, reasons."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: tuple[Topic, ...] = Field(
-        default=("needs_person", "failed", "verdict_fail"), min_length=1, description="What is told."
+        default=("needs_person", "failed", "verdict_fail"), min_length=1, description="Topics of the messages."
     )
     every_s: float = Field(
-        default=900.0, gt=0, description="At most one message in this time on each way, in s; what comes waits for it."
+        default=900.0,
+        gt=0,
+        description="Shortest time between two messages on a channel, in s; what happens meanwhile is sent together.",
     )
-    webhook: WebhookOptions | None = Field(default=None, description="Where a POST of JSON goes.")
-    mail: MailOptions | None = Field(default=None, description="How mail is sent.")
+    webhook: WebhookOptions | None = Field(default=None, description="Channel: a POST of JSON.")
+    mail: MailOptions | None = Field(default=None, description="Channel: mail.")
 
     @model_validator(mode="after")
-    def _a_way(self) -> Self:
+    def _has_channel(self) -> Self:
         if self.webhook is None and self.mail is None:
-            raise ValueError("needs a way: webhook, mail, or both")
+            raise ValueError("set webhook, mail, or both")
         return self

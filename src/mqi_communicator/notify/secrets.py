@@ -1,4 +1,4 @@
-"""Secrets, read at the moment they are needed: a renewed one counts at once."""
+"""Secrets, read each time they are needed: a renewed one takes effect at once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from mqi_communicator.case.faults import ActionRequired
 
 
 def from_file(path: Path) -> str:
-    """The first line of a file that only its owner may read. ActionRequired otherwise, in words without the secret."""
+    """The first line of a file that only its owner may read. ActionRequired otherwise, without quoting the secret."""
     try:
         mode = path.stat().st_mode
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         raise ActionRequired(
-            f"{path} cannot be read", "it holds the secret; this account must be able to read it"
+            f"{path} cannot be read", "make it readable for this account; it holds the secret"
         ) from None
     if mode & 0o077:
         raise ActionRequired(f"{path} holds a secret and others may read it", f"chmod 600 {path}")

@@ -1,4 +1,4 @@
-"""The webhook: one POST of JSON. Its address may be a secret and stands in no word of ours."""
+"""The webhook: one POST of JSON. Its address may be a secret and appears in no message."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _TOO_MANY, _SERVER = 429, 500
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One address, asked from a thread."""
+    """One address; its methods are called from a thread."""
 
     options: WebhookOptions
     name: str = "webhook"
 
     def send(self, message: Message) -> None:
-        """Returns when the other side has said 2xx. Transient, or ActionRequired where trying again will not help."""
+        """Return when the server has replied 2xx. Transient, or ActionRequired where a retry will not help."""
         body = json.dumps(message.data).encode()
         with _Open(self._url(), self.options.timeout_s) as (connection, target):
             connection.request("POST", target, body, {"Content-Type": "application/json", "User-Agent": "mqi"})
-            answer = connection.getresponse()
-            answer.read(65536)
-        if not 200 <= answer.status < 300:  # noqa: PLR2004 - success; a redirect is not followed with a secret
-            kind = Transient if answer.status == _TOO_MANY or answer.status >= _SERVER else ActionRequired
+            response = connection.getresponse()
+            response.read(65536)
+        if not 200 <= response.status < 300:  # noqa: PLR2004 - success; a redirect is not followed with a secret
+            kind = Transient if response.status == _TOO_MANY or response.status >= _SERVER else ActionRequired
             raise kind(
-                f"the webhook answered {answer.status} {answer.reason}", "check the address behind notify.webhook"
+                f"the webhook replied {response.status} {response.reason}", "check the address behind notify.webhook"
             )
 
     def probe(self) -> str:
-        """That a connection can be made, proved without sending anything. The faults of `send`."""
+        """Test that a connection can be made, without sending anything. Raises the faults of `send`."""
         with _Open(self._url(), self.options.timeout_s) as (connection, _):
             connection.connect()
         return "the webhook's server can be reached"
@@ -50,17 +50,17 @@ class Webhook:
 
 
 class _Open:
-    """A connection to a URL, closed at the end; what goes wrong becomes a fault that does not quote the URL."""
+    """A connection to a URL, closed at the end; errors become faults that do not quote the URL."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
-        advice = "the secret must be one whole address: https://..."
+        advice = "the secret must be a complete address: https://..."
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise ActionRequired("the webhook's address is not one", advice) from None
+            raise ActionRequired("the webhook's address is invalid", advice) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ActionRequired("the webhook's address is not one", advice)
+            raise ActionRequired("the webhook's address is invalid", advice)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, port, timeout=timeout_s)
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -72,10 +72,12 @@ class _Open:
         self._connection.close()
         match error:
             case ssl.SSLCertVerificationError():
-                raise ActionRequired("the webhook's certificate is not trusted", "install its authority here") from None
+                raise ActionRequired(
+                    "the webhook's certificate is not trusted", "install its certificate authority on this machine"
+                ) from None
             case TimeoutError():
-                raise Transient("the webhook did not answer in time") from None
+                raise Transient("the webhook timed out") from None
             case socket.gaierror():
-                raise Transient("the webhook's host name is not known here") from None
+                raise Transient("the webhook's host name cannot be resolved") from None
             case OSError() | http.client.HTTPException():
                 raise Transient(f"the webhook cannot be reached ({type(error).__name__})") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select, update
 
 from mqi_communicator.case.model import CASE_ITEM
-from mqi_communicator.store.schema import batched, cases, lines
+from mqi_communicator.store.schema import batched, cases, work_items
 from mqi_communicator.store.work_items import NOT_ENDED
 
 _NUMBER: ColumnElement[int] = literal_column("cases.rowid")  # SQLite's own: it grows with each row that is added
@@ -115,8 +115,8 @@ def under_way(connection: Connection) -> list[Case]:
     """Cases that have not ended, in the order of every queue."""
     query = (
         select(cases)
-        .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_ITEM))
-        .where(lines.c.status.in_(NOT_ENDED))
+        .join(work_items, and_(work_items.c.case == cases.c.key, work_items.c.beam == CASE_ITEM))
+        .where(work_items.c.status.in_(NOT_ENDED))
         .order_by(cases.c.rank, cases.c.key)
     )
     return [as_case(row) for row in connection.execute(query)]
@@ -127,8 +127,8 @@ def on_hosts(connection: Connection, *, but: str) -> int:
     query = (
         select(func.count())
         .select_from(cases)
-        .join(lines, and_(lines.c.case == cases.c.key, lines.c.beam == CASE_ITEM))
-        .where(cases.c.host != "", cases.c.key != but, lines.c.status.in_(NOT_ENDED))
+        .join(work_items, and_(work_items.c.case == cases.c.key, work_items.c.beam == CASE_ITEM))
+        .where(cases.c.host != "", cases.c.key != but, work_items.c.status.in_(NOT_ENDED))
     )
     return int(connection.execute(query).scalar_one())
 

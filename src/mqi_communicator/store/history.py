@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, s
 
 from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.store.cases import Case, as_case
-from mqi_communicator.store.schema import cases, figures, lines
+from mqi_communicator.store.schema import cases, figures, work_items
 
 Cursor = tuple[float, str]  # (seen, key) of the last case of a page: the next page begins after it
 _PORTION = 1000
@@ -49,23 +49,23 @@ def each(connection: Connection, wanted: Wanted, watch: Path) -> Iterator[Sequen
 
 def ended(connection: Connection, status: str, limit: int, since: float = 0.0) -> list[Case]:
     """The cases whose way ended like this last, the latest first."""
-    here = and_(lines.c.case == cases.c.key, lines.c.beam == CASE_ITEM)
-    query = select(cases).join(lines, here).where(lines.c.status == status, lines.c.since >= since)
-    return [as_case(row) for row in connection.execute(query.order_by(lines.c.since.desc()).limit(limit))]
+    here = and_(work_items.c.case == cases.c.key, work_items.c.beam == CASE_ITEM)
+    query = select(cases).join(work_items, here).where(work_items.c.status == status, work_items.c.since >= since)
+    return [as_case(row) for row in connection.execute(query.order_by(work_items.c.since.desc()).limit(limit))]
 
 
 def counts(connection: Connection, since: float) -> dict[str, int]:
     """How many cases stand at each status now; of those that have ended, only such as ended after `since`."""
     query = (
-        select(lines.c.status, func.count())
-        .where(lines.c.beam == CASE_ITEM)
+        select(work_items.c.status, func.count())
+        .where(work_items.c.beam == CASE_ITEM)
         .where(
             or_(
-                lines.c.status.in_(("ready", "waiting", "held")),
-                and_(lines.c.status.in_(("done", "failed", "cancelled")), lines.c.since >= since),
+                work_items.c.status.in_(("ready", "waiting", "held")),
+                and_(work_items.c.status.in_(("done", "failed", "cancelled")), work_items.c.since >= since),
             )
         )
-        .group_by(lines.c.status)
+        .group_by(work_items.c.status)
     )
     return {str(status): int(number) for status, number in connection.execute(query)}
 
@@ -78,11 +78,11 @@ def _conditions(wanted: Wanted, watch: Path) -> Iterator[ColumnElement[bool]]:
     if wanted.word:
         yield cases.c.word == wanted.word
     if wanted.status:
-        own = and_(lines.c.beam == CASE_ITEM, lines.c.status == wanted.status)
+        own = and_(work_items.c.beam == CASE_ITEM, work_items.c.status == wanted.status)
         if wanted.status == "done":  # most are: cheaper looked up for each case than gathered
-            yield select(lines.c.case).where(own, lines.c.case == cases.c.key).exists()
+            yield select(work_items.c.case).where(own, work_items.c.case == cases.c.key).exists()
         else:
-            yield cases.c.key.in_(select(lines.c.case).where(own))
+            yield cases.c.key.in_(select(work_items.c.case).where(own))
     if wanted.machine:
         here = figures.c.machine.concat("") == wanted.machine  # not by the index of machines: it finds most cases
         yield select(figures.c.case).where(figures.c.case == cases.c.key, here).exists()

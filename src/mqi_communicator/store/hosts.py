@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, select
 
 from mqi_communicator.case.visible import visible_in
-from mqi_communicator.store.schema import places
+from mqi_communicator.store.schema import hosts
 
 
 def save(connection: Connection, name: str, seen: float, state: Mapping[str, object]) -> None:
     """Write what is seen of one host now, odd characters in its answers as escapes."""
-    connection.execute(places.delete().where(places.c.name == name))
+    connection.execute(hosts.delete().where(hosts.c.name == name))
     connection.execute(
-        places.insert().values(name=name, seen=seen, state=json.dumps(visible_in(dict(state)), sort_keys=True))
+        hosts.insert().values(name=name, seen=seen, state=json.dumps(visible_in(dict(state)), sort_keys=True))
     )
 
 
 def load(connection: Connection) -> dict[str, tuple[float, dict[str, object]]]:
     """When each host was last seen (epoch seconds), and what was seen."""
-    return {row.name: (row.seen, json.loads(row.state)) for row in connection.execute(select(places))}
+    return {row.name: (row.seen, json.loads(row.state)) for row in connection.execute(select(hosts))}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, Row, and_, func, select, update
 
 from mqi_communicator.case.model import CASE_ITEM
-from mqi_communicator.store.schema import batched, cases, jobs, lines
+from mqi_communicator.store.schema import batched, cases, jobs, work_items
 from mqi_communicator.store.work_items import NOT_ENDED
 
 WANTED = "wanted"  # the state of a job that wants a place and has none: it was never handed over
@@ -97,14 +97,17 @@ def claim(connection: Connection, job: JobRow, room: HostCapacity) -> JobRow | R
 
 def queued(connection: Connection, host: str) -> list[str]:
     """The tokens that want a place on this host and could use one, in the order in which they get one."""
-    own = lines.alias("own")
+    own = work_items.alias("own")
     query = (
         select(jobs.c.token)
-        .join(lines, and_(lines.c.case == jobs.c.case, lines.c.beam == jobs.c.beam, lines.c.run == jobs.c.run))
+        .join(
+            work_items,
+            and_(work_items.c.case == jobs.c.case, work_items.c.beam == jobs.c.beam, work_items.c.run == jobs.c.run),
+        )
         .join(own, and_(own.c.case == jobs.c.case, own.c.beam == CASE_ITEM))
         .join(cases, cases.c.key == jobs.c.case)
         .where(jobs.c.host == host, jobs.c.state == WANTED, ~jobs.c.active)
-        .where(lines.c.step == "submit", lines.c.status.in_(("ready", "waiting")), lines.c.wanted == "")
+        .where(work_items.c.step == "submit", work_items.c.status.in_(("ready", "waiting")), work_items.c.wanted == "")
         .where(own.c.step.not_in(BEFORE_THE_BEAMS), own.c.status.in_(NOT_ENDED))
         .order_by(cases.c.rank, cases.c.key, jobs.c.beam)
     )

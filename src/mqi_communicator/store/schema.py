@@ -65,8 +65,8 @@ Index("cases_by_seen", cases.c.seen, cases.c.key, cases.c.source)  # names are s
 Index("cases_by_constancy", cases.c.constancy, cases.c.seen)
 Index("cases_by_word", cases.c.word, cases.c.seen)
 
-lines = Table(
-    "lines",
+work_items = Table(
+    "work_items",
     metadata,
     Column("case", Text, ForeignKey("cases.key"), primary_key=True),
     Column("beam", Integer, primary_key=True),
@@ -82,8 +82,8 @@ lines = Table(
     Column("wanted", Text, nullable=False),
     Column("needs_person", Boolean, nullable=False),
 )
-Index("lines_by_due", lines.c.status, lines.c.due)
-Index("lines_by_end", lines.c.beam, lines.c.status, lines.c.since)
+Index("work_items_by_due", work_items.c.status, work_items.c.due)
+Index("work_items_by_end", work_items.c.beam, work_items.c.status, work_items.c.since)
 
 jobs = Table(
     "jobs",
@@ -160,8 +160,8 @@ figures = Table(
 )
 Index("figures_by_machine", figures.c.machine, figures.c.name, figures.c.scope, figures.c.at)
 
-places = Table(
-    "places",
+hosts = Table(
+    "hosts",
     metadata,
     Column("name", Text, primary_key=True),  # of the host
     Column("seen", Float, nullable=False),  # epoch seconds
@@ -171,8 +171,8 @@ places = Table(
 notices = Table(
     "notices",
     metadata,
-    Column("way", Text, primary_key=True),  # webhook, mail
-    Column("told", Integer, nullable=False),  # number of the last event dealt with
+    Column("channel", Text, primary_key=True),  # webhook, mail
+    Column("event", Integer, nullable=False),  # id of the last event that was handled
     Column("sent", Float, nullable=False),  # epoch seconds of the last message
 )
 
