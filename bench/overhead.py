@@ -20,6 +20,7 @@ from mqi_communicator.case.work import Work as EngineWork
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
+from mqi_communicator.dose.engine import JobRequest
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case, write_input
 from mqi_communicator.intake.admit import examine
@@ -107,7 +108,8 @@ def prepare(base: Path, host: PrivateHost) -> Work:
     plan, _ct = read_case(spool)
     slot.release()
     assert CASE_ITEM not in [beam.number for beam in plan.beams]
-    return Work(spool.input, tuple(f"{beam.number}={_by_hand(engine.work(beam.number))}" for beam in plan.beams))
+    works = {beam.number: engine.job(JobRequest(beam.number)).work() for beam in plan.beams}
+    return Work(spool.input, tuple(f"{number}={_by_hand(work)}" for number, work in works.items()))
 
 
 def _by_hand(work: EngineWork) -> str:
@@ -129,5 +131,5 @@ def script(base: Path, host: PrivateHost, work: Work) -> float:
         subprocess.run((*words, str(base / "back"), *work.commands), check=True, timeout=LIMIT_S)
         took = time.perf_counter() - began
     if len(list((base / "back").glob("*/Outputs/*"))) < len(work.commands):
-        raise RuntimeError(f"the bare script brought no dose home; see {base}")
+        raise RuntimeError(f"the bare script fetched no dose; see {base}")
     return took

@@ -19,7 +19,7 @@ from mqi_communicator.demo.sample_case import Draft, encode
 from mqi_communicator.demo.sample_kinds import apply, uids_of
 from mqi_communicator.demo.truth import FRACTIONS
 from mqi_communicator.dicom.records import Beam, Biology, Dose, DoseType, Extent, Medium
-from mqi_communicator.dose.engine import Accepted
+from mqi_communicator.dose.engine import Accepted, PreparedCase
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.beam import keep_beam_dose
@@ -71,25 +71,44 @@ class KnownDose:
     def evidence(self):
         return {name: f"{words}, commissioned" for name, words in self.recipe().items()}
 
-    def basis(self, plan, ct):  # noqa: ARG002 - the port's
-        return self.reasons
+    def job(self, _request):
+        return KnownJob()
 
-    def cautions(self, plan, ct):  # noqa: ARG002 - the port's
-        return ()
+    def case(self, prepared):
+        return KnownCase(self, prepared)
 
-    def judge_run(self, beam_number, exit_code, log_tail, products):  # noqa: ARG002 - the port's
+
+class KnownJob:
+    """A job whose run is always good."""
+
+    def judge(self, _exit_code, _log_tail, _products):
         return Accepted({})
 
-    def read_dose(self, plan, beam, ct, products, log):  # noqa: ARG002 - the port's
-        size = SIZES[self.size]
+
+@dataclass(frozen=True)
+class KnownCase:
+    """One case of the known engine."""
+
+    engine: KnownDose
+    prepared: PreparedCase
+
+    def basis(self):
+        return self.engine.reasons
+
+    def cautions(self):
+        return ()
+
+    def read_dose(self, number, _products, _log):
+        beam, ct, noise = self.prepared.beam(number), self.prepared.ct, self.engine.noise
+        size = SIZES[self.engine.size]
         dose_type = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
         gy = (planned_dose(size)[beam.number] / FRACTIONS).astype(np.float32)
-        away = MOVED[self.kind](beam) if self.kind in MOVED else (0.0, 0.0, 0.0)
+        away = MOVED[self.engine.kind](beam) if self.engine.kind in MOVED else (0.0, 0.0, 0.0)
         there = on_grid(Dose(size.dose_grid, gy, dose_type, beam.number), ct.grid, tuple(-part for part in away))
         clean = np.nan_to_num(there)
         rough = np.random.default_rng(beam.number).normal(size=clean.shape)
-        noisy = np.maximum(clean + self.noise * np.sqrt(clean * clean.max()) * rough, 0)
-        return Dose(ct.grid, noisy.astype(np.float32), dose_type, beam.number, self.noise)
+        noisy = np.maximum(clean + noise * np.sqrt(clean * clean.max()) * rough, 0)
+        return Dose(ct.grid, noisy.astype(np.float32), dose_type, beam.number, noise)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tests.doing import do, looked_at
 from mqi_communicator.case.work import Need
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Grid, IonPlan, Layer, Medium
 from mqi_communicator.dose.commissioning import Commissioning
-from mqi_communicator.dose.engine import Accepted, Refused
+from mqi_communicator.dose.engine import Accepted, JobRequest, PreparedCase, Refused
 from mqi_communicator.dose.mcsquare.basis import BeamModel
 from mqi_communicator.dose.mcsquare.engine import MCsquare
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
@@ -64,18 +64,17 @@ def compute(home: Path, model: BeamModel, tmp_path: Path):
         engine = MCsquare(MCsquareOptions(home=str(at), **options), {MACHINE: with_model}, {SCANNER: curve})
         plan = IonPlan("1", "FRAME", "2", "label", "maker", 30, (beam,))
         case = tmp_path / f"case {len(list(tmp_path.iterdir()))}"
-        written = {"common": engine.common_files(plan, ct), f"beam-{beam.number}": engine.beam_files(plan, beam, ct)}
-        for folder, files in written.items():
-            (case / "input" / folder).mkdir(parents=True)
-            for name, data in files.items():
-                (case / "input" / folder / name).write_bytes(data)
+        prepared = engine.case(PreparedCase(plan, ct))
+        for name, data in prepared.files().items():
+            (case / "input" / name).parent.mkdir(parents=True, exist_ok=True)
+            (case / "input" / name).write_bytes(data)
         run_folder = case / "runs" / "token"
         run_folder.mkdir(parents=True)
-        work = engine.work(beam.number)
+        work = engine.job(JobRequest(beam.number)).work()
         code, log = do(work, run_folder)
         made = {name: (run_folder / name).read_bytes() for name in work.products if (run_folder / name).exists()}
-        judged = engine.judge_run(beam.number, code, looked_at(log), {k: len(v) for k, v in made.items()})
-        dose = engine.read_dose(plan, beam, ct, made, log) if isinstance(judged, Accepted) else None
+        judged = engine.job(JobRequest(beam.number)).judge(code, looked_at(log), {k: len(v) for k, v in made.items()})
+        dose = prepared.read_dose(beam.number, made, log) if isinstance(judged, Accepted) else None
         return Ran(judged, dose, log, code, run_folder)
 
     return run

@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from tests.doing import do, looked_at
+from tests.engine_files import common_files
 from tests.standin import site, small
 from tests.standin.machine import Spots
 from tests.standin.patient import Voxels, voxels
@@ -25,7 +26,7 @@ from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import CTVolume, Dose, Grid, IonPlan
-from mqi_communicator.dose.engine import Accepted, Refused
+from mqi_communicator.dose.engine import Accepted, JobRequest, PreparedCase, Refused
 from mqi_communicator.dose.moqui.engine import Moqui
 
 pytestmark = pytest.mark.real
@@ -56,11 +57,7 @@ class Site:
     runs: list[Path] = field(default_factory=list)
 
     def send(self) -> None:
-        files = {f"common/{name}": data for name, data in self.engine.common_files(self.plan, self.ct).items()}
-        for beam in self.plan.beams:
-            made = self.engine.beam_files(self.plan, beam, self.ct)
-            files |= {f"beam-{beam.number}/{name}": data for name, data in made.items()}
-        for name, data in files.items():
+        for name, data in self.engine.case(PreparedCase(self.plan, self.ct)).files().items():
             path = self.folder / "input" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
@@ -71,18 +68,17 @@ class Site:
         run = self.folder / "runs" / f"run-{len(self.runs)}"
         run.mkdir(parents=True)
         self.runs.append(run)
-        work = self.engine.work(number, gpus)
+        work = self.engine.job(JobRequest(number, gpus)).work()
         code, log = do(work, run)
         made = {name: (run / name).read_bytes() for name in work.products if (run / name).exists()}
         sizes = {name: len(data) for name, data in made.items()}
-        judged = self.engine.judge_run(number, code, looked_at(log), sizes)
+        judged = self.engine.job(JobRequest(number)).judge(code, looked_at(log), sizes)
         if isinstance(judged, Accepted):
-            judged = self.engine.judge_run(number, code, log, sizes)
+            judged = self.engine.job(JobRequest(number)).judge(code, log, sizes)
         ran = Ran(judged, code, log, run, made)
-        beam = next(beam for beam in self.plan.beams if beam.number == number)
         try:
             if isinstance(judged, Accepted):
-                ran.dose = self.engine.read_dose(self.plan, beam, self.ct, made, log)
+                ran.dose = self.engine.case(PreparedCase(self.plan, self.ct)).read_dose(number, made, log)
         except Permanent as refused:
             ran.refused = refused
         return ran
@@ -138,7 +134,7 @@ def agree(dose: Dose | None, wanted: np.ndarray, allowed: float = 0.01) -> None:
 def test_a_beam_comes_home_as_its_dose(moqui, flavour):
     """Gantry, couch, spots, energies, monitor units, fractions: the whole way through DICOM, input and output."""
     at = moqui(flavour)
-    assert at.engine.basis(at.plan, at.ct) == ()
+    assert at.engine.case(PreparedCase(at.plan, at.ct)).basis() == ()
     ran = at.run(2)
     assert isinstance(ran.judged, Accepted), (ran.judged, ran.log)
     agree(ran.dose, truth(at.ct, at.plan, 2, flavour))
@@ -200,7 +196,7 @@ def test_wide_air_around_the_patient_takes_no_range(gantry):
         hu[:, air : air + count, air : air + count] = 0
         edge = -step * (count + 2 * air - 1) / 2
         grid = Grid(hu.shape, (edge, edge, -16.5), (step, step, 3.0))
-        files = small.moqui().common_files(small.plan(one), small.volume(grid, hu=hu))
+        files = common_files(small.moqui(), small.plan(one), small.volume(grid, hu=hu))
         sent = voxels([pydicom.dcmread(BytesIO(data)) for name, data in files.items() if "/CT" in name])
         dose = beam_dose(sent, spots, np.ones(1), isocentre=(0.0, 0.0, 0.0), gantry=gantry, couch=0.0, start=460.0)
         axis = 1 if gantry == 0.0 else 2
@@ -391,7 +387,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 def test_lists_that_a_step_of_the_site_writes_are_computed(moqui):
     """An interpreter before moqui: here it copies lists that were sent with another case."""
-    lists = moqui("fork").engine.common_files(*_case(moqui("fork")))
+    lists = common_files(moqui("fork").engine, *_case(moqui("fork")))
     at = moqui(
         "fork",
         seeds=1,
@@ -414,7 +410,7 @@ def test_lists_that_a_step_of_the_site_writes_are_computed(moqui):
     assert isinstance(ran.judged, Accepted), (ran.judged, ran.log)
     assert ran.log.count("mqi-program") == 3
     assert "fine" in ran.log
-    assert at.engine.basis(at.plan, at.ct) != ()  # nobody declared a dose factor
+    assert at.engine.case(PreparedCase(at.plan, at.ct)).basis() != ()  # nobody declared a dose factor
 
 
 def _case(at: Site) -> tuple[IonPlan, CTVolume]:
@@ -424,7 +420,7 @@ def _case(at: Site) -> tuple[IonPlan, CTVolume]:
 def test_progress_is_seen_while_it_runs(moqui):
     at = moqui()
     log = at.run(1).log
-    seen = [at.engine.progress(log[:end][-4096:]).percent for end in range(0, len(log), 200)]
+    seen = [at.engine.job(JobRequest(3)).progress(log[:end][-4096:]).percent for end in range(0, len(log), 200)]
     told = [percent for percent in seen if percent is not None]
     assert told == sorted(told)
     assert told[0] < 10

@@ -17,6 +17,7 @@ from mqi_communicator.demo.sample import CANARY
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import CTVolume, IonPlan
+from mqi_communicator.dose.engine import PreparedCase
 
 pytestmark = pytest.mark.real
 
@@ -36,10 +37,7 @@ def _sent(folder: Path, kind: str, flavour: str) -> tuple[Path, dict[str, bytes]
     said = site.sections(Path("/opt/tps_env"), folder / "beam_file.txt", flavour, gpus_per_beam=1)
     made = site.engine(said)
     plan, ct = _read(case)
-    files = {f"common/{name}": data for name, data in made.common_files(plan, ct).items()}
-    for beam in plan.beams:
-        files |= {f"beam-{beam.number}/{k}": data for k, data in made.beam_files(plan, beam, ct).items()}
-    return case, files
+    return case, dict(made.case(PreparedCase(plan, ct)).files())
 
 
 @pytest.mark.parametrize("flavour", ["upstream", "fork", "clinic"])

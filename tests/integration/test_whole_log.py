@@ -16,10 +16,17 @@ from mqi_communicator.flow.steps.verify import verify
 from mqi_communicator.flow.tasks import beam as task
 
 
-class Listening(KnownDose):
-    """Refuses a log by its own words."""
+class StrictEngine(KnownDose):
+    """Its jobs are judged by their logs."""
 
-    def judge_run(self, beam_number, exit_code, log_tail, products):  # noqa: ARG002 - the port's
+    def job(self, _request):
+        return StrictJob()
+
+
+class StrictJob:
+    """Refuses a log that contains an error."""
+
+    def judge(self, exit_code, log_tail, _products):
         assert exit_code == 0
         if "damaged" in log_tail:
             return Refused("a crash in the middle", retryable=True)
@@ -32,7 +39,7 @@ def beam(tmp_path):
     case = judged(tmp_path)
     job = case.record.runs[0]
     log = case.spool.back(job.token) / "log"
-    engine: Any = Listening("pass", "tiny", 0.01)
+    engine: Any = StrictEngine("pass", "tiny", 0.01)
 
     async def read(*_):
         return None

@@ -13,6 +13,7 @@ from mqi_communicator.dose.moqui.basis import BuiltIn, Calibration, Machine
 from mqi_communicator.dose.moqui.beamfile import BeamFile, parse_beam_file
 from mqi_communicator.dose.moqui.engine import Moqui
 from mqi_communicator.dose.moqui.options import MoquiOptions
+from mqi_communicator.dose.moqui.setup import Setup
 from tests.standin.site import BEAM_FILE
 
 SIGNED = Commissioning("Physics", "2026-01-31")
@@ -54,9 +55,14 @@ def options(**changes: Any) -> MoquiOptions:
 
 
 def moqui(machines: dict[str, Machine] | None = None, calibrations=None, **changes: Any) -> Moqui:
+    known = moqui_setup(machines, calibrations, **changes)
+    return Moqui(known.options, known.machines, known.calibrations)
+
+
+def moqui_setup(machines: dict[str, Machine] | None = None, calibrations=None, **changes: Any) -> Setup:
     chosen = options(**changes)
     name = chosen.flavour if chosen.flavour in ("upstream", "fork", "clinic") else "upstream"
-    return Moqui(
+    return Setup(
         chosen,
         {"G1": machine(name)} if machines is None else machines,
         {SCANNER: Calibration("default", SIGNED)} if calibrations is None else calibrations,

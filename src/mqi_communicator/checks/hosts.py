@@ -23,7 +23,6 @@ from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.scheduler import JobState, Scheduler
 from mqi_communicator.config import Config
 from mqi_communicator.config.hosts import HostOptions
-from mqi_communicator.dicom.records import CTVolume, Grid
 from mqi_communicator.remote import requirements, workspace
 from mqi_communicator.remote.host import Host
 
@@ -167,17 +166,10 @@ def _no_gpus(target: _Target) -> list[Finding]:
         engine = build_engine(target.config)
     except ActionRequired:  # said already
         return []
-    if target.scheduler.name != "direct" or engine.gpu_demand(_any_ct()) is None:
+    if target.scheduler.name != "direct" or not engine.uses_gpus:
         return []
     what = f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {target.name}"
     return [failed(what, "add gpus: {} to the host")]
-
-
-def _any_ct() -> CTVolume:
-    import numpy as np
-
-    grid = Grid((1, 1, 1), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    return CTVolume(grid, np.zeros(grid.shape, dtype=np.float32), "", "", (), "")
 
 
 async def _free_space(target: _Target) -> list[Finding]:

@@ -1,7 +1,8 @@
 """The port to a dose engine. An engine translates; it never touches a disk, a network or a process.
 
-The flow writes what `common_files`/`beam_files` return, sends it, has the host do `work` in a fresh folder, and hands
-back the log, the exit code and the products.
+`DoseEngine` is one engine in one configuration. `EngineCase` is what it makes of one plan on one CT: the flow writes
+its files, sends them, and later reads the doses with it. `BeamJob` is the job that computes one beam: it depends on
+the beam's number and the configuration alone, so that steps which submit and follow jobs load no CT.
 """
 
 from __future__ import annotations
@@ -16,14 +17,33 @@ from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
 from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import Abilities
-from mqi_communicator.dose.stopping import Ratio
 
-NO_INPUT = "there-is-no-input"  # the name of a file that is not there: an engine that is tried reads nothing
+NO_INPUT = "there-is-no-input"  # name of a file that does not exist: a trial start of an engine reads nothing
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCase:
+    """The plan and the CT that an engine's input is made from."""
+
+    plan: IonPlan
+    ct: CTVolume
+
+    def beam(self, number: int) -> Beam:
+        """The beam of this number. KeyError if the plan has none."""
+        return {beam.number: beam for beam in self.plan.beams}[number]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """Which beam a job computes, and on how many GPUs."""
+
+    beam: int
+    gpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is, from the engine's own words."""
+    """How far a run is, read from the engine's log."""
 
     percent: float | None  # 0..100
     uncertainty: float | None = None  # relative, 1 sigma
@@ -31,46 +51,95 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The log, exit code and products tell of a complete run."""
+    """Log, exit code and products are those of a complete run."""
 
     facts: Mapping[str, object]  # e.g. {"uncertainty": 0.012, "seconds": 21.3, "histories": 400000}
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The run ended and its result does not count."""
+    """The run ended, and its result does not count."""
 
     why: str
-    retryable: bool  # a fresh run may succeed (a random crash); False: the same input will fail again
+    retryable: bool  # a new run may succeed (a random crash); False: the same input fails again
     advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GpuDemand:
-    """What one beam's job asks of GPUs. None of it: the engine computes on the CPU."""
+    """The GPUs that the job of one beam needs."""
 
-    most: int  # GPUs it can make use of
-    least: int  # with fewer it does not begin
+    most: int  # GPUs it can use
+    least: int  # it does not start with fewer
     mib: int  # memory it needs on each, in MiB
 
 
+class EngineCase(Protocol):
+    """One plan on one CT, for one configured engine."""
+
+    def basis(self) -> tuple[str, ...]:
+        """Reasons why a dose of this case must not be judged (example beam model, not commissioned); empty if none."""
+        ...
+
+    def cautions(self) -> tuple[Caution, ...]:
+        """What a person should check in a dose of this case, for example dense air in a beam's path."""
+        ...
+
+    def files(self) -> Mapping[str, bytes]:
+        """All input, by path relative to `input/`: `common/NAME` for all beams, `beam-NUMBER/NAME` for one.
+
+        ActionRequired, by name, for a machine or a scanner that is not configured; DicomProblem, with all reasons, for
+        a plan or a CT that the engine cannot compute.
+        """
+        ...
+
+    def gpu_demand(self) -> GpuDemand | None:
+        """The GPUs that the job of each beam needs; None if it needs none."""
+        ...
+
+    def read_dose(self, beam: int, products: Mapping[str, bytes], log: str) -> Dose:
+        """The beam's dose in Gy on the CT's grid, with its meaning and uncertainty.
+
+        `products`: contents by path. `log`: the whole log. Permanent if the dose is not finite, is zero, or is on
+        another grid, or if the log does not prove that every run was complete.
+        """
+        ...
+
+
+class BeamJob(Protocol):
+    """The job that computes one beam."""
+
+    def work(self) -> Work:
+        """The programs, products and limits of the job. From the case it contains the beam's number only."""
+        ...
+
+    def progress(self, log_tail: str) -> Progress:
+        """How far the run is, by its log so far: whole, or an excerpt (see log_excerpt) that may end within a line."""
+        ...
+
+    def judge(self, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
+        """Judge exit code, end mark and product sizes (bytes, by path) together. Exit code 0 alone is no success.
+
+        It is called twice: when the job has ended, with an excerpt of the log (see log_excerpt), where nothing is
+        concluded from what the excerpt leaves out; and with the whole log when that has been fetched.
+        """
+        ...
+
+
 class DoseEngine(Protocol):
-    """One engine in one configuration."""
+    """One engine in one configuration. It can be pickled."""
 
     name: str
+    uses_gpus: bool  # whether `EngineCase.gpu_demand` is ever another than None
 
     @property
     def histories(self) -> int | None:
-        """Protons simulated per beam, as configured; None where the engine itself decides how many."""
+        """Protons simulated per beam, as configured; None if the engine itself decides how many."""
         ...
 
     def with_histories(self, histories: int) -> DoseEngine:
-        """The same engine with so many protons per beam; a beam that got more than configured gets as much more now."""
-        ...
-
-    def basis(self, plan: IonPlan, ct: CTVolume) -> tuple[str, ...]:
-        """Sentences why a dose of this engine must not be judged (example beam model, nobody commissioned it);
-        empty if it may be."""
+        """The same engine with this number of protons per beam; a beam that gets more than the configured number gets
+        more in the same proportion."""
         ...
 
     @property
@@ -79,66 +148,29 @@ class DoseEngine(Protocol):
         ...
 
     def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
-        """Why this engine cannot compute the plan, all reasons; of a CT or structure set that is None, nothing is said.
+        """All reasons why this engine cannot compute the plan. What is None (CT, structure set) is not checked.
 
-        A machine or a scanner that is not configured is none of them: the case waits for it (`common_files`).
+        A machine or a scanner that is not configured is no reason: the case waits for it (`EngineCase.files`).
         """
         ...
 
-    def cautions(self, plan: IonPlan, ct: CTVolume) -> tuple[Caution, ...]:
-        """What a person should look at in a dose of this engine on this CT, for example dense air on a beam's way."""
+    def case(self, prepared: PreparedCase) -> EngineCase:
+        """This engine's view of one plan on one CT. Nothing is checked or computed yet."""
         ...
 
-    def stopping_ratio(self, ct: CTVolume) -> Ratio:
-        """What the engine takes this CT's HU for: stopping power relative to water at 100 MeV, NaN where it is not
-        known. ActionRequired for a scanner that is not configured."""
-        ...
-
-    def common_files(self, plan: IonPlan, ct: CTVolume) -> Mapping[str, bytes]:
-        """Input shared by all beams of a case; paths relative to `input/common/`. DicomProblem if it cannot serve;
-        ActionRequired, by name, for a machine or a scanner that is not configured."""
-        ...
-
-    def beam_files(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> Mapping[str, bytes]:
-        """Input of one beam; paths relative to `input/beam-<number>/`. DicomProblem if it cannot serve."""
-        ...
-
-    def gpu_demand(self, ct: CTVolume) -> GpuDemand | None:
-        """What a beam on this CT asks of GPUs; None where the engine needs none."""
-        ...
-
-    def work(self, beam_number: int, gpus: int = 0) -> Work:
-        """What the job of one beam does, with so many GPUs handed to it. Nothing in it came from the case but the beam
-        number."""
-        ...
-
-    def progress(self, log_tail: str) -> Progress:
-        """Read the run's log so far: whole, or its first and last kB (see excerpt), possibly cut in mid-line."""
-        ...
-
-    def judge_run(
-        self, beam_number: int, exit_code: int, log_tail: str, products: Mapping[str, int]
-    ) -> Accepted | Refused:
-        """Exit code, end mark and product sizes (bytes, by path) together. Exit 0 alone is never success.
-
-        Asked twice: at the end of the job with what a look shows of its log (see excerpt), where what was left out
-        refuses nothing, and with the whole log when that is here."""
-        ...
-
-    def read_dose(self, plan: IonPlan, beam: Beam, ct: CTVolume, products: Mapping[str, bytes], log: str) -> Dose:
-        """The beam's dose in Gy, with meaning and uncertainty. Permanent if not finite, zero, or of another grid, or if
-        the whole log does not prove that every run was complete."""
+    def job(self, request: JobRequest) -> BeamJob:
+        """The job that computes one beam."""
         ...
 
     def needs(self) -> Sequence[Need]:
-        """What the host must have. For `mqi check`."""
+        """What the compute host must provide; `mqi check` verifies it."""
         ...
 
     def recipe(self) -> Mapping[str, str]:
-        """What shapes the number: engine, settings, digests. What only some cases rest on is called `beam_model/`
-        and the machine, or `curve/` or `calibration/` and the scanner."""
+        """What determines the dose: engine, settings, digests. Entries for one machine are named `beam_model/MACHINE`,
+        those for one scanner `curve/SCANNER` or `calibration/SCANNER`."""
         ...
 
     def evidence(self) -> Mapping[str, str]:
-        """The recipe, and who vouches for each of its models and curves. For the delivered manifest."""
+        """The recipe, with who commissioned each model and curve. It goes into the delivered manifest."""
         ...

@@ -8,15 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.beamdata import TABLE, table
+from tests.engine_files import beam_files, common_files
 
 from mqi_communicator.case.faults import ActionRequired, Permanent
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid, IonPlan, Layer, Medium
 from mqi_communicator.dose.commissioning import Commissioning
-from mqi_communicator.dose.engine import Accepted, DoseEngine, Refused
+from mqi_communicator.dose.engine import Accepted, DoseEngine, JobRequest, PreparedCase, Refused
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.engine import MCsquare
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.mcsquare.setup import Setup
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
 
 pytestmark = pytest.mark.pure
@@ -68,13 +70,18 @@ def volume(**changes) -> CTVolume:
 
 
 def engine(models=None, curves=None, **options) -> DoseEngine:
+    known = setup(models, curves, **options)
+    return MCsquare(known.options, known.models, known.curves)
+
+
+def setup(models=None, curves=None, **options) -> Setup:
     models = {"G1": parse_beam_model(TABLE, SIGNED)} if models is None else models
     curves = (
         {"Maker|Model|Room": parse_curve(b"-1000 0\r\n0 1\r\n", b"-1000 13\n0 17\n", SIGNED)}
         if curves is None
         else curves
     )
-    return MCsquare(MCsquareOptions(home="/opt/mc", **options), models, curves)
+    return Setup(MCsquareOptions(home="/opt/mc", **options), models, curves)
 
 
 def text(files: Mapping[str, bytes], name: str) -> list[str]:
@@ -86,7 +93,7 @@ def after(lines: list[str], tag: str) -> list[str]:
 
 
 def test_ct_is_written_in_the_engines_order():
-    files = engine().common_files(plan(), volume())
+    files = common_files(engine(), plan(), volume())
     header = dict(line.split(" = ") for line in text(files, "CT.mhd"))
     assert header["DimSize"] == "2 3 4"
     assert header["ElementSpacing"] == "1 2 3"
@@ -96,14 +103,14 @@ def test_ct_is_written_in_the_engines_order():
 
 
 def test_tables_travel_with_lf_line_ends():
-    files = engine().common_files(plan(), volume())
+    files = common_files(engine(), plan(), volume())
     (model,) = [data for name, data in files.items() if name.startswith("model-")]
     assert model == TABLE.replace(b"\r\n", b"\n")
     assert files["HU_Density.txt"] == b"-1000 0\n0 1\n"
 
 
 def test_plan_file_is_in_mu_and_in_the_engines_frame():
-    lines = text(engine().beam_files(plan(), beam(), volume()), "plan.txt")
+    lines = text(beam_files(engine(), plan(), beam(), volume()), "plan.txt")
     assert after(lines, "#NumberOfFractions") == ["1"]
     assert after(lines, "###GantryAngle") == ["90"]
     assert after(lines, "###PatientSupportAngle") == ["10"]
@@ -117,12 +124,8 @@ def test_plan_file_is_in_mu_and_in_the_engines_frame():
 
 def test_small_weights_keep_their_digits():
     small = layer(weights=(1e-7, 3e-7))
-    lines = text(
-        engine().beam_files(
-            plan(), one := beam(layers=(small,), final_cumulative_weight=4e-7, meterset=4e-7), volume()
-        ),
-        "plan.txt",
-    )
+    one = beam(layers=(small,), final_cumulative_weight=4e-7, meterset=4e-7)
+    lines = text(beam_files(engine(), plan(one), one, volume()), "plan.txt")
     assert one.mu_per_weight == 1
     weight = after(lines, "####X Y Weight")[0].split()[2]
     assert "e" not in weight
@@ -130,7 +133,7 @@ def test_small_weights_keep_their_digits():
 
 
 def test_config_names_files_relative_to_the_run_folder():
-    files = engine(histories_per_beam=12345, threads=2, dose_to="water", seed=7).beam_files(plan(), beam(), volume())
+    files = beam_files(engine(histories_per_beam=12345, threads=2, dose_to="water", seed=7), plan(), beam(), volume())
     config = dict(line.split(" ", 1) for line in text(files, "config.txt"))
     paths = [value for key, value in config.items() if key.endswith("_File")]
     assert len(paths) == 5
@@ -143,7 +146,7 @@ def test_config_names_files_relative_to_the_run_folder():
 
 
 def test_target_uncertainty_is_written_in_percent_with_a_bound():
-    files = engine(target_uncertainty=0.012).beam_files(plan(), beam(), volume())
+    files = beam_files(engine(target_uncertainty=0.012), plan(), beam(), volume())
     config = dict(line.split(" ", 1) for line in text(files, "config.txt"))
     assert config["Stat_uncertainty"] == "1.2"
     assert config["Max_Num_Primaries"] == "50000000"
@@ -151,13 +154,13 @@ def test_target_uncertainty_is_written_in_percent_with_a_bound():
 
 def test_nothing_sent_names_the_plan():
     one = engine()
-    sent = {**one.common_files(plan(), volume()), **one.beam_files(plan(), beam(), volume())}
+    sent = {**common_files(one, plan(), volume()), **beam_files(one, plan(), beam(), volume())}
     assert not [name for name, data in sent.items() if b"canary" in data or b"1.2." in data or "canary" in name]
 
 
 def test_work_names_its_program_and_files_and_nothing_of_the_case():
     home = "/opt/Dose engine's home"
-    work = MCsquare(MCsquareOptions(home=home + "/"), {}, {}).work(3)
+    work = MCsquare(MCsquareOptions(home=home + "/"), {}, {}).job(JobRequest(3)).work()
     (program,) = work.programs
     assert program.argv == (f"{home}/MCsquare_linux", "../../input/beam-3/config.txt")
     assert dict(program.env) == {"MCsquare_Materials_Dir": f"{home}/Materials"}
@@ -187,8 +190,8 @@ def test_work_names_its_program_and_files_and_nothing_of_the_case():
 def test_what_the_engine_would_take_without_a_word_is_refused(changed, words):
     bad = beam(**changed)
     for ask in (
-        lambda: engine().beam_files(plan(bad), bad, volume()),
-        lambda: engine().common_files(plan(bad), volume()),
+        lambda: beam_files(engine(), plan(bad), bad, volume()),
+        lambda: common_files(engine(), plan(bad), volume()),
     ):
         with pytest.raises(DicomProblem) as caught:
             ask()
@@ -198,34 +201,34 @@ def test_what_the_engine_would_take_without_a_word_is_refused(changed, words):
 
 def test_ct_of_another_frame_or_without_numbers_is_refused():
     with pytest.raises(DicomProblem, match="frame of reference"):
-        engine().common_files(plan(), volume(frame_of_reference_uid="OTHER"))
+        common_files(engine(), plan(), volume(frame_of_reference_uid="OTHER"))
     broken = np.full(GRID.shape, np.nan, dtype=np.float32)
     with pytest.raises(DicomProblem, match="no number"):
-        engine().common_files(plan(), volume(hu=broken))
+        common_files(engine(), plan(), volume(hu=broken))
 
 
 def test_a_plan_may_leave_its_frame_of_reference_out():
-    whole = engine().common_files(plan(), volume())
-    assert engine().common_files(replace(plan(), frame_of_reference_uid=""), volume()) == whole
+    whole = common_files(engine(), plan(), volume())
+    assert common_files(engine(), replace(plan(), frame_of_reference_uid=""), volume()) == whole
 
 
 def test_a_layer_whose_protons_the_engine_would_not_send_is_refused_by_name():
     """Between 100 and 200 MeV the correlation passes through zero, at the energy of the plan's first layer."""
     blind = engine(models={"G1": parse_beam_model(table(Correlation1y=0.27), SIGNED)})
     with pytest.raises(DicomProblem, match=r"beam 3, layer 1 \(150 MeV\).*Correlation1y is 0"):
-        blind.common_files(plan(), volume())
+        common_files(blind, plan(), volume())
     with pytest.raises(DicomProblem, match="Correlation1y"):
-        blind.beam_files(plan(), beam(), volume())
+        beam_files(blind, plan(), beam(), volume())
 
 
 def test_unmapped_machine_and_scanner_are_named_with_the_key_to_add():
     with pytest.raises(ActionRequired) as caught:
-        engine().common_files(plan(beam(machine="G9")), volume())
+        common_files(engine(), plan(beam(machine="G9")), volume())
     assert "'G9'" in caught.value.reason
     assert "machines" in caught.value.advice
     assert "G1" in caught.value.advice
     with pytest.raises(ActionRequired) as caught:
-        engine().common_files(plan(), volume(scanner="Other||"))
+        common_files(engine(), plan(), volume(scanner="Other||"))
     assert "'Other||'" in caught.value.reason
     assert "scanners" in caught.value.advice
 
@@ -234,20 +237,20 @@ def test_beams_of_two_machines_each_get_their_model():
     other = parse_beam_model(TABLE.replace(b"2e8", b"3e8"), SIGNED)
     both = engine(models={"G1": parse_beam_model(TABLE, SIGNED), "G2": other})
     case = plan(beam(), beam(number=4, machine="G2"))
-    models = [name for name in both.common_files(case, volume()) if name.startswith("model-")]
+    models = [name for name in common_files(both, case, volume()) if name.startswith("model-")]
     assert len(models) == 2
-    config = both.beam_files(case, case.beams[1], volume())["config.txt"].decode()
+    config = beam_files(both, case, case.beams[1], volume())["config.txt"].decode()
     assert f"model-{other.sha256[:12]}.txt" in config
 
 
 def test_a_commissioned_model_and_curve_leave_no_doubt():
-    assert engine().basis(plan(), volume()) == ()
+    assert engine().case(PreparedCase(plan(), volume())).basis() == ()
 
 
 def test_uncommissioned_or_unknown_is_a_doubt():
     unsigned = engine(models={"G1": parse_beam_model(TABLE, Commissioning("Physics", ""))})
-    assert ["G1" in sentence for sentence in unsigned.basis(plan(), volume())] == [True]
-    nothing = engine(models={}, curves={}).basis(plan(), volume())
+    assert ["G1" in sentence for sentence in unsigned.case(PreparedCase(plan(), volume())).basis()] == [True]
+    nothing = engine(models={}, curves={}).case(PreparedCase(plan(), volume())).basis()
     assert len(nothing) == 2
 
 
@@ -255,8 +258,8 @@ def test_the_example_model_serves_the_demo_machine_alone():
     example, curve = Example(b"", (70.0,), (70.0,), (1.0,), SIGNED), ExampleCurve(b"", b"", SIGNED)
     known = {"Maker|Model|Room": curve}
     demo = engine(models={"MQI-DEMO": example}, curves=known)
-    assert demo.basis(plan(beam(machine="MQI-DEMO")), volume()) == ()
-    real = engine(models={"G1": example}, curves=known).basis(plan(), volume())
+    assert demo.case(PreparedCase(plan(beam(machine="MQI-DEMO")), volume())).basis() == ()
+    real = engine(models={"G1": example}, curves=known).case(PreparedCase(plan(), volume())).basis()
     assert len(real) == 2
     assert "example beam model" in real[0]
     assert "example curve" in real[1]
@@ -275,7 +278,7 @@ class ExampleCurve(Curve):
 
 
 def test_a_complete_run_is_accepted_with_its_figures():
-    judged = engine().judge_run(3, 0, LOG, SIZES)
+    judged = engine().job(JobRequest(3)).judge(0, LOG, SIZES)
     assert isinstance(judged, Accepted)
     assert judged.facts == {"uncertainty": 0.0211, "seconds": 1.247639, "histories": 100000, "outside": 60}
 
@@ -306,14 +309,14 @@ def test_a_complete_run_is_accepted_with_its_figures():
     ],
 )
 def test_each_lie_is_refused(code, old, new, sizes, words, retryable):
-    judged = engine().judge_run(3, code, LOG.replace(old, new) if old else LOG, sizes)
+    judged = engine().job(JobRequest(3)).judge(code, LOG.replace(old, new) if old else LOG, sizes)
     assert isinstance(judged, Refused)
     assert words in judged.why
     assert judged.retryable is retryable
 
 
 def test_progress_is_read_from_a_cut_log():
-    one = engine()
+    one = engine().job(JobRequest(3))
     assert one.progress("").percent is None
     assert one.progress(" started\n 10.0 % \n 20.0 % \n 3").percent == 20
     seen = one.progress("0.0 % (stat uncertainty: 9.99 %) \n 60.0 % (stat uncertainty: 2.55 %) \n 70.0 % (stat unc")
@@ -323,7 +326,7 @@ def test_progress_is_read_from_a_cut_log():
 
 
 def test_progress_towards_a_target_is_told_from_the_uncertainty():
-    one = engine(target_uncertainty=0.02)
+    one = engine(target_uncertainty=0.02).job(JobRequest(3))
     assert one.progress("batch 1 completed \nbatch 2 completed \n").percent is None
     seen = one.progress("batch 5 completed (stat uncertainty: 4.00 %) \nbatch 6 comple")
     assert seen.percent == pytest.approx(25)
@@ -337,7 +340,7 @@ def products(values=None, header: bytes = MHD) -> dict[str, bytes]:
 
 
 def test_dose_is_gray_of_one_fraction_in_dicom_order():
-    dose = engine().read_dose(plan(), beam(), volume(), products(), LOG)
+    dose = engine().case(PreparedCase(plan(), volume())).read_dose(3, products(), LOG)
     protons = 40 * 1.5e8 + 10 * 1e8  # 50 MU: 40 at 150 MeV, 10 at 100 MeV
     assert dose.gy.shape == GRID.shape
     assert dose.gy.dtype == np.float32
@@ -360,7 +363,7 @@ def test_dose_is_gray_of_one_fraction_in_dicom_order():
 )
 def test_a_dose_that_is_none_does_not_count(values, words):
     with pytest.raises(Permanent, match=words):
-        engine().read_dose(plan(), beam(), volume(), products(values), LOG)
+        engine().case(PreparedCase(plan(), volume())).read_dose(3, products(values), LOG)
 
 
 @pytest.mark.parametrize(
@@ -381,14 +384,14 @@ def test_a_dose_that_is_none_does_not_count(values, words):
 )
 def test_an_image_of_another_grid_does_not_count(old, new, words):
     with pytest.raises(Permanent, match=words):
-        engine().read_dose(plan(), beam(), volume(), products(header=MHD.replace(old, new)), LOG)
+        engine().case(PreparedCase(plan(), volume())).read_dose(3, products(header=MHD.replace(old, new)), LOG)
 
 
 def test_a_complaint_in_the_log_or_a_missing_file_does_not_count():
     with pytest.raises(Permanent, match="complained"):
-        engine().read_dose(plan(), beam(), volume(), products(), "Error: x\n" + LOG)
-    with pytest.raises(Permanent, match=r"Dose\.raw did not come home"):
-        engine().read_dose(plan(), beam(), volume(), {"Outputs/Dose.mhd": MHD}, LOG)
+        engine().case(PreparedCase(plan(), volume())).read_dose(3, products(), "Error: x\n" + LOG)
+    with pytest.raises(Permanent, match=r"Dose\.raw was not fetched"):
+        engine().case(PreparedCase(plan(), volume())).read_dose(3, {"Outputs/Dose.mhd": MHD}, LOG)
 
 
 def test_evidence_names_digests_and_who_vouches():
@@ -407,8 +410,8 @@ def test_a_longer_run_differs_in_its_histories_alone():
     short = engine(histories_per_beam=1000)
     long = short.with_histories(5000)
     assert (short.histories, long.histories) == (1000, 5000)
-    assert dict(long.common_files(plan(), volume())) == dict(short.common_files(plan(), volume()))
-    before, after = (one.beam_files(plan(), beam(), volume())["config.txt"].decode() for one in (short, long))
+    assert dict(common_files(long, plan(), volume())) == dict(common_files(short, plan(), volume()))
+    before, after = (beam_files(one, plan(), beam(), volume())["config.txt"].decode() for one in (short, long))
     assert before.replace("Num_Primaries 1000\n", "Num_Primaries 5000\n") == after != before
     assert long.evidence() == {**short.evidence(), "histories_per_beam": "5000"}
     assert engine(target_uncertainty=0.01).histories is None

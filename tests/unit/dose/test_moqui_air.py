@@ -10,6 +10,7 @@ from tests.standin.small import SCANNER, beam, layer, moqui, plan
 
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import CTVolume, Grid
+from mqi_communicator.dose.engine import PreparedCase
 
 pytestmark = pytest.mark.pure
 
@@ -36,7 +37,7 @@ def shot(gantry, number=3, **changes):
 
 
 def found(ct, *beams, **said):
-    return moqui(**said).cautions(plan(*beams), ct)
+    return moqui(**said).case(PreparedCase(plan(*beams), ct)).cautions()
 
 
 @pytest.mark.parametrize(("gantry", "air"), [(0.0, 40.0), (90.0, 80.0), (270.0, 0.0), (180.0, 0.0)])

@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 import pydicom
 import pytest
+from tests.engine_files import beam_files, common_files
 from tests.standin.small import (
     GRID,
     SCANNER,
@@ -26,7 +27,7 @@ from mqi_communicator.case.faults import ActionRequired, Permanent
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Biology, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.commissioning import Commissioning
-from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.engine import DoseEngine, JobRequest, PreparedCase
 from mqi_communicator.dose.moqui.basis import Calibration
 from mqi_communicator.dose.rays import gantry_axes
 
@@ -34,25 +35,25 @@ pytestmark = pytest.mark.pure
 
 
 def sent(engine: DoseEngine | None = None, case=None, ct=None):
-    files = (engine or moqui()).common_files(case or plan(), ct or volume())
+    files = common_files(engine or moqui(), case or plan(), ct or volume())
     return {name: pydicom.dcmread(BytesIO(data)) for name, data in files.items() if name.endswith(".dcm")}
 
 
 def asked(engine: DoseEngine, one, ct=None) -> str:
-    return engine.beam_files(plan(one), one, ct or volume())["asked.txt"].decode()
+    return beam_files(engine, plan(one), one, ct or volume())["asked.txt"].decode()
 
 
 def test_nothing_sent_names_the_plan_nor_the_patient():
     one = moqui(flavour="fork", gpus_per_beam=1)
-    files = {**one.common_files(plan(), volume()), **one.beam_files(plan(), beam(), volume())}
+    files = {**common_files(one, plan(), volume()), **beam_files(one, plan(), beam(), volume())}
     told = [name for name, data in files.items() if any(w in data for w in (b"canary", b"1.2.3", b"1.2.5", b"FRAME"))]
     assert not told
     assert not [name for name in files if "canary" in name]
 
 
 def test_the_same_case_gives_the_same_bytes():
-    assert dict(moqui().common_files(plan(), volume())) == dict(moqui().common_files(plan(), volume()))
-    assert dict(moqui().beam_files(plan(), beam(), volume())) == dict(moqui().beam_files(plan(), beam(), volume()))
+    assert dict(common_files(moqui(), plan(), volume())) == dict(common_files(moqui(), plan(), volume()))
+    assert dict(beam_files(moqui(), plan(), beam(), volume())) == dict(beam_files(moqui(), plan(), beam(), volume()))
 
 
 def test_the_plan_is_in_mu_and_each_beam_at_its_number():
@@ -82,7 +83,7 @@ def test_the_ct_is_what_moqui_can_read():
 
 def test_pixels_that_are_not_square_are_refused():
     oblong = volume(Grid(GRID.shape, GRID.origin, (2.0, 2.5, 3.0)))
-    for ask in (lambda: moqui().common_files(plan(), oblong), lambda: moqui().beam_files(plan(), beam(), oblong)):
+    for ask in (lambda: common_files(moqui(), plan(), oblong), lambda: beam_files(moqui(), plan(), beam(), oblong)):
         with pytest.raises(DicomProblem, match=r"2 mm wide and 2\.5 mm high") as caught:
             ask()
         assert caught.value.code == "dose.pixels"
@@ -104,20 +105,20 @@ def test_what_moqui_would_take_without_a_word_is_refused(changed, words, code):
     bad = beam(**changed)
     solid = volume(hu=np.full(GRID.shape, -500, dtype=np.float32))
     with pytest.raises(DicomProblem, match=words) as caught:
-        moqui().beam_files(plan(bad), bad, solid)
+        beam_files(moqui(), plan(bad), bad, solid)
     assert caught.value.code == code
 
 
 def test_a_beam_number_of_thousands_would_need_a_plan_of_as_many_beams():
     with pytest.raises(DicomProblem, match="a beam has the number 2000") as caught:
-        moqui().common_files(plan(beam(number=2000)), volume())
+        common_files(moqui(), plan(beam(number=2000)), volume())
     assert caught.value.code == "dose.beam_number"
 
 
 def test_protons_may_start_in_the_ct_where_it_is_air():
     airy = volume(hu=np.full(GRID.shape, -990, dtype=np.float32))
-    assert moqui().beam_files(plan(), one := beam(snout_position=-49.0), airy)
-    assert one.snout_position == -49.0
+    one = beam(snout_position=-49.0)
+    assert beam_files(moqui(), plan(one), one, airy)
 
 
 def test_a_snout_position_of_the_machine_serves_plans_without_one():
@@ -131,7 +132,7 @@ def test_a_ct_beyond_16_bit_is_refused():
     hot = np.zeros(GRID.shape, dtype=np.float32)
     hot[0, 0, 0] = 40_000
     with pytest.raises(DicomProblem, match="40000 HU, expected -32768 to 32767"):
-        moqui().common_files(plan(), volume(hu=hot))
+        common_files(moqui(), plan(), volume(hu=hot))
 
 
 def test_axes_are_those_of_iec_61217_for_a_patient_head_first_supine():
@@ -143,11 +144,11 @@ def test_axes_are_those_of_iec_61217_for_a_patient_head_first_supine():
 
 def test_unmapped_machine_and_scanner_are_named_with_the_key_to_add():
     with pytest.raises(ActionRequired) as caught:
-        moqui().common_files(plan(beam(machine="G9")), volume())
+        common_files(moqui(), plan(beam(machine="G9")), volume())
     assert "'G9'" in caught.value.reason
     assert "G1" in caught.value.advice
     with pytest.raises(ActionRequired) as caught:
-        moqui().common_files(plan(), volume(scanner="Other||"))
+        common_files(moqui(), plan(), volume(scanner="Other||"))
     assert "'Other||'" in caught.value.reason
     assert "calibration: default" in caught.value.advice
 
@@ -156,16 +157,16 @@ def test_beams_of_two_machines_each_get_their_file():
     other = machine(model=beam_file(text=b"other"))
     engine = moqui({"G1": machine(), "G2": other})
     case = plan(beam(), beam(number=4, machine="G2"))
-    files = engine.common_files(case, volume())
+    files = common_files(engine, case, volume())
     assert files[other.file] == b"other"
     assert machine().file in files
-    said = lines_of(engine.beam_files(case, case.beams[1], volume())["input-run1-gpus1.txt"])
+    said = lines_of(beam_files(engine, case, case.beams[1], volume())["input-run1-gpus1.txt"])
     assert said["Machine"] == f"pbs:../../input/common/{other.file}"
 
 
 def test_spot_lists_are_one_line_of_whole_counts_by_number_and_energy():
     case = plan(beam(), beam(number=10, layers=tuple(layer(e) for e in (150.125, 149.0)), final_cumulative_weight=8.0))
-    files = moqui(flavour="fork", seeds=1, histories_per_beam=5000).common_files(case, volume())
+    files = common_files(moqui(flavour="fork", seeds=1, histories_per_beam=5000), case, volume())
     lists = sorted(name for name in files if name.startswith("spots/"))
     assert [name for name in lists if name.endswith(".csv")] == [
         "spots/03/01_150.00MeV.csv",
@@ -179,16 +180,16 @@ def test_spot_lists_are_one_line_of_whole_counts_by_number_and_energy():
 
 
 def test_counts_of_the_clinic_are_those_of_its_machine():
-    files = moqui(flavour="clinic").common_files(plan(), volume())
+    files = common_files(moqui(flavour="clinic"), plan(), volume())
     assert files["spots/3/01_150.00MeV.csv"] == b"0,1.0000,2.0000,467000000,1,-3.0000,4.5000,1401000000"
 
 
 def test_the_job_runs_moqui_once_per_seed_and_never_a_shell():
-    work = moqui(time_limit_s=60).work(3)
+    work = moqui(time_limit_s=60).job(JobRequest(3)).work()
     first, second = work.programs
     assert first.argv == ("stdbuf", "-oL", "/opt/moqui/tps_env", "../../input/beam-3/input-run1-gpus1.txt")
     bare = moqui(stdbuf=False)
-    assert bare.work(3).programs[0].argv == first.argv[2:]
+    assert bare.job(JobRequest(3)).work().programs[0].argv == first.argv[2:]
     assert {need.what for need in bare.needs()} == {"/opt/moqui/tps_env"}
     assert second.argv[-1] == "../../input/beam-3/input-run2-gpus1.txt"
     assert (first.name, second.name) == ("moqui-1", "moqui-2")
@@ -199,14 +200,14 @@ def test_the_job_runs_moqui_once_per_seed_and_never_a_shell():
 
 
 def test_a_single_seed_has_plain_names():
-    work = moqui(seeds=1, format="mhd").work(3)
+    work = moqui(seeds=1, format="mhd").job(JobRequest(3)).work()
     assert [program.name for program in work.programs] == ["moqui"]
     assert work.products == ("Outputs/beam_3_0_Dose.mhd", "Outputs/beam_3_0_Dose.raw")
 
 
 @pytest.mark.parametrize(("given", "used"), [(0, 1), (1, 1), (2, 2), (4, 3)])
 def test_the_input_for_the_gpus_that_were_handed_over_is_picked(given, used):
-    work = moqui(flavour="clinic", gpus_per_beam=3, seeds=1).work(3, given)
+    work = moqui(flavour="clinic", gpus_per_beam=3, seeds=1).job(JobRequest(3, given)).work()
     assert work.programs[0].argv[-1].endswith(f"input-run1-gpus{used}.txt")
     assert work.folders == (("gpu-work-1",) if used > 1 else ())
 
@@ -219,7 +220,7 @@ def test_steps_of_the_site_run_before_and_after_with_their_places_filled():
         "outputs": ["done-{beam}"],
         "limit_s": 9,
     }
-    work = moqui(flavour="fork", spots="before", before=[step], after=[last]).work(3)
+    work = moqui(flavour="fork", spots="before", before=[step], after=[last]).job(JobRequest(3)).work()
     names = [program.name for program in work.programs]
     assert names == ["interpreter", "moqui-1", "moqui-2", "converter"]
     assert work.programs[0].argv == ("python3", "cli.py", "--beam", "3", "../../input/common")
@@ -227,28 +228,28 @@ def test_steps_of_the_site_run_before_and_after_with_their_places_filled():
     assert work.programs[3].argv == ("~/bin/convert", "Outputs-1", "1")
     assert (work.programs[3].outputs, work.programs[3].limit_s) == (("done-3",), 9)
     assert work.folders == ("spots",)
-    single = moqui(seeds=1, after=[{**last, "argv": ["x", "{outputs}", "{input}"]}]).work(3)
+    single = moqui(seeds=1, after=[{**last, "argv": ["x", "{outputs}", "{input}"]}]).job(JobRequest(3)).work()
     assert single.programs[1].argv == ("x", "Outputs", "../../input/beam-3")
 
 
 def test_spots_of_a_step_are_looked_for_in_the_run_folder():
     step = {"name": "interpreter", "argv": ["x"]}
     engine = moqui(flavour="fork", spots="before", before=[step])
-    said = lines_of(engine.beam_files(plan(), beam(), volume())["input-run1-gpus1.txt"])
+    said = lines_of(beam_files(engine, plan(), beam(), volume())["input-run1-gpus1.txt"])
     assert (said["ParentDir"], said["logFilePath"]) == (".", "spots")
-    assert not [name for name in engine.common_files(plan(), volume()) if name.startswith("spots/")]
+    assert not [name for name in common_files(engine, plan(), volume()) if name.startswith("spots/")]
 
 
 def test_gpu_memory_grows_with_the_ct():
     engine = moqui(gpu_base_mib=100, gpu_bytes_per_voxel=64)
     grid = Grid((100, 128, 128), (0, 0, 0), (1, 1, 1))
     wide = volume(grid, hu=np.zeros(grid.shape, dtype=np.float32))
-    small, large = engine.gpu_demand(volume()), engine.gpu_demand(wide)
+    small, large = (engine.case(PreparedCase(plan(), ct)).gpu_demand() for ct in (volume(), wide))
     assert small is not None
     assert large is not None
     assert (small.most, small.least, small.mib) == (1, 1, 101)
     assert large.mib == 100 + 64 * 100 * 128 * 128 // 2**20
-    several = moqui(flavour="clinic", gpus_per_beam=4).gpu_demand(volume())
+    several = moqui(flavour="clinic", gpus_per_beam=4).case(PreparedCase(plan(), volume())).gpu_demand()
     assert several is not None
     assert several.most == 4
 
@@ -264,9 +265,8 @@ def raw(*values: float) -> bytes:
 
 
 def test_dose_is_gray_of_one_fraction_to_water():
-    dose = moqui(seeds=1, format="raw").read_dose(
-        plan(), beam(), volume(), {"Outputs/beam_3_0_Dose.raw": raw(5.0)}, LOG
-    )
+    case = moqui(seeds=1, format="raw").case(PreparedCase(plan(), volume()))
+    dose = case.read_dose(3, {"Outputs/beam_3_0_Dose.raw": raw(5.0)}, LOG)
     assert dose.gy[0, 0, 0] == 10.0
     assert dose.gy.dtype == np.float32
     assert dose.dose_type == DoseType(Medium.WATER, Biology.PHYSICAL, Extent.FRACTION)
@@ -278,7 +278,7 @@ def test_two_seeds_are_averaged_and_tell_the_uncertainty():
     run = LOG.split("mqi-asked", maxsplit=1)[0].replace("moqui", "moqui-{}", 1)
     log = run.format(1) + run.format(2) + "mqi-asked voxels=60 histories=100 factor=2.0\n"
     tissue = replace(volume(), hu=np.zeros(GRID.shape, dtype=np.float32))
-    dose = moqui(format="raw").read_dose(plan(), beam(), tissue, products, log)
+    dose = moqui(format="raw").case(PreparedCase(plan(), tissue)).read_dose(3, products, log)
     assert dose.gy[0, 0, 0] == 12.0
     assert dose.uncertainty == pytest.approx(1 / 6)
 
@@ -287,7 +287,7 @@ def test_two_seeds_are_averaged_and_tell_the_uncertainty():
 def test_factors_that_the_program_puts_into_the_dose_are_declared_and_undone(extent, divided):
     engine = moqui(flavour="fork", seeds=1, format="raw", answer_rbe=1.1, answer_extent=extent)
     fork = LOG.replace("histories 100\n", "Total histories (Particles) : 100\n")
-    dose = engine.read_dose(plan(), beam(), volume(), {"Outputs/beam_3_0_Dose.raw": raw(5.0)}, fork)
+    dose = engine.case(PreparedCase(plan(), volume())).read_dose(3, {"Outputs/beam_3_0_Dose.raw": raw(5.0)}, fork)
     assert dose.gy[0, 0, 0] == pytest.approx(10.0 / divided)
     assert f"{extent} undone" in engine.evidence()["dose"]
 
@@ -295,9 +295,9 @@ def test_factors_that_the_program_puts_into_the_dose_are_declared_and_undone(ext
 def test_a_complaint_anywhere_in_the_log_or_a_log_without_its_end_does_not_count():
     engine, products = moqui(seeds=1, format="raw"), {"Outputs/beam_3_0_Dose.raw": raw(5.0)}
     with pytest.raises(Permanent, match="beam 3: moqui: out-of-bound"):
-        engine.read_dose(plan(), beam(), volume(), products, LOG.replace("finalizing", "out-of-bound"))
+        engine.case(PreparedCase(plan(), volume())).read_dose(3, products, LOG.replace("finalizing", "out-of-bound"))
     with pytest.raises(Permanent, match="before it wrote what it was asked for"):
-        engine.read_dose(plan(), beam(), volume(), products, LOG.split("mqi-asked", maxsplit=1)[0])
+        engine.case(PreparedCase(plan(), volume())).read_dose(3, products, LOG.split("mqi-asked", maxsplit=1)[0])
 
 
 def test_what_was_asked_is_written_beside_the_input():
@@ -309,7 +309,7 @@ def test_what_was_asked_is_written_beside_the_input():
 
 def test_a_commissioned_machine_and_scanner_leave_no_doubt():
     for flavour in ("upstream", "fork", "clinic"):
-        assert moqui(flavour=flavour).basis(plan(), volume()) == ()
+        assert moqui(flavour=flavour).case(PreparedCase(plan(), volume())).basis() == ()
 
 
 @pytest.mark.parametrize(
@@ -326,21 +326,21 @@ def test_a_commissioned_machine_and_scanner_leave_no_doubt():
     ],
 )
 def test_what_nobody_vouches_for_is_a_doubt(flavour, changed, words):
-    (said,) = moqui({"G1": machine(flavour, **changed)}, flavour=flavour).basis(plan(), volume())
+    (said,) = moqui({"G1": machine(flavour, **changed)}, flavour=flavour).case(PreparedCase(plan(), volume())).basis()
     assert words in said
     assert "'G1'" in said
 
 
 def test_lists_of_a_step_need_a_declared_factor():
     options = {"flavour": "fork", "spots": "before", "before": [{"name": "interpreter", "argv": ["x"]}]}
-    assert moqui(**options).basis(plan(), volume()) == ()
-    (said,) = moqui({"G1": machine("fork", dose_factor=None)}, **options).basis(plan(), volume())
+    assert moqui(**options).case(PreparedCase(plan(), volume())).basis() == ()
+    (said,) = moqui({"G1": machine("fork", dose_factor=None)}, **options).case(PreparedCase(plan(), volume())).basis()
     assert "dose_factor" in said
 
 
 def test_unmapped_and_unsigned_are_reasons_not_to_judge():
-    assert len(moqui({}, {}).basis(plan(), volume())) == 2
-    (said,) = moqui(calibrations={SCANNER: Calibration("default")}).basis(plan(), volume())
+    assert len(moqui({}, {}).case(PreparedCase(plan(), volume())).basis()) == 2
+    (said,) = moqui(calibrations={SCANNER: Calibration("default")}).case(PreparedCase(plan(), volume())).basis()
     assert "calibration of scanner 'Maker|Model|Room'" in said
 
 

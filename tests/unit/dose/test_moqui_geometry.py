@@ -11,10 +11,12 @@ from io import BytesIO
 import numpy as np
 import pydicom
 import pytest
+from tests.engine_files import beam_files, common_files
 from tests.standin.small import SCANNER, beam, layer, moqui, plan
 
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import CTVolume, Grid
+from mqi_communicator.dose.engine import PreparedCase
 
 pytestmark = pytest.mark.pure
 
@@ -40,16 +42,17 @@ def shot(gantry, couch=0.0, **changes):
 
 
 def sent(ct, *beams):
-    files = moqui().common_files(plan(*beams), ct)
+    files = common_files(moqui(), plan(*beams), ct)
     slices = [pydicom.dcmread(BytesIO(data)) for name, data in sorted(files.items()) if "/CT" in name]
     pixels = np.stack([np.frombuffer(one.PixelData, "<i2").reshape(one.Rows, one.Columns) for one in slices])
     return pixels, tuple(map(float, slices[0].ImagePositionPatient))
 
 
-def home(ct, values, *beams):
+def on_ct_grid(ct, values, *beams):
     engine = moqui(seeds=1, format="raw")
     log = LOG.format(voxels=values.size)
-    return engine.read_dose(plan(*beams), beams[0], ct, {"Outputs/beam_3_0_Dose.raw": values.tobytes()}, log).gy
+    products = {"Outputs/beam_3_0_Dose.raw": values.tobytes()}
+    return engine.case(PreparedCase(plan(*beams), ct)).read_dose(beams[0].number, products, log).gy
 
 
 @pytest.mark.parametrize("gantry", [0.0, 90.0, 270.0, 45.0])
@@ -68,9 +71,9 @@ def test_rows_of_air_are_cut_down_to_a_margin_and_to_as_many_columns(gantry, sol
     pixels, origin = sent(ct, one)
     np.testing.assert_array_equal(pixels, ct.hu[:, kept])
     assert origin == (-90.0, -180.0 + 3 * kept.start, -30.0)
-    assert f"voxels={pixels.size} " in moqui().beam_files(plan(one), one, ct)["asked.txt"].decode()
+    assert f"voxels={pixels.size} " in beam_files(moqui(), plan(one), one, ct)["asked.txt"].decode()
     values = 1.0 + np.arange(pixels.size, dtype="<f8").reshape(pixels.shape)
-    dose = home(ct, values, one)
+    dose = on_ct_grid(ct, values, one)
     np.testing.assert_array_equal(dose[:, kept], (2 * values).astype(np.float32))
     dose[:, kept] = 0
     assert dose.shape == ct.grid.shape
@@ -103,10 +106,10 @@ def test_the_body_is_sent_with_a_margin_and_as_many_columns_as_rows(gantries, pa
     assert origin == (-90.0 + 3 * columns.start, -180.0 + 3 * rows.start, -30.0)
     np.testing.assert_array_equal(pixels, ct.hu[:, rows, columns])
     engine = moqui(gpu_base_mib=1, gpu_bytes_per_voxel=65536)
-    assert engine.gpu_demand(ct).mib == 1 + math.ceil(pixels.size / 16)
-    assert f"voxels={pixels.size} " in engine.beam_files(plan(*beams), beams[0], ct)["asked.txt"].decode()
+    assert engine.case(PreparedCase(plan(), ct)).gpu_demand().mib == 1 + math.ceil(pixels.size / 16)
+    assert f"voxels={pixels.size} " in beam_files(engine, plan(*beams), beams[0], ct)["asked.txt"].decode()
     values = 1.0 + np.arange(pixels.size, dtype="<f8").reshape(pixels.shape)
-    dose = home(ct, values, *beams)
+    dose = on_ct_grid(ct, values, *beams)
     np.testing.assert_array_equal(dose[:, rows, columns], (2 * values).astype(np.float32))
     assert np.count_nonzero(dose) == pixels.size
 
@@ -140,7 +143,10 @@ def test_a_large_ct_is_cut_quickly():
     grid = Grid(hu.shape, (-250.0, -250.0, -240.0), (0.977, 0.977, 2.0))
     ct = CTVolume(grid, hu.astype(np.float32), "FRAME", "1.2.5", ("1.2.6",), SCANNER)
     begun = time.process_time()
-    assert moqui(gpu_base_mib=1, gpu_bytes_per_voxel=65536).gpu_demand(ct).mib == 1 + 120 * 222 * 322 / 16
+    assert (
+        moqui(gpu_base_mib=1, gpu_bytes_per_voxel=65536).case(PreparedCase(plan(), ct)).gpu_demand().mib
+        == 1 + 120 * 222 * 322 / 16
+    )
     assert time.process_time() - begun < 1.0
 
 
@@ -153,7 +159,7 @@ def test_columns_of_air_are_added_where_no_beam_passes(gantry):
     assert (pixels[:, :, 61:] == -1000).all()
     assert origin == (-90.0, -105.0 + 12, -30.0)
     values = 1.0 + np.arange(pixels.size, dtype="<f8").reshape(pixels.shape)
-    np.testing.assert_array_equal(home(ct, values, one)[:, 4:69], (2 * values[:, :, :61]).astype(np.float32))
+    np.testing.assert_array_equal(on_ct_grid(ct, values, one)[:, 4:69], (2 * values[:, :, :61]).astype(np.float32))
 
 
 def test_columns_of_air_are_added_on_the_side_where_no_beam_passes():
@@ -164,13 +170,13 @@ def test_columns_of_air_are_added_on_the_side_where_no_beam_passes():
     assert (pixels[:, :, :10] == -1000).all()
     assert origin == (-120.0, -105.0, -30.0)
     values = 1.0 + np.arange(pixels.size, dtype="<f8").reshape(pixels.shape)
-    np.testing.assert_array_equal(home(ct, values, off), (2 * values[:, :, 10:]).astype(np.float32))
+    np.testing.assert_array_equal(on_ct_grid(ct, values, off), (2 * values[:, :, 10:]).astype(np.float32))
 
 
 @pytest.mark.parametrize("gantry", [90.0, 270.0, 45.0, 315.0])
 def test_where_a_beam_passes_no_column_is_added_and_the_case_is_refused(gantry):
     ct, one = phantom(solid=slice(0, 121)), shot(gantry)
-    for ask in (lambda: moqui().common_files(plan(one), ct), lambda: moqui().beam_files(plan(one), one, ct)):
+    for ask in (lambda: common_files(moqui(), plan(one), ct), lambda: beam_files(moqui(), plan(one), one, ct)):
         with pytest.raises(DicomProblem, match=r"121 rows and 61 columns, 121 rows without .* beam 3 passes") as caught:
             ask()
         assert caught.value.code == "dose.rows"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engine_files import beam_files
 from tests.standin.small import beam, layer, lines_of, moqui, plan, volume
 
 from mqi_communicator.case.faults import Permanent
@@ -19,7 +20,7 @@ RUN1 = "input-run1-gpus1.txt"
 
 def made(flavour: str = "upstream", name: str = RUN1, **options) -> bytes:
     case = plan(beam(), beam(number=2, layers=(layer(),), meterset=4.0, final_cumulative_weight=4.0))
-    return moqui(flavour=flavour, **options).beam_files(case, case.beams[0], volume())[name]
+    return beam_files(moqui(flavour=flavour, **options), case, case.beams[0], volume())[name]
 
 
 def moqui_reads(text: bytes) -> dict[str, str]:
@@ -75,7 +76,7 @@ def test_histories_are_asked_for_in_the_flavours_own_way():
 
 
 def test_several_gpus_have_a_file_each_number():
-    files = moqui(flavour="clinic", gpus_per_beam=3, seeds=1).beam_files(plan(), beam(), volume())
+    files = beam_files(moqui(flavour="clinic", gpus_per_beam=3, seeds=1), plan(), beam(), volume())
     assert set(files) == {"asked.txt", *(f"input-run1-gpus{n}.txt" for n in (1, 2, 3))}
     one, three = (lines_of(files[f"input-run1-gpus{n}.txt"]) for n in (1, 3))
     assert "EnableBeamLayerMultiGpu" not in one

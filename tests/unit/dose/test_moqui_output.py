@@ -137,7 +137,7 @@ def test_an_mha_that_is_cut_in_its_header_or_values_does_not_count():
 
 
 def test_a_file_that_did_not_come_home_is_named():
-    with pytest.raises(Permanent, match=r"O/b_Dose\.raw did not come home"):
+    with pytest.raises(Permanent, match=r"O/b_Dose\.raw was not fetched"):
         read_values("O/b_Dose", "mhd", {"O/b_Dose.mhd": MHD}, GRID, Origin.EITHER)
 
 

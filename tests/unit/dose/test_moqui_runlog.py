@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.doing import looked_at
 from tests.standin.small import moqui, options
 
-from mqi_communicator.dose.engine import Accepted, Refused
-from mqi_communicator.dose.moqui.job import Job
+from mqi_communicator.dose.engine import Accepted, JobRequest, Refused
+from mqi_communicator.dose.moqui.programs import Programs
 from mqi_communicator.dose.moqui.runlog import check_whole
 
 pytestmark = pytest.mark.pure
@@ -58,7 +58,7 @@ AFTER = {
 
 
 def judge(code=0, log=LOG, sizes=None, **options):
-    return moqui(**options).judge_run(3, code, log, SIZES if sizes is None else sizes)
+    return moqui(**options).job(JobRequest(3)).judge(code, log, SIZES if sizes is None else sizes)
 
 
 def test_a_complete_run_is_accepted_with_its_histories():
@@ -207,7 +207,7 @@ LONG_LOG = LONG.format(run=1) + END + LONG.format(run=2) + END + ASKED  # two se
 
 def test_no_place_of_a_cut_refuses_a_good_log_nor_makes_a_bad_one_good_for_ever():
     """Two runs of more than 4 kB each, cut anywhere: through marks, words and numbers."""
-    expected = Job(options()).expected(3)
+    expected = Programs(options()).expected(3)
     for size in range(256, len(LONG_LOG) // 2, 37):
         judged = judge(0, looked_at(LONG_LOG, size))
         assert isinstance(judged, Accepted), (size, judged)
@@ -254,19 +254,19 @@ def test_a_crash_in_a_cut_section_is_tried_again():
 def test_a_program_that_prints_the_mark_of_a_cut_proves_nothing_by_it():
     forged = LOG.replace(END, "mqi-cut 100\n", 1)
     assert isinstance(judge(0, forged), Accepted)
-    assert "moqui-1: the log has no end mark" in (check_whole(Job(options()).expected(3), forged) or "")
+    assert "moqui-1: the log has no end mark" in (check_whole(Programs(options()).expected(3), forged) or "")
 
 
 def test_progress_of_a_long_log_is_read_from_both_of_its_ends():
     """How many histories it has to compute stands at the beginning, how many it has at the end."""
-    one = moqui(seeds=1)
+    one = moqui(seeds=1).job(JobRequest(3))
     running = LONG.format(run=1).replace("moqui-1", "moqui").split("Number of particles")[0]
     text = running.replace("scorer 1234\n", "cum_vertiex 800 1\n")
     assert one.progress(looked_at(text, 1000)).percent == 50
 
 
 def test_the_whole_log_must_show_each_run_from_its_mark_to_its_end():
-    expected = Job(options()).expected(3)
+    expected = Programs(options()).expected(3)
     assert check_whole(expected, LOG) is None
     for lost, words in {
         "mqi-program moqui-1\n": "moqui-1 began",
@@ -319,7 +319,7 @@ def test_the_clinics_own_words_are_known():
 
 
 def test_progress_goes_on_over_batches_runs_and_steps():
-    one = moqui()
+    one = moqui().job(JobRequest(3))
     assert one.progress("").percent is None
     assert one.progress("mqi-program moqui-1\nmaster seed 1\n").percent is None
     half = LOG[: LOG.index("cum_vertiex 1600")]
@@ -328,11 +328,11 @@ def test_progress_goes_on_over_batches_runs_and_steps():
     assert one.progress(RUN.format(run=1) + END + half.replace("moqui-1", "moqui-2")).percent == 75
     assert one.progress(LOG).percent == 100
     assert one.progress(half[half.index("histories") :]).percent is None, "of the first or of the second run?"
-    assert moqui(seeds=1).progress(half[half.index("histories") :]).percent == 50
+    assert moqui(seeds=1).job(JobRequest(3)).progress(half[half.index("histories") :]).percent == 50
 
 
 def test_a_forks_batch_counts_when_the_next_begins():
-    one = moqui(flavour="fork", seeds=1, after=[AFTER])
+    one = moqui(flavour="fork", seeds=1, after=[AFTER]).job(JobRequest(3))
     assert one.progress(FORK_RUN.replace("moqui-1", "moqui").split("(2 of 2")[0]).percent == 0
     assert one.progress(FORK_RUN.replace("moqui-1", "moqui")).percent == 50
     assert one.progress(FORK_RUN.replace("moqui-1", "moqui") + "mqi-program converter\n").percent == 100
@@ -342,5 +342,5 @@ def test_a_forks_batch_counts_when_the_next_begins():
 def test_no_words_break_the_judge_nor_make_a_dose(text, code):
     for flavour in ("upstream", "fork", "clinic"):
         engine = moqui(flavour=flavour)
-        assert isinstance(engine.judge_run(3, code, text, {}), Refused)
-        engine.progress(text)
+        assert isinstance(engine.job(JobRequest(3)).judge(code, text, {}), Refused)
+        engine.job(JobRequest(3)).progress(text)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.standin.small import moqui, volume
-from tests.unit.dose.test_mcsquare_engine import engine as mcsquare
+from tests.standin.small import moqui_setup, volume
+from tests.unit.dose.test_mcsquare_engine import setup as mcsquare_setup
 
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
@@ -88,15 +88,15 @@ def test_moqui_elsewhere_is_unknown():
 
 def test_engines_know_the_ratio_of_their_scanners():
     ct = volume()
-    assert moqui().stopping_ratio(ct)(hu(0))[0] == pytest.approx(1.0, abs=1e-3)
+    assert moqui_setup().stopping_ratio(ct)(hu(0))[0] == pytest.approx(1.0, abs=1e-3)
     with pytest.raises(ActionRequired, match="scanner 'other'"):
-        moqui().stopping_ratio(replace(ct, scanner="other"))
+        moqui_setup().stopping_ratio(replace(ct, scanner="other"))
     with pytest.raises(ActionRequired, match="scanner 'other'"):
-        mcsquare().stopping_ratio(replace(ct, scanner="other"))
+        mcsquare_setup().stopping_ratio(replace(ct, scanner="other"))
 
 
 def test_a_build_of_the_sites_own_is_not_known():
-    ours = moqui(flavour="ours", flavours={"ours": {"based_on": "upstream"}})
+    ours = moqui_setup(flavour="ours", flavours={"ours": {"based_on": "upstream"}})
     assert np.isnan(ours.stopping_ratio(volume())(hu(0))).all()
 
 

@@ -58,7 +58,7 @@ def read_values(product: str, dose_format: str, products: Mapping[str, bytes], g
 
     paths = files_of(product, dose_format)
     if missing := [path for path in paths if path not in products]:
-        raise Permanent(f"{', '.join(missing)} did not come home")
+        raise Permanent(f"{', '.join(missing)} was not fetched from the host")
     first, last = products[paths[0]], products[paths[-1]]
     kind = "<f8"
     if dose_format == "dcm":

@@ -6,7 +6,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, NewRun, Outcome, Wait
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
-from mqi_communicator.dose.engine import Refused
+from mqi_communicator.dose.engine import BeamJob, JobRequest, Refused
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
@@ -37,7 +37,7 @@ async def follow(item: WorkItem, tools: Tools) -> Outcome:
         case JobState.QUEUED:
             return _queued(status, host)
         case JobState.RUNNING:
-            return Wait(host.poller.next_poll_s(), _progress(status, tools))
+            return Wait(host.poller.next_poll_s(), _progress(item, status, tools))
         case JobState.UNKNOWN | JobState.ABSENT:  # that a job which was begun has left no trace proves nothing
             if later := await run_after_spent(item, tools):  # we removed it ourselves, after it had ended
                 return later
@@ -67,8 +67,12 @@ async def _holds_a_slot(item: WorkItem, tools: Tools) -> bool:
     return row is not None and row.active
 
 
-def _progress(status: JobStatus, tools: Tools) -> str:
-    percent = tools.engine.progress(status.log_tail).percent
+def _job(item: WorkItem, tools: Tools) -> BeamJob:
+    return tools.engine.job(JobRequest(item.beam))
+
+
+def _progress(item: WorkItem, status: JobStatus, tools: Tools) -> str:
+    percent = _job(item, tools).progress(status.log_tail).percent
     return "computing" if percent is None else f"computing, {percent:.0f} %"
 
 
@@ -83,7 +87,7 @@ def _unknown(item: WorkItem, status: JobStatus, host: ComputeHost, unknown_s: fl
 async def _save_status(item: WorkItem, status: JobStatus, tools: Tools) -> None:
     if status.state in (JobState.UNKNOWN, JobState.ABSENT):
         return
-    seen = tools.engine.progress(status.log_tail)
+    seen = _job(item, tools).progress(status.log_tail)
     values: dict[str, object] = {"state": status.state.value, "raw": status.raw}
     if seen.percent is not None:
         values |= {"percent": seen.percent, "uncertainty": seen.uncertainty}
@@ -99,7 +103,7 @@ async def _ended(item: WorkItem, status: JobStatus, tools: Tools, host: ComputeH
     code = -1 if status.exit_code is None else status.exit_code
     if status.cause in WITHOUT_HOPE:
         return await _lost(item, status, tools, host)
-    judged = _input_changed(code) or tools.engine.judge_run(item.beam, code, status.log_tail, sizes)
+    judged = _input_changed(code) or _job(item, tools).judge(code, status.log_tail, sizes)
     if not isinstance(judged, Refused):
         return await _finish(item, Done(_facts(status) | dict(judged.facts)), tools, host)
     if judged.retryable:

@@ -13,7 +13,7 @@ from mqi_communicator.case.request import GpuInUse, InputGone
 from mqi_communicator.compute import gpus
 from mqi_communicator.compute.job import GpuHold, Job
 from mqi_communicator.compute.scheduler import JobState
-from mqi_communicator.dose.engine import GpuDemand
+from mqi_communicator.dose.engine import GpuDemand, JobRequest
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
@@ -111,7 +111,7 @@ async def _start(
         look = not host.gpus.listed
         hold = GpuHold(names, look, demand.mib, host.gpus.foreign_mib)
     handed = len(names) if host.scheduler.name == "direct" else (demand.most if demand is not None else 0)
-    job = Job(item.token, tools.engine.work(item.beam, handed), hold)
+    job = Job(item.token, tools.engine.job(JobRequest(item.beam, handed)).work(), hold)
     try:
         number = host.scheduler.read_submit(await host.guarded.request(host.scheduler.submit(job), deadline=START_S))
     except Unreachable:

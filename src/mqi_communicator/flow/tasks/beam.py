@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired, Permanent, Transient
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
-from mqi_communicator.dose.engine import DoseEngine, Refused
+from mqi_communicator.dose.engine import DoseEngine, JobRequest, PreparedCase, Refused
 from mqi_communicator.dose.outside import without_outside_air
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.spool.layout import Spool
@@ -32,13 +32,12 @@ def keep_beam_dose(
     if changed := changes(spool.made_with(), engine):
         raise ActionRequired("; ".join(changed), AGAIN)
     plan, ct = read_case(spool)
-    beam = next(beam for beam in plan.beams if beam.number == number)
     products = {name: _verified(spool.back(token) / name, digest) for name, digest in digests.items()}
     log = _read_log(spool.back(token) / "log")
-    judged = engine.judge_run(number, 0, log, {name: len(data) for name, data in products.items()})
+    judged = engine.job(JobRequest(number)).judge(0, log, {name: len(data) for name, data in products.items()})
     if isinstance(judged, Refused):
         return judged
-    dose = without_outside_air(engine.read_dose(plan, beam, ct, products, log), ct)
+    dose = without_outside_air(engine.case(PreparedCase(plan, ct)).read_dose(number, products, log), ct)
     if not dose.gy.max() > 0:
         raise Permanent("the dose is zero everywhere in the patient", "check the isocentre and the CT")
     _save(spool.dose / f"beam-{number}.npz", dose, token)

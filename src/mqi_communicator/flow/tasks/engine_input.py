@@ -16,7 +16,7 @@ from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dicom.structures import read_structures
 from mqi_communicator.dose.checks import raise_problems
-from mqi_communicator.dose.engine import DoseEngine, GpuDemand
+from mqi_communicator.dose.engine import DoseEngine, GpuDemand, PreparedCase
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool.layout import Spool, write_durably
 from mqi_communicator.intake.manifest import load_manifest
@@ -64,10 +64,8 @@ def write_input(
         )
     (structures,) = admitted(spool, Kind.STRUCTURES)
     raise_problems(engine.refusals(plan, ct, read_structures(structures)))
-    files = {f"common/{name}": data for name, data in engine.common_files(plan, ct).items()}
-    for beam in plan.beams:
-        made = engine.beam_files(plan, beam, ct)
-        files |= {f"beam-{beam.number}/{name}": data for name, data in made.items()}
+    case = engine.case(PreparedCase(plan, ct))
+    files = case.files()
     temporary = spool.root / "input.aside"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -81,7 +79,7 @@ def write_input(
     shutil.rmtree(spool.input, ignore_errors=True)
     temporary.rename(spool.input)
     facts: dict[str, object] = {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}
-    return facts, engine.gpu_demand(ct)
+    return facts, case.gpu_demand()
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -13,7 +13,7 @@ from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.records import CTVolume, Dose, Extent, IonPlan
 from mqi_communicator.dicom.rtdose import read_rtdose
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
-from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.engine import DoseEngine, PreparedCase
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
@@ -48,7 +48,8 @@ def judge_case(
     plan, ct = read_case(spool)
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
-    reasons = changes(spool.made_with(), engine) or engine.basis(plan, ct)
+    case = engine.case(PreparedCase(plan, ct))
+    reasons = changes(spool.made_with(), engine) or case.basis()
     planned = _planned(spool, plan, convention)
     aside = [why for _name, why in load_manifest(spool.manifest).aside]
     verdict = judge(
@@ -58,7 +59,7 @@ def judge_case(
         judgement,
         conventions=conventions,
         basis=reasons,
-        cautions=(*case_cautions(plan, ct, planned, aside), *engine.cautions(plan, ct)),
+        cautions=(*case_cautions(plan, ct, planned, aside), *case.cautions()),
     )
     if extension is not None:
         extension = extension_for(extension, verdict, limits_of(plan, judgement).uncertainty)

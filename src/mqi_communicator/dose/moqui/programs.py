@@ -1,0 +1,149 @@
+"""The programs of one beam's job: the site's steps, moqui once per seed, and where each leaves what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mqi_communicator.case.work import Need, Program, Work
+from mqi_communicator.dicom.outgoing_plan import beam_name
+from mqi_communicator.dose.engine import NO_INPUT
+from mqi_communicator.dose.moqui.expected import Expected, Step
+from mqi_communicator.dose.moqui.flavour import ErrorPattern
+from mqi_communicator.dose.moqui.inputs import COMMON, SPOT_LISTS, input_name, output_folder, temp_folder
+from mqi_communicator.dose.moqui.options import MoquiOptions
+from mqi_communicator.dose.moqui.output import files_of
+from mqi_communicator.dose.moqui.requested import FILE
+from mqi_communicator.dose.moqui.step_options import StepOptions
+
+
+class Programs:
+    """What the job of a beam does in one configuration. Nothing in it comes from the case but the beam's number."""
+
+    def __init__(self, options: MoquiOptions) -> None:
+        self._options = options
+        self._flavour = options.chosen
+
+    @property
+    def requested_format(self) -> str:
+        """The format that the program is asked for."""
+        return self._options.format or self._flavour.formats[0]
+
+    @property
+    def spots(self) -> str:
+        """The folder of spot lists as seen from the run folder; "" where the program takes spots from the plan."""
+        if not self._flavour.reads_spots:
+            return ""
+        return SPOT_LISTS if self._options.spots == "before" else f"{COMMON}/{SPOT_LISTS}"
+
+    def runs_and_gpus(self) -> Iterator[tuple[int, int]]:
+        """Every run (from 1) with every number of GPUs that it may be given: it is known only at submission."""
+        for run in range(1, self._options.seeds + 1):
+            for gpus in range(1, self._options.gpus_per_beam + 1):
+                yield run, gpus
+
+    def work(self, beam: int, gpus: int) -> Work:
+        """The job with so many GPUs handed to it (numbered from 0 for it)."""
+        options, number = self._options, int(beam)
+        used = min(max(gpus, 1), options.gpus_per_beam)
+        folders = tuple(temp_folder(run) for run in range(1, options.seeds + 1)) if used > 1 else ()
+        return Work(
+            programs=(
+                *(self._step(step, number, used) for step in options.before),
+                *(self._run(run, number, used) for run in range(1, options.seeds + 1)),
+                *(self._step(step, number, used) for step in options.after),
+            ),
+            products=tuple(path for product in self._products(number) for path in files_of(product, self._answer)),
+            limit_s=options.time_limit_s,
+            folders=(*folders, SPOT_LISTS) if self.spots == SPOT_LISTS else folders,
+            shown=(f"../../input/beam-{number}/{FILE}",),
+        )
+
+    def expected(self, beam: int) -> Expected:
+        """What the log and the products of that job must show."""
+        return Expected(
+            flavour=self._flavour,
+            steps=(
+                *(_watched(step) for step in self._options.before),
+                *(
+                    Step(self._name(run), self._flavour.error_patterns, moqui=True)
+                    for run in range(1, self._options.seeds + 1)
+                ),
+                *(_watched(step) for step in self._options.after),
+            ),
+            answer=self._answer,
+            products=self._products(beam),
+        )
+
+    def needs(self) -> Sequence[Need]:
+        """What the host must have."""
+        program, digest = self._options.program, self._options.program_sha256
+        advice = f"moqui's tps_env is not at {program}, or not executable: correct engine.program"
+        needs = [Need("executable", program, advice)]
+        if self._options.stdbuf:
+            needs.append(Need("program", "stdbuf", "install coreutils: without it nothing is seen of a run"))
+        if digest:
+            needs.append(Need("sha256", program, f"{program} is another build than engine.program_sha256 says", digest))
+        advice = (
+            f"{program} must run as the account does it: a library that is not found is named in LD_LIBRARY_PATH by a "
+            "script around it, or by ldconfig; docs/moqui.md says how to build it"
+        )
+        argv = (*self._by, program, NO_INPUT)
+        needs.append(Need("starts", argv[0], advice, words=argv[1:]))
+        for step in (*self._options.before, *self._options.after):
+            first = step.argv[0]
+            advice = f"the program of step {step.name} is not there: correct engine.before or engine.after"
+            needs.append(Need("executable" if "/" in first else "program", first, advice))
+        return needs
+
+    @property
+    def _answer(self) -> str:
+        """The format in which doses are read."""
+        return self._flavour.answer or self.requested_format
+
+    @property
+    def _by(self) -> tuple[str, ...]:
+        return ("stdbuf", "-oL") if self._options.stdbuf else ()
+
+    def _name(self, run: int) -> str:
+        return "moqui" if self._options.seeds == 1 else f"moqui-{run}"
+
+    def _products(self, beam: int) -> tuple[str, ...]:
+        return tuple(
+            self._flavour.product.format(
+                output=output_folder(self._options.seeds, run), name=beam_name(beam), beam=beam
+            )
+            for run in range(1, self._options.seeds + 1)
+        )
+
+    def _run(self, run: int, beam: int, gpus: int) -> Program:
+        """Line by line, or nothing would be seen of it before it ends, and its last words would be lost in a crash."""
+        argv = (*self._by, self._options.program, f"../../input/beam-{beam}/{input_name(run, gpus)}")
+        made = () if self._flavour.answer else files_of(self._products(beam)[run - 1], self._answer)
+        return Program(self._name(run), argv, outputs=made)
+
+    def _step(self, step: StepOptions, beam: int, gpus: int) -> Program:
+        values = {
+            "beam": str(beam),
+            "input": f"../../input/beam-{beam}",
+            "common": COMMON,
+            "gpus": str(gpus),
+            "outputs": "Outputs",
+        }
+        return Program(
+            step.name,
+            tuple(word.format(**values) for word in step.argv),
+            env=tuple(step.env.items()),
+            outputs=tuple(path.format(**values) for path in step.outputs),
+            limit_s=step.limit_s,
+        )
+
+
+def _watched(step: StepOptions) -> Step:
+    """A step of the site with its own patterns."""
+    return Step(
+        step.name,
+        (
+            *(ErrorPattern(pattern, retryable=True) for pattern in step.retryable_patterns),
+            *(ErrorPattern(pattern) for pattern in step.failure_patterns),
+        ),
+    )

@@ -1,0 +1,144 @@
+"""One configuration of moqui, what follows from it for a beam, and the plans that it refuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from mqi_communicator.dicom.problem import Problem
+from mqi_communicator.dicom.records import Beam, CTVolume, Extent, IonPlan
+from mqi_communicator.dicom.structures import StructureSet
+from mqi_communicator.dose.abilities import Abilities, abilities_of
+from mqi_communicator.dose.checks import beam_problems, plan_problems, problems_of, sound_beams
+from mqi_communicator.dose.moqui import inputs
+from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, machine_of, snout_of
+from mqi_communicator.dose.moqui.beamfile import BeamFile
+from mqi_communicator.dose.moqui.flavour import Flavour, Scale
+from mqi_communicator.dose.moqui.flavours import BUILT_IN
+from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct
+from mqi_communicator.dose.moqui.histories import HistoriesRequest, Quota, quota_by_counts, quota_by_ratio
+from mqi_communicator.dose.moqui.options import MoquiOptions
+from mqi_communicator.dose.moqui.programs import Programs
+from mqi_communicator.dose.moqui.stopping import stopping_ratio
+from mqi_communicator.dose.overrides import override_problems
+from mqi_communicator.dose.rays import BeamPath, beam_path_of
+from mqi_communicator.dose.stopping import Ratio, unknown_ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Options, machines and calibrations."""
+
+    options: MoquiOptions
+    machines: Mapping[str, Machine]  # by TreatmentMachineName
+    calibrations: Mapping[str, Calibration]  # by CTVolume.scanner
+    times: float = 1.0  # each beam gets this many times the configured histories
+
+    @property
+    def flavour(self) -> Flavour:
+        """The configured flavour."""
+        return self.options.chosen
+
+    @property
+    def programs(self) -> Programs:
+        """The programs of a beam's job."""
+        return Programs(self.options)
+
+    @property
+    def abilities(self) -> Abilities:
+        """The row of the built-in flavour that this build is, or is based on."""
+        return abilities_of("moqui", self.options.built_in)
+
+    @property
+    def writes_lists(self) -> bool:
+        """Whether we write the spot lists, rather than a step of the site."""
+        return self.programs.spots.startswith(inputs.COMMON)
+
+    @property
+    def scale(self) -> Scale:
+        """What makes the dose absolute. Lists written by a step of the site have counts of their own: only a declared
+        factor makes them absolute."""
+        return self.flavour.scale if self.writes_lists or not self.flavour.reads_spots else Scale.DECLARED
+
+    def lacking(self, machine: Machine) -> str:
+        """The setting that would make the machine's dose absolute and is not declared; "" if the dose is absolute."""
+        match self.scale:
+            case Scale.RATIO:
+                return ""
+            case Scale.COUNTS:
+                return "" if machine.protons_per_mu else "protons_per_mu"
+            case Scale.DECLARED:
+                if self.writes_lists and not machine.counts_per_mu:
+                    return "counts_per_mu"
+                return "" if machine.dose_factor else "dose_factor"
+
+    def factor(self, machine: Machine, quota: Quota) -> float:
+        """The factor from a run's dose to Gy, as far as it is known."""
+        return (machine.dose_factor or 1.0) if self.scale is Scale.DECLARED else quota.factor
+
+    def included(self, plan: IonPlan) -> float:
+        """The RBE and the number of fractions that are in the dose of a flavour which cannot leave them out."""
+        if self.flavour.physical:
+            return 1.0
+        course = self.options.answer_extent is Extent.COURSE
+        return self.options.answer_rbe * (plan.fractions if course else 1)
+
+    def quota(self, beam: Beam) -> Quota:
+        """The histories of one run of the beam. DicomProblem if weak spots would need too many."""
+        options, machine = self.options, machine_of(beam, self.machines)
+        request = HistoriesRequest(
+            histories=-(-options.histories_per_beam // options.seeds),
+            most=options.max_histories_per_beam // options.seeds,
+            per_batch=options.max_histories_per_batch,
+        )
+        quota = self._quota(beam, machine, request)
+        if self.times == 1:
+            return quota
+        more = math.ceil(quota.histories * self.times)
+        return self._quota(beam, machine, replace(request, histories=more, most=max(request.most, more)))
+
+    def beam_path(self, beam: Beam, machine: Machine) -> tuple[BeamPath, float]:
+        """The beam's rays, and the height in mm above the isocentre where its protons start."""
+        return beam_path_of(beam, machine.sad), self._start(beam, machine)
+
+    def sent_ct(self, plan: IonPlan, ct: CTVolume) -> SentCT:
+        """The part of the CT that is sent. DicomProblem if moqui would misread it."""
+        return sent_ct(ct, [self.beam_path(beam, machine_of(beam, self.machines)) for beam in plan.beams])
+
+    def stopping_ratio(self, ct: CTVolume) -> Ratio:
+        """That of the default calibration for built-in flavours; unknown for builds of the site's own. ActionRequired
+        without a calibration."""
+        calibration_of(ct, self.calibrations)
+        return stopping_ratio if self.flavour.name in BUILT_IN else unknown_ratio
+
+    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
+        """What this build cannot compute, and what it would compute wrongly. Beams without a machine are left out."""
+        found = [*self.abilities.refusals(plan)]
+        if ct is None:
+            return tuple(found)
+        found += plan_problems(plan, ct)
+        known = [beam for beam in sound_beams(plan) if beam.machine in self.machines]
+        aimed = [one for beam in known for one in self._beam_problems(plan, beam, ct)]
+        if len(known) == len(plan.beams):
+            aimed += [] if aimed else problems_of(lambda: self.sent_ct(plan, ct))
+            if structures is not None and ct.scanner in self.calibrations:
+                ratio = self.stopping_ratio(ct)
+                aimed += override_problems(structures, plan, ct, ratio, lambda beam: self.machines[beam.machine].sad)
+        return (*found, *aimed)
+
+    def _beam_problems(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> list[Problem]:
+        machine = machine_of(beam, self.machines)
+        if found := list(beam_problems(plan, beam, machine.model, ct)):
+            return found
+        start = problems_of(lambda: check_start(beam, ct, self._start(beam, machine), machine.sad))
+        return [*start, *problems_of(lambda: self.quota(beam))]
+
+    def _start(self, beam: Beam, machine: Machine) -> float:
+        return snout_of(beam, machine) + self.flavour.start
+
+    def _quota(self, beam: Beam, machine: Machine, request: HistoriesRequest) -> Quota:
+        if isinstance(machine.model, BeamFile):
+            return quota_by_ratio(beam, machine.model, machine.protons_per_mu, request)
+        counts = machine.counts_per_mu if self.scale is Scale.DECLARED else None
+        return quota_by_counts(beam, machine.protons_per_mu, request, counts)
