@@ -186,7 +186,7 @@ UNDECODABLE = os.fsdecode(FILE_CANARY.encode() + b" caf\xe9 \xff\xfe")
 CASES = (
     # not whole
     BadCase("an empty folder", "pass", WAITS, ("the folder is empty",), spoil=empty),
-    BadCase("no RTPLAN", "no-plan", WAITS, ("no RT plan yet",)),
+    BadCase("no RTPLAN", "no-plan", WAITS, ("the folder has no RT plan yet",)),
     BadCase("no RTSTRUCT", "no-structures", WAITS, ("structure set that the plan refers to has not arrived",)),
     BadCase("one CT slice missing", "missing-slice", WAITS, ("1 of 12 CT slices", "has not arrived")),
     BadCase("one CT slice still called .part by the copying program", "pass", WAITS, ("1 of 12",), spoil=half),

@@ -40,4 +40,4 @@ def test_full_spool(tmp_path):
     )
     if "not permitted" in done.stderr or "permission denied" in done.stderr.lower():
         pytest.skip("no file system can be mounted here")
-    assert done.stdout == "no space left in the spool to copy the case to | False\n", done.stderr
+    assert done.stdout == "the spool has no space left to copy the case | False\n", done.stderr

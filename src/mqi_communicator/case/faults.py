@@ -18,7 +18,7 @@ class Fault(Exception):  # noqa: N818 - the ward's word
         self.advice = advice
 
     def __reduce__(self) -> tuple[type[Fault], tuple[object, ...]]:
-        """Cross a process boundary whole."""
+        """Support pickling, to cross a process boundary."""
         return type(self), (self.reason, self.advice)
 
 
@@ -46,7 +46,7 @@ class AtLimit(Fault):
         self.retry_in = retry_in  # seconds
 
     def __reduce__(self) -> tuple[type[Fault], tuple[object, ...]]:
-        """Cross a process boundary whole."""
+        """Support pickling, to cross a process boundary."""
         return type(self), (self.reason, self.advice, self.retry_in)
 
 

@@ -1,4 +1,4 @@
-"""mqi check: every claim of the configuration, held against reality."""
+"""mqi check: the configuration, verified against reality."""
 
 from mqi_communicator.checks.hosts import Finding
 from mqi_communicator.checks.local import check_all

@@ -1,4 +1,4 @@
-"""What the configuration claims of a host, held against the host: each claim tried, not looked up."""
+"""Checks of a host against its configuration: each claim is tried, not looked up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, hosts' words with their odd characters escaped. `advice` says what to do if not ok."""
+    """The result of one check, with unusual characters of host output escaped. `advice` says what to do if not ok."""
 
     ok: bool
     what: str
@@ -48,18 +48,18 @@ class Finding:
 
 
 def passed(what: str) -> Finding:
-    """A claim that holds."""
+    """A check that passed."""
     return Finding(ok=True, what=what)
 
 
 def failed(what: str, advice: str) -> Finding:
-    """A claim that does not, and what to do."""
+    """A check that failed, and what to do."""
     return Finding(ok=False, what=what, advice=advice)
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One look at one host."""
+    """One host under check."""
 
     config: Config
     options: HostOptions
@@ -73,7 +73,7 @@ class _Target:
 
 
 async def check_host(config: Config, options: HostOptions) -> AsyncIterator[Finding]:
-    """All findings about one host, in the order in which a case would meet them."""
+    """Yield all findings about one host, in the order in which a case would encounter them."""
     host = build_host(options)
     target = _Target(config, options, host, build_scheduler(config, options), remote_root(config, options))
     try:
@@ -101,8 +101,8 @@ async def _connection(target: _Target) -> list[Finding]:
     began = time.monotonic()
     await target.host.request(RemoteRequest("hello"), deadline=REQUEST_S)
     took = time.monotonic() - began
-    what = f"{target.name} answers, its host key is known ({1000 * took:.0f} ms a command)"
-    return [Finding(took < SLOW_S, what, "its shell is slow to start: look at ~/.bashrc there")]
+    what = f"{target.name} is reachable with a known host key ({1000 * took:.0f} ms per command)"
+    return [Finding(took < SLOW_S, what, "the login shell starts slowly: check ~/.bashrc on the host")]
 
 
 async def _clock(target: _Target) -> list[Finding]:
@@ -111,7 +111,9 @@ async def _clock(target: _Target) -> list[Finding]:
     reported = re.search(r"mqi-clock (\S+)", answer.out)
     apart = float(reported[1]) - (before + time.time()) / 2 if reported else float("inf")
     what = f"the clock of {target.name} differs by {apart:+.1f} s"
-    return [Finding(abs(apart) < CLOCK_S, what, "set both clocks by NTP; times in reports would not agree")]
+    return [
+        Finding(abs(apart) < CLOCK_S, what, "synchronize both clocks by NTP; otherwise the times in reports disagree")
+    ]
 
 
 async def _host_requirements(target: _Target) -> list[Finding]:
@@ -126,10 +128,10 @@ async def _host_requirements(target: _Target) -> list[Finding]:
 
 
 async def _engine_requirements(target: _Target) -> list[Finding]:
-    """What the engine needs. It is started on a host that computes itself, not on a node that only submits jobs."""
+    """Check what the engine needs. It is started only on a host that computes itself, not on a submit node."""
     try:
         wanted = build_engine(target.config).needs()
-    except ActionRequired:  # said already
+    except ActionRequired:  # reported already
         return []
     if target.scheduler.name != "direct":
         wanted = [need for need in wanted if need.kind != "starts"]
@@ -145,47 +147,48 @@ async def _gpus(target: _Target) -> list[Finding]:
         return _no_gpus(target)
     if options.listed:
         count = len(listed(options).gpus)
-        return [passed(f"{target.name}: {count} GPUs are listed; whether others use them is not seen")]
+        return [passed(f"{target.name}: {count} GPUs are listed in the configuration; use by others is not detected")]
     found = read_inventory(await target.host.request(RemoteRequest("gpus"), deadline=REQUEST_S))
     if found.trouble or not found.gpus:
-        why = found.trouble or "it has none"
+        why = found.trouble or "the host reports none"
         return [
             failed(
-                f"{target.name}: its GPUs are unknown: {why}", "nvidia-smi must answer there, or list them: gpus.listed"
+                f"{target.name}: the GPUs are unknown: {why}",
+                "make nvidia-smi work on the host, or list the GPUs in gpus.listed",
             )
         ]
     reported = [(gpu.index, gpu.total_mib, reason_unusable(gpu, options, 0)) for gpu in found.gpus]
     free = sum(1 for *_, why in reported if not why)
     notes = "; ".join(f"GPU {index} {why}" for index, _, why in reported if why)
-    return [passed(f"{target.name}: {free} of {len(reported)} GPUs may be used now" + (f" ({notes})" if notes else ""))]
+    return [passed(f"{target.name}: {free} of {len(reported)} GPUs are usable now" + (f" ({notes})" if notes else ""))]
 
 
 def _no_gpus(target: _Target) -> list[Finding]:
-    """The configuration knows of no GPUs: none may be needed."""
+    """Without configured GPUs the engine must not need any."""
     try:
         engine = build_engine(target.config)
-    except ActionRequired:  # said already
+    except ActionRequired:  # reported already
         return []
     if target.scheduler.name != "direct" or not engine.uses_gpus:
         return []
-    what = f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {target.name}"
-    return [failed(what, "add gpus: {} to the host")]
+    what = f"the dose engine needs a GPU, and the configuration has no gpus for {target.name}"
+    return [failed(what, "add `gpus: {}` to the host")]
 
 
 async def _free_space(target: _Target) -> list[Finding]:
     workspace.read_workspace(await target.host.request(workspace.workspace(target.root), deadline=REQUEST_S))
     space = workspace.read_space(await target.host.request(workspace.space(target.root), deadline=REQUEST_S))
     free, wanted = space.free_bytes / GIB, target.config.resources.remote_free_gib
-    what = f"{free:.1f} GiB are free on {target.name} (by {space.bound_by}), {wanted:g} GiB must stay free"
-    return [Finding(free > wanted, what, "make space there, or lower resources.remote_free_gib")]
+    what = f"{free:.1f} GiB are free on {target.name} (limited by {space.bound_by}), {wanted:g} GiB must remain free"
+    return [Finding(free > wanted, what, "free space on the host, or lower resources.remote_free_gib")]
 
 
 async def _round_trip(target: _Target) -> list[Finding]:
-    """A small case goes there and is verified; without a queue to wait in, a job runs, and its log comes home."""
+    """Transfer and verify a small case; on a host without a queue also run a job and fetch its log."""
     key = f"check{secrets.token_hex(6)}"
     try:
         await _send_probe(target, key)
-        found = [passed(f"rsync to {target.name} works, and what arrives is verified there")]
+        found = [passed(f"rsync to {target.name} works, and the host verifies the files")]
         if target.scheduler.name == "direct":
             found.append(await _run_probe_job(target, key))
         return found
@@ -206,7 +209,7 @@ async def _send_probe(target: _Target, key: str) -> None:
 
 
 async def _run_probe_job(target: _Target, key: str) -> Finding:
-    """A job that does nothing, from its order to its log."""
+    """Run a job that does nothing, from submission to its log."""
     token = f"{key}-b1-r1"
     job = Job(token, Work((Program("check", ("true",)),), (), PROBE_S))
     target.scheduler.read_submit(await target.host.request(target.scheduler.submit(job), deadline=REQUEST_S))
@@ -219,9 +222,14 @@ async def _run_probe_job(target: _Target, key: str) -> Finding:
         await asyncio.sleep(0.2)
     if state is not JobState.ENDED:
         return failed(
-            f"{target.name}: a job that does nothing is {state}", "look at the host's process limits and its disk"
+            f"{target.name}: the test job, which does nothing, is {state}",
+            "check the host's process limits and its disk",
         )
     with tempfile.TemporaryDirectory(prefix="mqi-check-") as home:
         await target.host.fetch(target.root, token, Path(home), names=("log",), largest=MIB, deadline=REQUEST_S)
         back = "mqi-program check" in (Path(home) / "log").read_text(encoding="utf-8", errors="replace")
-    return Finding(back, f"a job runs on {target.name}, and its log comes home", "what came home is not what was there")
+    return Finding(
+        back,
+        f"a job runs on {target.name}, and its log can be fetched",
+        "the fetched log differs from the one on the host",
+    )

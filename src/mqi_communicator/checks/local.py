@@ -1,4 +1,4 @@
-"""Every claim of the configuration, held against reality: one finding a claim, with what to do."""
+"""Checks of the configuration on this machine: one finding per claim, with what to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GIB = 1 << 30
 
 
 async def check_all(config: Config) -> AsyncIterator[Finding]:
-    """All findings, in the order in which a case would meet them."""
+    """Yield all findings, in the order in which a case would encounter them."""
     yield _watch_folder(config)
     for name in ("workspace", "results"):
         yield _writable_folder(f"paths.{name}", getattr(config.paths, name))
@@ -53,17 +53,17 @@ async def check_all(config: Config) -> AsyncIterator[Finding]:
 def _watch_folder(config: Config) -> Finding:
     folder = config.paths.watch
     if not folder.is_dir():
-        return failed(f"paths.watch {folder} is no folder", "create it, or mount the share")
+        return failed(f"paths.watch {folder} is not a folder", "create the folder, or mount the share")
     if not os.access(folder, os.R_OK | os.X_OK):
-        return failed(f"paths.watch {folder} cannot be read", "give this account the right to read it")
-    return passed(f"paths.watch {folder} can be read")
+        return failed(f"paths.watch {folder} is not readable", "give this account read permission")
+    return passed(f"paths.watch {folder} is readable")
 
 
 def _sample(sample: ConstancyOptions) -> Finding:
     what = f"the folder {sample.folder} of the constancy sample {sample.name}"
     if not sample.folder.is_dir() or not os.access(sample.folder, os.R_OK | os.X_OK):
-        return failed(f"{what} cannot be read", "correct its path or its rights")
-    return passed(f"{what} can be read")
+        return failed(f"{what} is not readable", "correct its path or permissions")
+    return passed(f"{what} is readable")
 
 
 def _writable_folder(name: str, folder: Path) -> Finding:
@@ -72,35 +72,35 @@ def _writable_folder(name: str, folder: Path) -> Finding:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-"):
             pass
     except OSError as error:
-        return failed(f"{name} {folder} cannot be written: {error.strerror}", "correct the path or its rights")
-    return passed(f"{name} {folder} can be written")
+        return failed(f"{name} {folder} is not writable: {error.strerror}", "correct the path or its permissions")
+    return passed(f"{name} {folder} is writable")
 
 
 def _local_disk(config: Config) -> Finding:
     kind = file_system_of(config.paths.workspace)
     if kind in NETWORK_FILE_SYSTEMS:
-        return failed(f"paths.workspace lies on a network file system ({kind})", "put it on a local disk")
-    return passed(f"paths.workspace lies on a local disk ({kind})")
+        return failed(f"paths.workspace is on a network file system ({kind})", "move it to a local disk")
+    return passed(f"paths.workspace is on a local disk ({kind})")
 
 
 def _free_space(config: Config) -> Finding:
     free, wanted = shutil.disk_usage(config.paths.workspace).free / GIB, config.resources.local_free_gib
-    what = f"{free:.1f} GiB are free on the disk of paths.workspace, {wanted:g} GiB must stay free"
-    return Finding(free > wanted, what, "make space, or lower resources.local_free_gib")
+    what = f"{free:.1f} GiB are free on the disk of paths.workspace, {wanted:g} GiB must remain free"
+    return Finding(free > wanted, what, "free space, or lower resources.local_free_gib")
 
 
 def _metrics_port(config: Config) -> Finding:
     options = config.monitoring
     where = f"{options.metrics_host} port {options.metrics_port}"
     if is_owned(config.paths.lock):
-        return passed(f"the communicator is running on this store; {where} is its page")
+        return passed(f"the communicator is running on this store and serves its metrics at {where}")
     if reason := _bind_error(options.metrics_host, options.metrics_port):
-        return failed(f"the metrics page cannot have {where}: {reason}", "monitoring.metrics_port")
-    return passed(f"the metrics page can have {where}")
+        return failed(f"the metrics page cannot listen on {where}: {reason}", "set monitoring.metrics_port")
+    return passed(f"the metrics page can listen on {where}")
 
 
 def _bind_error(host: str, port: int) -> str:
-    """Why an address of this machine cannot be had, "" if it can."""
+    """Why an address of this machine cannot be bound; "" if it can."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -116,16 +116,20 @@ def _dashboard(config: Config, options: WebOptions) -> Finding:
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(options.certificate, options.key)
         except OSError as error:  # an SSLError is one
-            words = error.strerror or type(error).__name__
-            return failed(f"the dashboard's certificate or key cannot be used: {words}", "web.certificate, web.key")
+            reason = error.strerror or type(error).__name__
+            return failed(
+                f"the dashboard's certificate or key is unusable: {reason}", "set web.certificate and web.key"
+            )
     if options.key is not None:
         try:
             check_key(options.key)
         except ActionRequired as fault:
             return failed(fault.reason, fault.advice)
     if not is_owned(config.paths.lock) and (reason := _bind_error(options.host, options.port)):
-        return failed(f"the dashboard cannot have {where}: {reason}", "web.host, web.port; or mqi web is there already")
-    return passed(f"the dashboard can have {where}" + (", with TLS" if options.tls else ""))
+        return failed(
+            f"the dashboard cannot listen on {where}: {reason}", "set web.host and web.port; or stop `mqi web`"
+        )
+    return passed(f"the dashboard can listen on {where}" + (", with TLS" if options.tls else ""))
 
 
 def _users(config: Config, options: WebOptions) -> Finding:
@@ -134,8 +138,8 @@ def _users(config: Config, options: WebOptions) -> Finding:
     except ActionRequired as fault:
         return failed(fault.reason, fault.advice)
     if count == 0 and (options.proxy is None or options.proxy.unknown_role is None):
-        return failed("nobody can sign in to the dashboard", "mqi user add NAME --role viewer|operator|physicist")
-    return passed(f"{count} people are known to the dashboard")
+        return failed("the dashboard has no users", "run: mqi user add NAME --role viewer|operator|physicist")
+    return passed(f"the dashboard has {count} users")
 
 
 def _notification_channel(way: Channel) -> Finding:
@@ -143,7 +147,7 @@ def _notification_channel(way: Channel) -> Finding:
         return passed(f"notify.{way.name}: {way.probe()}")
     except Fault as fault:
         return failed(
-            f"notify.{way.name}: {fault.reason}", fault.advice or "the rest works without it; correct it soon"
+            f"notify.{way.name}: {fault.reason}", fault.advice or "cases are processed without it; correct it soon"
         )
 
 
@@ -153,4 +157,6 @@ def _beam_models(config: Config) -> Finding:
     except ActionRequired as fault:
         return failed(fault.reason, fault.advice)
     machines, scanners = ", ".join(config.machines) or "none", ", ".join(config.scanners) or "none"
-    return passed(f"beam models and curves are as commissioned (machines: {machines}; scanners: {scanners})")
+    return passed(
+        f"beam models and curves match their commissioned digests (machines: {machines}; scanners: {scanners})"
+    )

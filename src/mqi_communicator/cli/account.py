@@ -1,4 +1,4 @@
-"""Who gives an order or signs: what the kernel and the password database say, not what the environment says."""
+"""Who gives an order or signs: determined from the kernel and the password database, not from the environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pwd
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-_DEEPEST = 64  # processes above ours that are looked at
+_DEEPEST = 64  # ancestor processes that are checked
 
 
 def invoker() -> str:
@@ -21,8 +21,8 @@ def account(
 ) -> str:
     """The name of a user id, from the password database alone; "uid 1234" where it has none.
 
-    sudo leaves SUDO_UID and SUDO_USER. They are repeated only where they name one user of the password database, and
-    where root vouches for them: the process is root's, or a process above it runs under that user id.
+    sudo sets SUDO_UID and SUDO_USER. They are used only if they name the same user of the password database, and if
+    root vouches for them: this process is root's, or one of its ancestors runs under that user id.
     """
     own = name_of(uid) or f"uid {uid}"
     sudo_uid, user = environment.get("SUDO_UID", ""), environment.get("SUDO_USER", "")
@@ -42,7 +42,7 @@ def _name(uid: int) -> str | None:
 
 
 def _ancestors() -> Iterable[int]:
-    """The real user ids of the processes above this one, as /proc tells them; none where there is no /proc."""
+    """Yield the real user ids of the ancestor processes, read from /proc; nothing without /proc."""
     process = os.getppid()
     for _ in range(_DEEPEST):
         try:

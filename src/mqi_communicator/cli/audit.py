@@ -1,4 +1,4 @@
-"""audit: what happened to a case, as it was chained; and whether the chain is whole."""
+"""audit: the recorded events of a case, and verification of the hash chain."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ from mqi_communicator.store import audit as chain
 from mqi_communicator.store.chain import Entry
 
 OneCase = Annotated[
-    str | None, typer.Argument(metavar="CASE", help="A case's key (or its start), or its folder's name.")
+    str | None, typer.Argument(metavar="CASE", help="Case key (or its first letters) or name of its folder.")
 ]
 Verify = Annotated[
     bool,
-    typer.Option("--verify", help="Walk the chain, and hold it against what was delivered; exit 1 on a break."),
+    typer.Option(
+        "--verify", help="Verify the hash chain and compare it with the delivered results; exit 1 if it is broken."
+    ),
 ]
-Log = Annotated[Path | None, typer.Option("--log", help="With --verify: a log of the communicator, held against it.")]
+Log = Annotated[
+    Path | None, typer.Option("--log", help="With --verify: a log of the communicator to compare the chain with.")
+]
 
 
 def audit(
@@ -37,13 +41,13 @@ def audit(
     log: Log = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every event of a case, each chained to the one before it; or verify the chain of all events."""
+    """Show every recorded event of a case, or verify the hash chain of all events."""
     with exit_codes.report_faults(config):
         if (case is None) is not verify:
-            exit_codes.print_error("mqi: name a case, or --verify", "     mqi audit CASE; mqi audit --verify")
+            exit_codes.print_error("mqi: give a case or --verify", "     mqi audit CASE; mqi audit --verify")
             raise typer.Exit(exit_codes.USAGE)
         if log is not None and not log.is_file():
-            exit_codes.print_error(f"mqi: there is no log {log}")
+            exit_codes.print_error(f"mqi: the log {log} does not exist")
             raise typer.Exit(exit_codes.USAGE)
         database = open_store(load(config))
         if case is not None:
@@ -77,7 +81,7 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     for line in (*report.notes, *(f"BROKEN {line}" for line in report.wrong)):
         print(visible(line))  # noqa: T201
     print(  # noqa: T201
-        f"{walked.events} events of {walked.cases} cases; {walked.anchors} links told outside the store agree; "
-        f"the last one is {walked.head}"
+        f"{walked.events} events of {walked.cases} cases; {walked.anchors} checkpoints outside the store agree; "
+        f"the last event is {walked.head}"
     )
-    print("the chain is whole" if report.whole else "the chain is BROKEN")  # noqa: T201
+    print("the chain is intact" if report.whole else "the chain is BROKEN")  # noqa: T201

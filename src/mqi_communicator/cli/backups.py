@@ -1,4 +1,4 @@
-"""backup, restore: copies of the store, made and brought back."""
+"""backup, restore: make copies of the store, and replace it with one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from mqi_communicator.store.backup import back_up, backups, last_sound, unsound
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import restore as put_back
 
-Which = Annotated[Path | None, typer.Argument(metavar="BACKUP", help="Which one; without it the newest that is whole.")]
-List = Annotated[bool, typer.Option("--list", help="List the backups and whether they are whole; change nothing.")]
+Which = Annotated[Path | None, typer.Argument(metavar="BACKUP", help="Backup file; default: the newest intact one.")]
+List = Annotated[bool, typer.Option("--list", help="List the backups and whether they are intact; change nothing.")]
 
 
 def backup(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """Make a backup of the store now; the communicator may run meanwhile."""
+    """Back up the store now; the communicator may be running."""
     with exit_codes.report_faults(config):
         settings = load(config)
         if not settings.paths.store.is_file():
-            raise ActionRequired(f"there is no store {settings.paths.store} yet", "")
+            raise ActionRequired(f"the store {settings.paths.store} does not exist yet", "")
         made = back_up(settings.paths.store, settings.backups, settings.backup.keep, time.time())
         print(json.dumps({"backup": str(made.path)}) if as_json else made.path)  # noqa: T201
 
@@ -35,7 +35,7 @@ def backup(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
 def restore(
     name: Which = None, config: ConfigFile = DEFAULT, *, list_only: List = False, as_json: AsJson = False
 ) -> None:
-    """Put a backup in the place of the store; the old file is kept. The communicator must not run."""
+    """Replace the store with a backup; the old file is kept. The communicator must not be running."""
     with exit_codes.report_faults(config):
         settings = load(config)
         if list_only:
@@ -54,14 +54,14 @@ def restore(
             return
         print(f"restored {chosen}")  # noqa: T201
         if aside is not None:
-            print(f"what was there is kept in {aside}")  # noqa: T201
-        print("start the communicator: it takes up again what the store has forgotten since")  # noqa: T201
+            print(f"the old store is kept in {aside}")  # noqa: T201
+        print("start the communicator: it recovers what happened after the backup")  # noqa: T201
 
 
 def _newest(folder: Path) -> Path:
     found = last_sound(folder)
     if found is None:
-        raise ActionRequired(f"there is no good backup in {folder}", "name a file: mqi restore FILE")
+        raise ActionRequired(f"{folder} holds no intact backup", "give a file: mqi restore FILE")
     return found.path
 
 
@@ -73,6 +73,6 @@ def _list(folder: Path, *, as_json: bool) -> None:
         print(json.dumps(rows))  # noqa: T201
         return
     for one, wrong in found:
-        print(f"{one.path}  {age(one, now)} old  {wrong or 'whole'}")  # noqa: T201
+        print(f"{one.path}  {age(one, now)} old  {wrong or 'intact'}")  # noqa: T201
     if not found:
-        print(f"there is no backup in {folder}")  # noqa: T201
+        print(f"{folder} holds no backup")  # noqa: T201

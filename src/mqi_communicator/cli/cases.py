@@ -1,4 +1,4 @@
-"""What commands about cases begin with: the store of a configuration, and the case that a name means."""
+"""Helpers of the commands about cases: open the store of a configuration, and find a case by name."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from mqi_communicator.store.database import Database, open_database
 
 
 def open_store(config: Config) -> Database:
-    """The store of this configuration, for looking and for orders."""
+    """Open the store of this configuration, for queries and orders."""
     config.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
     return open_database(config.paths.store)
 
 
 def find_case(database: Database, name: str) -> CaseView:
-    """The case that is meant. Exits with words if there is none, or if the name fits several folders' cases."""
+    """Find the case with this key, start of a key, or folder name.
+
+    Prints a message and exits if there is none, or if the name matches cases of several folders."""
     found = database.read_now(view_named, name, time.time())
     if not found:
-        exit_codes.print_error(f'mqi: no case is called "{name}"', "     mqi status lists them")
+        exit_codes.print_error(f'mqi: no case matches "{name}"', "     mqi status lists them")
         raise typer.Exit(exit_codes.USAGE)
     if len({case.folder for case in found}) > 1:
-        exit_codes.print_error(f'mqi: "{name}" may mean {", ".join(case.case for case in found)}; give more of the key')
+        exit_codes.print_error(f'mqi: "{name}" matches {", ".join(case.case for case in found)}; give more of the key')
         raise typer.Exit(exit_codes.USAGE)
     return found[0]

@@ -1,4 +1,4 @@
-"""check: prove every claim of the configuration against reality."""
+"""check: verify the configuration against reality."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mqi_communicator.config import Config, load
 
 
 def check(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """Prove every claim of the configuration: folders, host, host key, rsync, engine, space, clock."""
+    """Verify the configuration against reality: folders, host, host key, rsync, engine, free space, clock."""
     with exit_codes.report_faults(config):
         settings = load(config)
         findings = asyncio.run(_collect(settings, speak=not as_json))

@@ -1,4 +1,4 @@
-"""constancy: the samples that are computed again by themselves, and what came of them."""
+"""constancy: the samples that are recomputed automatically, and their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mqi_communicator.terminal import coloured, console
 
 
 def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """List the constancy samples: last run, verdict, why it ran, next due. Exit 1 if one did not pass."""
+    """List the constancy samples: last run, verdict, reason, next due. Exit 1 if one did not pass."""
     from importlib.metadata import version
 
     from mqi_communicator.app import build_engine
@@ -26,7 +26,9 @@ def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     with exit_codes.report_faults(config):
         settings = load(config)
         if not settings.constancy:
-            exit_codes.print_error("mqi: the configuration has no section constancy: no sample is computed again")
+            exit_codes.print_error(
+                "mqi: the configuration has no section `constancy`, so there are no constancy samples"
+            )
             raise typer.Exit(exit_codes.NOT_PASSED)
         basis = basis_of(version("mqi-communicator"), build_engine(settings).evidence())
         found = open_store(settings).read_now(samples, settings.constancy, basis, time.time())
@@ -39,16 +41,16 @@ def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
 
 
 def _passed_or_running(one: Sample) -> bool:
-    """Whether its last run passed, or is under way."""
+    """Whether its last run passed, or is still running."""
     return one.verdict == "pass" if one.status in ("", "done", "failed", "cancelled") else True
 
 
 def _table(found: list[Sample]) -> Table:
     grid = Table()
-    for name in ("sample", "last", "case", "verdict", "computed because", "next due"):
+    for name in ("sample", "last", "case", "verdict", "reason", "next due"):
         grid.add_column(name, overflow="fold")
     for one in found:
-        because = one.because + ("; its files are others than the run before" if one.changed_sample else "")
+        because = one.because + ("; its files have changed since the previous run" if one.changed_sample else "")
         outcome = coloured(one.verdict) or one.status
         grid.add_row(one.name, _day(one.at), one.case, outcome, escape(because), escape(_next(one)))
     return grid

@@ -1,4 +1,4 @@
-"""web: the dashboard on its own; user: who may sign in to it."""
+"""web: serve the dashboard alone; user: manage its users."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mqi_communicator.web.users import UsersFile
 
 user = typer.Typer(
-    help="Who may sign in to the dashboard.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="Manage who may sign in to the dashboard.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
-Name = Annotated[str, typer.Argument(help="The name to sign in with.")]
+Name = Annotated[str, typer.Argument(help="User name.")]
 
 
 def web(config: ConfigFile = DEFAULT) -> None:
-    """Serve the dashboard, whether or not the communicator is running, until told to stop."""
+    """Serve the dashboard until stopped, whether or not the communicator is running."""
     with exit_codes.report_faults():
         settings = load(config)
         asyncio.run(_serve(settings, settings.web or WebOptions()))
@@ -51,13 +51,17 @@ async def _serve(config: Config, options: WebOptions) -> None:
 @user.command()
 def add(
     name: Name,
-    role: Annotated[Role, typer.Option(help="viewer looks, operator gives orders, physicist may sign besides.")],
+    role: Annotated[
+        Role, typer.Option(help="viewer: read only; operator: also give orders; physicist: also sign results.")
+    ],
     config: ConfigFile = DEFAULT,
     *,
-    at_proxy: Annotated[bool, typer.Option("--at-proxy", help="Signs in at the reverse proxy: no password.")] = False,
+    at_proxy: Annotated[
+        bool, typer.Option("--at-proxy", help="The user signs in at the reverse proxy; no password.")
+    ] = False,
     from_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
 ) -> None:
-    """Let somebody sign in, or give somebody another role and password. Asks for the password."""
+    """Add a user, or change the role and password of one. Prompts for the password."""
     from mqi_communicator.web.users import User, hash_password
 
     with exit_codes.report_faults():
@@ -68,15 +72,15 @@ def add(
 
 @user.command()
 def remove(name: Name, config: ConfigFile = DEFAULT) -> None:
-    """Let somebody in no longer; open sessions end at once."""
+    """Remove a user; open sessions end at once."""
     with exit_codes.report_faults():
         _file(config).remove(name)
-        print(f"{name} may sign in no longer")  # noqa: T201
+        print(f"{name} may no longer sign in")  # noqa: T201
 
 
 @user.command(name="list")
 def list_users(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """List who may sign in."""
+    """List the users."""
     from mqi_communicator.web.users import public
 
     with exit_codes.report_faults():

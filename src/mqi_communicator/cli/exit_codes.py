@@ -1,4 +1,4 @@
-"""Exit codes, and how a fault becomes one: words for a person on stderr, never a stack trace."""
+"""Exit codes, and how a fault becomes one: a message on stderr, never a stack trace."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ USAGE = 2
 UNREACHABLE = 3
 INTERRUPTED = 130
 MEANINGS = {
-    PASSED: "All is well.",
-    NOT_PASSED: "The answer is no, or it could not be done; `once`, `demo`: some case is anything else than passed.",
-    USAGE: "Wrong use, or a mistake in the configuration.",
-    UNREACHABLE: "The host cannot be reached.",
+    PASSED: "Success.",
+    NOT_PASSED: "Failure: a check or the command did not succeed; `once`, `demo`: at least one case did not pass.",
+    USAGE: "Usage error, or an error in the configuration.",
+    UNREACHABLE: "The host is unreachable.",
     INTERRUPTED: "Interrupted (Ctrl-C).",
 }
-_MORE = {  # what else docs/cli.md says of them
-    PASSED: "`once`, `demo`: every case passed. `run`, `web`: ended because somebody asked for it.",
-    NOT_PASSED: "stderr says why. `once`: also where it was stopped before the end. `check`: something is wrong. "
-    "`constancy`: a sample did not pass. `audit --verify`: the chain is broken. `report`: a report was not drawn. "
-    "`notify --test`: a message was not taken. `run`: it was asked to stop, and something did not end in time.",
-    USAGE: "A case that nobody knows is wrong use too.",
-    UNREACHABLE: "`once`: what is not done yet waits for it.",
-    INTERRUPTED: "Not so `run` and `web`, which end with 0, and `once`, which ends with 1: it only asks them to stop.",
+_MORE = {  # added in docs/cli.md
+    PASSED: "`once`, `demo`: every case passed. `run`, `web`: stopped on request.",
+    NOT_PASSED: "stderr gives the reason. `once`: also if it was stopped early. `check`: at least one check failed. "
+    "`constancy`: a sample did not pass. `audit --verify`: the chain is broken. `report`: a report was not generated. "
+    "`notify --test`: a message was not accepted. `run`: on stopping, a task did not end in time.",
+    USAGE: "An unknown case is a usage error too.",
+    UNREACHABLE: "`once`: unfinished cases wait for it.",
+    INTERRUPTED: "Exceptions: Ctrl-C stops `run` and `web` with exit code 0 and `once` with 1.",
 }
 
 
 def table(*, short: bool = False) -> str:
-    """Every exit code and what it means, in Markdown: in docs/cli.md, and in short in the README."""
+    """Every exit code and its meaning as a Markdown table: in full for docs/cli.md, short for the README."""
     rows = ((str(code), text if short else f"{text} {_MORE[code]}") for code, text in MEANINGS.items())
     return markdown_table(("exit code", "meaning"), rows)
 
 
 @contextmanager
 def report_faults(config: Path | None = None) -> Iterator[None]:
-    """Turn what went wrong into words and an exit code. `config` is the file to name in commands that help."""
+    """Report a fault on stderr and exit with its code. `config` is the file to name in suggested commands."""
     try:
         yield
     except Fault as fault:
@@ -54,7 +54,7 @@ def report_faults(config: Path | None = None) -> Iterator[None]:
 
 
 def _report(fault: Fault, config: Path) -> int:
-    """Say it; the exit code. What knows the configuration and the store is imported once something went wrong."""
+    """Report the fault and return its exit code. The configuration and the store are imported only then."""
     from mqi_communicator.cli.rescue import how_to_restore
     from mqi_communicator.config import ConfigProblem
     from mqi_communicator.store.database import StoreDamaged
@@ -74,9 +74,9 @@ def _report(fault: Fault, config: Path) -> int:
 
 
 def print_error(*lines: str) -> None:
-    """Words for a person, on stderr."""
+    """Print lines to stderr."""
     for line in lines:
-        print(visible_lines(line), file=sys.stderr)  # noqa: T201 - the command line's voice
+        print(visible_lines(line), file=sys.stderr)  # noqa: T201 - the output of the command line
 
 
 def _fault_lines(fault: Fault) -> list[str]:

@@ -1,4 +1,4 @@
-"""host-script: what answers on a host, for its administrator to install."""
+"""host-script: print the host script, for the host's administrator to install."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from mqi_communicator.remote.verbs import library
 
 
 def host_script() -> None:
-    """Print the script that answers on a host, to be installed there as all that our key may start."""
+    """Print the host script, to be installed on a host as the only command that our key may run."""
     print(library(), end="")  # noqa: T201

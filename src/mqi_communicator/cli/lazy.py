@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when they are called: a start loads what its own command needs, and no more."""
+"""Commands whose modules are imported when they are called, so that each start loads only what it needs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class LazyCommand(TyperCommand):
-    """A command known by its name and one line of help; it is defined in a module of this package.
+    """A command with its name and one line of help, whose definition in a module of this package is imported on use.
 
-    There it has the command's name, with _ for -, and is a function or, where it has commands of its own, a Typer.
+    There it has the command's name, with _ for -, and is a function or, if it has subcommands, a Typer.
     """
 
     def __init__(self, name: str, module: str, short_help: str) -> None:
@@ -23,7 +23,7 @@ class LazyCommand(TyperCommand):
         self._module = module
 
     def load(self) -> TyperCommand | TyperGroup:
-        """The command itself, with its options and its whole help."""
+        """Import the command itself, with its options and full help."""
         name = str(self.name)
         found = getattr(import_module(f"{__package__}.{self._module}"), name.replace("-", "_"))
         if not isinstance(found, typer.Typer):
@@ -35,5 +35,5 @@ class LazyCommand(TyperCommand):
         return made  # type: ignore[return-value]
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
-        """The context of the command itself: it reads the arguments, and is what is invoked."""
+        """Return the context of the imported command, which parses the arguments and is invoked."""
         return self.load().make_context(*args, **extra)

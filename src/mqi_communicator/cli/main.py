@@ -1,4 +1,4 @@
-"""All commands in one list."""
+"""The table of all commands, and the application made from it."""
 
 from __future__ import annotations
 
@@ -12,67 +12,67 @@ from mqi_communicator.cli.lazy import LazyCommand
 # By module: each command's name and the first line of its help, which `mqi --help` shows without importing the module.
 COMMANDS = {
     "status": {
-        "status": "List the cases and where they stand.",
-        "show": "Show all that is known of a case: beams, checks, events.",
-        "why": "Say in one line why a case is where it is, and what will happen next.",
+        "status": "List the cases and their status.",
+        "show": "Show everything known about a case: beams, checks, events.",
+        "why": "Explain in one line what a case is waiting for and what happens next.",
     },
     "orders": {
-        "retry": "Try a failed case again: beams without a dose get a new run, the rest goes on where it stood.",
-        "hold": "Stop moving a case; its running jobs go on.",
-        "release": "Let a held case go on.",
-        "cancel": "End a case for good: its jobs are killed, provably, and the host is tidied.",
-        "priority": "Say how soon a case is wanted: urgent, routine or background.",
-        "rejudge": "Judge a finished case again from its kept doses with the limits of now; the old verdict is kept.",
-        "lost": "Confirm that a beam's job is dead where its host cannot tell; another run may then follow.",
+        "retry": "Retry a failed case: beams without a dose get a new run, the rest continues where it stopped.",
+        "hold": "Put a case on hold; its running jobs continue.",
+        "release": "Release a case from hold.",
+        "cancel": "Cancel a case: kill its jobs, confirm that they have ended, and clean up the host.",
+        "priority": "Set the priority of a case: urgent, routine or background.",
+        "rejudge": "Judge a finished case again from its stored doses with current limits; the old verdict is kept.",
+        "lost": "Declare a beam's job lost after checking the host; a new run may then start.",
     },
     "check": {
-        "check": "Prove every claim of the configuration: folders, host, host key, rsync, engine, space, clock.",
+        "check": "Verify the configuration against reality: folders, host, host key, rsync, engine, free space, clock.",
     },
     "backups": {
-        "backup": "Make a backup of the store now; the communicator may run meanwhile.",
-        "restore": "Put a backup in the place of the store; the old file is kept. The communicator must not run.",
+        "backup": "Back up the store now; the communicator may be running.",
+        "restore": "Replace the store with a backup; the old file is kept. The communicator must not be running.",
     },
     "report": {
-        "report": "Draw report.html and report.pdf of delivered results again; the verdict is not touched.",
+        "report": "Regenerate report.html and report.pdf of delivered results; the verdict does not change.",
     },
     "dashboard": {
-        "web": "Serve the dashboard, whether or not the communicator is running, until told to stop.",
-        "user": "Who may sign in to the dashboard.",
+        "web": "Serve the dashboard until stopped, whether or not the communicator is running.",
+        "user": "Manage who may sign in to the dashboard.",
     },
     "audit": {
-        "audit": "Show every event of a case, each chained to the one before it; or verify the chain of all events.",
+        "audit": "Show every recorded event of a case, or verify the hash chain of all events.",
     },
     "sign": {
-        "sign": "Accept or reject a case's results: the signed version is locked, the verdict stays what it is.",
+        "sign": "Accept or reject the results of a case: the signed version is locked, the verdict does not change.",
     },
     "notify": {
-        "notify": "Show when people were last told on each way, or send a test.",
+        "notify": "Show the last notification of each channel, or send a test message.",
     },
     "constancy": {
-        "constancy": "List the constancy samples: last run, verdict, why it ran, next due. Exit 1 if one did not pass.",
+        "constancy": "List the constancy samples: last run, verdict, reason, next due. Exit 1 if one did not pass.",
     },
     "trend": {
         "trend": "Show gamma, dose scale and range difference of the delivered cases by machine, with mean and 2 SD.",
     },
     "run": {
-        "run": "Watch the folder and take every case to its verdict, until told to stop.",
-        "once": "Take what is in the folder to its verdicts, then exit: 0 all passed, 1 not all, 3 host unreachable.",
+        "run": "Watch the folder and process every case to its verdict, until stopped.",
+        "once": "Process the cases in the folder, then exit: 0 all passed, 1 not all, 3 host unreachable.",
     },
     "host_script": {
-        "host-script": "Print the script that answers on a host, to be installed there as all that our key may start.",
+        "host-script": "Print the host script, to be installed on a host as the only command that our key may run.",
     },
     "plan": {
-        "plan": "Print what RT Ion Plans hold, and every reason why a beam cannot be computed, by engine.",
+        "plan": "Summarize RT Ion Plans, and list for each engine every reason why a beam cannot be computed.",
     },
     "samples": {
-        "demo": "Take the bundled sample through the real route: a private sshd, rsync, Monte Carlo, a verdict.",
-        "sample": "Write a synthetic case, made up from nothing: it proves the route, not the physics.",
+        "demo": "Process the bundled sample end to end: a private sshd, rsync, Monte Carlo, a verdict.",
+        "sample": "Write a synthetic case; it tests the processing, not the physics.",
     },
 }
 
 
 class Commands(TyperGroup):
-    """`mqi` with every command of the list, none of which is imported yet."""
+    """`mqi` with every command of the table, none of which is imported yet."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -86,14 +86,14 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # help as plain text: to lay it out, rich would load Markdown and syntax highlighting
+    rich_markup_mode=None,  # plain help: for a rich layout, rich would load Markdown and syntax highlighting
     pretty_exceptions_enable=False,
 )
 
 
 @app.callback()
 def mqi() -> None:
-    """Takes proton patient-QA cases from a watched folder to a verdict."""
+    """Process proton patient-QA cases from a watched folder to a verdict."""
 
 
 def main() -> None:

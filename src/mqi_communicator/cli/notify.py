@@ -1,4 +1,4 @@
-"""notify: whether people can be told, and how far they have been."""
+"""notify: show the state of the notification channels, or test them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from mqi_communicator.store import notices
 def notify(
     config: ConfigFile = DEFAULT,
     *,
-    test: Annotated[bool, typer.Option("--test", help="Send a test message on every way, now.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Send a test message on every channel.")] = False,
 ) -> None:
-    """Show when people were last told on each way, or send a test."""
+    """Show the last notification of each channel, or send a test message."""
     with exit_codes.report_faults():
         settings = load(config)
         if settings.notify is None:
-            exit_codes.print_error("mqi: the configuration has no section notify: nobody is told anything")
+            exit_codes.print_error("mqi: the configuration has no section `notify`, so no notifications are sent")
             raise typer.Exit(exit_codes.NOT_PASSED)
         found = [
             _send_test(channel) if test else _print_last_sent(settings, channel)
@@ -45,14 +45,14 @@ def _send_test(channel: Channel) -> bool:
         if fault.advice:
             print(visible(f"    -> {fault.advice}"))  # noqa: T201
         return False
-    print(f"ok  {channel.name}: a test message was taken")  # noqa: T201
+    print(f"ok  {channel.name}: a test message was accepted")  # noqa: T201
     return True
 
 
 def _print_last_sent(settings: Config, channel: Channel) -> bool:
     mark = open_store(settings).read_now(notices.get_cursor, channel.name)
     if mark is None or not mark.sent:
-        print(f"{channel.name}: nothing was told yet")  # noqa: T201
+        print(f"{channel.name}: nothing was sent yet")  # noqa: T201
     else:
-        print(f"{channel.name}: last told {datetime.fromtimestamp(mark.sent, UTC):%Y-%m-%d %H:%M:%S} UTC")  # noqa: T201
+        print(f"{channel.name}: last sent {datetime.fromtimestamp(mark.sent, UTC):%Y-%m-%d %H:%M:%S} UTC")  # noqa: T201
     return True

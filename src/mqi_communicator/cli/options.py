@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options shared by several commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on one line.")]
-CaseName = Annotated[str, typer.Argument(metavar="CASE", help="A case's key (or its start), or its folder's name.")]
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (YAML).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on one line.")]
+CaseName = Annotated[str, typer.Argument(metavar="CASE", help="Case key (or its first letters) or name of its folder.")]
 DEFAULT = Path("config.yaml")

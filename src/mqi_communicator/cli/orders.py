@@ -1,4 +1,4 @@
-"""Orders: written down, and carried out by the communicator when it runs."""
+"""Orders: recorded in the store, and applied by the communicator when it runs."""
 
 from __future__ import annotations
 
@@ -19,56 +19,56 @@ from mqi_communicator.store import orders
 from mqi_communicator.store.database import Database
 from mqi_communicator.store.ownership import is_owned
 
-Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is recorded with the order.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Reason, recorded with the order.")]
 WAIT_S = 8.0
 
 
 def retry(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Try a failed case again: beams without a dose get a new run, the rest goes on where it stood."""
+    """Retry a failed case: beams without a dose get a new run, the rest continues where it stopped."""
     _order("retry", case, config, reason, as_json=as_json)
 
 
 def hold(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Stop moving a case; its running jobs go on."""
+    """Put a case on hold; its running jobs continue."""
     _order("hold", case, config, reason, as_json=as_json)
 
 
 def release(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Let a held case go on."""
+    """Release a case from hold."""
     _order("release", case, config, reason, as_json=as_json)
 
 
 def cancel(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """End a case for good: its jobs are killed, provably, and the host is tidied."""
+    """Cancel a case: kill its jobs, confirm that they have ended, and clean up the host."""
     _order("cancel", case, config, reason, as_json=as_json)
 
 
 def rejudge(case: CaseName, config: ConfigFile = DEFAULT, reason: Reason = "", *, as_json: AsJson = False) -> None:
-    """Judge a finished case again from its kept doses with the limits of now; the old verdict is kept."""
+    """Judge a finished case again from its stored doses with current limits; the old verdict is kept."""
     _order("rejudge", case, config, reason, as_json=as_json)
 
 
 def priority(
     case: CaseName,
-    priority: Annotated[Priority, typer.Argument(help="How soon it is wanted.")],
+    priority: Annotated[Priority, typer.Argument(help="The new priority.")],
     config: ConfigFile = DEFAULT,
     reason: Reason = "",
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Say how soon a case is wanted: urgent, routine or background."""
+    """Set the priority of a case: urgent, routine or background."""
     _order("priority", case, config, reason, as_json=as_json, detail=priority.value)
 
 
 def lost(
     case: CaseName,
-    beam: Annotated[int, typer.Argument(help="The beam's number.")],
+    beam: Annotated[int, typer.Argument(help="Beam number.")],
     config: ConfigFile = DEFAULT,
     reason: Reason = "",
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Confirm that a beam's job is dead where its host cannot tell; another run may then follow."""
+    """Declare a beam's job lost after checking the host; a new run may then start."""
     _order("lost", case, config, reason, as_json=as_json, beam=beam)
 
 
@@ -96,9 +96,9 @@ def _order(
         elif answer:
             print(visible(f"{case.case}: {answer}"))  # noqa: T201
         elif running:
-            print(f"{case.case}: the order to {order_name} is written down; the communicator is busy")  # noqa: T201
+            print(f"{case.case}: the order to {order_name} is recorded; the communicator has not applied it yet")  # noqa: T201
         else:
-            print(f"{case.case}: the order to {order_name} is kept until the communicator runs")  # noqa: T201
+            print(f"{case.case}: the order to {order_name} is recorded; it is applied when the communicator runs")  # noqa: T201
 
 
 def _answer(database: Database, number: int) -> str:

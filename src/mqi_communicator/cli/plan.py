@@ -1,4 +1,4 @@
-"""plan: what RT Ion Plans hold, and what of them cannot be computed, by engine. Needs no configuration."""
+"""plan: summarize RT Ion Plans, and list what each engine cannot compute. Needs no configuration."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import AsJson
 
 _FILES = (
-    "RT Ion Plans (DICOM). Exit code 1 if one cannot be read or contradicts itself; 0 otherwise, also where no engine "
-    "can compute a beam. Beam models and CT are not needed and not looked at."
+    "RT Ion Plans (DICOM). Exit code 1 if one is unreadable or inconsistent; 0 otherwise, even if no engine can "
+    "compute a beam. Beam models and CT are not needed and not checked."
 )
 
 
@@ -22,7 +22,7 @@ def plan(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Print what RT Ion Plans hold, and every reason why a beam cannot be computed, by engine."""
+    """Summarize RT Ion Plans, and list for each engine every reason why a beam cannot be computed."""
     from mqi_communicator.cli.plan_summary import lines, summary
 
     found: list[dict[str, Any]] = [summary(file) for file in files]

@@ -1,4 +1,4 @@
-"""What an RT Ion Plan holds, as plain data and as lines for a terminal."""
+"""Summary of an RT Ion Plan, as plain data and as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("beam", "machine", "mode", "gantry", "couch", "layers", "MeV", "spot
 
 
 def summary(path: Path) -> dict[str, Any]:
-    """The plan in `path`: what it holds, what is wrong in it, and what each engine cannot compute. Raises nothing.
+    """Summarize the plan in `path`: contents, problems, and what each engine cannot compute. Raises nothing.
 
     Angles in degrees, energies in MeV, metersets in MU per fraction.
     """
@@ -25,7 +25,7 @@ def summary(path: Path) -> dict[str, Any]:
         return _unread(path, as_problem(error))
     except OSError as error:
         found = f"the file cannot be read: {error.strerror}"
-        return _unread(path, Problem("plan.unreadable", printable(path.name), found, advice="Name another file."))
+        return _unread(path, Problem("plan.unreadable", printable(path.name), found, advice="Give another file."))
     return {
         "file": str(path),
         "understood": not problems,
@@ -88,7 +88,7 @@ def _engine(plan: IonPlan, index: int) -> dict[str, Any]:
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """A summary for people: the plan, a row per beam, what is wrong, and what cannot be computed with which engines."""
+    """Yield the summary as text: the plan, a row per beam, the problems, and what each engine cannot compute."""
     yield printable(found["file"])
     if found["beams"]:
         label = f"plan {printable(found['label'])}, " if found["label"] else ""
@@ -114,7 +114,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _reasons(problems: Sequence[Problem]) -> list[str]:
-    """Lines for people: each reason once, then what to do."""
+    """Lines of text: each reason once, then what to do."""
     advice = dict.fromkeys(one.advice for one in problems if one.advice)
     return [f"    {one}" for one in without_repeats(problems)] + [f"      {description}" for description in advice]
 

@@ -1,4 +1,4 @@
-"""Writes docs/cli.md from the program's own help.
+"""Write docs/cli.md from the program's own help.
 
 python -m mqi_communicator.cli.reference > docs/cli.md
 """
@@ -17,16 +17,15 @@ from mqi_communicator.cli.main import app
 
 HEAD = """# Commands
 
-Every command and option of `mqi`, made from its own help by `python -m mqi_communicator.cli.reference`. The README
-shows them in use. What they end with stands below: [exit codes](#exit-codes).
+Look up any command, option or [exit code](#exit-codes) of `mqi` here. The page is generated from the program's help
+by `python -m mqi_communicator.cli.reference`; the README shows the commands in use.
 """
 EXITS = f"""
 ## Exit codes
 
 {exit_codes.table()}
-`deploy.sh` adds no other: once everything is prepared it becomes `mqi run` (with `--demo`: `mqi demo`) and ends as that
-does. Before, it ends with 1 where something could not be prepared, and with 2 for wrong use or without a configuration
-file.
+`deploy.sh` adds no others: after the set-up it becomes `mqi run` (with `--demo`: `mqi demo`) and exits as that does.
+Before that it exits with 1 if the set-up failed, and with 2 for a usage error or a missing configuration file.
 """
 
 
@@ -43,7 +42,7 @@ def page() -> str:
     """docs/cli.md."""
     command = whole()
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="mqi"), name="mqi", title="Commands")
-    body = text.split("\n", 1)[1]  # its title stands in the head
+    body = text.split("\n", 1)[1]  # without its title, which is in HEAD
     return "\n".join(line.rstrip() for line in f"{HEAD}{body.rstrip()}\n{EXITS}".splitlines()).rstrip() + "\n"
 
 

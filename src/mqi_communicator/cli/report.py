@@ -1,4 +1,4 @@
-"""report: draw the report of delivered results again."""
+"""report: regenerate the report of delivered results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mqi_communicator.flow.view import CaseView, view_all
 from mqi_communicator.results.trend import TrendPosition
 
 SomeCase = Annotated[
-    str, typer.Argument(metavar="[CASE]", help="A case's key (or its start), or its folder's name; or --all.")
+    str, typer.Argument(metavar="[CASE]", help="Case key (or its first letters) or name of its folder; or --all.")
 ]
 
 
@@ -31,13 +31,13 @@ def report(
     case: SomeCase = "",
     config: ConfigFile = DEFAULT,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Every case that has results.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All cases that have results.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw report.html and report.pdf of delivered results again; the verdict is not touched."""
+    """Regenerate report.html and report.pdf of delivered results; the verdict does not change."""
     with exit_codes.report_faults():
         if every == bool(case):
-            exit_codes.print_error("mqi: name one case, or --all")
+            exit_codes.print_error("mqi: give one case or --all")
             raise typer.Exit(exit_codes.USAGE)
         settings = load(config)
         database = open_store(settings)
@@ -45,7 +45,7 @@ def report(
         delivered = [view for view in found if view.results]
         if not delivered:
             exit_codes.print_error(
-                "mqi: there are no delivered results to draw a report of", "     mqi status tells where cases are"
+                "mqi: there are no delivered results to report on", "     mqi status shows the state of the cases"
             )
             raise typer.Exit(exit_codes.NOT_PASSED)
         os.umask(0o077)
@@ -54,7 +54,7 @@ def report(
         if as_json:
             print(json.dumps([{"case": key, "drawn": not why, "why": why} for key, why in answers.items()]))  # noqa: T201
         for key, why in answers.items() if not as_json else ():
-            print(visible(f"{key}: {f'not drawn: {why}' if why else 'drawn'}"))  # noqa: T201
+            print(visible(f"{key}: {f'not generated: {why}' if why else 'generated'}"))  # noqa: T201
         if any(answers.values()):
             raise typer.Exit(exit_codes.NOT_PASSED)
 
@@ -62,7 +62,7 @@ def report(
 async def _redraw(
     settings: Config, cases: list[CaseView], trends: Mapping[str, TrendPosition | None]
 ) -> dict[str, str]:
-    """Why a report was not drawn, by case; "" where it was. In worker processes, with the limits of the daemon."""
+    """Regenerate the reports in worker processes. Returns by case why that failed, or ""."""
     from mqi_communicator.flow.spool.layout import Spool
     from mqi_communicator.flow.tasks import redraw_report
     from mqi_communicator.flow.workers.kernels import cache_of

@@ -1,4 +1,4 @@
-"""What to type when the store is damaged: the exact command, with the last good backup in it."""
+"""How to restore a damaged store: the exact command, with the newest intact backup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mqi_communicator.store.backup import Backup, last_sound
 
 
 def how_to_restore(config: Path) -> list[str]:
-    """Lines for a person who has been told that the store is damaged."""
+    """Lines of instructions that follow the message that the store is damaged."""
     try:
         folder = load(config).backups
         newest = last_sound(folder)
@@ -21,14 +21,17 @@ def how_to_restore(config: Path) -> list[str]:
     except Fault as fault:
         return [fault.reason, fault.advice]
     if newest is None:
-        other = "without a backup move the damaged file away by hand: cases in the spool are taken up again"
-        return [f"there is no good backup in {folder}: name one, ./mqi restore --config {config} FILE", other]
+        other = "without a backup, move the damaged file away: the communicator then recovers the cases in the spool"
+        return [f"{folder} holds no intact backup: give a file: ./mqi restore --config {config} FILE", other]
     command = shlex.join(["./mqi", "restore", "--config", str(config), str(newest.path)])
-    return [f"the last good backup is {age(newest, time.time())} old; nothing was changed. Restore it with", command]
+    return [
+        f"the newest intact backup is {age(newest, time.time())} old; nothing was changed. Restore it with",
+        command,
+    ]
 
 
 def age(backup: Backup, now: float) -> str:
-    """How old a backup is, for people."""
+    """The age of a backup in readable units."""
     seconds = max(0.0, now - backup.made)
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:

@@ -18,13 +18,13 @@ from mqi_communicator.run import run as work
 
 
 def run(config: ConfigFile = DEFAULT) -> None:
-    """Watch the folder and take every case to its verdict, until told to stop."""
+    """Watch the folder and process every case to its verdict, until stopped."""
     with exit_codes.report_faults(config):
         asyncio.run(work(build(load(config))))
 
 
 def once(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """Take what is in the folder to its verdicts, then exit: 0 all passed, 1 not all, 3 host unreachable."""
+    """Process the cases in the folder, then exit: 0 all passed, 1 not all, 3 host unreachable."""
     with exit_codes.report_faults(config):
         settings = load(config)
         end = asyncio.run(work(build(settings), once=True))

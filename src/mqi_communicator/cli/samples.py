@@ -1,4 +1,4 @@
-"""demo, sample: synthetic cases, played through or written."""
+"""demo, sample: process or write synthetic cases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from mqi_communicator.cli import exit_codes
 
 def demo(
     *,
-    stay: Annotated[bool, typer.Option("--stay", help="Keep the host and the communicator up to look around.")] = False,
-    folder: Annotated[Path, typer.Option(help="Where the demo keeps its things.")] = Path(".demo"),
-    engine_home: Annotated[Path, typer.Option(help="Where the engine was fetched to.")] = Path(".setup/mcsquare"),
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Keep the host and the communicator running to look around.")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="Folder of the demo's files.")] = Path(".demo"),
+    engine_home: Annotated[Path, typer.Option(help="Folder of the fetched engine.")] = Path(".setup/mcsquare"),
 ) -> None:
-    """Take the bundled sample through the real route: a private sshd, rsync, Monte Carlo, a verdict."""
+    """Process the bundled sample end to end: a private sshd, rsync, Monte Carlo, a verdict."""
     from mqi_communicator.demo.show import run_demo
 
     with exit_codes.report_faults():
@@ -26,15 +28,15 @@ def demo(
 
 def sample(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Where to write it; must not exist yet, or be empty.")
+        Path | None, typer.Argument(metavar="DIR", help="Folder to write to; must be new or empty.")
     ] = None,
-    kind: Annotated[str, typer.Option(help="What is in it, right or wrong; --list names the kinds.")] = "pass",
+    kind: Annotated[str, typer.Option(help="Kind of the case, correct or faulty; --list shows all.")] = "pass",
     size: Annotated[str, typer.Option(help="tiny, standard or large.")] = "standard",
-    seed: Annotated[int, typer.Option(help="Another seed gives another patient with the same anatomy.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed gives other UIDs with the same anatomy.")] = 1,
     *,
-    list_kinds: Annotated[bool, typer.Option("--list", help="List kinds and sizes, and write nothing.")] = False,
+    list_kinds: Annotated[bool, typer.Option("--list", help="List kinds and sizes; write nothing.")] = False,
 ) -> None:
-    """Write a synthetic case, made up from nothing: it proves the route, not the physics."""
+    """Write a synthetic case; it tests the processing, not the physics."""
     from mqi_communicator.demo.sample import KINDS, SIZES, write_sample
 
     if list_kinds:
@@ -42,7 +44,7 @@ def sample(
             print(f"{name:22} {what}")  # noqa: T201
         return
     if folder is None or (folder.exists() and any(folder.iterdir())):
-        exit_codes.print_error("mqi: name a folder that does not exist yet, or is empty")
+        exit_codes.print_error("mqi: give a folder that is new or empty")
         raise typer.Exit(exit_codes.USAGE)
     with exit_codes.report_faults():
         try:

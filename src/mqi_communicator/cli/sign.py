@@ -1,4 +1,4 @@
-"""sign: a person's decision, beside the verdict."""
+"""sign: record a physicist's decision beside the verdict."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from mqi_communicator.store import audit
 
 def sign(
     case: CaseName,
-    name: Annotated[str, typer.Option(help="Who signs.")],
-    role: Annotated[str, typer.Option(help="As what, for example: medical physicist.")],
+    name: Annotated[str, typer.Option(help="Name of the person who signs.")],
+    role: Annotated[str, typer.Option(help="Role of that person, for example: medical physicist.")],
     config: ConfigFile = DEFAULT,
     reason: Annotated[
-        str, typer.Option("--reason", "-r", help="Why; needed where the decision goes against the verdict.")
+        str, typer.Option("--reason", "-r", help="Reason; required if the decision contradicts the verdict.")
     ] = "",
     *,
-    accept: Annotated[bool, typer.Option("--accept", help="The plan may be treated, as far as this goes.")] = False,
-    reject: Annotated[bool, typer.Option("--reject", help="It may not.")] = False,
+    accept: Annotated[bool, typer.Option("--accept", help="Accept the results.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject the results.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Accept or reject a case's results: the signed version is locked, the verdict stays what it is."""
+    """Accept or reject the results of a case: the signed version is locked, the verdict does not change."""
     from mqi_communicator.flow.spool.layout import Spool
     from mqi_communicator.flow.tasks.sign import Signer, sign_results
 
     with exit_codes.report_faults():
         if accept == reject:
-            exit_codes.print_error("mqi: say either --accept or --reject")
+            exit_codes.print_error("mqi: give either --accept or --reject")
             raise typer.Exit(exit_codes.USAGE)
         settings = load(config)
         database = open_store(settings)
         found = find_case(database, case)
         if not found.results:
             exit_codes.print_error(
-                f"mqi: {found.case} has no results yet", f"     mqi why {found.case} tells where it is"
+                f"mqi: {found.case} has no results yet", f"     mqi why {found.case} explains its state"
             )
             raise typer.Exit(exit_codes.NOT_PASSED)
         decision = Decision.ACCEPT if accept else Decision.REJECT
@@ -53,8 +53,8 @@ def sign(
         spool = Spool(settings.paths.workspace / "spool" / found.case)
         try:
             signed = sign_results(spool, Path(found.results), signer, time.time())
-        except ValueError:  # what pydantic says of a name quotes it
-            exit_codes.print_error("mqi: --name and --role have 2 to 80 characters, --reason up to 500")
+        except ValueError:  # pydantic's message would quote the name
+            exit_codes.print_error("mqi: --name and --role must have 2 to 80 characters, --reason at most 500")
             raise typer.Exit(exit_codes.USAGE) from None
         database.write_now(audit.append, _event(found.case, found.step, signed))
         print(signed.model_dump_json(by_alias=True) if as_json else f"{found.case}: {signed.line}")  # noqa: T201

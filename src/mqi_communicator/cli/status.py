@@ -1,4 +1,4 @@
-"""status, show, why: what is known of the cases, whether or not the communicator is running."""
+"""status, show, why: the state of the cases, whether or not the communicator is running."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mqi_communicator.terminal import console as terminal
 
 
 def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """List the cases and where they stand."""
+    """List the cases and their status."""
     with exit_codes.report_faults(config):
         settings = load(config)
         database = open_store(settings)
@@ -36,11 +36,11 @@ def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
         console = terminal()
         console.print(table(found))
         if not running:
-            console.print("The communicator is not running: nothing moves until ./deploy.sh starts it.")
+            console.print("The communicator is not running: cases wait until ./deploy.sh starts it.")
 
 
 def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """Say in one line why a case is where it is, and what will happen next."""
+    """Explain in one line what a case is waiting for and what happens next."""
     with exit_codes.report_faults(config):
         settings = load(config)
         found = find_case(open_store(settings), case)
@@ -66,12 +66,12 @@ def _why_lines(case: CaseView, *, running: bool) -> list[str]:
         if beam.status != "done"
     ]
     if not running and case.status in ("ready", "waiting"):
-        lines.append("  the communicator is not running: nothing moves until ./deploy.sh starts it")
+        lines.append("  the communicator is not running: cases wait until ./deploy.sh starts it")
     return lines
 
 
 def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """Show all that is known of a case: beams, checks, events."""
+    """Show everything known about a case: beams, checks, events."""
     with exit_codes.report_faults(config):
         database = open_store(load(config))
         found = find_case(database, case)
@@ -96,12 +96,12 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
 
 
 def _report_line(case: CaseView, events: list[Event]) -> str:
-    """Where the report is, or why there is none."""
+    """The path of the report, or why there is none."""
     path = Path(case.results) / "report.html"
     if path.is_file():
         return f"report: {path}"
     why = next((str(e.facts["report_why"]) for e in reversed(events) if "report_why" in e.facts), "")
-    return f"report: none{f', {why}' if why else ''}; mqi report {case.case} draws it"
+    return f"report: none{f', {why}' if why else ''}; mqi report {case.case} generates it"
 
 
 def _signature_line(results: Path) -> str:

@@ -1,4 +1,4 @@
-"""trend: the numbers of the delivered cases of each machine, with mean and two standard deviations."""
+"""trend: the results of the delivered cases of each machine, with mean and two standard deviations."""
 
 from __future__ import annotations
 
@@ -28,23 +28,25 @@ MEAN, TWO_SD = "mean", "2 SD"
 
 def trend(
     config: ConfigFile = DEFAULT,
-    machine: Annotated[str, typer.Option("--machine", "-m", help="This TreatmentMachineName alone.")] = "",
-    last: Annotated[int, typer.Option(help="So many cases of each machine.", min=1, max=10_000)] = LAST,
+    machine: Annotated[str, typer.Option("--machine", "-m", help="Only this TreatmentMachineName.")] = "",
+    last: Annotated[int, typer.Option(help="Number of cases per machine.", min=1, max=10_000)] = LAST,
     *,
     as_json: AsJson = False,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="For a spreadsheet; the column `row` tells cases from sums.")
+        bool, typer.Option("--csv", help="Print CSV; the column `row` separates cases from statistics.")
     ] = False,
 ) -> None:
     """Show gamma, dose scale and range difference of the delivered cases by machine, with mean and 2 SD."""
     with exit_codes.report_faults(config):
         if as_json and as_csv:
-            exit_codes.print_error("mqi: say either --json or --csv")
+            exit_codes.print_error("mqi: give either --json or --csv")
             raise typer.Exit(exit_codes.USAGE)
         known, found = open_store(load(config)).read_now(trends, machine, last)
         if machine and machine not in known:
             names = ", ".join(known) or "none"
-            exit_codes.print_error(f'mqi: no case of a machine "{machine}" was judged', f"     known machines: {names}")
+            exit_codes.print_error(
+                f'mqi: no case of the machine "{machine}" was judged', f"     known machines: {names}"
+            )
             raise typer.Exit(exit_codes.USAGE)
         if as_json:
             print(json.dumps([_record(one) for one in found]))  # noqa: T201
@@ -82,7 +84,7 @@ def _plain(value: float | None) -> str:
 def _show(found: list[Trend]) -> None:
     screen = console()
     if not found:
-        screen.print("no case was delivered yet")
+        screen.print("no results were delivered yet")
     for one in found:
         grid = Table(title=escape(visible(f"{one.machine}: {len(one.rows)} cases")))
         for name in ("judged", "case", "verdict"):

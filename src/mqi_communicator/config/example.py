@@ -1,4 +1,4 @@
-"""Writes config.example.yaml and docs/configuration.md from the options' own descriptions.
+"""Write config.example.yaml and docs/configuration.md from the descriptions of the options.
 
 python -m mqi_communicator.config.example > config.example.yaml
 python -m mqi_communicator.config.example --reference > docs/configuration.md
@@ -21,17 +21,17 @@ from mqi_communicator.config import Config
 from mqi_communicator.config.file import scalar
 
 _WIDTH = 110
-_MARKS = r"^[-?!&*|>%@`'\"{}\[\],#:]|: |:$| #|\s$|^\s"  # with these YAML wants quotes
+_MARKS = r"^[-?!&*|>%@`'\"{}\[\],#:]|: |:$| #|\s$|^\s"  # text that YAML must have in quotes
 _HEAD = """\
-# The settings of MQI Communicator. Copy this file to config.yaml and fill in your own.
-# A line that is commented out shows the value in effect without it. Anything unknown here is refused.
-# Relative paths are relative to this file. No secret stands here: SSH keys are files of their own.
+# The settings of MQI Communicator. Copy this file to config.yaml and adapt it.
+# A line that is commented out shows the default. Unknown keys are errors.
+# Relative paths are relative to this file. The file holds no secrets: SSH keys are files of their own.
 """
 _REFERENCE_HEAD = """\
-Every setting of the one YAML file, made from the program's own descriptions by
-`python -m mqi_communicator.config.example --reference`. Anything unknown in the file is refused, with its line."""
+Look up the meaning, type and default of each setting of the YAML file. The page is generated from the program by
+`python -m mqi_communicator.config.example --reference`. An unknown key is an error, reported with its line."""
 
-# Where a field has no default, or a better picture than its default: what the example shows.
+# Values shown in the example where a field has no default, or its default is not instructive.
 _SHOWN: dict[str, object] = {
     "paths.watch": "/data/mqi/incoming",
     "paths.workspace": "/var/lib/mqi",
@@ -101,7 +101,7 @@ after:
   - name: converter
     argv: [/opt/site/to_raw, Outputs-1, Outputs-2]
     outputs: ["Outputs-1/beam_{beam}_0_Dose.raw", "Outputs-2/beam_{beam}_0_Dose.raw"]"""
-# Where a picture says more than a default: groups in lists, or below names.
+# Examples of groups in lists or below names, where a default would say little.
 _EXAMPLES = {
     "hosts": _HOSTS,
     "constancy": _CONSTANCY,
@@ -109,7 +109,7 @@ _EXAMPLES = {
     "engine.before": _BEFORE,
     "engine.after": _AFTER,
 }
-# The key that stands for "any name" in a section of names.
+# The key that the example shows in a section whose keys are names.
 _NAMES = {
     "machines": "GTR1",
     "scanners": "SIEMENS|SOMATOM Definition AS|CT1",
@@ -118,7 +118,7 @@ _NAMES = {
 
 
 def example() -> str:
-    """The example file: every key of every component, required ones set, the others as comments with their default."""
+    """Return the example file: every key, required ones set, the others commented out with their defaults."""
     lines = _HEAD.splitlines()
     for name, field in Config.model_fields.items():
         lines += ["", *_comment(field.description or "", 0), *_section(name, field)]
@@ -126,7 +126,7 @@ def example() -> str:
 
 
 def reference() -> str:
-    """The reference page: one table per section, in Markdown."""
+    """Return the reference page: one Markdown table per section."""
     pages = [
         "# Configuration",
         "",
@@ -147,7 +147,7 @@ def _section(name: str, field: FieldInfo) -> Iterator[str]:
         return
     (first, *others), _named = _groups(field.annotation)
     shown = _section_lines(name, field, first)
-    yield from _commented(shown) if _optional(field) and name != "ssh" else shown  # some exclude one another
+    yield from _commented(shown) if _optional(field) and name != "ssh" else shown  # some are mutually exclusive
     for other in others:
         promise = _summary(other)
         yield from ("", *_comment(f"Or instead: {promise[0].lower()}{promise[1:]}", 0))
@@ -155,7 +155,7 @@ def _section(name: str, field: FieldInfo) -> Iterator[str]:
 
 
 def _section_lines(name: str, field: FieldInfo, group: type[BaseModel]) -> Iterator[str]:
-    """A section with its head: the group itself, or below a name of the site's choice."""
+    """Yield a section with its heading: the group itself, or the group below a name chosen by the site."""
     named = _groups(field.annotation)[1]
     yield f"{name}:"
     if named:
@@ -164,7 +164,7 @@ def _section_lines(name: str, field: FieldInfo, group: type[BaseModel]) -> Itera
 
 
 def _commented(lines: Iterable[str], indent: str = "") -> Iterator[str]:
-    """Lines as comments, the mark at this indentation."""
+    """Return the lines commented out, with the # at this indentation."""
     return (f"{indent}# {line.removeprefix(indent)}".rstrip() for line in lines)
 
 
@@ -197,7 +197,7 @@ def _tables(model: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def _groups(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
-    """The groups of settings of which one may stand here, and whether below names of the site's own choice."""
+    """Return the groups of settings allowed here, and whether they are below names chosen by the site."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation], False
     found: list[type[BaseModel]] = []
@@ -209,12 +209,12 @@ def _groups(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
 
 
 def _summary(group: type[BaseModel]) -> str:
-    """What a group says of itself."""
+    """Return the first line of a group's docstring."""
     return (group.__doc__ or "").splitlines()[0]
 
 
 def _path_of(path: str, annotation: Any, *, named: bool) -> str:
-    """Where the settings of a group stand: below names of the site's choice, in a list, or just there."""
+    """Return the path of a group's settings: below names chosen by the site, in a list, or the path itself."""
     return f"{path}.<name>" if named else f"{path}[]" if _is_list(annotation) else path
 
 
@@ -232,12 +232,12 @@ def _value(key: str, field: FieldInfo) -> object:
     if get_origin(field.annotation) is Literal:
         return get_args(field.annotation)[0] if field.is_required() else _plain(field)
     if field.is_required():
-        raise LookupError(f"{key} has no default: give it an example in config.example")
+        raise LookupError(f"{key} has no default: add an example to config.example")
     return _plain(field)
 
 
 def _plain(field: FieldInfo) -> object:
-    """A field's default as it would stand in the file."""
+    """Return a field's default as it would be written in the file."""
     return field.get_default(call_default_factory=True, validated_data={})
 
 

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration put into words: which line, which key, what is wrong, what was probably meant."""
+"""Messages for mistakes in a configuration: line, key, what is wrong, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SECRET = re.compile(r"pass(word|phrase)|secret|token|private_?key$", re.IGNOREC
 
 
 def validate(path: Path, document: Document, model: type[Model]) -> Model:
-    """The settings as `model`. ConfigProblem with all mistakes of the document and of its values."""
+    """Validate the settings as `model`. ConfigProblem with all mistakes of the document and of its values."""
     try:
-        # JSON's strict mode is the right strictness: text is no number, true is no 1, but a path is text.
+        # pydantic's strict mode for JSON fits: text is no number, true is not 1, but a path is text.
         made = model.model_validate_json(json.dumps(_filled(document.data, [model])), strict=True)
     except ValidationError as error:
         found = [_mistake(detail, model, document) for detail in error.errors()]
@@ -32,7 +32,7 @@ def validate(path: Path, document: Document, model: type[Model]) -> Model:
 
 
 def _filled(data: Any, groups: list[Any]) -> Any:
-    """The data with `{}` where one of the groups should stand and has no line below it (or only comments)."""
+    """Return the data with `{}` for groups that have no line below them (or only comments)."""
     if data is None and any(_is_model(leaf) or get_origin(leaf) is dict for leaf in _leaves(groups)):
         return {}
     if not isinstance(data, dict):
@@ -44,14 +44,14 @@ def _filled(data: Any, groups: list[Any]) -> Any:
 
 def _mistake(detail: ErrorDetails, model: type[BaseModel], document: Document) -> Mistake:
     keys, message = _in_file(detail, document), _message(detail, model)
-    named = re.match(r"([a-z_]+): (.*)", message, re.DOTALL)  # a group's own check that names one of its keys
+    named = re.match(r"([a-z_]+): (.*)", message, re.DOTALL)  # a validator of the group that names one of its keys
     if detail["type"] == "value_error" and named and (*keys, named[1]) in document.lines:
         keys, message = (*keys, named[1]), named[2]
     return Mistake(document.line_of(keys), dotted(keys), message)
 
 
 def _in_file(detail: ErrorDetails, document: Document) -> Keys:
-    """The error's place as keys of the file: without the marks that pydantic adds for unions and dictionary keys."""
+    """Return the error's location as keys of the file, without the tags that pydantic adds for unions."""
     keys: Keys = ()
     for part in detail["loc"]:
         if (*keys, part) in document.lines:
@@ -73,7 +73,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         return "is missing"
     if detail["input"] is None:
-        return "has no value: give it one, or remove the line"
+        return "has no value; set one or remove the line"
     wanted = _WANTED.get(kind)
     if kind in ("literal_error", "enum"):
         wanted = f"must be one of {context['expected']}"
@@ -85,7 +85,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _quoted(value: Any) -> str:
-    """A value as it stands in the file, cut short."""
+    """Return a value as written in the file, truncated."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004
 
@@ -115,18 +115,18 @@ _RENAMED = {"desk": "workers", "desk_memory_gib": "worker_memory_gib", "desk_lim
 
 def _unknown(name: str, known: list[str]) -> str:
     if _SECRET.search(name):
-        return "unknown key; secrets never stand in this file (SSH keys are files of their own)"
+        return "unknown key; secrets are not allowed in this file (SSH keys are files of their own)"
     if (now := _RENAMED.get(name)) in known:
-        return f"was renamed: write {now}"
+        return f"was renamed to {now}"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+    hint = f"did you mean {near[0]}?" if near else f"valid keys: {', '.join(known)}"
     return f"unknown key; {hint}"
 
 
 def known_keys(model: type[BaseModel], keys: Keys) -> list[str]:
-    """The names that may stand below `keys` of a model; empty where any name may.
+    """Return the field names allowed below `keys` of a model; empty if any name is allowed.
 
-    Where a group is one of several, the tag of the chosen one may stand among the keys, as pydantic puts it there.
+    Where a group is one of several, `keys` may contain the tag of the chosen one, as pydantic inserts it.
     """
     options: list[Any] = [model]
     for key in keys:
@@ -135,7 +135,7 @@ def known_keys(model: type[BaseModel], keys: Keys) -> list[str]:
 
 
 def _below(annotation: Any, key: str | int) -> Iterator[Any]:
-    """What stands below `key`; a dictionary or list takes any key, one of several groups is chosen by its tag."""
+    """Yield the annotations below `key`; a dictionary or list accepts any key, a union is resolved by its tag."""
     arguments = get_args(annotation)
     if _is_model(annotation):
         if key in annotation.model_fields:
@@ -152,14 +152,14 @@ def _below(annotation: Any, key: str | int) -> Iterator[Any]:
 
 
 def _tag(annotation: Any) -> str | None:
-    """The tag that one of several groups bears."""
+    """Return the tag of a member of a union."""
     if get_origin(annotation) is not Annotated:
         return None
     return next((mark.tag for mark in annotation.__metadata__ if isinstance(mark, Tag)), None)
 
 
 def _leaves(annotations: list[Any]) -> Iterator[Any]:
-    """The models and containers in annotations, without their unions."""
+    """Yield the models and containers in annotations, with unions resolved."""
     for annotation in annotations:
         if _is_model(annotation) or _is_container(annotation):
             yield annotation

@@ -1,7 +1,7 @@
-"""The configuration: every component's options, composed, and loaded from the one YAML file.
+"""The configuration: the options of every component, loaded from one YAML file.
 
-Nothing secret stands in it: keys of SSH are files of their own, named here. Relative paths are relative to the
-file's own folder, `~` is the home of the user who runs the communicator.
+It holds no secrets: SSH keys are separate files, named here. Relative paths are relative to the folder of the file,
+`~` is the home of the user who runs the communicator.
 """
 
 from __future__ import annotations
@@ -49,13 +49,16 @@ class PathOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    watch: Path = Field(description="Folder in which a case appears as a folder of DICOM files; only ever read.")
-    workspace: Path = Field(
-        description="Private folder on a local disk: the store, the spool of admitted cases, work in progress."
+    watch: Path = Field(
+        description="Watched folder: each case arrives as a folder of DICOM files. It is never written to."
     )
-    results: Path = Field(description="Folder in which the finished results of each case appear.")
+    workspace: Path = Field(
+        description="Private folder on a local disk: the store, the spool of admitted cases, temporary files."
+    )
+    results: Path = Field(description="Folder to which the results of each case are delivered.")
     remote: str = Field(
-        description="Folder on the compute host for the communicator alone; absolute, letters, digits and /._- only."
+        description="Folder on the compute host for the communicator alone; absolute path of letters, digits, /._- "
+        "only."
     )
 
     @field_validator("remote")
@@ -67,12 +70,12 @@ class PathOptions(BaseModel):
 
     @property
     def store(self) -> Path:
-        """The database file."""
+        """Path of the database file."""
         return self.workspace / "store.sqlite3"
 
     @property
     def lock(self) -> Path:
-        """The file that the one active communicator of this workspace holds."""
+        """Path of the lock file held by the running communicator of this workspace."""
         return self.workspace / "owner.lock"
 
 
@@ -81,83 +84,90 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    paths: PathOptions = Field(description="Where cases come from, where work is done, where results go.")
-    ssh: SshOptions | None = Field(default=None, description="The compute host and how it is reached.")
+    paths: PathOptions = Field(description="Folders for cases, work and results.")
+    ssh: SshOptions | None = Field(default=None, description="SSH connection to the compute host.")
     local: LocalOptions | None = Field(
-        default=None, description="Instead of ssh, where the communicator runs on the computing machine itself."
+        default=None, description="Instead of ssh: the communicator runs on the compute host itself."
     )
-    intake: IntakeOptions = Field(default_factory=IntakeOptions, description="When a folder is a complete case.")
+    intake: IntakeOptions = Field(
+        default_factory=IntakeOptions, description="Rules for when a folder counts as a complete case."
+    )
     direct: DirectOptions | None = Field(
-        default=None, description="How jobs are started and watched on the host itself (the default)."
+        default=None, description="How jobs are started and monitored on the host itself (the default)."
     )
-    slurm: SlurmOptions | None = Field(default=None, description="Instead of direct: jobs go to the host's Slurm.")
+    slurm: SlurmOptions | None = Field(
+        default=None, description="Instead of direct: jobs are submitted to the host's Slurm."
+    )
     gpus: GpuOptions | None = Field(
-        default=None, description="The host's GPUs, where no scheduler looks after them (gpus: {} asks nvidia-smi)."
+        default=None, description="GPUs of a host without a scheduler (gpus: {} queries nvidia-smi)."
     )
     hosts: tuple[HostOptions, ...] = Field(
         default=(),
-        description="Several hosts, instead of ssh, local, direct, slurm and gpus: a case goes where it can begin "
-        "first.",
+        description="Several hosts, instead of ssh, local, direct, slurm and gpus. Each case goes to the host that can "
+        "start it first.",
     )
     engine: EngineOptions = Field(description="The Monte Carlo engine on the compute host.")
     machines: dict[str, AnyMachine] = Field(
         default_factory=dict,
-        description="Treatment machines by TreatmentMachineName; a plan for any other machine is held before upload.",
+        description="Treatment machines by TreatmentMachineName; a case for any other machine waits before upload.",
     )
     scanners: dict[str, AnyScanner] = Field(
         default_factory=dict,
-        description="CT scanners by Manufacturer|ManufacturerModelName|StationName; a CT of any other is held.",
+        description="CT scanners by Manufacturer|ManufacturerModelName|StationName; a case with any other scanner "
+        "waits before upload.",
     )
     dose_conventions: dict[str, DoseConvention] = Field(
-        default_factory=dict, description="What planned doses mean, by Manufacturer of the planning system."
+        default_factory=dict, description="Type of the planned doses, by Manufacturer of the planning system."
     )
-    judgement: JudgementOptions = Field(default_factory=JudgementOptions, description="Limits of the checks.")
+    judgement: JudgementOptions = Field(default_factory=JudgementOptions, description="Tolerances of the checks.")
     extension: ExtensionOptions | None = Field(
         default=None,
-        description="One longer run of a case whose verdict is undecided by the Monte Carlo noise alone. It holds for "
-        "cases whose input is written from then on.",
+        description="One longer run of a case whose verdict is undecided because of Monte Carlo noise alone. Applies "
+        "to cases prepared after the setting was changed.",
     )
     constancy: tuple[ConstancyOptions, ...] = Field(
-        default=(), description="Samples that are computed again by themselves, as constancy checks of what computes."
+        default=(),
+        description="Samples that are recomputed automatically, as constancy checks of host, engine and beam model.",
     )
-    report: ReportOptions = Field(default_factory=ReportOptions, description="The report of each case.")
-    resources: ResourceOptions = Field(default_factory=ResourceOptions, description="Limits of work under way.")
-    retry: RetryOptions = Field(default_factory=RetryOptions, description="How failed tries are repeated.")
+    report: ReportOptions = Field(default_factory=ReportOptions, description="Report of each case.")
+    resources: ResourceOptions = Field(
+        default_factory=ResourceOptions, description="Limits on concurrent work and resources."
+    )
+    retry: RetryOptions = Field(default_factory=RetryOptions, description="How failed attempts are retried.")
     breaker: BreakerOptions = Field(
-        default_factory=BreakerOptions, description="When a host that does not answer is left alone."
+        default_factory=BreakerOptions,
+        description="Circuit breaker: when the communicator stops contacting a host that does not answer.",
     )
-    backup: BackupOptions = Field(default_factory=BackupOptions, description="Copies of the store.")
+    backup: BackupOptions = Field(default_factory=BackupOptions, description="Backups of the store.")
     monitoring: MonitoringOptions = Field(
-        default_factory=MonitoringOptions, description="Logs, metrics and health pages."
+        default_factory=MonitoringOptions, description="Logs, metrics and health checks."
     )
     web: WebOptions | None = Field(
-        default=None, description="The dashboard, served by the communicator (web: {} on this machine alone)."
+        default=None, description="The dashboard, served by the communicator (web: {} serves it on this machine only)."
     )
     notify: NotifyOptions | None = Field(
-        default=None, description="Who is told when a person is needed, work failed or a verdict is fail."
+        default=None, description="Notifications when action is required, a case failed or a verdict is fail."
     )
 
     @model_validator(mode="after")
     def _hosts_once(self) -> Self:
         own = [name for name in _OF_ONE_HOST if getattr(self, name) is not None]
         if self.hosts and own:
-            raise ValueError(
-                f"has both hosts and {own[0]}: several hosts stand in hosts, with all that belongs to them"
-            )
+            raise ValueError(f"has both hosts and {own[0]}; move all settings of the hosts into hosts")
         if not self.hosts and self.ssh is None and self.local is None:
             raise ValueError(
                 "needs one of: ssh (a host reached over SSH), local (this machine; local: {}), hosts (several)"
             )
         names = [host.name for host in self.all_hosts]
         if len(set(names)) < len(names):
-            raise ValueError(f"names a host twice: {', '.join(names)}")
+            raise ValueError(f"has two hosts of the same name: {', '.join(names)}")
         return self
 
     @model_validator(mode="after")
     def _constancy_once(self) -> Self:
         names = [sample.name for sample in self.constancy]
         if len(set(names)) < len(names):
-            raise ValueError(f"constancy: names a sample twice: {', '.join(names)}")
+            raise ValueError(f"constancy: two samples have the same name: {', '.join(names)}")
         return self
 
     @model_validator(mode="after")
@@ -166,7 +176,7 @@ class Config(BaseModel):
             return self
         most, fixed = self.extension.max_histories_per_beam, self.engine.histories
         if fixed is None:
-            raise ValueError("extension: does not go with engine.target_uncertainty, which goes on by itself")
+            raise ValueError("extension: cannot be combined with engine.target_uncertainty, which extends runs itself")
         if most <= fixed:
             raise ValueError(
                 f"extension: max_histories_per_beam must be more than engine.histories_per_beam = {fixed}, not {most}"
@@ -175,20 +185,20 @@ class Config(BaseModel):
 
     @property
     def backups(self) -> Path:
-        """The folder of the copies of the store."""
+        """Folder of the backups of the store."""
         return self.backup.folder or self.paths.workspace / "backups"
 
     @property
     def all_hosts(self) -> tuple[HostOptions, ...]:
-        """Every host, in order. The sections of the file itself are the short form of a single one."""
+        """All hosts, in order. The top-level sections are the short form of a single one."""
         return self.hosts or (HostOptions(**{name: getattr(self, name) for name in _OF_ONE_HOST}),)
 
 
 def load(path: Path) -> Config:
-    """The configuration in a file, with all local paths absolute.
+    """Load the configuration from a file, with all local paths absolute.
 
-    ConfigProblem (its `reason` one line per mistake: file:line: key: what is wrong) when anything in it is not
-    understood. The folders and files it names are not looked at: `mqi check` does that.
+    ConfigProblem if it is invalid; its `reason` has one line per mistake: file:line: key: what is wrong. The folders
+    and files that it names are not checked: `mqi check` does that.
     """
     document = config_file.read(path)
     config = _absolute(config_messages.validate(path, document, Config), path.resolve().parent)
@@ -200,13 +210,13 @@ def load(path: Path) -> Config:
 
 
 def effective_digest(config: Config) -> str:
-    """The sha256, in hex, of every setting in effect, defaults included: equal settings, equal digest."""
+    """Return the sha256, in hex, of all settings in effect, including defaults: equal settings, equal digest."""
     text = json.dumps(config.model_dump(mode="json"), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _absolute(options: _Model, base: Path) -> _Model:
-    """The options with each local path (a field of type Path) made absolute. Paths on the host are text."""
+    """Return the options with each local path (a field of type Path) made absolute. Paths on the host are text."""
     values = {name: getattr(options, name) for name in type(options).model_fields}
     resolved = {name: _resolved(value, base) for name, value in values.items()}
     changed = {name: value for name, value in resolved.items() if value != values[name]}
@@ -228,31 +238,31 @@ def _resolved(value: Any, base: Path) -> Any:
 def _expanded(path: Path) -> Path:
     try:
         return path.expanduser()
-    except RuntimeError:  # no such user: the path stays as written, and `mqi check` will not find it
+    except RuntimeError:  # no such user: the path stays as written, and `mqi check` reports it
         return path
 
 
 def _overlaps(paths: PathOptions, document: config_file.Document) -> list[Mistake]:
-    """Folders inside one another: results in the watched folder would come back as cases."""
+    """Find folders inside one another: results in the watched folder would be admitted as cases."""
     places: dict[str, Path] = {name: getattr(paths, name).resolve() for name in ("watch", "workspace", "results")}
     mistakes = []
     for (name, inner), (other, outer) in permutations(places.items(), 2):
         if inner != outer and inner.is_relative_to(outer):
-            mistakes.append(_overlap(name, f"lies inside paths.{other}", document))
+            mistakes.append(_overlap(name, f"is inside paths.{other}", document))
         elif inner == outer and name > other:
             mistakes.append(_overlap(name, f"is the same folder as paths.{other}", document))
     return mistakes
 
 
 def _samples(config: Config, document: config_file.Document) -> list[Mistake]:
-    """Constancy samples in our own folders: in the watched one they would be cases of patients."""
+    """Find constancy samples that overlap the communicator's folders."""
     mistakes = []
     for number, sample in enumerate(config.constancy):
         keys, folder = ("constancy", number, "folder"), sample.folder.resolve()
         for name in ("watch", "workspace", "results"):
             ours = getattr(config.paths, name).resolve()
             if folder.is_relative_to(ours) or ours.is_relative_to(folder):
-                what = f"lies inside paths.{name}, or around it; it needs a folder of its own"
+                what = f"overlaps paths.{name}; it needs a folder of its own"
                 mistakes.append(Mistake(document.line_of(keys), config_file.dotted(keys), what))
     return mistakes
 

@@ -1,4 +1,4 @@
-"""A private host: a real sshd on the loopback, with keys of its own, that leaves nothing behind."""
+"""A private host: a real sshd on the loopback interface, with its own keys, that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ _START = 10.0  # seconds
 
 
 class PrivateHost:
-    """An sshd that serves this account alone, on 127.0.0.1, for as long as it is wanted.
+    """An sshd for this account only, on 127.0.0.1, until stopped.
 
-    `folder` holds its keys, configuration, log and an empty home; it may have spaces in its name. `environment` is
-    what its commands find set; `settings` are lines of sshd_config that win over the ones here.
-    `forced` is the one command that its key may start. ActionRequired, with what to install or change, where no sshd
-    can be had.
+    `folder` has its keys, configuration, log and an empty home; its name may contain spaces. `environment` is set for
+    its commands; `settings` are lines of sshd_config that take precedence. `forced` is the only command that its key
+    may start. ActionRequired, with what to install or change, if no sshd is available.
     """
 
     def __init__(
@@ -61,29 +60,29 @@ class PrivateHost:
         return self._process.pid
 
     def start(self) -> None:
-        """Return when it accepts connections. Starting it again keeps its keys and, if it is free, its port.
+        """Start it and return when it accepts connections. A restart keeps the keys and, if free, the port.
 
-        It dies with the thread that called this, at the latest.
+        It ends with the calling thread at the latest.
         """
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         for name in ("host", "user"):
             _make_key(self.folder / name)
         if os.getuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)  # sshd's empty root for its helpers
+            Path("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)  # empty root folder of sshd's helpers
         for _ in range(5):
             self.port = _free_port(self.port)
             self._write()
             if self._listen():
                 return
-        raise ActionRequired("the private sshd does not start", f"See {self.folder / 'sshd.log'}.")
+        raise ActionRequired("the private sshd does not start", f"Check {self.folder / 'sshd.log'}.")
 
     def stop(self) -> None:
-        """End the listener, its sessions and their commands; what detached itself (a job) lives on."""
+        """End the listener, its sessions and their commands; detached processes (jobs) keep running."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGSTOP)  # no new session while we look
+            os.kill(self._process.pid, signal.SIGSTOP)  # no new sessions while processes are listed
         for pid in (self._process.pid, *self.descendants()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -91,7 +90,7 @@ class PrivateHost:
         self._process = None
 
     def descendants(self) -> list[int]:
-        """Process ids of the sessions and of the commands that run in them."""
+        """Process ids of the sessions and their commands."""
         parents = _parents()
         found = [self.pid]
         for pid in found:
@@ -99,7 +98,7 @@ class PrivateHost:
         return found[1:]
 
     def options(self, **changes: object) -> SshOptions:
-        """How to reach it."""
+        """Return the SSH options to connect to it."""
         return SshOptions.model_validate(
             {
                 "name": "private",
@@ -138,7 +137,7 @@ class PrivateHost:
             "AuthenticationMethods publickey",
             "PermitRootLogin prohibit-password",
             f"UsePAM {'yes' if _locked() else 'no'}",
-            "StrictModes no",  # the folder may stand below a world-writable one; it is itself 0700
+            "StrictModes no",  # the folder may be below a world-writable one; it is itself 0700
             "UseDNS no",
             "DisableForwarding yes",
             "PrintMotd no",
@@ -165,22 +164,22 @@ class PrivateHost:
 
 
 def _death_signal() -> tuple[str, ...]:
-    """The listener dies with the process that started it, where util-linux offers that."""
+    """The prefix that ends the listener with the process that started it, if util-linux has it."""
     return ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 
 
 def _sshd() -> str:
     for path in (shutil.which("sshd"), *_SSHD):
         if path and os.access(path, os.X_OK):
-            return os.path.realpath(path)  # it starts itself anew and wants its absolute path
-    raise ActionRequired("there is no sshd on this machine", "Install openssh-server (it need not be enabled).")
+            return os.path.realpath(path)  # it re-executes itself and needs its absolute path
+    raise ActionRequired("this machine has no sshd", "Install openssh-server (it need not be enabled).")
 
 
 def _make_key(path: Path) -> None:
     if path.exists():
         return
     if shutil.which("ssh-keygen") is None:
-        raise ActionRequired("there is no ssh-keygen on this machine", "Install openssh-client.")
+        raise ActionRequired("this machine has no ssh-keygen", "Install openssh-client.")
     subprocess.run(
         ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mqi-demo", "-f", str(path)),
         check=True,
@@ -193,8 +192,8 @@ def _account() -> str:
 
 
 def _locked() -> bool:
-    """Whether the account's password is locked: sshd then lets it in only with PAM. Only root can see it, and only
-    root's sshd looks."""
+    """Return whether the account's password is locked: sshd then accepts it only with PAM. Only root can read this, and
+    only root's sshd checks it."""
     if os.getuid() != 0:
         return False
     try:

@@ -1,6 +1,6 @@
-"""The sample patient: a made-up trunk that looks different from every side.
+"""The sample patient: a synthetic trunk that looks different from every side.
 
-Nothing in it is symmetric, so that a wrong, a mirrored or a swapped axis changes the dose. All lengths are in mm in
+Nothing in it is symmetric, so a wrong, mirrored or swapped axis changes the dose. All lengths are in mm in
 the DICOM patient system (x to the left, y to the back, z to the head), the patient lies head first, supine.
 """
 
@@ -27,13 +27,13 @@ class Solid:
 
     name: str
     hu: float
-    stopping_power: float  # relative to water; only to lay the spots, the engine has its own conversion curve
+    stopping_power: float  # relative to water; only for placing spots, the engine has its own conversion curve
     centre: tuple[float, float, float]
     half: tuple[float, float, float | None]
     box: bool = False
 
     def holds(self, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether points lie inside; the arrays broadcast."""
+        """Return whether points are inside; the arrays broadcast."""
         pairs = [
             (p - c) / h for p, c, h in zip((x, y, z), self.centre, self.half, strict=True) if h is not None
         ]  # fractions of the half axes
@@ -52,13 +52,13 @@ LUNG = Solid("Lung", -750.0, 0.27, (76.0, -122.0, 52.0), (6.0, 22.0, 15.0))
 POCKET = Solid("Pocket", -700.0, 0.31, (28.0, -86.0, 21.0), (13.0, 8.0, 10.0))
 TARGET = Solid("Target", 35.0, 1.03, TARGET_CENTRE, (TARGET_RADIUS, TARGET_RADIUS, TARGET_RADIUS))
 
-SOLIDS = (BODY, FAT, BONE, LUNG, POCKET, TARGET)  # later ones lie in the earlier ones
+SOLIDS = (BODY, FAT, BONE, LUNG, POCKET, TARGET)  # later ones are inside earlier ones
 
 
 def solid_at(
     x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], values: tuple[float, ...], outside: float
 ) -> NDArray[np.float64]:
-    """One value per solid, at points: the innermost solid wins; `outside` where there is only air."""
+    """Return one value per point, that of the innermost solid; `outside` in air."""
     found = np.full(np.broadcast(x, y, z).shape, outside)
     body = BODY.holds(x, y, z)
     for solid, value in zip(SOLIDS, values, strict=True):
@@ -73,7 +73,7 @@ def hounsfield(grid: Grid) -> NDArray[np.int16]:
 
 
 def in_body(grid: Grid) -> NDArray[np.bool_]:
-    """Which voxel centres lie inside the body."""
+    """Return which voxel centres are inside the body."""
     z, y, x = np.meshgrid(*grid.axes(), indexing="ij", sparse=True)
     return BODY.holds(x, y, z)
 

@@ -1,4 +1,4 @@
-"""The planned dose of the samples as it is packed: one small file per size, made by `demo.remake`."""
+"""The packaged planned dose of the samples: one small file per size, made by `demo.remake`."""
 
 from __future__ import annotations
 

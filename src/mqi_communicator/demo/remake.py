@@ -1,8 +1,8 @@
-"""Makes the planned dose of the samples anew, from the ground truth, with MCsquare.
+"""Recomputes the planned dose of the samples from the ground truth with MCsquare.
 
     python -m mqi_communicator.demo.remake --engine-home DIR [--histories N] [--seed N] [--threads N] [SIZE ...]
 
-The seed is not one that a judged run uses, and the histories are many times more.
+The seed differs from those of judged runs, and the histories are many times more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HISTORIES = 20_000_000
 
 
 def remake(size: truth.Size, engine: Path, *, histories: int, seed: int, threads: int) -> bytes:
-    """The package data of one size. One beam after another; beam b runs with `seed` + b."""
+    """Compute the package data of one size, beam by beam; beam b uses `seed` + b."""
     runs: dict[int, Run] = {}
     for beam in size.beams():
         with TemporaryDirectory(prefix="mqi-remake-") as folder:

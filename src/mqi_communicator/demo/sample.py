@@ -1,4 +1,4 @@
-"""Writes synthetic QA cases: a good one, and one for each way in which a case can be wrong."""
+"""Writes synthetic QA cases: a correct one, and one for each kind of fault."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["CANARY", "KINDS", "SIZES", "sample_files", "write_sample"]
 
 
 def sample_files(kind: str = "pass", size: str = "standard", seed: int = 1) -> dict[str, bytes]:
-    """A case as bytes by relative file name. The same arguments give the same bytes; another seed, other UIDs.
+    """Return a case as bytes by relative file name. The same arguments give the same bytes; another seed, other UIDs.
 
-    ValueError, naming the choices, for a kind or size that does not exist.
+    ValueError, with the choices, for an unknown kind or size.
     """
     if kind not in KINDS:
-        raise ValueError(f"no sample of kind {kind!r}; there are: {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind {kind!r}; choose from: {', '.join(KINDS)}")
     if size not in SIZES:
-        raise ValueError(f"no sample of size {size!r}; there are: {', '.join(SIZES)}")
+        raise ValueError(f"unknown size {size!r}; choose from: {', '.join(SIZES)}")
     draft = draft_case(size, uids_of(kind, size, seed))
     apply(kind, draft)
     return {name: made if isinstance(made, bytes) else encode(made) for name, made in sorted(draft.files.items())}
 
 
 def draft_case(size: str, uids: Uids) -> Draft:
-    """The good case, ready to be written or spoiled."""
+    """Return the correct case, ready to be written or changed."""
     draft = Draft(SIZES[size], uids)
     add_ct(draft)
     add_structures(draft)
@@ -43,9 +43,9 @@ def draft_case(size: str, uids: Uids) -> Draft:
 
 
 def write_sample(target: Path, *, kind: str = "pass", size: str = "standard", seed: int = 1) -> None:
-    """Write a case into the folder `target`, which is made if need be; see KINDS and SIZES for what there is.
+    """Write a case into the folder `target`, which is created if missing; see KINDS and SIZES.
 
-    Not atomic: a watched folder should be given a case that was written beside it and moved in.
+    Not atomic: write the case beside a watched folder and move it in.
     """
     for name, content in sample_files(kind, size, seed).items():
         path = target / name

@@ -1,4 +1,4 @@
-"""What lies beside a case in a real export and is none of its business: another modality, another plan's dose."""
+"""Unrelated objects that a real export contains beside a case: another modality, another plan's dose."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _structures_on_mr(draft: Draft) -> Dataset:
 
 
 def _registration(draft: Draft) -> Dataset:
-    """The MR lies where the CT does: unit matrices from both frames to the CT's."""
+    """Registers the MR to the CT: unit matrices from both frames to the CT's."""
     ds = start(draft, _REGISTRATION, "REG")
     ds.SeriesNumber, ds.InstanceNumber, ds.Laterality = 7, 1, ""
     ds.ContentDate, ds.ContentTime = DATE, TIME
@@ -120,7 +120,7 @@ def _to_here(frame: str, image: Dataset) -> Dataset:
 
 
 def _dose_of_two_plans(draft: Draft, per_beam: Mapping[int, NDArray[np.float64]]) -> Dataset:
-    """Half as much again as this plan gives: another plan's share is in it."""
+    """Return 1.5 times the dose of this plan, as the sum with another plan."""
     ds = dose_object(draft, 1.5 * np.sum(list(per_beam.values()), axis=0), None)
     ds.SOPInstanceUID = draft.uids.of("RTDOSE", "two plans")
     ds.InstanceNumber, ds.DoseSummationType = 99, "MULTI_PLAN"

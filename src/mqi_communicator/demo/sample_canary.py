@@ -1,4 +1,4 @@
-"""A patient whose words are easily searched for: whatever leaves the house must hold none of them."""
+"""A patient with distinctive data to search for: nothing that leaves this machine may contain it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LABEL = "Vexbarrow"
 PERSON = "Orrinthal"
 
 CANARY = ("Quillfeather", "Zanzibrook", PATIENT_ID, BIRTH_DATE, LABEL, PERSON)
-"""The words, as bytes or text to search every artefact for (ignoring case)."""
+"""The strings to search every artefact for (ignoring case)."""
 
 
 def plant(draft: Draft) -> None:
-    """Put the words wherever people and planning systems put them: patient, labels, comments, names of files."""
+    """Put the strings wherever users and planning systems write text: patient, labels, comments, file names."""
     for ds in draft.objects():
         ds.PatientName, ds.PatientID, ds.PatientBirthDate = NAME, PATIENT_ID, BIRTH_DATE
         ds.OtherPatientNames, ds.PatientComments = "Zanzibrook^Q", f"{LABEL} comment"

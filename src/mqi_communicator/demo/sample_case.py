@@ -1,4 +1,4 @@
-"""A sample case while it is being made: its DICOM objects by file name, and what they have in common."""
+"""A sample case under construction: its DICOM objects by file name, and their common elements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SOFTWARE_UID = "2.25.203917465811298330925417713645020617381"
 
 @dataclass(frozen=True, slots=True)
 class Uids:
-    """UIDs that follow from kind, size and seed alone: the same arguments name the same objects."""
+    """UIDs determined by kind, size and seed alone."""
 
     root: str
 
@@ -31,30 +31,30 @@ class Uids:
 
 @dataclass(slots=True)
 class Draft:
-    """The case so far. `files` holds objects, or raw bytes for files that are wrong on purpose."""
+    """The case so far. `files` has objects, or raw bytes for deliberately faulty files."""
 
     size: Size
     uids: Uids
     files: dict[str, Dataset | bytes] = field(default_factory=dict)
 
     def object(self, name: str) -> Dataset:
-        """The DICOM object of that file name."""
+        """Return the DICOM object of that file name."""
         found = self.files[name]
         if isinstance(found, bytes):
-            raise TypeError(f"{name} holds no DICOM object any more")
+            raise TypeError(f"{name} is no longer a DICOM object")
         return found
 
     def objects(self, prefix: str = "") -> list[Dataset]:
-        """The DICOM objects whose file names begin so, in order of name."""
+        """Return the DICOM objects whose file names begin with `prefix`, sorted by name."""
         return [self.object(n) for n in sorted(self.files) if n.startswith(prefix)]
 
     def rename(self, old: str, new: str) -> None:
-        """Give a file another name (it may hold folders)."""
+        """Rename a file (the name may contain folders)."""
         self.files[new] = self.files.pop(old)
 
 
 def start(draft: Draft, sop_class: str, modality: str, *what: object) -> Dataset:
-    """An object with patient, study, series and equipment filled in: all of it plainly made up."""
+    """Return an object with fictitious patient, study, series and equipment."""
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 100"
     ds.SOPClassUID, ds.SOPInstanceUID = sop_class, draft.uids.of(modality, *what)

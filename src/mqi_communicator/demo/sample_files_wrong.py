@@ -1,4 +1,4 @@
-"""Changes to the images, structures, doses and files of a good case."""
+"""Changes to the images, structures, doses and files of a correct case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _middle(draft: Draft) -> str:
-    """The name of the CT slice in the middle."""
+    """Return the name of the CT slice in the middle."""
     slices = sorted(name for name in draft.files if name.startswith("CT."))
     return slices[len(slices) // 2]
 
@@ -27,7 +27,7 @@ def _rescale(doses: list[Dataset], factor: float) -> None:
 
 
 def no_suffix(draft: Draft) -> None:
-    """Folders CT, RS, RP, RD; names that are numbers."""
+    """Subfolders CT, RS, RP, RD; numbers as names."""
     for index, name in enumerate(sorted(draft.files), start=1):
         draft.rename(name, f"{name.split('.')[0]}/{index:05d}")
 
@@ -43,24 +43,24 @@ def fraction_dose(draft: Draft) -> None:
 
 
 def rbe_dose(draft: Draft) -> None:
-    """RBE-weighted doses, honestly marked."""
+    """RBE-weighted doses, correctly marked."""
     _rescale(_doses(draft), 1.1)
     for ds in _doses(draft):
         ds.DoseType = "EFFECTIVE"
 
 
 def lying_rbe(draft: Draft) -> None:
-    """RBE-weighted doses that call themselves physical."""
+    """RBE-weighted doses marked as physical."""
     _rescale(_doses(draft), 1.1)
 
 
 def sum_mismatch(draft: Draft) -> None:
-    """A plan dose that its beams do not add up to."""
+    """A plan dose that is not the sum of its beam doses."""
     _rescale([draft.object("RD.plan.dcm")], 1.05)
 
 
 def swapped_beams(draft: Draft) -> None:
-    """The first two beams' doses under each other's number; each object is conformant."""
+    """Exchange the beam numbers of the first two beams' doses; each object is conformant."""
     first, second = (_beam_reference(draft.object(f"RD.beam{n}.dcm")) for n in (1, 2))
     first.ReferencedBeamNumber, second.ReferencedBeamNumber = 2, 1
 
@@ -72,46 +72,46 @@ def _beam_reference(dose: Dataset) -> Dataset:
 
 
 def no_dose(draft: Draft) -> None:
-    """Take all RTDOSEs away."""
+    """Remove all RTDOSEs."""
     for name in [n for n in draft.files if n.startswith("RD.")]:
         del draft.files[name]
 
 
 def sum_only(draft: Draft) -> None:
-    """Take the beams' RTDOSEs away."""
+    """Remove the beams' RTDOSEs."""
     for name in [n for n in draft.files if n.startswith("RD.beam")]:
         del draft.files[name]
 
 
 def beams_only(draft: Draft) -> None:
-    """Take the plan's RTDOSE away."""
+    """Remove the plan's RTDOSE."""
     del draft.files["RD.plan.dcm"]
 
 
 def wrong_dose(draft: Draft) -> None:
-    """RTDOSEs that name a plan which is not here."""
+    """RTDOSEs that refer to a missing plan."""
     for ds in _doses(draft):
         ds.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID = draft.uids.of("another plan")
 
 
 def missing_slice(draft: Draft) -> None:
-    """Take the middle slice away; the structures still name it."""
+    """Remove the middle slice, to which the structures still refer."""
     del draft.files[_middle(draft)]
 
 
 def no_plan(draft: Draft) -> None:
-    """Take the plan away."""
+    """Remove the plan."""
     del draft.files["RP.dcm"]
 
 
 def no_structures(draft: Draft) -> None:
-    """Take all RTSTRUCTs away."""
+    """Remove all RTSTRUCTs."""
     for name in [n for n in draft.files if n.startswith("RS.")]:
         del draft.files[name]
 
 
 def wrong_structure(draft: Draft) -> None:
-    """Every image, series, study and frame that the structures name is another CT's."""
+    """Make the structures refer to the images, series and frame of another CT."""
     other = Uids(f"{draft.uids.root}|another CT")
     rs = draft.object("RS.dcm")
     frame = rs.ReferencedFrameOfReferenceSequence[0]
@@ -126,7 +126,7 @@ def wrong_structure(draft: Draft) -> None:
 
 
 def truncated(draft: Draft) -> None:
-    """Cut the middle slice in half, as a copy that broke off."""
+    """Truncate the middle slice, as by an aborted copy."""
     name = _middle(draft)
     whole = encode(draft.object(name))
     draft.files[name] = whole[: len(whole) // 2]
@@ -138,11 +138,11 @@ def zero_byte(draft: Draft) -> None:
 
 
 def text_as_dcm(draft: Draft) -> None:
-    """Put a text beside the case."""
+    """Add a text file."""
     draft.files["notes.dcm"] = b"This is no DICOM object, whatever its name says.\n"
 
 
 def unmapped_scanner(draft: Draft) -> None:
-    """A scanner of another make."""
+    """A scanner of another manufacturer."""
     for ds in draft.objects("CT."):
         ds.Manufacturer, ds.ManufacturerModelName, ds.StationName = "UNKNOWN MAKER", "UNKNOWN CT", "ELSEWHERE"

@@ -54,7 +54,7 @@ def write_pixels(ds: Dataset, grid: Grid, z: float, values: NDArray[np.int16] | 
 def add_structures(draft: Draft) -> None:
     """RS.dcm: body, target, bone and lung, one closed contour per slice, each naming its CT slice.
 
-    Nothing is drawn on the outermost slices, which are not named either, as planning systems write it.
+    The outermost slices have no contours and are not referenced, as planning systems write it.
     """
     ds = start(draft, _STRUCTURES, "RTSTRUCT")
     ds.SeriesNumber, ds.InstanceNumber = 2, 1
@@ -147,7 +147,7 @@ def refer_to(sop_class: str, sop_instance: str) -> Dataset:
 
 
 def item(**attributes: object) -> Dataset:
-    """A sequence item with these attributes."""
+    """Return a sequence item with these attributes."""
     ds = Dataset()
     for keyword, value in attributes.items():
         setattr(ds, keyword, value)

@@ -1,6 +1,6 @@
-"""The ways in which a sample can be wrong: one small change each on the good case.
+"""The kinds of samples: the correct case, and variants with one small change each.
 
-To add one: a function that changes the draft, and a row in KINDS with one line for people.
+To add one, write a function that changes the draft, and a row in _ROWS with a one-line description.
 """
 
 from __future__ import annotations
@@ -16,45 +16,48 @@ _Change = Callable[[Draft], None]
 
 
 def _nothing(draft: Draft) -> None:
-    """The good case stays as it is."""
+    """Leave the correct case unchanged."""
     del draft
 
 
 _ROWS: dict[str, tuple[_Change, str]] = {
-    "pass": (_nothing, "the good case: the recalculation agrees with the planned dose"),
-    "canary": (plant, "the good case of a patient whose name, id and labels are easily searched for"),
-    "no-suffix": (files.no_suffix, "the good case in sub-folders, file names without .dcm"),
-    "setup-beam": (plans.setup_beam, "the good case with a SETUP beam as number 1, treatment beams from 2 on"),
+    "pass": (_nothing, "correct case: the recalculation agrees with the planned dose"),
+    "canary": (plant, "correct case of a patient with distinctive name, id and labels to search for"),
+    "no-suffix": (files.no_suffix, "correct case in subfolders, file names without .dcm"),
+    "setup-beam": (plans.setup_beam, "correct case with a SETUP beam as number 1, treatment beams from 2 on"),
     "re-export": (plans.re_export, "the objects of `pass` under the same UIDs, the plan written a day later"),
-    "range-error": (plans.range_error, "energies raised so that beams reach 5 mm deeper, same protons; dose unchanged"),
+    "range-error": (
+        plans.range_error,
+        "energies raised so that beams reach 5 mm deeper, same number of protons; dose unchanged",
+    ),
     "scale-error": (files.scale_error, "the planned doses 4 % too high (DoseGridScaling x 1.04)"),
     "shift-error": (plans.shift_error, "the plan's isocentre 3 mm towards the head; dose unchanged"),
-    "swapped-beams": (files.swapped_beams, "the doses of the first two beams under each other's beam number"),
+    "swapped-beams": (files.swapped_beams, "the doses of the first two beams with exchanged beam numbers"),
     "fraction-dose": (files.fraction_dose, "the planned doses of one fraction instead of the course"),
     "rbe-dose": (files.rbe_dose, "the planned doses multiplied by 1.1 and marked EFFECTIVE"),
     "lying-rbe": (files.lying_rbe, "the planned doses multiplied by 1.1 but still marked PHYSICAL"),
-    "sum-mismatch": (files.sum_mismatch, "the plan's dose is 5 % more than the sum of its beams' doses"),
-    "no-dose": (files.no_dose, "no RTDOSE at all: nothing to compare with"),
-    "sum-only": (files.sum_only, "an RTDOSE of the plan, none of a single beam"),
+    "sum-mismatch": (files.sum_mismatch, "the plan's dose is 5 % higher than the sum of its beams' doses"),
+    "no-dose": (files.no_dose, "no RTDOSE to compare with"),
+    "sum-only": (files.sum_only, "an RTDOSE of the plan, none of single beams"),
     "beams-only": (files.beams_only, "an RTDOSE of each beam, none of the plan"),
     "wrong-dose": (files.wrong_dose, "the RTDOSEs belong to another plan"),
-    "missing-slice": (files.missing_slice, "one CT slice in the middle is not there"),
-    "no-plan": (files.no_plan, "the RTPLAN is not there"),
-    "no-structures": (files.no_structures, "the RTSTRUCT is not there"),
-    "wrong-structure": (files.wrong_structure, "the RTSTRUCT was drawn on another CT"),
+    "missing-slice": (files.missing_slice, "one CT slice in the middle is missing"),
+    "no-plan": (files.no_plan, "the RTPLAN is missing"),
+    "no-structures": (files.no_structures, "the RTSTRUCT is missing"),
+    "wrong-structure": (files.wrong_structure, "the RTSTRUCT belongs to another CT"),
     "two-plans": (plans.two_plans, "two different RTPLANs in one folder"),
-    "truncated": (files.truncated, "one CT slice ends in the middle"),
+    "truncated": (files.truncated, "one CT slice is truncated"),
     "zero-byte": (files.zero_byte, "one CT slice is an empty file"),
-    "text-as-dcm": (files.text_as_dcm, "the good case with a text file beside it that is called .dcm"),
+    "text-as-dcm": (files.text_as_dcm, "correct case with an additional text file named .dcm"),
     "photon-plan": (plans.photon_plan, "an RT Plan with a photon beam instead of an RT Ion Plan"),
     "carbon": (plans.carbon, "a plan of carbon ions"),
     "no-spots": (plans.no_spots, "control points without spot positions and weights"),
     "private-spots": (plans.private_spots, "spots in a manufacturer's private tags (300B,1094) and (300B,1096)"),
     "zero-weights": (plans.zero_weights, "spots whose weights are all zero"),
-    "energy-outside": (plans.energy_outside, "layers above every energy of the beam model"),
+    "energy-outside": (plans.energy_outside, "layers above the highest energy of the beam model"),
     "energy-uncommissioned": (plans.energy_uncommissioned, "layers below the lowest commissioned energy (100 MeV)"),
-    "unmapped-machine": (plans.unmapped_machine, "a treatment machine that no beam model is mapped to"),
-    "unmapped-scanner": (files.unmapped_scanner, "a CT scanner that no conversion curve is mapped to"),
+    "unmapped-machine": (plans.unmapped_machine, "a treatment machine without a beam model"),
+    "unmapped-scanner": (files.unmapped_scanner, "a CT scanner without a conversion curve"),
     "range-shifter": (plans.range_shifter, "a range shifter in the first beam"),
     "aperture": (plans.aperture, "an aperture (block) in the first beam"),
     "bolus": (plans.bolus, "a bolus in the first beam"),
@@ -67,17 +70,17 @@ _ROWS: dict[str, tuple[_Change, str]] = {
 }
 
 KINDS: dict[str, str] = {kind: what for kind, (_, what) in _ROWS.items()}
-"""What there is, with one line each."""
+"""The kinds, with a one-line description each."""
 
 NOT_CONFORMANT = frozenset({"truncated", "zero-byte", "text-as-dcm", "no-spots", "private-spots", "line-scan"})
-"""Kinds in which a file is no conformant DICOM, on purpose or as real systems write it."""
+"""Kinds with files that do not conform to DICOM, deliberately or as real systems write them."""
 
 
 def uids_of(kind: str, size: str, seed: int) -> Uids:
-    """The UIDs of a sample; a re-export has those of the good case."""
+    """Return the UIDs of a sample; a re-export has those of the correct case."""
     return Uids(f"{'pass' if kind == 're-export' else kind}|{size}|{seed}")
 
 
 def apply(kind: str, draft: Draft) -> None:
-    """Make the good case into one of that kind."""
+    """Change the correct case into one of that kind."""
     _ROWS[kind][0](draft)

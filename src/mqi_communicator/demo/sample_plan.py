@@ -104,7 +104,7 @@ def _magnets() -> list[Dataset]:
 
 
 def _magnet_settings() -> list[Dataset]:
-    """They are in the beam and stop nothing; their distances repeat the virtual source-axis distances."""
+    """They are in the beam without stopping it; their distances repeat the virtual source-axis distances."""
     return [
         item(
             ReferencedLateralSpreadingDeviceNumber=number,
@@ -117,7 +117,7 @@ def _magnet_settings() -> list[Dataset]:
 
 
 def _control_points(beam: Beam) -> list[Dataset]:
-    """Two per layer: the first delivers the spots, the second holds the same spots with no weight."""
+    """Return two per layer: the first delivers the spots, the second has the same spots without weight."""
     points: list[Dataset] = []
     delivered = 0.0
     for layer in beam.layers:
@@ -146,7 +146,7 @@ def _control_point(index: int, layer: Layer, delivered: float, *, ends: bool) ->
 
 
 def _aim(beam: Beam) -> dict[str, object]:
-    """What the first control point says for all of them."""
+    """Return the elements of the first control point."""
     angles = {
         "GantryAngle": beam.gantry_angle,
         "BeamLimitingDeviceAngle": 0.0,

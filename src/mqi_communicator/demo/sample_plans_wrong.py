@@ -1,4 +1,4 @@
-"""Changes to the plan of a good case."""
+"""Changes to the plan of a correct case."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def carbon(draft: Draft) -> None:
 
 
 def no_spots(draft: Draft) -> None:
-    """Take the spot tags away, say nothing else."""
+    """Remove the spot elements."""
     for point in _points(draft):
         for keyword in _SPOT_TAGS:
             delattr(point, keyword)
@@ -267,7 +267,7 @@ def aperture(draft: Draft) -> None:
 
 
 def bolus(draft: Draft) -> None:
-    """The bone is called a bolus of the first beam."""
+    """Use the bone as bolus of the first beam."""
     beam = _beams(draft)[0]
     beam.NumberOfBoli = 1
     beam.ReferencedBolusSequence = [item(ReferencedROINumber=3, AccessoryCode="")]
@@ -298,7 +298,7 @@ def _mode(draft: Draft, mode: str) -> None:
 
 
 def line_scan(draft: Draft) -> None:
-    """Spots stay where they are; they are ends of line segments now."""
+    """Spots keep their positions, now as ends of line segments."""
     _mode(draft, "LINE")
 
 

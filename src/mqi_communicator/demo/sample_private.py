@@ -1,6 +1,6 @@
-"""Private groups as planning systems write them into plans; the values are made up and mean nothing.
+"""Private groups as planning systems write them into plans; the values are fictitious.
 
-The creators and elements are those of real exports: an XML stream and its length (Varian, 3253), a sequence that is
+The creators and elements are those of real exports: an XML stream and its length (Varian, 3253), a sequence
 encoded in a value (Varian, 3287), version and hash (RaySearch, 4001), limits of the snout (IMPAC, 300B).
 """
 

@@ -1,4 +1,4 @@
-"""The demo's configuration: an ordinary one, written as an ordinary file."""
+"""Writes the configuration of the demo: an ordinary configuration file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MANUFACTURER = "MQI SAMPLE"
 
 
 def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = False) -> None:
-    """Write `slot.config`, `web` with a dashboard. ActionRequired if the engine was not fetched."""
+    """Write `slot.config`, `web` with a dashboard. ActionRequired if the engine has not been fetched."""
     if not (engine_home / "MCsquare_linux").is_file():
-        raise ActionRequired(f"the dose engine is not in {engine_home}", "./deploy.sh --demo fetches it")
+        raise ActionRequired(f"the dose engine is missing in {engine_home}", "run ./deploy.sh --demo, which fetches it")
     settings = {
         "paths": {
             "watch": str(slot.watch),
@@ -45,7 +45,7 @@ def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = 
 
 
 def example(engine_home: Path, histories: int | None = None) -> dict[str, Any]:
-    """The sections that make the bundled samples computable with the fetched engine."""
+    """Return the sections with which the fetched engine computes the bundled samples."""
     model = engine_home / truth_engine.BEAM_MODEL
     density, material = engine_home / truth_engine.DENSITY_CURVE, engine_home / truth_engine.MATERIAL_CURVE
     return {

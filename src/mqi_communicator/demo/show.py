@@ -1,4 +1,4 @@
-"""The demo: the same application as in production, against a private real host, with something to look at."""
+"""The demo: the production application with a private but real host, showing its progress."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ STOP_S = 20.0
 
 
 def run_demo(folder: Path, engine_home: Path, *, stay: bool) -> bool:
-    """Run one demo to its verdict; returns whether it passed. Leaves no process behind, unless told to `stay`.
+    """Run one demo to its verdict and return whether it passed. Leaves no process; with `stay` it waits for Ctrl-C.
 
-    KeyboardInterrupt once the case is cancelled, where somebody pressed Ctrl-C.
+    KeyboardInterrupt after Ctrl-C, once the case is cancelled.
     """
-    for name in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with Ctrl-C ignored
+    for name in (signal.SIGINT, signal.SIGTERM):  # also if a shell started this process with Ctrl-C ignored
         signal.signal(name, signal.default_int_handler)
     console = terminal()
     slot = first_free(folder)
@@ -59,7 +59,7 @@ def run_demo(folder: Path, engine_home: Path, *, stay: bool) -> bool:
 
 
 def _dashboard_login(slot: Slot) -> str:
-    """Where this demo's dashboard is, and somebody who may sign in to it, with a password that is new each time."""
+    """Add a user with a new password to this demo's dashboard; returns its address and the login."""
     from mqi_communicator.config import load
     from mqi_communicator.web.users import User, hash_password, users_of
 
@@ -77,7 +77,7 @@ def _store(slot: Slot) -> Path:
 
 @contextmanager
 def _communicator(slot: Slot) -> Iterator[subprocess.Popen[bytes]]:
-    """`mqi run` as a process of its own, which ends with us even if we are killed."""
+    """Run `mqi run` as a process that ends with this one, even if this one is killed."""
     command = [sys.executable, "-m", "mqi_communicator", "run", "--config", str(slot.config)]
     death_signal = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     with slot.log.open("ab") as log:
@@ -103,10 +103,10 @@ def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], con
 
 
 def _case_to_follow(slot: Slot, database: Database, console: Console) -> str:
-    """The folder's name of the case this demo is about: one that an interrupted demo left, else a new one."""
+    """Return the folder name of this demo's case: one left by an interrupted demo, else a new one."""
     for case in database.read_now(view_all, time.time()):
         if case.status not in ("done", "failed", "cancelled"):
-            console.print(f"an earlier demo was interrupted: its case {case.case} goes on")
+            console.print(f"an earlier demo was interrupted: its case {case.case} continues")
             return case.folder
     number = 1 + sum(1 for path in slot.watch.iterdir() if path.is_dir() and not path.name.startswith("."))
     name = f"sample-{number}"
@@ -123,7 +123,7 @@ def _follow(database: Database, process: subprocess.Popen[bytes], folder: str, c
         while True:
             found = [case for case in database.read_now(view_all, time.time()) if case.folder == folder]
             if process.poll() is not None:
-                raise ActionRequired("the communicator ended before the case did", "see mqi.log in the demo folder")
+                raise ActionRequired("the communicator ended before the case", "check mqi.log in the demo folder")
             if found:
                 show(found[0])
                 if found[0].status in ("done", "failed", "cancelled"):
@@ -133,7 +133,7 @@ def _follow(database: Database, process: subprocess.Popen[bytes], folder: str, c
 
 @contextmanager
 def _display(console: Console):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a context manager of a callable
-    """On a terminal a table that moves; elsewhere a line for whatever is new."""
+    """Show a live table on a terminal, else print a line for each change."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4) as live:
             yield lambda case: live.update(table([case]))
@@ -155,7 +155,7 @@ def _lines(case: CaseView) -> list[str]:
         far = "" if beam.percent is None else f" {beam.percent // 10 * 10:.0f} %"
         lines.append(f"{case.case}: beam {beam.beam} {beam.step}{far if beam.step == 'follow' else ''}")
     if case.needs_person:
-        lines.append(f"{case.case}: needs a person: {case.why} -> {case.advice}")
+        lines.append(f"{case.case}: action required: {case.why} -> {case.advice}")
     return lines
 
 
@@ -172,25 +172,27 @@ def _print_result(case: CaseView, console: Console) -> None:
 
 
 def _report(results: Path) -> str:
-    """Where the document is that a physicist reads."""
+    """The path of the report, or that there is none."""
     page = results / "report.html"
-    return f"report: {page} and report.pdf" if page.is_file() else "report: could not be drawn, see mqi show"
+    return f"report: {page} and report.pdf" if page.is_file() else "report: could not be generated, see mqi show"
 
 
 def _stay(slot: Slot, console: Console, login: str) -> None:
     console.print(login, soft_wrap=True, highlight=False)
-    console.print(f"host and communicator stay up. Look around:  ./mqi status --config '{slot.config}'", soft_wrap=True)
-    console.print(f"drop cases into {slot.watch}; Ctrl-C ends it", soft_wrap=True)
+    console.print(
+        f"host and communicator keep running. Look around:  ./mqi status --config '{slot.config}'", soft_wrap=True
+    )
+    console.print(f"put cases into {slot.watch}; stop with Ctrl-C", soft_wrap=True)
     try:
         signal.pause()
     except KeyboardInterrupt:
-        console.print("ending")
+        console.print("stopping")
 
 
 def _cancel(database: Database, process: subprocess.Popen[bytes], console: Console) -> None:
-    """Ctrl-C: the jobs on the host end, provably, before we do."""
+    """After Ctrl-C: end the jobs on the host, and confirm it, before this process ends."""
     live = [case for case in database.read_now(view_all, time.time()) if not _ended(case)]
-    console.print(f"interrupted: {len(live)} case is being cancelled, its jobs are ended on the host")
+    console.print(f"interrupted: cancelling {len(live)} case(s) and their jobs on the host")
     for case in live:
         database.write_now(
             orders.give, at=time.time(), case=case.case, order="cancel", who=f"user {os.getuid()}", why="Ctrl-C"
@@ -201,7 +203,7 @@ def _cancel(database: Database, process: subprocess.Popen[bytes], console: Conso
             console.print("cancelled")
             return
         time.sleep(0.3)
-    console.print("it could not be proved that every job has ended; the next demo takes up where this one stopped")
+    console.print("could not confirm that every job has ended; the next demo continues where this one stopped")
 
 
 def _ended(case: CaseView) -> bool:

@@ -1,4 +1,4 @@
-"""A place for one demo: the first that nobody else uses, with whatever an interrupted demo left there."""
+"""Folders for one demo: the first slot that is free, with what an interrupted demo left there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOTS = 16
 
 @dataclass(slots=True)
 class Slot:
-    """A folder that is ours while `handle` is open. The lock goes with the process, however it ends."""
+    """A folder reserved while `handle` is open. The lock ends with the process, however it ends."""
 
     folder: Path
     handle: int
@@ -33,39 +33,42 @@ class Slot:
 
     @property
     def workspace(self) -> Path:
-        """The communicator's private folder."""
+        """The workspace."""
         return self.folder / "workspace"
 
     @property
     def config(self) -> Path:
-        """The configuration written for this demo."""
+        """The configuration file of this demo."""
         return self.folder / "config.yaml"
 
     @property
     def log(self) -> Path:
-        """What the communicator said."""
+        """The log of the communicator."""
         return self.folder / "mqi.log"
 
     def remote(self) -> Path:
-        """The "host's" workspace. A path on a host is plain: where ours is not, a private folder in /tmp serves."""
+        """Return the workspace of the "host". Host paths are plain: otherwise a private folder in /tmp is used."""
         here = self.folder / "remote"
         if re.fullmatch(r"(/[A-Za-z0-9._-]+)+", str(here)):
             return here
         mark = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
-        there = Path(f"/tmp/mqi-demo-{os.getuid()}-{mark}")  # noqa: S108 - made private and proved to be ours
+        there = Path(f"/tmp/mqi-demo-{os.getuid()}-{mark}")  # noqa: S108 - created private, owner checked below
         there.mkdir(mode=0o700, exist_ok=True)
         state = there.lstat()
         if there.is_symlink() or state.st_uid != os.getuid() or state.st_mode & 0o077:
-            raise ActionRequired(f"{there} is in the way", "remove it, or run the demo from a path without spaces")
+            raise ActionRequired(
+                f"{there} exists and is not a private folder of this account",
+                "remove it, or run the demo from a path without spaces",
+            )
         return there
 
     def release(self) -> None:
-        """Let the next demo have it."""
+        """Release the slot."""
         os.close(self.handle)
 
 
 def first_free(base: Path) -> Slot:
-    """The first slot below `base` that no running demo holds."""
+    """Return the first slot below `base` that no running demo uses."""
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number in range(1, SLOTS + 1):
         folder = base / f"slot-{number}"
@@ -80,4 +83,4 @@ def first_free(base: Path) -> Slot:
         for place in (slot.watch, slot.results, slot.workspace):
             place.mkdir(mode=0o700, exist_ok=True)
         return slot
-    raise ActionRequired(f"all {SLOTS} demo slots below {base} are in use", "end one of the running demos")
+    raise ActionRequired(f"all {SLOTS} demo slots below {base} are in use", "stop one of the running demos")

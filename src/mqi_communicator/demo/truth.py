@@ -1,4 +1,4 @@
-"""The ground truth of the samples: grids, beams and spots, laid straight onto the phantom.
+"""The ground truth of the samples: grids, beams and spots, placed directly on the phantom.
 
 Directions follow IEC 61217 for a patient head first, supine: fixed x is the patient's left (DICOM +x), fixed y points
 to the head (DICOM +z), fixed z points up (DICOM -y). At gantry 0 the beam comes from above; a positive couch angle
@@ -31,7 +31,7 @@ _RIM = 0.12  # how much heavier spots at the rim are than those in the middle, a
 _WIDEST_RAY = 0.8  # of the target's radius: spots farther out reach as deep as those there
 _BEHIND = 1.5  # mm of water behind the target that the deepest layer reaches at least
 _INSIDE = 2.0  # mm of water into the target that the shallowest layer reaches at most
-_LOWEST_ENERGY = 101.0  # MeV; below 100 MeV the demo beam model knows nothing
+_LOWEST_ENERGY = 101.0  # MeV; below 100 MeV the demo beam model has no data
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """One size of the sample. The planned dose stands on `dose_grid`, a part of the grid it was computed on."""
+    """One size of the sample. The planned dose is on `dose_grid`, a part of the grid it was computed on."""
 
     name: str
     what: str
     ct: Grid
     computed: Grid  # where the planned dose was computed; the CT grid, save for `large`
     margin: tuple[int, int, int]  # voxels (z, y, x) cut off each side of `computed`
-    bare: int  # CT slices at either end on which nothing is drawn
+    bare: int  # CT slices at either end without contours
     fields: tuple[Field, ...]
     spot_spacing: float  # mm
     energy_step: float  # MeV
@@ -82,7 +82,7 @@ _RIGHT = Field(3, "F3 right", 270.0, 15.0, 38.0, 57.5, (-0.07, 0.1), (8.0, 13.0)
 _TWO_FIELDS = (
     replace(_ANTERIOR, meterset=80.0),
     replace(_LEFT, meterset=66.0, slope=(0.06, 0.05)),
-)  # two beams have to give what three do
+)  # two beams give the dose of three
 
 _STANDARD_CT = Grid((58, 120, 125), (-239.0, -380.0, -45.5), (4.0, 4.0, 3.0))
 _TINY_CT = Grid((14, 56, 64), (-148.0, -279.5, -1.0), (5.0, 5.0, 6.0))
@@ -90,7 +90,7 @@ _LARGE_CT = Grid((100, 512, 512), (-107.765625, -259.765625, -30.34), (0.46875, 
 
 STANDARD = Size(
     name="standard",
-    what="three beams on a 4 x 4 x 3 mm CT of 58 slices, 500 mm wide: the demonstration",
+    what="three beams on a 4 x 4 x 3 mm CT of 58 slices, 500 mm wide: for the demo",
     ct=_STANDARD_CT,
     computed=_STANDARD_CT,
     margin=(9, 38, 35),
@@ -102,7 +102,7 @@ STANDARD = Size(
 )
 TINY = Size(
     name="tiny",
-    what="two beams on a 5 x 5 x 6 mm CT of 14 slices: for tests that run many cases",
+    what="two beams on a 5 x 5 x 6 mm CT of 14 slices: for tests of many cases",
     ct=_TINY_CT,
     computed=_TINY_CT,
     margin=(1, 10, 10),
@@ -115,7 +115,7 @@ TINY = Size(
 LARGE = replace(
     STANDARD,
     name="large",
-    what="the standard plan and dose with a CT of 100 slices of 512 x 512: for transfers",
+    what="the standard plan and dose with a CT of 100 slices of 512 x 512: for tests of transfers",
     ct=_LARGE_CT,
 )
 SIZES = {size.name: size for size in (STANDARD, TINY, LARGE)}
@@ -212,7 +212,7 @@ def _beam(field: Field, spacing: float, step: float) -> Beam:
 
 
 def digest(size: Size) -> str:
-    """What the planned dose was computed for: a sha256 over the phantom, the grid and every spot of a size."""
+    """Return a sha256 over the phantom, the grid and every spot of a size: what the planned dose was computed for."""
     import hashlib
 
     from mqi_communicator.demo.phantom import hounsfield

@@ -1,7 +1,7 @@
-"""Runs MCsquare on the ground truth itself: the planned dose of the samples.
+"""Runs MCsquare on the ground truth to compute the planned dose of the samples.
 
-This writer is independent of the product's own on purpose: it reads no DICOM and shares no code with it, so that a
-wrong axis in either shows as a failed sample. MCsquare's conventions, found with single off-axis spots in a box of
+This writer is deliberately independent of the product's: it reads no DICOM and shares no code with it, so a wrong
+axis in either shows as a failed sample. MCsquare's conventions, found with single off-axis spots in a box of
 water: it ignores the image offset and measures positions from the image's edge; along x its images run from the
 patient's left to right and along y from back to front, while its plan counts x towards the left and y towards the
 front; z runs to the head in both; gantry, couch and spot positions are those of IEC 61217. It samples protons by
@@ -36,7 +36,7 @@ _OUTSIDE = re.compile(r"\((\d+) generated outside the geometry\)")  # not printe
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One beam as computed: Gy of one fraction on the grid handed in, zero outside the body."""
+    """One computed beam: Gy of one fraction on the given grid, zero outside the body."""
 
     gy: NDArray[np.float64]
     uncertainty: float  # relative, 1 sigma, mean where the dose is at least half its maximum
@@ -46,9 +46,9 @@ class Run:
 
 
 def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: int, seed: int, threads: int) -> Run:
-    """One beam's dose in the phantom, per fraction, from an engine folder as unpacked.
+    """Compute one beam's dose in the phantom, per fraction, with an unpacked engine folder.
 
-    RuntimeError with the engine's own last words if it does not end as it should; its exit code says nothing.
+    RuntimeError with the end of the engine's output if it does not finish; its exit code is meaningless.
     """
     _write_input(engine, grid, beam, folder, histories=histories, seed=seed, threads=threads)
     output = subprocess.run(
@@ -73,7 +73,7 @@ def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: in
 
 
 def protons(engine: Path, beam: Beam) -> float:
-    """Protons of one fraction: each spot's MU times the beam model's protons per MU at its nominal energy."""
+    """Return the protons of one fraction: each spot's MU times the beam model's protons per MU at its energy."""
     rows = [line.split() for line in _text(engine / BEAM_MODEL).splitlines()]
     table = np.array([[float(row[0]), float(row[3])] for row in rows if len(row) > 10 and row[0][0].isdigit()])  # noqa: PLR2004
     per_mu = [float(np.interp(layer.energy, table[:, 0], table[:, 1])) for layer in beam.layers]
@@ -82,7 +82,7 @@ def protons(engine: Path, beam: Beam) -> float:
 
 
 def _text(path: Path) -> str:
-    """A shipped table with LF line ends; with its own CRLF every proton would start outside the image."""
+    """Read a shipped table with LF line ends; with CRLF every proton would start outside the image."""
     return path.read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
@@ -127,7 +127,7 @@ def _isocentre(grid: Grid, beam: Beam) -> tuple[float, float, float]:
 
 
 def _plan_lines(grid: Grid, beam: Beam) -> Iterator[str]:
-    """The plan as MCsquare reads it, weights in MU of one fraction."""
+    """Yield the plan in MCsquare's format, weights in MU of one fraction."""
     mu = beam.meterset
     yield from ("#TREATMENT-PLAN-DESCRIPTION", "#PlanName", "sample", "#NumberOfFractions", "1", "##FractionID", "1")
     yield from ("##NumberOfFields", "1", "###FieldsID", "1", "#TotalMetersetWeightOfAllFields", f"{mu:.6f}", "")

@@ -1,4 +1,4 @@
-"""Reading one beam of an RT Ion Plan (PS3.3 C.8.8.25): describes it as the plan has it, and collects contradictions."""
+"""Reads one beam of an RT Ion Plan (PS3.3 C.8.8.25): describes it as planned, and collects contradictions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPOT_MODES = frozenset({"MODULATED", "MODULATED_SPEC"})
 
 
 def read_beam(item: Dataset, references: dict[int, Dataset], position: str, collector: Collector) -> Beam:
-    """One treatment beam. `references`: the fraction group's items by beam number; `position`: its PatientPosition."""
+    """Read one treatment beam. `references`: the fraction group's items by beam number; `position`: PatientPosition."""
     points = list(item.get("IonControlPointSequence") or ())
     _check_count(item, points, collector)
     delivery = _delivery(item, points)
@@ -52,7 +52,7 @@ def _check_count(item: Dataset, points: list[Dataset], collector: Collector) -> 
     if not points or (count is not None and count != len(points)):
         collector.add(
             "beam.control_points",
-            f"{len(points)} control points are there, {tagged('NumberOfControlPoints')} is {count}",
+            f"{len(points)} control points found, {tagged('NumberOfControlPoints')} is {count}",
         )
 
 
@@ -71,7 +71,7 @@ def _delivery(item: Dataset, points: list[Dataset]) -> Delivery:
 def _meterset(number: int, references: dict[int, Dataset], collector: Collector) -> float:
     if number in references:
         return _positive(references[number], "BeamMeterset", collector)
-    collector.add("beam.meterset", "the fraction group does not name this beam, so it has no meterset")
+    collector.add("beam.meterset", "the fraction group does not refer to this beam, so it has no meterset")
     return math.nan
 
 
@@ -97,7 +97,7 @@ def _isocenter(point: Dataset, collector: Collector) -> tuple[float, float, floa
 
 
 def _motions(points: list[Dataset], collector: Collector) -> tuple[Motion, ...]:
-    """Tilts, and what turns or moves within the beam, each element once."""
+    """Return tilts, and elements that change within the beam, each once."""
     found: dict[str, Motion] = {}
     first = points[0] if points else None
     for keyword in _TILTS:

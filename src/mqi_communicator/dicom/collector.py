@@ -1,4 +1,4 @@
-"""One place in one file: reads numbers there and collects what is wrong with it."""
+"""Reads numbers of one place in a file and collects the problems found there."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ _CORRECT = "Correct it in the treatment planning system and export the plan agai
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """Speaks of one place in one file, for example "RP.dcm, beam 2 (LAO)". All places of a file share `problems`."""
+    """Collects problems of one place of a file, such as "RP.dcm, beam 2 (LAO)". All places share `problems`."""
 
-    file: str  # as it may be shown
+    file: str  # fit for a message
     place: str = ""
     problems: list[Problem] = field(default_factory=list, compare=False)
 
     def add(self, code: str, found: str, *, tag: str = "", expected: str = "", advice: str = _CORRECT) -> None:
-        """Collect what is wrong here; `tag` is named as `named` does."""
+        """Collect a problem of this place; `tag` is formatted as `tagged` does."""
         self.problems.append(Problem(code, self.file, found, tag, expected, advice, self.place))
 
     def problem(self, found: str, code: str, advice: str = _CORRECT) -> DicomProblem:
-        """What is wrong here, as an exception: for what cannot be read at all."""
+        """Return a problem of this place as an exception, for what cannot be read at all."""
         return refusal([Problem(code, self.file, found, advice=advice, where=self.place)])
 
     def of_beam(self, item: Dataset) -> Collector:
-        """The same for one beam of the plan."""
+        """Return the collector for one beam of the plan."""
         name = str(item.get("BeamName", "") or "")
         return replace(self, place=f"beam {item.get('BeamNumber')}" + (f" ({printable(name)})" if name else ""))
 
     def of_point(self, index: int) -> Collector:
-        """The same for one control point (counted from 0, as ControlPointIndex is)."""
+        """Return the collector for one control point (counted from 0, like ControlPointIndex)."""
         return replace(self, place=", ".join(filter(None, (self.place, f"control point {index}"))))
 
     def measured(self, data: Dataset, keyword: str) -> float:
-        """A number that must be there; NaN, and a problem, where it is missing or not finite."""
+        """Return a required number; NaN, and a problem, if it is missing or not finite."""
         value = data.get(keyword)
         number = math.nan if value is None or value == "" else float(value)
         if not math.isfinite(number):
@@ -51,7 +51,7 @@ class Collector:
         return number
 
     def number(self, data: Dataset, keyword: str) -> float:
-        """A finite number that must be there. DicomProblem if not."""
+        """Return a required finite number. DicomProblem if there is none."""
         value = data.get(keyword)
         if value is None or value == "":
             raise self.problem(f"{tagged(keyword)} is missing", "dicom.missing")
@@ -61,22 +61,22 @@ class Collector:
         return number
 
     def whole(self, data: Dataset, keyword: str) -> int:
-        """A whole number that must be there. DicomProblem if not."""
+        """Return a required whole number. DicomProblem if there is none."""
         number = self.number(data, keyword)
         if number != int(number):
             raise self.problem(f"{tagged(keyword)} is {number}, expected a whole number", "dicom.not_whole")
         return int(number)
 
     def numbers(self, data: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-        """Exactly `count` finite numbers that must be there. DicomProblem if not."""
+        """Return exactly `count` required finite numbers. DicomProblem if there are none."""
         values = tuple(float(value) for value in data.get(keyword) or ())
         if len(values) != count or not all(map(math.isfinite, values)):
-            raise self.problem(f"{tagged(keyword)} is missing, or is not {count} numbers", "dicom.missing")
+            raise self.problem(f"{tagged(keyword)} is missing or does not have {count} finite numbers", "dicom.missing")
         return values
 
 
 def tagged(keyword: str) -> str:
-    """A keyword with its tag: `BeamMeterset (300A,0086)`."""
+    """Format a keyword with its tag: `BeamMeterset (300A,0086)`."""
     from pydicom.datadict import tag_for_keyword
 
     tag = tag_for_keyword(keyword) or 0
@@ -84,6 +84,6 @@ def tagged(keyword: str) -> str:
 
 
 def text(data: Dataset, keyword: str, default: str = "") -> str:
-    """A text value without surrounding blanks; `default` where it is missing or empty."""
+    """Return a text value without surrounding blanks; `default` if it is missing or empty."""
     value = data.get(keyword)
     return str(value).strip() or default if value is not None else default

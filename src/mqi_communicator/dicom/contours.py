@@ -1,4 +1,4 @@
-"""Reading what a report shows of an RTSTRUCT and a plan: contours, prescription, and, where a site wants it, whose."""
+"""Reads what a report shows of an RTSTRUCT and a plan: contours, prescription, and optionally the patient."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ CORNERS = 3  # of an area, at least
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """One contoured structure. `name` may hold anything a person typed: never logged."""
+    """One contoured structure. `name` may contain anything that a user typed: never logged."""
 
     number: int  # ROINumber
     name: str
-    kind: str  # RTROIInterpretedType (3006,00A4): PTV, ORGAN, EXTERNAL, ...; "" if nobody said
+    kind: str  # RTROIInterpretedType (3006,00A4): PTV, ORGAN, EXTERNAL, ...; "" if not specified
     colour: tuple[int, int, int] | None  # ROIDisplayColor
     contours: tuple[tuple[float, NDArray[np.float64]], ...]  # (z in mm, corners (n, 2) as x, y in mm), by z
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a plan says of its patient and its aim. Identity: shown only where a site wants it, never logged."""
+    """Patient and prescription of a plan. The identity is shown only if the site wants it, and never logged."""
 
     patient_name: str
     patient_id: str
@@ -46,7 +46,7 @@ class Labels:
 
 
 def read_contours(path: Path) -> tuple[Structure, ...]:
-    """The structures that have closed planar contours, in the order of the file. DicomProblem if it is none."""
+    """Read the structures with closed planar contours, in file order. DicomProblem if it is no structure set."""
     with open_dicom(path, _LIMITS) as opened:
         if opened is None or opened.sop_class_uid != _STRUCTURE_SET:
             raise DicomProblem(f"{printable(path.name)} is not an RT Structure Set", "Export the structure set again.")
@@ -67,7 +67,7 @@ def read_contours(path: Path) -> tuple[Structure, ...]:
 
 
 def closed_outlines(drawn: Dataset) -> Iterator[NDArray[np.float64]]:
-    """The corners (n, 3) in mm of each closed contour of an item of ROIContourSequence, as the file has them."""
+    """Yield the corners (n, 3) in mm of each closed contour of an item of ROIContourSequence."""
     import numpy as np
 
     for item in drawn.get("ContourSequence") or ():
@@ -87,7 +87,7 @@ def _colour(drawn: Dataset) -> tuple[int, int, int] | None:
 
 
 def read_labels(plan: Path) -> Labels:
-    """The patient and the prescription of a plan."""
+    """Read the patient and the prescription of a plan."""
     with open_dicom(plan, _LIMITS) as opened:
         if opened is None:
             raise DicomProblem(f"{printable(plan.name)} is not a DICOM file", "Export the plan again.")

@@ -1,4 +1,4 @@
-"""Reading a CT series as one volume of Hounsfield units: axial, head first supine and evenly spaced."""
+"""Reads a CT series as one volume of Hounsfield units: axial, head first supine and evenly spaced."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _STRAIGHT = 1e-4  # cosine: 0.006 degrees
 _EVEN = 0.1  # mm: positions jitter by some hundredths and are rounded differently
 _SAME_PLACE, _SAME_SPACING = 0.02, 1e-3  # mm, in the plane
-_EXPORT_AGAIN = "Export the planning CT again, whole and as it came from the scanner."
-_ONE_CT = "Put one planning CT into the case, whole and alone."
+_EXPORT_AGAIN = "Export the complete, unmodified planning CT again."
+_ONE_CT = "Put exactly one complete planning CT into the case."
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One CT slice without its pixels. Slices of one volume are equal in all but `path`, `uid` and `z`."""
+    """One CT slice without its pixels. Slices of one volume differ only in `path`, `uid` and `z`."""
 
     path: Path
     uid: str
@@ -69,7 +69,7 @@ class Slice:
 
 
 def read_ct(paths: Sequence[Path], limits: Limits | None = None) -> CTVolume:
-    """The volume that these slices make, float32 HU, ascending z. DicomProblem names whatever is not as expected."""
+    """Read these slices as a volume, float32 HU, ascending z. DicomProblem with all reasons if they are not one."""
     import numpy as np
 
     slices, problems = check_ct(paths, limits)
@@ -92,9 +92,9 @@ def read_ct(paths: Sequence[Path], limits: Limits | None = None) -> CTVolume:
 
 
 def check_ct(paths: Sequence[Path], limits: Limits | None = None) -> tuple[tuple[Slice, ...], tuple[Problem, ...]]:
-    """The slices by ascending z without their pixels, and why they do not make one even volume. Raises nothing.
+    """Return the slices by ascending z without pixels, and why they are not one regular volume. Raises nothing.
 
-    What is wrong in the same way with several slices is one problem.
+    The same problem of several slices is reported once.
     """
     found: list[Slice] = []
     problems: dict[str, list[Problem]] = {}
@@ -126,7 +126,7 @@ def _slice(path: Path, limits: Limits | None) -> tuple[Slice, list[Problem]]:
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None or opened.sop_class_uid != CT_IMAGE:
             raise DicomProblem(
-                f"{printable(path.name)} is no single CT slice (multi-frame or enhanced CT is not read)",
+                f"{printable(path.name)} is not a single CT slice (multi-frame and enhanced CT are not supported)",
                 "Export the CT as CT Image Storage, one file per slice.",
                 "ct.not_a_slice",
             )
@@ -155,9 +155,9 @@ def _slice(path: Path, limits: Limits | None) -> tuple[Slice, list[Problem]]:
 
 
 def _check_header(data: Dataset, collector: Collector) -> None:
-    """A slice that is axial and in Hounsfield units, of a patient who is head first supine or whose plan says so."""
+    """Check that a slice is axial, in Hounsfield units, and head first supine or without a position."""
     if int(data.get("NumberOfFrames") or 1) != 1:
-        raise collector.problem("multi-frame CT is not read", "ct.not_a_slice", "Export one file per slice.")
+        raise collector.problem("multi-frame CT is not supported", "ct.not_a_slice", "Export one file per slice.")
     position = text(data, "PatientPosition")
     if position not in ("HFS", ""):
         collector.add(
@@ -183,7 +183,7 @@ def _check_header(data: Dataset, collector: Collector) -> None:
 
 
 def _mixture(slices: Sequence[Slice]) -> list[Problem]:
-    """What slices of one volume must share: one problem for each thing in which some differ."""
+    """Return one problem for each property in which the slices differ."""
     first = slices[0]
     found: dict[str, Problem] = {}
     for one in slices[1:]:
@@ -209,7 +209,7 @@ def _near(some: tuple[float, ...], others: tuple[float, ...], tolerance: float) 
 
 
 def _gaps(slices: Sequence[Slice]) -> list[Problem]:
-    """Each slice is where even spacing puts it."""
+    """Return problems of slices that are missing, duplicate or unevenly spaced."""
     pairs = list(itertools.pairwise(slices))
     twice = [(before, after) for before, after in pairs if after.z - before.z <= _EVEN]
     if twice:
@@ -275,7 +275,7 @@ def _hounsfield(path: Path, limits: Limits | None) -> NDArray[np.float32]:
         collector = Collector(opened.name)
         layout = (data.BitsAllocated, data.HighBit + 1 - data.BitsStored, data.get("SamplesPerPixel", 1))
         if layout != (16, 0, 1) or data.PhotometricInterpretation != "MONOCHROME2":
-            raise collector.problem("its pixels are not 16 bit greyscale (0028,0100)", "ct.pixels", _EXPORT_AGAIN)
+            raise collector.problem("the pixels are not 16 bit greyscale (0028,0100)", "ct.pixels", _EXPORT_AGAIN)
         raw = opened.pixels(spans, 2 * data.Rows * data.Columns)
         spare = 16 - int(data.BitsStored)  # bits above the stored ones may hold anything
         kind = np.int16 if data.PixelRepresentation else np.uint16

@@ -1,4 +1,4 @@
-"""Numbers as DICOM writes them."""
+"""Decimal strings of DICOM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _LONGEST = 16  # characters of a DS
 
 
 def decimal(value: float) -> str:
-    """A decimal string of at most 16 characters, as near to the value as they allow (PS3.5 6.2, DS)."""
+    """Format a number as a decimal string of at most 16 characters, as precise as possible (PS3.5 6.2, DS)."""
     from pydicom.valuerep import format_number_as_ds
 
     text = str(format_number_as_ds(float(value)))

@@ -1,4 +1,4 @@
-"""What a plan puts between the nozzle and the patient (PS3.3 C.8.8.25). Describes; engines refuse."""
+"""Reads the devices between nozzle and patient (PS3.3 C.8.8.25). Engines decide whether to refuse them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SPREADER = _Kind("LateralSpreadingDevice", "NumberOfLateralSpreadingDevices", "
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """One device over a beam: its settings and water-equivalent thicknesses, each once, in order."""
+    """One device of a beam: its settings and water-equivalent thicknesses, each once, in order."""
 
     name: str
     type: str
@@ -60,10 +60,10 @@ class _State:
 
 
 def read_devices(item: Dataset, points: Sequence[Dataset], scan_mode: str) -> tuple[Device, ...]:
-    """What is in the beam's way, or may be: a range shifter that is OUT at every control point is not.
+    """Read the devices in the beam. A range shifter that is OUT at every control point is not one.
 
-    Scanning magnets (type MAGNET, no thickness, in a scan mode that scans) say the same as
-    VirtualSourceAxisDistances (300A,030A) and are none either.
+    Scanning magnets (type MAGNET, no thickness, in a scanning mode) repeat VirtualSourceAxisDistances (300A,030A) and
+    are not devices either.
     """
     shifters = [
         Device("range shifter", tagged("RangeShifterSequence"), state.description)
@@ -88,7 +88,7 @@ def _count(item: Dataset, counter: str) -> int:
 
 
 def _states(item: Dataset, points: Sequence[Dataset], kind: _Kind) -> list[_State]:
-    """Each device that is listed, counted or set. Settings hold until the next control point that has one."""
+    """Return each device that is listed, counted or set. A setting holds until the next control point with one."""
     listed = list(item.get(f"{kind.prefix}Sequence") or ())
     states = {_number(one, f"{kind.prefix}Number"): one for one in listed}
     settings: dict[str, list[str]] = {number: [] for number in states}

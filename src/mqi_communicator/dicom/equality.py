@@ -1,4 +1,4 @@
-"""Whether two files hold one DICOM object: the data sets count, not how they were written to disk."""
+"""Compares two DICOM objects by their data sets, regardless of the file encoding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHUNK = 1 << 20  # bytes
 
 
 def same_object(one: Path, other: Path, limits: Limits | None = None) -> bool:
-    """Whether the data sets are equal: to the byte in one transfer syntax, element by element in two uncompressed ones.
+    """Return whether the data sets are equal: byte by byte in one transfer syntax, else element by element.
 
     Preamble and file meta information (PS3.10 section 7.1), in which exports of one object differ, do not count.
     OSError and DicomProblem as `open_dicom` raises them.

@@ -1,8 +1,8 @@
-"""Reading what engines write and call an RTDOSE: rows, columns, pixels and a scaling are there, much else is not.
+"""Reads what engines write as an RTDOSE: rows, columns, pixels and a scaling are present, much else is not.
 
 Seen in forks of moqui: no NumberOfFrames, GridFrameOffsetVector or FrameIncrementPointer, no plan, no beam; the width
-first in PixelSpacing; zero bytes in ImageOrientationPatient. So nothing is taken from it but values: the grid is the
-one that the engine was sent, and what the object does say of it must not contradict.
+first in PixelSpacing; zero bytes in ImageOrientationPatient. So only the values are used: the grid is the one that the
+engine was sent, and elements of the object that describe the grid must agree with it.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _ELEMENTS = (
 )
 _NEAR = 0.01  # mm; forks print six decimals of single precision
 _STEPS = 1000  # between zero and the maximum, at least: coarser integers are no dose
-_ADVICE = "ask for another format with engine.format (mhd or raw hold the dose as it was computed)"
+_ADVICE = "request another format with engine.format (mhd and raw contain the dose as it was computed)"
 
 
 def read_foreign_dose(name: str, data: bytes, grid: Grid) -> NDArray[np.float64]:
-    """The values [z, y, x], z ascending, in the unit in which the engine wrote them, on this grid.
+    """Read the values [z, y, x], z ascending, in the engine's unit, on this grid.
 
-    DicomProblem if it is no dose, is cut, has another number of voxels, contradicts the grid, or is too coarse.
+    DicomProblem if it is no dose, is truncated, has another number of voxels, contradicts the grid, or is too coarse.
     """
     import numpy as np
 
     with open_bytes(name, data, Limits()) as opened:
         if opened is None or opened.sop_class_uid not in (_RT_DOSE, ""):
-            raise DicomProblem(f"{name} is no RT Dose", _ADVICE, "dose.not_a_dose")
+            raise DicomProblem(f"{name} is not an RT Dose", _ADVICE, "dose.not_a_dose")
         spans = opened.spans()
         if PIXEL_DATA not in spans:
             raise DicomProblem(f"{name} has no pixels", _ADVICE, "dose.no_grid")
@@ -75,7 +75,7 @@ def _pixels(opened: Opened, length: int) -> bytes:
 
 
 def _refuse_contradictions(ds: Dataset, grid: Grid, collector: Collector) -> None:
-    """What it says of its grid is what was sent. Where it says nothing, or nothing readable, it cannot contradict."""
+    """Refuse a grid that differs from the one sent. Missing or unreadable elements are ignored."""
     rows, columns = collector.whole(ds, "Rows"), collector.whole(ds, "Columns")
     if (rows, columns) != grid.shape[1:]:
         raise collector.problem(
@@ -98,7 +98,7 @@ def _refuse_contradictions(ds: Dataset, grid: Grid, collector: Collector) -> Non
 
 
 def _floats(ds: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    """The numbers, or none where they are not there or not readable."""
+    """Return the numbers, or () if they are missing or unreadable."""
     try:
         values = tuple(float(value) for value in ds.get(keyword) or ())
     except (TypeError, ValueError):
@@ -109,5 +109,5 @@ def _floats(ds: Dataset, keyword: str, count: int) -> tuple[float, ...]:
 def _bits(ds: Dataset, collector: Collector) -> int:
     bits = collector.whole(ds, "BitsAllocated")
     if bits not in (16, 32) or int(ds.get("PixelRepresentation") or 0) != 0:
-        raise collector.problem("its pixels are not 16 or 32 bit unsigned (0028,0100)", "dose.pixels", _ADVICE)
+        raise collector.problem("the pixels are not 16 or 32 bit unsigned (0028,0100)", "dose.pixels", _ADVICE)
     return bits

@@ -1,4 +1,4 @@
-"""What a DICOM file is and what it refers to, without its pixels: enough to prove a case complete."""
+"""Reads what a DICOM file is and what it refers to, without pixels: enough to check a case for completeness."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
 _KINDS = {
     CT_IMAGE: Kind.CT,
-    "1.2.840.10008.5.1.4.1.1.2.1": Kind.CT,  # enhanced: refused by name by the CT reader
+    "1.2.840.10008.5.1.4.1.1.2.1": Kind.CT,  # enhanced: refused by the CT reader
     "1.2.840.10008.5.1.4.1.1.2.2": Kind.CT,  # legacy converted enhanced: the same
-    "1.2.840.10008.5.1.4.1.1.481.5": Kind.PLAN,  # photons: refused by name by the plan reader
+    "1.2.840.10008.5.1.4.1.1.481.5": Kind.PLAN,  # photons: refused by the plan reader
     ION_PLAN: Kind.PLAN,
     "1.2.840.10008.5.1.4.1.1.481.3": Kind.STRUCTURES,
     "1.2.840.10008.5.1.4.1.1.481.2": Kind.DOSE,
@@ -58,7 +58,7 @@ _ELEMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One DICOM file of a case. UIDs are "" where the file has none; `z` (mm) only CT slices have."""
+    """One DICOM file of a case. UIDs are "" if the file has none; `z` (mm) is set for CT slices only."""
 
     kind: Kind
     sop_class_uid: str
@@ -67,16 +67,16 @@ class Header:
     frames: tuple[str, ...] = ()  # frame of reference UIDs; a structure set may have several that can be the CT's
     refers_to: tuple[str, ...] = ()  # plan: its structure set; structure set: CT slices; dose: its plans
     z: float | None = None
-    localizer: bool = False  # a scout image: of the CT's class, and no slice of it
-    dose: str = ""  # dose: why it is not the dose of one plan or beam in Gy, "" where it may be
-    patient: str = ""  # a digest of PatientID: says whether two files are of one patient, never of whom
+    localizer: bool = False  # a scout image: of the CT's class, but not a slice
+    dose: str = ""  # dose: why it is not the dose of one plan or beam in Gy; "" if it may be
+    patient: str = ""  # a digest of PatientID, to compare patients without identifying them
 
 
 def read_header(path: Path, limits: Limits | None = None) -> Header | None:
-    """What the file is and refers to, or None if it is not DICOM and does not claim to be.
+    """Read what the file is and refers to; None if it is not DICOM and does not claim to be.
 
-    Objects of other kinds (a report, an image of another modality) are `Kind.OTHER` and read no further. DicomProblem
-    if a file of a kind that counts is cut, damaged or a bomb; OSError if it cannot be opened.
+    Objects of other kinds (a report, an image of another modality) are `Kind.OTHER` and not read further. DicomProblem
+    if a relevant file is truncated, damaged or a decompression bomb; OSError if it cannot be opened.
     """
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None:
@@ -97,7 +97,8 @@ def _read(opened: Opened, kind: Kind) -> Header:
     instance = text(data, "SOPInstanceUID")
     if text(data, "SOPClassUID") != opened.sop_class_uid or not instance:
         raise DicomProblem(
-            f"{opened.name}: its file meta information and its data set disagree about what it is (0008,0016)",
+            f"{opened.name}: SOPClassUID (0008,0016) of the data set differs from the file meta information, or "
+            f"SOPInstanceUID is missing",
             "Export the file again.",
         )
     frame = text(data, "FrameOfReferenceUID")
@@ -117,9 +118,9 @@ def _read(opened: Opened, kind: Kind) -> Header:
 
 
 def _no_dose(data: Dataset) -> str:
-    """Why an RT Dose is none to compare with: an error map, a sum of plans, relative units, a control point."""
-    for keyword, taken in _COMPARABLE.items():
-        if (value := text(data, keyword)) and value not in taken:
+    """Why an RT Dose cannot be compared with: an error map, a sum of plans, relative units, a control point."""
+    for keyword, accepted in _COMPARABLE.items():
+        if (value := text(data, keyword)) and value not in accepted:
             return f"{tagged(keyword)} is {printable(value)}"
     plans = len(data.get("ReferencedRTPlanSequence") or ())
     return "" if plans == 1 else f"it refers to {plans} plans (300C,0002)"

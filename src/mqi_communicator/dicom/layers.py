@@ -1,9 +1,9 @@
-"""Energy layers out of control points (PS3.3 C.8.8.25).
+"""Reads energy layers from control points (PS3.3 C.8.8.25).
 
-By the standard control points come in pairs: the first carries the spots of a layer, the second ends it with weights
-of zero. Some systems write one control point per layer instead. Either way each control point that has weight is a
-layer, and what the plan says of the cumulative weight must be true: that the weights of all layers add up to
-FinalCumulativeMetersetWeight proves that none is counted twice and none left out.
+In the standard, control points are in pairs: the first has the spots of a layer, the second ends it with weights of
+zero. Some systems write one control point per layer instead. Either way each control point with weight is a layer,
+and the cumulative weights must be consistent: if the weights of all layers add up to FinalCumulativeMetersetWeight,
+none is counted twice and none is left out.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from pydicom.tag import BaseTag
 
 _TOLERANCE = 1e-3  # of the final cumulative weight: weights are float32, their sums were rounded by the TPS
-_ENERGIES = (1.0, 1000.0)  # MeV; outside it is no proton therapy, but keV or MeV of a whole ion
+_ENERGIES = (1.0, 1000.0)  # MeV; values outside are no proton energies, but keV or MeV of a whole ion
 _NO_SPOTS = "the layer has no spots: ScanSpotPositionMap (300A,0394) or ScanSpotMetersetWeights (300A,0396) is missing"
 _PRIVATE_SPOTS = 0x300B
-_PRIVATE_CREATORS = frozenset({"", "IMPAC"})  # of line scanning; other makers use the group for other things
+_PRIVATE_CREATORS = frozenset({"", "IMPAC"})  # of line scanning; other manufacturers use the group differently
 _PRIVATE_WEIGHTS = 0x96
 
 
 def read_layers(points: list[Dataset], final: float, collector: Collector) -> tuple[Layer, ...]:
-    """The layers of one beam whose FinalCumulativeMetersetWeight is `final` (NaN: it was reported already)."""
+    """Read the layers of a beam whose FinalCumulativeMetersetWeight is `final` (NaN: already reported)."""
     weights = [_weights(point, collector.of_point(index)) for index, point in enumerate(points)]
     paired = len(points) % 2 == 0 and not any(after.any() for after in weights[1::2])
     layers: list[Layer] = []
     done, energy = 0.0, math.nan
-    adds_up = not collector.problems  # what contradicts the weights is one problem, not one for each control point
+    adds_up = not collector.problems  # inconsistent weights are one problem, not one per control point
     for index, (point, mine) in enumerate(zip(points, weights, strict=True)):
         here = collector.of_point(index)
         before, energy = energy, _energy(point, energy, here)
@@ -58,9 +58,9 @@ def read_layers(points: list[Dataset], final: float, collector: Collector) -> tu
 
 
 def has_private_spots(point: Dataset) -> bool:
-    """Whether a control point has no standard spots, but those of line scanning in a manufacturer's elements.
+    """Return whether a control point has its spots only in private elements of line scanning.
 
-    They are found by their private creator: (300B,0010) is IMPAC, or empty.
+    Their private creator (300B,0010) is IMPAC or empty.
     """
     if point.get("ScanSpotMetersetWeights") is not None:
         return False
@@ -78,7 +78,7 @@ def _is_creator(tag: BaseTag) -> bool:
 
 
 def _energy(point: Dataset, before: float, collector: Collector) -> float:
-    """NominalBeamEnergy in MeV; a control point that does not say goes on with the one before."""
+    """Return NominalBeamEnergy in MeV; a control point without one has that of the previous one."""
     if not math.isnan(before) and point.get("NominalBeamEnergy") is None:
         return before
     energy = collector.measured(point, "NominalBeamEnergy")
@@ -89,7 +89,7 @@ def _energy(point: Dataset, before: float, collector: Collector) -> float:
 
 
 def _places(point: Dataset, weights: NDArray[np.float64], collector: Collector) -> NDArray[np.float64]:
-    """ScanSpotPositionMap as (n, 2); no rows, and a problem, where it does not fit the weights."""
+    """Return ScanSpotPositionMap as (n, 2); no rows, and a problem, if it does not match the weights."""
     import numpy as np
 
     places = _floats(point.get("ScanSpotPositionMap"))
@@ -99,7 +99,7 @@ def _places(point: Dataset, weights: NDArray[np.float64], collector: Collector) 
     elif not places.size == 2 * weights.size == 2 * count:
         collector.add(
             "beam.spot_count",
-            f"{tagged('NumberOfScanSpotPositions')} is {count}, there are {weights.size} weights and "
+            f"{tagged('NumberOfScanSpotPositions')} is {count}, but there are {weights.size} weights and "
             f"{places.size} coordinates (two per spot)",
         )
     elif not np.isfinite(places).all():
@@ -110,7 +110,7 @@ def _places(point: Dataset, weights: NDArray[np.float64], collector: Collector) 
 
 
 def _weights(point: Dataset, collector: Collector) -> NDArray[np.float64]:
-    """ScanSpotMetersetWeights, empty where there are none or some are no weights."""
+    """Return ScanSpotMetersetWeights; empty if there are none or some are invalid."""
     import numpy as np
 
     weights = _floats(point.get("ScanSpotMetersetWeights"))
@@ -122,7 +122,7 @@ def _weights(point: Dataset, collector: Collector) -> NDArray[np.float64]:
 
 
 def _floats(value: object) -> NDArray[np.float64]:
-    """The numbers of an FL element. Above 65 534 bytes explicit VR writes it as UN (PS3.5 6.2.2), read as bytes."""
+    """Return the numbers of an FL element. Above 65 534 bytes explicit VR uses UN (PS3.5 6.2.2), read as bytes."""
     import numpy as np
 
     if isinstance(value, bytes):
@@ -131,9 +131,9 @@ def _floats(value: object) -> NDArray[np.float64]:
 
 
 def _agrees(point: Dataset, done: float, mine: float, final: float, collector: Collector, *, single: bool) -> bool:
-    """Whether CumulativeMetersetWeight (type 2: it may be empty) is the weight before the control point's own spots.
+    """Return whether CumulativeMetersetWeight (type 2: may be empty) is the weight before the control point's spots.
 
-    Systems that write single control points were seen to leave it empty; the weight behind the spots is accepted too.
+    Systems that write single control points sometimes leave it empty; the weight after the spots is accepted too.
     """
     value = point.get("CumulativeMetersetWeight")
     if value is None or value == "":
@@ -147,6 +147,6 @@ def _agrees(point: Dataset, done: float, mine: float, final: float, collector: C
         "beam.weights",
         f"{float(value):g}",
         tag=tagged("CumulativeMetersetWeight"),
-        expected=f"{done:g}, what the spot weights so far add up to",
+        expected=f"{done:g}, the sum of the preceding spot weights",
     )
     return False

@@ -1,10 +1,10 @@
-"""DICOM that leaves the house for an engine that reads it: written anew, so that there is nothing to be left behind.
+"""Writes DICOM objects for an engine on a host, anonymous by construction.
 
-No element of an original is copied. What is sent is made from the records (pixels, geometry, spots) under a constant
-patient that does not exist. Each UID is a digest of what is sent itself: the same case gives the same bytes again, two
-objects with other content have other UIDs, and a UID tells nobody anything that the bytes beside it do not tell. No
-original UID, name or date goes into one, so that none can be found again from it, nor tried out. Nothing has to be
-mapped back: doses come home on the grid that was sent, and `rtdose_writer` writes them anew under the original's UIDs.
+No element of an original is copied. The objects are made from the records (pixels, geometry, spots) for a constant,
+fictitious patient. Each UID is a digest of the content sent: the same case gives the same bytes, objects with other
+content have other UIDs, and a UID reveals nothing beyond the content. No original UID, name or date goes into one, so
+none can be recovered or guessed from it. Nothing has to be mapped back: doses are returned on the grid that was sent,
+and `rtdose_writer` writes them under the original's UIDs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOBODY_ID = "MQI-NOBODY"
 
 
 def content_digest(*parts: bytes) -> bytes:
-    """A digest of what is sent, part by part."""
+    """Return a digest of the content sent, part by part."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))
@@ -31,13 +31,13 @@ def content_digest(*parts: bytes) -> bytes:
 
 
 def sent_uid(content: bytes, *what: object) -> str:
-    """A UUID-derived UID (PS3.5 B.2) that follows from the content sent and from what it names there."""
+    """Return a UUID-derived UID (PS3.5 B.2) determined by the content sent and by what it identifies there."""
     digest = hashlib.sha256(b"sent\n" + content + "\n".join(map(str, what)).encode("ascii")).digest()
     return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
 def new_object(sop_class: str, modality: str, content: bytes, *what: object) -> Dataset:
-    """An object of nobody: patient, study, series and equipment, all of them constant or digests of the content."""
+    """Return an anonymous object: patient, study, series and equipment are constant or digests of the content."""
     from pydicom import Dataset
 
     ds = Dataset()
@@ -53,7 +53,7 @@ def new_object(sop_class: str, modality: str, content: bytes, *what: object) -> 
 
 
 def item(**attributes: object) -> Dataset:
-    """A sequence item with these attributes."""
+    """Return a sequence item with these attributes."""
     from pydicom import Dataset
 
     made = Dataset()
@@ -63,7 +63,7 @@ def item(**attributes: object) -> Dataset:
 
 
 def encoded(ds: Dataset) -> bytes:
-    """The object as a DICOM file, explicit VR little endian, uncompressed."""
+    """Encode the object as a DICOM file, explicit VR little endian, uncompressed."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.filewriter import dcmwrite
     from pydicom.uid import ExplicitVRLittleEndian

@@ -1,4 +1,4 @@
-"""A CT for an engine, slice by slice: signed 16 bit Hounsfield units, without a trace of where it came from."""
+"""Writes an anonymous CT for an engine, slice by slice, in signed 16 bit Hounsfield units."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _LIMITS = (-32768, 32767)  # of signed 16 bit
 
 
 def ct_content(grid: Grid, hu: NDArray[np.int16]) -> bytes:
-    """A digest of the CT as it is sent: its grid and its voxels."""
+    """Return a digest of the CT as it is sent: grid and voxels."""
     return content_digest(repr((grid.shape, grid.origin, grid.spacing)).encode("ascii"), hu.astype("<i2").tobytes())
 
 
 def whole_hounsfield(ct: CTVolume) -> NDArray[np.int16]:
-    """The CT in whole Hounsfield units. DicomProblem if a voxel does not fit into 16 bit."""
+    """Return the CT in whole Hounsfield units. DicomProblem if a voxel does not fit into 16 bit."""
     import numpy as np
 
     low, high = float(ct.hu.min()), float(ct.hu.max())
     if low < _LIMITS[0] or high > _LIMITS[1]:
         raise DicomProblem(
-            f"the CT holds {low:g} to {high:g} HU, expected {_LIMITS[0]} to {_LIMITS[1]}",
+            f"the CT contains {low:g} to {high:g} HU, expected {_LIMITS[0]} to {_LIMITS[1]}",
             "export the CT again, in Hounsfield units",
             code="dose.ct_values",
         )
@@ -38,7 +38,7 @@ def whole_hounsfield(ct: CTVolume) -> NDArray[np.int16]:
 
 
 def ct_files(grid: Grid, hu: NDArray[np.int16], content: bytes) -> dict[str, bytes]:
-    """The slices [z, y, x] by file name, from the feet up. SliceThickness is the distance between slices."""
+    """Return the slices [z, y, x] by file name, from the feet up. SliceThickness is the distance between slices."""
     z_axis, _, _ = grid.axes()
     files = {}
     for index, (z, pixels) in enumerate(zip(z_axis, hu, strict=True), start=1):

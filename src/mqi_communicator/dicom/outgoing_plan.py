@@ -1,9 +1,9 @@
-"""An RT Ion Plan for an engine: aims and spots in MU, beams by their own numbers, and nothing besides (PS3.3 A.49).
+"""Writes an RT Ion Plan for an engine: beam geometry and spots in MU, beams by their own numbers (PS3.3 A.49).
 
-Weights are MU: BeamMeterset and FinalCumulativeMetersetWeight are equal, so that it makes no difference whether an
-engine scales with them. Spots of no weight are left out. There is an item for every number from 1 to the highest, since
-engines look a beam up by its number in one place and by its position in the list in the next: an item that stands for
-no treatment beam has one spot of no weight.
+Weights are MU: BeamMeterset and FinalCumulativeMetersetWeight are equal, so it does not matter whether an engine
+scales with them. Spots without weight are left out. There is an item for every number from 1 to the highest, since
+engines look up a beam by its number in one place and by its position in the list in another: an item that is no
+treatment beam has one spot without weight.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SentLayer:
 
 @dataclass(frozen=True, slots=True)
 class SentBeam:
-    """One treatment beam as it is sent. Names are ours: nothing that a person typed."""
+    """One treatment beam as it is sent. Names are generated: nothing that a user typed."""
 
     number: int
     machine: str
@@ -50,12 +50,12 @@ class SentBeam:
 
 
 def beam_name(number: int) -> str:
-    """What the plan that is sent calls a beam."""
+    """Return the name of a beam in the plan that is sent."""
     return f"beam_{number}"
 
 
 def plan_file(beams: Sequence[SentBeam], ct_content: bytes) -> bytes:
-    """The plan as a DICOM file. DicomProblem for a beam number beyond all reason."""
+    """Return the plan as a DICOM file. DicomProblem for a beam number out of bounds."""
     highest = max(beam.number for beam in beams)
     if highest > _MOST or min(beam.number for beam in beams) < 1:
         raise DicomProblem(
@@ -100,7 +100,7 @@ def _fractions(beams: Sequence[SentBeam]) -> Dataset:
 
 
 def _filler(number: int, like: SentBeam) -> Dataset:
-    """An item that stands for no treatment beam: aimed like another, with one spot of no weight."""
+    """Return an item that is no treatment beam: aimed like another, with one spot without weight."""
     import numpy as np
 
     nothing = SentLayer(like.layers[0].energy, np.zeros((1, 2)), np.zeros(1, np.float32))
@@ -139,7 +139,7 @@ def _beam_item(beam: SentBeam) -> Dataset:
 
 
 def _control_points(beam: SentBeam) -> list[Dataset]:
-    """Two per layer: the first delivers, the second ends it with the same spots without weight."""
+    """Return two per layer: the first delivers, the second ends it with the same spots without weight."""
     points: list[Dataset] = []
     for index, layer in enumerate(beam.layers):
         before, behind = _total(beam.layers[:index]), _total(beam.layers[: index + 1])
@@ -165,7 +165,7 @@ def _control_point(index: int, layer: SentLayer, weights: list[float], cumulativ
 
 
 def _aim(beam: SentBeam) -> dict[str, object]:
-    """What the first control point says for all of them. Spots are not turned with the beam limiting device."""
+    """Return the elements of the first control point. Spots do not rotate with the beam limiting device."""
     angles = {
         "GantryAngle": decimal(beam.gantry_angle),
         "BeamLimitingDeviceAngle": "0",

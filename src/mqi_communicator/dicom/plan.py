@@ -1,6 +1,6 @@
-"""Reading an RT Ion Plan (PS3.3 A.49, C.8.8.24 to 26): describes what is planned, and collects what contradicts itself.
+"""Reads an RT Ion Plan (PS3.3 A.49, C.8.8.24 to 26): describes what is planned, and collects contradictions.
 
-What a dose engine cannot compute is no problem of the plan: engines refuse it (`dose.abilities`).
+What a dose engine cannot compute is not a problem of the plan: engines refuse it (`dose.abilities`).
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _OTHER_PLANS = {"1.2.840.10008.5.1.4.1.1.481.5": "an RT Plan (photons or electro
 
 
 def read_plan(path: Path, limits: Limits | None = None) -> tuple[IonPlan, tuple[Problem, ...]]:
-    """The plan with its treatment beams, in plan order, and what is wrong in it.
+    """Read the plan with its treatment beams, in plan order, and its problems.
 
     DicomProblem if the file cannot be read as an RT Ion Plan.
     """
     fewer = replace(limits, elements=min(limits.elements, _LIMITS.elements)) if limits else _LIMITS
     with open_dicom(path, fewer) as opened:
         if opened is None or opened.sop_class_uid != ION_PLAN:
-            found = _OTHER_PLANS.get(opened.sop_class_uid, "another kind of object") if opened else "no DICOM file"
+            found = _OTHER_PLANS.get(opened.sop_class_uid, "another kind of object") if opened else "not a DICOM file"
             raise DicomProblem(
                 f"{printable(path.name)} is {found}, expected an RT Ion Plan",
                 "Export the proton plan (RT Ion Plan).",
@@ -60,7 +60,7 @@ def read_plan(path: Path, limits: Limits | None = None) -> tuple[IonPlan, tuple[
 
 
 def sound_plan(path: Path) -> IonPlan:
-    """The plan. DicomProblem with every reason if anything is wrong in it."""
+    """Read a plan without problems. DicomProblem with every reason otherwise."""
     plan, problems = read_plan(path)
     if problems:
         raise refusal(problems)
@@ -125,12 +125,12 @@ def _structure_set(data: Dataset, collector: Collector) -> str:
 
 
 def _metersets(group: Dataset, collector: Collector) -> dict[int, Dataset]:
-    """The items of the fraction group by beam number."""
+    """Return the items of the fraction group by beam number."""
     items = group.get("ReferencedBeamSequence") or ()
     numbers = [collector.measured(item, "ReferencedBeamNumber") for item in items]
     found = {int(number): item for number, item in zip(numbers, items, strict=True) if not math.isnan(number)}
     if len(set(numbers)) != len(items):
-        collector.add("plan.fraction_groups", "the fraction group names a beam twice (300C,0006)")
+        collector.add("plan.fraction_groups", "the fraction group refers to a beam twice (300C,0006)")
     return found
 
 
@@ -140,7 +140,7 @@ def _beams(data: Dataset, group: Dataset, collector: Collector) -> tuple[Beam, .
     counted = Counter(collector.whole(item, "BeamNumber") for item in items)
     twice = [str(number) for number, count in counted.items() if count > 1]
     if twice:
-        collector.add("plan.beam_numbers", f"BeamNumber (300A,00C0) {', '.join(twice)} is given to several beams")
+        collector.add("plan.beam_numbers", f"BeamNumber (300A,00C0) {', '.join(twice)} is used for several beams")
     setups = {text(item, "PatientSetupNumber"): item for item in data.get("PatientSetupSequence") or ()}
     beams = [
         read_beam(item, references, _position(item, setups), collector.of_beam(item))
@@ -149,15 +149,15 @@ def _beams(data: Dataset, group: Dataset, collector: Collector) -> tuple[Beam, .
     ]
     if not beams:
         collector.add(
-            "plan.no_beams", f"the plan has no treatment beam ({len(items)} beams in all, the rest are setup beams)"
+            "plan.no_beams", f"the plan has no treatment beam ({len(items)} beams in total, all of them setup beams)"
         )
     for unknown in sorted(set(references) - set(counted)):
-        collector.add("plan.beams", f"the fraction group names beam {unknown}, which the plan does not have")
+        collector.add("plan.beams", f"the fraction group refers to beam {unknown}, which the plan does not contain")
     return _numbered(beams, max(counted, default=0))
 
 
 def _position(item: Dataset, setups: dict[str, Dataset]) -> str:
-    """PatientPosition of the beam's patient setup. A beam that names none has the plan's, where all are one."""
+    """Return PatientPosition of the beam's patient setup. A beam without one has that of the plan, if it is unique."""
     own = setups.get(text(item, "ReferencedPatientSetupNumber"))
     if own is not None:
         return text(own, "PatientPosition")
@@ -166,7 +166,7 @@ def _position(item: Dataset, setups: dict[str, Dataset]) -> str:
 
 
 def _numbered(beams: Sequence[Beam], highest: int) -> tuple[Beam, ...]:
-    """Beams with numbers from 1: one that the plan numbers below 1, as some systems do, gets one above all others."""
+    """Return beams with numbers from 1: one that the plan numbers below 1 gets a number above all others."""
     made = []
     for beam in beams:
         if beam.number < 1:

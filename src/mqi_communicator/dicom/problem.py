@@ -1,4 +1,4 @@
-"""How a DICOM object can be wrong, said so that a physicist can mend it."""
+"""Problems of DICOM objects, described so that a physicist can correct them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from dataclasses import dataclass, replace
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.visible import visible
 
-_PLACES = 3  # that are written out of one reason
-_MOST = 20  # reasons that are written out
-_LONGEST = 80  # characters of a name that anybody wants to read in one line
+_PLACES = 3  # written out per reason
+_MOST = 20  # reasons written out
+_LONGEST = 80  # characters of a name in one line
 
 EMPTY = "dicom.empty"
 TRUNCATED = "dicom.truncated"
 NOT_DICOM = "dicom.not_dicom"
 UNFINISHED = frozenset({EMPTY, TRUNCATED, NOT_DICOM})
-"""Codes of files that may only be half copied: given time, they may mend themselves."""
+"""Codes of files that may still be copied, and so may become valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One reason why a case cannot be computed. Readers and engines collect them; a case is refused once, with all.
 
-    `str()` is the sentence that people read. Like a DicomProblem's reason it may quote file names: never logged.
+    `str()` is the sentence for operators. Like a DicomProblem's reason it may quote file names: never logged.
     """
 
     code: str  # stable, for logs: "beam.scan_mode"
-    file: str  # as it may be shown; "" where no single file is to blame
+    file: str  # fit for a message; "" if no single file is the cause
     found: str  # the value found; a whole clause where `tag` is empty
     tag: str = ""  # keyword and tag, for example "ScanMode (300A,0308)"
     expected: str = ""
     advice: str = ""
     where: str = ""  # the place in the file, for example "beam 2 (LAO), control point 4"
-    clause: str = ""  # what to say instead of "TAG is FOUND, expected EXPECTED"
+    clause: str = ""  # replaces "TAG is FOUND, expected EXPECTED"
 
     def __str__(self) -> str:
         """For example: RP.dcm, beam 1: RadiationType (300A,00C6) is ION, expected PROTON."""
@@ -55,12 +55,12 @@ class DicomProblem(Permanent):
         self.code = code
 
     def __reduce__(self) -> tuple[type[DicomProblem], tuple[str, ...]]:
-        """Cross a process boundary whole."""
+        """Support pickling, to cross a process boundary."""
         return type(self), (self.reason, self.advice, self.code)
 
 
 def printable(text: str) -> str:
-    """Text of unknown origin (a file name, a beam name) made fit for one line of a message.
+    """Make text of unknown origin (a file name, a beam name) fit for one line of a message.
 
     Control characters and undecodable bytes are escaped, and the middle of a long text is left out.
     """
@@ -69,12 +69,12 @@ def printable(text: str) -> str:
 
 
 def as_problem(error: DicomProblem) -> Problem:
-    """A refusal that was raised, as one of several."""
+    """Convert a raised refusal into a problem."""
     return Problem(error.code, "", error.reason, advice=error.advice)
 
 
 def without_repeats(problems: Sequence[Problem]) -> list[Problem]:
-    """Each problem once; one that several places of a file share names them all."""
+    """Merge equal problems of several places of a file into one that names all places."""
     places: dict[Problem, list[str]] = {}
     for one in problems:
         found = places.setdefault(replace(one, where=""), [])
@@ -89,7 +89,7 @@ def _all(places: Sequence[str]) -> str:
 
 
 def refusal(problems: Sequence[Problem]) -> DicomProblem:
-    """All reasons at once, each once, numbered where there are several; their advice in the same order."""
+    """Combine all problems into one exception; several reasons are numbered, with advice in the same order."""
     unique = without_repeats(problems)
     reasons = [str(one) for one in unique]
     if len(reasons) > 1:

@@ -1,4 +1,4 @@
-"""Opening a DICOM file without trusting it: what it is, whether all of it is there, and the elements asked for."""
+"""Opens untrusted DICOM files: what the file is, whether it is complete, and selected elements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mqi_communicator.dicom.walk import PIXEL_DATA, SHORT_VRS, Limits, Span, Wal
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_MARK = 128  # the four letters DICM stand here (PS3.10 section 7.1)
+_MARK = 128  # offset of the letters DICM (PS3.10 section 7.1)
 _BODY = 132
 _META, _IDENTIFYING = 0x0002, 0x0008
 _SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x00020002, 0x00020003, 0x00020010
@@ -36,7 +36,7 @@ _FIRST_ELEMENT, _FIRST_LENGTH = 0x0018, 256  # of a data set without preamble, a
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A DICOM file whose beginning was read: which object it claims to be, and how its body is written."""
+    """A DICOM file whose beginning was read: which object it claims to be, and how its body is encoded."""
 
     path: Path
     file: BinaryIO
@@ -49,11 +49,11 @@ class Opened:
 
     @property
     def name(self) -> str:
-        """The file's own name, as it may be shown."""
+        """The file's name, fit for a message."""
         return printable(self.path.name)
 
     def spans(self) -> dict[int, Span]:
-        """Where each top-level element lies. DicomProblem if the file is cut, damaged, a bomb or written unreadably."""
+        """Locate each top-level element. DicomProblem if the file is truncated, damaged, a bomb or unsupported."""
         if self.size > self.limits.file_bytes:
             raise DicomProblem(
                 f"{self.name} is {self.size / 1e6:.4g} MB, more than the {self.limits.file_bytes / 1e6:.4g} MB allowed",
@@ -78,7 +78,7 @@ class Opened:
         if sum(span.end - span.begin for span in wanted) > self.limits.parsed_bytes:
             raise DicomProblem(
                 f"{self.name} has more than {self.limits.parsed_bytes >> 20} MB outside its pixels",
-                "Look at where the file comes from; export it again if it should be there.",
+                "Check where the file comes from; export it again if it belongs to the case.",
                 "dicom.bomb",
             )
         if self.limits.budget is not None:
@@ -86,19 +86,20 @@ class Opened:
         return read_dataset(io.BytesIO(b"".join(map(self._bytes, wanted))), self.transfer_syntax == _IMPLICIT, True)  # noqa: FBT003 - pydicom's own order
 
     def pixels(self, spans: dict[int, Span], length: int) -> bytes:
-        """The value of PixelData, uncompressed, exactly `length` bytes (one byte of padding is allowed)."""
+        """Read the uncompressed value of PixelData, exactly `length` bytes (one byte of padding is allowed)."""
         self.file.seek(self.check_pixels(spans, length))
         return self.file.read(length)
 
     def check_pixels(self, spans: dict[int, Span], length: int) -> int:
-        """Where PixelData begins in the file. DicomProblem if it is compressed, or not of `length` bytes."""
+        """Return the offset of PixelData in the file. DicomProblem if it is compressed, or not of `length` bytes."""
         if self.transfer_syntax not in (_IMPLICIT, _EXPLICIT):
             raise unreadable(self.name, self.transfer_syntax)
         span = spans.get(PIXEL_DATA)
         found = span.end - span.value if span else 0
         if span is None or not length <= found <= length + 1:
             raise DicomProblem(
-                f"{self.name}: PixelData (7FE0,0010) holds {found} bytes, its rows, columns and frames need {length}",
+                f"{self.name}: PixelData (7FE0,0010) has {found} bytes, expected {length} from its rows, columns and "
+                f"frames",
                 "Export the file again.",
                 "dicom.pixels",
             )
@@ -110,12 +111,12 @@ class Opened:
 
 
 def unreadable(name: str, syntax: str) -> DicomProblem:
-    """The refusal of a transfer syntax, by name."""
+    """Return the refusal of a transfer syntax."""
     from pydicom.uid import UID
 
     how = _UNREADABLE.get(syntax) or f"compressed ({UID(syntax).name})"
     return DicomProblem(
-        f"{name} is written {how}, transfer syntax {syntax}; only uncompressed little endian is read",
+        f"{name} is {how}, transfer syntax {syntax}; expected uncompressed little endian",
         "Export it uncompressed: Explicit VR Little Endian or Implicit VR Little Endian.",
         "dicom.transfer_syntax",
     )
@@ -125,8 +126,8 @@ def unreadable(name: str, syntax: str) -> DicomProblem:
 def open_dicom(path: Path, limits: Limits) -> Iterator[Opened | None]:
     """Open a regular file, never a link, a pipe or a device, and read its beginning.
 
-    Gives None for a file that neither is DICOM nor claims to be by its name. DicomProblem for one that claims and is
-    not; OSError as the system raises it.
+    Yields None for a file that neither is DICOM nor claims to be by its name. DicomProblem for one that claims to be
+    but is not; OSError as the system raises it.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file, translate_errors(path):  # noqa: PTH123 - opened above, with flags that Path.open lacks
@@ -138,16 +139,14 @@ def open_dicom(path: Path, limits: Limits) -> Iterator[Opened | None]:
 
 @contextlib.contextmanager
 def open_bytes(name: str, data: bytes, limits: Limits) -> Iterator[Opened | None]:
-    """The same for a file that is here already, as bytes."""
+    """Do the same for a file that is in memory."""
     path = Path(name)
     with translate_errors(path):
         yield _begin(path, io.BytesIO(data), len(data), limits)
 
 
 def _begin(path: Path, file: BinaryIO, size: int, limits: Limits) -> Opened | None:
-    """What the file claims to be. Preamble and file meta information may be missing, as some systems leave them out:
-    the data set then says it itself.
-    """
+    """Read what the file claims to be. Preamble and file meta information may be missing: the data set has it too."""
     name = printable(path.name)
     start = _start(file)
     if start is None:
@@ -166,7 +165,7 @@ def _begin(path: Path, file: BinaryIO, size: int, limits: Limits) -> Opened | No
 
 
 def _start(file: BinaryIO) -> int | None:
-    """Where the first element begins: behind the mark DICM, or at byte 0 if it looks like one of (0002) or (0008)."""
+    """Return where the first element begins: after DICM, or at byte 0 if it looks like one of group 0002 or 0008."""
     head = file.read(_BODY)
     if head[_MARK:] == b"DICM":
         return _BODY
@@ -179,7 +178,7 @@ def _start(file: BinaryIO) -> int | None:
 
 
 def _guessed_syntax(file: BinaryIO, body: int) -> str:
-    """Explicit or implicit little endian, by whether the first element of the data set names its VR."""
+    """Return explicit or implicit little endian, by whether the first element of the data set has a VR."""
     file.seek(body + 4)
     return _EXPLICIT if file.read(2) in SHORT_VRS else _IMPLICIT
 
@@ -187,7 +186,7 @@ def _guessed_syntax(file: BinaryIO, body: int) -> str:
 def _elements(
     walk: Walk, position: int, groups: set[int], *, explicit: bool, last: int = 0xFFFFFFFF
 ) -> tuple[dict[int, str], int]:
-    """The beginnings of the values of these groups' elements up to the tag `last`, and where the next one begins."""
+    """Return the beginnings of the values of these groups' elements up to the tag `last`, and the next offset."""
     values: dict[int, str] = {}
     while position < walk.size:
         walk.file.seek(position)
@@ -196,7 +195,10 @@ def _elements(
             break
         found = walk.head(position, walk.size, explicit=explicit)
         if found.length < 0:
-            raise DicomProblem(f"{walk.name} is damaged: its beginning has no end", "Export the file again.")
+            raise DicomProblem(
+                f"{walk.name} is damaged: its file meta information has an element of undefined length",
+                "Export the file again.",
+            )
         walk.file.seek(found.value)
         values[found.tag] = walk.file.read(min(found.length, _LONGEST_UID)).decode("ascii", "replace")
         position = found.value + found.length
@@ -208,17 +210,17 @@ def _uid(values: dict[int, str], tag: int) -> str:
 
 
 def _not_dicom(path: Path, head: bytes, name: str) -> DicomProblem | None:
-    """Why a file without the DICM mark is a problem, or None if nobody said that it was DICOM."""
+    """Return why a file without the DICM mark is a problem; None if it does not claim to be DICOM."""
     suffix = path.suffix.lower()
     claims = suffix in _SUFFIXES
     numbered = suffix[1:].isdigit()  # CT.1.2.840.7
     if not head and (claims or numbered):
         return DicomProblem(f"{name} is empty (0 bytes)", "Copy the file again.", EMPTY)
     if head and not head.strip(b"\0") and (claims or numbered or not suffix):
-        return DicomProblem(f"{name} holds nothing but zeros yet", "Copy the file again.", EMPTY)
+        return DicomProblem(f"{name} contains only zeros so far", "Copy the file again.", EMPTY)
     if claims:
         return DicomProblem(
-            f"{name} is not a DICOM file, though its name says so (no DICM mark at byte {_MARK})",
+            f"{name} is not a DICOM file despite its name (no DICM mark at byte {_MARK})",
             "Remove it from the case, or export it again if it should be a DICOM file.",
             NOT_DICOM,
         )
@@ -227,8 +229,8 @@ def _not_dicom(path: Path, head: bytes, name: str) -> DicomProblem | None:
 
 @contextlib.contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
-    """Turn what reading a broken value raises into a DicomProblem, and keep pydicom's warnings (they quote values,
-    a patient's name among them) off the screen.
+    """Raise errors of reading an invalid value as DicomProblem, and suppress pydicom's warnings, which quote values
+    such as a patient's name.
     """
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -240,13 +242,13 @@ def translate_errors(path: Path) -> Iterator[None]:
             yield
     except (*broken, *refused) as error:
         raise DicomProblem(
-            f"{printable(path.name)} is damaged: a value in it cannot be read ({type(error).__name__})",
+            f"{printable(path.name)} is damaged: an element has an unreadable value ({type(error).__name__})",
             "Export the file again.",
             "dicom.damaged",
         ) from None
     except MemoryError:
         raise DicomProblem(
-            f"{printable(path.name)} needs more memory than one case is allowed",
-            "Look at where the file comes from; raise the memory limit if files of your centre are that large.",
+            f"{printable(path.name)} needs more memory than a case is allowed",
+            "Check where the file comes from; raise the memory limit if files of your centre are that large.",
             "dicom.too_large",
         ) from None

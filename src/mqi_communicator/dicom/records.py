@@ -1,4 +1,4 @@
-"""What the stations know of a case's DICOM objects. Lengths in mm in the DICOM patient system (LPS+), dose in Gy.
+"""Records of a case's DICOM objects for the steps. Lengths in mm in the DICOM patient system (LPS+), dose in Gy.
 
 Arrays are indexed [z, y, x], z ascending. All records are frozen; arrays must not be written to.
 """
@@ -46,7 +46,7 @@ class CTVolume:
     series_instance_uid: str
     sop_instance_uids: tuple[str, ...]  # by ascending z
     scanner: str  # "Manufacturer|ManufacturerModelName|StationName", parts may be empty
-    position: str = "HFS"  # PatientPosition (0018,5100); "" where the CT does not say
+    position: str = "HFS"  # PatientPosition (0018,5100); "" if the CT has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +60,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Something in the beam's way, or that can be put there. Scanning magnets of spot scanning are none."""
+    """A device in the beam, or that can be put there. Scanning magnets of spot scanning are none."""
 
     kind: (
         str  # "range shifter", "aperture", "collimator", "bolus", "compensator", "wedge", "range modulator", "spreader"
     )
-    tag: str  # where the plan says so, for example "RangeShifterSequence (300A,0314)"
-    description: str  # what it is and how it is set, for people
+    tag: str  # its element in the plan, for example "RangeShifterSequence (300A,0314)"
+    description: str  # what it is and how it is set, as text
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a beam is delivered, as the plan says it. "" where the plan does not say."""
+    """How a beam is delivered according to the plan. "" if the plan does not specify it."""
 
     kind: str = "TREATMENT"  # TreatmentDeliveryType (300A,00CE)
     radiation: str = "PROTON"  # RadiationType (300A,00C6)
@@ -84,21 +84,21 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """What is tilted or moves within a beam: the element, and a clause such as "is 3 degrees"."""
+    """A tilt of a beam or a change within it: the element, and a clause such as "is 3 degrees"."""
 
     tag: str
     description: str
-    tilt: bool  # a constant angle other than 0 about another axis than gantry and couch; False: it moves
+    tilt: bool  # a constant angle other than 0 about another axis than gantry and couch; False: a change
 
 
 @dataclass(frozen=True, slots=True)
 class Beam:
     """One treatment beam. MU of a spot = weight * meterset / final_cumulative_weight.
 
-    A number that the plan lacks is NaN: the reader reports it as a problem.
+    A number missing in the plan is NaN: the reader reports it as a problem.
     """
 
-    number: int  # BeamNumber (300A,00C0); another one, above all others, where the plan's own is below 1
+    number: int  # BeamNumber (300A,00C0); a number above all others if the plan's is below 1
     name: str
     machine: str  # TreatmentMachineName (300A,00B2)
     gantry_angle: float  # degrees, IEC 61217
@@ -107,21 +107,21 @@ class Beam:
     meterset: float  # BeamMeterset (300A,0086), MU per fraction
     final_cumulative_weight: float  # FinalCumulativeMetersetWeight (300A,010E)
     layers: tuple[Layer, ...]
-    snout_position: float | None = None  # SnoutPosition (300A,030D), mm from the isocentre; None: the plan names none
-    position: str = "HFS"  # PatientPosition (0018,5100) of the beam's patient setup; "" where the plan does not say
+    snout_position: float | None = None  # SnoutPosition (300A,030D), mm from the isocentre; None: the plan has none
+    position: str = "HFS"  # PatientPosition (0018,5100) of the beam's patient setup; "" if the plan has none
     delivery: Delivery = Delivery()
     devices: tuple[Device, ...] = ()
     motions: tuple[Motion, ...] = ()
-    plan_number: int | None = None  # the plan's own BeamNumber where `number` is another
+    plan_number: int | None = None  # the plan's BeamNumber if `number` differs
 
     @property
     def own_number(self) -> int:
-        """BeamNumber as the plan has it: what doses and records refer to."""
+        """BeamNumber of the plan, to which doses and records refer."""
         return self.number if self.plan_number is None else self.plan_number
 
     @property
     def mu_per_weight(self) -> float:
-        """MU that one unit of spot weight stands for."""
+        """MU per unit of spot weight."""
         return self.meterset / self.final_cumulative_weight
 
 
@@ -132,20 +132,20 @@ class IonPlan:
     sop_instance_uid: str
     frame_of_reference_uid: str
     structure_set_uid: str
-    label: str  # RTPlanLabel; may hold anything a person typed: never logged
+    label: str  # RTPlanLabel; may contain anything that a user typed: never logged
     manufacturer: str
     fractions: int  # NumberOfFractionsPlanned
     beams: tuple[Beam, ...]
-    file: str = ""  # the file's name, as it may be shown; never logged
+    file: str = ""  # the file's name, fit for a message; never logged
     model: str = ""  # ManufacturerModelName and SoftwareVersions of the planning system
 
     def number_of(self, own_number: int) -> int | None:
-        """`Beam.number` of the beam that the plan itself gives this BeamNumber; None if there is none."""
+        """Return `Beam.number` of the beam with this BeamNumber in the plan; None if there is none."""
         return next((beam.number for beam in self.beams if beam.own_number == own_number), None)
 
 
 class Medium(StrEnum):
-    """What dose is absorbed in."""
+    """The medium in which dose is absorbed."""
 
     MEDIUM = "medium"
     WATER = "water"
@@ -167,7 +167,7 @@ class Extent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DoseType:
-    """What a dose is a dose of. Scope is carried by `Dose.beam_number`."""
+    """The type of a dose. `Dose.beam_number` is its scope."""
 
     medium: Medium
     biology: Biology

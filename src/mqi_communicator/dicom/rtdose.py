@@ -1,4 +1,4 @@
-"""Reading an RTDOSE: a dose in Gy on an axial grid of a plan or of one beam, or refused by name (PS3.3 C.8.8.3)."""
+"""Reads an RTDOSE: a dose in Gy on an axial grid, of a plan or of one beam (PS3.3 C.8.8.3)."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _ELEMENTS = (
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _STRAIGHT = 1e-4  # cosine
 _EVEN = 0.01  # mm
-_WHOLE_PLAN = frozenset({"PLAN", "FRACTION"})  # FRACTION: one fraction *group*, and a plan here has only one
+_WHOLE_PLAN = frozenset({"PLAN", "FRACTION"})  # FRACTION: one fraction *group*; plans here have only one
 _ADVICE = "Export the dose again from the treatment planning system."
 
 
 @dataclass(frozen=True, slots=True)
 class DoseFacts:
-    """What an RTDOSE says of itself. It may lie about `dose_type`: conventions are the site's to state."""
+    """The elements of an RTDOSE. `dose_type` may be wrong: the site states its dose conventions."""
 
     sop_instance_uid: str
     plan_uid: str
@@ -66,14 +66,14 @@ class DoseFacts:
 
 
 def dose_facts(path: Path, limits: Limits | None = None) -> DoseFacts:
-    """Everything but the dose itself. DicomProblem for what `read_rtdose` would refuse, save its pixel values."""
+    """Read everything but the dose. DicomProblem for what `read_rtdose` would refuse, except pixel values."""
     with open_dicom(path, limits or Limits()) as opened:
         facts, *_ = _facts(opened, path)
         return facts
 
 
 def read_rtdose(path: Path, dose_type: DoseType, limits: Limits | None = None) -> Dose:
-    """The dose in Gy, float32, [z, y, x] with z ascending; `meaning` is the caller's knowledge and is passed on."""
+    """Read the dose in Gy, float32, [z, y, x] with z ascending; `dose_type` comes from the caller."""
     import numpy as np
 
     with open_dicom(path, limits or Limits()) as opened:
@@ -95,7 +95,7 @@ def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[
         raise unreadable(opened.name, opened.transfer_syntax)
     spans = opened.spans()
     if PIXEL_DATA not in spans:
-        raise DicomProblem(f"{opened.name} has no dose grid, only (3004,0050) perhaps", _ADVICE, "dose.no_grid")
+        raise DicomProblem(f"{opened.name} has no dose grid (7FE0,0010)", _ADVICE, "dose.no_grid")
     data, collector = opened.parse(spans, _ELEMENTS), Collector(opened.name)
     _refuse_other_units(data, collector)
     summation, plan, beam = _scope(data, collector)
@@ -156,7 +156,7 @@ def _scope(data: Dataset, collector: Collector) -> tuple[str, str, int | None]:
     }
     if len(beams) != 1:
         raise collector.problem(
-            f"a dose of one beam must name it, this one names {len(beams)} beams (300C,0006)",
+            f"the dose of a beam refers to {len(beams)} beams (300C,0006), expected exactly 1",
             "dose.beam",
             _ADVICE,
         )
@@ -164,11 +164,11 @@ def _scope(data: Dataset, collector: Collector) -> tuple[str, str, int | None]:
 
 
 def _grid(data: Dataset, collector: Collector) -> tuple[Grid, bool]:
-    """The grid by ascending z, and whether the frames are stored the other way round."""
+    """Return the grid by ascending z, and whether the frames are stored in descending order."""
     direction = collector.numbers(data, "ImageOrientationPatient", 6)
     if any(abs(a - b) > _STRAIGHT for a, b in zip(direction, _AXIAL, strict=True)):
         raise collector.problem(
-            f"{tagged('ImageOrientationPatient')} is {[*direction]}; only axial dose grids are read",
+            f"{tagged('ImageOrientationPatient')} is {[*direction]}; expected an axial dose grid",
             "dose.orientation",
             _ADVICE,
         )
@@ -188,13 +188,14 @@ def _grid(data: Dataset, collector: Collector) -> tuple[Grid, bool]:
 
 
 def _levels(data: Dataset, z: float, collector: Collector) -> list[float]:
-    """Give z of every frame in mm: offsets from the first frame if they begin with 0, else patient coordinates."""
+    """Return z of every frame in mm: offsets from the first frame if they begin with 0, else patient coordinates."""
     offsets = [float(value) for value in data.get("GridFrameOffsetVector") or ()]
     frames = collector.whole(data, "NumberOfFrames")
     if len(offsets) != frames or frames < 2:  # noqa: PLR2004 - a grid needs a spacing
         raise collector.problem(
-            f"{tagged('GridFrameOffsetVector')} has {len(offsets)} values for {frames} frames, expected one each of 2 "
-            "or more",
+            f"{tagged('GridFrameOffsetVector')} has {len(offsets)} values for {frames} frames, expected one for each "
+            f"of at "
+            "least 2",
             "dose.grid",
             _ADVICE,
         )
@@ -218,7 +219,7 @@ def _bits(data: Dataset, collector: Collector) -> int:
         or data.get("BitsStored", bits) != bits
         or data.get("PhotometricInterpretation", "MONOCHROME2") != "MONOCHROME2"
     ):
-        raise collector.problem("its pixels are not 16 or 32 bit greyscale (0028,0100)", "dose.pixels", _ADVICE)
+        raise collector.problem("the pixels are not 16 or 32 bit greyscale (0028,0100)", "dose.pixels", _ADVICE)
     return bits
 
 
@@ -236,5 +237,5 @@ def _dose(opened: Opened, data: Dataset, spans: dict[int, Span], shape: tuple[in
     sign = "i" if data.get("PixelRepresentation", 0) else "u"
     stored = np.frombuffer(raw, dtype=f"<{sign}{bits // 8}").reshape(shape)
     if stored.min() < 0:
-        raise collector.problem("the dose is negative somewhere", "dose.negative", _ADVICE)
+        raise collector.problem("the dose has negative values", "dose.negative", _ADVICE)
     return (stored * np.float64(scaling)).astype(np.float32)

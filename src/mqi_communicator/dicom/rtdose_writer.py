@@ -1,10 +1,9 @@
-"""Writing an RTDOSE (PS3.3 A.18, C.8.8.3): the computed dose of a beam or of the plan, as the patient's own object.
+"""Writes an RTDOSE (PS3.3 A.18, C.8.8.3): the computed dose of a beam or of the plan, as an object of the patient.
 
-Patient and study come from the RT plan. The SOP Instance UID follows from case key, token and all that the object says:
-a step that runs again writes the same bytes, and a dose judged again in another meaning is another object, which an
-archive keeps beside the first. Precision: 16 bit unsigned, the step between two values is maximum / 65535 (0.0015 % of
-the maximum, a hundredth of the statistical noise of a good run); 32 bit is legal, but the validator of dicom3tools dies
-of it.
+Patient and study are copied from the RT plan. The SOP Instance UID is determined by case key, token and content: a step
+that runs again writes the same bytes, and a dose judged again as another dose type is another object, which an archive
+keeps beside the first. Precision: 16 bit unsigned, with steps of maximum / 65535 (0.0015 % of the maximum, a hundredth
+of the statistical noise of a good run); 32 bit is legal, but crashes the validator of dicom3tools.
 """
 
 from __future__ import annotations
@@ -50,17 +49,17 @@ _NEEDED = ("SOPInstanceUID", "SOPClassUID", "FractionGroupSequence")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a computed dose comes from, in words that carry no patient."""
+    """The origin of a computed dose, without patient data."""
 
     key: str  # case key
     token: str  # of the beam's run; for a plan sum the tokens of all its runs, joined
     engine: str  # name and version
     software: str  # name and version of this product
-    not_for_qa: str = ""  # why it was not judged; "" if it was
+    not_for_qa: str = ""  # why it was not judged; "" if it was judged
 
 
 def write_rtdose(target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_of_reference_uid: str) -> str:
-    """Write `dose` to `target` in one rename and return its SOP Instance UID.
+    """Write `dose` to `target` atomically and return its SOP Instance UID.
 
     `plan` is the admitted RT plan file. Permanent if the dose is not finite, negative or nowhere above zero.
     """
@@ -85,14 +84,14 @@ def write_rtdose(target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_
 
 
 def _scaled(dose: Dose) -> tuple[NDArray[np.uint16], str]:
-    """Integers and the DoseGridScaling as it will be written, so that rounding of the text is rounded away too."""
+    """Return integers and the DoseGridScaling as written, so that the integers compensate the rounding of the text."""
     import numpy as np
 
     low, high = float(dose.gy.min()), float(dose.gy.max())
     if not (math.isfinite(low) and math.isfinite(high)) or low < 0 or high <= 0:
         raise Permanent(
-            f"the dose cannot be written: it reaches from {low:g} to {high:g} Gy",
-            "a dose is finite, nowhere negative and somewhere above zero: look at the engine's log",
+            f"the dose cannot be written: its values range from {low:g} to {high:g} Gy",
+            "expected a finite, non-negative dose that is not zero everywhere: check the engine's log",
         )
     text = decimal(high / _LARGEST)
     values = np.rint(dose.gy.astype(np.float64) / float(text))
@@ -100,13 +99,13 @@ def _scaled(dose: Dose) -> tuple[NDArray[np.uint16], str]:
 
 
 def _uid(origin: Origin, *what: str) -> str:
-    """A UUID-derived UID (PS3.5 B.2) that follows from its words alone."""
+    """Return a UUID-derived UID (PS3.5 B.2) determined by its arguments."""
     digest = hashlib.sha256("\n".join(("mqi-communicator", origin.key, *what)).encode()).digest()
     return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
 def _dataset(source: Dataset, dose: Dose, origin: Origin) -> Dataset:
-    """Everything but the grid and the object's own name. Series: one for all doses of a case."""
+    """Make the data set without grid and SOP Instance UID. All doses of a case are one series."""
     from pydicom import Dataset
 
     ds = Dataset()
@@ -128,7 +127,7 @@ def _dataset(source: Dataset, dose: Dose, origin: Origin) -> Dataset:
 
 
 def _assign_uid(ds: Dataset, origin: Origin, pixels: bytes) -> None:
-    """The SOP Instance UID: from the run, and from all that the object says."""
+    """Set the SOP Instance UID from the run and the content."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
@@ -143,13 +142,13 @@ def _assign_uid(ds: Dataset, origin: Origin, pixels: bytes) -> None:
 
 
 def _empty(ds: Dataset, keyword: str) -> None:
-    """A type 2 attribute that the plan does not have stands there empty."""
+    """Set a type 2 attribute that the plan does not have to empty."""
     if keyword not in ds:
         setattr(ds, keyword, None)
 
 
 def _describe(ds: Dataset, dose: Dose, origin: Origin) -> None:
-    """What the dose is, for people and planning systems. The reason in full stands in ImageComments."""
+    """Describe the dose for readers and planning systems. ImageComments has the full reason."""
     mark = "NOT FOR QA: " if origin.not_for_qa else ""
     what = f"{mark}independent recalculation by {origin.engine}"
     extent = "one fraction" if dose.dose_type.extent is Extent.FRACTION else "whole course"
@@ -166,7 +165,7 @@ def _describe(ds: Dataset, dose: Dose, origin: Origin) -> None:
 
 
 def _reference(source: Dataset, dose: Dose) -> Dataset:
-    """The plan, and for the dose of a beam its fraction group and the beam (PS3.3 C.8.8.3.2)."""
+    """Refer to the plan, and for the dose of a beam to fraction group and beam (PS3.3 C.8.8.3.2)."""
     plan = _item(ReferencedSOPClassUID=source.SOPClassUID, ReferencedSOPInstanceUID=source.SOPInstanceUID)
     if dose.beam_number is not None:
         groups = source.get("FractionGroupSequence") or []
@@ -187,7 +186,7 @@ def _item(**attributes: Any) -> Dataset:
 
 
 def _write_grid(ds: Dataset, dose: Dose, scaling: str) -> None:
-    """The grid: axial frames, z ascending, offsets relative to the first (PS3.3 C.8.8.3.2)."""
+    """Set the grid: axial frames, z ascending, offsets relative to the first (PS3.3 C.8.8.3.2)."""
     (frames, rows, columns), (dx, dy, dz) = dose.grid.shape, dose.grid.spacing
     ds.NumberOfFrames, ds.Rows, ds.Columns = frames, rows, columns
     ds.FrameIncrementPointer = "GridFrameOffsetVector"

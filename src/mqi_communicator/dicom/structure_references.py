@@ -1,7 +1,7 @@
-"""What a structure set refers to: frames of reference, CT series and CT slices (PS3.3 C.8.8.5 and C.8.8.6). Pure.
+"""Finds the references of a structure set: frames of reference, CT series and CT slices (PS3.3 C.8.8.5, C.8.8.6). Pure.
 
-A structure set may name several frames of reference, of which one is the CT's: the one that its ROIs are drawn in and
-its CT images are named in. Images may be named per series (3006,0010), per contour (3006,0039), or both.
+A structure set may refer to several frames of reference, of which one is the CT's: that of its ROIs and of its CT
+images. Images may be referenced per series (3006,0010), per contour (3006,0039), or both.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _CT_CLASSES = frozenset(
 
 
 def frames_of(data: Dataset) -> tuple[str, ...]:
-    """The frame of reference UIDs that may be the CT's, each once; () if the file names none at all.
+    """Return the frame of reference UIDs that may be the CT's, each once; () if the file has none.
 
-    The first of these that there is: frames that ROIs are drawn in (3006,0024) and that name CT images; frames that
-    ROIs are drawn in; frames that name CT images; frames of (3006,0010). More than one: it cannot be told.
+    The first non-empty of these: frames of ROIs (3006,0024) that have CT images; frames of ROIs; frames that have CT
+    images; frames of (3006,0010). More than one means that the CT's cannot be determined.
     """
     named, drawn = _frames(data), _drawn_in(data)
     with_images = _once(_uid(frame, "FrameOfReferenceUID") for frame in named if any(_ct(_images_in([frame]))))
@@ -34,27 +34,27 @@ def frames_of(data: Dataset) -> tuple[str, ...]:
 
 
 def series_of(data: Dataset) -> tuple[str, ...]:
-    """The Series Instance UIDs that (3006,0010) > (3006,0012) > (3006,0014) names in the frames of `frames_of`."""
+    """Return the Series Instance UIDs of (3006,0010) > (3006,0012) > (3006,0014) in the frames of `frames_of`."""
     return _once(_uid(series, "SeriesInstanceUID") for series in _series_in(_counting(data)))
 
 
 def ct_slices_of(data: Dataset) -> tuple[str, ...]:
-    """The SOP Instance UIDs of the CT slices that it names, each once, in the order of the file.
+    """Return the SOP Instance UIDs of the referenced CT slices, each once, in file order.
 
-    Those of (3006,0010) in the frames of `frames_of`; where it names none there, those of the contours, as far as
-    (3006,0039) was parsed. Images of another kind (MR, PET), where the class is told, are not among them.
+    These are those of (3006,0010) in the frames of `frames_of`, or, if there are none, those of the contours, if
+    (3006,0039) was parsed. Images known to be of another kind (MR, PET) are excluded.
     """
     images = list(_ct(_images_in(_counting(data))))
     return _once(images or _ct(_images_of_contours(data)))
 
 
 def names_images(data: Dataset) -> bool:
-    """Whether (3006,0010) names CT slices, so that the contours need not be parsed for them."""
+    """Return whether (3006,0010) refers to CT slices, so that the contours need not be parsed for them."""
     return any(True for _ in _ct(_images_in(_counting(data))))
 
 
 def _counting(data: Dataset) -> list[Dataset]:
-    """The items of (3006,0010) whose frame may be the CT's."""
+    """Return the items of (3006,0010) whose frame may be the CT's."""
     frames = set(frames_of(data))
     return [frame for frame in _frames(data) if _uid(frame, "FrameOfReferenceUID") in frames]
 
@@ -64,7 +64,7 @@ def _frames(data: Dataset) -> list[Dataset]:
 
 
 def _drawn_in(data: Dataset) -> tuple[str, ...]:
-    """The frames that the ROIs are drawn in."""
+    """Return the frames of the ROIs."""
     rois = data.get("StructureSetROISequence") or ()
     return _once(_uid(roi, "ReferencedFrameOfReferenceUID") for roi in rois)
 
@@ -81,7 +81,7 @@ def _images_in(frames: Iterable[Dataset]) -> Iterator[Dataset]:
 
 
 def _images_of_contours(data: Dataset) -> Iterator[Dataset]:
-    """Of the ROIs that are drawn in the frame that counts; of all where the ROIs say no frame."""
+    """Yield the images of ROIs in the CT's frame; of all ROIs if they have no frame."""
     frames = set(frames_of(data))
     elsewhere = {
         str(roi.get("ROINumber"))

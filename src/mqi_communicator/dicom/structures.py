@@ -1,4 +1,4 @@
-"""Reading an RTSTRUCT: which CT it is drawn on, and which of its structures have physical properties of their own."""
+"""Reads an RTSTRUCT: the CT that it belongs to, and its structures with physical properties of their own."""
 
 from __future__ import annotations
 
@@ -38,45 +38,45 @@ OVERRIDE = "structures.density_override"  # code of a Problem
 
 @dataclass(frozen=True, slots=True)
 class Overridden:
-    """A structure with physical properties (ROIPhysicalPropertiesSequence (3006,00B0)) that a planning system computes
-    with instead of the CT. `name` may hold anything a person typed: never logged."""
+    """A structure with physical properties (ROIPhysicalPropertiesSequence (3006,00B0)) that a planning system uses
+    instead of the CT. `name` may contain anything that a user typed: never logged."""
 
     number: int  # ROINumber
     name: str
-    kind: str  # RTROIInterpretedType (3006,00A4): EXTERNAL, SUPPORT, MARKER, ...; "" if nobody said
+    kind: str  # RTROIInterpretedType (3006,00A4): EXTERNAL, SUPPORT, MARKER, ...; "" if not specified
     properties: tuple[tuple[str, float], ...]  # ROIPhysicalProperty and its value, relative to water or in eV
     contours: tuple[
         tuple[float, NDArray[np.float64]], ...
     ]  # closed ones: (z in mm, corners (n, 2) as x, y in mm), by z
-    doubt: str = ""  # why it cannot be told from `contours` where it is
+    doubt: str = ""  # why `contours` do not determine its position
 
     @property
     def description(self) -> str:
-        """The structure as a message may name it."""
+        """The structure's name for messages."""
         return f"structure {self.number} ({printable(self.name)})" if self.name else f"structure {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class StructureSet:
-    """A structure set's identity, the CT it is drawn on, and what it overrides."""
+    """A structure set: identity, CT, and density overrides."""
 
     sop_instance_uid: str
-    frames: tuple[str, ...]  # Frame of Reference UIDs of its CT; several: the file does not tell which
-    series_uids: tuple[str, ...]  # of its CT, as far as it names them
-    ct_uids: tuple[str, ...]  # SOP Instance UIDs of the CT slices that it names; the series may have more
+    frames: tuple[str, ...]  # Frame of Reference UIDs of its CT; several if ambiguous
+    series_uids: tuple[str, ...]  # of its CT, if given
+    ct_uids: tuple[str, ...]  # SOP Instance UIDs of the referenced CT slices; the series may have more
     overridden: tuple[Overridden, ...] = ()
-    file: str = ""  # as it may be shown
+    file: str = ""  # fit for a message
 
     @property
     def frame_of_reference_uid(self) -> str:
-        """The one frame of reference that it is drawn in; "" if there are several."""
+        """The frame of reference; "" if there are several."""
         return self.frames[0] if len(self.frames) == 1 else ""
 
 
 def read_structures(path: Path, limits: Limits | None = None) -> StructureSet:
-    """The structure set in `path`. Physical properties are described, not refused: engines tell what they change.
+    """Read the structure set in `path`. Physical properties are described, not refused: engines decide on them.
 
-    DicomProblem if it is something else, or names no frame of reference or no CT slice.
+    DicomProblem if it is something else, or has no frame of reference or refers to no CT slice.
     """
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None or opened.sop_class_uid != _STRUCTURE_SET:
@@ -85,14 +85,15 @@ def read_structures(path: Path, limits: Limits | None = None) -> StructureSet:
         frames, slices = frames_of(data), ct_slices_of(data)
         if not slices:
             raise DicomProblem(
-                f"{opened.name} names no CT slice, neither for a frame of reference of its structures (3006,0010) > "
-                "(3006,0016) nor in a contour (3006,0039) > (3006,0016), so nobody can tell when its CT is complete",
+                f"{opened.name} refers to no CT slice, neither for a frame of reference of its structures (3006,0010) "
+                f"> "
+                "(3006,0016) nor in a contour (3006,0039) > (3006,0016), so the CT cannot be checked for completeness",
                 "Export the structure set with the references to its CT images.",
                 "structures.no_ct",
             )
         if not frames:
             raise DicomProblem(
-                f"{opened.name} names no frame of reference (3006,0010), expected that of its CT",
+                f"{opened.name} has no frame of reference (3006,0010), expected that of its CT",
                 "Export the structure set of the planning CT.",
                 "structures.frames",
             )
@@ -101,7 +102,7 @@ def read_structures(path: Path, limits: Limits | None = None) -> StructureSet:
 
 
 def override_problem(one: Overridden, file: str, found: str) -> Problem:
-    """A structure that cannot be computed as it was planned, since it is not what the CT says."""
+    """Return the problem of a structure whose planned density differs from the CT's."""
     return Problem(
         OVERRIDE,
         file,
@@ -111,7 +112,7 @@ def override_problem(one: Overridden, file: str, found: str) -> Problem:
 
 
 def _parsed(opened: Opened) -> Dataset:
-    """What is needed of the file: its contours, which may be large, only where images or properties hang on them."""
+    """Parse the needed elements: contours, which may be large, only for images or physical properties."""
     spans = opened.spans()
     data = opened.parse(spans, _ELEMENTS)
     if any(_properties(item) for item in data.get("RTROIObservationsSequence") or ()) or not names_images(data):
@@ -136,7 +137,7 @@ def _overridden(data: Dataset) -> Iterable[Overridden]:
 
 
 def _properties(observation: Dataset) -> tuple[tuple[str, float], ...]:
-    """Each property with its value; one without a value is not a number (NaN)."""
+    """Return each property with its value; NaN if it has none."""
     return tuple(
         (str(item.get("ROIPhysicalProperty") or ""), _number(item.get("ROIPhysicalPropertyValue")))
         for item in observation.get("ROIPhysicalPropertiesSequence") or ()
@@ -148,7 +149,7 @@ def _number(value: object) -> float:
 
 
 def _closed(drawn: Dataset) -> tuple[tuple[tuple[float, NDArray[np.float64]], ...], bool]:
-    """The closed contours by z, and whether they all are axial."""
+    """Return the closed contours by z, and whether all are axial."""
     import numpy as np
 
     areas, axial = [], True

@@ -1,7 +1,7 @@
-"""A bounded walk over the elements of a DICOM stream: where each one lies, and whether the file holds them all.
+"""A bounded walk over the elements of a DICOM stream: where each one is, and whether the file is complete.
 
 It reads element headers and skips values, so that a file which declares four gigabytes, nests a thousand sequences
-or ends in the middle is known for what it is before anything is allocated (DICOM PS3.5 section 7).
+or ends in the middle is recognized before anything is allocated (DICOM PS3.5 section 7).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MARKS = 0xFFFE
 _HEADER = struct.Struct("<HHL")
-_WINDOW = 1 << 14  # bytes that are read at once: a header needs 12, and most elements are short
+_WINDOW = 1 << 14  # bytes read at once: a header needs 12, and most elements are short
 _LONGEST_HEADER = 12
 _PARSING = 10  # what it costs to parse one element, in elements walked over
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
@@ -30,20 +30,21 @@ SHORT_VRS = frozenset(
 
 @dataclass(slots=True)
 class Budget:
-    """What all files of one case may cost together, in elements: each one walked over counts once, each one parsed ten
-    times, as does each KiB parsed once. It is spent by the reading itself, so that no order of files escapes it.
+    """The total reading cost allowed for all files of a case: 1 per element skipped, 10 per element parsed, 1 per KiB
+    parsed. Reading itself spends it, so that it holds for any order of files.
     """
 
     elements: int
     spent: int = 0
 
     def spend(self, elements: int) -> None:
-        """DicomProblem where the case has no more to spend."""
+        """Spend from the budget. DicomProblem if it is exhausted."""
         self.spent += elements
         if self.spent > self.elements:
             raise DicomProblem(
-                f"the files of the case hold more than can be read with {self.elements} elements in all",
-                "Put one case into one folder and look at where its files come from; raise intake.max_case_elements if "
+                f"reading the files of the case takes more than the {self.elements} elements allowed by "
+                f"intake.max_case_elements",
+                "Put one case into each folder and check where its files come from; raise intake.max_case_elements if "
                 "cases of your centre are that large.",
                 "dicom.budget",
             )
@@ -51,19 +52,19 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one DICOM file may ask of us. The defaults fit the largest CT, plan and dose a centre makes."""
+    """Limits on reading one DICOM file. The defaults allow the largest CT, plan and dose of a centre."""
 
     file_bytes: int = 2 << 30
     elements: int = 3_000_000
     depth: int = 16  # sequences within sequences
-    parsed_bytes: int = 256 << 20  # of the elements that are looked into; pixels are not
+    parsed_bytes: int = 256 << 20  # of the elements that are parsed; pixels are not
     budget: Budget | None = None  # shared by all files of a case
 
 
 class Span(NamedTuple):
-    """Where one top-level element lies in the file: its first byte, its value's first byte, and its end.
+    """The position of one top-level element in the file: its first byte, its value's first byte, and its end.
 
-    `elements`: how many there are in it, itself among them.
+    `elements`: the number of elements in it, including itself.
     """
 
     begin: int
@@ -74,12 +75,12 @@ class Span(NamedTuple):
 
     @property
     def cost(self) -> int:
-        """What parsing it takes from a case's budget."""
+        """The cost of parsing it."""
         return _PARSING * self.elements + (self.end - self.begin >> 10)
 
 
 class _Head(NamedTuple):
-    """The header of one element; `length` is -1 where it is left undefined."""
+    """The header of one element; `length` is -1 if undefined."""
 
     tag: int
     vr: bytes
@@ -89,7 +90,7 @@ class _Head(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """An open sequence or item: where it ends (-1: at its delimiter), and how far it may reach."""
+    """An open sequence or item: its end (-1: at its delimiter), and its upper limit."""
 
     end: int
     limit: int
@@ -99,18 +100,18 @@ class _Frame:
 
 @dataclass(slots=True)
 class Walk:
-    """One walk over an open file of `size` bytes. Every method raises DicomProblem where the file is not sound."""
+    """A walk over an open file of `size` bytes. Every method raises DicomProblem if the file is damaged."""
 
     file: BinaryIO
     size: int
     limits: Limits
-    name: str  # of the file, as it may be shown
+    name: str  # of the file, fit for a message
     _seen: int = 0
     _window: bytes = b""
     _from: int = 0  # the position in the file at which the window begins
 
     def spans(self, start: int, *, explicit: bool) -> dict[int, Span]:
-        """Every top-level element by tag, from `start` to the end of the file or to compressed pixels."""
+        """Return every top-level element by tag, from `start` to the end of the file or to compressed pixels."""
         spans: dict[int, Span] = {}
         position = start
         while position < self.size:
@@ -127,7 +128,7 @@ class Walk:
         return spans
 
     def head(self, position: int, limit: int, *, explicit: bool) -> _Head:
-        """The element header at `position`, none of whose bytes may lie beyond `limit`."""
+        """Read the element header at `position`; neither header nor value may extend beyond `limit`."""
         self._count()
         at = position - self._from
         if not 0 <= at <= len(self._window) - _LONGEST_HEADER:
@@ -168,7 +169,7 @@ class Walk:
         self._window, self._from = self.file.read(_WINDOW), position
 
     def _end(self, head: _Head, *, explicit: bool) -> int:
-        """The end of one element, found by walking through it if it is a sequence."""
+        """Return the end of one element, found by walking through it if it is a sequence."""
         if not _is_sequence(head):
             return head.value + head.length
         stack = [self._frame(head, self.size, item=False, explicit=explicit)]
@@ -183,7 +184,7 @@ class Walk:
                 if frame.end >= 0 or frame.item is not (inner.tag == _ITEM_END):
                     raise self._damaged(position)
                 stack.pop()
-            elif frame.item is (inner.tag == _ITEM):  # items stand in sequences, elements in items
+            elif frame.item is (inner.tag == _ITEM):  # sequences contain items, items contain elements
                 raise self._damaged(position)
             elif inner.tag == _ITEM or _is_sequence(inner):
                 if len(stack) >= 2 * self.limits.depth:
@@ -204,24 +205,24 @@ class Walk:
     def _cut(self, position: int, limit: int, tag: int = 0, length: int = 0) -> DicomProblem:
         if limit < self.size:
             return self._damaged(position)
-        what = f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) announces {length} bytes, " if tag else ""
+        what = f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) declares {length} bytes, " if tag else ""
         return DicomProblem(
             f"{self.name} ends early: {what}the file has {self.size} bytes",
-            "Copy the file again, or export it again if the original is as short.",
+            "Copy the file again; export it again if the original is as short.",
             TRUNCATED,
         )
 
     def _damaged(self, position: int) -> DicomProblem:
         return DicomProblem(
-            f"{self.name} is damaged: what stands at byte {position} is no DICOM element",
+            f"{self.name} is damaged: byte {position} does not begin a DICOM element",
             "Export the file again.",
             "dicom.damaged",
         )
 
     def _bomb(self, what: str) -> DicomProblem:
         return DicomProblem(
-            f"{self.name} holds {what}: no CT, plan, structure set or dose looks like that",
-            "Look at where the file comes from; export it again if it should be there.",
+            f"{self.name} has {what}, which no CT, plan, structure set or dose has",
+            "Check where the file comes from; export it again if it belongs to the case.",
             "dicom.bomb",
         )
 
@@ -238,5 +239,5 @@ def _known_sequence(tag: int) -> bool:
 
     try:
         return bool(dictionary_VR(tag) == "SQ")
-    except KeyError:  # private, or newer than the dictionary: its bytes are skipped unread
+    except KeyError:  # private, or newer than the dictionary: skipped unread
         return False

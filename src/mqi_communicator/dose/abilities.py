@@ -20,7 +20,7 @@ class Need:
     tag: str  # element of the plan
     found: str  # what the plan has
     expected: str  # what an engine without the feature can compute
-    clause: str = ""  # what to say instead of "TAG is FOUND, expected EXPECTED"
+    clause: str = ""  # replaces "TAG is FOUND, expected EXPECTED"
 
 
 @dataclass(frozen=True, slots=True)

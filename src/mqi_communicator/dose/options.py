@@ -1,4 +1,4 @@
-"""What a site says about its dose engine, its treatment machines and its CT scanners."""
+"""Settings of dose engine, treatment machines and CT scanners."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ class MachineOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     beam_model: Path = Field(
-        description="Beam model on this computer: MCsquare's beam data library, or moqui's beam file."
+        description="Beam model file on this machine: MCsquare's beam data library, or moqui's beam file."
     )
-    sha256: str = Field(pattern=_SHA256, description="Digest of the beam model that was commissioned.")
+    sha256: str = Field(pattern=_SHA256, description="sha256 of the commissioned beam model.")
     commissioned_by: str = Field(
-        default="", max_length=200, description="Who commissioned this model for this machine; empty: nobody yet."
+        default="", max_length=200, description="Who commissioned this model for this machine; empty: not commissioned."
     )
-    commissioned_on: date | None = Field(default=None, description="Day of the commissioning, as YYYY-MM-DD.")
-    moqui: MoquiMachineOptions | None = Field(default=None, description="With kind: moqui, what its beam file lacks.")
+    commissioned_on: date | None = Field(default=None, description="Date of commissioning, YYYY-MM-DD.")
+    moqui: MoquiMachineOptions | None = Field(
+        default=None, description="With kind: moqui, settings that its beam file lacks."
+    )
 
 
 class ScannerOptions(BaseModel):
@@ -37,30 +39,30 @@ class ScannerOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    density: Path = Field(description="File of HU against mass density in g/cm3 (HU_Density_Conversion.txt).")
-    density_sha256: str = Field(pattern=_SHA256, description="Digest of the density file that was commissioned.")
-    material: Path = Field(description="File of HU against MCsquare material label (HU_Material_Conversion.txt).")
-    material_sha256: str = Field(pattern=_SHA256, description="Digest of the material file that was commissioned.")
+    density: Path = Field(description="File that maps HU to mass density in g/cm3 (HU_Density_Conversion.txt).")
+    density_sha256: str = Field(pattern=_SHA256, description="sha256 of the commissioned density file.")
+    material: Path = Field(description="File that maps HU to MCsquare material labels (HU_Material_Conversion.txt).")
+    material_sha256: str = Field(pattern=_SHA256, description="sha256 of the commissioned material file.")
     commissioned_by: str = Field(
-        default="", max_length=200, description="Who commissioned this curve for this scanner; empty: nobody yet."
+        default="", max_length=200, description="Who commissioned this curve for this scanner; empty: not commissioned."
     )
-    commissioned_on: date | None = Field(default=None, description="Day of the commissioning, as YYYY-MM-DD.")
+    commissioned_on: date | None = Field(default=None, description="Date of commissioning, YYYY-MM-DD.")
 
 
 class CalibrationOptions(BaseModel):
-    """The conversion built into moqui: the only one it has, and commissioned for each scanner all the same."""
+    """The conversion built into moqui: its only one, which is still commissioned for each scanner."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    calibration: Literal["default"] = Field(description="Name of the conversion that is built into moqui.")
+    calibration: Literal["default"] = Field(description="Name of the conversion built into moqui.")
     commissioned_by: str = Field(
-        default="", max_length=200, description="Who commissioned it for this scanner; empty: nobody yet."
+        default="", max_length=200, description="Who commissioned it for this scanner; empty: not commissioned."
     )
-    commissioned_on: date | None = Field(default=None, description="Day of the commissioning, as YYYY-MM-DD.")
+    commissioned_on: date | None = Field(default=None, description="Date of commissioning, YYYY-MM-DD.")
 
 
 def _value_of(value: Any, key: str) -> Any:
-    """What a group says under a key, be it text of a file or already a model."""
+    """Return a group's value of a key, from a dictionary or a model."""
     return value.get(key) if isinstance(value, dict) else getattr(value, key, None)
 
 
@@ -93,19 +95,19 @@ def misfits(
     machines: Mapping[str, MachineOptions | BuiltInMachineOptions],
     scanners: Mapping[str, ScannerOptions | CalibrationOptions],
 ) -> Iterator[tuple[Keys, str]]:
-    """Machines and scanners that are described for another engine than the one chosen: key and what is wrong."""
+    """Yield machines and scanners that are configured for another engine: key and what is wrong."""
     moqui = engine if isinstance(engine, MoquiOptions) else None
     file_wanted = moqui is None or moqui.chosen.reads_beam_file
     who = "mcsquare" if moqui is None else f"moqui ({moqui.flavour})"
     for name, machine in machines.items():
         if isinstance(machine, BuiltInMachineOptions) and file_wanted:
-            yield ("machines", name, "gantry"), f"{who} needs a beam_model with its sha256, not a gantry's number"
+            yield ("machines", name, "gantry"), f"{who} needs a beam_model with its sha256, not a gantry number"
         elif isinstance(machine, MachineOptions) and not file_wanted:
-            yield ("machines", name, "beam_model"), f"{who} has its beam models built in: give gantry and energies"
+            yield ("machines", name, "beam_model"), f"{who} has built-in beam models: set gantry and energies instead"
         elif isinstance(machine, MachineOptions) and machine.moqui and moqui is None:
-            yield ("machines", name, "moqui"), "only kind: moqui reads this"
+            yield ("machines", name, "moqui"), "is valid only with kind: moqui"
     for name, scanner in scanners.items():
         if isinstance(scanner, CalibrationOptions) and moqui is None:
             yield ("scanners", name, "calibration"), f"{who} needs density and material files"
         elif isinstance(scanner, ScannerOptions) and moqui is not None:
-            yield ("scanners", name, "density"), f"{who} has its conversion built in: give calibration: default"
+            yield ("scanners", name, "density"), f"{who} has a built-in conversion: set calibration: default instead"

@@ -1,1 +1,1 @@
-"""A folder appears: watched, proved complete, copied to the spool under an opaque key."""
+"""Admission: watch the folder, examine each case for completeness, copy it to the spool under an opaque key."""

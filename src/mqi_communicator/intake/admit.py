@@ -1,7 +1,7 @@
-"""Is this folder a case? Complete by its references, consistent, and of a kind that can be computed here.
+"""Examines a folder: a case must be complete by its references, consistent, and computable by the engine.
 
-Nothing is refused while files still arrive: a folder must have been still for a while before a wrong file counts as
-wrong, and for longer before a short file counts as cut. `take` then copies what was found complete.
+Nothing is refused while files still arrive: the folder must be unchanged for a while before a faulty file counts as
+faulty, and for longer before a short file counts as truncated. `spooling.copy_to_spool` then copies a complete case.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ __all__ = ["Refusals", "examine"]
 
 _Read = TypeVar("_Read")
 _UNREADABLE = "case.unreadable"
-_UNREAD = "dicom."  # codes of files that are there and could not be read, so that what they are seems missing
+_UNREAD = "dicom."  # codes of files that are present but unreadable, so that objects seem to be missing
 _PATIENTLY = UNFINISHED | {_UNREADABLE}  # a copy in progress locks, shortens or zeroes its file
 
 Refusals = Callable[[IonPlan, CTVolume | None, StructureSet | None], Sequence[Problem]]
-"""Why the dose engine cannot compute a plan. A CT or structure set that could not be read is None."""
+"""Returns why the dose engine cannot compute a plan. A CT or structure set that is unreadable is None."""
 
 
 def _no_refusals(plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> Sequence[Problem]:  # noqa: ARG001
@@ -45,7 +45,7 @@ def _no_refusals(plan: IonPlan, ct: CTVolume | None, structures: StructureSet | 
 
 @dataclass(frozen=True, slots=True)
 class _CaseFolder:
-    """One look at one folder."""
+    """The examination of one folder."""
 
     folder: Path
     scan: FolderScan
@@ -59,7 +59,7 @@ class _CaseFolder:
         return self.folder / found.name
 
     def read(self, reader: Callable[[Path, Limits], _Read], found: Found) -> _Read | None:
-        """What a reader makes of a file; None, and a problem, where it refuses the file."""
+        """Read a file; None, and a collected problem, if the reader refuses it."""
         try:
             return reader(self.path(found), self.limits)
         except DicomProblem as error:
@@ -67,7 +67,7 @@ class _CaseFolder:
             return None
 
     def waiting(self, missing: Sequence[str], until: float | None = None) -> Incomplete:
-        """Incomplete, to be looked at again when the folder has been still until then."""
+        """Return Incomplete, to be examined again when the folder has been unchanged until then."""
         links = tuple(
             f"{printable(skipped.name)} is {skipped.why}" for skipped in self.scan.skipped if not skipped.unreadable
         )
@@ -79,11 +79,11 @@ class _CaseFolder:
 def examine(
     folder: Path, options: IntakeOptions, refusals: Refusals = _no_refusals, *, still_for: float | None = None
 ) -> Examination:
-    """Complete, Incomplete or Rejected, in words. Writes nothing.
+    """Examine a case folder without writing anything.
 
-    `refusals` is asked what the engine cannot compute, so that a case is rejected once, for all reasons. `still_for`
-    is for how many seconds the caller has seen the folder's fingerprint unchanged; without it the files' own times are
-    believed. Transient if the folder cannot be listed.
+    `refusals` returns what the engine cannot compute, so that a case is rejected once, with all reasons. `still_for`
+    is the time in s for which the caller has seen the folder's fingerprint unchanged; without it the modification
+    times of the files count. Transient if the folder cannot be listed.
     """
     try:
         seen = scan_folder(folder, options.max_files)
@@ -95,7 +95,7 @@ def examine(
     try:
         found = _examine(case)
     except OSError as error:
-        raise Transient(f"a file of the case went away while it was looked at: {error.strerror}") from None
+        raise Transient(f"a file of the case disappeared while it was read: {error.strerror}") from None
     except DicomProblem as problem:
         case.problems.append(as_problem(problem))
         found = None
@@ -103,7 +103,7 @@ def examine(
 
 
 def _rejected(case: _CaseFolder, found: Examination | None) -> Examination:
-    """All that is wrong, once the folder has been still for long enough; until then, what is wrong so far."""
+    """Return Rejected with all problems if the folder has been unchanged for long enough, else Incomplete."""
     problems = list(case.problems)
     if isinstance(found, Incomplete) and not any(one.code.startswith(_UNREAD) for one in problems):
         problems += [
@@ -112,12 +112,12 @@ def _rejected(case: _CaseFolder, found: Examination | None) -> Examination:
     wait = case.options.patience_s if any(one.code in _PATIENTLY for one in problems) else case.options.still_s
     all_reasons = refusal(problems)
     if case.still < wait:
-        return case.waiting((f"not acceptable as it is: {all_reasons.reason}",), wait)
+        return case.waiting((f"not acceptable so far: {all_reasons.reason}",), wait)
     return Rejected(all_reasons.reason, all_reasons.advice, all_reasons.code)
 
 
 def _examine(case: _CaseFolder) -> Examination | None:
-    """What the folder is so far; what is wrong in it is collected in `look.problems`. None: nothing but wrong."""
+    """Examine what has arrived so far, and collect problems in `case.problems`. None if there are only problems."""
     _refuse_size(case)
     if not case.scan.files and not case.scan.skipped:
         return case.waiting(("the folder is empty",))
@@ -158,36 +158,38 @@ def _refuse_size(case: _CaseFolder) -> None:
     if case.scan.too_many:
         raise DicomProblem(
             f"the folder holds more than {case.options.max_files} files",
-            "Put one case into one folder; raise intake.max_files if your cases are that large.",
+            "Put one case into each folder; raise intake.max_files if your cases are that large.",
             "case.too_many_files",
         )
     if case.scan.bytes > case.options.max_case_bytes:
         raise DicomProblem(
             f"the folder holds {case.scan.bytes / 1e6:.4g} MB, "
             f"more than the {case.options.max_case_bytes / 1e6:.4g} MB allowed",
-            "Put one case into one folder; raise intake.max_case_bytes if your cases are that large.",
+            "Put one case into each folder; raise intake.max_case_bytes if your cases are that large.",
             "case.too_large",
         )
 
 
 def _headers(case: _CaseFolder) -> tuple[list[Found], list[DicomProblem]]:
-    """The DICOM files of the folder, and what may only be half copied."""
+    """Return the DICOM files of the folder, and the problems of files that may still be copied."""
     found: list[Found] = []
     unfinished = [
-        DicomProblem(f"{printable(skipped.name)} {skipped.why}", "Let the communicator's user read it.", _UNREADABLE)
+        DicomProblem(
+            f"{printable(skipped.name)} {skipped.why}", "Give the communicator's account read permission.", _UNREADABLE
+        )
         for skipped in case.scan.skipped
         if skipped.unreadable
     ]
     for seen in _each_once(case.scan.files):
         if seen.partial:
-            if case.still < case.options.patience_s:  # a copy that was given up long ago is nobody's concern
-                unfinished.append(DicomProblem(f"{printable(seen.name)} is a copy under way", "", _UNREADABLE))
+            if case.still < case.options.patience_s:  # a copy that was abandoned long ago does not matter
+                unfinished.append(DicomProblem(f"{printable(seen.name)} is still being copied", "", _UNREADABLE))
             continue
         try:
             header = read_header(case.folder / seen.name, case.limits)
         except OSError as error:
             why = f"{printable(seen.name)} cannot be read: {error.strerror}"
-            unfinished.append(DicomProblem(why, "Let the communicator's user read it.", _UNREADABLE))
+            unfinished.append(DicomProblem(why, "Give the communicator's account read permission.", _UNREADABLE))
         except DicomProblem as problem:
             if problem.code in _PATIENTLY:
                 unfinished.append(problem)
@@ -200,7 +202,7 @@ def _headers(case: _CaseFolder) -> tuple[list[Found], list[DicomProblem]]:
 
 
 def _each_once(files: Sequence[FileEntry]) -> Iterator[FileEntry]:
-    """The files without further names (hard links) of one that is among them: they are the same object."""
+    """Yield the files, but only the first of several hard links to one file."""
     met: set[tuple[int, int]] = set()
     for seen in files:
         if seen.inode is not None and not seen.partial:
@@ -211,7 +213,7 @@ def _each_once(files: Sequence[FileEntry]) -> Iterator[FileEntry]:
 
 
 def _without_copies(found: Sequence[Found], case: _CaseFolder) -> list[Found]:
-    """Each object once. Two files with one data set are one object; with unequal ones they contradict each other."""
+    """Return each object once. Two files with the same UID must have equal data sets, else they are a problem."""
     first: dict[str, Found] = {}
     for one in found:
         if one.header.kind is Kind.OTHER:
@@ -222,28 +224,29 @@ def _without_copies(found: Sequence[Found], case: _CaseFolder) -> list[Found]:
                 Problem(
                     "case.contradiction",
                     "",
-                    f"{other.label} and {one.label} claim to be the same object (0008,0018) and differ",
-                    advice="Remove the one that is out of date.",
+                    f"{other.label} and {one.label} have the same SOPInstanceUID (0008,0018) but different contents",
+                    advice="Remove the outdated one.",
                 )
             )
     return list(first.values())
 
 
 def _check_complete(case: _CaseFolder, linked: Linked, plan: IonPlan) -> Examination | None:
-    """Everything the references name is there: is it sound, and may slices or a planned dose still be on their way?"""
+    """Check a case whose referenced objects are all present; wait while slices or a planned dose may still arrive."""
     assert linked.plan and linked.structures  # noqa: S101, PT018 - nothing is missing
     structures = case.read(read_structures, linked.structures)
-    facts = [(one, told) for one in linked.doses if (told := case.read(dose_facts, one)) is not None]
+    facts = [(one, read) for one in linked.doses if (read := case.read(dose_facts, one)) is not None]
     wait, note = _planned_doses(case, facts, plan)
     wait = max(wait, case.options.settle_s)
     paths = [case.path(one) for one in linked.ct]
     problems = check_ct(paths, case.limits)[1] if paths else ()
     case.problems.extend(problems)
     if case.problems and case.still < case.options.still_s:
-        return None  # more may come that sets it right
+        return None  # more files may arrive that resolve it
     if case.still < wait and not case.problems:
         return case.waiting(
-            (f"{note or 'the folder has only just come to rest'}; taken as it is if nothing more comes",), wait
+            (f"{note or 'the folder changed a moment ago'}; the case is admitted as it is if nothing more arrives",),
+            wait,
         )
     case.problems.extend(
         case.refusals(plan, None if problems or not paths else read_ct(paths, case.limits), structures)
@@ -261,7 +264,7 @@ def _check_complete(case: _CaseFolder, linked: Linked, plan: IonPlan) -> Examina
 
 
 def _planned_doses(case: _CaseFolder, doses: Sequence[tuple[Found, DoseFacts]], plan: IonPlan) -> tuple[float, str]:
-    """How long the folder must have been still before these doses count as all there are, and what they lack."""
+    """Return how long the folder must be unchanged before these doses count as complete, and a note on missing ones."""
     options = case.options
     by_scope: dict[int | None, Found] = {}
     beams = {beam.own_number for beam in plan.beams}
@@ -269,20 +272,20 @@ def _planned_doses(case: _CaseFolder, doses: Sequence[tuple[Found, DoseFacts]], 
         scope = "the whole plan" if facts.beam_number is None else f"beam {facts.beam_number}"
         other = by_scope.setdefault(facts.beam_number, one)
         if other is not one:
-            found = f"{other.label} and {one.label} both hold the dose of {scope}"
-            advice = "Leave the one that the plan is to be compared with."
+            found = f"{other.label} and {one.label} both contain the dose of {scope}"
+            advice = "Keep only the dose to compare with."
             case.problems.append(Problem("case.several_doses", "", found, advice=advice))
         if facts.beam_number is not None and facts.beam_number not in beams:
-            found = f"the dose is of beam {facts.beam_number} (300C,0006), which the plan does not treat with"
+            found = f"the dose is of beam {facts.beam_number} (300C,0006), which is not a treatment beam of the plan"
             advice = "Remove it, or export plan and dose together."
             case.problems.append(Problem("case.other_dose", one.label, found, advice=advice))
     without = sorted(beams - set(by_scope))
     if not by_scope:
-        return options.no_dose_still_s, "no planned dose (RTDOSE) is there, so there is nothing to compare with"
+        return options.no_dose_still_s, "the case has no planned dose (RTDOSE) to compare with"
     if not without:
         return (0.0 if None in by_scope else options.still_s), ""
     if set(by_scope) == {None}:
-        return options.still_s, "the planned dose is of the whole plan only, so beams are not judged one by one"
+        return options.still_s, "the planned dose is of the whole plan only, so single beams are not judged"
     return options.no_dose_still_s, f"no planned dose for beam {', '.join(map(str, without))}"
 
 

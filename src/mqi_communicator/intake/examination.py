@@ -1,4 +1,4 @@
-"""What came of looking at a case folder. All of it crosses a process boundary."""
+"""Results of examining a case folder. All of them cross a process boundary."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mqi_communicator.case.model import Kind
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """Something has not arrived yet. Nothing is wrong, unless it is `overdue`."""
+    """Something has not arrived yet. This is no error unless `overdue`."""
 
-    missing: tuple[str, ...]  # a sentence each; the CLI may show them, a log may not
-    overdue: bool = False  # nothing has changed for longer than the site's patience
-    retry_in_s: float | None = None  # the answer may change after so many seconds even if the folder does not
+    missing: tuple[str, ...]  # one sentence each; shown by the CLI, never logged
+    overdue: bool = False  # nothing has changed for longer than intake.patience_s
+    retry_in_s: float | None = None  # the result may change after this time even if the folder does not
 
     @property
     def summary(self) -> str:
@@ -23,7 +23,7 @@ class Incomplete:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The folder does not make a case. A change in it is reason to look again. Logs carry `code` alone."""
+    """The folder is not an acceptable case. It is examined again when it changes. Logs contain only `code`."""
 
     reason: str
     advice: str
@@ -32,7 +32,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file that belongs to the case, and what it must still look like when it is copied."""
+    """One file of the case, and the size and time that it must still have when it is copied."""
 
     name: str  # relative to the case folder; may name a patient
     kind: Kind
@@ -43,12 +43,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Every object that the case refers to is there, and all of them belong together."""
+    """Every object that the case refers to is present, and all of them belong together."""
 
     parts: tuple[Part, ...]  # the plan, the structure set, the doses, the CT by ascending z
-    others: tuple[str, ...] = ()  # files that are left aside
-    notes: tuple[str, ...] = ()  # what a reader of the verdict should know: "no planned dose"
-    aside: tuple[tuple[str, str], ...] = ()  # doses of the folder that are not of this plan: name, and why
+    others: tuple[str, ...] = ()  # files that are ignored
+    notes: tuple[str, ...] = ()  # remarks for readers of the verdict: "no planned dose"
+    aside: tuple[tuple[str, str], ...] = ()  # ignored doses that are not of this plan: name and reason
 
 
 Examination = Incomplete | Rejected | Complete

@@ -1,7 +1,7 @@
-"""Is the share we look at the share we know? Pure.
+"""Checks that the watched folder is still the same share. Pure.
 
-A share that vanishes seems to delete every case, and the mount point below it seems to be an empty folder. None of
-that is news about cases: nothing is believed until the folder is itself again.
+A share that disappears looks like a deletion of every case, and its mount point like an empty folder. Neither says
+anything about the cases: scans are untrusted until the folder is the same again.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Identity = tuple[int, int]
-"""Device and inode of the watched folder. A share that is mounted again may come back with another device."""
+"""Device and inode of the watched folder. A share that is mounted again may have another device."""
 
 
 @dataclass(slots=True)
 class Guard:
-    """Remembers what the watched folder was when it was last believed."""
+    """Remembers the watched folder as it was when it was last trusted."""
 
     identity: Identity | None = None
     known: frozenset[str] = frozenset()
 
     def reason_to_distrust(self, identity: Identity, folders: frozenset[str]) -> str:
-        """Why this look must not be believed, or "" if it may be; then it becomes what is known."""
+        """Return why this scan is untrusted; or "" if it is trusted, and remember it."""
         if self.identity is not None:
             if self.known and not folders:
-                return f"the watched folder is suddenly empty; {len(self.known)} case folders were there before"
+                return f"the watched folder is suddenly empty; it held {len(self.known)} case folders before"
             if identity != self.identity and self.known and not self.known & folders:
                 return (
-                    "another folder or share stands where the watched folder was; none of the "
-                    f"{len(self.known)} case folders known before is in it"
+                    "the watched folder is now another folder or share; it has none of the "
+                    f"{len(self.known)} case folders known before"
                 )
         self.identity, self.known = identity, folders
         return ""

@@ -10,7 +10,7 @@ from mqi_communicator.case.model import Kind, Manifest, StoredFile
 
 
 def load_manifest(path: Path) -> Manifest:
-    """The manifest written by `take`. Permanent if it cannot be understood."""
+    """Load the manifest written by `copy_to_spool`. Permanent if it is damaged."""
     try:
         data = json.loads(path.read_text(encoding="ascii"))
         return Manifest(
@@ -21,4 +21,6 @@ def load_manifest(path: Path) -> Manifest:
             aside=tuple((str(name), str(why)) for name, why in data.get("aside", ())),
         )
     except (ValueError, KeyError, TypeError):
-        raise Permanent("the case's manifest in the spool is damaged", "Drop the case into the folder again.") from None
+        raise Permanent(
+            "the manifest of the case in the spool is damaged", "Put the case into the watched folder again."
+        ) from None

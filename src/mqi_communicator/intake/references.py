@@ -1,8 +1,8 @@
-"""Do these DICOM objects make one case? Proved by their references, never guessed from a timer. Pure.
+"""Decides by their references whether DICOM objects make one complete case. Pure.
 
-The plan names its structure set, the structure set names CT slices, every dose names the plan, and all share one frame
-of reference and one patient. The CT is the whole series of the slices that the structure set names: it may name only
-those that it draws on.
+The plan refers to its structure set, the structure set to CT slices, every dose to the plan, and all share one frame
+of reference and one patient. The CT is the whole series of the slices that the structure set refers to: it may refer
+only to those with contours.
 """
 
 from __future__ import annotations
@@ -30,22 +30,24 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What belongs to the case so far. `missing` is empty once plan, structure set and the named CT are whole."""
+    """The objects of the case so far. `missing` is empty once plan, structure set and CT are complete."""
 
     plan: Found | None = None
     structures: Found | None = None
-    ct: tuple[Found, ...] = ()  # the slices of the series that the structure set names, by ascending z
+    ct: tuple[Found, ...] = ()  # the slices of the series that the structure set refers to, by ascending z
     doses: tuple[Found, ...] = ()  # of this plan
-    aside: tuple[tuple[str, str], ...] = ()  # each dose that is set aside: its name, and why
+    aside: tuple[tuple[str, str], ...] = ()  # each ignored dose: its name and why
     missing: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()  # of objects that cannot belong to one case, whatever may still arrive
+    problems: tuple[Problem, ...] = ()  # objects that cannot belong to one case, whatever may still arrive
 
 
 def link(found: Sequence[Found]) -> Linked:
     """Follow the references."""
     plans = _of(found, Kind.PLAN)
     if len(plans) != 1:
-        return Linked(problems=(_several_plans(plans),)) if plans else Linked(missing=("no RT plan yet",))
+        return (
+            Linked(problems=(_several_plans(plans),)) if plans else Linked(missing=("the folder has no RT plan yet",))
+        )
     plan = plans[0]
     doses, aside = _doses(_of(found, Kind.DOSE), plan)
     structures = _structures_of(plan, _of(found, Kind.STRUCTURES))
@@ -66,14 +68,14 @@ def link(found: Sequence[Found]) -> Linked:
 
 
 def wrong_partner(linked: Linked, found: Sequence[Found]) -> Problem | None:
-    """What is wrong if nothing more arrives: a structure set or a CT is there, but it is another one."""
+    """Return the problem if nothing more arrives: the structure set or CT present is not the referenced one."""
     others = _of(found, Kind.STRUCTURES)
     if linked.plan and not linked.structures and others:
         return Problem(
             "case.other_structures",
             "",
             f"{linked.plan.label} refers to the structure set {_first(linked.plan.header.refers_to)}, but the folder "
-            f"holds {others[0].label} with {others[0].header.sop_instance_uid}",
+            f"contains {others[0].label} with {others[0].header.sop_instance_uid}",
             advice="Put the structure set of this plan into the folder.",
         )
     strangers = _of(found, Kind.CT)
@@ -83,7 +85,7 @@ def wrong_partner(linked: Linked, found: Sequence[Found]) -> Problem | None:
 
 
 def _series(slices: Sequence[Found], structures: Header) -> tuple[Found, ...]:
-    """Every slice of the series of those that the structure set names, and those themselves."""
+    """Return the slices that the structure set refers to, and all others of their series."""
     named = set(structures.refers_to)
     series = {one.header.series_instance_uid for one in slices if one.header.sop_instance_uid in named}
     chosen = (
@@ -96,7 +98,7 @@ def _series(slices: Sequence[Found], structures: Header) -> tuple[Found, ...]:
 
 
 def _doses(doses: Iterable[Found], plan: Found) -> tuple[tuple[Found, ...], tuple[tuple[str, str], ...]]:
-    """The doses of this plan, and why each of the others is set aside."""
+    """Return the doses of this plan, and why each other dose is ignored."""
     own, aside = [], []
     for dose in doses:
         why = dose.header.dose
@@ -118,14 +120,16 @@ def _structures_of(plan: Found, candidates: tuple[Found, ...]) -> Found | None:
 
 
 def _inconsistent(linked: Iterable[Found], structures: Found) -> Iterable[Problem]:
-    """One frame of reference, one patient. A plan may leave its frame of reference out (PS3.3 A.49: usage U)."""
+    """Yield a problem for each kind of object with another frame of reference or patient.
+
+    A plan may have no frame of reference (PS3.3 A.49: usage U)."""
     frames = set(structures.header.frames)
     shared = {frame for one in linked for frame in one.header.frames} & frames
     if not frames:
         yield Problem(
             "structures.frames",
             structures.label,
-            "the structure set names no frame of reference (3006,0010), (3006,0024)",
+            "the structure set has no frame of reference (3006,0010), (3006,0024)",
             advice="Export the structure set of the planning CT again.",
         )
         return
@@ -138,14 +142,14 @@ def _inconsistent(linked: Iterable[Found], structures: Found) -> Iterable[Proble
                 "",
                 f"{one.label} and {structures.label} have different frames of reference (0020,0052): "
                 f"{_all(one.header.frames)} and {_all(structures.header.frames)}",
-                advice="Export plan, structure set, CT and dose of one planning together.",
+                advice="Export plan, structure set, CT and dose of the same plan together.",
             )
             first.setdefault(f"frame {one.header.kind}", problem)
         if one.header.patient != structures.header.patient:
             problem = Problem(
                 "case.patients",
                 "",
-                f"{one.label} and {structures.label} carry different patient IDs (0010,0020)",
+                f"{one.label} and {structures.label} have different patient IDs (0010,0020)",
                 advice="Export plan, structure set, CT and dose of one patient together.",
             )
             first.setdefault(f"patient {one.header.kind}", problem)
@@ -156,7 +160,7 @@ def _several_plans(plans: Sequence[Found]) -> Problem:
     return Problem(
         "case.several_plans",
         "",
-        f"the folder holds {len(plans)} plans: {', '.join(plan.label for plan in plans[:4])}",
+        f"the folder contains {len(plans)} plans: {', '.join(plan.label for plan in plans[:4])}",
         advice="Put each plan into a folder of its own, with its structure set, CT and dose.",
     )
 
@@ -165,8 +169,8 @@ def _names_no_slice(structures: Found) -> Problem:
     return Problem(
         "structures.no_ct",
         structures.label,
-        "the structure set names no CT slice in (3006,0016), neither for its series nor for its contours, so that "
-        "nothing tells when its CT is complete",
+        "the structure set refers to no CT slice (3006,0016), neither in its series nor in its contours, so "
+        "the CT cannot be checked for completeness",
         advice="Export the structure set with the references to its CT images.",
     )
 
@@ -175,8 +179,9 @@ def _drawn_on_another(structures: Found, strangers: int) -> Problem:
     return Problem(
         "case.other_ct",
         "",
-        f"{structures.label} is drawn on another CT: of the {len(structures.header.refers_to)} slices it names none "
-        f"is here, and of the {strangers} slices here it names none",
+        f"{structures.label} belongs to another CT: it refers to {len(structures.header.refers_to)} slices, and none "
+        f"of "
+        f"them is among the {strangers} slices in the folder",
         advice="Put the planning CT of this structure set into the folder.",
     )
 
@@ -191,4 +196,4 @@ def _all(uids: Sequence[str]) -> str:
 
 
 def _first(uids: Sequence[str]) -> str:
-    return printable(uids[0]) if uids else "none is named (300C,0002)"
+    return printable(uids[0]) if uids else "(missing) (300C,0060)"

@@ -1,6 +1,6 @@
-"""Looking at folders without opening a file: which cases are there, and whether one has changed.
+"""Scans folders without opening files: which cases exist, and whether one has changed.
 
-Names are data: they may hold any byte but `/` and NUL. They are passed on as Python's file-system strings
+Names are data: they may contain any byte but `/` and NUL. They are passed on as Python's file-system strings
 (undecodable bytes as surrogates) and never reach a shell.
 """
 
@@ -25,26 +25,26 @@ class FileEntry:
     size: int  # bytes
     mtime_ns: int
     ctime_ns: int
-    inode: tuple[int, int] | None = None  # device and inode, where the file has other names too (hard links)
+    inode: tuple[int, int] | None = None  # device and inode, if the file has several hard links
 
     @property
     def partial(self) -> bool:
-        """Whether its name says that a copy is still going on."""
+        """Whether the name marks a copy in progress."""
         return self.name.lower().endswith(_PARTIAL)
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedEntry:
-    """Something that is neither a readable folder nor a regular file, and why it is left alone."""
+    """An entry that is neither a readable folder nor a regular file, and why it is skipped."""
 
     name: str
     why: str
-    unreadable: bool = False  # it may be part of the case, and we cannot see it
+    unreadable: bool = False  # it may be part of the case
 
 
 @dataclass(frozen=True, slots=True)
 class FolderScan:
-    """What stands in one case folder, by stat alone, in the order of the names."""
+    """The entries of one case folder, by stat alone, sorted by name."""
 
     files: tuple[FileEntry, ...]
     skipped: tuple[SkippedEntry, ...]
@@ -63,21 +63,21 @@ class FolderScan:
 
     @property
     def newest(self) -> float:
-        """When something last changed, in epoch seconds of the share's clock; 0 for an empty folder."""
+        """Time of the last change, in epoch seconds of the share's clock; 0 for an empty folder."""
         return max((max(seen.mtime_ns, seen.ctime_ns) for seen in self.files), default=0) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What stands at the top of the watched folder. Each folder is one case."""
+    """The top level of the watched folder. Each folder is one case."""
 
     folders: tuple[str, ...]
-    loose: tuple[str, ...]  # files that lie outside any case folder
+    loose: tuple[str, ...]  # files outside any case folder
     skipped: tuple[SkippedEntry, ...]
 
 
 def case_folders(root: Path) -> Listing:
-    """The case folders of a watched folder, by name; hidden and temporary names are passed over. OSError as raised."""
+    """List the case folders of a watched folder; hidden and temporary names are ignored. OSError as raised."""
     folders: list[str] = []
     loose: list[str] = []
     skipped: list[SkippedEntry] = []
@@ -86,7 +86,7 @@ def case_folders(root: Path) -> Listing:
             if entry.name.startswith(".") or entry.name.lower().endswith(_PARTIAL):
                 continue
             if entry.is_symlink():
-                skipped.append(SkippedEntry(entry.name, "a link; only real folders are cases"))
+                skipped.append(SkippedEntry(entry.name, "a symbolic link; only real folders are cases"))
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
             else:
@@ -95,9 +95,9 @@ def case_folders(root: Path) -> Listing:
 
 
 def scan_folder(folder: Path, max_files: int = 20_000) -> FolderScan:
-    """List a case folder and everything below it, opening nothing and following no link.
+    """Scan a case folder and everything below it without opening files or following links.
 
-    What cannot be listed is recorded as odd. OSError if the folder itself cannot be.
+    Entries that cannot be listed are recorded as skipped. OSError if the folder itself cannot be listed.
     """
     files: list[FileEntry] = []
     skipped: list[SkippedEntry] = []
@@ -118,7 +118,7 @@ def scan_folder(folder: Path, max_files: int = 20_000) -> FolderScan:
 
 
 def _entries(folder: Path) -> Iterator[FileEntry | SkippedEntry | None]:
-    """Every entry below `folder`; None for those that are passed over, so that they can be counted."""
+    """Yield every entry below `folder`; None for ignored ones, so that they are counted."""
     waiting = [""]
     while waiting:
         below = waiting.pop()
@@ -127,10 +127,10 @@ def _entries(folder: Path) -> Iterator[FileEntry | SkippedEntry | None]:
                 for entry in entries:
                     name = f"{below}/{entry.name}" if below else entry.name
                     if entry.name.startswith("."):
-                        yield None  # a desktop's droppings, or a copy tool's hidden temporary file
+                        yield None  # a file of a desktop environment, or a hidden temporary file of a copy tool
                     elif entry.is_dir(follow_symlinks=False):
                         if name.count("/") >= _DEEPEST:
-                            yield SkippedEntry(name, "a folder too deep")
+                            yield SkippedEntry(name, "nested too deeply")
                         else:
                             waiting.append(name)
                             yield None
@@ -146,14 +146,14 @@ def _look(entry: os.DirEntry[str], name: str) -> FileEntry | SkippedEntry:
     try:
         state = entry.stat(follow_symlinks=False)
     except OSError as error:
-        return SkippedEntry(name, f"cannot be looked at: {error.strerror}", unreadable=True)
+        return SkippedEntry(name, f"cannot be examined: {error.strerror}", unreadable=True)
     if stat.S_ISLNK(state.st_mode):
-        return SkippedEntry(name, "a link; links are not followed")
+        return SkippedEntry(name, "a symbolic link; links are not followed")
     if not stat.S_ISREG(state.st_mode):
         return SkippedEntry(name, "not a regular file")
     inode = (
         (state.st_dev, state.st_ino) if state.st_nlink > 1 else None
-    )  # alone it would prove nothing: shares make them up
+    )  # alone it would prove nothing: network shares invent inodes
     return FileEntry(name, state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode)
 
 

@@ -1,6 +1,6 @@
-"""Copying a complete case into the private spool, under names that say nothing, with a digest of every file.
+"""Copies a complete case into the private spool, under neutral names, with a digest of every file.
 
-The manifest is written last: where it stands, the case was admitted whole. The original is only ever read.
+The manifest is written last: if it exists, the whole case was admitted. The original is never written to.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from mqi_communicator.intake.manifest import load_manifest
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20  # bytes
-_OF_DICOM = "1.2.840.10008."  # the root of UIDs that the standard gives to its own
+_OF_DICOM = "1.2.840.10008."  # the root of the UIDs that the standard defines
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def copy_to_spool(folder: Path, spool_case_dir: Path, examination: Complete) -> Manifest:
-    """Copy the parts of a complete case to `spool_case_dir` (spool/<key>/case) and say what was admitted.
+    """Copy the parts of a complete case to `spool_case_dir` (spool/<key>/case) and return its manifest.
 
-    Does nothing if its manifest is there already; what an interrupted copy left behind is replaced. Files are mode
-    0600, folders 0700. Transient if a file changed since it was examined: examine again. DiskFull if the spool is.
+    Does nothing if the manifest exists; leftovers of an interrupted copy are replaced. Files are mode 0600, folders
+    0700. Transient if a file changed since it was examined: examine again. DiskFull if the spool is full.
     """
     manifest = spool_case_dir / MANIFEST
     with _faults():
@@ -55,19 +55,20 @@ def copy_to_spool(folder: Path, spool_case_dir: Path, examination: Complete) -> 
 
 @contextlib.contextmanager
 def _faults() -> Iterator[None]:
-    """What the system refuses, as a fault. No file is named: faults are logged."""
+    """Raise errors of the system as faults. They name no file, because faults are logged."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFull(
-                "no space left in the spool to copy the case to", "Free some space; the case goes on by itself."
+                "the spool has no space left to copy the case",
+                "Free some space; the case then continues automatically.",
             ) from None
         raise Transient(f"the case could not be copied: {error.strerror}") from None
 
 
 def _copy(folder: Path, part: Part, target: Path, which: str) -> StoredFile:
-    """One file, hashed as it is copied, unchanged before and after."""
+    """Copy and hash one file, and check that it is unchanged before and after."""
     digest = hashlib.sha256()
     with _open_inside(folder, part.name) as source:
         _refuse_change(source, part, which)
@@ -86,7 +87,7 @@ def _copy(folder: Path, part: Part, target: Path, which: str) -> StoredFile:
 
 @contextlib.contextmanager
 def _open_inside(folder: Path, name: str) -> Iterator[int]:
-    """Open a file below `folder`, going through no link on the way. Gives a descriptor for reading."""
+    """Open a file below `folder` for reading, following no symbolic link. Yields the descriptor."""
     *above, last = name.split("/")
     here = os.open(folder, _FOLDER)
     try:
@@ -110,12 +111,12 @@ def _refuse_change(source: int, part: Part, which: str) -> None:
 
 
 def _changed(which: str) -> Transient:
-    return Transient(f"the case changed while being copied ({which})", "It is looked at again from the beginning.")
+    return Transient(f"the case changed while it was copied ({which})", "It is examined again from the beginning.")
 
 
 def _manifest(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[tuple[str, str], ...]) -> Manifest:
     (plan,) = (file for file in files if file.kind is Kind.PLAN)
-    # A UID of the standard itself, which some systems write, names no plan: two patients' plans would be revisions.
+    # A UID of the standard itself, which some systems write, identifies no plan: plans of two patients would match.
     instance = plan.sha256 if plan.sop_instance_uid.startswith(_OF_DICOM) else plan.sop_instance_uid
     content = "\n".join(sorted(file.sha256 for file in files))
     return Manifest(
@@ -128,9 +129,9 @@ def _manifest(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[
 
 
 def _write(path: Path, manifest: Manifest) -> None:
-    """Written aside, made durable, then renamed: there is no half manifest."""
+    """Write to a temporary file, sync and rename, so that the manifest is never partial."""
     aside = path.with_suffix(".tmp")
-    text = json.dumps(dataclasses.asdict(manifest), indent=1)  # ASCII: undecodable names travel as escaped surrogates
+    text = json.dumps(dataclasses.asdict(manifest), indent=1)  # ASCII: undecodable names become escaped surrogates
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
         file.write(text)
         file.flush()

@@ -1,7 +1,7 @@
-"""When to look at the watched folder: at once where the system reports changes, and regularly in any case.
+"""Scans the watched folder: at once when the system reports changes, and regularly in any case.
 
-Network shares report nothing, so the periodic look alone must suffice; reports only make it sooner. A share may also
-hang: each look runs in a thread of its own, and one that does not come back is said, not waited for.
+Network shares report nothing, so the periodic scan alone must suffice; reports only make it sooner. A share may also
+hang: each scan runs in its own thread, and one that does not return is reported instead of waited for.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mqi_communicator.intake.guard import Guard, Identity
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.intake.scan import Listing, case_folders
 
-_SETTLE = 1.0  # seconds between two looks: a copy of a thousand files is not a thousand reasons to look
-_STEP_MS = 400  # how long reports are collected, and how soon an end is heard
+_SETTLE = 1.0  # seconds between two scans: a copy of a thousand files must not cause a thousand scans
+_STEP_MS = 400  # how long reports are collected, and how soon a stop is noticed
 _PATIENCE = 30.0  # seconds that a healthy share needs for one listing at the very most
 
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would log file names, and they name patients
@@ -27,14 +27,14 @@ logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would log file n
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """Look now. Either `listing` is there, or `problem` says why nothing can be believed of the folder."""
+    """The result of one scan: a `listing`, or the `problem` that makes the folder untrusted."""
 
     listing: Listing | None
     problem: str = ""
 
 
 class Watch:
-    """The watched folder, over time. One Watch remembers what it saw; a restart forgets it."""
+    """Watches one folder. It remembers the last trusted scan; a restart forgets it."""
 
     def __init__(self, root: Path, options: IntakeOptions, *, settle_s: float = _SETTLE) -> None:
         self._root = root
@@ -45,7 +45,7 @@ class Watch:
         self._wake = asyncio.Event()
 
     async def scans(self) -> AsyncIterator[ScanResult]:
-        """A tick at once, after each reported change, and every `rescan_s` seconds. Never ends; cancel or close it."""
+        """Yield a scan at once, after each reported change, and every `rescan_s` seconds. Never ends; close it."""
         stop = threading.Event()
         loop = asyncio.get_running_loop()
         listener = threading.Thread(target=self._listen, args=(loop, stop), name="watch", daemon=True)
@@ -63,23 +63,23 @@ class Watch:
             await asyncio.to_thread(listener.join, _STEP_MS / 1000 * 5)
 
     def scan_soon(self) -> None:
-        """Make the next tick come now: somebody asked."""
+        """Trigger the next scan now."""
         self._wake.set()
 
     async def scan(self) -> ScanResult:
-        """One look at the folder. Answers within half a minute even if the share does not."""
+        """Scan the folder. Returns within half a minute even if the share hangs."""
         if self._pending is None:
             self._pending = self._begin()
         try:
             async with asyncio.timeout(_PATIENCE):
                 result = await asyncio.shield(self._pending)
         except TimeoutError:
-            return ScanResult(None, "the watched folder does not answer; the share it is on seems to hang")
+            return ScanResult(None, "the watched folder does not respond; its share seems to hang")
         self._pending = None
         return result
 
     def _begin(self) -> asyncio.Future[ScanResult]:
-        """Look in a thread that may be left behind: one stuck in a dead share cannot be ended."""
+        """Scan in a thread that may be left behind: one that is stuck in a dead share cannot be ended."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ScanResult] = loop.create_future()
 
@@ -89,7 +89,7 @@ class Watch:
 
         def work() -> None:
             result = self._scan()
-            with contextlib.suppress(RuntimeError):  # the loop has gone; nobody is interested any more
+            with contextlib.suppress(RuntimeError):  # the event loop is closed
                 loop.call_soon_threadsafe(deliver, result)
 
         threading.Thread(target=work, name="look", daemon=True).start()
@@ -104,7 +104,7 @@ class Watch:
             return ScanResult(None, f"the watched folder cannot be listed: {error.strerror}")
         if before != after:
             return ScanResult(
-                None, "the watched folder changed its identity while it was looked at; a share is coming or going"
+                None, "the watched folder changed its identity during the scan; a share is being mounted or unmounted"
             )
         problem = self._guard.reason_to_distrust(after, frozenset(listing.folders))
         return ScanResult(None, problem) if problem else ScanResult(listing)
@@ -114,9 +114,9 @@ class Watch:
         return state.st_dev, state.st_ino
 
     def _listen(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
-        """Turn the system's reports into sooner ticks. Whatever goes wrong here, the periodic look goes on.
+        """Trigger scans on the system's reports. Whatever fails here, the periodic scan continues.
 
-        In a thread of our own: `awatch` may lose a cancellation that comes together with a report.
+        Runs in its own thread: `awatch` may lose a cancellation that arrives together with a report.
         """
         from watchfiles import watch
 

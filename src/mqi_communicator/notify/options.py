@@ -17,7 +17,7 @@ class WebhookOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url_file: Path | None = Field(
-        default=None, description="File that holds the address (often a secret), readable by its owner only."
+        default=None, description="File with the URL (often a secret), readable by its owner only."
     )
     url_env: str | None = Field(
         default=None,
@@ -34,7 +34,7 @@ class WebhookOptions(BaseModel):
 
 
 class MailOptions(BaseModel):
-    """A mail through the site's own server."""
+    """Mail through the site's server."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ class MailOptions(BaseModel):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if bool(self.user) != (self.password_file is not None):
-            raise ValueError("user and password_file go together")
+            raise ValueError("needs both user and password_file, or neither")
         if self.user and self.tls == "none":
             raise ValueError("a password is not sent without encryption: set tls")
         return self

@@ -1,4 +1,4 @@
-"""How a host is reached."""
+"""Settings of the connection to a host."""
 
 from __future__ import annotations
 
@@ -82,6 +82,7 @@ class SshOptions(BaseModel):
     bandwidth_kib_s: int = Field(
         default=0, ge=0, description="Bandwidth limit of a transfer, in KiB per second; 0: no limit."
     )
+    bandwidth_kib_s: int = Field(default=0, ge=0, description="Bandwidth limit of a transfer, in KiB/s; 0: none.")
 
 
 class LocalOptions(BaseModel):

@@ -1,4 +1,4 @@
-"""What a site may set about its reports."""
+"""Settings of reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _CRITERION = re.compile(r"(\d+(?:\.\d+)?) ?%/(\d+(?:\.\d+)?) ?mm( local)?")
-_MOST = 20  # % or mm: nobody asks for more
+_MOST = 20  # % or mm: the largest sensible value
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +27,33 @@ class Criterion:
 
 
 class ReportOptions(BaseModel):
-    """The report of each case. What it shows decides nothing: the verdict is made before it."""
+    """The report of each case. It does not affect the verdict, which is made before."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     draw: bool = Field(
         default=True,
-        description="Draw a report for each case. Without, `mqi report` draws one when somebody asks.",
+        description="Generate a report for each case. If false, `mqi report` generates one on request.",
     )
-    centre: str = Field("", max_length=80, description="Name of the centre, in the head of each report.")
+    centre: str = Field("", max_length=80, description="Name of the centre, in the header of each report.")
     identity: Literal["none", "id", "name"] = Field(
-        "none", description="What a report says of the patient: nothing, the id, or name, id and birth date."
+        "none", description="Patient data in reports: none, the id, or name, id and birth date."
     )
     labels: bool = Field(
         default=True,
-        description="Show the names of plan, beams and structures as they were typed; words of the patient's name are "
-        "blacked out in them unless `identity` allows it. Without, only their numbers stand there.",
+        description="Show the names of plan, beams and structures; parts of the patient's name in them are blacked out "
+        "unless `identity` allows it. If false, only numbers are shown.",
     )
     gamma: tuple[str, ...] = Field(
         ("3 %/3 mm", "2 %/2 mm", "3 %/2 mm local"),
         max_length=8,
-        description='Gamma criteria shown beside the one that decides, for example "2 %/2 mm" or "3 %/3 mm local".',
+        description='Gamma criteria shown in addition to the deciding one, for example "2 %/2 mm" or "3 %/3 mm local".',
     )
     limit_s: float = Field(
         300.0,
         ge=10,
         le=3600,
-        description="Longest time the drawing may take, in s; the results are then delivered without.",
+        description="Time limit of generating a report, in s; after that the results are delivered without one.",
     )
 
     @field_validator("gamma")
@@ -72,7 +72,7 @@ class ReportOptions(BaseModel):
 def _criterion(text: str) -> Criterion:
     found = _CRITERION.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f'"{text}" is no gamma criterion; write for example "2 %/2 mm" or "3 %/3 mm local"')
+        raise ValueError(f'"{text}" is not a gamma criterion; write for example "2 %/2 mm" or "3 %/3 mm local"')
     percent, mm = float(found[1]), float(found[2])
     if not (0 < percent <= _MOST and 0 < mm <= _MOST):
         raise ValueError(f'"{text}": both numbers must be above 0 and at most {_MOST}')

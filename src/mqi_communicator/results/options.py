@@ -1,4 +1,4 @@
-"""What a site may set about judging: limits per check, per machine, and what its planning systems mean by dose."""
+"""Settings of the checks: tolerances, per machine if needed, and the dose types of planning systems."""
 
 from __future__ import annotations
 
@@ -25,13 +25,11 @@ class GammaOptions(BaseModel):
     dose_percent: float = Field(3.0, gt=0, le=20, description="Dose difference in % of the planned maximum.")
     distance_mm: float = Field(2.0, gt=0, le=20, description="Distance to agreement in mm.")
     cutoff_percent: float = Field(
-        10.0, ge=0, lt=100, description="Planned dose below this % of its maximum is not looked at."
+        10.0, ge=0, lt=100, description="Low-dose cutoff: planned dose below this % of its maximum is excluded."
     )
-    pass_percent: float = Field(95.0, ge=0, le=100, description="Pass from this % of points with gamma <= 1.")
-    review_percent: float = Field(90.0, ge=0, le=100, description="Review from this % of points; fail below.")
-    per_beam: bool = Field(
-        default=True, description="Judge gamma of each beam too, where a planned dose per beam exists."
-    )
+    pass_percent: float = Field(95.0, ge=0, le=100, description="Pass at or above this % of points with gamma <= 1.")
+    review_percent: float = Field(90.0, ge=0, le=100, description="Review at or above this % of points; fail below.")
+    per_beam: bool = Field(default=True, description="Also judge gamma of each beam, if planned doses per beam exist.")
 
 
 class DoseScaleOptions(BaseModel):
@@ -44,7 +42,7 @@ class DoseScaleOptions(BaseModel):
 
 
 class PositionOffsetOptions(BaseModel):
-    """Rigid shift that best lays the computed distribution over the planned one."""
+    """Rigid shift that best aligns the computed dose with the planned one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,7 +66,7 @@ class RangeOptions(BaseModel):
 
 
 class UncertaintyOptions(BaseModel):
-    """How much statistical noise a judged dose may carry."""
+    """Statistical uncertainty allowed in a judged dose."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,7 +76,7 @@ class UncertaintyOptions(BaseModel):
 
 
 class PlannedSumOptions(BaseModel):
-    """Do the planned doses of the beams add up to the planned dose of the plan?"""
+    """Agreement of the sum of the beams' planned doses with the planned dose of the plan."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -88,7 +86,7 @@ class PlannedSumOptions(BaseModel):
 
 
 class MachineLimits(BaseModel):
-    """Limits of one treatment machine; what is not set is as for all machines."""
+    """Tolerances of one treatment machine; unset ones are those of all machines."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -96,11 +94,13 @@ class MachineLimits(BaseModel):
     dose_scale: DoseScaleOptions | None = Field(None, description="Dose scale of this machine's beams.")
     position_offset: PositionOffsetOptions | None = Field(None, description="Position offset of this machine's beams.")
     range: RangeOptions | None = Field(None, description="Range of this machine's beams.")
-    uncertainty: UncertaintyOptions | None = Field(None, description="Statistical noise allowed for this machine.")
+    uncertainty: UncertaintyOptions | None = Field(
+        None, description="Statistical uncertainty allowed for this machine."
+    )
 
 
 class JudgementOptions(BaseModel):
-    """Limits of every named check. The site's own; TG-218 is the source of the defaults of gamma only."""
+    """Tolerances of the checks, to be set by the site. Only the defaults of gamma are from TG-218."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -113,18 +113,19 @@ class JudgementOptions(BaseModel):
     )
     range: RangeOptions = Field(default_factory=RangeOptions, description="Distal range and falloff of each beam.")
     uncertainty: UncertaintyOptions = Field(
-        default_factory=UncertaintyOptions, description="Statistical noise above which nothing is decided."
+        default_factory=UncertaintyOptions, description="Statistical uncertainty above which the verdict is undecided."
     )
     planned_sum: PlannedSumOptions = Field(
         default_factory=PlannedSumOptions, description="Consistency of the planned doses among themselves."
     )
     without_beam_doses: Literal["pass", "review", "not_judged"] = Field(
         "review",
-        description="Best possible verdict of a plan of several beams that has no planned dose for each of them, but "
-        "one of the whole plan. A beam that is in neither is never judged.",
+        description="Best possible verdict of a plan of several beams with a planned dose of the whole plan but none "
+        "of "
+        "single beams. A beam without either is never judged.",
     )
     machines: dict[str, MachineLimits] = Field(
-        default_factory=dict, description="Limits by TreatmentMachineName that differ from the ones above."
+        default_factory=dict, description="Different tolerances by TreatmentMachineName."
     )
 
     @model_validator(mode="after")
@@ -139,7 +140,7 @@ class JudgementOptions(BaseModel):
         return self
 
     def for_machine(self, name: str) -> JudgementOptions:
-        """These options with the overrides of one machine laid over them, field by field."""
+        """Return these options with the overrides of one machine, merged field by field."""
         mine = self.machines.get(name)
         if mine is None:
             return self
@@ -153,7 +154,7 @@ class JudgementOptions(BaseModel):
 
 
 class DoseConvention(BaseModel):
-    """What the doses of one treatment planning system's manufacturer are doses of. DoseType alone can lie."""
+    """Type of the doses of one planning system's manufacturer, since DoseType may be wrong."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -164,5 +165,5 @@ class DoseConvention(BaseModel):
 
     @property
     def dose_type(self) -> DoseType:
-        """The meaning that a dose of this planning system has."""
+        """The dose type of this planning system."""
         return DoseType(self.medium, self.biology, self.extent)

@@ -1,4 +1,4 @@
-"""What a site may set about backups of the store."""
+"""Settings of backups of the store."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class BackupOptions(BaseModel):
-    """Copies of the store, each whole by itself and proved readable before an older one goes."""
+    """Backups of the store. Each is verified before an older one is deleted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: Path | None = Field(
         default=None,
-        description="Where the copies go, better on another disk; without it, paths.workspace/backups.",
+        description="Folder of the backups, preferably on another disk; default: paths.workspace/backups.",
     )
-    every_s: float = Field(
-        default=3600.0, ge=1, description="Time between two copies while the communicator runs, in s."
-    )
-    keep: int = Field(default=48, ge=1, le=100_000, description="How many copies stay; the oldest go first.")
+    every_s: float = Field(default=3600.0, ge=1, description="Interval of backups while the communicator runs, in s.")
+    keep: int = Field(default=48, ge=1, le=100_000, description="Number of backups to keep.")

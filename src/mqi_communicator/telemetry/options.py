@@ -1,4 +1,4 @@
-"""What a site may set about logs, metrics and health."""
+"""Settings of logs, metrics and health checks."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class MonitoringOptions(BaseModel):
-    """What the outside may see: log lines on stdout, and a small HTTP page for Prometheus and health checks."""
+    """Log lines on stdout, and HTTP endpoints for Prometheus and health checks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     metrics_host: str = Field(
         default="127.0.0.1",
-        description="Address on which /metrics, /healthz and /readyz answer; they ask for no password.",
+        description="Address of /metrics, /healthz and /readyz, which need no password.",
     )
     metrics_port: int = Field(
-        default=8000, ge=0, le=65535, description="TCP port of these pages; 0 takes any free one and logs it."
+        default=8000, ge=0, le=65535, description="TCP port of these endpoints; 0: any free port, which is logged."
     )
     stalled_after_s: float = Field(
         default=900.0,
         gt=0,
-        description="Without any progress for this long while work is due, /healthz says 503, in s.",
+        description="/healthz returns 503 if due work makes no progress for this time, in s.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe log lines that are written."
+        default="info", description="Minimum severity of log lines."
     )
     log_format: Literal["json", "console"] = Field(
-        default="json", description="One JSON object per line, or lines for the eye."
+        default="json", description="JSON, one object per line, or readable lines for a console."
     )

@@ -1,4 +1,4 @@
-"""What a site may set about the dashboard."""
+"""Settings of the dashboard."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Role = Literal["viewer", "operator", "physicist"]
-ROLES: tuple[Role, ...] = ("viewer", "operator", "physicist")  # each may do what those before it may
+ROLES: tuple[Role, ...] = ("viewer", "operator", "physicist")  # each includes the rights of those before it
 
 
 class ProxyOptions(BaseModel):
-    """A reverse proxy that signs people in by itself. It is believed because nobody else can open the socket."""
+    """A reverse proxy that authenticates users. It is trusted because only it can open the socket."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     socket: Path = Field(
-        description="Unix socket made for the proxy. Its folder decides who may connect: give it to the proxy's group."
+        description="Unix socket for the proxy. The permissions of its folder decide who may connect: give it to the "
+        "proxy's group."
     )
-    user_header: str = Field(default="X-Remote-User", description="Header in which the proxy names who is signed in.")
+    user_header: str = Field(default="X-Remote-User", description="Header in which the proxy sends the user name.")
     unknown_role: Role | None = Field(
-        default=None, description="Role of who is not in the users file; without it such people are refused."
+        default=None, description="Role of users who are not in the users file; unset: they are refused."
     )
 
     @field_validator("user_header")
@@ -33,33 +34,33 @@ class ProxyOptions(BaseModel):
 
 
 class WebOptions(BaseModel):
-    """The dashboard. Without this section there is none."""
+    """The dashboard. It is off without this section."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field(
         default="127.0.0.1",
-        description="Address it listens on; any other than this machine's own loopback needs certificate and key.",
+        description="Address to listen on; one other than loopback requires certificate and key.",
     )
-    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0 takes any free one and logs it.")
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port; 0: any free port, which is logged.")
     names: tuple[str, ...] = Field(
         default=(),
-        description="Names under which browsers reach it (qa.example.org); requests for any other name are refused.",
+        description="Host names of the dashboard (qa.example.org); requests for any other name are refused.",
     )
     certificate: Path | None = Field(default=None, description="TLS certificate with its chain, a PEM file.")
     key: Path | None = Field(default=None, description="Private key of the certificate, a PEM file.")
     users: Path | None = Field(
-        default=None, description="Users file, kept by mqi user; without it users.json in paths.workspace."
+        default=None, description="Users file, maintained by mqi user; default: users.json in paths.workspace."
     )
     session_hours: float = Field(
-        default=10.0, gt=0, le=168, description="After so long a person signs in again, in hours."
+        default=10.0, gt=0, le=168, description="Lifetime of a session, in hours; after it the user signs in again."
     )
     client_header: str | None = Field(
         default=None,
-        description="Header to whose end a reverse proxy on this machine adds the address of the browser "
-        "(X-Forwarded-For). Believed on connections from this machine alone, for counting wrong passwords.",
+        description="Header to which a reverse proxy on this machine appends the address of the browser "
+        "(X-Forwarded-For). Trusted on connections from this machine only, for counting wrong passwords.",
     )
-    proxy: ProxyOptions | None = Field(default=None, description="A reverse proxy in front, which signs people in.")
+    proxy: ProxyOptions | None = Field(default=None, description="A reverse proxy that authenticates users.")
 
     @field_validator("client_header")
     @classmethod
@@ -80,25 +81,25 @@ class WebOptions(BaseModel):
             raise ValueError("needs both certificate and key, or neither")
         if self.certificate is None and not is_loopback(self.host):
             raise ValueError(
-                f"would send passwords in the clear from {self.host}: give certificate and key, or stay on 127.0.0.1 "
-                "with a reverse proxy in front"
+                f"would send passwords unencrypted from {self.host}: set certificate and key, or use 127.0.0.1 with a "
+                "reverse proxy"
             )
         return self
 
     @property
     def tls(self) -> bool:
-        """Whether it speaks TLS itself."""
+        """Whether it serves TLS itself."""
         return self.certificate is not None
 
 
 def _header(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", value):
-        raise ValueError("must be the name of a header: letters, digits and -")
+        raise ValueError("must be a header name: letters, digits and -")
     return value
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone."""
+    """Return whether an address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -104,7 +104,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path):
         ('retry:\n  tries: "8"\n', '18: retry.tries: must be a whole number, not "8"'),
         ("retry:\n  tries: true\n", "18: retry.tries: must be a whole number, not true"),
         ("retry:\n  tries: 010\n", '18: retry.tries: must be a whole number, not "010"'),
-        ("retry:\n  tries:\n", "18: retry.tries: has no value: give it one, or remove the line"),
+        ("retry:\n  tries:\n", "18: retry.tries: has no value; set one or remove the line"),
         ("retry:\n  first_s: .nan\n", '18: retry.first_s: must be a number, not ".nan"'),
         ("retry:\n  first_s: 1e999\n", '18: retry.first_s: must be a number, not "1e999"'),
         ("retry: [1, 2]\n", "17: retry: must be a group of `key: value` lines, indented below it"),
@@ -113,13 +113,13 @@ def test_every_mistake_is_told_with_its_line(tmp_path):
         ("retry: soon\n", '17: retry: must be a group of `key: value` lines, indented below it, not "soon"'),
         ("monitoring:\n  log_level: loud\n", "18: monitoring.log_level: must be one of 'debug', 'info', 'warning' or 'error', not \"loud\""),
         ("monitoring:\n  metrics_port: 99999\n", "18: monitoring.metrics_port: must be less than or equal to 65535, not 99999"),
-        ("monitoring:\n\tmetrics_port: 1\n", "18: a tab character: YAML is indented with spaces"),
+        ("monitoring:\n\tmetrics_port: 1\n", "18: contains a tab; indent YAML with spaces"),
         ("monitoring: {\n", "18: not valid YAML: expected the node content, but found '<stream end>'"),
-        ("retry: &a {}\n", "17: not valid YAML: anchors (&) and aliases (*) are not used here"),
+        ("retry: &a {}\n", "17: not valid YAML: anchors (&) and aliases (*) are not allowed"),
         ("retry: !!python/object:os.system {}\n", "17: retry: tags (tag:yaml.org,2002:python/object:os.system) are not used here"),
-        ("---\npaths: {}\n", "17: a second document begins here (---); one file holds one configuration"),
-        ("? [a, b]\n: 1\n", "17: a key must be one word, not a list or group"),
-        ("local: {}\n", "1: needs one of the two: ssh (a host reached over SSH) or local (this machine; local: {})"),
+        ("---\npaths: {}\n", "17: starts a second document (---); a file holds one configuration"),
+        ("? [a, b]\n: 1\n", "17: the key must be one word, not a list or group"),
+        ("local: {}\n", "1: needs either ssh (a host reached over SSH) or local (this machine; local: {})"),
     ],
 )  # fmt: skip
 def test_mistakes_in_words(tmp_path, more, line):
@@ -131,11 +131,11 @@ def test_mistakes_in_words(tmp_path, more, line):
     [
         ("", "1: is empty"),
         ("# nothing\n", "1: is empty"),
-        ("just words\n", "1: is not a list of settings of the form `key: value`"),
+        ("just words\n", "1: is not a mapping; expected settings of the form `key: value`"),
         (b"paths:\n  watch: /f\xfcr\n", "2: is not UTF-8 text: save the file as UTF-8"),
-        ("paths:\n  watch: /a\x00b\n", "2: a control character, which YAML does not allow"),
-        ("[" * 3000, "1: nested too deeply to be a configuration"),
-        ("#" * (1 << 20) + "\n", "1: is larger than 1 MiB: this is no configuration"),
+        ("paths:\n  watch: /a\x00b\n", "2: contains a control character, which YAML does not allow"),
+        ("[" * 3000, "1: is nested too deeply for a configuration"),
+        ("#" * (1 << 20) + "\n", "1: is larger than 1 MiB, too large for a configuration"),
     ],
 )
 def test_what_is_no_configuration(tmp_path, text, line):
@@ -144,7 +144,7 @@ def test_what_is_no_configuration(tmp_path, text, line):
 
 def test_a_run_that_goes_on_by_itself_is_not_extended(tmp_path):
     text = GOOD.replace("home: /opt/mcsquare", "home: /opt/mcsquare\n  target_uncertainty: 0.01")
-    wrong = "18: extension: does not go with engine.target_uncertainty, which goes on by itself"
+    wrong = "18: extension: cannot be combined with engine.target_uncertainty, which extends runs itself"
     assert told(tmp_path, text + "extension: {max_histories_per_beam: 9000000}\n") == [wrong]
 
 
@@ -157,7 +157,7 @@ def test_constancy_samples_have_names_and_folders_of_their_own(tmp_path):
     assert line.startswith("18: constancy")
     assert line.endswith("lies inside paths.watch, or around it; it needs a folder of its own")
     twice = "constancy:\n  - {name: a, folder: x, every_days: 30}\n  - {name: a, folder: y, every_days: 30}\n"
-    assert told(tmp_path, GOOD + twice) == ["17: constancy: names a sample twice: a, a"]
+    assert told(tmp_path, GOOD + twice) == ["17: constancy: two samples have the same name: a, a"]
 
 
 def test_missing_sections_are_all_named(tmp_path):

@@ -64,7 +64,7 @@ def test_each_engine_has_its_machines_and_scanners(tmp_path):
     ("text", "lines"),
     [
         (REST + "engine:\n  kind: topas\n", ["4: engine.kind: must be one of 'mcsquare' or 'moqui', not \"topas\""]),
-        (REST + "engine:\n  kind:\n  home: /x\n", ["4: engine.kind: has no value: give it one, or remove the line"]),
+        (REST + "engine:\n  kind:\n  home: /x\n", ["4: engine.kind: has no value; set one or remove the line"]),
         (REST + "engine: {}\n", ["3: engine.home: is missing"]),
         (REST + "engine: {kind: moqui}\n", ["3: engine.program: is missing"]),
         (MCSQUARE + "  treads: 2\n", ["5: engine.treads: unknown key; did you mean threads?"]),

@@ -95,8 +95,8 @@ def test_files_that_claim_nothing_are_passed_over(tmp_path, name, content):
         ("a.dcm", b"", "a.dcm is empty (0 bytes)"),
         ("CT.1.2.3", b"", "CT.1.2.3 is empty (0 bytes)"),
         ("a.DCM", b"just words\n" * 40, "is not a DICOM file, though its name says so"),
-        ("a.dcm", b"\0" * 5000, "holds nothing but zeros yet"),
-        ("a.dcm", PLAN[:100], "holds nothing but zeros yet"),
+        ("a.dcm", b"\0" * 5000, "contains only zeros so far"),
+        ("a.dcm", PLAN[:100], "contains only zeros so far"),
     ],
 )
 def test_files_that_claim_and_are_not(tmp_path, name, content, words):

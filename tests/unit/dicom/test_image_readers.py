@@ -118,7 +118,7 @@ CT_REFUSED = {
         "multi-frame or enhanced CT is not read",
         "ct.not_a_slice",
     ),
-    "frames": (put(1, "NumberOfFrames", 2), "multi-frame CT is not read", "ct.not_a_slice"),
+    "frames": (put(1, "NumberOfFrames", 2), "multi-frame CT is not supported", "ct.not_a_slice"),
     "jpeg": (compressed, "compressed (JPEG Lossless", "dicom.transfer_syntax"),
     "no slope": (put(1, "RescaleSlope", None), "RescaleSlope (0028,1053) is missing", "dicom.missing"),
     "not HU": (put(1, "RescaleType", "US"), "RescaleType (0028,1054) is US, expected HU", "ct.rescale"),
@@ -299,7 +299,7 @@ DOSE_REFUSED = {
     "bits": (value("BitsAllocated", 8), "not 16 or 32 bit"),
     "rows": (value("Rows", 30_000), "its rows, columns and frames need"),
     "zero": (lambda data: setattr(data, "PixelData", bytes(len(data.PixelData))), "zero everywhere"),
-    "negative": (negative, "the dose is negative somewhere"),
+    "negative": (negative, "the dose has negative values"),
     "no pixels": (without_pixels, "has no dose grid"),
     "compressed": (
         lambda data: compress(data, "1.2.840.10008.1.2.5"),

@@ -94,7 +94,7 @@ def test_growing_case_says_what_is_missing_and_is_complete_with_the_last_file(tm
         found = look(folder)
         told.append(found.summary if isinstance(found, Incomplete) else "complete")
     assert told[0] == "the folder is empty"
-    assert "no RT plan yet" in told
+    assert "the folder has no RT plan yet" in told
     assert "the structure set that the plan refers to has not arrived" in told
     assert f"2 of {len(CT)} CT slices of the structure set have not arrived" in told
     assert told[-2:] == [f"1 of {len(CT)} CT slices of the structure set has not arrived", "complete"]
@@ -116,7 +116,7 @@ def test_half_copied_file_is_waited_for_then_refused(folder, name, share):
 
 def test_partial_names_are_waited_for_and_then_forgotten(folder):
     (folder / "RD.2.dcm.part").write_bytes(b"x")
-    assert "RD.2.dcm.part is a copy under way" in look(folder, 5).summary
+    assert "RD.2.dcm.part is still being copied" in look(folder, 5).summary
     assert isinstance(look(folder, 1000), Complete)
 
 
@@ -147,7 +147,7 @@ def test_same_file_twice_counts_once(folder):
 def test_two_versions_of_one_object(folder):
     shutil.copy(folder / CT[0], folder / "other.dcm")
     change(folder, "other.dcm", RescaleIntercept=-1000)
-    assert refused(folder) == f"{CT[0]} and other.dcm claim to be the same object (0008,0018) and differ"
+    assert refused(folder) == f"{CT[0]} and other.dcm have the same SOPInstanceUID (0008,0018) but different contents"
 
 
 def test_structures_of_another_ct(folder):
@@ -230,7 +230,7 @@ def test_frames_of_reference_must_agree(folder, name):
 def test_another_patient_is_refused_without_saying_who(folder, name):
     change(folder, name, PatientID="CANARY77")
     reason = refused(folder)
-    assert reason == f"{name} and RS.dcm carry different patient IDs (0010,0020)"
+    assert reason == f"{name} and RS.dcm have different patient IDs (0010,0020)"
 
 
 def name_slices(folder, keep):
@@ -325,7 +325,7 @@ def test_all_reasons_are_given_at_once(folder):
         assert words in found.reason
     assert found.code == "dicom.missing"
     early = examine(folder, OPTIONS, still_for=9)
-    assert early.summary.startswith("not acceptable as it is: 3 reasons; (1) RP.dcm, beam 2")
+    assert early.summary.startswith("not acceptable so far: 3 reasons; (1) RP.dcm, beam 2")
     assert "taken as it is" not in early.summary
 
 
@@ -416,7 +416,7 @@ def remove(folder, *names):
 
 def test_without_a_dose_after_a_longer_wait_and_said_so(folder):
     remove(folder, *DOSES)
-    assert "no planned dose (RTDOSE) is there" in look(folder, 99).summary
+    assert "has no planned dose (RTDOSE)" in look(folder, 99).summary
     found = look(folder, 100)
     assert isinstance(found, Complete)
     assert "nothing to compare with" in found.notes[0]
@@ -463,7 +463,7 @@ def test_links_are_not_followed(folder, tmp_path):
     (folder / "loop").symlink_to(folder)
     said = look(folder).summary
     assert f"1 of {len(CT)} CT slices" in said
-    assert f"{CT[0]} is a link; links are not followed" in said
+    assert f"{CT[0]} is a symbolic link; links are not followed" in said
 
 
 def test_pipe_does_not_block(folder):

@@ -25,7 +25,7 @@ def test_cases_come_and_go():
 def test_sudden_emptiness_is_not_believed_until_something_is_there(identity):
     guard = Guard()
     guard.reason_to_distrust(SHARE, frozenset({"a", "b"}))
-    assert "suddenly empty; 2 case folders" in guard.reason_to_distrust(identity, frozenset())
+    assert "suddenly empty; it held 2 case folders" in guard.reason_to_distrust(identity, frozenset())
     assert guard.reason_to_distrust(SHARE, frozenset({"a", "b"})) == ""
 
 

@@ -75,7 +75,7 @@ async def test_a_share_that_goes_and_comes_back(root):
     root.mkdir()
     assert "suddenly empty" in (await watch.scan()).problem
     (root / "stranger").mkdir()
-    assert "another folder or share" in (await watch.scan()).problem
+    assert "is now another folder or share" in (await watch.scan()).problem
     (root / "stranger").rmdir()
     root.rmdir()
     gone.rename(root)
@@ -133,7 +133,7 @@ def test_survey_counts_and_records_what_is_odd(root, tmp_path, monkeypatch):
     assert found.bytes == 3
     assert found.newest == pytest.approx(time.time(), abs=60)
     assert {skipped.name: skipped.why for skipped in found.skipped} == {
-        "out": "a link; links are not followed",
+        "out": "a symbolic link; links are not followed",
         "pipe": "not a regular file",
         "plug": "not a regular file",
     }

@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Which point of the first voxel stands in an .mhd as Offset. Builds of upstream differ in it."""
+    """Which point of the first voxel the Offset of an .mhd is. Builds of upstream differ in it."""
 
     CENTRE = "centre"
     EDGE = "edge"

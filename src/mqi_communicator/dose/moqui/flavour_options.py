@@ -1,4 +1,4 @@
-"""What a site says about its own build of moqui."""
+"""Settings that describe a site's own build of moqui."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from mqi_communicator.dose.moqui.placeholders import check_pattern, check_placeh
 
 
 class FlavourOptions(BaseModel):
-    """How a site's own build of moqui differs from a built-in flavour. What is left out stays as it is there."""
+    """How a site's own build of moqui differs from a built-in flavour. Unset options are those of that flavour."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    based_on: Literal["upstream", "fork", "clinic"] = Field(description="The built-in flavour that is nearest.")
+    based_on: Literal["upstream", "fork", "clinic"] = Field(description="The most similar built-in flavour.")
     keys: dict[str, Kind] = Field(
-        default_factory=dict, description="Keys that this build reads besides, each with the type of its value."
+        default_factory=dict, description="Additional keys that this build reads, with the types of their values."
     )
     lines: dict[str, str] = Field(
         default_factory=dict,
-        description="Lines of the input file, key and value; an empty value takes the line away. Places to be filled: "
+        description="Lines of the input file, key and value; an empty value removes the line. Placeholders: "
         f"{', '.join('{' + place + '}' for place in sorted(PLACEHOLDERS))}.",
     )
     several_gpus: dict[str, str] = Field(
         default_factory=dict, description="Lines for a beam with more than one GPU, in the same form."
     )
     formats: tuple[Literal["raw", "mhd", "mha", "dcm"], ...] = Field(
-        default=(), description="Formats of the dose that it can write."
+        default=(), description="Dose formats that it can write."
     )
     answer: Literal["", "raw", "mhd", "mha", "dcm"] = Field(
-        default="", description="Format in which the dose is read, where a later step converts it."
+        default="", description="Format in which the dose is read, if a later step converts it."
     )
     product: str = Field(
         default="",
-        description="Path of the dose below the run folder, without suffix; places: {output}, {name}, {beam}.",
+        description="Path of the dose below the run folder, without suffix; placeholders: {output}, {name}, {beam}.",
     )
-    end_mark: str = Field(default="", description="Regular expression of the line that a complete run ends with.")
+    end_mark: str = Field(default="", description="Regular expression of the last line of a complete run.")
     batch: str = Field(
-        default="", description="Regular expression of a progress line; its two groups are this batch and their number."
+        default="",
+        description="Regular expression of a progress line; its two groups are the current batch and the number of "
+        "batches.",
     )
     failure_patterns: tuple[str, ...] = Field(
-        default=(), description="Regular expressions of further lines by which it says that it failed."
+        default=(), description="Regular expressions of further output lines that mean failure."
     )
     retryable_patterns: tuple[str, ...] = Field(
-        default=(), description="The same, for failures that a fresh run may not meet again."
+        default=(), description="The same, for failures that a new run may avoid."
     )
-    origin: Origin | None = Field(
-        default=None, description="Which point of the first voxel stands in an .mhd as Offset."
-    )
+    origin: Origin | None = Field(default=None, description="Which point of the first voxel the Offset of an .mhd is.")
 
     @field_validator("lines", "several_gpus")
     @classmethod
@@ -60,7 +60,8 @@ class FlavourOptions(BaseModel):
             check_placeholders(value, PLACEHOLDERS)
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key) or re.search(r"[\s#]", value):
                 raise ValueError(
-                    f"{key}: a key is one word, a value holds no blank and no #, which moqui would misread"
+                    f"{key}: a key must be one word, and a value must not contain blanks or #, which moqui would "
+                    f"misread"
                 )
         return lines
 
@@ -84,7 +85,9 @@ class FlavourOptions(BaseModel):
         known = {**BUILT_IN[self.based_on].keys, **self.keys}
         for key in (*self.lines, *self.several_gpus):
             if key not in known:
-                raise ValueError(f"lines: {key} is no key of {self.based_on}; if this build reads it, add it to keys")
+                raise ValueError(
+                    f"lines: {key} is not a key of {self.based_on}; if this build reads it, add it to keys"
+                )
         return self
 
     def build(self, name: str) -> Flavour:

@@ -1,4 +1,4 @@
-"""What a site says about moqui on its compute host."""
+"""Settings of moqui on the compute host."""
 
 from __future__ import annotations
 
@@ -22,35 +22,34 @@ class MoquiOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["moqui"] = Field(description="Which engine computes the dose.")
+    kind: Literal["moqui"] = Field(description="Dose engine.")
     program: str = Field(
-        pattern=_PATH, description="The program tps_env on the compute host; absolute, or beginning with ~/."
+        pattern=_PATH, description="Path of the program tps_env on the compute host; absolute, or beginning with ~/."
     )
     program_sha256: str = Field(
         default="",
         pattern=_SHA256,
-        description="Digest of the program that `mqi check` demands on the compute host; empty: any.",
+        description="sha256 of the program that `mqi check` requires on the compute host; empty: any.",
     )
     stdbuf: bool = Field(
         default=True,
-        description="Whether the program is started by `stdbuf -oL`, without which nothing is seen of it before it "
-        "ends; false where `program` is a script that does so itself, for a host that names the programs jobs may run.",
+        description="Start the program with `stdbuf -oL`, without which its output appears only at its end. Set false "
+        "if "
+        "`program` is a script that does this itself, for a host that restricts which programs jobs may run.",
     )
     flavour: str = Field(
         default="upstream",
-        description="Which build of moqui it is: upstream (MGHPhysicsResearch/moquimc), fork (public forks that read "
-        "spots from CSV), clinic (the same with NormalizeTotalHistories and several GPUs), or one of flavours.",
+        description="Build of moqui: upstream (MGHPhysicsResearch/moquimc), fork (public forks that read "
+        "spots from CSV), clinic (the same with NormalizeTotalHistories and several GPUs), or a key of flavours.",
     )
-    flavours: dict[str, FlavourOptions] = Field(
-        default_factory=dict, description="Builds of the site's own, by a name of its choice."
-    )
+    flavours: dict[str, FlavourOptions] = Field(default_factory=dict, description="The site's own builds, by name.")
     format: Literal["", "mha", "mhd", "raw", "dcm"] = Field(
-        default="", description="Format in which the dose is asked for; empty: the flavour's first."
+        default="", description="Requested format of the dose; empty: the flavour's first."
     )
     spots: Literal["", "plan", "csv", "before"] = Field(
         default="",
-        description="Where the program takes its spots from: plan, csv (lists that we write from the plan), or before "
-        "(lists that a step under `before` writes into the folder spots/); empty: plan, or csv where it reads lists.",
+        description="Source of the spots: plan, csv (lists written from the plan), or before (lists that a step under "
+        "`before` writes into the folder spots/); empty: csv if the flavour reads lists, else plan.",
     )
     histories_per_beam: int = Field(
         default=10_000_000, ge=1_000, le=2_000_000_000, description="Protons simulated per beam, all seeds together."
@@ -59,45 +58,49 @@ class MoquiOptions(BaseModel):
         default=500_000_000,
         ge=1_000,
         le=2_000_000_000,
-        description="Protons per beam up to which that number is raised so that each spot gets its share.",
+        description="Largest number of protons per beam to which histories_per_beam is raised so that each spot gets "
+        "enough.",
     )
     max_histories_per_batch: int = Field(
-        default=10_000_000, ge=1_000, le=1_000_000_000, description="Protons that lie in the GPU's memory at one time."
+        default=10_000_000, ge=1_000, le=1_000_000_000, description="Protons in the GPU's memory at a time."
     )
     seeds: int = Field(
         default=2,
         ge=1,
         le=8,
-        description="How often each beam is computed, each time with another seed: moqui reports no uncertainty, it is "
-        "told from their differences. With 1 the verdict is `undecided`.",
+        description="Number of runs per beam with different seeds: moqui reports no uncertainty, so it is estimated "
+        "from "
+        "their differences. With 1 the verdict is `undecided`.",
     )
     seed: int = Field(default=1, ge=0, le=1_000_000_000, description="Seed of the random numbers of the first run.")
     gpus_per_beam: int = Field(
-        default=1, ge=1, le=64, description="GPUs that one beam's job may use, where the flavour can use several."
+        default=1, ge=1, le=64, description="GPUs that one beam's job may use, if the flavour supports several."
     )
-    gpu_base_mib: int = Field(default=2048, ge=1, description="GPU memory in MiB that a job needs whatever the CT.")
+    gpu_base_mib: int = Field(
+        default=2048, ge=1, description="GPU memory that a job needs independent of the CT, in MiB."
+    )
     gpu_bytes_per_voxel: int = Field(
-        default=64, ge=0, le=100_000, description="GPU memory in bytes that each voxel of the CT needs besides."
+        default=64, ge=0, le=100_000, description="Additional GPU memory per voxel of the CT, in bytes."
     )
     air_mm_water: float = Field(
         default=0.5,
         ge=0,
         le=100,
-        description="Water-equivalent thickness in mm of moqui's dense air between the edge of the CT as it is sent "
-        "and the skin above which a beam's verdict is `review`.",
+        description="A beam's verdict is `review` if moqui's dense air between the edge of the CT as sent and the skin "
+        "has a larger water-equivalent thickness than this, in mm.",
     )
     answer_rbe: float = Field(
         default=1.0,
         ge=1.0,
         le=5.0,
-        description="RBE factor in the dose of a flavour that cannot be asked for physical dose; it is divided out.",
+        description="RBE factor in the dose of a flavour that cannot report physical dose; the dose is divided by it.",
     )
     answer_extent: Extent = Field(
         default=Extent.FRACTION,
-        description="Whether the dose of a flavour that cannot be asked is of one fraction or of the course.",
+        description="Extent of the dose of a flavour for which it cannot be requested: one fraction or the course.",
     )
     time_limit_s: float = Field(
-        default=7200.0, gt=0, description="Wall time in seconds after which one beam's job is ended."
+        default=7200.0, gt=0, description="Wall time after which one beam's job is killed, in s."
     )
     before: tuple[StepOptions, ...] = Field(default=(), description="Programs that run in the job before moqui.")
     after: tuple[StepOptions, ...] = Field(default=(), description="Programs that run in the job after moqui.")
@@ -105,9 +108,9 @@ class MoquiOptions(BaseModel):
     @model_validator(mode="after")
     def _fit(self) -> Self:
         if self.flavour not in {*BUILT_IN, *self.flavours}:
-            raise ValueError(f"flavour: {self.flavour!r} is none of {', '.join([*BUILT_IN, *self.flavours])}")
+            raise ValueError(f"flavour: {self.flavour!r} is not one of {', '.join([*BUILT_IN, *self.flavours])}")
         if clash := set(BUILT_IN) & set(self.flavours):
-            raise ValueError(f"flavours: {min(clash)} is built in; give yours another name")
+            raise ValueError(f"flavours: {min(clash)} is built in; choose another name")
         for problem in self._misfits(self.chosen):
             raise ValueError(problem)
         names = [step.name for step in (*self.before, *self.after)]
@@ -116,7 +119,7 @@ class MoquiOptions(BaseModel):
         return self
 
     def _misfits(self, flavour: Flavour) -> list[str]:
-        """What cannot be had from this flavour."""
+        """Return what this flavour does not support."""
         problems = []
         if self.format and self.format not in flavour.formats:
             problems.append(f"format: {flavour.name} writes {', '.join(flavour.formats)}, not {self.format}")
@@ -126,17 +129,18 @@ class MoquiOptions(BaseModel):
             problems.append("spots: before needs a step under before that writes the lists")
         if self.seeds > 1 and "{output}" not in flavour.product:
             problems.append(
-                f"seeds: {self.seeds} runs would have one product; give the flavour's product the place {{output}}"
+                f"seeds: {self.seeds} runs would write one file; add the placeholder {{output}} to the flavour's "
+                f"product"
             )
         steps = (*self.before, *self.after)
         if self.seeds > 1 and any("{outputs}" in text for step in steps for text in step.templates):
             problems.append(
-                "before and after: with several seeds there is no one folder {outputs}; name Outputs-1, Outputs-2"
+                "before and after: with several seeds there is no single folder {outputs}; use Outputs-1, Outputs-2"
             )
         if self.gpus_per_beam > 1 and not flavour.several_gpus:
             problems.append(f"gpus_per_beam: {flavour.name} uses one GPU per beam")
         if flavour.physical and (self.answer_rbe != 1 or self.answer_extent is not Extent.FRACTION):
-            problems.append(f"answer_rbe and answer_extent: {flavour.name} is asked for physical dose of one fraction")
+            problems.append(f"answer_rbe and answer_extent: {flavour.name} reports physical dose of one fraction")
         return problems
 
     @property
@@ -146,34 +150,36 @@ class MoquiOptions(BaseModel):
 
     @property
     def built_in(self) -> str:
-        """The built-in flavour that is meant, or that a flavour of the site is based on."""
+        """The chosen built-in flavour, or the one that the chosen flavour is based on."""
         named = self.flavours.get(self.flavour)
         return named.based_on if named else self.flavour
 
     @property
     def chosen(self) -> Flavour:
-        """The flavour that is meant."""
+        """The chosen flavour."""
         named = self.flavours.get(self.flavour)
         return named.build(self.flavour) if named else BUILT_IN[self.flavour]
 
 
 class MoquiMachineOptions(BaseModel):
-    """What moqui needs to know of a machine besides its beam file."""
+    """Settings of a machine that moqui needs besides its beam file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     protons_per_mu: float | None = Field(
         default=None,
         gt=0,
-        description="Protons per MU, where the beam file's column `ratio` is relative; left out where that column is "
-        "protons per MU itself.",
+        description="Protons per MU, if the beam file's column `ratio` is relative; unset if that column is protons "
+        "per "
+        "MU itself.",
     )
     snout_position: float | None = Field(
         default=None,
         gt=0,
         lt=5_000,
-        description="Snout position in mm of plans that name none. moqui starts its protons 50 mm upstream of it, and "
-        "the beam file's spot sizes hold there.",
+        description="Snout position in mm for plans without one. moqui starts its protons 50 mm upstream of it, where "
+        "the "
+        "beam file's spot sizes apply.",
     )
 
 
@@ -182,40 +188,41 @@ class BuiltInMachineOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    gantry: int = Field(ge=1, le=99, description="The program's own number of the machine (GantryNum).")
+    gantry: int = Field(ge=1, le=99, description="The program's number of the machine (GantryNum).")
     energies: tuple[float, float] = Field(
-        description="Lowest and highest energy in MeV that the built-in model was commissioned for."
+        description="Lowest and highest commissioned energy of the built-in model, in MeV."
     )
     sent_name: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9_-]{0,16}$",
-        description="What the plan that is sent calls the machine, where the program compares it; empty: G and gantry.",
+        description="Machine name in the plan that is sent, if the program compares it; empty: G and gantry.",
     )
     protons_per_mu: float | None = Field(
         default=None,
         gt=0,
-        description="Flavour fork with spots: csv: protons per MU where the program's own factors are 1. Left out, the "
-        "dose is relative and `not_judged`.",
+        description="Flavour fork with spots: csv: protons per MU, if the program's factors are 1. Unset: the dose is "
+        "relative and `not_judged`.",
     )
     counts_per_mu: float | None = Field(
         default=None,
         gt=0,
-        description="Flavour clinic with spots: csv: counts per MU in the lists that we write, as in machine logs.",
+        description="Flavour clinic with spots: csv: counts per MU in the written lists, as in machine logs.",
     )
     dose_factor: float | None = Field(
         default=None,
         gt=0,
-        description="Flavour clinic, or spots: before: what the program's dose of one beam is multiplied by to be Gy "
-        "of one fraction. Left out, the dose is relative and `not_judged`.",
+        description="Flavour clinic, or spots: before: factor from the program's dose of one beam to Gy of one "
+        "fraction. "
+        "Unset: the dose is relative and `not_judged`.",
     )
     snout_position: float | None = Field(
-        default=None, gt=0, lt=5_000, description="Snout position in mm of plans that name none."
+        default=None, gt=0, lt=5_000, description="Snout position in mm for plans without one."
     )
 
     commissioned_by: str = Field(
-        default="", max_length=200, description="Who commissioned this model for this machine; empty: nobody yet."
+        default="", max_length=200, description="Who commissioned this model for this machine; empty: not commissioned."
     )
-    commissioned_on: date | None = Field(default=None, description="Day of the commissioning, as YYYY-MM-DD.")
+    commissioned_on: date | None = Field(default=None, description="Date of commissioning, YYYY-MM-DD.")
 
     @field_validator("energies")
     @classmethod

@@ -1,4 +1,4 @@
-"""What a site says about programs that run in the job beside moqui."""
+"""Settings of programs that run in the job beside moqui."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ STEP_PLACEHOLDERS = frozenset({"beam", "input", "common", "gpus", "outputs"})
 
 
 class StepOptions(BaseModel):
-    """A program of the site that runs in the job before or after moqui, in the run folder. It never passes a shell."""
+    """A program of the site that runs in the job before or after moqui, in the run folder, without a shell."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=_LABEL, description="Its name in the log and in reasons; small letters, digits, -.")
+    name: str = Field(
+        pattern=_LABEL, description="Name of the step in the log and in messages; lower-case letters, digits, -."
+    )
     argv: tuple[str, ...] = Field(
         min_length=1,
-        description="The program and its words, one list item each. Places to be filled: {beam}, {input}, {common}, "
-        "{gpus}, {outputs}.",
+        description="The program and its arguments, one list item each. Placeholders: {beam}, {input}, {common}, "
+        "{gpus}, "
+        "{outputs}.",
     )
-    env: dict[str, str] = Field(default_factory=dict, description="Variables of its environment.")
+    env: dict[str, str] = Field(default_factory=dict, description="Environment variables.")
     outputs: tuple[str, ...] = Field(
-        default=(), description="Files below the run folder that must be there afterwards, not empty; {beam} as above."
+        default=(),
+        description="Files below the run folder that must exist and not be empty afterwards; {beam} as above.",
     )
-    limit_s: float | None = Field(default=None, gt=0, description="Seconds after which it is ended.")
+    limit_s: float | None = Field(default=None, gt=0, description="Time after which the program is killed, in s.")
     failure_patterns: tuple[str, ...] = Field(
-        default=(), description="Regular expressions: a line of its output that matches one means that it failed."
+        default=(), description="Regular expressions of output lines that mean failure."
     )
     retryable_patterns: tuple[str, ...] = Field(
-        default=(), description="The same, for failures that a fresh run may not meet again."
+        default=(), description="The same, for failures that a new run may avoid."
     )
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """All its words, with their places."""
+        """All arguments and outputs, with their placeholders."""
         return (*self.argv, *self.outputs)
 
     @field_validator("name")
     @classmethod
     def _not_ours(cls, value: str) -> str:
         if _OWN.fullmatch(value):
-            raise ValueError("this name is moqui's own")
+            raise ValueError("this name is reserved for moqui")
         return value
 
     @field_validator("argv", "outputs")
@@ -54,7 +58,7 @@ class StepOptions(BaseModel):
         for word in words:
             check_placeholders(word, STEP_PLACEHOLDERS)
             if not word or re.search(r"[\x00-\x1f\x7f]", word):
-                raise ValueError("a word is empty, or holds a tab or a line break")
+                raise ValueError("an argument is empty, or contains a tab or a line break")
         return words
 
     @field_validator("failure_patterns", "retryable_patterns")
