@@ -50,8 +50,7 @@ class SlurmOptions(BaseModel):
         default=120.0,
         ge=0,
         le=3600,
-        description="Time after a job's end during which its files may still be missing on a network file system, in "
-        "s.",
+        description="How long after a job's end its files may still be missing on a network file system, in s.",
     )
     kill_grace_s: float = Field(
         default=30.0, ge=1, le=300, description="Seconds between TERM and KILL when a job's programs are ended."

@@ -82,7 +82,6 @@ class SshOptions(BaseModel):
     bandwidth_kib_s: int = Field(
         default=0, ge=0, description="Bandwidth limit of a transfer, in KiB per second; 0: no limit."
     )
-    bandwidth_kib_s: int = Field(default=0, ge=0, description="Bandwidth limit of a transfer, in KiB/s; 0: none.")
 
 
 class LocalOptions(BaseModel):
