@@ -37,7 +37,7 @@ def test_signing_in_by_keyboard_with_a_wrong_and_the_right_password(board):
     with browser(board.address) as person:
         person.go("/history")
         person.press("otto", Keys.TAB, "not the password", Keys.ENTER)
-        person.until(lambda: "do not belong together" in person.text("main .alarm"), "refused")
+        person.until(lambda: "Incorrect user name or password" in person.text("main .alarm"), "refused")
         person.press("otto", Keys.TAB, PASSWORDS["otto"], Keys.ENTER)
         person.until(lambda: "History" in person.text("h1"), "led to the page that was asked for")
         assert [one for one in person.complaints() if "401" not in one] == []
@@ -66,7 +66,7 @@ def test_of_two_people_who_act_at_once_one_is_told_that_the_other_was_first(comm
         for person, name in ((otto, "otto"), (phil, "phil")):
             person.sign_in(name)
             case_of(person)
-        # phil's page hears no news any more, as on a bad line
+        # phil's page gets no updates any more, as on a bad connection
         phil.driver.execute_script(
             "document.querySelectorAll('[data-live]').forEach((e) => e.removeAttribute('data-live'))"
         )
@@ -74,7 +74,8 @@ def test_of_two_people_who_act_at_once_one_is_told_that_the_other_was_first(comm
         otto.until(lambda: "held by order" in otto.text("#head"), "held")
         give(phil, "cancel", "phil did not see it")
         phil.until(
-            lambda: "otto (dashboard) has given the order to hold since you looked" in phil.text("#problem"), "told"
+            lambda: "otto (dashboard) gave the order hold after this page was loaded" in phil.text("#problem"),
+            "refused",
         )
         assert "held by order" in phil.text("#head")
         assert phil.find("#reason").get_attribute("value") == "phil did not see it"
@@ -109,8 +110,8 @@ def test_a_communicator_that_dies_is_said_and_one_that_comes_back_too(communicat
         person.until(lambda: person.text("#waiting .key"), "a case is on the page")
         person.mark()
         communicator.process.kill()
-        person.until(lambda: "does not answer" in person.text("#lost"), "the page says so")
-        assert "What you see is from" in person.text("#lost")
+        person.until(lambda: "is not responding" in person.text("#lost"), "the page says so")
+        assert "This page shows the state of" in person.text("#lost")
         assert not person.reloaded
     config.write_text(text)
     with dashboard(config) as alone, browser(alone.address) as person:
@@ -166,7 +167,7 @@ def test_the_skip_link_comes_first_and_leads_past_the_menu(board):
         person.sign_in("vera")
         person.go("/history")
         person.press(Keys.TAB)
-        assert person.driver.switch_to.active_element.text == "To the content"
+        assert person.driver.switch_to.active_element.text == "Skip to content"
         person.press(Keys.ENTER, Keys.TAB)
         assert person.driver.switch_to.active_element.get_attribute("name") == "text"
 

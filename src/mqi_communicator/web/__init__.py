@@ -1,1 +1,1 @@
-"""The dashboard: reads the store, writes operators' orders into it, never touches the flow."""
+"""The dashboard: reads the store and writes operators' orders into it. It never changes a case itself."""

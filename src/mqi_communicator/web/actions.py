@@ -1,4 +1,4 @@
-"""Operators' orders: written into the store, carried out by the communicator, as those of the command line."""
+"""Operators' orders. They are written into the store; the communicator applies them, as it does those of the CLI."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.users import User
 
 OrderName = Literal["retry", "hold", "release", "cancel", "priority"]
-PATIENCE_S = 3.0
+ANSWER_TIMEOUT_S = 3.0
 
 
 def whole_number(value: object) -> object:
-    """JSON knows one kind of number: 2.0 is a whole one; true is none."""
+    """Accept 2.0 as the integer 2, since JSON has one kind of number; reject true and false."""
     if isinstance(value, bool):
-        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic turns a ValueError into words
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic reports a ValueError as a validation error
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -40,33 +40,33 @@ class OrderRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_PRIORITY_ALONE)
 
-    order: OrderName = Field(description="What is to be done.")
+    order: OrderName = Field(description="The action.")
     reason: str = Field(
         min_length=3,
         max_length=500,
         pattern=r"\S[\s\S]*\S",
-        description="Why; it is recorded with the order and its events.",
+        description="The reason; recorded with the order and its events.",
     )
-    priority: Priority | None = Field(default=None, description="How soon it is wanted; for the order priority alone.")
+    priority: Priority | None = Field(default=None, description="The new priority; only for the order priority.")
     known: Annotated[int | None, BeforeValidator(whole_number)] = Field(
         default=None,
         ge=0,
         le=2**53,
         strict=True,
-        description="Number of the last order for this case that its giver has seen, 0 for none. If there is a newer "
-        "one, this one is refused: somebody was first.",
+        description="Number of the last order for this case that the client has seen, 0 for none. The order is refused "
+        "if there is a newer one.",
     )
 
     @model_validator(mode="after")
-    def _whole(self) -> OrderRequest:
+    def _priority_only_with_its_order(self) -> OrderRequest:
         if (self.order == "priority") != (self.priority is not None):
-            raise ValueError("priority is named with the order priority, and with no other")
+            raise ValueError("priority is required with the order priority and not allowed with any other")
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class OrderResult:
-    """What came of an order so far. `answer` is "" while the communicator has not carried it out."""
+    """The result of an order so far. `answer` is "" until the communicator has applied it."""
 
     number: int
     running: bool
@@ -74,7 +74,7 @@ class OrderResult:
 
 
 def applicable(case: CaseView) -> tuple[OrderName, ...]:
-    """The orders that can do something for a case as it stands."""
+    """The orders that have an effect in the present state of a case."""
     live = case.status in ("ready", "waiting", "held")
     found: list[OrderName] = []
     stuck = case.status in ("failed", "cancelled") or any(beam.status in ("failed", "cancelled") for beam in case.beams)
@@ -92,7 +92,10 @@ def applicable(case: CaseView) -> tuple[OrderName, ...]:
 
 
 async def give(context: DashboardContext, case: str, request: OrderRequest, user: User) -> OrderResult:
-    """Write an order down; wait a moment for its answer. ConcurrentOrder if its giver has not seen the last one."""
+    """Store an order and wait up to ANSWER_TIMEOUT_S for its result.
+
+    ConcurrentOrder if there is a newer order for the case than number `known`.
+    """
     facts = {
         "at": time.time(),
         "case": case,
@@ -111,7 +114,7 @@ async def give(context: DashboardContext, case: str, request: OrderRequest, user
 
 
 async def _answer(context: DashboardContext, number: int) -> str:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
     while time.monotonic() < deadline and not context.closing.is_set():
         order = await context.database.read(orders.get, number)
         if order.applied is not None:
@@ -121,7 +124,7 @@ async def _answer(context: DashboardContext, number: int) -> str:
 
 
 def status_text(order: Order, *, running: bool) -> str:
-    """One line about an order, for the page."""
+    """The result of an order, or why it has none yet."""
     if order.applied is not None:
         return order.answer
-    return "not carried out yet" if running else "kept until the communicator runs"
+    return "not applied yet" if running else "applied when the communicator runs"

@@ -1,4 +1,4 @@
-"""The interface for programs: /api/v1, the same records that `mqi --json` prints."""
+"""The HTTP API, /api/v1: the records that `mqi --json` prints."""
 
 from __future__ import annotations
 
@@ -21,37 +21,39 @@ from mqi_communicator.web.live import store_stamp
 from mqi_communicator.web.pages import RenderCache
 from mqi_communicator.web.search import CURSOR, DAY, InvalidQuery, case_detail, filter_of, search
 
-MAX_PAGE = 500  # cases in one answer
+MAX_PAGE = 500  # cases in one response
 
 
 class SearchRequest(BaseModel):
-    """What is looked for."""
+    """Filters of a search."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: str = Field(default="", max_length=200, description="Start of a key, or part of a folder's name.")
-    word: Literal["", "pass", "review", "undecided", "not_judged", "fail"] = Field(default="", description="A verdict.")
+    text: str = Field(default="", max_length=200, description="Beginning of a case key, or part of a folder name.")
+    word: Literal["", "pass", "review", "undecided", "not_judged", "fail"] = Field(
+        default="", description="The verdict."
+    )
     status: Literal["", "ready", "waiting", "held", "done", "failed", "cancelled"] = Field(
-        default="", description="The status of the case's own line."
+        default="", description="The status of the case."
     )
     machine: str = Field(default="", max_length=200, description="TreatmentMachineName.")
-    since: str = Field(default="", pattern=DAY, description="First day of arrival: 2026-01-31.")
-    until: str = Field(default="", pattern=DAY, description="Last day of arrival.")
-    before: str = Field(default="", pattern=CURSOR, description="`after` of the page before.")
+    since: str = Field(default="", pattern=DAY, description="First day on which the case was received: 2026-01-31.")
+    until: str = Field(default="", pattern=DAY, description="Last day on which the case was received.")
+    before: str = Field(default="", pattern=CURSOR, description="`after` of the previous page.")
     limit: Annotated[int, BeforeValidator(whole_number)] = Field(
-        default=50, ge=1, le=MAX_PAGE, strict=True, description="Cases in the answer."
+        default=50, ge=1, le=MAX_PAGE, strict=True, description="Maximum number of cases in the response."
     )
 
 
 async def me(request: Request) -> Response:
-    """GET /api/v1/me: who is signed in, and the token that orders must bring."""
+    """GET /api/v1/me: the user, and the CSRF token that a POST must send."""
     who = request_info(request)
     csrf = who.session.csrf if who.session else ""
     return JSONResponse({"name": who.user.name, "role": who.user.role, "csrf": csrf})
 
 
 async def status(request: Request) -> Response:
-    """GET /api/v1/status: what `mqi status --json` prints, a page at a time."""
+    """GET /api/v1/status: what `mqi status --json` prints, in pages."""
     given: dict[str, Any] = dict(request.query_params)
     if str(given.get("limit", "")).isdecimal():
         given["limit"] = int(given["limit"])
@@ -59,7 +61,7 @@ async def status(request: Request) -> Response:
 
 
 async def search_cases(request: Request) -> Response:
-    """POST /api/v1/search: names may be patients', so they travel in the body."""
+    """POST /api/v1/search: the filters are in the body, since a folder name may be a patient's."""
     given = await _body(request)
     if isinstance(given, Response):
         return given
@@ -69,7 +71,7 @@ async def search_cases(request: Request) -> Response:
 async def _cases(request: Request, given: Mapping[str, Any], *, query: bool) -> Response:
     context = _context(request)
     if query and (unknown := sorted(set(given) - {"limit", "before"})):
-        return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, f"{unknown[0]}: not known here; POST /api/v1/search")
+        return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, f"{unknown[0]}: unknown parameter; use POST /api/v1/search")
     try:
         wanted = SearchRequest.model_validate(given)
         filters = wanted.model_dump(include={"text", "word", "status", "machine", "since", "until"})
@@ -83,7 +85,7 @@ async def _cases(request: Request, given: Mapping[str, Any], *, query: bool) -> 
 
 
 async def now(request: Request) -> Response:
-    """GET /api/v1/now: what the first page shows."""
+    """GET /api/v1/now: what the start page shows."""
     context = _context(request)
     cache: RenderCache = request.app.state.cache
     seen = await cache.overviews.get(store_stamp(context))
@@ -95,7 +97,7 @@ async def now(request: Request) -> Response:
             "beyond": seen.beyond,
             "today": seen.today,
             "hosts": [asdict(host) for host in seen.hosts],
-            "disks": [asdict(disk) for disk in await cache.disks.look()],
+            "disks": [asdict(disk) for disk in await cache.disks.usage()],
         }
     )
 
@@ -123,7 +125,7 @@ async def order(request: Request) -> Response:
     """POST /api/v1/cases/KEY/orders."""
     context, key, user = _context(request), str(request.path_params["key"]), request_info(request).user
     if not user.may("operator"):
-        return _refuse(HTTPStatus.FORBIDDEN, "your role is to look: it gives no orders")
+        return _refuse(HTTPStatus.FORBIDDEN, "orders require the role operator or physicist")
     given = await _body(request)
     if isinstance(given, Response):
         return given
@@ -135,7 +137,7 @@ async def order(request: Request) -> Response:
     except ValidationError as error:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, _validation_message(error))
     except ConcurrentOrder as first:
-        return _refuse(HTTPStatus.CONFLICT, f"{first}; its number is {first.order.id}")
+        return _refuse(HTTPStatus.CONFLICT, f"{first}; it is order number {first.order.id}")
     body = {"case": key, "order": wanted.order, "number": done.number, "running": done.running, "answer": done.answer}
     return JSONResponse(body, HTTPStatus.ACCEPTED)
 
@@ -151,7 +153,7 @@ async def _body(request: Request) -> dict[str, Any] | Response:
     try:
         given = json.loads(await request.body())
     except (ValueError, RecursionError):
-        return _refuse(HTTPStatus.BAD_REQUEST, "that is no JSON")
+        return _refuse(HTTPStatus.BAD_REQUEST, "the body is not valid JSON")
     if not isinstance(given, dict):
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, "send one JSON object")
     return given

@@ -1,4 +1,4 @@
-"""A trend as points of a small picture. Pure; the page draws it as SVG."""
+"""The points of a trend chart, which the page draws as SVG. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH, HEIGHT, EDGE = 600.0, 120.0, 8.0
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One case in the picture."""
+    """One case in the chart."""
 
     x: float
     y: float
@@ -21,7 +21,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One check on one machine, oldest case on the left."""
+    """The values of one check on one machine, oldest case on the left."""
 
     machine: str
     name: str
@@ -37,13 +37,13 @@ class Trend:
 
 
 def trend_of(machine: str, name: str, found: Sequence[Figure]) -> Trend | None:
-    """The picture; None where there is nothing to show. The scale leaves room where all values are equal."""
+    """The chart; None if no case has a value. The scale has a margin, also if all values are equal."""
     values = [figure.value for figure in found if figure.value is not None]
     if not values:
         return None
     low, high = min(values), max(values)
-    room = 0.05 * (high - low) or 0.01 * max(abs(high), 1.0)
-    low, high = low - room, high + room
+    margin = 0.05 * (high - low) or 0.01 * max(abs(high), 1.0)
+    low, high = low - margin, high + margin
     step = (WIDTH - 2 * EDGE) / max(len(found) - 1, 1)
     points = tuple(
         Point(EDGE + number * step, HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (figure.value - low) / (high - low), figure)

@@ -1,4 +1,4 @@
-"""The checks of the configuration, run on request and one at a time; what they found stays until the next time."""
+"""The checks of the configuration, run on request, one run at a time. The findings are kept until the next run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mqi_communicator.web.context import DashboardContext, Finding
 
 @dataclass(slots=True)
 class CheckRuns:
-    """The last time the checks ran. Times are epoch seconds."""
+    """The current or last run of the checks. Times are epoch seconds."""
 
     context: DashboardContext
     started: float | None = None
@@ -30,13 +30,13 @@ class CheckRuns:
         return self._task is not None and not self._task.done()
 
     def begin(self, by: str) -> None:
-        """Run the checks, unless they are running."""
+        """Start the checks, unless they are running."""
         if not self.busy:
             self.started, self.ended, self.by, self.error_text, self.findings = time.time(), None, by, "", []
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Give up the checks that are running."""
+        """Cancel the checks that are running."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -47,7 +47,7 @@ class CheckRuns:
                 self.findings.append(finding)
         except Fault as fault:
             self.error_text = f"{fault.reason} {fault.advice}".strip()
-        except Exception as error:  # noqa: BLE001 - a mistake of ours here must not end the communicator
+        except Exception as error:  # noqa: BLE001 - an internal error here must not end the communicator
             structlog.get_logger().error("web.internal_error", where="check", error=type(error).__name__)
-            self.error_text = "the checks stopped by a mistake of ours: report this with the log"
+            self.error_text = "the checks stopped because of an internal error: report it with the log"
         self.ended = time.time()

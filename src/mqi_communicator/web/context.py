@@ -1,4 +1,4 @@
-"""What the dashboard is handed. It asks and shows; it knows nothing of how a case moves."""
+"""What the dashboard gets from the program: settings, store, queries, users. It does not depend on the flow."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ class Finding(Protocol):
 
     @property
     def what(self) -> str:
-        """The claim, in words."""
+        """The claim, as a sentence."""
 
     @property
     def advice(self) -> str:
-        """What to do where it does not."""
+        """What to do if it does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """How the flow's knowledge is asked for. `view` and `record` are what `mqi status` and `mqi show` print."""
+    """Queries that the program provides. `view` and `record` are what `mqi status` and `mqi show` print."""
 
     view: Callable[..., list[CaseView]]  # (connection, cases, now), within one read of the store
     record: Callable[[CaseView, Sequence[Event]], dict[str, object]]
     checks_of: Callable[[CaseView], list[dict[str, object]]]
-    doing: Mapping[str, str]  # each step's name -> for people, in the order of the way
+    doing: Mapping[str, str]  # name of each step -> description, in the order of the steps
     check_up: Callable[[], AsyncIterator[Finding]]
-    running: Callable[[], bool]  # whether a communicator works on the store now
+    running: Callable[[], bool]  # whether a communicator is running on the store
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Folders the dashboard looks at."""
+    """Folders that the dashboard reads."""
 
     watch: Path
     workspace: Path
@@ -58,14 +58,14 @@ class Folders:
 
 @dataclass(slots=True)
 class DashboardContext:
-    """Everything a running dashboard consists of."""
+    """What every page of a running dashboard needs."""
 
     options: WebOptions
     database: Database
     queries: Queries
     folders: Folders
     hosts: tuple[str, ...]
-    settings: Mapping[str, object]  # the configuration in effect, secrets absent
+    settings: Mapping[str, object]  # the effective configuration, without secrets
     versions: Mapping[str, str]
     stalled_after_s: float
     users: UsersFile
@@ -73,4 +73,4 @@ class DashboardContext:
     throttle: Throttle = field(default_factory=Throttle)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     listeners: Counter[str] = field(default_factory=Counter)  # open live streams by user
-    port: int = 0  # in use; 0 before it listens
+    port: int = 0  # 0 until the server listens

@@ -1,4 +1,4 @@
-"""What was delivered and may be looked at here. DICOM files name a patient: they stay in their folder."""
+"""The delivered files that the dashboard serves. DICOM files identify a patient and are not served."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Delivered:
 
 
 def listing(case: CaseView, folders: Folders) -> list[Delivered]:
-    """The files that may be looked at, the report first."""
+    """The files that are served, the report first."""
     folder = _folder(case, folders)
     if folder is None:
         return []
@@ -68,7 +68,7 @@ def _folder(case: CaseView, folders: Folders) -> Path | None:
 
 
 def log_tail(case: CaseView, beam: int, run: int, folders: Folders) -> str:
-    """The end of what the engine said in this run, once it is here and until it is tidied away; else ""."""
+    """The end of the engine's log of this run, from the time it is fetched until the case is tidied; else ""."""
     path = folders.workspace / "spool" / case.case / "back" / f"{case.case}-b{beam}-r{run}" / "log"
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""How full the disks are. A share that hangs makes its own line say so, and nothing else wait."""
+"""Disk usage. A share that hangs is reported as not responding and delays nothing else."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE_S = 1.0
-FRESH_S = 10.0
-_LOW = 0.1  # of the disk: less is worth a word
+TIMEOUT_S = 1.0
+MAX_AGE_S = 10.0
+_LOW = 0.1  # free part of a disk below which it is reported
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One folder's disk. None: it did not answer."""
+    """The disk of one folder. None: it did not respond."""
 
     name: str
     free: int | None = None  # bytes
@@ -24,41 +24,41 @@ class Disk:
 
     @property
     def used_percent(self) -> float:
-        """How full, 0 to 100."""
+        """Used part, 0 to 100."""
         return 0.0 if not self.total or self.free is None else 100.0 * (1 - self.free / self.total)
 
     @property
     def low(self) -> bool:
-        """Whether there is little room left."""
+        """Whether little space is free, or unknown."""
         return self.free is None or not self.total or self.free / self.total < _LOW
 
 
 @dataclass(slots=True)
 class Disks:
-    """The disks of some folders, looked at every ten seconds at the most, each by a thread of its own."""
+    """Disk usage of some folders, read at most every MAX_AGE_S, each in a thread of its own."""
 
     folders: dict[str, Path]
-    _asked: dict[str, Future[tuple[int, int]]] = field(default_factory=dict)
-    _kept: tuple[float, list[Disk]] = (-FRESH_S, [])
+    _pending: dict[str, Future[tuple[int, int]]] = field(default_factory=dict)
+    _kept: tuple[float, list[Disk]] = (-MAX_AGE_S, [])
 
-    async def look(self) -> list[Disk]:
-        """What is known within a second."""
+    async def usage(self) -> list[Disk]:
+        """The usage of each disk, as far as it is known within TIMEOUT_S."""
         now = time.monotonic()
-        if now - self._kept[0] < FRESH_S:
+        if now - self._kept[0] < MAX_AGE_S:
             return self._kept[1]
         found = [await self._one(name, path) for name, path in self.folders.items()]
         self._kept = (now, found)
         return found
 
     async def _one(self, name: str, path: Path) -> Disk:
-        asked = self._asked.get(name)
-        if asked is None or asked.done():
+        pending = self._pending.get(name)
+        if pending is None or pending.done():
             threads = ThreadPoolExecutor(1, f"disk-{name}")
-            asked = self._asked[name] = threads.submit(_usage, path)
+            pending = self._pending[name] = threads.submit(_usage, path)
             threads.shutdown(wait=False)
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                free, total = await asyncio.shield(asyncio.wrap_future(asked))
+            async with asyncio.timeout(TIMEOUT_S):
+                free, total = await asyncio.shield(asyncio.wrap_future(pending))
         except (TimeoutError, OSError):
             return Disk(name)
         return Disk(name, free, total)

@@ -1,4 +1,4 @@
-"""The history as CSV, a portion at a time: 100 000 cases need no more memory than a thousand."""
+"""The history as CSV, streamed in batches, so that memory use does not depend on the number of cases."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ COLUMNS = (
     "same_as",
     "constancy",
 )
-_PORTION = 1000
+_BATCH = 1000
 
 
 async def csv_file(request: Request) -> Response:
-    """POST /history.csv: the cases that the form asks for."""
+    """POST /history.csv: the cases that match the form."""
     context: DashboardContext = request.app.state.context
     try:
         wanted = filter_of(request_info(request).form)
@@ -49,7 +49,7 @@ async def csv_file(request: Request) -> Response:
         before: Cursor | None = None
         while True:
             found = await context.database.read(
-                history.search, wanted, context.folders.watch, limit=_PORTION, before=before
+                history.search, wanted, context.folders.watch, limit=_BATCH, before=before
             )
             if not found:
                 return

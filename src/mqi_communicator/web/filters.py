@@ -1,4 +1,4 @@
-"""Numbers and times as people read them: the filters of the templates. Pure."""
+"""Template filters: numbers and times in readable form. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
 def clock(at: float | None) -> str:
-    """A time of day, with its day where that is not today."""
+    """The time of day, with the date unless it is today."""
     if at is None:
         return "–"
     day = "" if time.strftime("%Y%j", time.localtime(at)) == time.strftime("%Y%j") else "%Y-%m-%d "
@@ -21,15 +21,15 @@ def moment(at: float | None) -> str:
 
 
 def iso(at: float | None) -> str:
-    """For machines: the datetime attribute."""
+    """ISO 8601 in UTC, for the datetime attribute."""
     return "" if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 def span(seconds: float | None) -> str:
-    """A length of time: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """A duration: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if seconds is None:
         return "–"
-    if seconds < 10:  # noqa: PLR2004 - below, tenths tell something
+    if seconds < 10:  # noqa: PLR2004 - below, tenths matter
         return f"{max(seconds, 0.0):.1f} s"
     if seconds < MINUTE:
         return f"{seconds:.0f} s"
@@ -40,10 +40,10 @@ def span(seconds: float | None) -> str:
     return _two(seconds, DAY, "d", HOUR, "h")
 
 
-def _two(seconds: float, large: float, large_word: str, small: float, small_word: str) -> str:
+def _two(seconds: float, large: float, large_unit: str, small: float, small_unit: str) -> str:
     whole, rest = divmod(int(seconds), int(large))
     part = int(rest // small)
-    return f"{whole} {large_word}" + (f" {part} {small_word}" if part else "")
+    return f"{whole} {large_unit}" + (f" {part} {small_unit}" if part else "")
 
 
 def size(count: float | None) -> str:
@@ -58,22 +58,22 @@ def size(count: float | None) -> str:
 
 
 def number(value: object, unit: str) -> str:
-    """The number of a check with its unit."""
+    """The value of a check with its unit."""
     if not isinstance(value, int | float):
         return "–"
     return f"{value:.3f}" if unit == "ratio" else f"{value:.2f} {unit}".strip()
 
 
 def state(status: str, *, needs_person: bool = False, step: str = "") -> str:
-    """A line's status in words. A beam that is followed waits for its job, which computes."""
+    """The status of a case or beam as it is shown. A beam in the step follow is computing on its host."""
     if needs_person:
-        return "needs a person"
+        return "action required"
     return "computing" if step == "follow" and status in ("ready", "waiting") else status
 
 
-def verdict(word: str) -> str:
-    """A verdict in words."""
-    return word.replace("_", " ")
+def verdict(outcome: str) -> str:
+    """A verdict as it is shown."""
+    return outcome.replace("_", " ")
 
 
 FILTERS = {

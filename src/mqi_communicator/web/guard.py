@@ -1,7 +1,7 @@
-"""Stands before every page: is the request for us, from our own page, from somebody who is signed in?
+"""ASGI middleware in front of every page: checks host, origin, CSRF token, size and session of each request.
 
-A request passes when its Host is a name of ours (a page of somebody else's cannot reach us by a DNS trick), its body is
-small, and, where it would change something, its Origin is ours and it brings the token of its session.
+A request is accepted if its Host is a configured name (which prevents DNS rebinding), its body is small and, if it
+changes something, its Origin is the dashboard and it carries the CSRF token of its session.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """Who asks, and what came in a form."""
+    """The session and form data of a request."""
 
     session: Session | None
     at_proxy: bool
@@ -52,38 +52,38 @@ class RequestInfo:
 
     @property
     def user(self) -> User:
-        """Who asks. Behind the guard there is somebody on every page but the one for signing in."""
-        assert self.session is not None  # noqa: S101 - the guard has seen to it
+        """The signed-in user. Behind the guard there is one on every page except the sign-in page."""
+        assert self.session is not None  # noqa: S101 - the guard has checked it
         return self.session.user
 
 
 def request_info(request: Request) -> RequestInfo:
-    """What the guard found out about a request."""
+    """What the guard found for this request."""
     found: RequestInfo = request.scope["mqi"]
     return found
 
 
 def refusal(request_path: str, status: HTTPStatus, message: str) -> Response:
-    """No, in words; in JSON for programs."""
+    """An error response: JSON for the API, else plain text."""
     if request_path.startswith(API):
         return JSONResponse({"error": message}, status)
     return PlainTextResponse(f"{message}\n", status)
 
 
-class _Refused(Exception):  # noqa: N818 - it tells what happened
+class _Refused(Exception):  # noqa: N818 - named after what happened
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
         self.status, self.message = status, message
 
 
 class Guard:
-    """Wraps the pages. `at_proxy` is true for the socket of the reverse proxy, and there alone its header is read."""
+    """Wraps the application. `at_proxy` is true for the reverse proxy's socket; only there is its user header read."""
 
     def __init__(self, inner: ASGIApp, context: DashboardContext, *, at_proxy: bool) -> None:
         self._inner, self._context, self._at_proxy = inner, context, at_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             return
 
@@ -101,14 +101,14 @@ class Guard:
         except _Refused as refused:
             await refusal(scope["path"], refused.status, refused.message)(scope, receive, with_headers)
             return
-        except ValueError:  # of a Host, an Origin or a form that is none
-            await refusal(scope["path"], HTTPStatus.BAD_REQUEST, "that request is none")(scope, receive, with_headers)
+        except ValueError:  # from an invalid Host, Origin or form
+            await refusal(scope["path"], HTTPStatus.BAD_REQUEST, "invalid request")(scope, receive, with_headers)
             return
         who: RequestInfo = scope["mqi"]
         if who.session is None and not _public(scope["path"]):
             await self._require_sign_in(scope)(scope, receive, with_headers)
             return
-        with suppress(Exception):  # the site has answered "a mistake of ours" and logged it; the connection may go on
+        with suppress(Exception):  # the application has responded with 500 and logged it; the connection stays open
             await self._inner(scope, body, with_headers)
 
     async def _authorize(self, scope: Scope, receive: Receive) -> Receive:
@@ -126,7 +126,7 @@ class Guard:
             form = {name: values[-1] for name, values in pairs.items()}
         given = headers.get("x-csrf-token") or form.get("csrf", "")
         if session is not None and scope["path"] != LOGIN and not tokens_equal(given, session.csrf):
-            raise _Refused(HTTPStatus.FORBIDDEN, "this did not come from a page of yours: load the page again")
+            raise _Refused(HTTPStatus.FORBIDDEN, "invalid CSRF token: reload the page")
         scope["mqi"] = RequestInfo(session, self._at_proxy, form)
         return _replayed(body, receive)
 
@@ -134,14 +134,14 @@ class Guard:
         name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
         listening = self._context.options.host
         if not (is_loopback(name) or name in (*self._context.options.names, listening.lower())):
-            raise _Refused(HTTPStatus.MISDIRECTED_REQUEST, "this dashboard has another name; web.names lists them")
+            raise _Refused(HTTPStatus.MISDIRECTED_REQUEST, "unknown host name; web.names lists the accepted ones")
 
     def _check_origin(self, headers: Headers) -> None:
-        """Browsers say where a request comes from; what says nothing is no browser, and needs the token too."""
+        """Refuse requests from other sites. A client that sends no Origin is no browser; it still needs the token."""
         origin = headers.get("origin")
         elsewhere = origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
         if elsewhere or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            raise _Refused(HTTPStatus.FORBIDDEN, "this came from another page: load the dashboard's own page again")
+            raise _Refused(HTTPStatus.FORBIDDEN, "cross-site request: reload the dashboard")
 
     def _session(self, headers: Headers) -> Session | None:
         try:
@@ -150,22 +150,22 @@ class Guard:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{fault.reason}: {fault.advice}") from None
         if self._at_proxy:
             return self._from_proxy(headers, users)
-        # read leniently, as browsers send them: a cookie of another page on this host may be no valid one
+        # lenient parser: another page on this host may have set an invalid cookie
         cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(self._context), "")
         return self._context.sessions.find(cookie, users) if cookie else None
 
     def _from_proxy(self, headers: Headers, users: dict[str, User]) -> Session:
         proxy = self._context.options.proxy
-        assert proxy is not None  # noqa: S101 - its socket would not exist
+        assert proxy is not None  # noqa: S101 - without it there is no such socket
         names = headers.getlist(proxy.user_header)
         if len(names) != 1 or not names[0].strip():
-            raise _Refused(HTTPStatus.UNAUTHORIZED, f"the proxy names nobody in {proxy.user_header}")
+            raise _Refused(HTTPStatus.UNAUTHORIZED, f"the proxy sends no user name in {proxy.user_header}")
         name = names[0].strip()
         user = users.get(name)
         if user is None and proxy.unknown_role is not None:
             user = User(name, proxy.unknown_role)
         if user is None:
-            raise _Refused(HTTPStatus.FORBIDDEN, "you have no role here: ask for mqi user add with --at-proxy")
+            raise _Refused(HTTPStatus.FORBIDDEN, "you have no role: ask the administrator for mqi user add --at-proxy")
         return self._context.sessions.behind_proxy(user)
 
     def _require_sign_in(self, scope: Scope) -> Response:
@@ -175,7 +175,7 @@ class Guard:
 
 
 def cookie_name(context: DashboardContext) -> str:
-    """Cookies do not tell ports apart, so the name does. __Host-: this host alone, and TLS alone."""
+    """The name of the session cookie. It holds the port, since all ports of a host share cookies."""
     return f"{'__Host-' if context.options.tls else ''}mqi-{context.port}"
 
 
@@ -184,24 +184,24 @@ def _public(path: str) -> bool:
 
 
 async def _read_body(receive: Receive, headers: Headers) -> bytes:
-    too_much = _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "that is too much for one request")
+    too_large = _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the request is too large")
     length = headers.get("content-length", "0")
     if not length.isdigit() or int(length) > LARGEST:
-        raise too_much
+        raise too_large
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Refused(HTTPStatus.BAD_REQUEST, "the request ended early")
+            raise _Refused(HTTPStatus.BAD_REQUEST, "the request is incomplete")
         body += message.get("body", b"")
         if len(body) > LARGEST:
-            raise too_much
+            raise too_large
         if not message.get("more_body"):
             return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """The body, once more, for who reads it behind the guard."""
+    """A `receive` that returns the body that was read already."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def read() -> Message:

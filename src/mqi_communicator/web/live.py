@@ -1,4 +1,4 @@
-"""News without reloading: a stream of server-sent events that says when there is something new to fetch."""
+"""Server-sent events that tell an open page when to refresh."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_STREAMS_PER_USER = 10  # in all sessions of the user, so that no user can ex
 
 
 def store_stamp(context: DashboardContext) -> str:
-    """Changes whenever the store is written to: the size and time of its files, which cost nothing to ask."""
+    """A stamp that changes with every write to the store, made of size and time of its files."""
     found = []
     for suffix in ("", "-wal"):
         try:
@@ -40,11 +40,11 @@ async def stream(request: Request) -> Response:
     context: DashboardContext = request.app.state.context
     name = request_info(request).user.name
     if context.listeners.total() >= MAX_STREAMS:
-        return refusal(request.url.path, HTTPStatus.SERVICE_UNAVAILABLE, "too many pages are open")
+        return refusal(request.url.path, HTTPStatus.SERVICE_UNAVAILABLE, "too many pages are open: close some")
     if context.listeners[name] >= MAX_STREAMS_PER_USER:
-        message = f"you have {MAX_STREAMS_PER_USER} pages open already; close some"
+        message = f"you have {MAX_STREAMS_PER_USER} open pages, the maximum: close some"
         return refusal(request.url.path, HTTPStatus.TOO_MANY_REQUESTS, message)
-    # X-Accel-Buffering: nginx lets each word through at once
+    # X-Accel-Buffering: nginx forwards each event at once
     return _CountedStream(
         context.listeners,
         name,
@@ -55,7 +55,7 @@ async def stream(request: Request) -> Response:
 
 
 class _CountedStream(StreamingResponse):
-    """A stream that holds a place of its user's from the answer on, until it ends."""
+    """A stream that counts towards its user's limit until it ends."""
 
     def __init__(self, listeners: Counter[str], name: str, messages: AsyncIterator[str], **more: Any) -> None:
         super().__init__(messages, **more)

@@ -1,4 +1,4 @@
-"""The OpenAPI description of /api/v1, made from the records themselves."""
+"""The OpenAPI description of /api/v1, generated from the records."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _TEXT, _BOOL = {"type": "string"}, {"type": "boolean"}
 
 
 def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
-    """The whole description, OpenAPI 3.1. `cookie` is the name of the session's."""
+    """The description, OpenAPI 3.1. `cookie` is the name of the session cookie."""
     schemas: dict[str, Any] = {
-        "Error": _object({"error": {**_TEXT, "description": "What is wrong, in words."}}),
+        "Error": _object({"error": {**_TEXT, "description": "The error message."}}),
         "Me": _object({"name": _TEXT, "role": {"enum": ["viewer", "operator", "physicist"]}, "csrf": _TEXT}),
         "Why": _object({"case": _TEXT, "why": _TEXT, "advice": _TEXT, "needs_person": _BOOL}),
         "OrderResult": _object(
@@ -34,13 +34,16 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
                 "case": _TEXT,
                 "order": _TEXT,
                 "number": {"type": "integer"},
-                "running": {**_BOOL, "description": "Whether a communicator runs; if not, the order is kept."},
-                "answer": {**_TEXT, "description": 'What came of it; "" while it was not carried out.'},
+                "running": {
+                    **_BOOL,
+                    "description": "Whether a communicator is running; if not, the order is applied when it starts.",
+                },
+                "answer": {**_TEXT, "description": 'The result; "" until the order is applied.'},
             }
         ),
         "Now": {
             "type": "object",
-            "description": "What the first page shows.",
+            "description": "What the start page shows.",
             "required": ["running", "groups", "hosts"],
         },
     }
@@ -59,8 +62,8 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
         "info": {
             "title": "MQI Communicator",
             "version": VERSION,
-            "description": "The records that mqi --json prints. Sign in at /login; the cookie is the proof. What is "
-            "sent brings the token of /api/v1/me in X-CSRF-Token.",
+            "description": "The records that mqi --json prints. Sign in at /login; the session is a cookie. Each POST "
+            "sends the token of /api/v1/me in X-CSRF-Token.",
         },
         "components": {
             "schemas": schemas,
@@ -77,21 +80,21 @@ def _paths(search: str) -> dict[str, Any]:
         "name": "before",
         "in": "query",
         "schema": {**_TEXT, "pattern": CURSOR},
-        "description": "`after` of the page before.",
+        "description": "`after` of the previous page.",
     }
     return {
-        "/api/v1/me": {"get": _operation("me", "Who is signed in.", "Me")},
-        "/api/v1/now": {"get": _operation("now", "What waits, runs, needs a person.", "Now")},
+        "/api/v1/me": {"get": _operation("me", "The signed-in user.", "Me")},
+        "/api/v1/now": {"get": _operation("now", "Current cases, hosts and disks.", "Now")},
         "/api/v1/status": {
             "get": _operation("status", "What mqi status --json prints.", "Cases", parameters=[limit, before])
         },
-        "/api/v1/search": {"post": _operation("search", "Cases that fit.", "Cases", body=search)},
+        "/api/v1/search": {"post": _operation("search", "Matching cases.", "Cases", body=search)},
         "/api/v1/cases/{key}": {"get": _operation("show", "What mqi show --json prints.", "Shown", parameters=[_KEY])},
         "/api/v1/cases/{key}/why": {"get": _operation("why", "What mqi why --json prints.", "Why", parameters=[_KEY])},
         "/api/v1/cases/{key}/orders": {
             "post": _operation(
                 "order",
-                "Give an order; operators and physicists may.",
+                "Give an order; requires the role operator or physicist.",
                 "OrderResult",
                 parameters=[_KEY],
                 body="OrderRequest",
@@ -110,19 +113,19 @@ def _operation(
     body: str = "",
     status: str = "200",
 ) -> dict[str, Any]:
-    answers = {"401": "Not signed in."}
+    errors = {"401": "Not signed in."}
     if parameters and _KEY in parameters:
-        answers["404"] = "There is no such case."
+        errors["404"] = "No such case."
     if body or parameters:
-        answers["422"] = "It cannot be understood."
+        errors["422"] = "Invalid request."
     if body:
-        answers |= {"400": "No JSON.", "403": "The token is missing, or the role is too small."}
-        answers |= {"409": "Somebody was first.", "413": "Too much.", "415": "Not application/json."}
+        errors |= {"400": "Not valid JSON.", "403": "CSRF token missing, or role not sufficient."}
+        errors |= {"409": "There is a newer order.", "413": "Request too large.", "415": "Not application/json."}
     made: dict[str, Any] = {
         "operationId": name,
         "summary": summary,
-        "responses": {status: {"description": "Yes.", "content": _json(answer)}}
-        | {code: {"description": text, "content": _json("Error")} for code, text in answers.items()},
+        "responses": {status: {"description": "Success.", "content": _json(answer)}}
+        | {code: {"description": text, "content": _json("Error")} for code, text in errors.items()},
     }
     if parameters:
         made["parameters"] = parameters

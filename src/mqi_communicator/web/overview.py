@@ -1,4 +1,4 @@
-"""What the first page shows: what waits, runs, needs a person; hosts, GPUs, breakers, disks."""
+"""The data of the start page: current cases in groups, hosts with GPUs, jobs and breakers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mqi_communicator.web.context import DashboardContext
 
 Group = Literal["person", "running", "waiting", "held"]
 ON_HOST = ("follow", "collect", "verify")
-RECENT = 10  # cases shown that have ended
-FAILED = 50  # and of those that have failed
-FAILED_S = 14 * 86400.0  # a failed case asks for a person for so long
-MOST = 200  # cases shown of each group; what is beyond is counted
+RECENT = 10  # recently completed cases that are shown
+FAILED = 50  # failed cases that are shown
+FAILED_S = 14 * 86400.0  # how long a failed case is listed under action required
+MOST = 200  # open cases that are shown; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """One job that holds a place of a host."""
+    """One job that occupies a job slot of a host."""
 
     case: str
     beam: int
@@ -36,7 +36,7 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """One host, as it was last seen."""
+    """One host, as of its last response."""
 
     name: str
     seen: float | None  # epoch seconds
@@ -50,35 +50,35 @@ class HostStatus:
 
     @property
     def breaker_open(self) -> bool:
-        """Whether it is being left alone after failures."""
+        """Whether a circuit breaker of this host is open."""
         return any(one["state"] != "closed" for one in self.breakers.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything at one moment."""
+    """The state at one time."""
 
     at: float
-    overdue_s: float  # how long work that is due has been left lying
+    overdue_s: float  # how long work has been due without being done
     groups: dict[Group, list[CaseView]]
-    beyond: int  # cases under way that are counted only
+    beyond: int  # open cases that are not shown
     recent: list[CaseView]
-    today: dict[str, int]  # status -> cases; of the ended ones those of today
+    today: dict[str, int]  # status -> cases; of completed cases, those of today
     hosts: list[HostStatus]
 
 
 @dataclass(slots=True)
 class Overviews:
-    """One overview for all who look at the same moment: ten open pages cost as much as one."""
+    """Caches the overview, so that ten open pages cost as much as one."""
 
     context: DashboardContext
     _kept: Overview | None = None
     _mark: object = None
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def get(self, mark: object) -> Overview:
-        """The overview; at most a second old, and made anew when the store has changed."""
-        async with self._turn:
+        """The overview; at most a second old, and read again when `mark` has changed."""
+        async with self._lock:
             now = time.time()
             if self._kept is not None and self._mark == mark and now - self._kept.at < 1.0:
                 return self._kept
@@ -88,7 +88,7 @@ class Overviews:
 
 
 def overview(connection: Any, context: DashboardContext, now: float) -> Overview:
-    """Read it from the store, in one read."""
+    """The overview, in one read of the store."""
     live = cases.under_way(connection)
     failed = history.ended(connection, "failed", FAILED, now - FAILED_S)
     seen = context.queries.view(connection, [*live[:MOST], *failed], now)
@@ -110,7 +110,7 @@ def overview(connection: Any, context: DashboardContext, now: float) -> Overview
 
 
 def group_of(case: CaseView) -> Group:
-    """Where a case stands on the page."""
+    """The group in which the page lists a case."""
     if case.needs_person or case.status == "failed":
         return "person"
     if case.status == "held":
@@ -120,7 +120,7 @@ def group_of(case: CaseView) -> Group:
 
 
 def host_statuses(connection: Any, names: Sequence[str]) -> list[HostStatus]:
-    """The hosts of the configuration, as they were last seen."""
+    """The configured hosts, as of their last responses."""
     known, kept = hosts.load(connection), breakers.load(connection)
     found = []
     for name in names:

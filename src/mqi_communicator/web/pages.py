@@ -1,4 +1,4 @@
-"""The pages for people."""
+"""The HTML pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MACHINES = 12  # shown
 
 @dataclass(slots=True)
 class RenderCache:
-    """What pages keep between two requests."""
+    """What pages keep between requests."""
 
     context: DashboardContext
     overviews: Overviews = field(init=False)
@@ -49,12 +49,12 @@ class RenderCache:
 
 
 async def now(request: Request) -> Response:
-    """GET /: what waits, runs, needs a person."""
+    """GET /: current cases, hosts and disks."""
     context, cache = _context(request), _cache(request)
     seen = await cache.overviews.get(store_stamp(context))
     stalled = seen.overdue_s > context.stalled_after_s
     return page(
-        request, "now.html", seen=seen, disks=await cache.disks.look(), stalled=stalled, doing=context.queries.doing
+        request, "now.html", seen=seen, disks=await cache.disks.usage(), stalled=stalled, doing=context.queries.doing
     )
 
 
@@ -99,7 +99,7 @@ def _on_disk(context: DashboardContext, seen: Any) -> tuple[Any, Any, Any]:
     logs = {beam.beam: delivered.log_tail(seen, beam.beam, beam.run, context.folders) for beam in seen.beams}
     try:
         return delivered.listing(seen, context.folders), context.queries.checks_of(seen), logs
-    except (OSError, ValueError, KeyError):  # the folder is the site's: what is wrong there is not ours to fail by
+    except (OSError, ValueError, KeyError):  # a damaged results folder must not break the page
         return [], [], logs
 
 
@@ -107,38 +107,40 @@ async def order(request: Request) -> Response:
     """POST /case/KEY/order."""
     key, form, user = str(request.path_params["key"]), request_info(request).form, request_info(request).user
     if not user.may("operator"):
-        return await _case(request, key, HTTPStatus.FORBIDDEN, problem="Your role is to look: it gives no orders.")
+        return await _case(request, key, HTTPStatus.FORBIDDEN, problem="Orders require the role operator or physicist.")
     if await case_detail(_context(request), key) is None:
         return error_page(request, "There is no case with this key.")
-    told: dict[str, Any] = {name: form[name] for name in ("order", "reason", "priority", "known") if form.get(name)}
+    given: dict[str, Any] = {name: form[name] for name in ("order", "reason", "priority", "known") if form.get(name)}
     if (known := form.get("known", "")).isdecimal():
-        told["known"] = int(known)
-    if told.get("order") != "priority":
-        told.pop("priority", None)
+        given["known"] = int(known)
+    if given.get("order") != "priority":
+        given.pop("priority", None)
     try:
-        wanted = actions.OrderRequest.model_validate(told)
+        wanted = actions.OrderRequest.model_validate(given)
     except ValidationError as error:
         message = _validation_message(error)
-        return await _case(request, key, HTTPStatus.UNPROCESSABLE_ENTITY, problem=message, given=told)
+        return await _case(request, key, HTTPStatus.UNPROCESSABLE_ENTITY, problem=message, given=given)
     try:
         await actions.give(_context(request), key, wanted, user)
     except ConcurrentOrder as first:
-        message = f"{first.order.who} has given the order to {first.order.order} since you looked. See what came of it."
-        return await _case(request, key, HTTPStatus.CONFLICT, problem=message, given=told)
+        message = (
+            f"{first.order.who} gave the order {first.order.order} after this page was loaded. Check its result first."
+        )
+        return await _case(request, key, HTTPStatus.CONFLICT, problem=message, given=given)
     return RedirectResponse(f"/case/{key}#orders", HTTPStatus.SEE_OTHER)
 
 
 def _validation_message(error: ValidationError) -> str:
     where = {str(one["loc"][0]) if one["loc"] else "" for one in error.errors()}
     if "order" in where:
-        return "Choose one of the orders."
+        return "Select an action."
     if "reason" in where:
-        return "Say why, in 3 to 500 letters: the reason is recorded."
-    return "This order could not be understood. Load the page again."
+        return "Enter a reason of 3 to 500 characters; it is recorded."
+    return "Invalid order. Reload the page."
 
 
 async def file(request: Request) -> Response:
-    """GET /case/KEY/file/NAME: a delivered file, in a cage where it is a page."""
+    """GET /case/KEY/file/NAME: a delivered file; HTML is sandboxed."""
     context = _context(request)
     found = await case_detail(context, str(request.path_params["key"]))
     name = str(request.path_params["name"])
@@ -146,15 +148,15 @@ async def file(request: Request) -> Response:
     if there is None:
         return error_page(request, "There is no such file.")
     what, data = there
-    cage = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
+    sandbox_policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
     headers = {"Content-Disposition": f'inline; filename="{what.name}"'}
     if not what.kind.startswith("application/pdf"):
-        headers["Content-Security-Policy"] = cage
+        headers["Content-Security-Policy"] = sandbox_policy
     return Response(data, media_type=what.kind, headers=headers)
 
 
 async def history(request: Request) -> Response:
-    """GET and POST /history. A folder's name may be a patient's: what is typed travels in the body, never in an URL."""
+    """GET and POST /history. A folder name may be a patient's, so the filters are in the body, not in the URL."""
     context, form = _context(request), request_info(request).form
     problem, found = "", None
     try:
@@ -162,8 +164,8 @@ async def history(request: Request) -> Response:
     except InvalidQuery as error:
         problem = str(error)
     machines = (await context.database.read(figures.machines))[:_MACHINES]
-    looks_for_cases = any(form.get(name) for name in ("text", "word", "status", "since", "until", "before"))
-    trends = [] if looks_for_cases else await _trends(context, form.get("machine", ""), machines)
+    searching = any(form.get(name) for name in ("text", "word", "status", "since", "until", "before"))
+    trends = [] if searching else await _trends(context, form.get("machine", ""), machines)
     return page(
         request,
         "history.html",
@@ -179,7 +181,7 @@ async def history(request: Request) -> Response:
 
 
 async def _trends(context: DashboardContext, wanted: str, machines: list[str]) -> list[Trend]:
-    """A picture for each check and machine that has more than one case to show."""
+    """A chart for each check and machine with more than one case."""
     found = []
     for machine in [wanted] if wanted in machines else machines:
         for name in _TRENDS:
@@ -190,7 +192,7 @@ async def _trends(context: DashboardContext, wanted: str, machines: list[str]) -
 
 
 async def system(request: Request) -> Response:
-    """GET /system: the configuration in effect, checks, versions."""
+    """GET /system: the effective configuration, checks, versions, users."""
     context, cache = _context(request), _cache(request)
     return page(
         request,
@@ -198,21 +200,21 @@ async def system(request: Request) -> Response:
         settings=context.settings,
         versions=context.versions,
         check_run=cache.check_run,
-        people=[{"name": user.name, "role": user.role} for user in context.users.users().values()],
-        disks=await cache.disks.look(),
+        users=[{"name": user.name, "role": user.role} for user in context.users.users().values()],
+        disks=await cache.disks.usage(),
     )
 
 
 async def check(request: Request) -> Response:
     """POST /system/check."""
     if not request_info(request).user.may("operator"):
-        return error_page(request, "Your role is to look: it starts no checks.", HTTPStatus.FORBIDDEN)
+        return error_page(request, "Running checks requires the role operator or physicist.", HTTPStatus.FORBIDDEN)
     _cache(request).check_run.begin(request_info(request).user.name)
     return RedirectResponse("/system#checks", HTTPStatus.SEE_OTHER)
 
 
 def error_page(request: Request, message: str, status: HTTPStatus = HTTPStatus.NOT_FOUND) -> Response:
-    """A page that says no."""
+    """An error page."""
     return page(request, "error.html", status, message=message, title=status.phrase)
 
 

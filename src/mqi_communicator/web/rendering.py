@@ -1,4 +1,4 @@
-"""Makes pages of templates."""
+"""Renders the templates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = files("mqi_communicator.web")
 
 
 def environment() -> Environment:
-    """The templates. What goes into one is made visible and escaped; a name that does not exist is an error."""
+    """The template environment. Values are escaped, control characters are made visible, unknown names are errors."""
     made = Environment(
         loader=FileSystemLoader(str(HERE / "templates")),
         autoescape=True,
@@ -35,7 +35,7 @@ def environment() -> Environment:
 
 
 def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **facts: Any) -> Response:
-    """A page with the frame that all have."""
+    """A rendered page with the variables that all pages need."""
     context: DashboardContext = request.app.state.context
     who = request_info(request)
     text = request.app.state.templates.get_template(template).render(

@@ -1,4 +1,4 @@
-"""Finding cases: one by its key, many by what is wanted of them."""
+"""Finding cases, by key or by filters."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ STATUSES = ("ready", "waiting", "held", "done", "failed", "cancelled")
 DAY = r"^$|^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
 CURSOR = r"^$|^[0-9]{1,12}([.][0-9]{1,9})?~[a-z0-9]{1,40}$"
 PAGE = 50
-EVENTS = 500  # the last ones that are shown
+EVENTS = 500  # shown on the page of a case
 _DAY_S = 86400.0
 
 
-class InvalidQuery(ValueError):  # noqa: N818 - it tells what happened
-    """What is looked for cannot be understood; the message says why."""
+class InvalidQuery(ValueError):  # noqa: N818 - named after what happened
+    """A filter or cursor is invalid; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseDetail:
-    """One case with all that belongs to it."""
+    """One case with its events and orders."""
 
     case: CaseView
     events: list[Event]
@@ -53,14 +53,14 @@ async def case_detail(context: DashboardContext, key: str) -> CaseDetail | None:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some cases, newest first, and where the next page begins."""
+    """Some cases, newest first, and the cursor of the next page."""
 
     cases: list[CaseView]
     after: str  # "" on the last page
 
 
 async def search(context: DashboardContext, wanted: Wanted, before: str, limit: int = PAGE) -> Page:
-    """One page. NotUnderstood for a cursor that is not ours."""
+    """One page. InvalidQuery for an invalid cursor."""
     cursor = _cursor(before)
 
     def query(connection: Any) -> Page:
@@ -76,18 +76,18 @@ def _cursor(text: str) -> Cursor | None:
     if not text:
         return None
     if not re.fullmatch(CURSOR, text):
-        raise InvalidQuery("before: take it from the page before")
+        raise InvalidQuery("before: use `after` of the previous page")
     seen, _, key = text.partition("~")
     return float(seen), key
 
 
 def filter_of(given: Mapping[str, str]) -> Wanted:
-    """What a form or a query asks for. NotUnderstood in words for what it cannot ask for."""
+    """The filters of a form or query. InvalidQuery if one is invalid."""
     word, status = given.get("word", ""), given.get("status", "")
     if word and word not in OUTCOMES:
-        raise InvalidQuery(f"word: one of {', '.join(OUTCOMES)}")
+        raise InvalidQuery(f"word: must be one of {', '.join(OUTCOMES)}")
     if status and status not in STATUSES:
-        raise InvalidQuery(f"status: one of {', '.join(STATUSES)}")
+        raise InvalidQuery(f"status: must be one of {', '.join(STATUSES)}")
     until = _day(given.get("until", ""), "until")
     return Wanted(
         text=given.get("text", "").strip()[:200],
@@ -104,6 +104,6 @@ def _day(text: str, name: str) -> float | None:
     if not text:
         return None
     if not re.fullmatch(DAY, text):
-        raise InvalidQuery(f"{name}: a day as 2026-01-31")
+        raise InvalidQuery(f"{name}: must be a date like 2026-01-31")
     year, month, day = map(int, text.split("-"))
-    return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))  # the 31st of February is a day in March
+    return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))  # mktime takes the 31st of February as a day in March

@@ -26,7 +26,7 @@ _CLOSE_S = 2
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs it, and wakes up for requests alone: an idle daemon stays idle."""
+    """Leaves signals to the caller, and does not wake up periodically: an idle daemon stays idle."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 
 
 class Dashboard:
-    """The dashboard, while it is served. Made by `serve`."""
+    """The running dashboard. Created by `serve`."""
 
     def __init__(self, context: DashboardContext) -> None:
         self.context = context
@@ -50,14 +50,14 @@ class Dashboard:
 
     @property
     def address(self) -> str:
-        """Where a browser on this machine finds it."""
+        """The URL for a browser on this machine."""
         options = self.context.options
         host = f"[{options.host}]" if ":" in options.host else options.host
         name = options.names[0] if options.names and options.tls else host
         return f"{'https' if options.tls else 'http'}://{name}:{self.context.port}/"
 
     def open(self) -> None:
-        """Begin to answer. ActionRequired when an address, a certificate, its key or the users file cannot be used."""
+        """Start listening. ActionRequired when an address, a certificate, its key or the users file cannot be used."""
         options = self.context.options
         self.context.users.users()
         if options.key is not None:
@@ -91,9 +91,9 @@ class Dashboard:
             config.load()
         except (OSError, ssl.SSLError) as error:
             listening.close()
-            words = getattr(error, "strerror", None) or type(error).__name__
+            message = getattr(error, "strerror", None) or type(error).__name__
             raise ActionRequired(
-                f"the dashboard's certificate or key cannot be used: {words}", "correct web.certificate and web.key"
+                f"the dashboard's certificate or key cannot be used: {message}", "correct web.certificate and web.key"
             ) from None
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listening]))
@@ -101,7 +101,7 @@ class Dashboard:
         self._servers.append((server, task))
 
     async def close(self) -> None:
-        """End every connection and free the addresses."""
+        """Close all connections and sockets."""
         self.context.closing.set()
         await self._site.state.cache.check_run.close()
         for server, _ in self._servers:
@@ -113,7 +113,7 @@ class Dashboard:
 
 
 def _ended(task: asyncio.Task[None]) -> None:
-    """The communicator goes on without its dashboard; the log says that it does."""
+    """Log that the dashboard has failed; the communicator continues without it."""
     if not task.cancelled() and (error := task.exception()) is not None:
         structlog.get_logger().error("web.failed", error=type(error).__name__)
 
@@ -142,13 +142,13 @@ def _tcp(options: WebOptions) -> socket.socket:
 
 
 def _unix(options: ProxyOptions) -> socket.socket:
-    """The proxy's socket. Whoever may enter its folder may say who he is: others must not."""
+    """The proxy's socket. Whoever can open it can claim any user name, so its folder must be closed to others."""
     path: Path = options.socket
     advice = "correct web.proxy.socket: a folder of this account and the proxy's group, mode 0750"
     try:
         folder = path.parent.stat()
         if folder.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
-            raise ActionRequired(f"{path.parent} is open to others: anybody could say who he is", advice)
+            raise ActionRequired(f"{path.parent} is accessible to others, who could claim any user name", advice)
         if path.is_socket():
             path.unlink()
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -156,5 +156,7 @@ def _unix(options: ProxyOptions) -> socket.socket:
         path.chmod(0o660)
         os.chown(path, -1, folder.st_gid)
     except OSError as error:
-        raise ActionRequired(f"the proxy's socket {path} cannot be made: {error.strerror or error}", advice) from None
+        raise ActionRequired(
+            f"the proxy's socket {path} cannot be created: {error.strerror or error}", advice
+        ) from None
     return listening

@@ -1,4 +1,4 @@
-"""Who is signed in. Sessions live in this process, and end with it, with their time, with the user or his password."""
+"""Sessions. They end with this process, after their lifetime, or when the user or the password changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One person in one browser. `csrf` goes into every form and must come back with it."""
+    """One user in one browser. Every form contains `csrf` and must send it back."""
 
     user: User
     csrf: str
@@ -32,7 +32,7 @@ class Sessions:
         self._secret = secrets.token_bytes(32)
 
     def begin(self, user: User) -> str:
-        """Sign a person in; returns the cookie. The oldest session goes when there are too many."""
+        """Start a session; returns the cookie. The oldest session is removed when there are too many."""
         now = self._clock()
         self._kept = {key: session for key, session in self._kept.items() if session.ends > now}
         while len(self._kept) >= _MOST:
@@ -42,7 +42,7 @@ class Sessions:
         return cookie
 
     def find(self, cookie: str, users: dict[str, User]) -> Session | None:
-        """The session of a cookie, if it has not ended and its user is still the same, with the same password."""
+        """The session of a cookie, if it has not expired and the user still has the same password."""
         session = self._kept.get(_digest(cookie))
         if session is None or session.ends <= self._clock():
             return None
@@ -56,13 +56,13 @@ class Sessions:
         self._kept.pop(_digest(cookie), None)
 
     def behind_proxy(self, user: User) -> Session:
-        """The session of somebody whom the proxy has signed in: no cookie, and the token is made of the name."""
+        """The session of a user whom the proxy has authenticated: no cookie; the token is derived from the name."""
         csrf = hmac.new(self._secret, user.name.encode(), "sha256").hexdigest()
         return Session(user, csrf, self._clock() + self._life_s)
 
 
 def tokens_equal(given: str, wanted: str) -> bool:
-    """Whether two tokens are equal, in a time that tells nothing."""
+    """Whether two tokens are equal, in constant time."""
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 

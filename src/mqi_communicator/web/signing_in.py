@@ -18,7 +18,7 @@ from mqi_communicator.web.options import is_loopback
 from mqi_communicator.web.rendering import page
 from mqi_communicator.web.users import LONGEST, password_matches
 
-# a hash takes 64 MiB while it is made; and an attempt is counted before the next one is looked at
+# hashing takes 64 MiB; and each attempt is counted before the next one is checked
 _one_at_a_time = asyncio.Lock()
 
 
@@ -27,15 +27,17 @@ async def login_page(request: Request) -> Response:
     context: DashboardContext = request.app.state.context
     if request_info(request).session is not None:
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    nobody = not any(user.password for user in context.users.users().values())
-    return page(request, "login.html", next=_local_path(request.query_params.get("next", "/")), wrong="", nobody=nobody)
+    no_users = not any(user.password for user in context.users.users().values())
+    return page(
+        request, "login.html", next=_local_path(request.query_params.get("next", "/")), wrong="", no_users=no_users
+    )
 
 
 async def sign_in(request: Request) -> Response:
     """POST /login."""
     context: DashboardContext = request.app.state.context
     form = request_info(request).form
-    name, onward = form.get("name", "").strip(), _local_path(form.get("next", "/"))
+    name, target = form.get("name", "").strip(), _local_path(form.get("next", "/"))
     address = client_address(request, context.options.client_header)
     user = context.users.users().get(name)
     async with _one_at_a_time:
@@ -44,20 +46,20 @@ async def sign_in(request: Request) -> Response:
             context.throttle.failed(name, address, time.monotonic())
             correct = await asyncio.to_thread(password_matches, user, form.get("password", "")[: LONGEST + 1])
     if pause > 0:
-        message = f"Too many wrong passwords. Try again in {span(pause)}."
-        answer = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, next=onward, wrong=message, nobody=False)
+        message = f"Too many failed attempts. Try again in {span(pause)}."
+        answer = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, next=target, wrong=message, no_users=False)
         answer.headers["Retry-After"] = str(int(pause) + 1)
         return answer
     if user is None or not correct:
-        # who types a password into the field for the name shall not find it in a log
+        # a password typed into the name field must not get into the log
         structlog.get_logger().warning(
             "web.login_refused", user=name if user else "unknown", address=address or "socket"
         )
-        message = "That name and password do not belong together."
-        return page(request, "login.html", HTTPStatus.UNAUTHORIZED, next=onward, wrong=message, nobody=False)
+        message = "Incorrect user name or password."
+        return page(request, "login.html", HTTPStatus.UNAUTHORIZED, next=target, wrong=message, no_users=False)
     context.throttle.succeeded(name, address)
     structlog.get_logger().info("web.login", user=name, address=address or "socket")
-    answer = RedirectResponse(onward, HTTPStatus.SEE_OTHER)
+    answer = RedirectResponse(target, HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         cookie_name(context),
         context.sessions.begin(user),
@@ -80,10 +82,10 @@ async def sign_out(request: Request) -> Response:
 
 
 def client_address(request: Request, header: str | None) -> str:
-    """The address that a request comes from, "" where that is not known.
+    """The address that a request comes from, "" if it is unknown.
 
-    A reverse proxy on this machine adds the address that it saw to the end of `header`, so the last one there counts;
-    those before it are the client's own claim. On connections from other machines the header is not read.
+    A reverse proxy on this machine appends the address that it saw to `header`, so the last entry counts; those
+    before it are claimed by the client. On connections from other machines the header is ignored.
     """
     peer = request.client.host if request.client else ""
     if header is None or not is_loopback(peer):
@@ -96,6 +98,6 @@ def client_address(request: Request, header: str | None) -> str:
 
 
 def _local_path(path: str) -> str:
-    """A path of this dashboard, and nothing that leads elsewhere."""
-    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
-    return path if plain else "/"
+    """The path if it belongs to this dashboard, else "/"."""
+    local = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if local else "/"

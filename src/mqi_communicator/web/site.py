@@ -1,4 +1,4 @@
-"""All pages in one list."""
+"""The application: all routes and error handlers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ROUTES = (
 
 
 def site(context: DashboardContext) -> Starlette:
-    """The pages. What goes wrong in one is said there without details, and logged without a patient."""
+    """The application. Errors are shown without details and logged without patient data."""
     made = Starlette(
         routes=list(ROUTES), exception_handlers={HTTPException: _http, Fault: _fault, Exception: _internal_error}
     )
@@ -65,7 +65,7 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as registered
     status = HTTPStatus(error.status_code)
     answer = _error_response(
-        request, status, "There is no such page." if status == HTTPStatus.NOT_FOUND else f"{status.phrase}."
+        request, status, "Page not found." if status == HTTPStatus.NOT_FOUND else f"{status.phrase}."
     )
     answer.headers.update(error.headers or {})
     return answer
@@ -80,4 +80,4 @@ async def _internal_error(request: Request, error: Exception) -> Response:
     structlog.get_logger().error(
         "web.internal_error", where=getattr(request.scope.get("endpoint"), "__name__", ""), error=type(error).__name__
     )
-    return _error_response(request, HTTPStatus.INTERNAL_SERVER_ERROR, "A mistake of ours. Report it with the log.")
+    return _error_response(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error. Report it with the log.")

@@ -1,4 +1,4 @@
-"""Where the minutes of a case went: its events, as bars over time. Pure."""
+"""The timeline of a case: bars over time, derived from its events. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from mqi_communicator.case.model import CASE_ITEM, Event
 from mqi_communicator.case.views import CaseView
 
-WAIT = "wait"  # a bar that is no step at work: waiting for a place, a turn, other beams
+WAIT = "wait"  # waiting for a job slot, a worker or other beams
 HELD = "held"
-ALL_WORK = ("follow",)  # its tries only look; the work is done on the host
+ALL_WORK = ("follow",)  # its attempts only poll; the work is done on the host
 _ENDS = ("case.done", "beam.done", "case.cancelled", "beam.cancelled", "step.failed")
 _LEAVES = (*_ENDS, "step.done", "run.superseded", "case.resent", "case.extended")
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A stretch of time, in epoch seconds. `kind` is a step's name, "wait" or "held"."""
+    """A period, in epoch seconds. `kind` is a step's name, "wait" or "held"."""
 
     step: str
     kind: str
@@ -26,7 +26,7 @@ class Bar:
 
     @property
     def seconds(self) -> float:
-        """How long."""
+        """Duration in s."""
         return self.end - self.begin
 
 
@@ -40,14 +40,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All rows over one span of time."""
+    """All rows and the period that they cover."""
 
     begin: float
     end: float
     rows: tuple[Row, ...]
 
     def position(self, at: float) -> float:
-        """A time as a place from 0 to 1000."""
+        """A time as a position from 0 to 1000."""
         return 1000.0 * (at - self.begin) / max(self.end - self.begin, 1e-9)
 
 
@@ -74,13 +74,13 @@ def _bars(events: Sequence[Event], live: str | None, now: float) -> tuple[Bar, .
             if event.event not in _LEAVES:
                 continue
         if event.event == "order.hold":
-            bars += _stretch(event.step, begin, event.at, event.at - begin)
+            bars += _waiting_and_active(event.step, begin, event.at, event.at - begin)
             begin, held = event.at, True
         elif event.event == "order.release" and held:
             bars.append(Bar(event.step, HELD, begin, event.at))
             begin, held = event.at, False
         elif event.event in _LEAVES:
-            bars += _stretch(event.step, begin, event.at, _took(event))
+            bars += _waiting_and_active(event.step, begin, event.at, _took(event))
             begin, held = (None if event.event in _ENDS else event.at), False
     if live is not None and begin is not None and now > begin:
         bars.append(Bar(live, HELD if held else live if live not in ("compare", "submit") else WAIT, begin, now))
@@ -92,8 +92,8 @@ def _took(event: Event) -> float:
     return float(took) if isinstance(took, int | float) else 0.0
 
 
-def _stretch(step: str, begin: float, end: float, took: float) -> list[Bar]:
-    """The time at one step: first waiting, then the try that succeeded."""
+def _waiting_and_active(step: str, begin: float, end: float, took: float) -> list[Bar]:
+    """The time at one step: first waiting, then the attempt that succeeded."""
     if step in ALL_WORK:
         return [Bar(step, step, begin, end)]
     works = max(begin, end - took)
@@ -101,7 +101,7 @@ def _stretch(step: str, begin: float, end: float, took: float) -> list[Bar]:
 
 
 def durations(made: Timeline) -> list[tuple[int, str, float, float]]:
-    """The same in words: (beam, step, seconds at work, seconds of waiting), in the order of the way."""
+    """The same as numbers: (beam, step, seconds active, seconds waiting), in the order of the steps."""
     found: dict[tuple[int, str], list[float]] = {}
     for row in made.rows:
         for bar in row.bars:

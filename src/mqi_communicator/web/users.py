@@ -1,4 +1,4 @@
-"""The users file: who may sign in, with which role, and the hash of the password (argon2id, RFC 9106)."""
+"""The users file: user names, roles and password hashes (argon2id, RFC 9106)."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from mqi_communicator.web.private import check_users
 
 FORMAT = "mqi-users/1"
 SHORTEST = 10  # characters of a password
-LONGEST = 200  # no more is hashed: a long text would be work for nothing
+LONGEST = 200  # limits the cost of hashing
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _ADVICE = "mqi user add NAME --role viewer|operator|physicist"
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One person. `password` is a hash; "" for who signs in at a reverse proxy only."""
+    """One user. `password` is a hash; "" for a user who signs in only at the reverse proxy."""
 
     name: str
     role: Role
     password: str = ""
 
     def may(self, role: Role) -> bool:
-        """Whether this person may do what `role` may."""
+        """Whether this user has the rights of `role`."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
 @dataclass(slots=True)
 class UsersFile:
-    """The file, read again whenever it was changed."""
+    """The file, read again after each change."""
 
     path: Path
     _stamp: tuple[int, int] | None = None
@@ -63,19 +63,21 @@ class UsersFile:
     def put(self, user: User) -> None:
         """Add a user, or replace the one of this name."""
         if not _NAME.fullmatch(user.name):
-            raise ActionRequired(f'"{user.name}" is no user name', "letters, digits and . _ @ - , 64 at the most")
+            raise ActionRequired(
+                f'"{user.name}" is not a valid user name', "use letters, digits and . _ @ -, at most 64 characters"
+            )
         with self._locked() as known:
             known[user.name] = user
 
     def remove(self, name: str) -> None:
-        """Take a user away. ActionRequired if there is none of this name."""
+        """Remove a user. ActionRequired if there is none of this name."""
         with self._locked() as known:
             if known.pop(name, None) is None:
                 raise ActionRequired(f'there is no user "{name}"', "mqi user list shows them")
 
     @contextmanager
     def _locked(self) -> Iterator[dict[str, User]]:
-        """Change the users, one writer at a time; what stands there is whole at every moment."""
+        """Change the users under a lock; the file is replaced atomically."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle = os.open(
@@ -93,7 +95,7 @@ class UsersFile:
 
 
 def users_of(options: WebOptions | None, workspace: Path) -> UsersFile:
-    """Where this site's users stand."""
+    """The users file of this configuration."""
     named = options.users if options is not None else None
     return UsersFile(named or workspace / "users.json")
 
@@ -126,30 +128,32 @@ def _write(path: Path, users: dict[str, User]) -> None:
 
 
 _HASHER = PasswordHasher()  # argon2-cffi's defaults: RFC 9106, low memory (64 MiB, 3 passes, 4 lanes)
-_NOBODY = ""
+_DUMMY_HASH = ""
 
 
 def hash_password(password: str) -> str:
     """The hash of a new password. ActionRequired if it is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise ActionRequired(f"a password has {SHORTEST} to {LONGEST} characters", "a sentence is easy to remember")
+        raise ActionRequired(
+            f"a password has {SHORTEST} to {LONGEST} characters", "choose for example a short sentence"
+        )
     return _HASHER.hash(password)
 
 
 def password_matches(user: User | None, password: str) -> bool:
-    """Whether this is the user's password. As slow for somebody unknown: the time taken tells nothing."""
-    global _NOBODY  # noqa: PLW0603 - made once, when first needed
-    if not _NOBODY:
-        _NOBODY = _HASHER.hash(os.urandom(16).hex())
+    """Whether this is the user's password. Takes the same time for an unknown user."""
+    global _DUMMY_HASH  # noqa: PLW0603 - created on first use
+    if not _DUMMY_HASH:
+        _DUMMY_HASH = _HASHER.hash(os.urandom(16).hex())
     kept = user.password if user is not None else ""
     try:
-        correct = _HASHER.verify(kept or _NOBODY, password[:LONGEST])
+        correct = _HASHER.verify(kept or _DUMMY_HASH, password[:LONGEST])
     except (VerificationError, InvalidHashError):
         return False
     return correct and bool(kept)
 
 
 def public(user: User) -> dict[str, str]:
-    """What may be shown of a user."""
+    """What `mqi user list` shows of a user."""
     shown = asdict(user)
     return {"name": shown["name"], "role": shown["role"], "signs_in": "here" if user.password else "at the proxy"}

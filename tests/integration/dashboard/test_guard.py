@@ -1,4 +1,4 @@
-"""Signing in, and who may not: strangers, other pages, guesses, odd requests."""
+"""Access control: sign-in, cross-site requests, password guesses, malformed requests."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_one_person_takes_not_all_live_streams(board, otto):
         ("DELETE", "/api/v1/now", b"", 405),
     ],
 )
-def test_odd_requests_are_refused_in_words(otto, method, path, body, status):
+def test_malformed_requests_are_refused_with_a_message(otto, method, path, body, status):
     answer = otto.request(method, path, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status
     assert "Traceback" not in answer.text

@@ -1,4 +1,4 @@
-"""Where the time went, trends, and numbers as people read them: pure."""
+"""Timelines, trends and the formatting of numbers: pure."""
 
 from __future__ import annotations
 
@@ -152,5 +152,5 @@ def test_only_orders_that_can_do_something_are_offered(seen, orders):
 def test_a_priority_belongs_to_its_order_alone():
     assert OrderRequest(order="priority", reason="early fraction", priority="urgent").priority == "urgent"
     for wrong in ({"order": "priority"}, {"order": "hold", "priority": "urgent"}):
-        with pytest.raises(ValueError, match="priority is named"):
+        with pytest.raises(ValueError, match="priority is required with the order priority"):
             OrderRequest(reason="early fraction", **wrong)
