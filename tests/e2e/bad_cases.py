@@ -201,7 +201,7 @@ CASES = (
     # not one case
     BadCase("two RTPLANs in one folder", "two-plans", REFUSED, ("the folder holds 2 plans", "RP.dcm", "RP2.dcm")),
     BadCase("RTSTRUCT drawn on another CT", "wrong-structure", REFUSED, ("RS.dcm is drawn on another CT",)),
-    BadCase("RTDOSE of another plan", "wrong-dose", THROUGH, ("no planned dose to compare with",)),
+    BadCase("RTDOSE of another plan", "wrong-dose", THROUGH, ("has no planned dose",)),
     BadCase("CT of another patient", "pass", REFUSED, ("different patient IDs (0010,0020)",), change=other_patient),
     # bombs
     BadCase("RTDOSE declaring planes of 65535 x 65535", "pass", REFUSED, ("RD.plan.dcm",), change=huge_grid),

@@ -50,7 +50,7 @@ def test_a_change_in_the_results_of_any_judgement_is_named(judged_twice, which):
     (changed / "verdict.json").write_text("{ }")
     (wrong,) = database.read_now(verify_chain, None).wrong
     assert f"case {KEY}: " in wrong
-    assert f"under {changed.name} were changed afterwards: verdict.json" in wrong
+    assert f"under {changed.name} were modified: verdict.json" in wrong
 
 
 def test_a_signature_of_other_results_is_named(judged_twice):

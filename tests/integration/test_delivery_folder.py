@@ -85,7 +85,7 @@ def test_other_results_are_never_overwritten_and_both_digests_are_named(prepared
 def test_a_delivered_file_that_was_changed_is_reported(prepared, results):
     where = deliver(prepared, results, KEY)
     (where / "doses/plan.dcm").write_bytes(b"tampered")
-    with pytest.raises(Permanent, match=r"changed afterwards: doses/plan\.dcm"):
+    with pytest.raises(Permanent, match=r"were modified: doses/plan\.dcm"):
         deliver(prepared, results, KEY)
 
 
@@ -132,7 +132,7 @@ def test_only_a_key_can_name_a_folder(prepared, results, key):
 
 
 def test_a_missing_results_folder_asks_for_a_person_and_is_not_made(prepared, tmp_path):
-    with pytest.raises(ActionRequired, match="not there"):
+    with pytest.raises(ActionRequired, match="does not exist"):
         deliver(prepared, tmp_path / "unmounted", KEY)
     assert not (tmp_path / "unmounted").exists()
 

@@ -1,4 +1,4 @@
-"""The report of the good sample and of wrong ones: what it says, what it must not say, and that both forms agree."""
+"""Reports of a correct and of wrong samples: required and forbidden contents, and that HTML and PDF agree."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KINDS = {
     "range-error": ("FAIL", ("range R80",)),
     "scale-error": ("FAIL", ("dose scale",)),
     "shift-error": ("FAIL", ("position offset",)),
-    "sum-only": ("REVIEW", ("a dose per beam",)),
+    "sum-only": ("REVIEW", ("beam doses",)),
     "no-dose": ("NOT JUDGED", ()),
 }
 
@@ -116,8 +116,8 @@ def test_every_check_stands_in_it_with_the_number_and_the_limit_of_the_verdict(r
     verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
     rows = rows_of(html)
     for check in verdict.checks:
-        word = check.outcome.value.replace("_", " ")
-        found = [row for row in rows if [row[0], *row[2:5]] == [check.scope, word, value_text(check), check.limit]]
+        outcome = check.outcome.value.replace("_", " ")
+        found = [row for row in rows if [row[0], *row[2:5]] == [check.scope, outcome, value_text(check), check.limit]]
         assert found, check
         assert any(row[-1] == check.note for row in found)
     blamed = {row[1] for row in rows if len(row) == 8 and row[2] == "fail"}
@@ -165,7 +165,7 @@ def test_all_gamma_criteria_stand_beside_the_one_that_decides_each_of_all_points
     rows = rows_of(html)
     heads, plan, beam, *_ = rows[next(i for i, row in enumerate(rows) if "mean gamma" in row) :]
     assert heads[1:5] == [
-        "3 %/2 mm, global (decides)", "3 %/3 mm, global", "2 %/2 mm, global", "3 %/2 mm, local",
+        "3 %/2 mm, global (deciding)", "3 %/3 mm, global", "2 %/2 mm, global", "3 %/2 mm, local",
     ]  # fmt: skip
     assert (plan[0], beam[0], len(plan)) == ("plan", "beam 1", len(heads))
     rates = [float(cell.split()[0]) for cell in plan[1:5]]
@@ -214,9 +214,7 @@ def test_hostile_names_are_text_and_too_much_noise_names_the_histories(tmp_path)
     there = text_of(pdf)
     assert "<script>alert(1)</script>" in there
     assert "[U+967D][U+5B50]Ω" in there
-    assert re.search(
-        r"times as many histories would settle it: about [\d ]+ histories per beam instead of 200 000", html
-    )
+    assert re.search(r"times as many histories are needed: about [\d ]+ histories per beam instead of 200 000", html)
 
 
 def test_where_nothing_was_planned_it_is_marked_as_not_for_qa(reports):

@@ -1,1 +1,1 @@
-"""To the people: delivered results."""
+"""Delivery of results."""

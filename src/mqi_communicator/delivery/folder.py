@@ -1,4 +1,4 @@
-"""A case's results appear in the results folder, whole, by one rename."""
+"""Delivers results: a complete folder appears in the results folder by one atomic rename."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from pathlib import Path
 from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent, Transient
 
 _MANIFEST = "manifest.json"
-_ADDED = frozenset({"signature.json"})  # to delivered results, by a person; it names the manifest's digest itself
+_ADDED = frozenset({"signature.json"})  # to delivered results, by signing; it contains the digest of the manifest
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CHUNK = 1 << 20  # bytes
-_RETRY = "have the case compared again: mqi retry"
+_RETRY = "compare the case again: mqi retry"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _BARRED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
-    """Copy the folder `prepared` to `results/<name>` (the key, if not said), which appears by one rename; return it.
+    """Copy the folder `prepared` to `results/<name>` (default: the key) by one rename; return it.
 
     `prepared` holds `manifest.json`, whose `case` must be `key` and whose `outputs` must be exactly the other files,
-    with their digests: nothing strange leaves the house. Delivering again does nothing if the same manifest and files
+    with their digests, so that nothing else is delivered. Delivering again does nothing if the same manifest and files
     are there. Files are readable by owner and group at most, less if the umask says so.
 
-    Permanent if something else stands there or `prepared` is not what its manifest says; DiskFull; ActionRequired if
-    the results folder is missing or cannot be written; Transient for other trouble of the file system.
+    Permanent if other results are there or `prepared` does not match its manifest; DiskFull; ActionRequired if
+    the results folder is missing or not writable; Transient for other errors of the file system.
     """
     wanted = _declared(prepared, key)
     name = name or key
     if not _KEY.fullmatch(name):
-        raise Permanent("this is no name for a folder of results", "deliver under the case's own key")
+        raise Permanent("this is not a valid name of a results folder", "deliver under the case's own key")
     final = results / name
     with _classified_errors(results):
         if not results.is_dir():
-            raise ActionRequired("the results folder is not there", "make paths.results, or mount the share it is on")
+            raise ActionRequired("the results folder does not exist", "create paths.results, or mount its share")
         if _already_delivered(final, wanted):
             return final
         part = results / f".{name}.part"
@@ -56,10 +56,10 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
 
 
 def delivered_results(results: Path, key: str, name: str = "") -> tuple[Path, Mapping[str, object], str] | None:
-    """What was delivered of this case under a name (the key, if not said): its folder, its manifest, the manifest's
-    SHA-256; None if nothing was.
+    """The delivered results of a case under a name (default: the key): folder, manifest, SHA-256 of the manifest; None
+    if there are none.
 
-    Permanent if the folder is not what its manifest says.
+    Permanent if the folder does not match its manifest.
     """
     final = results / (name or key)
     with _classified_errors(results):
@@ -71,7 +71,7 @@ def delivered_results(results: Path, key: str, name: str = "") -> tuple[Path, Ma
 
 
 def _declared(prepared: Path, key: str, besides: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Digest by relative name of everything that is to be delivered. Permanent unless the files are just these, and
+    """Digest by relative name of everything that is to be delivered. Permanent if there are other files, except
     `besides`."""
     if not _KEY.fullmatch(key):
         raise Permanent("this is not the key of a case", "deliver under the case's own key")
@@ -85,12 +85,12 @@ def _declared(prepared: Path, key: str, besides: frozenset[str] = frozenset()) -
             f"the prepared results of case {key} have no readable manifest ({type(fault).__name__})", _RETRY
         ) from None
     if case != key:
-        raise Permanent(f"the prepared results say they are of case {case}, not of {key}", _RETRY)
+        raise Permanent(f"the prepared results are of case {case}, not of {key}", _RETRY)
     digests[_MANIFEST] = hashlib.sha256(text).hexdigest()
     found = _listed(prepared) - besides
-    if strange := sorted(found ^ set(digests)):
+    if differing := sorted(found ^ set(digests)):
         raise Permanent(
-            f"the prepared results and their manifest differ in {len(strange)} file(s): {strange[0]}", _RETRY
+            f"the prepared results and their manifest differ in {len(differing)} file(s): {differing[0]}", _RETRY
         )
     return digests
 
@@ -103,34 +103,34 @@ def _listed(folder: Path) -> set[str]:
         if stat.S_ISDIR(mode):
             continue
         if not stat.S_ISREG(mode):
-            raise Permanent(f"{path.relative_to(folder)} is not a plain file", _RETRY)
+            raise Permanent(f"{path.relative_to(folder)} is not a regular file", _RETRY)
         found.add(str(path.relative_to(folder)))
     return found
 
 
 def _already_delivered(final: Path, wanted: dict[str, str]) -> bool:
-    """Whether the results are there already. Permanent, naming both digests, if others are."""
+    """Whether these results are delivered already. Permanent, with both digests, if others are."""
     if not os.path.lexists(final):
         return False
     ours = wanted[_MANIFEST]
     theirs = _digest(final / _MANIFEST) if (final / _MANIFEST).is_file() else "no manifest"
     if theirs != ours:
         raise Permanent(
-            f"other results stand in the results folder under {final.name}: manifest {theirs}, ours is {ours}",
-            "move the folder away if it is not wanted, then mqi retry",
+            f"the results folder already has other results under {final.name}: manifest {theirs}, expected {ours}",
+            "if the folder is not needed, move it away, then mqi retry",
         )
     for name, digest in wanted.items():
         path = final / name
         if not path.is_file() or _digest(path) != digest:
             raise Permanent(
-                f"the results delivered under {final.name} were changed afterwards: {name}",
-                "move the folder away if it is not wanted, then mqi retry",
+                f"the results delivered under {final.name} were modified: {name}",
+                "if the folder is not needed, move it away, then mqi retry",
             )
     return True
 
 
 def _copy(prepared: Path, part: Path, wanted: dict[str, str]) -> None:
-    """Copy to the sibling, on disk before this returns, and digest what was copied."""
+    """Copy to the temporary folder, with fsync, and verify the digests of the copies."""
     part.mkdir(mode=0o750)
     folders = {part}
     for name, digest in sorted(wanted.items()):
@@ -139,7 +139,7 @@ def _copy(prepared: Path, part: Path, wanted: dict[str, str]) -> None:
             (part / folder).mkdir(mode=0o750, exist_ok=True)
             folders.add(part / folder)
         if _copy_file(prepared / name, target) != digest:
-            raise Permanent(f"{name} of case {part.name[1:-5]} is not the file its manifest names", _RETRY)
+            raise Permanent(f"{name} of case {part.name[1:-5]} does not match its digest in the manifest", _RETRY)
     for folder in sorted(folders, reverse=True):
         _sync(folder)
 
@@ -158,7 +158,7 @@ def _copy_file(source: Path, target: Path) -> str:
 
 
 def _rename(part: Path, final: Path, wanted: dict[str, str]) -> None:
-    """The one moment at which results appear. A folder that came in between is looked at, never overwritten."""
+    """Rename; this is when results appear. An existing folder is compared, never overwritten."""
     try:
         part.rename(final)
     except OSError as fault:
@@ -182,17 +182,16 @@ def _sync(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _classified_errors(results: Path) -> Iterator[None]:
-    """Sort what the file system says. The folder's own name is the site's and may be shown."""
+    """Turn OSError into faults. The path of the results folder may be shown, it contains no patient data."""
     try:
         yield
     except OSError as fault:
         what = os.strerror(fault.errno) if fault.errno else type(fault).__name__
         if fault.errno in _FULL:
-            raise DiskFull(f"the results folder is full ({what})", f"make space in {results}") from None
+            raise DiskFull(f"the results folder is full ({what})", f"free space in {results}") from None
         if fault.errno in _BARRED:
             raise ActionRequired(
-                f"the results folder cannot be written ({what})", f"let the communicator's user write in {results}"
+                f"the results folder cannot be written ({what})",
+                f"give the communicator's account write permission in {results}",
             ) from None
-        raise Transient(
-            f"the results folder did not answer properly ({what})", f"look at the disk of {results}"
-        ) from None
+        raise Transient(f"access to the results folder failed ({what})", f"check the disk of {results}") from None

@@ -1,1 +1,1 @@
-"""One document per case that a physicist reads and signs: what was found, drawn and written as HTML and as PDF."""
+"""The report of a case, which a physicist reads and signs, as HTML and PDF."""

@@ -1,6 +1,6 @@
-"""The numbers and arrays of a report that the verdict does not hold: computed from doses, CT and structures.
+"""The numbers and arrays of a report that are not in the verdict, computed from doses, CT and structures.
 
-One beam at a time is in memory, and of the CT only six planes stay.
+One beam at a time is in memory, and only six planes of the CT are kept.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MARGIN = 50.0  # mm of computed dose kept around the planned grid
-_WITHIN = 0.95  # V95: of the dose referred to
+_WITHIN = 0.95  # V95: of the reference dose
 
 
 @dataclass(frozen=True, slots=True)
 class ReportInput:
-    """What there is to look at. Doses are read when asked for, and given back: a plan has many."""
+    """The inputs of a report. Doses are read on request and freed after use."""
 
     plan: IonPlan
     labels: Labels
@@ -61,23 +61,23 @@ class PointRow:
 
 @dataclass(frozen=True, slots=True)
 class Volumes:
-    """DVHs, and what V95 refers to."""
+    """DVHs, and the reference dose of V95."""
 
     rows: tuple[tuple[Structure, Dvh], ...]
     reference_gy: float
-    reference: str  # in words
+    reference: str  # as text
 
     @property
     def v95_gy(self) -> float:
-        """The dose whose volume is V95."""
+        """95 % of the reference dose."""
         return _WITHIN * self.reference_gy
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Everything a report shows beside the verdict. Empty where nothing was planned."""
+    """Everything a report shows in addition to the verdict. Mostly empty if there is no planned dose."""
 
-    top_gy: float  # maximum of the planned dose (of the computed one where nothing was planned)
+    top_gy: float  # maximum of the planned dose (of the computed dose if there is no planned one)
     gamma: tuple[GammaRow, ...]
     gamma_values: NDArray[np.float32]  # of the plan, at the deciding criterion
     points: tuple[PointRow, ...]
@@ -91,21 +91,23 @@ class Analysis:
 def analyse(
     material: ReportInput, judgement: JudgementOptions, criteria: Sequence[Criterion], extent: Extent
 ) -> Analysis:
-    """Look at the plan's dose, then at each beam's. `extent` is that of the doses as they were delivered."""
+    """Analyse the plan's dose, then each beam's. `extent` is that of the delivered doses."""
     planned, computed = material.planned(None), material.computed(None)
     if planned is not None:
         computed = cropped_copy(computed, corners([planned.grid]), _MARGIN)
     base = computed if planned is None else planned
     isocentre = material.plan.beams[0].isocenter
-    hot = None if planned is None else largest_difference(planned, computed)
-    places = [("the isocentre", isocentre), *([("the hottest disagreement", hot[0])] if hot else [])]
+    peak = None if planned is None else largest_difference(planned, computed)
+    points_of_interest = [("the isocentre", isocentre), *([("the largest dose difference", peak[0])] if peak else [])]
     limits = _limits(judgement, material.plan.beams)
     rows, values, found = plan_gamma(planned, computed, limits.gamma, criteria)
     volumes = _volumes(material, planned, computed, extent)
     ct = material.ct()
     targets = [s for s in material.structures if _is_target(s, material.labels)]
-    views = tuple(view_through(name, point, planned, computed, found, ct, targets) for name, point in places)
-    points = _points(planned, computed, places)
+    views = tuple(
+        view_through(name, point, planned, computed, found, ct, targets) for name, point in points_of_interest
+    )
+    points = _points(planned, computed, points_of_interest)
     profiles: list[tuple[str, tuple[Profile, ...]]] = [("plan", axis_profiles(planned, computed, isocentre))]
     top, scanner, grid = float(np.nanmax(base.gy, initial=0.0)), ct.scanner, ct.grid
     del planned, computed, base, ct, found
@@ -117,7 +119,7 @@ def analyse(
 
 
 def _limits(judgement: JudgementOptions, beams: Sequence[Beam]) -> JudgementOptions:
-    """Of the sum: the machine's if all beams are of one machine, as in the verdict."""
+    """The limits of the sum: the machine's if all beams are of one machine, as in the verdict."""
     machines = {beam.machine for beam in beams}
     return judgement.for_machine(machines.pop()) if len(machines) == 1 else judgement
 
@@ -136,18 +138,18 @@ def _volumes(material: ReportInput, planned: Dose | None, computed: Dose, extent
         for structure in material.structures
         if (made := dvh(structure.contours, step, planned, computed)) is not None
     ]
-    gy, words = _reference(material, rows, planned, extent)
-    return Volumes(tuple(rows), gy, words)
+    gy, reference = _reference(material, rows, planned, extent)
+    return Volumes(tuple(rows), gy, reference)
 
 
 def _reference(
     material: ReportInput, rows: Sequence[tuple[Structure, Dvh]], planned: Dose, extent: Extent
 ) -> tuple[float, str]:
-    """What V95 is 95 % of: the prescription, else the planned median of the target, else the planned maximum."""
+    """The reference dose of V95: the prescription, else the planned median of the target, else the planned maximum."""
     if material.labels.prescription_gy:
         one = extent is Extent.FRACTION
         gy = material.labels.prescription_gy / (material.plan.fractions if one else 1)
-        return gy, f"the prescription of {gy:.2f} Gy" + (" a fraction" if one else "")
+        return gy, f"the prescription of {gy:.2f} Gy" + (" per fraction" if one else "")
     targets = [(s, made) for s, made in rows if _is_target(s, material.labels)]
     if targets:
         gy = targets[0][1].planned.dose_at(50)
@@ -156,12 +158,17 @@ def _reference(
     return gy, f"the planned maximum, {gy:.2f} Gy (no prescription and no target found)"
 
 
-def _points(planned: Dose | None, computed: Dose, places: Sequence[tuple[str, Point]]) -> tuple[PointRow, ...]:
+def _points(
+    planned: Dose | None, computed: Dose, points_of_interest: Sequence[tuple[str, Point]]
+) -> tuple[PointRow, ...]:
     if planned is not None:
         z, y, x = np.unravel_index(int(np.nanargmax(planned.gy)), planned.gy.shape)
         axes = planned.grid.axes()
-        places = [*places, ("the planned maximum", (float(axes[2][x]), float(axes[1][y]), float(axes[0][z])))]
-    return tuple(PointRow(name, at, _at(planned, at), _at(computed, at)) for name, at in places)
+        points_of_interest = [
+            *points_of_interest,
+            ("the planned maximum", (float(axes[2][x]), float(axes[1][y]), float(axes[0][z]))),
+        ]
+    return tuple(PointRow(name, at, _at(planned, at), _at(computed, at)) for name, at in points_of_interest)
 
 
 def _at(dose: Dose | None, point: Point) -> float | None:

@@ -1,4 +1,4 @@
-"""What stands in a report, and in which order. The checks' numbers are those of verdict.json, never computed again."""
+"""The sections of a report and their order. Values of checks are taken from verdict.json, never computed again."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from mqi_communicator.results.verdict import CheckOutcome
 _LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
 _UNSIGNED = (
-    "Unsigned, unless it is filled in below, or signature.json lies beside it and names the digest of its manifest."
+    "Unsigned, unless this form is filled in or signature.json with the digest of the manifest is in the same folder."
 )
 _SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a report is about."""
+    """The case of a report."""
 
     verdict: VerdictDocument
     manifest: ManifestDocument
     plan: IonPlan
     labels: Labels
-    trend: TrendPosition | None = None  # among the cases before it on its machine
+    trend: TrendPosition | None = None  # relative to earlier cases of its machine
 
 
 class LabelPolicy:
-    """What is shown of the names that people typed, by the site's options."""
+    """Decides which labels of plan, beams and structures are shown, by the site's options."""
 
     def __init__(self, labels: Labels, options: ReportOptions) -> None:
         hidden = {
@@ -47,7 +47,7 @@ class LabelPolicy:
         self._shown = options.labels
 
     def typed(self, text: str, otherwise: str) -> str:
-        """A label as it was typed, masked; `otherwise` where labels are not shown or there is none."""
+        """A label, masked; `otherwise` if labels are not shown or it is empty."""
         return (plain(self._mask(text)) if self._shown else "") or otherwise
 
     def structure(self, structure: Structure) -> str:
@@ -63,7 +63,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     sample = verdict.constancy
     what = f"Constancy check {sample}" if sample else "Patient QA by recalculation"
     footer = f"constancy {sample} · " if sample else ""
-    banner = f"CONSTANCY CHECK {sample}: not a patient's QA" if sample else ""
+    banner = f"CONSTANCY CHECK {sample}: not patient QA" if sample else ""
     banner = f"NOT FOR QA: {verdict.why}" if verdict.word is CheckOutcome.NOT_JUDGED else banner
     sections = [
         Section("Plan", _plan(subject, analysis, options, policy)),
@@ -73,8 +73,8 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         *_numbers(subject, analysis, policy),
         *_pictures_of(analysis),
         *_trend(subject),
-        Section("Chain of evidence", provenance.blocks(subject.manifest)),
-        Section("How to read this report", tables.glossary()),
+        Section("Provenance", provenance.blocks(subject.manifest)),
+        Section("Glossary", tables.glossary()),
         Section(
             "Signature",
             (
@@ -117,7 +117,7 @@ def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, policy: 
         ("prescription", f"{gy:.2f} Gy in {plan.fractions} fractions" if gy else "none in the plan"),
         ("CT", _ct(analysis)),
         ("computed with", f"{subject.manifest.engine.get('engine', '–')}, {provenance.where(subject.manifest)}"),
-        ("doses compared", dose_type or "none: nothing was planned"),
+        ("dose type", dose_type or "none: no planned dose"),
         ("question", subject.verdict.question),
     ]
     return Facts(tuple(rows)), tables.beams(plan, policy.typed)
@@ -134,27 +134,27 @@ def _checks(verdict: VerdictDocument) -> tuple[Block, ...]:
     scopes.sort(key=lambda scope: scope != "plan")
     ordered = [check for scope in scopes for check in verdict.checks if check.scope == scope]
     return (
-        Paragraph("Every check with its number and its limit; the verdict is the worst of them.", small=True),
+        Paragraph("All checks with value and limit. The verdict is the worst outcome.", small=True),
         tables.checks(ordered),
     )
 
 
 def _undecided(subject: Subject) -> tuple[Section, ...]:
-    """Which histories would settle it."""
+    """The number of histories that an undecided case needs."""
     noisy = _noisy(subject.verdict.checks)
     if noisy is None or noisy.value is None:
         return ()
-    return (Section("What would settle it", (Paragraph(tables.histories(noisy, subject.manifest.engine)),)),)
+    return (Section("Required histories", (Paragraph(tables.histories(noisy, subject.manifest.engine)),)),)
 
 
 def _extension(subject: Subject) -> tuple[Section, ...]:
-    """The one longer run, where one was declared."""
+    """The longer run, if one was declared."""
     extension = subject.verdict.extension
-    return (Section("One longer run", (Paragraph(tables.longer_run(extension)),)),) if extension is not None else ()
+    return (Section("Longer run", (Paragraph(tables.longer_run(extension)),)),) if extension is not None else ()
 
 
 def _trend(subject: Subject) -> tuple[Section, ...]:
-    """Where the case lies among those before it, once there are enough of them."""
+    """The case compared with earlier ones, if there are enough of them."""
     trend = subject.trend
     if trend is None or len(trend.before.rows) < MIN_CASES:
         return ()
@@ -172,14 +172,14 @@ def _numbers(subject: Subject, analysis: Analysis, policy: LabelPolicy) -> tuple
     if analysis.gamma:
         picture = Picture(
             pictures.gamma_picture(analysis.gamma_values),
-            "Histogram of gamma of the plan at the deciding criterion: blue passes, red fails.",
+            "Histogram of gamma of the plan for the deciding criterion: blue passes, red fails.",
         )
         made.append(Section("Gamma", (*tables.gamma(analysis.gamma, subject.verdict), picture)))
     made.append(Section("Dose at points", (tables.points(analysis.points),)))
     if analysis.volumes is not None and analysis.volumes.rows:
         names = [policy.structure(structure) for structure, _ in analysis.volumes.rows]
         drawn = len(names[: pictures.MOST_CURVES])
-        some = f" Of the {len(names)} structures the first {drawn} are drawn." if drawn < len(names) else ""
+        some = f" Shown: the first {drawn} of {len(names)} structures." if drawn < len(names) else ""
         picture = Picture(
             pictures.dvh_picture(analysis.volumes, _drawable(names)),
             f"Dose-volume histograms: solid planned, dashed computed.{some}",
@@ -204,6 +204,6 @@ def _pictures_of(analysis: Analysis) -> tuple[Section, ...]:
 
 
 def _drawable(names: list[str]) -> list[str]:
-    """The names as they fit into a legend."""
+    """The names, shortened to fit into a legend."""
     known = pictures.glyphs()
     return [plain(drawable(name, known), _LEGEND) for name in names]

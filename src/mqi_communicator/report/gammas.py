@@ -1,4 +1,4 @@
-"""Gamma as a report shows it: several criteria for the plan and for each beam, its mean, maximum and distribution."""
+"""Gamma for the report: several criteria for plan and beams, with mean, maximum and distribution."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class GammaRow:
     deciding: bool
     counted: int  # points at or above the cut-off
     percent: float
-    mean: float | None  # None where only gamma <= 1 was asked
-    highest: float | None  # CEILING means: at least that
+    mean: float | None  # None if only gamma <= 1 was evaluated
+    highest: float | None  # CEILING: that or more
 
 
 def plan_gamma(

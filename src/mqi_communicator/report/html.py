@@ -1,4 +1,4 @@
-"""A report as one HTML file that refers to nothing outside itself."""
+"""A report as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def html(page: Page) -> bytes:
-    """The report as UTF-8. Every text is escaped; pictures stand in the file; a browser is told to load nothing."""
+    """The report in UTF-8. Texts are escaped, pictures are embedded, and a CSP forbids loading anything."""
     text: str = _template().render(page=page)
     return text.encode()
 

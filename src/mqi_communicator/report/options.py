@@ -22,7 +22,7 @@ class Criterion:
 
     @property
     def label(self) -> str:
-        """As physicists write it."""
+        """The usual notation, such as "3 %/2 mm, global"."""
         return f"{self.dose_percent:g} %/{self.distance_mm:g} mm, {'local' if self.local else 'global'}"
 
 

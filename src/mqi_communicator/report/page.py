@@ -1,4 +1,4 @@
-"""What a report consists of, before it is HTML or PDF. Both are made from this alone, so that they say the same."""
+"""The contents of a report. HTML and PDF are both generated from this, so that they have the same text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text. Cells of the column `word` hold a verdict's word and are coloured by it."""
+    """Rows of text. Cells of `outcome_column` contain an outcome and are coloured by it."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -26,11 +26,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG with what it shows, for those who cannot see it too."""
+    """A PNG with a caption, which is also its alternative text."""
 
     png: bytes
     caption: str
-    width: float = 1.0  # of the text
+    width: float = 1.0  # relative to the text width
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class SignatureLines:
-    """Lines to be filled in by hand."""
+    """Fields to fill in by hand."""
 
     rows: tuple[str, ...]
 
@@ -53,7 +53,7 @@ Block = Facts | Table | Picture | Paragraph | SignatureLines
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and its contents."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -68,14 +68,14 @@ class Page:
     outcome: str  # of the verdict
     outcome_text: str  # as it is printed
     why: str
-    banner: str  # across everything when the dose must not be used; else ""
-    footer: str  # on each page of the PDF
-    made: str  # UTC, ISO 8601: the time of the verdict, so that the same content gives the same bytes
+    banner: str  # warning below the verdict; "" if none
+    footer: str  # of each page of the PDF
+    made: str  # UTC, ISO 8601: the time of the verdict, not of drawing, so that equal content gives equal bytes
     sections: tuple[Section, ...] = field(default_factory=tuple)
 
 
 def texts(page: Page) -> Sequence[str]:
-    """Every text of a page in order, for whoever wants to compare two of its forms."""
+    """All texts of a page in order."""
     found = [page.statement, page.title, page.outcome_text, page.why]
     for section in page.sections:
         found.append(section.title)

@@ -1,4 +1,4 @@
-"""A report as PDF, with the font in the file. The same page gives the same bytes."""
+"""A report as PDF with an embedded font. Equal pages give equal bytes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ COLOURS = {
 
 
 class _Styles:
-    """How paragraphs look."""
+    """Paragraph styles."""
 
     def __init__(self) -> None:
         def style(name: str, size: float, *, bold: bool = False, colour: str = INK, **more: Any) -> ParagraphStyle:
@@ -69,7 +69,7 @@ class _Styles:
 
 
 def pdf(page: Page) -> bytes:
-    """The report on A4. Characters that the font does not know are named, `[U+967D]`."""
+    """The report on A4. Characters that the font lacks are shown as `[U+967D]`."""
     _fonts()
     known = glyphs()
 
@@ -94,7 +94,7 @@ def pdf(page: Page) -> bytes:
 
 
 def _fonts() -> None:
-    """DejaVu as matplotlib brings it: known to every case, with Greek, Cyrillic and the signs of the field."""
+    """Register DejaVu from matplotlib, which has Greek, Cyrillic and the symbols that are used."""
     for name, weight in (("DejaVu", "normal"), ("DejaVu-Bold", "bold")):
         if name not in pdfmetrics.getRegisteredFontNames():
             path = font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans", weight=weight))
@@ -102,7 +102,7 @@ def _fonts() -> None:
 
 
 def _canvas(footer: str, statement: str) -> type:
-    """A canvas that writes head and foot once it knows how many pages there are."""
+    """A canvas that adds header and footer when the number of pages is known."""
 
     class Numbered(Canvas):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -153,9 +153,9 @@ def _section(section: Section, styles: _Styles, paragraph: Callable[..., Any]) -
         HRFlowable(width="100%", thickness=0.9, color=INK, spaceBefore=0, spaceAfter=3),
     ]
     parts = [_block(block, styles, paragraph) for block in section.blocks]
-    if any(isinstance(block, SignatureLines) for block in section.blocks):  # lines to sign on two pages help nobody
+    if any(isinstance(block, SignatureLines) for block in section.blocks):  # keep the signature form on one page
         return [*story, KeepTogether([*head, *(flowable for part in parts for flowable in part)])]
-    if isinstance(section.blocks[0], Picture):  # nor does a heading alone at the foot of a page
+    if isinstance(section.blocks[0], Picture):  # keep a heading with its picture
         parts[0] = [*head, *parts[0]]
     else:
         story += head

@@ -1,6 +1,6 @@
-"""The pictures of a report, as PNG. Planned and computed share one colour scale; what differs has colours of its own.
+"""The pictures of a report, as PNG. Planned and computed dose share one colour scale.
 
-No pyplot: figures are made, drawn and forgotten, nothing global is touched.
+Uses no pyplot, and so no global state of matplotlib.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _STYLE = {
     "axes.titlesize": 7.5,
     "axes.linewidth": 0.6,
     "legend.fontsize": 6.5,
-    "text.parse_math": False,  # a name with dollars is a name
+    "text.parse_math": False,  # a name may contain dollar signs
 }
-PLANNED, COMPUTED = "#1f4e8c", "#c8501e"  # told apart by everybody, also in grey
+PLANNED, COMPUTED = "#1f4e8c", "#c8501e"  # distinguishable for all, also in grey
 _AXES = ("axial", "coronal", "sagittal")
 _SIDES = (("R", "L", "A", "P"), ("R", "L", "F", "H"), ("A", "P", "F", "H"))  # left, right, low row, high row
 _WINDOW = (-300.0, 400.0)  # HU
-_OFF = 8.0  # %: the scale of differences in profiles is always the same
-_FROM = 0.1  # of the maximum: less dose is not coloured
-MOST_CURVES = 20  # that a DVH is readable with
+_OFF = 8.0  # %: fixed scale of differences in profiles
+_FROM = 0.1  # of the maximum: lower dose is not coloured
+MOST_CURVES = 20  # in one DVH
 _COLOURS = (
     "#d62728",
     "#2ca02c",
@@ -55,14 +55,14 @@ _COLOURS = (
 
 
 def _figure(width: float, height: float) -> Any:
-    """An empty figure of so many inches. Its parts are placed by hand: to find where they fit costs a second draw."""
+    """An empty figure of this size in inches. Its layout is explicit: an automatic one needs a second draw."""
     figure = Figure(figsize=(width, height), dpi=_DPI)
     FigureCanvasAgg(figure)
     return figure
 
 
 def _margins(figure: Any, left: float, right: float, top: float, bottom: float, **between: float) -> None:
-    """Leave so many inches at each side for words."""
+    """Set the margins in inches."""
     width, height = figure.get_size_inches()
     figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height, **between)
 
@@ -78,14 +78,14 @@ def _styled() -> Any:
 
 
 def glyphs() -> dict[int, int]:
-    """The code points that the font of pictures and of the PDF knows."""
+    """The code points of the font of pictures and PDF."""
     known: Any = ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap()
     return dict(known)
 
 
 def view_picture(view: View, top: float) -> bytes:
     """Three planes below one another (axial, coronal, sagittal): planned, computed, difference and gamma side by side.
-    Where nothing was planned: the computed dose in the three planes side by side."""
+    Without a planned dose: the computed dose in the three planes side by side."""
     with _styled():
         alone = view.planes[0].planned is None
         rows, columns = (1, 3) if alone else (3, 4)
@@ -121,7 +121,7 @@ def _scale(figure: Any, axes: Any, image: Any, unit: str, high: float) -> None:
 
 
 def _layers(plane: Plane, top: float) -> list[tuple[str, str, NDArray[Any]]]:
-    """What is drawn of one plane: name, unit, values."""
+    """The panels of one plane: name, unit, values."""
     if plane.planned is None or plane.gamma is None:
         return [("computed", "Gy", plane.computed)]
     some = (plane.planned >= _FROM * top) | (np.nan_to_num(plane.computed) >= _FROM * top)
@@ -174,11 +174,13 @@ def _draw_ct(axes: Any, ct: Slice) -> None:
 
 
 def _frame(axes: Any, view: View, row: int) -> None:
-    """The square that is shown, which way is which, and no ticks."""
+    """Set the visible square and the direction labels; remove ticks."""
     across, down = [(0, 1), (0, 2), (1, 2)][row]
     axes.set_xlim(view.centre[across] - view.half, view.centre[across] + view.half)
     low, high = view.centre[down] - view.half, view.centre[down] + view.half
-    axes.set_ylim((high, low) if row == 0 else (low, high))  # the back is down; the head is up
+    axes.set_ylim(
+        (high, low) if row == 0 else (low, high)
+    )  # posterior is down in axial planes; head is up in the others
     axes.set_aspect("equal")
     axes.set_facecolor("black")
     axes.set_xticks([])
@@ -193,7 +195,7 @@ def _frame(axes: Any, view: View, row: int) -> None:
 
 
 def _gamma_colours() -> Any:
-    """Blue to pale up to 1, red above: what fails is seen at once."""
+    """Blue to pale up to 1, red above."""
     half = 1 / CEILING
     stops = [(0.0, "#08306b"), (half, "#deebf7"), (half, "#fb6a4a"), (1.0, "#67000d")]
     return LinearSegmentedColormap.from_list("gamma", stops)
@@ -211,7 +213,7 @@ def profile_picture(profiles: Sequence[Profile]) -> bytes:
             _curves(axes[0][column], profile)
             if compared:
                 _difference(axes[1][column], profile)
-            axes[-1][column].set_xlabel(f"mm{profile.aside}")
+            axes[-1][column].set_xlabel(f"mm{profile.axis_note}")
         axes[0][0].set_ylabel("dose (Gy)")
         if compared:
             axes[1][0].set_ylabel("diff. (%)")
@@ -229,7 +231,7 @@ def _curves(axes: Any, profile: Profile) -> None:
 
 
 def _difference(axes: Any, profile: Profile) -> None:
-    """Computed minus planned in % of the planned maximum of this line, always on the same scale."""
+    """Computed minus planned in % of the planned maximum of this line, on a fixed scale."""
     assert profile.planned is not None  # noqa: S101 - the caller draws no difference otherwise
     top = float(np.nanmax(profile.planned, initial=0.0)) or 1.0
     off = 100 * (profile.computed - profile.planned) / top
@@ -271,7 +273,7 @@ def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:
 
 
 def gamma_picture(values: NDArray[np.float32]) -> bytes:
-    """How gamma is distributed: counts by value, logarithmic, so that few failing points are seen."""
+    """Histogram of gamma, logarithmic, so that a few failing points are visible."""
     with _styled():
         figure = _figure(_WIDE, 1.9)
         axes = figure.subplots()
@@ -287,7 +289,7 @@ def gamma_picture(values: NDArray[np.float32]) -> bytes:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
         axes.set_ylim(bottom=0.7)
         axes.set_xlim(0, CEILING)
-        axes.set_xlabel(f"gamma (the last bar holds everything from {edges[-2]:.2f} on)")
+        axes.set_xlabel(f"gamma (the last bar includes all values above {edges[-2]:.2f})")
         axes.set_ylabel("points")
         axes.grid(axis="y", color="#dddddd", linewidth=0.4)
         axes.set_axisbelow(True)

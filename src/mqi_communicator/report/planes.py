@@ -1,4 +1,4 @@
-"""Three planes through a point, with the CT below and the outlines of the targets above."""
+"""Three planes through a point, with CT and outlines of the targets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mqi_communicator.results.planes import Plane, Point, nearest, planes, slab
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SHOWN = 0.1  # of the maximum: what must be in the picture
+_SHOWN = 0.1  # of the maximum: dose above this is in the picture
 _MARGIN = 25.0  # mm around it
 
 
@@ -31,7 +31,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is drawn through one point."""
+    """The planes through one point."""
 
     name: str
     point: Point
@@ -67,7 +67,7 @@ def view_through(
 
 
 def _field(dose: Dose, point: Point) -> tuple[Point, float]:
-    """The middle and half the side of a cube that holds the dose and the point."""
+    """Centre and half the side of a cube that contains the dose and the point."""
     top = float(np.nanmax(dose.gy, initial=0.0))
     part = cut(dose, box_of(dose.gy >= _SHOWN * top))
     ends = [(float(axis[0]), float(axis[-1])) for axis in reversed(part.grid.axes())]
@@ -99,7 +99,7 @@ def edges_of(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> tuple[f
 
 
 def _outline(structure: Structure, plane: Plane, ct: CTVolume) -> list[NDArray[np.float64]]:
-    """Where a plane cuts a structure. Off the axial plane: short strokes, one slice high."""
+    """Where a plane cuts a structure. In coronal and sagittal planes: short strokes, one slice high."""
     half = ct.grid.spacing[2] / 2
     if plane.axis == 0:
         near = [(abs(z - plane.at), z) for z, _ in structure.contours]

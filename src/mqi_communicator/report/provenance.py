@@ -1,17 +1,17 @@
-"""The chain of evidence: what was admitted, what computed it, where and when, and what came of it."""
+"""Provenance: inputs, software, hosts, times and outputs of a case."""
 
 from __future__ import annotations
 
 from mqi_communicator.report.page import Block, Facts, Paragraph, Table
 from mqi_communicator.results.documents import ManifestDocument
 
-_ONE_BY_ONE = 12  # inputs of one kind that are listed by digest; CT slices are many and stand in manifest.json
+_ONE_BY_ONE = 12  # more inputs of one kind are not listed one by one, but only in manifest.json
 
 
 def where(manifest: ManifestDocument) -> str:
-    """The hosts that computed it."""
+    """The hosts that computed the doses."""
     hosts = sorted({run.host for run in manifest.runs})
-    return "on " + ", ".join(hosts) if hosts else "nowhere yet"
+    return "on " + ", ".join(hosts) if hosts else "not computed yet"
 
 
 def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
@@ -22,12 +22,12 @@ def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
         ("configuration (SHA-256)", manifest.configuration),
         ("admitted", manifest.admitted or "–"),
         ("judged", manifest.judged or "–"),
-        *([("judgement", f"number {n} of this case; the earlier lie in folders of their own")] if n > 1 else []),
+        *([("judgement", f"number {n} of this case; earlier ones are in other folders")] if n > 1 else []),
         ("content admitted (digest)", manifest.content),
         *((name.replace("_", " "), value) for name, value in manifest.engine.items()),
     ]
     runs = Table(
-        ("beam", "run", "job", "host", "started (its clock)", "ended"),
+        ("beam", "run", "job", "host", "started (host clock)", "ended"),
         tuple(
             (str(run.beam), str(run.run), run.token, run.host, run.started or "–", run.ended or "–")
             for run in manifest.runs
@@ -35,7 +35,7 @@ def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
         (0.6, 0.5, 2.2, 1.4, 2.2, 2.2),
     )
     return (
-        Paragraph("Times are UTC. manifest.json beside this report holds the same, with every file.", small=True),
+        Paragraph("Times are UTC. manifest.json in the same folder has the same data and all files.", small=True),
         Facts(tuple(facts)),
         runs,
         _inputs(manifest),
@@ -54,7 +54,7 @@ def _inputs(manifest: ManifestDocument) -> Table:
         files = [file for file in manifest.inputs if file.kind == kind]
         if len(files) > _ONE_BY_ONE:
             size = str(sum(file.bytes for file in files))
-            rows.append((f"{kind}, {len(files)} files", size, "each in manifest.json"))
+            rows.append((f"{kind}, {len(files)} files", size, "see manifest.json"))
         else:
             rows += [(kind, str(file.bytes), file.sha256) for file in files]
     return Table(("admitted file", "bytes", "SHA-256"), tuple(rows), (1.6, 0.8, 5), numbers=(1,))

@@ -1,4 +1,4 @@
-"""The tables of a report, and the sentences beside them."""
+"""The tables of a report, and their notes."""
 
 from __future__ import annotations
 
@@ -18,34 +18,40 @@ from mqi_communicator.results.verdict import Check
 
 _NONE = "–"
 _NAMES = {
-    "dose_meaning": "dose meaning",
-    "planned_sum": "planned beams add up",
-    "beam_doses": "a dose per beam",
+    "dose_meaning": "dose type",
+    "planned_sum": "planned sum",
+    "beam_doses": "beam doses",
     "dose_scale": "dose scale",
     "ct_ends": "extent of the CT",
-    "engine_air": "air before the patient",
+    "engine_air": "air in front of the patient",
     "patient_position": "patient position",
     "beam_number": "beam number",
-    "doses_set_aside": "other doses",
+    "doses_set_aside": "ignored doses",
     "position_offset": "position offset",
     "range_r80": "range R80",
     "falloff_r80_r20": "falloff R80-R20",
     "uncertainty": "MC uncertainty",
 }
 _GAMMA = (
-    "The planned dose is the reference, normalised to its maximum (global) or to each point (local). Points from the "
-    "cut-off on count; one without a computed dose fails. Noise in the computed dose flatters gamma."
+    "The planned dose is the reference, normalised to its maximum (global) or to each point (local). Points "
+    "above the cut-off count; one without a computed dose fails. Statistical noise raises the pass rate."
 )
 _GLOSSARY = (
-    ("pass, review, fail", "Within the site's limits; between the two limits: a physicist decides; beyond them."),
-    ("undecided", "The Monte Carlo noise is too large to tell. More histories settle it."),
-    ("not judged", "There was no basis to judge on. The numbers are shown and mean nothing for QA."),
+    (
+        "pass, review, fail",
+        "Within the limit for a pass; between the two limits, a physicist decides; beyond both limits.",
+    ),
+    ("undecided", "The Monte Carlo noise is too large for a verdict; more histories are needed."),
+    ("not judged", "There is no basis for a verdict. The values are shown but must not be used for QA."),
     ("gamma", _GAMMA),
     ("dose scale", "Median of computed / planned where the planned dose is at least 80 % of its maximum."),
-    ("position offset", "The rigid shift that best lays the computed dose over the planned one."),
-    ("range R80", "Depth at 80 % of the dose behind the target: computed minus planned, median over the field's rays."),
-    ("falloff R80-R20", "Distance from 80 % to 20 % behind the target: computed minus planned, median over rays."),
-    ("•••", "A word of the patient's name or id was blacked out here."),
+    ("position offset", "The rigid shift that best aligns the computed dose with the planned dose."),
+    ("range R80", "Depth of the distal 80 % dose: computed minus planned, median over the rays of the field."),
+    (
+        "falloff R80-R20",
+        "Distance from distal 80 % to 20 %: computed minus planned, median over the rays of the field.",
+    ),
+    ("•••", "Masked part of the patient's name or id."),
     ("MC uncertainty", "Statistical, one standard deviation, mean where the dose is at least half of its maximum."),
 )
 
@@ -80,7 +86,7 @@ def beams(plan: IonPlan, typed: Callable[[str, str], str]) -> Table:
 
 
 def checks(found: Sequence[CheckDocument]) -> Table:
-    """One row per check, with the numbers of verdict.json."""
+    """One row per check, with the values of verdict.json."""
     rows = tuple(
         (
             check.scope,
@@ -95,7 +101,7 @@ def checks(found: Sequence[CheckDocument]) -> Table:
         for check in found
     )
     return Table(
-        ("of", "check", "says", "value", "limit", "points", "MC 1 σ", "what it means"),
+        ("scope", "check", "result", "value", "limit", "points", "MC 1 σ", "note"),
         rows,
         (0.75, 1.15, 0.9, 0.95, 1.9, 0.75, 0.75, 3),
         outcome_column=2,
@@ -108,39 +114,39 @@ def _check(check: CheckDocument) -> Check:
 
 
 def histories(noisy: CheckDocument, engine: Mapping[str, str]) -> str:
-    """How many histories bring the noise below its limit. The note of the check tells how many times as many."""
+    """How many histories bring the noise below its limit; the factor is in the note of the check."""
     used = engine.get("histories_per_beam", "")
     factor = next((word for word in noisy.note.split(": ")[-1].split() if _is_number(word)), "")
     if not factor:
         return noisy.note
     text = f"The statistical uncertainty is {value_text(_check(noisy))}, its limit is {noisy.limit}. {factor} times as "
-    text += "many histories would settle it"
+    text += "many histories are needed"
     if used.isdigit():
         wanted = histories_needed(int(used), float(factor))
         text += f": about {grouped(wanted)} histories per beam instead of {grouped(int(used))}"
     return (
-        text + ". A longer run is declared before it is begun and happens once: running until it passes proves nothing."
+        text + ". A longer run must be declared beforehand and is made once: repeating until it passes proves nothing."
     )
 
 
 def longer_run(extension: ExtensionDocument) -> str:
-    """What was declared of a longer run before the case was computed, and what came of it."""
+    """The longer run that was declared before the case was computed, and its result."""
     most = grouped(extension.max_histories_per_beam)
     text = f"Declared before the case was computed: one longer run, of at most {most} histories per beam, if the "
     text += "Monte Carlo noise alone leaves the verdict undecided. "
     if extension.made:
-        return f"{text}This verdict rests on it: {extension.note}. The first verdict lies in the case's own folder."
+        return f"{text}This verdict is based on it: {extension.note}. The first verdict is in the folder of the case."
     if extension.histories_per_beam:
-        return f"{text}This verdict is the first, and will be superseded: {extension.note}."
-    return text + (f"It was {extension.note}." if extension.note else "The first verdict called for none.")
+        return f"{text}This is the first verdict; it will be superseded: {extension.note}."
+    return text + (f"It was {extension.note}." if extension.note else "The first verdict did not require it.")
 
 
-def _is_number(word: str) -> bool:
-    return word.replace(".", "", 1).isdigit()
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
 
 
 def trend(placed: TrendPosition) -> tuple[Block, ...]:
-    """The case beside mean and spread of those before it. The limits of the verdict are others, and decide."""
+    """The case compared with mean and spread of earlier ones. This is not part of the verdict."""
     rows = []
     for column, (what, unit, digits) in COLUMNS.items():
         value, spread = getattr(placed.own, column), placed.before.spread(column)
@@ -150,13 +156,11 @@ def trend(placed: TrendPosition) -> tuple[Block, ...]:
         cells = [_NONE if one is None else f"{one:.{digits}f} {unit}".strip() for one in (value, spread.mean)]
         two_sd = _NONE if spread.two_sd is None else f"{spread.two_sd:.{digits}f} {unit}".strip()
         rows.append((what, *cells, two_sd, far, str(spread.cases)))
-    words = (
-        f"The last {len(placed.before.rows)} delivered cases of this machine before this one. Not part of the verdict."
-    )
+    note = f"Compared with the last {len(placed.before.rows)} delivered cases of this machine. Not part of the verdict."
     return (
-        Paragraph(words, small=True),
+        Paragraph(note, small=True),
         Table(
-            ("of", "this case", "mean before", "2 SD", "from the mean", "cases"),
+            ("value", "this case", "mean", "2 SD", "deviation", "cases"),
             tuple(rows),
             (2, 1.2, 1.2, 1.2, 1.2, 0.8),
             numbers=(1, 2, 3, 4, 5),
@@ -165,7 +169,7 @@ def trend(placed: TrendPosition) -> tuple[Block, ...]:
 
 
 def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ...]:
-    """Each criterion in each scope. The deciding one's number is the verdict's own."""
+    """All criteria by scope. The value of the deciding one is taken from the verdict."""
     decided = {check.scope: check for check in verdict.checks if check.name == "gamma"}
     criteria = list(dict.fromkeys(row.criterion for row in rows))
     cells = []
@@ -184,30 +188,30 @@ def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ..
                 highest,
             )
         )
-    decides = next(row.criterion for row in rows if row.deciding)
+    deciding = next(row.criterion for row in rows if row.deciding)
     table = Table(
-        ("of", *(f"{c.label}{' (decides)' if c == decides else ''}" for c in criteria), "points", "mean gamma",
+        ("scope", *(f"{c.label}{' (deciding)' if c == deciding else ''}" for c in criteria), "points", "mean gamma",
          "max. gamma"),
         tuple(cells),
         (0.8, *(1.4 for _ in criteria), 0.9, 1, 1),
         numbers=tuple(range(1, len(criteria) + 4)),
     )  # fmt: skip
     note = (
-        "Points with gamma <= 1. Only the criterion that decides enters the verdict, with the site's limits (see the "
-        f"checks); mean and maximum are of that criterion, to 0.005, searched up to {CEILING:g}."
+        "Points with gamma <= 1. Only the deciding criterion is part of the verdict (see the checks). Mean and maximum "
+        f"are of that criterion, to 0.005, searched up to {CEILING:g}."
     )
     return Paragraph(note, small=True), table
 
 
 def _percent(row: GammaRow | None, own: str | None) -> str:
-    """The verdict's own number where there is one."""
+    """The value of the verdict, if there is one."""
     if row is None:
         return _NONE
     return own if row.deciding and own is not None else f"{row.percent:.2f} %"
 
 
 def points(rows: Sequence[PointRow]) -> Table:
-    """Both doses where somebody may want to look."""
+    """Both doses at the points of interest."""
     cells = []
     for row in rows:
         both = row.planned is not None and row.computed is not None
@@ -253,8 +257,8 @@ def volumes(found: Volumes, names: Sequence[str]) -> tuple[Block, ...]:
         numbers=tuple(range(2, 12)),
     )  # fmt: skip
     note = (
-        f"V95 is the volume that gets at least 95 % of {found.reference}. Volumes are those of the contours; only what "
-        "lies on both dose grids is counted. Not part of the verdict."
+        f"V95 is the volume that receives at least 95 % of {found.reference}. Volumes are those of the contours; only "
+        "points on both dose grids are counted. Not part of the verdict."
     )
     return Paragraph(note, small=True), table
 
@@ -274,20 +278,20 @@ def view_caption(view: View, analysis: Analysis) -> str:
         text += f", planned {row.planned:.2f} Gy, computed {row.computed:.2f} Gy"
     text += ". R right, L left, A front, P back, H head, F feet. "
     if view.planes[0].planned is None:
-        return text + "Nothing was planned: the computed dose on the CT."
+        return text + "No planned dose: the computed dose on the CT."
     return text + (
-        "On the CT, targets outlined; dose below 10 % of the planned maximum is not coloured. Planning systems write "
-        "zero outside the body: the difference there is no disagreement."
+        "On the CT, with outlines of the targets; dose below 10 % of the planned maximum is not coloured. Planning "
+        "systems write zero outside the body: differences there can be ignored."
     )
 
 
 def profile_caption(scope: str) -> str:
     """The caption of profiles."""
     if scope == "plan":
-        return "Plan: along the patient's axes through the isocentre."
-    return f"{scope.capitalize()}: along the beam and across it, through the middle of its high-dose region."
+        return "Plan: along the patient axes through the isocentre."
+    return f"{scope.capitalize()}: along and across the beam, through the centre of its high-dose region."
 
 
 def glossary() -> tuple[Block, ...]:
-    """What the words mean."""
+    """The terms of the report."""
     return (Facts(_GLOSSARY),)

@@ -1,4 +1,4 @@
-"""Text of unknown origin made fit to be read: what a person typed, a planning system wrote, or somebody planted."""
+"""Sanitizes text of unknown origin: labels that were typed, written by a planning system, or malicious."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Iterable
 from mqi_communicator.case.visible import visible
 
 _LONGEST = 64  # characters of a name
-_SHORTEST = 3  # letters of a patient's name that are looked for
+_SHORTEST = 3  # letters; shorter parts of a name are not masked
 _HIDDEN = "•••"
 
 
 def plain(text: str, longest: int = _LONGEST) -> str:
-    """One line with single spaces; characters that hide, or turn text around, are escaped; the end of a long one is
-    left out."""
+    """One line with single spaces; invisible and bidirectional control characters are escaped; long text is
+    truncated."""
     kept = visible(" ".join(text.split()))
     return kept if len(kept) <= longest else kept[: longest - 1] + "…"
 
 
 def drawable(text: str, known: Iterable[int]) -> str:
-    """The text for a font that knows these code points: any other character is named, `[U+967D]`."""
+    """The text for a font with these code points: other characters are shown as `[U+967D]`."""
     points = known if isinstance(known, set | frozenset | dict) else set(known)
     return "".join(c if ord(c) in points else f"[U+{ord(c):04X}]" for c in text)
 
 
 class Mask:
-    """Blacks out the words of a patient's name, id and birth date in what others typed."""
+    """Masks the parts of a patient's name, id and birth date in labels."""
 
     def __init__(self, *words: str) -> None:
         parts = {part for word in words for part in re.split(r"[\^=,;\s]+", word) if len(part) >= _SHORTEST}
@@ -34,5 +34,5 @@ class Mask:
         self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if parts else None
 
     def __call__(self, text: str) -> str:
-        """The text without them."""
+        """The masked text."""
         return self._pattern.sub(_HIDDEN, text) if self._pattern else text

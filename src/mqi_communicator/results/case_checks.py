@@ -1,4 +1,4 @@
-"""What of a case itself a person should look at: where the CT ends, how the patient lies, doses set aside. Pure."""
+"""Checks of the case itself: extent of the CT, patient position, ignored doses, beam numbers. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
 
-_CUT = 10.0  # % of the planned maximum: dose in the CT's first or last slice says that the CT ends too early
+_CUT = 10.0  # % of the planned maximum: more dose than this in the first or last CT slice: the CT is too short
 
 
 def case_cautions(
     plan: IonPlan, ct: CTVolume, planned: Sequence[Dose], set_aside: Sequence[str] = ()
 ) -> tuple[Caution, ...]:
-    """Checks of the verdict. `set_aside`: why each RTDOSE of the folder that is not of this plan was set aside."""
+    """These checks. `set_aside`: for each ignored RTDOSE file, why it does not belong to this plan."""
     return (
         *_position(plan, ct),
         _ct_ends(ct, planned),
@@ -24,24 +24,24 @@ def case_cautions(
 
 
 def _position(plan: IonPlan, ct: CTVolume) -> Iterator[Caution]:
-    """PatientPosition (0018,5100) that plan or CT leaves out is taken from the other, for a person to confirm."""
-    lacking = "the plan" if any(not beam.position for beam in plan.beams) else "" if ct.position else "the CT"
-    if lacking:
+    """A PatientPosition (0018,5100) that is missing in plan or CT is taken from the other; a physicist confirms it."""
+    missing = "the plan" if any(not beam.position for beam in plan.beams) else "" if ct.position else "the CT"
+    if missing:
         known = ct.position or next((beam.position for beam in plan.beams if beam.position), "")
         other = "the CT's" if ct.position else "the plan's"
-        note = f"{lacking} has no PatientPosition (0018,5100); {other} was taken: {known}"
+        note = f"{missing} has no PatientPosition (0018,5100); {other} is used: {known}"
         yield Caution("patient_position", "plan", note, limit="PatientPosition in plan and CT")
 
 
 def _ct_ends(ct: CTVolume, planned: Sequence[Dose]) -> Caution:
-    """Planned dose in the first or last CT slice: the computed dose is cut there, and what lies beyond is unknown."""
+    """Planned dose in the first or last CT slice, beyond which the computed dose is cut off."""
     low = ct.grid.origin[2]
     high = low + ct.grid.spacing[2] * (ct.grid.shape[0] - 1)
     slices = f"the CT has {ct.grid.shape[0]} slices, from z = {low:g} to {high:g} mm"
     worst = max((_share_at(dose, level) for dose in planned for level in (low, high)), default=None)
     limit = f"planned dose < {_CUT:g} % of its maximum in the first and last CT slice"
     if worst is None:
-        note = f"{slices}; no planned dose shows whether they are enough"
+        note = f"{slices}; there is no planned dose to compare them with"
         return Caution("ct_ends", "plan", note, review=False, limit=limit)
     note = f"{slices}; the planned dose in the first or last of them is up to {worst:.1f} % of its maximum"
     if worst >= _CUT:
@@ -65,13 +65,13 @@ def _share_at(dose: Dose, z: float) -> float:
 
 def _set_aside(reasons: Sequence[str]) -> Iterator[Caution]:
     if reasons:
-        said = "; ".join(f"{count} x: {why}" for why, count in Counter(reasons).items())
+        counts = "; ".join(f"{count} x: {why}" for why, count in Counter(reasons).items())
         many = f"{len(reasons)} RTDOSE file{'s' if len(reasons) > 1 else ''} of the folder"
-        yield Caution("doses_set_aside", "plan", f"{many} not compared with: {said}", review=False)
+        yield Caution("doses_set_aside", "plan", f"{many} ignored: {counts}", review=False)
 
 
 def _numbers(plan: IonPlan) -> Iterator[Caution]:
     for beam in plan.beams:
         if beam.plan_number is not None:
-            note = f"the plan's BeamNumber (300A,00C0) is {beam.plan_number}; here the beam is called {beam.number}"
+            note = f"the plan's BeamNumber (300A,00C0) is {beam.plan_number}; it is beam {beam.number} here"
             yield Caution("beam_number", f"beam {beam.number}", note, review=False)

@@ -1,4 +1,4 @@
-"""Does the independent recalculation agree with the planned dose? All named checks of one case, added up. Pure."""
+"""Compares the recalculation with the planned dose: all named checks of one case, and the verdict. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MARGIN = 50.0  # mm of computed dose kept around the planned grids
 
 @dataclass(frozen=True, slots=True)
 class _Doses:
-    """The doses of one case in one meaning, by what they belong to."""
+    """The doses of one case, of one dose type."""
 
     plan: Dose | None
     planned: Mapping[int, Dose]
@@ -49,29 +49,34 @@ def judge(
 ) -> Verdict:
     """Compare and judge. `planned` holds the plan's dose, its beams' doses, or both; `computed` one dose per beam.
 
-    `conventions` go by the manufacturer of the planning system and overrule what the planned doses say of themselves.
-    `basis` are sentences why nothing may be judged: the numbers are shown all the same. `cautions` become checks of
-    their own. Permanent if a computed dose
-    is not of this plan, twice there, or on a grid of its own.
+    `conventions` are keyed by the manufacturer of the planning system and override the dose type of the planned doses.
+    `basis`: reasons why there is no verdict; the values are computed all the same. `cautions` become checks of their
+    own. Permanent if a computed dose is not of this plan, duplicated, or on another grid than the others.
     """
     by_beam = _by_beam(plan, computed)
-    looked = tuple(_caution_check(one) for one in cautions)
+    caution_checks = tuple(_caution_check(one) for one in cautions)
     if not planned:
-        return unjudged(looked, (*basis, "the case holds no planned dose to compare with"))
+        return unjudged(caution_checks, (*basis, "the case has no planned dose"))
     convention = convention_for(plan.manufacturer, conventions)
-    said = tuple(planned) if convention is None else tuple(replace(d, dose_type=convention.dose_type) for d in planned)
-    target = next((d for d in said if d.beam_number is None), said[0]).dose_type
+    declared = (
+        tuple(planned) if convention is None else tuple(replace(d, dose_type=convention.dose_type) for d in planned)
+    )
+    target = next((d for d in declared if d.beam_number is None), declared[0]).dose_type
     rbe = convention.rbe_factor if convention else DoseConvention.model_fields["rbe_factor"].default
     obstacles: tuple[str, ...] = () if convention else (unknown_convention(plan.manufacturer),)
     obstacles += tuple(sorted({why for d in by_beam.values() if (why := obstacle(target, d.dose_type))}))
     conversions: tuple[str, ...] = ()
-    extent = corners([d.grid for d in said])
+    extent = corners([d.grid for d in declared])
     for number, dose in by_beam.items():
         near = cropped(dose, extent, _MARGIN)
         by_beam[number], conversions = converted(near, target, fractions=plan.fractions, rbe_factor=rbe)
-    same = [converted(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in said]
-    doses, strange = _sorted(plan, same, by_beam)
-    checks = (dose_type_check(target, conversions, obstacles), *_compare(plan, doses, options, strange), *looked)
+    same = [converted(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in declared]
+    doses, problems = _sorted(plan, same, by_beam)
+    checks = (
+        dose_type_check(target, conversions, obstacles),
+        *_compare(plan, doses, options, problems),
+        *caution_checks,
+    )
     reasons = (*basis, *obstacles)
     return unjudged(checks, reasons) if reasons else worst(checks)
 
@@ -88,43 +93,43 @@ def limits_of(plan: IonPlan, options: JudgementOptions) -> JudgementOptions:
 
 
 def _by_beam(plan: IonPlan, computed: Sequence[Dose]) -> dict[int, Dose]:
-    """Computed doses by beam number. A dose that is not of this plan must never be shown as if it were."""
+    """Computed doses by beam number. Permanent for a dose that is not of this plan."""
     known = {beam.number for beam in plan.beams}
     found: dict[int, Dose] = {}
     for dose in computed:
         if dose.beam_number is None or dose.beam_number not in known or dose.beam_number in found:
             raise Permanent(
-                f"a computed dose claims beam {dose.beam_number}, which is not in the plan or already there",
-                "the products of this case are mixed up: compute it again",
+                f"a computed dose claims beam {dose.beam_number}, which is not in the plan or is duplicated",
+                "the outputs of this case are mixed up: compute it again",
             )
         found[dose.beam_number] = dose
     return found
 
 
 def _sorted(plan: IonPlan, planned: Sequence[Dose], computed: Mapping[int, Dose]) -> tuple[_Doses, tuple[str, ...]]:
-    """Doses by what they belong to, and what is strange about them."""
+    """Doses by beam, and what is inconsistent about them."""
     numbers = [beam.number for beam in plan.beams]
     whole = [dose for dose in planned if dose.beam_number is None]
     mine = {dose.beam_number: dose for dose in planned if dose.beam_number in numbers}
-    strange = [f"there are {len(whole)} planned doses of the whole plan"] if len(whole) > 1 else []
+    problems = [f"there are {len(whole)} planned doses of the whole plan"] if len(whole) > 1 else []
     extra = sorted({str(d.beam_number) for d in planned if d.beam_number not in (None, *numbers)})
-    strange += [f"there is a planned dose of beam {number}, which the plan does not treat" for number in extra]
+    problems += [f"there is a planned dose of beam {number}, which the plan does not treat" for number in extra]
     twice = len(planned) - len(whole) - len(extra) > len(mine)
-    strange += ["a beam has two planned doses"] if twice else []
+    problems += ["a beam has two planned doses"] if twice else []
     missing = [str(number) for number in numbers if number not in computed]
-    strange += [f"there is no computed dose of beam {', '.join(missing)}"] if missing else []
+    problems += [f"there is no computed dose of beam {', '.join(missing)}"] if missing else []
     dose = whole[0] if whole else None
     if dose is not None and len(numbers) == 1 and not mine:
         mine[numbers[0]] = dose
     beams = {number: mine[number] for number in numbers if number in mine}
-    return _Doses(dose, beams, {n: computed[n] for n in numbers if n in computed}), tuple(strange)
+    return _Doses(dose, beams, {n: computed[n] for n in numbers if n in computed}), tuple(problems)
 
 
-def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, strange: tuple[str, ...]) -> list[Check]:
+def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, problems: tuple[str, ...]) -> list[Check]:
     checks = [
-        _plain("completeness", CheckOutcome.NOT_JUDGED, "one planned and one computed dose each", "; ".join(strange))
+        _plain("completeness", CheckOutcome.NOT_JUDGED, "one planned and one computed dose each", "; ".join(problems))
     ]
-    checks = checks if strange else []
+    checks = checks if problems else []
     all_planned = len(doses.planned) == len(plan.beams)
     own = tuple(dose for dose in doses.planned.values() if dose is not doses.plan)
     if doses.plan is not None and len(own) == len(plan.beams):
@@ -160,7 +165,7 @@ def _of_plan(plan: IonPlan, doses: _Doses, reference: Dose, options: JudgementOp
 
 
 def _of_beam(plan: IonPlan, beam: Beam, doses: _Doses, options: JudgementOptions) -> list[Check]:
-    """The checks of one beam; what the plan's own checks already say of a single beam is not said twice."""
+    """The checks of one beam; those that the plan's checks already cover for a single beam are left out."""
     limits = options.for_machine(beam.machine)
     planned, computed = doses.planned[beam.number], doses.computed[beam.number]
     checks: list[Check] = []
@@ -173,20 +178,20 @@ def _of_beam(plan: IonPlan, beam: Beam, doses: _Doses, options: JudgementOptions
 
 
 def _no_beam_doses(plan: IonPlan, doses: _Doses, options: JudgementOptions) -> Check:
-    """Of beams without a planned dose: the sum stands for them, as far as the site lets it."""
-    lacking = [str(beam.number) for beam in plan.beams if beam.number not in doses.planned]
-    named = f"beam{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
+    """The check of beams without a planned dose: the sum represents them, as far as the site allows it."""
+    missing = [str(beam.number) for beam in plan.beams if beam.number not in doses.planned]
+    named = f"beam{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     if doses.plan is None:
         outcome = CheckOutcome.NOT_JUDGED
         note = (
-            f"{named} {'have' if len(lacking) > 1 else 'has'} no planned dose, alone or in a sum, and nothing to be "
-            "compared with; export one dose per beam, and that of the plan"
+            f"{named} {'have' if len(missing) > 1 else 'has'} no planned dose, neither alone nor in a sum; export "
+            "one dose per beam, and that of the plan"
         )
     else:
         outcome = CheckOutcome(options.without_beam_doses)
         note = (
-            f"no planned dose of {named}: only the sum was judged, in which a wrong range or position of one beam can "
-            "hide; export one dose per beam"
+            f"no planned dose of {named}: only the sum was compared, which can hide a wrong range or position of one "
+            "beam; export one dose per beam"
         )
     return _plain("beam_doses", outcome, "a planned dose for each beam", note)
 

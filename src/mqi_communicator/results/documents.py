@@ -1,7 +1,7 @@
-"""What is delivered in words: `verdict.json` and `manifest.json`, versioned. Neither holds a patient or a file name.
+"""The formats of `verdict.json` and `manifest.json`, versioned. Neither contains patient data or file names.
 
 The models are the format: `python -m mqi_communicator.results.documents` prints the JSON Schema of the verdict, which
-is shipped as `results/verdict.schema.json`; `results.reference` makes docs/verdict.md of them.
+is shipped as `results/verdict.schema.json`; `results.reference` generates docs/verdict.md from them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 VERDICT = "verdict.json"
 MANIFEST = "manifest.json"
 SCHEMA = "verdict.schema.json"
-_DIGITS = 4  # significant; a check's number is not better than that
+_DIGITS = 4  # significant
 _Digest = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal digits.")
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The unit of a number, beside its field: JSON Schema has no word for it."""
+    """The unit of a field, as an annotation: JSON Schema has none for it."""
 
     text: str
 
@@ -40,70 +40,70 @@ class CheckDocument(BaseModel):
 
     name: str = Field(description="Stable name of the check, for example gamma or range_r80.")
     scope: str = Field(description='"plan", or "beam" and the BeamNumber (300A,00C0).')
-    word: CheckOutcome = Field(description="What this check says.")
-    value: Annotated[float | None, Unit("as `unit` says")] = Field(
+    word: CheckOutcome = Field(description="The outcome of this check.")
+    value: Annotated[float | None, Unit("see `unit`")] = Field(
         description="The measured number in `unit`; null if nothing could be measured."
     )
     unit: str = Field(description='Unit of the value: "%", "mm", "ratio" (1 where both are equal), or empty.')
-    limit: str = Field(description="The limits in words, as they were when it was judged.")
+    limit: str = Field(description="The limits at the time of the verdict, as text.")
     points: Annotated[int | None, Unit("voxels; rays for a range")] = Field(
-        description="How many voxels or rays were counted; null where none are."
+        description="Number of voxels or rays; null if not applicable."
     )
     uncertainty: Annotated[float | None, Unit("ratio (0.01 is 1 %)")] = Field(
-        description="Relative statistical uncertainty (1 sigma) of the computed dose looked at; null if it is not "
-        "known, or none was looked at."
+        description="Relative statistical uncertainty (1 sigma) of the evaluated computed dose; null if unknown or "
+        "not applicable."
     )
-    note: str = Field(description="One sentence: what it means, or why it could not be judged.")
+    note: str = Field(description="One sentence: what the value means, or why there is no verdict.")
 
 
 _Protons = Unit("protons")
 
 
 class ExtensionDocument(BaseModel):
-    """One longer run, declared before the case was computed. Histories are protons per beam."""
+    """The declared longer run of a case. Histories are protons per beam."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_histories_per_beam: Annotated[int, _Protons] = Field(
-        description="Declared: the longer run gets no more histories per beam."
+        description="Declared maximum of histories per beam for the longer run."
     )
     first_histories_per_beam: Annotated[int, _Protons] = Field(description="Histories per beam of the first run.")
     histories_per_beam: Annotated[int | None, _Protons] = Field(
-        description="Histories per beam of the longer run; null if none is wanted."
+        description="Histories per beam of the longer run; null if none is needed."
     )
-    made: bool = Field(description="This verdict rests on the longer run; otherwise one may follow and supersede it.")
-    note: str = Field(description="In words; empty if there is nothing to say.")
+    made: bool = Field(
+        description="Whether this verdict is based on the longer run; if not, one may follow and supersede it."
+    )
+    note: str = Field(description="Summary as text; may be empty.")
 
 
 class VerdictDocument(BaseModel):
-    """The verdict of one case: the worst of its named checks."""
+    """The verdict of one case: the worst outcome of its named checks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, title="MQI verdict")
 
     format: Literal["mqi-verdict/1"] = Field(
         "mqi-verdict/1", alias="schema", description="Name and version of this format."
     )
-    case: str = Field(description="The key of the case, 12 letters and digits; it says nothing about the patient.")
-    word: CheckOutcome = Field(description="The verdict: the worst word of its checks.")
-    why: str = Field(
-        description="The verdict in one line: the checks that gave the word, and what the first of them says."
-    )
+    case: str = Field(description="The key of the case, 12 letters and digits; not derived from patient data.")
+    word: CheckOutcome = Field(description="The verdict: the worst outcome of its checks.")
+    why: str = Field(description="The verdict in one line: the deciding checks, and the note of the first of them.")
     question: str = Field(
         "Does an independent recalculation of this plan agree with the planned dose? It is no evidence of delivery.",
-        description="What the verdict answers.",
+        description="The question that the verdict answers.",
     )
-    checks: tuple[CheckDocument, ...] = Field(description="Every check, in the order in which they were made.")
+    checks: tuple[CheckDocument, ...] = Field(description="All checks, in the order in which they were made.")
     constancy: str = Field(
         default="",
-        description="Name of the constancy sample; empty for a patient's case. Constancy is no patient's QA.",
+        description="Name of the constancy sample; empty for a patient case. A constancy check is not patient QA.",
     )
     extension: ExtensionDocument | None = Field(
-        default=None, description="The one longer run that was declared beforehand; null if none was."
+        default=None, description="The declared longer run; null if none was declared."
     )
 
 
 class InputDocument(BaseModel):
-    """One admitted file, under the opaque name that it has here."""
+    """One admitted file, under its opaque name in the spool."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -124,51 +124,51 @@ class OutputDocument(BaseModel):
 
 
 class RunDocument(BaseModel):
-    """The one run of a beam whose dose counts."""
+    """The run of a beam whose dose was used."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     beam: int = Field(description="BeamNumber.")
-    token: str = Field(description="Names the job: case key, beam, run.")
-    run: int = Field(ge=1, description="Which run of the beam it was.")
-    host: str = Field(description="Name of the host in the configuration.")
+    token: str = Field(description="Name of the job: case key, beam, run.")
+    run: int = Field(ge=1, description="Number of the run of this beam.")
+    host: str = Field(description="Name of the compute host in the configuration.")
     started: str | None = Field(description="UTC, ISO 8601, by the host's clock.")
     ended: str | None = Field(description="UTC, ISO 8601, by the host's clock.")
 
 
 class ChainDocument(BaseModel):
-    """Where the chain of events stood: who rewrites the store cannot rewrite what was delivered."""
+    """Position in the event hash chain at delivery, so that a later change of the store is detected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    event: int = Field(ge=1, description="Number of the last event of the case; all events of the store are counted.")
+    event: int = Field(ge=1, description="Number of the last event of the case, counted over the whole store.")
     link: str = _Digest
 
 
 class ManifestDocument(BaseModel):
-    """Everything that made the number."""
+    """Provenance of a verdict: software, configuration, inputs, runs, outputs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, title="MQI manifest")
 
     format: Literal["mqi-manifest/1"] = Field("mqi-manifest/1", alias="schema", description="Name and version.")
     case: str = Field(description="The opaque key of the case.")
-    content: str = Field(description="One digest of all that was admitted.")
+    content: str = Field(description="Digest of all admitted files.")
     version: str = Field(description="Version of MQI Communicator.")
     configuration: str = Field(description="SHA-256 of the effective configuration.")
     engine: dict[str, str] = Field(description="Versions and digests of engine, beam models and curves.")
     admitted: str | None = Field(description="UTC, ISO 8601.")
     judged: str | None = Field(description="UTC, ISO 8601.")
-    judgement: int = Field(1, ge=1, description="Which judgement of the case this is.")
+    judgement: int = Field(1, ge=1, description="Number of this judgement of the case.")
     inputs: tuple[InputDocument, ...] = Field(description="Every admitted file.")
     runs: tuple[RunDocument, ...] = Field(description="The run of each beam.")
-    outputs: tuple[OutputDocument, ...] = Field(description="Every delivered file but this one.")
-    chain: ChainDocument | None = Field(default=None, description="The chain of events at delivery.")
+    outputs: tuple[OutputDocument, ...] = Field(description="Every delivered file except this one.")
+    chain: ChainDocument | None = Field(default=None, description="The event hash chain at delivery.")
 
 
 def verdict_document(
     case: str, verdict: Verdict, extension: Extension | None = None, constancy: str = ""
 ) -> VerdictDocument:
-    """The verdict as it is delivered, numbers rounded to four significant digits. `constancy`: the sample's name."""
+    """The verdict.json of a verdict, numbers rounded to four significant digits. `constancy`: name of the sample."""
     return VerdictDocument(
         case=case,
         word=verdict.outcome,
@@ -210,7 +210,7 @@ def check_of(document: CheckDocument) -> Check:
 
 
 def rounded(value: float | None) -> float | None:
-    """Four significant digits; None for what is not a finite number, which JSON does not know."""
+    """Four significant digits; None if it is not finite, which JSON cannot represent."""
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.{_DIGITS}g}")
@@ -230,8 +230,8 @@ def manifest_document(
     admitted_at: float | None = None,
     judged_at: float | None = None,
 ) -> ManifestDocument:
-    """The manifest. Times are epoch seconds that come from the record, never from the clock: a repeated delivery has
-    the same manifest."""
+    """The manifest. Times are epoch seconds from the record, not from the clock, so that a repeated delivery has the
+    same manifest."""
     inputs = tuple(
         InputDocument(stored=f.stored, kind=str(f.kind), bytes=f.size, sha256=f.sha256)
         for f in sorted(admitted.files, key=lambda f: f.stored)
@@ -260,12 +260,12 @@ def utc(seconds: float | None) -> str | None:
 
 
 def as_json(document: VerdictDocument | ManifestDocument) -> bytes:
-    """The document as it is written: UTF-8, indented, the same bytes each time."""
+    """The document as indented JSON in UTF-8; equal documents give equal bytes."""
     return (document.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
 
 def verdict_of(text: bytes | str) -> Verdict:
-    """Read a verdict.json back. ValueError if it is not one of this version."""
+    """Read a verdict.json. ValueError if it does not have this format version."""
     found = VerdictDocument.model_validate_json(text)
     return Verdict(found.word, found.why, tuple(check_of(check) for check in found.checks))
 
@@ -277,4 +277,4 @@ def schema_text() -> str:
 
 
 if __name__ == "__main__":
-    print(schema_text(), end="")  # noqa: T201 - this is what it is for
+    print(schema_text(), end="")  # noqa: T201 - the output of this command

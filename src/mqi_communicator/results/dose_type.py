@@ -1,6 +1,6 @@
-"""Two doses brought to one meaning by declared factors only: fractions and a constant RBE factor. Pure.
+"""Converts doses to a common dose type with declared factors only: fractions and a constant RBE factor. Pure.
 
-Dose to medium and dose to water cannot be turned into one another here: that needs the stopping powers of each voxel.
+Dose to medium and dose to water cannot be converted here: that needs the stopping powers of each voxel.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from mqi_communicator.results.verdict import Check, CheckOutcome
 
 
 def convention_for(manufacturer: str, conventions: Mapping[str, DoseConvention]) -> DoseConvention | None:
-    """The convention that stands in the configuration for a planning system, whatever the case of its letters."""
+    """The configured convention of a planning system; upper and lower case are equal."""
     wanted = manufacturer.strip().casefold()
     return next((c for name, c in conventions.items() if name.strip().casefold() == wanted), None)
 
 
 def converted(dose: Dose, target: DoseType, *, fractions: int, rbe_factor: float) -> tuple[Dose, tuple[str, ...]]:
-    """The dose with the meaning `target` in extent and biology, and what was done to it, in words.
+    """The dose with the extent and biology of `target`, and the applied factors as text.
 
-    The medium is left as it is: see `obstacle`.
+    The medium is not converted: see `obstacle`.
     """
     factor, conversions = 1.0, []
     if dose.dose_type.extent is not target.extent:
@@ -40,7 +40,7 @@ def converted(dose: Dose, target: DoseType, *, fractions: int, rbe_factor: float
 
 
 def obstacle(planned: DoseType, computed: DoseType) -> str:
-    """Why two doses cannot be compared whatever is declared; empty if they can."""
+    """Why two doses cannot be compared; empty if they can."""
     if planned.medium is computed.medium:
         return ""
     return (
@@ -50,7 +50,7 @@ def obstacle(planned: DoseType, computed: DoseType) -> str:
 
 
 def unknown_convention(manufacturer: str) -> str:
-    """Why a planned dose of a planning system without a convention cannot be judged, and what to configure."""
+    """Why there is no verdict for a planning system without a convention, and what to configure."""
     return (
         f"no dose convention for the planning system {manufacturer.strip()!r}: add it to dose_conventions "
         "(medium, biology, rbe_factor, extent)"
@@ -58,7 +58,7 @@ def unknown_convention(manufacturer: str) -> str:
 
 
 def dose_type_check(target: DoseType, conversions: tuple[str, ...], obstacles: tuple[str, ...]) -> Check:
-    """Record what both doses mean and what was declared to bring the computed dose there."""
+    """Record the common dose type, and how the computed dose was converted to it."""
     done = f"computed dose {' '.join(conversions)}" if conversions else "no conversion"
     what = f"dose to {target.medium}, {target.biology}, one {target.extent}: {done}"
     if target.extent is Extent.COURSE:
@@ -69,7 +69,7 @@ def dose_type_check(target: DoseType, conversions: tuple[str, ...], obstacles: t
         outcome=CheckOutcome.NOT_JUDGED if obstacles else CheckOutcome.PASS,
         value=None,
         unit="",
-        limit="both doses have one declared meaning",
+        limit="both doses have the same declared dose type",
         points=None,
         uncertainty=None,
         note="; ".join(obstacles) or what,

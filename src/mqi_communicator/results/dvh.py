@@ -1,7 +1,7 @@
 """Dose-volume histograms of contoured structures. Pure.
 
-Each structure is sampled slice by slice on a raster of its own, and only counts are kept: a body of 50 litres needs no
-more memory than a lens. A raster point lies inside by the even-odd rule over all contours of its slice, so that a
+Each structure is sampled slice by slice on a raster of its own, and only counts are kept, so that memory use does not
+depend on its size. A raster point is inside by the even-odd rule over all contours of its slice, so that a
 keyhole or a contour within a contour is a hole.
 """
 
@@ -24,42 +24,42 @@ Contour = tuple[float, "NDArray[np.float64]"]  # (z in mm, corners (n, 2) as x, 
 _BINS = 2000
 _FINEST = 0.25  # mm between raster points in the plane
 _POINTS = 250_000  # of one structure, about
-_NEXT = 2.5  # slices: contours farther apart than this do not belong together
+_NEXT = 2.5  # slices: contours farther apart than this are not connected
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """The dose of one structure. `volume` [k] is the part of it (0..1) that gets at least k * `step` Gy."""
+    """The dose of one structure. `volume` [k] is the part of it (0..1) that receives at least k * `step` Gy."""
 
     step: float
     volume: NDArray[np.float64]
     mean: float  # Gy
 
     def dose_at(self, percent: float) -> float:
-        """D of `percent` of the volume: the dose that it gets at least, in Gy."""
+        """D of `percent` of the volume: the minimum dose of that part, in Gy."""
         levels = self.step * np.arange(len(self.volume))
         return float(np.interp(-percent / 100, -self.volume, levels))
 
     def volume_at(self, gy: float) -> float:
-        """V of `gy`: the part of the volume that gets at least so much, in %."""
+        """V of `gy`: the part of the volume that receives at least this dose, in %."""
         levels = self.step * np.arange(len(self.volume))
         return 100 * float(np.interp(gy, levels, self.volume))
 
 
 @dataclass(frozen=True, slots=True)
 class Dvh:
-    """One structure in both doses. Only points that lie on both grids are counted."""
+    """One structure in both doses. Only points on both grids are counted."""
 
     volume_cc: float  # of the contours
-    covered: float  # 0..1: how much of it lies on both dose grids
+    covered: float  # 0..1: how much of it is on both dose grids
     planned: Histogram
     computed: Histogram
 
 
 def dvh(contours: Sequence[Contour], slice_mm: float, planned: Dose, computed: Dose) -> Dvh | None:
-    """Planned and computed DVH; None if no point of the structure lies on both grids.
+    """Planned and computed DVH; None if no point of the structure is on both grids.
 
-    `slice_mm` is the distance of CT slices: what a contour without neighbours stands for.
+    `slice_mm` is the distance of CT slices: the thickness of a contour without neighbours.
     """
     slices = _by_slice(contours)
     thickness = _thicknesses(sorted(slices), slice_mm)
@@ -98,7 +98,7 @@ def _by_slice(contours: Sequence[Contour]) -> dict[float, list[NDArray[np.float6
 
 
 def _thicknesses(levels: Sequence[float], slice_mm: float) -> dict[float, float]:
-    """What each plane stands for, in mm: half the way to its neighbours, half a slice where it has none."""
+    """Thickness of each plane in mm: half the distance to each neighbour, or half a slice if there is none."""
     far = _NEXT * slice_mm
 
     def half(a: float, b: float | None) -> float:
@@ -110,7 +110,7 @@ def _thicknesses(levels: Sequence[float], slice_mm: float) -> dict[float, float]
 
 
 def _raster(slices: dict[float, list[NDArray[np.float64]]]) -> float:
-    """Distance of raster points, so that there are not too many: a lens is looked at closely, a body coarsely."""
+    """Distance of raster points, so that a structure has about _POINTS of them, but not less than _FINEST."""
     area = sum(_area(corners) for areas in slices.values() for corners in areas)
     return float(max(_FINEST, (area / _POINTS) ** 0.5))
 

@@ -1,7 +1,7 @@
-"""One longer run, declared before a case is computed: for a verdict that the Monte Carlo noise alone leaves undecided.
+"""One longer run, declared before a case is computed, for a verdict that is undecided only because of noise.
 
-Computing until a verdict pleases would prove nothing. So it is declared beforehand, follows from the noise and not from
-any other check, and happens once. Pure.
+Repeating a computation until it passes would prove nothing. So the run is declared beforehand, depends on the noise and
+no other check, and is made once. Pure.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What was declared, and what came of it. All numbers are protons per beam."""
+    """The declaration and its result. All numbers are protons per beam."""
 
-    most: int  # no run gets more
+    most: int  # maximum of any run
     first: int  # of the first run
-    second: int = 0  # of the longer run; 0: none is wanted
-    closed: bool = False  # no run follows any more: the judged doses are the longer run's, or none was wanted at first
-    needed: int = 0  # what would settle it, where that is more than `most`; else 0
+    second: int = 0  # of the longer run; 0: none is needed
+    closed: bool = False  # no further run: the judged doses are those of the longer run, or none was needed
+    needed: int = 0  # histories needed, if more than `most`; else 0
 
     @property
     def made(self) -> bool:
@@ -32,7 +32,7 @@ class Extension:
 
     @property
     def summary(self) -> str:
-        """One clause: what was done or will be done; "" where there is nothing to say."""
+        """One clause about what was done or will be done; may be empty."""
         if self.made:
             return f"extended once from {grouped(self.first)} to {grouped(self.second)} histories per beam"
         if self.second:
@@ -42,20 +42,20 @@ class Extension:
         return ""
 
     def text(self) -> str:
-        """As it is kept in the store: JSON of what does not depend on where the case stands."""
+        """The JSON that is stored: what does not depend on the state of the case."""
         return json.dumps({name: asdict(self)[name] for name in ("most", "first", "second")}, sort_keys=True)
 
 
 def extension_of(text: str, *, closed: bool = False) -> Extension | None:
-    """What `Extension.text` wrote; None for the empty text of a case for which nothing was declared."""
+    """Read what `Extension.text` wrote; None for an empty text (nothing was declared)."""
     return Extension(**json.loads(text), closed=closed) if text else None
 
 
 def extension_for(declared: Extension, verdict: Verdict, limits: UncertaintyOptions) -> Extension:
-    """The declaration with the longer run that this verdict calls for, if it does and none was made.
+    """The declaration, with the longer run that this verdict requires, if any.
 
-    Where fewer than what is needed are allowed, the run is made with what is allowed if that lacks no more than the
-    reserve of `histories_factor`; else it could not settle anything, and is not made.
+    If `most` is below what is needed, the run is made with `most` histories as long as only the margin of
+    `histories_factor` is missing; else it is not made, since it could not decide the case.
     """
     noisy = uncertainty_alone(verdict)
     if declared.closed or noisy is None or noisy.value is None:
@@ -68,7 +68,7 @@ def extension_for(declared: Extension, verdict: Verdict, limits: UncertaintyOpti
 
 
 def uncertainty_alone(verdict: Verdict) -> Check | None:
-    """The check of the uncertainty, if it has a value and nothing else keeps the verdict from being decided."""
+    """The check of the uncertainty, if it has a value and is the only undecided check."""
     if verdict.outcome is not CheckOutcome.UNDECIDED:
         return None
     undecided = [check for check in verdict.checks if check.outcome is CheckOutcome.UNDECIDED]
@@ -77,12 +77,12 @@ def uncertainty_alone(verdict: Verdict) -> Check | None:
 
 
 def histories_needed(first: int, factor: float) -> int:
-    """So many times as many, the factor to a tenth as the check tells it, rounded up to two significant digits."""
+    """`first` times `factor` (to one decimal, as in the note of the check), rounded up to two significant digits."""
     value = -(-first * round(10 * factor) // 10)
     size: int = 10 ** max(len(str(value)) - 2, 0)
     return -(-value // size) * size
 
 
 def grouped(number: int) -> str:
-    """A whole number, its thousands apart."""
+    """A whole number with spaces between thousands."""
     return f"{number:,}".replace(",", " ")

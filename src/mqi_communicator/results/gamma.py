@@ -1,8 +1,8 @@
 """Global gamma of a computed dose against the planned one (Low 1998; limits of AAPM TG-218). Pure.
 
 The planned dose is the reference and is normalised to its own maximum; the Monte Carlo dose is the evaluated one,
-trilinear between its voxels. A point at which the computed dose is not a number, or which lies outside its grid, fails;
-it never leaves the denominator.
+trilinear between its voxels. A point at which the computed dose is not a number, or which is outside its grid, fails;
+it stays in the denominator.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GammaResult:
-    """What gamma found."""
+    """The result of a gamma evaluation."""
 
     counted: int  # points at or above the cut-off
     passed: int  # of them, with gamma <= 1
@@ -46,7 +46,7 @@ class GammaResult:
         return self.share(self.passed)
 
     def share(self, passed: int) -> float:
-        """So many of the counted points, in %."""
+        """`passed` as a share of the counted points, in %."""
         return 100.0 * passed / self.counted if self.counted else 0.0
 
 
@@ -61,10 +61,10 @@ def gamma_index(
 ) -> GammaResult:
     """Gamma of every point at or above the cut-off. The two doses may be on different grids.
 
-    `local` takes the dose difference in % of each point's own planned dose. Without a `ceiling` only gamma <= 1 is
-    asked: `gamma` is then any value up to 1 where a point passes, and 2 elsewhere. With one (above 1) it is the value,
-    no smaller than it is and at most 0.005 larger, up to the ceiling. Which points pass is the same either way: those
-    for which a position within the limits was found. `also` counts the points that pass by further criteria.
+    `local`: the dose difference is in % of each point's own planned dose. Without a `ceiling` only gamma <= 1 is
+    evaluated: `gamma` is then any value up to 1 where a point passes, and 2 elsewhere. With one (above 1) it is the
+    value, never too small and at most 0.005 too large, up to the ceiling. The same points pass either way: those for
+    which a position within the limits is found. `also` counts the points that pass further criteria.
     """
     import numpy as np
 
@@ -76,10 +76,10 @@ def gamma_index(
     if top <= 0:
         counted = int((~np.isfinite(reference)).sum())
         return GammaResult(counted, 0, counted, (0,) * len(also), out)
-    asked = (Limits(options.dose_percent, options.distance_mm, local), *also)
-    table = np.array([(one.dose_percent / 100, one.distance_mm, one.local) for one in asked], dtype=np.float64)
-    passed = np.zeros(len(asked), dtype=np.int64)
-    z_at, y_at, x_at = _places(planned.grid, computed.grid)
+    criteria = (Limits(options.dose_percent, options.distance_mm, local), *also)
+    table = np.array([(one.dose_percent / 100, one.distance_mm, one.local) for one in criteria], dtype=np.float64)
+    passed = np.zeros(len(criteria), dtype=np.int64)
+    z_at, y_at, x_at = _positions(planned.grid, computed.grid)
     counted, lost = gamma_kernel.search(
         reference,
         z_at,
@@ -99,14 +99,14 @@ def gamma_index(
 
 
 def _plain(gy: NDArray[np.float32]) -> NDArray[np.float32]:
-    """As the kernel reads it."""
+    """The array in the layout that the kernel needs."""
     import numpy as np
 
     return np.require(gy, dtype=np.float32, requirements=("C", "A"))
 
 
-def _places(points: Grid, grid: Grid) -> list[NDArray[np.float64]]:
-    """Where the voxels of one grid are along each axis (z, y, x) of another, in its voxels; NaN outside."""
+def _positions(points: Grid, grid: Grid) -> list[NDArray[np.float64]]:
+    """Positions of the voxels of one grid along each axis (z, y, x) of another, in its voxels; NaN outside."""
     import numpy as np
 
     found = []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SNAP = 1e-4  # voxels: a point this near to the outermost voxel centre lies on it (DICOM decimal strings round)
+_SNAP = 1e-4  # voxels: a point this near to the outermost voxel centre is on it (DICOM decimal strings are rounded)
 _SAME_GRID_MM = 1e-3
 
 
@@ -66,7 +66,7 @@ def _along(
 
 
 def at_points(dose: Dose, points: NDArray[np.float64], *, smooth: bool = False) -> NDArray[np.float64]:
-    """Dose in Gy at points (..., 3) given as x, y, z in mm; NaN outside the grid and next to what is no number.
+    """Dose in Gy at points (..., 3) given as x, y, z in mm; NaN outside the grid and next to NaN.
 
     `smooth` takes cubic splines: a straight line between voxels cuts 1 % off a peak and 0.4 mm off a distal edge.
     """
@@ -105,7 +105,7 @@ def corners(grids: Sequence[Grid]) -> NDArray[np.float64]:
 
 def cropped(dose: Dose, points: NDArray[np.float64], margin: float) -> Dose:
     """The part of a dose within `margin` mm of the box that holds `points`, as a view; the dose itself if they do not
-    meet."""
+    overlap."""
     import numpy as np
 
     cuts: list[slice] = []

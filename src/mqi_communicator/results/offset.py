@@ -1,6 +1,6 @@
-"""Position offset: the rigid shift that best lays the computed dose over the planned one. Pure.
+"""Position offset: the rigid shift that best aligns the computed with the planned dose. Pure.
 
-Least squares of scale and shift together (Lucas & Kanade 1981), so that a wrong dose scale moves nothing and noise
+Least squares of scale and shift together (Lucas & Kanade 1981), so that a wrong dose scale causes no shift and noise
 averages out over the whole distribution.
 """
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_CUTOFF = 0.05  # of the planned maximum: the points looked at
-_POINTS = 150_000  # at most; the rest is skipped evenly
+_CUTOFF = 0.05  # of the planned maximum: points with less dose are ignored
+_POINTS = 150_000  # at most; evenly thinned
 _ROUNDS = 30
 _STEP = 8.0  # mm, the longest step of one round
 _SETTLED = 0.005  # mm
 _FAR = 200.0  # mm
 _ALIKE = 0.9  # correlation after the shift; noise of a few percent leaves more than 0.99
-_ENOUGH = 0.5  # of the points must lie on the computed grid
+_ENOUGH = 0.5  # of the points must be on the computed grid
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Where the computed dose lies relative to the planned one."""
+    """Position of the computed dose relative to the planned one."""
 
     mm: tuple[float, float, float]  # x, y, z
     correlation: float  # of the two once the shift is undone
@@ -39,7 +39,7 @@ class Shift:
 
 
 def shift_of(planned: Dose, computed: Dose) -> Shift | None:
-    """The shift (computed minus planned), or None when the two have no dose in common to compare."""
+    """The shift (computed minus planned), or None if the two do not overlap."""
     import numpy as np
 
     top = float(np.nanmax(planned.gy, initial=0.0))
@@ -133,7 +133,10 @@ def offset_check(
         limit += f" across the beam; along it {ranges.pass_mm:g} and {ranges.review_mm:g} mm (an ellipse)"
     size: float | None = None
     if found is None:
-        outcome, note = CheckOutcome.FAIL, "no shift lays the computed dose over the planned one: they do not overlap"
+        outcome, note = (
+            CheckOutcome.FAIL,
+            "no shift aligns the computed dose with the planned dose: they do not overlap",
+        )
     else:
         size, outcome, note = _judge(found, options, ranges, beam)
     return Check(

@@ -116,7 +116,7 @@ class JudgementOptions(BaseModel):
         default_factory=UncertaintyOptions, description="Statistical uncertainty above which the verdict is undecided."
     )
     planned_sum: PlannedSumOptions = Field(
-        default_factory=PlannedSumOptions, description="Consistency of the planned doses among themselves."
+        default_factory=PlannedSumOptions, description="Consistency of planned beam doses and plan dose."
     )
     without_beam_doses: Literal["pass", "review", "not_judged"] = Field(
         "review",

@@ -1,4 +1,4 @@
-"""What a person looks at: planes through a point, profiles along and across a beam, where doses differ most. Pure."""
+"""Planes through a point, profiles along and across a beam, and the point of the largest dose difference. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Point = tuple[float, float, float]  # x, y, z in mm
 
 _HIGH = 0.8  # of the maximum: the middle of this region is the middle of the field
-_SEEN = 0.1  # of the planned maximum: differences in less dose are not looked for
-_SMOOTH = 3  # voxels each way: one noisy voxel is not the hottest disagreement
+_SEEN = 0.1  # of the planned maximum: lower doses are not searched for the largest difference
+_SMOOTH = 3  # voxels each way: one noisy voxel must not be the largest difference
 _REACH = 60.0  # mm of a profile on each side, across
 _DEEP = 120.0  # mm of a profile on each side, along
 _STEP = 0.5  # mm
@@ -35,15 +35,15 @@ class Plane:
     columns: NDArray[np.float64]  # mm
     planned: NDArray[np.float32] | None  # Gy; None where nothing was planned
     computed: NDArray[np.float64]  # Gy, NaN outside its grid
-    gamma: NDArray[np.float32] | None  # NaN where it was not looked at
+    gamma: NDArray[np.float32] | None  # NaN where it was not evaluated
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Two doses along a line. `mm` is counted from the point it goes through."""
+    """Two doses along a line. `mm` is the distance from the point that the line passes through."""
 
     title: str
-    aside: str  # which way it goes
+    axis_note: str  # direction of the axis
     mm: NDArray[np.float64]
     planned: NDArray[np.float64] | None  # Gy, NaN outside the grid
     computed: NDArray[np.float64]
@@ -132,18 +132,24 @@ def _rounded(vector: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _profile(
-    title: str, aside: str, planned: Dose | None, computed: Dose, point: Point, axis: NDArray[np.float64], reach: float
+    title: str,
+    axis_note: str,
+    planned: Dose | None,
+    computed: Dose,
+    point: Point,
+    axis: NDArray[np.float64],
+    reach: float,
 ) -> Profile:
     mm = np.arange(-reach, reach + _STEP / 2, _STEP)
     points = np.asarray(point) + mm[:, None] * axis
     before = None if planned is None else at_points(planned, points)
-    return Profile(title, aside, mm, before, at_points(cropped(computed, points, 5.0), points))
+    return Profile(title, axis_note, mm, before, at_points(cropped(computed, points, 5.0), points))
 
 
 def largest_difference(planned: Dose, computed: Dose) -> tuple[Point, float] | None:
     """Where the doses differ most (x, y, z) and by how much (computed - planned, Gy), averaged over 3 x 3 x 3 voxels.
 
-    Looked for where the planned dose is at least 10 % of its maximum. None if they have no point in common.
+    Searched where the planned dose is at least 10 % of its maximum. None if they have no point in common.
     """
     top = float(np.nanmax(planned.gy, initial=0.0))
     seen = planned.gy >= _SEEN * top
@@ -162,6 +168,6 @@ def largest_difference(planned: Dose, computed: Dose) -> tuple[Point, float] | N
 
 
 def cropped_copy(dose: Dose, points: NDArray[np.float64], margin: float) -> Dose:
-    """The part of a dose near some points, as a copy, so that the whole of it can be given back."""
+    """The part of a dose near some points, as a copy, so that the memory of the whole can be freed."""
     near = cropped(dose, points, margin)
     return replace(near, gy=near.gy.copy())

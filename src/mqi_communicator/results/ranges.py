@@ -1,7 +1,7 @@
 """Range per beam: R80 and the distal falloff R80-R20 along parallel rays through the field. Pure.
 
 R80 is the deepest point at which a ray carries 80 % of its own maximum. Each ray is compared with itself in the other
-dose; the median over the field is judged, so that single rays along an edge or a cavity decide nothing.
+dose; the median over the field is judged, so that single rays along an edge or a cavity have no influence.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FIELD = 0.5  # of the planned maximum: rays that reach it belong to the field
-_PLATEAU = 0.9  # of a ray's maximum: what is averaged as its level, so that one noisy voxel does not set it
+_PLATEAU = 0.9  # of a ray's maximum: its level is the mean above this, not one noisy voxel
 _STEP = 0.5  # mm along a ray
 _RAYS = 24  # rays across each side of the field, at most
 _NARROWEST = 2.0  # mm between rays, at least
 _BEYOND = 40.0  # mm before and behind the high-dose region
-_ENDED = 0.5  # of the field's rays must have a planned distal edge: fewer do not speak for the field
+_ENDED = 0.5  # of the field's rays must have a planned distal edge
 _MISSING = 0.1  # of the rays may lack a distal edge in the computed dose
 
 
 @dataclass(frozen=True, slots=True)
 class RangeResult:
-    """Computed minus planned, median over the rays that both doses end on."""
+    """Computed minus planned, median over the rays on which both doses have a distal edge."""
 
     r80_mm: float | None
     falloff_mm: float | None
@@ -92,7 +92,7 @@ def _side(positions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _distal(profiles: NDArray[np.float64], part: float) -> NDArray[np.float64]:
-    """Depth in mm from the start of each ray to its deepest point at `part` of its level; NaN if it does not end."""
+    """Depth in mm from the start of each ray to its deepest point at `part` of its level; NaN if there is none."""
     import numpy as np
 
     values = np.nan_to_num(profiles)
@@ -104,7 +104,10 @@ def _distal(profiles: NDArray[np.float64], part: float) -> NDArray[np.float64]:
     last = values.shape[1] - 1 - np.argmax(above[:, ::-1], axis=1)
     following = np.minimum(last + 1, values.shape[1] - 1)
     row = np.arange(len(values))
-    here, there = values[row, last], profiles[row, following]  # NaN there: the ray left the grid before it ended
+    here, there = (
+        values[row, last],
+        profiles[row, following],
+    )  # NaN there: the ray leaves the grid before its distal edge
     ends = above.any(axis=1) & (following > last) & np.isfinite(there)
     with np.errstate(invalid="ignore", divide="ignore"):
         depth = _STEP * (last + (here - wanted) / (here - there))
@@ -149,13 +152,13 @@ def _outcome(
 ) -> tuple[CheckOutcome, str]:
     if result.rays == 0 or result.rays < _ENDED * result.field:
         where = f" on {result.field - result.rays} of {result.field} rays" if result.field else ""
-        note = f"the distal edge of the planned dose lies outside its grid{where}: export a larger dose grid"
+        note = f"the distal edge of the planned dose is outside its grid{where}: export a larger dose grid"
         return CheckOutcome.NOT_JUDGED, note
     if value is None or result.missing > _MISSING * result.rays:
         return CheckOutcome.FAIL, f"the computed dose has no distal edge on {result.missing} of {result.rays} rays"
     if name == "range_r80":
         note = f"the computed range is {abs(value):.1f} mm {'deeper' if value > 0 else 'shallower'} than planned"
-        note += f" (80 % of the rays within ± {result.spread_mm:.1f} mm of each other)"
+        note += f" (80 % of the rays are within ± {result.spread_mm:.1f} mm)"
     else:
         note = f"the computed distal falloff is {abs(value):.1f} mm {'longer' if value > 0 else 'shorter'} than planned"
     if abs(value) <= limits[0]:

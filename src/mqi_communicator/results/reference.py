@@ -1,4 +1,4 @@
-"""Writes docs/verdict.md from the models of verdict.json.
+"""Generates docs/verdict.md from the models of verdict.json.
 
 python -m mqi_communicator.results.reference > docs/verdict.md
 """
@@ -25,16 +25,20 @@ from mqi_communicator.results.verdict import Check, CheckOutcome, worst
 OUTCOMES = {
     CheckOutcome.PASS: "Every check is within the site's limits for a pass.",
     CheckOutcome.REVIEW: "A check is between its two limits, or beams have no planned dose: a physicist decides.",
-    CheckOutcome.UNDECIDED: "The computed dose is too noisy to tell, or its noise is not known.",
+    CheckOutcome.UNDECIDED: "The computed dose is too noisy for a verdict, or its uncertainty is unknown.",
     CheckOutcome.NOT_JUDGED: "There is no basis for a verdict; `why` says what is missing. The numbers decide nothing.",
-    CheckOutcome.FAIL: "A check is outside both limits, or there is no dose where there must be one.",
+    CheckOutcome.FAIL: "A check is outside both limits, or a required dose is missing.",
 }
 CHECKS = {  # scope, unit of the value, the value
-    "dose_meaning": ("plan", "", "No value. Whether both doses have one declared meaning (medium, RBE, fractions)."),
+    "dose_meaning": (
+        "plan",
+        "",
+        "No value. Whether both doses have the same declared dose type (medium, RBE, fractions).",
+    ),
     "planned_sum": (
         "plan",
         "%",
-        "Difference of the planned plan and the sum of the planned beams: 99 % of points stay within it.",
+        "Difference between the planned plan dose and the sum of the planned beam doses, 99th percentile.",
     ),
     "uncertainty": (
         "plan",
@@ -46,7 +50,7 @@ CHECKS = {  # scope, unit of the value, the value
     "position_offset": (
         "beams; plan without beam doses",
         "mm",
-        "Length of the shift that lays the computed dose over the planned one; `note` has its direction.",
+        "Length of the shift between computed and planned dose; `note` has its direction.",
     ),
     "range_r80": ("beams", "mm", "R80, computed minus planned, median over rays along the beam: above 0 is deeper."),
     "falloff_r80_r20": (
@@ -57,7 +61,7 @@ CHECKS = {  # scope, unit of the value, the value
     "beam_doses": (
         "plan",
         "",
-        "No value. Stands here only if a beam has no planned dose of its own; names it, and whether a sum has it.",
+        "No value. Present only if a beam has no planned dose; names it.",
     ),
     "ct_ends": (
         "plan",
@@ -67,12 +71,12 @@ CHECKS = {  # scope, unit of the value, the value
     "patient_position": (
         "plan",
         "",
-        "No value. Present only if plan or CT has no PatientPosition (0018,5100), so that the other's was taken.",
+        "No value. Present only if plan or CT has no PatientPosition (0018,5100), so that the other's is used.",
     ),
     "doses_set_aside": (
         "plan",
         "",
-        "No value. Present only if RTDOSE files of the folder are not of this plan; says how many, and why.",
+        "No value. Present only if RTDOSE files of the folder are ignored, being of another plan; `note` counts them.",
     ),
     "beam_number": (
         "beams",
@@ -82,12 +86,12 @@ CHECKS = {  # scope, unit of the value, the value
     "engine_air": (
         "beams",
         "mm",
-        "With moqui: water-equivalent thickness of its dense air between the edge of the CT as sent and the skin.",
+        "With moqui: water-equivalent thickness of its air between the edge of the CT as sent and the skin.",
     ),
-    "completeness": ("plan", "", "No value. Stands here only if doses are missing or too many; names them."),
-    "basis": ("plan", "", "No value. Stands here only if nothing may be judged; says why."),
+    "completeness": ("plan", "", "No value. Present only if doses are missing or duplicated; names them."),
+    "basis": ("plan", "", "No value. Present only if there is no basis for a verdict; says why."),
 }
-_DEEPER = "the computed range is 1.9 mm deeper than planned (80 % of the rays within ± 0.4 mm of each other)"
+_DEEPER = "the computed range is 1.9 mm deeper than planned (80 % of the rays are within ± 0.4 mm)"
 _EXAMPLE = Check(
     name="range_r80",
     scope="beam 1",
@@ -102,13 +106,13 @@ _EXAMPLE = Check(
 _HEAD = f"""\
 # The verdict's file
 
-Every field of `verdict.json`, which lies in the results of each case, made from the program's own models by
-`python -m mqi_communicator.results.reference`. Programs read the same from the JSON Schema,
-[`verdict.schema.json`](../src/mqi_communicator/results/verdict.schema.json). Every field is always there; what is not
-known is null, or empty where it is text. `value` and `uncertainty` have four significant digits. No patient is named.
-The version stands in `schema`; this page and the schema tell of the present one. How the checks work, with which limits
-by default: [the verdict](design.md#the-verdict); what a verdict does not say: [limits](limits.md). An example
-with one of its checks:
+After this page you can read `verdict.json`, which is in the results folder of each case, or write a program that does.
+The page is generated from the program's models by `python -m mqi_communicator.results.reference`; the JSON Schema is
+[`verdict.schema.json`](../src/mqi_communicator/results/verdict.schema.json). Every field is always present; an unknown
+value is null, or empty if it is text. `value` and `uncertainty` have four significant digits. No patient is named.
+`schema` is the version of the format; page and schema describe the current one. How the checks work, and their default
+limits: [the verdict](design.md#the-verdict). What a verdict does not cover: [limits](limits.md). An example with one of
+its checks:
 
 ```json
 {as_json(verdict_document("k3m9t5wq7xab", worst((_EXAMPLE,)))).decode()}```
@@ -119,19 +123,19 @@ _GAMMA = """\
 
 The planned dose is the reference, normalised to its own maximum (a local criterion, in the report alone, to each
 point's own dose). The computed dose is the evaluated one, on its own grid, trilinear between its voxels. Gamma of a
-point is the least of √((dose difference / its limit)² + (distance / its limit)²) over **all** positions
-(`results/gamma_kernel.py`): the search proceeds outwards and halves boxes of positions until no box can hold anything
-better. A point passes only if a position within the limits was found; one that fails has a gamma above 0.999. Values,
-which only the report shows, are never too small and at most 0.005 too large. A point that is not a number in either
-dose, or outside the computed grid, fails; next to a voxel that is not a number nothing matches.
+point is the minimum of √((dose difference / its limit)² + (distance / its limit)²) over **all** positions
+(`results/gamma_kernel.py`): the search proceeds outwards and halves boxes of positions until no box can contain a
+smaller value. A point passes only if a position within the limits is found; one that fails has a gamma above 0.999.
+Values, which only the report shows, are never too small and at most 0.005 too large. A point fails if either dose is
+not a number there, or if it is outside the computed grid; positions next to a voxel that is not a number never match.
 
-**Against pymedphys**, which tries positions in steps of a tenth of the distance, and is the referee of the tests
-(`tests/unit/results/test_gamma_referees.py`): what it passes passes here. It fails points that pass here, up to 3 % of
-those of the tests' fields, for two reasons. On a steep gradient the dose changes by more than its limit from one step
-to the next, so that no step hits the position that matches; local limits, narrow where the dose is low, make it worse.
-And near gamma = 1 its value is too large by what up to half a step is worth. With steps of a fiftieth it agrees with
-nearly all of these points, and gives none of them more than 1.02. Voxels that are not numbers it must be given as a
-high dose: if that is not high enough it finds a match between such a voxel and its neighbour. Here there is none.
+**Compared with pymedphys**, the reference in the tests (`tests/unit/results/test_gamma_referees.py`), which tries
+positions in steps of a tenth of the distance: every point that passes there passes here. Up to 3 % of the points of the
+test fields fail there and pass here, for two reasons. On a steep gradient the dose changes by more than its limit from
+one step to the next, so that no step hits the matching position; local limits, which are narrow in low dose, increase
+this. And near gamma = 1 its value is too large by the effect of up to half a step. With steps of a fiftieth it agrees
+for nearly all of these points, and none of them has more than 1.02. Voxels that are not numbers must be replaced by a
+high dose for pymedphys; if that is not high enough, it finds a match between such a voxel and its neighbour.
 """
 
 
@@ -142,9 +146,9 @@ def page() -> str:
         _section("The file", VerdictDocument),
         _section("Each of `checks`", CheckDocument),
         _section("`extension`", ExtensionDocument),
-        "## Words\n\nFrom best to worst. A verdict is the worst word of its checks.\n",
-        markdown_table(("word", "meaning"), ((f"`{word}`", text) for word, text in OUTCOMES.items())),
-        "## Checks\n\nWhat `value` is, by `name`. Of a single beam `gamma` and `dose_scale` stand once.\n",
+        "## Outcomes\n\nFrom best to worst. A verdict is the worst outcome of its checks.\n",
+        markdown_table(("outcome", "meaning"), ((f"`{outcome}`", text) for outcome, text in OUTCOMES.items())),
+        "## Checks\n\nWhat `value` is, by `name`. A plan of one beam has `gamma` and `dose_scale` once.\n",
         markdown_table(
             ("name", "scope", "unit", "value"),
             ((f"`{name}`", scope, unit, text) for name, (scope, unit, text) in CHECKS.items()),
@@ -160,15 +164,15 @@ def _section(title: str, model: type[BaseModel]) -> str:
 
 
 def _fields(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
-    told = model.model_json_schema(mode="serialization")["properties"]
+    properties = model.model_json_schema(mode="serialization")["properties"]
     for name, field in model.model_fields.items():
         key = field.alias or name
         unit = next((one.text for one in field.metadata if isinstance(one, Unit)), "")
-        yield f"`{key}`", _type(told[key]), unit, field.description or ""
+        yield f"`{key}`", _type(properties[key]), unit, field.description or ""
 
 
 def _type(part: Mapping[str, Any]) -> str:
-    """The type of a field in words, from its JSON Schema."""
+    """The type of a field as text, from its JSON Schema."""
     if "anyOf" in part:
         return " or ".join(_type(one) for one in part["anyOf"])
     if "$ref" in part:

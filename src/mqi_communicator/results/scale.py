@@ -1,6 +1,6 @@
 """Dose scale: the median of computed / planned where the planned dose is high. Pure.
 
-A ratio that looks like a forgotten RBE factor or a number of fractions is named, never scaled away.
+A ratio near an RBE factor or the number of fractions is reported as such, never corrected.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from mqi_communicator.results.options import DoseScaleOptions
 from mqi_communicator.results.verdict import Check, CheckOutcome
 
 _HIGH = 0.8  # of the planned maximum
-_AROUND = 20.0  # mm of computed dose around these points: what a spline may feel
-_NEAR = 0.02  # relative: how near to a known factor a ratio must be to be named
+_AROUND = 20.0  # mm of computed dose around these points, for spline interpolation
+_NEAR = 0.02  # relative: maximum distance from a known factor
 _ENOUGH = 0.5  # of the high-dose points must carry a computed dose
 _GENERIC_RBE = 1.1
 
@@ -37,7 +37,7 @@ def median_ratio(planned: Dose, computed: Dose) -> tuple[float | None, int, int]
 
 
 def suspected(ratio: float, fractions: int) -> str:
-    """A sentence naming the factor that a ratio looks like; empty if it looks like none."""
+    """A sentence naming the known factor that a ratio is near to; empty if there is none."""
     known = {_GENERIC_RBE: "an RBE factor of 1.1"}
     if fractions > 1:
         known[float(fractions)] = f"the number of fractions ({fractions})"
@@ -45,9 +45,9 @@ def suspected(ratio: float, fractions: int) -> str:
     check = "check the dose convention"
     for factor, name in known.items():
         if abs(ratio / factor - 1) <= _NEAR:
-            return f"the ratio is near {name}: the computed dose has it and the planned one has not; {check}"
+            return f"the ratio is near {name}: the computed dose includes it and the planned dose does not; {check}"
         if abs(ratio * factor - 1) <= _NEAR:
-            return f"the ratio is near 1 / {name}: the planned dose has it and the computed one has not; {check}"
+            return f"the ratio is near 1 / {name}: the planned dose includes it and the computed dose does not; {check}"
     return ""
 
 

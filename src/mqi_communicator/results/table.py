@@ -18,7 +18,7 @@ def _row(check: Check) -> tuple[str, ...]:
 
 
 def value_text(check: Check) -> str:
-    """The number with its unit, no finer than it is delivered; a dash where there is none."""
+    """The number with its unit, as precise as in verdict.json; a dash if there is none."""
     if check.value is None:
         return "–"
     if check.unit == "%":
@@ -30,7 +30,7 @@ def value_text(check: Check) -> str:
 
 
 def text(verdict: Verdict) -> str:
-    """The verdict as plain text: the word, why, and an aligned table without the notes."""
+    """The verdict as plain text: outcome, reason, and an aligned table without the notes."""
     table = (HEADINGS[:5], *(row[:5] for row in rows(verdict)))
     widths = [max(len(row[i]) for row in table) for i in range(5)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

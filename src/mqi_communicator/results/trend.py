@@ -1,6 +1,6 @@
-"""The numbers of many cases of one machine: how they lie, and where one lies among them. Pure.
+"""Statistics of the cases of one machine, and the position of one case among them. Pure.
 
-A trend decides nothing. It shows what no single case can: a drift within the limits.
+A trend is not part of a verdict. It shows a drift within the limits, which no single case can show.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ COLUMNS = {  # of a row: name, what it is, unit, digits
     "dose_scale": ("dose scale", "", 4),
     "range_r80": ("range difference R80", "mm", 2),
 }
-MIN_CASES = 5  # cases, before two standard deviations say anything
+MIN_CASES = 5  # cases that are needed for a meaningful standard deviation
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case. `range_r80` is that of the beam whose range differs most, with its sign."""
+    """One case. `range_r80` is the signed value of the beam whose range differs most."""
 
     case: str
-    at: float  # epoch seconds; when it was judged
+    at: float  # time of the verdict, epoch seconds
     verdict: str
     gamma: float | None  # % of points of the plan
     dose_scale: float | None  # computed / planned, of the plan
@@ -46,25 +46,25 @@ class Trend:
     rows: tuple[Row, ...]
 
     def spread(self, column: str) -> Spread:
-        """Of one of COLUMNS."""
+        """The spread of one of COLUMNS."""
         return spread(value for row in self.rows if (value := getattr(row, column)) is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class TrendPosition:
-    """One case among those before it on its machine."""
+    """One case, and the earlier cases of its machine."""
 
     own: Row
     before: Trend
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Of any values."""
+    """The spread of some values."""
     found = list(values)
     mean = statistics.fmean(found) if found else None
     return Spread(len(found), mean, 2 * statistics.stdev(found) if len(found) > 1 else None)
 
 
 def largest_deviation(values: Sequence[float]) -> float | None:
-    """The value furthest from 0, with its sign; None of none."""
+    """The value with the largest magnitude, with its sign; None if there is none."""
     return max(values, key=abs, default=None)

@@ -1,4 +1,4 @@
-"""Statistical uncertainty of the sum of Monte Carlo beam doses, and whether it allows a verdict. Pure."""
+"""Statistical uncertainty of the sum of Monte Carlo beam doses, and its check. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def combined(beams: Sequence[Dose], planned: Dose) -> float | None:
 
     None if a beam reports none. Beams are independent runs, so variances add. Within a beam the absolute uncertainty
     goes with the square root of dose (counting statistics), anchored at the beam's own reported value, which is a mean
-    where its dose is high: at least half of its maximum in the region looked at. (Its maximum anywhere may be one voxel
-    of a cavity.)
+    where its dose is high: at least half of its maximum in that region. (Its overall maximum may be one voxel of a
+    cavity.)
     """
     import numpy as np
 
@@ -45,7 +45,7 @@ def combined(beams: Sequence[Dose], planned: Dose) -> float | None:
 
 
 def histories_factor(value: float, options: UncertaintyOptions) -> float:
-    """How many times as many histories bring a relative uncertainty below the limit, a tenth to spare.
+    """How many times as many histories bring a relative uncertainty below the limit, with a margin of 10 %.
 
     Noise goes with one over the square root of the histories.
     """
@@ -53,11 +53,11 @@ def histories_factor(value: float, options: UncertaintyOptions) -> float:
 
 
 def uncertainty_check(value: float | None, options: UncertaintyOptions, points: int | None = None) -> Check:
-    """Judge whether statistics are sufficient. More noise never makes a verdict better."""
+    """Judge whether the statistics are sufficient. More noise never improves a verdict."""
     limit = options.limit_percent
     if value is None:
         outcome = CheckOutcome.UNDECIDED
-        note = "the engine reports no statistical uncertainty: run it twice with different seeds, or let it report one"
+        note = "the engine reports no statistical uncertainty: configure it to report one"
     elif value * 100 <= limit:
         outcome, note = (
             CheckOutcome.PASS,
@@ -66,8 +66,8 @@ def uncertainty_check(value: float | None, options: UncertaintyOptions, points: 
     else:
         outcome = CheckOutcome.UNDECIDED
         note = (
-            f"{value * 100:.2f} % (1 sigma) is too noisy to judge: "
-            f"{histories_factor(value, options):.1f} times as many histories would settle it"
+            f"{value * 100:.2f} % (1 sigma) is too noisy for a verdict: "
+            f"{histories_factor(value, options):.1f} times as many histories are needed"
         )
     return Check(
         name="uncertainty",

@@ -1,4 +1,4 @@
-"""The words of a verdict and how checks add up. Pure. A verdict is the worst of its named checks."""
+"""Outcomes of checks, and how they combine: a verdict is the worst outcome of its named checks. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class CheckOutcome(StrEnum):
-    """From best to worst: a verdict takes the worst word of its checks."""
+    """From best to worst."""
 
     PASS = "pass"  # noqa: S105 - not a password
     REVIEW = "review"
@@ -18,22 +18,22 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One named check: its number, its limit, and how much it looked at."""
+    """One named check: its value, its limit, and how many points it covers."""
 
     name: str  # "gamma", "dose_scale", "position_offset", "range_r80", "falloff_r80_r20", "uncertainty", ...
     scope: str  # "plan" or "beam <number>"
     outcome: CheckOutcome
     value: float | None
     unit: str  # "%", "ratio", "mm", ""
-    limit: str  # the limit in words: ">= 95 % pass, >= 90 % review"
+    limit: str  # as text: ">= 95 % pass, >= 90 % review"
     points: int | None  # voxels or profiles counted
-    uncertainty: float | None  # relative MC uncertainty of the dose looked at
-    note: str = ""  # one sentence: what it means, or why it could not be judged
+    uncertainty: float | None  # relative MC uncertainty of the evaluated dose
+    note: str = ""  # one sentence: what the value means, or why there is no verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The worst of the checks, and why."""
+    """The worst outcome of the checks, and the reason."""
 
     outcome: CheckOutcome
     why: str  # one line
@@ -41,24 +41,24 @@ class Verdict:
 
 
 def worst(checks: tuple[Check, ...]) -> Verdict:
-    """Add the checks up. No check at all is not_judged: silence is not a pass."""
+    """The verdict of some checks; not_judged if there are none."""
     if not checks:
-        return Verdict(CheckOutcome.NOT_JUDGED, "nothing could be checked")
+        return Verdict(CheckOutcome.NOT_JUDGED, "no check was possible")
     order = list(CheckOutcome)
     outcome = max((check.outcome for check in checks), key=order.index)
     if outcome is CheckOutcome.PASS:
         return Verdict(outcome, f"all {len(checks)} checks passed", checks)
-    blamed = [check for check in checks if check.outcome is outcome]
+    deciding = [check for check in checks if check.outcome is outcome]
     scopes: dict[str, list[str]] = {}
-    for check in blamed:
+    for check in deciding:
         scopes.setdefault(check.name, []).append(check.scope)
     names = ", ".join(f"{name} ({', '.join(where)})" for name, where in scopes.items())
-    return Verdict(outcome, f"{names}: {blamed[0].note or blamed[0].limit}", checks)
+    return Verdict(outcome, f"{names}: {deciding[0].note or deciding[0].limit}", checks)
 
 
 def unjudged(checks: tuple[Check, ...], reasons: tuple[str, ...]) -> Verdict:
-    """Keep the numbers and take back the words: there was no basis to judge on, for these reasons."""
+    """Keep the values of the checks but set every outcome to not_judged, for these reasons."""
     why = "; ".join(reasons)
-    basis = Check("basis", "plan", CheckOutcome.NOT_JUDGED, None, "", "a basis to judge on", None, None, why)
+    basis = Check("basis", "plan", CheckOutcome.NOT_JUDGED, None, "", "a basis for a verdict", None, None, why)
     shown = tuple(replace(check, outcome=CheckOutcome.NOT_JUDGED) for check in checks)
     return Verdict(CheckOutcome.NOT_JUDGED, f"not judged: {why}", (basis, *shown))

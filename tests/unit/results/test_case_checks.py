@@ -83,24 +83,24 @@ def test_a_position_that_plan_or_ct_leaves_out_is_for_a_person_to_confirm():
     (of_ct,) = position("", "HFS")
     assert (of_ct.review, of_ct.note) == (
         True,
-        "the plan has no PatientPosition (0018,5100); the CT's was taken: HFS",
+        "the plan has no PatientPosition (0018,5100); the CT's is used: HFS",
     )
     (of_plan_,) = position("HFS", "")
-    assert of_plan_.note == "the CT has no PatientPosition (0018,5100); the plan's was taken: HFS"
+    assert of_plan_.note == "the CT has no PatientPosition (0018,5100); the plan's is used: HFS"
 
 
 def test_doses_that_were_set_aside_are_counted_by_reason_without_a_file_name():
     why = ["DoseType (3004,0004) is ERROR", "it is the dose of another plan (300C,0002)"]
     (found,) = (one for one in case_cautions(PLAN, CT, (), [*why, why[1]]) if one.name == "doses_set_aside")
     assert found.review is False
-    assert found.note == f"3 RTDOSE files of the folder not compared with: 1 x: {why[0]}; 2 x: {why[1]}"
+    assert found.note == f"3 RTDOSE files of the folder ignored: 1 x: {why[0]}; 2 x: {why[1]}"
 
 
 def test_a_beam_that_has_another_number_here_is_told_and_its_planned_dose_is_found():
     plan = replace(PLAN, beams=(replace(BEAM, number=3, plan_number=0), replace(BEAM, number=2)))
     (found,) = (one for one in case_cautions(plan, CT, ()) if one.name == "beam_number")
     assert (found.scope, found.review) == ("beam 3", False)
-    assert "BeamNumber (300A,00C0) is 0; here the beam is called 3" in found.note
+    assert "BeamNumber (300A,00C0) is 0; it is beam 3 here" in found.note
     dose = planned(0.0, [1.0, 2])
     assert of_plan(replace(dose, beam_number=0), plan).beam_number == 3
     assert of_plan(replace(dose, beam_number=2), plan).beam_number == 2

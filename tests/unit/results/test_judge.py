@@ -210,7 +210,7 @@ def test_without_beam_doses_only_the_sum_is_judged_and_it_says_so(decide, beams)
     sum_only = beams.planned_doses(per_beam=False)
     verdict = decide(beams.computed_doses(), planned=sum_only)
     assert verdict.outcome is CheckOutcome.REVIEW
-    assert "only the sum was judged" in verdict.why
+    assert "only the sum was compared" in verdict.why
     assert {scope for _, scope in outcomes(verdict)} == {"plan"}
     assert one(verdict, "position_offset", "plan").outcome is CheckOutcome.PASS
     lenient = QUICK.model_copy(update={"without_beam_doses": "pass"})
@@ -227,8 +227,8 @@ def test_a_beam_that_is_planned_neither_alone_nor_in_a_sum_is_not_judged(decide,
     assert verdict.outcome is CheckOutcome.NOT_JUDGED
     check = one(verdict, "beam_doses", "plan")
     assert check.outcome is CheckOutcome.NOT_JUDGED
-    assert "beam 2 has no planned dose, alone or in a sum" in check.note
-    assert "only the sum was judged" not in check.note
+    assert "beam 2 has no planned dose, neither alone nor in a sum" in check.note
+    assert "only the sum was compared" not in check.note
     assert one(verdict, "range_r80", "beam 3").outcome is CheckOutcome.PASS
 
 
@@ -256,7 +256,7 @@ def test_the_doses_of_a_plan_and_of_its_only_beam_have_to_agree(decide, beams, f
     check = one(verdict, "planned_sum", "plan")
     assert check.outcome is outcome
     assert check.note.startswith(
-        f"the planned beam is {'' if outcome is CheckOutcome.PASS else 'not '}the planned plan"
+        f"the planned beam dose {'equals' if outcome is CheckOutcome.PASS else 'does not equal'} the planned plan dose"
     )
 
 
@@ -276,7 +276,7 @@ def test_too_much_noise_is_undecided_and_so_is_unknown_noise(decide, beams):
     )
     silent = decide([replace(d, uncertainty=None) for d in beams.computed_doses()])
     assert silent.outcome is CheckOutcome.UNDECIDED
-    assert "different seeds" in one(silent, "uncertainty", "plan").note
+    assert "reports no statistical uncertainty" in one(silent, "uncertainty", "plan").note
 
 
 def test_a_hole_in_the_computed_dose_fails_and_stays_in_the_denominator(decide, beams):

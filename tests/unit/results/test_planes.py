@@ -21,7 +21,7 @@ def two(beams):
     return beams.beam_dose(field, beams.PLANNED_GRID), beams.beam_dose(field, beams.COMPUTED_GRID, deeper=4.0)
 
 
-def test_the_hottest_disagreement_is_behind_the_target_of_a_beam_that_is_too_deep(two, beams):
+def test_the_largest_difference_is_behind_the_target_of_a_beam_that_is_too_deep(two, beams):
     point, off = largest_difference(*two)
     along = np.asarray(point) @ -beams.travel(0.0, 0.0)[:, 2]
     assert off > 0.2
