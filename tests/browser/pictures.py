@@ -36,7 +36,7 @@ def main(target: Path) -> None:
         # the store is locked as by a communicator, so that no page says that none is running
         with dashboard(config) as board, _owned(base / "workspace/owner.lock"):
             done = _delivered(board, base)
-            pages = {"now": "/", "case": f"/case/{done}", "history": "/history", "room": "/system"}
+            pages = {"now": "/", "case": f"/case/{done}", "history": "/history", "system": "/system"}
             with browser(board.address) as person:
                 person.sign_in("otto")
                 for page, path in pages.items():

@@ -76,7 +76,7 @@ CHECKS = {  # scope, unit of the value, the value
     "doses_set_aside": (
         "plan",
         "",
-        "No value. Present only if RTDOSE files of the folder are ignored, being of another plan; `note` counts them.",
+        "No value. Present only if RTDOSE files are ignored because they are not of this plan; `note` counts them.",
     ),
     "beam_number": (
         "beams",
@@ -110,9 +110,9 @@ After this page you can read `verdict.json`, which is in the results folder of e
 The page is generated from the program's models by `python -m mqi_communicator.results.reference`; the JSON Schema is
 [`verdict.schema.json`](../src/mqi_communicator/results/verdict.schema.json). Every field is always present; an unknown
 value is null, or empty if it is text. `value` and `uncertainty` have four significant digits. No patient is named.
-`schema` is the version of the format; page and schema describe the current one. How the checks work, and their default
-limits: [the verdict](design.md#the-verdict). What a verdict does not cover: [limits](limits.md). An example with one of
-its checks:
+`schema` is the version of the format; page and schema describe the current one. The checks with their default
+limits: [validation](validation.md#checks-and-default-limits). What a verdict does not cover: [limits](limits.md). An
+example with one of its checks:
 
 ```json
 {as_json(verdict_document("k3m9t5wq7xab", worst((_EXAMPLE,)))).decode()}```

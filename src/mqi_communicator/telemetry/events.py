@@ -289,7 +289,7 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "maximum_gy": ("Gy", "Maximum of the beam's computed dose."),
     "products": ("group", "SHA-256 of each file that the job made, by name."),
     "outputs": ("group", "SHA-256 of each file of the results, by name."),
-    "word": ("text", "The verdict: [words](verdict.md#words)."),
+    "word": ("text", "The verdict: [outcomes](verdict.md#outcomes)."),
     "report": ("text", "`drawn`, `not drawn` or `not wanted`."),
     "report_why": ("text", "Why there is none."),
     "job": ("text", "State of the job when it was cancelled."),
