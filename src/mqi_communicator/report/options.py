@@ -41,7 +41,7 @@ class ReportOptions(BaseModel):
     )
     labels: bool = Field(
         default=True,
-        description="Show the names of plan, beams and structures; parts of the patient's name in them are blacked out "
+        description="Show the names of plan, beams and structures; parts of the patient's name in them are masked "
         "unless `identity` allows it. If false, only numbers are shown.",
     )
     gamma: tuple[str, ...] = Field(
