@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from pypdf import PdfReader
-from tests.e2e.test_outage import page
+from tests.e2e.pages import page
 
 from mqi_communicator.demo.sample import CANARY
 from mqi_communicator.demo.sample_canary import LABEL

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from collections import Counter
 
-
-def page(daemon, name: str) -> tuple[int, str]:
-    """One of the daemon's pages."""
-    port = next(record["port"] for record in daemon.lines if record["event"] == "started")
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
+from tests.e2e.pages import page
 
 
 def commands(daemon) -> str:
