@@ -12,8 +12,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from mqi_communicator.cli import exit_codes
+from mqi_communicator.cli.main import app
 from mqi_communicator.cli.reference import page as cli_page
 from mqi_communicator.dose.abilities import markdown
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
@@ -51,6 +53,11 @@ ALL = sorted({tuple(words) for page in PAGES if page != MADE for words in comman
 
 @cache
 def help_of(*argv: str) -> str:
+    """The help of a program; that of `mqi` without a process of its own."""
+    if argv[0] == "mqi":
+        shown = CliRunner().invoke(app, [*argv[1:], "--help"])
+        assert shown.exit_code == 0, f"{argv}: {shown.output}"
+        return shown.output
     ended = subprocess.run([*argv, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, f"{argv}: {ended.stderr}"
     return re.sub(r"\x1b\[[0-9;]*m", "", ended.stdout)
@@ -61,7 +68,7 @@ def launcher(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     first, *rest = words
     if first.endswith("mqi"):
         depth = 2 if rest[0] == "user" else 1  # `mqi user` has commands of its own
-        return (sys.executable, "-m", "mqi_communicator", *rest[:depth]), tuple(rest[depth:])
+        return ("mqi", *rest[:depth]), tuple(rest[depth:])
     if first.startswith("python"):
         if rest[0] == "-m":
             return (sys.executable, "-m", rest[1]), tuple(rest[2:])
