@@ -9,7 +9,8 @@ usage() {
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about 8 minutes on two cores
   --quick      lint, formatting, types, import rules and the unit tests; under 2 minutes on two cores
-  --long       long stories of the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports
+  --long       long stories of the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports, an outage,
+               a kill at each step, every bad input, every wrong dose
   --slurm      tests against a real Slurm on this machine
   --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: a new one, shown)
   --browser    the dashboard in a real browser
@@ -96,15 +97,15 @@ source_checks() {
 
 quick() {
     source_checks
-    shown "unit tests" pytest_on_two -m "not thorough" tests/unit "${arguments[@]}"
+    shown "unit tests" pytest_on_two -m "not thorough and not long" tests/unit "${arguments[@]}"
 }
 
 checks() {
     local extra=() suite
-    for suite in slurm faults browser e2e/long; do extra+=("--ignore=tests/$suite"); done
+    for suite in slurm faults browser; do extra+=("--ignore=tests/$suite"); done
     source_checks
     stage "documents" "$python" -m sphinx -q -E -W --keep-going -b html docs .setup/docs
-    shown "pytest" pytest_on_two "${extra[@]}" "${arguments[@]}"
+    shown "pytest" pytest_on_two -m "not long" "${extra[@]}" "${arguments[@]}"
 }
 
 faults() {
@@ -119,7 +120,7 @@ for suite in "${suites[@]}"; do
     checks) checks ;;
     quick) quick ;;
     faults) faults ;;
-    long) shown "long" "$python" -m pytest -q -n 2 --dist loadfile tests/e2e/long "${arguments[@]}" ;;
+    long) shown "long" pytest_on_two -m long tests/e2e tests/integration "${arguments[@]}" ;;
     audit) shown "audit" "$python" setup/audit.py ;;
     bench) shown "bench" "$python" bench/run.py ;;
     *) shown "$suite" "$python" -m pytest -q "tests/$suite" "${arguments[@]}" ;;

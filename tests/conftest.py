@@ -47,3 +47,10 @@ def _pure(request: pytest.FixtureRequest):
     _watching = request.node.get_closest_marker("pure") is not None
     yield
     _watching = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The stories of tests/e2e/long are marked `long`."""
+    for item in items:
+        if "e2e/long" in item.path.as_posix():
+            item.add_marker("long")

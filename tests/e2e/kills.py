@@ -14,7 +14,7 @@ Point = tuple[str, str]  # a step, and "begin" or "done"
 
 def reached(record: dict[str, object]) -> Point | None:
     """Which point a log line stands for."""
-    if record["event"] == "step.begin":
+    if record["event"] == "step.started":
         return str(record["step"]), "begin"
     if record["event"] in ENDS:
         return str(record["step"]), "done"

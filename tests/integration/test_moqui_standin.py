@@ -14,6 +14,7 @@ import pytest
 from tests.doing import do, looked_at
 from tests.engine_files import common_files
 from tests.standin import site, small
+from tests.standin.failures import FAILS, FAST
 from tests.standin.machine import Spots
 from tests.standin.patient import Voxels, voxels
 from tests.standin.physics import beam_dose
@@ -32,7 +33,6 @@ from mqi_communicator.dose.moqui.engine import Moqui
 pytestmark = pytest.mark.real
 
 FLAVOURS = ("upstream", "fork", "clinic")
-FAST = {"histories_per_beam": 200_000}
 
 
 @dataclass
@@ -210,8 +210,15 @@ def test_wide_air_around_the_patient_takes_no_range(gantry):
     assert r80(150) == pytest.approx(r80(0), abs=0.3)
 
 
-@pytest.mark.parametrize("dose_format", ["mha", "mhd", "raw"])
-@pytest.mark.parametrize("offset", ["centre", "edge"])
+@pytest.mark.parametrize(
+    ("dose_format", "offset"),
+    [
+        ("mha", "centre"),
+        ("mhd", "edge"),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in [("mha", "edge"), ("mhd", "centre")]),
+        *(pytest.param("raw", each, marks=pytest.mark.long) for each in ("centre", "edge")),
+    ],
+)
 def test_every_format_is_the_same_dose(moqui, dose_format, offset):
     at = moqui(behaves={"offset": offset, "noise": 0.0}, format=dose_format, seeds=1)
     ran = at.run(1)
@@ -267,40 +274,15 @@ def test_several_gpus_of_the_clinic_are_named_as_the_job_numbers_them(moqui, mon
     assert none_free.judged.retryable
 
 
-FAILS = {
-    # fault: (flavour, engine, exit code, words, retryable); words of a dose that is read and refused come with None
-    "save-crash": ("upstream", {}, 139, "moqui-1 crashed while it saved its dose", True),
-    "early-crash": ("upstream", {}, 139, "crashed before it computed anything", False),
-    "killed": ("upstream", {}, 137, "SIGKILL", True),
-    "terminated": ("upstream", {}, 143, "SIGTERM", True),
-    "zero": ("upstream", {}, 0, "moqui-1 had no histories to compute", False),
-    "short": ("upstream", {}, 0, "bytes, expected", True),
-    "empty": ("upstream", {}, 66, "exited 0 without Outputs-1/beam_1_0_Dose.mha", True),
-    "disk-full": ("upstream", {}, 0, "Error occurred at writing time!", True),
-    "unwritable": ("upstream", {}, 66, "Cannot open file!", True),
-    "no-product": ("upstream", {}, 66, "exited 0 without", True),
-    "no-end": ("upstream", {}, 0, "the log has no end mark", True),
-    "cuda": ("upstream", {}, 255, "CUDA driver version is insufficient", False),
-    "cuda-memory": ("upstream", {}, 2, "GPUassert: out of memory", True),
-    "no-free-gpu": ("clinic", {}, 1, "No free GPU remains after BeamLayerMultiGpu filtering", True),
-    "hang": ("fork", {"time_limit_s": 3}, 124, "reached its time limit", False),
-    "nan": ("upstream", {}, 0, "no number (NaN or infinite)", None),
-    "negative": ("upstream", {}, 0, "is negative somewhere", None),
-    "wrong-grid": ("upstream", {}, 0, "DimSize is", None),
-    "wrong-origin": ("upstream", {}, 0, "Origin is", None),
-    "out-of-bound": ("upstream", {}, 0, "out-of-bound", False),
-    "other-spots": ("upstream", {}, 0, "it read other spots", False),
-    "seed-blind": ("upstream", {}, 0, "the very same dose", None),
-    "dcm-unsaved": ("clinic", {}, 66, "Could not save DICOM file", True),
-    "dcm-coarse": ("clinic", {}, 0, "stored in 38 steps", None),
-}
-
-
 def test_every_fault_of_the_stand_in_has_a_row():
     assert set(FAILS) == set(FAULTS)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+IN_PROCESSES = ("save-crash", "disk-full", "wrong-grid", "seed-blind", "dcm-coarse")
+EACH = [pytest.param(fault, marks=[] if fault in IN_PROCESSES else pytest.mark.long) for fault in FAULTS]
+
+
+@pytest.mark.parametrize("fault", EACH)
 def test_each_way_to_fail_is_found(moqui, fault):
     flavour, engine, code, words, retryable = FAILS[fault]
     at = moqui(flavour, behaves={"fault": fault}, **engine)
@@ -316,6 +298,7 @@ def test_each_way_to_fail_is_found(moqui, fault):
     assert ran.judged.retryable is retryable
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dose_format", ["mhd", "raw"])
 @pytest.mark.parametrize("fault", ["save-crash", "short", "empty", "disk-full"])
 def test_half_a_dose_is_none_in_any_format(moqui, dose_format, fault):
@@ -351,6 +334,7 @@ def test_an_old_dose_in_the_way_is_not_taken_for_a_new_one(moqui):
     assert "Output directory exists." in ran.judged.why
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("spoil", "code", "words"),
     [
