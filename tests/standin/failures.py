@@ -11,7 +11,7 @@ from typing import Any
 
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
-from mqi_communicator.dose.engine import Refused
+from mqi_communicator.dose.engine import JobRequest, PreparedCase, Refused
 from tests.doing import do, looked_at
 from tests.standin import site
 from tests.standin.settings import FAULTS
@@ -70,17 +70,16 @@ def _run(fault: str, folder: Path) -> dict[str, Any]:
     engine = site.engine(site.sections(program, folder / "beam_file.txt", flavour, **FAST, **options))
     site.write_sample(folder / "case", flavour=flavour)
     plan, ct = sound_plan(folder / "case/RP.dcm"), read_ct(sorted((folder / "case").glob("CT*")))
-    files = {f"common/{path}": data for path, data in engine.common_files(plan, ct).items()}
-    files |= {f"beam-1/{path}": data for path, data in engine.beam_files(plan, plan.beams[0], ct).items()}
-    for path, data in files.items():
+    for path, data in engine.case(PreparedCase(plan, ct)).files().items():
         (folder / "input" / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / "input" / path).write_bytes(data)
     run = folder / "runs/run-0"
     run.mkdir(parents=True)
-    work = engine.work(1, 1)
+    job = engine.job(JobRequest(1, 1))
+    work = job.work()
     code, log = do(work, run)
     sizes = {path: (run / path).stat().st_size for path in work.products if (run / path).exists()}
-    if isinstance(engine.judge_run(1, code, looked_at(log), sizes), Refused):
+    if isinstance(job.judge(code, looked_at(log), sizes), Refused):
         log = looked_at(log)  # otherwise the whole log, which is fetched with the dose, tells it
     return {"code": code, "log": log.replace(os.fspath(folder), "/site"), "sizes": sizes}
 

@@ -10,7 +10,7 @@ import pytest
 from tests.standin import site
 from tests.standin.failures import FAILS, FAST, READ, recorded
 
-from mqi_communicator.dose.engine import Accepted, Refused
+from mqi_communicator.dose.engine import Accepted, JobRequest, Refused
 
 RECORDED = recorded()
 
@@ -18,7 +18,7 @@ RECORDED = recorded()
 def judge(fault, folder, code, log, sizes):
     flavour, options, *_ = FAILS[fault]
     engine = site.engine(site.sections(folder / "tps_env", folder / "beam_file.txt", flavour, **FAST, **options))
-    return engine.judge_run(1, code, log, sizes)
+    return engine.job(JobRequest(1)).judge(code, log, sizes)
 
 
 @pytest.mark.parametrize("fault", sorted(FAILS.keys() - READ))
