@@ -45,7 +45,7 @@ from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import work_items
 from mqi_communicator.store.backup import backups, is_blank
-from mqi_communicator.store.database import Database, StoreDamaged, open_database, prove_whole
+from mqi_communicator.store.database import Database, StoreDamaged, open_database, verify_intact
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.telemetry import http, logs, metrics
@@ -136,7 +136,7 @@ def open_store(config: Config, lock: StoreLock) -> Database:
     lock.hold()
     try:
         complete(config.paths.store, time.time())
-        prove_whole(config.paths.store)
+        verify_intact(config.paths.store)
         if is_blank(config.paths.store):
             _no_store(config)
         database = open_database(config.paths.store)

@@ -21,7 +21,7 @@ from mqi_communicator.gauges import certificates
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
-from mqi_communicator.store.database import StoreTrouble
+from mqi_communicator.store.database import StoreUnavailable
 
 HOUSEKEEPING_S = 3600.0
 BACKUP_PAUSE_S = 300.0  # after a backup that failed
@@ -41,11 +41,11 @@ async def periodic(interval_s: float, work: Callable[[], Awaitable[float | None]
         pause = None
         try:
             pause = await work()
-        except StoreTrouble as trouble:
+        except StoreUnavailable as trouble:
             log_database_error(trouble)
 
 
-def log_database_error(trouble: StoreTrouble) -> None:
+def log_database_error(trouble: StoreUnavailable) -> None:
     """Log the reason alone: a traceback adds nothing, and the operation is repeated."""
     structlog.get_logger().error("database.error", why=trouble.reason)
 
@@ -80,7 +80,7 @@ async def watch_folder(app: App) -> None:
         try:
             if await register_arrivals([app.config.paths.watch / name for name in scan.listing.folders], app.tools):
                 app.driver.wake()
-        except StoreTrouble as trouble:
+        except StoreUnavailable as trouble:
             log_database_error(trouble)
         else:
             app.folder_read = True

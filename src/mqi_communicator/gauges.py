@@ -78,7 +78,7 @@ def _with_queues(reading: Reading, tools: Tools) -> Reading:
     now, live = time.time(), tools.database.read_now(work_items.live)
     held = {item.case for item in live if item.beam == CASE_ITEM and item.status is Status.HELD}
     waiting = [item for item in live if item.status is not Status.HELD]
-    under_way = [case for case in tools.database.read_now(cases.under_way) if case.key not in held]
+    under_way = [case for case in tools.database.read_now(cases.unfinished) if case.key not in held]
     return replace(
         reading,
         items=Counter((item.step, str(item.status)) for item in live),

@@ -20,7 +20,7 @@ from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.flow.driver import RunningStep
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.store import audit
-from mqi_communicator.store.database import StoreGone, StoreTrouble
+from mqi_communicator.store.database import StoreReplaced, StoreUnavailable
 from mqi_communicator.telemetry import http
 from mqi_communicator.telemetry.loop_watchdog import LoopWatchdog
 from mqi_communicator.telemetry.systemd import Notifier
@@ -122,7 +122,7 @@ async def _loop(
         app.looped_at = time.monotonic()
         try:
             idle = await _tick(app, once=once)
-        except StoreTrouble as trouble:
+        except StoreUnavailable as trouble:
             log_database_error(trouble)
             with suppress(TimeoutError):
                 async with asyncio.timeout(STORE_PAUSE_S):
@@ -195,10 +195,10 @@ def _store_is_gone(app: App) -> bool:
     """Whether the store's file was removed or replaced. Logged if it was."""
     try:
         app.database.check_file()
-    except StoreGone as gone:
+    except StoreReplaced as gone:
         structlog.get_logger().error("database.lost", why=gone.reason)
         return True
-    except StoreTrouble:
+    except StoreUnavailable:
         return False
     return False
 

@@ -33,7 +33,7 @@ from mqi_communicator.intake.scan import scan_folder
 from mqi_communicator.results.extension import Extension
 from mqi_communicator.store import audit, cases, jobs, orders, work_items
 from mqi_communicator.store.backup import back_up
-from mqi_communicator.store.database import StoreTrouble
+from mqi_communicator.store.database import StoreUnavailable
 from mqi_communicator.store.restore import restore
 
 pytestmark = pytest.mark.real
@@ -65,7 +65,7 @@ class Site:
     def order(self, word: str, detail: str = "", at: float = 50.0) -> str:
         """An order is given and carried out; returns the answer."""
         write, tools = self.app.database.write_now, self.app.tools
-        one = write(orders.give, at=at, case=KEY, order=word, who="j.doe", why="said so", detail=detail)
+        one = write(orders.add, at=at, case=KEY, order=word, who="j.doe", why="said so", detail=detail)
         given = self.app.database.read_now(orders.get, one)
         _events, answer = write(apply_order, given, tools.spool(KEY), at, tools.resources.ageing_s)
         return answer
@@ -86,7 +86,7 @@ class Site:
         write(work_items.move, self.item(), replace(self.item(), step="compare", status=Status.WAITING, due=2e9), None)
         write(cases.change, KEY, host="two")
         write_durably(tools.spool(KEY).sent_to, "two")
-        write(work_items.begin, WorkItem(KEY, 1, "follow"))
+        write(work_items.add_beam, WorkItem(KEY, 1, "follow"))
         row = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "two", jobs.WANTED, active=False, claimed=1.0)
         write(jobs.claim, row, jobs.HostCapacity(5))
 
@@ -216,7 +216,7 @@ async def test_an_order_is_not_carried_out_where_it_cannot_be_noted(site, monkey
         raise DiskFull("no space", "")
 
     monkeypatch.setattr("mqi_communicator.flow.spool.decisions.write_durably", full)
-    with pytest.raises(StoreTrouble, match="no space"):
+    with pytest.raises(StoreUnavailable, match="no space"):
         site.order("cancel")
     assert site.item().wanted == ""
     assert len(site.app.database.read_now(orders.pending)) == 1
@@ -269,7 +269,7 @@ async def test_a_job_declared_lost_is_asked_about_again(site):
     site.app.database.write_now(work_items.move, row, replace(row, status=Status.WAITING), None)
     site.back_up()
     given = {"at": 50.0, "case": KEY, "order": "lost", "who": "j.doe", "why": "", "beam": 1}
-    one = site.app.database.read_now(orders.get, site.app.database.write_now(orders.give, **given))
+    one = site.app.database.read_now(orders.get, site.app.database.write_now(orders.add, **given))
     site.app.database.write_now(apply_order, one, site.app.tools.spool(KEY), 50.0, 1.0)
     assert site.item(beam=1).run == 2
     await site.restore()
@@ -320,7 +320,7 @@ async def test_a_longer_run_that_was_ordered_goes_on(site, known):
     assert number(site.app.database.read_now(audit.history, KEY)) == 2
     if known:
         assert (site.item(beam=1).step, site.item(beam=1).run) == ("submit", 2)
-    assert site.app.database.read_now(jobs.held) == 0
+    assert site.app.database.read_now(jobs.count_active) == 0
 
 
 async def test_a_constancy_run_stays_one_and_one_more_is_due(site):
@@ -343,6 +343,6 @@ async def test_an_order_that_was_not_carried_out_yet_is_forgotten(site):
     await reconcile(site.app.tools)
     site.back_up()
     given = {"at": 50.0, "case": KEY, "order": "cancel", "who": "j.doe", "why": ""}
-    site.app.database.write_now(orders.give, **given)
+    site.app.database.write_now(orders.add, **given)
     assert (await site.restore()).orders == 0
     assert site.item().wanted == ""

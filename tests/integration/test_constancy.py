@@ -128,7 +128,7 @@ def test_equal_content_is_computed_again_for_a_sample_and_is_no_patients_twin_or
 def test_a_sample_is_no_part_of_a_trend(app):
     for key, name in (("k1", NAME), ("k2", "")):
         seen(app, key, name)
-        app.database.write_now(figures.note, key, [Figure(key, "gamma", "plan", 1.0, "G1", "pass", 99.0, "%")])
+        app.database.write_now(figures.save, key, [Figure(key, "gamma", "plan", 1.0, "G1", "pass", 99.0, "%")])
     assert [one.case for one in app.database.read_now(figures.trend, "G1", "gamma")] == ["k2"]
 
 

@@ -79,13 +79,13 @@ async def test_beams_and_places_of_a_delivered_case_are_closed_too(app):
     await reconcile(app.tools)
     own = app.database.read_now(work_items.get, KEY)
     app.database.write_now(work_items.move, own, replace(own, step="compare", status=Status.WAITING), None)
-    app.database.write_now(work_items.begin, WorkItem(KEY, 1, "submit"))
+    app.database.write_now(work_items.add_beam, WorkItem(KEY, 1, "submit"))
     wish = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "one", jobs.WANTED, active=False, claimed=1.0)
     app.database.write_now(jobs.claim, wish, jobs.HostCapacity(5))
     delivered(app, KEY)
     assert (await reconcile(app.tools)).delivered == 1
     assert app.database.read_now(work_items.get, KEY, 1).status is Status.DONE
-    assert app.database.read_now(jobs.held) == 0
+    assert app.database.read_now(jobs.count_active) == 0
 
 
 async def test_results_that_were_changed_are_not_believed(app):
@@ -158,7 +158,7 @@ def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: i
     own, seen = WorkItem(KEY, CASE_ITEM, step, status=Status.WAITING), Event(10.0, KEY, CASE_ITEM, "case.seen", "admit")
     app.database.write_now(work_items.add, own, seen)
     for number in range(1, beams + 1):
-        app.database.write_now(work_items.begin, WorkItem(KEY, number, "submit"))
+        app.database.write_now(work_items.add_beam, WorkItem(KEY, number, "submit"))
         wish = jobs.JobRow(f"{KEY}-b{number}-r1", KEY, number, 1, "one", jobs.WANTED, active=False, claimed=1.0)
         app.database.write_now(jobs.claim, wish, jobs.HostCapacity(0))
 

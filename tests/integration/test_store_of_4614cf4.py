@@ -20,7 +20,7 @@ from mqi_communicator.cli.main import app
 from mqi_communicator.flow.background.checkpoints import verify_chain
 from mqi_communicator.flow.view import view_all
 from mqi_communicator.store import audit, chain, notices, work_items
-from mqi_communicator.store.backup import back_up, unsound
+from mqi_communicator.store.backup import back_up, find_damage
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.restore import restore
 from mqi_communicator.web.timeline import durations, timeline
@@ -93,7 +93,7 @@ def test_the_chain_agrees_with_the_delivered_results_and_the_log(site, database)
     assert report.whole, report.wrong
     assert report.notes == ()
     assert (report.audit.events, report.audit.cases) == (EVENTS, 4)
-    assert report.audit.anchors == 30  # as the old version counted
+    assert report.audit.checkpoints == 30  # as the old version counted
     assert "the chain is whole" in mqi(site, "audit", "--verify", "--log", str(site / "log.jsonl"))
 
 
@@ -201,7 +201,7 @@ def test_a_backup_of_it_is_restored(site, store, migrated):
         open_database(store).close()
     before = rows(store)
     copy = back_up(store, site / "copies", 5, time.time()).path
-    assert not unsound(copy)
+    assert not find_damage(copy)
     store.unlink()
     restore(copy, store, time.time())
     database = open_database(store)

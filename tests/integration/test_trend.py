@@ -44,7 +44,7 @@ def test_delivered_and_judged_cases_are_told_with_mean_and_spread(site):
     found = database.read_now(trend_of, "GTR1")
     assert [row.at for row in found.rows] == sorted(row.at for row in found.rows)
     mine = database.read_now(lambda connection: figures.trend(connection, "GTR1", "gamma"))
-    known = database.read_now(cases.several, [one.case for one in mine])
+    known = database.read_now(cases.get_many, [one.case for one in mine])
     assert {row.case for row in found.rows} == {key for key, case in known.items() if case.word != "not_judged"}
     (record,) = json.loads(trend(config, "--machine", "GTR1", "--json").stdout)
     assert record["machine"] == "GTR1"
@@ -77,7 +77,7 @@ def test_a_case_lies_among_those_before_it_and_the_worst_beam_counts(site):
     beams = [
         Figure(key, "range_r80", f"beam {n}", own[0].at, "GTR2", "pass", mm, "mm") for n, mm in ((1, 0.2), (2, -0.9))
     ]
-    database.write_now(figures.note, key, [*own, *beams])
+    database.write_now(figures.save, key, [*own, *beams])
     found = database.read_now(placed, key)
     assert found is not None
     assert (found.own.case, found.own.range_r80) == (key, -0.9)

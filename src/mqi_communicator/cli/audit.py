@@ -75,13 +75,13 @@ def _print_entries(entries: list[Entry], *, as_json: bool) -> None:
 def _print_report(report: Report, *, as_json: bool) -> None:
     walked = report.audit
     if as_json:
-        document = {"events": walked.events, "cases": walked.cases, "anchors": walked.anchors, "head": walked.head}
+        document = {"events": walked.events, "cases": walked.cases, "anchors": walked.checkpoints, "head": walked.head}
         print(json.dumps(document | {"whole": report.whole, "notes": report.notes, "wrong": report.wrong}))  # noqa: T201
         return
     for line in (*report.notes, *(f"BROKEN {line}" for line in report.wrong)):
         print(visible(line))  # noqa: T201
     print(  # noqa: T201
-        f"{walked.events} events of {walked.cases} cases; {walked.anchors} checkpoints outside the store agree; "
+        f"{walked.events} events of {walked.cases} cases; {walked.checkpoints} checkpoints outside the store agree; "
         f"the last event is {walked.head}"
     )
     print("the chain is intact" if report.whole else "the chain is BROKEN")  # noqa: T201

@@ -14,7 +14,7 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.cli.rescue import age
 from mqi_communicator.config import load
-from mqi_communicator.store.backup import back_up, backups, last_sound, unsound
+from mqi_communicator.store.backup import back_up, backups, find_damage, latest_intact
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import restore as put_back
 
@@ -59,7 +59,7 @@ def restore(
 
 
 def _newest(folder: Path) -> Path:
-    found = last_sound(folder)
+    found = latest_intact(folder)
     if found is None:
         raise ActionRequired(f"{folder} holds no intact backup", "give a file: mqi restore FILE")
     return found.path
@@ -67,7 +67,7 @@ def _newest(folder: Path) -> Path:
 
 def _list(folder: Path, *, as_json: bool) -> None:
     now = time.time()
-    found = [(one, unsound(one.path)) for one in backups(folder)]
+    found = [(one, find_damage(one.path)) for one in backups(folder)]
     if as_json:
         rows = [{"backup": str(one.path), "made": one.made, "wrong": wrong} for one, wrong in found]
         print(json.dumps(rows))  # noqa: T201

@@ -80,7 +80,7 @@ def _order(
         database = open_store(settings)
         case = find_case(database, name)
         number = database.write_now(
-            orders.give,
+            orders.add,
             at=time.time(),
             case=case.case,
             order=order_name,

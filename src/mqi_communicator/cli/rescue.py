@@ -8,14 +8,14 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.config import ConfigProblem, load
-from mqi_communicator.store.backup import Backup, last_sound
+from mqi_communicator.store.backup import Backup, latest_intact
 
 
 def how_to_restore(config: Path) -> list[str]:
     """Lines of instructions that follow the message that the store is damaged."""
     try:
         folder = load(config).backups
-        newest = last_sound(folder)
+        newest = latest_intact(folder)
     except ConfigProblem:
         return []
     except Fault as fault:

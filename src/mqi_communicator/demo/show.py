@@ -195,7 +195,7 @@ def _cancel(database: Database, process: subprocess.Popen[bytes], console: Conso
     console.print(f"interrupted: cancelling {len(live)} case(s) and their jobs on the host")
     for case in live:
         database.write_now(
-            orders.give, at=time.time(), case=case.case, order="cancel", who=f"user {os.getuid()}", why="Ctrl-C"
+            orders.add, at=time.time(), case=case.case, order="cancel", who=f"user {os.getuid()}", why="Ctrl-C"
         )
     deadline = time.monotonic() + CANCEL_S
     while time.monotonic() < deadline and process.poll() is None:

@@ -23,7 +23,7 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.apply import apply_order
 from mqi_communicator.flow.transitions.decide import EXTENDED, RESEND_S, UPLOAD, decide, extended, resend
 from mqi_communicator.store import orders, work_items
-from mqi_communicator.store.database import LostOwnership, StoreTrouble
+from mqi_communicator.store.database import LostOwnership, StoreUnavailable
 from mqi_communicator.store.orders import Order
 
 TICK_S = 1.0
@@ -170,7 +170,7 @@ class Driver:
         if step.limit and not cancelling:
             if self._in_use[step.limit] >= self._limits[step.limit]:
                 limit = f"resources.{step.limit} = {self._limits[step.limit]}"
-                await self._tools.database.write(work_items.explain, item, f"waiting for its turn ({limit})")
+                await self._tools.database.write(work_items.set_reason, item, f"waiting for its turn ({limit})")
                 return
             item = await self._up_to_date(item)
             self._in_use[step.limit] += 1  # nothing may fail between here and the task that gives the place back
@@ -246,7 +246,7 @@ class Driver:
         while True:
             try:
                 await self._tools.database.write(_move, item, moved, event, outcome)
-            except StoreTrouble as trouble:
+            except StoreUnavailable as trouble:
                 self._tools.emit("database.error", why=trouble.reason)
                 await asyncio.sleep(STORE_PAUSE_S)
             else:

@@ -115,7 +115,7 @@ def _give_again(connection: Connection, given: Sequence[Order], tools: Tools, no
     again = [order for order in given if not orders.is_known(connection, order)]
     for order in again:
         why = f"{order.why.removesuffix(FORGOTTEN)}{FORGOTTEN}"
-        number = orders.give(
+        number = orders.add(
             connection, at=order.at, case=order.case, order=order.order, who=order.who, why=why, detail=order.detail
         )
         spool = tools.spool(order.case)
@@ -216,7 +216,7 @@ def _extend_again(connection: Connection, own: WorkItem, text: str, now: float) 
 def _unfinished(connection: Connection) -> list[WorkItem]:
     """The lines of cases that the store takes for not delivered, and that nobody wants to end."""
     over = (Status.DONE, Status.CANCELLED)
-    own = [item for item in work_items.own(connection) if item.status not in over and not item.wanted]
+    own = [item for item in work_items.case_items(connection) if item.status not in over and not item.wanted]
     return [item for item in own if item.step in BEFORE_DELIVERY]
 
 
@@ -227,7 +227,9 @@ def _judgement(connection: Connection, key: str) -> int:
 
 def _not_cancelled(connection: Connection) -> list[WorkItem]:
     """The own lines of cases that nobody wants to end."""
-    return [item for item in work_items.own(connection) if item.status is not Status.CANCELLED and not item.wanted]
+    return [
+        item for item in work_items.case_items(connection) if item.status is not Status.CANCELLED and not item.wanted
+    ]
 
 
 async def _closed_by(item: WorkItem, tools: Tools) -> Delivered | None:
@@ -287,5 +289,5 @@ def _close(connection: Connection, own: WorkItem, stands: Delivered, now: float)
 
 
 def _counts(connection: Connection) -> tuple[dict[str, int], int, int]:
-    counts = Counter(str(item.status) for item in work_items.own(connection))
-    return dict(counts), jobs.held(connection), len(orders.pending(connection))
+    counts = Counter(str(item.status) for item in work_items.case_items(connection))
+    return dict(counts), jobs.count_active(connection), len(orders.pending(connection))

@@ -24,7 +24,7 @@ def trend_of(connection: Connection, machine: str, limit: int = LAST, before: fl
     """
     found = [one for name in _OF_PLAN for one in figures.trend(connection, machine, name, limit=limit, before=before)]
     keys = list(dict.fromkeys(one.case for one in found))
-    delivered = {key: case for key, case in cases.several(connection, keys).items() if case.results}
+    delivered = {key: case for key, case in cases.get_many(connection, keys).items() if case.results}
     kept: dict[str, list[Figure]] = {key: [] for key in delivered}
     for one in figures.of_cases(connection, list(delivered)):
         kept[one.case].append(one)

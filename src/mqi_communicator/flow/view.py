@@ -25,7 +25,7 @@ __all__ = ["BeamView", "CaseView", "checks_of", "record", "view", "view_all", "v
 
 def view(connection: Connection, found: Sequence[Case], now: float) -> list[CaseView]:
     """These cases, in the order given."""
-    families = work_items.all_items(connection, [case.key for case in found])
+    families = work_items.of_cases(connection, [case.key for case in found])
     runs = jobs.of_cases(connection, [case.key for case in found])
     etas = forecast(connection, now)
     return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key)) for case in found]

@@ -1,1 +1,1 @@
-"""Memory: cases, lines, jobs, events, orders and breakers in one relational store."""
+"""The store: cases, work items, jobs, events, orders and breakers in one relational database."""

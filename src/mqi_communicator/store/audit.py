@@ -1,4 +1,4 @@
-"""The events of the store as a chain: appended here, read here, and held against what was told outside."""
+"""Appending to and reading the event chain, and verifying it against checkpoints outside the store."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from mqi_communicator.case.model import Event
-from mqi_communicator.store.chain import GENESIS, AuditCheckpoint, Entry, Finding, broken, link
+from mqi_communicator.store.chain import GENESIS, AuditCheckpoint, Entry, Finding, find_breaks, link
 from mqi_communicator.store.schema import events
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a walk over the whole chain found."""
+    """Result of a verification of the whole chain."""
 
     events: int
     cases: int
-    anchors: int  # told outside, and agreeing
+    checkpoints: int  # that agree
     head: str  # the last event's link
     findings: tuple[Finding, ...]
 
 
 def append(connection: Connection, event: Event) -> None:
-    """Add an event at the chain's end. The transaction holds the store's write lock: nobody comes in between."""
+    """Append an event to the chain. The transaction holds the store's write lock: no other writer can interfere."""
     last = connection.execute(select(events.c.id, events.c.link).order_by(events.c.id.desc()).limit(1)).one_or_none()
     of_case = select(func.max(events.c.seq)).where(events.c.case == event.case)
     values: dict[str, object] = {name: getattr(event, name) for name in Event.__slots__ if name != "facts"}
@@ -46,7 +46,7 @@ def history(connection: Connection, case: str) -> list[Entry]:
 
 
 def head(connection: Connection) -> AuditCheckpoint:
-    """The chain's last event, for whoever tells it outside; number 0 where nothing has happened yet."""
+    """The chain's last event as a checkpoint; id 0 where there is none."""
     last = connection.execute(select(events).order_by(events.c.id.desc()).limit(1)).one_or_none()
     return (
         AuditCheckpoint(0, GENESIS, "")
@@ -55,21 +55,21 @@ def head(connection: Connection) -> AuditCheckpoint:
     )
 
 
-def verify(connection: Connection, told: Sequence[AuditCheckpoint]) -> Audit:
-    """Walk the chain from its beginning, and hold it against what was told outside."""
-    heard: dict[int, list[AuditCheckpoint]] = {}
-    for anchor in told:
-        heard.setdefault(anchor.id, []).append(anchor)
-    findings = list(broken(_all(connection), lambda number: heard.get(number, ())))
+def verify(connection: Connection, checkpoints: Sequence[AuditCheckpoint]) -> Audit:
+    """Walk the chain from its beginning, and verify it against the checkpoints."""
+    by_id: dict[int, list[AuditCheckpoint]] = {}
+    for one in checkpoints:
+        by_id.setdefault(one.id, []).append(one)
+    findings = list(find_breaks(_all(connection), lambda number: by_id.get(number, ())))
     count, cases, last = connection.execute(
         select(func.count(), func.count(events.c.case.distinct()), func.max(events.c.id))
     ).one()
-    for anchor in told:
-        if anchor.id > (last or 0):
-            what = f"is gone from the end of the chain; {anchor.where} tells of it"
-            findings.append(Finding(anchor.id, anchor.case, anchor.seq, what))
+    for one in checkpoints:
+        if one.id > (last or 0):
+            what = f"was removed from the end of the chain; {one.where} contains it"
+            findings.append(Finding(one.id, one.case, one.seq, what))
     wrong = {finding.id for finding in findings}
-    agreeing = sum(anchor.id not in wrong for anchor in told)
+    agreeing = sum(one.id not in wrong for one in checkpoints)
     return Audit(count, cases, agreeing, head(connection).link, tuple(sorted(findings, key=lambda one: one.id)))
 
 

@@ -1,6 +1,6 @@
-"""Backups of the store: SQLite's online copy, proved whole before it gets its name, the oldest removed last.
+"""Backups of the store: SQLite's online copy, verified before it gets its name; then the oldest is removed.
 
-A backup is one file, `store-20260131T080000Z.sqlite3`: no write-ahead log belongs to it. It may be made while the
+A backup is one file, `store-20260131T080000Z.sqlite3`: it has no write-ahead log. It may be made while the
 communicator writes (https://sqlite.org/backup.html).
 """
 
@@ -34,20 +34,20 @@ class Backup:
 
 
 def back_up(store: Path, folder: Path, keep: int, now: float, *, source: sqlite3.Connection | None = None) -> Backup:
-    """Copy the store as it is now into `folder`, prove the copy, then let all but the newest `keep` copies go.
+    """Copy the store into `folder`, verify the copy, then remove all but the newest `keep` copies.
 
-    `source` is a connection to the store, where its file has lost its name.
+    `source` is a connection to the store, for a file that has lost its name.
 
-    A copy that is not whole is removed again and no older one is touched: Transient if the store could not be read,
+    A damaged copy is removed again and no older one is touched: Transient if the store could not be read,
     ActionRequired if what was read is damaged, DiskFull.
     """
-    with _told(folder):
+    with _folder_faults(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = folder / f".store-{os.getpid()}.part"
         try:
-            with _told_of(store, folder), contextlib.ExitStack() as over:
+            with _copy_faults(store, folder), contextlib.ExitStack() as over:
                 _copy(source or over.enter_context(contextlib.closing(_reader(store))), part)
-            if wrong := unsound(part):
+            if wrong := find_damage(part):
                 raise _damaged(store, wrong)
             made = part.rename(_free_name(folder, now))
             sync_folder(folder)
@@ -59,9 +59,9 @@ def back_up(store: Path, folder: Path, keep: int, now: float, *, source: sqlite3
 
 
 def backups(folder: Path) -> list[Backup]:
-    """The copies in a folder, newest first; whether they are whole is not looked at. A fault if it cannot be read."""
+    """The copies in a folder, newest first, unverified. A fault if the folder cannot be read."""
     found = []
-    with _told(folder), contextlib.suppress(FileNotFoundError):
+    with _folder_faults(folder), contextlib.suppress(FileNotFoundError):
         for path in folder.iterdir():
             if named := _NAME.fullmatch(path.name):
                 when = datetime.strptime(named[1], _STAMP).replace(tzinfo=UTC)
@@ -69,13 +69,13 @@ def backups(folder: Path) -> list[Backup]:
     return [Backup(path, made) for made, _length, _name, path in sorted(found, reverse=True)]
 
 
-def last_sound(folder: Path) -> Backup | None:
-    """The newest copy that is whole, None if there is none."""
-    return next((one for one in backups(folder) if not unsound(one.path)), None)
+def latest_intact(folder: Path) -> Backup | None:
+    """The newest intact copy, None if there is none."""
+    return next((one for one in backups(folder) if not find_damage(one.path)), None)
 
 
 def is_blank(path: Path) -> bool:
-    """Whether nothing was ever kept there: no file, or one whose making was cut short, by a full disk say."""
+    """Whether there is no store yet: no file, or one whose creation was interrupted, for example by a full disk."""
     if not path.exists() or not path.stat().st_size:
         return True
     try:
@@ -87,15 +87,15 @@ def is_blank(path: Path) -> bool:
         return False
 
 
-def unsound(path: Path) -> str:
-    """What is wrong with a database file of ours, in one line; "" if it is whole. Nothing beside it is written."""
+def find_damage(path: Path) -> str:
+    """The damage of a store's file, in one line; "" if it is intact. Writes nothing."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_LOCKED_S)) as file:
             (first,) = file.execute("PRAGMA integrity_check(1)").fetchone()
             if first != "ok":
                 return str(first)
             if file.execute("PRAGMA foreign_key_check").fetchone() is not None:
-                return "rows point to rows that are not there"
+                return "rows refer to missing rows"
             file.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
         return str(error)
@@ -111,20 +111,20 @@ def _copy(here: sqlite3.Connection, part: Path) -> None:
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with contextlib.closing(sqlite3.connect(part)) as there:
         here.backup(there)
-        there.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
+        there.execute("PRAGMA journal_mode=DELETE")  # a single file
     with part.open("rb") as handle:
         os.fsync(handle.fileno())
 
 
 @contextlib.contextmanager
-def _told_of(store: Path, folder: Path) -> Iterator[None]:
-    """What SQLite says while it copies, as a fault."""
+def _copy_faults(store: Path, folder: Path) -> Iterator[None]:
+    """Raise errors of SQLite during a copy as faults."""
     try:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise DiskFull(f"the backup cannot be written: {error}", f"make space in {folder}") from None
+            raise DiskFull(f"the backup cannot be written: {error}", f"free some space in {folder}") from None
         if code in DAMAGED:
             raise _damaged(store, str(error)) from None
         raise Transient(f"the store could not be copied: {error}") from None
@@ -132,7 +132,7 @@ def _told_of(store: Path, folder: Path) -> Iterator[None]:
 
 def _damaged(store: Path, wrong: str) -> ActionRequired:
     return ActionRequired(
-        f"the store {store} is damaged: {wrong}", "stop the communicator; mqi restore brings the last good backup back"
+        f"the store {store} is damaged: {wrong}", "stop the communicator; mqi restore restores the last good backup"
     )
 
 
@@ -150,7 +150,7 @@ def _quoted(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Flush the entries of a folder to disk."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(number)
@@ -159,13 +159,13 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _folder_faults(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise DiskFull(f"the backup cannot be written: {error.strerror}", f"make space in {folder}") from None
+            raise DiskFull(f"the backup cannot be written: {error.strerror}", f"free some space in {folder}") from None
         raise ActionRequired(
             f"the backup folder {folder} cannot be used: {error.strerror}",
-            "see that its disk is there, or correct backup.folder or its rights",
+            "check that its disk is mounted, or correct backup.folder or its permissions",
         ) from None

@@ -1,4 +1,4 @@
-"""Breaker states, kept so that a restart does not forget that a host is down."""
+"""States of the circuit breakers: a restart keeps an offline host offline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mqi_communicator.store.schema import breakers
 
 
 def load(connection: Connection) -> dict[str, str]:
-    """All breakers' states as JSON, by name."""
+    """The states of all breakers as JSON, by name."""
     return {row.name: row.state for row in connection.execute(select(breakers))}
 
 

@@ -42,14 +42,14 @@ class Case:
 
 
 def as_case(row: Row[tuple[object, ...]]) -> Case:
-    """One row as a record."""
+    """A row as a Case."""
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     values["source"] = Path(os.fsdecode(values["source"]))
     return Case(**values)
 
 
 def add(connection: Connection, case: Case) -> None:
-    """Note a folder that was not known in this form."""
+    """Insert a case."""
     values = {name: getattr(case, name) for name in Case.__slots__}
     values["source"] = os.fsencode(case.source)
     connection.execute(cases.insert().values(**values))
@@ -63,8 +63,8 @@ def get(connection: Connection, key: str) -> Case:
     return as_case(row)
 
 
-def several(connection: Connection, keys: Sequence[str]) -> dict[str, Case]:
-    """Those of these cases that are known, by key."""
+def get_many(connection: Connection, keys: Sequence[str]) -> dict[str, Case]:
+    """Those of these cases that exist, by key."""
     found: dict[str, Case] = {}
     for part in batched(keys):
         found |= {row.key: as_case(row) for row in connection.execute(select(cases).where(cases.c.key.in_(part)))}
@@ -77,7 +77,7 @@ def change(connection: Connection, key: str, /, **values: str | float) -> None:
 
 
 def latest_by_source(connection: Connection) -> dict[Path, Case]:
-    """For each watched folder ever seen, the row that was added last, whatever the clock said then."""
+    """For each watched folder ever seen, the row that was added last, whatever the clock was then."""
     newest = select(func.max(_NUMBER)).select_from(cases).group_by(cases.c.source).correlate(None)
     found = [as_case(row) for row in connection.execute(select(cases).where(_NUMBER.in_(newest)))]
     return {case.source: case for case in found}
@@ -94,14 +94,14 @@ def with_content(connection: Connection, content: str, *, but: str) -> list[Case
 
 
 def of_lineage(connection: Connection, lineage: str, *, but: str) -> list[Case]:
-    """The other revisions of one plan, oldest first. A constancy sample is nobody's revision."""
+    """The other revisions of one plan, oldest first, without constancy samples."""
     others = (cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "")
     query = select(cases).where(cases.c.lineage == lineage, *others)
     return [as_case(row) for row in connection.execute(query.order_by(cases.c.revision))]
 
 
 def of_sample(connection: Connection, name: str, limit: int) -> list[Case]:
-    """The last runs of a constancy sample, newest first, whatever the clock said then."""
+    """The last runs of a constancy sample, newest first, whatever the clock was then."""
     query = select(cases).where(cases.c.constancy == name).order_by(_NUMBER.desc()).limit(limit)
     return [as_case(row) for row in connection.execute(query)]
 
@@ -111,8 +111,8 @@ def all_cases(connection: Connection, limit: int | None = None) -> Sequence[Case
     return [as_case(row) for row in connection.execute(select(cases).order_by(cases.c.seen.desc()).limit(limit))]
 
 
-def under_way(connection: Connection) -> list[Case]:
-    """Cases that have not ended, in the order of every queue."""
+def unfinished(connection: Connection) -> list[Case]:
+    """Cases that have not ended, in the order of the queues."""
     query = (
         select(cases)
         .join(work_items, and_(work_items.c.case == cases.c.key, work_items.c.beam == CASE_ITEM))
@@ -122,8 +122,8 @@ def under_way(connection: Connection) -> list[Case]:
     return [as_case(row) for row in connection.execute(query)]
 
 
-def on_hosts(connection: Connection, *, but: str) -> int:
-    """How many other cases lie on a host now: chosen for one, and not tidied away yet."""
+def count_on_hosts(connection: Connection, *, but: str) -> int:
+    """How many other cases have a host and have not ended."""
     query = (
         select(func.count())
         .select_from(cases)
@@ -134,12 +134,12 @@ def on_hosts(connection: Connection, *, but: str) -> int:
 
 
 def find(connection: Connection, name: str) -> list[Case]:
-    """Cases that a person may mean by `name`: a key, the start of one, or a folder's name or path (newest first)."""
+    """Cases that match `name`, newest first: a key, the start of one, or a folder's name or path."""
     wanted = Path(name)
     return [
         case
         for case in all_cases(connection)
-        if (len(name) >= 4 and case.key.startswith(name))  # noqa: PLR2004 - four characters tell keys apart
+        if (len(name) >= 4 and case.key.startswith(name))  # noqa: PLR2004 - four characters distinguish keys
         or case.source == wanted
         or case.source.name == name
     ]

@@ -1,7 +1,7 @@
-"""The chain of events: each row carries the SHA-256 over the row before it and its own content. Pure.
+"""The event chain: each row carries the SHA-256 over the link of the row before it and its own content. Pure.
 
-Who changes, removes or inserts a row breaks it; who rewrites all that follows as well is found by what was told outside
-the store: delivered manifests and lines of the log.
+A changed, removed or inserted row breaks it. A rewrite of all following rows is detected by checkpoints outside the
+store: delivered manifests and lines of the log.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CONTENT = ("id", "seq", "at", "case", "beam", "event", "step", "before", "after"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event as it is kept: `id` counts all events from 1, `seq` those of its case, `facts` is JSON as stored."""
+    """One recorded event: `id` counts all events from 1, `seq` those of its case, `facts` is JSON as stored."""
 
     id: int
     seq: int
@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AuditCheckpoint:
-    """What was told outside the store of one event: its number, its link, and where that stands."""
+    """A record of one event outside the store: its id, its link, and where it was found."""
 
     id: int
     link: str
@@ -54,7 +54,7 @@ class AuditCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: which event of which case, "" where nobody can tell any more."""
+    """One break of the chain: the event and its case, "" where unknown."""
 
     id: int
     case: str
@@ -62,7 +62,7 @@ class Finding:
     what: str
 
     def __str__(self) -> str:
-        """In one line."""
+        """One line."""
         whose = f" (the {self.seq}. of case {self.case})" if self.case and self.seq else ""
         whose = f" (of case {self.case})" if self.case and not self.seq else whose
         return f"event {self.id}{whose}: {self.what}"
@@ -74,27 +74,29 @@ def link(before: str, content: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def broken(entries: Iterable[Entry], heard: Callable[[int], Sequence[AuditCheckpoint]]) -> Iterator[Finding]:
-    """Walk the chain in order of `id` and tell each break. `heard` knows what was told outside of an event."""
+def find_breaks(entries: Iterable[Entry], checkpoints: Callable[[int], Sequence[AuditCheckpoint]]) -> Iterator[Finding]:
+    """Walk the chain in order of `id` and yield each break. `checkpoints` returns those of an event id."""
     before, last, seqs = GENESIS, 0, dict[str, int]()
     for entry in entries:
         seq, gap = seqs.get(entry.case, 0) + 1, entry.id - last - 1
         values = {name: getattr(entry, name) for name in CONTENT}
-        if gap > 0:  # what the link of this row was made over is not there any more
+        if gap > 0:  # the row that this link was made over is missing
             ours = entry.seq - seq == gap
-            yield from (_missing(last + 1 + n, entry, seq + n if ours else 0, heard(last + 1 + n)) for n in range(gap))
+            yield from (
+                _missing(last + 1 + n, entry, seq + n if ours else 0, checkpoints(last + 1 + n)) for n in range(gap)
+            )
         elif link(before, values) != entry.link:
-            yield _of(entry, "is not what was written, or does not follow the event before it")
+            yield _of(entry, "was changed, or does not follow the event before it")
         elif entry.seq != seq:
             yield _of(entry, f"an event of the case is missing before it: it should be the {seq}.")
-        if told := next((one for one in heard(entry.id) if one.link != entry.link), None):
-            yield _of(entry, f"{told.where} tells another one: the chain was rewritten, or an older store came back")
+        if other := next((one for one in checkpoints(entry.id) if one.link != entry.link), None):
+            yield _of(entry, f"{other.where} has another link: the chain was rewritten, or an older store was restored")
         before, last, seqs[entry.case] = entry.link, entry.id, entry.seq
 
 
-def _missing(number: int, after: Entry, seq: int, heard: Sequence[AuditCheckpoint]) -> Finding:
-    if told := next((one for one in heard if one.case), None):
-        return Finding(number, told.case, told.seq, f"was removed; {told.where} tells of it")
+def _missing(number: int, after: Entry, seq: int, checkpoints: Sequence[AuditCheckpoint]) -> Finding:
+    if known := next((one for one in checkpoints if one.case), None):
+        return Finding(number, known.case, known.seq, f"was removed; {known.where} contains it")
     if seq:
         return Finding(number, after.case, seq, "was removed")
     return Finding(number, "", 0, f"was removed, before event {after.id} of case {after.case}")

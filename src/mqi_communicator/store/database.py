@@ -1,4 +1,4 @@
-"""Opening the store, and the one gate through which everything reads and writes it."""
+"""Opening the store, and the only access to it for reading and writing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.store.backup import DAMAGED, Backup, is_blank, unsound
-from mqi_communicator.store.presence import StoreFile
-from mqi_communicator.store.restore import is_cut_short
+from mqi_communicator.store.backup import DAMAGED, Backup, find_damage, is_blank
+from mqi_communicator.store.restore import is_interrupted
 from mqi_communicator.store.schema import ownership
+from mqi_communicator.store.store_file import StoreFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,32 +28,32 @@ LOCK_PATIENCE_S = 60
 
 
 class LostOwnership(ActionRequired):
-    """Another communicator has taken the store: this process writes nothing more."""
+    """Another communicator has taken over the store: this process may not write any more."""
 
 
-class StoreTrouble(ActionRequired):
-    """The store did not take a change or answer a question: its disk is full, or it is locked or damaged."""
+class StoreUnavailable(ActionRequired):
+    """The store could not be read or written: its disk is full, or it is locked."""
 
 
 class StoreDamaged(ActionRequired):
-    """The database file is not whole: a backup must take its place."""
+    """The database file is damaged: restore a backup."""
 
 
-class StoreGone(StoreDamaged):
-    """The database file was removed or replaced under this process: nothing may be written to it any more."""
+class StoreReplaced(StoreDamaged):
+    """The database file was removed or replaced while it was open: nothing may be written to it any more."""
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_faults() -> Iterator[None]:
     try:
         yield
     except exc.DatabaseError as error:
         if type(error) not in (exc.OperationalError, exc.DatabaseError):
-            raise  # a mistake of ours
+            raise  # an internal error
         if _is_damage(error):
             raise StoreDamaged(f"the store is damaged: {error.orig}", "mqi restore") from None
-        advice = "make space on the disk of paths.workspace; nothing is lost, work goes on by itself"
-        raise StoreTrouble(f"the store cannot be used now: {error.orig}", advice) from None
+        advice = "free some space on the disk of paths.workspace; nothing is lost, the work continues automatically"
+        raise StoreUnavailable(f"the store is unavailable: {error.orig}", advice) from None
 
 
 def _is_damage(error: exc.DatabaseError) -> bool:
@@ -61,62 +61,62 @@ def _is_damage(error: exc.DatabaseError) -> bool:
 
 
 class Database:
-    """A store that is open.
+    """An open store.
 
     `epoch` is set once this process owns it; without it only orders and signatures may be written.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._threads = ThreadPoolExecutor(4, "store")  # its own: a hung share may hold up all others
+        self._threads = ThreadPoolExecutor(4, "store")  # its own: a hung share may block the default pool
         self.epoch: int | None = None
         self._file: StoreFile | None = None
 
     def watch_file(self) -> None:
-        """From now on `check_file` tells whether the file is still this one."""
+        """Remember the file for `check_file`."""
         if self._file is None:
             self._file = StoreFile(Path(str(self._engine.url.database)))
 
     def check_file(self) -> None:
-        """StoreGone if the file was removed or replaced since `watch_file`. One stat of a local disk."""
+        """StoreReplaced if the file was removed or replaced since `watch_file`. One stat of a local disk."""
         try:
-            gone = self._file is not None and self._file.is_gone()
+            replaced = self._file is not None and self._file.was_replaced()
         except OSError as error:
-            raise StoreTrouble(f"the store cannot be looked at: {error.strerror}", "look at its disk") from None
-        if gone:
-            said = "was removed or replaced while the communicator ran"
-            raise StoreGone(f"the store {self._engine.url.database} {said}", "mqi restore")
+            raise StoreUnavailable(f"the store cannot be checked: {error.strerror}", "check its disk") from None
+        if replaced:
+            path = self._engine.url.database
+            raise StoreReplaced(f"the store {path} was removed or replaced while the communicator ran", "mqi restore")
 
     def rescue(self, folder: Path, keep: int, now: float) -> Backup | None:
-        """What the watched file holds, whatever became of its name, as a backup in `folder`. Faults as `back_up`."""
+        """Save the open file, even if its name is gone, as a backup in `folder`. Faults as `back_up`."""
         return None if self._file is None else self._file.rescue(folder, keep, now)
 
     def read_now(self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a query of store.* in a read transaction."""
-        with _told(), self._engine.connect() as connection:
+        """Run a query function of store.* in a read transaction."""
+        with _as_faults(), self._engine.connect() as connection:
             return ask(connection, *args, **kwargs)
 
     def write_now(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a change of store.* in one transaction. LostOwnership if another process has taken the store."""
-        with _told(), self._engine.connect().execution_options(mqi_write=True) as connection, connection.begin():
+        """Run a change function of store.* in one transaction. LostOwnership if another process has taken the store."""
+        with _as_faults(), self._engine.connect().execution_options(mqi_write=True) as connection, connection.begin():
             if self.epoch is not None:
                 now = connection.execute(select(ownership.c.epoch)).scalar_one()
                 if now != self.epoch:
-                    raise LostOwnership("another communicator has taken over this store", "stop one of the two")
+                    raise LostOwnership("another communicator has taken over this store", "stop one of them")
             return change(connection, *args, **kwargs)
 
     async def read(self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`read_now`, without holding up the loop."""
+        """`read_now` in a thread, without blocking the event loop."""
         work = partial(self.read_now, ask, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`write_now`, without holding up the loop."""
+        """`write_now` in a thread, without blocking the event loop."""
         work = partial(self.write_now, change, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Give the connections back; a change under way is completed."""
+        """Close all connections, after a running change."""
         self._threads.shutdown()
         self._engine.dispose()
         if self._file is not None:
@@ -124,16 +124,16 @@ class Database:
 
 
 def open_database(path: Path) -> Database:
-    """Open the SQLite store at `path`, creating or upgrading it. ActionRequired if it cannot serve."""
+    """Open the SQLite store at `path`, creating or upgrading it. ActionRequired if it cannot be used."""
     kind = file_system_of(path.parent)
     if kind in NETWORK_FILE_SYSTEMS:
         raise ActionRequired(
-            f"the store {path} lies on a network file system ({kind}), where its locks do not hold",
+            f"the store {path} is on a network file system ({kind}), where its locks are unreliable",
             "set paths.workspace to a folder on a local disk",
         )
-    if is_cut_short(path):
+    if is_interrupted(path):
         raise ActionRequired(
-            f"a restore of the store {path} has begun and not ended", "run mqi restore again, or start the communicator"
+            f"a restore of the store {path} was interrupted", "run mqi restore again, or start the communicator"
         )
     old = os.umask(0o077)
     try:
@@ -143,16 +143,16 @@ def open_database(path: Path) -> Database:
         if _is_damage(error):
             raise StoreDamaged(f"the store {path} is damaged: {error.orig}", "mqi restore") from error
         raise ActionRequired(
-            f"the store {path} cannot be used: {error.orig}", "if the disk is full, make space"
+            f"the store {path} cannot be used: {error.orig}", "if the disk is full, free some space"
         ) from error
     finally:
         os.umask(old)
     return Database(engine)
 
 
-def prove_whole(path: Path) -> None:
-    """Read the whole store at `path` once, if there is one. StoreDamaged if it is not as SQLite left it."""
-    if not is_blank(path) and (wrong := unsound(path)):
+def verify_intact(path: Path) -> None:
+    """Read the whole store at `path` once, if there is one. StoreDamaged if it is damaged."""
+    if not is_blank(path) and (wrong := find_damage(path)):
         raise StoreDamaged(f"the store {path} is damaged: {wrong}", "mqi restore")
 
 
@@ -183,7 +183,7 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A writer takes its lock at once: one that read first and then met another writer could only fail.
+        # A writer locks at once: one that reads first and then meets another writer can only fail.
         write = connection.get_execution_options().get("mqi_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -194,7 +194,7 @@ def _upgrade(engine: Engine) -> None:
     with engine.connect() as connection, connection.begin():
         if inspect(connection).has_table("alembic_version") and _version(connection) == newest_version():
             return
-    from alembic import command  # only here: to load it costs every start a good part of its time
+    from alembic import command  # imported here: loading it is a large part of the start-up time
     from alembic.config import Config as AlembicConfig
 
     settings = AlembicConfig()
@@ -206,7 +206,7 @@ def _upgrade(engine: Engine) -> None:
 
 
 def newest_version() -> str:
-    """The version of the store that this program brings, from the names of its migrations."""
+    """The newest version of the store, from the names of the migrations."""
     return max(file.stem[1:5] for file in (Path(__file__).parent / "migrations" / "versions").glob("v????_*.py"))
 
 

@@ -1,4 +1,4 @@
-"""The numbers of each verdict, kept beside the cases so that a trend need not open 100 000 folders."""
+"""The numbers of each verdict, stored beside the cases so that a trend need not open 100 000 folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mqi_communicator.store.schema import batched, cases, figures
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One check of one case: its number, its word, and the treatment machine of the plan."""
+    """One check of one case: its number, its outcome, and the treatment machine of the plan."""
 
     case: str
     name: str
@@ -25,8 +25,8 @@ class Figure:
     unit: str
 
 
-def note(connection: Connection, case: str, found: Iterable[Figure]) -> None:
-    """Write the figures of a case; those of an earlier judgement of it go."""
+def save(connection: Connection, case: str, found: Iterable[Figure]) -> None:
+    """Write the figures of a case in place of those of an earlier judgement."""
     connection.execute(figures.delete().where(figures.c.case == case))
     if rows := [asdict(figure) for figure in found]:
         connection.execute(figures.insert(), rows)

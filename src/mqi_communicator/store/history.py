@@ -1,4 +1,4 @@
-"""Cases among many: by what ended lately, and by what a person looks for."""
+"""Queries over many cases: recently completed ones, and a search."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.store.cases import Case, as_case
 from mqi_communicator.store.schema import cases, figures, work_items
 
-Cursor = tuple[float, str]  # (seen, key) of the last case of a page: the next page begins after it
-_PORTION = 1000
+PageCursor = tuple[float, str]  # (seen, key) of the last case of a page: the next page starts after it
+_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is looked for; what is empty is not asked for. `text` is the start of a key or a part of a folder's name."""
+class CaseQuery:
+    """Conditions of a search; empty ones do not apply. `text` is the start of a key or a part of a folder's name."""
 
     text: str = ""
     word: str = ""
@@ -29,9 +29,9 @@ class Wanted:
 
 
 def search(
-    connection: Connection, wanted: Wanted, watch: Path, *, limit: int, before: Cursor | None = None
+    connection: Connection, wanted: CaseQuery, watch: Path, *, limit: int, before: PageCursor | None = None
 ) -> list[Case]:
-    """The newest `limit` cases that fit, after `before`. Names are looked for below `watch`, the watched folder."""
+    """The newest `limit` cases that match, after `before`. Names are relative to `watch`, the watched folder."""
     query = select(cases).where(*_conditions(wanted, watch))
     if before is not None:
         query = query.where(tuple_(cases.c.seen, cases.c.key) < before)
@@ -39,23 +39,23 @@ def search(
     return [as_case(row) for row in connection.execute(query)]
 
 
-def each(connection: Connection, wanted: Wanted, watch: Path) -> Iterator[Sequence[Case]]:
-    """All cases that fit, newest first, a portion at a time."""
-    before: Cursor | None = None
-    while portion := search(connection, wanted, watch, limit=_PORTION, before=before):
-        yield portion
-        before = (portion[-1].seen, portion[-1].key)
+def search_all(connection: Connection, wanted: CaseQuery, watch: Path) -> Iterator[Sequence[Case]]:
+    """All cases that match, newest first, in batches."""
+    before: PageCursor | None = None
+    while page := search(connection, wanted, watch, limit=_BATCH, before=before):
+        yield page
+        before = (page[-1].seen, page[-1].key)
 
 
-def ended(connection: Connection, status: str, limit: int, since: float = 0.0) -> list[Case]:
-    """The cases whose way ended like this last, the latest first."""
+def recently_ended(connection: Connection, status: str, limit: int, since: float = 0.0) -> list[Case]:
+    """The cases that reached this final status, the latest first."""
     here = and_(work_items.c.case == cases.c.key, work_items.c.beam == CASE_ITEM)
     query = select(cases).join(work_items, here).where(work_items.c.status == status, work_items.c.since >= since)
     return [as_case(row) for row in connection.execute(query.order_by(work_items.c.since.desc()).limit(limit))]
 
 
 def counts(connection: Connection, since: float) -> dict[str, int]:
-    """How many cases stand at each status now; of those that have ended, only such as ended after `since`."""
+    """How many cases have each status; of those that have ended, only if after `since`."""
     query = (
         select(work_items.c.status, func.count())
         .where(work_items.c.beam == CASE_ITEM)
@@ -70,7 +70,7 @@ def counts(connection: Connection, since: float) -> dict[str, int]:
     return {str(status): int(number) for status, number in connection.execute(query)}
 
 
-def _conditions(wanted: Wanted, watch: Path) -> Iterator[ColumnElement[bool]]:
+def _conditions(wanted: CaseQuery, watch: Path) -> Iterator[ColumnElement[bool]]:
     if wanted.text:
         name = func.substr(cast(cases.c.source, Text), len(str(watch)) + 2)
         starts = cases.c.key.startswith(wanted.text.lower(), autoescape=True)
@@ -79,12 +79,12 @@ def _conditions(wanted: Wanted, watch: Path) -> Iterator[ColumnElement[bool]]:
         yield cases.c.word == wanted.word
     if wanted.status:
         own = and_(work_items.c.beam == CASE_ITEM, work_items.c.status == wanted.status)
-        if wanted.status == "done":  # most are: cheaper looked up for each case than gathered
+        if wanted.status == "done":  # most cases: a lookup for each is cheaper than a list
             yield select(work_items.c.case).where(own, work_items.c.case == cases.c.key).exists()
         else:
             yield cases.c.key.in_(select(work_items.c.case).where(own))
     if wanted.machine:
-        here = figures.c.machine.concat("") == wanted.machine  # not by the index of machines: it finds most cases
+        here = figures.c.machine.concat("") == wanted.machine  # not by the index of machines, which matches most cases
         yield select(figures.c.case).where(figures.c.case == cases.c.key, here).exists()
     if wanted.since is not None:
         yield cases.c.seen >= wanted.since

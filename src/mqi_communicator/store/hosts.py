@@ -1,4 +1,4 @@
-"""What was last seen of each host: its GPUs, its slots, whether it was stopped."""
+"""The last known state of each host: GPUs, job slots, whether it was stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mqi_communicator.store.schema import hosts
 
 
 def save(connection: Connection, name: str, seen: float, state: Mapping[str, object]) -> None:
-    """Write what is seen of one host now, odd characters in its answers as escapes."""
+    """Write the current state of a host, control characters escaped."""
     connection.execute(hosts.delete().where(hosts.c.name == name))
     connection.execute(
         hosts.insert().values(name=name, seen=seen, state=json.dumps(visible_in(dict(state)), sort_keys=True))
@@ -20,5 +20,5 @@ def save(connection: Connection, name: str, seen: float, state: Mapping[str, obj
 
 
 def load(connection: Connection) -> dict[str, tuple[float, dict[str, object]]]:
-    """When each host was last seen (epoch seconds), and what was seen."""
+    """When each host was last seen (epoch seconds), and its state then."""
     return {row.name: (row.seen, json.loads(row.state)) for row in connection.execute(select(hosts))}

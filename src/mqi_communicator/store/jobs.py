@@ -1,4 +1,4 @@
-"""Jobs: which run of which beam holds a slot of which host, and what was last seen of it."""
+"""Jobs: which run of which beam holds a job slot of which host, and its last known state."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.store.schema import batched, cases, jobs, work_items
 from mqi_communicator.store.work_items import NOT_ENDED
 
-WANTED = "wanted"  # the state of a job that wants a place and has none: it was never handed over
-CLAIMED = "claimed"  # the state of a job that holds a place and was not handed over yet, as far as we know
-BEFORE_THE_BEAMS = ("admit", "prepare", "upload")  # while a case stands there, none of its beams can begin
+WANTED = "wanted"  # state of a job that waits for a job slot: not submitted
+CLAIMED = "claimed"  # state of a job that holds a job slot and, as far as known, was not submitted
+BEFORE_THE_BEAMS = ("admit", "prepare", "upload")  # while a case is at one of these steps, none of its beams can start
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ def _job(row: Row[tuple[object, ...]]) -> JobRow:
 
 @dataclass(frozen=True, slots=True)
 class HostCapacity:
-    """What a host has for jobs of ours. `gpus` are those that nobody else uses; None: jobs there need none.
+    """What a host offers to our jobs. `gpus` are those not used by others; None: jobs on this host need none.
 
-    `most`, `least`: how many GPUs this job can make use of, and with how few it begins.
+    `most`, `least`: how many GPUs this job can use, and the fewest it starts with.
     """
 
     slots: int
@@ -61,15 +61,15 @@ class HostCapacity:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a job got no place. `taken`: slots held; `ahead`: beams that go first; `gpus`: how many are free for us."""
+    """Why a job got no slot. `in_use`: slots in use; `ahead`: beams that are queued before it; `gpus`: free GPUs."""
 
-    taken: int
+    in_use: int
     ahead: int
     gpus: int | None = None
 
 
-def claim(connection: Connection, job: JobRow, room: HostCapacity) -> JobRow | Refusal:
-    """Take one of the host's slots, and GPUs, for this token, once, when it is its turn. Returns the row that holds."""
+def claim(connection: Connection, job: JobRow, capacity: HostCapacity) -> JobRow | Refusal:
+    """Lease a job slot of the host, and GPUs, to this token if it is first in the queue. Idempotent."""
     known = get(connection, job.token)
     if known is not None and known.active:
         return known
@@ -81,22 +81,22 @@ def claim(connection: Connection, job: JobRow, room: HostCapacity) -> JobRow | R
         change(connection, job.token, state=WANTED)
     held = active(connection, job.host)
     leased = {name for one in held for name in one.gpus.split(",") if name}
-    free = None if room.gpus is None else [name for name in room.gpus if name not in leased]
+    free = None if capacity.gpus is None else [name for name in capacity.gpus if name not in leased]
     queue = queued(connection, job.host)
     ahead = queue.index(job.token) if job.token in queue else len(queue)
-    places = room.slots - len(held)
+    free_slots = capacity.slots - len(held)
     if free is not None:
-        places = min(places, len(free) // max(room.least, 1))
-    if places <= ahead:
+        free_slots = min(free_slots, len(free) // max(capacity.least, 1))
+    if free_slots <= ahead:
         return Refusal(len(held), ahead, None if free is None else len(free))
-    share = 0 if free is None else max(room.least, min(room.most, len(free) // max(len(queue), 1)))
+    share = 0 if free is None else max(capacity.least, min(capacity.most, len(free) // max(len(queue), 1)))
     mine = ",".join((free or [])[:share])
     change(connection, job.token, state=CLAIMED, active=True, gpus=mine, claimed=job.claimed)
     return replace(known or job, state=CLAIMED, active=True, gpus=mine, claimed=job.claimed)
 
 
 def queued(connection: Connection, host: str) -> list[str]:
-    """The tokens that want a place on this host and could use one, in the order in which they get one."""
+    """The tokens that wait for a slot of this host and could use one, in queue order."""
     own = work_items.alias("own")
     query = (
         select(jobs.c.token)
@@ -122,28 +122,28 @@ def change(connection: Connection, token: str, /, **values: object) -> None:
 
 
 def get(connection: Connection, token: str) -> JobRow | None:
-    """The job of a token, None if none was ever claimed."""
+    """The job of a token, None if it was never claimed."""
     row = connection.execute(select(jobs).where(jobs.c.token == token)).one_or_none()
     return None if row is None else _job(row)
 
 
 def active(connection: Connection, host: str) -> list[JobRow]:
-    """The jobs that hold a slot of this host."""
+    """The jobs that hold a job slot of this host."""
     return [_job(row) for row in connection.execute(select(jobs).where(jobs.c.host == host, jobs.c.active))]
 
 
-def held(connection: Connection) -> int:
-    """How many jobs hold a slot of any host."""
+def count_active(connection: Connection) -> int:
+    """How many jobs hold a job slot of any host."""
     return int(connection.execute(select(func.count()).select_from(jobs).where(jobs.c.active)).scalar_one())
 
 
 def of_case(connection: Connection, case: str) -> list[JobRow]:
-    """All jobs a case ever had, by beam and run."""
+    """All jobs of a case, by beam and run."""
     return [_job(row) for row in connection.execute(select(jobs).where(jobs.c.case == case).order_by("beam", "run"))]
 
 
 def of_cases(connection: Connection, keys: Sequence[str]) -> dict[str, list[JobRow]]:
-    """All jobs that several cases ever had, by case."""
+    """All jobs of several cases, by case."""
     found: dict[str, list[JobRow]] = {key: [] for key in keys}
     for part in batched(keys):
         for row in connection.execute(select(jobs).where(jobs.c.case.in_(part))):
@@ -152,7 +152,7 @@ def of_cases(connection: Connection, keys: Sequence[str]) -> dict[str, list[JobR
 
 
 def durations(connection: Connection, host: str, limit: int = 50) -> list[float]:
-    """How long the last jobs of this host took that ended with exit code 0, in s, newest first."""
+    """Durations of the last jobs of this host with exit code 0, in s, newest first."""
     query = (
         select(jobs.c.started, jobs.c.ended)
         .where(jobs.c.host == host, jobs.c.exit_code == 0, jobs.c.started.is_not(None), jobs.c.ended.is_not(None))
@@ -163,6 +163,6 @@ def durations(connection: Connection, host: str, limit: int = 50) -> list[float]
 
 
 def presume_lost(connection: Connection, case: str, beam: int, run: int, who: str) -> None:
-    """A person answers for it that these jobs of a beam, up to this run, are dead."""
+    """Record an operator's declaration that the jobs of a beam, up to this run, are lost."""
     here = (jobs.c.case == case, jobs.c.beam == beam, jobs.c.run <= run, jobs.c.state != "ended")
-    connection.execute(update(jobs).where(*here).values(state="lost", active=False, raw=f"by the word of {who}"))
+    connection.execute(update(jobs).where(*here).values(state="lost", active=False, raw=f"declared lost by {who}"))

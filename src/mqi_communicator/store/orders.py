@@ -1,4 +1,4 @@
-"""Orders of operators: written by the CLI at any time, carried out by the flow when it runs."""
+"""Orders of operators: written by the CLI or dashboard at any time, applied by the running communicator."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy import Connection, select, update
 from mqi_communicator.case.visible import visible
 from mqi_communicator.store.schema import orders
 
-WORDS = ("retry", "hold", "release", "cancel", "priority", "lost", "rejudge")
+NAMES = ("retry", "hold", "release", "cancel", "priority", "lost", "rejudge")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order. `answer` tells what came of it once `applied`. What people wrote has its odd characters escaped."""
+    """One order. `answer` is its result once `applied`. Control characters in its text are escaped."""
 
     id: int
     at: float
@@ -33,10 +33,10 @@ class Order:
             object.__setattr__(self, name, visible(getattr(self, name)))
 
 
-def give(
+def add(
     connection: Connection, *, at: float, case: str, order: str, who: str, why: str, beam: int = 0, detail: str = ""
 ) -> int:
-    """Write an order down; returns its number."""
+    """Insert an order; returns its id."""
     values = {
         "at": at,
         "case": case,
@@ -50,20 +50,20 @@ def give(
     return int(done.inserted_primary_key[0]) if done.inserted_primary_key else 0
 
 
-class ConcurrentOrder(Exception):  # noqa: N818 - it tells what happened
-    """Another order for this case was given since its giver looked. Nothing was written. `order` is that one."""
+class ConcurrentOrder(Exception):  # noqa: N818 - named after what happened
+    """Another order for this case was written first; nothing was written. `order` is the other one."""
 
     def __init__(self, order: Order) -> None:
         super().__init__(f"{order.who} has ordered {order.order}")
         self.order = order
 
 
-def give_if_last(connection: Connection, /, *, known: int, **order: Any) -> int:
-    """`give`, unless the case has an order that is newer than number `known`: then SomebodyWasFirst."""
+def add_if_latest(connection: Connection, /, *, known: int, **order: Any) -> int:
+    """`add`, unless the case has an order with a higher id than `known`: then ConcurrentOrder."""
     newest = of_case(connection, order["case"], limit=1)
     if newest and newest[0].id > known:
         raise ConcurrentOrder(newest[0])
-    return give(connection, **order)
+    return add(connection, **order)
 
 
 def of_case(connection: Connection, case: str, limit: int = 20) -> list[Order]:
@@ -74,13 +74,13 @@ def of_case(connection: Connection, case: str, limit: int = 20) -> list[Order]:
 
 
 def is_known(connection: Connection, order: Order) -> bool:
-    """Whether this store holds the order, whatever its number here: same case, word and time."""
+    """Whether this store holds the order under any id: same case, order and time."""
     same = (orders.c.case == order.case, orders.c.order == order.order, orders.c.at == order.at)
     return connection.execute(select(orders.c.id).where(*same).limit(1)).one_or_none() is not None
 
 
 def pending(connection: Connection) -> list[Order]:
-    """Orders not carried out yet, oldest first."""
+    """Orders that were not applied yet, oldest first."""
     rows = connection.execute(select(orders).where(orders.c.applied.is_(None)).order_by(orders.c.id))
     return [Order(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
@@ -92,5 +92,5 @@ def get(connection: Connection, number: int) -> Order:
 
 
 def answer(connection: Connection, number: int, text: str, now: float) -> None:
-    """Say what came of an order."""
+    """Set the result of an order."""
     connection.execute(update(orders).where(orders.c.id == number).values(applied=now, answer=text))

@@ -1,4 +1,4 @@
-"""One active communicator per store: a lock that the operating system drops when its owner dies."""
+"""One active communicator per store: a lock that the operating system releases when its owner dies."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.store.database import Database, take_epoch
 
-_LOOKS, _PAUSE_S = 10, 0.05
+_ATTEMPTS, _PAUSE_S = 10, 0.05
 
 
 class StoreLock:
-    """Held from `take` to `release` or to the end of the process."""
+    """An exclusive lock, held from `take` to `release` or to the end of the process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle: int | None = None
 
     def hold(self) -> None:
-        """Be the only one at this store. ActionRequired, naming the holder, if somebody else is."""
+        """Acquire the lock. ActionRequired, naming the holder, if another process has it."""
         if self._handle is not None:
             return
         try:
@@ -33,38 +33,38 @@ class StoreLock:
                 f"the lock file {self._path} cannot be opened: {error.strerror}", "check the disk of paths.workspace"
             ) from None
         if not _locked(handle):
-            holder = os.read(handle, 500).decode("utf-8", "replace").strip()
+            other = os.read(handle, 500).decode("utf-8", "replace").strip()
             os.close(handle)
             raise ActionRequired(
-                f"this store is in use by another communicator ({holder or 'unknown'})",
-                "stop that one first, or give this one a paths.workspace of its own",
+                f"this store is in use by another communicator ({other or 'unknown'})",
+                "stop it first, or set another paths.workspace here",
             )
-        with suppress(OSError):  # the disk is full: the lock holds all the same
+        with suppress(OSError):  # the disk is full: the lock is held nevertheless
             os.ftruncate(handle, 0)
-            os.pwrite(handle, _me().encode(), 0)
+            os.pwrite(handle, _holder().encode(), 0)
         self._handle = handle
 
     def take(self, database: Database) -> None:
-        """Own the store: from now on who owned it before writes nothing. ActionRequired, as `hold`."""
+        """Acquire the lock and a new epoch: a previous owner can write nothing any more. ActionRequired, as `hold`."""
         self.hold()
-        database.epoch = database.write_now(take_epoch, _me())
+        database.epoch = database.write_now(take_epoch, _holder())
         database.watch_file()
 
     def release(self) -> None:
-        """Let the next one in."""
+        """Release the lock."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
 
-def _me() -> str:
-    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return f"process {os.getpid()} on {socket.gethostname()} since {began}"
+def _holder() -> str:
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return f"process {os.getpid()} on {socket.gethostname()} since {since}"
 
 
 def _locked(handle: int) -> bool:
-    """Whether the lock could be had. Whoever only asks (`is_owned`) holds it for a moment: that is waited out."""
-    for _ in range(_LOOKS):
+    """Whether the lock was acquired. `is_owned` in another process holds it for a moment: retry."""
+    for _ in range(_ATTEMPTS):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

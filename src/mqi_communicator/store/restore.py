@@ -1,4 +1,4 @@
-"""A backup takes the place of the store. What was there is kept aside; a restore that was cut short is completed."""
+"""Restore a backup in place of the store. The old store is kept; an interrupted restore can be completed."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.store.backup import sync_folder, unsound
+from mqi_communicator.store.backup import find_damage, sync_folder
 
 _OF_A_STORE = ("", "-wal", "-shm")
 
 
 def restore(backup: Path, store: Path, now: float) -> Path | None:
-    """Put a copy of `backup` where the store is; returns the folder in which the old files lie, None if none were.
+    """Replace the store by a copy of `backup`; returns the folder with the old files, None if there were none.
 
-    The caller holds the store's lock. ActionRequired, and nothing changed, if the backup is not whole.
+    The caller holds the store's lock. ActionRequired, and nothing changed, if the backup is damaged.
     """
-    if wrong := unsound(backup):
-        raise ActionRequired(f"{backup} cannot be restored: {wrong}", "mqi restore --list names those that are whole")
+    if wrong := find_damage(backup):
+        raise ActionRequired(f"{backup} cannot be restored: {wrong}", "mqi restore --list shows those that are intact")
     ready = _ready(store)
     part = ready.with_suffix(".part")
     shutil.copyfile(backup, part)
     part.chmod(0o600)
     with part.open("rb") as handle:
         os.fsync(handle.fileno())
-    if wrong := unsound(part):
+    if wrong := find_damage(part):
         part.unlink()
-        raise ActionRequired(f"the copy of {backup} is not whole: {wrong}", "look at the disk of paths.workspace")
+        raise ActionRequired(f"the copy of {backup} is damaged: {wrong}", "check the disk of paths.workspace")
     part.rename(ready)
     sync_folder(store.parent)
     return complete(store, now)
 
 
 def complete(store: Path, now: float) -> Path | None:
-    """Finish a restore whose copy is ready, from wherever it was cut short; nothing to do where none is.
+    """Complete a restore whose copy is ready, from any point of interruption; without one, do nothing.
 
-    The old log goes before the new file comes: SQLite must never find the one beside the other.
+    The old write-ahead log is moved first: SQLite must never find it beside the new file.
     """
     ready = _ready(store)
     if not ready.exists():
@@ -55,8 +55,8 @@ def complete(store: Path, now: float) -> Path | None:
     return aside if kept else None
 
 
-def is_cut_short(store: Path) -> bool:
-    """Whether a restore has begun and not ended."""
+def is_interrupted(store: Path) -> bool:
+    """Whether a restore was interrupted."""
     return _ready(store).exists()
 
 

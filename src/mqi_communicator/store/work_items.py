@@ -39,7 +39,7 @@ def add(connection: Connection, /, item: WorkItem, event: Event) -> None:
         append(connection, event)
 
 
-def begin(connection: Connection, /, item: WorkItem) -> None:
+def add_beam(connection: Connection, /, item: WorkItem) -> None:
     """Insert the work item of a beam, unless it exists or its case has ended. Orders for its case apply to it too."""
     own = get(connection, item.case)
     if own.status.ended:
@@ -103,7 +103,7 @@ def of_case(connection: Connection, /, case: str) -> list[WorkItem]:
     return [_item(row) for row in connection.execute(query)]
 
 
-def own(connection: Connection, /) -> list[WorkItem]:
+def case_items(connection: Connection, /) -> list[WorkItem]:
     """The work items of the cases themselves."""
     return [_item(row) for row in connection.execute(select(work_items).where(work_items.c.beam == CASE_ITEM))]
 
@@ -113,7 +113,7 @@ def live(connection: Connection, /) -> list[WorkItem]:
     return [_item(row) for row in connection.execute(select(work_items).where(work_items.c.status.in_(NOT_ENDED)))]
 
 
-def all_items(connection: Connection, /, keys: Iterable[str]) -> dict[str, list[WorkItem]]:
+def of_cases(connection: Connection, /, keys: Iterable[str]) -> dict[str, list[WorkItem]]:
     """The work items of several cases, by case."""
     wanted = list(keys)
     found: dict[str, list[WorkItem]] = {key: [] for key in wanted}
@@ -152,7 +152,7 @@ def wake_all(connection: Connection, /, now: float) -> None:
     connection.execute(update(work_items).where(work_items.c.status.in_(_LIVE), work_items.c.due > now).values(due=now))
 
 
-def explain(connection: Connection, /, item: WorkItem, reason: str) -> None:
+def set_reason(connection: Connection, /, item: WorkItem, reason: str) -> None:
     """Set the reason for which a due work item still waits, unless its step has run meanwhile."""
     if item.reason != reason:
         here = and_(

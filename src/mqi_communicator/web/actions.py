@@ -105,9 +105,9 @@ async def give(context: DashboardContext, case: str, request: OrderRequest, user
         "detail": request.priority.value if request.priority else "",
     }
     if request.known is None:
-        number = await context.database.write(orders.give, **facts)  # type: ignore[arg-type]
+        number = await context.database.write(orders.add, **facts)  # type: ignore[arg-type]
     else:
-        number = await context.database.write(orders.give_if_last, known=request.known, **facts)
+        number = await context.database.write(orders.add_if_latest, known=request.known, **facts)
     running = context.queries.running()
     answer = await _answer(context, number) if running else ""
     return OrderResult(number, running, answer)

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from mqi_communicator.case.views import cell
 from mqi_communicator.store import history
 from mqi_communicator.store.cases import Case
-from mqi_communicator.store.history import Cursor
+from mqi_communicator.store.history import PageCursor
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import iso
 from mqi_communicator.web.guard import refusal, request_info
@@ -46,7 +46,7 @@ async def csv_file(request: Request) -> Response:
 
     async def rows() -> AsyncIterator[str]:
         yield _text([COLUMNS])
-        before: Cursor | None = None
+        before: PageCursor | None = None
         while True:
             found = await context.database.read(
                 history.search, wanted, context.folders.watch, limit=_BATCH, before=before

@@ -89,14 +89,17 @@ class Overviews:
 
 def overview(connection: Any, context: DashboardContext, now: float) -> Overview:
     """The overview, in one read of the store."""
-    live = cases.under_way(connection)
-    failed = history.ended(connection, "failed", FAILED, now - FAILED_S)
+    live = cases.unfinished(connection)
+    failed = history.recently_ended(connection, "failed", FAILED, now - FAILED_S)
     seen = context.queries.view(connection, [*live[:MOST], *failed], now)
     groups: dict[Group, list[CaseView]] = {"person": [], "running": [], "waiting": [], "held": []}
     for case in seen:
         groups[group_of(case)].append(case)
     coming = work_items.next_due(connection)
-    recent = [*history.ended(connection, "done", RECENT), *history.ended(connection, "cancelled", RECENT)]
+    recent = [
+        *history.recently_ended(connection, "done", RECENT),
+        *history.recently_ended(connection, "cancelled", RECENT),
+    ]
     recent.sort(key=lambda case: work_items.get(connection, case.key).since, reverse=True)
     return Overview(
         at=now,

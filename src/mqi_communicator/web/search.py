@@ -11,7 +11,7 @@ from typing import Any
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.store import cases, history, orders, work_items
-from mqi_communicator.store.history import Cursor, Wanted
+from mqi_communicator.store.history import CaseQuery, PageCursor
 from mqi_communicator.store.orders import Order
 from mqi_communicator.web.context import DashboardContext
 
@@ -59,7 +59,7 @@ class Page:
     after: str  # "" on the last page
 
 
-async def search(context: DashboardContext, wanted: Wanted, before: str, limit: int = PAGE) -> Page:
+async def search(context: DashboardContext, wanted: CaseQuery, before: str, limit: int = PAGE) -> Page:
     """One page. InvalidQuery for an invalid cursor."""
     cursor = _cursor(before)
 
@@ -72,7 +72,7 @@ async def search(context: DashboardContext, wanted: Wanted, before: str, limit: 
     return await context.database.read(query)
 
 
-def _cursor(text: str) -> Cursor | None:
+def _cursor(text: str) -> PageCursor | None:
     if not text:
         return None
     if not re.fullmatch(CURSOR, text):
@@ -81,7 +81,7 @@ def _cursor(text: str) -> Cursor | None:
     return float(seen), key
 
 
-def filter_of(given: Mapping[str, str]) -> Wanted:
+def filter_of(given: Mapping[str, str]) -> CaseQuery:
     """The filters of a form or query. InvalidQuery if one is invalid."""
     word, status = given.get("word", ""), given.get("status", "")
     if word and word not in OUTCOMES:
@@ -89,7 +89,7 @@ def filter_of(given: Mapping[str, str]) -> Wanted:
     if status and status not in STATUSES:
         raise InvalidQuery(f"status: must be one of {', '.join(STATUSES)}")
     until = _day(given.get("until", ""), "until")
-    return Wanted(
+    return CaseQuery(
         text=given.get("text", "").strip()[:200],
         word=word,
         status=status,

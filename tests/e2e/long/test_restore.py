@@ -75,7 +75,7 @@ def audited(site, before: str, after: str) -> None:
     relink(site.workspace / "store.sqlite3")
     broken = site.mqi("audit", "--verify")
     assert broken.returncode == 1
-    assert f"(the 3. of case {after}): what was delivered of case {after} tells another one" in broken.stdout
+    assert f"(the 3. of case {after}): what was delivered of case {after} has another link" in broken.stdout
 
 
 def test_a_store_that_vanished_is_not_begun_anew_in_silence(site):

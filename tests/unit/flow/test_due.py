@@ -107,7 +107,7 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
     async def work(item, tools):
         if item.beam == CASE_ITEM:
             if item.step == "upload":
-                tools.database.write_now(work_items.begin, WorkItem(item.case, 1, "submit", due=NOW, since=NOW))
+                tools.database.write_now(work_items.add_beam, WorkItem(item.case, 1, "submit", due=NOW, since=NOW))
                 await looked.wait()
                 return Done({})
             left.set()
@@ -137,7 +137,7 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
 def test_a_wake_up_is_not_lost_on_a_line_that_is_under_way(site, wake):
     """Its time has come, so it is being looked at; what that look has to say was found before the wake-up."""
     add(site, "k1", rank=1)
-    site.database.write_now(work_items.begin, WorkItem("k1", 1, "submit", due=NOW, since=NOW))
+    site.database.write_now(work_items.add_beam, WorkItem("k1", 1, "submit", due=NOW, since=NOW))
     before = site.database.read_now(work_items.get, "k1", 1)
     if wake == "beams":
         site.database.write_now(work_items.wake_beams, "k1", NOW + 1)

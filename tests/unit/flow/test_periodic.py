@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from mqi_communicator import background
 from mqi_communicator.background import periodic
-from mqi_communicator.store.database import StoreTrouble
+from mqi_communicator.store.database import StoreUnavailable
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def test_it_pauses_for_the_interval_unless_the_work_returns_another_pause(
 
 async def test_a_database_error_is_logged_and_the_work_is_tried_again_after_the_interval(pauses):
     async def work() -> None:
-        raise StoreTrouble("disk full")
+        raise StoreUnavailable("disk full")
 
     with capture_logs() as lines, suppress(asyncio.CancelledError):
         await periodic(10, work)

@@ -16,4 +16,4 @@ from mqi_communicator.store.jobs import Refusal
 )
 def test_who_can_be_next_looks_at_each_tick_and_the_others_less_often(ahead, slots, seconds):
     host: Any = SimpleNamespace(slots=slots, scheduler=SimpleNamespace(tick_s=5.0))
-    assert recheck_in(Refusal(taken=slots, ahead=ahead), host) == seconds
+    assert recheck_in(Refusal(in_use=slots, ahead=ahead), host) == seconds

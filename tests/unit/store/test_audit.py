@@ -63,9 +63,9 @@ def relink(path: Path) -> None:
         store.commit()
 
 
-def found(path: Path, *anchors: AuditCheckpoint) -> list[tuple[int, str, int]]:
+def found(path: Path, *checkpoints: AuditCheckpoint) -> list[tuple[int, str, int]]:
     database = open_database(path)
-    walked = database.read_now(audit.verify, anchors)
+    walked = database.read_now(audit.verify, checkpoints)
     database.close()
     return [(one.id, one.case, one.seq) for one in walked.findings]
 
@@ -78,7 +78,7 @@ def told(path: Path) -> list[AuditCheckpoint]:
 def test_a_whole_chain_is_whole_and_agrees_with_what_was_told(path):
     database = open_database(path)
     walked = database.read_now(audit.verify, told(path))
-    assert (walked.events, walked.cases, walked.anchors, walked.findings) == (6, 2, 6, ())
+    assert (walked.events, walked.cases, walked.checkpoints, walked.findings) == (6, 2, 6, ())
     assert walked.head == entries(path)[-1].link == database.read_now(audit.head).link
     assert [(entry.id, entry.seq) for entry in database.read_now(audit.history, "bert")] == [(2, 1), (5, 2)]
     assert database.read_now(work_items.events_of, "bert")[0].facts == {"n": 1}
@@ -106,17 +106,17 @@ def test_a_removed_row_is_named_where_its_case_goes_on(path):
 
 
 def test_a_removed_row_of_another_case_is_told_and_its_case_by_the_next_event_or_from_outside(path):
-    anchors = told(path)
+    checkpoints = told(path)
     tamper(path, "delete from events where id = 2")
     assert found(path) == [(2, "", 0), (5, "bert", 2)]
-    assert (2, "bert", 1) in found(path, *anchors)
+    assert (2, "bert", 1) in found(path, *checkpoints)
 
 
 def test_an_end_that_was_cut_off_is_found_from_outside_alone(path):
-    anchors = told(path)
+    checkpoints = told(path)
     tamper(path, "delete from events where id > 4")
     assert found(path) == []
-    assert found(path, *anchors) == [(5, "bert", 2), (6, "anna", 4)]
+    assert found(path, *checkpoints) == [(5, "bert", 2), (6, "anna", 4)]
 
 
 def test_an_inserted_row_is_named(path):
@@ -127,12 +127,12 @@ def test_an_inserted_row_is_named(path):
 
 @pytest.mark.parametrize("verb", ["update events set who = 'nobody'", "delete from events"])
 def test_a_rewritten_chain_is_whole_by_itself_and_found_by_what_was_delivered(path, verb):
-    anchors = told(path)
+    checkpoints = told(path)
     tamper(path, f"{verb} where id = 4")
     relink(path)
     assert found(path) == []
-    assert found(path, *anchors)[0][0] == 4
-    assert found(path, anchors[-1]), "one link of later is enough"
+    assert found(path, *checkpoints)[0][0] == 4
+    assert found(path, checkpoints[-1]), "one link of later is enough"
 
 
 def test_events_of_before_the_chain_are_numbered_and_linked_when_the_store_is_upgraded(tmp_path):

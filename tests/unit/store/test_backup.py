@@ -19,10 +19,10 @@ from mqi_communicator import background
 from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.store import cases
-from mqi_communicator.store.backup import back_up, backups, is_blank, last_sound, unsound
-from mqi_communicator.store.database import StoreDamaged, open_database, prove_whole
+from mqi_communicator.store.backup import back_up, backups, find_damage, is_blank, latest_intact
+from mqi_communicator.store.database import StoreDamaged, open_database, verify_intact
 from mqi_communicator.store.options import BackupOptions
-from mqi_communicator.store.restore import complete, is_cut_short, restore
+from mqi_communicator.store.restore import complete, is_interrupted, restore
 
 NOON = 1_800_000_000.0
 
@@ -60,7 +60,7 @@ def test_a_backup_is_one_whole_private_file_made_while_the_store_is_written(stor
     database.close()
     assert [path.name for path in (tmp_path / "backups").iterdir()] == ["store-20270115T080000Z.sqlite3"]
     assert oct(made.path.stat().st_mode & 0o777) == "0o600"
-    assert (unsound(made.path), keys(made.path)) == ("", {"first", "second"})
+    assert (find_damage(made.path), keys(made.path)) == ("", {"first", "second"})
 
 
 def test_the_oldest_go_and_two_of_one_second_stay_apart(store, tmp_path):
@@ -91,8 +91,8 @@ def test_the_last_good_one_is_found_below_bad_ones(store, tmp_path):
     good, bad = back_up(store, folder, 5, NOON), back_up(store, folder, 5, NOON + 10)
     damage(bad.path)
     (folder / "store-20280101T000000Z.sqlite3").write_bytes(b"no database" * 500)
-    assert last_sound(folder) == good
-    assert last_sound(tmp_path / "nowhere") is None
+    assert latest_intact(folder) == good
+    assert latest_intact(tmp_path / "nowhere") is None
 
 
 async def test_a_folder_that_cannot_be_read_is_told_and_the_next_copy_is_tried(store, tmp_path, monkeypatch):
@@ -119,7 +119,7 @@ async def test_a_folder_that_cannot_be_read_is_told_and_the_next_copy_is_tried(s
         await asyncio.gather(loop, return_exceptions=True)
     database.close()
     assert trouble["why"] == f"the backup folder {folder} cannot be used: Not a directory"
-    assert "its disk is there" in str(trouble["advice"])
+    assert "its disk is mounted" in str(trouble["advice"])
     assert len(backups(folder)) == 1
 
 
@@ -136,10 +136,10 @@ def test_where_the_backups_cannot_be_read_a_damaged_store_is_told_with_that(tmp_
 
 
 def test_a_damage_that_sqlite_opens_without_a_word_is_found_before_work_begins(store):
-    prove_whole(store)
+    verify_intact(store)
     damage(store)
     with pytest.raises(StoreDamaged):
-        prove_whole(store)
+        verify_intact(store)
 
 
 def test_a_store_whose_making_was_cut_short_is_made_at_the_next_start(tmp_path):
@@ -148,10 +148,10 @@ def test_a_store_whose_making_was_cut_short_is_made_at_the_next_start(tmp_path):
     with contextlib.closing(sqlite3.connect(begun)) as file:
         file.execute("PRAGMA journal_mode=WAL")
     assert begun.stat().st_size
-    prove_whole(begun)
+    verify_intact(begun)
     database = open_database(begun)
     database.close()
-    prove_whole(begun)
+    verify_intact(begun)
     assert not is_blank(begun)
 
 
@@ -163,7 +163,7 @@ def test_a_store_that_has_lost_its_tables_is_not_taken_for_a_new_one(store):
             file.execute(f"DROP TABLE IF EXISTS {name}")
         file.commit()
     with pytest.raises(StoreDamaged):
-        prove_whole(store)
+        verify_intact(store)
 
 
 def test_a_restore_brings_the_backup_back_and_keeps_what_was_there(store, tmp_path):
@@ -174,7 +174,7 @@ def test_a_restore_brings_the_backup_back_and_keeps_what_was_there(store, tmp_pa
     aside = restore(made.path, store, NOON)
     assert aside is not None
     assert (aside / store.name).read_bytes() == before
-    prove_whole(store)
+    verify_intact(store)
     assert keys(store) == {"first"}
     assert oct(store.stat().st_mode & 0o777) == "0o600"
 
@@ -186,7 +186,7 @@ def test_a_bad_backup_changes_nothing(store, tmp_path):
     with pytest.raises(ActionRequired, match="cannot be restored"):
         restore(made.path, store, NOON)
     assert store.read_bytes() == before
-    assert not is_cut_short(store)
+    assert not is_interrupted(store)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
@@ -213,11 +213,11 @@ def test_a_restore_that_was_cut_is_completed_and_an_old_log_never_meets_the_new_
     with pytest.raises(KeyboardInterrupt):
         restore(made.path, store, NOON)
     monkeypatch.undo()
-    assert is_cut_short(store)
-    with pytest.raises(ActionRequired, match="has begun and not ended"):
+    assert is_interrupted(store)
+    with pytest.raises(ActionRequired, match="was interrupted"):
         open_database(store)
     complete(store, NOON + 5)
     assert not log.exists()
-    prove_whole(store)
+    verify_intact(store)
     assert keys(store) == {"first"}
     assert [os.fspath(path.name) for path in tmp_path.glob("replaced-*")]

@@ -13,7 +13,7 @@ from tests.planted import LIVE, plant
 from mqi_communicator.store import cases, figures, history, orders
 from mqi_communicator.store.database import Database, open_database
 from mqi_communicator.store.figures import Figure
-from mqi_communicator.store.history import Wanted
+from mqi_communicator.store.history import CaseQuery
 from mqi_communicator.store.schema import metadata
 
 WATCH = Path("/in")
@@ -28,8 +28,10 @@ def store(tmp_path_factory):
     database.close()
 
 
-def find(store: Database, limit: int = 1000, before: history.Cursor | None = None, **wanted: Any) -> list[cases.Case]:
-    return store.read_now(history.search, Wanted(**wanted), WATCH, limit=limit, before=before)
+def find(
+    store: Database, limit: int = 1000, before: history.PageCursor | None = None, **wanted: Any
+) -> list[cases.Case]:
+    return store.read_now(history.search, CaseQuery(**wanted), WATCH, limit=limit, before=before)
 
 
 def test_without_a_wish_all_are_found_newest_first(store):
@@ -44,7 +46,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(store):
         pages += page
         before = (page[-1].seen, page[-1].key)
     assert pages == find(store)
-    portions = list(store.read_now(lambda connection: list(history.each(connection, Wanted(), WATCH))))
+    portions = list(store.read_now(lambda connection: list(history.search_all(connection, CaseQuery(), WATCH))))
     assert [case for portion in portions for case in portion] == pages
 
 
@@ -78,7 +80,7 @@ def test_by_status_and_machine_and_day(store):
 
 
 def test_what_ended_lately_and_how_much_today(store):
-    lately = store.read_now(history.ended, "done", 5)
+    lately = store.read_now(history.recently_ended, "done", 5)
     assert [case.source.name for case in lately] == [f"QA-{ENDED - 1 - n:06d}" for n in range(6) if n != 2]
     counts = store.read_now(history.counts, 0.0)
     assert (counts["done"], counts["failed"], counts["held"]) == (ENDED - 2, 2, 1)
@@ -88,23 +90,23 @@ def test_what_ended_lately_and_how_much_today(store):
 def test_figures_are_replaced_by_those_of_a_later_judgement(store):
     (key,) = {case.key for case in find(store, text="QA-000001")}
     assert store.read_now(figures.machines) == ["GTR1", "GTR2"]
-    store.write_now(figures.note, key, [Figure(key, "gamma", "plan", 9e9, "AAA", "pass", 99.5, "%")])
-    store.write_now(figures.note, key, [Figure(key, "gamma", "plan", 9e9, "AAA", "review", 94.5, "%")])
+    store.write_now(figures.save, key, [Figure(key, "gamma", "plan", 9e9, "AAA", "pass", 99.5, "%")])
+    store.write_now(figures.save, key, [Figure(key, "gamma", "plan", 9e9, "AAA", "review", 94.5, "%")])
     assert store.read_now(figures.machines) == ["AAA", "GTR1", "GTR2"]
     assert [one.value for one in store.read_now(figures.trend, "AAA", "gamma")] == [94.5]
     trend = store.read_now(figures.trend, "GTR1", "gamma", limit=20)
     assert len(trend) == 20
     assert [one.at for one in trend] == sorted(one.at for one in trend)
-    store.write_now(figures.note, key, [])
+    store.write_now(figures.save, key, [])
 
 
 def test_an_order_is_refused_when_a_newer_one_is_unknown_to_its_giver(store):
     key = find(store)[0].key
     order = {"at": 1.0, "case": key, "order": "hold", "who": "ann", "why": "x"}
-    first = store.write_now(orders.give_if_last, known=0, **order)
+    first = store.write_now(orders.add_if_latest, known=0, **order)
     with pytest.raises(orders.ConcurrentOrder, match="ann has ordered hold"):
-        store.write_now(orders.give_if_last, known=0, **order)
-    second = store.write_now(orders.give_if_last, known=first, **order)
+        store.write_now(orders.add_if_latest, known=0, **order)
+    second = store.write_now(orders.add_if_latest, known=first, **order)
     assert [order.id for order in store.read_now(orders.of_case, key)] == [second, first]
 
 

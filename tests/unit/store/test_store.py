@@ -130,7 +130,7 @@ def test_slots_bound_the_jobs_of_a_host_and_a_claim_is_made_once(beams):
     first = claim(beams, "k1", 1, slots=1)
     assert (first.active, first.state) == (True, jobs.CLAIMED)
     assert claim(beams, "k1", 1, slots=1) == first
-    assert claim(beams, "k1", 2, slots=1) == jobs.Refusal(taken=1, ahead=0)
+    assert claim(beams, "k1", 2, slots=1) == jobs.Refusal(in_use=1, ahead=0)
     beams.write_now(jobs.change, "k1-b1-r1", active=False)
     assert claim(beams, "k1", 2, slots=1).active
 
@@ -138,7 +138,7 @@ def test_slots_bound_the_jobs_of_a_host_and_a_claim_is_made_once(beams):
 def test_whoever_ranks_first_among_those_that_want_a_place_gets_it(beams):
     claim(beams, "k3", 1, slots=0)
     claim(beams, "k2", 1, slots=0)
-    assert claim(beams, "k3", 1, slots=1) == jobs.Refusal(taken=0, ahead=1)
+    assert claim(beams, "k3", 1, slots=1) == jobs.Refusal(in_use=0, ahead=1)
     beams.write_now(cases.change, "k3", rank=0.0)
     assert claim(beams, "k3", 1, slots=1).active
     assert claim(beams, "k2", 1, slots=2).active
@@ -161,7 +161,7 @@ def test_a_case_that_is_to_be_sent_again_holds_nobody_up_and_keeps_its_rank(beam
     assert isinstance(claimed, jobs.JobRow)
     beams.write_now(work_items.move, away, own, None)
     beams.write_now(jobs.change, claimed.token, active=False)
-    assert claim(beams, "k2", 2, slots=1) == jobs.Refusal(taken=0, ahead=1)
+    assert claim(beams, "k2", 2, slots=1) == jobs.Refusal(in_use=0, ahead=1)
     assert claim(beams, "k1", 1, slots=1).active
 
 
@@ -203,7 +203,7 @@ def test_a_folder_name_that_is_no_text_comes_back_whole(store):
 
 
 def test_orders_are_kept_until_they_are_answered(store):
-    number = store.write_now(orders.give, at=1.0, case="k1", order="hold", who="ann", why="meeting")
+    number = store.write_now(orders.add, at=1.0, case="k1", order="hold", who="ann", why="meeting")
     assert [o.order for o in store.read_now(orders.pending)] == ["hold"]
     store.write_now(orders.answer, number, "held", 2.0)
     assert store.read_now(orders.pending) == []
@@ -227,13 +227,13 @@ def test_the_file_system_of_a_folder_is_known(tmp_path):
 
 
 def test_why_a_line_waits_for_its_turn_is_said_only_while_it_does(store):
-    store.write_now(work_items.explain, LINE, "waiting for its turn")
+    store.write_now(work_items.set_reason, LINE, "waiting for its turn")
     assert store.read_now(work_items.get, "k1").reason == "waiting for its turn"
     before = store.read_now(work_items.get, "k1")
     looked = replace(before, status=Status.WAITING, reason="1 of 14 slices is not there", due=300.0)
     store.write_now(work_items.move, before, looked, None)
     for stale in (LINE, before):
-        store.write_now(work_items.explain, stale, "waiting for another turn")
+        store.write_now(work_items.set_reason, stale, "waiting for another turn")
     assert store.read_now(work_items.get, "k1") == looked
 
 

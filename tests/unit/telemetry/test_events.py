@@ -56,7 +56,7 @@ def names(node: ast.expr | None, tree: ast.Module) -> list[str]:
         case ast.Name(id=constant) if constant in CONSTANTS:
             return [CONSTANTS[constant]]
         case ast.JoinedStr(values=[ast.Constant(value="order."), ast.FormattedValue()]):
-            return [f"order.{word}" for word in orders.WORDS]
+            return [f"order.{word}" for word in orders.NAMES]
         case ast.Call(func=ast.Name(id=function)):
             (body,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == function]
             said = [one.value for one in ast.walk(body) if isinstance(one, ast.Return)]

@@ -47,7 +47,7 @@ async def _tidy(host: ComputeHost, tools: Tools) -> int:
 def _states(connection: Connection, keys: Iterable[str]) -> dict[str, tuple[Status, bool]]:
     """For the cases that this store knows: the status of each, and whether all of its jobs are known to be over."""
     found: dict[str, tuple[Status, bool]] = {}
-    for key, family in work_items.all_items(connection, keys).items():
+    for key, family in work_items.of_cases(connection, keys).items():
         own = next((item for item in family if item.beam == CASE_ITEM), None)
         if own is not None:
             quiet = all(not job.active and job.state in OVER for job in jobs.of_case(connection, key))

@@ -23,8 +23,8 @@ def forecast(connection: Connection, now: float) -> dict[str, float]:
     Only what rests on measured times is foretold: nothing for a host that has not finished a few jobs yet.
     """
     found: dict[str, float] = {}
-    live = [case for case in cases.under_way(connection) if case.host]
-    families = work_items.all_items(connection, [case.key for case in live])
+    live = [case for case in cases.unfinished(connection) if case.host]
+    families = work_items.of_cases(connection, [case.key for case in live])
     tail_s = work_items.usual_duration(connection, ("compare", "report", "deliver"))
     states = hosts.load(connection)
     for host in {case.host for case in live}:

@@ -14,7 +14,7 @@ from mqi_communicator.case.faults import ActionRequired, DiskFull
 from mqi_communicator.flow.spool.layout import Spool, write_durably
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.store.cases import Case
-from mqi_communicator.store.database import StoreTrouble
+from mqi_communicator.store.database import StoreUnavailable
 from mqi_communicator.store.orders import Order
 
 _KINDS = {"cancel": "end", "retry": "end", "hold": "stand", "release": "stand", "priority": "priority"}
@@ -32,7 +32,7 @@ class Ended:
 
 
 def note_order(spool: Spool, case: Case, order: Order) -> None:
-    """Note an order that takes effect, durably. StoreTrouble if the spool cannot be written.
+    """Note an order that takes effect, durably. StoreUnavailable if the spool cannot be written.
 
     A case that is cancelled before it was admitted has nothing in the spool yet: where it came from is noted too.
     """
@@ -49,7 +49,7 @@ def note_order(spool: Spool, case: Case, order: Order) -> None:
             write_origin(spool.origin, case)
         write_durably(spool.orders, json.dumps(said))
     except DiskFull as full:
-        raise StoreTrouble(full.reason, full.advice) from None
+        raise StoreUnavailable(full.reason, full.advice) from None
 
 
 def orders_of(spool: Spool) -> list[Order]:

@@ -138,4 +138,4 @@ def _supersede(connection: Connection, old: Case, key: str, revision: int, now: 
     cases.change(connection, old.key, superseded_by=key)
     if not work_items.get(connection, old.key).status.ended:
         why = f"superseded by revision {revision} ({key})"
-        orders.give(connection, at=now, case=old.key, order="cancel", who="mqi", why=why)
+        orders.add(connection, at=now, case=old.key, order="cancel", who="mqi", why=why)

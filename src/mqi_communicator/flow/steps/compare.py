@@ -35,7 +35,7 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
         case.constancy,
     )
     found = await tools.workers.run(figures_of, tools.spool(item.case), tools.clock())
-    await tools.database.write(figures.note, item.case, found)
+    await tools.database.write(figures.save, item.case, found)
     await tools.database.write(cases.change, item.case, word=word, why=why)
     said = {"constancy": case.constancy} if case.constancy else {}
     return Done({"word": word, "outputs": digests, **said})

@@ -85,8 +85,8 @@ def _capacity(host: ComputeHost, demand: GpuDemand | None) -> jobs.HostCapacity:
 async def _waiting_for(refused: jobs.Refusal, host: ComputeHost, demand: GpuDemand | None, tools: Tools) -> str:
     """What the beam waits for, in one line."""
     why = f"waiting for its turn on {host.name}"
-    if refused.taken >= host.slots:
-        why = f"waiting for a free place on {host.name}: {refused.taken} of {host.slots} taken (resources.jobs)"
+    if refused.in_use >= host.slots:
+        why = f"waiting for a free place on {host.name}: {refused.in_use} of {host.slots} taken (resources.jobs)"
     elif demand is not None and host.gpus is not None and (refused.gpus or 0) < demand.least:
         leases = await _leases(host, tools)
         said = gpus.describe(host.poller.gpus, host.gpus, demand.mib, leases)

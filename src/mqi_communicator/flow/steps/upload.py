@@ -38,7 +38,7 @@ async def upload(item: WorkItem, tools: Tools) -> Outcome:
     await asyncio.to_thread(write_durably, tools.spool(item.case).sent_to, host.name)
     now = tools.clock()
     for number, _name in manifest.beams:
-        await tools.database.write(work_items.begin, WorkItem(item.case, number, "submit", due=now, since=now))
+        await tools.database.write(work_items.add_beam, WorkItem(item.case, number, "submit", due=now, since=now))
     return Done({"sent_bytes": size if sent else 0, "input": sums, "host": host.name})
 
 
@@ -60,7 +60,7 @@ def _choose(connection: Connection, key: str, beams: int, tools: Tools) -> str:
     """Counted and chosen in one transaction, so that no two cases get the last place. One that has a host is counted
     already: it may always go, and be it that its call is the one that finds the host back."""
     limit = tools.resources.cases
-    if not cases.get(connection, key).host and (uploaded := cases.on_hosts(connection, but=key)) >= limit:
+    if not cases.get(connection, key).host and (uploaded := cases.count_on_hosts(connection, but=key)) >= limit:
         why = f"waiting to be uploaded: {uploaded} cases lie on hosts already (resources.cases = {limit})"
         raise AtLimit(why, retry_in=RECHECK_S)
     name = best([_estimate(connection, host) for host in tools.hosts.values()], beams)

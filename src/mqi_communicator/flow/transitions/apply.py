@@ -19,7 +19,8 @@ def apply_order(
 ) -> tuple[list[Event], str]:
     """One order, whole, in one transaction: a step that ends at the same moment comes before it or after it.
 
-    What it changes is noted in the spool before the transaction ends: StoreTrouble, and nothing changed, if it cannot.
+    What it changes is noted in the spool before the transaction ends; StoreUnavailable, and nothing changed, if that
+    fails.
     """
     if order.order == "priority":
         events, answer = _prefer(connection, order, now, ageing_s)

@@ -1,7 +1,7 @@
-"""Whether the store's file is still the one that was opened, and its copy where it is not.
+"""Detects that the store's file was removed or replaced while it was open, and saves it.
 
-A process that holds a file open goes on in it after its name was removed or given to another one: nothing fails, and
-everything is lost when the process ends (https://sqlite.org/howtocorrupt.html, "unlinking a database file").
+A process can use an open file after its name was removed or given to another file: nothing fails, and everything is
+lost when the process ends (https://sqlite.org/howtocorrupt.html, "unlinking a database file").
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class StoreFile:
         self._held.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the write-ahead log too
         self._identity = _identity(path)
 
-    def is_gone(self) -> bool:
-        """Whether the file was removed or replaced; SQLite itself makes an empty one of its name. One stat."""
+    def was_replaced(self) -> bool:
+        """Whether the file was removed or replaced (SQLite itself may create an empty one). One stat."""
         return _identity(self._path) != self._identity
 
     def rescue(self, folder: Path, keep: int, now: float) -> Backup:
-        """Everything that the removed file holds, as a backup in `folder`. Faults as `back_up`."""
+        """Save the open file as a backup in `folder`. Faults as `back_up`."""
         return back_up(self._path, folder, keep, now, source=self._held)
 
     def close(self) -> None:
-        """Let the file go: if its name is gone, so is what it holds."""
+        """Close the file; if its name was removed, its content is lost."""
         self._held.close()
 
 
