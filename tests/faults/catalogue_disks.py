@@ -36,14 +36,14 @@ def full_results(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("read-only there", (3, 9), mounted=True)
 def readonly_there(testbed: Testbed, _: Random) -> Iterator[None]:
-    """The host's disk can only be read (where nobody is writing at this moment)."""
+    """The host's disk is read-only (if nothing is being written at this moment)."""
     with _readonly(testbed.folder / "remote"):
         yield
 
 
 @fault("results folder read-only", (3, 9), mounted=True)
 def readonly_results(testbed: Testbed, _: Random) -> Iterator[None]:
-    """The disk of the results can only be read."""
+    """The disk of the results is read-only."""
     with _readonly(testbed.results):
         yield
 

@@ -23,7 +23,7 @@ def _misbehave(testbed: Testbed, word: str) -> Iterator[None]:
 
 @fault("engine never ends", rare=True)
 def hangs(testbed: Testbed, _: Random) -> Iterator[None]:
-    """An engine never ends, and ignores SIGTERM. Its job is ended at its limit, and a person is asked what to do."""
+    """An engine never ends and ignores SIGTERM. Its job is ended at its time limit, and an operator must decide."""
     before = len(runs_of(testbed.witness))
     with contextmanager(_misbehave)(testbed, "hang"):
         testbed.damaged |= {run.case for run in runs_of(testbed.witness)[before:]}
@@ -32,7 +32,7 @@ def hangs(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("engine leaves a child")
 def forks(testbed: Testbed, _: Random) -> Iterator[None]:
-    """An engine leaves a process behind that goes into a session of its own."""
+    """An engine leaves a process behind that starts its own session."""
     yield from _misbehave(testbed, "fork")
 
 
@@ -44,19 +44,19 @@ def fills(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("engine crashes")
 def crashes(testbed: Testbed, _: Random) -> Iterator[None]:
-    """An engine ends with an error before it has computed anything."""
+    """An engine exits with an error before it has computed anything."""
     yield from _misbehave(testbed, "crash")
 
 
 @fault("engine crashes at the save")
 def crashes_late(testbed: Testbed, _: Random) -> Iterator[None]:
-    """An engine is killed by SIGSEGV when it has written its dose."""
+    """An engine is killed by SIGSEGV after it has written its dose."""
     yield from _misbehave(testbed, "save-crash")
 
 
 @fault("product too short")
 def short(testbed: Testbed, _: Random) -> Iterator[None]:
-    """An engine writes half of its dose and says that all is well."""
+    """An engine writes half of its dose and reports success."""
     yield from _misbehave(testbed, "short")
 
 

@@ -17,7 +17,7 @@ from tests.faults.testbed import Testbed, descendants, kill
 
 @fault("sshd killed", (1, 8))
 def sshd_killed(testbed: Testbed, _: Random) -> Iterator[None]:
-    """kill -9 of sshd, its sessions and what runs in them; it is started again later. Jobs live on."""
+    """kill -9 of sshd, its sessions and what runs in them; it is started again later. Jobs keep running."""
     testbed.host.stop()
     yield
     testbed.host.start()
@@ -25,7 +25,7 @@ def sshd_killed(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("sshd's sessions killed")
 def sessions_killed(testbed: Testbed, random: Random) -> Iterator[None]:
-    """kill -9 of one of sshd's sessions, in the middle of whatever it does."""
+    """kill -9 of one of sshd's sessions, whatever it is doing."""
     sessions = testbed.find(lambda: _sessions(testbed))
     testbed.missed = not (sessions and kill(random.choice(sessions)))
     yield
@@ -44,7 +44,7 @@ def sshd_stopped(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("host key changed", (3, 6), action_required=True)
 def host_key_changed(testbed: Testbed, _: Random) -> Iterator[None]:
-    """The host shows another key than the pinned one; later the right one again."""
+    """The host presents another key than the pinned one; later the right one again."""
     host = testbed.host
     host.stop()
     for name in ("host", "host.pub"):
@@ -77,7 +77,7 @@ def rsync_killed(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("command killed there")
 def command_killed(testbed: Testbed, random: Random) -> Iterator[None]:
-    """kill -9 of the script that answers on the host."""
+    """kill -9 of the script that serves a request on the host."""
     _kill_one(testbed, random, "sh -c", "mqi_text")
     yield
 
@@ -92,7 +92,7 @@ def engine_killed(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("job killed")
 def job_killed(testbed: Testbed, random: Random) -> Iterator[None]:
-    """kill -9 of a job's own process; its engine lives on."""
+    """kill -9 of a job's own process; its engine keeps running."""
     leaders = testbed.find(lambda: [pid for pid in _jobs(testbed) if _leads(pid)])
     testbed.missed = not (leaders and kill(random.choice(leaders)))
     yield
@@ -110,7 +110,7 @@ def whole_job_killed(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("host rebooted", (1, 6), mounted=True)
 def rebooted(testbed: Testbed, _: Random) -> Iterator[None]:
-    """Every process on the host is gone, and it comes back with another boot id and the same disk."""
+    """Every process on the host is killed; it returns with another boot id and the same disk."""
     testbed.host.stop()
     for pid in testbed.jobs():
         kill(pid)
@@ -121,7 +121,7 @@ def rebooted(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("record of a reused pid")
 def pid_reused(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A job is gone without a word, and its process id now belongs to somebody else's process."""
+    """A job vanishes without a record, and its process id now belongs to an unrelated process."""
     living = testbed.find(lambda: _living(testbed))
     if not living:
         yield
@@ -140,7 +140,7 @@ def pid_reused(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("clock there jumps", (3, 9))
 def clock_there(testbed: Testbed, random: Random) -> Iterator[None]:
-    """The host's clock is an hour fast, or slow, and right again later."""
+    """The host's clock is an hour fast or slow; later it is right again."""
     testbed.clock_there.write_text(str(random.choice((-3600, 3600))))
     yield
     testbed.clock_there.write_text("0")

@@ -17,14 +17,14 @@ from tests.faults.testbed import PATIENCE_S, Testbed, kill
 
 @fault("communicator killed")
 def killed(testbed: Testbed, _: Random) -> Iterator[None]:
-    """kill -9 of the communicator, at a moment like any other."""
+    """kill -9 of the communicator at a random moment."""
     testbed.missed = testbed.process is None or not kill(testbed.process.pid)
     yield
 
 
 @fault("communicator stopped", (2, 8))
 def stopped(testbed: Testbed, _: Random) -> Iterator[None]:
-    """SIGSTOP of the communicator; it wakes up later and believes that no time has passed."""
+    """SIGSTOP of the communicator; it continues later, unaware of the time that has passed."""
     process = testbed.process
     if process is not None:
         kill(process.pid, signal.SIGSTOP)
@@ -35,7 +35,7 @@ def stopped(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("communicator asked to end")
 def asked_to_end(testbed: Testbed, _: Random) -> Iterator[None]:
-    """SIGTERM in the middle of the work; it is started again."""
+    """SIGTERM during work; it is started again."""
     testbed.wanted = False
     if testbed.process is not None and (code := _ask_to_end(testbed.process)) not in testbed.ends_when_asked():
         testbed.notes.append(f"a communicator that was asked to end ended with {code}: {testbed.log_tail()}")
@@ -53,7 +53,7 @@ def rsync_killed(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("ssh client killed")
 def client_killed(testbed: Testbed, random: Random) -> Iterator[None]:
-    """kill -9 of an ssh that asks something, or carries a transfer."""
+    """kill -9 of an ssh client that runs a request or a transfer."""
     _kill_child(testbed, random, lambda argv: argv[0] == "ssh" and "-M" not in argv)
     yield
 
@@ -67,14 +67,14 @@ def master_killed(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("worker killed")
 def worker_killed(testbed: Testbed, random: Random) -> Iterator[None]:
-    """kill -9 of the child that reads DICOM or compares doses."""
+    """kill -9 of a worker process that reads DICOM or compares doses."""
     _kill_child(testbed, random, lambda argv: any("multiprocessing.forkserver" in argument for argument in argv))
     yield
 
 
 @fault("clock here jumps", (3, 9))
 def clock_here(testbed: Testbed, random: Random) -> Iterator[None]:
-    """The communicator's clock is an hour fast, or slow, and right again later."""
+    """The communicator's clock is an hour fast or slow; later it is right again."""
     testbed.clock.write_text(str(random.choice((-3600, 3600))))
     yield
     testbed.clock.write_text("0")
@@ -82,7 +82,7 @@ def clock_here(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("second communicator")
 def second(testbed: Testbed, _: Random) -> Iterator[None]:
-    """Somebody starts another communicator on the same store."""
+    """Another communicator is started on the same store."""
     if testbed.process is None or testbed.process.poll() is not None or not testbed.until(lambda: _owned(testbed), 60):
         testbed.missed = True
         yield

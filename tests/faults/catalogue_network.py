@@ -13,7 +13,7 @@ from tests.faults.testbed import Testbed
 
 @fault("connection refused", (1, 8))
 def refused(testbed: Testbed, _: Random) -> Iterator[None]:
-    """Nobody listens on the host's port; open connections are reset."""
+    """Nothing listens on the host's port; open connections are reset."""
     testbed.net.unlisten()
     testbed.net.reset()
     yield
@@ -54,7 +54,7 @@ def blackhole(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("half-open connections", (2, 8))
 def half_open(testbed: Testbed, _: Random) -> Iterator[None]:
-    """The far half of every connection is gone and nobody tells; new ones work."""
+    """The remote end of every connection vanishes without a reset; new connections work."""
     testbed.net.half_open()
     yield
     testbed.net.proxy.mode = Mode.THROUGH
@@ -86,7 +86,7 @@ def cut_again_and_again(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("bit flipped in transit", (1, 3))
 def flipped(testbed: Testbed, random: Random) -> Iterator[None]:
-    """One bit of what the communicator sends arrives as another."""
+    """One bit of what the communicator sends arrives flipped."""
     testbed.net.proxy.flip_at = testbed.net.proxy.sent + random.randrange(1, 40_000)
     yield
     testbed.net.proxy.flip_at = None

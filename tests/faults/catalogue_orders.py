@@ -13,7 +13,7 @@ from tests.faults.testbed import Testbed
 
 @fault("cancelled by order")
 def cancelled(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A case is cancelled wherever it is."""
+    """A case is cancelled, at whatever step it is."""
     if key := _some_case(testbed, random):
         testbed.ordered.add(testbed.number_of(key))
         _order(testbed, "cancel", key)
@@ -22,7 +22,7 @@ def cancelled(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("cancelled, then retried", (1, 4))
 def thought_better(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A case is cancelled, and a little later somebody thinks better of it."""
+    """A case is cancelled and retried a little later."""
     key = _some_case(testbed, random)
     if key:
         testbed.ordered.add(testbed.number_of(key))
@@ -34,7 +34,7 @@ def thought_better(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("held and released", (1, 6))
 def held(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A case is held wherever it is, and released later."""
+    """A case is held, at whatever step it is, and released later."""
     key = _some_case(testbed, random)
     if key:
         _order(testbed, "hold", key)
@@ -45,7 +45,7 @@ def held(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("retried without need")
 def retried(testbed: Testbed, random: Random) -> Iterator[None]:
-    """Somebody orders a retry of a case with which nothing is wrong."""
+    """A retry is ordered for a case without a problem."""
     if key := _some_case(testbed, random):
         _order(testbed, "retry", key)
     yield
@@ -53,7 +53,7 @@ def retried(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("made urgent")
 def urgent(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A case goes before all others."""
+    """A case is given urgent priority."""
     if key := _some_case(testbed, random):
         _order(testbed, "priority", key, "urgent")
     yield

@@ -33,7 +33,7 @@ def store_locked_long(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("store damaged", (1, 2), refuses=True)
 def store_damaged(testbed: Testbed, random: Random) -> Iterator[None]:
-    """The store's file is spoiled while no communicator runs: none starts on it. Then the file is restored."""
+    """The store's file is corrupted while no communicator runs: none starts on it. Then the file is restored."""
     testbed.wanted = False
     testbed.stop(signal.SIGKILL)
     testbed.process = None
@@ -67,7 +67,7 @@ def store_damaged(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("store restored")
 def store_restored(testbed: Testbed, _: Random) -> Iterator[None]:
-    """The newest backup is put in the place of the store, which has gone on since; what it has forgotten is found."""
+    """The newest backup replaces the store, which is newer; what the backup does not contain is reconstructed."""
     testbed.wanted = False
     testbed.stop(signal.SIGKILL)
     testbed.process = None

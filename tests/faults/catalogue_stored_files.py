@@ -20,14 +20,14 @@ PATIENCE_S = 60.0  # what is waited for comes about once in a case, for a moment
 
 @fault("input spoiled there", corrupts=True)
 def input_there(testbed: Testbed, random: Random) -> Iterator[None]:
-    """Bits flip in the CT that lies on the host, before or while it is computed from."""
+    """Bits flip in the CT on the host, before or during the computation."""
     _spoil_ct(testbed, random, "remote/cases/*/input/**/CT*.dcm", key_at=2)
     yield
 
 
 @fault("input spoiled here", corrupts=True)
 def input_here(testbed: Testbed, random: Random) -> Iterator[None]:
-    """Bits flip in the engine's input that lies ready to be sent."""
+    """Bits flip in the engine's input that is ready for upload."""
     _spoil_ct(testbed, random, "workspace/spool/*/input/**/CT*.dcm", key_at=2)
     yield
 
@@ -41,14 +41,14 @@ def admitted_here(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("product spoiled there", corrupts=True)
 def product_there(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A bit flips in a product on the host, after the job has digested it."""
+    """A bit flips in a product on the host after the job has computed its digest."""
     _spoil_one(testbed, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"))
     yield
 
 
 @fault("product cut there", corrupts=True)
 def product_cut(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A product on the host loses its end, after the job has digested it."""
+    """A product on the host is truncated after the job has computed its digest."""
     _spoil_one(
         testbed, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"), cut=True
     )
@@ -57,21 +57,21 @@ def product_cut(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("product spoiled here", corrupts=True)
 def product_here(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A bit flips in a product that has come home."""
+    """A bit flips in a product that was fetched."""
     _spoil_one(testbed, random, "workspace/spool/*/back/*/**/*.raw", 2, lambda _: True)
     yield
 
 
 @fault("kept dose spoiled here", corrupts=True)
 def dose_here(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A bit flips in a dose that was accepted and is kept for the comparison."""
+    """A bit flips in an accepted dose that is kept for the comparison."""
     _spoil_one(testbed, random, "workspace/spool/*/dose/beam-*.npz", 2, lambda path: ".aside" not in path.name)
     yield
 
 
 @fault("result spoiled here", corrupts=True)
 def result_here(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A bit flips in a result that is ready to be delivered."""
+    """A bit flips in a result that is ready for delivery."""
     _spoil_one(testbed, random, "workspace/spool/*/results/dose/beam-*.dcm", 2, lambda _: True)
     yield
 

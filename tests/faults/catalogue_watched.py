@@ -14,7 +14,7 @@ from tests.fleet.cases import case_files
 
 @fault("share unmounted", (3, 9), mounted=True)
 def unmounted(testbed: Testbed, _: Random) -> Iterator[None]:
-    """The watched share is gone, the empty folder below it stands there, and it is mounted again."""
+    """The watched share is unmounted, which leaves an empty folder, and mounted again."""
     subprocess.run(("umount", "-l", str(testbed.watch)), check=True, capture_output=True)
     yield
     subprocess.run(("mount", "--bind", str(testbed.share), str(testbed.watch)), check=True, capture_output=True)
@@ -22,7 +22,7 @@ def unmounted(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("everything deleted and created", (2, 6))
 def created_anew(testbed: Testbed, _: Random) -> Iterator[None]:
-    """Every case folder leaves the share, and comes back with other times and inodes."""
+    """Every case folder is moved away and copied back, with other times and inodes."""
     aside = testbed.folder / "aside"
     aside.mkdir(exist_ok=True)
     for folder in sorted(testbed.share.iterdir()):
@@ -36,7 +36,7 @@ def created_anew(testbed: Testbed, _: Random) -> Iterator[None]:
 
 @fault("case arrives while it is taken", (1, 2))
 def arriving(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A new case is copied in file by file: half a file first, garbage, then the right bytes."""
+    """A new case is copied file by file: half a file first, garbage, then the right bytes."""
     number = testbed.new_number()
     folder = testbed.share / f"case {number:04d}"
     folder.mkdir()
@@ -56,7 +56,7 @@ def arriving(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("admitted files changed")
 def changed(testbed: Testbed, random: Random) -> Iterator[None]:
-    """A case's files are touched and rewritten with the same bytes while it is under way."""
+    """The files of a case in progress are touched and rewritten with the same bytes."""
     folders = sorted(folder for folder in testbed.share.iterdir() if folder.name.startswith("case "))
     testbed.missed = not folders
     if folders:
@@ -67,7 +67,7 @@ def changed(testbed: Testbed, random: Random) -> Iterator[None]:
 
 @fault("10 000 files that are no case", (2, 5))
 def crowd(testbed: Testbed, random: Random) -> Iterator[None]:
-    """5 000 files at the top of the watched folder and 5 000 in a folder there; none is of a case."""
+    """5 000 files at the top of the watched folder and 5 000 in a subfolder; none belongs to a case."""
     heap = testbed.share / f"no case {random.randrange(1000)}"
     heap.mkdir(exist_ok=True)
     for number in range(5000):

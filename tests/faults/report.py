@@ -16,12 +16,12 @@ BEGIN, END = "<!-- the last run: begin -->", "<!-- the last run: end -->"
 MEANING = {
     "lost": "cases without a result that should have one",
     "doubled": "two runs of one beam alive at once, a gate with two owners, two jobs on a GPU, two results of a case",
-    "superseded": "results delivered of a run that was followed by another",
+    "superseded": "results delivered from a run that was superseded",
     "mixed": "doses of another case or beam, or with voxels that no engine wrote",
-    "corrupt": "delivered files that are not what their manifest says",
-    "stuck": "cases that waited for a person and should not",
-    "unnoticed": "faults for which a person should have been called and was not",
-    "other": "ends of the communicator that nobody planned, wrong words, things left on the host",
+    "corrupt": "delivered files that differ from their manifest",
+    "stuck": "cases that required action without need",
+    "unnoticed": "faults that required action and did not report it",
+    "other": "unplanned ends of the communicator, unexpected messages, files left on the host",
 }
 
 
@@ -90,7 +90,7 @@ def _lines(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> list[str]
     most = quiet[-1] if quiet else 0.0
     return [
         *(about, "", work, "", kills, ""),
-        f"Quiet after the last fault: {_middle(quiet):.0f} s in the middle, {most:.0f} s at the most.",
+        f"All work done after the last fault: {_median(quiet):.0f} s (median), {most:.0f} s (maximum).",
         *("", "| count | | what it counts |", "|---|---:|---|"),
         *(f"| {name} | {counts[name]} | {MEANING[name]} |" for name in DEFECTS),
         *("", "| fault | times | what it is |", "|---|---:|---|"),
@@ -98,7 +98,7 @@ def _lines(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> list[str]
     ]
 
 
-def _middle(values: Sequence[float]) -> float:
+def _median(values: Sequence[float]) -> float:
     return values[len(values) // 2] if values else 0.0
 
 

@@ -221,7 +221,7 @@ async def test_a_submit_needs_its_workspace_and_its_input(bench: Bench):
         await bench.submit("true")
     bench.run.mkdir(parents=True)
     bench.send()
-    with pytest.raises(Permanent, match="its gate is not"):
+    with pytest.raises(Permanent, match="its gate does not"):
         await bench.submit("true")
     assert (await bench.poll()).state is JobState.UNKNOWN
     bench.root.rename(bench.root.with_name("away"))

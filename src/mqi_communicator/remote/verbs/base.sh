@@ -1,14 +1,14 @@
-# What MQI Communicator asks of a host: one script, one verb a question. POSIX sh, GNU coreutils, grep and findutils,
-# util-linux, rsync. Words are plain (letters, digits and /._:=,+@%~-); whatever else a verb needs comes on stdin.
-# Every verb may be asked again after a lost answer. What stands in its way it says as `mqi-trouble WORD ...`, exit 1.
+# The script of MQI Communicator on a host: each request runs one verb. Needs POSIX sh, GNU coreutils, grep and findutils,
+# util-linux, rsync. Arguments are plain (letters, digits and /._:=,+@%~-); other data are read from stdin. Every verb
+# may be repeated after a lost response. A verb that fails prints `mqi-trouble WORD ...` and exits with 1.
 #
-# Below the workspace ROOT, for this account alone:
+# Below the workspace ROOT, accessible only to this account:
 #   staging/KEY/            an upload in progress; staging/KEY.lock is held by its receiver
 #   cases/KEY/input/        renamed into place once every digest was verified (SHA256SUMS inside)
 #   cases/KEY/runs/TOKEN/   one run: job.sh, job.spec, log, exit, products.sha256 and what the engine wrote
-#   gates/TOKEN/            a job's first act is to take its gate; who finds it taken does not compute
-#   leases/NAME             which job a GPU belongs to
-#   STOP                    an administrator's file: while it is there nothing new is started
+#   gates/TOKEN/            a job first takes its gate; a job whose gate is taken already does not compute
+#   leases/NAME             which job a GPU is leased to
+#   STOP                    an administrator's file: while it exists nothing new is started
 umask 077
 ulimit -c 0
 LC_ALL=C
@@ -19,7 +19,7 @@ trouble() {
   exit 1
 }
 
-# open_root ROOT: the workspace is there and ours. None of its folders is a link: what we write stays in it.
+# open_root ROOT: check that the workspace exists and that none of its folders is a link, so that writes stay inside.
 open_root() {
   is_root "$1" || trouble bad-word
   root=${1%/}
@@ -29,7 +29,7 @@ open_root() {
   [ -d "$root/gates" ] && [ -d "$root/cases" ] && [ -d "$root/staging" ] || trouble no-workspace
 }
 
-# open_case KEY: the places of one case.
+# open_case KEY: set the paths of one case.
 open_case() {
   is_key "$1" || trouble bad-word
   key=$1
@@ -41,7 +41,7 @@ open_case() {
   done
 }
 
-# open_token KEY-bN-rN: the places of one run.
+# open_token KEY-bN-rN: set the paths of one run.
 open_token() {
   is_token "$1" || trouble bad-word
   token=$1
@@ -55,7 +55,7 @@ open_token() {
 
 is_there() { [ -e "$1" ] || [ -L "$1" ]; }
 
-# home_of WORD: a leading ~/ is this account's home.
+# home_of WORD: set `word`, with a leading ~/ replaced by this account's home.
 home_of() {
   case "$1" in
     '~/'*) word="$HOME/${1#??}" ;;
@@ -63,7 +63,7 @@ home_of() {
   esac
 }
 
-# kindly COMMAND...: so that nobody else on this machine notices.
+# kindly COMMAND...: run with low priority.
 kindly() {
   if command -v ionice >/dev/null; then
     nice -n 19 ionice -c 3 "$@"
@@ -72,8 +72,8 @@ kindly() {
   fi
 }
 
-# shrink RUN: what tells why a run failed stays, small as it is; what its programs wrote, perhaps until the disk was full,
-# does not. A log without end keeps its beginning and its end.
+# shrink RUN: keep the small files of a failed run, which tell why it failed; delete large outputs, which may have filled
+# the disk. A very long log keeps its beginning and its end.
 shrink() {
   find "$1" -xdev -type f -size +2048 ! -path "$1/log" -delete
   if [ -n "$(find "$1/log" -size +16384 2>/dev/null)" ]; then

@@ -1,7 +1,7 @@
-# Jobs on a plain host: detached sessions that answer for themselves.
+# Jobs on a plain host: detached sessions that record their own state.
 
-# submit ROOT TOKEN TENTHS ANYWHERE: start the job whose spec is on stdin unless its gate is taken; ends when the job has
-# taken it. Safe at any time, even twice at once: the gate lets one through.
+# submit ROOT TOKEN TENTHS ANYWHERE: start the job whose specification is on stdin unless its gate is taken; return when
+# the job has taken it. Safe at any time, even twice at once: the gate admits one job.
 verb_submit() {
   open_root "$1"
   open_token "$2"
@@ -27,12 +27,12 @@ verb_submit() {
     echo mqi-submit begun
     return 0
   fi
-  # shellcheck disable=SC2046 # the words of the reason
+  # shellcheck disable=SC2046 # split the reason
   [ ! -f "$base.why" ] || give_up $(cat -- "$base.why")
   trouble not-begun
 }
 
-# submits_to_slurm: jobs of a cluster are handed over from this machine.
+# submits_to_slurm: whether jobs of a cluster are submitted from this machine.
 submits_to_slurm() {
   command -v sbatch >/dev/null || return 1
   for conf in "${SLURM_CONF:-/etc/slurm/slurm.conf}" /run/slurm/conf/slurm.conf /etc/slurm-llnl/slurm.conf; do
@@ -41,21 +41,21 @@ submits_to_slurm() {
   return 1
 }
 
-# lay_out_job SCHEDULER: this script and the order on stdin, once it was read, into the folder of the case's runs. An order
-# that was cut is none.
+# lay_out_job SCHEDULER: write this script and the validated specification from stdin to the folder of the case's runs. A
+# truncated specification is rejected.
 lay_out_job() {
   shrink_earlier_runs
   mkdir -p -- "$runs" || trouble not-written
   base="$runs/.$token.$$"
   head -c 1048576 >"$base.sent" || give_up not-written
   [ "$(tail -n 1 -- "$base.sent")" = end ] || give_up cut
-  # shellcheck disable=SC2086 # the words of the reason
+  # shellcheck disable=SC2086 # split the reason
   read_order "$1" <"$base.sent" >"$base.spec" || give_up ${why:-not-written}
   own_text >"$base.sh" || give_up not-written
   rm -f -- "$base.sent"
 }
 
-# shrink_earlier_runs: those of this beam that have ended. One that was killed could not do it itself.
+# shrink_earlier_runs: shrink ended runs of this beam. A run that was killed could not do so itself.
 shrink_earlier_runs() {
   for earlier in "$runs/${token%-r*}"-r*; do
     [ -d "$earlier" ] && [ ! -L "$earlier" ] || continue
@@ -74,13 +74,13 @@ give_up() {
   trouble "$@"
 }
 
-# own_text: this script, whether it came over the line or is installed here.
+# own_text: print this script, whether it was sent or is installed.
 own_text() {
   if [ -n "${mqi_text-}" ]; then printf '%s\n' "$mqi_text"; else cat -- "$0"; fi
 }
 
-# poll ROOT TENTHS TAIL_BYTES [gpus]: what is to be seen of the jobs on stdin, and then, for so many tenths of a second, of
-# each that ends.
+# poll ROOT TENTHS TAIL_BYTES [gpus]: report the state of the jobs on stdin; then, for TENTHS of a second, report each job
+# that ends.
 verb_poll() {
   open_root "$1"
   tail_bytes=$3
@@ -93,8 +93,8 @@ verb_poll() {
   echo mqi-end
 }
 
-# cancel ROOT GRACE_TENTHS: for each job on stdin, bar its gate if it is free; else end what lives of it, and look until
-# it is gone.
+# cancel ROOT GRACE_TENTHS: for each job on stdin, bar its gate if it is free; else end its processes and wait until they
+# are gone.
 verb_cancel() {
   open_root "$1"
   read_tokens
@@ -113,7 +113,7 @@ verb_cancel() {
   echo mqi-done
 }
 
-# bar: take the gate ourselves, so that the job can never begin.
+# bar: take the gate ourselves, so that the job can never start.
 bar() {
   ! is_there "$gate" || return 0
   aside="$root/gates/.$token.$$.bar"
@@ -121,7 +121,7 @@ bar() {
   rm -rf -- "$aside"
 }
 
-# ours: the gate's owner is a process of this machine since its last start.
+# ours: whether the gate's owner is a process of this machine since its last boot.
 ours() {
   [ -e "$gate/started" ] && read_record "$gate/started" && [ "$owner_boot" = "$boot" ] && [ "$owner_node" = "$node" ]
 }

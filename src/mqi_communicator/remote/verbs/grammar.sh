@@ -1,14 +1,14 @@
-# The forms of what is asked (docs/protocol.md). What has another form is refused before anything is done with it, and
-# nothing later reads it a second time in another way.
+# The syntax of requests (docs/protocol.md). A request of another form is rejected before anything is done with it, and
+# nothing parses it a second time in another way.
 
-# is_number WORD: a plain decimal. A sign, 0x or a leading zero is one number to one reader and another to the next.
+# is_number WORD: a plain decimal. Programs disagree on numbers with a sign, 0x or a leading zero.
 is_number() { case "$1" in '' | *[!0-9]* | 0?* | ???????????*) return 1 ;; esac }
 is_count() { is_number "$1" && [ "$1" != 0 ]; }
 
-# is_word WORD: what may be handed to a program. No control character: a word never becomes a second line or word.
+# is_word WORD: a valid argument of a program. Without control characters it cannot become two lines or words.
 is_word() { case "$1" in '' | *[[:cntrl:]]*) return 1 ;; esac }
 
-# is_line LINE: words parted by single tabs.
+# is_line LINE: words separated by single tabs.
 tab=$(printf '\t')
 is_line() { case "$1" in '' | "$tab"* | *"$tab" | *"$tab$tab"*) return 1 ;; esac }
 
@@ -40,21 +40,21 @@ is_gpu() {
   [ ${#1} -le 64 ]
 }
 
-# is_below PATH: below the folder that it is taken from, as far as its name tells.
+# is_below PATH: a relative path that stays inside its folder, judging by its name.
 is_below() {
   is_word "$1" || return 1
   case "$1" in /* | '~'* | -* | .. | ../* | */.. | */../*) return 1 ;; esac
 }
 
-# within FOLDER PATH: a file, and no link on the way leads out of FOLDER.
+# within FOLDER PATH: a file, and no link in PATH leads out of FOLDER.
 within() {
   [ -f "$2" ] && real=$(readlink -f -- "$1") && case "$(readlink -f -- "$2")" in "$real"/*) ;; *) return 1 ;; esac
 }
 
-# own_file PATH: a file, and not a link to one.
+# own_file PATH: a file that is not a link.
 own_file() { [ -f "$1" ] && [ ! -L "$1" ]; }
 
-# check_call VERB WORD...: as many words as the verb takes, each of its form.
+# check_call VERB WORD...: the number of words that the verb takes, each of the right form.
 check_call() {
   case "$1,$#" in
     hello,1 | clock,1 | needs,1 | gpus,1) return 0 ;;

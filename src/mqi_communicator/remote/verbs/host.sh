@@ -1,10 +1,10 @@
-# What a host must have, and small questions.
+# Requirements of a host, and small requests.
 
 verb_hello() { echo mqi-hello; }
 
 verb_clock() { date +'mqi-clock %s.%N'; }
 
-told() {
+report() {
   name=$1
   shift
   if "$@" >/dev/null 2>&1; then echo "mqi-need $name ok"; else echo "mqi-need $name no"; fi
@@ -25,30 +25,30 @@ jobs_outlive_us() {
   [ "$killed" != "b true" ]
 }
 
-# host KIND: what every host needs, and what `direct` or `slurm` needs besides.
+# host KIND: what every host needs, and what `direct` or `slurm` needs in addition.
 verb_host() {
-  told rsync has rsync
-  told flock has flock
-  told setsid has setsid
-  told coreutils has_coreutils
-  told grep has_grep
-  told findutils has_find
+  report rsync has rsync
+  report flock has flock
+  report setsid has setsid
+  report coreutils has_coreutils
+  report grep has_grep
+  report findutils has_find
   case $1 in
     direct)
-      told proc has_proc
-      told outlive jobs_outlive_us
+      report proc has_proc
+      report outlive jobs_outlive_us
       if submits_to_slurm; then echo "mqi-need plain no"; else echo "mqi-need plain ok"; fi
       ;;
     slurm)
-      for name in sbatch squeue scancel sinfo; do told $name has $name; done
-      told answers timeout 20 sinfo -h -o %P
+      for name in sbatch squeue scancel sinfo; do report $name has $name; done
+      report answers timeout 20 sinfo -h -o %P
       ;;
   esac
   echo mqi-done
 }
 
-# needs: lines of stdin, words parted by tabs: kind, what, and a digest or the words of a program. The answers come in the
-# same order. Where an administrator has named the programs that jobs may run, no more is told than what lies beside them.
+# needs: lines of stdin with tab-separated words: kind, what, and a digest or the arguments of a program. The results have
+# the same order. If an administrator has listed the allowed programs, only files in their folders are checked.
 verb_needs() {
   count=0
   while IFS= read -r line; do
@@ -62,7 +62,7 @@ tell_need() {
   is_line "$1" || trouble bad-word needs
   IFS=$tab
   set -f
-  # shellcheck disable=SC2086 # the words of the line
+  # shellcheck disable=SC2086 # split the line
   set -- $1
   set +f
   unset IFS
@@ -82,17 +82,17 @@ tell_need() {
       ;;
   esac
   case "$kind" in
-    program) told $count has "$what" ;;
-    executable) told $count test -x "$what" ;;
-    readable) told $count test -r "$what" ;;
-    sha256) told $count is_digest "$what" "${2-}" ;;
+    program) report $count has "$what" ;;
+    executable) report $count test -x "$what" ;;
+    readable) report $count test -r "$what" ;;
+    sha256) report $count is_digest "$what" "${2-}" ;;
     starts) start_once $count "$@" ;;
     *) echo "mqi-need $count no" ;;
   esac
 }
 
-# start_once NUMBER PROGRAM WORD...: what it does without input, in an empty folder: whether it can be loaded is not known
-# before. Where an administrator has named the programs that jobs may run, it is one of them.
+# start_once NUMBER PROGRAM WORD...: run the program without input in an empty folder, to see whether it can be loaded. If
+# an administrator has listed the allowed programs, it must be one of them.
 start_once() {
   number=$1
   shift
@@ -108,8 +108,8 @@ start_once() {
     words=$((words - 1))
   done
   aside=$(mktemp -d) && mkdir -- "$aside/empty" || return 0
-  (cd -- "$aside/empty" && exec timeout -k 2 20 "$@") </dev/null >"$aside/said" 2>&1
-  echo "mqi-started $number $? $(head -c 4096 -- "$aside/said" | base64 -w0)"
+  (cd -- "$aside/empty" && exec timeout -k 2 20 "$@") </dev/null >"$aside/output" 2>&1
+  echo "mqi-started $number $? $(head -c 4096 -- "$aside/output" | base64 -w0)"
   rm -rf -- "$aside"
 }
 

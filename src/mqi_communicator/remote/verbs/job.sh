@@ -1,5 +1,5 @@
-# One job: it takes its gate, proves its input, runs its programs within its limit, and says itself how it ended.
-# `sh THIS --job SPEC`, by the leader of a session of its own. SPEC lies in the case's `runs` folder: what read_order wrote.
+# One job: it takes its gate, verifies its input, runs its programs within its time limit, and records how it ended.
+# Started as `sh THIS --job SPEC` by the leader of a new session. read_order has written SPEC to the case's `runs` folder.
 
 field() { grep -m1 "^$1	" "$spec" | cut -f 2; }
 
@@ -38,8 +38,8 @@ leave() {
   exit 0
 }
 
-# take_gate: in one atomic act, with the owner's record inside: a folder that is not empty cannot be renamed over. Who
-# finds it taken does not compute. What is leased to another job is left alone.
+# take_gate: atomically, with the owner's record inside: a folder that is not empty cannot be replaced by a rename. A job
+# that finds its gate taken does not compute. It does not touch what is leased to another job.
 take_gate() {
   held=
   if is_there "$gate" || ! stat_of $$; then leave; fi
@@ -54,7 +54,7 @@ take_gate() {
   }
 }
 
-# take_leases: each GPU of the spec for this job alone. A lease whose job is dead is nobody's.
+# take_leases: lease each GPU of the specification to this job. The lease of a dead job is void.
 take_leases() {
   grep -q '^gpu	' "$spec" || return 0
   [ ! -L "$root/leases/.lock" ] && exec 8>>"$root/leases/.lock" || return 1
@@ -89,8 +89,8 @@ release_leases() {
 
 say_why() { echo "$*" >"${spec%.spec}.why"; }
 
-# prove_input: what this job computes from is what was sent. Exit code 65 says that it is not. It is proved before the
-# programs run and after: each of them reads it anew.
+# prove_input: verify that the input is what was uploaded; else exit code 65. It is verified before and after the
+# programs run, because each of them reads it.
 prove_input() {
   beam=${token##*-b}
   beam=${beam%%-*}
@@ -101,7 +101,7 @@ prove_input() {
     }
 }
 
-# run_programs: one after the other, each within what is left of the limit; the first that fails ends the job.
+# run_programs: one after the other, each within the remaining time; the first that fails ends the job.
 run_programs() {
   MQI_TOKEN=$token
   export MQI_TOKEN
@@ -110,7 +110,7 @@ run_programs() {
   while IFS= read -r line; do
     IFS=$tab
     set -f
-    # shellcheck disable=SC2086 # the words of the line
+    # shellcheck disable=SC2086 # split the line
     set -- $line
     set +f
     unset IFS
@@ -141,16 +141,16 @@ set_gpus() {
   }
 }
 
-# up: seconds since this machine's start. Limits are kept by it: the clock on the wall may jump.
+# up: seconds since boot. Time limits use it because the wall clock may jump.
 up() {
   IFS=' .' read -r seconds _ </proc/uptime
   echo "$seconds"
 }
 
-# run_program NAME LIMIT COUNT WORD...: LIMIT in seconds, 0 for all that is left; the first COUNT words are NAME=VALUE,
+# run_program NAME LIMIT COUNT WORD...: LIMIT in seconds, 0 for the remaining time; the first COUNT words are NAME=VALUE,
 # for the program's environment; the next is the program.
 run_program() {
-  echo "mqi-program $1" || return 74 # what cannot be told, on a full disk, is not begun
+  echo "mqi-program $1" || return 74 # on a full disk, where this cannot be logged, do not start it
   left=$((ends - $(up)))
   if [ "$2" -gt 0 ] && [ "$2" -lt $left ]; then left=$2; fi
   [ $left -gt 0 ] || return 124

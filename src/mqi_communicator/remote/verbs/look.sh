@@ -1,4 +1,4 @@
-# What there is to see of a job, one line each. Words that are not plain become "garbled"; free text travels as base64.
+# Report jobs, one line each. Words that are not plain become "garbled"; free text is sent as base64.
 
 word_of() {
   word=
@@ -6,8 +6,8 @@ word_of() {
   case "$word" in '' | *[!0-9A-Za-z._,-]*) word=garbled ;; esac
 }
 
-# show_log FILE BYTES: all of it; of a long one so many bytes of its beginning and as many of its end, and between them
-# how many were left out.
+# show_log FILE BYTES: print all of it; of a long one BYTES of its beginning and of its end, and between them the number of
+# bytes omitted.
 show_log() {
   length=$(stat -c %s -- "$1") || return 0
   if [ "$length" -le $((2 * $2)) ]; then
@@ -19,8 +19,8 @@ show_log() {
   fi
 }
 
-# look TOKEN: says nothing and returns 1 for a job that seems dead and left no exit file, unless `last` is set: whoever
-# writes that file at this moment is given a second.
+# look TOKEN: report one job. Print nothing and return 1 for a job that seems dead and has no exit file, unless `last` is
+# set: the file may be written at this moment.
 look() {
   open_token "$1"
   kind=none life=none began=none ended=none products='' log=''
@@ -41,7 +41,7 @@ look() {
   elif [ -e "$runs/.$token.tried" ]; then
     kind=tried
     began=$(stat -c %Y -- "$runs/.$token.tried")
-  else # its gate may have been purged, and it may live
+  else # its gate may have been purged while it is alive
     members "$token" 0 0
     [ -z "$alive" ] || life=alive
   fi
@@ -60,7 +60,7 @@ look() {
   echo "mqi-job $token $kind $life $began $ended products=$products log=$log ${mark:-none}"
 }
 
-# look_at_all: every token once; those that seem lost once more, a second later.
+# look_at_all: look at every token once; again, a second later, at those that seem lost.
 look_at_all() {
   again=
   last=
@@ -72,7 +72,7 @@ look_at_all() {
   fi
 }
 
-# read_tokens: from stdin, one a line.
+# read_tokens: from stdin, one per line.
 read_tokens() {
   tokens=
   while IFS= read -r one; do
@@ -81,7 +81,7 @@ read_tokens() {
   done
 }
 
-# watch_ends TENTHS NAP: wait, and tell of each job at the moment it ends.
+# watch_ends TENTHS NAP: wait, and report each job as soon as it ends.
 watch_ends() {
   watched=
   for one in $tokens; do

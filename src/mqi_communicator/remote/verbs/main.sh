@@ -1,7 +1,7 @@
-# Where the script begins: as a job, as what came over the line, or installed by an administrator as the forced command of
-# the communicator's key, which may then do this and nothing else:
+# Entry points: as a job, as a script that was sent, or installed by an administrator as the forced command of the
+# communicator's key, which can then do nothing else:
 #   restrict,command="/opt/mqi/mqi-host --only /home/mqi/work --program /opt/moqui/tps_env" ssh-ed25519 AAAA...
-# What it is asked has the forms of grammar.sh, and a job's order those of order.sh: nothing else reads them.
+# grammar.sh defines the syntax of requests, order.sh that of a job's specification; nothing else parses them.
 
 MQI_EDITION=@EDITION@
 
@@ -19,7 +19,7 @@ do_verb() {
   "verb_$verb" "$@"
 }
 
-# installed --only ROOT [--program PATH]... [--variable NAME]... [--sbatch FILE]: what is asked for stands in
+# installed --only ROOT [--program PATH]... [--variable NAME]... [--sbatch FILE]: the request is in
 # SSH_ORIGINAL_COMMAND.
 installed() {
   unset mqi_text
@@ -39,7 +39,7 @@ installed() {
     esac
     shift 2
   done
-  [ $# = 0 ] && is_root "$MQI_ONLY" || exit 2 # without a workspace of its own the key could do anything
+  [ $# = 0 ] && is_root "$MQI_ONLY" || exit 2 # without a workspace the key could do anything
   export MQI_ONLY MQI_PROGRAMS MQI_VARIABLES MQI_SBATCH
   case "${SSH_ORIGINAL_COMMAND-}" in
     'mqi-host '*) ;;
@@ -47,7 +47,7 @@ installed() {
   esac
   case "$SSH_ORIGINAL_COMMAND" in *[!A-Za-z0-9_./:=,+@%~\ -]*) refused ;; esac
   set -f
-  # shellcheck disable=SC2086 # its words
+  # shellcheck disable=SC2086 # split it
   set -- ${SSH_ORIGINAL_COMMAND#mqi-host }
   set +f
   case "${1-}" in
@@ -82,7 +82,7 @@ refused() {
   exit 1
 }
 
-# asked MARK LIMIT VERB WORD...: the answer ends with the mark and the exit code; one without it proves nothing.
+# asked MARK LIMIT VERB WORD...: the response ends with the mark and the exit code; without them it is incomplete.
 asked() {
   mark=$1
   shift 2

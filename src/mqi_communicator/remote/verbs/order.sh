@@ -1,7 +1,7 @@
-# The order of a job, as it comes on stdin: lines of words parted by tabs (docs/protocol.md). It is read once, here. The job
-# reads what is written down here: values of their form, and nothing that an administrator has not allowed.
+# The specification of a job on stdin: lines of tab-separated words (docs/protocol.md). It is parsed once, here. The job
+# reads what is written here: valid values, and nothing that an administrator has not allowed.
 
-# read_order SCHEDULER <SENT >CHECKED: for `direct` or `slurm`; 1 for what is no order, and `why` says why.
+# read_order SCHEDULER <SENT >CHECKED: for `direct` or `slurm`; returns 1 for an invalid specification and sets `why`.
 read_order() {
   scheduler=$1
   rank=0
@@ -14,7 +14,7 @@ read_order() {
       return 1
     }
   done
-  if [ $rank != 12 ] || [ -n "$line" ]; then # no end, or something after it
+  if [ $rank != 12 ] || [ -n "$line" ]; then # no end line, or something after it
     why="bad-order line $((number + 1))"
     return 1
   fi
@@ -24,7 +24,7 @@ read_line() {
   is_line "$1" || return 1
   IFS=$tab
   set -f
-  # shellcheck disable=SC2086 # the words of the line
+  # shellcheck disable=SC2086 # split the line
   set -- $1
   set +f
   unset IFS
@@ -49,7 +49,7 @@ read_line() {
   write_line "$@"
 }
 
-# in_order KIND: kinds follow one another as in the grammar. The first four stand there once, and so do gpu-look and end.
+# in_order KIND: kinds have the order of the grammar. The first four occur once, as do gpu-look and end.
 in_order() {
   before=$rank
   case $1 in
@@ -76,7 +76,7 @@ in_order() {
   esac
 }
 
-# read_program NAME LIMIT COUNT WORD...: COUNT words NAME=VALUE, the program, its words.
+# read_program NAME LIMIT COUNT WORD...: COUNT words NAME=VALUE, the program, its arguments.
 read_program() {
   [ $# -ge 4 ] && is_label "$1" && is_number "$2" && is_number "$3" && [ $# -ge $(($3 + 4)) ] || return 1
   name=$1
@@ -98,7 +98,7 @@ read_program() {
   if [ -n "$barred" ]; then write_line refused "$barred"; else write_line program "$name" "$seconds" "$settings" "$@"; fi
 }
 
-# read_setting NAME=VALUE: where an administrator has named the variables that are set, it is one of them: LD_PRELOAD would
+# read_setting NAME=VALUE: if an administrator has listed the allowed variables, it must be one of them: LD_PRELOAD could
 # make any program do anything.
 read_setting() {
   case "$1" in *=?*) ;; *) return 1 ;; esac
@@ -114,7 +114,7 @@ write_line() {
   [ -z "$why" ]
 }
 
-# programs: those that an administrator has named. `true` harms nobody.
+# programs: print those that an administrator has listed, and `true`, which is harmless.
 programs() {
   printf '%strue\n' "$MQI_PROGRAMS" | while IFS= read -r one; do
     home_of "$one"
@@ -122,14 +122,14 @@ programs() {
   done
 }
 
-# may_run PROGRAM: where an administrator has named the programs that are run, it is one of them.
+# may_run PROGRAM: if an administrator has listed the allowed programs, whether it is one of them.
 may_run() {
   [ -n "${MQI_ONLY-}" ] || return 0
   home_of "$1"
   programs | grep -qxF -- "$word"
 }
 
-# may_look PATH: where an administrator has named programs, whether it is one of them or lies in the folder of one.
+# may_look PATH: if an administrator has listed programs, whether it is one of them or in the folder of one.
 may_look() {
   [ -n "${MQI_ONLY-}" ] || return 0
   case "$1" in ../* | */../* | */..) return 1 ;; esac
@@ -143,8 +143,8 @@ may_look() {
   }
 }
 
-# may_ask_slurm OPTION: one of the eight that a configuration has names for, or one that the administrator lists, as it
-# stands there. Without an administrator's word the key opens a shell anyway.
+# may_ask_slurm OPTION: one of the eight options that have configuration keys, or exactly one that the administrator lists.
+# If the script is not installed by an administrator, the key opens a shell anyway.
 may_ask_slurm() {
   case "$1" in *[!]A-Za-z0-9_.,:=@%+/[-]* | [!-]* | -) return 1 ;; esac
   case "$1" in

@@ -1,7 +1,7 @@
-# What of a job still lives, told from /proc. Nothing is believed from a process id alone: a job is known by its leader's
-# pid, start time (field 22 of /proc/pid/stat, proc(5)) and the host's boot id; its members by the mark MQI_TOKEN in
-# their environment, wherever they have moved to, and by the session of its leader for as long as the leader's pid is
-# proved not to be another's.
+# Which processes of a job are alive, from /proc. A process id alone proves nothing: a job is identified by its leader's
+# pid, start time (field 22 of /proc/pid/stat, proc(5)) and the host's boot id; its members by MQI_TOKEN in their
+# environment, in whatever session they are, and by the session of the leader as long as the leader's pid provably was
+# not reused.
 
 boot=
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
@@ -10,7 +10,7 @@ node=$(uname -n)
 stat_of() {
   all=
   { while IFS= read -r line || [ -n "$line" ]; do all="$all $line"; done <"/proc/$1/stat"; } 2>/dev/null
-  # shellcheck disable=SC2086 # the words of a line
+  # shellcheck disable=SC2086 # split the line
   set -- ${all##*) }
   [ $# -ge 20 ] || return 1
   state=$1
@@ -25,7 +25,7 @@ in_session() {
   grep -lsE "\) [^ZX] -?[0-9]+ [0-9]+ $1 " /proc/[0-9]*/stat
 }
 
-# members TOKEN PID START: sets `alive` to the process ids of the job.
+# members TOKEN PID START: set `alive` to the process ids of the job.
 members() {
   found=$(
     grep -lszxF "MQI_TOKEN=$1" /proc/[0-9]*/environ
@@ -48,7 +48,7 @@ ask_to_end() {
   [ -z "$alive" ] || kill -TERM $alive 2>/dev/null
 }
 
-# make_end TOKEN PID START TENTHS: until no member lives; from so many tenths of a second on by force.
+# make_end TOKEN PID START TENTHS: wait until no member is alive; send KILL after TENTHS of a second.
 make_end() {
   while
     members "$1" "$2" "$3"
@@ -62,7 +62,7 @@ make_end() {
   done
 }
 
-# read_record FILE: the record of a gate's or a lease's owner: began,pid,start,boot,node,scheduler's id.
+# read_record FILE: parse the record of the owner of a gate or lease: began,pid,start,boot,node,scheduler's id.
 read_record() {
   record=
   { IFS= read -r record <"$1"; } 2>/dev/null
@@ -78,7 +78,7 @@ read_record() {
   [ "$scheduler_id" != "$rest" ] && [ -n "$boot" ]
 }
 
-# life_of TOKEN: sets `life` for the record just read: alive, dead, rebooted, elsewhere, or unknown.
+# life_of TOKEN: set `life` for the record just read: alive, dead, rebooted, elsewhere, or unknown.
 life_of() {
   life=unknown
   if [ "$owner_node" != "$node" ]; then

@@ -1,11 +1,11 @@
-# Jobs through Slurm. The scheduler is asked seldom, for all jobs at once, and what it said is kept for everybody who asks
-# sooner; ends are seen on the shared file system, which costs it nothing.
+# Jobs through Slurm. The scheduler is queried rarely, for all jobs at once, and its reply is cached for earlier requests.
+# Ends are detected on the shared file system, at no cost for the scheduler.
 
 me=$(id -un)
 
-# slurm_submit ROOT TOKEN: hand the job whose spec is on stdin to sbatch, once. A try whose answer was lost left its
-# mark: then the queue and the accounting are asked first, and what is found there is adopted. The gate lets one through
-# in any case.
+# slurm_submit ROOT TOKEN: submit the job whose specification is on stdin with sbatch, once. An attempt whose response was
+# lost has left a file: then the queue and the accounting are queried first, and a job found there is adopted. The gate
+# admits one job in any case.
 verb_slurm_submit() {
   open_root "$1"
   open_token "$2"
@@ -27,13 +27,13 @@ verb_slurm_submit() {
   hand_over
 }
 
-# find_in_slurm: sets `found` to the id of the last job of this name, of this account.
+# find_in_slurm: set `found` to the id of the last job of this name and account.
 find_in_slurm() {
-  said=$(timeout 60 squeue -h -t all -u "$me" -n "$token" -o %i 2>&1) || trouble slurm-silent "$(one_line "$said")"
-  found=$(printf '%s\n' "$said" | grep -E '^[0-9]+$' | sort -n | tail -n 1)
+  output=$(timeout 60 squeue -h -t all -u "$me" -n "$token" -o %i 2>&1) || trouble slurm-silent "$(one_line "$output")"
+  found=$(printf '%s\n' "$output" | grep -E '^[0-9]+$' | sort -n | tail -n 1)
   [ -z "$found" ] || return 0
-  said=$(timeout 60 sacct -n -P -X -u "$me" --name="$token" --starttime=now-30days -o JobIDRaw 2>/dev/null) || return 1
-  found=$(printf '%s\n' "$said" | grep -E '^[0-9]+$' | sort -n | tail -n 1)
+  output=$(timeout 60 sacct -n -P -X -u "$me" --name="$token" --starttime=now-30days -o JobIDRaw 2>/dev/null) || return 1
+  found=$(printf '%s\n' "$output" | grep -E '^[0-9]+$' | sort -n | tail -n 1)
   [ -n "$found" ]
 }
 
@@ -41,29 +41,29 @@ one_line() { printf '%s' "$1" | tr '\n\t' '  ' | head -c 300; }
 
 hand_over() {
   set -f
-  # shellcheck disable=SC2046 # one word an option
+  # shellcheck disable=SC2046 # one word per option
   set -- $(grep '^sbatch	' "$base.spec" | cut -f 2)
   set +f
-  said=$(timeout 60 sbatch --parsable --job-name="$token" --comment="$token" --no-requeue --chdir="$runs" \
+  output=$(timeout 60 sbatch --parsable --job-name="$token" --comment="$token" --no-requeue --chdir="$runs" \
     --input=/dev/null --output=/dev/null --error=/dev/null "$@" \
     --wrap="exec sh '$base.sh' --job '$base.spec'" 2>&1 </dev/null)
   code=$?
-  id=$(printf '%s\n' "$said" | grep -E '^[0-9]+(;[A-Za-z0-9_-]+)?$' | tail -n 1)
+  id=$(printf '%s\n' "$output" | grep -E '^[0-9]+(;[A-Za-z0-9_-]+)?$' | tail -n 1)
   if [ $code = 0 ] && [ -n "$id" ]; then
     echo "mqi-submit begun ${id%%;*}"
     return 0
   fi
-  case "$said" in # what it may have accepted all the same keeps its files
+  case "$output" in # Slurm may have accepted the job: keep its files
     *'imed out'* | *'ontact slurm controller'* | *'onnection refused'* | *'ommunication'* | '')
-      trouble slurm-silent "$(one_line "$said")"
+      trouble slurm-silent "$(one_line "$output")"
       ;;
   esac
   rm -f -- "$tried"
-  give_up slurm-refused "$(one_line "$said")"
+  give_up slurm-refused "$(one_line "$output")"
 }
 
-# slurm_poll ROOT TENTHS TAIL_BYTES QUERY_S NAP_TENTHS: what is to be seen of the jobs on stdin; what the scheduler says of
-# them, at most QUERY_S old; and then, for so many tenths of a second, each that ends.
+# slurm_poll ROOT TENTHS TAIL_BYTES QUERY_S NAP_TENTHS: report the state of the jobs on stdin, and the scheduler's reply on
+# them, at most QUERY_S old; then, for TENTHS of a second, report each job that ends.
 verb_slurm_poll() {
   open_root "$1"
   tail_bytes=$3
@@ -72,7 +72,7 @@ verb_slurm_poll() {
   by_slurm=1
   last=1
   read_tokens
-  [ ! -L "$root/.queue" ] && [ ! -L "$root/.account" ] || trouble not-ours an answer of Slurm that is kept is a link
+  [ ! -L "$root/.queue" ] && [ ! -L "$root/.account" ] || trouble not-ours a cached reply of Slurm is a link
   [ ! -e "$root/STOP" ] || echo mqi-stopped
   ask_slurm
   for one in $tokens; do look "$one"; done
@@ -80,8 +80,8 @@ verb_slurm_poll() {
   echo mqi-end
 }
 
-# ask_slurm: of the jobs that have not ended by their own word, or by a signal that somebody sent. Its answers are kept in ROOT/.queue and ROOT/.account,
-# each with the time and the exit code of the question in its first line.
+# ask_slurm: for jobs without an exit file and for those that a signal ended. Replies are cached in ROOT/.queue and
+# ROOT/.account, each with the time and the exit code of the query in its first line.
 ask_slurm() {
   open_jobs=
   for one in $tokens; do
@@ -103,8 +103,8 @@ ask_slurm() {
   done
 }
 
-# kept_at: sets `kept` to the time of the answer that is kept; 0 if there is none, or if that time has not come: this
-# machine's clock was fast, and nobody knows how old the answer is.
+# kept_at: set `kept` to the time of the cached reply; 0 if there is none, or if that time is in the future: this machine's
+# clock was fast, and the age of the reply is unknown.
 kept_at() {
   kept=0
   { read -r kept _ <"$root/.queue"; } 2>/dev/null
@@ -112,7 +112,7 @@ kept_at() {
   [ "$kept" -le "$(date +%s)" ] || kept=0
 }
 
-# ask_once: whoever asks at the same time lets one of them go, and takes its answer, or the one before.
+# ask_once: of concurrent callers one sends the query; the others use its reply, or the previous one.
 ask_once() {
   before=$kept
   turn="$root/.after.$before"
@@ -120,7 +120,7 @@ ask_once() {
     kept_at
     [ "$kept" != "$before" ] || ask_now
     rmdir -- "$turn"
-  elif [ -n "$(find "$turn" -maxdepth 0 -mmin +3 2>/dev/null)" ]; then # who went did not come back
+  elif [ -n "$(find "$turn" -maxdepth 0 -mmin +3 2>/dev/null)" ]; then # the caller that went has died
     rmdir -- "$turn"
   fi
   tenths=0
@@ -144,24 +144,24 @@ ask_now() {
   fi
 }
 
-# keep FILE COMMAND...: what it says, with the time and the exit code.
+# keep FILE COMMAND...: cache its output, with the time and the exit code.
 keep() {
   file="$root/$1"
   shift
-  said=$(SLURM_TIME_FORMAT=%s timeout 60 "$@" 2>&1)
+  output=$(SLURM_TIME_FORMAT=%s timeout 60 "$@" 2>&1)
   code=$?
-  printf '%s %s\n%s\n' "$(date +%s)" $code "$said" >"$file.$$" && mv -- "$file.$$" "$file"
+  printf '%s %s\n%s\n' "$(date +%s)" $code "$output" >"$file.$$" && mv -- "$file.$$" "$file"
 }
 
-# slurm_cancel ROOT: for each job on stdin, bar its gate if it is free; cancel what of it is in the queue, by its name and
-# of this account alone.
+# slurm_cancel ROOT: for each job on stdin, bar its gate if it is free; cancel it in the queue, by its name and only for
+# this account.
 verb_slurm_cancel() {
   open_root "$1"
   read_tokens
   for one in $tokens; do
     open_token "$one"
     bar
-    said=$(timeout 60 scancel --user="$me" --name="$token" 2>&1) || trouble slurm-silent "$(one_line "$said")"
+    output=$(timeout 60 scancel --user="$me" --name="$token" 2>&1) || trouble slurm-silent "$(one_line "$output")"
   done
   echo mqi-done
 }

@@ -1,9 +1,9 @@
-# rsync's far end, where this script is the only thing the communicator's key may start: the folder is ours to say, and
-# rsync gets the options that `remote/rsync.py` makes it send, each as it was read here.
+# The remote end of rsync if this script is the only command that the communicator's key may run: this script determines
+# the folder, and passes the options that `remote/rsync.py` makes rsync send, each as it was parsed here.
 
-# receive ROOT KEY RSYNC-WORD...: into the case's staging folder, under its lock.
+# receive ROOT KEY RSYNC-WORD...: receive into the case's staging folder, under its lock.
 verb_receive() {
-  [ $# -gt 2 ] || not_sent "a transfer without words"
+  [ $# -gt 2 ] || not_sent "a transfer without arguments"
   open_there open_case "$1" "$2"
   shift 2
   exec 9>>"$stage.lock" || exit 1
@@ -15,9 +15,9 @@ verb_receive() {
   far_end receive rpt "$stage" "$@"
 }
 
-# provide ROOT TOKEN RSYNC-WORD...: from the folder of one run. A link that leads out of it would be read.
+# provide ROOT TOKEN RSYNC-WORD...: send from the folder of one run. rsync would follow a link that leads out of it.
 verb_provide() {
-  [ $# -gt 2 ] || not_sent "a transfer without words"
+  [ $# -gt 2 ] || not_sent "a transfer without arguments"
   open_there open_token "$1" "$2"
   shift 2
   real=$(readlink -f -- "$run")
@@ -27,7 +27,7 @@ verb_provide() {
   far_end provide IRprt "$run" "$@"
 }
 
-# open_there OPEN ROOT WHAT: trouble is said on stderr, since rsync reads what is said on stdout.
+# open_there OPEN ROOT WHAT: errors go to stderr, because rsync reads stdout.
 open_there() {
   {
     open_root "$2"
@@ -40,7 +40,7 @@ not_sent() {
   exit 1
 }
 
-# far_end MODE LETTERS FOLDER RSYNC-WORD...: the last two words are `.` and a path, and the path is not believed.
+# far_end MODE LETTERS FOLDER RSYNC-WORD...: the last two words are `.` and a path, which is ignored.
 far_end() {
   mode=$1
   letters=$2
@@ -54,23 +54,23 @@ far_end() {
       *,--timeout=*)
         once timeout
         seconds=${1#*=}
-        is_number "$seconds" || not_sent "the rsync word $1"
+        is_number "$seconds" || not_sent "the rsync option $1"
         ;;
       *,--bwlimit=*)
         once pace
         pace=${1#*=}
-        is_number "$pace" || not_sent "the rsync word $1"
+        is_number "$pace" || not_sent "the rsync option $1"
         ;;
       receive,--partial-dir)
         once "$1"
-        [ "$2" = .rsync-partial ] || not_sent "the rsync word $2"
+        [ "$2" = .rsync-partial ] || not_sent "the rsync option $2"
         shift
         ;;
       *,-[A-Za-z]*)
         once letters
-        read_letters "$1" || not_sent "the rsync word $1"
+        read_letters "$1" || not_sent "the rsync option $1"
         ;;
-      *) not_sent "the rsync word $1" ;;
+      *) not_sent "the rsync option $1" ;;
     esac
     shift
   done
@@ -92,23 +92,23 @@ far_end() {
   esac
 }
 
-# once WORD: an option stands there once.
+# once WORD: reject an option that occurs twice.
 once() {
-  case "$seen" in *",$1,"*) not_sent "the rsync word $1 twice" ;; esac
+  case "$seen" in *",$1,"*) not_sent "the rsync option $1 twice" ;; esac
   seen="$seen$1,"
 }
 
-# read_letters -LETTERSeABILITIES: exactly `letters`, in any order; what follows the e is how rsync tells its version.
+# read_letters -LETTERSeABILITIES: exactly `letters`, in any order; after the e rsync encodes its version.
 read_letters() {
-  said=${1#-}
-  case "$said" in *e*.*) ;; *) return 1 ;; esac
-  abilities=${said#*e}
-  said=${said%%e*}
+  given=${1#-}
+  case "$given" in *e*.*) ;; *) return 1 ;; esac
+  abilities=${given#*e}
+  given=${given%%e*}
   case "$abilities" in *[!A-Za-z0-9.]*) return 1 ;; esac
-  [ ${#said} = ${#letters} ] || return 1
+  [ ${#given} = ${#letters} ] || return 1
   rest=$letters
   while [ -n "$rest" ]; do
-    case "$said" in *"${rest%"${rest#?}"}"*) ;; *) return 1 ;; esac
+    case "$given" in *"${rest%"${rest#?}"}"*) ;; *) return 1 ;; esac
     rest=${rest#?}
   done
 }

@@ -1,6 +1,6 @@
-# The workspace: uploads arrive, are proved whole, and go again.
+# The workspace: uploads are received, verified and removed.
 
-# workspace ROOT: make it, mode 0700, and prove that it can be written.
+# workspace ROOT: create it, mode 0700, and check that it is writable.
 verb_workspace() {
   root=${1%/}
   mkdir -p -- "$root" || trouble no-workspace
@@ -42,7 +42,7 @@ verb_space() {
   echo mqi-done
 }
 
-# quota_left USED SOFT LIMIT FILES SOFT LIMIT: blocks are of 1024 bytes; a limit of 0 is none, a star marks excess.
+# quota_left USED SOFT LIMIT FILES SOFT LIMIT: blocks have 1024 bytes; a limit of 0 means none, a star marks excess.
 quota_left() {
   left=none
   files_left=none
@@ -58,7 +58,7 @@ quota_left() {
   echo "mqi-quota $left $files_left"
 }
 
-# settled ROOT KEY DIGEST: is the input in place already? DIGEST is the sha256 of its SHA256SUMS.
+# settled ROOT KEY DIGEST: whether the input is in place already. DIGEST is the sha256 of its SHA256SUMS.
 verb_settled() {
   open_root "$1"
   open_case "$2"
@@ -70,8 +70,8 @@ in_place() {
   [ "$(sha256sum <"$case_folder/input/SHA256SUMS")" = "$1  -" ] || trouble other
 }
 
-# settle ROOT KEY DIGEST: verify an upload under its lock and rename it into place. What differs is removed, so that
-# the next send mends it.
+# settle ROOT KEY DIGEST: verify an upload under its lock and rename it into place. Files that differ are removed, so that
+# the next upload replaces them.
 verb_settle() {
   open_root "$1"
   open_case "$2"
@@ -80,37 +80,37 @@ verb_settle() {
     echo mqi-done
     return 0
   fi
-  [ -d "$stage" ] && [ ! -L "$stage" ] && cd -- "$stage" || trouble mismatch nothing has arrived
+  [ -d "$stage" ] && [ ! -L "$stage" ] && cd -- "$stage" || trouble mismatch nothing was uploaded
   [ "$(sha256sum <SHA256SUMS)" = "$3  -" ] || {
     rm -f SHA256SUMS
-    trouble mismatch its list differs
+    trouble mismatch its list of files differs
   }
-  # what a list names is removed where it differs: it names nothing but what lies here
+  # files of the list that differ are removed, so it may name only files in this folder
   ! grep -qvE '^[0-9a-f]{64}  \./[^/\]' SHA256SUMS && ! grep -qE '/\.\.(/|$)|\\|^.{66}\./SHA256SUMS$' SHA256SUMS ||
-    trouble mismatch its list names what is not an input file
+    trouble mismatch its list names something that is not an input file
   find . -depth -name .rsync-partial -exec rm -rf -- {} +
   odd=$(find . ! -type f ! -type d)
-  [ -z "$odd" ] || trouble mismatch it holds what is not a file
+  [ -z "$odd" ] || trouble mismatch it contains something that is not a file
   bad=$(kindly sha256sum -c --strict --quiet SHA256SUMS 2>/dev/null) || {
     printf '%s\n' "$bad" | while IFS= read -r line; do rm -f -- "${line%: FAILED*}"; done
     trouble mismatch files differ or are missing
   }
   [ "$(find . -type f | wc -l)" -eq "$(($(sort -u SHA256SUMS | wc -l) + 1))" ] ||
-    trouble mismatch it holds files that nobody sent
-  find . -type f -exec sync -- {} + || trouble mismatch it cannot be written to the disk
+    trouble mismatch it contains files that are not in its list
+  find . -type f -exec sync -- {} + || trouble mismatch it cannot be written to disk
   mkdir -p -- "$case_folder" && cd / && mv -T -- "$stage" "$case_folder/input" && sync -- "$case_folder" || trouble other
   echo mqi-done
 }
 
-# hold_stage: the receiver's lock. Where the file system knows no locks there is nothing to wait for: what is renamed
-# into place was verified, and a job verifies it again.
+# hold_stage: take the receiver's lock. On a file system without locks there is nothing to wait for: what is renamed into
+# place was verified, and a job verifies it again.
 hold_stage() {
   exec 9>>"$stage.lock" || trouble no-workspace
   flock -n -E 75 9
   [ $? -ne 75 ] || trouble busy
 }
 
-# remove ROOT KEY: everything of a case: input, runs, staging, and last its gates. Follows no link, leaves ROOT never.
+# remove ROOT KEY: everything of a case: input, runs, staging, and last its gates. Follows no links and stays inside ROOT.
 verb_remove() {
   open_root "$1"
   open_case "$2"
@@ -124,7 +124,7 @@ verb_remove() {
   echo mqi-done
 }
 
-# left ROOT: the keys of the cases that lie here, each with its age in days.
+# left ROOT: the keys of the cases stored here, each with its age in days.
 verb_left() {
   open_root "$1"
   now=$(date +%s)
@@ -136,7 +136,7 @@ verb_left() {
   echo mqi-done
 }
 
-# runs ROOT KEY: the tokens of a case that have a gate here, or were handed to a scheduler.
+# runs ROOT KEY: the tokens of a case that have a gate here, or were submitted to a scheduler.
 verb_runs() {
   open_root "$1"
   open_case "$2"
