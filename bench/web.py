@@ -52,7 +52,7 @@ def _asked(browser: httpx.Client, live: list[str]) -> Iterator[tuple[str, str, d
         ("history, by a name that nobody has", {"text": "nobody"}),
     ):
         yield name, "/history", wanted
-    yield "machine room", "/room", None
+    yield "system", "/system", None
     yield "api: now", "/api/v1/now", None
     yield "api: status", "/api/v1/status", None
 

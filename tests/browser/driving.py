@@ -1,4 +1,4 @@
-"""Chromium without a window, and what a person does with it."""
+"""Headless Chromium, and the actions of a user."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDE, NARROW = (1280, 900), (390, 844)
 
 
 class Browser:
-    """One person's browser."""
+    """The browser of one user."""
 
     def __init__(self, driver: webdriver.Chrome, address: str) -> None:
         self.driver, self.address = driver, address
@@ -47,12 +47,12 @@ class Browser:
         self.until(lambda: name in self.text(".who"), "signed in")
 
     def press(self, *keys: str) -> None:
-        """Press keys, wherever the focus is."""
+        """Send keys to the element with the focus."""
         for key in keys:
             self.driver.switch_to.active_element.send_keys(key)
 
     def tab_to(self, wanted: Callable[[WebElement], bool], what: str, key: str = Keys.TAB) -> WebElement:
-        """Press a key until the focus is where it is wanted."""
+        """Press a key until `wanted` is true for the element with the focus."""
         for _ in range(80):
             element = self.driver.switch_to.active_element
             if wanted(element):
@@ -71,7 +71,7 @@ class Browser:
             return ""
 
     def mark(self) -> None:
-        """Leave something in the page that a reload would wipe away."""
+        """Set a variable in the page that a reload would clear."""
         self.driver.execute_script("window.notReloaded = true")
 
     @property
@@ -79,7 +79,7 @@ class Browser:
         return not self.driver.execute_script("return window.notReloaded === true")
 
     def until(self, wanted: Callable[[], T], what: str) -> T:
-        """The first true answer."""
+        """The first true value."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if found := wanted():
@@ -94,8 +94,8 @@ class Browser:
             self.driver.execute_script("const e = document.documentElement; return e.scrollWidth - e.clientWidth")
         )
 
-    def complaints(self) -> list[str]:
-        """What the browser itself complains about: a blocked script, a missing file."""
+    def console_errors(self) -> list[str]:
+        """Errors in the browser's console, such as a blocked script or a missing file."""
         return [one["message"] for one in self.driver.get_log("browser") if one["level"] == "SEVERE"]
 
 
@@ -105,15 +105,15 @@ def browser(address: str, size: tuple[int, int] = WIDE, *, dark: bool = False) -
     options = Options()
     options.binary_location = shutil.which("chromium") or "chromium"
     profile = tempfile.mkdtemp(prefix="mqi-browser-")
-    words = [
+    arguments = [
         "--headless=new",
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--hide-scrollbars",
         f"--user-data-dir={profile}",
     ]
-    for word in [*words, *(["--no-sandbox"] if os.getuid() == 0 else [])]:
-        options.add_argument(word)
+    for argument in [*arguments, *(["--no-sandbox"] if os.getuid() == 0 else [])]:
+        options.add_argument(argument)
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver") or "chromedriver"))
     driver.set_page_load_timeout(PATIENCE_S)
     made = Browser(driver, address)

@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/dashboard.md: python -m tests.browser.pictures [DIR]. Everything in them is made up."""
+"""Makes the pictures of docs/dashboard.md: python -m tests.browser.pictures [DIR]. All data in them is synthetic."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def main(target: Path) -> None:
         keys = dict(zip(LIVE, plant(database, base / "watch", base / "results", time.time(), ended=400), strict=True))
         database.close()
         add_user(config, "otto")
-        # the store is locked as by a communicator, so that no page says that none is running
+        # the store is locked, so that the pages show a running communicator
         with dashboard(config) as board, _owned(base / "workspace/owner.lock"):
             done = _delivered(board, base)
             pages = {"now": "/", "case": f"/case/{done}", "history": "/history", "system": "/system"}
@@ -46,7 +46,7 @@ def main(target: Path) -> None:
 
 
 def _delivered(board: Board, base: Path) -> str:
-    """A case that passed gets the folder that it would have."""
+    """Create the results folder of a case that passed."""
     with board.signed_in("otto") as client:
         key = str(client.post("/api/v1/search", json={"word": "pass", "limit": 1}).json()["cases"][0]["case"])
     checks = tuple(

@@ -1,4 +1,4 @@
-"""The dashboard as a person meets it, in a real Chromium: keyboard, phone, two people, a communicator that dies."""
+"""The dashboard in Chromium: keyboard, phone, two users, a communicator that is killed."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def test_signing_in_by_keyboard_with_a_wrong_and_the_right_password(board):
         person.until(lambda: "Incorrect user name or password" in person.text("main .alarm"), "refused")
         person.press("otto", Keys.TAB, PASSWORDS["otto"], Keys.ENTER)
         person.until(lambda: "History" in person.text("h1"), "led to the page that was asked for")
-        assert [one for one in person.complaints() if "401" not in one] == []
+        assert [one for one in person.console_errors() if "401" not in one] == []
 
 
-def test_an_order_is_given_by_keyboard_alone_and_its_answer_comes_without_reloading(communicator):
+def test_an_order_is_given_by_keyboard_and_its_result_appears_without_reloading(communicator):
     with browser(communicator.address) as person:
         person.sign_in("otto")
         case_of(person)
@@ -58,10 +58,10 @@ def test_an_order_is_given_by_keyboard_alone_and_its_answer_comes_without_reload
         person.until(lambda: "the plan is coming" in person.text("#given"), "phil's order appears")
         person.until(lambda: "held by order" not in person.text("#head"), "it waits again")
         assert not person.reloaded
-        assert person.complaints() == []
+        assert person.console_errors() == []
 
 
-def test_of_two_people_who_act_at_once_one_is_told_that_the_other_was_first(communicator):
+def test_of_two_concurrent_orders_the_second_is_refused(communicator):
     with browser(communicator.address) as otto, browser(communicator.address) as phil:
         for person, name in ((otto, "otto"), (phil, "phil")):
             person.sign_in(name)
@@ -84,7 +84,7 @@ def test_of_two_people_who_act_at_once_one_is_told_that_the_other_was_first(comm
         assert phil.find("#reason").get_attribute("value") == "phil did not see it"
 
 
-def test_what_is_typed_and_chosen_stays_while_the_page_is_refreshed(board, planted, live):
+def test_input_is_kept_while_the_page_is_refreshed(board, planted, live):
     with browser(board.address) as person:
         person.sign_in("otto")
         person.go(f"/case/{live['computing']}")
@@ -102,7 +102,7 @@ def test_what_is_typed_and_chosen_stays_while_the_page_is_refreshed(board, plant
         assert not person.reloaded
 
 
-def test_a_communicator_that_dies_is_said_and_one_that_comes_back_too(communicator, site):
+def test_a_killed_and_a_restarted_communicator_are_shown(communicator, site):
     config = site / "config.yaml"
     text = config.read_text()
     with browser(communicator.address) as person:
@@ -139,10 +139,10 @@ def test_every_page_fits_a_phone_and_can_be_read_there(board, live, dark):
                 ".map((e) => e.textContent)"
             )
             assert small == [], path
-        assert person.complaints() == []
+        assert person.console_errors() == []
 
 
-def test_everything_that_can_be_pressed_has_a_name_and_every_field_a_label(board, live):
+def test_every_control_has_a_name_and_every_field_a_label(board, live):
     with browser(board.address) as person:
         person.sign_in("otto")
         for path in (*PAGES, f"/case/{live['computing']}"):
@@ -172,7 +172,7 @@ def test_the_skip_link_comes_first_and_leads_past_the_menu(board):
         assert person.driver.switch_to.active_element.get_attribute("name") == "text"
 
 
-def test_history_is_searched_by_keyboard_and_the_name_stands_in_no_address(board):
+def test_history_is_searched_by_keyboard_and_the_name_is_in_no_url(board):
     with browser(board.address) as person:
         person.sign_in("vera")
         person.go("/history")
@@ -184,7 +184,7 @@ def test_history_is_searched_by_keyboard_and_the_name_stands_in_no_address(board
         assert person.driver.execute_script("return document.querySelectorAll('.history tbody tr').length") == 1
 
 
-def test_who_is_taken_away_is_signed_out_where_he_is(planted, board):
+def test_a_user_with_a_changed_password_is_signed_out(planted, board):
     with browser(board.address) as person:
         person.sign_in("phil")
         add_user(planted / "config.yaml", "phil")  # another hash: as if the password had been changed

@@ -1,4 +1,4 @@
-"""The interface for programs, held against its own description by schemathesis: odd and hostile requests."""
+"""The API against its OpenAPI description, fuzzed by schemathesis."""
 
 from __future__ import annotations
 

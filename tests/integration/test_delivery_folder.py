@@ -1,4 +1,4 @@
-"""Results appear whole or not at all, once, and are nobody else's."""
+"""Results are delivered completely or not at all, once, and never overwrite others."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_delivered_file_that_was_changed_is_reported(prepared, results):
         deliver(prepared, results, KEY)
 
 
-def test_signed_results_are_what_was_delivered_and_anything_else_beside_them_is_not(prepared, results):
+def test_a_signature_may_be_added_to_delivered_results_and_nothing_else(prepared, results):
     final = deliver(prepared, results, KEY)
     (final / "signature.json").write_text("{}")
     assert delivered_results(results, KEY) is not None
@@ -105,7 +105,7 @@ def test_the_results_of_another_case_are_refused(tmp_path, results):
 
 
 @pytest.mark.parametrize("wrong", ["changed", "extra", "missing", "link", "no manifest", "no json"])
-def test_what_the_manifest_does_not_say_is_not_delivered(prepared, results, wrong):
+def test_files_that_are_not_in_the_manifest_are_not_delivered(prepared, results, wrong):
     dose = prepared / "doses/plan.dcm"
     if wrong == "changed":
         dose.write_bytes(b"mus")
@@ -131,7 +131,7 @@ def test_only_a_key_can_name_a_folder(prepared, results, key):
     assert names(results) == []
 
 
-def test_a_missing_results_folder_asks_for_a_person_and_is_not_made(prepared, tmp_path):
+def test_a_missing_results_folder_requires_action_and_is_not_created(prepared, tmp_path):
     with pytest.raises(ActionRequired, match="does not exist"):
         deliver(prepared, tmp_path / "unmounted", KEY)
     assert not (tmp_path / "unmounted").exists()
@@ -151,7 +151,7 @@ def test_a_file_in_the_place_of_the_folder_is_reported(prepared, results):
         deliver(prepared, results, KEY)
 
 
-def test_killed_at_any_moment_it_is_whole_or_absent(tmp_path, results):
+def test_killed_at_any_moment_it_is_complete_or_absent(tmp_path, results):
     prepared = prepare(tmp_path / "big", {f"doses/beam-{n}.dcm": os.urandom(400_000) for n in range(12)})
     code = "import sys, pathlib; from mqi_communicator.delivery.folder import deliver; print('go', flush=True); "
     code += "deliver(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3])"
@@ -184,14 +184,14 @@ def small_disk(tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
-def test_a_full_disk_is_said_so_and_left_clean(tmp_path, small_disk):
+def test_a_full_disk_is_reported_and_left_clean(tmp_path, small_disk):
     prepared = prepare(tmp_path / "big", {"doses/beam-2.dcm": os.urandom(400_000)})
     with pytest.raises(DiskFull):
         deliver(prepared, small_disk, KEY)
     assert names(small_disk) == []
 
 
-def test_a_read_only_disk_needs_a_person(prepared, small_disk):
+def test_a_read_only_disk_requires_action(prepared, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(ActionRequired, match="cannot be written"):
         deliver(prepared, small_disk, KEY)

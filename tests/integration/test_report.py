@@ -82,7 +82,7 @@ def text_of(pdf: bytes) -> str:
 
 
 class Reports(dict[str, tuple[Judged, str, bytes]]):
-    """Each kind judged and reported when it is first asked for: (the case, HTML, PDF)."""
+    """Each kind, judged and reported on first use: (the case, HTML, PDF)."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ def reports(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_says_first_what_it_is_then_the_verdict_and_why(reports, kind):
+def test_it_starts_with_the_statement_the_verdict_and_the_reason(reports, kind):
     case, html, pdf = reports[kind]
     verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
     texts = Reader(html).texts[1:]  # after the title of the window
@@ -111,7 +111,7 @@ def test_it_says_first_what_it_is_then_the_verdict_and_why(reports, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_check_stands_in_it_with_the_number_and_the_limit_of_the_verdict(reports, kind):
+def test_it_has_every_check_with_value_and_limit_of_the_verdict(reports, kind):
     case, html, _pdf = reports[kind]
     verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
     rows = rows_of(html)
@@ -160,7 +160,7 @@ def _point(reports, kind):
     return next(row for row in rows_of(reports[kind][1]) if row[0] == "planned maximum")
 
 
-def test_all_gamma_criteria_stand_beside_the_one_that_decides_each_of_all_points(reports):
+def test_all_gamma_criteria_are_shown_next_to_the_deciding_one(reports):
     case, html, _pdf = reports["range-error"]
     rows = rows_of(html)
     heads, plan, beam, *_ = rows[next(i for i, row in enumerate(rows) if "mean gamma" in row) :]
@@ -217,7 +217,7 @@ def test_hostile_names_are_text_and_too_much_noise_names_the_histories(tmp_path)
     assert re.search(r"times as many histories are needed: about [\d ]+ histories per beam instead of 200 000", html)
 
 
-def test_where_nothing_was_planned_it_is_marked_as_not_for_qa(reports):
+def test_without_a_planned_dose_it_is_marked_as_not_for_qa(reports):
     _case, html, pdf = reports["no-dose"]
     assert any(text.startswith("NOT FOR QA") for text in Reader(html).texts)
     assert "NOTFORQA" in text_of(pdf)
@@ -230,7 +230,7 @@ def test_the_same_case_gives_the_same_bytes(reports):
     assert case.report(gamma=[]) == (html, pdf)
 
 
-def test_it_is_delivered_by_digest_and_drawn_again_beside_the_verdict(reports, tmp_path):
+def test_it_is_delivered_by_digest_and_can_be_created_again(reports, tmp_path):
     case, _html, _pdf = reports["no-dose"]
     delivered = case.deliver(tmp_path / "results")
     before = (delivered / "verdict.json").read_bytes()
@@ -246,7 +246,7 @@ def test_it_is_delivered_by_digest_and_drawn_again_beside_the_verdict(reports, t
         redraw_report(case.spool, delivered, case.judgement, CONVENTIONS, ReportOptions())
 
 
-def test_half_a_report_is_drawn_anew_and_a_cleared_spool_is_said(tmp_path):
+def test_an_incomplete_report_is_created_again_and_a_cleared_spool_is_reported(tmp_path):
     case = judged(tmp_path, "no-dose")
     html, _pdf = case.report(gamma=[])
     (case.spool.results / "report.pdf").unlink()

@@ -1,4 +1,4 @@
-"""A signature stands beside the verdict, once, and locks what was signed; `mqi` says all of it to a person."""
+"""Signatures: one per delivery, never changing the verdict, locking the signed files; shown by `mqi`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_signed_version_is_locked(delivered):
     assert not [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o222]
 
 
-def test_what_was_changed_is_not_signed_and_what_is_changed_later_is_not_the_signed(delivered):
+def test_changed_results_cannot_be_signed_and_later_changes_are_detected(delivered):
     _case, folder = delivered
     report = folder / "report.html"
     whole = report.read_bytes()
@@ -95,7 +95,7 @@ def test_only_a_decision_against_the_verdict_overrides_it(word):
 
 
 @pytest.mark.timeout(600)  # two fresh interpreters that load everything, on a machine that may be busy
-def test_mqi_draws_again_signs_and_shows(delivered, tmp_path):
+def test_mqi_report_sign_and_show(delivered, tmp_path):
     case, folder = delivered
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)

@@ -39,7 +39,7 @@ def trend(config, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_delivered_and_judged_cases_are_told_with_mean_and_spread(site):
+def test_delivered_cases_are_listed_with_mean_and_spread(site):
     config, database = site
     found = database.read_now(trend_of, "GTR1")
     assert [row.at for row in found.rows] == sorted(row.at for row in found.rows)
@@ -63,13 +63,13 @@ def test_delivered_and_judged_cases_are_told_with_mean_and_spread(site):
     assert "2 SD" in shown
 
 
-def test_a_machine_that_nobody_knows_is_said(site):
+def test_an_unknown_machine_is_reported(site):
     answer = trend(site[0], "--machine", "GTR9")
     assert answer.returncode == 2
     assert "known machines: GTR1, GTR2" in answer.stderr
 
 
-def test_a_case_lies_among_those_before_it_and_the_worst_beam_counts(site):
+def test_a_case_is_compared_with_earlier_ones_by_its_worst_beam(site):
     _config, database = site
     rows = database.read_now(trend_of, "GTR2").rows
     key = rows[10].case
@@ -84,7 +84,7 @@ def test_a_case_lies_among_those_before_it_and_the_worst_beam_counts(site):
     assert [row.case for row in found.before.rows] == [row.case for row in rows[:10]]
 
 
-def test_the_report_shows_it_once_there_are_enough_cases(tmp_path):
+def test_the_report_shows_it_if_there_are_enough_cases(tmp_path):
     case = judged(tmp_path)
     own = Row("own", 100.0, "pass", 99.0, 1.010, -0.3)
     before = tuple(Row(f"k{n}", float(n), "pass", 98.0, 1.0 + 0.002 * (n % 2), 0.1) for n in range(MIN_CASES))

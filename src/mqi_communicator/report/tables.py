@@ -34,7 +34,7 @@ _NAMES = {
 }
 _GAMMA = (
     "The planned dose is the reference, normalised to its maximum (global) or to each point (local). Points "
-    "above the cut-off count; one without a computed dose fails. Statistical noise raises the pass rate."
+    "at or above the cut-off are counted; one without a computed dose fails. Statistical noise raises the pass rate."
 )
 _GLOSSARY = (
     (

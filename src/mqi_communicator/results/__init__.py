@@ -1,1 +1,1 @@
-"""Is it true: what came home is checked, compared with the planned dose, and judged."""
+"""Comparison of computed and planned doses: checks, verdict, signature, trend."""

@@ -73,5 +73,5 @@ def _set_aside(reasons: Sequence[str]) -> Iterator[Caution]:
 def _numbers(plan: IonPlan) -> Iterator[Caution]:
     for beam in plan.beams:
         if beam.plan_number is not None:
-            note = f"the plan's BeamNumber (300A,00C0) is {beam.plan_number}; it is beam {beam.number} here"
+            note = f"the plan's BeamNumber (300A,00C0) is {beam.plan_number}; this program uses {beam.number} instead"
             yield Caution("beam_number", f"beam {beam.number}", note, review=False)

@@ -62,7 +62,7 @@ def scale_check(planned: Dose, computed: Dose, options: DoseScaleOptions, scope:
     else:
         off = 100 * (ratio - 1)
         outcome = _outcome(abs(off), options)
-        note = f"computed dose is {off:+.1f} % of planned in the high-dose region"
+        note = f"the computed dose differs from the planned dose by {off:+.1f} % in the high-dose region"
         hint = suspected(ratio, fractions)
         note = f"{note}; {hint}" if hint and outcome is not CheckOutcome.PASS else note
     return Check(

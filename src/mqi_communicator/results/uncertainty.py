@@ -66,7 +66,7 @@ def uncertainty_check(value: float | None, options: UncertaintyOptions, points: 
     else:
         outcome = CheckOutcome.UNDECIDED
         note = (
-            f"{value * 100:.2f} % (1 sigma) is too noisy for a verdict: "
+            f"{value * 100:.2f} % (1 sigma) is too high for a verdict: "
             f"{histories_factor(value, options):.1f} times as many histories are needed"
         )
     return Check(

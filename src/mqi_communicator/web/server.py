@@ -1,4 +1,4 @@
-"""The dashboard's sockets: one for browsers, and one for a reverse proxy where there is one."""
+"""The dashboard's sockets: one for browsers, and optionally one for a reverse proxy."""
 
 from __future__ import annotations
 

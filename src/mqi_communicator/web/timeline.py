@@ -32,7 +32,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The case's own line (beam 0), or one beam's."""
+    """The bars of the case itself (beam 0) or of one beam."""
 
     beam: int
     bars: tuple[Bar, ...]
@@ -52,7 +52,7 @@ class Timeline:
 
 
 def timeline(case: CaseView, events: Sequence[Event], now: float) -> Timeline:
-    """The rows of a case. A line that is still under way is drawn up to `now`."""
+    """The rows of a case. A case or beam that is still in progress extends to `now`."""
     live = {beam.beam: beam.step for beam in case.beams if beam.status in ("ready", "waiting", "held")}
     if case.status in ("ready", "waiting", "held"):
         live[CASE_ITEM] = case.step

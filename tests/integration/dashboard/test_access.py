@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def refused(config: Path) -> str:
-    """What `mqi web` says instead of serving."""
+    """The message of `mqi web` when it refuses to serve."""
     done = subprocess.run(
         [*MQI, "web", "--config", str(config)], capture_output=True, text=True, timeout=120, check=False
     )
@@ -37,7 +37,7 @@ def refused(config: Path) -> str:
 
 
 def until(wanted: Callable[[], T]) -> T:
-    """The first true answer."""
+    """The first true value."""
     deadline = time.monotonic() + 60
     while not (found := wanted()):
         assert time.monotonic() < deadline
@@ -54,7 +54,7 @@ def certificate(tmp_path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def test_tls_of_its_own_and_a_cookie_for_it_alone(tmp_path, certificate):
+def test_builtin_tls_and_a_cookie_limited_to_it(tmp_path, certificate):
     config = configure(
         tmp_path / "site",
         {"host": "0.0.0.0", "names": ["localhost"], "certificate": str(certificate[0]), "key": str(certificate[1])},  # noqa: S104
@@ -75,7 +75,7 @@ def test_tls_of_its_own_and_a_cookie_for_it_alone(tmp_path, certificate):
             assert client.get("/", headers={"Host": "10.0.0.1"}).status_code == 421
 
 
-def test_a_certificate_that_is_none_and_a_port_that_is_taken_are_said_in_words(tmp_path, certificate):
+def test_an_invalid_certificate_and_a_port_in_use_are_reported(tmp_path, certificate):
     (tmp_path / "broken.pem").write_text("no certificate")
     config = configure(tmp_path / "one", {"certificate": str(tmp_path / "broken.pem"), "key": str(certificate[1])})
     assert "certificate or key cannot be used" in refused(config)
@@ -137,7 +137,7 @@ def at_socket(path: Path, **headers: str) -> httpx.Client:
     return httpx.Client(transport=transport, base_url="http://qa.example.org", headers=headers, timeout=60)
 
 
-def test_a_proxy_is_believed_on_its_socket_and_nowhere_else(behind_proxy):
+def test_a_proxy_is_trusted_on_its_socket_and_nowhere_else(behind_proxy):
     config, path = behind_proxy
     with dashboard(config) as board:
         with at_socket(path, **{"X-Remote-User": "ann"}) as ann:
@@ -167,7 +167,7 @@ def test_a_socket_that_anybody_may_open_is_refused(behind_proxy):
     assert "could claim any user name" in refused(config)
 
 
-def test_the_communicator_serves_its_own_dashboard_and_obeys_what_is_ordered_there(tmp_path):
+def test_the_communicator_serves_its_own_dashboard_and_applies_the_orders_given_there(tmp_path):
     base = tmp_path / "site"
     config = configure(base, intake={"rescan_s": 1, "settle_s": 0.3})
     folder = base / "watch/case one"

@@ -20,7 +20,7 @@ def test_nobody_sees_a_page_without_signing_in(board, path):
 
 
 @pytest.mark.parametrize("path", ["/api/v1/now", "/api/v1/status", "/api/v1/openapi.json"])
-def test_programs_are_told_to_sign_in(board, path):
+def test_the_api_requires_a_session(board, path):
     with Client(board.address) as stranger:
         answer = stranger.get(path)
     assert (answer.status_code, answer.json()) == (401, {"error": "sign in first"})
@@ -38,7 +38,7 @@ def test_a_folder_named_like_a_script_is_shown_as_text(base, otto, live):
         assert page.count("<script") == 1
 
 
-def test_every_page_is_sealed(otto, live):
+def test_every_page_has_security_headers(otto, live):
     for path in ("/", "/history", "/system", f"/case/{live['held']}", "/login", "/static/app.js", "/nowhere"):
         headers = otto.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"], path
@@ -56,7 +56,7 @@ def test_no_page_has_scripts_or_styles_in_it(otto, live):
         assert "http" not in page.replace("http-equiv", "").split("</footer>")[0].split("<main")[0]
 
 
-def test_who_only_looks_gives_no_orders(base, vera, live):
+def test_a_viewer_cannot_give_orders(base, vera, live):
     before = asked(base, "SELECT count(*) FROM orders")
     assert 'name="reason"' not in vera.get(f"/case/{live['held']}").text
     order = {"order": "release", "reason": "because"}
@@ -77,7 +77,7 @@ def test_who_only_looks_gives_no_orders(base, vera, live):
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_an_order_from_elsewhere_is_refused(base, otto, live, headers):
+def test_a_cross_site_order_is_refused(base, otto, live, headers):
     before = asked(base, "SELECT count(*) FROM orders")
     order = {"order": "release", "reason": "because"}
     for path, body in (
@@ -88,7 +88,7 @@ def test_an_order_from_elsewhere_is_refused(base, otto, live, headers):
     assert asked(base, "SELECT count(*) FROM orders") == before
 
 
-def test_a_name_that_is_not_ours_is_refused(otto):
+def test_an_unknown_host_name_is_refused(otto):
     assert otto.get("/", headers={"Host": "evil.example"}).status_code == 421
     assert otto.get("/", headers={"Host": ""}).status_code in (400, 421)
     assert otto.get("/", headers={"Host": "127.0.0.1.evil.example"}).status_code == 421
@@ -155,7 +155,7 @@ def test_a_cookie_of_another_page_on_this_host_signs_nobody_out(board, other):
         assert client.get("/", headers={"Cookie": f"prefs={other}; {other}; {ours}"}).status_code == 200
 
 
-def test_one_person_takes_not_all_live_streams(board, otto):
+def test_one_user_cannot_take_all_live_streams(board, otto):
     with board.signed_in("vera") as first, board.signed_in("vera") as second, ExitStack() as streams:
         kept = (first.stream("GET", "/live") if number % 2 else second.stream("GET", "/live") for number in range(12))
         found = [streams.enter_context(stream).status_code for stream in kept]
@@ -185,7 +185,7 @@ def test_malformed_requests_are_refused_with_a_message(otto, method, path, body,
     assert "Traceback" not in answer.text
 
 
-def test_passwords_stand_nowhere(base, board):
+def test_passwords_are_stored_only_as_hashes(base, board):
     text = (base / "workspace/users.json").read_text()
     assert "$argon2id$" in text
     assert not [word for word in PASSWORDS.values() if word in text]

@@ -46,7 +46,7 @@ def test_a_case_shows_its_beams_times_and_events(otto, live):
     assert otto.get("/case/nobody").status_code == 404
 
 
-def test_history_is_searched_filtered_and_turned_over(otto):
+def test_history_is_searched_filtered_and_paged(otto):
     first = otto.post("/history", data={}).text
     assert first.count('scope="row"') == 50
     cursor = first.split('name="before" value="')[1].split('"')[0]
@@ -69,7 +69,7 @@ def test_history_is_searched_filtered_and_turned_over(otto):
     assert "<polyline" in first
 
 
-def test_history_is_exported_whole_and_no_cell_is_a_formula(base, otto):
+def test_history_is_exported_completely_and_no_cell_is_a_formula(base, otto):
     with sqlite3.connect(base / "workspace/store.sqlite3") as store:
         store.execute("UPDATE cases SET why = '=1+1' WHERE CAST(source AS TEXT) LIKE '%QA-000001'")
     answer = otto.post("/history.csv", data={})
@@ -101,7 +101,7 @@ def test_checks_run_on_request_and_their_findings_are_kept(base, otto):
     assert "3 people are known to the dashboard" in page
 
 
-def test_an_order_is_written_down_with_who_and_why(base, otto, live):
+def test_an_order_is_stored_with_user_and_reason(base, otto, live):
     page = otto.get(f"/case/{live['queued']}").text
     form = {"csrf": token_of(page), "known": "0", "order": "hold", "reason": "the gantry is being calibrated"}
     del otto.headers["X-CSRF-Token"]  # as a browser sends it

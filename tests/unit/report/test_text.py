@@ -1,4 +1,4 @@
-"""What others typed is made fit to be read, and says nothing of a patient."""
+"""Sanitizing and masking of labels, and the notation of gamma criteria."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mqi_communicator.report.text import Mask, drawable, plain
 pytestmark = pytest.mark.pure
 
 
-def test_a_line_shows_control_and_turning_characters_and_has_an_end():
+def test_control_and_bidi_characters_are_escaped_and_long_text_is_truncated():
     assert plain("PTV\n\t60 \u202egnorw\x07") == r"PTV 60 \u202egnorw\x07"
     assert plain("x" * 200) == "x" * 63 + "…"
 
 
-def test_unknown_letters_are_named():
+def test_characters_without_a_glyph_are_named():
     assert drawable("PTV 陽", {ord(c) for c in "PTV "}) == "PTV [U+967D]"
 
 
-def test_the_words_of_a_patient_are_blacked_out_whatever_their_case():
+def test_parts_of_a_patients_name_are_masked_in_any_case():
     mask = Mask("Grimaldi^Ottavia", "ID-990077", "19500102")
     assert mask("prostate GRIMALDI id-990077, 19500102 left") == "prostate ••• •••, ••• left"
     assert Mask("", "")("PTV") == "PTV"

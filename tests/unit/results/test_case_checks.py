@@ -1,4 +1,4 @@
-"""What of a case itself a person should look at, as checks of the verdict."""
+"""Checks of the case itself: extent of the CT, patient position, ignored doses, beam numbers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_worst_of_all_planned_doses_counts():
     assert ends(planned(0.0, [0.0, 1, 0]), planned(0.0, [1.0, 1, 0])).review
 
 
-def test_without_a_planned_dose_the_number_of_slices_is_told_all_the_same():
+def test_without_a_planned_dose_the_number_of_slices_is_reported():
     found = ends()
     assert (found.value, found.review) == (None, False)
     assert "10 slices" in found.note
@@ -78,7 +78,7 @@ def position(plan_says, ct_says):
     return [one for one in case_cautions(plan, replace(CT, position=ct_says), ()) if one.name == "patient_position"]
 
 
-def test_a_position_that_plan_or_ct_leaves_out_is_for_a_person_to_confirm():
+def test_a_position_that_is_missing_in_plan_or_ct_needs_a_review():
     assert position("HFS", "HFS") == []
     (of_ct,) = position("", "HFS")
     assert (of_ct.review, of_ct.note) == (
@@ -89,18 +89,18 @@ def test_a_position_that_plan_or_ct_leaves_out_is_for_a_person_to_confirm():
     assert of_plan_.note == "the CT has no PatientPosition (0018,5100); the plan's is used: HFS"
 
 
-def test_doses_that_were_set_aside_are_counted_by_reason_without_a_file_name():
+def test_ignored_doses_are_counted_by_reason_without_a_file_name():
     why = ["DoseType (3004,0004) is ERROR", "it is the dose of another plan (300C,0002)"]
     (found,) = (one for one in case_cautions(PLAN, CT, (), [*why, why[1]]) if one.name == "doses_set_aside")
     assert found.review is False
     assert found.note == f"3 RTDOSE files of the folder ignored: 1 x: {why[0]}; 2 x: {why[1]}"
 
 
-def test_a_beam_that_has_another_number_here_is_told_and_its_planned_dose_is_found():
+def test_a_beam_with_another_number_is_reported_and_its_planned_dose_is_found():
     plan = replace(PLAN, beams=(replace(BEAM, number=3, plan_number=0), replace(BEAM, number=2)))
     (found,) = (one for one in case_cautions(plan, CT, ()) if one.name == "beam_number")
     assert (found.scope, found.review) == ("beam 3", False)
-    assert "BeamNumber (300A,00C0) is 0; it is beam 3 here" in found.note
+    assert "BeamNumber (300A,00C0) is 0; this program uses 3 instead" in found.note
     dose = planned(0.0, [1.0, 2])
     assert of_plan(replace(dose, beam_number=0), plan).beam_number == 3
     assert of_plan(replace(dose, beam_number=2), plan).beam_number == 2

@@ -1,4 +1,4 @@
-"""The delivered documents: versioned, rounded sanely, and without a patient."""
+"""The delivered documents: versioned, rounded, and without patient data."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ def test_the_page_about_the_verdict_is_not_stale():
     assert list(OUTCOMES) == list(CheckOutcome)
 
 
-def test_numbers_have_four_digits_and_what_is_no_number_is_null():
+def test_numbers_have_four_digits_and_nan_is_null():
     checks = json.loads(as_json(verdict_document(KEY, VERDICT)))["checks"]
     assert [check["value"] for check in checks] == [99.88, 5.061, None]
     assert [check["uncertainty"] for check in checks] == [0.01235, None, None]
 
 
-def test_a_verdict_comes_back():
+def test_a_verdict_can_be_read_back():
     written = as_json(verdict_document(KEY, VERDICT))
     assert verdict_of(written).outcome is CheckOutcome.FAIL
     assert as_json(verdict_document(KEY, verdict_of(written))) == written

@@ -66,7 +66,7 @@ def test_contours_on_every_second_slice_stand_for_both_and_two_parts_do_not_grow
     assert dvh(box(levels=(-15.0, 15.0)), 3.0, rising(), rising()).volume_cc == pytest.approx(400 * 6 / 1000)
 
 
-def test_what_lies_outside_the_dose_grid_is_told_and_not_counted():
+def test_points_outside_the_dose_grid_are_reported_and_not_counted():
     made = dvh([(0.0, square(10.0, (40.0, 0.0)))], 3.0, rising(), rising())
     assert made.covered == pytest.approx(0.5, abs=0.03)
     assert made.planned.mean == pytest.approx(13.5, abs=0.05)

@@ -1,4 +1,4 @@
-"""One longer run: asked for by the noise alone, declared beforehand, and once."""
+"""The longer run: required by noise only, declared beforehand, made once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOISY = uncertainty_check(0.03, LIMITS)  # four times as many histories, and a t
 GOOD = Check("gamma", "plan", CheckOutcome.PASS, 99.0, "%", ">= 95 %", 100, 0.03)
 
 
-def test_noise_alone_asks_for_the_histories_that_the_check_names():
+def test_noise_alone_requires_the_histories_that_the_check_names():
     asked = extension_for(DECLARED, worst((NOISY, GOOD)), LIMITS)
     assert "4.4 times as many" in NOISY.note
     assert (asked.second, asked.made) == (440_000, False)
@@ -39,13 +39,13 @@ def test_noise_alone_asks_for_the_histories_that_the_check_names():
         worst(()),
     ],
 )
-def test_no_other_verdict_asks_for_anything(verdict: Verdict):
+def test_no_other_verdict_requires_a_longer_run(verdict: Verdict):
     asked = extension_for(DECLARED, verdict, LIMITS)
     assert asked == DECLARED
     assert asked.summary == ""
 
 
-def test_it_is_never_asked_for_a_second_time():
+def test_it_is_never_required_twice():
     made = replace(DECLARED, second=440_000, closed=True)
     assert extension_for(made, worst((NOISY,)), LIMITS) == made
     assert made.summary == "extended once from 100 000 to 440 000 histories per beam"
@@ -54,20 +54,20 @@ def test_it_is_never_asked_for_a_second_time():
 
 
 @pytest.mark.parametrize(("most", "second"), [(420_000, 420_000), (400_000, 400_000), (399_999, 0), (100_000, 0)])
-def test_the_limit_is_kept_and_what_could_not_settle_it_is_not_computed(most, second):
+def test_the_maximum_is_respected_and_a_useless_run_is_not_made(most, second):
     asked = extension_for(replace(DECLARED, most=most), worst((NOISY,)), LIMITS)
     assert asked.second == second
     assert asked.summary.startswith("being extended" if second else "not extended: 440 000 histories per beam are more")
 
 
-def test_what_is_kept_comes_back():
+def test_the_stored_text_can_be_read_back():
     longer = replace(DECLARED, second=440_000)
     assert extension_of(longer.text()) == longer
     assert extension_of(longer.text(), closed=True) == replace(longer, closed=True)
     assert extension_of("") is None
 
 
-def test_the_verdict_tells_it():
+def test_the_verdict_contains_it():
     verdict = worst((NOISY,))
     assert verdict_document("k", verdict).extension is None
     told = verdict_document("k", verdict, replace(DECLARED, second=440_000, closed=True)).extension

@@ -1,4 +1,4 @@
-"""A verdict sees what gamma alone lets through: scale, position and range, each by name."""
+"""The verdict detects errors that gamma alone misses: scale, position and range, each by its check."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_one_beam_of_four_is_named(decide, beams):
     assert "beam 3" in verdict.why
 
 
-def test_a_longer_falloff_is_seen_on_its_own(decide, beams):
+def test_a_longer_falloff_is_detected_separately(decide, beams):
     blurred = [replace(d, gy=_blur(d.gy)) for d in beams.computed_doses()]
     verdict = decide(blurred)
     assert one(verdict, "falloff_r80_r20", "beam 1").outcome is not CheckOutcome.PASS
@@ -184,7 +184,7 @@ def test_dose_to_water_is_not_judged_against_dose_to_medium(decide, beams):
     assert {check.outcome for check in verdict.checks} == {CheckOutcome.NOT_JUDGED}
 
 
-def test_an_unknown_planning_system_is_not_judged_and_says_what_to_configure(decide, beams):
+def test_an_unknown_planning_system_is_not_judged_and_the_reason_names_the_option(decide, beams):
     verdict = decide(beams.computed_doses(), conventions={})
     assert verdict.outcome is CheckOutcome.NOT_JUDGED
     assert "'ACME'" in verdict.why
@@ -316,7 +316,7 @@ def test_two_planned_doses_of_the_plan_are_not_judged(decide, beams):
     assert "2 planned doses" in decide(beams.computed_doses(), planned=[planned[0], *planned]).why
 
 
-def test_limits_of_a_machine_lie_over_the_sites(decide, beams):
+def test_limits_of_a_machine_override_the_sites(decide, beams):
     options = JudgementOptions.model_validate_json(
         json.dumps(
             {

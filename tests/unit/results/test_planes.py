@@ -1,4 +1,4 @@
-"""What a person looks at lies where it should, and shows what is there."""
+"""Planes, profiles and the point of the largest difference."""
 
 from __future__ import annotations
 

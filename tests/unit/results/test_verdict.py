@@ -1,4 +1,4 @@
-"""How checks add up."""
+"""How outcomes of checks combine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check(outcome, name="gamma", scope="plan", note=""):
     return Check(name, scope, outcome, 1.0, "%", "limit", 1, None, note)
 
 
-def test_the_worst_word_wins_in_any_order():
+def test_the_worst_outcome_wins_in_any_order():
     ranked = [
         CheckOutcome.PASS,
         CheckOutcome.REVIEW,
@@ -27,16 +27,16 @@ def test_the_worst_word_wins_in_any_order():
         assert worst(tuple(check(w) for w in some)).outcome is max(some, key=ranked.index)
 
 
-def test_silence_is_not_a_pass():
+def test_no_check_is_not_a_pass():
     assert worst(()).outcome is CheckOutcome.NOT_JUDGED
 
 
-def test_why_names_each_blamed_check_once_with_its_beams():
+def test_why_names_each_deciding_check_once_with_its_beams():
     deep = [check(CheckOutcome.FAIL, "range_r80", f"beam {n}", "too deep") for n in (1, 3)]
     assert worst((*deep, check(CheckOutcome.PASS))).why == "range_r80 (beam 1, beam 3): too deep"
 
 
-def test_without_basis_no_word_stands_and_every_number_does():
+def test_without_a_basis_all_outcomes_are_not_judged_and_values_are_kept():
     verdict = unjudged((check(CheckOutcome.FAIL), check(CheckOutcome.PASS)), ("not commissioned",))
     assert {c.outcome for c in verdict.checks} == {CheckOutcome.NOT_JUDGED}
     assert [c.value for c in verdict.checks] == [None, 1.0, 1.0]

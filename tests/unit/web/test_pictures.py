@@ -62,7 +62,7 @@ def test_time_under_an_order_to_hold_is_held():
     assert bars(made) == [("admit", "admit", 0, 4), ("admit", "held", 4, 24), ("admit", "admit", 24, 30)]
 
 
-def test_nothing_is_drawn_between_a_failure_and_the_order_to_retry():
+def test_there_is_no_bar_between_a_failure_and_the_order_to_retry():
     events = [
         event(0, "case.seen", "admit"), event(10, "step.failed", "admit", took=10),
         event(500, "order.retry", "admit"), event(510, "case.done", "admit", took=10),
@@ -80,7 +80,7 @@ def figure(value: float | None) -> Figure:
     return Figure("k", "gamma", "plan", 1.0, "GTR1", "pass", value, "%")
 
 
-def test_a_trend_lies_within_its_picture_the_larger_the_higher():
+def test_the_points_of_a_trend_are_within_the_chart():
     made = trend_of("GTR1", "gamma", [figure(95.0), figure(100.0), figure(97.0)])
     assert made is not None
     assert [0 < point.x < WIDTH and 0 < point.y < HEIGHT for point in made.points] == [True] * 3
@@ -89,7 +89,7 @@ def test_a_trend_lies_within_its_picture_the_larger_the_higher():
     assert (made.low, made.high) == (95.0, 100.0)
 
 
-def test_one_value_and_equal_values_can_be_drawn_and_none_is_no_picture():
+def test_one_value_and_equal_values_give_a_chart_and_none_gives_no_chart():
     assert len(trend_of("GTR1", "gamma", [figure(99.0)]).points) == 1
     assert {round(point.y) for point in trend_of("GTR1", "gamma", [figure(99.0)] * 3).points} == {round(HEIGHT / 2)}
     assert trend_of("GTR1", "gamma", []) is None
@@ -97,7 +97,7 @@ def test_one_value_and_equal_values_can_be_drawn_and_none_is_no_picture():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [
         (None, "–"),
         (0.44, "0.4 s"),
@@ -108,15 +108,15 @@ def test_one_value_and_equal_values_can_be_drawn_and_none_is_no_picture():
         (273600, "3 d 4 h"),
     ],
 )
-def test_spans_of_time(seconds, told):
-    assert filters.span(seconds) == told
+def test_spans_of_time(seconds, text):
+    assert filters.span(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("count", "told"), [(None, "–"), (512, "512 B"), (1400, "1.4 kB"), (3.2e9, "3.2 GB"), (2e15, "2000.0 TB")]
+    ("count", "text"), [(None, "–"), (512, "512 B"), (1400, "1.4 kB"), (3.2e9, "3.2 GB"), (2e15, "2000.0 TB")]
 )
-def test_sizes(count, told):
-    assert filters.size(count) == told
+def test_sizes(count, text):
+    assert filters.size(count) == text
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_sizes(count, told):
         (case(beams=(beam(status="done", step="verify"),)), "waiting"),
     ],
 )
-def test_where_a_case_stands_on_the_first_page(seen, group):
+def test_the_group_of_a_case_on_the_start_page(seen, group):
     assert group_of(seen) == group
 
 
@@ -145,11 +145,11 @@ def test_where_a_case_stands_on_the_first_page(seen, group):
         (case("done"), ()),
     ],
 )
-def test_only_orders_that_can_do_something_are_offered(seen, orders):
+def test_only_applicable_orders_are_offered(seen, orders):
     assert applicable(seen) == orders
 
 
-def test_a_priority_belongs_to_its_order_alone():
+def test_priority_is_accepted_only_with_its_order():
     assert OrderRequest(order="priority", reason="early fraction", priority="urgent").priority == "urgent"
     for wrong in ({"order": "priority"}, {"order": "hold", "priority": "urgent"}):
         with pytest.raises(ValueError, match="priority is required with the order priority"):

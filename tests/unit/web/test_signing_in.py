@@ -1,4 +1,4 @@
-"""Users, sessions, guessing, and what a configuration of the dashboard may say."""
+"""Users, sessions, throttling of sign-in, and validation of the dashboard's options."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_no_address_of_this_machine_is_locked_but_names_are(address):
         ("203.0.113.5", "X-Forwarded-For", ["192.0.2.7"], "203.0.113.5"),  # no proxy of ours
     ],
 )
-def test_one_hop_is_believed_where_it_is_configured(peer, header, given, address):
+def test_one_hop_is_trusted_if_it_is_configured(peer, header, given, address):
     headers = [(b"x-forwarded-for", value.encode()) for value in given]
     request = Request({"type": "http", "headers": headers, "client": (peer, 1)})
     assert client_address(request, header) == address
@@ -190,13 +190,13 @@ def test_user_names_are_plain(tmp_path, name):
     "text",
     ["", "[]", "{}", '{"format": "other", "users": {}}', '{"format": "mqi-users/1", "users": {"a": {"role": "king"}}}'],
 )
-def test_a_users_file_that_is_none_is_refused_in_words(tmp_path, text):
+def test_an_invalid_users_file_is_refused_with_a_message(tmp_path, text):
     (tmp_path / "users.json").write_text(text)
     with pytest.raises(ActionRequired, match="users file"):
         UsersFile(tmp_path / "users.json").users()
 
 
-def test_the_users_file_is_whole_and_private(tmp_path):
+def test_the_users_file_is_complete_and_private(tmp_path):
     UsersFile(tmp_path / "users.json").put(User("ann", "viewer"))
     assert json.loads((tmp_path / "users.json").read_text())["users"] == {"ann": {"role": "viewer", "password": ""}}
     assert (tmp_path / "users.json").stat().st_mode & 0o777 == 0o600
@@ -238,7 +238,7 @@ def test_passwords_do_not_cross_a_network_in_the_clear(host):
     assert WebOptions(host=host, certificate="a.pem", key="b.pem").tls
 
 
-def test_other_mistakes_are_refused():
+def test_other_invalid_options_are_refused():
     with pytest.raises(ValidationError, match="both certificate and key"):
         WebOptions(certificate="a.pem")
     with pytest.raises(ValidationError, match="host name without port"):
