@@ -84,12 +84,12 @@ async def run(app: App, *, once: bool = False) -> str:
     watchdog = LoopWatchdog(
         lambda: time.monotonic() - app.looped_at, TICK_LIMIT_S, lambda age, where: _log_blocked_loop(app, age, where)
     )
-    watchdog.begin()
+    watchdog.start()
     notifier.ready(RUNNING)
     try:
         end = await _loop(app, stop, background, notifier, once=once)
     finally:
-        watchdog.end()
+        watchdog.stop()
         notifier.stopping()
         if dashboard is not None:
             await dashboard.close()

@@ -170,12 +170,12 @@ def test_a_loop_that_does_not_come_round_is_told_once_with_where_it_stands():
         said.append((seconds, list(where)))
         again.set()
 
-    lookout = LoopWatchdog(lambda: age[0], 0.2, tell)
-    lookout.begin()
+    watchdog = LoopWatchdog(lambda: age[0], 0.2, tell)
+    watchdog.start()
     age[0] = 5.0
     assert again.wait(60)
     time.sleep(0.5)
     assert len(said) == 1
     assert said[0][0] == 5.0
     assert any(place.startswith("test_watchdog.py:") for place in said[0][1])
-    lookout.end()
+    watchdog.stop()

@@ -1,1 +1,1 @@
-"""Ears: logs, metrics and health. Listens; nobody calls it but the composition root."""
+"""Logs, metrics and health. Only the composition root calls it."""

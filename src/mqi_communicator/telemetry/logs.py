@@ -1,8 +1,8 @@
-"""One log line for each thing that happened, as JSON on stdout, with a stable `event` name to search for.
+"""One log line per event, as JSON on stdout, with a stable `event` name to search for.
 
-Names, ids and file names of patients must never stand here. What the product itself logs is written with that in
-mind; what libraries say is not (a DICOM reader quotes the value it dislikes). So the text of a library's message
-and of any exception is withheld: the line says which library or which type of error, how severe, and where.
+Names, ids and file names of patients must never be logged. Our own messages avoid them; those of libraries do not (a
+DICOM reader quotes an invalid value). So the text of a library's message and of any exception is withheld: the line
+names the library or the type of error, the level, and the location.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from mqi_communicator.case.model import CASE_ITEM, Event
 from mqi_communicator.case.visible import visible
 
-_FRAMES = 12  # innermost frames of a traceback that a line keeps
+_FRAMES = 12  # innermost frames of a traceback that are logged
 _OWN = "mqi_communicator"
 
 
 def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = False) -> None:
     """Send all log lines, the standard library's included, to `stream` (default: stdout).
 
-    `level` is debug, info, warning or error. `console` writes for the eye instead of JSON. May be called again.
+    `level` is debug, info, warning or error. `console` writes readable lines instead of JSON. May be called again.
     """
-    target = Outlet(stream or sys.stdout)
+    target = LogStream(stream or sys.stdout)
     lowest = getattr(logging, level.upper())
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -43,7 +43,7 @@ def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = 
         _bare_exception,
     ]
     renderer: Processor = structlog.dev.ConsoleRenderer(colors=target.isatty()) if console else _as_json()
-    if console:  # JSON escapes by itself
+    if console:  # JSON escapes anyway
         common.append(_visible)
     structlog.configure(
         processors=[*common, renderer],
@@ -60,50 +60,50 @@ def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = 
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(max(lowest, logging.WARNING))  # libraries chat; their warnings are enough
+    root.setLevel(max(lowest, logging.WARNING))  # of libraries, warnings are enough
     logging.getLogger(_OWN).setLevel(lowest)
     logging.captureWarnings(capture=True)
 
 
-class Outlet:
-    """Where lines are written. A line that cannot be written is lost and stops no work; but if nobody can read any
-    more (a broken pipe), the process is asked to stop as by SIGTERM: it must not work unseen.
+class LogStream:
+    """The stream of log lines. A line that cannot be written is lost and stops no work; but on a broken pipe the
+    process stops as by SIGTERM: it must not run unobserved.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """All of it, or nothing."""
-        with self._losses():
+        """Write a line, or lose it."""
+        with self._tolerate_errors():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """What was written goes out."""
-        with self._losses():
+        """Flush the stream."""
+        with self._tolerate_errors():
             self._stream.flush()
 
     def isatty(self) -> bool:
-        """Whether an eye reads it."""
+        """Whether the stream is a terminal."""
         return self._stream.isatty()
 
     @contextmanager
-    def _losses(self) -> Iterator[None]:
+    def _tolerate_errors(self) -> Iterator[None]:
         try:
             yield
         except BrokenPipeError:
-            with Path(os.devnull).open("wb") as nowhere:  # what is still in its buffer must not break again
-                os.dup2(nowhere.fileno(), self._stream.fileno())
+            with Path(os.devnull).open("wb") as null:  # what is still buffered must not fail again
+                os.dup2(null.fileno(), self._stream.fileno())
             os.kill(os.getpid(), signal.SIGTERM)
         except OSError:
             pass
 
 
 def log_event(event: Event) -> None:
-    """Write the line of one event: its names and numbers.
+    """Log one event: its names and numbers.
 
-    Its reason is left out where it may quote a file name or a DICOM value: facts carry a `code` then.
+    Its reason is omitted if it may quote a file name or a DICOM value: its facts have a `code` then.
     """
     facts = {name: value for name, value in event.facts.items() if isinstance(value, str | int | float)}
     record = {
@@ -115,13 +115,13 @@ def log_event(event: Event) -> None:
         "who": event.who,
         "why": "" if facts.get("code") else event.why,
     }
-    said = {name: value for name, value in {**facts, **record}.items() if value not in (None, "")}
-    said.pop("event", None)
+    fields = {name: value for name, value in {**facts, **record}.items() if value not in (None, "")}
+    fields.pop("event", None)
     log = structlog.get_logger()
-    (log.warning if _serious(event) else log.info)(event.event, **said)
+    (log.warning if _is_warning(event) else log.info)(event.event, **fields)
 
 
-def _serious(event: Event) -> bool:
+def _is_warning(event: Event) -> bool:
     return event.event.endswith((".failed", ".action_required", ".refused"))
 
 
@@ -137,7 +137,7 @@ def _as_json() -> Processor:
 
 
 def _withhold(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
-    """Replace a library's message by where it came from."""
+    """Replace a library's message by its origin."""
     record: logging.LogRecord = line["_record"]
     if record.name.split(".")[0] == _OWN:
         return line
@@ -146,12 +146,12 @@ def _withhold(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
 
 
 def _visible(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
-    """No value drives the terminal or begins a line of its own."""
+    """Escape control characters: no value may control the terminal or start a new line."""
     return {name: visible(value) if isinstance(value, str) else value for name, value in line.items()}
 
 
 def _bare_exception(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
-    """Replace an exception by its type and where it was raised; its message may quote data of a patient."""
+    """Replace an exception by its type and location; its message may quote data of a patient."""
     info = line.pop("exc_info", None)
     error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):

@@ -14,7 +14,7 @@ from mqi_communicator.flow.reconcile import StartupSummary
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.store import chain, orders
 from mqi_communicator.telemetry import events as catalogue
-from mqi_communicator.telemetry.logs import _serious
+from mqi_communicator.telemetry.logs import _is_warning
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "src/mqi_communicator"
@@ -102,7 +102,7 @@ def recorded(file: str, tree: ast.Module) -> Iterator[Seen]:
             if None in words:
                 continue
             for name in names(named, tree):
-                serious = "warning" if _serious(Event(0.0, "", 0, name)) else "info"
+                serious = "warning" if _is_warning(Event(0.0, "", 0, name)) else "info"
                 yield Seen(file, name, serious if file in LISTENED else "", frozenset())
 
 
