@@ -13,7 +13,7 @@ EFFECTS = (
     "rename:origin.json",
     "store:cases.change",
     "store:admit.register_as_seen",
-    "store:driver.move",
+    "store:record.record_outcome",
     "store:apply.apply_order",
     "store:work_items.move",
     "store:work_items.explain",

@@ -18,7 +18,7 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.main import app
 from mqi_communicator.cli.reference import page as cli_page
 from mqi_communicator.dose.abilities import markdown
-from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS, SETTINGS
 from mqi_communicator.flow.transitions.decide import decide
 from mqi_communicator.results.reference import CHECKS
 from mqi_communicator.results.verdict import CheckOutcome
@@ -176,7 +176,7 @@ def test_the_table_of_steps_is_the_way_of_a_case():
     }
     for step in (*CASE_STEPS, *BEAM_STEPS):
         if step.limit:
-            assert limits[step.name] == step.limit
+            assert limits[step.name] == SETTINGS[step.limit]
 
 
 def test_the_moves_told_are_the_moves_decided():

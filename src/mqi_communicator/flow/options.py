@@ -38,8 +38,8 @@ class ResourceOptions(BaseModel):
         default=1,
         ge=1,
         le=64,
-        description="CPU-heavy steps (writing the engine's input, reading doses, gamma) at once, here; admissions have "
-        "places of their own.",
+        description="CPU-heavy steps of each kind at once, here: writing engine input; reading and comparing doses; "
+        "reports. None of these kinds delays another.",
     )
     admissions: int = Field(
         default=1,
@@ -49,7 +49,9 @@ class ResourceOptions(BaseModel):
         "for it.",
     )
     worker_memory_gib: float = Field(
-        default=8.0, gt=0, description="Memory one CPU-heavy step may use, in GiB; one that needs more fails alone."
+        default=8.0,
+        gt=0,
+        description="Memory one CPU-heavy step may use, in GiB, mapped files apart; one that needs more fails alone.",
     )
     worker_limit_s: float = Field(default=1800.0, gt=0, description="Longest time one CPU-heavy step may take, in s.")
     local_free_gib: float = Field(

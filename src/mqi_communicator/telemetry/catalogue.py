@@ -76,11 +76,12 @@ GPU_LOAD = Spec(
     "mqi_gpu_utilization_ratio", "gauge", "Utilization of a GPU as its driver reports it, 0 to 1.", ("host", "gpu")
 )
 GPU_MEMORY = Spec("mqi_gpu_memory_used_bytes", "gauge", "Memory in use on a GPU, by any process.", ("host", "gpu"))
-IN_USE = Spec("mqi_resource_in_use", "gauge", "Slots in use of a local resource limit.", ("resource",))
+IN_USE = Spec("mqi_resource_in_use", "gauge", "Slots in use, by kind of step.", ("resource",))
 LIMIT = Spec(
     "mqi_resource_limit",
     "gauge",
-    "The limit: resources.admissions, resources.workers, resources.transfers.",
+    "Slots of each kind: resources.admissions; resources.workers (preparations, comparisons, reports);"
+    " resources.transfers.",
     ("resource",),
 )
 DISK_FREE = Spec(

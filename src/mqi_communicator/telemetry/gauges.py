@@ -33,7 +33,7 @@ class Reading:
     gpus_known: Mapping[str, bool] = field(default_factory=dict)  # host -> whether its driver reports them
     gpu_load: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (host, index) -> 0..1
     gpu_memory: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (host, index) -> bytes
-    in_use: Mapping[str, int] = field(default_factory=dict)  # admissions, workers, transfers -> slots in use
+    in_use: Mapping[str, int] = field(default_factory=dict)  # by kind of step: admissions, comparisons ...
     limits: Mapping[str, int] = field(default_factory=dict)
     disk_free: Mapping[str, float] = field(default_factory=dict)  # "local", "results" -> bytes
     disk_reserve: Mapping[str, float] = field(default_factory=dict)

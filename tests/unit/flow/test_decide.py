@@ -13,7 +13,7 @@ from mqi_communicator.case.model import CASE_ITEM, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Extend, NewRun, Wait
 from mqi_communicator.flow.options import RetryOptions
 from mqi_communicator.flow.steps.functions import PERFORM
-from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS, after
+from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS, next_step
 from mqi_communicator.flow.transitions.decide import IllegalMove, backoff, decide, extended
 from mqi_communicator.flow.transitions.orders import moves_of_order
 
@@ -25,7 +25,7 @@ BEAM = WorkItem("k", 2, "submit")
 
 
 def go(item, outcome, now=1000.0, chance=0.5):
-    return decide(item, outcome, now, after=after(item), retry=RETRY, chance=chance)[0]
+    return decide(item, outcome, now, after=next_step(item), retry=RETRY, chance=chance)[0]
 
 
 @pytest.mark.parametrize(("item", "steps"), [(CASE, CASE_STEPS), (BEAM, BEAM_STEPS)])

@@ -38,7 +38,7 @@ def add(site, key: str, rank: float) -> None:
     site.database.write_now(work_items.add, item, Event(NOW, key, CASE_ITEM, "case.seen"))
 
 
-@pytest.mark.parametrize("limit", ["workers", ""])
+@pytest.mark.parametrize("limit", ["comparisons", ""])
 async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, limit):
     """An hour's outage with many cases waiting showed it: each look of an upload was one more event of its case."""
     polls, told, heard = 0, [], []
@@ -72,20 +72,20 @@ async def test_what_has_ended_while_another_was_begun_is_not_begun_as_it_was(sit
         await (may_end.wait() if item.case == "slow" and item.step == "admit" else asyncio.Event().wait())
         return Done({})
 
-    step = Step("admit", "workers", 60.0, "being tested")
+    step = Step("admit", "comparisons", 60.0, "being tested")
     monkeypatch.setattr(driving, "step_of", lambda _line: step)
     monkeypatch.setitem(driving.PERFORM, step.name, work)
     driver = Driver(site, RetryOptions(), lambda _: None)
-    up_to_date = driver._up_to_date
+    shown_as_running = driver._shown_as_running
 
     async def while_the_other_ends(item):
         if item.case == "first":
             may_end.set()
             await asyncio.wait([driver._tasks["slow", CASE_ITEM]])
             await asyncio.sleep(0)  # for what it calls back
-        return await up_to_date(item)
+        return await shown_as_running(item)
 
-    monkeypatch.setattr(driver, "_up_to_date", while_the_other_ends)
+    monkeypatch.setattr(driver, "_shown_as_running", while_the_other_ends)
     add(site, "slow", rank=2)
     await driver.tick()
     add(site, "first", rank=1)
@@ -148,27 +148,32 @@ def test_a_wake_up_is_not_lost_on_a_line_that_is_under_way(site, wake):
     assert site.database.read_now(work_items.get, "k1", 1).due == NOW + 1
 
 
-async def test_no_result_waits_for_an_admission(site, monkeypatch):
-    site.resources = ResourceOptions(workers=1, admissions=1)
+async def test_no_verdict_waits_for_an_admission_or_a_report_and_urgent_cases_go_first(site, monkeypatch):
+    site.resources = ResourceOptions(workers=1, admissions=1, transfers=3)
     begun: list[str] = []
 
     async def work(item, _tools):
-        begun.append(item.step)
+        begun.append(item.case)
         await asyncio.Event().wait()
         return Done({})
 
-    for step in ("admit", "compare"):
+    for step in ("admit", "compare", "report"):
         monkeypatch.setitem(driving.PERFORM, step, work)
     driver = Driver(site, RetryOptions(), lambda _: None)
-    for key in ("slow", "second"):
-        add(site, key, rank=1)
-    site.database.write_now(cases.add, cases.Case("done", Path("/watch/done"), NOW, "done", rank=9))
-    item = WorkItem("done", CASE_ITEM, "compare", due=NOW, since=NOW)
-    site.database.write_now(work_items.add, item, Event(NOW, "done", CASE_ITEM, "case.seen"))
+    for step in ("report", "admit", "compare"):
+        for rank, priority in enumerate(("urgent", "routine")):
+            key = f"{priority} {step}"
+            site.database.write_now(cases.add, cases.Case(key, Path("/watch", key), NOW, key, rank=rank))
+            item = WorkItem(key, CASE_ITEM, step, due=NOW, since=NOW)
+            site.database.write_now(work_items.add, item, Event(NOW, key, CASE_ITEM, "case.seen"))
     await driver.tick()
     await asyncio.sleep(0)
-    assert sorted(begun) == ["admit", "compare"]
-    assert driver.in_use == {"admissions": 1, "workers": 1, "transfers": 0}
-    waiting = next(key for key in ("slow", "second") if site.database.read_now(work_items.get, key).reason)
-    assert "resources.admissions = 1" in site.database.read_now(work_items.get, waiting).reason
+    assert sorted(begun) == ["urgent admit", "urgent compare", "urgent report"]
+    assert driver.in_use == {"admissions": 1, "preparations": 0, "comparisons": 1, "reports": 1, "transfers": 0}
+    assert driver.limits == {"admissions": 1, "preparations": 1, "comparisons": 1, "reports": 1, "transfers": 3}
+    reasons = {step: site.database.read_now(work_items.get, f"routine {step}").reason for step in ("admit", "report")}
+    assert reasons == {
+        "admit": "waiting for other admissions to finish (resources.admissions = 1)",
+        "report": "waiting for other reports to finish (resources.workers = 1)",
+    }
     await driver.stop()

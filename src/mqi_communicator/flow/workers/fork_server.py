@@ -2,7 +2,7 @@
 
 Loading the libraries of tasks takes seconds, a fork next to nothing. The server runs no thread and no task itself, so
 that every child starts clean. What only some tasks need (the compiled gamma comparison, matplotlib) they load
-themselves: the server stays for as long as the communicator runs, and takes about 80 MB.
+themselves: the server stays for as long as the communicator runs, and takes about 60 MB.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ PRELOAD = (
     "mqi_communicator.intake.spooling",
     "mqi_communicator.flow.tasks.engine_input",
     "mqi_communicator.flow.tasks.judge",
-    "mqi_communicator.flow.tasks.report",
 )
 SERVER = 0  # its process id, in the server and in its children
 _PR_SET_PDEATHSIG = 1
