@@ -57,7 +57,7 @@ def sign(
             exit_codes.print_error("mqi: --name and --role must have 2 to 80 characters, --reason at most 500")
             raise typer.Exit(exit_codes.USAGE) from None
         database.write_now(audit.append, _event(found.case, found.step, signed))
-        print(signed.model_dump_json(by_alias=True) if as_json else f"{found.case}: {signed.line}")  # noqa: T201
+        print(signed.model_dump_json(by_alias=True) if as_json else f"{found.case}: {signed.summary}")  # noqa: T201
 
 
 def _event(case: str, step: str, signed: SignatureDocument) -> Event:
@@ -75,6 +75,6 @@ def _event(case: str, step: str, signed: SignatureDocument) -> Event:
         event="case.signed",
         step=step,
         who=signed.account,
-        why=signed.line,
+        why=signed.summary,
         facts=facts,
     )

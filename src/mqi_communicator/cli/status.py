@@ -111,7 +111,7 @@ def _signature_line(results: Path) -> str:
         signed = signature_of(results)
     except Fault as fault:
         return f"signature: NOT VALID, {fault.reason}"
-    return f"signature: {signed.line if signed else 'none'}"
+    return f"signature: {signed.summary if signed else 'none'}"
 
 
 def _print_checks(console: Console, case: CaseView) -> None:

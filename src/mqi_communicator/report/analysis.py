@@ -26,8 +26,8 @@ from mqi_communicator.results.planes import (
     axis_profiles,
     beam_profiles,
     cropped_copy,
+    high_dose_centre,
     largest_difference,
-    middle,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class PointRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Volumes:
+class DvhTable:
     """DVHs, and the reference dose of V95."""
 
     rows: tuple[tuple[Structure, Dvh], ...]
@@ -83,7 +83,7 @@ class Analysis:
     points: tuple[PointRow, ...]
     views: tuple[View, ...]
     profiles: tuple[tuple[str, tuple[Profile, ...]], ...]  # by scope
-    volumes: Volumes | None
+    volumes: DvhTable | None
     scanner: str
     ct: Grid
 
@@ -128,7 +128,7 @@ def _is_target(structure: Structure, labels: Labels) -> bool:
     return structure.kind in ("PTV", "CTV", "GTV") or structure.number == labels.target
 
 
-def _volumes(material: ReportInput, planned: Dose | None, computed: Dose, extent: Extent) -> Volumes | None:
+def _volumes(material: ReportInput, planned: Dose | None, computed: Dose, extent: Extent) -> DvhTable | None:
     if planned is None:
         return None
     slices = sorted({z for structure in material.structures for z, _ in structure.contours})
@@ -139,7 +139,7 @@ def _volumes(material: ReportInput, planned: Dose | None, computed: Dose, extent
         if (made := dvh(structure.contours, step, planned, computed)) is not None
     ]
     gy, reference = _reference(material, rows, planned, extent)
-    return Volumes(tuple(rows), gy, reference)
+    return DvhTable(tuple(rows), gy, reference)
 
 
 def _reference(
@@ -183,10 +183,10 @@ def _of_beam(
 ) -> tuple[list[GammaRow], tuple[Profile, ...]]:
     planned, computed = material.planned(beam.number), material.computed(beam.number)
     if planned is None:
-        return [], beam_profiles(None, computed, beam, middle(computed))
+        return [], beam_profiles(None, computed, beam, high_dose_centre(computed))
     computed = cropped_copy(computed, corners([planned.grid]), _MARGIN)
     options = judgement.for_machine(beam.machine).gamma
     rows: list[GammaRow] = []
     if len(material.plan.beams) > 1:
         rows = beam_gamma(f"beam {beam.number}", planned, computed, options, criteria)
-    return rows, beam_profiles(planned, computed, beam, middle(planned))
+    return rows, beam_profiles(planned, computed, beam, high_dose_centre(planned))

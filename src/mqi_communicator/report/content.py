@@ -10,7 +10,7 @@ from mqi_communicator.report import pictures, provenance, tables
 from mqi_communicator.report.analysis import Analysis
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines
-from mqi_communicator.report.text import Mask, drawable, plain
+from mqi_communicator.report.text import Mask, drawable, one_line
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
 from mqi_communicator.results.trend import MIN_CASES, TrendPosition
 from mqi_communicator.results.verdict import CheckOutcome
@@ -48,18 +48,18 @@ class LabelPolicy:
 
     def typed(self, text: str, otherwise: str) -> str:
         """A label, masked; `otherwise` if labels are not shown or it is empty."""
-        return (plain(self._mask(text)) if self._shown else "") or otherwise
+        return (one_line(self._mask(text)) if self._shown else "") or otherwise
 
     def structure(self, structure: Structure) -> str:
         """A structure by its name, or by its number and kind."""
-        return self.typed(structure.name, f"structure {structure.number} {plain(structure.kind)}".strip())
+        return self.typed(structure.name, f"structure {structure.number} {one_line(structure.kind)}".strip())
 
 
 def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     """The whole report."""
     verdict, policy = subject.verdict, LabelPolicy(subject.labels, options)
     shown = verdict.word.value.replace("_", " ").upper()
-    centre = f"{plain(options.centre)}: " if options.centre else ""
+    centre = f"{one_line(options.centre)}: " if options.centre else ""
     sample = verdict.constancy
     what = f"Constancy check {sample}" if sample else "Patient QA by recalculation"
     footer = f"constancy {sample} · " if sample else ""
@@ -101,22 +101,22 @@ def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, policy: 
     plan, labels = subject.plan, subject.labels
     rows: list[tuple[str, str]] = []
     if options.identity in ("id", "name"):
-        rows.append(("patient id", plain(labels.patient_id) or "–"))
+        rows.append(("patient id", one_line(labels.patient_id) or "–"))
     if options.identity == "name":
-        rows.append(("patient name", plain(labels.patient_name) or "–"))
-        rows.append(("birth date", plain(labels.birth_date) or "–"))
-    machines = ", ".join(sorted({plain(beam.machine) for beam in plan.beams}))
+        rows.append(("patient name", one_line(labels.patient_name) or "–"))
+        rows.append(("birth date", one_line(labels.birth_date) or "–"))
+    machines = ", ".join(sorted({one_line(beam.machine) for beam in plan.beams}))
     dose_type = next((check.note for check in subject.verdict.checks if check.name == "dose_meaning"), "")
     gy = labels.prescription_gy
     rows += [
         ("plan", policy.typed(plan.label, "–")),
-        ("plan UID", plain(plan.sop_instance_uid)),
-        ("planning system", plain(plan.manufacturer) or "–"),
+        ("plan UID", one_line(plan.sop_instance_uid)),
+        ("planning system", one_line(plan.manufacturer) or "–"),
         ("treatment machine", machines),
         ("fractions", str(plan.fractions)),
         ("prescription", f"{gy:.2f} Gy in {plan.fractions} fractions" if gy else "none in the plan"),
         ("CT", _ct(analysis)),
-        ("computed with", f"{subject.manifest.engine.get('engine', '–')}, {provenance.where(subject.manifest)}"),
+        ("computed with", f"{subject.manifest.engine.get('engine', '–')}, {provenance.hosts_text(subject.manifest)}"),
         ("dose type", dose_type or "none: no planned dose"),
         ("question", subject.verdict.question),
     ]
@@ -126,7 +126,7 @@ def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, policy: 
 def _ct(analysis: Analysis) -> str:
     (nz, ny, nx), (dx, dy, dz) = analysis.ct.shape, analysis.ct.spacing
     size = f"{nz} slices of {nx} x {ny}, voxels of {dx:g} x {dy:g} x {dz:g} mm"
-    return f"{plain(analysis.scanner.replace('|', ' · '))}: {size}"
+    return f"{one_line(analysis.scanner.replace('|', ' · '))}: {size}"
 
 
 def _checks(verdict: VerdictDocument) -> tuple[Block, ...]:
@@ -158,7 +158,7 @@ def _trend(subject: Subject) -> tuple[Section, ...]:
     trend = subject.trend
     if trend is None or len(trend.before.rows) < MIN_CASES:
         return ()
-    return (Section(f"Trend of machine {plain(trend.before.machine)}", tables.trend(trend)),)
+    return (Section(f"Trend of machine {one_line(trend.before.machine)}", tables.trend(trend)),)
 
 
 def _noisy(checks: tuple[CheckDocument, ...]) -> CheckDocument | None:
@@ -206,4 +206,4 @@ def _pictures_of(analysis: Analysis) -> tuple[Section, ...]:
 def _drawable(names: list[str]) -> list[str]:
     """The names, shortened to fit into a legend."""
     known = pictures.glyphs()
-    return [plain(drawable(name, known), _LEGEND) for name in names]
+    return [one_line(drawable(name, known), _LEGEND) for name in names]

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from mqi_communicator.report.analysis import Volumes
+from mqi_communicator.report.analysis import DvhTable
 from mqi_communicator.report.gammas import CEILING
 from mqi_communicator.report.planes import Slice, View, edges_of
 from mqi_communicator.results.planes import Plane, Profile
@@ -247,7 +247,7 @@ def _grid_lines(axes: Any) -> None:
     axes.margins(x=0)
 
 
-def dvh_picture(volumes: Volumes, names: Sequence[str]) -> bytes:
+def dvh_picture(volumes: DvhTable, names: Sequence[str]) -> bytes:
     """Cumulative DVH of each structure: solid planned, dashed computed. `names` are those of the rows."""
     with _styled():
         figure = _figure(_WIDE, 3.0)

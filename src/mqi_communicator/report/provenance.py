@@ -8,7 +8,7 @@ from mqi_communicator.results.documents import ManifestDocument
 _ONE_BY_ONE = 12  # more inputs of one kind are not listed one by one, but only in manifest.json
 
 
-def where(manifest: ManifestDocument) -> str:
+def hosts_text(manifest: ManifestDocument) -> str:
     """The hosts that computed the doses."""
     hosts = sorted({run.host for run in manifest.runs})
     return "on " + ", ".join(hosts) if hosts else "not computed yet"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from mqi_communicator.dicom.records import IonPlan
-from mqi_communicator.report.analysis import Analysis, PointRow, Volumes
+from mqi_communicator.report.analysis import Analysis, DvhTable, PointRow
 from mqi_communicator.report.gammas import CEILING, GammaRow
 from mqi_communicator.report.page import Block, Facts, Paragraph, Table
 from mqi_communicator.report.planes import View
-from mqi_communicator.report.text import plain
+from mqi_communicator.report.text import one_line
 from mqi_communicator.results.documents import CheckDocument, ExtensionDocument, VerdictDocument, check_of
 from mqi_communicator.results.extension import grouped, histories_needed
 from mqi_communicator.results.table import value_text
@@ -66,7 +66,7 @@ def beams(plan: IonPlan, typed: Callable[[str, str], str]) -> Table:
             (
                 str(beam.number),
                 typed(beam.name, _NONE),
-                plain(beam.machine),
+                one_line(beam.machine),
                 f"{beam.gantry_angle:g}",
                 f"{beam.couch_angle:g}",
                 f"{beam.meterset:.2f}",
@@ -238,12 +238,12 @@ def _gy(value: float | None) -> str:
     return _NONE if value is None else f"{value:.3f}"
 
 
-def volumes(found: Volumes, names: Sequence[str]) -> tuple[Block, ...]:
+def volumes(found: DvhTable, names: Sequence[str]) -> tuple[Block, ...]:
     """D95, D2, mean and V95 of each structure: planned, computed, difference."""
     rows = []
     for (structure, made), name in zip(found.rows, names, strict=True):
         pair = (made.planned, made.computed)
-        cells = [name, plain(structure.kind) or _NONE, f"{made.volume_cc:.1f}", f"{100 * made.covered:.0f} %"]
+        cells = [name, one_line(structure.kind) or _NONE, f"{made.volume_cc:.1f}", f"{100 * made.covered:.0f} %"]
         cells += _compared(*(dose.dose_at(95) for dose in pair), digits=2)
         cells += _compared(*(dose.dose_at(2) for dose in pair), digits=2)
         cells += _compared(*(dose.mean for dose in pair), digits=2)

@@ -12,7 +12,7 @@ _SHORTEST = 3  # letters; shorter parts of a name are not masked
 _HIDDEN = "•••"
 
 
-def plain(text: str, longest: int = _LONGEST) -> str:
+def one_line(text: str, longest: int = _LONGEST) -> str:
     """One line with single spaces; invisible and bidirectional control characters are escaped; long text is
     truncated."""
     kept = visible(" ".join(text.split()))

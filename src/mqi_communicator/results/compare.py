@@ -12,7 +12,7 @@ from mqi_communicator.results.dose_type import (
     convention_for,
     converted,
     dose_type_check,
-    obstacle,
+    incompatibility,
     unknown_convention,
 )
 from mqi_communicator.results.gamma import gamma_check
@@ -22,7 +22,7 @@ from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.ranges import range_checks
 from mqi_communicator.results.scale import scale_check
 from mqi_communicator.results.sums import planned_sum_check, summed, summed_on
-from mqi_communicator.results.uncertainty import combined, uncertainty_check
+from mqi_communicator.results.uncertainty import combined_uncertainty, uncertainty_check
 from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict, unjudged, worst
 
 _MARGIN = 50.0  # mm of computed dose kept around the planned grids
@@ -64,14 +64,14 @@ def judge(
     target = next((d for d in declared if d.beam_number is None), declared[0]).dose_type
     rbe = convention.rbe_factor if convention else DoseConvention.model_fields["rbe_factor"].default
     obstacles: tuple[str, ...] = () if convention else (unknown_convention(plan.manufacturer),)
-    obstacles += tuple(sorted({why for d in by_beam.values() if (why := obstacle(target, d.dose_type))}))
+    obstacles += tuple(sorted({why for d in by_beam.values() if (why := incompatibility(target, d.dose_type))}))
     conversions: tuple[str, ...] = ()
     extent = corners([d.grid for d in declared])
     for number, dose in by_beam.items():
         near = cropped(dose, extent, _MARGIN)
         by_beam[number], conversions = converted(near, target, fractions=plan.fractions, rbe_factor=rbe)
     same = [converted(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in declared]
-    doses, problems = _sorted(plan, same, by_beam)
+    doses, problems = _group_by_beam(plan, same, by_beam)
     checks = (
         dose_type_check(target, conversions, obstacles),
         *_compare(plan, doses, options, problems),
@@ -106,7 +106,9 @@ def _by_beam(plan: IonPlan, computed: Sequence[Dose]) -> dict[int, Dose]:
     return found
 
 
-def _sorted(plan: IonPlan, planned: Sequence[Dose], computed: Mapping[int, Dose]) -> tuple[_Doses, tuple[str, ...]]:
+def _group_by_beam(
+    plan: IonPlan, planned: Sequence[Dose], computed: Mapping[int, Dose]
+) -> tuple[_Doses, tuple[str, ...]]:
     """Doses by beam, and what is inconsistent about them."""
     numbers = [beam.number for beam in plan.beams]
     whole = [dose for dose in planned if dose.beam_number is None]
@@ -152,7 +154,7 @@ def _of_plan(plan: IonPlan, doses: _Doses, reference: Dose, options: JudgementOp
     """The checks of the sum."""
     limits = limits_of(plan, options)
     beams = tuple(doses.computed.values())
-    noise = combined(beams, reference)
+    noise = combined_uncertainty(beams, reference)
     total = replace(summed(beams), uncertainty=noise)
     checks = [
         uncertainty_check(noise, limits.uncertainty),

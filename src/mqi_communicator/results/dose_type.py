@@ -22,7 +22,7 @@ def convention_for(manufacturer: str, conventions: Mapping[str, DoseConvention])
 def converted(dose: Dose, target: DoseType, *, fractions: int, rbe_factor: float) -> tuple[Dose, tuple[str, ...]]:
     """The dose with the extent and biology of `target`, and the applied factors as text.
 
-    The medium is not converted: see `obstacle`.
+    The medium is not converted: see `incompatibility`.
     """
     factor, conversions = 1.0, []
     if dose.dose_type.extent is not target.extent:
@@ -39,7 +39,7 @@ def converted(dose: Dose, target: DoseType, *, fractions: int, rbe_factor: float
     return replace(dose, gy=dose.gy * dose.gy.dtype.type(factor), dose_type=dose_type), tuple(conversions)
 
 
-def obstacle(planned: DoseType, computed: DoseType) -> str:
+def incompatibility(planned: DoseType, computed: DoseType) -> str:
     """Why two doses cannot be compared; empty if they can."""
     if planned.medium is computed.medium:
         return ""

@@ -92,7 +92,7 @@ def planes(
     return made[0], made[1], made[2]
 
 
-def middle(dose: Dose) -> Point:
+def high_dose_centre(dose: Dose) -> Point:
     """The dose-weighted middle of the region of at least 80 % of the maximum."""
     high = dose.gy >= _HIGH * float(np.nanmax(dose.gy, initial=0.0))
     part = cut(dose, box_of(high))

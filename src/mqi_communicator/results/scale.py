@@ -36,7 +36,7 @@ def median_ratio(planned: Dose, computed: Dose) -> tuple[float | None, int, int]
     return (float(np.median(ratio[good])) if used else None), used, len(points) - used
 
 
-def suspected(ratio: float, fractions: int) -> str:
+def known_factor_hint(ratio: float, fractions: int) -> str:
     """A sentence naming the known factor that a ratio is near to; empty if there is none."""
     known = {_GENERIC_RBE: "an RBE factor of 1.1"}
     if fractions > 1:
@@ -63,7 +63,7 @@ def scale_check(planned: Dose, computed: Dose, options: DoseScaleOptions, scope:
         off = 100 * (ratio - 1)
         outcome = _outcome(abs(off), options)
         note = f"the computed dose differs from the planned dose by {off:+.1f} % in the high-dose region"
-        hint = suspected(ratio, fractions)
+        hint = known_factor_hint(ratio, fractions)
         note = f"{note}; {hint}" if hint and outcome is not CheckOutcome.PASS else note
     return Check(
         name="dose_scale",

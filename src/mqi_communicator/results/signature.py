@@ -42,7 +42,7 @@ class SignatureDocument(BaseModel):
     manifest: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the manifest.json that was signed.")
 
     @property
-    def line(self) -> str:
+    def summary(self) -> str:
         """A one-line summary."""
         against = f", against the verdict {self.verdict.value}" if self.overrides else ""
         why = f": {self.reason}" if self.reason else ""

@@ -9,7 +9,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Dose, Grid
 from mqi_communicator.results.grids import on_grid, same_grid
 from mqi_communicator.results.options import PlannedSumOptions
-from mqi_communicator.results.scale import median_ratio, suspected
+from mqi_communicator.results.scale import known_factor_hint, median_ratio
 from mqi_communicator.results.verdict import Check, CheckOutcome
 
 _NEARLY_ALL = 99  # percentile of the points that must agree: the rest may be the edges of resampled grids
@@ -59,7 +59,7 @@ def planned_sum_check(plan_dose: Dose, beams: Sequence[Dose], options: PlannedSu
     note = f"the planned {same} the planned plan dose"
     if not agreed:
         ratio = median_ratio(total, plan_dose)[0]
-        hint = suspected(ratio, fractions) if ratio is not None else ""
+        hint = known_factor_hint(ratio, fractions) if ratio is not None else ""
         note = f"the planned {other} the planned plan dose: export all doses of one plan again"
         if ratio is not None:
             note += f" (plan / {what} = {ratio:.3f}{', a known factor: fractions or RBE' if hint else ''})"

@@ -12,7 +12,7 @@ from mqi_communicator.results.verdict import Check, CheckOutcome
 _HIGH = 0.5  # of the maximum
 
 
-def combined(beams: Sequence[Dose], planned: Dose) -> float | None:
+def combined_uncertainty(beams: Sequence[Dose], planned: Dose) -> float | None:
     """Relative uncertainty (1 sigma) of the sum, mean where the planned dose is >= 50 % of its maximum.
 
     None if a beam reports none. Beams are independent runs, so variances add. Within a beam the absolute uncertainty

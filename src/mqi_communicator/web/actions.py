@@ -91,7 +91,7 @@ def applicable(case: CaseView) -> tuple[OrderName, ...]:
     return tuple(found)
 
 
-async def give(context: DashboardContext, case: str, request: OrderRequest, user: User) -> OrderResult:
+async def submit(context: DashboardContext, case: str, request: OrderRequest, user: User) -> OrderResult:
     """Store an order and wait up to ANSWER_TIMEOUT_S for its result.
 
     ConcurrentOrder if there is a newer order for the case than number `known`.

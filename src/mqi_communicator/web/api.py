@@ -133,7 +133,7 @@ async def order(request: Request) -> Response:
         return _refuse(HTTPStatus.NOT_FOUND, "there is no case with this key")
     try:
         wanted = actions.OrderRequest.model_validate(given)
-        done = await actions.give(context, key, wanted, user)
+        done = await actions.submit(context, key, wanted, user)
     except ValidationError as error:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, _validation_message(error))
     except ConcurrentOrder as first:

@@ -76,7 +76,7 @@ class WebOptions(BaseModel):
         return tuple(name.lower() for name in value)
 
     @model_validator(mode="after")
-    def _guarded(self) -> Self:
+    def _passwords_need_tls(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("needs both certificate and key, or neither")
         if self.certificate is None and not is_loopback(self.host):

@@ -121,7 +121,7 @@ async def order(request: Request) -> Response:
         message = _validation_message(error)
         return await _case(request, key, HTTPStatus.UNPROCESSABLE_ENTITY, problem=message, given=given)
     try:
-        await actions.give(_context(request), key, wanted, user)
+        await actions.submit(_context(request), key, wanted, user)
     except ConcurrentOrder as first:
         message = (
             f"{first.order.who} gave the order {first.order.order} after this page was loaded. Check its result first."

@@ -18,7 +18,7 @@ from mqi_communicator.case.visible import visible, visible_in, visible_lines, vi
 from mqi_communicator.checks.hosts import failed
 from mqi_communicator.dicom.problem import printable
 from mqi_communicator.notify.message import Notification, compose
-from mqi_communicator.report.text import plain
+from mqi_communicator.report.text import one_line
 from mqi_communicator.results.signature import Decision, SignatureDocument
 from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store.orders import Order
@@ -57,10 +57,10 @@ def test_nothing_hides_and_nothing_is_escaped_twice(text):
 @pytest.mark.pure
 @given(odd_texts())
 def test_records_of_the_store_are_clean(text):
-    line = WorkItem("case", 0, "admit", reason=text, advice=text)
+    item = WorkItem("case", 0, "admit", reason=text, advice=text)
     event = Event(1.0, "case", 0, "step.failed", who=text, why=text, facts={"said": [text]})
     order = Order(1, 1.0, "case", "hold", text, text, None, text, detail=text)
-    words = [line.reason, line.advice, event.who, event.why, order.who, order.why, order.answer, order.detail]
+    words = [item.reason, item.advice, event.who, event.why, order.who, order.why, order.answer, order.detail]
     assert not [word for word in [*words, *event.facts["said"]] if hidden(word)]
 
 
@@ -73,7 +73,7 @@ def test_what_is_shown_is_clean(text):
     logs.setup("info", stream=log, console=True)
     logs.log_event(Event(1.0, "case", 0, "step.failed", why=text, facts={"said": text}))
     finding = failed(text, text)
-    for said in (screen.getvalue(), log.getvalue(), finding.what, finding.advice, printable(text), plain(text)):
+    for said in (screen.getvalue(), log.getvalue(), finding.what, finding.advice, printable(text), one_line(text)):
         assert not hidden(said.rstrip("\n").replace("\n", " "))
     assert log.getvalue().count("\n") == 1
 
@@ -91,7 +91,7 @@ def test_what_is_sent_and_delivered_is_clean(text):
         case="case", decision=Decision.ACCEPT, name=f"ab{words}", role=f"ab{words}", reason=words, signed="now",
         account="ada", verdict=CheckOutcome.PASS, overrides=False, manifest="0" * 64,
     )  # fmt: skip
-    assert not hidden(signed.line)
+    assert not hidden(signed.summary)
 
 
 @pytest.mark.pure

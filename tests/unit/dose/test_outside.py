@@ -10,7 +10,7 @@ import pytest
 from mqi_communicator.dicom.records import Biology, CTVolume, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.moqui.output import mean_and_uncertainty
 from mqi_communicator.dose.outside import outside_air, without_outside_air
-from mqi_communicator.results.uncertainty import combined
+from mqi_communicator.results.uncertainty import combined_uncertainty
 
 GRID = Grid((6, 20, 24), (0.0, 0.0, 0.0), (5.0, 5.0, 5.0))
 MEANING = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.FRACTION)
@@ -55,10 +55,10 @@ def test_a_hot_voxel_in_the_air_around_the_patient_is_taken_away_and_the_rest_is
 
 def test_a_hot_voxel_of_a_cavity_does_not_set_the_noise_of_a_plan(dose):
     planned = replace(dose, beam_number=None)
-    alone = combined([dose], planned)
+    alone = combined_uncertainty([dose], planned)
     hot = dose.gy.copy()
     hot[0, 19, 23] = 764.0
-    assert combined([replace(dose, gy=hot)], planned) == pytest.approx(alone)
+    assert combined_uncertainty([replace(dose, gy=hot)], planned) == pytest.approx(alone)
     assert alone == pytest.approx(0.01)
 
 

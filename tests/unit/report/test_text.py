@@ -6,14 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from mqi_communicator.report.options import Criterion, ReportOptions
-from mqi_communicator.report.text import Mask, drawable, plain
+from mqi_communicator.report.text import Mask, drawable, one_line
 
 pytestmark = pytest.mark.pure
 
 
 def test_control_and_bidi_characters_are_escaped_and_long_text_is_truncated():
-    assert plain("PTV\n\t60 \u202egnorw\x07") == r"PTV 60 \u202egnorw\x07"
-    assert plain("x" * 200) == "x" * 63 + "…"
+    assert one_line("PTV\n\t60 \u202egnorw\x07") == r"PTV 60 \u202egnorw\x07"
+    assert one_line("x" * 200) == "x" * 63 + "…"
 
 
 def test_characters_without_a_glyph_are_named():

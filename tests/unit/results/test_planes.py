@@ -9,7 +9,7 @@ import pytest
 
 from mqi_communicator.results.gamma import gamma_index
 from mqi_communicator.results.options import GammaOptions
-from mqi_communicator.results.planes import beam_profiles, largest_difference, middle, planes
+from mqi_communicator.results.planes import beam_profiles, high_dose_centre, largest_difference, planes
 
 pytestmark = pytest.mark.pure
 
@@ -25,7 +25,7 @@ def test_the_largest_difference_is_behind_the_target_of_a_beam_that_is_too_deep(
     point, off = largest_difference(*two)
     along = np.asarray(point) @ -beams.travel(0.0, 0.0)[:, 2]
     assert off > 0.2
-    assert along > np.asarray(middle(two[0])) @ -beams.travel(0.0, 0.0)[:, 2] + 8
+    assert along > np.asarray(high_dose_centre(two[0])) @ -beams.travel(0.0, 0.0)[:, 2] + 8
     assert largest_difference(two[0], replace(two[1], gy=np.full_like(two[1].gy, np.nan))) is None
 
 
@@ -43,7 +43,7 @@ def test_planes_go_through_the_point_and_show_both_doses(two):
 def test_a_depth_profile_shows_the_longer_range(two, beams):
     planned, computed = two
     (beam,) = (b for b in beams.plan_of().beams if b.number == 1)
-    depth, *lateral = beam_profiles(planned, computed, beam, middle(planned))
+    depth, *lateral = beam_profiles(planned, computed, beam, high_dose_centre(planned))
 
     def distal(values):
         half = np.nanmax(values) / 2

@@ -72,7 +72,7 @@ def redraw_report(
     """
     with results_locked(spool):
         if signed := signature_of(delivered):
-            raise Permanent(f"the results are signed: {signed.line}", "a signed version is locked")
+            raise Permanent(f"the results are signed: {signed.summary}", "a signed version is locked")
         manifest = verified_manifest(delivered, but=NAMES)
         old = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
         made = build_report(spool, delivered, old, judgement, conventions, options, trend)

@@ -35,7 +35,7 @@ def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> S
     """
     with results_locked(spool):
         if found := signature_of(delivered):
-            raise Permanent(f"the results are signed already: {found.line}", "a signed version is locked")
+            raise Permanent(f"the results are signed already: {found.summary}", "a signed version is locked")
         manifest = verified_manifest(delivered)
         verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes()).word
         document = _document(manifest.case, verdict, signer, _digest(delivered / MANIFEST), now)
