@@ -169,7 +169,7 @@ def _live(rows: Rows, chance: random.Random, watch: Path, now: float) -> Iterato
 def _beam(rows: Rows, key: str, beam: int, now: float, *, computing: bool) -> None:
     if not computing:
         _line(rows, key, beam, "submit", "waiting", now - 200, due=now + 1,
-              reason="waiting for a free place on gpu1: 2 of 2 taken (resources.jobs)")  # fmt: skip
+              reason="waiting for a free job slot on gpu1: 2 of 2 in use (resources.jobs)")  # fmt: skip
         return
     percent = 31.0 + 27 * beam
     _event(rows, key, beam, "beam.started", "submit", now - 180)

@@ -160,7 +160,7 @@ def make_folders(config: Config) -> None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             kind = DiskFull if error.errno in (28, 122) else ActionRequired  # ENOSPC, EDQUOT
-            raise kind(f"{folder} cannot be made: {error.strerror}", "check the paths section") from None
+            raise kind(f"{folder} cannot be created: {error.strerror}", "check the paths section") from None
 
 
 def build_host(options: HostOptions) -> Host:

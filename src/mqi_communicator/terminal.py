@@ -26,7 +26,7 @@ def table(found: list[CaseView]) -> Table:
     for name in ("case", "folder", "step", "status", "verdict", "why"):
         grid.add_column(name, overflow="fold")
     for case in found:
-        state = "needs a person" if case.needs_person else case.status
+        state = "action required" if case.needs_person else case.status
         folder = case.folder + (f" (revision {case.revision})" if case.revision > 1 else "")
         folder += f" (constancy {case.constancy})" if case.constancy else ""
         said = case.why + (f"; ready at about {_clock(case.eta)}" if case.eta is not None else "")
@@ -45,7 +45,7 @@ def _clock(at: float) -> str:
 
 def _state(beam: BeamView) -> str:
     if beam.needs_person:
-        return "needs a person"
+        return "action required"
     computing = beam.step == "follow" and beam.percent is not None and beam.status == "waiting"
     return f"computing {beam.percent:.0f} %" if computing else beam.status
 

@@ -37,7 +37,7 @@ class Heard:
 def plain(text: str) -> str:
     """Without what differs from run to run, and without the names that only these tests use."""
     text = text.replace(f"{FILE_CANARY}.", "").replace(FILE_CANARY, "NAME")
-    text = re.sub(r"; looked at again (now|in \d+ s)", "", text)
+    text = re.sub(r"; next check in \d+ s", "", text)
     text = re.sub(r"\b2\.25\.\d+", "2.25.…", text)
     text = re.sub(r"^(failed|waiting|cancelled) at \w+: ", "", text)
     text = re.sub(r"^\S+ does not answer \((.*)\); next try in \d+ s$", r"\1", text)  # as the breaker tells it
@@ -51,7 +51,7 @@ def heard_of(what: str, case: dict[str, object]) -> Heard:
     """What `mqi status` tells of a case."""
     end = "done" if case["status"] == "done" else f"{case['status']} at {case['step']}"
     if case["needs_person"]:
-        end += ", needs a person"
+        end += ", action required"
     return Heard(what, plain(str(case["why"])), plain(str(case["advice"])), end)
 
 

@@ -175,7 +175,7 @@ async def test_a_case_that_was_tried_again_after_its_cancel_goes_on(site):
     site.order("hold", at=40.0)
     site.order("cancel", at=50.0)
     await site.work_until_cancelled()
-    assert site.order("retry", at=60.0) == "tried again"
+    assert site.order("retry", at=60.0) == "retried"
     await site.restore()
     assert (site.item().status, site.item().wanted) == (Status.READY, "")
 

@@ -319,7 +319,7 @@ async def test_what_is_over_before_it_could_be_told_is_not_told(site, hook):
 
 async def test_a_job_nobody_can_tell_of_counts_as_a_call_for_a_person(site, hook):
     await site.dispatcher.poll()
-    site.happens("step.waiting", KEYS[0], 1, "gpu1 does not say what became of the job", needs=True)
+    site.happens("step.waiting", KEYS[0], 1, "gpu1 does not report what became of the job", needs=True)
     await site.dispatcher.poll()
     assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1}]
 

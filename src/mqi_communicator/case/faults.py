@@ -85,10 +85,10 @@ _BARRED = (errno.EROFS, errno.EACCES, errno.EPERM)
 def local_disk_fault(error: OSError) -> ActionRequired | None:
     """What the system refused on a disk of ours, where nobody nearer has said more; None if it is something else."""
     if error.errno in _FULL:
-        return DiskFull("no space left on this machine", "make space on the disk of paths.workspace")
+        return DiskFull("no space left on this machine", "free space on the disk of paths.workspace")
     if error.errno in _BARRED:
-        words = f"something of ours cannot be written on this machine: {error.strerror}"
+        words = f"a file of the communicator cannot be written on this machine: {error.strerror}"
         return ActionRequired(
-            words, "see that paths.workspace is mounted, and that the communicator's user may write there"
+            words, "check that paths.workspace is mounted and that the communicator's user may write there"
         )
     return None

@@ -34,11 +34,11 @@ class Program:
         """Refuse what the host's script could not read back as it was written."""
         words = (*self.argv, *(value for _, value in self.env))
         if not self.argv or not all(_WORD.fullmatch(word) for word in words):
-            raise ValueError(f"{self.name}: a word of a program is empty, or holds a tab, a line break or the like")
+            raise ValueError(f"{self.name}: an argument of a program is empty or contains a control character")
         if self.argv[0].startswith("-") or "=" in self.argv[0]:
-            raise ValueError(f"{self.name}: a program's path begins with no dash and holds no equals sign")
+            raise ValueError(f"{self.name}: a program's path must not begin with a dash or contain an equals sign")
         if not _LABEL.fullmatch(self.name) or not all(_NAME.fullmatch(name) for name, _ in self.env):
-            raise ValueError(f"{self.name!r} is no name for a program, or its environment has a bad name")
+            raise ValueError(f"{self.name!r} is not a program name, or its environment has an invalid name")
         for path in self.outputs:
             below(path)
 
@@ -80,7 +80,7 @@ class Need:
         if not all(_WORD.fullmatch(word) for word in (self.what, *self.words)) or not re.fullmatch(
             r"([0-9a-f]{64})?", self.sha256
         ):
-            raise ValueError(f"not something to look for on a host: {self.what!r}")
+            raise ValueError(f"not a requirement of a host: {self.what!r}")
 
 
 def below(path: str) -> str:

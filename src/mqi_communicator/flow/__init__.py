@@ -1,1 +1,1 @@
-"""How a case moves: the steps, the one place where a state changes, and who is due."""
+"""How a case moves: its steps, the transitions of its state, and the driver that runs what is due."""

@@ -1,4 +1,4 @@
-"""What lies in the watched folder becomes cases: new folders, changed ones, and those that have gone."""
+"""Register the case folders of the watched folder: new ones and changed ones."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mqi_communicator.store.cases import Case
 
 
 async def register_arrivals(folders: list[Path], tools: Tools) -> int:
-    """Note each folder that is new or has changed; returns how many were. Never touches the folders."""
+    """Register each folder that is new or has changed; returns how many. Never changes the folders."""
     known = await tools.database.read(cases.latest_by_source)
-    news = 0
-    for folder, seen in await asyncio.to_thread(_survey_all, folders, tools.intake.max_files):
+    count = 0
+    for folder, seen in await asyncio.to_thread(_scan_all, folders, tools.intake.max_files):
         case = known.get(folder)
         if case is None:
             await _new_case(folder, seen, tools)
@@ -25,14 +25,14 @@ async def register_arrivals(folders: list[Path], tools: Tools) -> int:
             continue
         else:
             await _changed(case, seen, tools)
-        news += 1
-    return news
+        count += 1
+    return count
 
 
-def _survey_all(folders: list[Path], max_files: int) -> list[tuple[Path, FolderScan]]:
+def _scan_all(folders: list[Path], max_files: int) -> list[tuple[Path, FolderScan]]:
     found = []
     for folder in folders:
-        with contextlib.suppress(OSError):  # it went away while we looked; the next look tells
+        with contextlib.suppress(OSError):  # it was removed meanwhile; the next scan tells
             found.append((folder, scan_folder(folder, max_files)))
     return found
 
@@ -51,7 +51,7 @@ def _add(connection, case: Case, item: WorkItem) -> None:  # type: ignore[no-unt
 
 
 async def _changed(case: Case, seen: FolderScan, tools: Tools) -> None:
-    """Before admission the same case is looked at again; after it, new content is a new revision of its own."""
+    """Before admission, the same case is checked again; after it, new content becomes a case of its own."""
     item = await tools.database.read(work_items.get, case.key)
     if item.step != "admit" or item.wanted or item.status in (Status.DONE, Status.CANCELLED):
         await _new_case(case.source, seen, tools)
@@ -61,7 +61,7 @@ async def _changed(case: Case, seen: FolderScan, tools: Tools) -> None:
     if item.status is Status.FAILED:
         again = WorkItem(item.case, item.beam, item.step, due=now, since=now)
         event = Event(now, item.case, item.beam, "case.changed", item.step, item.status, again.status)
-        with contextlib.suppress(work_items.WorkItemChanged):  # an order was quicker: the case is on its way already
+        with contextlib.suppress(work_items.WorkItemChanged):  # an order has moved it already
             await tools.database.write(work_items.move, item, again, event)
     else:
         await tools.database.write(work_items.wake, case.key, CASE_ITEM, now)

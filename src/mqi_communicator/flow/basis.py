@@ -1,4 +1,4 @@
-"""What every verdict of a configuration rests on."""
+"""What every verdict of a configuration is based on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """It goes into every delivered manifest."""
+    """Recorded in every delivered manifest."""
 
-    version: str  # ours
+    version: str  # of the communicator
     config_digest: str  # sha256 of the effective configuration

@@ -152,7 +152,7 @@ def _readmit(
     done = Done(last=True) if manifest is None else register(connection, case.key, manifest, now)
     status = Status.DONE if done.last and manifest is not None else Status.READY
     item = WorkItem(case.key, CASE_ITEM, "admit" if done.last else "prepare", status=status, due=now, since=now)
-    why = "the store had forgotten it, its files lay in the spool"
+    why = "the store had lost the case; its files were in the spool"
     facts = {name: value for name, value in done.facts.items() if name != "bytes"}
     event = Event(now, case.key, CASE_ITEM, "case.readmitted", item.step, "", status, "mqi", why, facts)
     work_items.add(connection, item, event)

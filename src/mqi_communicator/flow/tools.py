@@ -1,4 +1,4 @@
-"""What a step is handed. Built once, by the composition root; steps reach nothing else."""
+"""What a step is passed. Built once, by the composition root; steps use nothing else."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Tools:
     basis: Basis
     clock: Callable[[], float]  # epoch seconds
     emit: Emit
-    extension: ExtensionOptions | None = None  # None: no case is computed twice
+    extension: ExtensionOptions | None = None  # None: no longer runs
 
     async def host_of(self, case: str) -> ComputeHost:
-        """Where a case is computed. ActionRequired if its host is not in the configuration any more."""
-        said = await asyncio.to_thread(self.spool(case).host)
-        name = said or (await self.database.read(cases.get, case)).host or next(iter(self.hosts))
+        """The host of a case. ActionRequired if it is no longer configured."""
+        sent_to = await asyncio.to_thread(self.spool(case).host)
+        name = sent_to or (await self.database.read(cases.get, case)).host or next(iter(self.hosts))
         if name not in self.hosts:
             raise ActionRequired(
-                f"the case is computed on {name}, which is not in the configuration any more",
-                f"put {name} back into the configuration and start again, or cancel the case",
+                f"the case is computed on {name}, which is no longer configured",
+                f"add {name} to the configuration again and restart, or cancel the case",
             )
         return self.hosts[name]
 

@@ -1,4 +1,4 @@
-"""The trend of a machine: the figures of its last delivered cases, beside one another."""
+"""The trend of a machine: the figures of its last delivered cases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RANGE = "range_r80"
 def trend_of(connection: Connection, machine: str, limit: int = LAST, before: float = math.inf) -> Trend:
     """The last delivered cases of a machine that were judged before a time, oldest first.
 
-    Left out are constancy samples, and cases that were not judged: their numbers mean nothing.
+    Constancy samples and cases that were not judged are left out: their figures are not comparable.
     """
     found = [one for name in _OF_PLAN for one in figures.trend(connection, machine, name, limit=limit, before=before)]
     keys = list(dict.fromkeys(one.case for one in found))
@@ -33,14 +33,14 @@ def trend_of(connection: Connection, machine: str, limit: int = LAST, before: fl
 
 
 def trends(connection: Connection, machine: str = "", limit: int = LAST) -> tuple[list[str], list[Trend]]:
-    """Every machine that is known, and the trends of those, or of one, that have cases to show."""
+    """All known machines, and the trend of each, or of `machine` alone, that has cases to show."""
     known = figures.machines(connection)
     wanted = [name for name in known if machine in ("", name)]
     return known, [made for name in wanted if (made := trend_of(connection, name, limit)).rows]
 
 
 def placed(connection: Connection, key: str) -> TrendPosition | None:
-    """A case among those that were judged before it on its machine; None for one without figures, or a sample."""
+    """A case compared with those judged before it on its machine; None without figures, or for a constancy sample."""
     own, case = figures.of_cases(connection, [key]), cases.get(connection, key)
     if not own or case.constancy or case.word == CheckOutcome.NOT_JUDGED:
         return None

@@ -1,4 +1,4 @@
-"""What a person or a program may ask about cases: one read of the store, made into plain records."""
+"""The views of cases that the command line, the dashboard and the JSON interface show, from one read of the store."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def view_all(connection: Connection, now: float, limit: int | None = None) -> li
 
 
 def view_named(connection: Connection, name: str, now: float) -> list[CaseView]:
-    """The cases that a person may mean by `name`, newest first."""
+    """The cases that match `name`, newest first."""
     return view(connection, cases.find(connection, name), now)
 
 
 def record(case: CaseView, events: Sequence[Event]) -> dict[str, object]:
-    """All that is known of a case, for JSON: what `mqi show --json` and the dashboard's interface give."""
-    told = [{name: getattr(event, name) for name in Event.__slots__} for event in events]
-    return case.to_dict() | {"events": told, "checks": checks_of(case)}
+    """All that is known of a case, for JSON: the output of `mqi show --json` and the dashboard's interface."""
+    recorded = [{name: getattr(event, name) for name in Event.__slots__} for event in events]
+    return case.to_dict() | {"events": recorded, "checks": checks_of(case)}
 
 
 def checks_of(case: CaseView) -> list[dict[str, object]]:
@@ -109,13 +109,13 @@ def _why_case(case: Case, own: WorkItem, beams: Sequence[WorkItem], now: float) 
     return why(own, now)
 
 
-def _with(said: str, more: str) -> str:
-    """A sentence and a clause, unless it says so already."""
-    return said if not more or more in said else f"{said}; {more}"
+def _with(sentence: str, clause: str) -> str:
+    """A sentence and a clause, unless the sentence contains it already."""
+    return sentence if not clause or clause in sentence else f"{sentence}; {clause}"
 
 
 def why(item: WorkItem, now: float) -> str:
-    """One line: why this line is where it is, and what will happen next."""
+    """One line: why the item is in its present state, and what happens next."""
     match item.status:
         case Status.READY:
             activity = step_of(item).activity
@@ -123,7 +123,7 @@ def why(item: WorkItem, now: float) -> str:
         case Status.WAITING:
             return item.reason + _next(item, now)
         case Status.HELD:
-            return "held by order; mqi release lets it go on"
+            return "held by order; mqi release continues it"
         case Status.DONE:
             return "done"
         case _:
@@ -131,6 +131,6 @@ def why(item: WorkItem, now: float) -> str:
 
 
 def _next(item: WorkItem, now: float) -> str:
-    """When it is looked at again; every few seconds is not worth a word."""
+    """When the item is checked next, unless within a few seconds."""
     pause = item.due - now
-    return f"; looked at again in {pause:.0f} s" if pause > SOON_S else ""
+    return f"; next check in {pause:.0f} s" if pause > SOON_S else ""

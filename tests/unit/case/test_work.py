@@ -11,7 +11,7 @@ pytestmark = pytest.mark.pure
 
 @pytest.mark.parametrize("words", [(), ("",), ("a\tb",), ("a\nb",), ("a\0",), ("sh", ""), ("a\x1b",), ("sh", "\r")])
 def test_words_that_cannot_be_handed_over_are_refused(words):
-    with pytest.raises(ValueError, match="word of a program"):
+    with pytest.raises(ValueError, match="argument of a program"):
         Program("engine", words)
 
 
@@ -31,14 +31,14 @@ def test_what_is_shown_is_a_file_of_the_input(path):
 
 @pytest.mark.parametrize("program", ["-S", "--", "A=b"])
 def test_a_program_is_no_option_and_no_setting(program):
-    with pytest.raises(ValueError, match="begins with no dash"):
+    with pytest.raises(ValueError, match="must not begin with a dash"):
         Program("engine", (program, "x"))
 
 
 def test_names_and_digests_are_plain():
-    with pytest.raises(ValueError, match="no name for a program"):
+    with pytest.raises(ValueError, match="is not a program name"):
         Program("Engine 1", ("true",))
-    with pytest.raises(ValueError, match="bad name"):
+    with pytest.raises(ValueError, match="invalid name"):
         Program("engine", ("true",), env=(("A B", "x"),))
     with pytest.raises(ValueError, match="look for"):
         Need("sha256", "/bin/true", "", "xyz")

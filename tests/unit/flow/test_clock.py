@@ -39,7 +39,7 @@ async def looked_at(driver, site):
     """Whether the waiting line is looked at within a few turns."""
     for _ in range(5):
         await driver.tick()
-        if "not there any more" in site.database.read_now(work_items.get, "k1").reason:
+        if "its folder is missing" in site.database.read_now(work_items.get, "k1").reason:
             return True
     return False
 

@@ -76,7 +76,7 @@ async def test_log_and_products_are_fetched_with_a_bound(site):
 async def test_of_a_log_without_end_the_beginning_and_end_are_kept_and_the_reason_is_told(site):
     tools, spool = site(Far(dose=len(DOSE), log=6 * GIB))
     for _ in range(2):  # what was kept of it is not taken for the log the next time
-        with pytest.raises(Permanent, match="the job's log on gpu1 has 6144 MiB and more, and no more than 64 MiB"):
+        with pytest.raises(Permanent, match="the job's log on gpu1 has 6144 MiB or more, and the limit is 64 MiB"):
             await collect(LINE, tools)
         assert (spool.back(LINE.token) / "log").read_text().split() == ["begin", "mqi-cut", str(6 * GIB), "end"]
 

@@ -1,4 +1,4 @@
-"""What was told outside the store of its chain of events: in what was delivered, and in the log."""
+"""Compare the store's chain of events with the checkpoints recorded outside it: in delivered results and the log."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ HEADS = ("audit.head", "startup.summary", "found")  # logged with the head of th
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The chain, and what it was held against."""
+    """The audit of the chain, and of the checkpoints it was compared with."""
 
     audit: audit.Audit
-    notes: tuple[str, ...]  # what is not wrong, and worth knowing
+    notes: tuple[str, ...]  # not wrong, but worth knowing
     wrong: tuple[str, ...]  # one line each
 
     @property
@@ -37,9 +37,9 @@ class Report:
 
 
 def verify_chain(connection: Connection, log: Path | None) -> Report:
-    """Walk the chain and hold it against every delivered case, and against a log where one is given.
+    """Walk the chain and compare it with every delivered case, and with a log where one is given.
 
-    The results of a case that were found after a restore tell of events which the store has forgotten: that is noted.
+    The results of a case recovered after a restore refer to events that the store has lost: that becomes a note.
     """
     checkpoints: list[AuditCheckpoint] = [] if log is None else list(_of_log(log))
     notes, wrong = [], []
@@ -54,11 +54,9 @@ def verify_chain(connection: Connection, log: Path | None) -> Report:
                 wrong.append(f"case {case.key}: {folder.name}: {fault.reason}")
                 continue
             if stands is None:
-                notes.append(f"case {case.key}: its results are not in {folder} any more")
+                notes.append(f"case {case.key}: its results are no longer in {folder}")
             elif _found_after_a_restore(connection, case.key, stands[2]):
-                notes.append(
-                    f"case {case.key}: delivered before a restore; the store has forgotten the events until then"
-                )
+                notes.append(f"case {case.key}: delivered before a restore; the store has lost the events up to then")
             else:
                 checkpoints += _of_results(folder, case.key, stands[1])
     walked = audit.verify(connection, checkpoints)
@@ -84,17 +82,19 @@ def _of_results(folder: Path, case: str, manifest: object) -> Iterator[AuditChec
         return  # delivered by a version that kept no chain
     yield AuditCheckpoint(int(chain["event"]), str(chain["link"]), where)
     for item in (folder / EVENTS).read_text(encoding="utf-8").splitlines():
-        told = json.loads(item)
-        yield AuditCheckpoint(int(told["id"]), str(told["link"]), where, str(told["case"]), int(told["seq"]))
+        event = json.loads(item)
+        yield AuditCheckpoint(int(event["id"]), str(event["link"]), where, str(event["case"]), int(event["seq"]))
 
 
 def _of_log(path: Path) -> Iterator[AuditCheckpoint]:
-    """Lines that are no JSON are somebody else's."""
+    """Lines that are not JSON are ignored."""
     with path.open(encoding="utf-8", errors="replace") as lines:
         for item in lines:
             try:
-                told = json.loads(item[item.find("{") :])
-                if told["event"] in HEADS and told["number"]:
-                    yield AuditCheckpoint(int(told["number"]), str(told["link"]), f"the log of {told['timestamp']}")
+                record = json.loads(item[item.find("{") :])
+                if record["event"] in HEADS and record["number"]:
+                    yield AuditCheckpoint(
+                        int(record["number"]), str(record["link"]), f"the log of {record['timestamp']}"
+                    )
             except (ValueError, KeyError, TypeError):
                 continue

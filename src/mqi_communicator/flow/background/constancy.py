@@ -1,6 +1,6 @@
-"""Constancy samples: which are due, and why; a sample that is due becomes a case and goes the ordinary way.
+"""Constancy samples: which are due, and why. A sample that is due becomes a case and is processed like any other.
 
-What makes a dose is recorded with each run, so that the next one can tell what has changed since.
+What the dose depends on is recorded with each run, so that the next check finds what has changed since.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SHORT = 24  # characters of a value that is shown; digests only say that they c
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Where one constancy sample stands. Times are epoch seconds."""
+    """The state of one constancy sample. Times are epoch seconds."""
 
     name: str
     case: str  # key of its last run, "" before the first
     at: float | None  # when that was due
-    because: str  # why it was
-    status: str  # of its work
-    verdict: str  # its word, "" until judged
+    because: str  # why it was due
+    status: str  # of its case
+    verdict: str  # its outcome, "" until judged
     why: str
     results: str
     changed_sample: bool  # its files are not those of the run before
@@ -42,7 +42,7 @@ class Sample:
 
 
 def basis_of(version: str, evidence: Mapping[str, str]) -> dict[str, str]:
-    """What makes a dose: our version, and what the engine says of itself, its models and its curves."""
+    """What a dose depends on: our version, and the engine, its models and its curves."""
     return {**evidence, "version": version}
 
 
@@ -56,7 +56,7 @@ def samples(
 async def begin_due(wanted: Sequence[ConstancyOptions], tools: Tools) -> tuple[int, dict[str, str]]:
     """Make a case of each sample that is due; returns how many, and by name why one could not be."""
     basis = basis_of(tools.basis.version, tools.engine.evidence())
-    begun, troubles = 0, dict[str, str]()
+    begun, problems = 0, dict[str, str]()
     found = await tools.database.read(samples, wanted, basis, tools.clock())
     for options, sample in zip(wanted, found, strict=True):
         if not sample.due:
@@ -64,7 +64,7 @@ async def begin_due(wanted: Sequence[ConstancyOptions], tools: Tools) -> tuple[i
         try:
             seen = await asyncio.to_thread(scan_folder, options.folder, tools.intake.max_files)
         except OSError as error:
-            troubles[options.name] = f"its folder cannot be listed: {error.strerror}"
+            problems[options.name] = f"its folder cannot be listed: {error.strerror}"
             continue
         now = tools.clock()
         rank = rank_of(Priority.BACKGROUND, now, tools.resources.ageing_s)  # patients first
@@ -81,17 +81,17 @@ async def begin_due(wanted: Sequence[ConstancyOptions], tools: Tools) -> tuple[i
         await tools.database.write(_begin, case, sample.due, basis)
         tools.emit("constancy.started", case=case.key, name=options.name, why=sample.due)
         begun += 1
-    return begun, troubles
+    return begun, problems
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What differs, in words: the old and the new value where they are short."""
-    words = []
+    """The names of what differs, with the old and the new value where they are short."""
+    found = []
     for name in sorted({*before, *after}):
         old, new = before.get(name, "none"), after.get(name, "none")
         if old != new:
-            words.append(f"{name} ({old} to {new})" if max(len(old), len(new)) <= _SHORT else name)
-    return words
+            found.append(f"{name} ({old} to {new})" if max(len(old), len(new)) <= _SHORT else name)
+    return found
 
 
 def _begin(connection: Connection, case: Case, why: str, basis: Mapping[str, str]) -> None:
@@ -133,9 +133,9 @@ def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[st
 
 
 def _recorded(connection: Connection, key: str) -> tuple[str, Mapping[str, str]]:
-    """Why a run was due, and what made its dose; nothing where a restore has forgotten it."""
-    told = next((one for one in audit.history(connection, key) if one.name == DUE), None)
-    facts = {} if told is None else json.loads(told.facts)
+    """Why a run was due, and what its dose depended on; empty where a restore has lost it."""
+    first = next((one for one in audit.history(connection, key) if one.name == DUE), None)
+    facts = {} if first is None else json.loads(first.facts)
     return str(facts.get("because", "")), facts.get("basis", {})
 
 

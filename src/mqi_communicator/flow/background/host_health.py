@@ -1,5 +1,4 @@
-"""The condition of the hosts, asked now and then: whose clock goes apart, whose disk fills. For those who watch; no
-step waits for it."""
+"""Clock offset and free disk space of the hosts, for the metrics. No step waits for it."""
 
 from __future__ import annotations
 
@@ -19,14 +18,14 @@ _CLOCK = re.compile(r"^mqi-clock (\d+(?:\.\d+)?)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class HostHealth:
-    """What one host said last. None: it did not say."""
+    """The last values of one host. None: it did not report any."""
 
     clock_offset_s: float | None = None  # its clock less ours
     free_bytes: int | None = None
 
 
 async def check_hosts(tools: Tools) -> dict[str, HostHealth]:
-    """The condition of every host that is not being left alone, by name."""
+    """The values of every host whose calls are not paused, by name."""
     found = {}
     for host in tools.hosts.values():
         if not host.guarded.paused:
@@ -40,8 +39,8 @@ async def _clock(host: ComputeHost) -> float | None:
         answer = await host.guarded.request(RemoteRequest("clock"), deadline=CALL_S)
     except Fault:
         return None
-    told = _CLOCK.search(answer.out)
-    return float(told[1]) - (before + time.time()) / 2 if told else None
+    match = _CLOCK.search(answer.out)
+    return float(match[1]) - (before + time.time()) / 2 if match else None
 
 
 async def _space(host: ComputeHost) -> int | None:

@@ -1,4 +1,4 @@
-"""What is left on hosts goes when nobody needs it: only below our own workspace, only cases of this store."""
+"""Remove from hosts what ended cases have left: only below our own workspace, only cases of this store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OVER = ("ended", "lost", "barred", jobs.WANTED)
 async def tidy_hosts(tools: Tools) -> int:
     """Remove what ended cases left on each host, the failed ones after `resources.remote_keep_days`; returns how many.
 
-    A host that does not answer is left for another time.
+    A host that does not answer is tidied another time.
     """
     removed = 0
     for host in tools.hosts.values():
@@ -56,7 +56,7 @@ def _states(connection: Connection, keys: Iterable[str]) -> dict[str, tuple[Stat
 
 
 def _may_go(state: tuple[Status, bool] | None, days: int, keep_days: int) -> bool:
-    if state is None or not state[1]:  # another store's, or something of it may still live
+    if state is None or not state[1]:  # of another store, or a job of it may still be running
         return False
     status = state[0]
     if status in (Status.DONE, Status.CANCELLED):

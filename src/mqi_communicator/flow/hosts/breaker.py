@@ -1,9 +1,9 @@
 """A breaker for one host and kind of work: pure state, kept in the store between processes.
 
-closed: calls go through, the last few are remembered; enough of them that failed, or that were slow, open it. open:
-nothing is tried until `probe_at`. half-open: one probe is out; an answer in time lets two calls out at once, the next
-four, and so on: a host that has just come back is not stormed. Where `window` might be out at once it is closed. A
-failure or a slow answer on the way opens it again, for longer.
+closed: calls pass, and the last few are remembered; enough failed or slow ones open it. open: nothing is sent until
+`probe_at`. half-open: one probe is sent; an answer in time allows two calls at once, the next four, and so on, so that
+a host that has just returned is not overloaded. Once `window` calls are allowed at once it closes. A failure or a slow
+answer in between opens it again, for longer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Breaker:
 
     @property
     def recovering(self) -> bool:
-        """Whether the host answers again, and is let have work step by step."""
+        """Whether the host answers again and its calls are increased step by step."""
         return self.state == "half_open" and self.answered > 0
 
     def to_json(self) -> str:
@@ -47,22 +47,22 @@ class Breaker:
 
 
 def admit(breaker: Breaker, now: float, options: BreakerOptions, in_flight: int = 0) -> tuple[Breaker, float]:
-    """Whether a call may go out now, `out` being on their way: (new state, 0), or (same state, seconds to wait)."""
+    """Whether a call may be sent with `in_flight` under way: (new state, 0), or (same state, seconds to wait)."""
     if breaker.state == "closed":
         return breaker, 0.0
     if breaker.recovering:
         return breaker, 0.0 if in_flight < 2**breaker.answered else options.back_s
     pause = breaker.probe_at - now
-    if 0 < pause <= _pause(breaker.openings, options):  # a longer one is none of ours: the clock was set back
+    if 0 < pause <= _pause(breaker.openings, options):  # a longer one means that the clock was set back
         return breaker, pause
-    # One probe at a time; if it never reports (we were killed), the next may go after another pause.
+    # One probe at a time; if it never returns (this process was killed), the next is sent after another pause.
     return replace(breaker, state="half_open", probe_at=now + _pause(breaker.openings, options)), 0.0
 
 
 def succeeded(breaker: Breaker, now: float, options: BreakerOptions, share: float = 0.0) -> Breaker:
     """A call was answered, after this share of its deadline."""
     slow = share > options.slow_share
-    if breaker.state != "closed":  # a straggler that began before it opened tells as much as a probe
+    if breaker.state != "closed":  # a call that began before it opened counts as a probe
         if slow:
             return _open(breaker, now, _slow(share), options)
         answered = breaker.answered + 1
@@ -82,7 +82,7 @@ def failed(breaker: Breaker, now: float, why: str, options: BreakerOptions) -> B
     if breaker.state == "closed" and sum(recent) < options.failures:
         return replace(breaker, recent=recent, slow=slow, why=why)
     if breaker.state == "open":
-        return breaker  # a straggler that began before it opened
+        return breaker  # a call that began before it opened
     return _open(breaker, now, why, options)
 
 

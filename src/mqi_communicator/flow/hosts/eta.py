@@ -1,4 +1,4 @@
-"""When a case is likely to be ready, from how long jobs took so far. Pure: a queue played through in the mind."""
+"""When a case is likely to be ready: simulates the queue with the job durations measured so far. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A case on a host, in the order of the queue: seconds that its running beams still need, and beams not begun."""
+    """A case on a host, in queue order: remaining seconds of its running beams, and beams not started."""
 
     case: str
     running: tuple[float, ...]
@@ -19,7 +19,7 @@ class Queued:
 def ready_in(queue: Sequence[Queued], *, width: int, job_s: float, tail_s: float) -> dict[str, float]:
     """Seconds until each case is delivered, on a host that computes `width` jobs at once, each of `job_s`.
 
-    `tail_s` is what follows the last beam: bringing home, comparing, delivering.
+    `tail_s` is the time after the last beam: fetching, comparing, delivering.
     """
     slots = [max(0.0, left) for case in queue for left in case.running]
     slots += [0.0] * max(0, width - len(slots))

@@ -1,4 +1,4 @@
-"""The forecast for all cases under way: the queue of each host as the store has it, played through."""
+"""The expected delivery times of all cases under way, from the queue of each host in the store."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mqi_communicator.store import cases, hosts, jobs, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.jobs import JobRow
 
-MEASURED = 3  # jobs, before anything is foretold
+MEASURED = 3  # jobs measured before there is a forecast
 AFTER = ("collect", "verify")
 
 
 def forecast(connection: Connection, now: float) -> dict[str, float]:
-    """When each case that lies on a host is likely to be delivered (epoch seconds).
+    """When each case on a host is likely to be delivered (epoch seconds).
 
-    Only what rests on measured times is foretold: nothing for a host that has not finished a few jobs yet.
+    There is no forecast for a host that has not finished a few jobs yet.
     """
     found: dict[str, float] = {}
     live = [case for case in cases.unfinished(connection) if case.host]
@@ -60,8 +60,8 @@ def _queued(case: Case, family: Sequence[WorkItem], held: dict[str, JobRow], job
 
 
 def _left(job: JobRow, job_s: float, now: float) -> float:
-    """Seconds that a running job still needs: by its own percentage where that says something, else by experience."""
+    """Remaining seconds of a running job: from its percentage where that is meaningful, else from earlier jobs."""
     passed = max(0.0, now - (job.started or now))
-    if job.percent is not None and job.percent > 5:  # noqa: PLR2004 - below, the start-up weighs too much
+    if job.percent is not None and job.percent > 5:  # noqa: PLR2004 - below, start-up dominates
         return passed * (100.0 - job.percent) / job.percent
     return max(0.0, job_s - passed)

@@ -1,4 +1,4 @@
-"""What is wrapped around every step and every remote call: deadline, faults, breaker. Steps know none of it."""
+"""What wraps every step and every remote call: deadline, faults, breaker. Steps know nothing of it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from mqi_communicator.store import breakers
 from mqi_communicator.store.database import Database, LostOwnership
 
 T = TypeVar("T")
-Emit = Callable[..., None]  # (event name, **facts): what is worth hearing; never a patient
+Emit = Callable[..., None]  # (event name, **facts) for the log; never a patient
 
 
 class BreakerOpen(Unreachable):
-    """The host is being left alone after failures; nothing was tried."""
+    """Calls to the host are paused after failures; nothing was sent."""
 
     def __init__(self, reason: str, advice: str, retry_in: float) -> None:
         super().__init__(reason, advice)
@@ -49,7 +49,7 @@ def _outcome_of(fault: Unreachable | AbsurdAnswer) -> str:
 
 
 async def guarded(work: Awaitable[Outcome], limit: float, emit: Emit) -> Outcome | Fault:
-    """The outcome of one try of a step, whatever happens in it. Only LostOwnership and cancellation pass."""
+    """The outcome of one try of a step, whatever it raises. Only LostOwnership and cancellation propagate."""
     try:
         async with asyncio.timeout(limit):
             return await work
@@ -64,11 +64,11 @@ async def guarded(work: Awaitable[Outcome], limit: float, emit: Emit) -> Outcome
             return refused
         frames = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
         emit("step.internal_error", error=type(error).__name__, frames=frames[-6:])
-        return Transient(f"unexpected {type(error).__name__} in our own program", "report this with the log")
+        return Transient(f"internal error: {type(error).__name__}", "report it, with the log")
 
 
 class GuardedHost:
-    """A host behind one breaker per kind of work (commands, bulk). The same face as any host."""
+    """A host behind one breaker per kind of call (commands, bulk), with the interface of any host."""
 
     def __init__(
         self, host: Host, database: Database, options: BreakerOptions, emit: Emit, budget: CallBudget | None = None
@@ -79,7 +79,7 @@ class GuardedHost:
         self._database = database
         self._options = options
         self._emit = emit
-        self._in_flight = {"commands": 0, "bulk": 0}  # calls on their way
+        self._in_flight = {"commands": 0, "bulk": 0}  # calls under way
         saved = database.read_now(breakers.load)
         self.breakers = {
             kind: Breaker.from_json(saved[name]) if (name := f"{host.name}:{kind}") in saved else Breaker()
@@ -88,14 +88,14 @@ class GuardedHost:
 
     @property
     def paused(self) -> bool:
-        """Whether it is being left alone after failures."""
+        """Whether calls are paused after failures."""
         return any(breaker.state != "closed" and not breaker.recovering for breaker in self.breakers.values())
 
     async def request(
         self, call: RemoteRequest, *, deadline: float, on_line: OnLine | None = None, stays_s: float = 0.0
     ) -> RemoteResponse:
-        """Host.ask. AtLimit where the site's limit of calls is reached. `stays_s`: how long the question is meant to
-        stay there."""
+        """Host.request. AtLimit where the site's limit of calls is reached. `stays_s`: how long the request is meant
+        to wait on the host."""
         work = partial(self._host.request, call, deadline=deadline, on_line=on_line)
         return await self._call("commands", call.verb, work, deadline, stays_s)
 
@@ -117,7 +117,7 @@ class GuardedHost:
     async def _call(
         self, kind: str, operation: str, call: Callable[[], Awaitable[T]], deadline: float, planned: float = 0.0
     ) -> T:
-        """`planned`: how much of the deadline the host is meant to take, in s."""
+        """`planned`: how many seconds of the deadline the host is meant to take."""
         state, pause = circuit.admit(self.breakers[kind], time.time(), self._options, self._in_flight[kind])
         if pause > 0:
             raise self._refusal(state, pause)
@@ -135,7 +135,9 @@ class GuardedHost:
             raise
         except Fault as fault:
             emit_call("refused", why=fault.reason)
-            await self._save(kind, circuit.succeeded(self.breakers[kind], time.time(), self._options))  # it did answer
+            await self._save(
+                kind, circuit.succeeded(self.breakers[kind], time.time(), self._options)
+            )  # the host did answer
             raise
         finally:
             self._in_flight[kind] -= 1
@@ -149,11 +151,10 @@ class GuardedHost:
         self._emit("remote.call", host=self.name, operation=operation, outcome=outcome, took_s=took, **facts)
 
     def _refusal(self, state: Breaker, pause: float) -> Fault:
-        """Why a call does not go out now. A host that comes back holds work back as a limit does: no try is counted."""
+        """Why a call is not sent now. A recovering host limits its calls: no try is counted."""
         chance = random.random()  # noqa: S311 - jitter
         if state.recovering:
-            calls = f"{2**state.answered} calls at once"
-            why = f"{self.name} answers again ({state.why}); work comes back step by step, {calls}"
+            why = f"{self.name} answers again ({state.why}); at most {2**state.answered} calls at once for now"
             return AtLimit(why, retry_in=pause * (0.2 + chance))
         why = f"{self.name} does not answer ({state.why}); next try in {pause:.0f} s"
         return BreakerOpen(why, "", pause * (1 + 0.2 * chance))

@@ -1,7 +1,7 @@
-"""One status query per host and tick, whatever the number of jobs: everybody who follows a job reads the last one.
+"""One status query per host and interval, whatever the number of jobs; every follower of a job reads its result.
 
-The query stays on the host for the length of a tick and tells of each job at the moment it ends. So an end is known at
-once, and nobody asks more often.
+The query waits on the host for one interval and reports each job as soon as it ends. So an end is known at once, and
+no host is polled more often.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STOPPED = "mqi-stopped"
 
 
 class JobPoller:
-    """The last look at all jobs of a host that hold a place there, and at its GPUs."""
+    """Polls all jobs that hold a slot of a host, and its GPUs, and keeps the last result."""
 
     def __init__(
         self,
@@ -42,17 +42,17 @@ class JobPoller:
         self._interval_s = scheduler.tick_s
         self._slots = slots
         self._query_gpus = query_gpus
-        self.gpus = gpus or Inventory(trouble="nobody has looked yet")
+        self.gpus = gpus or Inventory(trouble="not queried yet")
         self._statuses: dict[str, JobStatus] = {}
         self._ended: dict[str, asyncio.Event] = {}
         self._unknown_since: dict[str, float] = {}  # by token, monotonic seconds: no poll has proved anything since
         self._polling: asyncio.Task[None] | None = None
-        self._polled_at = -self._interval_s  # when the last look began
+        self._polled_at = -self._interval_s  # when the last poll began
 
     async def status(self, token: str) -> JobStatus | None:
-        """What was last seen of a job, at most one tick old; None if it was submitted after the last look.
+        """The last known status of a job, at most one interval old; None if it was submitted after the last poll.
 
-        Returns as soon as the job has ended, or when the look that is under way is over.
+        Returns as soon as the job has ended, or when the poll under way is complete.
         """
         if self._is_due():
             self._start()
@@ -64,18 +64,18 @@ class JobPoller:
             finally:
                 ends.cancel()
             if polling.done() and not event.is_set():
-                polling.result()  # its fault is ours
+                polling.result()  # raise its fault
         return self._statuses.get(token)
 
     def forget(self, token: str) -> None:
-        """Nobody follows this job any more."""
+        """Drop what is known of a job that is no longer followed."""
         self._statuses.pop(token, None)
         self._ended.pop(token, None)
         self._unknown_since.pop(token, None)
 
     def unknown_s(self, token: str, state: JobState) -> float:
-        """For how many seconds on end no look has proved anything of this job, now that this was seen of it. An outage
-        or a restart in between begins them again."""
+        """For how many seconds no poll has proved what became of this job, given its last state. An outage or a restart
+        in between starts the count again."""
         if state not in (JobState.UNKNOWN, JobState.ABSENT):
             self._unknown_since.pop(token, None)
             return 0.0
@@ -83,24 +83,24 @@ class JobPoller:
         return now - self._unknown_since.setdefault(token, now)
 
     async def ensure_polled(self) -> None:
-        """Look at the host if the last look is a tick old. Waits for it only where nothing is known of the GPUs yet: a
-        look goes on for a tick, and a free GPU must not. Places that nobody follows are given back."""
+        """Start a poll if the last one is an interval old. Waits for it, up to 2 s, only where nothing is known of the
+        GPUs yet. Releases the slots of jobs that are no longer followed."""
         if self._is_due():
             self._start()
         if self._query_gpus and self.gpus.trouble and self._polling is not None:
             await asyncio.wait({self._polling}, timeout=2.0)
 
     def next_poll_s(self) -> float:
-        """Seconds until the next look."""
+        """Seconds until the next poll."""
         return max(0.05, self._interval_s - (time.monotonic() - self._polled_at))
 
     async def poll(self, *tokens: str) -> Mapping[str, JobStatus]:
-        """A look at these jobs now: before a new run, and for the proof of a cancellation."""
+        """Poll these jobs now: before a new run, and to prove a cancellation."""
         answer = await self._host.request(self._scheduler.poll(tokens), deadline=60.0 + 0.5 * len(tokens))
         return self._scheduler.read_poll(tokens, answer)
 
     async def close(self) -> None:
-        """Give up the look that is under way."""
+        """Cancel the poll under way."""
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
@@ -116,16 +116,16 @@ class JobPoller:
 
     async def _poll_all(self) -> None:
         active = await self._database.read(jobs.active, self._host.name)
-        # A job that is being submitted at this moment may be seen as absent: nothing is to be concluded from that.
+        # A job that is being submitted may appear absent, which proves nothing.
         held = [job for job in active if job.state != jobs.CLAIMED or await self._is_abandoned(job)]
         tokens = tuple(job.token for job in held)
         if not tokens and not self._query_gpus:
             return
         wait = self._interval_s if tokens else 0.0
         deadline = 60.0 + 0.5 * len(tokens) + wait
-        question = self._scheduler.poll(tokens, wait)
+        request = self._scheduler.poll(tokens, wait)
         try:
-            answer = await self._host.request(question, deadline=deadline, on_line=self._on_line, stays_s=wait)
+            answer = await self._host.request(request, deadline=deadline, on_line=self._on_line, stays_s=wait)
         except Unreachable:
             self._unknown_since.clear()
             raise
@@ -136,12 +136,12 @@ class JobPoller:
         await self._release_ended(held)
         await self._database.write(hosts.save, self._host.name, time.time(), self._state(len(active), answer.out))
 
-    def _on_line(self, item: str) -> None:
-        if progress := self._scheduler.read_line(item):
+    def _on_line(self, line: str) -> None:
+        if progress := self._scheduler.read_line(line):
             self._record(*progress)
 
     def _record(self, token: str, status: JobStatus) -> None:
-        """What is known now. An end that was heard of stays known, whatever became of the rest of the answer."""
+        """Keep the status of a job. An end that was reported stays known, even if the rest of the answer is lost."""
         before = self._statuses.get(token)
         if before is not None and before.state is JobState.ENDED and status.state is JobState.UNKNOWN:
             return
@@ -165,7 +165,7 @@ class JobPoller:
         }
 
     async def _release_ended(self, held: list[jobs.JobRow]) -> None:
-        """Give back the places of jobs that have ended by evidence and that no line follows now."""
+        """Release the slots of jobs that have provably ended and are no longer followed."""
         for job in held:
             status = self._statuses.get(job.token)
             if status is not None and status.state in OVER and await self._is_abandoned(job):
@@ -174,12 +174,12 @@ class JobPoller:
                 self.forget(job.token)
 
     async def _is_abandoned(self, job: jobs.JobRow) -> bool:
-        """Whether no line follows this job, or will submit it."""
+        """Whether no beam follows this job or will submit it."""
         item = await self._database.read(work_items.get, job.case, job.beam)
         return item.status.ended or item.status is Status.HELD or item.run != job.run
 
 
 def _consume_fault(task: asyncio.Task[None]) -> None:
-    """A look that failed and that nobody waited for is no unhandled error: the next one tells."""
+    """Ignore the fault of a poll that nobody awaited: the next poll reports it again."""
     with suppress(asyncio.CancelledError, Fault):
         task.result()

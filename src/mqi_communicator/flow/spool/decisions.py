@@ -1,8 +1,7 @@
-"""What was decided about a case, noted in its spool: a store that came back from a backup learns it from there.
+"""What was decided about a case, recorded in its spool: a store restored from a backup learns it from there.
 
-`orders.json` holds the orders that were carried out and still hold: of `cancel` and `retry` the last one, of `hold` and
-`release` the last one, and the priority. `ended.json` holds the last judgement that was delivered. Neither is needed
-while the store itself remembers.
+`orders.json` holds the orders in effect: the last `cancel` or `retry`, the last `hold` or `release`, and the priority.
+`ended.json` holds the last judgement that was delivered. Neither is needed while the store itself is up to date.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ class Ended:
 
 
 def note_order(spool: Spool, case: Case, order: Order) -> None:
-    """Note an order that takes effect, durably. StoreUnavailable if the spool cannot be written.
+    """Record an order that takes effect, durably. StoreUnavailable if the spool cannot be written.
 
-    A case that is cancelled before it was admitted has nothing in the spool yet: where it came from is noted too.
+    A case that is cancelled before admission has no spool yet: its origin is recorded too.
     """
     kind = _KINDS.get(order.order)
     if kind is None:
@@ -43,48 +42,48 @@ def note_order(spool: Spool, case: Case, order: Order) -> None:
     if order.order == "cancel":  # it ends a hold
         held.pop("stand", None)
     held[kind] = order
-    said = [{name: getattr(one, name) for name in _KEPT} for one in sorted(held.values(), key=lambda one: one.at)]
+    records = [{name: getattr(one, name) for name in _KEPT} for one in sorted(held.values(), key=lambda one: one.at)]
     try:
         if order.order == "cancel" and not spool.origin.exists():
             write_origin(spool.origin, case)
-        write_durably(spool.orders, json.dumps(said))
+        write_durably(spool.orders, json.dumps(records))
     except DiskFull as full:
         raise StoreUnavailable(full.reason, full.advice) from None
 
 
 def orders_of(spool: Spool) -> list[Order]:
-    """The orders that hold, oldest first. ActionRequired if the note is not as it was written."""
+    """The orders in effect, oldest first. ActionRequired if the file is damaged."""
     try:
-        told = json.loads(spool.orders.read_text(encoding="ascii"))
+        records = json.loads(spool.orders.read_text(encoding="ascii"))
         return [
             Order(0, one["at"], spool.root.name, one["order"], one["who"], one["why"], None, "", detail=one["detail"])
-            for one in told
+            for one in records
             if one["order"] in _KINDS
         ]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError, KeyError, TypeError):
-        raise _unreadable(spool, "orders.json", "what was ordered") from None
+        raise _unreadable(spool, "orders.json", "the orders") from None
 
 
 def note_ended(spool: Spool, ended: Ended) -> None:
-    """Note a judgement that was delivered, durably. DiskFull if the spool is."""
+    """Record a judgement that was delivered, durably. DiskFull if the spool is."""
     write_durably(spool.ended, json.dumps(asdict(ended)))
 
 
 def ended_of(spool: Spool) -> Ended | None:
-    """The last judgement that was delivered, None if there was none. ActionRequired if the note is not as written."""
+    """The last judgement that was delivered, None if there was none. ActionRequired if the file is damaged."""
     try:
-        told = json.loads(spool.ended.read_text(encoding="ascii"))
-        return Ended(int(told["judgement"]), str(told["results"]), str(told["word"]), str(told["why"]))
+        record = json.loads(spool.ended.read_text(encoding="ascii"))
+        return Ended(int(record["judgement"]), str(record["results"]), str(record["word"]), str(record["why"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
-        raise _unreadable(spool, "ended.json", "what was delivered") from None
+        raise _unreadable(spool, "ended.json", "the delivered results") from None
 
 
 def _unreadable(spool: Spool, name: str, what: str) -> ActionRequired:
     return ActionRequired(
-        f"{spool.root / name} cannot be read, so nobody knows {what} of this case",
-        f"look at the disk of paths.workspace; move {name} away if the store was not restored since",
+        f"{spool.root / name} cannot be read: {what} of this case are unknown",
+        f"check the disk of paths.workspace; move {name} away if the store was not restored since",
     )

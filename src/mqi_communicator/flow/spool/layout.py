@@ -1,4 +1,4 @@
-"""Where a case lies on our own disk, from admission to delivery. All names are opaque."""
+"""The files of a case on the local disk, from admission to delivery. All names are opaque."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ class Spool:
 
     @property
     def origin(self) -> Path:
-        """Which watched folder it came from, and when: enough for a store that has forgotten the case."""
+        """Which watched folder it came from, and when: enough to recover a case that the store has lost."""
         return self.root / "origin.json"
 
     @property
     def sent_to(self) -> Path:
-        """The name of the host that beams of it may have set out on; not there before that."""
+        """The name of the host on which its beams may have started; missing before that."""
         return self.root / "sent-to"
 
     def host(self) -> str:
-        """What `sent_to` says, "" if it is not there."""
+        """The host named in `sent_to`, "" if there is none."""
         return self.sent_to.read_text(encoding="utf-8") if self.sent_to.is_file() else ""
 
     @property
     def orders(self) -> Path:
-        """The orders that were carried out on the case and still hold (`flow.decided`)."""
+        """The orders in effect (`flow.spool.decisions`)."""
         return self.root / "orders.json"
 
     @property
     def spent(self) -> Path:
-        """The last run of each beam whose gate was removed from the host (`flow.spent`)."""
+        """The last run of each beam whose gate was removed from the host (`flow.steps.spent`)."""
         return self.root / "spent.json"
 
     @property
     def ended(self) -> Path:
-        """The last judgement that was delivered (`flow.decided`)."""
+        """The last judgement that was delivered (`flow.spool.decisions`)."""
         return self.root / "ended.json"
 
     @property
@@ -68,14 +68,14 @@ class Spool:
 
     @property
     def recipe(self) -> Path:
-        """What the input was made for: engine, models, settings. It stays as long as the doses."""
+        """What the input was prepared for: engine, models, settings. Kept as long as the doses."""
         return self.root / "recipe.json"
 
     def made_with(self) -> dict[str, str]:
-        """What `recipe` says; nothing if it is not there."""
+        """The content of `recipe`; empty if there is none."""
         if not self.recipe.is_file():
             return {}
-        return {str(name): str(words) for name, words in json.loads(self.recipe.read_text(encoding="utf-8")).items()}
+        return {str(name): str(value) for name, value in json.loads(self.recipe.read_text(encoding="utf-8")).items()}
 
     @property
     def dose(self) -> Path:
@@ -88,12 +88,12 @@ class Spool:
         return self.root / "results"
 
     def back(self, token: str) -> Path:
-        """What one run brought home."""
+        """What was fetched of one run."""
         return self.root / "back" / token
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Write a small file of the spool, whole and durable before this returns. Equal text is left alone.
+    """Write a small file of the spool atomically and durably. A file with the same text is left unchanged.
 
     DiskFull if the spool cannot be written.
     """
@@ -102,7 +102,7 @@ def write_durably(path: Path, text: str) -> None:
             _write(path, text)
     except OSError as error:
         why = f"the spool cannot be written: {error.strerror}"
-        raise DiskFull(why, "make space on the disk of paths.workspace") from None
+        raise DiskFull(why, "free space on the disk of paths.workspace") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,1 +1,1 @@
-"""What each step does: one file a station, one function a step, acting only through the tools it is handed."""
+"""What each step does: one module and one function per step, acting only through the tools it is passed."""

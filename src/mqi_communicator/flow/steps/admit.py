@@ -1,4 +1,4 @@
-"""admit: a folder that is still and provably complete is copied to the spool, under an opaque key."""
+"""admit: copy a folder that is unchanged and provably complete to the spool, under an opaque key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
 
 RECHECK_S = 30.0
-AWAY = {  # what a share says that is mounted, and whose server is gone
+AWAY = {  # errors of a mounted share whose server is gone
     *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ETIMEDOUT, errno.EREMOTEIO),
     *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.ECONNABORTED),
 }
@@ -31,18 +31,18 @@ EXAMINE_S = 300.0
 
 
 async def admit(item: WorkItem, tools: Tools) -> Outcome:
-    """The spool holds the whole case and its manifest; or the same content is known already, and nothing is done."""
+    """The spool holds the whole case and its manifest; or the same content is known already, and the case is done."""
     case = await tools.database.read(cases.get, item.case)
     spool = tools.spool(item.case)
     if not spool.manifest.exists():
         seen = await asyncio.to_thread(_scan, case, tools.intake.max_files)
         if seen is None:
-            why = "its folder is not there any more; it goes on when the folder is back, mqi cancel forgets it"
+            why = "its folder is missing; the case continues when the folder is back, mqi cancel ends it"
             return Wait(RECHECK_S, why, parked=True)
         unchanged_s = await _unchanged_for(case, seen, tools)
         if unchanged_s < tools.intake.settle_s and not item.reason:
             tools.workers.warm_up()
-            return Wait(tools.intake.settle_s - unchanged_s, "it has only just arrived", code="case.incomplete")
+            return Wait(tools.intake.settle_s - unchanged_s, "its files arrived only just now", code="case.incomplete")
         examined = await _examine(case, unchanged_s, tools)
         if isinstance(examined, Incomplete):
             return _wait(examined, unchanged_s, tools)
@@ -65,21 +65,21 @@ async def _examine(case: Case, unchanged_s: float, tools: Tools) -> Examination:
     except CpuTimeExceeded:
         return Rejected(
             f"checking the files of the case took more than {limit:g} s of processor time",
-            "Put one case into one folder and look at where its files come from; raise intake.case_cpu_s if cases of "
+            "Put one case into one folder and check where its files come from; raise intake.case_cpu_s if cases of "
             "your centre take that long.",
             "case.too_slow",
         )
 
 
 def _wait(examined: Incomplete, unchanged_s: float, tools: Tools) -> Wait:
-    """A change in the folder is seen by itself and makes the next look sooner."""
+    """When to check again. A change in the folder is noticed before that."""
     pause = EXAMINE_S if examined.retry_in_s is None else min(EXAMINE_S, max(0.2, examined.retry_in_s))
     parked = unchanged_s >= max(tools.intake.settle_s, tools.intake.still_s)  # `--once` waits for what ends soon
     return Wait(pause, examined.summary, needs_person=examined.overdue, parked=parked, code="case.incomplete")
 
 
 def _scan(case: Case, max_files: int) -> FolderScan | None:
-    """What lies in the case's folder; None if it is not there. While its share does not answer, that is waited for."""
+    """The content of the case's folder; None if it is missing. Unreachable while its share does not answer."""
     try:
         return scan_folder(case.source, max_files) if case.source.is_dir() else None
     except OSError as error:
@@ -89,7 +89,7 @@ def _scan(case: Case, max_files: int) -> FolderScan | None:
 
 
 async def _unchanged_for(case: Case, seen: FolderScan, tools: Tools) -> float:
-    """For how many seconds the folder has been as it is. Where nothing reports changes, the last look may be old."""
+    """For how many seconds the folder has been unchanged. Where changes are not reported, the last scan may be old."""
     now = tools.clock()
     if seen.fingerprint == case.fingerprint and case.changed <= now:  # later than now: the clock was set back
         return now - case.changed
@@ -98,21 +98,21 @@ async def _unchanged_for(case: Case, seen: FolderScan, tools: Tools) -> float:
 
 
 def _register_as_seen(connection: Connection, key: str, origin: Case | None, manifest: Manifest, now: float) -> Done:
-    """The folder counts as it was when it was examined: whatever has changed since is seen by the next look."""
+    """Register with the fingerprint at the examination: the next scan then finds whatever has changed since."""
     if origin is not None:
         cases.change(connection, key, fingerprint=origin.fingerprint)
     return register(connection, key, manifest, now)
 
 
 def register(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
-    """Note which case this is: one that is known, a new revision of a plan that is known, or a new one."""
+    """Record whether the case is known already, a new revision of a known plan, or new."""
     cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
     facts: dict[str, object] = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files)}
     facts |= {"content": manifest.content, "ct_slices": len(manifest.of(Kind.CT)), "set_aside": len(manifest.aside)}
     own = cases.get(connection, key)
-    if own.constancy:  # the same content is the point of it, and a patient's case is neither its twin nor its revision
+    if own.constancy:  # its content is always the same, and it is no duplicate or revision of a patient's case
         return Done({**facts, "constancy": own.constancy})
-    if own.superseded_by:  # while we were stopped between this and the next line
+    if own.superseded_by:  # the process was stopped between this line and the next
         return Done(facts)
     for same in cases.with_content(connection, manifest.content, but=key):
         if _has_verdict(same, work_items.get(connection, same.key)):
@@ -127,7 +127,7 @@ def register(connection: Connection, key: str, manifest: Manifest, now: float) -
 
 
 def _has_verdict(case: Case, item: WorkItem) -> bool:
-    """Whether a case has a verdict, or will have one. One that was delivered has, whatever became of its tidying."""
+    """Whether a case has a verdict, or will have one. A delivered case has one, even if its tidying failed."""
     ending = bool(item.wanted or case.superseded_by)
     return item.status is Status.DONE or item.step == TIDY or not (item.status.ended or ending)
 

@@ -1,4 +1,4 @@
-"""What happens to a line that was ordered to be cancelled: its job ends, provably, and nothing is left behind."""
+"""Cancel a case or a beam by order: its job provably ends, and its files on the host are removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OVER = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
 async def cancel(item: WorkItem, tools: Tools) -> Outcome:
-    """No process of this line lives on the host, and none can begin; for a case: nor does any of its beams."""
+    """No process of this item is running on the host, and none can start; for a case, the same holds for its beams."""
     return await (_cancel_case(item, tools) if item.beam == CASE_ITEM else _cancel_beam(item, tools))
 
 
@@ -35,14 +35,14 @@ async def _cancel_beam(item: WorkItem, tools: Tools) -> Outcome:
 
 
 def _is_over(row: jobs.JobRow) -> bool:
-    """Whether it has ended by evidence, or was never handed over."""
+    """Whether it has provably ended, or was never submitted."""
     return not row.active and (row.state in OVER or row.state == jobs.WANTED)
 
 
 async def _cancel_case(item: WorkItem, tools: Tools) -> Outcome:
     family = await tools.database.read(work_items.of_case, item.case)
     if any(not beam.status.ended for beam in family[1:]):
-        return Wait(60.0, "being cancelled: its beams first", parked=True)
+        return Wait(60.0, "being cancelled: waiting for its beams", parked=True)
     if not (tools.spool(item.case).host() or (await tools.database.read(cases.get, item.case)).host):
         return Done()
     if wait := await _cancel_remaining_jobs(item, tools):
@@ -52,13 +52,13 @@ async def _cancel_case(item: WorkItem, tools: Tools) -> Outcome:
 
 
 async def _cancel_remaining_jobs(item: WorkItem, tools: Tools) -> Wait | None:
-    """Jobs that nobody follows, and that may still live: of beams that failed without word of their end, and those that
-    the host knows and an older store that came back does not."""
+    """Cancel jobs that are not followed and may still be running: of beams that failed before their job provably ended,
+    and jobs that the host knows and a restored store does not."""
     host = await tools.host_of(item.case)
     rows = {row.token: row for row in await tools.database.read(jobs.of_case, item.case)}
-    there = workspace.read_runs(await host.guarded.request(workspace.runs(host.root, item.case), deadline=CALL_S))
+    on_host = workspace.read_runs(await host.guarded.request(workspace.runs(host.root, item.case), deadline=CALL_S))
     tokens = [token for token, row in rows.items() if not _is_over(row)]
-    tokens += [token for token in there if token not in rows]
+    tokens += [token for token in on_host if token not in rows]
     if not tokens:
         return None
     host.scheduler.read_cancel(await host.guarded.request(host.scheduler.cancel(tokens), deadline=KILL_S))

@@ -1,4 +1,4 @@
-"""collect: what the job wrote is brought home and held against the digests that the job itself made."""
+"""collect: fetch what the job wrote, and verify it against the digests that the job made."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ async def collect(item: WorkItem, tools: Tools) -> Outcome:
     if not await asyncio.to_thread((target / LOG).exists):
         raise await _log_too_long(target / LOG, item, host, largest)
     if wrong := await asyncio.to_thread(_first_difference, target, row.products):
-        # rsync will not look again at a file of the right size and time: what is wrong here must go
+        # rsync skips a file of the right size and time: remove what is wrong
         await asyncio.to_thread(shutil.rmtree, target)
-        raise Transient(wrong, "if this goes on, a disk here or there is failing")
+        raise Transient(wrong, "if this repeats, a disk of this machine or of the host may be failing")
     return Done({"fetched_bytes": size, "products": {name: digest for name, (_size, digest) in row.products.items()}})
 
 
 def _check_space(target: Path, size: int, spare_gib: float) -> None:
-    """Make room, and remove what an earlier try kept of a log that was too long: it is no whole log."""
+    """Check the free space. Removes the shortened log that an earlier try may have kept."""
     target.mkdir(parents=True, exist_ok=True)
     (target / LOG).unlink(missing_ok=True)
     free = shutil.disk_usage(target).free
@@ -56,19 +56,19 @@ def _check_space(target: Path, size: int, spare_gib: float) -> None:
         raise DiskFull(
             f"the results need {size / GIB:.1f} GiB, {free / GIB:.1f} GiB are free here, and {spare_gib:g} GiB must "
             "stay free (resources.local_free_gib)",
-            "make space on the disk of paths.workspace",
+            "free space on the disk of paths.workspace",
         )
 
 
 async def _log_too_long(log: Path, item: WorkItem, host: ComputeHost, largest: int) -> Permanent:
-    """Its beginning and end, as a look at the host shows them, take its place here, so that people can read them."""
+    """Store the beginning and end of the log, as the poll returns them, for people to read."""
     seen = (await host.poller.poll(item.token))[item.token]
     await asyncio.to_thread(log.write_text, seen.log_tail, "utf-8")
     left_out = _LEFT_OUT.search(seen.log_tail)
-    size = f"{int(left_out[1]) >> 20} MiB and more" if left_out else f"more than {largest >> 20} MiB"
+    size = f"{int(left_out[1]) >> 20} MiB or more" if left_out else f"more than {largest >> 20} MiB"
     return Permanent(
-        f"the job's log on {host.name} has {size}, and no more than {largest >> 20} MiB are fetched",
-        "read its beginning and end, which are kept here, and let the engine or the site's own steps print less; "
+        f"the job's log on {host.name} has {size}, and the limit is {largest >> 20} MiB",
+        "read its beginning and end, which are kept in the spool; make the engine or the site's own steps print less; "
         "mqi retry computes the beam again",
     )
 
@@ -80,5 +80,5 @@ def _first_difference(target: Path, products: Mapping[str, tuple[int, str]]) -> 
         with (target / name).open("rb") as handle:
             found = hashlib.file_digest(handle, "sha256").hexdigest()
         if found != digest:
-            return f"{name} ({size} bytes) has digest {found[:16]}… here and {digest[:16]}… there"
+            return f"{name} ({size} bytes) has digest {found[:16]}… here and {digest[:16]}… on the host"
     return ""

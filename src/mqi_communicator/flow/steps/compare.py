@@ -1,4 +1,4 @@
-"""compare: all beams together are held against the planned dose, and judged."""
+"""compare: compare the dose of all beams together with the planned dose, and judge it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
     if running:
         return Wait(60.0, f"{len(beams) - len(running)} of {len(beams)} beams are computed", parked=True)
     if lost := [beam for beam in beams if beam.status is not Status.DONE]:
-        words = "; ".join(f"beam {beam.beam} {beam.status}: {beam.reason}" for beam in lost)
-        raise Permanent(words, "mqi retry computes the beams again that have no dose")
+        reasons = "; ".join(f"beam {beam.beam} {beam.status}: {beam.reason}" for beam in lost)
+        raise Permanent(reasons, "mqi retry computes the beams again that have no dose")
     case = await tools.database.read(cases.get, item.case)
     tokens = {beam.beam: beam.token for beam in beams}
     word, why, digests = await tools.workers.run(
@@ -37,5 +37,5 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
     found = await tools.workers.run(figures_of, tools.spool(item.case), tools.clock())
     await tools.database.write(figures.save, item.case, found)
     await tools.database.write(cases.change, item.case, word=word, why=why)
-    said = {"constancy": case.constancy} if case.constancy else {}
-    return Done({"word": word, "outputs": digests, **said})
+    sample = {"constancy": case.constancy} if case.constancy else {}
+    return Done({"word": word, "outputs": digests, **sample})

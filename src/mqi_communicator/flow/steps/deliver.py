@@ -1,4 +1,4 @@
-"""deliver: the results appear in the results folder by one rename, with everything that made the number."""
+"""deliver: publish the results in the results folder by one rename, with the record of how they were made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mqi_communicator.store import audit, cases, jobs, work_items
 
 
 async def deliver(item: WorkItem, tools: Tools) -> Outcome:
-    """`results/<key>/` is complete: verdict, doses, manifest, events, and the report if it could be drawn."""
+    """`results/<key>/` is complete: verdict, doses, manifest, events, and the report if it could be rendered."""
     spool, record = tools.spool(item.case), await record_of(item, tools)
     where = await asyncio.to_thread(deliver_case, spool, record, tools.results)
     case = await tools.database.read(cases.get, item.case)
@@ -28,7 +28,7 @@ async def deliver(item: WorkItem, tools: Tools) -> Outcome:
 
 
 async def record_of(item: WorkItem, tools: Tools) -> Record:
-    """What is known of how this case's number was made."""
+    """The record of how the results of this case were made."""
     runs = await tools.database.read(jobs.of_case, item.case)
     beams = {beam.token for beam in (await tools.database.read(work_items.of_case, item.case))[1:]}
     return Record(

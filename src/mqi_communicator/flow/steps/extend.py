@@ -1,4 +1,4 @@
-"""extend: where the noise alone left the verdict undecided and a longer run was declared, it follows. Once."""
+"""extend: order the longer run, once, where noise alone left the verdict undecided and one was declared."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from mqi_communicator.store import cases
 
 
 async def extend(item: WorkItem, tools: Tools) -> Outcome:
-    """No longer run is due: none was declared, the verdict calls for none, or it was made. Else it is ordered here."""
-    told = await declared(item.case, tools)
-    if told is None or told.closed:
+    """Done if no longer run was declared, the verdict needs none, or it was made; otherwise order it."""
+    extension = await declared(item.case, tools)
+    if extension is None or extension.closed:
         return Done()
     text = await asyncio.to_thread((tools.spool(item.case).results / VERDICT).read_bytes)
-    said = VerdictDocument.model_validate_json(text).extension
-    if said is None or said.histories_per_beam is None:
+    proposed = VerdictDocument.model_validate_json(text).extension
+    if proposed is None or proposed.histories_per_beam is None:
         return Done()
-    longer = ordered(told, said.histories_per_beam)
+    longer = ordered(extension, proposed.histories_per_beam)
     await asyncio.to_thread(write_durably, tools.spool(item.case).extension, longer.text())  # read after a restore
     await tools.database.write(cases.change, item.case, extension=longer.text())
-    await tidy_host(item.case, tools)  # what lies there is the input of the first run
+    await tidy_host(item.case, tools)  # the input of the first run
     return Extend(
-        f"the noise alone left it undecided: {longer.summary}",
+        f"statistical noise alone left the verdict undecided: {longer.summary}",
         {"from_histories": longer.first, "to_histories": longer.second, "most_histories": longer.most},
     )

@@ -1,4 +1,4 @@
-"""What was declared of a longer run of one case, and the engine that its dose comes from."""
+"""The longer run declared for a case, and the engine settings that its dose is computed with."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mqi_communicator.store import audit, cases
 
 
 def declaration(tools: Tools) -> Extension | None:
-    """What the site's policy says now; None where it has none, or the engine has no fixed number of histories."""
+    """The site's current policy; None where there is none, or the engine has no fixed number of histories."""
     if tools.extension is None or tools.engine.histories is None:
         return None
     return Extension(tools.extension.max_histories_per_beam, tools.engine.histories)
 
 
 async def declared(case: str, tools: Tools) -> Extension | None:
-    """What was declared for this case before it was computed; None if nothing was. Closed after its first judgement."""
+    """The declaration made before this case was computed; None if there is none. Closed after its first judgement."""
     text = (await tools.database.read(cases.get, case)).extension
     if not text:
         return None
@@ -29,10 +29,12 @@ async def declared(case: str, tools: Tools) -> Extension | None:
 
 async def engine_of(case: str, tools: Tools) -> DoseEngine:
     """The engine with the histories of this case: those of the longer run once it was ordered."""
-    told = await declared(case, tools)
-    return tools.engine.with_histories(told.second) if told is not None and told.made else tools.engine
+    extension = await declared(case, tools)
+    if extension is None or not extension.made:
+        return tools.engine
+    return tools.engine.with_histories(extension.second)
 
 
-def ordered(told: Extension, second: int) -> Extension:
+def ordered(extension: Extension, second: int) -> Extension:
     """The declaration with the longer run that follows now, in protons per beam."""
-    return replace(told, second=second, closed=True)
+    return replace(extension, second=second, closed=True)

@@ -1,4 +1,4 @@
-"""follow: watch one job until it has ended by evidence, and ask the engine whether it ended well."""
+"""follow: wait until one job has provably ended, and let the engine judge whether it succeeded."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs, work_items
 
 UNKNOWN_PATIENCE_S = 900.0
-INPUT_CHANGED = 65  # the exit code with which a job says so
-WITHOUT_HOPE = {
+INPUT_CHANGED = 65  # exit code of such a job
+FATAL_CAUSES = {
     Cause.TIME_LIMIT: ("the scheduler ended the job at its time limit", "raise slurm.time_s, or lower the histories"),
     Cause.MEMORY: ("the job needed more memory than it was given", "raise slurm.memory_mib"),
-    Cause.CANCELLED: ("somebody cancelled the job on the host", "ask there why; mqi retry starts another"),
+    Cause.CANCELLED: ("the job was cancelled on the host", "ask on the host why; mqi retry starts another run"),
 }
 
 
 async def follow(item: WorkItem, tools: Tools) -> Outcome:
-    """The job of `line.token` has ended well: exit code, end mark and products agree."""
+    """The job of `item.token` has succeeded: exit code, end mark and products agree."""
     host = await tools.host_of(item.case)
     status = await host.poller.status(item.token)
     if status is None and await _holds_a_slot(item, tools):
         return Wait(host.poller.next_poll_s(), "submitted")
-    if status is None:  # its slot was given back before the line went on: we were killed, or held, in between
+    if status is None:  # its slot was released before the item moved on: the process was killed, or the case held
         status = (await host.poller.poll(item.token))[item.token]
     await _save_status(item, status, tools)
     unknown_s = host.poller.unknown_s(item.token, status.state)
@@ -38,8 +38,8 @@ async def follow(item: WorkItem, tools: Tools) -> Outcome:
             return _queued(status, host)
         case JobState.RUNNING:
             return Wait(host.poller.next_poll_s(), _progress(item, status, tools))
-        case JobState.UNKNOWN | JobState.ABSENT:  # that a job which was begun has left no trace proves nothing
-            if later := await run_after_spent(item, tools):  # we removed it ourselves, after it had ended
+        case JobState.UNKNOWN | JobState.ABSENT:  # a started job without a trace proves nothing
+            if later := await run_after_spent(item, tools):  # we removed it after it had ended
                 return later
             return _unknown(item, status, host, unknown_s)
         case _:
@@ -47,17 +47,17 @@ async def follow(item: WorkItem, tools: Tools) -> Outcome:
 
 
 async def _lost(item: WorkItem, status: JobStatus, tools: Tools, host: ComputeHost) -> Outcome:
-    """Another run may help, or not, depending on what ended this one."""
-    words = f"its job is {status.state} ({status.raw})"
-    if status.cause in WITHOUT_HOPE:
+    """Whether another run may help depends on what ended this one."""
+    why = f"its job is {status.state} ({status.raw})"
+    if status.cause in FATAL_CAUSES:
         await _free_slot(item, tools, host)
-        why, advice = WITHOUT_HOPE[status.cause]
-        raise Permanent(f"{why} ({status.raw})", advice)
-    return await _finish(item, NewRun(words, _facts(status)), tools, host)
+        reason, advice = FATAL_CAUSES[status.cause]
+        raise Permanent(f"{reason} ({status.raw})", advice)
+    return await _finish(item, NewRun(why, _facts(status)), tools, host)
 
 
 def _queued(status: JobStatus, host: ComputeHost) -> Wait:
-    """In the scheduler's queue, with the scheduler's own reason; one that will never change needs a person."""
+    """In the scheduler's queue, with its reason; a reason that will never change requires action."""
     why = f"queued on {host.name}" + (f": {status.queued_because}" if status.queued_because else "")
     return Wait(host.poller.next_poll_s(), why, needs_person=status.stuck)
 
@@ -78,9 +78,9 @@ def _progress(item: WorkItem, status: JobStatus, tools: Tools) -> str:
 
 def _unknown(item: WorkItem, status: JobStatus, host: ComputeHost, unknown_s: float) -> Wait:
     needs_person = unknown_s > UNKNOWN_PATIENCE_S
-    why = f"{host.name} does not say what became of the job ({status.raw or 'no word'})"
+    why = f"{host.name} does not report what became of the job ({status.raw or 'no report'})"
     if needs_person:
-        why += f"; if you have looked and it is dead: mqi lost {item.case} {item.beam}"
+        why += f"; if you have checked that it is dead: mqi lost {item.case} {item.beam}"
     return Wait(max(host.poller.next_poll_s(), 10.0), why, needs_person=needs_person)
 
 
@@ -101,7 +101,7 @@ async def _ended(item: WorkItem, status: JobStatus, tools: Tools, host: ComputeH
     products = status.products or {}
     sizes = {path: size for path, (size, _digest) in products.items()}
     code = -1 if status.exit_code is None else status.exit_code
-    if status.cause in WITHOUT_HOPE:
+    if status.cause in FATAL_CAUSES:
         return await _lost(item, status, tools, host)
     judged = _input_changed(code) or _job(item, tools).judge(code, status.log_tail, sizes)
     if not isinstance(judged, Refused):
@@ -115,7 +115,7 @@ async def _ended(item: WorkItem, status: JobStatus, tools: Tools, host: ComputeH
 def _input_changed(code: int) -> Refused | None:
     if code != INPUT_CHANGED:
         return None
-    why = "the job found other input on the host than was sent"
+    why = "the input on the host differs from what was uploaded"
     return Refused(why, retryable=False, advice="cancel the case and drop it again; a disk of the host may be failing")
 
 
@@ -125,7 +125,7 @@ async def _finish(item: WorkItem, outcome: Outcome, tools: Tools, host: ComputeH
 
 
 async def _free_slot(item: WorkItem, tools: Tools, host: ComputeHost) -> None:
-    """The place is free: whoever waits for one looks now, not at the next tick."""
+    """Release the job slot: beams that wait for one are due at once."""
     await tools.database.write(jobs.change, item.token, active=False)
     await tools.database.write(work_items.wake_step, "submit", tools.clock())
     host.poller.forget(item.token)

@@ -1,4 +1,4 @@
-"""What is done at each step. Apart from the table of the steps, so that asking where a case stands loads none of it."""
+"""The function of each step. Separate from the table of steps, so that reading a case's state loads none of them."""
 
 from __future__ import annotations
 

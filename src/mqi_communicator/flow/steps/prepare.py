@@ -1,4 +1,4 @@
-"""prepare: the engine's input is written from the admitted DICOM files."""
+"""prepare: write the engine's input from the admitted DICOM files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mqi_communicator.store import cases, work_items
 
 
 async def prepare(item: WorkItem, tools: Tools) -> Outcome:
-    """The spool's `input/` is complete: common/, one folder per beam, SHA256SUMS. What it asks of GPUs is noted, and,
-    before anything is computed, what the site's policy declares of a longer run."""
+    """The spool's `input/` is complete: common/, one folder per beam, SHA256SUMS. Its GPU demand is recorded and,
+    before anything is computed, the longer run that the site's policy declares."""
     engine = await engine_of(item.case, tools)
     facts, demand = await tools.workers.run(write_input, tools.spool(item.case), engine, tools.conventions)
-    said = "" if demand is None else json.dumps(asdict(demand), sort_keys=True)
-    await tools.database.write(cases.change, item.case, demand=said)
+    demand_json = "" if demand is None else json.dumps(asdict(demand), sort_keys=True)
+    await tools.database.write(cases.change, item.case, demand=demand_json)
     begun = len(await tools.database.read(work_items.of_case, item.case)) > 1
-    told = await declared(item.case, tools)
-    ordered = told is not None and told.made  # a store that came back may know of no beam, and it holds all the same
+    extension = await declared(item.case, tools)
+    ordered = extension is not None and extension.made  # a restored store may know no beam: the order holds even so
     if not (begun or ordered) and (policy := declaration(tools)) is not None:
         await tools.database.write(cases.change, item.case, extension=policy.text())
         facts = {**facts, "first_histories": policy.first, "most_histories": policy.most}

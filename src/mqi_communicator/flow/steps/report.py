@@ -1,4 +1,4 @@
-"""report: the document that a physicist signs is drawn. Without it the verdict goes on all the same, and it is said."""
+"""report: render the document that a physicist signs. If that fails, the verdict is delivered without it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DRAWN, MISSING, NOT_WANTED = "drawn", "not drawn", "not wanted"
 
 
 async def report(item: WorkItem, tools: Tools) -> Outcome:
-    """The spool's `results/` holds the report; or none, and the event says why. No fault of it keeps a verdict back."""
+    """The spool's `results/` holds the report, or the event says why not. No fault of it withholds a verdict."""
     if not tools.report.draw:
         return Done({"report": NOT_WANTED, "report_why": "report.draw is false"})
     record = await record_of(item, tools)
@@ -29,7 +29,7 @@ async def report(item: WorkItem, tools: Tools) -> Outcome:
     except TimeoutError:
         why = f"it took longer than report.limit_s = {tools.report.limit_s:g} s"
     except Fault as fault:
-        why = getattr(fault, "code", "") or fault.reason  # the words of a DICOM problem may quote a patient
+        why = getattr(fault, "code", "") or fault.reason  # the text of a DICOM problem may quote a patient
     else:
         outputs = await asyncio.to_thread(digests_of_report, tools.spool(item.case))
         return Done({"report": DRAWN, "outputs": outputs})

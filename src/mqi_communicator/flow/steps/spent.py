@@ -1,8 +1,8 @@
-"""Which runs of a beam are spent: their gates were removed from the host, so their tokens must never be used again.
+"""Spent runs of a beam: their gates were removed from the host, so their tokens must never be used again.
 
-While a gate is on the host it lets no second job of its token through. Removing it would make the token free, and a
-store that came back from a backup may believe that the run is still to come. So the last run of each beam is noted in
-the spool before its gate goes, and `submit` begins a later one.
+While a gate is on the host, no second job can start with its token. Removing the gate frees the token, and a store
+restored from a backup may not know that the run was made. So the last run of each beam is recorded in the spool before
+its gate is removed, and `submit` starts a later run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9]+-b(\d+)-r(\d+)")
 
 
 def note_spent(spool: Spool, tokens: Iterable[str]) -> None:
-    """Note these runs, durably, before their gates are removed. DiskFull if the spool is."""
+    """Record these runs durably, before their gates are removed. DiskFull if the spool is."""
     last = dict(spent_runs(spool))
     for token in tokens:
         if named := _TOKEN.fullmatch(token):
@@ -35,25 +35,25 @@ def note_spent(spool: Spool, tokens: Iterable[str]) -> None:
 
 
 def spent_runs(spool: Spool) -> Mapping[int, int]:
-    """The last spent run of each beam, by beam number. ActionRequired if the note is not as it was written."""
+    """The last spent run of each beam, by beam number. ActionRequired if the file is damaged."""
     try:
-        told = json.loads(spool.spent.read_text(encoding="ascii"))
-        return {int(beam): int(run) for beam, run in told.items()}
+        recorded = json.loads(spool.spent.read_text(encoding="ascii"))
+        return {int(beam): int(run) for beam, run in recorded.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError, TypeError):
         raise ActionRequired(
-            f"{spool.spent} cannot be read, so nobody knows which runs of this case were made before",
+            f"{spool.spent} cannot be read: the earlier runs of this case are unknown",
             "cancel the case and drop its folder again under another name",
         ) from None
 
 
 async def run_after_spent(item: WorkItem, tools: Tools) -> NewRun | None:
-    """The run that takes the place of this one, if this one is spent; it holds no slot any more. None if it is not."""
+    """A later run if this one is spent, whose job slot is then released. None if it is not."""
     last = (await asyncio.to_thread(spent_runs, tools.spool(item.case))).get(item.beam, 0)
     if item.run > last:
         return None
     row = await tools.database.read(jobs.get, item.token)
     if row is not None and row.state != jobs.WANTED:
         await tools.database.write(jobs.change, item.token, active=False, state=JobState.ENDED.value)
-    return NewRun(f"what run {last} left on the host was removed, its token is never used again", beyond=last)
+    return NewRun(f"the files of run {last} on the host were removed; its token is not used again", beyond=last)

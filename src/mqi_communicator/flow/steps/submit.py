@@ -1,4 +1,4 @@
-"""submit: one job of one beam is handed to the scheduler, once, when it is its turn."""
+"""submit: submit one job of one beam to the scheduler, once, when it is its turn."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from mqi_communicator.store import cases, jobs, work_items
 
 START_S = 90.0
 AGAIN_S = 10.0
-MAX_PAUSE_S = 30.0  # between two looks of a beam that waits for its turn
+MAX_PAUSE_S = 30.0  # between two checks of a beam that waits for its turn
 ENDED = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
 async def submit(item: WorkItem, tools: Tools) -> Outcome:
-    """The job of `line.token` is known to the scheduler and holds a place of the host, and GPUs where it needs some.
+    """The scheduler knows the job of `item.token`, which holds a job slot of the host, and GPUs where it needs some.
 
-    A later run begins only after every earlier one has ended by evidence, or can never begin any more.
+    A later run starts only after every earlier one has provably ended, or can no longer start.
     """
     own = await tools.database.read(work_items.get, item.case)
     if own.step in jobs.BEFORE_THE_BEAMS:
-        return Wait(60.0, "waiting for the case to be on the host again", parked=True)
+        return Wait(60.0, "waiting for the case's input to be uploaded again", parked=True)
     if later := await run_after_spent(item, tools):
         return later
     host = await tools.host_of(item.case)
@@ -41,8 +41,8 @@ async def submit(item: WorkItem, tools: Tools) -> Outcome:
     demand = _demand(await tools.database.read(cases.get, item.case))
     if demand is not None and host.gpus is None and host.scheduler.name == "direct":
         raise ActionRequired(
-            f"the dose engine needs a GPU, and the configuration says nothing of the GPUs of {host.name}",
-            "add gpus: {} to the host, and start the communicator again",
+            f"the dose engine needs a GPU, and no GPUs are configured for {host.name}",
+            "add gpus: {} to the host and restart the communicator",
         )
     if demand is not None and host.gpus is not None:
         await host.poller.ensure_polled()
@@ -54,7 +54,7 @@ async def submit(item: WorkItem, tools: Tools) -> Outcome:
 
 
 def recheck_in(refused: jobs.Refusal, host: ComputeHost) -> float:
-    """Seconds until the next look. Nobody goes before its turn, so who stands far behind looks less often."""
+    """Seconds until the next check. A beam further back in the queue is checked less often."""
     return min(MAX_PAUSE_S, host.scheduler.tick_s * (1 + refused.ahead // max(host.slots, 1)))
 
 
@@ -86,15 +86,15 @@ async def _waiting_for(refused: jobs.Refusal, host: ComputeHost, demand: GpuDema
     """What the beam waits for, in one line."""
     why = f"waiting for its turn on {host.name}"
     if refused.in_use >= host.slots:
-        why = f"waiting for a free place on {host.name}: {refused.in_use} of {host.slots} taken (resources.jobs)"
+        why = f"waiting for a free job slot on {host.name}: {refused.in_use} of {host.slots} in use (resources.jobs)"
     elif demand is not None and host.gpus is not None and (refused.gpus or 0) < demand.least:
         leases = await _leases(host, tools)
-        said = gpus.describe(host.poller.gpus, host.gpus, demand.mib, leases)
-        why = f"waiting for a free GPU on {host.name}: " + ("; ".join(said) or "it has none")
+        states = gpus.describe(host.poller.gpus, host.gpus, demand.mib, leases)
+        why = f"waiting for a free GPU on {host.name}: " + ("; ".join(states) or "it has none")
     if not refused.ahead:
         return why
-    first = "1 beam goes" if refused.ahead == 1 else f"{refused.ahead} beams go"
-    return f"{why}; {first} first (by priority, then by arrival)"
+    ahead = "1 beam is" if refused.ahead == 1 else f"{refused.ahead} beams are"
+    return f"{why}; {ahead} ahead (by priority, then by arrival)"
 
 
 async def _leases(host: ComputeHost, tools: Tools) -> Mapping[str, str]:
@@ -108,14 +108,14 @@ async def _start(
     names = tuple(name for name in row.gpus.split(",") if name)
     hold = None
     if names and demand is not None and host.gpus is not None:
-        look = not host.gpus.listed
-        hold = GpuHold(names, look, demand.mib, host.gpus.foreign_mib)
-    handed = len(names) if host.scheduler.name == "direct" else (demand.most if demand is not None else 0)
-    job = Job(item.token, tools.engine.job(JobRequest(item.beam, handed)).work(), hold)
+        check = not host.gpus.listed
+        hold = GpuHold(names, check, demand.mib, host.gpus.foreign_mib)
+    gpu_count = len(names) if host.scheduler.name == "direct" else (demand.most if demand is not None else 0)
+    job = Job(item.token, tools.engine.job(JobRequest(item.beam, gpu_count)).work(), hold)
     try:
         number = host.scheduler.read_submit(await host.guarded.request(host.scheduler.submit(job), deadline=START_S))
     except Unreachable:
-        raise  # nothing is known of what it did: the place stays ours
+        raise  # it may have been submitted: keep the slot
     except InputGone as gone:
         await _release_slot(item, tools, host)
         return Resend(gone.reason)
@@ -132,7 +132,7 @@ async def _start(
 
 
 async def _release_slot(item: WorkItem, tools: Tools, host: ComputeHost) -> None:
-    """It was refused: the place is free again if the job provably never began."""
+    """Release the slot after a refusal, if the job provably never started."""
     seen = await host.poller.poll(item.token)
     if seen[item.token].state is JobState.ABSENT:
         await tools.database.write(jobs.change, item.token, state=jobs.WANTED, active=False, gpus="")
@@ -149,7 +149,7 @@ async def _wait_for_earlier_runs(item: WorkItem, tools: Tools, host: ComputeHost
             host.scheduler.read_cancel(await host.guarded.request(host.scheduler.cancel([token]), deadline=START_S))
             state = (await host.poller.poll(token))[token].state
         if state not in ENDED:
-            why = f"run {run} of this beam has not ended yet ({state}); no second one beside it"
-            return Wait(AGAIN_S, f"{why}; if you have looked and it is dead: mqi lost {item.case} {item.beam}")
+            why = f"run {run} of this beam has not ended yet ({state}); the next run starts after it"
+            return Wait(AGAIN_S, f"{why}; if you have checked that it is dead: mqi lost {item.case} {item.beam}")
         await tools.database.write(jobs.change, token, state=state.value, active=False)
     return None

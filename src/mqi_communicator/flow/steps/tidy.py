@@ -1,4 +1,4 @@
-"""tidy: what a finished case left on the host and in the spool is removed; what was delivered stays."""
+"""tidy: remove the files of a finished case from the host and the spool; delivered results stay."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REMOVE_S = 120.0
 
 
 async def tidy(item: WorkItem, tools: Tools) -> Outcome:
-    """Nothing of the case lies on the host; the spool keeps the admitted files and the doses."""
+    """Nothing of the case is left on the host; the spool keeps the admitted files and the doses."""
     await tidy_host(item.case, tools)
     spool = tools.spool(item.case)
     for folder in (spool.input, spool.root / "back"):
@@ -31,13 +31,13 @@ async def tidy_host(case: str, tools: Tools) -> None:
 
 
 async def remove_from(host: ComputeHost, case: str, tools: Tools) -> None:
-    """Remove a case from one host. Its gates go too, so its runs are noted as spent before.
+    """Remove a case from one host. This removes its gates too, so its runs are recorded as spent first.
 
-    A case without a spool cannot be computed again, and needs no note.
+    A case without a spool cannot be computed again and needs no record.
     """
     spool = tools.spool(case)
     if await asyncio.to_thread(spool.root.is_dir):
-        there = workspace.read_runs(await host.guarded.request(workspace.runs(host.root, case), deadline=REMOVE_S))
+        on_host = workspace.read_runs(await host.guarded.request(workspace.runs(host.root, case), deadline=REMOVE_S))
         known = [job.token for job in await tools.database.read(jobs.of_case, case) if job.state != jobs.WANTED]
-        await asyncio.to_thread(note_spent, spool, (*there, *known))
+        await asyncio.to_thread(note_spent, spool, (*on_host, *known))
     workspace.read_removed(await host.guarded.request(workspace.remove(host.root, case), deadline=REMOVE_S))

@@ -1,4 +1,4 @@
-"""upload: the engine's input goes to a host, is verified there, and appears in its place by one rename."""
+"""upload: send the engine's input to a host, verify it there, and publish it by one rename."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mqi_communicator.remote import workspace
 from mqi_communicator.store import cases, jobs, work_items
 
 CALL_S = 60.0
-SLOWEST = 200e3  # bytes per s: a transfer slower than this is given up and resumed
+SLOWEST = 200e3  # bytes per s: a slower transfer is ended and resumed
 DIGEST = 50e6  # bytes per s that sha256sum manages at the very least
 GIB = 1 << 30
 RECHECK_S = 30.0
@@ -29,7 +29,7 @@ ASSUMED_JOB_S = 300.0  # where no job was measured yet
 
 
 async def upload(item: WorkItem, tools: Tools) -> Outcome:
-    """`cases/<key>/input/` on a host has every digest of our SHA256SUMS, and each beam has a line of its own."""
+    """`cases/<key>/input/` on a host has every digest of our SHA256SUMS, and each beam has a work item."""
     source = tools.spool(item.case).input
     sums, size = await asyncio.to_thread(_digest_and_size, source)
     manifest = await asyncio.to_thread(load_manifest, tools.spool(item.case).manifest)
@@ -43,10 +43,10 @@ async def upload(item: WorkItem, tools: Tools) -> Outcome:
 
 
 async def _choose_host(key: str, beams: int, tools: Tools) -> ComputeHost:
-    """Where the case goes. It stays where it is once a beam of it has set out; until then the choice is made anew each
-    time its host does not answer."""
+    """The host of the case. It is fixed once a beam has started; before that, another may be chosen whenever the host
+    does not answer."""
     case = await tools.database.read(cases.get, key)
-    if name := await asyncio.to_thread(tools.spool(key).host):  # it has set out; an older store may not know
+    if name := await asyncio.to_thread(tools.spool(key).host):  # a beam has started; a restored store may not know
         await tools.database.write(cases.change, key, host=name)
         return await tools.host_of(key)
     begun = len(await tools.database.read(work_items.of_case, key)) > 1
@@ -57,11 +57,11 @@ async def _choose_host(key: str, beams: int, tools: Tools) -> ComputeHost:
 
 
 def _choose(connection: Connection, key: str, beams: int, tools: Tools) -> str:
-    """Counted and chosen in one transaction, so that no two cases get the last place. One that has a host is counted
-    already: it may always go, and be it that its call is the one that finds the host back."""
+    """Count and choose in one transaction, so that no two cases get the last slot. A case that has a host is counted
+    already and may always be sent: its call may be the one that finds the host back."""
     limit = tools.resources.cases
     if not cases.get(connection, key).host and (uploaded := cases.count_on_hosts(connection, but=key)) >= limit:
-        why = f"waiting to be uploaded: {uploaded} cases lie on hosts already (resources.cases = {limit})"
+        why = f"waiting to be uploaded: {uploaded} cases are on hosts already (resources.cases = {limit})"
         raise AtLimit(why, retry_in=RECHECK_S)
     name = best([_estimate(connection, host) for host in tools.hosts.values()], beams)
     cases.change(connection, key, host=name)
@@ -108,4 +108,4 @@ def _check_space(space: workspace.FreeSpace, size: int, host: ComputeHost, spare
             advice,
         )
     if space.free_inodes is not None and space.free_inodes < FEW_INODES:
-        raise DiskFull(f"{host.name} has {space.free_inodes} inodes left for us (by {space.bound_by})", advice)
+        raise DiskFull(f"{host.name} has {space.free_inodes} inodes left (by {space.bound_by})", advice)

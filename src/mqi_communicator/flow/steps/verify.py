@@ -1,4 +1,4 @@
-"""verify: what came home is read as a dose, checked, and kept."""
+"""verify: read the fetched products as a dose, check it, and keep it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mqi_communicator.store import jobs
 
 
 async def verify(item: WorkItem, tools: Tools) -> Outcome:
-    """The whole log of `line.token` is that of a good run; its dose is finite, not zero, on the CT's grid, and
-    stored as the beam's one dose."""
+    """The whole log of `item.token` is that of a successful run; its dose is finite, not zero, on the CT's grid, and
+    stored as the beam's dose."""
     row = await tools.database.read(jobs.get, item.token)
     digests = {} if row is None else {path: digest for path, (_size, digest) in row.products.items()}
     kept = await tools.workers.run(keep_beam_dose, tools.spool(item.case), item.beam, item.token, tools.engine, digests)

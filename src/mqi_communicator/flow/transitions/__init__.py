@@ -1,1 +1,1 @@
-"""The only places where the state of a work item changes."""
+"""The only modules that change the state of a work item."""

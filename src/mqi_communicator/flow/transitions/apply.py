@@ -1,4 +1,4 @@
-"""An order takes effect: the lines that it moves, its answer, and its note in the spool."""
+"""Apply an order: move its work items, answer it, record it in the spool."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from mqi_communicator.store.orders import Order
 def apply_order(
     connection: Connection, order: Order, spool: Spool, now: float, ageing_s: float
 ) -> tuple[list[Event], str]:
-    """One order, whole, in one transaction: a step that ends at the same moment comes before it or after it.
+    """Apply one order in one transaction: a step that ends at the same moment comes before it or after it.
 
-    What it changes is noted in the spool before the transaction ends; StoreUnavailable, and nothing changed, if that
-    fails.
+    The order is recorded in the spool before the transaction ends: StoreUnavailable, and no change, if that fails.
     """
     if order.order == "priority":
-        events, answer = _prefer(connection, order, now, ageing_s)
+        events, answer = _set_priority(connection, order, now, ageing_s)
     else:
-        events, answer = _move_lines(connection, order, now)
+        events, answer = _move_items(connection, order, now)
     if events:
         note_order(spool, cases.get(connection, order.case), order)
     return events, answer
 
 
-def _move_lines(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
+def _move_items(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
     moves, answer = moves_of_order(order.order, work_items.of_case(connection, order.case), now, order.beam)
     events = [event_of(order.order, order.who, order.why, before, moved, now) for before, moved in moves]
     for (before, moved), event in zip(moves, events, strict=True):
@@ -42,8 +41,8 @@ def _move_lines(connection: Connection, order: Order, now: float) -> tuple[list[
     return events, answer
 
 
-def _prefer(connection: Connection, order: Order, now: float, ageing_s: float) -> tuple[list[Event], str]:
-    """Another priority is another rank in every queue, from the next look on."""
+def _set_priority(connection: Connection, order: Order, now: float, ageing_s: float) -> tuple[list[Event], str]:
+    """A new priority gives a new rank in every queue, from the next tick on."""
     case, priority = cases.get(connection, order.case), Priority(order.detail)
     rank = rank_of(priority, case.seen, ageing_s)
     cases.change(connection, case.key, priority=priority.value, rank=rank)

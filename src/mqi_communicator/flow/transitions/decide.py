@@ -1,21 +1,20 @@
-"""The only place where a line's state changes. Pure: (line, outcome, now) -> (line, event).
+"""How an outcome changes the state of a work item. Pure: (item, outcome, now) -> (item, event).
 
-The moves, read as a table (step is kept unless said):
+The moves as a table (the step stays the same unless stated):
 
     outcome                 status     what else
     Done                    ready      next step, tries 0; after the last step: done; an order to cancel: cancelled
     Wait                    waiting    due later, tries 0
-    NewRun                  ready      back to `submit` with the next run, after those that are spent; after too many
-                                       runs: failed
-    Resend                  waiting    until the case has been uploaded again (the driver moves the case's line)
-    Extend                  ready      back to `prepare`; each beam back to `submit` with its next run (the driver's)
-    AtLimit                 waiting    until the limit lets it; no try is counted
-    Unreachable             waiting    looked at again without an end, as the host's breaker lets it; no try is counted
+    NewRun                  ready      back to `submit` with the next run that is not spent; after too many runs: failed
+    Resend                  waiting    until the case has been uploaded again (the driver moves the case's item)
+    Extend                  ready      back to `prepare`; each beam back to `submit` with its next run (by the driver)
+    AtLimit                 waiting    until the limit allows it; no try is counted
+    Unreachable             waiting    retried without limit, when the host's breaker allows; no try is counted
     Transient               waiting    backoff; after too many tries: failed
-    ActionRequired             waiting    says so, and probes now and then: goes on by itself when the cause is gone
+    ActionRequired          waiting    retried every `retry.probe_s`: continues automatically once the cause is gone
     Permanent               failed
 
-Only live lines (ready, waiting) may move by an outcome; everything else is an IllegalMove and changes nothing.
+Only live items (ready, waiting) may move by an outcome; anything else is an IllegalMove and changes nothing.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ RESEND_S = 60.0
 EXTENDED = "case.extended"  # the event of a case that is computed once more
 
 
-class IllegalMove(RuntimeError):  # noqa: N818 - it tells what happened
-    """This line cannot make this move. Nothing was changed."""
+class IllegalMove(RuntimeError):  # noqa: N818 - named after what happened
+    """This work item cannot make this move. Nothing was changed."""
 
 
 def decide(
     item: WorkItem, outcome: Outcome | Fault, now: float, *, after: str | None, retry: RetryOptions, chance: float
 ) -> tuple[WorkItem, Event]:
-    """What becomes of `line`. `after` is the next step (None: this is the last), `chance` in [0, 1) spreads retries."""
+    """The next state of `item` and its event. `after`: the next step, None at the last. `chance`: [0, 1), jitter."""
     if item.status not in LIVE and not item.wanted:
-        raise IllegalMove(f"a line that is {item.status} does not move by {type(outcome).__name__}")
+        raise IllegalMove(f"an item that is {item.status} does not move by {type(outcome).__name__}")
     moved = _moved(item, outcome, now, after, retry, chance)
     return moved, _event(item, moved, outcome, now)
 
@@ -62,7 +61,7 @@ def _moved(
         case NewRun():
             return _new_run(item, outcome, now, retry)
         case Resend(why):
-            return _wait(item, now + RESEND_S, f"{why}; the case is being sent again")
+            return _wait(item, now + RESEND_S, f"{why}; the input is being uploaded again")
         case Extend(why):
             fresh = replace(item, step=PREPARE, status=Status.READY, tries=0, due=now, since=now, reason=why)
             return replace(fresh, advice="", needs_person=False)
@@ -80,14 +79,14 @@ def _moved(
 
 
 def resend(own: WorkItem, why: str, now: float) -> WorkItem:
-    """The case's own line when a beam has found its input gone: back to the upload, if it waits for its beams."""
+    """The case's item when a beam finds its input missing: back to the upload, if it waits for its beams."""
     if own.status not in LIVE or own.step != COMPARE:
         return own
     return replace(own, step=UPLOAD, status=Status.READY, tries=0, due=now, since=now, reason=why)
 
 
 def extended(beam: WorkItem, own: WorkItem, why: str, now: float) -> WorkItem:
-    """A beam that has its dose when its case is computed once more: a new run. What its case was ordered holds too."""
+    """A finished beam when its case is computed once more: a new run. An order to cancel the case holds for it too."""
     fresh = replace(beam, step=FIRST_BEAM_STEP, status=Status.READY, run=beam.run + 1, base_run=beam.run + 1)
     return replace(fresh, tries=0, due=now, since=now, reason=why, advice="", needs_person=False, wanted=own.wanted)
 
@@ -121,7 +120,7 @@ def _new_run(item: WorkItem, outcome: NewRun, now: float, retry: RetryOptions) -
         return replace(_next_run(item, outcome.beyond + 1, why, now), base_run=outcome.beyond + 1)
     done = item.run - item.base_run + 1
     if done >= retry.max_runs:
-        return _fail(item, now, f"{done} runs ended without a result; the last: {why}", "mqi retry starts another")
+        return _fail(item, now, f"{done} runs ended without a result; the last: {why}", "mqi retry starts another run")
     return _next_run(item, item.run + 1, why, now)
 
 

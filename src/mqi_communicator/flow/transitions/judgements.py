@@ -1,4 +1,4 @@
-"""Which judgement of a case this is, told from its events, and where the results of each lie. Pure."""
+"""The number of a case's judgement, from its events, and the results folder of each. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from mqi_communicator.flow.transitions.decide import EXTENDED
 from mqi_communicator.store.chain import Entry
 
 REJUDGED = "order.rejudge"
-JUDGEMENT_RECOVERED = "case.judgement_recovered"  # a later judgement was delivered than a store that came back knows of
+JUDGEMENT_RECOVERED = "case.judgement_recovered"  # delivered before a restore: unknown to the restored store
 
 
 def number(history: Sequence[Entry]) -> int:
-    """Counted from 1: an order to judge again, and a longer run, each beget another."""
+    """Counted from 1: each order to judge again and each longer run makes another."""
     return 1 + sum(one.beam == CASE_ITEM and one.name in (REJUDGED, EXTENDED, JUDGEMENT_RECOVERED) for one in history)
 
 
 def folder(key: str, judgement: int) -> str:
-    """The name of the folder in the results: the first judgement has the case's own."""
+    """The name of the results folder: for the first judgement, the case key."""
     return key if judgement == 1 else f"{key}-judged-{judgement}"

@@ -1,4 +1,4 @@
-"""Operator orders, as moves of lines. Pure, like `decide`: the other half of where a state changes."""
+"""How an operator's order changes the state of work items. Pure, like `decide`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Moves = list[tuple[WorkItem, WorkItem]]
 
 
 def moves_of_order(order: str, items: Sequence[WorkItem], now: float, beam: int = CASE_ITEM) -> tuple[Moves, str]:
-    """What an order does to the lines of a case, and the answer to who gave it. No moves: the answer says why.
+    """The moves that an order makes on the items of a case, and the answer to its giver. No moves: the answer says why.
 
-    `beam` is the one that an order about one beam means.
+    `beam`: the beam of an order about one beam.
     """
     match order:
         case "hold":
@@ -33,9 +33,9 @@ def moves_of_order(order: str, items: Sequence[WorkItem], now: float, beam: int 
             return [], f"unknown order {order}"
 
 
-def _all(items: Sequence[WorkItem], move, yes: str, no: str) -> tuple[Moves, str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _all(items: Sequence[WorkItem], move, done: str, refused: str) -> tuple[Moves, str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
     moves = [(item, moved) for item in items if (moved := move(item)) != item]
-    return moves, yes if moves else no
+    return moves, done if moves else refused
 
 
 def _hold(item: WorkItem) -> WorkItem:
@@ -51,15 +51,15 @@ def _release(item: WorkItem, now: float) -> WorkItem:
 
 
 def _cancel_case(items: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
-    """What is delivered stays delivered: were it called cancelled, the same content would be computed once more."""
+    """Delivered results stay valid: if the case counted as cancelled, equal content would be computed once more."""
     own = items[0]
     if own.step == TIDY and not own.status.ended and not own.wanted:
-        return [], "nothing to cancel: the results are delivered, and what lies on the host is being removed"
+        return [], "nothing to cancel: the results are delivered, and the case's files on the host are being removed"
     return _all(items, lambda item: _cancel(item, now), "being cancelled", "nothing to cancel: it has ended")
 
 
 def _cancel(item: WorkItem, now: float) -> WorkItem:
-    """A failed case can be cancelled too: what it left on the host goes away."""
+    """A failed case can be cancelled too: its files on the host are then removed."""
     failed_case = item.status is Status.FAILED and item.beam == CASE_ITEM
     if item.status.ended and not failed_case:
         return item
@@ -70,12 +70,12 @@ def _cancel(item: WorkItem, now: float) -> WorkItem:
 
 
 def _retry_case(items: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
-    """Where a beam is computed again, the case goes by way of the upload: its input may have been tidied away. One
-    that stands before its upload stays there: while it is extended, its old input is not the one to send."""
+    """If a beam is computed again, the case returns to the upload, since its input may have been removed. A case that
+    is not at its upload yet stays where it is: while it is being extended, its old input must not be sent."""
     own = items[0]
     if own.wanted:
-        return [], "it is being cancelled; retry it when that has ended"
-    moves, answer = _all(items, lambda item: _retry(item, now), "tried again", "nothing to retry: nothing has failed")
+        return [], "the case is being cancelled; retry it afterwards"
+    moves, answer = _all(items, lambda item: _retry(item, now), "retried", "nothing to retry: nothing has failed")
     if all(after.run == before.run for before, after in moves):
         return moves, answer
     status = Status.HELD if own.status is Status.HELD else Status.READY
@@ -85,7 +85,7 @@ def _retry_case(items: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
 
 
 def _retry(item: WorkItem, now: float) -> WorkItem:
-    """A failed beam begins a new run; a waiting line is looked at now; a failed case goes on where it stood."""
+    """A failed beam starts a new run; a waiting item is due now; a failed case continues at the step that failed."""
     if item.status is Status.WAITING and not item.wanted:
         return replace(item, due=now, tries=0)
     if item.status not in (Status.FAILED, Status.CANCELLED):
@@ -93,36 +93,36 @@ def _retry(item: WorkItem, now: float) -> WorkItem:
     fresh = replace(
         item, status=Status.READY, tries=0, due=now, since=now, reason="", advice="", wanted="", needs_person=False
     )
-    if item.beam == CASE_ITEM:  # results that cannot be delivered are made anew
+    if item.beam == CASE_ITEM:  # results that cannot be delivered are made again
         return replace(fresh, step="compare") if item.step == "deliver" and item.status is Status.FAILED else fresh
     return replace(fresh, step=FIRST_BEAM_STEP, run=item.run + 1, base_run=item.run + 1)
 
 
 def _lost(beams: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
-    """A person has looked, and answers for it that the beam's job is dead: another may follow."""
+    """An operator has checked that the beam's job is dead: another run may follow."""
     if not beams:
         return [], "the case has no such beam"
     (item,) = beams
     if item.status is not Status.WAITING or item.step not in ("follow", FIRST_BEAM_STEP):
-        return [], f"nobody waits for word of that beam's job: it is {item.status} at {item.step}"
+        return [], f"no job of that beam is awaited: the beam is {item.status} at {item.step}"
     if item.wanted:
-        return [(item, replace(item, due=now))], "taken for dead; the beam is being cancelled"
+        return [(item, replace(item, due=now))], "declared lost; the beam is being cancelled"
     if item.step == FIRST_BEAM_STEP:
-        return [(item, replace(item, due=now, reason="", needs_person=False))], "taken for dead; the next run may begin"
+        return [(item, replace(item, due=now, reason="", needs_person=False))], "declared lost; the next run may start"
     fresh = replace(item, step=FIRST_BEAM_STEP, status=Status.READY, run=item.run + 1, tries=0, due=now, since=now)
-    return [(item, replace(fresh, reason="", advice="", needs_person=False))], "taken for dead; the next run may begin"
+    return [(item, replace(fresh, reason="", advice="", needs_person=False))], "declared lost; the next run may start"
 
 
 def _rejudge(own: WorkItem, now: float) -> tuple[Moves, str]:
-    """The kept doses are compared once more; the results that were delivered stay."""
+    """Compare the kept doses once more; results that were delivered stay."""
     if own.status is not Status.DONE:
         return [], f"only a case that is done can be judged again: this one is {own.status} at {own.step}"
     again = replace(own, step=COMPARE, status=Status.READY, tries=0, due=now, since=now, reason="", advice="")
-    return [(own, again)], "judged again, with the limits that the communicator runs with"
+    return [(own, again)], "judged again with the current limits"
 
 
 def event_of(order: str, who: str, why: str, before: WorkItem, after: WorkItem, now: float) -> Event:
-    """The record of one line's move by an order."""
+    """The event of one item's move by an order."""
     return Event(
         at=now,
         case=before.case,
