@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Runs MQI Communicator in the foreground; signals reach it directly (Ctrl-C or SIGTERM ends it in good order).
+# Run MQI Communicator in the foreground; signals reach it directly (Ctrl-C or SIGTERM shuts it down cleanly).
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
     cat <<'TEXT'
-usage: ./deploy.sh [CONFIG]         run with CONFIG (default: config.yaml beside this script)
+usage: ./deploy.sh [CONFIG]         run with CONFIG (default: config.yaml in the folder of this script)
        ./deploy.sh --demo [--stay]  rehearse one synthetic case on this machine; --stay keeps everything running
        ./deploy.sh --help
-Production needs no root and installs no system package. Beside a folder bundle/ (setup/bundle.sh) it needs no network.
-Exit: 0 ended on request, 1 could not start or failed, 2 wrong use.
+Production needs no root and installs no system package. With a folder bundle/ (setup/bundle.sh) it needs no network.
+Exit: 0 ended on request, 1 could not start or failed, 2 usage error.
 TEXT
 }
 
@@ -26,21 +26,21 @@ for word in "$@"; do
     --demo) demo=yes ;;
     --stay) stay=(--stay) ;;
     -*) wrong "unknown option $word" ;;
-    *) [ -z "$config" ] || wrong "one configuration file, not two"; config="$word" ;;
+    *) [ -z "$config" ] || wrong "only one configuration file is allowed"; config="$word" ;;
     esac
 done
 unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 if [ -n "$demo" ]; then
-    [ -z "$config" ] || wrong "the demo brings its own configuration"
+    [ -z "$config" ] || wrong "--demo takes no configuration file"
     "$here/setup/prepare.sh" demo
     exec "$here/.venv/bin/python" -m mqi_communicator demo \
         --folder "$here/.demo" --engine-home "$here/.setup/mcsquare" "${stay[@]}"
 fi
-[ "${#stay[@]}" -eq 0 ] || wrong "--stay belongs to --demo"
+[ "${#stay[@]}" -eq 0 ] || wrong "--stay requires --demo"
 config="${config:-$here/config.yaml}"
 if [ ! -f "$config" ]; then
-    printf 'error: there is no configuration file %s\nMake one:  cp "%s" "%s"\nand fill in your folders, host and machines.\n' \
+    printf 'error: the configuration file %s does not exist\nMake one:  cp "%s" "%s"\nand enter your folders, host and machines.\n' \
         "$config" "$here/config.example.yaml" "$config" >&2
     exit 2
 fi

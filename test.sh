@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets everything up on a bare machine (Debian with Python 3.11 or 3.12 and git) and runs the checks.
+# Set up a bare machine (Debian with Python 3.11 or 3.12 and git) and run the checks.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 cd "$here"
@@ -9,17 +9,17 @@ usage() {
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about 8 minutes on two cores
   --quick      lint, formatting, types, import rules and the unit tests; under 2 minutes on two cores
-  --long       long stories of the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports, an outage,
+  --long       long scenarios with the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports, an outage,
                a kill at each step, every bad input, every wrong dose
   --slurm      tests against a real Slurm on this machine
-  --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: a new one, shown)
+  --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: random, printed)
   --browser    the dashboard in a real browser
   --bench      measurements (bench/run.py)
-  --audit      known flaws in the libraries (pip-audit); needs a network, and says so where there is none
+  --audit      known vulnerabilities of the libraries (pip-audit); needs a network
   --all        all of these but --quick, which is part of the first, and --audit
 Arguments after -- go to pytest; for --faults they are --rounds N, --at-once N, --only FAULT, --kill POINT, --json FILE,
---keep DIR, --outage CASES, --write and --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 wrong
-use or a suite that does not exist.
+--keep DIR, --outage CASES, --write and --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 usage
+error or a suite that does not exist.
 TEXT
 }
 
@@ -45,13 +45,13 @@ while [ "$#" -gt 0 ]; do
     shift
 done
 [ "${#suites[@]}" -gt 0 ] || suites=(checks)
-if [ -n "$minutes$seed" ] && [[ " ${suites[*]} " != *" faults "* ]]; then wrong "--minutes and --seed belong to --faults"; fi
+if [ -n "$minutes$seed" ] && [[ " ${suites[*]} " != *" faults "* ]]; then wrong "--minutes and --seed require --faults"; fi
 
 exists() { [ "$1" = checks ] || [ "$1" = quick ] || [ "$1" = audit ] || [ "$1" = long ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
 absent=()
 for suite in "${suites[@]}"; do exists "$suite" || absent+=("--$suite"); done
 if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
-    printf 'error: this suite does not exist yet: %s\n' "${absent[*]}" >&2
+    printf 'error: this suite does not exist: %s\n' "${absent[*]}" >&2
     exit 2
 fi
 
@@ -62,19 +62,19 @@ unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
 python="$here/.venv/bin/python"
 failed=()
 
-# stage NAME COMMAND...: one line when it passes, all it said when it does not; the stages after it still run.
+# stage NAME COMMAND...: print one line if it passes, else its output; later stages run in any case.
 stage() {
-    local name="$1" start=$SECONDS said
+    local name="$1" start=$SECONDS output
     shift
-    if said=$("$@" 2>&1); then
+    if output=$("$@" 2>&1); then
         printf 'ok      %-28s %3d s\n' "$name" "$((SECONDS - start))"
     else
-        printf '%s\nFAILED  %-28s %3d s\n' "$said" "$name" "$((SECONDS - start))"
+        printf '%s\nFAILED  %-28s %3d s\n' "$output" "$name" "$((SECONDS - start))"
         failed+=("$name")
     fi
 }
 
-# shown NAME COMMAND...: the same for what is watched while it runs.
+# shown NAME COMMAND...: the same, with its output shown while it runs.
 shown() {
     local name="$1"
     shift
@@ -127,7 +127,7 @@ for suite in "${suites[@]}"; do
     esac
 done
 
-[ "${#absent[@]}" -eq 0 ] || { printf 'not run, these suites do not exist yet: %s\n' "${absent[*]}" >&2; }
+[ "${#absent[@]}" -eq 0 ] || { printf 'not run, because these suites do not exist: %s\n' "${absent[*]}" >&2; }
 [ "${#failed[@]}" -eq 0 ] || { printf 'FAILED: %s\n' "${failed[*]}" >&2; exit 1; }
 [ "${#absent[@]}" -eq 0 ] || exit 2
 printf 'all passed in %d s\n' "$SECONDS"

@@ -1,4 +1,4 @@
-# Read by the set-up scripts: where things are, how to say things. `here` is the checkout, set by the reader.
+# Sourced by the set-up scripts: paths and messages. The caller sets `here`, the checkout.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 unset PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV CONDA_PREFIX CDPATH
@@ -16,14 +16,14 @@ fail() {
     exit 1
 }
 
-# One set-up of a checkout at a time; the lock ends with this process and its children.
+# One set-up per checkout at a time; the lock is released when this process and its children end.
 lock_setup() {
     exec 9>"$state/lock"
-    flock -n 9 || { say "set-up: waiting for another set-up of this checkout to end"; flock 9; }
+    flock -n 9 || { say "set-up: waiting for another set-up of this checkout to finish"; flock 9; }
 }
 
-# quietly WHAT COMMAND...: one line on the screen, everything else in the log; the log's end is shown on failure.
-# The command holds the set-up's lock too: should this shell be killed, the command is still at work.
+# quietly WHAT COMMAND...: print one line, write the output to the log, and show the end of the log on failure. The command
+# inherits the set-up's lock, because it keeps running if this shell is killed.
 quietly() {
     local what="$1" start=$SECONDS
     shift
@@ -34,5 +34,5 @@ quietly() {
         return 0
     fi
     tail -n 30 "$log" >&2
-    fail "$what did not succeed (the whole log: $log)"
+    fail "$what failed (full log: $log)"
 }

@@ -1,8 +1,8 @@
 """Fetch the MCsquare dose engine into a folder: `python3 setup/fetch_engine.py TARGET_DIR [--pip PYTHON]`.
 
 MCsquare (Souris, Lee and Sterpin, Med. Phys. 43, 2016) comes inside the public package opentps-core. The package is
-downloaded with pip, proved by its digest, and only the engine, its materials, the generic beam model and the example
-scanner curve are kept. Run it again at any time: a complete folder is recognised by its digests and left alone.
+downloaded with pip, verified by its digest, and only the engine, its materials, the generic beam model and the example
+scanner curve are kept. It may be run again at any time: a complete folder is recognised by its digests and not changed.
 Needs Python 3.11 or newer with pip; nothing else.
 """  # noqa: INP001 - a script, run by path
 
@@ -32,32 +32,32 @@ folder {INSIDE}.
 Kept: {", ".join(KEPT)}. Text files of BDL/ and Scanners/ were given LF line ends; nothing else was changed.
 
 It was fetched for use here and is not redistributed with MQI Communicator. The package declares Apache-2.0; the
-engine's own licence notice is not part of it: ask its authors before you pass this folder on.
+engine's own licence notice is not part of it: ask its authors before you redistribute this folder.
 The beam models in BDL/ and the curve in Scanners/ are examples. No dose of theirs may judge a real machine.
 {MARKER} lists every file's sha256.
 """
 
 
-class FetchProblem(Exception):  # noqa: N818 - a problem to be read by a person
+class FetchProblem(Exception):  # noqa: N818 - its text is shown to users
     """Why the engine could not be fetched, and what to do."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Fetch the engine unless it is there. 0: it is there now; 1: it is not, and stderr says why."""
+    """Fetch the engine unless it exists. Return 0 if it exists now, else 1 with the reason on stderr."""
     parser = argparse.ArgumentParser(description="Fetch the MCsquare dose engine into a folder.")
-    parser.add_argument("target", type=Path, help="the engine's home, made if absent")
+    parser.add_argument("target", type=Path, help="folder of the engine, created if missing")
     parser.add_argument("--pip", default=sys.executable, metavar="PYTHON", help="a Python that has pip")
-    parser.add_argument("--wheel", type=Path, help=f"a copy of {WHEEL} brought by hand, for a machine without network")
-    parser.add_argument("--only-wheel", action="store_true", help="only bring that file into the folder TARGET")
+    parser.add_argument("--wheel", type=Path, help=f"a local copy of {WHEEL}, for a machine without network")
+    parser.add_argument("--only-wheel", action="store_true", help="only download that file into TARGET")
     options = parser.parse_args(argv)
     target = options.target.absolute()
     try:
         if options.only_wheel:
             target.mkdir(parents=True, exist_ok=True)
-            proved(download(options.pip, target))
+            verified(download(options.pip, target))
             return 0
         if is_complete(target):
-            sys.stdout.write(f"The engine is in {target}, all digests are right.\n")
+            sys.stdout.write(f"The engine is in {target}; all digests match.\n")
             return 0
         fetch(target, options.pip, options.wheel)
     except FetchProblem as problem:
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def is_complete(target: Path) -> bool:
-    """Whether the marker is there and every file it lists has the digest it gives."""
+    """Whether the marker exists and every file that it lists has the listed digest."""
     marker = target / MARKER
     if not marker.is_file():
         return False
@@ -81,20 +81,20 @@ def is_complete(target: Path) -> bool:
 
 
 def fetch(target: Path, pip: str, wheel: Path | None) -> None:
-    """Download, prove, unpack beside `target`, rename into place: `target` is whole or absent. Raises FetchProblem."""
+    """Download, verify, unpack and rename into place: `target` is complete or absent. Raises FetchProblem."""
     if target.exists() and not (target / MARKER).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise FetchProblem(f"{target} exists and was not made by this script: give an empty or new folder")
+        raise FetchProblem(f"{target} exists and was not made by this script: specify an empty or new folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
         new = Path(scratch) / "new"
-        unpack(proved(wheel or download(pip, Path(scratch))), new)
+        unpack(verified(wheel or download(pip, Path(scratch))), new)
         if target.exists():
             target.rename(Path(scratch) / "old")
         new.rename(target)
 
 
 def download(pip: str, folder: Path) -> Path:
-    """The wheel, brought by that Python's pip from the index it is configured for."""
+    """Download the wheel with that Python's pip from its configured package index."""
     command = [pip, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--only-binary=:all:"]
     command += [
         "--python-version",
@@ -102,7 +102,7 @@ def download(pip: str, folder: Path) -> Path:
         "--dest",
         str(folder),
         PACKAGE,
-    ]  # the package names 3.12; it holds no code we run
+    ]  # the package requires 3.12; we run none of its code
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     except OSError as problem:
@@ -110,18 +110,18 @@ def download(pip: str, folder: Path) -> Path:
             f"{pip} could not be started ({problem}): name a Python that has pip with --pip"
         ) from problem
     if done.returncode != 0:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        error = (done.stderr.strip().splitlines() or ["no error message"])[-1]
         raise FetchProblem(
             f"pip could not download {PACKAGE}. Is the package index reachable from here (proxy, network)? "
-            f"Or bring {WHEEL} by hand and name it with --wheel. pip said: {said}"
+            f"Or copy {WHEEL} to this machine and name it with --wheel. Error of pip: {error}"
         )
     return folder / WHEEL
 
 
-def proved(wheel: Path) -> Path:
-    """The same path, once its digest is the pinned one."""
+def verified(wheel: Path) -> Path:
+    """Return the path if its digest is the pinned one; else raise FetchProblem."""
     if not wheel.is_file():
-        raise FetchProblem(f"{wheel} is not there")
+        raise FetchProblem(f"{wheel} does not exist")
     found = sha256(wheel)
     if found != WHEEL_SHA256:
         raise FetchProblem(f"{wheel.name} has sha256 {found}, expected {WHEEL_SHA256}: damaged or replaced, not used")
@@ -129,7 +129,7 @@ def proved(wheel: Path) -> Path:
 
 
 def unpack(wheel: Path, home: Path) -> None:
-    """Write the kept files, the README and, last, the marker below `home`."""
+    """Write the selected files, the README and, last, the marker to `home`."""
     sums = []
     with zipfile.ZipFile(wheel) as archive:
         for name in sorted(archive.namelist()):

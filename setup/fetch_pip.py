@@ -1,7 +1,7 @@
-"""Fetches one pinned pip wheel into a folder, with the standard library alone, and prints its path.
+"""Fetch one pinned pip wheel into a folder, with the standard library only, and print its path.
 
-The index is the one that this machine's pip configuration names (PIP_INDEX_URL or pip.conf); none is named here.
-Exit 1, with a reason on stderr, where none is configured or the wheel's digest is not the expected one.
+The package index is that of this machine's pip configuration (PIP_INDEX_URL or pip.conf); there is no default.
+Exit 1, with the reason on stderr, if none is configured or the wheel's digest is not the expected one.
 """  # noqa: INP001 - a script beside the product
 
 import configparser
@@ -37,14 +37,14 @@ def index() -> str:
 
 
 def fetch(url: str) -> bytes:
-    """What stands at a URL of the configured index, within a minute."""
+    """The content of a URL of the configured index, within a minute."""
     with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - the administrator's own index
         data: bytes = answer.read()
     return data
 
 
 def main(target: Path) -> str:
-    """Put the wheel into `target`; a message instead of a traceback for whatever can go wrong."""
+    """Store the wheel in `target`; return an error message, or "" on success."""
     if not (base := index()):
         return "no package index is configured (PIP_INDEX_URL, pip.conf)"
     page_url = f"{base}/pip/"
@@ -57,7 +57,7 @@ def main(target: Path) -> str:
     except (urllib.error.URLError, OSError, ValueError) as error:
         return f"the configured package index did not answer: {getattr(error, 'reason', error)}"
     if hashlib.sha256(data).hexdigest() != SHA256:
-        return f"{WHEEL} of the configured package index has another digest than expected"
+        return f"{WHEEL} of the configured package index does not have the expected digest"
     (target / WHEEL).write_bytes(data)
     sys.stdout.write(f"{target / WHEEL}\n")
     return ""

@@ -1,4 +1,4 @@
-"""Reads poetry.lock: which libraries, and at which versions."""
+"""Read poetry.lock: the libraries and their versions."""
 
 from __future__ import annotations
 

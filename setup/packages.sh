@@ -1,7 +1,7 @@
-# Read by prepare.sh: which programs of the system are needed for what, and how they get there.
+# Sourced by prepare.sh: the required system programs, and how to install them.
 # shellcheck shell=bash disable=SC2154
 
-# package:program; sshd stands in /usr/sbin, which is not in every user's PATH.
+# package:program; sshd is in /usr/sbin, which is not in every user's PATH.
 run_needs=(openssh-client:ssh rsync:rsync util-linux:flock)
 demo_needs=("${run_needs[@]}" openssh-server:sshd util-linux:setsid procps:ps)
 test_needs=("${demo_needs[@]}" busybox:busybox dicom3tools:dciodvfy shellcheck:shellcheck prometheus:promtool
@@ -13,7 +13,7 @@ slurm_needs=(
     mariadb-server:mariadbd
 )
 
-# missing_packages NEED...: prints the packages that are missing, each once.
+# missing_packages NEED...: print each missing package once.
 missing_packages() {
     local need
     for need in "$@"; do
@@ -21,16 +21,16 @@ missing_packages() {
     done | sort -u
 }
 
-# install_packages PACKAGE...: as root on Debian. Writes nothing into the checkout, which may be a user's.
+# install_packages PACKAGE...: as root on Debian. Write nothing into the checkout, which may belong to a user.
 install_packages() {
     local report
-    command -v apt-get >/dev/null || fail "this is no Debian: install by hand what provides $*"
+    command -v apt-get >/dev/null || fail "this is not Debian: install these packages or their equivalents: $*"
     say "set-up: installing Debian packages: $*"
     report=$(mktemp)
     if ! { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "$@"; } \
         >"$report" 2>&1 </dev/null; then
         tail -n 30 "$report" >&2
-        fail "apt-get did not succeed (the whole log: $report)"
+        fail "apt-get failed (full log: $report)"
     fi
     rm -f "$report"
     local package
@@ -44,14 +44,14 @@ install_packages() {
     done
 }
 
-# What we need we start ourselves, privately. A machine that had no such service gets none from us.
+# Disable a service that was just installed: the tests start private instances themselves.
 leave_off() {
     [ -d /run/systemd/system ] || return 0
     systemctl -q disable --now "$@" 2>/dev/null || true
-    say "set-up: the system's own service was left off (MQI does not need it); to have it: systemctl enable --now $*"
+    say "set-up: disabled the system's own service, which MQI does not need; to enable it: systemctl enable --now $*"
 }
 
-# need_packages MODE NEED...: installs as root; else says the one command for an administrator.
+# need_packages MODE NEED...: install as root; else print the command for an administrator.
 need_packages() {
     local mode="$1" missing
     shift
@@ -61,7 +61,7 @@ need_packages() {
         install_packages "${missing[@]}"
         return 0
     fi
-    say "Missing on this machine: ${missing[*]}. An administrator installs them with this one command:" >&2
+    say "Missing on this machine: ${missing[*]}. An administrator can install them with this command:" >&2
     say "  apt-get install -y --no-install-recommends ${missing[*]}" >&2
     exit 1
 }

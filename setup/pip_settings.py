@@ -1,6 +1,6 @@
-"""Prints, as shell text, what Poetry must be told so that it uses the index, certificates and proxy that pip uses.
+"""Print, as shell text, the settings with which Poetry uses the index, certificates and proxy of pip.
 
-Run with the Python of the private Poetry. Values set in the environment already are left alone.
+Run with the Python of the private Poetry. Variables that are already set are not changed.
 """  # noqa: INP001 - a script beside the product
 
 import os

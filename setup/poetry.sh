@@ -1,4 +1,4 @@
-# Read by prepare.sh: a private Poetry, and with it the project's libraries. The user's Python is never touched.
+# Sourced by prepare.sh: a private Poetry and the project's libraries. The user's Python is not changed.
 # shellcheck shell=bash disable=SC2154
 
 poetry_digest() { sha256sum <"$here/setup/poetry.txt" | cut -d' ' -f1; }
@@ -15,11 +15,11 @@ make_poetry() {
 
 poetry() { (cd "$here" && "$poetry_home/bin/python" -m poetry --no-ansi --no-interaction "$@"); }
 
-# poetry_venv MODE PYTHON: .venv with what poetry.lock names, compiled.
+# poetry_venv MODE PYTHON: make .venv with the libraries of poetry.lock, compiled.
 poetry_venv() {
     local mode="$1" base="$2" groups=()
     make_poetry "$base"
-    # Poetry asks the registry otherwise than pip does; where only pip's way is served, this mirror setting helps.
+    # Poetry uses another API of the package index than pip; this mirror setting makes it use pip's.
     eval "$("$poetry_home/bin/python" "$here/setup/pip_settings.py")"
     export POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_VIRTUALENVS_CREATE=true POETRY_KEYRING_ENABLED=false
     [ -w "${HOME:-/nonexistent}" ] || export POETRY_CACHE_DIR="$state/cache" HOME="$state"

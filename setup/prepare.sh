@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes this checkout able to run: .venv (by a private Poetry, or from the folder bundle/ where there is one), and for
-# the demo and the tests the programs of the system and the dose engine. Everything it makes lies in .venv and .setup;
-# running it again costs next to nothing.
+# Prepare this checkout to run: .venv (by a private Poetry, or from the folder bundle/ if there is one) and, for the demo
+# and the tests, system programs and the dose engine. Everything is stored in .venv and .setup; a repeated run takes
+# almost no time.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$here"
@@ -15,13 +15,13 @@ cd "$here"
 usage() {
     cat <<'TEXT'
 usage: setup/prepare.sh [run | demo | test | slurm | browser] [--system | --check]
-  run       what production needs; calls no package manager (deploy.sh)
-  demo      what the demo needs besides: sshd, rsync, the dose engine (deploy.sh --demo)
-  test      what the tests need besides (test.sh); the default
-  slurm     what the tests with a real Slurm need besides (test.sh --slurm)
-  browser   what the tests in a real browser need besides (test.sh --browser)
-  --system  only install missing Debian packages, as root; writes nothing into the checkout
-  --check   change nothing; exit 0 when everything is ready, 1 and what is missing when not
+  run       for production; calls no package manager (deploy.sh)
+  demo      also for the demo: sshd, rsync, the dose engine (deploy.sh --demo)
+  test      also for the tests (test.sh); the default
+  slurm     also for the tests with a real Slurm (test.sh --slurm)
+  browser   also for the tests in a real browser (test.sh --browser)
+  --system  only install missing Debian packages, as root; write nothing into the checkout
+  --check   change nothing; exit 0 if everything is ready, else list what is missing and exit 1
 TEXT
 }
 
@@ -31,7 +31,7 @@ for word in "$@"; do
     run | demo | test | slurm | browser) mode="$word" ;;
     --system | --check) only="$word" ;;
     -h | --help) usage; exit 0 ;;
-    *) printf 'unknown: %s\n' "$word" >&2; usage >&2; exit 2 ;;
+    *) printf 'unknown argument: %s\n' "$word" >&2; usage >&2; exit 2 ;;
     esac
 done
 case "$mode" in
@@ -47,8 +47,8 @@ engine_ready() { [ "$mode" = run ] || [ -e "$engine_home/MCsquare_linux" ]; }
 check() {
     local missing ready=0
     missing=$(missing_packages "${needs[@]}" | tr '\n' ' ')
-    [ -z "$missing" ] || { say "missing programs, of the Debian packages: $missing"; ready=1; }
-    venv_ready "$mode" || { say "missing: the virtual environment .venv, up to date with poetry.lock"; ready=1; }
+    [ -z "$missing" ] || { say "missing programs; they are in the Debian packages: $missing"; ready=1; }
+    venv_ready "$mode" || { say "missing: a virtual environment .venv that matches poetry.lock"; ready=1; }
     engine_ready || { say "missing: the dose engine in .setup/mcsquare"; ready=1; }
     [ "$ready" -ne 0 ] || say "everything is ready ($mode)"
     return "$ready"
@@ -64,11 +64,11 @@ system() {
 
 prepare() {
     if has_bundle && [ "$(venv_kind "$mode")" = test ]; then
-        venv_ready "$mode" || fail "a bundle has what production and the demo need, not the tools of the tests"
+        venv_ready "$mode" || fail "a bundle contains the libraries for production and the demo, not the tools of the tests"
     fi
     need_packages "$mode" "${needs[@]}"
     if venv_ready "$mode" && engine_ready; then return 0; fi
-    mkdir -p "$state" 2>/dev/null && [ -w "$state" ] || fail "this checkout is not set up and $here cannot be written: run setup/prepare.sh $mode as its owner"
+    mkdir -p "$state" 2>/dev/null && [ -w "$state" ] || fail "this checkout is not set up and $here is not writable: run setup/prepare.sh $mode as its owner"
     lock_setup
     if has_bundle; then from_bundle; else from_registries; fi
 }

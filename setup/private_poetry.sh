@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# private_poetry.sh PYTHON TARGET: Poetry, at the versions of poetry.txt, into a venv of its own.
-# Debian splits pip and ensurepip off Python: without them, any other pip of this machine does the work, and
-# without that a pip wheel from the index this machine names in its pip configuration.
+# private_poetry.sh PYTHON TARGET: install Poetry, at the versions of poetry.txt, into a separate venv.
+# Debian packages pip and ensurepip separately from Python: without them, use any other pip of this machine, and without
+# that a pip wheel from the package index of this machine's pip configuration.
 set -euo pipefail
 base="$1" target="$2"
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -21,7 +21,7 @@ for other in "$base" $(type -aP python3 python3.12 python3.11 python3.13); do
     fi
 done
 wheel=$("$base" "$here/fetch_pip.py" "$target") || {
-    echo "This Python has neither ensurepip nor pip. An administrator installs it: apt-get install -y python3-venv"
+    echo "This Python has neither ensurepip nor pip. An administrator can install them: apt-get install -y python3-venv"
     exit 1
 }
 "$target/bin/python" "$wheel/pip" install pip "${packages[@]}"

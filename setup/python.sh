@@ -1,24 +1,24 @@
-# Read by prepare.sh: finds a Python that this project runs on.
+# Sourced by prepare.sh: find a Python that this project supports.
 # shellcheck shell=bash
 
-# What a Python must be, for Python and for people; a bundle is narrower (offline.sh).
+# The supported versions, as an expression and as text; a bundle restricts them (offline.sh).
 fit='(3, 11) <= sys.version_info[:2] < (3, 13)'
 fit_words="Python 3.11 or 3.12"
 fit_help="Install one (Debian 12: apt-get install python3 python3-venv), or name one: MQI_PYTHON=/path/to/python3.12"
 
-# is_fit PYTHON: prints the path of the interpreter behind it, if it is one to run on.
+# is_fit PYTHON: print the path of the actual interpreter if it is supported.
 is_fit() {
     "$1" -c "import sys, sysconfig
 print(getattr(sys, '_base_executable', None) or sys.executable) if $fit else sys.exit(1)" 2>/dev/null
 }
 
-# Every candidate that really runs (a version switcher's shim may not), fit or not, best first.
+# Print all candidates, best first; some may not run (such as a version switcher's shim).
 python_candidates() {
     [ -z "${MQI_PYTHON:-}" ] || printf '%s\n' "$MQI_PYTHON"
     type -aP python3.12 python3.11 python3 || true
 }
 
-# Prints the path of a fit Python, one that can make a venv with pip if there is one.
+# Print the path of a supported Python, preferably one that can make a venv with pip.
 find_python() {
     local name found first=""
     while IFS= read -r name; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What production needs of poetry.lock, as requirements for pip: each version by the digests of its wheels.
+"""Print the production libraries of poetry.lock as requirements for pip, each version with the digests of its wheels.
 
 python3 setup/requirements.py > requirements.txt
 
-pip itself leaves out what the markers do not want on its machine.
+pip itself skips libraries whose markers do not match its machine.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from lockfile import ROOT, locked, plain
 
 
 def requirement(package: dict[str, Any]) -> str:
-    """One line of pip's."""
+    """One line of a requirements file."""
     markers = package.get("markers", "")
-    if isinstance(markers, dict):  # they differ by group
+    if isinstance(markers, dict):  # one per group
         markers = markers.get("main", "")
     condition = f" ; {markers}" if markers else ""
     digests = sorted(file["hash"] for file in package["files"] if file["file"].endswith(".whl"))

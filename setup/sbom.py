@@ -3,7 +3,7 @@
 
 .venv/bin/python setup/sbom.py [--all] > sbom.cdx.json
 
-Without --all what production needs; with it, what the tests need besides. The same lock file gives the same components.
+Without --all the production libraries; with it, also those of the tests. The same lock file gives the same components.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from packageurl import PackageURL
 
 
 def bill(root: Path, *, everything: bool) -> Bom:
-    """The bill of this checkout."""
+    """The bill of materials of this checkout."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     packages = locked(root, everything=everything)
     parts = {plain(package["name"]): _component(package) for package in packages}
@@ -52,8 +52,8 @@ def _component(package: dict[str, Any]) -> Component:
     )
 
 
-def _depends(bom: Bom, who: Component, on: list[Component]) -> None:
-    bom.dependencies.add(Dependency(who.bom_ref, [Dependency(one.bom_ref) for one in on]))
+def _depends(bom: Bom, part: Component, on: list[Component]) -> None:
+    bom.dependencies.add(Dependency(part.bom_ref, [Dependency(one.bom_ref) for one in on]))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def damaged_list(place: Path) -> None:
 DAMAGE = {
     "changed library": (lambda place: flip(place, WHEEL), f"{WHEEL} was changed"),
     "changed product": (lambda place: flip(place, "poetry.lock"), "poetry.lock was changed"),
-    "missing": (lambda place: (place / WHEEL).unlink(), f"{WHEEL} is missing or cannot be read"),
+    "missing": (lambda place: (place / WHEEL).unlink(), f"{WHEEL} is missing or not readable"),
     "added": (lambda place: (place / "bundle/wheels/c.whl").write_text("x"), "bundle/wheels/c.whl was added"),
     "a link": (lambda place: (place / "bundle/wheels/c.whl").symlink_to(WHEEL), "bundle/wheels/c.whl was added"),
     "no list": (lambda place: (place / "bundle/SHA256SUMS").unlink(), "bundle/SHA256SUMS is missing"),
@@ -82,7 +82,7 @@ def test_another_python_than_the_bundle_was_made_for_is_refused(place):
 def test_a_whole_bundle_says_so(place):
     ended = told(place, "setup/bundle.sh", "verify")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "files are what they were" in ended.stdout
+    assert "files are unchanged since the bundle was made" in ended.stdout
 
 
 def test_the_tests_do_not_run_from_a_bundle(place):
@@ -93,7 +93,7 @@ def test_the_tests_do_not_run_from_a_bundle(place):
 def test_a_bundle_is_made_of_a_commit(place):
     ended = told(place, "setup/bundle.sh", "make")
     assert ended.returncode == 1
-    assert "is no git checkout" in ended.stderr
+    assert "is not a git checkout" in ended.stderr
 
 
 @pytest.mark.parametrize("words", [(), ("mak",), ("make", "a", "b"), ("verify", "a")], ids=" ".join)

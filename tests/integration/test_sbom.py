@@ -47,11 +47,11 @@ def test_the_product_and_what_it_depends_on_stand_in_it():
     assert len(ours["dependsOn"]) == len(direct)
 
 
-ASKED = """
+SCRIPT = """
 import sys
 sys.path.insert(0, "setup")
-from audit import judged
-print("code", judged({"a", "b"}, %s, %d))
+from audit import judge
+print("code", judge({"a", "b"}, %s, %d))
 """
 WELL = [{"name": "A", "version": "1", "vulns": []}, {"name": "b", "version": "2", "vulns": []}]
 FLAW = [WELL[0], {"name": "b", "version": "2", "vulns": [{"id": "CVE-1"}]}]
@@ -63,12 +63,12 @@ SKIPPED = [WELL[0], {"name": "b", "skip_reason": "not found"}]
     [
         (WELL, 0, "code 0"),
         (FLAW, 1, "b 2: CVE-1\ncode 1"),
-        (SKIPPED, 0, "b: was passed over\ncode 1"),
+        (SKIPPED, 0, "b: was skipped\ncode 1"),
         (WELL, 1, "code 1"),
     ],
 )
-def test_a_flaw_or_a_library_that_was_passed_over_is_a_failure(told, code, said):
-    argv = [sys.executable, "-c", ASKED % (told, code)]
+def test_a_flaw_or_a_library_that_was_skipped_is_a_failure(told, code, said):
+    argv = [sys.executable, "-c", SCRIPT % (told, code)]
     ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert ended.stdout.endswith(said + "\n"), ended.stderr
 
@@ -82,5 +82,5 @@ def test_no_answer_is_said_and_is_no_success(tmp_path):
         cwd=ROOT, env={**os.environ, "PYTHONPATH": search}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert ended.returncode == 3
-    assert ended.stdout.startswith("NOT ASKED")
+    assert ended.stdout.startswith("NOT AUDITED")
     assert "registry" not in ended.stdout + ended.stderr
