@@ -115,7 +115,7 @@ async def before_the_hosts(config: Path) -> list[Finding]:
 def test_an_open_address_without_tls_is_refused_with_its_line(tmp_path):
     config = configure(tmp_path / "site", {"host": "0.0.0.0"})  # noqa: S104
     said = refused(config)
-    assert "in the clear" in said
+    assert "passwords unencrypted" in said
     assert f"{config}:" in said
 
 
