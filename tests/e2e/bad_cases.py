@@ -200,7 +200,7 @@ CASES = (
     BadCase("a text file named .dcm", "text-as-dcm", REFUSED, ("notes.dcm is not a DICOM file",)),
     # not one case
     BadCase("two RTPLANs in one folder", "two-plans", REFUSED, ("the folder holds 2 plans", "RP.dcm", "RP2.dcm")),
-    BadCase("RTSTRUCT drawn on another CT", "wrong-structure", REFUSED, ("RS.dcm is drawn on another CT",)),
+    BadCase("RTSTRUCT drawn on another CT", "wrong-structure", REFUSED, ("RS.dcm belongs to another CT",)),
     BadCase("RTDOSE of another plan", "wrong-dose", THROUGH, ("has no planned dose",)),
     BadCase("CT of another patient", "pass", REFUSED, ("different patient IDs (0010,0020)",), change=other_patient),
     # bombs

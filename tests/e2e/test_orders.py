@@ -40,7 +40,7 @@ def test_an_order_given_while_nobody_runs_is_carried_out_at_the_next_start(slow)
     slow.wait_for(computing, "a beam is computing")
     daemon.kill()
     answer = slow.mqi("cancel", "case one")
-    assert "kept until" in answer.stdout
+    assert "applied when the communicator runs" in answer.stdout
     daemon = slow.daemon()
     slow.wait_for(lambda cases: cases[0]["status"] == "cancelled", "cancelled")
     assert daemon.stop() == 0
@@ -68,7 +68,7 @@ def test_hold_stops_a_case_and_release_lets_it_go_on(site):
 def test_an_order_for_an_unknown_case_says_so(site):
     answer = site.mqi("cancel", "nobody")
     assert answer.returncode == 2
-    assert 'no case is called "nobody"' in answer.stderr
+    assert 'no case matches "nobody"' in answer.stderr
 
 
 def test_a_second_communicator_is_told_who_holds_the_store(site):

@@ -27,7 +27,7 @@ def test_a_report_asked_for_says_the_same(evening):
     results = Path(str(evening.cases["range-error"]["results"]))
     assert not (results / "report.html").exists()
     assert "report: none, report.draw is false" in site.mqi("show", "range-error").stdout
-    assert "drawn" in site.mqi("report", "range-error").stdout
+    assert "generated" in site.mqi("report", "range-error").stdout
     document = json.loads((results / "verdict.json").read_text())
     text = html.unescape((results / "report.html").read_text("utf-8"))
     assert document["why"] in text

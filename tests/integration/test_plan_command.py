@@ -62,7 +62,7 @@ def test_files_that_are_not_understood_exit_1_and_the_others_are_told_all_the_sa
     (tmp_path / "notes.txt").write_text("no plan")
     told = plan(tmp_path / "notes.txt", tmp_path / "none.dcm", write("bad.dcm", without_meterset), write("good.dcm"))
     assert told.returncode == 1
-    assert "notes.txt is no DICOM file, expected an RT Ion Plan" in told.stdout
+    assert "notes.txt is not a DICOM file, expected an RT Ion Plan" in told.stdout
     assert "none.dcm: the file cannot be read: No such file or directory" in told.stdout
     assert "BeamMeterset (300A,0086) is missing" in told.stdout
     assert told.stdout.count("can be computed with") == 1

@@ -116,7 +116,7 @@ def test_mqi_report_sign_and_show(delivered, tmp_path):
         return re.sub(r"\s+", " ", ended.output)
 
     (folder / "report.pdf").unlink()
-    assert f"{KEY}: drawn" in mqi("report", "--all")
+    assert f"{KEY}: generated" in mqi("report", "--all")
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
     assert "name one case, or --all" in mqi("report", code=2)
     who = ("--name", NAME, "--role", ROLE)

@@ -94,7 +94,7 @@ def test_the_chain_agrees_with_the_delivered_results_and_the_log(site, database)
     assert report.notes == ()
     assert (report.audit.events, report.audit.cases) == (EVENTS, 4)
     assert report.audit.checkpoints == 30  # as the old version counted
-    assert "the chain is whole" in mqi(site, "audit", "--verify", "--log", str(site / "log.jsonl"))
+    assert "the chain is intact" in mqi(site, "audit", "--verify", "--log", str(site / "log.jsonl"))
 
 
 def test_the_log_counts_under_its_former_names(site, database):

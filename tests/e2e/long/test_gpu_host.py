@@ -111,7 +111,7 @@ def test_unknown_gpus_are_not_idle_ones(fleet: Fleet, fake: FakeGpus, mode: str)
     fleet.start()
     assert "its GPUs are unknown" in said(fleet, "case 0001", "waiting for a free GPU")
     assert runs_of(fleet.witness) == []
-    assert "NO  private: its GPUs are unknown" in fleet.mqi("check").stdout
+    assert "NO  private: the GPUs are unknown" in fleet.mqi("check").stdout
     fake.say("ok")
     assert fleet.until_ended(1)
 

@@ -36,7 +36,7 @@ def test_without_a_report_the_verdict_is_delivered_all_the_same(site):
     assert "report: none, dicom.damaged" in site.mqi("show", "broken").stdout.replace("\n", " ")
     again = site.mqi("report", "broken")
     assert again.returncode == 1
-    assert "not drawn" in again.stdout
+    assert "not generated" in again.stdout
     assert "damaged" in again.stdout
 
 
@@ -51,7 +51,7 @@ def test_a_case_is_judged_again_with_other_limits_and_the_old_verdict_is_kept(si
     assert signed.returncode == 0, signed.stderr
     site.change("judgement", uncertainty={"limit_percent": 50})
     runs = site.starts()
-    assert "kept until the communicator runs" in site.mqi("rejudge", "case", "--reason", "other limits").stdout
+    assert "applied when the communicator runs" in site.mqi("rejudge", "case", "--reason", "other limits").stdout
     answer = site.mqi("once", timeout=280)
     (second,) = site.status()
     assert second["status"] == "done", answer.stderr

@@ -97,8 +97,8 @@ def test_checks_run_on_request_and_their_findings_are_kept(base, otto):
     page = otto.get("/system").text
     assert "by otto" in page
     assert re.search(r"\d+ of \d+ failed", page)  # its hosts do not exist
-    assert f"paths.watch {base / 'watch'} can be read" in page
-    assert "3 people are known to the dashboard" in page
+    assert f"paths.watch {base / 'watch'} is readable" in page
+    assert "the dashboard has 3 users" in page
 
 
 def test_an_order_is_stored_with_user_and_reason(base, otto, live):

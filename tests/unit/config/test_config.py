@@ -94,11 +94,11 @@ def test_every_mistake_is_told_with_its_line(tmp_path):
     ("more", "line"),
     [
         ("retries: {}\n", "17: retries: unknown key; did you mean retry?"),
-        ("resources:\n  desk: 2\n", "18: resources.desk: was renamed: write workers"),
+        ("resources:\n  desk: 2\n", "18: resources.desk: was renamed to workers"),
         ("retry:\n  trys: 3\n", "18: retry.trys: unknown key; did you mean tries?"),
         ("judgement:\n  machines:\n    G1:\n      gama: {}\n", "20: judgement.machines.G1.gama: unknown key; did you mean gamma?"),
-        ("retry: {tries: 8, tries: 9}\n", "17: retry.tries: stands here a second time (first on line 17)"),
-        ("engine:\n  home: /x\n", "17: engine: stands here a second time (first on line 10)"),
+        ("retry: {tries: 8, tries: 9}\n", "17: retry.tries: is a duplicate of line 17"),
+        ("engine:\n  home: /x\n", "17: engine: is a duplicate of line 10"),
         ("retry:\n  tries: eight\n", '18: retry.tries: must be a whole number, not "eight"'),
         ("retry:\n  tries: 8.5\n", "18: retry.tries: must be a whole number, not 8.5"),
         ('retry:\n  tries: "8"\n', '18: retry.tries: must be a whole number, not "8"'),
@@ -116,7 +116,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path):
         ("monitoring:\n\tmetrics_port: 1\n", "18: contains a tab; indent YAML with spaces"),
         ("monitoring: {\n", "18: not valid YAML: expected the node content, but found '<stream end>'"),
         ("retry: &a {}\n", "17: not valid YAML: anchors (&) and aliases (*) are not allowed"),
-        ("retry: !!python/object:os.system {}\n", "17: retry: tags (tag:yaml.org,2002:python/object:os.system) are not used here"),
+        ("retry: !!python/object:os.system {}\n", "17: retry: tags (tag:yaml.org,2002:python/object:os.system) are not allowed"),
         ("---\npaths: {}\n", "17: starts a second document (---); a file holds one configuration"),
         ("? [a, b]\n: 1\n", "17: the key must be one word, not a list or group"),
         ("local: {}\n", "1: needs either ssh (a host reached over SSH) or local (this machine; local: {})"),
@@ -155,7 +155,7 @@ def test_constancy_samples_have_names_and_folders_of_their_own(tmp_path):
     text = "constancy:\n  - {name: a, folder: in/sample, every_days: 30}\n"
     (line,) = told(tmp_path, GOOD + text)
     assert line.startswith("18: constancy")
-    assert line.endswith("lies inside paths.watch, or around it; it needs a folder of its own")
+    assert line.endswith("overlaps paths.watch; it needs a folder of its own")
     twice = "constancy:\n  - {name: a, folder: x, every_days: 30}\n  - {name: a, folder: y, every_days: 30}\n"
     assert told(tmp_path, GOOD + twice) == ["17: constancy: two samples have the same name: a, a"]
 
@@ -167,16 +167,16 @@ def test_missing_sections_are_all_named(tmp_path):
 @pytest.mark.parametrize("key", ["password", "passphrase", "api_token"])
 def test_secrets_are_refused_and_not_repeated(tmp_path, key):
     (line,) = told(tmp_path, GOOD.replace("  name: gpu1", f"  name: gpu1\n  {key}: hunter2"))
-    assert "secrets never stand in this file" in line
+    assert "secrets are not allowed in this file" in line
     assert "hunter2" not in line
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("~/results", "in/out", "4: paths.results: lies inside paths.watch; each needs a folder of its own"),
+        ("~/results", "in/out", "4: paths.results: is inside paths.watch; each needs a folder of its own"),
         ("~/results", "./in/../in", "2: paths.watch: is the same folder as paths.results; each needs a folder of its own"),
-        ("watch: in", "watch: /var/lib/mqi/in", "2: paths.watch: lies inside paths.workspace; each needs a folder of its own"),
+        ("watch: in", "watch: /var/lib/mqi/in", "2: paths.watch: is inside paths.workspace; each needs a folder of its own"),
     ],
 )  # fmt: skip
 def test_folders_inside_one_another_are_refused(tmp_path, old, new, line):
@@ -192,10 +192,10 @@ def test_the_remote_folder_is_plain(tmp_path, remote):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigProblem, match="does not exist"):
         load(tmp_path / "none.yaml")
-    with pytest.raises(ConfigProblem, match="is no file"):
+    with pytest.raises(ConfigProblem, match="is not a file"):
         load(tmp_path)
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(ConfigProblem, match="is no file"):
+    with pytest.raises(ConfigProblem, match="is not a file"):
         load(tmp_path / "fifo")
 
 

@@ -82,8 +82,8 @@ def test_half_a_voxel_less_is_the_edge_of_the_same_grid():
         ({"Rows": 4, "Columns": 3}, "4 x 3 pixels, expected 3 x 4"),
         ({"PixelSpacing": ["2.5", "2.0"]}, "PixelSpacing"),
         ({"ImagePositionPatient": ["-10", "20", "30"]}, "ImagePositionPatient"),
-        ({"PixelData": STORED.tobytes()[:-8]}, "holds 40 bytes, its rows, columns and frames need 48"),
-        ({"PixelData": STORED.tobytes() * 2}, "holds 96 bytes"),
+        ({"PixelData": STORED.tobytes()[:-8]}, "has 40 bytes, expected 48 from its rows, columns and frames"),
+        ({"PixelData": STORED.tobytes() * 2}, "has 96 bytes"),
         ({"PixelData": None}, "has no pixels"),
         ({"DoseGridScaling": None}, "DoseGridScaling .* is missing"),
         ({"DoseGridScaling": "0"}, "expected more than 0"),
@@ -91,7 +91,7 @@ def test_half_a_voxel_less_is_the_edge_of_the_same_grid():
         ({"BitsAllocated": 8}, "not 16 or 32 bit unsigned"),
         ({"PixelRepresentation": 1}, "not 16 or 32 bit unsigned"),
         ({"PixelData": (STORED // 2000).tobytes()}, "stored in 32 steps, expected at least 1000"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "is no RT Dose"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "is not an RT Dose"),
     ],
 )
 def test_what_is_no_dose_on_this_grid_is_refused(changed, words):

@@ -190,7 +190,7 @@ def no_points(plan):
 
 REFUSED = {
     "no beams": (lambda plan: setattr(plan, "IonBeamSequence", Sequence([])), "no treatment beam", "plan.no_beams"),
-    "setup only": (no_treatment, "no treatment beam (2 beams in all", "plan.no_beams"),
+    "setup only": (no_treatment, "no treatment beam (2 beams in total", "plan.no_beams"),
     "photon class": (
         lambda plan: setattr(plan.file_meta, "MediaStorageSOPClassUID", "1.2.840.10008.5.1.4.1.1.481.5"),
         "an RT Plan (photons or electrons), expected an RT Ion Plan",
@@ -199,8 +199,8 @@ REFUSED = {
     "no isocentre": (point_value(0, "IsocenterPosition", None), "IsocenterPosition (300A,012C) is missing", ""),
     "no gantry": (point_value(0, "GantryAngle", None), "GantryAngle (300A,011E) is missing", "dicom.missing"),
     "two groups": (second_group, "2 fraction groups (300A,0070), expected exactly 1", "plan.fraction_groups"),
-    "stranger in group": (group_names_stranger, "names beam 77", "plan.beams"),
-    "twice in group": (group_names_twice, "names a beam twice", "plan.fraction_groups"),
+    "stranger in group": (group_names_stranger, "refers to beam 77", "plan.beams"),
+    "twice in group": (group_names_twice, "refers to a beam twice", "plan.fraction_groups"),
     "no fractions": (fractions(None), "NumberOfFractionsPlanned (300A,0078) is missing", "dicom.missing"),
     "zero fractions": (fractions(0), "is 0, expected 1 or more", "plan.fractions"),
     "no control points": (no_points, "0 control points", "beam.control_points"),
@@ -213,18 +213,18 @@ REFUSED = {
     "nan": (spoil_weight(math.nan), "a spot weight (300A,0396) is nan", "beam.weights"),
     "infinite": (spoil_weight(math.inf), "a spot weight (300A,0396) is inf", "beam.weights"),
     "map too short": (point_value(0, "ScanSpotPositionMap", [1.0, 2.0]), "coordinates (two per spot)", ""),
-    "count wrong": (point_value(0, "NumberOfScanSpotPositions", 1), "is 1, there are", "beam.spot_count"),
+    "count wrong": (point_value(0, "NumberOfScanSpotPositions", 1), "is 1, but there are", "beam.spot_count"),
     "no energy": (no_energy, "NominalBeamEnergy (300A,0114) is missing", "dicom.missing"),
     "odd energy": (point_value(0, "NominalBeamEnergy", 150e3), "expected MeV of a proton", "beam.energy"),
     "energy in pair": (energy_within_pair, "the energy changes from", "beam.energy"),
-    "weights lie": (spoil_weight(50.0), "what the spot weights so far add up to", "beam.weights"),
+    "weights lie": (spoil_weight(50.0), "the sum of the preceding spot weights", "beam.weights"),
     "cumulative lies": (point_value(2, "CumulativeMetersetWeight", 50), "control point 2: Cumulative", "beam.weights"),
     "cumulative none": (point_value(2, "CumulativeMetersetWeight", None), "(300A,0134) is missing", "dicom.missing"),
     "final lies": (beam_value("FinalCumulativeMetersetWeight", 77), "FinalCumulativeMetersetWeight", "beam.weights"),
     "no final": (beam_value("FinalCumulativeMetersetWeight", None), "(300A,010E) is missing", "dicom.missing"),
     "no meterset": (no_meterset, "BeamMeterset (300A,0086) is missing", "dicom.missing"),
-    "not in group": (not_in_group, "the fraction group does not name this beam", "beam.meterset"),
-    "numbers twice": (beam_value("BeamNumber", 2), "BeamNumber (300A,00C0) 2 is given to several", "plan.beam_numbers"),
+    "not in group": (not_in_group, "the fraction group does not refer to this beam", "beam.meterset"),
+    "numbers twice": (beam_value("BeamNumber", 2), "BeamNumber (300A,00C0) 2 is used for several", "plan.beam_numbers"),
     "structure set without UID": (structure_set_without_uid, "refers to 0 structure sets", "plan.structure_set"),
     "reference without number": (
         reference_without_number,
@@ -350,5 +350,5 @@ def test_a_value_that_is_no_number_is_damage_not_a_crash(plan, tmp_path):
     plan.save_as(tmp_path / "RP.dcm")
     content = (tmp_path / "RP.dcm").read_bytes()
     (tmp_path / "RP.dcm").write_bytes(content.replace(b"\xc0\x00IS\x02\x008 ", b"\xc0\x00IS\x02\x00xy"))
-    with pytest.raises(DicomProblem, match="a value in it cannot be read"):
+    with pytest.raises(DicomProblem, match="an element has an unreadable value"):
         read_plan(tmp_path / "RP.dcm")

@@ -113,7 +113,7 @@ def test_a_structure_set_without_a_ct_is_refused_by_name(data, read):
         for contour in roi.ContourSequence:
             del contour.ContourImageSequence
     del data.ReferencedFrameOfReferenceSequence
-    with pytest.raises(DicomProblem, match=r"RS\.dcm names no CT slice") as caught:
+    with pytest.raises(DicomProblem, match=r"RS\.dcm refers to no CT slice") as caught:
         read(data)
     assert caught.value.code == "structures.no_ct"
 
@@ -122,7 +122,7 @@ def test_a_structure_set_without_a_frame_of_reference_is_refused_by_name(data, r
     for roi in data.StructureSetROISequence:
         del roi.ReferencedFrameOfReferenceUID
     del data.ReferencedFrameOfReferenceSequence
-    with pytest.raises(DicomProblem, match="names no frame of reference") as caught:
+    with pytest.raises(DicomProblem, match="has no frame of reference") as caught:
         read(data)
     assert caught.value.code == "structures.frames"
 

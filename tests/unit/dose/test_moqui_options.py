@@ -25,7 +25,7 @@ def options(**more) -> MoquiOptions:
     ("wrong", "words"),
     [
         ({"program": "tps_env"}, "program"),
-        ({"flavour": "ours"}, "flavour: 'ours' is none of upstream, fork, clinic"),
+        ({"flavour": "ours"}, "flavour: 'ours' is not one of upstream, fork, clinic"),
         ({"flavours": {"clinic": {"based_on": "fork"}}}, "clinic is built in"),
         ({"format": "dcm"}, "format: upstream writes mha, mhd, raw, not dcm"),
         ({"format": "MHA"}, "format"),

@@ -154,7 +154,7 @@ def test_structures_of_another_ct(folder):
     for number, name in enumerate(CT):
         change(folder, name, SOPInstanceUID=f"1.2.3.{number}")
     reason = refused(folder)
-    assert reason.startswith(f"RS.dcm is drawn on another CT: of the {len(CT)} slices it names none is here")
+    assert reason.startswith(f"RS.dcm belongs to another CT: it refers to {len(CT)} slices, and none of")
 
 
 def test_another_structure_set(folder):
@@ -657,5 +657,8 @@ def test_a_case_that_costs_too_much_to_read_is_refused_in_words(folder):
     found = examine(folder, options, still_for=10)
     assert isinstance(found, Rejected)
     assert found.code == "dicom.budget"
-    assert found.reason == "the files of the case hold more than can be read with 2000 elements in all"
+    assert (
+        found.reason
+        == "reading the files of the case takes more than the 2000 elements allowed by intake.max_case_elements"
+    )
     assert "intake.max_case_elements" in found.advice

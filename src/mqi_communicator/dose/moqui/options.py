@@ -200,7 +200,8 @@ class BuiltInMachineOptions(BaseModel):
     protons_per_mu: float | None = Field(
         default=None,
         gt=0,
-        description="Flavour fork with spots: csv: protons per MU, if the program's factors are 1. Unset: the dose is "
+        description="Flavour fork with spots: csv: protons per MU, if the program's factors are 1; without it the "
+        "dose is "
         "relative and `not_judged`.",
     )
     counts_per_mu: float | None = Field(
@@ -212,8 +213,7 @@ class BuiltInMachineOptions(BaseModel):
         default=None,
         gt=0,
         description="Flavour clinic, or spots: before: factor from the program's dose of one beam to Gy of one "
-        "fraction. "
-        "Unset: the dose is relative and `not_judged`.",
+        "fraction; without it the dose is relative and `not_judged`.",
     )
     snout_position: float | None = Field(
         default=None, gt=0, lt=5_000, description="Snout position in mm for plans without one."
