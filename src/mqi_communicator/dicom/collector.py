@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pydicom.datadict import tag_for_keyword
+
 from mqi_communicator.dicom.problem import DicomProblem, Problem, printable, refusal
 
 if TYPE_CHECKING:
@@ -77,8 +79,6 @@ class Collector:
 
 def tagged(keyword: str) -> str:
     """Format a keyword with its tag: `BeamMeterset (300A,0086)`."""
-    from pydicom.datadict import tag_for_keyword
-
     tag = tag_for_keyword(keyword) or 0
     return f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
 

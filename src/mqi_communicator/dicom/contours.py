@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import open_dicom
 from mqi_communicator.dicom.walk import Limits
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
 
@@ -68,8 +69,6 @@ def read_contours(path: Path) -> tuple[Structure, ...]:
 
 def closed_outlines(drawn: Dataset) -> Iterator[NDArray[np.float64]]:
     """Yield the corners (n, 3) in mm of each closed contour of an item of ROIContourSequence."""
-    import numpy as np
-
     for item in drawn.get("ContourSequence") or ():
         if str(item.get("ContourGeometricType", "")).startswith("CLOSED"):
             yield np.asarray(item.ContourData, dtype=np.float64).reshape(-1, 3)

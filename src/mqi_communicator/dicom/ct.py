@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.collector import Collector, tagged, text
 from mqi_communicator.dicom.header import CT_IMAGE
 from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, printable, refusal
@@ -16,7 +18,6 @@ from mqi_communicator.dicom.records import CTVolume, Grid
 from mqi_communicator.dicom.walk import Limits
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
 
@@ -70,8 +71,6 @@ class Slice:
 
 def read_ct(paths: Sequence[Path], limits: Limits | None = None) -> CTVolume:
     """Read these slices as a volume, float32 HU, ascending z. DicomProblem with all reasons if they are not one."""
-    import numpy as np
-
     slices, problems = check_ct(paths, limits)
     if problems:
         raise refusal(problems)
@@ -265,8 +264,6 @@ def _grid(slices: Sequence[Slice]) -> Grid:
 
 
 def _hounsfield(path: Path, limits: Limits | None) -> NDArray[np.float32]:
-    import numpy as np
-
     with open_dicom(path, limits or Limits()) as opened:
         if opened is None:
             raise DicomProblem(f"{printable(path.name)} is no longer a DICOM file", _EXPORT_AGAIN)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.collector import Collector, tagged
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.reading import Opened, open_bytes
@@ -16,7 +18,6 @@ from mqi_communicator.dicom.records import Grid
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
 
@@ -43,8 +44,6 @@ def read_foreign_dose(name: str, data: bytes, grid: Grid) -> NDArray[np.float64]
 
     DicomProblem if it is no dose, is truncated, has another number of voxels, contradicts the grid, or is too coarse.
     """
-    import numpy as np
-
     with open_bytes(name, data, Limits()) as opened:
         if opened is None or opened.sop_class_uid not in (_RT_DOSE, ""):
             raise DicomProblem(f"{name} is not an RT Dose", _ADVICE, "dose.not_a_dose")

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.collector import Collector, tagged
 from mqi_communicator.dicom.records import Layer
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
     from pydicom.tag import BaseTag
@@ -90,8 +91,6 @@ def _energy(point: Dataset, before: float, collector: Collector) -> float:
 
 def _places(point: Dataset, weights: NDArray[np.float64], collector: Collector) -> NDArray[np.float64]:
     """Return ScanSpotPositionMap as (n, 2); no rows, and a problem, if it does not match the weights."""
-    import numpy as np
-
     places = _floats(point.get("ScanSpotPositionMap"))
     count = int(point.get("NumberOfScanSpotPositions") or weights.size)
     if not places.size:
@@ -111,8 +110,6 @@ def _places(point: Dataset, weights: NDArray[np.float64], collector: Collector) 
 
 def _weights(point: Dataset, collector: Collector) -> NDArray[np.float64]:
     """Return ScanSpotMetersetWeights; empty if there are none or some are invalid."""
-    import numpy as np
-
     weights = _floats(point.get("ScanSpotMetersetWeights"))
     wrong = weights[~np.isfinite(weights) | (weights < 0)]
     if wrong.size:
@@ -123,8 +120,6 @@ def _weights(point: Dataset, collector: Collector) -> NDArray[np.float64]:
 
 def _floats(value: object) -> NDArray[np.float64]:
     """Return the numbers of an FL element. Above 65 534 bytes explicit VR uses UN (PS3.5 6.2.2), read as bytes."""
-    import numpy as np
-
     if isinstance(value, bytes):
         return np.frombuffer(value, dtype="<f4").astype(np.float64)
     return np.atleast_1d(np.asarray(() if value is None else value, dtype=np.float64))

@@ -12,10 +12,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from io import BytesIO
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import ExplicitVRLittleEndian
 
 NOBODY = "MQI^NOBODY"
 NOBODY_ID = "MQI-NOBODY"
@@ -38,8 +39,6 @@ def sent_uid(content: bytes, *what: object) -> str:
 
 def new_object(sop_class: str, modality: str, content: bytes, *what: object) -> Dataset:
     """Return an anonymous object: patient, study, series and equipment are constant or digests of the content."""
-    from pydicom import Dataset
-
     ds = Dataset()
     ds.SOPClassUID, ds.SOPInstanceUID = sop_class, sent_uid(content, modality, *what)
     ds.StudyDate, ds.StudyTime, ds.StudyID = "", "", "1"
@@ -54,8 +53,6 @@ def new_object(sop_class: str, modality: str, content: bytes, *what: object) -> 
 
 def item(**attributes: object) -> Dataset:
     """Return a sequence item with these attributes."""
-    from pydicom import Dataset
-
     made = Dataset()
     for keyword, value in attributes.items():
         setattr(made, keyword, value)
@@ -64,10 +61,6 @@ def item(**attributes: object) -> Dataset:
 
 def encoded(ds: Dataset) -> bytes:
     """Encode the object as a DICOM file, explicit VR little endian, uncompressed."""
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.filewriter import dcmwrite
-    from pydicom.uid import ExplicitVRLittleEndian
-
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.header import CT_IMAGE
 from mqi_communicator.dicom.outgoing import content_digest, encoded, new_object
@@ -11,7 +13,6 @@ from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import CTVolume, Grid
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 AIR = -1000  # HU
@@ -25,8 +26,6 @@ def ct_content(grid: Grid, hu: NDArray[np.int16]) -> bytes:
 
 def whole_hounsfield(ct: CTVolume) -> NDArray[np.int16]:
     """Return the CT in whole Hounsfield units. DicomProblem if a voxel does not fit into 16 bit."""
-    import numpy as np
-
     low, high = float(ct.hu.min()), float(ct.hu.max())
     if low < _LIMITS[0] or high > _LIMITS[1]:
         raise DicomProblem(

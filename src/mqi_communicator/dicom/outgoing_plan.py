@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.header import ION_PLAN
 from mqi_communicator.dicom.outgoing import content_digest, encoded, item, new_object
+from mqi_communicator.dicom.outgoing_names import beam_name
 from mqi_communicator.dicom.problem import DicomProblem
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
 
@@ -49,11 +51,6 @@ class SentBeam:
     layers: tuple[SentLayer, ...]
 
 
-def beam_name(number: int) -> str:
-    """Return the name of a beam in the plan that is sent."""
-    return f"beam_{number}"
-
-
 def plan_file(beams: Sequence[SentBeam], ct_content: bytes) -> bytes:
     """Return the plan as a DICOM file. DicomProblem for a beam number out of bounds."""
     highest = max(beam.number for beam in beams)
@@ -82,8 +79,6 @@ def _spot_bytes(beams: Sequence[SentBeam]) -> list[bytes]:
 
 
 def _total(layers: Sequence[SentLayer]) -> float:
-    import numpy as np
-
     return float(sum(layer.weights.sum(dtype=np.float64) for layer in layers))
 
 
@@ -101,8 +96,6 @@ def _fractions(beams: Sequence[SentBeam]) -> Dataset:
 
 def _filler(number: int, like: SentBeam) -> Dataset:
     """Return an item that is no treatment beam: aimed like another, with one spot without weight."""
-    import numpy as np
-
     nothing = SentLayer(like.layers[0].energy, np.zeros((1, 2)), np.zeros(1, np.float32))
     beam = SentBeam(number, like.machine, 0.0, 0.0, like.isocenter, like.snout_position, like.sad, (nothing,))
     made = _beam_item(beam)

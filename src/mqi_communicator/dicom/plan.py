@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from pydicom import Dataset
 
 from mqi_communicator.dicom.beam import read_beam
 from mqi_communicator.dicom.collector import Collector, tagged, text
@@ -19,9 +20,6 @@ from mqi_communicator.dicom.problem import DicomProblem, Problem, printable, ref
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.records import Beam, IonPlan
 from mqi_communicator.dicom.walk import Limits
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 _ELEMENTS = (
     "SOPClassUID",
@@ -91,8 +89,6 @@ def _version(data: Dataset) -> str:
 
 
 def _fraction_group(data: Dataset, collector: Collector) -> Dataset:
-    from pydicom import Dataset
-
     groups = data.get("FractionGroupSequence") or ()
     if len(groups) != 1:
         collector.add(

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
+from pydicom.uid import UID
+
 from mqi_communicator.dicom.problem import EMPTY, NOT_DICOM, DicomProblem, printable
 from mqi_communicator.dicom.walk import PIXEL_DATA, SHORT_VRS, Limits, Span, Walk
 
@@ -70,9 +75,6 @@ class Opened:
 
         An element is named by its DICOM keyword or its tag. ValueError for a keyword that DICOM does not have.
         """
-        from pydicom.filereader import read_dataset
-        from pydicom.tag import Tag
-
         tags = sorted({Tag(element) for element in ("SpecificCharacterSet", *elements)})
         wanted = [spans[tag] for tag in tags if tag in spans]
         if sum(span.end - span.begin for span in wanted) > self.limits.parsed_bytes:
@@ -112,8 +114,6 @@ class Opened:
 
 def unreadable(name: str, syntax: str) -> DicomProblem:
     """Return the refusal of a transfer syntax."""
-    from pydicom.uid import UID
-
     how = _UNREADABLE.get(syntax) or f"compressed ({UID(syntax).name})"
     return DicomProblem(
         f"{name} is {how}, transfer syntax {syntax}; expected uncompressed little endian",
@@ -232,8 +232,6 @@ def translate_errors(path: Path) -> Iterator[None]:
     """Raise errors of reading an invalid value as DicomProblem, and suppress pydicom's warnings, which quote values
     such as a patient's name.
     """
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
     broken = (ValueError, KeyError, AttributeError, TypeError, IndexError, ArithmeticError, EOFError, struct.error)
     refused = (BytesLengthException, InvalidDicomError, NotImplementedError, RecursionError)
     try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.collector import Collector, tagged
 from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom, unreadable
@@ -14,7 +16,6 @@ from mqi_communicator.dicom.records import Dose, DoseType, Grid
 from mqi_communicator.dicom.walk import PIXEL_DATA, Limits, Span
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
 
@@ -74,8 +75,6 @@ def dose_facts(path: Path, limits: Limits | None = None) -> DoseFacts:
 
 def read_rtdose(path: Path, dose_type: DoseType, limits: Limits | None = None) -> Dose:
     """Read the dose in Gy, float32, [z, y, x] with z ascending; `dose_type` comes from the caller."""
-    import numpy as np
-
     with open_dicom(path, limits or Limits()) as opened:
         facts, data, spans, upside_down = _facts(opened, path)
         assert opened is not None  # noqa: S101 - _facts refuses it
@@ -224,8 +223,6 @@ def _bits(data: Dataset, collector: Collector) -> int:
 
 
 def _dose(opened: Opened, data: Dataset, spans: dict[int, Span], shape: tuple[int, int, int]) -> NDArray[np.float32]:
-    import numpy as np
-
     collector = Collector(opened.name)
     bits = _bits(data, collector)
     scaling = collector.number(data, "DoseGridScaling")

@@ -17,14 +17,17 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.records import Biology, Dose, Extent
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-    from pydicom import Dataset
 
 _RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 _LARGEST = 2**16 - 1
@@ -63,8 +66,6 @@ def write_rtdose(target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_
 
     `plan` is the admitted RT plan file. Permanent if the dose is not finite, negative or nowhere above zero.
     """
-    from pydicom import dcmread
-
     source = dcmread(plan, stop_before_pixels=True, specific_tags=[*_COPIED, *_NEEDED])
     values, scaling = _scaled(dose)
     ds = _dataset(source, dose, origin)
@@ -85,8 +86,6 @@ def write_rtdose(target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_
 
 def _scaled(dose: Dose) -> tuple[NDArray[np.uint16], str]:
     """Return integers and the DoseGridScaling as written, so that the integers compensate the rounding of the text."""
-    import numpy as np
-
     low, high = float(dose.gy.min()), float(dose.gy.max())
     if not (math.isfinite(low) and math.isfinite(high)) or low < 0 or high <= 0:
         raise Permanent(
@@ -106,8 +105,6 @@ def _uid(origin: Origin, *what: str) -> str:
 
 def _dataset(source: Dataset, dose: Dose, origin: Origin) -> Dataset:
     """Make the data set without grid and SOP Instance UID. All doses of a case are one series."""
-    from pydicom import Dataset
-
     ds = Dataset()
     for keyword in _COPIED:
         if keyword in source:
@@ -128,9 +125,6 @@ def _dataset(source: Dataset, dose: Dose, origin: Origin) -> Dataset:
 
 def _assign_uid(ds: Dataset, origin: Origin, pixels: bytes) -> None:
     """Set the SOP Instance UID from the run and the content."""
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian
-
     encoded = BytesIO()
     ds.save_as(encoded, implicit_vr=False, little_endian=True)
     content = hashlib.sha256(encoded.getvalue())
@@ -177,8 +171,6 @@ def _reference(source: Dataset, dose: Dose) -> Dataset:
 
 
 def _item(**attributes: Any) -> Dataset:
-    from pydicom import Dataset
-
     made = Dataset()
     for keyword, value in attributes.items():
         setattr(made, keyword, value)

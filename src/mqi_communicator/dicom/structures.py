@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.contours import CORNERS, closed_outlines
 from mqi_communicator.dicom.problem import DicomProblem, Problem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom
@@ -19,7 +21,6 @@ from mqi_communicator.dicom.structure_references import (
 from mqi_communicator.dicom.walk import Limits
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
 
@@ -150,8 +151,6 @@ def _number(value: object) -> float:
 
 def _closed(drawn: Dataset) -> tuple[tuple[tuple[float, NDArray[np.float64]], ...], bool]:
     """Return the closed contours by z, and whether all are axial."""
-    import numpy as np
-
     areas, axial = [], True
     for corners in closed_outlines(drawn):
         if len(corners) and np.ptp(corners[:, 2]) > _LEVEL:

@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
+from pydicom.datadict import dictionary_VR
+
 from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem
 
 PIXEL_DATA = 0x7FE00010
@@ -235,8 +237,6 @@ def _is_sequence(head: _Head) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _known_sequence(tag: int) -> bool:
-    from pydicom.datadict import dictionary_VR
-
     try:
         return bool(dictionary_VR(tag) == "SQ")
     except KeyError:  # private, or newer than the dictionary: skipped unread

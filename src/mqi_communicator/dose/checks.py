@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+import numpy as np
+
 from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer
 from mqi_communicator.dose.abilities import where
@@ -44,8 +46,6 @@ def problems_of(check: Callable[[], object]) -> list[Problem]:
 
 def plan_problems(plan: IonPlan, ct: CTVolume) -> Iterator[Problem]:
     """Why this CT cannot be the one that the plan means, or cannot be written."""
-    import numpy as np
-
     if plan.frame_of_reference_uid not in ("", ct.frame_of_reference_uid):  # it may leave it out (PS3.3 A.49: usage U)
         yield Problem(
             "dose.frame_of_reference",
@@ -100,8 +100,6 @@ def _of_record(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
 
 
 def _record_faults(layer: Layer) -> Iterator[tuple[str, str]]:
-    import numpy as np
-
     if layer.spots.shape != (len(layer.weights), 2):
         yield "dose.spots", f"{layer.spots.shape[0]} spots but {len(layer.weights)} weights"
     if not (math.isfinite(layer.energy) and np.isfinite(layer.spots).all()):
@@ -114,8 +112,6 @@ def _record_faults(layer: Layer) -> Iterator[tuple[str, str]]:
 
 def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -> Iterator[Problem]:
     """Why a sound beam cannot be computed with this model on this CT."""
-    import numpy as np
-
     place = where(beam)
 
     def problem(code: str, found: str, expected: str = "", advice: str = "", at: str = "") -> Problem:

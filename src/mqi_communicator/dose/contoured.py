@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Grid
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Contour = tuple[float, NDArray[np.float64]]
@@ -30,8 +31,6 @@ class Contoured:
 
     def __init__(self, contours: Sequence[Contour], grid: Grid) -> None:
         """`contours`: (z in mm, corners (n, 2) as x, y in mm), in any order."""
-        import numpy as np
-
         self._grid = grid
         self._planes: dict[float, list[NDArray[np.float64]]] = {}
         for z, corners in contours:
@@ -65,8 +64,6 @@ class Contoured:
 
     def inside(self, index: int) -> Flags:
         """[y, x]: whether the centres of this slice's voxels are in the structure."""
-        import numpy as np
-
         inside = np.zeros(self._grid.shape[1:], dtype=bool)
         for level in self.slices.get(index, ()):
             inside |= self._filled(level)
@@ -74,8 +71,6 @@ class Contoured:
 
     def _filled(self, level: float) -> Flags:
         """[y, x]: the voxels of one plane, by how often a line along x crosses an edge before it reaches them."""
-        import numpy as np
-
         _, ny, nx = self._grid.shape
         (x0, y0, _), (dx, dy, _) = self._grid.origin, self._grid.spacing
         crossings = np.zeros((ny, nx + 1), dtype=np.int64)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.work import Need, Work
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
-from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import Abilities
+
+if TYPE_CHECKING:
+    from mqi_communicator.dicom.structures import StructureSet
 
 NO_INPUT = "there-is-no-input"  # name of a file that does not exist: a trial start of an engine reads nothing
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+LOG_BYTES = 64 << 20  # of a whole log: a longer one is not read
 _CUT = re.compile(r"^mqi-cut \d+\n", re.MULTILINE)
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import CTVolume, Dose
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 AIR = -900.0  # HU: above the noise of air, below lung and foam
@@ -21,8 +22,6 @@ AIR = -900.0  # HU: above the noise of air, below lung and foam
 
 def without_outside_air(dose: Dose, ct: CTVolume) -> Dose:
     """The same dose on the CT's grid, zero in the air around the patient; cavities keep theirs."""
-    import numpy as np
-
     gy = np.where(outside_air(ct), np.float32(0), dose.gy)
     gy.setflags(write=False)
     return replace(dose, gy=gy)
@@ -32,8 +31,6 @@ def outside_air(ct: CTVolume) -> NDArray[np.bool_]:
     """Which voxels [z, y, x] are air around the patient: nothing but air on the way along a row or a column of the
     slice to one of its four edges.
     """
-    import numpy as np
-
     air = ct.hu < AIR
     outside = np.zeros_like(air)
     for axis in (1, 2):

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.ndimage import minimum_filter
+
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dicom.structures import Overridden, StructureSet, override_problem
@@ -22,7 +25,6 @@ from mqi_communicator.dose.rays import MARGIN, BeamPath, Field, beam_path_of, fi
 from mqi_communicator.dose.stopping import Ratio, range_in_water, target_ratio
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
@@ -64,8 +66,6 @@ def _change(
     shape: Contoured, others: Sequence[Contoured], target: float, ct: CTVolume, ratio: Ratio, beams: Sequence[_Beam]
 ) -> str:
     """What is changed first, in words; "" if nothing is. `others` are structures to which this one yields."""
-    import numpy as np
-
     for index, inside in _slices(shape, others):
         rows, columns = np.nonzero(inside)
         own = ratio(ct.hu[index, rows, columns])
@@ -112,8 +112,6 @@ class _Beam:
 
     def passes(self, points: Doubles) -> Flags:
         """Whether the beam may pass these points (n, 3), in mm."""
-        import numpy as np
-
         seen = self._beam_path.project(points)
         u, v, inside = self._field.index(seen[:, 0], seen[:, 1])
         if not inside.any():
@@ -127,9 +125,6 @@ class _Beam:
     @cached_property
     def _ends(self) -> Doubles:
         """The height in mm, per cell of the field, below which no proton comes that passes within the margin of it."""
-        import numpy as np
-        from scipy.ndimage import minimum_filter
-
         step = max(2.0, min(self._ct.grid.spacing))
         heights = heights_across(self._beam_path, self._ct.grid, step)
         reach = range_in_water(self._beam_path.energy) * _MORE + _SPARE
@@ -144,8 +139,6 @@ class _Beam:
 
     def _end(self, spots: Doubles, heights: Doubles, step: float, reach: float) -> Doubles:
         """The height at which each of these rays has crossed so much water (mm); what is unknown is taken for none."""
-        import numpy as np
-
         voxels, inside = voxels_at(self._beam_path.points(spots, heights), self._ct.grid)
         water = np.where(inside, np.nan_to_num(self._ratio(self._ct.hu[voxels])), 0.0).cumsum(axis=1) * step
         crossed = water > reach

@@ -14,10 +14,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
 from mqi_communicator.dicom.records import Beam, Grid
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
@@ -41,8 +43,6 @@ class BeamPath:
 
     def points(self, spots: Doubles, heights: Doubles) -> Doubles:
         """(n, m, 3): the points in mm of n rays, given by (n, 2) positions in the isocentre plane, at m heights h."""
-        import numpy as np
-
         u = spots[:, :1] * (1 - heights / self.sad[0])
         v = spots[:, 1:] * (1 - heights / self.sad[1])
         along = np.broadcast_to(heights, u.shape)
@@ -54,8 +54,6 @@ class BeamPath:
 
         Points near the magnets or behind them, which no ray passes on its way to a patient, get NaN for u and v.
         """
-        import numpy as np
-
         local: Doubles = (points - np.asarray(self.isocenter)) @ self.axes.T
         height = local[..., 2]
         near = height >= _NEAREST * min(self.sad)
@@ -65,8 +63,6 @@ class BeamPath:
 
     def sample(self, most: int) -> Doubles:
         """At most about `most` spots, the outermost in 16 directions among them."""
-        import numpy as np
-
         if len(self.spots) <= most:
             return self.spots
         turns = np.arange(16) * math.pi / 8
@@ -78,8 +74,6 @@ class BeamPath:
 
 def beam_path_of(beam: Beam, sad: tuple[float, float]) -> BeamPath:
     """The rays of a beam whose scanning magnets are so far (mm, x and y) from the isocentre."""
-    import numpy as np
-
     spots = np.unique(np.concatenate([layer.spots[layer.weights > 0] for layer in beam.layers]), axis=0)
     axes = np.array(gantry_axes(beam.gantry_angle, beam.couch_angle))
     return BeamPath(beam.number, beam.isocenter, axes, sad, spots, max(layer.energy for layer in beam.layers))
@@ -87,8 +81,6 @@ def beam_path_of(beam: Beam, sad: tuple[float, float]) -> BeamPath:
 
 def gantry_axes(gantry: float, couch: float) -> tuple[Doubles, Doubles, Doubles]:
     """The IEC gantry axes x, y and z (towards the source) as unit vectors in the DICOM patient system, HFS."""
-    import numpy as np
-
     g, c = math.radians(gantry), math.radians(couch)
     turned = np.array([[math.cos(c), math.sin(c), 0.0], [-math.sin(c), math.cos(c), 0.0], [0.0, 0.0, 1.0]])
     to_dicom = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -107,8 +99,6 @@ class Field:
 
     def index(self, u: Doubles, v: Doubles) -> tuple[NDArray[np.int64], NDArray[np.int64], Flags]:
         """The cells of these positions, clipped to the raster, and whether they are in the field."""
-        import numpy as np
-
         cells = []
         inside = np.ones(u.shape, dtype=bool)
         for values, low, count in zip((u, v), self.low, self.near.shape, strict=True):
@@ -120,17 +110,12 @@ class Field:
     @property
     def positions(self) -> Doubles:
         """(n, 2): (u, v) in mm of the cells in the field, in the order of `near`."""
-        import numpy as np
-
         found: Doubles = np.argwhere(self.near) * self.step + np.asarray(self.low)
         return found
 
 
 def field_of(beam_path: BeamPath, margin: float = MARGIN) -> Field:
     """All that lies within `margin` mm of a spot in the isocentre plane."""
-    import numpy as np
-    from scipy.ndimage import distance_transform_edt
-
     reach = margin + 1.5 * _FIELD_STEP  # spots and positions are each rounded to a cell
     low = beam_path.spots.min(axis=0) - reach - _FIELD_STEP
     count = np.ceil((beam_path.spots.max(axis=0) + reach - low) / _FIELD_STEP).astype(int) + 2
@@ -141,8 +126,6 @@ def field_of(beam_path: BeamPath, margin: float = MARGIN) -> Field:
 
 def heights_across(beam_path: BeamPath, grid: Grid, step: float) -> Doubles:
     """Heights h in mm, from the source's side on, at which any ray of the beam may be in the grid, `step` mm apart."""
-    import numpy as np
-
     axes = grid.axes()[::-1]
     corners = np.array(np.meshgrid(*[(a[0], a[-1]) for a in axes], indexing="ij")).reshape(3, -1).T
     heights = (corners - np.asarray(beam_path.isocenter)) @ beam_path.axes[2]
@@ -152,8 +135,6 @@ def heights_across(beam_path: BeamPath, grid: Grid, step: float) -> Doubles:
 
 def voxels_at(points: Doubles, grid: Grid) -> tuple[tuple[NDArray[np.int64], ...], Flags]:
     """The voxels (z, y, x) that these points in mm are in, clipped to the grid, and whether they are in the grid."""
-    import numpy as np
-
     cells, inside = [], np.ones(points.shape[:-1], dtype=bool)
     for axis, count in zip((2, 1, 0), grid.shape, strict=True):
         cell = np.rint((points[..., axis] - grid.origin[axis]) / grid.spacing[axis]).astype(np.int64)

@@ -7,9 +7,12 @@ computed with: it is read, judged and signed as nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dose.engine import DoseEngine
+
+if TYPE_CHECKING:
+    from mqi_communicator.dicom.records import CTVolume, IonPlan
 
 NOISE_SETTINGS = ("histories_per_beam", "target_uncertainty", "seed", "seeds")  # they shape the noise alone
 UNKNOWN = "nothing tells what it was computed with: an earlier version of the communicator kept no record of it"

@@ -14,8 +14,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
@@ -58,8 +59,6 @@ def target_ratio(properties: tuple[tuple[str, float], ...]) -> float | None:
 
 def unknown_ratio(hu: NDArray[np.float32]) -> Doubles:
     """Of an engine whose conversion nobody here knows."""
-    import numpy as np
-
     return np.full(hu.shape, np.nan)
 
 

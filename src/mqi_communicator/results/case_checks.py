@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
 
@@ -51,8 +53,6 @@ def _ct_ends(ct: CTVolume, planned: Sequence[Dose]) -> Caution:
 
 def _share_at(dose: Dose, z: float) -> float:
     """The highest dose in the plane at z (mm), or beyond it, in % of the maximum of this dose."""
-    import numpy as np
-
     levels = dose.grid.axes()[0]
     top = float(np.nanmax(dose.gy, initial=0.0))
     nearest = int(np.abs(levels - z).argmin())

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Dose, Grid
 from mqi_communicator.results.grids import indices
 from mqi_communicator.results.options import GammaOptions
 from mqi_communicator.results.verdict import Check, CheckOutcome
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -66,8 +67,6 @@ def gamma_index(
     value, never too small and at most 0.005 too large, up to the ceiling. The same points pass either way: those for
     which a position within the limits is found. `also` counts the points that pass further criteria.
     """
-    import numpy as np
-
     from mqi_communicator.results import gamma_kernel
 
     reference, evaluated = _plain(planned.gy), _plain(computed.gy)
@@ -100,15 +99,11 @@ def gamma_index(
 
 def _plain(gy: NDArray[np.float32]) -> NDArray[np.float32]:
     """The array in the layout that the kernel needs."""
-    import numpy as np
-
     return np.require(gy, dtype=np.float32, requirements=("C", "A"))
 
 
 def _positions(points: Grid, grid: Grid) -> list[NDArray[np.float64]]:
     """Positions of the voxels of one grid along each axis (z, y, x) of another, in its voxels; NaN outside."""
-    import numpy as np
-
     found = []
     for axis, mm in enumerate(points.axes()):
         index, outside = indices(grid, axis, mm)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.ndimage import binary_erosion
+
 from mqi_communicator.dicom.records import Beam, Dose
 from mqi_communicator.results.geometry import direction
 from mqi_communicator.results.grids import at_points, box_of, cut
@@ -16,7 +19,6 @@ from mqi_communicator.results.options import PositionOffsetOptions, RangeOptions
 from mqi_communicator.results.verdict import Check, CheckOutcome
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _CUTOFF = 0.05  # of the planned maximum: points with less dose are ignored
@@ -40,8 +42,6 @@ class Shift:
 
 def shift_of(planned: Dose, computed: Dose) -> Shift | None:
     """The shift (computed minus planned), or None if the two do not overlap."""
-    import numpy as np
-
     top = float(np.nanmax(planned.gy, initial=0.0))
     if top <= 0 or not np.nanmax(computed.gy, initial=0.0) > 0:
         return None
@@ -72,9 +72,6 @@ def _samples(part: Dose, least: float) -> tuple[NDArray[np.float64], NDArray[np.
     Only points whose neighbours all have dose: planning systems set the dose outside the body to zero, and that edge
     is not the beam's.
     """
-    import numpy as np
-    from scipy.ndimage import binary_erosion
-
     values = part.gy.astype(np.float64)
     axes = part.grid.axes()
     slopes = [
@@ -95,8 +92,6 @@ def _fit(
     computed: Dose, points: NDArray[np.float64], basis: NDArray[np.float64], shift: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float, int] | None:
     """(step towards the true shift, correlation, points) with the computed dose moved back by `shift`."""
-    import numpy as np
-
     seen = at_points(computed, points + shift)
     known = np.isfinite(seen)
     if known.sum() < _ENOUGH * len(points) or known.sum() < basis.shape[1]:
@@ -111,8 +106,6 @@ def _fit(
 
 def _centre(dose: Dose) -> NDArray[np.float64]:
     """Dose-weighted centre (x, y, z) of what is above half of the maximum: a start for the search."""
-    import numpy as np
-
     weight = np.nan_to_num(dose.gy.astype(np.float64))
     weight[weight < 0.5 * weight.max()] = 0
     total = weight.sum()
@@ -155,8 +148,6 @@ def offset_check(
 def _judge(
     found: Shift, options: PositionOffsetOptions, ranges: RangeOptions, beam: Beam | None
 ) -> tuple[float, CheckOutcome, str]:
-    import numpy as np
-
     shift = np.asarray(found.mm)
     along = float(shift @ np.asarray(direction(beam))) if beam is not None else 0.0
     size = float(np.linalg.norm(shift))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Beam, Dose
 from mqi_communicator.results.geometry import across, direction
 from mqi_communicator.results.grids import at_points, cropped, points_of
@@ -16,7 +18,6 @@ from mqi_communicator.results.options import RangeOptions
 from mqi_communicator.results.verdict import Check, CheckOutcome
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _FIELD = 0.5  # of the planned maximum: rays that reach it belong to the field
@@ -43,8 +44,6 @@ class RangeResult:
 
 def range_difference(planned: Dose, computed: Dose, beam: Beam) -> RangeResult:
     """Compare the distal edges of one beam."""
-    import numpy as np
-
     rays = _rays(planned, np.asarray(direction(beam)))
     if rays is None:
         return RangeResult(None, None, None, 0, 0, 0)
@@ -66,8 +65,6 @@ def range_difference(planned: Dose, computed: Dose, beam: Beam) -> RangeResult:
 
 def _rays(planned: Dose, axis: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Points (rays, samples, 3) along the beam, over the planned high-dose region."""
-    import numpy as np
-
     top = float(np.nanmax(planned.gy, initial=0.0))
     if top <= 0:
         return None
@@ -83,8 +80,6 @@ def _rays(planned: Dose, axis: NDArray[np.float64]) -> NDArray[np.float64] | Non
 
 def _side(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Evenly spaced ray positions across the field, symmetrical about its middle."""
-    import numpy as np
-
     low, high = float(positions.min()), float(positions.max())
     number = int(min(_RAYS, max(1, (high - low) // _NARROWEST)))
     gap = (high - low) / number
@@ -93,8 +88,6 @@ def _side(positions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _distal(profiles: NDArray[np.float64], part: float) -> NDArray[np.float64]:
     """Depth in mm from the start of each ray to its deepest point at `part` of its level; NaN if there is none."""
-    import numpy as np
-
     values = np.nan_to_num(profiles)
     top = values.max(axis=1, keepdims=True)
     plateau = (values >= _PLATEAU * top) & (top > 0)

@@ -5,6 +5,8 @@ A ratio near an RBE factor or the number of fractions is reported as such, never
 
 from __future__ import annotations
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.results.grids import at_points, cropped, points_of
 from mqi_communicator.results.options import DoseScaleOptions
@@ -22,8 +24,6 @@ def median_ratio(planned: Dose, computed: Dose) -> tuple[float | None, int, int]
 
     The ratio is None when no such point has a computed dose.
     """
-    import numpy as np
-
     top = float(np.nanmax(planned.gy, initial=0.0))
     if top <= 0:
         return None, 0, 0

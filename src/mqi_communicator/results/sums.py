@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Dose, Grid
 from mqi_communicator.results.grids import on_grid, same_grid
@@ -37,8 +39,6 @@ def summed(beams: Sequence[Dose]) -> Dose:
 
 def summed_on(beams: Sequence[Dose], grid: Grid) -> Dose:
     """The sum of planned beam doses on `grid`; the dose of a beam outside its own grid is 0."""
-    import numpy as np
-
     total = np.zeros(grid.shape, dtype=np.float32)
     for beam in beams:
         total += beam.gy if same_grid(beam.grid, grid) else np.nan_to_num(on_grid(beam, grid)).astype(np.float32)
@@ -47,8 +47,6 @@ def summed_on(beams: Sequence[Dose], grid: Grid) -> Dose:
 
 def planned_sum_check(plan_dose: Dose, beams: Sequence[Dose], options: PlannedSumOptions, fractions: int) -> Check:
     """Judge whether the planned doses are consistent. If not, it is unknown which of them is the plan's."""
-    import numpy as np
-
     total = summed_on(beams, plan_dose.grid)
     top = float(np.nanmax(plan_dose.gy, initial=0.0))
     seen = np.maximum(plan_dose.gy, total.gy) >= _CUTOFF * top

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.outgoing import NOBODY, sent_uid
 from mqi_communicator.dicom.outgoing_ct import ct_content, ct_files, whole_hounsfield
-from mqi_communicator.dicom.outgoing_plan import SentBeam, SentLayer, beam_name, plan_file
+from mqi_communicator.dicom.outgoing_names import beam_name
+from mqi_communicator.dicom.outgoing_plan import SentBeam, SentLayer, plan_file
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import CTVolume, Grid
 

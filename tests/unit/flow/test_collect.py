@@ -12,10 +12,10 @@ from mqi_communicator.case.faults import DiskFull, Permanent, Transient
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.compute.scheduler import JobState, JobStatus
+from mqi_communicator.dose.log_excerpt import LOG_BYTES
 from mqi_communicator.flow.options import ResourceOptions
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.steps.collect import collect
-from mqi_communicator.flow.tasks.beam import LOG_BYTES
 
 LINE = WorkItem("k1", 1, "collect")
 DOSE = b"a dose"

@@ -13,8 +13,8 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.digests import digests_of
 from mqi_communicator.flow.tasks.engine_input import read_case
-from mqi_communicator.flow.tasks.judge import digests_of
 from mqi_communicator.flow.tasks.manifest import Record, deliver_case
 from mqi_communicator.intake.admit import examine
 from mqi_communicator.intake.manifest import load_manifest

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mqi_communicator.case.work import Need
 from mqi_communicator.dicom.problem import Problem
-from mqi_communicator.dicom.records import CTVolume, IonPlan
-from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import MCSQUARE, Abilities
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import NO_INPUT, BeamJob, EngineCase, JobRequest, PreparedCase
 from mqi_communicator.dose.mcsquare import runlog
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
-from mqi_communicator.dose.mcsquare.case import MCsquareCase
 from mqi_communicator.dose.mcsquare.job import MCsquareJob
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
-from mqi_communicator.dose.mcsquare.setup import Setup
+
+if TYPE_CHECKING:
+    from mqi_communicator.dicom.records import CTVolume, IonPlan
+    from mqi_communicator.dicom.structures import StructureSet
+    from mqi_communicator.dose.mcsquare.setup import Setup
 
 
 class MCsquare:
@@ -27,18 +29,18 @@ class MCsquare:
 
     def __init__(self, options: MCsquareOptions, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]) -> None:
         """`models` by TreatmentMachineName, `curves` by CTVolume.scanner."""
-        self._setup = Setup(options, dict(models), dict(curves))
+        self._options, self._models, self._curves = options, dict(models), dict(curves)
 
     @property
     def histories(self) -> int | None:
         """Protons per beam; None with a target uncertainty."""
-        return self._setup.options.histories
+        return self._options.histories
 
     def with_histories(self, histories: int) -> MCsquare:
         """The same engine with this number of protons per beam, and no target uncertainty."""
         changed = {"histories_per_beam": histories, "target_uncertainty": None}
-        options = self._setup.options.model_copy(update=changed)
-        return MCsquare(options, self._setup.models, self._setup.curves)
+        options = self._options.model_copy(update=changed)
+        return MCsquare(options, self._models, self._curves)
 
     @property
     def abilities(self) -> Abilities:
@@ -47,21 +49,23 @@ class MCsquare:
 
     def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
         """What of the plan it cannot compute, and what it would compute wrongly."""
-        return self._setup.refusals(plan, ct, structures)
+        return self._setup().refusals(plan, ct, structures)
 
     def case(self, prepared: PreparedCase) -> EngineCase:
         """Its view of one plan on one CT."""
-        return MCsquareCase(self._setup, prepared)
+        from mqi_communicator.dose.mcsquare.case import MCsquareCase  # loads numpy: workers only
+
+        return MCsquareCase(self._setup(), prepared)
 
     def job(self, request: JobRequest) -> BeamJob:
         """The job of one beam; it uses no GPU."""
-        return MCsquareJob(self._setup.options, request)
+        return MCsquareJob(self._options, request)
 
     def needs(self) -> Sequence[Need]:
         """The binary, its digest, its materials, and that it starts."""
-        home = self._setup.options.home.rstrip("/")
+        home = self._options.home.rstrip("/")
         get = "fetch it with `python3 setup/fetch_engine.py FOLDER`, copy the folder to the host, and name it as home"
-        binary, digest = f"{home}/MCsquare_linux", self._setup.options.engine_sha256
+        binary, digest = f"{home}/MCsquare_linux", self._options.engine_sha256
         return (
             Need("executable", binary, f"MCsquare_linux is not in {home}, or not executable: {get}"),
             Need("sha256", binary, f"{binary} is another build than engine_sha256 says: {get}", digest),
@@ -73,7 +77,7 @@ class MCsquare:
 
     def recipe(self) -> Mapping[str, str]:
         """Digests of engine, models and curves, and the settings that shape the number."""
-        options = self._setup.options
+        options = self._options
         return {
             "engine": "MCsquare",
             "engine_sha256": options.engine_sha256,
@@ -81,12 +85,17 @@ class MCsquare:
             "histories_per_beam": str(options.histories_per_beam),
             "target_uncertainty": "none" if options.target_uncertainty is None else f"{options.target_uncertainty:g}",
             "seed": str(options.seed),
-            **{f"beam_model/{name}": f"sha256 {model.sha256}" for name, model in self._setup.models.items()},
-            **{f"curve/{name}": f"sha256 {' and '.join(curve.digests)}" for name, curve in self._setup.curves.items()},
+            **{f"beam_model/{name}": f"sha256 {model.sha256}" for name, model in self._models.items()},
+            **{f"curve/{name}": f"sha256 {' and '.join(curve.digests)}" for name, curve in self._curves.items()},
         }
 
     def evidence(self) -> Mapping[str, str]:
         """The recipe, and who vouches for models and curves."""
-        vouched = {f"beam_model/{name}": model.commissioning for name, model in self._setup.models.items()}
-        vouched |= {f"curve/{name}": curve.commissioning for name, curve in self._setup.curves.items()}
+        vouched = {f"beam_model/{name}": model.commissioning for name, model in self._models.items()}
+        vouched |= {f"curve/{name}": curve.commissioning for name, curve in self._curves.items()}
         return with_commissioning(self.recipe(), vouched)
+
+    def _setup(self) -> Setup:
+        from mqi_communicator.dose.mcsquare.setup import Setup  # loads numpy: workers only
+
+        return Setup(self._options, self._models, self._curves)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid, Medium
 from mqi_communicator.dose.mcsquare import coordinates
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _INPUT = "../../input"  # as seen from a run folder; the engine fails on absolute paths that hold a space
@@ -17,8 +18,6 @@ _INPUT = "../../input"  # as seen from a run folder; the engine fails on absolut
 
 def ct_files(ct: CTVolume) -> dict[str, bytes]:
     """The CT as MetaImage: HU as little-endian float32 in the engine's order."""
-    import numpy as np
-
     header = [
         "ObjectType = Image",
         "NDims = 3",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Beam, Grid
 from mqi_communicator.dose.mcsquare import coordinates
 from mqi_communicator.dose.mcsquare.basis import BeamModel
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _GY_PER_EV_PER_G = 1.602176634e-16  # J/eV (exact, SI 2019) times 1000 g/kg; the engine scores eV/g per proton
@@ -27,8 +28,6 @@ def delivered_protons(beam: Beam, model: BeamModel) -> float:
 
 def dose_gy(header: bytes, raw: bytes, grid: Grid, protons: float) -> NDArray[np.float32]:
     """The dose [z, y, x] in Gy for this many protons. Permanent if it is of another grid, not finite, or zero."""
-    import numpy as np
-
     check_header(header, grid)
     nz, ny, nx = grid.shape
     if len(raw) != 4 * nx * ny * nz:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dose.mcsquare.basis import Curve
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
@@ -95,8 +96,6 @@ _FACTORS = (  # mass stopping power at 100 MeV relative to Water, by label
 
 def stopping_ratio(curve: Curve, hu: NDArray[np.float32]) -> Doubles:
     """Of each HU; NaN outside the curve and for a material that did not come with the engine."""
-    import numpy as np
-
     at, density = _rows(curve.density)
     begins, labels = _rows(curve.material)
     factors = np.array([_factor(label) for label in labels])
@@ -112,8 +111,6 @@ def _factor(label: float) -> float:
 
 def _rows(text: bytes) -> tuple[Doubles, Doubles]:
     """The two columns of one of the curve's files."""
-    import numpy as np
-
     lines = [line.split("#", 1)[0].split() for line in text.decode("utf-8", errors="replace").splitlines()]
     table = np.array([[float(word) for word in words[:2]] for words in lines if words])
     return table[:, 0], table[:, 1]

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.dicom.records import CTVolume
 from mqi_communicator.dose.rays import BeamPath, heights_across, voxels_at
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 DENSITY = 0.0113  # g/cm3, and so, closely enough, mm of water per mm
@@ -54,8 +55,6 @@ def air_cautions(ct: CTVolume, beam_paths: Sequence[tuple[BeamPath, float]], lim
 
 def _most_air(ct: CTVolume, beam_path: BeamPath, start: float) -> float | None:
     """The longest path in air, in mm, of any ray of the beam before the patient; None if none meets the patient."""
-    import numpy as np
-
     heights = heights_across(beam_path, ct.grid, _STEP)
     heights = heights[heights <= start]
     if not len(heights):
@@ -74,8 +73,6 @@ def _most_air(ct: CTVolume, beam_path: BeamPath, start: float) -> float | None:
 
 def _before_the_body(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(rays, steps): whether the body begins later, with so many solid steps in a row."""
-    import numpy as np
-
     if solid.shape[1] < _BODY:
         return np.ones_like(solid)
     counted = np.cumsum(np.pad(solid, ((0, 0), (1, 0))), axis=1)

@@ -15,12 +15,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.outgoing_ct import AIR
 from mqi_communicator.dicom.records import CTVolume
 from mqi_communicator.dose.rays import BeamPath
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 MARGIN = 10.0  # mm of air that is kept around the body
@@ -61,8 +62,6 @@ def sent_part(ct: CTVolume, beam_paths: Sequence[BeamPath]) -> tuple[slice, slic
 
 def _body(ct: CTVolume) -> tuple[slice, slice]:
     """From the first to the last row, and column, with more than air in any slice."""
-    import numpy as np
-
     densest = np.full(ct.grid.shape[1:], -np.inf, dtype=np.float32)
     total = np.zeros(ct.grid.shape[1:])
     for pixels in ct.hu:  # slice by slice: a copy of a large CT would take as much memory again
@@ -73,8 +72,6 @@ def _body(ct: CTVolume) -> tuple[slice, slice]:
 
 
 def _solid(densest: NDArray[np.float32], mean: NDArray[np.float64], across: int) -> slice:
-    import numpy as np
-
     air = (densest.max(axis=across) <= _AIR_VOXEL) & (mean.mean(axis=across) <= _AIR_MEAN)
     found = np.flatnonzero(~air)
     return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, len(air))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mqi_communicator.case.work import Need
 from mqi_communicator.dicom.problem import Problem
-from mqi_communicator.dicom.records import CTVolume, IonPlan
-from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import Abilities
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import BeamJob, EngineCase, JobRequest, PreparedCase
 from mqi_communicator.dose.moqui.basis import Calibration, Machine
-from mqi_communicator.dose.moqui.case import MoquiCase
+from mqi_communicator.dose.moqui.build import Build
 from mqi_communicator.dose.moqui.job import MoquiJob
 from mqi_communicator.dose.moqui.options import MoquiOptions
-from mqi_communicator.dose.moqui.setup import Setup
+
+if TYPE_CHECKING:
+    from mqi_communicator.dicom.records import CTVolume, IonPlan
+    from mqi_communicator.dicom.structures import StructureSet
+    from mqi_communicator.dose.moqui.setup import Setup
 
 
 class Moqui:
@@ -33,44 +36,47 @@ class Moqui:
     ) -> None:
         """`machines` by TreatmentMachineName, `calibrations` by CTVolume.scanner. `times`: the factor on the
         configured histories that each beam gets."""
-        self._setup = Setup(options, dict(machines), dict(calibrations), times)
+        self._options, self._times = options, times
+        self._machines, self._calibrations = dict(machines), dict(calibrations)
+        self._build = Build(options)
 
     @property
     def histories(self) -> int | None:
         """Protons per beam, all seeds together."""
-        return round(self._setup.options.histories_per_beam * self._setup.times)
+        return round(self._options.histories_per_beam * self._times)
 
     def with_histories(self, histories: int) -> Moqui:
         """The same engine with this number of protons per beam; beams whose weak spots need more get more in
         proportion."""
-        setup = self._setup
-        times = histories / setup.options.histories_per_beam
-        return Moqui(setup.options, setup.machines, setup.calibrations, times)
+        times = histories / self._options.histories_per_beam
+        return Moqui(self._options, self._machines, self._calibrations, times)
 
     @property
     def abilities(self) -> Abilities:
         """The row of the built-in flavour that this build is, or is based on."""
-        return self._setup.abilities
+        return self._build.abilities
 
     def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
         """What of the plan this build cannot compute, and what it would compute wrongly."""
-        return self._setup.refusals(plan, ct, structures)
+        return self._setup().refusals(plan, ct, structures)
 
     def case(self, prepared: PreparedCase) -> EngineCase:
         """Its view of one plan on one CT."""
-        return MoquiCase(self._setup, prepared)
+        from mqi_communicator.dose.moqui.case import MoquiCase  # loads numpy: workers only
+
+        return MoquiCase(self._setup(), prepared)
 
     def job(self, request: JobRequest) -> BeamJob:
         """The job of one beam: the site's steps, and between them moqui once per seed."""
-        return MoquiJob(self._setup.programs, request)
+        return MoquiJob(self._build.programs, request)
 
     def needs(self) -> Sequence[Need]:
         """The program, its digest if the site names one, stdbuf, and the programs of the site's steps."""
-        return self._setup.programs.needs()
+        return self._build.programs.needs()
 
     def recipe(self) -> Mapping[str, str]:
         """Digests of program and models, and the settings that shape the number."""
-        setup, options, flavour = self._setup, self._setup.options, self._setup.flavour
+        options, flavour = self._options, self._build.flavour
         return {
             "engine": "moqui",
             "flavour": flavour.name,
@@ -79,13 +85,18 @@ class Moqui:
             + ("" if flavour.physical else f", RBE {options.answer_rbe:g} and {options.answer_extent.value} undone"),
             "histories_per_beam": str(self.histories),
             "seeds": f"{options.seeds}, from {options.seed}",
-            "scale": setup.scale.value,
-            **{f"beam_model/{name}": machine.words for name, machine in self._setup.machines.items()},
-            **{f"calibration/{name}": calibration.name for name, calibration in self._setup.calibrations.items()},
+            "scale": self._build.scale.value,
+            **{f"beam_model/{name}": machine.words for name, machine in self._machines.items()},
+            **{f"calibration/{name}": calibration.name for name, calibration in self._calibrations.items()},
         }
 
     def evidence(self) -> Mapping[str, str]:
         """The recipe, and who vouches for models and calibrations."""
-        vouched = {f"beam_model/{name}": machine.commissioning for name, machine in self._setup.machines.items()}
-        vouched |= {f"calibration/{name}": one.commissioning for name, one in self._setup.calibrations.items()}
+        vouched = {f"beam_model/{name}": machine.commissioning for name, machine in self._machines.items()}
+        vouched |= {f"calibration/{name}": one.commissioning for name, one in self._calibrations.items()}
         return with_commissioning(self.recipe(), vouched)
+
+    def _setup(self) -> Setup:
+        from mqi_communicator.dose.moqui.setup import Setup  # loads numpy: workers only
+
+        return Setup(self._options, self._machines, self._calibrations, self._times)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.outgoing_ct import AIR
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid
@@ -19,7 +21,6 @@ from mqi_communicator.dose.moqui.crop import body_part, sent_part
 from mqi_communicator.dose.rays import MARGIN, BeamPath, gantry_axes
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
@@ -45,16 +46,12 @@ class SentCT:
 
     def hu(self, whole: NDArray[np.int16]) -> NDArray[np.int16]:
         """The CT's voxels [z, y, x] as they are sent."""
-        import numpy as np
-
         sent = np.full(self.grid.shape, AIR, dtype=np.int16)
         sent[:, :, self.own] = whole[:, self.rows, self.columns]
         return sent
 
     def to_ct_grid(self, values: Doubles, shape: tuple[int, int, int]) -> NDArray[np.float32]:
         """A dose on the sent grid as one on the CT's, zero in the rows and columns that were not sent."""
-        import numpy as np
-
         dose = np.zeros(shape, dtype=np.float32)
         dose[:, self.rows, self.columns] = values[:, :, self.own]
         return dose
@@ -113,8 +110,6 @@ def _part(grid: Grid, rows: slice, columns: slice) -> Grid:
 
 def _passing(added: Grid, beam_paths: Sequence[tuple[BeamPath, float]]) -> int:
     """The number of a beam that passes these columns anywhere below its start; 0: none."""
-    import numpy as np
-
     if 0 in added.shape:
         return 0
     sampled = [
@@ -137,8 +132,6 @@ def check_start(beam: Beam, ct: CTVolume, upstream: float, sad: tuple[float, flo
 
     moqui begins there whatever lies upstream of it.
     """
-    import numpy as np
-
     x_axis, y_axis, z_axis = gantry_axes(beam.gantry_angle, beam.couch_angle)
     spots = np.concatenate([layer.spots[layer.weights > 0] for layer in beam.layers])
     u = spots[:, :1] * (1 - upstream / sad[0])

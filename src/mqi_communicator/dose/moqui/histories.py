@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _MEAN = 100  # histories of a mean spot, at least: what is cut off is then 0.5 %
@@ -50,16 +51,12 @@ class Quota:
 
 def sent_weights(beam: Beam, protons_per_mu: float | None) -> list[NDArray[np.float32]]:
     """Each layer's spot weights as they are sent: MU, or protons where the site declares protons per MU."""
-    import numpy as np
-
     scale = beam.mu_per_weight * (protons_per_mu or 1.0)
     return [(layer.weights * scale).astype(np.float32) for layer in beam.layers]
 
 
 def quota_by_ratio(beam: Beam, model: BeamFile, protons_per_mu: float | None, request: HistoriesRequest) -> Quota:
     """ParticlesPerHistory for spots taken from the plan. DicomProblem, naming the weakest spot, if it gets none."""
-    import numpy as np
-
     protons = [
         weights * _ratio(model, layer.energy)
         for layer, weights in zip(beam.layers, sent_weights(beam, protons_per_mu), strict=True)
@@ -137,8 +134,6 @@ def _batch(histories: float, request: HistoriesRequest) -> int:
 
 def _ratio(model: BeamFile, energy: float) -> np.float32:
     """The ratio at a nominal energy, linear between rows, in single precision as the program has it."""
-    import numpy as np
-
     xs, ys = np.array(model.energies, np.float32), np.array(model.ratios, np.float32)
     at = np.float32(energy)
     upper = int(np.searchsorted(xs, at))

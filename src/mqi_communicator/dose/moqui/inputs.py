@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mqi_communicator.dose.moqui.flavour import Flavour
-from mqi_communicator.dose.moqui.histories import Quota
+
+if TYPE_CHECKING:
+    from mqi_communicator.dose.moqui.histories import Quota
 
 COMMON = "../../input/common"  # as seen from a run folder
 DICOM = "dicom"

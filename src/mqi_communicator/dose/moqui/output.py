@@ -15,47 +15,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.foreign_dose import read_foreign_dose
 from mqi_communicator.dicom.records import Grid
 from mqi_communicator.dose.moqui.flavour import Origin
 from mqi_communicator.dose.moqui.metaimage import check_header, split_mha
+from mqi_communicator.dose.moqui.products import files_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
 
-_SUFFIXES = {"mha": (".mha",), "mhd": (".mhd", ".raw"), "raw": (".raw",), "dcm": (".dcm",)}
 _HIGH = 0.5  # of the maximum: where the uncertainty is taken
-
-
-def files_of(product: str, dose_format: str) -> tuple[str, ...]:
-    """The paths of one dose in this format; `product` has no suffix."""
-    return tuple(product + suffix for suffix in _SUFFIXES[dose_format])
-
-
-def size_problem(product: str, dose_format: str, sizes: Mapping[str, int], voxels: int) -> str | None:
-    """The first file of one dose that is missing, empty, or of another size than so many voxels have."""
-    for path in files_of(product, dose_format):
-        size, kind = sizes.get(path, 0), PurePosixPath(path).suffix
-        if size == 0:
-            return f"{path} is missing or empty"
-        values = 8 * voxels
-        if kind == ".raw" and size != values:
-            return f"{path} has {size} bytes, expected {values}"
-        if kind == ".mha" and not values < size <= values + 4096:
-            return f"{path} has {size} bytes, expected a header and {values}"
-        if kind == ".dcm" and size < 2 * voxels:
-            return f"{path} has {size} bytes, expected at least {2 * voxels}"
-    return None
 
 
 def read_values(product: str, dose_format: str, products: Mapping[str, bytes], grid: Grid, origin: Origin) -> Doubles:
     """The values [z, y, x] of one dose as moqui wrote them. Permanent if they are not a dose on this grid."""
-    import numpy as np
-
     paths = files_of(product, dose_format)
     if missing := [path for path in paths if path not in products]:
         raise Permanent(f"{', '.join(missing)} was not fetched from the host")
@@ -78,8 +56,6 @@ def read_values(product: str, dose_format: str, products: Mapping[str, bytes], g
 
 
 def _refuse_what_is_no_dose(path: str, values: Doubles) -> None:
-    import numpy as np
-
     if not np.isfinite(values).all():
         raise Permanent(f"{path} holds voxels that are no number (NaN or infinite)")
     if values.min() < 0:
@@ -100,8 +76,6 @@ def mean_and_uncertainty(runs: Sequence[Doubles], counted: NDArray[np.bool_]) ->
 
     Permanent if two runs are equal: the program did not heed its seed, and nothing can be told from their difference.
     """
-    import numpy as np
-
     mean = runs[0].copy()
     for run in runs[1:]:  # in place: a large CT has as many voxels as memory bears
         mean += run

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from mqi_communicator.dose.engine import Accepted, Refused
 from mqi_communicator.dose.moqui.expected import Expected, Step, parts_of
 from mqi_communicator.dose.moqui.flavour import Flavour
-from mqi_communicator.dose.moqui.output import size_problem
+from mqi_communicator.dose.moqui.products import size_problem
 from mqi_communicator.dose.moqui.progress import computed, ended, last, share
 from mqi_communicator.dose.moqui.requested import RequestedRun, requested_in
 from mqi_communicator.dose.moqui.sections import Section

@@ -9,17 +9,14 @@ from dataclasses import dataclass, replace
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Extent, IonPlan
 from mqi_communicator.dicom.structures import StructureSet
-from mqi_communicator.dose.abilities import Abilities, abilities_of
 from mqi_communicator.dose.checks import beam_problems, plan_problems, problems_of, sound_beams
-from mqi_communicator.dose.moqui import inputs
 from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, machine_of, snout_of
 from mqi_communicator.dose.moqui.beamfile import BeamFile
-from mqi_communicator.dose.moqui.flavour import Flavour, Scale
+from mqi_communicator.dose.moqui.build import Build
+from mqi_communicator.dose.moqui.flavour import Scale
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
 from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct
 from mqi_communicator.dose.moqui.histories import HistoriesRequest, Quota, quota_by_counts, quota_by_ratio
-from mqi_communicator.dose.moqui.options import MoquiOptions
-from mqi_communicator.dose.moqui.programs import Programs
 from mqi_communicator.dose.moqui.stopping import stopping_ratio
 from mqi_communicator.dose.overrides import override_problems
 from mqi_communicator.dose.rays import BeamPath, beam_path_of
@@ -27,39 +24,12 @@ from mqi_communicator.dose.stopping import Ratio, unknown_ratio
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """Options, machines and calibrations."""
+class Setup(Build):
+    """A build, its machines and calibrations."""
 
-    options: MoquiOptions
     machines: Mapping[str, Machine]  # by TreatmentMachineName
     calibrations: Mapping[str, Calibration]  # by CTVolume.scanner
     times: float = 1.0  # each beam gets this many times the configured histories
-
-    @property
-    def flavour(self) -> Flavour:
-        """The configured flavour."""
-        return self.options.chosen
-
-    @property
-    def programs(self) -> Programs:
-        """The programs of a beam's job."""
-        return Programs(self.options)
-
-    @property
-    def abilities(self) -> Abilities:
-        """The row of the built-in flavour that this build is, or is based on."""
-        return abilities_of("moqui", self.options.built_in)
-
-    @property
-    def writes_lists(self) -> bool:
-        """Whether we write the spot lists, rather than a step of the site."""
-        return self.programs.spots.startswith(inputs.COMMON)
-
-    @property
-    def scale(self) -> Scale:
-        """What makes the dose absolute. Lists written by a step of the site have counts of their own: only a declared
-        factor makes them absolute."""
-        return self.flavour.scale if self.writes_lists or not self.flavour.reads_spots else Scale.DECLARED
 
     def lacking(self, machine: Machine) -> str:
         """The setting that would make the machine's dose absolute and is not declared; "" if the dose is absolute."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dicom.records import Beam
 from mqi_communicator.dose.moqui.inputs import SPOT_LISTS
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -37,8 +38,6 @@ def spot_lists(beams: Sequence[tuple[Beam, float]]) -> dict[str, bytes]:
 
 
 def _counts(counts: NDArray[np.float64]) -> list[int]:
-    import numpy as np
-
     return [int(count) for count in np.rint(counts)]
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.dose.stopping import ENERGY
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Doubles = NDArray[np.float64]
@@ -38,8 +39,6 @@ _LUNG_FACTOR = 0.9925
 
 def stopping_ratio(hu: NDArray[np.float32]) -> Doubles:
     """Of each HU, rounded as it is sent; NaN where it is not known."""
-    import numpy as np
-
     whole = np.rint(hu)
     density = np.full(whole.shape, np.nan)
     for first, last, at_zero, slope, low, high in _PIECES:
@@ -51,8 +50,6 @@ def stopping_ratio(hu: NDArray[np.float32]) -> Doubles:
 
 def _factor(density: Doubles) -> Doubles:
     """Mass stopping power relative to water, for densities above that of lung."""
-    import numpy as np
-
     fit = 1.0123 - 3.386e-5 * ENERGY + 0.291 * (1 + ENERGY**-0.3421) * (density**-0.7 - 1)
     share = np.clip((density - _LUNG) / (_TISSUE - _LUNG), 0, 1)
     return np.asarray(_LUNG_FACTOR + share * (fit - _LUNG_FACTOR))

@@ -12,9 +12,9 @@ from pathlib import Path
 from mqi_communicator.case.faults import DiskFull, Permanent, Transient
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.dose.log_excerpt import LOG_BYTES
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import run_after_spent
-from mqi_communicator.flow.tasks.beam import LOG_BYTES
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs
 

@@ -6,8 +6,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.flow.steps.extension import declared
-from mqi_communicator.flow.tasks import judge_case
-from mqi_communicator.flow.tasks.figures import figures_of
+from mqi_communicator.flow.tasks import figures_of, judge_case
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, figures, work_items
 

@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from mqi_communicator.case.faults import ActionRequired, Permanent, Transient
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.engine import DoseEngine, JobRequest, PreparedCase, Refused
+from mqi_communicator.dose.log_excerpt import LOG_BYTES
 from mqi_communicator.dose.outside import without_outside_air
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
 
-LOG_BYTES = 64 << 20
 AGAIN = (
     "put the configuration back as it was and start the communicator again; or cancel the case and drop it again, and "
     "it is computed with what the configuration says now"
@@ -46,8 +48,6 @@ def keep_beam_dose(
 
 def load_beam_dose(spool: Spool, number: int, token: str) -> Dose:
     """The kept dose of one beam. Transient if it is of another run."""
-    import numpy as np
-
     with np.load(spool.dose / f"beam-{number}.npz") as stored:
         about = json.loads(str(stored["about"]))
         if about["token"] != token:
@@ -79,8 +79,6 @@ def _verified(path: Path, digest: str) -> bytes:
 
 
 def _save(path: Path, dose: Dose, token: str) -> None:
-    import numpy as np
-
     about = {
         "token": token,
         "grid": asdict(dose.grid),

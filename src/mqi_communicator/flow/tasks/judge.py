@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.beam import load_beam_dose
+from mqi_communicator.flow.tasks.digests import digests_of
 from mqi_communicator.flow.tasks.engine_input import admitted, read_case
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.case_checks import case_cautions
@@ -74,16 +74,6 @@ def judge_case(
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
     return verdict.outcome.value, verdict.why, digests
-
-
-def digests_of(folder: Path) -> dict[str, str]:
-    """sha256 in hex of every file below a folder, by relative name."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as handle:
-                found[str(path.relative_to(folder))] = hashlib.file_digest(handle, "sha256").hexdigest()
-    return found
 
 
 def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:

@@ -14,7 +14,7 @@ from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.delivery.folder import deliver
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.judge import digests_of
+from mqi_communicator.flow.tasks.digests import digests_of
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.documents import (
