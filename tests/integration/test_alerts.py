@@ -1,4 +1,4 @@
-"""The alert rules, each held by promtool against a history in which it must fire and one in which it must not."""
+"""The alert rules, each tested by promtool with a history in which it must fire and one in which it must not."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def promtool(*words, folder):
 
 
 def as_test(history, summary=None):
-    """The history as promtool wants it; `summary` is what the alert says at its end."""
+    """The history as promtool wants it; `summary` is the text of the alert at its end."""
     rule = ALERTS[history.alert]
     annotations = {"summary": summary, "runbook_url": rule["annotations"]["runbook_url"]}
     expected = [{"exp_labels": labels | rule["labels"], "exp_annotations": annotations} for labels in history.fires]
@@ -186,8 +186,8 @@ def test_each_alert_fires_when_it_must_and_is_silent_when_it_must_not(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["MqiDown", "MqiFailures", "MqiDiskLow"])
-def test_a_history_with_another_end_is_found_wrong(tmp_path, wrong):
-    """The test above can fail: the same histories, with what is expected of one of them turned round."""
+def test_a_wrong_expectation_is_detected(tmp_path, wrong):
+    """The test above can fail: the same histories, with the expectation of one inverted."""
     histories = [History(one.alert, one.series, one.minutes) for one in HISTORIES if one.alert == wrong and one.fires]
     ended = run_tests(tmp_path, histories)
     assert ended.returncode == 1, ended.stdout
@@ -199,13 +199,13 @@ def test_every_alert_has_both_kinds_of_history():
     assert {one.alert for one in HISTORIES if not one.fires} == set(ALERTS) - {"MqiWatchdog"}  # it never is silent
 
 
-def test_promtool_finds_no_mistake_in_rules_and_scrape_settings():
+def test_promtool_accepts_rules_and_scrape_settings():
     for words in (("check", "rules", "alerts.yml"), ("check", "config", "scrape.yml")):
         ended = promtool(*words, folder=RULES.parent)
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_every_alert_has_its_entry_in_the_runbook_and_the_runbook_no_other():
+def test_the_runbook_has_one_entry_for_each_alert():
     headings = re.findall(r"^## (Mqi\w+)$", RUNBOOK.read_text(), re.MULTILINE)
     assert headings == list(ALERTS)
     for name, rule in ALERTS.items():

@@ -1,4 +1,4 @@
-"""What the gauges say of a house is what is in it: store, hosts, GPUs, disks."""
+"""The gauges match the state of store, hosts, GPUs and disks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mqi_communicator.telemetry.gauges import families
 pytestmark = pytest.mark.real
 
 
-async def test_the_gauges_tell_of_queues_jobs_gpus_and_hosts(tmp_path):
+async def test_the_gauges_show_queues_jobs_gpus_and_hosts(tmp_path):
     async with broken_site(tmp_path) as house:
         now = read_gauges(house.config, house.tools, house.driver, house.seen)
     assert now.items["compare", "ready"] == 3
@@ -46,7 +46,7 @@ async def test_the_gauges_tell_of_queues_jobs_gpus_and_hosts(tmp_path):
     assert now.limits == {"admissions": resources.admissions, **heavy, "transfers": resources.transfers}
 
 
-async def test_a_held_case_makes_nobody_wait(tmp_path):
+async def test_a_held_case_does_not_count_as_waiting(tmp_path):
     async with broken_site(tmp_path) as house:
         key = "aaaaaaaaaaaa"
         own = house.tools.database.read_now(work_items.get, key)
@@ -56,7 +56,7 @@ async def test_a_held_case_makes_nobody_wait(tmp_path):
     assert now.items["compare", "held"] == 1
 
 
-async def test_a_results_share_that_does_not_answer_hides_nothing_else(tmp_path, monkeypatch):
+async def test_an_offline_results_share_hides_no_other_gauge(tmp_path, monkeypatch):
     async with broken_site(tmp_path) as house:
         real = shutil.disk_usage
 
@@ -71,7 +71,7 @@ async def test_a_results_share_that_does_not_answer_hides_nothing_else(tmp_path,
     assert now.jobs["gpu1"] == 1
 
 
-async def test_the_age_of_the_backup_grows_on_while_its_disk_is_away(tmp_path):
+async def test_the_age_of_the_backup_grows_while_its_disk_is_offline(tmp_path):
     async with broken_site(tmp_path) as house:
         house.config.backups.mkdir()
         (house.config.backups / "store-20250115T080000Z.sqlite3").touch()

@@ -1,4 +1,4 @@
-"""The monitoring pages over a real socket, asked well and badly."""
+"""The monitoring endpoints over a real socket, with valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ async def test_head_has_the_length_and_no_body():
         (b"GET /metrics HTTP/1.1\r\nX: " + b"y" * 20000, 431),
     ],
 )
-async def test_other_questions_are_refused(asked, status):
+async def test_other_requests_are_refused(asked, status):
     async with pages() as monitor:
         assert (await say(monitor.port, asked))[0] == status
         assert (await say(monitor.port, get("/healthz")))[0] == 200
 
 
-async def test_a_silent_client_holds_up_nobody():
+async def test_a_silent_client_blocks_no_other():
     async with pages() as monitor:
         silent = [await asyncio.open_connection("127.0.0.1", monitor.port) for _ in range(10)]
         assert (await say(monitor.port, get("/healthz"), limit=2.0))[0] == 200
@@ -106,7 +106,7 @@ async def test_a_page_that_cannot_be_made_is_a_503_without_details():
     assert b"DOE" not in body
 
 
-async def test_a_taken_port_is_said_clearly():
+async def test_a_port_in_use_is_reported():
     async with pages() as monitor:
         with pytest.raises(ActionRequired, match=f"port {monitor.port}") as told:
             await serve(

@@ -1,4 +1,4 @@
-"""People are told through a real mail server and a real HTTP server: once, grouped, whatever fails meanwhile."""
+"""Notifications through a real mail server and a real HTTP server: once, grouped, whatever fails meanwhile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MESSAGE = compose([Notification("failed", KEYS[0], 2, "the engine said no")])
 
 
 class Hook:
-    """An HTTP server that keeps what it is sent and answers as told."""
+    """An HTTP server that keeps its requests and replies as configured."""
 
     def __init__(self):
         self.heard, self.status = [], 200
@@ -80,7 +80,7 @@ def webhook(tmp_path, hook):
     return Webhook(WebhookOptions(url_file=secret(tmp_path, f"http://127.0.0.1:{hook.port}/in/s3cret?a=b\n")))
 
 
-def test_a_webhook_gets_one_post_with_the_words_and_the_data(hook, webhook):
+def test_a_webhook_gets_one_post_with_text_and_data(hook, webhook):
     webhook.send(MESSAGE)
     ((path, body),) = hook.heard
     assert path == "/in/s3cret?a=b"
@@ -91,7 +91,7 @@ def test_a_webhook_gets_one_post_with_the_words_and_the_data(hook, webhook):
 @pytest.mark.parametrize(
     ("status", "kind"), [(503, Transient), (429, Transient), (404, ActionRequired), (307, ActionRequired)]
 )
-def test_an_answer_that_says_no_is_a_fault_and_a_redirect_is_not_followed(hook, webhook, status, kind):
+def test_an_error_response_is_a_fault_and_a_redirect_is_not_followed(hook, webhook, status, kind):
     hook.status = status
     with pytest.raises(kind, match=str(status)) as told:
         webhook.send(MESSAGE)
@@ -104,7 +104,7 @@ def test_a_probe_sends_nothing(hook, webhook):
     assert hook.heard == []
 
 
-def test_a_server_that_is_away_is_tried_again_and_no_word_shows_the_address(tmp_path, hook):
+def test_an_offline_server_is_transient_and_no_message_shows_the_address(tmp_path, hook):
     away = Webhook(WebhookOptions(url_file=secret(tmp_path, f"https://127.0.0.1:{hook.port}/s3cret"), timeout_s=5))
     with pytest.raises(Transient) as told:  # it speaks no TLS
         away.send(MESSAGE)
@@ -115,7 +115,7 @@ def test_a_server_that_is_away_is_tried_again_and_no_word_shows_the_address(tmp_
     ("text", "mode", "words"),
     [("not an address", 0o600, "invalid"), ("", 0o600, "empty"), ("http://x/", 0o644, "others may read")],
 )
-def test_a_secret_that_is_wrong_or_open_to_others_is_said(tmp_path, text, mode, words):
+def test_an_invalid_or_readable_secret_is_reported(tmp_path, text, mode, words):
     with pytest.raises(ActionRequired, match=words):
         Webhook(WebhookOptions(url_file=secret(tmp_path, text, mode))).send(MESSAGE)
 
@@ -212,7 +212,7 @@ def mail(port, **changed):
     return Mail(MailOptions(**{**values, **changed}))
 
 
-def test_a_mail_arrives_with_subject_and_words(sink, plain):
+def test_a_mail_arrives_with_subject_and_text(sink, plain):
     mail(plain).send(MESSAGE)
     ((sender, recipients, content),) = sink.taken
     assert (sender, recipients) == ("mqi@example.org", ["a@example.org", "b@example.org"])
@@ -233,21 +233,21 @@ def test_a_mail_goes_encrypted_with_an_account(sink, guarded, certificate, tmp_p
         way.send(MESSAGE)
 
 
-def test_a_certificate_that_is_not_believed_and_a_server_without_tls_are_refused(guarded, plain):
+def test_an_untrusted_certificate_and_a_server_without_tls_are_refused(guarded, plain):
     with pytest.raises(ActionRequired, match="certificate is untrusted"):
         mail(guarded, tls="starttls").send(MESSAGE)
     with pytest.raises(ActionRequired, match="does not offer"):
         mail(plain, tls="starttls").send(MESSAGE)
 
 
-def test_a_recipient_who_is_refused_is_said(sink, plain):
+def test_a_refused_recipient_is_reported(sink, plain):
     with pytest.raises(ActionRequired, match="1 of the recipients"):
         mail(plain, recipients=("no@example.org", "b@example.org")).send(MESSAGE)
     with pytest.raises(ActionRequired, match="550"):
         mail(plain, recipients=("no@example.org",)).probe()
 
 
-def test_a_mail_server_that_is_away_is_tried_again(hook):
+def test_an_offline_mail_server_is_transient(hook):
     with pytest.raises(Transient, match="cannot be used"):
         mail(hook.port, timeout_s=2).send(MESSAGE)  # it speaks HTTP and waits
 
@@ -290,7 +290,7 @@ def site(tmp_path, webhook):
     made.database.close()
 
 
-async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(site, hook):
+async def test_events_are_sent_once_grouped_and_after_the_interval(site, hook):
     site.happens("step.failed", KEYS[0], 1, "old", failed=True)
     await site.dispatcher.poll()  # what was before is history
     site.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
@@ -309,7 +309,7 @@ async def test_news_are_told_once_grouped_and_not_before_the_window_is_over(site
     assert [body["counts"] for _, body in hook.heard[1:]] == [{"failed": 2}]
 
 
-async def test_what_is_over_before_it_could_be_told_is_not_told(site, hook):
+async def test_events_that_no_longer_hold_are_not_sent(site, hook):
     await site.dispatcher.poll()
     site.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
     site.happens("step.retried", KEYS[0], CASE_ITEM, "busy")
@@ -317,14 +317,14 @@ async def test_what_is_over_before_it_could_be_told_is_not_told(site, hook):
     assert hook.heard == []
 
 
-async def test_a_job_nobody_can_tell_of_counts_as_a_call_for_a_person(site, hook):
+async def test_a_job_of_unknown_state_requires_action(site, hook):
     await site.dispatcher.poll()
     site.happens("step.waiting", KEYS[0], 1, "gpu1 does not report what became of the job", needs=True)
     await site.dispatcher.poll()
     assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1}]
 
 
-async def test_a_way_that_is_down_is_tried_again_later_and_nothing_is_lost(site, hook):
+async def test_a_failed_channel_is_retried_and_nothing_is_lost(site, hook):
     await site.dispatcher.poll()
     site.happens("step.failed", KEYS[0], 1, "broken", failed=True)
     hook.status = 500
@@ -352,7 +352,7 @@ async def test_a_restart_neither_forgets_nor_repeats(site, hook):
     assert site.database.read_now(notices.get_cursor, "webhook").sent == site.now
 
 
-async def test_one_way_that_is_down_holds_up_no_other(tmp_path, webhook, hook, sink, plain):
+async def test_a_failed_channel_delays_no_other(tmp_path, webhook, hook, sink, plain):
     site = Site(tmp_path, [webhook, mail(plain)])
     hook.status = 500
     await site.dispatcher.poll()

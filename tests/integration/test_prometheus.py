@@ -1,5 +1,4 @@
-"""A real Prometheus scrapes a communicator's page, and every question of the dashboard and of the alert rules has an
-answer there."""
+"""A real Prometheus scrapes a communicator, and every query of the dashboard and of the alert rules returns data."""
 
 from __future__ import annotations
 
@@ -36,16 +35,16 @@ EMPTY = {
 PATIENCE_S = 90.0
 
 
-def asked(expression):
+def as_sent(expression):
     """A query of the dashboard as Grafana sends it."""
     return expression.replace("$__rate_interval", "1m").replace("$instance", ".*")
 
 
-def questions():
+def queries():
     """Every query by the name of its panel or alert; the annotations of the dashboard and its variables too."""
     for panel in DASHBOARD["panels"]:
         for target in panel["targets"]:
-            yield panel["title"], asked(target["expr"])
+            yield panel["title"], as_sent(target["expr"])
     for variable in DASHBOARD["templating"]["list"]:
         if found := re.match(r"label_values\((\w+), instance\)", variable.get("definition", "")):
             yield f"variable {variable['name']}", found[1]
@@ -68,7 +67,7 @@ class Prometheus:
         with urllib.request.urlopen(self.address + path, timeout=10) as answer:  # noqa: S310 - our own, on loopback
             return answer.read()
 
-    def answers(self, expression):
+    def count(self, expression):
         """How many series a query has, now."""
         told = json.loads(self.get(f"/api/v1/query?query={urllib.parse.quote(expression)}"))
         assert told["status"] == "success", told
@@ -115,26 +114,26 @@ async def prometheus(folder, target) -> AsyncIterator[Prometheus]:
         await process.wait()
 
 
-async def test_every_query_of_dashboard_and_rules_has_an_answer(tmp_path):
-    async with broken_site(tmp_path) as house, served(house) as port, prometheus(tmp_path, port) as server:
+async def test_every_query_of_dashboard_and_rules_returns_data(tmp_path):
+    async with broken_site(tmp_path) as site, served(site) as port, prometheus(tmp_path, port) as server:
 
         def scraped():
             """the page was scraped twice before anything went wrong"""
-            return server.answers('count_over_time(mqi_build_info{job="mqi"}[1m]) >= 2')
+            return server.count('count_over_time(mqi_build_info{job="mqi"}[1m]) >= 2')
 
-        def answered():
-            """every query has had an answer but those that must not"""
-            for name, query in questions():
-                if (name, query) in silent and server.answers(query):
+        def complete():
+            """every query has returned data but those that must not"""
+            for name, query in queries():
+                if (name, query) in silent and server.count(query):
                     silent.discard((name, query))
             return {name for name, _ in silent} <= set(EMPTY)
 
         await until(scraped)
-        house.trouble()
-        silent = set(questions())
+        site.trouble()
+        silent = set(queries())
         assert len(silent) > 50
         assert {name for name, _ in silent} >= set(EMPTY)
-        await until(answered, lambda: silent)
+        await until(complete, lambda: silent)
 
 
 def test_the_dashboard_has_what_grafana_wants():

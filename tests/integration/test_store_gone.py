@@ -1,4 +1,4 @@
-"""A store that vanishes under a running communicator: it stops within a turn, in words, and what it held is saved."""
+"""The store is removed while the communicator runs: it stops within a turn with a message, and the content is saved."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def replace(store: Path) -> None:
 
 
 @pytest.mark.parametrize("befall", [remove, replace])
-def test_it_stops_in_words_and_saves_what_the_store_held(config: Path, tmp_path: Path, befall):
+def test_it_stops_with_a_message_and_saves_the_content(config: Path, tmp_path: Path, befall):
     store = tmp_path / "workspace" / "store.sqlite3"
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(config))
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

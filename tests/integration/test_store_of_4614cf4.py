@@ -98,7 +98,7 @@ def test_the_chain_agrees_with_the_delivered_results_and_the_log(site, database)
 
 
 def test_the_log_counts_under_its_former_names(site, database):
-    """`found` of the old log holds the head of the chain: a chain with another end is found out."""
+    """`found` of the old log holds the head of the chain: a chain with another head is detected."""
     heads = [
         line for line in map(json.loads, (site / "log.jsonl").read_text().splitlines()) if line["event"] == "found"
     ]
@@ -121,8 +121,8 @@ def test_a_renamed_event_breaks_the_chain(site, store):
 
 
 def test_status_and_why_show_each_case(site):
-    told = {case["case"]: case for case in json.loads(mqi(site, "status", "--json"))["cases"]}
-    ends = {key: (case["step"], case["status"]) for key, case in told.items()}
+    shown = {case["case"]: case for case in json.loads(mqi(site, "status", "--json"))["cases"]}
+    ends = {key: (case["step"], case["status"]) for key, case in shown.items()}
     assert ends == {
         DELIVERED: ("tidy", "done"),
         FAILED: ("admit", "failed"),
@@ -143,24 +143,24 @@ def test_status_and_why_show_each_case(site):
     ],
 )
 def test_events_are_shown_under_their_current_names(site, command, key, shown):
-    told = mqi(site, command, key)
+    output = mqi(site, command, key)
     for name in shown:
-        assert f" {name} " in told
+        assert f" {name} " in output
     for name in FORMER:
-        assert name not in told
+        assert name not in output
 
 
 def test_the_audit_as_data_keeps_the_recorded_names(site):
-    """Whoever recomputes the links needs them."""
+    """They are needed to recompute the links."""
     before = chain.GENESIS
-    every = [event for key in (DELIVERED, FAILED, BLOCKED, CANCELLED) for event in told(site, key)]
+    every = [event for key in (DELIVERED, FAILED, BLOCKED, CANCELLED) for event in audit_of(site, key)]
     for event in sorted(every, key=lambda one: one["id"]):
         kept = event | {"facts": json.dumps(event["facts"], sort_keys=True)}
         before = chain.link(before, kept)
         assert before == event["link"]
 
 
-def told(site, key):
+def audit_of(site, key):
     return json.loads(mqi(site, "audit", key, "--json"))
 
 
@@ -221,8 +221,8 @@ def test_a_query_by_a_current_name_finds_former_ones():
             assert former in recorded_names(current_name(former, beam)) or current_name(former, beam) == former
 
 
-def test_an_audit_of_one_case_is_read_from_the_results_alone(site, database):
-    """The delivered events.jsonl is unchanged and repeats the recorded names."""
+def test_delivered_events_keep_the_recorded_names(site, database):
+    """And the links of the store."""
     delivered = [json.loads(line) for line in (site / "results" / DELIVERED / "events.jsonl").read_text().splitlines()]
     kept = {entry.id: entry for entry in database.read_now(audit.history, DELIVERED)}
     assert all((kept[one["id"]].event, kept[one["id"]].link) == (one["event"], one["link"]) for one in delivered)

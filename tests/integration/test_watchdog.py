@@ -1,4 +1,4 @@
-"""systemd hears of real progress and of nothing else; a step that does not come back is named."""
+"""systemd is notified of real progress only; a stuck step is named."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LIMIT_S, GRACE_S = 0.3, 0.3
 
 
 class Door:
-    """What systemd hears, from a real socket."""
+    """A real socket in place of systemd."""
 
     def __init__(self, path: Path | str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -50,40 +50,40 @@ class Door:
 
 
 @pytest.fixture
-def door(tmp_path):
+def systemd(tmp_path):
     made = Door(tmp_path / "notify")
     with made.socket:
         yield made
 
 
-def test_nobody_is_told_where_nobody_asked():
+def test_without_a_socket_nothing_is_sent():
     notifier = Notifier({})
     notifier.ready("x")
     notifier.alive()
     assert not notifier.watched
 
 
-def test_the_protocol_and_that_children_do_not_inherit_it(door, tmp_path):
+def test_the_protocol_and_that_children_do_not_inherit_it(systemd, tmp_path):
     environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": str(os.getpid())}
     notifier = Notifier(environment)
     notifier.ready("processing cases")
     notifier.alive()
     notifier.stopping()
-    assert door.heard() == ["READY=1", "STATUS=processing cases", "WATCHDOG=1", "STOPPING=1"]
+    assert systemd.heard() == ["READY=1", "STATUS=processing cases", "WATCHDOG=1", "STOPPING=1"]
     assert environment == {}
 
 
 def test_an_abstract_socket_and_a_watchdog_that_is_meant_for_another_process():
     name = f"mqi-test-{os.getpid()}"
-    door = Door("\0" + name)
-    with door.socket:
+    systemd = Door("\0" + name)
+    with systemd.socket:
         notifier = Notifier({"NOTIFY_SOCKET": "@" + name, "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"})
         notifier.alive()
         notifier.status("x")
-        assert door.heard() == ["STATUS=x"]
+        assert systemd.heard() == ["STATUS=x"]
 
 
-def test_a_systemd_that_is_gone_holds_up_nobody(tmp_path):
+def test_a_missing_systemd_blocks_nothing(tmp_path):
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone"), "WATCHDOG_USEC": "1"}).alive()
 
 
@@ -126,7 +126,7 @@ async def until(what, seconds: float = 60):
             await asyncio.sleep(0.05)
 
 
-async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_named(app, door, tmp_path):
+async def test_a_stuck_step_stops_the_watchdog_fails_the_health_check_and_is_named(app, systemd, tmp_path):
     made, release, said = app
     os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"] = str(tmp_path / "notify"), "1000000"
     heart: list[str] = []
@@ -135,7 +135,7 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
         return [line for line in map(json.loads, said.getvalue().splitlines()) if line["event"] == event]
 
     def beats() -> bool:
-        heart.extend(door.heard())
+        heart.extend(systemd.heard())
         return "WATCHDOG=1" in heart
 
     task = asyncio.create_task(running.run(made))
@@ -146,10 +146,10 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
     await until(lambda: bool(told("step.stuck")))
     (line,) = told("step.stuck")
     assert (line["case"], line["step"], line["level"]) == (KEY, "admit", "error")
-    door.heard()
+    systemd.heard()
     turns = made.ticked_at
     await until(lambda: made.ticked_at > turns + 1)  # the loop goes on turning, and ...
-    assert "WATCHDOG=1" not in door.heard()  # ... that is no progress
+    assert "WATCHDOG=1" not in systemd.heard()  # ... that is no progress
     red = await health(made)
     assert (red.ok, red.facts["stuck_step"]) == (False, "admit")
     assert KEY not in str(red.facts)
@@ -159,10 +159,10 @@ async def test_a_step_that_hangs_ends_the_heartbeat_turns_health_red_and_is_name
     assert (await health(made)).ok
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert door.heard()[-1] == "STOPPING=1"
+    assert systemd.heard()[-1] == "STOPPING=1"
 
 
-def test_a_loop_that_does_not_come_round_is_told_once_with_where_it_stands():
+def test_a_blocked_event_loop_is_reported_once_with_its_location():
     said: list[tuple[float, list[str]]] = []
     age, again = [0.0], threading.Event()
 

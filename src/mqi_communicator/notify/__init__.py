@@ -1,1 +1,1 @@
-"""Tells people outside: by webhook, by mail. Reads the store; never in the way of a case."""
+"""Notifications by webhook and mail. Reads the store; never delays a case."""

@@ -40,7 +40,7 @@ cases = Table(
     Column("key", Text, primary_key=True),
     Column("source", LargeBinary, nullable=False),  # the watched folder's path, as the bytes it has on disk
     Column("seen", Float, nullable=False),  # epoch seconds
-    Column("fingerprint", Text, nullable=False),  # of the folder when last looked at
+    Column("fingerprint", Text, nullable=False),  # of the folder when last checked
     Column("changed", Float, nullable=False),  # epoch seconds, our clock: when the fingerprint last changed
     Column("lineage", Text, nullable=False, default=""),  # shared by the revisions of one plan
     Column("content", Text, nullable=False, default=""),  # digest of what was admitted
@@ -136,7 +136,7 @@ orders = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", Float, nullable=False),
     Column("case", Text, nullable=False),
-    Column("order", Text, nullable=False),  # store.orders.WORDS
+    Column("order", Text, nullable=False),  # store.orders.NAMES
     Column("beam", Integer, nullable=False, server_default="0"),  # for an order about one beam
     Column("detail", Text, nullable=False, server_default=""),  # for `priority`: which
     Column("who", Text, nullable=False),

@@ -44,7 +44,7 @@ _OPERATIONS = (
     *("send", "fetch", "workspace", "space", "settled", "settle", "remove", "left", "runs"),
     *("clock", "submit", "poll", "cancel", "slurm_submit", "slurm_poll", "slurm_cancel"),
 )
-_DIRECTIONS = {"sent": "sent_bytes", "fetched": "fetched_bytes"}  # and the fact that says how many
+_DIRECTIONS = {"sent": "sent_bytes", "fetched": "fetched_bytes"}  # and the fact with the number of bytes
 _OPERATION_OUTCOMES = ("done", "unreachable", "too_long", "absurd", "refused", "failed")
 
 

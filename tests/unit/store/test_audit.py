@@ -1,4 +1,4 @@
-"""Whoever changes, removes, inserts or rewrites events is found, and the event is named."""
+"""Changed, removed, inserted or rewritten events are detected, and the event is named."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tamper(path: Path, *statements: str) -> None:
 
 
 def relink(path: Path) -> None:
-    """What a careful forger does: number and link everything anew."""
+    """Renumber and relink everything, as a careful forger would."""
     before, number, seqs = GENESIS, 0, dict[str, int]()
     with contextlib.closing(sqlite3.connect(path)) as store:
         store.row_factory = sqlite3.Row
@@ -70,14 +70,14 @@ def found(path: Path, *checkpoints: AuditCheckpoint) -> list[tuple[int, str, int
     return [(one.id, one.case, one.seq) for one in walked.findings]
 
 
-def told(path: Path) -> list[AuditCheckpoint]:
-    """What a delivered case tells of its events."""
+def delivered(path: Path) -> list[AuditCheckpoint]:
+    """The checkpoints of a delivered case."""
     return [AuditCheckpoint(one.id, one.link, "what was delivered", one.case, one.seq) for one in entries(path)]
 
 
-def test_a_whole_chain_is_whole_and_agrees_with_what_was_told(path):
+def test_an_unbroken_chain_agrees_with_the_checkpoints(path):
     database = open_database(path)
-    walked = database.read_now(audit.verify, told(path))
+    walked = database.read_now(audit.verify, delivered(path))
     assert (walked.events, walked.cases, walked.checkpoints, walked.findings) == (6, 2, 6, ())
     assert walked.head == entries(path)[-1].link == database.read_now(audit.head).link
     assert [(entry.id, entry.seq) for entry in database.read_now(audit.history, "bert")] == [(2, 1), (5, 2)]
@@ -85,7 +85,7 @@ def test_a_whole_chain_is_whole_and_agrees_with_what_was_told(path):
     database.close()
 
 
-def test_an_empty_store_is_whole(tmp_path):
+def test_an_empty_store_has_no_breaks(tmp_path):
     assert found(open_and_close(tmp_path / "empty.sqlite3")) == []
 
 
@@ -100,20 +100,20 @@ def test_a_changed_row_is_named(path, column):
     assert [number for number, _case, _seq in found(path)][:1] == [3]
 
 
-def test_a_removed_row_is_named_where_its_case_goes_on(path):
+def test_a_removed_row_is_named_if_its_case_continues(path):
     tamper(path, "delete from events where id = 3")
     assert found(path) == [(3, "anna", 2)]
 
 
-def test_a_removed_row_of_another_case_is_told_and_its_case_by_the_next_event_or_from_outside(path):
-    checkpoints = told(path)
+def test_a_removed_row_of_another_case_is_reported_with_its_case_from_a_checkpoint(path):
+    checkpoints = delivered(path)
     tamper(path, "delete from events where id = 2")
     assert found(path) == [(2, "", 0), (5, "bert", 2)]
     assert (2, "bert", 1) in found(path, *checkpoints)
 
 
-def test_an_end_that_was_cut_off_is_found_from_outside_alone(path):
-    checkpoints = told(path)
+def test_a_removed_end_is_detected_by_checkpoints_only(path):
+    checkpoints = delivered(path)
     tamper(path, "delete from events where id > 4")
     assert found(path) == []
     assert found(path, *checkpoints) == [(5, "bert", 2), (6, "anna", 4)]
@@ -126,8 +126,8 @@ def test_an_inserted_row_is_named(path):
 
 
 @pytest.mark.parametrize("verb", ["update events set who = 'nobody'", "delete from events"])
-def test_a_rewritten_chain_is_whole_by_itself_and_found_by_what_was_delivered(path, verb):
-    checkpoints = told(path)
+def test_a_rewritten_chain_is_consistent_and_detected_by_checkpoints(path, verb):
+    checkpoints = delivered(path)
     tamper(path, f"{verb} where id = 4")
     relink(path)
     assert found(path) == []
@@ -135,7 +135,7 @@ def test_a_rewritten_chain_is_whole_by_itself_and_found_by_what_was_delivered(pa
     assert found(path, checkpoints[-1]), "one link of later is enough"
 
 
-def test_events_of_before_the_chain_are_numbered_and_linked_when_the_store_is_upgraded(tmp_path):
+def test_older_events_are_numbered_and_linked_by_the_migration(tmp_path):
     path = tmp_path / "old.sqlite3"
     engine = create_engine(f"sqlite:///{path}")
     settings = Config()

@@ -1,4 +1,4 @@
-"""Copies of the store: whole, rotated, never in the place of a good one; and a restore that can be cut anywhere."""
+"""Backups of the store: verified, rotated, never replacing a good one; and a restore that may be interrupted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def store(tmp_path):
     return path
 
 
-def test_a_backup_is_one_whole_private_file_made_while_the_store_is_written(store, tmp_path):
+def test_a_backup_is_one_intact_private_file_made_while_the_store_is_written(store, tmp_path):
     database = open_database(store)
     database.write_now(cases.add, cases.Case("second", Path("/in/y"), 2.0, "f"))
     made = back_up(store, tmp_path / "backups", 3, NOON)
@@ -63,7 +63,7 @@ def test_a_backup_is_one_whole_private_file_made_while_the_store_is_written(stor
     assert (find_damage(made.path), keys(made.path)) == ("", {"first", "second"})
 
 
-def test_the_oldest_go_and_two_of_one_second_stay_apart(store, tmp_path):
+def test_the_oldest_are_removed_and_two_of_one_second_get_different_names(store, tmp_path):
     folder = tmp_path / "backups"
     made = [back_up(store, folder, 3, NOON + wait).path for wait in (0, 0, 10, 20)]
     (folder / "notes.txt").write_text("not ours")
@@ -80,13 +80,13 @@ def test_a_damaged_store_leaves_no_copy_and_removes_none(store, tmp_path):
     assert list(folder.iterdir()) == [good.path]
 
 
-def test_a_store_that_is_not_there_is_no_backup(tmp_path):
+def test_a_missing_store_gives_no_backup(tmp_path):
     with pytest.raises(Transient, match="could not be copied"):
         back_up(tmp_path / "none.sqlite3", tmp_path / "backups", 1, NOON)
     assert not list((tmp_path / "backups").iterdir())
 
 
-def test_the_last_good_one_is_found_below_bad_ones(store, tmp_path):
+def test_the_latest_intact_backup_is_found_behind_damaged_ones(store, tmp_path):
     folder = tmp_path / "backups"
     good, bad = back_up(store, folder, 5, NOON), back_up(store, folder, 5, NOON + 10)
     damage(bad.path)
@@ -95,8 +95,8 @@ def test_the_last_good_one_is_found_below_bad_ones(store, tmp_path):
     assert latest_intact(tmp_path / "nowhere") is None
 
 
-async def test_a_folder_that_cannot_be_read_is_told_and_the_next_copy_is_tried(store, tmp_path, monkeypatch):
-    """A share that is away answers so (ESTALE, EACCES): cases must move on meanwhile."""
+async def test_an_unreadable_folder_is_reported_and_the_next_backup_is_tried(store, tmp_path, monkeypatch):
+    """An offline share fails like this (ESTALE, EACCES): cases must continue meanwhile."""
     folder, database = tmp_path / "share", open_database(store)
     folder.write_text("no folder")
     monkeypatch.setattr(background, "BACKUP_PAUSE_S", 0.1)
@@ -123,7 +123,7 @@ async def test_a_folder_that_cannot_be_read_is_told_and_the_next_copy_is_tried(s
     assert len(backups(folder)) == 1
 
 
-def test_where_the_backups_cannot_be_read_a_damaged_store_is_told_with_that(tmp_path):
+def test_a_damaged_store_is_reported_even_if_the_backups_cannot_be_read(tmp_path):
     (tmp_path / "share").write_text("no folder")
     settings = {
         "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
@@ -135,14 +135,14 @@ def test_where_the_backups_cannot_be_read_a_damaged_store_is_told_with_that(tmp_
     assert f"{tmp_path / 'share'} cannot be used" in how_to_restore(tmp_path / "config.yaml")[0]
 
 
-def test_a_damage_that_sqlite_opens_without_a_word_is_found_before_work_begins(store):
+def test_damage_that_sqlite_does_not_notice_is_detected_before_work_starts(store):
     verify_intact(store)
     damage(store)
     with pytest.raises(StoreDamaged):
         verify_intact(store)
 
 
-def test_a_store_whose_making_was_cut_short_is_made_at_the_next_start(tmp_path):
+def test_an_interrupted_creation_is_completed_at_the_next_start(tmp_path):
     """A fault round found it: the disk was full at the first start, and each later one called the store damaged."""
     begun = tmp_path / "store.sqlite3"
     with contextlib.closing(sqlite3.connect(begun)) as file:
@@ -166,7 +166,7 @@ def test_a_store_that_has_lost_its_tables_is_not_taken_for_a_new_one(store):
         verify_intact(store)
 
 
-def test_a_restore_brings_the_backup_back_and_keeps_what_was_there(store, tmp_path):
+def test_a_restore_replaces_the_store_and_keeps_the_old_one(store, tmp_path):
     made = back_up(store, tmp_path / "backups", 3, NOON)
     note(store, "later")
     damage(store)
@@ -179,7 +179,7 @@ def test_a_restore_brings_the_backup_back_and_keeps_what_was_there(store, tmp_pa
     assert oct(store.stat().st_mode & 0o777) == "0o600"
 
 
-def test_a_bad_backup_changes_nothing(store, tmp_path):
+def test_a_damaged_backup_changes_nothing(store, tmp_path):
     made = back_up(store, tmp_path / "backups", 3, NOON)
     damage(made.path)
     before = store.read_bytes()
@@ -190,7 +190,7 @@ def test_a_bad_backup_changes_nothing(store, tmp_path):
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3])
-def test_a_restore_that_was_cut_is_completed_and_an_old_log_never_meets_the_new_file(store, tmp_path, monkeypatch, cut):
+def test_an_interrupted_restore_is_completed_and_an_old_log_never_meets_the_new_file(store, tmp_path, monkeypatch, cut):
     """The process dies at the n-th rename; then the store is not opened before the restore is complete."""
     made = back_up(store, tmp_path / "backups", 3, NOON)
     database = open_database(store)

@@ -1,4 +1,4 @@
-"""Finding cases among many, the figures of verdicts, and that the migrations make the tables that the code means."""
+"""Searching cases, the figures of verdicts, and that the migrations create the tables of the schema."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find(
     return store.read_now(history.search, CaseQuery(**wanted), WATCH, limit=limit, before=before)
 
 
-def test_without_a_wish_all_are_found_newest_first(store):
+def test_an_empty_query_finds_all_newest_first(store):
     found = find(store)
     assert len(found) == ENDED + len(LIVE)
     assert [case.seen for case in found] == sorted((case.seen for case in found), reverse=True)
@@ -50,7 +50,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(store):
     assert [case for portion in portions for case in portion] == pages
 
 
-def test_a_name_is_looked_for_below_the_watched_folder_alone_and_taken_literally(store):
+def test_a_name_is_matched_literally_below_the_watched_folder_only(store):
     (one,) = find(store, text="qa-000123")
     assert one.source.name == "QA-000123"
     assert find(store, text="in") == []
@@ -79,7 +79,7 @@ def test_by_status_and_machine_and_day(store):
     assert (len(late), len(late) + len(early)) == (101, ENDED + len(LIVE))
 
 
-def test_what_ended_lately_and_how_much_today(store):
+def test_recently_completed_cases_and_counts_of_today(store):
     lately = store.read_now(history.recently_ended, "done", 5)
     assert [case.source.name for case in lately] == [f"QA-{ENDED - 1 - n:06d}" for n in range(6) if n != 2]
     counts = store.read_now(history.counts, 0.0)
@@ -100,7 +100,7 @@ def test_figures_are_replaced_by_those_of_a_later_judgement(store):
     store.write_now(figures.save, key, [])
 
 
-def test_an_order_is_refused_when_a_newer_one_is_unknown_to_its_giver(store):
+def test_an_order_is_refused_if_a_newer_one_is_unknown_to_the_sender(store):
     key = find(store)[0].key
     order = {"at": 1.0, "case": key, "order": "hold", "who": "ann", "why": "x"}
     first = store.write_now(orders.add_if_latest, known=0, **order)
@@ -110,7 +110,7 @@ def test_an_order_is_refused_when_a_newer_one_is_unknown_to_its_giver(store):
     assert [order.id for order in store.read_now(orders.of_case, key)] == [second, first]
 
 
-def test_the_migrations_make_the_tables_and_indexes_that_the_code_means(store):
+def test_the_migrations_create_the_tables_and_indices_of_the_schema(store):
     with store._engine.connect() as connection:
         found = inspect(connection)
         for table in metadata.tables.values():

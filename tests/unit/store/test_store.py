@@ -40,7 +40,7 @@ def test_a_move_and_its_event_are_written_together(store):
     assert [e.event for e in store.read_now(work_items.events_of, "k1")] == ["case.seen", "step.done"]
 
 
-def test_a_line_that_was_moved_by_somebody_else_is_not_written_and_no_event_either(store):
+def test_a_work_item_that_changed_meanwhile_is_not_written_and_no_event_either(store):
     store.write_now(work_items.move, LINE, replace(LINE, status=Status.HELD), None)
     with pytest.raises(work_items.WorkItemChanged):
         store.write_now(work_items.move, LINE, replace(LINE, step="prepare"), event("step.done"))
@@ -66,7 +66,7 @@ def test_events_can_only_be_appended(store, statement):
         store.write_now(lambda connection: connection.execute(text(statement)))
 
 
-def test_who_lost_the_store_writes_nothing_more(store):
+def test_a_previous_owner_of_the_store_cannot_write(store):
     store.epoch = store.write_now(take_epoch, "first")
     other = open_database(Path(store._engine.url.database))
     other.write_now(take_epoch, "second")
@@ -87,7 +87,7 @@ time.sleep(60)
 """
 
 
-def test_the_second_communicator_says_who_holds_the_store_and_death_frees_it(store, tmp_path):
+def test_a_second_communicator_names_the_holder_and_death_releases_the_lock(store, tmp_path):
     path = Path(store._engine.url.database)
     with subprocess.Popen(
         [sys.executable, "-c", OTHER, str(path), str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True
@@ -104,13 +104,13 @@ def test_the_second_communicator_says_who_holds_the_store_and_death_frees_it(sto
     lock.release()
 
 
-def wish(case: str, beam: int) -> jobs.JobRow:
+def job(case: str, beam: int) -> jobs.JobRow:
     return jobs.JobRow(f"{case}-b{beam}-r1", case, beam, 1, "gpu", jobs.WANTED, active=False, claimed=1.0)
 
 
 @pytest.fixture
 def beams(store):
-    """Three cases on one host, two beams each that want a place; k1 came first."""
+    """Three cases on one host, two beams each that wait for a slot; k1 is the oldest."""
     store.write_now(work_items.move, LINE, replace(LINE, step="compare"), None)
     for number, key in enumerate(("k1", "k2", "k3"), start=1):
         if key != "k1":
@@ -122,8 +122,8 @@ def beams(store):
     return store
 
 
-def claim(store, case: str, beam: int, **room):
-    return store.write_now(jobs.claim, wish(case, beam), jobs.HostCapacity(**room))
+def claim(store, case: str, beam: int, **capacity):
+    return store.write_now(jobs.claim, job(case, beam), jobs.HostCapacity(**capacity))
 
 
 def test_slots_bound_the_jobs_of_a_host_and_a_claim_is_made_once(beams):
@@ -135,7 +135,7 @@ def test_slots_bound_the_jobs_of_a_host_and_a_claim_is_made_once(beams):
     assert claim(beams, "k1", 2, slots=1).active
 
 
-def test_whoever_ranks_first_among_those_that_want_a_place_gets_it(beams):
+def test_the_first_by_rank_gets_the_slot(beams):
     claim(beams, "k3", 1, slots=0)
     claim(beams, "k2", 1, slots=0)
     assert claim(beams, "k3", 1, slots=1) == jobs.Refusal(in_use=0, ahead=1)
@@ -144,7 +144,7 @@ def test_whoever_ranks_first_among_those_that_want_a_place_gets_it(beams):
     assert claim(beams, "k2", 1, slots=2).active
 
 
-def test_a_beam_that_wants_no_place_any_more_holds_nobody_up(beams):
+def test_a_beam_that_needs_no_slot_any_more_blocks_no_other(beams):
     claim(beams, "k1", 1, slots=0)
     item = beams.read_now(work_items.get, "k1", 1)
     beams.write_now(work_items.move, item, replace(item, status=Status.HELD), None)
@@ -152,7 +152,7 @@ def test_a_beam_that_wants_no_place_any_more_holds_nobody_up(beams):
 
 
 @pytest.mark.parametrize("status", [Status.WAITING, Status.FAILED])
-def test_a_case_that_is_to_be_sent_again_holds_nobody_up_and_keeps_its_rank(beams, status):
+def test_a_case_that_is_uploaded_again_blocks_no_other_and_keeps_its_rank(beams, status):
     claim(beams, "k1", 1, slots=0)
     own = beams.read_now(work_items.get, "k1")
     away = replace(own, step="upload", status=status)
@@ -174,18 +174,18 @@ def test_each_gpu_is_leased_to_one_job(beams):
     assert claim(beams, "k2", 1, slots=9, gpus=("a", "b"), most=1, least=1).gpus == "a"
 
 
-def test_gpus_are_shared_out_among_those_that_wait(beams):
+def test_gpus_are_shared_among_waiting_jobs(beams):
     claim(beams, "k1", 2, slots=0, gpus=())
     assert claim(beams, "k1", 1, slots=9, gpus=("a", "b", "c", "d"), most=4, least=1).gpus == "a,b"
     assert claim(beams, "k1", 2, slots=9, gpus=("a", "b", "c", "d"), most=4, least=1).gpus == "c,d"
 
 
-def test_a_job_begins_with_fewer_gpus_than_it_could_use_but_not_with_too_few(beams):
+def test_a_job_starts_with_fewer_gpus_than_it_could_use_but_not_with_too_few(beams):
     assert claim(beams, "k1", 1, slots=9, gpus=("a",), most=4, least=2) == jobs.Refusal(0, 0, gpus=1)
     assert claim(beams, "k1", 1, slots=9, gpus=("a", "b", "c"), most=4, least=2).gpus == "a,b,c"
 
 
-def test_unknown_gpus_are_no_gpus(beams):
+def test_unknown_gpus_count_as_none(beams):
     assert claim(beams, "k1", 1, slots=9, gpus=(), most=1, least=1) == jobs.Refusal(0, 0, gpus=0)
 
 
@@ -196,13 +196,13 @@ def test_a_case_is_found_by_key_start_and_folder(store):
     assert store.read_now(cases.find, "ab") == []
 
 
-def test_a_folder_name_that_is_no_text_comes_back_whole(store):
+def test_a_folder_name_that_is_not_utf8_survives(store):
     odd = Path(os.fsdecode(b"/in/\xff\xfe"))
     store.write_now(cases.add, cases.Case("odd", odd, 2.0, "f"))
     assert odd in store.read_now(cases.latest_by_source)
 
 
-def test_orders_are_kept_until_they_are_answered(store):
+def test_orders_are_pending_until_they_are_applied(store):
     number = store.write_now(orders.add, at=1.0, case="k1", order="hold", who="ann", why="meeting")
     assert [o.order for o in store.read_now(orders.pending)] == ["hold"]
     store.write_now(orders.answer, number, "held", 2.0)
@@ -210,7 +210,7 @@ def test_orders_are_kept_until_they_are_answered(store):
     assert store.read_now(orders.get, number).answer == "held"
 
 
-def test_a_damaged_store_is_refused_with_words(tmp_path):
+def test_a_damaged_store_is_refused_with_a_message(tmp_path):
     (tmp_path / "bad.sqlite").write_bytes(b"no database at all" * 400)
     with pytest.raises(ActionRequired, match="is damaged"):
         open_database(tmp_path / "bad.sqlite")
@@ -226,7 +226,7 @@ def test_the_file_system_of_a_folder_is_known(tmp_path):
     assert file_system_of(Path("/proc/self")) == "proc"
 
 
-def test_why_a_line_waits_for_its_turn_is_said_only_while_it_does(store):
+def test_the_reason_of_a_queued_work_item_is_set_only_while_it_waits(store):
     store.write_now(work_items.set_reason, LINE, "waiting for its turn")
     assert store.read_now(work_items.get, "k1").reason == "waiting for its turn"
     before = store.read_now(work_items.get, "k1")
@@ -237,13 +237,13 @@ def test_why_a_line_waits_for_its_turn_is_said_only_while_it_does(store):
     assert store.read_now(work_items.get, "k1") == looked
 
 
-def test_the_newest_version_of_the_store_is_the_one_that_a_new_store_has(store):
+def test_a_new_store_has_the_newest_version(store):
     assert store.read_now(lambda connection: connection.scalar(text("SELECT version_num FROM alembic_version"))) == (
         newest_version()
     )
 
 
-def test_the_newest_run_of_a_sample_is_the_one_that_was_added_last(store):
+def test_the_newest_run_of_a_sample_is_the_one_added_last(store):
     """One that began while the clock was fast would be the newest for an hour, and another be due each minute."""
     for key, seen in (("fast", 3700.0), ("later", 200.0)):
         store.write_now(cases.add, cases.Case(key, Path("/samples/one"), seen, key, constancy="one"))

@@ -1,4 +1,4 @@
-"""The catalogue of events is what the code tells: each name, level and field of src stands in it, and no other."""
+"""The catalogue of events matches the code: it has each name, level and field that src emits, and no other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OPEN = {
 
 @dataclass(frozen=True)
 class Seen:
-    """One place in the code that tells an event. `more`: a ** adds to its fields."""
+    """One place in the code that emits an event. `more`: a ** adds to its fields."""
 
     file: str
     name: str
@@ -49,7 +49,7 @@ class Seen:
 
 
 def names(node: ast.expr | None, tree: ast.Module) -> list[str]:
-    """The names that an expression may be. One that is not understood must be made plainer, or learnt here."""
+    """The names that an expression may be. Extend this function for a new form."""
     match node:
         case ast.Constant(value=str(name)):
             return [name]
@@ -61,7 +61,7 @@ def names(node: ast.expr | None, tree: ast.Module) -> list[str]:
             (body,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == function]
             said = [one.value for one in ast.walk(body) if isinstance(one, ast.Return)]
             return [name for one in said for alternative in branches(one) for name in names(alternative, tree)]
-    raise AssertionError(f"an event without a plain name: {ast.unparse(node) if node else node}")
+    raise AssertionError(f"an event without a literal name: {ast.unparse(node) if node else node}")
 
 
 def branches(node: ast.expr | None) -> list[ast.expr | None]:
@@ -78,8 +78,8 @@ def level_of(called: ast.expr) -> str:
     return ""
 
 
-def told(file: str, tree: ast.Module) -> Iterator[Seen]:
-    """Lines of the log."""
+def logged(file: str, tree: ast.Module) -> Iterator[Seen]:
+    """Events that are logged."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and (level := level_of(node.func)):
             words = frozenset(word.arg for word in node.keywords if word.arg)
@@ -94,7 +94,7 @@ def told(file: str, tree: ast.Module) -> Iterator[Seen]:
 
 
 def recorded(file: str, tree: ast.Module) -> Iterator[Seen]:
-    """Events of the chain: `Event(at, case, beam, name, ...)`. One that is read back (`Event(**row)`) is none."""
+    """Events that are recorded: `Event(at, case, beam, name, ...)`, but not one that is read back (`Event(**row)`)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Event":
             words = {word.arg: word.value for word in node.keywords}
@@ -106,7 +106,7 @@ def recorded(file: str, tree: ast.Module) -> Iterator[Seen]:
                 yield Seen(file, name, serious if file in LISTENED else "", frozenset())
 
 
-LOG = [seen for file, tree in TREES.items() if not file.startswith("remote/") for seen in told(file, tree)]
+LOG = [seen for file, tree in TREES.items() if not file.startswith("remote/") for seen in logged(file, tree)]
 RECORD = [seen for file, tree in TREES.items() for seen in recorded(file, tree)]
 
 
@@ -117,17 +117,17 @@ def levels(places: list[Seen]) -> dict[str, set[str]]:
     return found
 
 
-def test_the_record_knows_the_events_of_the_catalogue_and_no_others():
+def test_the_recorded_events_are_those_of_the_catalogue():
     assert levels(RECORD) == {one.name: set(one.levels) for one in catalogue.RECORD}
 
 
-def test_the_log_knows_the_events_of_the_catalogue_and_no_others():
+def test_the_logged_events_are_those_of_the_catalogue():
     declared = {one.name: set(one.levels) for one in catalogue.LOG}
     declared["library.message"] = set()  # its level is the library's own
     assert levels(LOG) == declared
 
 
-def test_each_line_of_the_log_carries_the_fields_that_are_declared():
+def test_each_logged_event_has_the_declared_fields():
     given: dict[str, set[str]] = defaultdict(set)
     for seen in LOG:
         given[seen.name] |= seen.fields
@@ -142,7 +142,7 @@ def literal(node: ast.expr | None) -> set[str]:
     return {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
 
 
-def test_what_a_step_is_seen_to_add_is_declared():
+def test_the_facts_of_each_step_are_declared():
     way = [step.name for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])]
     assert list(catalogue.STEPS) == way
     for step, declared in catalogue.STEPS.items():
@@ -151,7 +151,7 @@ def test_what_a_step_is_seen_to_add_is_declared():
                 assert literal(node.args[0]) <= set(declared), ast.unparse(node)
 
 
-def test_every_field_is_explained_and_none_besides():
+def test_every_field_is_explained_and_no_other():
     used = {field for one in (*catalogue.RECORD, *catalogue.LOG) for field in one.fields}
     used |= {field for facts in catalogue.STEPS.values() for field in facts}
     assert catalogue.FIELDS.keys() == used | set(catalogue.ENTRY) | {"timestamp", "level"}

@@ -35,7 +35,7 @@ def event(**changes):
     return Event(**{**fields, **changes})
 
 
-def test_a_line_says_when_what_and_whose(lines):
+def test_a_line_has_time_event_and_case(lines):
     log_event(event(facts={"attempt": 3}))
     (line,) = lines()
     assert list(line)[:7] == ["timestamp", "level", "event", "case", "beam", "step", "attempt"]
@@ -44,7 +44,7 @@ def test_a_line_says_when_what_and_whose(lines):
     assert line["why"] == "no answer"
 
 
-def test_the_cases_own_line_shows_no_beam(lines):
+def test_events_of_the_case_itself_have_no_beam(lines):
     log_event(event(beam=0))
     assert "beam" not in lines()[0]
 
@@ -58,7 +58,7 @@ def test_reasons_that_may_quote_a_file_are_left_out(lines, code):
     assert CANARY not in json.dumps(line)
 
 
-def test_what_libraries_say_is_withheld(lines):
+def test_messages_of_libraries_are_withheld(lines):
     logging.getLogger("pydicom").warning("Invalid value %s for PN", CANARY)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -75,14 +75,14 @@ def test_the_products_own_standard_logging_is_kept(lines):
 
 
 @pytest.mark.parametrize("logger", [structlog.get_logger, lambda: logging.getLogger("mqi_communicator.x")])
-def test_exceptions_are_told_without_their_words(lines, logger):
+def test_exceptions_are_logged_without_their_text(lines, logger):
     try:
         {"a": 1}[CANARY]
     except KeyError:
         logger().exception("step.crashed")
     (line,) = lines()
     assert (line["level"], line["error"]) == ("error", "KeyError")
-    assert "test_exceptions_are_told_without_their_words" in line["trace"]
+    assert "test_exceptions_are_logged_without_their_text" in line["trace"]
     assert CANARY not in json.dumps(line)
 
 
@@ -101,7 +101,7 @@ def test_levels_are_kept(lines):
     assert lines() == []
 
 
-def test_the_eye_gets_plain_text(lines):
+def test_console_lines_are_plain_text(lines):
     stream = io.StringIO()
     setup("debug", stream=stream, console=True)
     log_event(event())

@@ -86,7 +86,7 @@ def test_a_breaker_is_in_one_state():
     assert 'mqi_breaker_state{host="gpu1",state="closed",work="bulk"} 0.0' in text
 
 
-def test_what_is_not_known_is_not_shown():
+def test_unknown_values_are_absent():
     assert "\nmqi_oldest_waiting_seconds " not in page(metrics())
 
 
@@ -97,7 +97,7 @@ def test_two_communicators_do_not_share_counters():
     assert 'mqi_steps_total{outcome="done",step="upload"} 0.0' in page(other)
 
 
-def test_the_speed_of_the_engine_counts_only_what_is_known_on_both_sides():
+def test_histories_count_only_with_a_known_duration():
     made = metrics()
     made.fold(event("step.done", histories=4000, job_started=100, job_ended=120))
     made.fold(event("step.done", histories=1000))

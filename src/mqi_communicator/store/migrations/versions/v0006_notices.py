@@ -1,4 +1,4 @@
-"""How far people have been told."""
+"""The cursors of the notification channels."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add a table with one row for each way to people."""
+    """Add a table with one row for each channel."""
     op.create_table(
         "notices",
         sa.Column("way", sa.Text(), nullable=False),
