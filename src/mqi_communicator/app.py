@@ -1,4 +1,4 @@
-"""The composition root: builds everything from the configuration. The only file that constructs anything."""
+"""The composition root: builds everything from the configuration."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.telemetry import http, logs, metrics
 
-TICK_LIMIT_S = 60.0  # a turn of the loop takes one second
+TICK_LIMIT_S = 60.0  # an iteration of the loop takes one second
 LEVELS = {  # of emitted events, where it is not info
     "remote.call": "debug",
     "notify.failed": "warning",
@@ -71,16 +71,16 @@ class App:
     tools: Tools
     driver: Driver
     metrics: metrics.Metrics
-    post: Dispatcher | None  # None: nobody is told anything
+    post: Dispatcher | None  # None: no notifications
     seen: gauges.Seen = field(default_factory=gauges.Seen)
-    ticked_at: float = 0.0  # monotonic seconds: when the driver last got through all that was due
-    looped_at: float = 0.0  # monotonic seconds: when the loop last came round, be it without having got through
-    folder_read: bool = False  # whether the watched folder has been read at least once
-    folder_problem: str = ""  # why the last look at the watched folder is not believed
+    ticked_at: float = 0.0  # monotonic seconds: the driver last started all that was due
+    looped_at: float = 0.0  # monotonic seconds: the last iteration of the loop, successful or not
+    folder_read: bool = False  # the watched folder was read at least once
+    folder_problem: str = ""  # why the last scan of the watched folder is untrusted
 
 
 def build(config: Config) -> App:
-    """Construct the application and own its store. Raises a fault, in words, when it cannot work."""
+    """Construct the application and own its store. Raises a fault when it cannot work."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logs.setup(config.monitoring.log_level, console=config.monitoring.log_format == "console")
@@ -125,14 +125,14 @@ def build(config: Config) -> App:
         emit=emit,
         extension=config.extension,
     )
-    told = config.notify
-    post = None if told is None else Dispatcher(told, channels(told), database, time.time, emit)
+    notify = config.notify
+    post = None if notify is None else Dispatcher(notify, channels(notify), database, time.time, emit)
     app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, post)
     return app
 
 
 def open_store(config: Config, lock: StoreLock) -> Database:
-    """Own the store, and prove it whole first. StoreDamaged if it is not; ActionRequired if somebody else owns it."""
+    """Verify and own the store. StoreDamaged if it is damaged; ActionRequired if another process owns it."""
     lock.hold()
     try:
         complete(config.paths.store, time.time())
@@ -148,13 +148,13 @@ def open_store(config: Config, lock: StoreLock) -> Database:
 
 
 def _no_store(config: Config) -> None:
-    """A new store begins where none ever was; one that vanished is not replaced in silence."""
+    """Refuse to create a store where an earlier one is missing."""
     if backups(config.backups):
-        raise StoreDamaged(f"the store {config.paths.store} is gone, and there are backups of it", "mqi restore")
+        raise StoreDamaged(f"the store {config.paths.store} is missing, and there are backups of it", "mqi restore")
 
 
 def make_folders(config: Config) -> None:
-    """Create our own folders; the watched folder belongs to others."""
+    """Create our own folders; the watched folder must exist."""
     for folder in (config.paths.workspace, config.paths.workspace / "spool", config.paths.results):
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -173,34 +173,34 @@ def _never() -> NoReturn:
 
 
 def remote_root(config: Config, options: HostOptions) -> str:
-    """Our workspace on a host."""
+    """The path of our workspace on a host."""
     return options.remote or config.paths.remote
 
 
 def build_scheduler(config: Config, options: HostOptions) -> Scheduler:
-    """Who runs jobs there."""
+    """The scheduler of a host."""
     root = remote_root(config, options)
     if options.slurm is not None:
         return SlurmScheduler(root, options.slurm)
-    asks = options.gpus is not None and not options.gpus.listed
-    return DirectScheduler(root, options.direct or DirectOptions(), gpus=asks)
+    query_gpus = options.gpus is not None and not options.gpus.listed
+    return DirectScheduler(root, options.direct or DirectOptions(), gpus=query_gpus)
 
 
 def build_compute_hosts(config: Config, database: Database, emit: Emit) -> dict[str, ComputeHost]:
-    """Every host of the configuration, each behind its breakers, all within one limit of calls."""
+    """Every configured host, each behind its breakers, all within one limit of calls."""
     budget = CallBudget(config.resources.calls_per_minute)
     hosts = {}
     for options in config.all_hosts:
         host = GuardedHost(build_host(options), database, config.breaker, emit, budget)
         scheduler = build_scheduler(config, options)
         listed = gpus.listed(options.gpus) if options.gpus is not None and options.gpus.listed else None
-        asks = options.gpus is not None and listed is None
+        query_gpus = options.gpus is not None and listed is None
         slots = options.jobs or config.resources.jobs
         hosts[host.name] = ComputeHost(
             name=host.name,
             guarded=host,
             scheduler=scheduler,
-            poller=JobPoller(host, scheduler, database, slots=slots, gpus=listed, query_gpus=asks),
+            poller=JobPoller(host, scheduler, database, slots=slots, gpus=listed, query_gpus=query_gpus),
             root=remote_root(config, options),
             slots=slots,
             gpus=options.gpus,
@@ -218,13 +218,13 @@ def build_engine(config: Config) -> DoseEngine:
 
 
 async def health(app: App) -> http.Health:
-    """Alive: the driver gets through what is due. Moving: no step has outlived its limit, and nothing that is due has
-    been left lying for longer than anything should take."""
+    """Healthy: the driver starts what is due, no step has exceeded its limit, and nothing has been due for longer than
+    `monitoring.stalled_after_s`."""
     now, age = time.time(), time.monotonic() - app.ticked_at
     coming = await app.database.read(work_items.next_due)
     overdue = 0.0 if coming is None else max(0.0, now - coming)
-    turning = age < TICK_LIMIT_S
-    # A step under way has a limit of its own, and others may wait for its turn to end: that is no standstill.
+    ticking = age < TICK_LIMIT_S
+    # A step under way has a limit of its own, and others may wait for it to end.
     limit, stuck = app.config.monitoring.stalled_after_s, app.driver.stuck()
     stalled = not app.driver.under_way and overdue > limit and now - app.driver.changed_at > limit
     facts: dict[str, object] = {
@@ -234,11 +234,11 @@ async def health(app: App) -> http.Health:
     }
     if stuck is not None:
         facts |= {"stuck_step": stuck.step, "stuck_s": round(time.monotonic() - stuck.began)}
-    return http.Health(turning and not stalled and stuck is None, facts)
+    return http.Health(ticking and not stalled and stuck is None, facts)
 
 
 async def ready(app: App) -> http.Health:
-    """The watched folder has been read; whether the host answers stands beside it."""
+    """Ready: the watched folder has been read. The state of the hosts' breakers is added."""
     states = {
         f"{host.name} {kind}": breaker.state
         for host in app.tools.hosts.values()
@@ -251,7 +251,7 @@ async def ready(app: App) -> http.Health:
 
 
 async def serve_pages(app: App) -> http.Monitor:
-    """The pages for machines."""
+    """Serve the metrics and health pages."""
 
     async def page() -> bytes:
         app.seen.healthy, app.seen.watched = (await health(app)).ok, app.folder_read and not app.folder_problem

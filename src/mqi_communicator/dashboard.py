@@ -1,4 +1,4 @@
-"""The dashboard, put together: it is handed what it may ask of the flow, and a store of its own to read."""
+"""Assemble the dashboard: the queries of the flow that it may use, and a database connection of its own."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
 
 
 def versions(config: Config) -> dict[str, str]:
-    """What runs here."""
-    told = {
+    """The versions of the communicator and its main libraries."""
+    found = {
         "MQI Communicator": version("mqi-communicator"),
         "configuration (sha256)": effective_digest(config),
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
         "system": f"{platform.system()} {platform.release()}",
     }
-    return told | {name: version(name) for name in _LIBRARIES}
+    return found | {name: version(name) for name in _LIBRARIES}
 
 
 def without_secrets(settings: Any) -> Any:
-    """Settings with everything taken out whose name says that it is a secret."""
+    """Settings without the values whose names mark them as secret."""
     if isinstance(settings, dict):
         return {
             key: "(not shown)" if _SECRET.search(key) and value else without_secrets(value)

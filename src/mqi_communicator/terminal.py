@@ -15,7 +15,7 @@ _FILE_WIDTH = 130  # characters of a line that goes into a file or a pipe
 
 
 def console() -> Console:
-    """Where tables are written: as wide as the terminal, and wide enough for every table where there is none."""
+    """The console for tables: as wide as the terminal, or wide enough for every table if there is none."""
     plain = Console()
     return plain if plain.is_terminal else Console(width=max(plain.width, _FILE_WIDTH))
 
@@ -29,8 +29,8 @@ def table(found: list[CaseView]) -> Table:
         state = "action required" if case.needs_person else case.status
         folder = case.folder + (f" (revision {case.revision})" if case.revision > 1 else "")
         folder += f" (constancy {case.constancy})" if case.constancy else ""
-        said = case.why + (f"; ready at about {_clock(case.eta)}" if case.eta is not None else "")
-        grid.add_row(case.case, escape(folder), case.step, state, coloured(case.verdict), escape(said))
+        why = case.why + (f"; ready at about {_clock(case.eta)}" if case.eta is not None else "")
+        grid.add_row(case.case, escape(folder), case.step, state, coloured(case.verdict), escape(why))
         if case.status not in ("done", "cancelled"):
             for beam in case.beams:
                 grid.add_row("", f"  beam {beam.beam}", beam.step, _state(beam), "", escape(beam.why))
@@ -51,7 +51,7 @@ def _state(beam: BeamView) -> str:
 
 
 def coloured(word: str) -> str:
-    """A verdict's word in its colour."""
+    """A verdict in its colour."""
     colour = {"pass": "green", "fail": "red bold"}.get(word, "yellow")
     return f"[{colour}]{escape(word)}[/]" if word else ""
 

@@ -1,4 +1,4 @@
-"""What a person should look at before trusting a verdict, found where the verdict is not made."""
+"""What a physicist should check before trusting a verdict, found outside the code that makes the verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Becomes one check of the verdict: `review` asks a person to look, otherwise the number is shown as passed."""
+    """Becomes one check of the verdict: `review` calls for a review, otherwise the number is shown as passed."""
 
     name: str  # stable name of the check, for example "ct_ends"
     scope: str  # "plan" or "beam <number>"
@@ -15,4 +15,4 @@ class Caution:
     review: bool = True
     value: float | None = None
     unit: str = ""
-    limit: str = ""  # the limit in words
+    limit: str = ""  # the limit as text

@@ -1,7 +1,7 @@
-"""Faults, sorted once, where they are met.
+"""Faults, classified once, where they occur.
 
-A fault says what happened (`reason`) and what a person can do (`advice`), in words a medical physicist
-understands. Neither may name a patient: both reach logs and screens.
+A fault has a `reason` (what happened) and `advice` (what to do), in terms that a medical physicist understands.
+Neither may name a patient: both reach logs and screens.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 
 
-class Fault(Exception):  # noqa: N818 - the ward's word
-    """Something went wrong in one effect; the kind decides what happens next."""
+class Fault(Exception):  # noqa: N818 - the term of the field
+    """An operation failed; the class decides what happens next."""
 
     def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason)
@@ -23,23 +23,23 @@ class Fault(Exception):  # noqa: N818 - the ward's word
 
 
 class Transient(Fault):
-    """May go away by itself: tried again with backoff, up to a cap."""
+    """May pass: retried with backoff, up to a number of tries."""
 
 
 class Permanent(Fault):
-    """Will not go away by itself: the line fails, with a reason and advice."""
+    """Will not pass: the work item fails, with a reason and advice."""
 
 
 class CpuTimeExceeded(Permanent):
-    """Work at the desk took more processor time than it may."""
+    """A task in a worker process exceeded its limit of processor time."""
 
 
 class ActionRequired(Fault):
-    """Somebody must act; the line waits, says so, and probes now and then until the cause is gone."""
+    """An operator must act; the work item waits and is retried now and then until the cause is gone."""
 
 
 class AtLimit(Fault):
-    """Nothing is wrong: a limit of the site holds this back. Tried again when it may, and no try is counted."""
+    """A limit of the site delays this. Retried when the limit allows it; no try is counted."""
 
     def __init__(self, reason: str, advice: str = "", retry_in: float = 1.0) -> None:
         super().__init__(reason, advice)
@@ -51,7 +51,7 @@ class AtLimit(Fault):
 
 
 class Unreachable(Transient):
-    """The host did not answer or the connection broke. Nothing is known of what it did meanwhile."""
+    """The host did not answer or the connection broke. What it did meanwhile is unknown."""
 
 
 class TookTooLong(Unreachable):
@@ -59,7 +59,7 @@ class TookTooLong(Unreachable):
 
 
 class KeyRejected(ActionRequired):
-    """The host refused our key (expired, removed, wrong user)."""
+    """The host rejected the SSH key (expired, removed, wrong user)."""
 
 
 class HostKeyProblem(ActionRequired):
@@ -67,15 +67,15 @@ class HostKeyProblem(ActionRequired):
 
 
 class DiskFull(ActionRequired):
-    """No space, no inodes or no quota left, here or there; goes on when there is space again."""
+    """No space, inodes or quota left on this machine or the host; the item continues once there is space."""
 
 
 class RemoteUnfit(ActionRequired):
-    """The host lacks something we need (rsync, the engine, a writable workspace) or its shell is not clean."""
+    """The host lacks a requirement (rsync, the engine, a writable workspace) or its shell prints extra output."""
 
 
 class AbsurdAnswer(RemoteUnfit):
-    """The host answered with what no host of ours says: too much, or numbers that are none. Its fault, no case's."""
+    """The host's answer is too long or invalid. The host is at fault, not the case."""
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -83,12 +83,12 @@ _BARRED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def local_disk_fault(error: OSError) -> ActionRequired | None:
-    """What the system refused on a disk of ours, where nobody nearer has said more; None if it is something else."""
+    """The fault for an OSError on a local disk that no nearer code has explained; None for others."""
     if error.errno in _FULL:
         return DiskFull("no space left on this machine", "free space on the disk of paths.workspace")
     if error.errno in _BARRED:
-        words = f"a file of the communicator cannot be written on this machine: {error.strerror}"
+        reason = f"a file of the communicator cannot be written on this machine: {error.strerror}"
         return ActionRequired(
-            words, "check that paths.workspace is mounted and that the communicator's user may write there"
+            reason, "check that paths.workspace is mounted and that the communicator's user may write there"
         )
     return None

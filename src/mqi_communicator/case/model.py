@@ -1,4 +1,4 @@
-"""A case and its lines: identity, tokens, the state of one line of steps, and what its folder held."""
+"""A case and its work items: identity, tokens, state, and the files that were admitted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def new_key() -> str:
 
 
 class Status(StrEnum):
-    """The state of a line's current step."""
+    """The state of a work item."""
 
     READY = "ready"
     WAITING = "waiting"
@@ -28,12 +28,12 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether the line goes no further by itself, ever."""
+        """Whether the work item will not continue unless an operator orders it."""
         return self in (Status.DONE, Status.FAILED, Status.CANCELLED)
 
 
 class Priority(StrEnum):
-    """How soon a case is wanted. Waiting makes up for it: see `rank_of`."""
+    """How soon a case is wanted. Waiting compensates for it: see `rank_of`."""
 
     URGENT = "urgent"
     ROUTINE = "routine"
@@ -41,8 +41,8 @@ class Priority(StrEnum):
 
 
 def rank_of(priority: Priority, seen: float, ageing_s: float) -> float:
-    """Where a case stands in every queue, the lowest first: by arrival (epoch seconds), urgent ones as if they had come
-    `ageing_s` earlier and background ones later. So nothing waits for ever."""
+    """The rank of a case in every queue, lowest first: its arrival (epoch seconds), `ageing_s` earlier for urgent cases
+    and later for background ones. So no case waits forever."""
     ahead = {Priority.URGENT: 1.0, Priority.ROUTINE: 0.0, Priority.BACKGROUND: -1.0}
     return seen - ahead[priority] * ageing_s
 
@@ -74,7 +74,7 @@ class Manifest:
     """What was admitted. `content` is one sha256 over the sorted digests: equal content is the same case."""
 
     content: str
-    lineage: str  # sha256 of the RTPLAN's SOP Instance UID, or of the file where that is none: revisions share it
+    lineage: str  # sha256 of the RTPLAN's SOP Instance UID, or of the file without one: revisions share it
     beams: tuple[tuple[int, str], ...]  # (BeamNumber, BeamName) of the treatment beams, in plan order
     files: tuple[StoredFile, ...]
     aside: tuple[tuple[str, str], ...] = ()  # RTDOSE files that are not of this plan: original name, and why
@@ -84,12 +84,12 @@ class Manifest:
         return tuple(f for f in self.files if f.kind is kind)
 
 
-CASE_ITEM = 0  # the beam number that stands for the case's own line; DICOM BeamNumber starts at 1 in practice
+CASE_ITEM = 0  # beam number of the case's own work item; DICOM BeamNumber starts at 1 in practice
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """One line of steps: the case's own (beam == CASE_LINE) or one beam's. Changed only by `flow.decide`.
+    """The state of a case (beam == CASE_ITEM) or of one beam. Changed only by `flow.transitions`.
 
     Reason and advice may quote hosts, folders and files: their control and format characters become visible escapes.
     """
@@ -99,9 +99,9 @@ class WorkItem:
     step: str
     status: Status = Status.READY
     tries: int = 0  # failed tries of this step
-    run: int = 1  # numbers the jobs of a beam
-    base_run: int = 1  # the run with which the last order to retry began: the cap on runs counts from here
-    due: float = 0.0  # epoch seconds; nothing happens before
+    run: int = 1  # number of the beam's current job
+    base_run: int = 1  # the first run since the last order to retry: the cap on runs counts from it
+    due: float = 0.0  # epoch seconds; not checked before
     since: float = 0.0  # epoch seconds; when this step was entered
     reason: str = ""
     advice: str = ""
@@ -120,7 +120,7 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. Append-only: who, when, from, to, why. Words are escaped as a Line's."""
+    """One recorded event. Append-only: who, when, from, to, why. Text is escaped as a WorkItem's."""
 
     at: float
     case: str

@@ -1,4 +1,4 @@
-"""What came of one try of a step. A fault (case.faults) is the other possibility."""
+"""The outcomes of one try of a step. A fault (case.faults) is the alternative."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The effect exists and was proved. `facts` go into the event. `last`: the line ends here, whatever follows."""
+    """The effect exists and was verified. `facts` go into the event. `last`: the work item ends with this step."""
 
     facts: dict[str, object] = field(default_factory=dict)
     last: bool = False
@@ -15,10 +15,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing is wrong; look again in `seconds`. `why` is one line for `mqi why`.
+    """Nothing is wrong; check again in `seconds`. `why` is one line for `mqi why`.
 
-    `parked`: only something outside this line can move it on (a missing file, another line, a person).
-    `code` stands in the log instead of a `why` that may quote a file's name.
+    `parked`: only something else can make the item continue (a missing file, another item, an operator).
+    `code` is logged instead of a `why` that may quote a file's name.
     """
 
     seconds: float
@@ -30,9 +30,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """The beam's job has ended by evidence, without a result that counts: another may follow.
+    """The beam's job has provably ended without a valid result: another run may follow.
 
-    `beyond`: the runs up to this number are spent; the next one comes after them, and the cap on runs counts from it.
+    `beyond`: the runs up to this number are spent; the next run follows them, and the cap on runs counts from it.
     """
 
     why: str
@@ -42,14 +42,14 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """What was uploaded is gone from the host: the case goes back to its upload, this beam waits for it."""
+    """The uploaded input is missing on the host: the case returns to its upload, and this beam waits for it."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """Every beam of the case is computed once more, each with a new run: the case goes back to `prepare`."""
+    """Every beam of the case is computed once more, each with a new run: the case returns to `prepare`."""
 
     why: str
     facts: dict[str, object] = field(default_factory=dict)

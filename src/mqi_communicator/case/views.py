@@ -1,4 +1,4 @@
-"""What may be seen of a case: the records that the command line, the dashboard and the JSON interface all show."""
+"""The records of a case that the command line, the dashboard and the JSON interface show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # some 
 
 @dataclass(frozen=True, slots=True)
 class BeamView:
-    """Where one beam stands."""
+    """The state of one beam."""
 
     beam: int
     step: str
@@ -27,14 +27,14 @@ class BeamView:
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """Where one case stands. `folder` may name a patient: it is shown to operators, never logged."""
+    """The state of one case. `folder` may name a patient: it is shown to operators, never logged."""
 
     case: str
     folder: str
     revision: int
     step: str
     status: str
-    verdict: str  # the word, "" until judged
+    verdict: str  # the outcome, "" until judged
     why: str  # one line
     advice: str
     needs_person: bool
@@ -47,7 +47,7 @@ class CaseView:
     seen: float  # epoch seconds
     beams: tuple[BeamView, ...]
     constancy: str  # name of the constancy sample that it is, "" for a patient's case
-    extension: str  # one clause, if it is, or was, computed once more with more histories
+    extension: str  # one clause about the longer run, if there is or was one
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -55,13 +55,12 @@ class CaseView:
 
 
 def cell(text: str) -> str:
-    """For CSV, with visible characters alone. A spreadsheet takes a cell that begins like this for a formula; a quote
-    before it makes it text."""
+    """For CSV, with visible characters only. A leading quote keeps a spreadsheet from reading the cell as a formula."""
     clean = visible(text)
     return f"'{clean}" if clean.startswith(_FORMULA) else clean
 
 
 def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """For the pages of the documents that are made from the program."""
+    """A Markdown table for generated documentation."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(lines) + "\n"

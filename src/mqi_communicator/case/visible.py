@@ -1,4 +1,4 @@
-"""Text from outside (hosts, folders, DICOM, people), made harmless for a terminal, a page and a spreadsheet. Pure."""
+"""Make text from outside (hosts, folders, DICOM, users) safe for a terminal, a page and a spreadsheet. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from __future__ import annotations
 def visible(text: str) -> str:
     r"""One line in which every character that is not printable is written as its escape: `\x1b`, `\u202e`, `\n`.
 
-    Control characters drive a terminal and forge lines; bidirectional and other format characters (Unicode general
-    category Cf) reorder or hide what is read; undecodable bytes cannot be written at all. What is visible already is
-    unchanged, so text may be passed through more than once.
+    Control characters control a terminal and forge lines; bidirectional and other format characters (Unicode general
+    category Cf) reorder or hide text; undecodable bytes cannot be written at all. Visible text is unchanged, so that
+    text may be passed more than once.
     """
     if text.isprintable():
         return text
@@ -21,7 +21,7 @@ def visible_lines(text: str) -> str:
 
 
 def visible_text(value: object) -> object:
-    """The same for a value that goes into a template: what is no plain text, as markup, is left as it is."""
+    """The same for a value in a template: anything but a plain string, such as markup, is unchanged."""
     return visible_lines(value) if type(value) is str else value
 
 

@@ -1,7 +1,7 @@
-"""What one beam's job has to do: programs, one after the other, in a fresh run folder on the host.
+"""What one beam's job runs: programs, one after another, in a new run folder on the host.
 
-An engine says it, a scheduler hands it over, a small script on the host does it. No word of it passes a shell: words
-are handed to programs as they are, but for a leading `~/`, which is the account's home over there.
+An engine defines it, a scheduler submits it, a small script on the host runs it. No argument passes through a shell:
+programs receive them unchanged, except that a leading `~/` becomes the account's home on the host.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _LABEL = re.compile(r"[a-z][a-z0-9-]{0,31}")
 class Program:
     """One program of a job. The run folder is its working directory; `../../input/` holds what was sent.
 
-    `name` labels it in the log. It has done its work when it exits 0 and each of `outputs` (paths below the run folder)
-    is there and not empty; otherwise the job ends with it. ValueError for words that cannot be handed over.
+    `name` labels it in the log. It succeeds if it exits with 0 and each of `outputs` (paths below the run folder)
+    exists and is not empty; otherwise the job ends with it. ValueError for arguments that cannot be passed.
     """
 
     name: str
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     outputs: tuple[str, ...] = ()
-    limit_s: float | None = None  # None: what is left of the job's own limit
+    limit_s: float | None = None  # None: the rest of the job's own limit
 
     def __post_init__(self) -> None:
-        """Refuse what the host's script could not read back as it was written."""
+        """Refuse what the script on the host could not read back unchanged."""
         words = (*self.argv, *(value for _, value in self.env))
         if not self.argv or not all(_WORD.fullmatch(word) for word in words):
             raise ValueError(f"{self.name}: an argument of a program is empty or contains a control character")
@@ -45,16 +45,16 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All of one job. `products` are digested by the job itself when the last program has ended well or not."""
+    """One job. The job itself makes the digests of its `products` at the end, after success or failure."""
 
     programs: tuple[Program, ...]
-    products: tuple[str, ...]  # paths below the run folder that a complete run leaves behind
-    limit_s: float  # wall time after which everything of the job is ended (exit 124)
+    products: tuple[str, ...]  # paths below the run folder that a complete run creates
+    limit_s: float  # wall time after which the whole job is ended (exit 124)
     folders: tuple[str, ...] = ()  # made in the run folder before the first program
-    shown: tuple[str, ...] = ()  # text files of what was sent (../../input/...) that end the log when all went well
+    shown: tuple[str, ...] = ()  # text files of the input (../../input/...) appended to the log of a successful job
 
     def __post_init__(self) -> None:
-        """ValueError for a path that leaves the run folder, and for a shown file that is not one of the input."""
+        """ValueError for a path outside the run folder, and for a shown file outside the input."""
         for path in (*self.products, *self.folders):
             below(path)
         for path in self.shown:
@@ -65,18 +65,18 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something the host must have: a program in its PATH, an executable, a readable file, a file with a digest; or a
-    program that can be started (`starts`): it is, once, with `words`, in an empty folder, and must say so."""
+    """A requirement of a host: a program in its PATH, an executable, a readable file, a file with a digest; or a
+    program that starts (`starts`): it is started once, with `words`, in an empty folder, and must print `says`."""
 
     kind: Literal["program", "executable", "readable", "sha256", "starts"]
     what: str  # the program's name or the path; a leading ~/ is the account's home there
-    advice: str  # what to do where it is missing
+    advice: str  # what to do if it is missing
     sha256: str = ""
-    words: tuple[str, ...] = ()  # of the program that is started
-    says: str = ""  # what it then says, as a regular expression; "": whatever it says
+    words: tuple[str, ...] = ()  # arguments of the program that is started
+    says: str = ""  # what it must print, as a regular expression; "": anything
 
     def __post_init__(self) -> None:
-        """ValueError for a name that cannot be handed over."""
+        """ValueError for a name that cannot be passed."""
         if not all(_WORD.fullmatch(word) for word in (self.what, *self.words)) or not re.fullmatch(
             r"([0-9a-f]{64})?", self.sha256
         ):
@@ -84,7 +84,7 @@ class Need:
 
 
 def below(path: str) -> str:
-    """The path, if it is one below a folder. ValueError otherwise."""
+    """Return the path if it is below a folder. ValueError otherwise."""
     if not _WORD.fullmatch(path) or path.startswith(("/", "~", "-")) or ".." in path.split("/"):
         raise ValueError(f"not a path below the run folder: {path!r}")
     return path

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.delivery.folder import delivered_results
-from mqi_communicator.flow.reconcile import DELIVERY_RECOVERED
+from mqi_communicator.flow.recovery.deliveries import DELIVERY_RECOVERED
 from mqi_communicator.flow.tasks.manifest import EVENTS
 from mqi_communicator.flow.tasks.sign import signature_of
 from mqi_communicator.flow.transitions import judgements

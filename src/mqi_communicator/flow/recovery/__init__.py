@@ -1,0 +1,1 @@
+"""What a restored store has lost, recovered from the spool and the results folder."""
