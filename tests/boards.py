@@ -1,4 +1,4 @@
-"""A dashboard as a process of its own, over a store that was planted; or beside a real communicator."""
+"""Runs a dashboard in a separate process, on a planted store or with a real communicator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MQI = (sys.executable, "-m", "mqi_communicator")
 
 
 def configure(base: Path, web: dict[str, Any] | None = None, **sections: Any) -> Path:
-    """A configuration of two hosts that are never asked, with folders of its own."""
+    """A configuration with its own folders and two hosts that are never contacted."""
     base.mkdir(parents=True, exist_ok=True)
     for name in ("watch", "workspace", "results"):
         (base / name).mkdir(exist_ok=True)
@@ -44,21 +44,21 @@ def configure(base: Path, web: dict[str, Any] | None = None, **sections: Any) ->
 
 
 def add_user(config: Path, name: str) -> None:
-    """Let one of ROLES sign in."""
+    """Add one of ROLES as a user."""
     words = [*MQI, "user", "add", name, "--role", ROLES[name], "--password-stdin", "--config", str(config)]
     subprocess.run(words, input=f"{PASSWORDS[name]}\n", text=True, check=True, capture_output=True)
 
 
 @dataclass(slots=True)
 class Board:
-    """A dashboard that answers."""
+    """A running dashboard."""
 
     process: subprocess.Popen[str]
     address: str
 
     @contextmanager
     def signed_in(self, name: str) -> Iterator[Client]:
-        """A client that has signed in."""
+        """A signed-in client."""
         with Client(self.address) as client:
             answer = client.sign_in(name)
             assert answer.status_code == 303, answer.text
@@ -67,7 +67,7 @@ class Board:
 
 
 class Client(httpx.Client):
-    """A client that keeps its cookies and follows nothing by itself."""
+    """A client that keeps its cookies and does not follow redirects."""
 
     def __init__(self, address: str) -> None:
         super().__init__(base_url=address, timeout=60)
@@ -92,7 +92,7 @@ def dashboard(config: Path, command: str = "web", *, opened: str = "web.started"
 
 
 def _told(process: subprocess.Popen[str], log: Path, wanted: str) -> dict[str, object]:
-    """The first line of the log that tells of an event. Fails with the whole log if the process ends before."""
+    """The first line of the log with an event. Fails with the whole log if the process ends before."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         ended = process.poll() is not None
@@ -107,7 +107,7 @@ def _told(process: subprocess.Popen[str], log: Path, wanted: str) -> dict[str, o
 
 
 def token_of(page: str) -> str:
-    """The token that stands in a page's forms."""
+    """The CSRF token in a page's forms."""
     found = re.search(r'name="csrf" value="([^"]+)"', page)
     assert found, page
     return found[1]

@@ -1,4 +1,4 @@
-"""A judged case without an engine's minutes: a sample is admitted, its dose is known, all else is the product's.
+"""Judged cases without running an engine: a sample is admitted, its dose is known, all else is the product's code.
 
 What the engine would have computed follows from the sample's own planned dose: moved along a beam, shifted, noisy.
 """
@@ -56,7 +56,7 @@ MOVED: dict[str, Callable[[Beam], tuple[float, float, float]]] = {
 
 @dataclass(frozen=True)
 class KnownDose:
-    """Stands where an engine stands: its dose of a beam is known beforehand."""
+    """An engine whose dose of each beam is known."""
 
     kind: str
     size: str

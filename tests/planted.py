@@ -1,4 +1,4 @@
-"""A store as a clinic has it after years, planted row by row: for looking at it, no case of it was ever computed."""
+"""A store like that of a clinic after years, written row by row; no case of it was computed."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Rows:
 
 
 def plant(database: Database, watch: Path, results: Path, now: float, *, ended: int, seed: int = 1) -> list[str]:
-    """`ended` cases that have ended, one every ten minutes up to now, and a dozen under way. Returns the keys of those
-    under way, in the order of `LIVE`."""
+    """Write `ended` ended cases, one every ten minutes up to now, and a dozen open ones. Returns the keys of the open
+    ones, in the order of `LIVE`."""
     chance = random.Random(seed)
     rows = Rows()
     for number in range(ended):

@@ -1,13 +1,13 @@
-"""The search of gamma (Low 1998), compiled. Pure. Importing this module compiles it, or loads what was compiled before.
+"""The gamma search (Low 1998), compiled with numba at import, or loaded from numba's cache. Pure.
 
 Gamma of a point is the smallest length of (dose difference / its limit, distance / its limit) over all positions of the
-evaluated grid, between whose voxels the dose is trilinear. Distances are counted in limits and doses as differences to
-the point's own dose in limits, so that gamma squared is `w * w + z * z + y * y + x * x`.
+evaluated grid, between whose voxels the dose is trilinear. Distances and differences to the point's own dose are given
+in units of their limits, so that gamma squared is `w * w + z * z + y * y + x * x`.
 
-A box of positions is bounded from below twice: by its distance and the doses of its corners, between which a trilinear
-dose stays; and by the plane through its corners, from which the dose differs nowhere more than at a corner. A box that
-cannot hold less than what was found is left; any other is tried at one position, and halved if it could hold less by
-more than a margin. So gamma is never too small, and too large by `MARGIN` at the most.
+A box of positions has two lower bounds: from its distance and the doses of its corners, which bound a trilinear dose;
+and from the plane through its corners, from which the dose differs most at a corner. A box that cannot contain a
+smaller value is skipped; any other is evaluated at one position, and halved if it could contain a value smaller by
+more than a margin. So gamma is never too small, and too large by at most `MARGIN`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit, types
 
-MARGIN = 0.005  # a value of gamma is found to within so much
-EDGE = 0.001  # a point that fails for want of a position has a gamma above 1 less so much
-_PASS = 1 + 1e-9  # gamma squared that still passes: one ulp of a decimal string is no disagreement
-_FAIL = 1 + 1e-6  # the least gamma of a point that did not pass
-_ROWS = 128  # boxes that wait
-_STEPS = 3  # of Newton
+MARGIN = 0.005  # accuracy of values of gamma
+EDGE = 0.001  # a point that fails has a gamma above 1 - EDGE
+_PASS = 1 + 1e-9  # gamma squared that still passes: allows for rounding of decimal strings
+_FAIL = 1 + 1e-6  # the smallest gamma of a point that fails
+_ROWS = 128  # size of the stack of boxes
+_STEPS = 3  # of Newton's method
 _LOW, _HIGH, _ALL = 0, 1, 2  # parts of a side
-_TINY = 1e-7  # a box of this length is halved no more
+_TINY = 1e-7  # a box of this length is not halved
 _F8, _I8 = types.float64, types.int64
 _DOSE = types.Array(types.float32, 3, "C", readonly=True)
 _LINE = types.Array(types.float64, 1, "C", readonly=True)
@@ -37,12 +37,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _compiled(signature: Any) -> Callable[[Function], Function]:
-    """Compile for one signature now, from the cache if it can be used: no disk may keep a verdict from being made."""
+    """Compile for one signature, using the cache if possible; a full or read-only disk must not prevent a verdict."""
 
     def compiled(function: Function) -> Function:
         try:
             return cast("Function", njit(signature, cache=True)(function))
-        except Exception:  # noqa: BLE001 - a full, read-only or damaged cache, and numba says each in another way
+        except Exception:  # noqa: BLE001 - numba raises various errors for a full, read-only or damaged cache
             return cast("Function", njit(signature)(function))
 
     return compiled
@@ -50,7 +50,7 @@ def _compiled(signature: Any) -> Callable[[Function], Function]:
 
 @_compiled(_F8(_F8, _F8))
 def _away(low: float, high: float) -> float:
-    """How far an interval is from 0."""
+    """The distance of an interval from 0."""
     if low > 0:
         return low
     return -high if high < 0 else 0.0
@@ -63,13 +63,13 @@ def _clamped(place: float, low: float, high: float) -> float:
 
 @_compiled(_F8(_F8, _F8))
 def _ratio(part: float, whole: float) -> float:
-    """A share of a side; 0 where there is no side."""
+    """`part / whole`; 0 if `whole` is 0."""
     return part / whole if whole > 0 else 0.0
 
 
 @_compiled(_F8(_F8, _F8, _F8, _F8))
 def _line(first: float, last: float, low: float, high: float) -> float:
-    """The least of dose and way squared on a line along one axis, on which the dose is linear."""
+    """Minimum of dose squared plus distance squared on a line along one axis, on which the dose is linear."""
     slope = _ratio(last - first, high - low)
     place = _clamped(-slope * (first - slope * low) / (1 + slope * slope), low, high)
     dose = first + slope * (place - low)
@@ -78,7 +78,7 @@ def _line(first: float, last: float, low: float, high: float) -> float:
 
 @_compiled(types.void(_WORK, _I8, _I8))
 def _halve(boxes: Any, row: int, axis: int) -> None:
-    """Halve the box in a row across an axis: the nearer half is left in the row above."""
+    """Halve the box in a row across an axis; the nearer half is put into the next row."""
     low, high = boxes[row, 2 * axis], boxes[row, 2 * axis + 1]
     middle = (low + high) / 2
     near, far = (row + 1, row) if middle > 0 else (row, row + 1)  # low side, high side
@@ -97,10 +97,10 @@ def _halve(boxes: Any, row: int, axis: int) -> None:
 
 @_compiled(_F8(_WORK, _I8, _F8))
 def _bound(boxes: Any, row: int, enough: float) -> float:
-    """Less than which gamma squared is nowhere in the box of a row; a position to try goes into its last columns.
+    """Lower bound of gamma squared in the box of a row; a position to evaluate is put into its last columns.
 
-    No better bound is looked for once one has reached `enough`. In the plane's bound w squared is replaced by 2 p w - p
-    squared, which is nowhere larger, so that each axis can be solved alone; the best p is found by Newton.
+    The search for a better bound ends when one reaches `enough`. In the bound of the plane, w squared is replaced by
+    2 p w - p squared, which is never larger, so that each axis can be solved alone; p is optimized by Newton's method.
     """
     z0, z1, y0 = boxes[row, 0], boxes[row, 1], boxes[row, 2]
     y1, x0, x1 = boxes[row, 3], boxes[row, 4], boxes[row, 5]
@@ -139,7 +139,7 @@ def _bound(boxes: Any, row: int, enough: float) -> float:
 
 @_compiled(_F8(_WORK, _I8))
 def _tried(boxes: Any, row: int) -> float:
-    """Gamma squared at the best place of a line through the position to try, along the axis of the steepest dose."""
+    """Minimum of gamma squared on a line through the position to evaluate, along the axis of the steepest dose."""
     axis = int(boxes[row, 17])
     one, two = (axis + 1) % 3, (axis + 2) % 3  # the other two axes
     ends = (0.0, 0.0)
@@ -158,7 +158,7 @@ def _tried(boxes: Any, row: int) -> float:
 
 @_compiled(_F8(_WORK, _F8, _F8, _F8))
 def _least(boxes: Any, best: float, enough: float, margin: float) -> float:
-    """The least gamma squared of the box in row 0, if it is below `best`; the first one that is `enough`."""
+    """Minimum of gamma squared in the box of row 0, if it is below `best`; or the first value below `enough`."""
     waiting = 1
     cut = max(math.sqrt(best) - margin, 0.0) ** 2
     while waiting > 0:
@@ -184,7 +184,7 @@ def _least(boxes: Any, best: float, enough: float, margin: float) -> float:
 
 @_compiled(_F8(_WORK, _F8, _F8, _F8))
 def _whole_parts(boxes: Any, best: float, enough: float, margin: float) -> float:
-    """The same for a box some of whose corners are no numbers: in its faces, edges and corners that have none."""
+    """The same for a box with NaN corners: the minimum over its faces, edges and corners without NaN."""
     whole = np.empty(14)
     for column in range(14):
         whole[column] = boxes[0, column]
@@ -211,7 +211,7 @@ def _whole_parts(boxes: Any, best: float, enough: float, margin: float) -> float
 
 @_compiled(_F8(_DOSE, _F8, _F8, _F8))
 def _dose_at(dose: Any, z: float, y: float, x: float) -> float:
-    """The trilinear dose at fractional indices inside the grid; not finite next to what is no number."""
+    """The trilinear dose at fractional indices inside the grid; not finite next to a NaN."""
     k, j, i = int(z), int(y), int(x)
     total = 0.0
     for dk in range(2 if z > k else 1):
@@ -226,9 +226,9 @@ def _dose_at(dose: Any, z: float, y: float, x: float) -> float:
 def _out_of_reach(
     dose: Any, z: float, y: float, x: float, rz: float, ry: float, rx: float, own: float, limit: float, here: float
 ) -> bool:
-    """Whether every voxel that is a corner of a cell within reach (in voxels) is too high, or every one too low.
+    """Whether all voxels of the cells within reach (in voxels) are too high, or all are too low.
 
-    `here` is the dose at the point itself: on the one side or on the other. A NaN is neither.
+    `here` is the computed dose at the point itself. A NaN is neither too high nor too low.
     """
     nz, ny, nx = dose.shape
     k0, k1 = max(math.floor(z - rz), 0), min(math.ceil(z + rz), nz - 1) + 1
@@ -249,7 +249,7 @@ def _fill(
     boxes: Any, dose: Any, k: int, j: int, i: int,
     z: float, y: float, x: float, sz: float, sy: float, sx: float, own: float, scale: float,
 ) -> bool:  # fmt: skip
-    """Put a cell into row 0, seen from the point; whether all its corners are numbers."""
+    """Put a cell into row 0, relative to the point; returns whether all its corners are finite."""
     nz, ny, nx = dose.shape
     up_k, up_j, up_i = min(k + 1, nz - 1), min(j + 1, ny - 1), min(i + 1, nx - 1)
     boxes[0, 0], boxes[0, 1] = (k - z) * sz, (up_k - z) * sz
@@ -268,7 +268,7 @@ def _outwards(
     dose: Any, boxes: Any, z: float, y: float, x: float, sz: float, sy: float, sx: float,
     own: float, scale: float, best: float, enough: float, margin: float,
 ) -> float:  # fmt: skip
-    """The least gamma squared, cell by cell in shells around the point; the first one that is `enough`."""
+    """Minimum of gamma squared, cell by cell in shells around the point; or the first value below `enough`."""
     nz, ny, nx = dose.shape
     k0, j0, i0 = min(int(z), max(nz - 2, 0)), min(int(y), max(ny - 2, 0)), min(int(x), max(nx - 2, 0))
     shell = 0
@@ -305,7 +305,7 @@ def _gamma(
     dose: Any, boxes: Any, z: float, y: float, x: float, sz: float, sy: float, sx: float,
     own: float, limit: float, here: float, ceiling: float,
 ) -> float:  # fmt: skip
-    """Gamma of one point. Without a ceiling (0) some value <= 1 where it passes, else 2."""
+    """Gamma of one point. Without a ceiling (0): any value <= 1 if it passes, else 2."""
     scale = 1 / limit
     found = ((here - own) * scale) ** 2
     if found > _PASS:
@@ -334,13 +334,13 @@ def search(
     reference: Any, z_at: Any, y_at: Any, x_at: Any, dose: Any, spacing: Any, criteria: Any,
     top: float, floor: float, ceiling: float, out: Any, passed: Any,
 ) -> tuple[int, int]:  # fmt: skip
-    """Gamma of every voxel of `reference` at or above `floor` (Gy) or not a number: (counted, of them lost).
+    """Gamma of every voxel of `reference` at or above `floor` (Gy) or NaN: (counted, of them lost).
 
     Arrays are [z, y, x]. `z_at`, `y_at`, `x_at`: where its voxels are in `dose`, in voxels; NaN outside. `spacing`: of
     `dose`, z, y, x in mm. `criteria`, a row each: dose difference as a fraction, of `top` (Gy) or, if the third number
     is not 0, of the point's own dose; distance in mm. Into `passed` go the points with gamma <= 1 for each criterion,
-    into `out` the gamma of the first one: its value up to `ceiling`, or with a ceiling of 0 any value <= 1 or 2. What
-    is lost, since either dose is no number or `dose` has none there, is as bad as can be.
+    into `out` the gamma of the first one: its value up to `ceiling`, or with a ceiling of 0 any value <= 1 or 2. Lost
+    points, where either dose is NaN or `dose` does not cover the point, get the maximum value.
     """
     boxes = np.empty((_ROWS, 18))
     worst = ceiling if ceiling > 0 else 2.0

@@ -20,7 +20,7 @@ def base(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def live(base) -> dict[str, str]:
-    """The keys of the cases under way, by what they are."""
+    """The keys of the open cases, by their state."""
     configure(base)
     database = open_database(base / "workspace/store.sqlite3")
     keys = plant(database, base / "watch", base / "results", time.time(), ended=ENDED)

@@ -22,7 +22,7 @@ DEPTH = 60.0  # mm of water in front of the isocentre, for every beam
 
 @dataclass(frozen=True)
 class Field:
-    """What is delivered: where from, and what is wrong with it."""
+    """One field: its direction, and its errors."""
 
     number: int
     gantry: float
@@ -40,7 +40,7 @@ FIELDS = (
 
 
 def travel(gantry, couch):
-    """IEC 61217 by matrices, apart from the product's own formula: gantry about y_f, couch about z_f, then DICOM."""
+    """IEC 61217 matrices, independent of the product's formula: gantry about y_f, couch about z_f, then DICOM."""
     g, c = np.radians(gantry), np.radians(couch)
     gantry_to_fixed = np.array([[np.cos(g), 0, np.sin(g)], [0, 1, 0], [-np.sin(g), 0, np.cos(g)]])
     fixed_to_couch = np.array([[np.cos(c), np.sin(c), 0], [-np.sin(c), np.cos(c), 0], [0, 0, 1]])
@@ -49,7 +49,7 @@ def travel(gantry, couch):
 
 
 def _depth_dose():
-    """SOBP of 30 mm whose middle lies at DEPTH: seven pristine peaks, flat to a few percent. (depths, dose)"""
+    """SOBP of 30 mm centred at DEPTH: seven pristine peaks, flat to a few percent. (depths, dose)"""
     z = np.arange(-40, 200, 0.25)
     blur = np.exp(-0.5 * (np.arange(-12, 12.01, 0.25) / 2.2) ** 2)
     blur /= blur.sum()

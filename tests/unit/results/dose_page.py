@@ -1,4 +1,4 @@
-"""The tables of docs/validation.md: `python -m tests.unit.results.dose_page` puts them into their place (minutes)."""
+"""The tables of docs/validation.md: `python -m tests.unit.results.dose_page` updates them (takes minutes)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ HEADS = (
 )
 
 
-COLUMNS = {"large": 6, "small": len(HEADS)}  # gamma of large fields takes too long to be asked for each time
+COLUMNS = {"large": 6, "small": len(HEADS)}  # gamma of large fields takes too long to compute each time
 
 
 def row(name: str, found: Verdict) -> tuple[str, ...]:
-    """One row: a cell under each of HEADS, the last one empty where gamma of the beams was not asked for."""
+    """One row: a cell under each of HEADS, the last one empty if gamma of the beams was not computed."""
     plan, *beams = (check for check in found.checks if check.name == "gamma")
     offset = _worst(found, "position_offset", 0.0)
     deeper = _worst(found, "range_r80", 0.0)
@@ -52,13 +52,13 @@ def _number(check: Check) -> float:
 
 
 def _alone(gamma: Check, name: str) -> str:
-    """The pass rate and its word, which is bold where it is wrong."""
+    """The pass rate and its outcome, bold if it is wrong."""
     outcome = f"**{gamma.outcome}**" if name and gamma.outcome is CheckOutcome.PASS else gamma.outcome
     return f"{_number(gamma):.1f} % {outcome}"
 
 
 def _worst(found: Verdict, name: str, right: float) -> float:
-    """The value of this check that is farthest from the right one."""
+    """The value of this check that is farthest from the correct one."""
     return max((_number(c) for c in found.checks if c.name == name), key=lambda value: abs(value - right))
 
 
@@ -72,7 +72,7 @@ def _failed(found: Verdict) -> str:
 
 
 def shown(size: str) -> list[tuple[str, ...]]:
-    """The rows that stand on the page."""
+    """The rows that are on the page."""
     begin, end = _marks(size)
     lines = PAGE.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0].strip().splitlines()
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[4:]]

@@ -28,7 +28,7 @@ OFFSETS = {"planned": (0.4, -0.7, 0.3), "computed": (0.0, 0.9, -1.1)}  # the two
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """One part of a target: where its middle lies from the isocentre, and its half axes along x, y, z."""
+    """One part of a target: its centre relative to the isocentre, and its half axes along x, y, z."""
 
     centre: tuple[float, float, float]
     half: tuple[float, float, float]
@@ -36,7 +36,7 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Patient:
-    """A trunk or a head, an elliptic cylinder along z, and a target in it. All from the isocentre."""
+    """A trunk or a head, an elliptic cylinder along z, and a target in it. Relative to the isocentre."""
 
     target: tuple[Ellipsoid, ...]
     middle: tuple[float, float]  # of the body, x and y
@@ -87,12 +87,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Wrong:
-    """What is wrong with a computed field. As it stands here, nothing is."""
+    """The errors of a computed field; none by default."""
 
     shift: tuple[float, float, float] = (0.0, 0.0, 0.0)  # mm, along x, y, z
     scale: float = 1.0
     deeper: float = 0.0  # mm
-    gantry: float | None = None  # where the field really comes from
+    gantry: float | None = None  # the actual gantry angle
     couch: float | None = None
     flipped: bool = False  # the patient's left and right, about the isocentre
     spots_flipped: bool = False  # the spots' x, in the beam's own view
@@ -119,7 +119,7 @@ def planned(case: Case) -> list[Dose]:
 
 
 def computed(case: Case, wrong: Callable[[Field], Wrong] = lambda _: RIGHT, *, seed: int = 1) -> list[Dose]:
-    """What the engine brings home: a dose per beam on the CT's grid, with its statistical noise."""
+    """What the engine computes: a dose per beam on the CT's grid, with its statistical noise."""
     grid = case.grid("computed")
     doses = []
     for field in case.fields:
@@ -132,7 +132,7 @@ def computed(case: Case, wrong: Callable[[Field], Wrong] = lambda _: RIGHT, *, s
     return doses
 
 
-@lru_cache(maxsize=12)  # the right fields are asked for again and again; a dose without noise is 8 MB at the most
+@lru_cache(maxsize=12)  # the correct fields are used repeatedly; a dose without noise is at most 8 MB
 def _clean(case: Case, field: Field, wrong: Wrong) -> np.ndarray:
     points = _points(case.grid("computed")) - np.asarray(case.isocentre)
     return _field(case, field, wrong, points)
@@ -144,7 +144,7 @@ def _points(grid: Grid) -> np.ndarray:
 
 
 def _field(case: Case, field: Field, wrong: Wrong, points: np.ndarray) -> np.ndarray:
-    """Gy at points (..., 3) that are counted from the isocentre."""
+    """Gy at points (..., 3) relative to the isocentre."""
     points = points - np.asarray(wrong.shift)
     if wrong.flipped:
         points = points * (-1.0, 1.0, 1.0)

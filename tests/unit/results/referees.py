@@ -1,4 +1,4 @@
-"""Others that say what gamma is: pymedphys, and a brute force. Pairs of doses to ask them about."""
+"""Reference implementations of gamma: pymedphys and a brute-force search. Pairs of doses to compare them on."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ PAIRS = {  # planned, computed
 
 
 def solid(computed: Dose, top: float):
-    """Voxels that are no numbers as a dose that nothing matches."""
+    """Replace NaN voxels by a dose that nothing matches."""
     return np.where(np.isfinite(computed.gy), computed.gy, 1e9 * top).astype(np.float64)
 
 
 def known(planned: Dose, computed: Dose):
-    """Voxels of the planned grid at which both doses are numbers."""
+    """Voxels of the planned grid at which both doses are finite."""
     points = np.stack(np.meshgrid(*planned.grid.axes(), indexing="ij"), -1)
     low, high = (np.array([end(axis) for axis in computed.grid.axes()]) for end in (np.min, np.max))
     nearest = np.clip(points, low, high)
@@ -95,8 +95,8 @@ def pymedphys_gamma(planned, computed, options, wanted, *, local=False, steps=10
 
 
 def brute_force(planned, computed, options, index, *, local=False, steps=12, starts=20):
-    """The least gamma over a lattice of positions within a distance of each voxel (n, 3), looked at ever finer around
-    the best of them. Right where it is below 1."""
+    """The least gamma over a lattice of positions within a distance of each voxel (n, 3), refined around the
+    best of them. Correct where it is below 1."""
     top = float(np.nanmax(planned.gy))
     axes = computed.grid.axes()
     there = RegularGridInterpolator(axes, np.nan_to_num(computed.gy), bounds_error=False, fill_value=1e9)
@@ -118,7 +118,7 @@ def brute_force(planned, computed, options, index, *, local=False, steps=12, sta
     return value.min(axis=1)
 
 
-MOST = 50_000  # cubes of positions looked at in one turn
+MOST = 50_000  # cubes of positions per round
 
 
 def thorough(planned, computed, options, index, enough, *, local=False):

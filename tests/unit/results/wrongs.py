@@ -1,4 +1,4 @@
-"""Six ways in which a computed dose can be wrong on purpose, on a large and on a small target, and who must see it."""
+"""Six kinds of deliberate dose errors, on a large and on a small target, and the checks that must detect them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mqi_communicator.results.options import JudgementOptions
 from mqi_communicator.results.verdict import Verdict
 
 CASES = {"large": LARGE, "small": SMALL}
-OTHERS = {  # somebody else with the same prescription, whose target lies at nearly the same place
+OTHERS = {  # another patient with the same prescription and a target at nearly the same position
     "large": Patient(
         (Ellipsoid((4, 3, -5), (36, 40, 36)), Ellipsoid((-12, 14, -8), (26, 24, 26))),
         (0.0, 24.0),
@@ -34,7 +34,7 @@ OTHERS = {  # somebody else with the same prescription, whose target lies at nea
 
 @dataclass(frozen=True)
 class Error:
-    """A wrong dose, the check that a physicist expects to blame it, and the beams that are wrong; all, if none.
+    """A wrong dose, the check that a physicist expects to fail, and the beams that are wrong; all, if none.
 
     `each`: that check blames every wrong beam. What is mirrored or another's may be nearly right in one of them.
     """
@@ -82,7 +82,7 @@ QUICK = {  # gamma costs nearly all of the time: for the small target that of th
 
 @cache
 def verdict(size: str, name: str = "", *, quick: bool = False, seed: int = 1, noise: float | None = None) -> Verdict:
-    """What the product says of a wrong dose by its name, without one of the right dose. `noise`: 1 sigma of a beam."""
+    """The verdict of a named wrong dose, or of the correct dose without a name. `noise`: 1 sigma of a beam."""
     options = QUICK[size] if quick else JudgementOptions()
     case = CASES[size] if noise is None else replace(CASES[size], noise=noise)
     makes = ERRORS[name].makes if name else (lambda *_: Wrong())
