@@ -30,7 +30,7 @@ MOUNT_NAMESPACE = "FAULTS_APART"
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was begun is undone
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # undo what was started
     args = _parse_args()
     every = faults()
     if args.list:
@@ -45,13 +45,13 @@ def main() -> int:
         outcomes = play_in_parallel(args.at_once, args.seed, sys.argv[1:], args.json)
         return _report(args, outcomes, every)
     if os.getuid() == 0 and MOUNT_NAMESPACE not in os.environ and shutil.which("unshare"):
-        # disks of our own, in a mount namespace that goes with us
+        # private disks, in a mount namespace that ends with this process
         argv = ("unshare", "-m", "--propagation", "private", sys.executable, "-m", "tests.faults", *sys.argv[1:])
         return subprocess.run(argv, env={**os.environ, MOUNT_NAMESPACE: "1"}, check=False).returncode
     mounted = MOUNT_NAMESPACE in os.environ
     usable = {name: fault for name, fault in every.items() if mounted or not fault.mounted}
     outcomes = _rounds(args, usable, mounted=mounted)
-    if args.stride > 1:  # the rounds are put together by who started this process
+    if args.stride > 1:  # the parent process combines the rounds
         return 0
     return _report(args, outcomes, every)
 
@@ -74,18 +74,20 @@ def _parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./test.sh --faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
-    parser.add_argument("--rounds", type=int, default=0, help="so many rounds, however long they take")
-    parser.add_argument("--at-once", type=int, default=1, help="so many rounds side by side")
-    parser.add_argument("--stride", type=int, default=1, help="from the seed of one round to that of the next")
-    parser.add_argument("--kill", action="append", default=[], help="kill at this point, in place of the seed's")
-    parser.add_argument("--only", action="append", default=[], help="this fault, in place of the seed's")
+    parser.add_argument("--rounds", type=int, default=0, help="number of rounds, however long they take")
+    parser.add_argument("--at-once", type=int, default=1, help="number of parallel rounds")
+    parser.add_argument("--stride", type=int, default=1, help="difference between the seeds of consecutive rounds")
+    parser.add_argument("--kill", action="append", default=[], help="kill at this point instead of those of the seed")
+    parser.add_argument("--only", action="append", default=[], help="inject this fault instead of those of the seed")
     parser.add_argument("--short", action="store_true", help="a small round")
-    parser.add_argument("--keep", type=Path, help="a folder for the logs of rounds that were not clean")
+    parser.add_argument("--keep", type=Path, help="a folder for the logs of rounds with defects")
     parser.add_argument("--json", type=Path, help="append a line of JSON for each round to this file, not to stdout")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
-    parser.add_argument("--read", type=Path, help="write the table of these rounds (made with --json), and play none")
-    parser.add_argument("--outage", type=int, default=0, metavar="CASES", help="an outage of --minutes, and no rounds")
-    parser.add_argument("--list", action="store_true", help="name every fault")
+    parser.add_argument("--read", type=Path, help="write the table of these rounds (from --json), and play none")
+    parser.add_argument(
+        "--outage", type=int, default=0, metavar="CASES", help="play an outage of --minutes, and no rounds"
+    )
+    parser.add_argument("--list", action="store_true", help="list every fault")
     return parser.parse_args()
 
 

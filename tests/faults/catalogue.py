@@ -1,4 +1,4 @@
-"""Every fault by its name: a small function that makes it, and undoes it when it is over."""
+"""Every fault by its name: a function that injects it and undoes it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MODULES = ("network", "host", "local", "store", "disks", "stored_files", "watche
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `lasts`: from how many to how many seconds; both 0: it happens and is over.
+    """One fault. `duration_s`: minimum and maximum; both 0: it is instantaneous.
 
-    `mounted`: needs disks of its own. `refuses`: while it lasts a communicator may refuse to start.
-    `person`: while it lasts, and work needs the host, a person must be called.
+    `mounted`: needs private disks. `refuses`: while it lasts a communicator may refuse to start.
+    `action_required`: while it lasts, and work needs the host, the operator must be informed.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Fault:
     refuses: bool = False
     action_required: bool = False
     rare: bool = False  # it takes long
-    corrupts: bool = False  # what lies somewhere: its case may stop, and a person drops it again
+    corrupts: bool = False  # a stored file: its case may fail, and is dropped again
 
 
 _FAULTS: dict[str, Fault] = {}
@@ -46,7 +46,7 @@ def fault(
     rare: bool = False,
     corrupts: bool = False,
 ) -> Callable[[Act], Act]:
-    """Enter a function into the catalogue: what it does before its `yield` is the fault, what comes after undoes it."""
+    """Add a function to the catalogue: the code before its `yield` injects the fault, the code after it undoes it."""
 
     def enter(act: Act) -> Act:
         what = " ".join((act.__doc__ or "").split())
@@ -59,7 +59,7 @@ def fault(
 
 
 def faults() -> dict[str, Fault]:
-    """All of them, in the order of their rooms."""
+    """All faults, in the order of their modules."""
     for module in MODULES:
         import_module(f"tests.faults.catalogue_{module}")
     return _FAULTS

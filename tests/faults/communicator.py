@@ -1,4 +1,4 @@
-"""The communicator, started by a test: the real CLI, its ports wrapped with kill points, its clock one that jumps.
+"""The communicator under test: the real CLI, with kill points around its ports and a clock that can jump.
 
 python -m tests.faults.communicator run --config FILE
 """
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _let_the_clock_jump() -> None:
-    """The wall clock of this process is off by what a file says; the monotonic one is not."""
+    """Shift the wall clock of this process by the offset in a file; the monotonic clock is not changed."""
     file = Path(os.environ["FAULTS_CLOCK"])
     real = time.time
 

@@ -1,4 +1,4 @@
-"""Kill points: one before and one after every effect that the product has outside of its own memory.
+"""Kill points: one before and one after every effect of the product outside its own memory.
 
 The product holds no line of this. A communicator that is started by `python -m tests.faults.communicator` has its ports
 wrapped: what it asks of hosts, what it writes into the store, what it runs in workers, what it renames and removes.
@@ -21,11 +21,11 @@ from typing import Any
 _plan: dict[str, Any] = json.loads(os.environ.get("FAULTS_PLAN", "{}"))
 _journal = os.environ.get("FAULTS_JOURNAL", "")
 _passed: Counter[str] = Counter()
-KINDS = {".npz": "dose", ".dcm": "rtdose", ".sqlite3": "backup"}  # what a file is that gets its name in one moment
+KINDS = {".npz": "dose", ".dcm": "rtdose", ".sqlite3": "backup"}  # kinds of files that are renamed into place
 
 
 def hit(point: str) -> None:
-    """This point is passed now; if it is the planned one, for the planned time, nothing after it happens."""
+    """Record that this point is passed; at the planned passage of the planned point, end the process."""
     _passed[point] += 1
     if _passed[point] == 1:
         _note(f"seen {point}")
@@ -55,7 +55,7 @@ def _parent_of(pid: int) -> int:
 
 
 def wrap_files() -> None:
-    """Renames and removals of folders: each of them is the one moment of some effect."""
+    """Wrap renames and removals of folders: each is the moment of an effect."""
     rmtree = shutil.rmtree
 
     def wrapped(rename: Callable[..., None]) -> Callable[..., None]:
@@ -97,7 +97,7 @@ def _removed(path: Path) -> str:
 
 
 def wrap_ports() -> None:
-    """The host, the store and the worker pool of the process that runs the flow."""
+    """Wrap the host, the store and the worker pool of the process that runs the flow."""
     from mqi_communicator import app
     from mqi_communicator.flow.workers.pool import WorkerPool
     from mqi_communicator.store.database import Database
@@ -127,7 +127,7 @@ def wrap_ports() -> None:
 
 
 class KillPointHost:
-    """A host with a point on each side of every call."""
+    """A host with kill points before and after every call."""
 
     def __init__(self, host: Any) -> None:
         self._host, self.name = host, host.name

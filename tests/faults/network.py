@@ -1,4 +1,4 @@
-"""The network between the communicator and its host: the faulty proxy, in a thread of its own."""
+"""The network between the communicator and its host: the faulty proxy, in a separate thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faultproxy import FaultProxy, Mode
 
 
 class Network:
-    """A proxy whose knobs are turned from another thread. `port` is where the host seems to be."""
+    """A proxy that other threads control. `port` is the apparent port of the host."""
 
     def __init__(self, target: int) -> None:
         self._loop = asyncio.new_event_loop()
@@ -28,7 +28,7 @@ class Network:
         return self.proxy.port
 
     def heal(self) -> None:
-        """As good as new; connections that were broken stay broken."""
+        """Undo all faults; broken connections stay broken."""
         self.proxy.mode, self.proxy.rate = Mode.THROUGH, None
         self.proxy.cut_after = self.proxy.flip_at = None
         self.listen()
@@ -67,6 +67,6 @@ class Network:
 
 
 def known_hosts(host: PrivateHost, port: int, place: Path) -> Path:
-    """Write the host's key down under the port where it seems to be."""
+    """Write a known_hosts file with the host's key for the apparent port."""
     place.write_text((host.folder / "known_hosts").read_text().replace(f":{host.port} ", f":{port} "))
     return place

@@ -1,4 +1,4 @@
-"""Looks on while faults happen, at processes and at the host's own records, with nothing of the product's."""
+"""Observe processes and the host's records during a round, without code of the product."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _MARK = re.compile(rb"(?:^|\0)MQI_TOKEN=([A-Za-z0-9-]+)")
 
 
 class Observer:
-    """Remembers what can only be seen while it is so: two runs alive at once, a gate with another owner."""
+    """Record what is only visible for a while: two simultaneous runs of a beam, a gate with another owner."""
 
     def __init__(self, remote: Path) -> None:
         self._remote = remote
         self._gates: dict[str, str] = {}
         self.together: set[str] = set()  # two runs of one beam alive at once
-        self.changed: set[str] = set()  # gates that changed hands
+        self.changed: set[str] = set()  # gates whose owner changed
         self.exits: dict[str, str] = {}  # of every job whose exit file was seen
 
     def look(self) -> None:
-        """Once; a few milliseconds."""
+        """Observe once; takes a few milliseconds."""
         beams: dict[str, set[str]] = defaultdict(set)
         for token in alive():
             if found := _TOKEN.fullmatch(token):
@@ -36,7 +36,7 @@ class Observer:
                 self.exits[record.parent.name] = record.read_text().strip()
 
     def forget(self, token: str) -> None:
-        """Somebody is about to change this gate's record on purpose."""
+        """Ignore the next change of this gate's record, which is deliberate."""
         self._gates.pop(token, None)
 
     def _compare(self, token: str, owner: str) -> None:
@@ -47,7 +47,7 @@ class Observer:
 
 
 def alive() -> set[str]:
-    """The tokens of jobs of which a process lives. One that has ended and was not reaped does not."""
+    """The tokens of jobs with a live process; zombies do not count."""
     tokens = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

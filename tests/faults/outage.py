@@ -1,4 +1,4 @@
-"""An outage in real time, with many cases waiting and the settings that ship: how it is waited out, and what follows.
+"""An outage in real time, with many waiting cases and the default settings: behaviour during and after it.
 
 For half of it nothing is answered; then every connection is reset at once. In the middle the communicator is killed.
 Afterwards nobody may be needed, no beam may have run twice, and a host that comes back may not be stormed.
@@ -22,8 +22,8 @@ from tests.faultproxy import Mode
 from tests.faults.network import Network, known_hosts
 from tests.fleet.site import Fleet, reach, until
 
-SHIPPED = ("retry", "breaker", "resources")  # sections as a new user has them
-BEFORE = 1 / 20  # of the cases are done when the host goes away
+SHIPPED = ("retry", "breaker", "resources")  # sections with default settings
+BEFORE = 1 / 20  # of the cases are done when the outage begins
 GPUS = 3
 LOOK_S = 5.0
 PATIENCE_S = 3600.0
@@ -38,10 +38,10 @@ class OutageResult:
     minutes: float
     wrong: list[str] = field(default_factory=list)
     done_before: int = 0
-    attempts: int = 0  # connections that were tried during the outage
+    attempts: int = 0  # connection attempts during the outage
     busy_s: float = 0.0  # CPU time of the communicator and what it started, during the outage
     most_mib: float = 0.0
-    first_s: float = 0.0  # from the end of the outage until work went on
+    first_s: float = 0.0  # from the end of the outage until work resumed
     all_s: float = 0.0  # until every case had ended
     connection_peak: int = 0  # connections in the busiest second of the minute after the outage
     runs: int = 0
@@ -57,7 +57,7 @@ class OutageResult:
 
 
 def wait_out(folder: Path, cases: int, minutes: float) -> OutageResult:
-    """Play it. The fleet's engine takes a second."""
+    """Play the outage. The fleet's engine takes a second."""
     result = OutageResult(cases, minutes)
     with PrivateHost(folder / "host") as host:
         net = Network(host.port)
@@ -89,9 +89,9 @@ def _play(fleet: Fleet, net: Network, result: OutageResult) -> None:
     until(lambda: _count(fleet, "select count(*) from cases") >= result.cases, "every case is known", PATIENCE_S)
     until(lambda: fleet.ended() >= max(1, BEFORE * result.cases), "the first cases are done", PATIENCE_S)
     result.done_before = fleet.ended()
-    _print_time(f"{result.cases} cases are known, {result.done_before} are done: the host goes away")
+    _print_time(f"{result.cases} cases are known, {result.done_before} are done: the outage begins")
     _away(fleet, net, result)
-    _print_time(f"the host is back; {result.attempts} connections were tried")
+    _print_time(f"the host is back; {result.attempts} connection attempts")
     _back(fleet, net, result)
     fleet.stop()
     found = fleet.audit()
@@ -131,14 +131,14 @@ def _back(fleet: Fleet, net: Network, result: OutageResult) -> None:
         if not result.first_s and fleet.tokens() != tokens:
             result.first_s = time.monotonic() - began
     result.connection_peak = max(counts)
-    until(lambda: bool(result.first_s) or fleet.tokens() != tokens, "work goes on", PATIENCE_S)
+    until(lambda: bool(result.first_s) or fleet.tokens() != tokens, "work resumes", PATIENCE_S)
     result.first_s = result.first_s or time.monotonic() - began
     until(lambda: fleet.ended() >= result.cases, "every case has ended", PATIENCE_S)
     result.all_s = time.monotonic() - began
 
 
 def _watch(fleet: Fleet, result: OutageResult, seconds: float) -> None:
-    """Nobody is called, and nothing fails, while it lasts."""
+    """Observe the outage: no action is required and nothing fails."""
     assert fleet.process is not None
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -149,12 +149,12 @@ def _watch(fleet: Fleet, result: OutageResult, seconds: float) -> None:
             result.wrong.append(f"the communicator ended with {fleet.process.returncode}")
             fleet.start()
         if bad := _count(fleet, "select count(*) from work_items where needs_person or status = 'failed'"):
-            result.wrong.append(f"{bad} lines have failed or wait for a person")
+            result.wrong.append(f"{bad} work items have failed or require action")
             return
 
 
 def _count(fleet: Fleet, query: str) -> int:
-    with suppress(Exception):  # it may not be made yet
+    with suppress(Exception):  # the store may not exist yet
         return int(fleet.ask(query)[0][0])
     return 0
 
@@ -172,7 +172,7 @@ def _memory_mib(pid: int) -> float:
 
 
 def _health(fleet: Fleet) -> int:
-    """What /healthz of the present life answers."""
+    """The status code of /healthz of the current life."""
     records = (json.loads(line) for line in fleet.log.read_text().splitlines() if line.startswith("{"))
     port = [record["port"] for record in records if record["event"] == "started"][-1]
     try:

@@ -1,4 +1,4 @@
-"""Rounds side by side: each is played by a process of its own, with its own mounts, and the rounds are put together."""
+"""Rounds in parallel: separate processes with their own mounts play them, and the results are combined."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.faults.round import Outcome
 
 
 def play_in_parallel(number: int, seed: int, argv: Sequence[str], kept: Path | None) -> list[Outcome]:
-    """Play every so-many-th seed in each of `number` processes; the rounds, in the order of their seeds.
+    """Distribute the seeds over `number` processes; return the rounds in the order of their seeds.
 
-    `words` are the arguments that were given; `kept` is the file of --json, which has a line for each round.
+    `argv` are the given arguments; `kept` is the file of --json, with a line for each round.
     A process that ends without having played is an error of the harness.
     """
     with tempfile.TemporaryDirectory(prefix="mqi-faults-told-") as folder:
@@ -35,7 +35,7 @@ def play_in_parallel(number: int, seed: int, argv: Sequence[str], kept: Path | N
 
 
 def _play(argv: Sequence[str], seed: int, stride: int, results: Path) -> subprocess.Popen[bytes]:
-    """The same arguments, but for what these say anew (the last one of a kind counts)."""
+    """Start a process with the same arguments, except those that `lane` overrides."""
     again = [word for word in argv if word != "--write"]
     lane = ("--at-once", "1", "--seed", str(seed), "--stride", str(stride), "--json", str(results))
     return subprocess.Popen((sys.executable, "-m", "tests.faults", *again, *lane))

@@ -1,6 +1,6 @@
-"""Every kill point there is: one on each side of every effect. A round tells what it passes and is not here."""
+"""All kill points: before and after every effect. A round reports points that it passes and that are missing here."""
 
-# In the order of a case's way. What stands last is only there to be removed after a kill at what stands before it.
+# In the order in which a case passes them. Some later ones occur only after a kill at an earlier one (AFTER).
 EFFECTS = (
     "store:database.take_epoch",
     "store:constancy.begin",
@@ -63,7 +63,7 @@ EFFECTS = (
 )
 POINTS = tuple(f"{effect}:{moment}" for effect in EFFECTS for moment in ("before", "after"))
 
-# What must befall a fleet for an effect to come about at all, in this order.
+# The faults, in this order, without which an effect does not occur.
 NEEDS = {
     "request:runs": ("cancelled, then retried",),
     "request:cancel": ("engine slow", "cancelled by order"),
@@ -72,12 +72,12 @@ NEEDS = {
     "store:breakers.save": ("connection refused",),
     "rmtree:back-of-run": ("product spoiled there",),
 }
-# At which point the life before must have ended for an effect to come about.
+# The point at which the previous life must have ended for an effect to occur.
 AFTER = {
     "rmtree:input.aside": "rename:input:before",
     "rmtree:results.aside": "rename:results:before",
     "rmtree:results": "rename:results:after",
     "rmtree:part": "rename:delivered:before",
 }
-# It comes about once, at the start of a round.
+# It occurs once, at the start of a round.
 FIRST = "store:constancy.begin"

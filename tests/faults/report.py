@@ -1,4 +1,4 @@
-"""What is printed of rounds, and the table for docs/reliability.md."""
+"""Print the results of rounds, and write the table of docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ MEANING = {
 
 
 def summary(outcome: Outcome) -> str:
-    """A round in one line."""
+    """Summarise a round in one line."""
     counts = ", ".join(f"{len(getattr(outcome, name))} {name}" for name in DEFECTS)
     return (
         f"{outcome.done} of {outcome.cases} cases done, {outcome.cancelled} cancelled, "
         f"{sum(outcome.faults.values())} faults, {outcome.kills} kills ({len(outcome.points)} at points), {counts}; "
-        f"quiet after {outcome.recovered_s:.0f} s, {outcome.took_s:.0f} s in all"
+        f"all work done after {outcome.recovered_s:.0f} s, {outcome.took_s:.0f} s in all"
     )
 
 
 def print_list(every: Mapping[str, Fault]) -> None:
-    """Every fault and what it is."""
+    """Print every fault and its description."""
     for fault in every.values():
         print(f"{fault.name:32} {fault.what}")
 
 
 def print_table(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> None:
-    """All rounds together, with what befell them."""
+    """Print the sum of all rounds, with their faults."""
     recorded = {name: fault for name, fault in every.items() if any(name in outcome.faults for outcome in outcomes)}
     print("\n".join(_lines(outcomes, recorded)))
 
 
 def read(file: Path) -> list[Outcome]:
-    """Rounds that were kept with --json."""
+    """Read rounds that --json has written."""
     rounds = [json.loads(line) for line in file.read_text().splitlines()]
     return [Outcome(**{name: value for name, value in one.items() if name != "clean"}) for one in rounds]
 
 
 def write(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> None:
-    """Put the table into its place in docs/reliability.md."""
+    """Replace the table in docs/reliability.md."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     body = "\n".join(_lines(outcomes, every))
@@ -103,7 +103,7 @@ def _median(values: Sequence[float]) -> float:
 
 
 def _ranges(seeds: Sequence[int]) -> str:
-    """1 to 5, 9."""
+    """Format as in "1 to 5, 9"."""
     parts: list[list[int]] = []
     for seed in seeds:
         if parts and seed == parts[-1][-1] + 1:

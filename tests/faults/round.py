@@ -1,4 +1,4 @@
-"""One round: a fleet is computed while its script befalls it; then everything is healed, and somebody else counts."""
+"""One round: a fleet is computed while its script injects faults; then all are undone and the results are counted."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tests.fleet.checker import Audit
 
 QUIET_S = 900.0  # the longest a healed fleet may take; a busy machine needs minutes
 SEEN_S = 60.0
-UNDER_WAY = 2  # cases, while there are more to come
+UNDER_WAY = 2  # least number of cases in progress
 LONGER_S = 120.0
-MORE = 6  # cases, for that while
-AGAIN_S = 10.0  # until what an effect needs befalls the fleet once more
+MORE = 6  # additional cases while planned kills are pending
+AGAIN_S = 10.0  # until the precondition of an effect is created again
 
 
 def _today() -> str:
@@ -33,7 +33,7 @@ def _today() -> str:
 
 
 def _version() -> str:
-    """The commit that is played."""
+    """The commit under test."""
     said = subprocess.run(
         ("git", "describe", "--always", "--dirty"),
         cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
@@ -43,7 +43,7 @@ def _version() -> str:
 
 @dataclass
 class Outcome:
-    """What came of a round. All lists should be empty."""
+    """The result of a round. The lists of defects should be empty."""
 
     seed: int
     day: str = field(default_factory=_today)
@@ -61,15 +61,15 @@ class Outcome:
     superseded: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
     corrupt: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)  # cases that wait for a person and should not
-    unnoticed: list[str] = field(default_factory=list)  # a person should have been called and was not
-    other: list[str] = field(default_factory=list)  # ends of the communicator, leftovers, wrong words
+    stuck: list[str] = field(default_factory=list)  # cases that require action without need
+    unnoticed: list[str] = field(default_factory=list)  # faults that required action and did not report it
+    other: list[str] = field(default_factory=list)  # unplanned ends, leftovers, unexpected messages
     recovered_s: float = 0.0
     took_s: float = 0.0
 
     @property
     def clean(self) -> bool:
-        """Nothing of what must not be."""
+        """Whether there is no defect."""
         return not any(getattr(self, name) for name in DEFECTS)
 
     def to_json(self) -> dict[str, object]:
@@ -82,7 +82,7 @@ DEFECTS = ("lost", "doubled", "superseded", "mixed", "corrupt", "stuck", "unnoti
 def play(
     folder: Path, script: Script, faults: Mapping[str, Fault], *, mounted: bool, keep: Path | None = None
 ) -> Outcome:
-    """Play a round and count."""
+    """Play a round and count its defects."""
     began = time.monotonic()
     outcome = Outcome(script.seed, cases=script.cases)
     testbed = Testbed(folder, script.seed, mounted=mounted)
@@ -102,7 +102,7 @@ def play(
         _count(testbed, outcome)
         if keep is not None and not outcome.clean:
             _keep(testbed, keep / str(script.seed))
-    except Exception:  # noqa: BLE001 - a mistake in a fault costs its round, not the night
+    except Exception:  # noqa: BLE001 - an error in a fault costs its round only
         outcome.other.append(f"the harness itself: {traceback.format_exc()[-800:]}")
         if keep is not None:
             _keep(testbed, keep / str(script.seed))
@@ -113,7 +113,7 @@ def play(
 
 
 def _keep(testbed: Testbed, place: Path) -> None:
-    """What tells what happened."""
+    """Copy the files that help to analyse a round."""
     place.mkdir(parents=True, exist_ok=True)
     for file in (testbed.log, testbed.witness, testbed.journal, testbed.store, Path(f"{testbed.store}-wal")):
         if file.exists():
@@ -121,13 +121,13 @@ def _keep(testbed: Testbed, place: Path) -> None:
 
 
 def _supply(testbed: Testbed, most: int) -> None:
-    """Keep work under way, for faults to befall, with so many cases in all."""
+    """Drop another case if too few are in progress, up to `most` cases in all."""
     if testbed.live_cases() < UNDER_WAY and len(testbed.cases) < most:
         testbed.drop(testbed.new_number())
 
 
 def _die_as_planned(testbed: Testbed, script: Script, faults: Mapping[str, Fault]) -> None:
-    """A while longer, for the kills that are still to come."""
+    """Continue for a while, for the remaining planned kills."""
     random = Random(f"provoked {script.seed}")
     end = time.monotonic() + LONGER_S
     provoked = 0.0
@@ -165,7 +165,7 @@ def _run_step(testbed: Testbed, script: Script, step: Step, faults: Mapping[str,
 
 @contextmanager
 def _inflicted(testbed: Testbed, fault: Fault, seed: int) -> Iterator[None]:
-    """A fault counts if it found something to befall."""
+    """Inject a fault; it counts if it had a target."""
     testbed.missed = False
     with fault.act(testbed, Random(seed)):
         testbed.inflicted[fault.name] += not testbed.missed
@@ -181,12 +181,12 @@ def _work_needs_the_host(testbed: Testbed) -> bool:
 
 
 def _operator_informed(testbed: Testbed) -> bool:
-    """Whether a person is called; or nothing is left that needs the host."""
+    """Whether action is required, or no work needs the host any more."""
     return bool(testbed.look_up("select 1 from work_items where needs_person")) or not _work_needs_the_host(testbed)
 
 
 def _wait_until_ended(testbed: Testbed) -> None:
-    """Until every case has ended. What was spoiled at rest and stopped is dropped again, as its advice says."""
+    """Wait until every case has ended. Corrupted cases that failed are dropped again, as their advice says."""
     end = time.monotonic() + QUIET_S
     while time.monotonic() < end:
         testbed.until(lambda: testbed.live_cases() == 0 or bool(_stopped(testbed)), max(0.1, end - time.monotonic()))
@@ -201,7 +201,7 @@ def _wait_until_ended(testbed: Testbed) -> None:
 
 
 def _stopped(testbed: Testbed) -> dict[str, int]:
-    """Cases that were spoiled, and failed."""
+    """Corrupted cases that failed."""
     rows = testbed.look_up(
         "select key, source from cases join work_items on key = work_items.'case' where beam = 0 and status = 'failed'"
     )
@@ -209,7 +209,7 @@ def _stopped(testbed: Testbed) -> dict[str, int]:
 
 
 def _is_seen(testbed: Testbed, number: int, before: set[str]) -> bool:
-    """Whether the case is known under a key that is none of these."""
+    """Whether the case is known under a key other than these."""
     return testbed.key_of(number) not in {"", *before}
 
 
@@ -218,7 +218,7 @@ def _is_cancelled(testbed: Testbed, key: str) -> bool:
 
 
 def _wait_until_tidy(testbed: Testbed) -> None:
-    """A case is done when its tidying is; jobs that were cancelled are given a moment to go."""
+    """Wait a moment for the end of cancelled jobs."""
     testbed.until(lambda: not testbed.orphans(), 30)
 
 
@@ -267,7 +267,7 @@ def _describe_case(testbed: Testbed, number: int) -> str:
 
 
 def _leftovers(testbed: Testbed, rows: list[tuple[str, bytes, str, str, str]]) -> list[str]:
-    """What ended cases left on the host, and what lives there still."""
+    """Files that ended cases left on the host, and live processes."""
     over = {key for key, _source, status, *_ in rows if status in ("done", "cancelled")}
     remote = testbed.folder / "remote"
     left = [

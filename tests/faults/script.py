@@ -1,4 +1,4 @@
-"""What befalls a round, drawn from its seed alone: the same seed is the same script."""
+"""The script of faults of a round, determined by its seed alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from random import Random
 from tests.faults.catalogue import Fault
 from tests.faults.points import AFTER, FIRST, NEEDS
 
-KILLS = 12  # planned ones in a round
+KILLS = 12  # planned kills in a round
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One lasting fault, what happens once while it lasts, and how long nothing happens afterwards."""
+    """One lasting fault, the instantaneous faults while it lasts, and the rest afterwards."""
 
     name: str
     seed: int
@@ -56,7 +56,7 @@ def script_of(
     mine.sort(key=lambda point: not point.startswith(FIRST))
     chosen = random.sample([fault for fault in lasting if not fault.rare or random.random() < 0.1], steps)
     extra = random.choices([fault for fault in instant if not fault.rare or random.random() < 0.3], k=once)
-    corrupting = [fault for fault in extra if fault.corrupts]  # each costs a case: one a round is enough
+    corrupting = [fault for fault in extra if fault.corrupts]  # each costs a case: one per round is enough
     extra = [fault for fault in extra if not fault.corrupts] + corrupting[:1]
     needed = {name for point in mine for name in NEEDS.get(point.rpartition(":")[0], ())}
     extra += [fault for fault in faults if fault.name in needed]
@@ -77,7 +77,7 @@ def script_of(
 
 
 def _lives(points: Sequence[str], random: Random) -> Iterator[tuple[str, int]]:
-    """The end of each life, with the end that the life before must have had."""
+    """The planned ends of the lives, with the end that a previous life must have."""
     before = ""
     for point in points:
         effect = point.rpartition(":")[0]

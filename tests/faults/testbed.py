@@ -1,4 +1,4 @@
-"""The ground on which faults happen: a fleet's site, its host behind a faulty network, its disks, its communicator."""
+"""The testbed of fault tests: a site with its host behind a faulty network, its disks, and its communicator."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 DISKS = {"workspace": 96, "remote": 64, "results": 32}  # MiB
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-MIN_LIFE_S = 12.0  # how long a life waits at least for its planned end while others are planned
-MIN_LIFE_LINES = 25  # and so much of it must have happened: lines of its log
+MIN_LIFE_S = 12.0  # a life waits at least this long for its planned end while others are planned
+MIN_LIFE_LINES = 25  # and must have written so many lines to its log
 ENDED = ("done", "failed", "cancelled")
-SAMPLE = 900  # the number of the constancy sample, which becomes a case by itself
-FIND_S = 6.0  # how long a fault looks for something to befall
-PATIENCE_S = 300.0  # for a program to start and to say no, on a busy machine
-ENGINE_S = 0.6  # a job's engine
+SAMPLE = 900  # the number of the constancy sample, which becomes a case automatically
+FIND_S = 6.0  # how long a fault waits for a target
+PATIENCE_S = 300.0  # for a program to start and to refuse, on a busy machine
+ENGINE_S = 0.6  # run time of the engine
 DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
 
 
 class Testbed(Fleet):
-    """A fleet whose communicator is kept running whatever befalls it, and may be planned to die at a kill point.
+    """A fleet whose communicator is restarted whenever it ends, and may be planned to die at a kill point.
 
     `mounted`: the disks are small file systems of their own (needs root in a mount namespace of its own).
     """
@@ -74,16 +74,16 @@ class Testbed(Fleet):
         self._began = 0.0
         self._began_refused = False
         self._lines_before = 0
-        self.plan: list[dict[str, Any]] = []  # kill points that are still to come, one a life
-        self.refusing: set[str] = set()  # faults in force with which a communicator may refuse to start
+        self.plan: list[dict[str, Any]] = []  # remaining kill points, one per life
+        self.refusing: set[str] = set()  # active faults because of which a communicator may refuse to start
         self.wanted = True  # whether a communicator should run
         self.killed = self._drops = 0
-        self.damaged: set[int] = set()  # cases of which something at rest was spoiled: they may stop and say so
-        self.ordered: set[int] = set()  # cases that somebody ordered to be cancelled
-        self.inflicted: Counter[str] = Counter()  # faults that found something to befall
-        self.missed = False  # set by a fault that found nothing
-        self.notes: list[str] = []  # what a fault saw that should not be
-        self.died: list[str] = []  # ends of the communicator that nobody planned
+        self.damaged: set[int] = set()  # cases with a corrupted file: they may fail with a message
+        self.ordered: set[int] = set()  # cases that were cancelled by order
+        self.inflicted: Counter[str] = Counter()  # faults that had a target
+        self.missed = False  # set by a fault without a target
+        self.notes: list[str] = []  # defects that a fault observed
+        self.died: list[str] = []  # unplanned ends of the communicator
         self.refused = 0
         self._looked = 0.0
         self._again = 0.0
@@ -119,13 +119,13 @@ class Testbed(Fleet):
         }
 
     def name_host(self, address: str) -> None:
-        """What the host's name means from now on."""
+        """Set the address of the host's name."""
         self.ssh_config.write_text(f"Host there\n  HostName {address}\n")
 
     # --- the communicator
 
     def start(self) -> subprocess.Popen[bytes]:
-        """A new life, with the next planned death."""
+        """Start a new life with the next planned end."""
         self._armed = plan = self.plan.pop(0) if self.plan else {}
         self._began_refused = bool(self.refusing)
         self._began = time.monotonic()
@@ -147,7 +147,7 @@ class Testbed(Fleet):
         return self.process
 
     def supervise(self) -> None:
-        """Look on; start the communicator again if it has died."""
+        """Observe; start the communicator again if it has ended."""
         if time.monotonic() - self._looked > 0.4:
             self.observer.look()
             self._looked = time.monotonic()
@@ -155,7 +155,7 @@ class Testbed(Fleet):
             return
         if self.process is not None and self.process.poll() is None:
             if self._armed and self.plan and self._has_lived():
-                kill(self.process.pid)  # its point does not come: another one's turn, and a kill at a random time
+                kill(self.process.pid)  # it does not reach its point: kill it now, at a random time
             return
         if self.process is not None:
             self._note_end(self.process.returncode)
@@ -170,16 +170,16 @@ class Testbed(Fleet):
 
     @property
     def has_started(self) -> bool:
-        """Whether this life has said that it works."""
+        """Whether this life has reported that it started."""
         lines = self.log.read_bytes().splitlines()[self._lines_before :] if self.log.exists() else []
         return any(b'"event": "started"' in line for line in lines)
 
     def ends_when_asked(self) -> tuple[int, ...]:
-        """The exit codes with which this life may answer SIGTERM; before it says that it has started, death is one."""
+        """The exit codes allowed after SIGTERM; before it has reported its start, death by the signal is one."""
         lines = self.log.read_bytes().splitlines()[self._lines_before :]
         forced = any(b'"event": "stop.forced"' in line for line in lines)
         early = () if self.has_started else (-signal.SIGTERM,)
-        late = (1,) if forced and self.refusing else ()  # the store is kept from it: it ends in time all the same
+        late = (1,) if forced and self.refusing else ()  # it cannot use the store, and must end in time nevertheless
         return (0, -signal.SIGKILL, *early, *late)
 
     def _has_lived(self) -> bool:
@@ -193,7 +193,7 @@ class Testbed(Fleet):
             replan(self.plan, point, hit=hit, seen=seen)
         if code == -signal.SIGKILL:
             self.killed += 1
-        elif code == 1 and (self.refusing or self._began_refused):  # it may end a moment after what it refuses for
+        elif code == 1 and (self.refusing or self._began_refused):  # it may end a moment after the fault has ended
             self.refused += 1
             self._again = time.monotonic() + 1.0
         else:
@@ -206,14 +206,14 @@ class Testbed(Fleet):
         return " | ".join(lines[-3:])[-600:]
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, looking on."""
+        """Wait, and supervise."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.supervise()
             time.sleep(0.1)
 
     def until(self, wanted: Callable[[], bool], seconds: float) -> bool:
-        """Let time pass until something is so; whether it came."""
+        """Wait until a condition holds; return whether it did in time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.supervise()
@@ -223,7 +223,7 @@ class Testbed(Fleet):
         return False
 
     def find(self, look: Callable[[], list[T]], seconds: float = FIND_S) -> list[T]:
-        """Look until there is something to befall, for a while; a fault that finds nothing was in vain."""
+        """Wait for a target of a fault; without one the fault does not count."""
         found: list[T] = []
 
         def some() -> bool:
@@ -233,33 +233,33 @@ class Testbed(Fleet):
         self.missed = not self.until(some, seconds)
         return found
 
-    # --- what there is
+    # --- state
 
     def look_up(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The store, if it can be read now."""
+        """Rows of the store; none if it cannot be read now."""
         with suppress(Exception):
             return self.ask(query, *values)
         return []
 
     def new_number(self) -> int:
-        """A case number that was not dropped yet."""
+        """An unused case number."""
         return max((number for number in self.cases if number != SAMPLE), default=0) + 1
 
     def drop(self, *numbers: int) -> None:
-        """Put cases onto the share."""
+        """Write cases to the share."""
         for number in numbers:
             write_case(self.share, number)
             self.cases.append(number)
 
     def write_again(self, number: int) -> None:
-        """An operator drops a case once more, under another name."""
+        """Drop a case again, under another name."""
         for folder in self.share.glob(f"*case {number:04d}"):
             shutil.rmtree(folder)
         self._drops += 1
         write_case(self.share, number, f"drop {self._drops} case {number:04d}")
 
     def live_cases(self) -> int:
-        """Cases that were dropped and have not ended."""
+        """How many dropped cases have not ended."""
         rows = self.look_up(
             "select source, status from cases join work_items on key = work_items.'case' where beam = 0"
         )
@@ -273,17 +273,17 @@ class Testbed(Fleet):
         return next((key for key, source in reversed(rows) if case_number(source) == number), "")
 
     def number_of(self, key: str) -> int:
-        """Which case a key means; 0 if nobody knows."""
+        """The case number of a key; 0 if unknown."""
         rows = self.look_up("select source from cases where key = ?", key)
         return case_number(rows[0][0]) if rows else 0
 
     def kill_points(self, what: str) -> set[str]:
-        """The points that were "seen" or "killed" at so far."""
+        """The points that were "seen" or "killed" so far."""
         lines = [line.split() for line in self.journal.read_text().splitlines()]
         return {argv[2] for argv in lines if argv[1] == what}
 
     def processes(self, *parts: str) -> list[int]:
-        """The processes of this ground in whose command line all of these words are."""
+        """The processes whose command line contains all of these parts."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -293,7 +293,7 @@ class Testbed(Fleet):
         return sorted(found)
 
     def jobs(self) -> list[int]:
-        """The processes of jobs on the host: those that work below it."""
+        """The processes of jobs on the host, by their working folder."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -302,20 +302,20 @@ class Testbed(Fleet):
         return found
 
     def children(self) -> list[int]:
-        """What the communicator has started."""
+        """All descendants of the communicator."""
         return [] if self.process is None else descendants(self.process.pid)
 
     # --- the end
 
     def heal(self) -> None:
-        """Nothing is wrong any more."""
+        """Undo every fault."""
         self.net.heal()
         self.name_host("127.0.0.1")
         self.behave(fault="", seconds=ENGINE_S)
         self.hold.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """End all processes and remove all files."""
         self.wanted = False
         self.stop(signal.SIGKILL)
         self.end_strays()
@@ -327,7 +327,7 @@ class Testbed(Fleet):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def orphans(self) -> set[str]:
-        """Tokens of our own whose processes still live."""
+        """Tokens of our jobs with live processes."""
         keys = {key for (key,) in self.look_up("select key from cases")}
         return {token for token in alive() if token.partition("-")[0] in keys}
 
@@ -351,13 +351,13 @@ def descendants(root: int) -> list[int]:
 
 
 def replan(plan: list[dict[str, Any]], ended: str, *, hit: bool, seen: bool) -> None:
-    """After a life: what can only come in the very next one is next; a point that was not hit gets another turn."""
+    """After a life: plan next what only the next life can reach; plan a point that was not hit again."""
     effect = ended.rpartition(":")[0]
     if hit:
         plan.sort(key=lambda life: not _follows(life["point"], ended))
     elif effect != FIRST:
         plan += [{"point": point, "nth": 1} for point in (AFTER.get(effect), ended) if point]
-    elif not seen:  # it comes about once, and has not yet
+    elif not seen:  # it occurs once per round, and has not yet
         plan.insert(0, {"point": ended, "nth": 1})
 
 
@@ -367,7 +367,7 @@ def _follows(point: str, ended: str) -> bool:
 
 
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> bool:
-    """Whether there was such a process."""
+    """Send a signal; return whether the process existed."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Cases that can be told apart by their dose: a tiny sample of three beams, its number in each slice's first voxel.
+"""Cases that are distinguishable by their dose: a tiny sample of three beams, its number in each slice's first voxel.
 
 Their CT is tissue throughout: air would be cut off before it is sent, and dose in it set to zero.
 
@@ -38,7 +38,7 @@ def _template() -> dict[str, Dataset]:
 
 
 def case_files(number: int) -> dict[str, bytes]:
-    """The files of case `number` (1 to MOST). All of its UIDs are its own."""
+    """The files of case `number` (1 to MOST). All UIDs are unique to it."""
     if not 1 <= number <= MOST:
         raise ValueError(f"a fleet has cases 1 to {MOST}")
     files = {}
@@ -77,7 +77,7 @@ def _own(uid: str, number: int) -> str:
 
 
 def write_case(watch: Path, number: int, name: str = "") -> Path:
-    """Put case `number` into the watched folder, in one rename."""
+    """Move case `number` into the watched folder, with one rename."""
     making = watch.parent / f"making-{number}"
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()

@@ -1,4 +1,4 @@
-"""Looks at what a fleet left behind, with nothing of the product's own: results, witness, store, host. And counts."""
+"""Count the results of a fleet without code of the product: from results, engine records, store and host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LINE = re.compile(r"(start|end) ([\d.]+) (\S+) case=(\d+) beam=(\d+) gpus=(\S*)
 
 @dataclass
 class Run:
-    """One run of one beam, as the engine itself noted it."""
+    """One run of one beam, as the engine recorded it."""
 
     token: str
     case: int
@@ -36,17 +36,17 @@ class Run:
 
 @dataclass
 class Audit:
-    """What was found. Every list should be empty but `done`."""
+    """The findings. Every list except `done` should be empty."""
 
     done: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)  # cases without a result
     doubled: list[str] = field(default_factory=list)  # two runs of one beam alive at once, or one token run twice
     shared: list[str] = field(default_factory=list)  # two jobs on one GPU at once
     mixed: list[str] = field(default_factory=list)  # a dose of another case or beam
-    corrupt: list[str] = field(default_factory=list)  # results that are not what their manifest says
-    stale: list[str] = field(default_factory=list)  # a result of a run that was followed by another
+    corrupt: list[str] = field(default_factory=list)  # results that differ from their manifest
+    stale: list[str] = field(default_factory=list)  # a result of a superseded run
     twice: list[str] = field(default_factory=list)  # two results of one case
-    waiting: dict[int, str] = field(default_factory=dict)  # cases that wait for a person or failed, and why
+    waiting: dict[int, str] = field(default_factory=dict)  # cases that require action or failed, and why
 
     @property
     def clean(self) -> bool:
@@ -54,14 +54,14 @@ class Audit:
         return not (self.lost or self.doubled or self.shared or self.mixed or self.corrupt or self.stale or self.twice)
 
     def told(self) -> str:
-        """In one line: what must not be, and whatever else was found."""
+        """In one line: defects, and other findings."""
         always, others = ("lost", "doubled", "mixed"), ("shared", "corrupt", "stale", "twice", "waiting")
         counts = {name: len(getattr(self, name)) for name in ("done", *always, *others)}
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count or name not in others)
 
 
 def runs_of(witness: Path) -> list[Run]:
-    """Every run that the engine noted, in order."""
+    """Every run that the engine recorded, in order."""
     runs: dict[tuple[str, str], Run] = {}
     for line in witness.read_text().splitlines() if witness.exists() else ():
         found = _LINE.fullmatch(line)
@@ -77,7 +77,7 @@ def runs_of(witness: Path) -> list[Run]:
 
 
 def audit(expected: Iterable[int], results: Path, witness: Path, store: Path, *, programs: int = 2) -> Audit:
-    """Look at everything. `programs`: how often the engine runs in one job."""
+    """Check everything. `programs`: how often the engine runs in one job."""
     found = Audit()
     of_uid = {plan_uid(number): number for number in expected}
     _look_at_runs(found, runs_of(witness), programs)
@@ -102,7 +102,7 @@ def _look_at_runs(found: Audit, runs: list[Run], programs: int) -> None:
 
 
 def _overlaps(runs: list[Run], key: Callable[[Run], object]) -> list[tuple[Run, Run]]:
-    """Pairs that lived at the same time. A run without an end was killed: nobody knows when, so it counts as short."""
+    """Pairs of simultaneous runs. A run without an end was killed at an unknown time, and counts as short."""
     groups: dict[object, list[Run]] = defaultdict(list)
     for run in runs:
         groups[key(run)].append(run)
@@ -159,7 +159,7 @@ def _sum_differs(folder: Path) -> int:
 
 
 def _look_at_runs_after(found: Audit, results: Path, runs: list[Run]) -> None:
-    """A delivered result is of the last run of its beam that ever began."""
+    """Check that a delivered result is from the last run of its beam that was started."""
     last: dict[str, int] = {}
     for run in runs:
         beam, _, number = run.token.rpartition("-r")
@@ -172,7 +172,7 @@ def _look_at_runs_after(found: Audit, results: Path, runs: list[Run]) -> None:
 
 
 def _case_of(found: Audit, folder: Path, beam: int, of_uid: dict[str, int]) -> int | None:
-    """Which case the dose of one beam is of, by its own voxels; noted if its references say otherwise."""
+    """The case of a beam's dose, from its voxels; recorded if its references name another."""
     ds = dcmread(folder / "dose" / f"beam-{beam}.dcm")
     values = np.asarray(ds.pixel_array, dtype=float).ravel()
     level = float(np.median(values))

@@ -26,12 +26,12 @@ PATIENCE_S = 300.0
 
 
 def reach(private: PrivateHost, **options: object) -> dict[str, object]:
-    """How a host is reached, as one of the configuration's list says it."""
+    """A host's entry for the list `hosts` of the configuration."""
     return {"ssh": private.options(**options).model_dump(mode="json", exclude_defaults=True)}
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
-    """Wait for something, and fail if it never comes."""
+    """Wait for a condition; fail if it is not met in time."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"never: {what}"
@@ -39,7 +39,7 @@ def until(true: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> N
 
 
 class Fleet:
-    """A site whose every case can be told apart. `hosts` is the configuration's list of hosts."""
+    """A site whose cases are all distinguishable. `hosts` is the configuration's list of hosts."""
 
     def __init__(self, folder: Path, hosts: list[dict[str, Any]], *, seconds: float = 1.0, **changes: Any) -> None:
         self.folder = folder
@@ -81,11 +81,11 @@ class Fleet:
         self.process: subprocess.Popen[bytes] | None = None
 
     def save(self) -> None:
-        """Write the configuration; a communicator that is started from now on has it."""
+        """Write the configuration; communicators that start later use it."""
         self.config.write_text(yaml.safe_dump(self.settings))
 
     def behave(self, **setting: Any) -> None:
-        """How the engine behaves from now on."""
+        """Set the behaviour of the engine."""
         file = self.folder / "engine" / "engine.json"
         known = (
             json.loads(file.read_text())
@@ -100,20 +100,20 @@ class Fleet:
         aside.rename(file)
 
     def drop(self, *numbers: int) -> None:
-        """Put cases into the watched folder."""
+        """Write cases to the watched folder."""
         for number in numbers:
             write_case(self.watch, number)
             self.cases.append(number)
 
     def start(self) -> subprocess.Popen[bytes]:
-        """The communicator, logging into a file."""
+        """Start the communicator, with its log in a file."""
         words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(self.config))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
         return self.process
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it, kindly or not."""
+        """End it with a signal."""
         if self.process is None:
             return 0
         with suppress(ProcessLookupError):
@@ -121,7 +121,7 @@ class Fleet:
         return self.process.wait(60)
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The store, read with nothing of the product."""
+        """Rows of the store, read without code of the product."""
         with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=60)) as connection:
             return connection.execute(query, values).fetchall()
 
@@ -133,7 +133,7 @@ class Fleet:
         return 0
 
     def until_ended(self, count: int, seconds: float = PATIENCE_S) -> bool:
-        """Whether so many cases ended in time."""
+        """Whether `number` cases ended in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.ended() >= count:
@@ -142,24 +142,24 @@ class Fleet:
         return False
 
     def mqi(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """The CLI, to its end."""
+        """Run the CLI to its end."""
         argv = [sys.executable, "-m", "mqi_communicator", *words, "--config", str(self.config)]
         return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
 
     def audit(self) -> Audit:
-        """What an independent look finds."""
+        """The findings of the independent checker."""
         return audit(self.cases, self.results, self.witness, self.store)
 
     def must_be_done(self) -> None:
-        """Every case that was dropped has its result, and nothing is wrong with any."""
+        """Check that every dropped case has its result, without defects."""
         found = self.audit()
         assert sorted(found.done) == sorted(self.cases), found
         assert found.clean, found
 
     def tokens(self) -> set[str]:
-        """The runs that the engine has begun."""
+        """The tokens of the runs that the engine started."""
         return {run.token for run in runs_of(self.witness)}
 
     def end_strays(self) -> None:
-        """Jobs outlive what started them; a failed test must not leave any."""
+        """End remaining jobs: they outlive the communicator, and a failed test must not leave any."""
         kill(inside(self.folder))

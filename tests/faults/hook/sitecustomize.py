@@ -1,4 +1,4 @@
-"""Python runs this in every child of a tapped communicator: its workers rename files, and have kill points as well."""
+"""Python runs this in every child of a communicator under test: its workers have kill points as well."""
 
 import os
 import sys
@@ -7,4 +7,4 @@ if "FAULTS_PID" in os.environ and any("multiprocessing.forkserver" in argument f
     from tests.faults.kill_points import wrap_files
 
     wrap_files()
-    os.nice = lambda _: 0  # the harness is as nice as it was told to be; a busy machine would starve what is nicer
+    os.nice = lambda _: 0  # the harness sets the priority; a busy machine would starve lower ones
