@@ -31,7 +31,7 @@ def test_a_folder_named_like_a_script_is_shown_as_text(base, otto, live):
     name = bytes(base / "watch") + b"/<script>alert(1)<script>"
     with sqlite3.connect(base / "workspace/store.sqlite3") as store:
         store.execute("UPDATE cases SET source = ? WHERE key = ?", (name, live["uploading"]))
-        store.execute('UPDATE lines SET reason = ? WHERE "case" = ?', (odd, live["uploading"]))
+        store.execute('UPDATE work_items SET reason = ? WHERE "case" = ?', (odd, live["uploading"]))
     for path in ("/", "/history", f"/case/{live['uploading']}"):
         page = otto.get(path).text
         assert page.count("&lt;script&gt;alert(1)") >= 2, path
