@@ -102,7 +102,7 @@ def test_a_dose_is_not_read_without_a_log_that_proves_it(engine):
 
 
 def test_what_is_not_configured_is_named_and_not_judged(engines):
-    with pytest.raises(ActionRequired, match=r"which has no (?:beam model|calibration) here"):
+    with pytest.raises(ActionRequired, match=r"which has no (?:beam model|calibration) in the"):
         case(engines.blind).files()
     with pytest.raises(ActionRequired, match="'G9'"):
         engines.known.case(PreparedCase(plan(beam(machine="G9")), volume())).files()

@@ -1,7 +1,8 @@
-"""What dose engines can compute: one table per engine and flavour, and the refusals that follow from it. Pure.
+"""What dose engines can compute: one row per engine and flavour, and the refusals that follow from it. Pure.
 
-Readers describe a plan; a feature of it that an engine lacks is a refusal here. `mqi plan`, admission, `mqi check` and
-the table in docs/limits.md (`python -m mqi_communicator.dose.abilities`) all come from `FEATURES` and `TABLE`.
+Readers describe a plan; for each feature that the engine lacks, a refusal is made here. `mqi plan`, admission, `mqi
+check` and the table in docs/limits.md (`python -m mqi_communicator.dose.abilities`) all come from `FEATURES` and
+`TABLE`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mqi_communicator.dicom.records import Beam, IonPlan
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What of a beam asks for a feature."""
+    """How a beam uses a feature."""
 
     tag: str  # element of the plan
     found: str  # what the plan has
@@ -25,16 +26,16 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Something that a plan can ask of an engine."""
+    """A feature of a plan that an engine may or may not compute."""
 
     name: str  # a row of the table
     code: str  # of the refusal
-    needs: Callable[[Beam], Iterable[Need]]  # what of this beam asks for it; nothing where it does not
-    advice: str = "This engine cannot compute it: have the beam checked in another way."
+    needs: Callable[[Beam], Iterable[Need]]  # how this beam uses it; nothing if it does not
+    advice: str = "This engine cannot compute it: check the beam by another method."
 
 
 def _mode(*modes: str) -> Callable[[Beam], Iterable[Need]]:
-    """Asked for by beams of these scan modes; MODULATED_SPEC is named with its ModulatedScanModeType."""
+    """Used by beams of these scan modes; MODULATED_SPEC is named with its ModulatedScanModeType."""
 
     def needs(beam: Beam) -> Iterator[Need]:
         if scan_mode(beam) in modes:
@@ -79,7 +80,7 @@ def _other(element: str, value: Callable[[Beam], str], expected: str) -> Callabl
 
 
 def _position(beam: Beam) -> Iterator[Need]:
-    """A plan that does not say it is taken to have the CT's position; the CT is checked by itself."""
+    """A plan without a position is taken to have the CT's position, which is checked separately."""
     if beam.position not in ("HFS", ""):
         yield Need("PatientPosition (0018,5100)", printable(beam.position), "HFS (head first supine)")
 
@@ -98,7 +99,7 @@ _SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, or MODULATED_SPEC 
 _SPOT_MODES = ("MODULATED", "MODULATED_SPEC STATIONARY")
 _LINE_MODES = ("LINE", "MODULATED_SPEC LINEAR")
 _KNOWN_MODES = frozenset({*_SPOT_MODES, *_LINE_MODES, "MODULATED_SPEC LEAPING", "UNIFORM", "NONE"})
-_TPS = "Plan it without, or have it checked in another way."
+_TPS = "Plan the beam without it, or check it by another method."
 
 FEATURES = (
     Feature("spot scanning (MODULATED, MODULATED_SPEC STATIONARY)", "beam.scan_mode", _mode(*_SPOT_MODES)),
@@ -156,18 +157,18 @@ class Abilities:
 
     @property
     def name(self) -> str:
-        """For people: "moqui (upstream)"."""
+        """For display: "moqui (upstream)"."""
         return f"{self.engine} ({self.flavour})" if self.flavour else self.engine
 
     @property
     def description(self) -> str:
-        """For people: what it computes, in one line."""
+        """For display: what it computes, on one line."""
         computed = "; ".join(feature.name for feature in FEATURES if feature.name in self.features)
         lacking = sum(feature.name not in self.features for feature in FEATURES)
         return f"{self.name} computes {computed}; it refuses {lacking} other features by name (docs/limits.md)"
 
     def refusals(self, plan: IonPlan) -> tuple[Problem, ...]:
-        """What of the plan this engine cannot compute, beam by beam."""
+        """The features of the plan that this engine cannot compute, beam by beam."""
         return tuple(
             Problem(
                 code=feature.code,
@@ -212,4 +213,4 @@ def markdown() -> str:
 
 
 if __name__ == "__main__":
-    print(markdown())  # noqa: T201 - this is what it is for
+    print(markdown())  # noqa: T201 - this is the purpose of this module

@@ -1,4 +1,4 @@
-"""What an engine would accept silently and answer with a wrong dose. Pure; collects all that is wrong."""
+"""What an engine would accept silently and compute wrongly. Pure; collects all problems."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer
 from mqi_communicator.dose.abilities import where
 
 _EXPORT = "Correct it in the treatment planning system and export the plan again."
-_RANGE = 4000.0  # mm, MU: a spot beyond is a slip of units
+_RANGE = 4000.0  # mm, MU: a spot beyond is an error of units
 
 
 class EnergyTable(Protocol):
-    """The energies that a beam model knows. Engines extrapolate without a word."""
+    """The energies of a beam model. Engines extrapolate beyond them without a warning."""
 
     @property
     def span(self) -> str:
-        """The energies in words: "100 to 250 MeV"."""
+        """The energies for display: "100 to 250 MeV"."""
         ...
 
     def covers(self, energy: float) -> bool:
@@ -30,13 +30,13 @@ class EnergyTable(Protocol):
 
 
 def raise_problems(problems: Iterable[Problem]) -> None:
-    """DicomProblem with every reason, if there is any."""
+    """Raise a DicomProblem with all problems, if there are any."""
     if found := list(problems):
         raise refusal(found)
 
 
 def problems_of(check: Callable[[], object]) -> list[Problem]:
-    """What a check raises as a DicomProblem, as a list of one; empty if it raises none."""
+    """The DicomProblem that a check raises, as a list of one problem; empty if it raises none."""
     try:
         check()
     except DicomProblem as error:
@@ -45,23 +45,23 @@ def problems_of(check: Callable[[], object]) -> list[Problem]:
 
 
 def plan_problems(plan: IonPlan, ct: CTVolume) -> Iterator[Problem]:
-    """Why this CT cannot be the one that the plan means, or cannot be written."""
-    if plan.frame_of_reference_uid not in ("", ct.frame_of_reference_uid):  # it may leave it out (PS3.3 A.49: usage U)
+    """Why this CT cannot be the plan's CT, or cannot be written."""
+    if plan.frame_of_reference_uid not in ("", ct.frame_of_reference_uid):  # the plan may omit it (PS3.3 A.49: usage U)
         yield Problem(
             "dose.frame_of_reference",
             plan.file,
-            "the plan's frame of reference (0020,0052) is not the CT's: the isocentre would mean another point",
+            "the plan's frame of reference (0020,0052) is not the CT's: the isocentre would be another point",
             advice="Export the CT that the plan was made on.",
         )
     if ct.hu.shape != ct.grid.shape or min(ct.grid.spacing) <= 0:
         yield Problem("dose.ct_grid", "", f"the CT has {ct.hu.shape} voxels, its grid {ct.grid.shape}")
     if not np.isfinite(ct.hu).all():
-        yield Problem("dose.ct_values", "", "the CT holds voxels that are no number (NaN or infinite)")
+        yield Problem("dose.ct_values", "", "the CT has voxels that are not finite (NaN or infinite)")
     if not ct.position and any(not beam.position for beam in plan.beams):
         yield Problem(
             "dose.position",
             "",
-            "neither the plan nor the CT says how the patient lies",
+            "neither the plan nor the CT has the patient position",
             "PatientPosition (0018,5100)",
             "HFS (head first supine)",
             "Export plan and CT with the patient position.",
@@ -69,13 +69,13 @@ def plan_problems(plan: IonPlan, ct: CTVolume) -> Iterator[Problem]:
 
 
 def record_problems(plan: IonPlan) -> Iterator[Problem]:
-    """What a reader that found nothing wrong never hands over. Engines look again: they compute what they are given."""
+    """What the plan reader never lets pass. Engines check it again, because they compute whatever they get."""
     for beam in plan.beams:
         yield from _of_record(plan, beam)
 
 
 def sound_beams(plan: IonPlan) -> list[Beam]:
-    """The beams that have layers and all their numbers, so that more can be asked of them."""
+    """The beams that have layers and valid numbers, so that further checks can be made."""
     return [beam for beam in plan.beams if not any(True for _ in _of_record(plan, beam))]
 
 
@@ -88,7 +88,7 @@ def _of_record(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
         if not (math.isfinite(value) and value > 0):
             yield Problem("dose.meterset", plan.file, f"{value:g}", tag, "a positive number", _EXPORT, where(beam))
     if not all(math.isfinite(value) for value in (beam.gantry_angle, beam.couch_angle, *beam.isocenter)):
-        found = "an angle or the isocentre is no number"
+        found = "an angle or the isocentre is not a number"
         yield Problem("dose.geometry", plan.file, found, advice=_EXPORT, where=where(beam))
     if not beam.layers:
         found = "the beam has no energy layer"
@@ -103,9 +103,9 @@ def _record_faults(layer: Layer) -> Iterator[tuple[str, str]]:
     if layer.spots.shape != (len(layer.weights), 2):
         yield "dose.spots", f"{layer.spots.shape[0]} spots but {len(layer.weights)} weights"
     if not (math.isfinite(layer.energy) and np.isfinite(layer.spots).all()):
-        yield "dose.spots", "an energy or a spot position is no number"
+        yield "dose.spots", "an energy or a spot position is not a number"
     if not np.isfinite(layer.weights).all() or (layer.weights < 0).any():
-        yield "dose.weights", "a spot weight is negative or no number"
+        yield "dose.weights", "a spot weight is negative or not a number"
     elif not (layer.weights > 0).any():
         yield "dose.empty_layer", f"empty layer: {len(layer.weights)} spots with total weight 0"
 
@@ -144,7 +144,7 @@ def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -
         "xyz", beam.isocenter, ct.grid.origin, ct.grid.spacing, reversed(ct.grid.shape), strict=True
     ):
         last, extent = first + step * (count - 1), step * count
-        if centre < first - extent or centre > last + extent:  # a little outside is possible
+        if centre < first - extent or centre > last + extent:  # slightly outside is possible
             yield problem(
                 "dose.isocenter",
                 f"isocentre {axis} = {centre:g} mm, the CT spans {first:g} to {last:g} mm",

@@ -1,4 +1,4 @@
-"""Who vouches for a beam model or a conversion, and since when."""
+"""Who commissioned a beam model or a conversion, and when."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Commissioning:
-    """Who vouches for a model or a curve; empty words: nobody."""
+    """Who commissioned a model or a curve; empty: nobody."""
 
     by: str = ""
     on: str = ""  # YYYY-MM-DD
 
     def __bool__(self) -> bool:
-        """Whether somebody vouches, and since when."""
+        """Whether a person and a day are given."""
         return bool(self.by and self.on)
 
     def __str__(self) -> str:
-        """The sentence that stands in the delivered manifest."""
+        """The text in the delivered manifest."""
         return f"commissioned by {self.by} on {self.on}" if self else "not commissioned"
 
 
-def with_commissioning(recipe: Mapping[str, str], vouched: Mapping[str, Commissioning]) -> dict[str, str]:
-    """A recipe, with who vouches for what in it."""
-    return {name: f"{words}, {vouched[name]}" if name in vouched else words for name, words in recipe.items()}
+def with_commissioning(recipe: Mapping[str, str], commissioned: Mapping[str, Commissioning]) -> dict[str, str]:
+    """A recipe, with who commissioned each entry."""
+    return {name: f"{value}, {commissioned[name]}" if name in commissioned else value for name, value in recipe.items()}

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     Contour = tuple[float, NDArray[np.float64]]
     Flags = NDArray[np.bool_]
 
-_OWN = 0.3  # of the distance between slices: a contour this close to a slice is drawn on it
-_NEXT = 2.5  # times the usual distance between planes: planes that are farther apart have nothing between them
+_OWN = 0.3  # of the distance between slices: a contour this close to a slice belongs to it
+_NEXT = 2.5  # times the usual distance between planes: between planes farther apart there is nothing
 _ROUNDING = 1e-3  # mm
 
 
 class Contoured:
     """A structure on a grid.
 
-    A slice that no plane of contours is drawn on has the voxels of both planes around it, where these belong together;
-    beyond the first and the last plane the structure reaches half the usual distance between planes.
+    A slice without a plane of contours has the voxels of both planes around it, if these are close enough; beyond the
+    first and the last plane the structure extends half the usual distance between planes.
     """
 
     def __init__(self, contours: Sequence[Contour], grid: Grid) -> None:
@@ -35,12 +35,13 @@ class Contoured:
         self._planes: dict[float, list[NDArray[np.float64]]] = {}
         for z, corners in contours:
             plane = self._planes.setdefault(round(z, 2), [])
-            if not any(np.array_equal(corners, other) for other in plane):  # the same twice would cancel itself
+            if not any(np.array_equal(corners, other) for other in plane):  # a duplicate would cancel itself
                 plane.append(corners)
 
     @cached_property
     def slices(self) -> dict[int, tuple[float, ...]]:
-        """The slices of the grid that the structure may have voxels in, and the planes of contours that say which."""
+        """The slices of the grid in which the structure may have voxels, each with the planes of contours that define
+        them."""
         levels = sorted(self._planes)
         if not levels:
             return {}

@@ -1,4 +1,4 @@
-"""Reads the commissioned beam models and curves from disk, once, at start. The only file of this room that does I/O."""
+"""Read the commissioned beam models and curves from disk, once, at start. The only module of this package with I/O."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _Made = TypeVar("_Made")
 
 
 def read_beam_models(machines: Mapping[str, MachineOptions | BuiltInMachineOptions]) -> dict[str, BeamModel]:
-    """Each machine's beam model for MCsquare, its digest proved. ActionRequired, naming machine and file, if one cannot
-    be used. Machines without a file of their own are not among them: the configuration refuses them for MCsquare."""
+    """Each machine's beam model for MCsquare, its digest verified. ActionRequired, naming machine and file, if one
+    cannot be used. Machines without a file are left out: the configuration refuses them for MCsquare."""
     files = {name: one for name, one in machines.items() if isinstance(one, MachineOptions)}
     return {name: _read_model(name, one, parse_beam_model) for name, one in files.items()}
 
 
 def read_curves(scanners: Mapping[str, ScannerOptions | CalibrationOptions]) -> dict[str, Curve]:
-    """Each scanner's curve, its digests proved. ActionRequired, naming scanner and file, if one cannot be used."""
+    """Each scanner's curve, its digests verified. ActionRequired, naming scanner and file, if one cannot be used."""
     files = {name: one for name, one in scanners.items() if isinstance(one, ScannerOptions)}
     return {name: _read_curve(f"scanner {name!r}", one) for name, one in files.items()}
 
 
 def read_machines(machines: Mapping[str, MachineOptions | BuiltInMachineOptions]) -> dict[str, Machine]:
-    """Each machine as moqui knows it, its beam file's digest proved. ActionRequired, naming machine and file, if
+    """Each machine as moqui knows it, its beam file's digest verified. ActionRequired, naming machine and file, if
     not."""
     return {name: _machine(name, one) for name, one in machines.items()}
 
@@ -86,7 +86,7 @@ def _read_curve(whose: str, options: ScannerOptions) -> Curve:
 
 
 def _read(whose: str, what: str, path: Path, expected: str) -> bytes:
-    """The file, if its digest, as it lies or with LF line ends, is the expected one."""
+    """The file, if its digest, as stored or with LF line ends, is the expected one."""
     try:
         data = path.expanduser().read_bytes()
     except OSError as problem:
@@ -96,7 +96,7 @@ def _read(whose: str, what: str, path: Path, expected: str) -> bytes:
     if expected not in found:
         raise ActionRequired(
             f"{whose}: {what} {path} has sha256 {found[1]}, expected {expected}",
-            "restore the commissioned file; if the change is meant, commission it and write its new digest",
+            "restore the commissioned file; if the change is intended, commission it and enter its new digest",
         )
     return data
 

@@ -1,8 +1,8 @@
 """The air around a patient in a CT, and a dose without what was scored there. Pure.
 
-A Monte Carlo engine scores dose to whatever a voxel holds. A voxel of air weighs a thousandth of one of tissue, so that
-a single nuclear fragment that stops there makes it the hottest of all, many times above the target: noise that no
-planning system has, and that maxima, centres and ray profiles would be taken from.
+A Monte Carlo engine scores dose to the material of each voxel. A voxel of air has a thousandth of the mass of tissue,
+so that a single nuclear fragment that stops there makes it the hottest of all, many times above the target: noise that
+no planning system has, and that would distort maxima, centres and ray profiles.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ AIR = -900.0  # HU: above the noise of air, below lung and foam
 
 
 def without_outside_air(dose: Dose, ct: CTVolume) -> Dose:
-    """The same dose on the CT's grid, zero in the air around the patient; cavities keep theirs."""
+    """The same dose on the CT's grid, zero in the air around the patient; cavities keep their dose."""
     gy = np.where(outside_air(ct), np.float32(0), dose.gy)
     gy.setflags(write=False)
     return replace(dose, gy=gy)
 
 
 def outside_air(ct: CTVolume) -> NDArray[np.bool_]:
-    """Which voxels [z, y, x] are air around the patient: nothing but air on the way along a row or a column of the
+    """Which voxels [z, y, x] are air around the patient: there is only air along a row or a column of the
     slice to one of its four edges.
     """
     air = ct.hu < AIR

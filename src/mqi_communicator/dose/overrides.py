@@ -1,10 +1,10 @@
 """Structures that a planning system computed with properties of their own, and whether that changes a dose. Pure.
 
-A property refuses only where it matters: in a voxel whose centre is in the structure, on the way of a beam, where the
-engine would take another stopping ratio from the CT. Where it cannot be told, it matters.
+A property leads to a refusal only where it matters: in a voxel whose centre is in the structure, in the path of a beam,
+where the engine would take another stopping ratio from the CT. Where this cannot be determined, it matters.
 
-On a beam's way is what lies within `rays.MARGIN` of one of its spots' rays, from the CT's edge on, down to the depth in
-water that its highest energy reaches with 10 % and 20 mm to spare, on the least shielded ray in that neighbourhood.
+A beam's path is everything within `rays.MARGIN` of one of its spots' rays, from the CT's edge to the depth in water
+that its highest energy reaches, plus 10 % and 20 mm, on the least shielded ray in that neighbourhood.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def override_problems(
         others = [other for other, owner, _ in meant if other is not shape and owner.kind != _EXTERNAL]
         found = _change(shape, others if one.kind == _EXTERNAL else [], target, ct, ratio, beams)
         if one.doubt:
-            found = f"{one.doubt}, so it cannot be told where it is"
+            found = f"{one.doubt}, so its position is unknown"
         if found:
             problems.append(override_problem(one, structures.file, f"{_description(one, target)}, {found}"))
     return tuple(problems)
@@ -65,7 +65,7 @@ def override_problems(
 def _change(
     shape: Contoured, others: Sequence[Contoured], target: float, ct: CTVolume, ratio: Ratio, beams: Sequence[_Beam]
 ) -> str:
-    """What is changed first, in words; "" if nothing is. `others` are structures to which this one yields."""
+    """The first change, as text; "" if there is none. `others`: structures that take precedence over this one."""
     for index, inside in _slices(shape, others):
         rows, columns = np.nonzero(inside)
         own = ratio(ct.hu[index, rows, columns])
@@ -81,13 +81,13 @@ def _change(
                 value = "an unknown one" if math.isnan(own[first]) else f"{own[first]:.3f}"
                 x, y, z = points[first]
                 return (
-                    f"the engine takes {value} from the CT on the way of beam {beam.number}, at {x:g}, {y:g}, {z:g} mm"
+                    f"the engine takes {value} from the CT in the path of beam {beam.number}, at {x:g}, {y:g}, {z:g} mm"
                 )
     return ""
 
 
 def _slices(shape: Contoured, others: Sequence[Contoured]) -> Iterator[tuple[int, Flags]]:
-    """The slices that a structure has voxels of its own in, with those voxels."""
+    """The slices in which a structure has voxels of its own, with those voxels."""
     for index in shape.slices:
         inside = shape.inside(index)
         for other in others:
@@ -99,12 +99,12 @@ def _slices(shape: Contoured, others: Sequence[Contoured]) -> Iterator[tuple[int
 
 def _description(one: Overridden, target: float) -> str:
     values = ", ".join(f"{name} {value:g}" for name, value in one.properties if name != "ELEM_FRACTION")
-    means = "no stopping ratio that is known" if math.isnan(target) else f"a stopping ratio of {target:.3f}"
+    means = "an unknown stopping ratio" if math.isnan(target) else f"a stopping ratio of {target:.3f}"
     return f"{values or 'ELEM_FRACTION'} {'give' if ',' in values else 'gives'} {means}"
 
 
 class _Beam:
-    """Where one beam passes in a CT."""
+    """The part of a CT that one beam passes."""
 
     def __init__(self, beam_path: BeamPath, ct: CTVolume, ratio: Ratio) -> None:
         self._beam_path, self._ct, self._ratio = beam_path, ct, ratio
@@ -124,7 +124,7 @@ class _Beam:
 
     @cached_property
     def _ends(self) -> Doubles:
-        """The height in mm, per cell of the field, below which no proton comes that passes within the margin of it."""
+        """The height in mm, per cell of the field, that no proton within its margin passes."""
         step = max(2.0, min(self._ct.grid.spacing))
         heights = heights_across(self._beam_path, self._ct.grid, step)
         reach = range_in_water(self._beam_path.energy) * _MORE + _SPARE
@@ -138,7 +138,7 @@ class _Beam:
         return np.asarray(minimum_filter(ends, footprint=disc, mode="constant", cval=np.inf))
 
     def _end(self, spots: Doubles, heights: Doubles, step: float, reach: float) -> Doubles:
-        """The height at which each of these rays has crossed so much water (mm); what is unknown is taken for none."""
+        """The height at which each of these rays has crossed so much water (mm); unknown ratios count as zero."""
         voxels, inside = voxels_at(self._beam_path.points(spots, heights), self._ct.grid)
         water = np.where(inside, np.nan_to_num(self._ratio(self._ct.hu[voxels])), 0.0).cumsum(axis=1) * step
         crossed = water > reach

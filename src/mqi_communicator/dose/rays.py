@@ -1,11 +1,11 @@
-"""Where the protons of a beam pass: straight rays from the scanning magnets through its spots. Pure.
+"""The path of a beam's protons: straight rays from the scanning magnets through its spots. Pure.
 
 A spot at (u, v) in the isocentre plane has the ray
 
     P(h) = isocentre + u (1 - h / sad_x) x + v (1 - h / sad_y) y + h z,
 
-with x, y and z (towards the source) the axes of the IEC gantry system and h in mm towards the source. What a beam
-passes is wider than its rays by `MARGIN`: three standard deviations of a spot of 8 mm.
+with x, y and z (towards the source) the axes of the IEC gantry system and h in mm towards the source. The beam's path
+is wider than its rays by `MARGIN`: three standard deviations of a spot of 8 mm.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 MARGIN = 25.0  # mm in the isocentre plane
-_NEAREST = 0.9  # of the shorter distance to a magnet: nobody's patient is closer to it
+_NEAREST = 0.9  # of the shorter distance to a magnet: no patient is closer
 _FIELD_STEP = 2.0  # mm
 
 
@@ -52,7 +52,7 @@ class BeamPath:
     def project(self, points: Doubles) -> Doubles:
         """(..., 3): (u, v) in the isocentre plane of the rays through these points, and their heights h, in mm.
 
-        Points near the magnets or behind them, which no ray passes on its way to a patient, get NaN for u and v.
+        Points near the magnets or behind them, which no ray passes before a patient, get NaN for u and v.
         """
         local: Doubles = (points - np.asarray(self.isocenter)) @ self.axes.T
         height = local[..., 2]
@@ -91,7 +91,7 @@ def gantry_axes(gantry: float, couch: float) -> tuple[Doubles, Doubles, Doubles]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The part of the isocentre plane within a margin of any spot, as a raster that never leaves anything out."""
+    """The part of the isocentre plane within a margin of any spot, as a raster that covers all of it."""
 
     low: tuple[float, float]  # mm, (u, v) of cell [0, 0]
     near: Flags  # [u, v]
@@ -115,7 +115,7 @@ class Field:
 
 
 def field_of(beam_path: BeamPath, margin: float = MARGIN) -> Field:
-    """All that lies within `margin` mm of a spot in the isocentre plane."""
+    """Everything within `margin` mm of a spot in the isocentre plane."""
     reach = margin + 1.5 * _FIELD_STEP  # spots and positions are each rounded to a cell
     low = beam_path.spots.min(axis=0) - reach - _FIELD_STEP
     count = np.ceil((beam_path.spots.max(axis=0) + reach - low) / _FIELD_STEP).astype(int) + 2

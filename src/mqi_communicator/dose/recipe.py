@@ -1,7 +1,7 @@
-"""What the dose of a case was computed with, held against what the configuration says now.
+"""What the dose of a case was computed with, compared with the current configuration.
 
-A configuration may change while a case is computed, and long before it is judged again. A dose counts as what it was
-computed with: it is read, judged and signed as nothing else.
+A configuration may change while a case is computed, or before it is judged again. A dose is read, judged and signed
+only as what it was computed with.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from mqi_communicator.dose.engine import DoseEngine
 if TYPE_CHECKING:
     from mqi_communicator.dicom.records import CTVolume, IonPlan
 
-NOISE_SETTINGS = ("histories_per_beam", "target_uncertainty", "seed", "seeds")  # they shape the noise alone
-UNKNOWN = "nothing tells what it was computed with: an earlier version of the communicator kept no record of it"
+NOISE_SETTINGS = ("histories_per_beam", "target_uncertainty", "seed", "seeds")  # they determine the noise alone
+UNKNOWN = "it is unknown what it was computed with: an earlier version of the communicator kept no record of it"
 
 
 def recipe_of(engine: DoseEngine, plan: IonPlan, ct: CTVolume) -> dict[str, str]:
@@ -25,19 +25,21 @@ def recipe_of(engine: DoseEngine, plan: IonPlan, ct: CTVolume) -> dict[str, str]
 
 
 def changes(then: Mapping[str, str], engine: DoseEngine) -> tuple[str, ...]:
-    """Sentences on what shapes a dose and is not as it was; empty if all is. `then`: the recipe that was kept."""
+    """One sentence for each change of what determines a dose; empty if there is none. `then`: the recipe that was
+    kept."""
     if not then:
         return (UNKNOWN,)
     now = engine.recipe()
     return tuple(
-        f"it was computed with {name} {words}, and the configuration has {now.get(name, 'none')} now"
+        f"it was computed with {name} {words}, and the configuration now has {now.get(name, 'none')}"
         for name, words in then.items()
         if name not in NOISE_SETTINGS and now.get(name) != words
     )
 
 
 def evidence_of(then: Mapping[str, str], engine: DoseEngine) -> dict[str, str]:
-    """What made the number, for the manifest: what was kept, and who vouches for it by now."""
+    """What determined the dose, for the manifest: the recipe that was kept, and who has commissioned its entries by
+    now."""
     if changes(then, engine):
         return dict(then)
     return {**engine.evidence(), **{name: words for name, words in then.items() if name in NOISE_SETTINGS}}

@@ -1,4 +1,4 @@
-"""Stopping power of protons relative to water, and what structures are meant to have of it. Pure.
+"""Stopping power of protons relative to water, and the values that structures override. Pure.
 
 Bethe's formula without shell, density and Barkas terms, at 100 MeV: with rho the electron density relative to water,
 
@@ -27,7 +27,7 @@ Ratio = Callable[["NDArray[np.float32]"], "Doubles"]
 ENERGY = 100.0  # MeV
 WATER_EV = 75.3  # mean excitation energy of water
 _PROTON, _ELECTRON = 938.272, 0.510999  # MeV
-_IRRELEVANT = frozenset({"EFFECTIVE_Z", "EFF_Z_PER_A"})  # alone they say nothing about protons
+_IRRELEVANT = frozenset({"EFFECTIVE_Z", "EFF_Z_PER_A"})  # alone they do not determine the stopping power of protons
 
 
 def bethe_ratio(electron_density: float, excitation_ev: float) -> float:
@@ -36,12 +36,12 @@ def bethe_ratio(electron_density: float, excitation_ev: float) -> float:
 
 
 def target_ratio(properties: tuple[tuple[str, float], ...]) -> float | None:
-    """The stopping ratio that ROIPhysicalProperty values mean: None if they change nothing, NaN if it cannot be told.
+    """The stopping ratio that ROIPhysicalProperty values mean: None if they change nothing, NaN if it is unknown.
 
     The first of: REL_STOP_RATIO; REL_ELEC_DENSITY with MEAN_EXCI_ENERGY; REL_ELEC_DENSITY; REL_MASS_DENSITY.
     """
     values = dict(properties)
-    if any(values[name] != value for name, value in properties):  # twice, or no number
+    if any(values[name] != value for name, value in properties):  # duplicate, or not a number
         return math.nan
     electrons, excitation = values.get("REL_ELEC_DENSITY"), values.get("MEAN_EXCI_ENERGY")
     if (value := values.get("REL_STOP_RATIO")) is not None:
@@ -58,7 +58,7 @@ def target_ratio(properties: tuple[tuple[str, float], ...]) -> float | None:
 
 
 def unknown_ratio(hu: NDArray[np.float32]) -> Doubles:
-    """Of an engine whose conversion nobody here knows."""
+    """The ratio of an engine with an unknown conversion: NaN."""
     return np.full(hu.shape, np.nan)
 
 

@@ -76,7 +76,7 @@ def test_each_engine_has_its_machines_and_scanners(tmp_path):
         (MOQUI + "  flavours:\n    ours: {based_on: fork, end: x}\n", ["7: engine.flavours.ours.end: unknown key; did you mean end_mark?"]),
         (MOQUI + "  flavours:\n    ours:\n      based_on: fork\n      lines: {Gpu: '0'}\n", ["9: engine.flavours.ours.lines: Gpu is not a key of fork; if this build reads it, add it to keys"]),
         (MOQUI + STEP + "    agrv: [x]\n", ["9: engine.before[1].agrv: unknown key; did you mean argv?"]),
-        (MOQUI + STEP.replace("python3", '"{patient}"'), ["8: engine.before[1].argv: {patient} is filled by nobody; known: beam, common, gpus, input, outputs"]),
+        (MOQUI + STEP.replace("python3", '"{patient}"'), ["8: engine.before[1].argv: {patient} is not a placeholder; known: beam, common, gpus, input, outputs"]),
         (MOQUI + FILE.replace("beam_model", "beam_modle") + DEFAULT, ["7: machines.G1.beam_model: is missing", "8: machines.G1.beam_modle: unknown key; did you mean beam_model?"]),
         (MOQUI + FILE + "    moqui: {protons_per_um: 1}\n" + DEFAULT, ["10: machines.G1.moqui.protons_per_um: unknown key; did you mean protons_per_mu?"]),
         (FORK + BUILT_IN + "    sha256: x\n" + DEFAULT, ["11: machines.G1.sha256: unknown key; "]),

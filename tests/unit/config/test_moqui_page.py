@@ -30,16 +30,16 @@ def test_there_is_one_for_each_flavour_and_for_what_a_site_adds():
 
 
 def test_each_reason_of_the_table_is_one_that_is_given():
-    table = PAGE.split("| what the reason says |", 1)[1].split("\n\n", 1)[0]
+    table = PAGE.split("| message | meaning | result |", 1)[1].split("\n\n", 1)[0]
     reasons = [words for line in table.splitlines()[2:] for words in re.findall(r"`([^`]+)`", line.split("|")[1])]
     assert len(reasons) > 20
     sources = [
         *(ROOT / "src/mqi_communicator/dose/moqui").glob("*.py"),
         ROOT / "src/mqi_communicator/dicom/foreign_dose.py",
     ]
-    said = re.sub(r'"\s*f?"|\\', "", " ".join(path.read_text() for path in sources))  # joined string literals
+    printed = re.sub(r'"\s*f?"|\\', "", " ".join(path.read_text() for path in sources))  # joined string literals
     stand_in = " ".join(path.read_text() for path in (ROOT / "tests/standin").glob("*.py"))
     for words in reasons:
         pieces = re.split(r" ?(?:\bN\b|\bM\b|\bis\b|\.\.\.|\bstdbuf\b) ?|: $", words)
         for piece in filter(None, (piece.strip(" :,") for piece in pieces)):
-            assert piece in said or piece in stand_in, piece
+            assert piece in printed or piece in stand_in, piece

@@ -58,7 +58,7 @@ def test_an_absent_or_unreadable_model_is_named(tmp_path):
 def test_a_file_that_is_no_model_is_named(tmp_path):
     path = tmp_path / "model.txt"
     path.write_bytes(b"hello")
-    with pytest.raises(ActionRequired, match=r"'G1'.*model\.txt.*no MCsquare beam data library"):
+    with pytest.raises(ActionRequired, match=r"'G1'.*model\.txt.*not an MCsquare beam data library"):
         read_beam_models(machine(path, digest(b"hello")))
 
 

@@ -26,7 +26,7 @@ def test_only_the_announced_rows_count():
     ("old", "new", "words"),
     [
         (b"2 energies", b"4 energies", "3 rows"),
-        (b"NominalEnergy", b"Energy", "no MCsquare beam data library"),
+        (b"NominalEnergy", b"Energy", "not an MCsquare beam data library"),
         (b"ProtonsMU", b"MU", "line 11: column 4 is MU, expected ProtonsMU"),
         (b"MeanEnergy EnergySpread", b"EnergySpread MeanEnergy", "column 2 is EnergySpread, expected MeanEnergy"),
         (b" Weight2 SpotSize2x", b"", "column 12 is Divergence2x"),

@@ -65,28 +65,28 @@ def test_the_tests_own_beam_file_means_the_same_to_both_readers():
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("[spot]\n", "[spot] \n", r"line 6: '\[spot\] ' is no section.*did you mean \[spot\]"),
+        ("[spot]\n", "[spot] \n", r"line 6: '\[spot\] ' is not a section.*did you mean \[spot\]"),
         ("[spot]\n", "[Spot]\n", r"line 6.*did you mean \[spot\]"),
         ("[spot]\n", "", r"there is no line \[spot\]"),
-        ("[geometry]", "[somewhere]", r"line 2: .* no section"),
-        ("[time]\nI(nA) 2", "[geometry]\nSAD(mm) 1 1", r"line 9: \[geometry\] stands here a second time"),
-        ("SAD(mm) 2000 1800", "SAD (mm) 2000 1800", "line 3: a word is no number"),
+        ("[geometry]", "[somewhere]", r"line 2: .* not a section"),
+        ("[time]\nI(nA) 2", "[geometry]\nSAD(mm) 1 1", r"line 9: \[geometry\] is repeated here"),
+        ("SAD(mm) 2000 1800", "SAD (mm) 2000 1800", "line 3: not a number"),
         ("SAD(mm) 2000", "SAD(cm) 2000", r"line 3: unknown name 'SAD\(cm\)'; did you mean SAD\(mm\)\?"),
         ("2000 1800", "0 0", "line 3: SAD.*must be positive"),
         ("2000 1800", "2000", r"line 3: SAD\(mm\) has 1 numbers, expected 2"),
         ("SAD(mm) 2000 1800 # both\n", "", r"\[geometry\] has no line SAD\(mm\)"),
         ("200 200.5", "  \n200 200.5", "line 8: only blanks"),
         ("200 200.5", "  # note\n200 200.5", "line 8: only blanks"),
-        ("200 200.5", "100 200.5", "line 8: the energy 100 MeV stands here a second time"),
+        ("200 200.5", "100 200.5", "line 8: the energy 100 MeV is repeated here"),
         ("0.002 2e8", "2e8", "line 8: 7 numbers, expected 8: e E dE x y xp yp ratio"),
         ("2e8", "0", "line 8: energies and ratio must be positive"),
         ("200.5 0.6", "200.5 -0.6", "line 8: .*not negative"),
         ("2e8", "inf", "line 8: a number is not finite"),
-        ("2e8", "many", "line 8: a word is no number"),
+        ("2e8", "many", "line 8: not a number"),
         ("200 200.5 0.6 4 4 0.002 0.002 2e8\n", "", r"\[spot\] has 1 rows, expected at least 2"),
         (TEXT, "hello", r"no line \[geometry\] and no line \[spot\]"),
-        (TEXT, "", "this is no beam file of moqui"),
-        ("I(nA) 2", "I(nA) two", "line 10: a word is no number"),
+        (TEXT, "", "this is not a beam file of moqui"),
+        ("I(nA) 2", "I(nA) two", "line 10: not a number"),
     ],
 )
 def test_each_mistake_is_named(old, new, words):
@@ -96,7 +96,7 @@ def test_each_mistake_is_named(old, new, words):
 
 def test_a_section_too_early_loses_its_name():
     swapped = "[spot]\n1 1 1 1 1 1 1 1\n2 2 2 2 2 2 2 2\n[geometry]\nSAD(mm) 1 1\n"
-    with pytest.raises(ValueError, match=r"line 4: \[geometry\] must stand before \[spot\]"):
+    with pytest.raises(ValueError, match=r"line 4: \[geometry\] must come before \[spot\]"):
         read(swapped)
 
 

@@ -296,7 +296,7 @@ def test_a_complaint_anywhere_in_the_log_or_a_log_without_its_end_does_not_count
     engine, products = moqui(seeds=1, format="raw"), {"Outputs/beam_3_0_Dose.raw": raw(5.0)}
     with pytest.raises(Permanent, match="beam 3: moqui: out-of-bound"):
         engine.case(PreparedCase(plan(), volume())).read_dose(3, products, LOG.replace("finalizing", "out-of-bound"))
-    with pytest.raises(Permanent, match="before it wrote what it was asked for"):
+    with pytest.raises(Permanent, match="before it wrote its request"):
         engine.case(PreparedCase(plan(), volume())).read_dose(3, products, LOG.split("mqi-asked", maxsplit=1)[0])
 
 
@@ -318,7 +318,7 @@ def test_a_commissioned_machine_and_scanner_leave_no_doubt():
         (
             "upstream",
             {"commissioning": Commissioning("Physics", "")},
-            "nobody has signed, with a date, for the beam model",
+            "the beam model of machine 'G1' has no commissioned_by",
         ),
         ("fork", {"protons_per_mu": None}, "relative: protons_per_mu is not declared"),
         ("clinic", {"dose_factor": None}, "relative: dose_factor is not declared"),

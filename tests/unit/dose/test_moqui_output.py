@@ -116,8 +116,8 @@ def test_single_precision_of_a_converter_is_read_by_its_word():
     ("values", "words"),
     [
         (np.zeros(60), "zero everywhere"),
-        ([np.nan] + [1.0] * 59, "no number"),
-        ([np.inf] + [1.0] * 59, "no number"),
+        ([np.nan] + [1.0] * 59, "not finite"),
+        ([np.inf] + [1.0] * 59, "not finite"),
         ([-1.0] + [1.0] * 59, "negative"),
         (np.ones(59), "472 bytes of values, expected 480"),
         (np.ones(61), "488 bytes"),
@@ -173,6 +173,6 @@ def test_low_dose_does_not_count():
 
 @given(st.integers(2, 4))
 def test_runs_that_are_equal_tell_nothing(runs):
-    with pytest.raises(Permanent, match="very same dose") as caught:
+    with pytest.raises(Permanent, match="gave the same dose") as caught:
         mean_and_uncertainty([VALUES] * runs, EVERYWHERE)
     assert "RandomSeed" in caught.value.advice

@@ -91,11 +91,11 @@ def test_a_complete_run_is_accepted_with_its_histories():
         (137, "", "SIGKILL", True),
         (143, "", "SIGTERM", True),
         (-9, "", "SIGKILL", True),
-        (126, "mqi-refused stdbuf", "the host does not let jobs run stdbuf", False),
+        (126, "mqi-refused stdbuf", "the host does not allow jobs to run stdbuf", False),
         (127, "stdbuf: failed to run command", "could not be started", False),
         (124, "", "time limit", False),
         (66, "mqi-missing Outputs-2/beam_3_0_Dose.mha", "exited 0 without Outputs-2/beam_3_0_Dose.mha", True),
-        (65, "mqi-input differs from what was sent", "not what was sent", False),
+        (65, "mqi-input differs from what was sent", "differs from what was sent", False),
         (3, "", "exit code 3", True),
     ],
 )  # fmt: skip
@@ -142,7 +142,7 @@ def test_the_crash_at_the_save_is_known_of_a_fork_too():
         ("Time taken by MC engine: 1.2e+03 milli", "Time taken by MC engine: 1.2e+03 mil", "no end mark", True),
         ("histories 1600\n", "histories 0\n", "no histories to compute", False),
         ("histories 1600\n", "histories 3200\n", "3200 histories, expected 1600", False),
-        (ASKED, "", "before it wrote what it was asked for", True),
+        (ASKED, "", "before it wrote its request", True),
     ],
 )  # fmt: skip
 def test_each_lie_of_an_exit_code_of_zero(old, new, words, retryable):
@@ -273,8 +273,8 @@ def test_the_whole_log_must_show_each_run_from_its_mark_to_its_end():
         RUN.format(run=1) + END: "moqui-1 began",
         RUN.format(run=2) + END: "moqui-2 began",
         "mqi-program moqui-2\n": "moqui-2 began",
-        "histories 1600\n": "moqui-1 did not say how many histories",
-        ASKED: "what it was asked for",
+        "histories 1600\n": "moqui-1 did not report how many histories",
+        ASKED: "before it wrote its request",
     }.items():
         assert lost in LOG
         assert words in (check_whole(expected, LOG.replace(lost, "", 1)) or "")

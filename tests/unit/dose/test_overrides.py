@@ -60,7 +60,7 @@ def test_an_external_of_water_on_something_else_is_refused_with_what_was_found()
     assert (one.code, one.file) == (OVERRIDE, "RS.dcm")
     assert "structure 1 (canary) overrides the density of the CT (3006,00B0)" in str(one)
     assert "MEAN_EXCI_ENERGY 70.2 give a stopping ratio of 1.000, the engine takes 1.037" in str(one)
-    assert "on the way of beam 1, at " in str(one)
+    assert "in the path of beam 1, at " in str(one)
 
 
 def test_one_voxel_is_enough():
@@ -89,7 +89,7 @@ def test_any_beam_counts_and_is_named():
     beside = structure((60, 80, -10, 10), PMMA)
     assert problems(beside) == ()
     (one,) = problems(beside, beams=(shot(), shot(90.0, number=7)))
-    assert "on the way of beam 7" in str(one)
+    assert "in the path of beam 7" in str(one)
 
 
 def test_energy_and_what_lies_before_decide_how_deep_is_too_deep():
@@ -124,10 +124,10 @@ def test_what_the_engine_or_the_structure_does_not_tell_is_refused():
     (one,) = problems(structure(WHOLE, WATER, kind="EXTERNAL"), ct=ct)
     assert "the engine takes an unknown one" in str(one)
     (two,) = problems(structure((-5, 5, -80, -60), (("ELEM_FRACTION", 0.0),)))
-    assert "ELEM_FRACTION gives no stopping ratio that is known" in str(two)
+    assert "ELEM_FRACTION gives an unknown stopping ratio" in str(two)
     assert problems(structure((-5, 5, -80, -60), (("EFFECTIVE_Z", 7.0),))) == ()
     (three,) = problems(structure((40, 60, -80, -60), PMMA, doubt="its contours are not axial"))
-    assert "its contours are not axial, so it cannot be told where it is" in str(three)
+    assert "its contours are not axial, so its position is unknown" in str(three)
 
 
 def test_air_that_is_air_is_the_same():

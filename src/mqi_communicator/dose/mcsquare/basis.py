@@ -1,4 +1,4 @@
-"""What a dose rests on: the machines' beam models and the scanners' curves, and whether it may be judged."""
+"""What a dose is based on: the machines' beam models and the scanners' curves, and whether it may be judged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.mcsquare.optics import unsendable
 
-DEMO_MACHINE = "MQI-DEMO"  # the one machine that exists on paper only: the example model is its model
+DEMO_MACHINE = "MQI-DEMO"  # the machine of the sample cases: the example model is its model
 EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF line ends
     {
         "4a1c050ba63ed63bdcda59fa1c99608d5f979b56d1b144ff6cf13779820d9b96",  # BDL_default_DN_RangeShifter.txt
@@ -24,7 +24,7 @@ EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF lin
 EXAMPLE_CURVES = frozenset(  # UCL_Toshiba/HU_Density_Conversion.txt
     {"904f0be93603f46d537c9e44735aee0411a7f08e0ce3f2e53e51cdc9c79735ee"}
 )
-_FAR = 2000.0  # mm, of a library that does not say where its magnets are
+_FAR = 2000.0  # mm, for a library without the distances of its magnets
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ class BeamModel:
 
     @property
     def span(self) -> str:
-        """The energies in words."""
+        """The energies for display."""
         return f"{self.nominal[0]:g} to {self.nominal[-1]:g} MeV"
 
     @property
     def sad(self) -> tuple[float, float]:
-        """The x and y magnet's distances from the isocentre in mm, as the lines of the library say; else 2 m."""
+        """The x and y magnet's distances from the isocentre in mm, from the library; 2 m if it has none."""
         return self._distance("X"), self._distance("Y")
 
     def _distance(self, axis: str) -> float:
@@ -59,7 +59,7 @@ class BeamModel:
         return float(found[1]) if found else _FAR
 
     def covers(self, energy: float) -> bool:
-        """Whether this nominal energy (MeV) lies within the table. The engine extrapolates without a word."""
+        """Whether this nominal energy (MeV) lies within the table. The engine extrapolates without a warning."""
         return self.nominal[0] <= energy <= self.nominal[-1]
 
     def protons_per_mu(self, energy: float) -> float:
@@ -96,19 +96,19 @@ def model_of(beam: Beam, models: Mapping[str, BeamModel]) -> BeamModel:
     if beam.machine in models:
         return models[beam.machine]
     raise ActionRequired(
-        f"beam {beam.number} is for treatment machine {beam.machine!r}, which has no beam model here",
+        f"beam {beam.number} is for treatment machine {beam.machine!r}, which has no beam model in the configuration",
         f"add to the configuration, under machines, the key {beam.machine!r} with beam_model, sha256, "
-        f"commissioned_by and commissioned_on, and start the communicator again; known machines: {_known(models)}",
+        f"commissioned_by and commissioned_on, and restart the communicator; known machines: {_known(models)}",
     )
 
 
 def check_optics(beam: Beam, model: BeamModel) -> None:
-    """The engine sends every layer's protons. DicomProblem, naming beam and layer, if it would leave one out."""
+    """Verify that the engine sends every layer's protons. DicomProblem, naming beam and layer, if it would omit one."""
     for index, layer in enumerate(beam.layers, start=1):
         if problem := model.unsendable(layer.energy):
             raise DicomProblem(
                 f"beam {beam.number}, layer {index} ({layer.energy:g} MeV): between the model's rows {problem}",
-                "add a row of this energy to the beam model and commission it",
+                "add a row for this energy to the beam model and commission it",
                 code="dose.beam_model",
             )
 
@@ -118,9 +118,9 @@ def curve_of(ct: CTVolume, curves: Mapping[str, Curve]) -> Curve:
     if ct.scanner in curves:
         return curves[ct.scanner]
     raise ActionRequired(
-        f"the CT is of scanner {ct.scanner!r}, which has no conversion curve here",
+        f"the CT is of scanner {ct.scanner!r}, which has no conversion curve in the configuration",
         f"add to the configuration, under scanners, the key {ct.scanner!r} with density, density_sha256, material, "
-        f"material_sha256, commissioned_by and commissioned_on, and start the communicator again; "
+        f"material_sha256, commissioned_by and commissioned_on, and restart the communicator; "
         f"known scanners: {_known(curves)}",
     )
 
@@ -128,34 +128,38 @@ def curve_of(ct: CTVolume, curves: Mapping[str, Curve]) -> Curve:
 def reasons_not_to_judge(
     plan: IonPlan, ct: CTVolume, models: Mapping[str, BeamModel], curves: Mapping[str, Curve]
 ) -> list[str]:
-    """Sentences why a dose of this plan must not be judged; empty if it may be."""
+    """One sentence for each reason why a dose of this plan must not be judged; empty if it may be."""
     machines = sorted({beam.machine for beam in plan.beams})
     found = [sentence for name in machines for sentence in _machine_reasons(name, models.get(name))]
     curve = curves.get(ct.scanner)
     if curve is None:
-        found.append(f"scanner {ct.scanner!r} has no conversion curve here")
+        found.append(f"scanner {ct.scanner!r} has no conversion curve in the configuration")
     elif curve.digests[0] in EXAMPLE_CURVES:
         if machines != [DEMO_MACHINE]:
             found.append(f"scanner {ct.scanner!r} uses the engine's example curve, which describes another scanner")
     elif not curve.commissioning:
-        found.append(f"nobody has signed, with a date, for the conversion curve of scanner {ct.scanner!r}")
+        found.append(f"the conversion curve of scanner {ct.scanner!r} has no commissioned_by and commissioned_on")
     return found
 
 
 def _machine_reasons(name: str, model: BeamModel | None) -> list[str]:
     if model is None:
-        return [f"machine {name!r} has no beam model here"]
+        return [f"machine {name!r} has no beam model in the configuration"]
     if model.sha256 in EXAMPLE_MODELS:
         own = name == DEMO_MACHINE
         return (
             [] if own else [f"machine {name!r} uses the engine's example beam model, which describes no real machine"]
         )
-    return [] if model.commissioning else [f"nobody has signed, with a date, for the beam model of machine {name!r}"]
+    return (
+        []
+        if model.commissioning
+        else [f"the beam model of machine {name!r} has no commissioned_by and commissioned_on"]
+    )
 
 
 def _between(at: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
     if not xs[0] <= at <= xs[-1]:
-        raise ValueError(f"{at} MeV lies outside the beam model's {xs[0]} to {xs[-1]} MeV")
+        raise ValueError(f"{at} MeV is outside the beam model's {xs[0]} to {xs[-1]} MeV")
     upper = bisect_left(xs, at)
     if xs[upper] == at:
         return ys[upper]

@@ -68,7 +68,7 @@ class MCsquare:
         binary, digest = f"{home}/MCsquare_linux", self._options.engine_sha256
         return (
             Need("executable", binary, f"MCsquare_linux is not in {home}, or not executable: {get}"),
-            Need("sha256", binary, f"{binary} is another build than engine_sha256 says: {get}", digest),
+            Need("sha256", binary, f"{binary} is another build than engine_sha256: {get}", digest),
             Need("readable", f"{home}/Materials/list.dat", f"the folder Materials is not in {home}: {get}"),
             Need(
                 "starts", binary, f"{binary} does not run on this host: {get}", words=(NO_INPUT,), says=runlog.NO_INPUT

@@ -13,7 +13,7 @@ from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_INPUT = "../../input"  # as seen from a run folder; the engine fails on absolute paths that hold a space
+_INPUT = "../../input"  # relative to a run folder; the engine fails on absolute paths with a space
 
 
 def ct_files(ct: CTVolume) -> dict[str, bytes]:
@@ -32,7 +32,7 @@ def ct_files(ct: CTVolume) -> dict[str, bytes]:
 
 
 def config_file(options: MCsquareOptions, beam: Beam, model_file: str) -> bytes:
-    """The run's configuration. An unknown key would be ignored with a warning, and mean its default."""
+    """The run's configuration. The engine ignores an unknown key with a warning and uses its default."""
     target = options.target_uncertainty
     rows: dict[str, object] = {
         "Num_Threads": options.threads,
@@ -54,7 +54,7 @@ def config_file(options: MCsquareOptions, beam: Beam, model_file: str) -> bytes:
 
 
 def plan_file(beam: Beam, grid: Grid) -> bytes:
-    """One field, its spots' weights in MU per fraction. Spots of zero weight are left out."""
+    """One field, its spots' weights in MU per fraction. Spots of zero weight are omitted."""
     weights = [layer.weights * beam.mu_per_weight for layer in beam.layers]
     total = float(sum(mu.sum() for mu in weights))
     lines = _plan_head(beam, grid, total)
@@ -70,13 +70,13 @@ def plan_file(beam: Beam, grid: Grid) -> bytes:
 
 
 def expected_file(grid: Grid) -> bytes:
-    """A line that the job adds to its log, so that a dose of another size is refused at sight."""
+    """The line that the job adds to its log, so that a dose of another size is refused at once."""
     nz, ny, nx = grid.shape
     return f"Expected dose size: {4 * nx * ny * nz} bytes\n".encode()
 
 
 def _plan_head(beam: Beam, grid: Grid, total: float) -> list[str]:
-    """One fraction always: the engine's dose does not depend on it, and the number we report is per fraction."""
+    """Always one fraction: the engine's dose does not depend on it, and the reported dose is per fraction."""
     lines = ["#TREATMENT-PLAN-DESCRIPTION", "#PlanName", "plan", "#NumberOfFractions", "1", "##FractionID", "1"]
     lines += ["##NumberOfFields", "1", "###FieldsID", "1", "#TotalMetersetWeightOfAllFields", _number(total), ""]
     lines += ["#FIELD-DESCRIPTION", "###FieldID", "1", "###FinalCumulativeMeterSetWeight", _number(total)]

@@ -1,9 +1,9 @@
-"""The beam data library as the engine itself reads it: what it takes without a word and answers with no protons.
+"""The beam data library as the engine reads it: what it accepts without a warning and then sends no protons for.
 
-Seen with MCsquare of OpenTPS 3.0.0. It reads the columns by their place, whatever the header calls them. A Gaussian
+Seen with MCsquare of OpenTPS 3.0.0. It reads the columns by position, whatever their headers are. A Gaussian
 whose correlation is near 0 or is 1 or more, or whose spot size or divergence is 0, sends no proton into the CT; the
-other Gaussian goes on, so that the dose may lack 5 % only, with exit code 0. So does every Gaussian where the first
-line is another one, or where the library lacks a distance. Sizes below 0 count as those above 0.
+other Gaussian is sent, so that the dose may lack only 5 %, with exit code 0. The same happens to every Gaussian if the
+first line is another one, or if the library lacks a distance. Sizes below 0 count as those above 0.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ FIRST_LINES = ("--UPenn beam model (double gaussian)--", "--Lookup table BDL for
 DISTANCES = ("Nozzle exit to Isocenter distance", "SMX to Isocenter distance", "SMY to Isocenter distance")
 
 _LEAST = 1e-5  # of a correlation: 3e-6 sends no protons, 5e-6 does
-_WHOLE = 0.01  # by so much Weight1 and Weight2 may miss 1: the engine gives the second Gaussian what the first leaves
+_WHOLE = 0.01  # tolerance of Weight1 + Weight2 = 1: the engine gives the second Gaussian the rest of the first
 
 
 def check_head(lines: Sequence[str]) -> None:
-    """The first line and the distances. ValueError, by line, if the engine could not aim with them."""
+    """The first line and the distances. ValueError, by line, if the engine cannot use them."""
     if lines[0] not in FIRST_LINES:
-        raise ValueError(f"line 1 is {lines[0]!r}, expected {FIRST_LINES[0]!r}: the engine knows the format by it")
+        raise ValueError(f"line 1 is {lines[0]!r}, expected {FIRST_LINES[0]!r}: the engine recognises the format by it")
     for name in DISTANCES:
         at = next((i for i, line in enumerate(lines) if line.startswith(name)), None)
         if at is None or at + 1 >= len(lines):
@@ -37,11 +37,13 @@ def check_head(lines: Sequence[str]) -> None:
 
 
 def check_columns(line: int, columns: Sequence[str]) -> None:
-    """The engine's columns in the engine's order. ValueError, by the number of the line, if not."""
+    """The columns are those of the engine, in its order. ValueError, with the line number, if not."""
     for place, name in enumerate(COLUMNS):
         found = columns[place] if place < len(columns) else "nothing"
         if found != name:
-            raise ValueError(f"line {line}: column {place + 1} is {found}, expected {name}: it is read by its place")
+            raise ValueError(
+                f"line {line}: column {place + 1} is {found}, expected {name}: columns are read by position"
+            )
 
 
 def check_row(line: int, row: Mapping[str, float]) -> None:
@@ -65,7 +67,7 @@ def check_row(line: int, row: Mapping[str, float]) -> None:
 
 
 def unsendable(row: Mapping[str, float]) -> str:
-    """Why a Gaussian that has protons sends none of them into the CT, by column; "" if both send theirs."""
+    """Why the engine sends no protons of a Gaussian with a weight, naming the column; "" if it sends both."""
     for gaussian in "12":
         if row[f"Weight{gaussian}"] <= 0:
             continue
@@ -77,7 +79,7 @@ def unsendable(row: Mapping[str, float]) -> str:
             if not _LEAST <= abs(row[name]) < 1:
                 least = f"{_LEAST:f}".rstrip("0")
                 return (
-                    f"{name} is {row[name]:g}, expected -1 to 1 without the ends, and {least} or more away from 0: "
+                    f"{name} is {row[name]:g}, expected a magnitude of at least {least} and below 1: "
                     "the engine sends no protons"
                 )
     return ""

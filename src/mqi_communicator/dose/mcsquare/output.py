@@ -34,20 +34,20 @@ def dose_gy(header: bytes, raw: bytes, grid: Grid, protons: float) -> NDArray[np
         raise Permanent(f"Dose.raw has {len(raw)} bytes, expected {4 * nx * ny * nz} for {nx} x {ny} x {nz} voxels")
     values = np.frombuffer(raw, dtype="<f4").reshape(grid.shape)
     if not np.isfinite(values).all():
-        raise Permanent("the engine's dose holds voxels that are no number (NaN or infinite)")
+        raise Permanent("the engine's dose has voxels that are not finite (NaN or infinite)")
     if values.min() < 0:
         raise Permanent(f"the engine's dose is negative somewhere ({values.min():g} eV/g)")
     if values.max() <= 0:
         raise Permanent(
             "the engine's dose is zero everywhere",
-            "check the isocentre and the CT; a damaged beam model also does this",
+            "check the isocentre and the CT; a damaged beam model also causes this",
         )
     gy: NDArray[np.float32] = np.ascontiguousarray(coordinates.turned(values)) * np.float32(protons * _GY_PER_EV_PER_G)
     return gy
 
 
 def check_header(header: bytes, grid: Grid) -> None:
-    """The image says that it is a float image on this very grid. Permanent, with found and expected, if not."""
+    """Verify that the header is that of a float image on this grid. Permanent, with found and expected, if not."""
     fields = _keys(header)
     for key, expected in _FIXED.items():
         if fields.get(key) != expected:
@@ -62,7 +62,7 @@ def _keys(header: bytes) -> dict[str, str]:
     for line in header.decode("ascii", errors="replace").splitlines():
         key, equals, value = (part.strip() for part in line.partition("="))
         if line.strip() and (not equals or key in fields):
-            raise Permanent(f"Dose.mhd: the line {line!r} is not of the form `key = value`, or its key comes twice")
+            raise Permanent(f"Dose.mhd: the line {line!r} is not of the form `key = value`, or repeats a key")
         if key:
             fields[key] = value
     return fields

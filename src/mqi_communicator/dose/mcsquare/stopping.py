@@ -1,8 +1,8 @@
-"""What MCsquare takes a Hounsfield unit for: stopping power relative to water at 100 MeV.
+"""The stopping power relative to water at 100 MeV that MCsquare assigns to a Hounsfield unit.
 
-The density that the scanner's curve gives (linear between its rows), times the mass stopping power of the material that
-the curve maps to (that of the last row at or below), relative to the material Water. The latter are read off the
-engine's own tables, Materials/*/G4_Stop_Pow.dat, which it computes with. Measured with it: R80 of 150 MeV is 1.7 %
+The density of the scanner's curve (linear between its rows), times the mass stopping power of the material that
+the curve maps to (that of the last row at or below), relative to the material Water. The latter are taken from
+the engine's own tables, Materials/*/G4_Stop_Pow.dat, which it computes with. Measured with it: R80 of 150 MeV is 1.7 %
 shorter in HU 0 of the curve that comes with it (1.0171 here) than in Water.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
-_FIRST = 13  # label of Air; those before it are elements, which no curve maps to
+_FIRST = 13  # label of Air; lower labels are elements, which no curve maps to
 _FACTORS = (  # mass stopping power at 100 MeV relative to Water, by label
     0.8881,
     0.9980,
@@ -95,7 +95,7 @@ _FACTORS = (  # mass stopping power at 100 MeV relative to Water, by label
 
 
 def stopping_ratio(curve: Curve, hu: NDArray[np.float32]) -> Doubles:
-    """Of each HU; NaN outside the curve and for a material that did not come with the engine."""
+    """Of each HU; NaN outside the curve and for a material that is not part of the engine."""
     at, density = _rows(curve.density)
     begins, labels = _rows(curve.material)
     factors = np.array([_factor(label) for label in labels])

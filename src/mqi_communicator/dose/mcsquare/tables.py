@@ -1,4 +1,4 @@
-"""Reads the engine's own tables: beam data libraries and HU curves. Every mistake is named with its line."""
+"""Read the engine's tables: beam data libraries and HU curves. Every error names its line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mqi_communicator.dose.mcsquare.optics import COLUMNS, check_columns, check_
 
 
 def parse_beam_model(text: bytes, commissioning: Commissioning) -> BeamModel:
-    """A beam data library, any line ends. ValueError, in words, if the engine could misread it."""
+    """A beam data library, any line ends. ValueError if the engine could misread it."""
     text = with_lf(text)
     lines = text.decode("utf-8", errors="replace").splitlines()
     header = next((i for i, line in enumerate(lines) if line.split()[:1] == ["NominalEnergy"]), None)
     if header is None:
-        raise ValueError("no line begins with NominalEnergy: this is no MCsquare beam data library")
+        raise ValueError("no line begins with NominalEnergy: this is not an MCsquare beam data library")
     check_head(lines)
     columns = lines[header].split()
     check_columns(header + 1, columns)
@@ -30,7 +30,7 @@ def parse_beam_model(text: bytes, commissioning: Commissioning) -> BeamModel:
 
 
 def parse_curve(density: bytes, material: bytes, commissioning: Commissioning) -> Curve:
-    """A scanner's two files, any line ends. ValueError, in words, if one is not a rising table."""
+    """A scanner's two files, any line ends. ValueError if one is not a rising table."""
     density, material = with_lf(density), with_lf(material)
     for what, text in (("density", density), ("material", material)):
         _rising(what, text)
@@ -52,10 +52,10 @@ def _rising(what: str, text: bytes) -> None:
 
 
 def _announced(lines: list[str], rows: int) -> int:
-    """The engine reads as many rows as the line `26 energies` says and ignores those below; so do we."""
+    """The engine reads as many rows as the line `26 energies` states and ignores those below; so does this reader."""
     announced = next((line.split()[0] for line in lines if line.split()[1:] == ["energies"]), "")
     if not announced.isdigit() or not 0 < int(announced) <= rows:
-        raise ValueError(f"the table has {rows} rows, but the line `... energies` says {announced or 'nothing'}")
+        raise ValueError(f"the table has {rows} rows, but the line `... energies` has {announced or 'nothing'}")
     return int(announced)
 
 
@@ -63,7 +63,7 @@ def _numbers(index: int, line: str, count: int) -> list[float]:
     try:
         row = [float(word) for word in line.split()]
     except ValueError as problem:
-        raise ValueError(f"line {index + 1} holds a word that is no number: {problem}") from problem
+        raise ValueError(f"line {index + 1} has a value that is not a number: {problem}") from problem
     if len(row) < count:
         raise ValueError(f"line {index + 1} has {len(row)} numbers, expected {count}")
     return row

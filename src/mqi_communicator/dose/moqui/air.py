@@ -1,8 +1,8 @@
 """How much of moqui's dense air a beam crosses before the patient.
 
 At -1000 HU moqui's default calibration has 0.0113 g/cm3 (0.00121 times its density correction of 9.35), where real air
-has 0.0012. Air between the edge of the CT that moqui gets and the skin therefore shortens the range, by about 1 mm per
-100 mm. Upstream of that CT, and of where protons start within it, there is none.
+has 0.0012. Air between the edge of the CT that is sent and the skin therefore shortens the range, by about 1 mm per
+100 mm. Upstream of that CT, and of the protons' start within it, there is none.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ DENSITY = 0.0113  # g/cm3, and so, closely enough, mm of water per mm
 _AIR, _SOLID = -900.0, -600.0  # HU: at most, and more than
 _RAYS = 300  # of a beam
 _STEP = 1.0  # mm along a ray
-_BODY = 10  # steps in a row that are solid: a mask or the cover of a couch is thinner than a patient
+_BODY = 10  # consecutive solid steps: a mask or the cover of a couch is thinner than a patient
 
 
 def air_cautions(ct: CTVolume, beam_paths: Sequence[tuple[BeamPath, float]], limit: float) -> Iterator[Caution]:
-    """One per beam that meets the patient: mm of water that moqui's air is worth on the ray with most of it.
+    """One per beam that meets the patient: the water equivalent in mm of moqui's air on the ray with most of it.
 
-    `ct`: as moqui gets it. `ways`: each beam's rays, and the height in mm above the isocentre where they begin.
-    `limit`: mm of water above which a person should look.
+    `ct`: as it is sent. `beam_paths`: each beam's rays, and the height in mm above the isocentre where they begin.
+    `limit`: mm of water above which the beam is for review.
     """
     for beam_path, start in beam_paths:
         path = _most_air(ct, beam_path, start)
@@ -39,8 +39,8 @@ def air_cautions(ct: CTVolume, beam_paths: Sequence[tuple[BeamPath, float]], lim
         water = path * DENSITY
         over = water > limit
         note = (
-            f"up to {path:.0f} mm of air between the edge of the CT as it is sent and the skin are worth "
-            f"{water:.2f} mm of water in moqui"
+            f"up to {path:.0f} mm of air between the edge of the CT as it is sent and the skin are equivalent "
+            f"to {water:.2f} mm of water in moqui"
         )
         yield Caution(
             "engine_air",
@@ -72,7 +72,7 @@ def _most_air(ct: CTVolume, beam_path: BeamPath, start: float) -> float | None:
 
 
 def _before_the_body(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(rays, steps): whether the body begins later, with so many solid steps in a row."""
+    """(rays, steps): whether the body, a row of `_BODY` solid steps, begins later."""
     if solid.shape[1] < _BODY:
         return np.ones_like(solid)
     counted = np.cumsum(np.pad(solid, ((0, 0), (1, 0))), axis=1)

@@ -1,4 +1,4 @@
-"""What a dose of moqui rests on: machines' beam models and scanners' calibrations; and whether it may be judged."""
+"""What a dose of moqui is based on: machines' beam models and scanners' calibrations; and whether it may be judged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 
-_NO_SAD = (2000.0, 2000.0)  # mm; of machines that are built into the program, which knows better
+_NO_SAD = (2000.0, 2000.0)  # mm; for machines that are built into the program, which has its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class BuiltIn:
 
     @property
     def span(self) -> str:
-        """The energies in words."""
+        """The energies for display."""
         return f"{self.low:g} to {self.high:g} MeV"
 
     def covers(self, energy: float) -> bool:
@@ -42,11 +42,11 @@ class Machine:
     protons_per_mu: float | None = None
     counts_per_mu: float | None = None
     dose_factor: float | None = None
-    snout_position: float | None = None  # mm, of plans that name none
+    snout_position: float | None = None  # mm, for plans without one
 
     @property
     def words(self) -> str:
-        """What the machine's part of a dose comes from."""
+        """The machine's beam model and factors, for the recipe."""
         model = self.model
         what = f"sha256 {model.sha256}" if isinstance(model, BeamFile) else f"built in, gantry {self.gantry}"
         numbers = {
@@ -64,13 +64,13 @@ class Machine:
 
     @property
     def sad(self) -> tuple[float, float]:
-        """The magnets' distances from the axis in mm, for the plan that is sent."""
+        """The magnets' distances from the isocentre in mm, for the plan that is sent."""
         return self.model.sad if isinstance(self.model, BeamFile) else _NO_SAD
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """moqui's conversion from HU, vouched for per scanner."""
+    """moqui's conversion from HU, commissioned per scanner."""
 
     name: str
     commissioning: Commissioning = field(default_factory=Commissioning)
@@ -81,9 +81,9 @@ def machine_of(beam: Beam, machines: Mapping[str, Machine]) -> Machine:
     if beam.machine in machines:
         return machines[beam.machine]
     raise ActionRequired(
-        f"beam {beam.number} is for treatment machine {beam.machine!r}, which has no beam model here",
+        f"beam {beam.number} is for treatment machine {beam.machine!r}, which has no beam model in the configuration",
         f"add to the configuration, under machines, the key {beam.machine!r} with beam_model and sha256 (or gantry and "
-        "energies), commissioned_by and commissioned_on, and start the communicator again; "
+        "energies), commissioned_by and commissioned_on, and restart the communicator; "
         f"known machines: {_known(machines)}",
     )
 
@@ -93,14 +93,14 @@ def calibration_of(ct: CTVolume, calibrations: Mapping[str, Calibration]) -> Cal
     if ct.scanner in calibrations:
         return calibrations[ct.scanner]
     raise ActionRequired(
-        f"the CT is of scanner {ct.scanner!r}, which has no calibration here",
+        f"the CT is of scanner {ct.scanner!r}, which has no calibration in the configuration",
         f"add to the configuration, under scanners, the key {ct.scanner!r} with calibration: default, commissioned_by "
-        f"and commissioned_on, and start the communicator again; known scanners: {_known(calibrations)}",
+        f"and commissioned_on, and restart the communicator; known scanners: {_known(calibrations)}",
     )
 
 
 def snout_of(beam: Beam, machine: Machine) -> float:
-    """The beam's snout position in mm. DicomProblem if neither the plan nor the machine says one."""
+    """The beam's snout position in mm. DicomProblem if neither the plan nor the machine has one."""
     snout = machine.snout_position if beam.snout_position is None else beam.snout_position
     if snout is None:
         raise DicomProblem(
@@ -118,23 +118,23 @@ def reasons_not_to_judge(
     calibrations: Mapping[str, Calibration],
     lacking: Callable[[Machine], str],
 ) -> list[str]:
-    """Sentences why a dose of this plan must not be judged; empty if it may be. `lacking` names what would make a
-    machine's dose absolute and is not declared."""
+    """One sentence for each reason why a dose of this plan must not be judged; empty if it may be. `lacking` names the
+    undeclared setting that would make a machine's dose absolute."""
     found = []
     for name in sorted({beam.machine for beam in plan.beams}):
         machine = machines.get(name)
         if machine is None:
-            found.append(f"machine {name!r} has no beam model here")
+            found.append(f"machine {name!r} has no beam model in the configuration")
             continue
         if not machine.commissioning:
-            found.append(f"nobody has signed, with a date, for the beam model of machine {name!r}")
+            found.append(f"the beam model of machine {name!r} has no commissioned_by and commissioned_on")
         if what := lacking(machine):
             found.append(f"the dose of machine {name!r} is relative: {what} is not declared")
     calibration = calibrations.get(ct.scanner)
     if calibration is None:
-        found.append(f"scanner {ct.scanner!r} has no calibration here")
+        found.append(f"scanner {ct.scanner!r} has no calibration in the configuration")
     elif not calibration.commissioning:
-        found.append(f"nobody has signed, with a date, for the calibration of scanner {ct.scanner!r}")
+        found.append(f"the calibration of scanner {ct.scanner!r} has no commissioned_by and commissioned_on")
     return found
 
 

@@ -1,7 +1,7 @@
 """moqui's beam file of a generic scanning machine: sections [geometry], [spot] and [time], read line by line.
 
-The program takes a great deal without a word: a section's name with a blank behind it is no section, a line of blanks
-is a row of zeros, a section that comes too early loses its name. Here each of these is a mistake with its line.
+The program accepts errors silently: a section name with a trailing blank is not a section, a line of blanks is a row of
+zeros, a section that comes too early loses its name. Here each of these is an error that names its line.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 from mqi_communicator.dose.commissioning import Commissioning
 
-_SECTIONS = ("[geometry]", "[rangeshifter_thickness]", "[spot]", "[time]")  # they must come in this order
+_SECTIONS = ("[geometry]", "[rangeshifter_thickness]", "[spot]", "[time]")  # in this order
 _GEOMETRY = {"SAD(mm)": 2, "rangeshifter(mm)": 2, "rangeshifter_snout_gap(mm)": 1, "aperture(mm)": 2}
 _COLUMNS = ("e", "E", "dE", "x", "y", "xp", "yp", "ratio")
-_FEWEST = 2  # rows: a table has two ends
+_FEWEST = 2  # rows: a table has at least two ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class BeamFile:
 
     @property
     def span(self) -> str:
-        """The energies in words; the lowest itself is out of bounds for the program."""
+        """The energies for display; the lowest itself is out of bounds for the program."""
         return f"more than {self.energies[0]:g} and up to {self.energies[-1]:g} MeV"
 
     def covers(self, energy: float) -> bool:
@@ -62,7 +62,7 @@ def parse_beam_file(text: bytes, commissioning: Commissioning) -> BeamFile:
     sections = _sections(text.decode("utf-8", errors="replace").split("\n"))
     missing = [name for name in ("[geometry]", "[spot]") if name not in sections]
     if missing:
-        raise ValueError(f"there is no line {' and no line '.join(missing)}: this is no beam file of moqui")
+        raise ValueError(f"there is no line {' and no line '.join(missing)}: this is not a beam file of moqui")
     sad = _geometry(sections["[geometry]"])
     rows = _rows(sections["[spot]"])
     for line in sections.get("[time]", ()):
@@ -93,17 +93,17 @@ def _sections(lines: Sequence[str]) -> dict[str, list[_Line]]:
 def _check_section(line: _Line, before: list[str]) -> None:
     if line.text not in _SECTIONS:
         near = difflib.get_close_matches(line.text.strip().lower(), _SECTIONS, n=1)
-        hint = f"; did you mean {near[0]}, with nothing before and behind it?" if near else ""
-        raise line.wrong(f"{line.text!r} is no section that the program knows{hint}")
+        hint = f"; did you mean {near[0]}, without anything before or after it?" if near else ""
+        raise line.wrong(f"{line.text!r} is not a section that the program knows{hint}")
     if line.text in before:
-        raise line.wrong(f"{line.text} stands here a second time")
+        raise line.wrong(f"{line.text} is repeated here")
     later = [name for name in before if _SECTIONS.index(name) > _SECTIONS.index(line.text)]
     if later:
-        raise line.wrong(f"{line.text} must stand before {later[0]}, else the program does not find it")
+        raise line.wrong(f"{line.text} must come before {later[0]}, or the program does not find it")
 
 
 def _geometry(lines: list[_Line]) -> tuple[float, float]:
-    """The SAD of both magnets. With 0 for parallel beams the program's positions are no numbers."""
+    """The SAD of both magnets. With 0 for parallel beams the program's positions are not numbers."""
     sad: tuple[float, ...] = ()
     for line in lines:
         name, numbers = _named_numbers(line)
@@ -115,7 +115,7 @@ def _geometry(lines: list[_Line]) -> tuple[float, float]:
         if name == "SAD(mm)":
             sad = numbers
             if min(sad) <= 0:
-                raise line.wrong("SAD(mm) must be positive: with 0 the program's spot positions are no numbers")
+                raise line.wrong("SAD(mm) must be positive: with 0 the program's spot positions are not numbers")
     if not sad:
         raise ValueError("[geometry] has no line SAD(mm)")
     return sad[0], sad[1]
@@ -127,7 +127,7 @@ def _rows(lines: list[_Line]) -> list[tuple[float, ...]]:
     for line in lines:
         row = _row(line)
         if row[0] in rows:
-            raise line.wrong(f"the energy {row[0]:g} MeV stands here a second time; the program takes the first")
+            raise line.wrong(f"the energy {row[0]:g} MeV is repeated here; the program takes the first")
         rows[row[0]] = row
     if len(rows) < _FEWEST:
         raise ValueError(f"[spot] has {len(rows)} rows, expected at least {_FEWEST}")
@@ -153,7 +153,7 @@ def _numbers(line: _Line, words: Sequence[str]) -> tuple[float, ...]:
     try:
         numbers = tuple(float(word) for word in words)
     except ValueError:
-        raise line.wrong(f"a word is no number: {line.text.strip()!r}") from None
+        raise line.wrong(f"not a number: {line.text.strip()!r}") from None
     if not all(map(math.isfinite, numbers)):
         raise line.wrong("a number is not finite")
     return numbers

@@ -1,12 +1,12 @@
-"""Which rows and columns of a CT moqui is sent: the body, a little air around it, and no fewer columns than rows.
+"""The rows and columns of a CT that moqui is sent: the body, a margin of air, and at least as many columns as rows.
 
 moqui's air is nine times as dense as real air (0.0113 g/cm3 at -1000 HU), and there is none outside its grid: a proton
-that starts there, or that leaves a part that was cut off, flies to the grid without a step (mqi_transport.hpp,
-transport_particles_patient). Air around a patient that is not sent therefore takes no range. The couch and whatever
-else is denser than air counts as body. All slices are sent.
+that starts there, or that leaves a part that was cut off, moves to the grid without a step (mqi_transport.hpp,
+transport_particles_patient). Air around a patient that is not sent therefore takes no range. The couch and anything
+else denser than air counts as body. All slices are sent.
 
-10 mm of air stay around the body: clothes, foam and the rim of a mask are as light as the air that is cut off, and
-protons that enter the grid get to a voxel of air first. That air is worth 0.11 mm of water.
+10 mm of air are kept around the body: clothes, foam and the rim of a mask are as light as the air that is cut off, and
+protons that enter the grid reach a voxel of air first. That air is equivalent to 0.11 mm of water.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MARGIN = 10.0  # mm of air that is kept around the body
-_AIR_VOXEL, _AIR_MEAN = -900.0, -980.0  # HU: the densest voxel and the mean of a row or column of nothing but air
+_AIR_VOXEL, _AIR_MEAN = -900.0, -980.0  # HU: the densest voxel and the mean of a row or column of air
 _LEVEL = 1e-3  # of the direction to the source along the rows: less is a beam from above or below
 
 
 def body_part(ct: CTVolume) -> tuple[slice, slice]:
-    """The CT's rows and columns with the body and its margin, whatever the plan; all of a CT of nothing but air.
+    """The CT's rows and columns with the body and its margin, whatever the plan; all of a CT of air.
 
-    The margin of the rows is given up where it would make more rows than columns.
+    The margin of the rows is reduced where it would make more rows than columns.
     """
     (_, ny, nx), (dx, dy, _) = ct.grid.shape, ct.grid.spacing
     body_rows, body_columns = _body(ct)
@@ -46,8 +46,8 @@ def body_part(ct: CTVolume) -> tuple[slice, slice]:
 
 
 def sent_part(ct: CTVolume, beam_paths: Sequence[BeamPath]) -> tuple[slice, slice]:
-    """The CT's rows and columns that are sent: `body_part`, and where it has more rows than columns, as many of the
-    CT's own columns beside it as are needed and there, from the side where no beam enters if only one is such.
+    """The CT's rows and columns that are sent: `body_part`, and if it has more rows than columns, as many of the
+    CT's own columns beside it as are needed and available, from the side where no beam enters if there is one.
     """
     rows, columns = body_part(ct)
     lack = max(0, _count(rows) - _count(columns))

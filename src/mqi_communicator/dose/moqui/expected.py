@@ -1,4 +1,4 @@
-"""What a job of moqui consists of, and which of its programs each part of its log belongs to."""
+"""The programs that a job of moqui consists of, and the one that each part of its log belongs to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mqi_communicator.dose.moqui.sections import Section, excerpt_sections, sect
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One program of the job: moqui itself, or one of the site's."""
+    """One program of the job: moqui itself, or one of the site."""
 
     name: str
     error_patterns: tuple[ErrorPattern, ...]
@@ -34,8 +34,8 @@ class Expected:
 
 
 def parts_of(expected: Expected, log: str, *, whole: bool = False) -> list[tuple[Step, Section]]:
-    """Each section of the log with its step. Unless the log is `whole`, some of it may be left out, and marks with it:
-    what is left of one step on both sides is one section."""
+    """Each section of the log with its step. Unless the log is `whole`, parts and their marks may be left out: the two
+    remaining parts of one step are one section."""
     found = sections(log) if whole else excerpt_sections(log)
     known = {step.name: step for step in expected.steps}
     parts: list[tuple[Step, Section]] = []
@@ -55,8 +55,8 @@ def parts_of(expected: Expected, log: str, *, whole: bool = False) -> list[tuple
 
 
 def _unmarked(expected: Expected, log: str, before: Step | None, after: Step | None) -> Step:
-    """The step of a section without a mark, by the marks before and after it: the one before the next mark, the last
-    of an ended job, or one of several."""
+    """The step of a section without a mark, from the marks before and after it: the step before the next mark, the last
+    step of an ended job, or one of several."""
     steps = expected.steps
     if after in steps[1:]:
         return steps[steps.index(after) - 1]

@@ -1,8 +1,8 @@
-"""What one build of moqui reads, writes and says, as data: sites run their own forks.
+"""What one build of moqui reads, writes and prints, as data: sites run their own forks.
 
-`lines` are the input file: key and value in the order in which they are written, with places to be filled. `keys` are
-all keys that the program looks up, and what it takes their values for: a key it does not know it ignores without a
-word, so that a misspelt key means its default.
+`lines` are the input file: key and value in the order in which they are written, with placeholders. `keys` are all keys
+that the program reads, with the types of their values: it ignores unknown keys silently, so that a misspelt key means
+its default.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ PLACEHOLDERS = frozenset(
         "dicom",  # folder of CT and plan, from the run folder
         "format",  # of the dose
         "gantry",  # the machine's
-        "gpu_ids",  # 0,1,2 of those handed to the job
+        "gpu_ids",  # 0,1,2 for those of the job
         "gpus",  # their number
-        "histories",  # wanted of one run
+        "histories",  # requested of one run
         "machine",  # the machine's beam file, from the run folder
         "output",  # folder of the dose, which the program makes
         "particles_per_history",
@@ -33,7 +33,7 @@ PLACEHOLDERS = frozenset(
 
 
 class Kind(StrEnum):
-    """What the program takes a value for."""
+    """The type of a value."""
 
     BEAM = "beam"
     FORMAT = "format"
@@ -57,13 +57,13 @@ class Scale(StrEnum):
     """What makes the dose absolute."""
 
     RATIO = "ratio"  # spot weights in MU times the beam file's ratio, in protons per MU
-    COUNTS = "counts"  # counts per spot that we chose, times declared protons per MU
-    DECLARED = "declared"  # nothing but a factor that the site declares
+    COUNTS = "counts"  # counts per spot chosen here, times declared protons per MU
+    DECLARED = "declared"  # only a factor that the site declares
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorPattern:
-    """A line by which the program says that it failed. Group 1 of the pattern, if there is one, is what it said."""
+    """A line by which the program reports a failure. Group 1 of the pattern, if there is one, is its message."""
 
     pattern: str  # searched with MULTILINE
     retryable: bool = False
@@ -78,19 +78,19 @@ class Flavour:
     keys: Mapping[str, Kind]
     lines: Mapping[str, str]
     required: frozenset[str]
-    formats: tuple[str, ...]  # the first is what is asked for unless the site says otherwise
-    product: str  # path of the dose without its suffix, with the places {output} and {name}
+    formats: tuple[str, ...]  # the first is requested unless the site configures another
+    product: str  # path of the dose without its suffix, with the placeholders {output} and {name}
     end: str
-    histories: str  # group 1: how many it is going to compute
+    histories: str  # group 1: how many it will compute
     done: str  # group 1: how many it has generated
-    batch: str  # groups 1 and 2: this batch, of so many; "" where `done` tells it
-    computed: str  # said when everything has been transported
+    batch: str  # groups 1 and 2: this batch, and their number; "" if `done` gives the progress
+    computed: str  # printed when everything has been transported
     error_patterns: tuple[ErrorPattern, ...]
     origin: Origin
     scale: Scale
     start: float  # mm upstream of the snout, where its protons start
-    several_gpus: Mapping[str, str]  # written besides for a beam with more than one GPU; empty: it has one at most
-    answer: str = ""  # format in which the dose is read, where a later step converts it; "": as asked for
+    several_gpus: Mapping[str, str]  # additional lines for a beam with several GPUs; empty: it uses one
+    answer: str = ""  # format in which the dose is read, if a later step converts it; "": as requested
 
     @property
     def reads_spots(self) -> bool:
@@ -104,5 +104,5 @@ class Flavour:
 
     @property
     def physical(self) -> bool:
-        """Whether it can be asked for a dose without RBE and of one fraction."""
+        """Whether a dose without RBE and of one fraction can be requested."""
         return {"RBE", "NumberOfFraction"} <= set(self.lines)

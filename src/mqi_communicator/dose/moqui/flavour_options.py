@@ -24,10 +24,10 @@ class FlavourOptions(BaseModel):
     lines: dict[str, str] = Field(
         default_factory=dict,
         description="Lines of the input file, key and value; an empty value removes the line. Placeholders: "
-        f"{', '.join('{' + place + '}' for place in sorted(PLACEHOLDERS))}.",
+        f"{', '.join('{' + name + '}' for name in sorted(PLACEHOLDERS))}.",
     )
     several_gpus: dict[str, str] = Field(
-        default_factory=dict, description="Lines for a beam with more than one GPU, in the same form."
+        default_factory=dict, description="Additional lines for a beam with several GPUs, in the same form."
     )
     formats: tuple[Literal["raw", "mhd", "mha", "dcm"], ...] = Field(
         default=(), description="Dose formats that it can write."
@@ -91,7 +91,7 @@ class FlavourOptions(BaseModel):
         return self
 
     def build(self, name: str) -> Flavour:
-        """The flavour that this describes."""
+        """The flavour that these options describe."""
         base = BUILT_IN[self.based_on]
         own_patterns = tuple(ErrorPattern(pattern, retryable=True) for pattern in self.retryable_patterns)
         own_patterns += tuple(ErrorPattern(pattern) for pattern in self.failure_patterns)

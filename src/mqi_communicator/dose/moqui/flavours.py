@@ -1,7 +1,7 @@
-"""The flavours that are built in.
+"""The built-in flavours.
 
-Keys, words and names were read in the sources of moqui (MGHPhysicsResearch/moquimc) and of public forks of it
-(jokh38/moqui_v2, moqui_dcm_save, moqui_rev, moqui_dcm_GOOD), and seen in runs of them.
+Keys, messages and names were taken from the sources of moqui (MGHPhysicsResearch/moquimc) and of public forks of it
+(jokh38/moqui_v2, moqui_dcm_save, moqui_rev, moqui_dcm_GOOD), and from runs of them.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from dataclasses import replace
 
 from mqi_communicator.dose.moqui.flavour import ErrorPattern, Flavour, Kind, Origin, Scale
 
-_SPACE = "make space on the compute host, and see that paths.remote can be written there"
+_SPACE = "free space on the compute host, and verify that paths.remote is writable there"
 _ERROR_PATTERNS = (
     ErrorPattern(r"(No free GPU remains after BeamLayerMultiGpu filtering)", retryable=True),
     ErrorPattern(
         r"^((?:CUDA error|GPUassert): .*(?:driver version is insufficient|no CUDA-capable device|invalid device ordinal"
         r"|no kernel image).*)$",
-        advice="the program, the driver and the GPUs of the host do not fit together: try it there by hand",
+        advice="the program, the driver and the GPUs of the host do not match: run the program there by hand",
     ),
-    ErrorPattern(r"^((?:CUDA error|GPUassert): .*)$", retryable=True, advice="look at the GPU's health on the host"),
+    ErrorPattern(r"^((?:CUDA error|GPUassert): .*)$", retryable=True, advice="check the health of the GPU on the host"),
     ErrorPattern(
-        r"^ *what\(\): *(.*?) *$", advice="the program refused its input: docs/moqui.md says what each word means"
+        r"^ *what\(\): *(.*?) *$", advice="the program refused its input: docs/moqui.md explains each message"
     ),
     ErrorPattern(
-        r"^(out-of-bound)", advice="an energy lies outside the beam file's table, or the beam file was not read"
+        r"^(out-of-bound)", advice="an energy is outside the beam file's table, or the beam file was not read"
     ),
     ErrorPattern(r"(Error occurred at writing time!|Cannot open file!|Cannot write :)", retryable=True, advice=_SPACE),
     ErrorPattern(r"^(Error: (?:Could not save|Failed to write) DICOM file)", retryable=True, advice=_SPACE),
@@ -64,7 +64,7 @@ _SHARED = {
     "OverwriteResults": _T,
 }
 _HEAD = {
-    "GPUID": "0",  # CUDA_VISIBLE_DEVICES hands over the GPUs and numbers them from 0
+    "GPUID": "0",  # CUDA_VISIBLE_DEVICES assigns the GPUs and numbers them from 0
     "RandomSeed": "{seed}",
     "UseAbsolutePath": "false",
     "TotalThreads": "-1",
@@ -145,7 +145,7 @@ UPSTREAM = Flavour(
     several_gpus={},
 )
 
-# Everything stands relative to the run folder, whether the program puts ParentDir before it or not.
+# All paths are relative to the run folder, whether the program prepends ParentDir or not.
 FORK = Flavour(
     name="fork",
     keys={

@@ -1,8 +1,8 @@
-"""What moqui would take wrongly of a CT and of where its protons start, and the CT that it is sent.
+"""What moqui would misread of a CT and of the protons' start, and the CT that it is sent.
 
 moqui needs at least as many columns as rows, or it writes beyond its memory. Its air is nine times as dense as real air
-(0.0113 g/cm3 at -1000 HU), so of a CT the body alone is sent (see crop). Columns of air that the CT did not have are
-added only where its own do not suffice, and only where no beam passes.
+(0.0113 g/cm3 at -1000 HU), so only the body is sent (see crop). Columns of air that the CT does not have are
+added only if its own do not suffice, and only where no beam passes.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 _SQUARE = 1e-4  # relative: moqui takes the row spacing for the width of a pixel
-SOLID = -600.0  # HU; anything denser is no air
-_SAMPLE = 10.0  # mm between the points at which added columns are looked at
+SOLID = -600.0  # HU; anything denser is not air
+_SAMPLE = 10.0  # mm between the points at which added columns are sampled
 
 
 @dataclass(frozen=True, slots=True)
 class SentCT:
-    """Which part of a CT moqui gets, and where it is among columns of air that were added."""
+    """The part of a CT that is sent, and its position among added columns of air."""
 
-    grid: Grid  # that moqui gets
+    grid: Grid  # that is sent
     rows: slice  # of the CT
     columns: slice  # of the CT
     before: int  # columns of air that were added before the CT's own
 
     @property
     def own(self) -> slice:
-        """Where the CT's columns are in the grid that moqui gets."""
+        """The CT's columns in the sent grid."""
         return slice(self.before, self.before + self.columns.stop - self.columns.start)
 
     def hu(self, whole: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -51,7 +51,7 @@ class SentCT:
         return sent
 
     def to_ct_grid(self, values: Doubles, shape: tuple[int, int, int]) -> NDArray[np.float32]:
-        """A dose on the sent grid as one on the CT's, zero in the rows and columns that were not sent."""
+        """A dose on the sent grid as a dose on the CT's, zero in the rows and columns that were not sent."""
         dose = np.zeros(shape, dtype=np.float32)
         dose[:, self.rows, self.columns] = values[:, :, self.own]
         return dose
@@ -62,22 +62,23 @@ class SentCT:
 
 
 def sent_shape(ct: CTVolume) -> tuple[int, int, int]:
-    """(slices, rows, columns) of the grid that moqui gets for this CT, whatever the plan."""
+    """(slices, rows, columns) of the grid that is sent for this CT, whatever the plan."""
     rows, columns = body_part(ct)
     height = rows.stop - rows.start
     return ct.grid.shape[0], height, max(columns.stop - columns.start, height)
 
 
 def sent_ct(ct: CTVolume, beam_paths: Sequence[tuple[BeamPath, float]]) -> SentCT:
-    """What moqui gets of this CT. `ways`: each beam's rays, and the height in mm above the isocentre where they begin.
+    """The part of this CT that is sent. `beam_paths`: each beam's rays, and the height in mm above the isocentre where
+    they begin.
 
-    DicomProblem for pixels that are not square (moqui takes one side for the other), and for a body with more rows
-    than the CT has columns where air cannot be added without changing what a beam passes.
+    DicomProblem for pixels that are not square (moqui mistakes width for height), and for a body with more rows than
+    the CT has columns if air cannot be added without changing a beam's path.
     """
     dx, dy, _ = ct.grid.spacing
     if not math.isclose(dx, dy, rel_tol=_SQUARE):
         raise DicomProblem(
-            f"the CT's pixels are {dx:g} mm wide and {dy:g} mm high; moqui takes one for the other",
+            f"the CT's pixels are {dx:g} mm wide and {dy:g} mm high; moqui mistakes one for the other",
             "export the CT with square pixels, or compute this case with another engine",
             code="dose.pixels",
         )
@@ -93,9 +94,9 @@ def sent_ct(ct: CTVolume, beam_paths: Sequence[tuple[BeamPath, float]]) -> SentC
     if not _passing(ahead, beam_paths):
         return SentCT(replace(ahead, shape=whole), rows, columns, added)
     raise DicomProblem(
-        f"the CT has {ct.grid.shape[1]} rows and {width} columns, {height} rows without those of nothing but air at "
+        f"the CT has {ct.grid.shape[1]} rows and {width} columns, {height} rows without those of air at "
         f"its edges; moqui needs at least as many columns as rows, and beam {hit} passes where {added} columns of air "
-        "would have to be added, which take range in moqui",
+        "would have to be added, which reduce its range in moqui",
         "export the CT with a field of view that is at least as wide as it is high, or compute this case with another "
         "engine (MCsquare)",
         code="dose.rows",
@@ -128,9 +129,10 @@ def _passing(added: Grid, beam_paths: Sequence[tuple[BeamPath, float]]) -> int:
 
 
 def check_start(beam: Beam, ct: CTVolume, upstream: float, sad: tuple[float, float]) -> None:
-    """Each spot starts in air, `upstream` mm before the isocentre. DicomProblem if one starts in the patient.
+    """Verify that each spot starts in air, `upstream` mm before the isocentre. DicomProblem if one starts in the
+    patient.
 
-    moqui begins there whatever lies upstream of it.
+    moqui ignores whatever is upstream of the start.
     """
     x_axis, y_axis, z_axis = gantry_axes(beam.gantry_angle, beam.couch_angle)
     spots = np.concatenate([layer.spots[layer.weights > 0] for layer in beam.layers])

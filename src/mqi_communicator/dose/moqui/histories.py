@@ -1,9 +1,9 @@
-"""How many protons of a beam one run simulates, and what that makes of its dose.
+"""The number of protons that one run of a beam simulates, and the factor on its dose that follows.
 
 moqui gives each spot floor(weight x ratio / ParticlesPerHistory) histories, computed in single precision, and
-multiplies the dose by ParticlesPerHistory again. A spot below one history is lost without a word, and of every other
-the fraction is cut off. So ParticlesPerHistory is chosen such that each spot gets at least one history and the mean
-spot a hundred, and what is cut off in all, half a history per spot, is given back as a factor on the dose.
+multiplies the dose by ParticlesPerHistory again. A spot below one history is lost silently, and of every other the
+fraction is cut off. So ParticlesPerHistory is chosen such that each spot gets at least one history and the mean
+spot a hundred, and what is cut off in all, half a history per spot, is restored by a factor on the dose.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _MEAN = 100  # histories of a mean spot, at least: what is cut off is then 0.5 %
 _LEAST = 1.001  # histories of the weakest spot, at least; a little more than one, for single precision
 _LARGEST_COUNT = 2**31 - 1
-_BATCHES = 10  # of one run: there is progress to be seen, and all of it in the last 4 kB of a log
+_BATCHES = 10  # of one run: enough to show progress, and few enough to fit the last 4 kB of a log
 
 
 @dataclass(frozen=True, slots=True)
 class HistoriesRequest:
-    """Histories of one run: as many as the site wants, and at most so many for the sake of weak spots."""
+    """Histories of one run: the configured number, and the most to which it is raised for weak spots."""
 
     histories: int
     most: int
@@ -39,11 +39,11 @@ class HistoriesRequest:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one run of a beam is asked for."""
+    """What is requested of one run of a beam."""
 
     particles_per_history: float  # as the program reads it; 1 where counts are sent
     histories: int  # in all
-    exact: bool  # whether the program must say this very number
+    exact: bool  # whether the program must report exactly this number
     batch: int  # histories per batch
     factor: float  # on the dose, so that the beam's protons are those of its monitor units
     counts_per_mu: float = 0.0  # where counts are sent
@@ -79,9 +79,9 @@ def quota_by_counts(
 ) -> Quota:
     """Counts per MU for spots sent as lists of whole counts.
 
-    Each count is one history before the program's own factors; where `counts_per_mu` are given, as the machine logs
-    them, the program is left to make histories of them. Without declared protons per MU the dose is relative: that of
-    one proton per MU. DicomProblem if a spot has no count, or more than a program can read.
+    Each count is one history before the program's own factors; if `counts_per_mu` is given, as in machine logs, the
+    program converts them to histories. Without declared protons per MU the dose is relative: that of
+    one proton per MU. DicomProblem if a spot has no count, or more than the program can read.
     """
     used = [mu[mu > 0] for mu in (layer.weights * beam.mu_per_weight for layer in beam.layers)]
     total = float(sum(mu.sum() for mu in used))
@@ -99,7 +99,7 @@ def quota_by_counts(
 
 
 def _needed(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], total: float, request: HistoriesRequest) -> float:
-    """Histories that the beam needs, at least as many as wished. DicomProblem if they are too many."""
+    """Histories that the beam needs, at least the configured number. DicomProblem if they are too many."""
     spots = sum(len(one) for one in used)
     weakest = min(float(one.min()) for one in used)
     needed = max(float(request.histories), float(_MEAN * spots), _LEAST * total / weakest)
@@ -111,7 +111,7 @@ def _needed(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], total: float,
         f"beam {beam.number}, layer {index + 1} ({layer.energy:g} MeV): its weakest spot has {weakest / total:.2g} of "
         f"the beam's protons; to give it one history and the mean spot {_MEAN}, each run needs {needed:.3g} histories, "
         f"more than {request.most:.3g}",
-        "raise engine.max_histories_per_beam, or take spots of hardly any weight out of the plan",
+        "raise engine.max_histories_per_beam, or remove spots of negligible weight from the plan",
         code="dose.histories",
     )
 

@@ -1,4 +1,5 @@
-"""The input file of one run: the flavour's lines, filled. `reading.check_input` reads it back before it is sent."""
+"""The input file of one run: the flavour's lines with their values. `reading.check_input` reads it back before it is
+sent."""
 
 from __future__ import annotations
 
@@ -11,16 +12,16 @@ from mqi_communicator.dose.moqui.flavour import Flavour
 if TYPE_CHECKING:
     from mqi_communicator.dose.moqui.histories import Quota
 
-COMMON = "../../input/common"  # as seen from a run folder
+COMMON = "../../input/common"  # relative to a run folder
 DICOM = "dicom"
-SPOT_LISTS = "spots"  # in common/ where we write them, in the run folder where a step does
+SPOT_LISTS = "spots"  # in common/ if written here, in the run folder if a step of the site writes them
 OUTPUTS = "Outputs"
 SEED_STEP = 1_000_003  # between the seeds of two runs: moqui gives spot k the seed + k, and no two may be the same
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInputs:
-    """What the machine and the scanner say, as the input file needs it."""
+    """The values of the input file that come from machine and scanner."""
 
     machine: str = ""  # name of the beam file in common/
     gantry: int = 0
@@ -29,7 +30,7 @@ class ModelInputs:
 
 
 def output_folder(seeds: int, run: int) -> str:
-    """The folder that run number `run` (from 1) makes for its dose."""
+    """The folder that run number `run` (from 1) creates for its dose."""
     return OUTPUTS if seeds == 1 else f"{OUTPUTS}-{run}"
 
 
@@ -39,7 +40,7 @@ def temp_folder(run: int) -> str:
 
 
 def input_name(run: int, gpus: int) -> str:
-    """The file name of the input of run number `run` on so many GPUs."""
+    """The file name of the input of run number `run` on this number of GPUs."""
     return f"input-run{run}-gpus{gpus}.txt"
 
 
@@ -78,6 +79,6 @@ def input_file(
 
 
 def number(value: float) -> str:
-    """Nine significant digits, which is all that single precision holds, without an exponent."""
+    """Nine significant digits, the limit of single precision, without an exponent."""
     text = f"{value:.9g}"
     return f"{value:.12f}".rstrip("0") if "e-" in text else f"{value:.0f}" if "e" in text else text

@@ -1,4 +1,4 @@
-"""Reads the headers of .mhd and .mha as moqui writes them: some lines lack their `=` (Offset -88.5 -88.5 -88.5)."""
+"""Read the headers of .mhd and .mha as moqui writes them: some lines lack their `=` (Offset -88.5 -88.5 -88.5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TYPES = {"MET_DOUBLE": "<f8", "MET_FLOAT": "<f4"}
 
 
 def split_mha(name: str, data: bytes) -> tuple[bytes, bytes]:
-    """Header and values of an .mha. Permanent if there is no end of a header."""
+    """Header and values of an .mha. Permanent if the header has no end."""
     end = data.find(_LOCAL, 0, _LONGEST)
     if end < 0:
         raise Permanent(f"{name} has no header that ends with ElementDataFile = LOCAL")
@@ -38,7 +38,7 @@ def check_header(name: str, header: bytes, grid: Grid, origin: Origin, data_file
 
 
 def _origins(grid: Grid, origin: Origin) -> list[tuple[float, ...]]:
-    """Where the first voxel may be said to stand."""
+    """The accepted positions of the first voxel."""
     edge = tuple(at - step / 2 for at, step in zip(grid.origin, grid.spacing, strict=True))
     match origin:
         case Origin.CENTRE:

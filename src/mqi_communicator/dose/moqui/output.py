@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
-_HIGH = 0.5  # of the maximum: where the uncertainty is taken
+_HIGH = 0.5  # of the maximum: where the uncertainty is computed
 
 
 def read_values(product: str, dose_format: str, products: Mapping[str, bytes], grid: Grid, origin: Origin) -> Doubles:
@@ -57,35 +57,35 @@ def read_values(product: str, dose_format: str, products: Mapping[str, bytes], g
 
 def _refuse_what_is_no_dose(path: str, values: Doubles) -> None:
     if not np.isfinite(values).all():
-        raise Permanent(f"{path} holds voxels that are no number (NaN or infinite)")
+        raise Permanent(f"{path} has voxels that are not finite (NaN or infinite)")
     if values.min() < 0:
         raise Permanent(
-            f"{path} is negative somewhere ({values.min():g})", "moqui does this without particles per history"
+            f"{path} is negative somewhere ({values.min():g})", "moqui causes this without particles per history"
         )
     if values.max() <= 0:
         raise Permanent(
             f"{path} is zero everywhere",
-            "check the isocentre and the CT; spots without histories and unread spot lists also do this",
+            "check the isocentre and the CT; spots without histories and unread spot lists also cause this",
         )
 
 
 def mean_and_uncertainty(runs: Sequence[Doubles], counted: NDArray[np.bool_]) -> tuple[Doubles, float | None]:
     """The mean of runs with different seeds, and its relative uncertainty (1 sigma); None for a single run.
 
-    `counted`: the voxels of which it may be told. In air the noise is many times that of tissue.
+    `counted`: the voxels that are included. In air the noise is many times that of tissue.
 
-    Permanent if two runs are equal: the program did not heed its seed, and nothing can be told from their difference.
+    Permanent if two runs are equal: the program ignored its seed, and their difference contains no information.
     """
     mean = runs[0].copy()
-    for run in runs[1:]:  # in place: a large CT has as many voxels as memory bears
+    for run in runs[1:]:  # in place: a large CT has as many voxels as fit into memory
         mean += run
     mean /= len(runs)
     if len(runs) == 1:
         return mean, None
     if any(np.array_equal(runs[0], other) for other in runs[1:]):
         raise Permanent(
-            "two runs with different seeds gave the very same dose, so its uncertainty cannot be told",
-            "this build of moqui does not heed RandomSeed: set engine.seeds to 1 (every verdict is then `undecided`)",
+            "two runs with different seeds gave the same dose, so its uncertainty is unknown",
+            "this build of moqui ignores RandomSeed: set engine.seeds to 1 (every verdict is then `undecided`)",
         )
     top = float(mean[counted].max(initial=0.0))
     if top <= 0:

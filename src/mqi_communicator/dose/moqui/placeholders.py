@@ -1,4 +1,4 @@
-"""Places in a site's words that are filled later, and patterns: known, or refused with what is known."""
+"""Check the placeholders and the regular expressions in a site's settings."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import re
 from string import Formatter
 
 
-def check_placeholders(text: str, places: frozenset[str]) -> None:
-    """ValueError for a place that nobody fills."""
+def check_placeholders(text: str, known: frozenset[str]) -> None:
+    """ValueError, with the known names, for an unknown placeholder."""
     try:
-        found = [(name, bool(form or turned)) for _, name, form, turned in Formatter().parse(text) if name is not None]
+        found = [
+            (name, bool(form or conversion))
+            for _, name, form, conversion in Formatter().parse(text)
+            if name is not None
+        ]
     except ValueError as problem:
-        raise ValueError(f"{text!r}: {problem}; a brace of its own is written twice") from problem
+        raise ValueError(f"{text!r}: {problem}; write a literal brace twice") from problem
     for name, formed in found:
-        if name not in places or formed:
-            raise ValueError(f"{{{name}}} is filled by nobody; known: {', '.join(sorted(places))}")
+        if formed:
+            raise ValueError(f"{{{name}}} has a format or a conversion, expected none")
+        if name not in known:
+            raise ValueError(f"{{{name}}} is not a placeholder; known: {', '.join(sorted(known))}")
 
 
 def check_pattern(pattern: str) -> str:
@@ -22,5 +28,5 @@ def check_pattern(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as problem:
-        raise ValueError(f"{pattern!r} is no regular expression: {problem}") from problem
+        raise ValueError(f"{pattern!r} is not a regular expression: {problem}") from problem
     return pattern

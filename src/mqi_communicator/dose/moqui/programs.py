@@ -1,4 +1,4 @@
-"""The programs of one beam's job: the site's steps, moqui once per seed, and where each leaves what."""
+"""The programs of one beam's job: the site's steps, moqui once per seed, and the files of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mqi_communicator.dose.moqui.step_options import StepOptions
 
 
 class Programs:
-    """What the job of a beam does in one configuration. Nothing in it comes from the case but the beam's number."""
+    """The programs of a beam's job in one configuration. From the case they contain the beam's number only."""
 
     def __init__(self, options: MoquiOptions) -> None:
         self._options = options
@@ -25,24 +25,24 @@ class Programs:
 
     @property
     def requested_format(self) -> str:
-        """The format that the program is asked for."""
+        """The format in which the dose is requested."""
         return self._options.format or self._flavour.formats[0]
 
     @property
     def spots(self) -> str:
-        """The folder of spot lists as seen from the run folder; "" where the program takes spots from the plan."""
+        """The folder of spot lists relative to the run folder; "" if the program reads spots from the plan."""
         if not self._flavour.reads_spots:
             return ""
         return SPOT_LISTS if self._options.spots == "before" else f"{COMMON}/{SPOT_LISTS}"
 
     def runs_and_gpus(self) -> Iterator[tuple[int, int]]:
-        """Every run (from 1) with every number of GPUs that it may be given: it is known only at submission."""
+        """Every run (from 1) with every possible number of GPUs, which is known only at submission."""
         for run in range(1, self._options.seeds + 1):
             for gpus in range(1, self._options.gpus_per_beam + 1):
                 yield run, gpus
 
     def work(self, beam: int, gpus: int) -> Work:
-        """The job with so many GPUs handed to it (numbered from 0 for it)."""
+        """The job with this number of GPUs (numbered from 0 in the job)."""
         options, number = self._options, int(beam)
         used = min(max(gpus, 1), options.gpus_per_beam)
         folders = tuple(temp_folder(run) for run in range(1, options.seeds + 1)) if used > 1 else ()
@@ -59,7 +59,7 @@ class Programs:
         )
 
     def expected(self, beam: int) -> Expected:
-        """What the log and the products of that job must show."""
+        """The expected log and products of that job."""
         return Expected(
             flavour=self._flavour,
             steps=(
@@ -75,23 +75,23 @@ class Programs:
         )
 
     def needs(self) -> Sequence[Need]:
-        """What the host must have."""
+        """What the host must provide."""
         program, digest = self._options.program, self._options.program_sha256
         advice = f"moqui's tps_env is not at {program}, or not executable: correct engine.program"
         needs = [Need("executable", program, advice)]
         if self._options.stdbuf:
-            needs.append(Need("program", "stdbuf", "install coreutils: without it nothing is seen of a run"))
+            needs.append(Need("program", "stdbuf", "install coreutils: without it no progress of a run is seen"))
         if digest:
-            needs.append(Need("sha256", program, f"{program} is another build than engine.program_sha256 says", digest))
+            needs.append(Need("sha256", program, f"{program} is another build than engine.program_sha256", digest))
         advice = (
-            f"{program} must run as the account does it: a library that is not found is named in LD_LIBRARY_PATH by a "
-            "script around it, or by ldconfig; docs/moqui.md says how to build it"
+            f"{program} must start under this account: add the folder of a missing library to LD_LIBRARY_PATH in a "
+            "wrapper script, or to ldconfig; docs/moqui.md explains how to build it"
         )
         argv = (*self._by, program, NO_INPUT)
         needs.append(Need("starts", argv[0], advice, words=argv[1:]))
         for step in (*self._options.before, *self._options.after):
             first = step.argv[0]
-            advice = f"the program of step {step.name} is not there: correct engine.before or engine.after"
+            advice = f"the program of step {step.name} is missing: correct engine.before or engine.after"
             needs.append(Need("executable" if "/" in first else "program", first, advice))
         return needs
 
@@ -116,7 +116,7 @@ class Programs:
         )
 
     def _run(self, run: int, beam: int, gpus: int) -> Program:
-        """Line by line, or nothing would be seen of it before it ends, and its last words would be lost in a crash."""
+        """Output line by line: otherwise none of it appears before the end, and its last lines are lost in a crash."""
         argv = (*self._by, self._options.program, f"../../input/beam-{beam}/{input_name(run, gpus)}")
         made = () if self._flavour.answer else files_of(self._products(beam)[run - 1], self._answer)
         return Program(self._name(run), argv, outputs=made)

@@ -1,4 +1,4 @@
-"""How far a run of moqui is, from its words: batches where it counts them, else histories."""
+"""How far a run of moqui is, by its log: batches if it counts them, else histories."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mqi_communicator.dose.moqui.flavour import Flavour
 
 
 def read_progress(expected: Expected, log_tail: str) -> Progress:
-    """How far the runs of moqui are, together. Programs before and after them take no share.
+    """How far the runs of moqui are, together. Programs before and after them do not count.
 
-    Unknown (None) before the first batch, and where the tail does not tell which of several runs it shows.
+    Unknown (None) before the first batch, and if the tail does not show which of several runs it belongs to.
     """
     runs = expected.runs
     step, part = parts_of(expected, log_tail)[-1]
@@ -29,12 +29,13 @@ def read_progress(expected: Expected, log_tail: str) -> Progress:
 
 
 def ended(flavour: Flavour, text: str) -> bool:
-    """Whether a run said its end mark."""
+    """Whether a run printed its end mark."""
     return re.search(flavour.end, text, re.MULTILINE) is not None
 
 
 def computed(flavour: Flavour, text: str) -> bool:
-    """Whether everything had been transported: said so after the last word of progress, which said that it was all."""
+    """Whether everything was transported: reported after the last line of progress, which was that of the last
+    batch."""
     finished = [found.start() for found in re.finditer(flavour.computed, text, re.MULTILINE)]
     batches_seen = [found.start() for found in re.finditer(flavour.batch or flavour.done, text, re.MULTILINE)]
     part = share(flavour, text, at_end=True)
@@ -42,7 +43,7 @@ def computed(flavour: Flavour, text: str) -> bool:
 
 
 def share(flavour: Flavour, text: str, *, at_end: bool = False) -> float | None:
-    """How much of one run is done, 0 to 1. A batch counts when the next begins; `at_end`: when it is the last word."""
+    """How much of one run is done, 0 to 1. A batch counts when the next begins; `at_end`: when it has begun."""
     if flavour.batch:
         batches = re.findall(flavour.batch, text, re.MULTILINE)
         return (int(batches[-1][0]) - (not at_end)) / max(int(batches[-1][1]), 1) if batches else None

@@ -1,4 +1,5 @@
-"""What a run was asked for, on one line that ends its log: later steps need not trust that nothing changed since."""
+"""What was requested of a run, on one line that ends its log: later steps do not depend on the current
+configuration."""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ _LINE = re.compile(r"^mqi-asked voxels=(\d+) histories=(\d+) factor=(\S+)$", re.
 
 @dataclass(frozen=True, slots=True)
 class RequestedRun:
-    """What every run of the job was asked for."""
+    """What was requested of every run of the job."""
 
     voxels: int  # of the grid that was sent
-    histories: int  # that the program must say it computes; 0: it has factors of its own
+    histories: int  # that the program must report; 0: it has factors of its own
     factor: float  # on its dose, see quota
 
     def text(self) -> bytes:
@@ -23,7 +24,7 @@ class RequestedRun:
 
 
 def requested_in(log: str) -> RequestedRun | None:
-    """What the log ends with; None if the job did not come so far."""
+    """The request at the end of the log; None if the job did not get there."""
     found = _LINE.findall(log)
     if not found:
         return None

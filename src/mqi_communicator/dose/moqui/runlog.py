@@ -1,8 +1,8 @@
-"""Reads what moqui and the programs beside it said. An exit code of 0 proves nothing: moqui lies with it.
+"""Read the log of moqui and of the site's programs. Exit code 0 proves nothing.
 
-It exits 0 without a file when it cannot write one, with a file of nothing when no spot had a history, and with a wrong
-dose when an energy lies outside its table. It dies of SIGSEGV, about once in 256 files saved, when everything has been
-computed. All of that is told from its words, by the flavour's patterns, and from the files.
+moqui exits 0 without a file when it cannot write one, with a dose of zero when no spot had a history, and with a wrong
+dose when an energy is outside its table. It crashes with SIGSEGV, about once in 256 files saved, when everything has
+been computed. All of this is recognised from its log, by the flavour's patterns, and from the files.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _NEAR = 0.01  # of the histories: builds round spots differently
 _SEGFAULT, _ABORT, _TIMEOUT = 139, 134, 124
 _SIGNALS = {_ABORT: "SIGABRT", 130: "SIGINT", 137: "SIGKILL (no memory left?)", _SEGFAULT: "SIGSEGV", 143: "SIGTERM"}
 _NOT_STARTED = (126, 127)
-_DIFFERS = re.compile(r"^mqi-input differs", re.MULTILINE)  # said by the host's script, as the next
+_DIFFERS = re.compile(r"^mqi-input differs", re.MULTILINE)  # printed by the host script, as the next
 _NOT_ALLOWED = re.compile(r"^mqi-refused (.+)$", re.MULTILINE)
-_LOOK = "look at the job's log with `mqi show`; docs/moqui.md explains what moqui says"
+_LOOK = "read the job's log with `mqi show`; docs/moqui.md explains moqui's messages"
 
 
 def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
-    """Words, exit code, histories, end marks and files together; else Refused with the first thing that is wrong.
+    """Errors, exit code, histories, end marks and files together; else Refused with the first problem.
 
-    Of a section that is not whole here nothing is concluded from what it does not say: it is judged anew when the whole
-    log has come home.
+    Nothing is concluded from what is missing in a section that is not whole: the run is judged again when the whole log
+    has been fetched.
     """
     code = 128 - exit_code if exit_code < 0 else exit_code
     parts = parts_of(expected, log_tail)
@@ -52,7 +52,7 @@ def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[s
 
 
 def check_whole(expected: Expected, log: str) -> str | None:
-    """What is wrong in the whole log: each run must be there from its mark to its end, whatever a program printed."""
+    """The problem in the whole log, whatever a program printed: each run must be there from its mark to its end."""
     parts = parts_of(expected, log, whole=True)
     if refused := _reported_error(parts) or _incomplete_run(expected, parts, log):
         return refused.why
@@ -62,7 +62,7 @@ def check_whole(expected: Expected, log: str) -> str | None:
     requested = requested_in(log)
     silent = [name for name in expected.runs if last(expected.flavour.histories, seen[name]) is None]
     if silent and requested and requested.histories:
-        return f"{', '.join(silent)} did not say how many histories it computed"
+        return f"{', '.join(silent)} did not report how many histories it computed"
     return None
 
 
@@ -78,25 +78,25 @@ def _reported_error(parts: Sequence[tuple[Step, Section]]) -> Refused | None:
 def _exit_problem(expected: Expected, parts: Sequence[tuple[Step, Section]], code: int) -> Refused | None:
     step, part = parts[-1]
     if _DIFFERS.search(part.text):
-        why = "the input on the host is not what was sent"
-        return Refused(why, retryable=False, advice="look after the host's disk, then retry the case from `upload`")
+        why = "the input on the host differs from what was sent"
+        return Refused(why, retryable=False, advice="check the host's disk, then retry the case from `upload`")
     if part.missing:
         why = f"{step.name} exited 0 without {', '.join(part.missing)}"
         return Refused(why, retryable=step.moqui, advice=_LOOK)
     if code == 0:
         return None
     if not_allowed := _NOT_ALLOWED.search(part.text):
-        why = f"the host does not let jobs run {not_allowed[1]}"
-        advice = "its administrator names the programs (--program); where stdbuf is none of them: engine.stdbuf: false"
+        why = f"the host does not allow jobs to run {not_allowed[1]}"
+        advice = "its administrator allows programs (--program); if stdbuf is not allowed, set engine.stdbuf: false"
         return Refused(why, retryable=False, advice=advice)
     if code in _NOT_STARTED:
         why = f"{step.name} could not be started (exit code {code})"
-        return Refused(why, retryable=False, advice="run `mqi check`: the program is missing or not executable there")
+        return Refused(
+            why, retryable=False, advice="run `mqi check`: the program is missing on the host or not executable"
+        )
     if code == _TIMEOUT:
         why = f"{step.name} reached its time limit"
-        advice = (
-            "raise time_limit_s, or lower histories_per_beam; a fork that cannot write its spot lists hangs for ever"
-        )
+        advice = "raise time_limit_s, or lower histories_per_beam; a fork that cannot write its spot lists never ends"
         return Refused(why, retryable=False, advice=advice)
     if code == _SEGFAULT and step.moqui:
         return _crash(expected.flavour, step, part)
@@ -106,10 +106,10 @@ def _exit_problem(expected: Expected, parts: Sequence[tuple[Step, Section]], cod
 
 
 def _crash(flavour: Flavour, step: Step, part: Section) -> Refused:
-    """The crash at the save is random; one before the first particle would come again."""
+    """A crash at the save is random; one before the first particle would be repeated."""
     if computed(flavour, part.text):
         return Refused(
-            f"{step.name} crashed while it saved its dose (SIGSEGV), as moqui now and then does", retryable=True
+            f"{step.name} crashed while it saved its dose (SIGSEGV), as moqui occasionally does", retryable=True
         )
     if share(flavour, part.text) is not None:
         return Refused(f"{step.name} crashed while it computed (SIGSEGV)", retryable=True, advice=_LOOK)
@@ -119,7 +119,7 @@ def _crash(flavour: Flavour, step: Step, part: Section) -> Refused:
 
 
 def _incomplete_run(expected: Expected, parts: Sequence[tuple[Step, Section]], log: str) -> Refused | None:
-    """Each run of moqui that the log shows said its histories and its end mark, and those are the ones asked for."""
+    """A run of moqui in the log without its end mark, or with other histories than requested."""
     requested = requested_in(log)
     for step, part in parts:
         if not step.moqui:
@@ -129,7 +129,7 @@ def _incomplete_run(expected: Expected, parts: Sequence[tuple[Step, Section]], l
         if part.whole and not ended(expected.flavour, part.text):
             return Refused(f"{step.name}: the log has no end mark although the exit code is 0", retryable=True)
     if requested is None:
-        return Refused("the job ended before it wrote what it was asked for", retryable=True)
+        return Refused("the job ended before it wrote its request", retryable=True)
     return None
 
 
@@ -149,5 +149,5 @@ def _product_problem(expected: Expected, log: str, products: Mapping[str, int]) 
         return None
     for product in expected.products:
         if problem := size_problem(product, expected.answer, products, requested.voxels):
-            return Refused(problem, retryable=True, advice="if it comes again: make space on the compute host")
+            return Refused(problem, retryable=True, advice="if it is repeated: free space on the compute host")
     return None

@@ -1,7 +1,7 @@
-"""The log of a job, cut into what each of its programs printed.
+"""The log of a job, split into the output of each of its programs.
 
-The host's script writes `mqi-program NAME` before each program, and `mqi-missing PATH` after one that exited 0 without
-one of its outputs. A look at a long log shows its beginning and its end: what was left out may hold marks.
+The host script writes `mqi-program NAME` before each program, and `mqi-missing PATH` after one that exited 0 without
+one of its outputs. Polling returns the beginning and the end of a long log: the part left out may contain marks.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ _MISSING = re.compile(r"^mqi-missing (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one program printed, as far as it is here."""
+    """The output of one program, as far as it is present."""
 
-    name: str  # "": it cannot be told, the mark is not there
+    name: str  # "": unknown, its mark is missing
     text: str
-    whole: bool  # nothing of it was left out: a word that is not here was not said
+    whole: bool  # nothing of it was left out
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Outputs that were not there when it had exited 0."""
+        """Outputs that were missing when it had exited 0."""
         return tuple(_MISSING.findall(self.text))
 
 
 def sections(log: str) -> list[Section]:
-    """What each program printed, in their order, of a log that is whole. What stands before the first mark is without
-    a name."""
+    """The output of each program, in order, of a whole log. What precedes the first mark has no name."""
     marks = list(_MARK.finditer(log))
     if not marks:
         return [Section("", log, whole=True)]
@@ -42,12 +41,12 @@ def sections(log: str) -> list[Section]:
 
 
 def excerpt_sections(log: str) -> list[Section]:
-    """The same of a log of which something may be left out: the sections on both sides of that are not whole."""
+    """The same of an excerpt: the sections on both sides of a part that was left out are not whole."""
     found: list[Section] = []
     parts = pieces(log)
     for i, part in enumerate(parts):
         here = sections(part)
-        if i:  # a section ended in what was left out, or ends here
+        if i:  # a section ended in the part left out, or ends here
             if here[0].name:
                 here.insert(0, Section("", "", whole=False))
             here[0] = replace(here[0], whole=False)

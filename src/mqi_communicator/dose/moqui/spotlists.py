@@ -1,8 +1,8 @@
-"""Lists of spots for builds of moqui that take no spots from the plan.
+"""Lists of spots for builds of moqui that do not read spots from the plan.
 
 `<folder>/<beam>/<layer>_<energy>MeV.csv`, one line without an end: t,x,y,counts,t,x,y,counts,... The program takes the
 N-th folder in the order of names for beam N, so that there is a folder for every number; the energy from the file's
-name; whole counts only. It opens the lists for writing as well, and hangs for ever if it may not.
+name; whole counts only. It also opens the lists for writing, and never ends if that is not permitted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What moqui's default calibration takes a Hounsfield unit for: stopping power relative to water at 100 MeV.
+"""The stopping power relative to water at 100 MeV that moqui's default calibration assigns to a Hounsfield unit.
 
 The conversion of upstream moqui: densities of Schneider et al., Phys. Med. Biol. 45 (2000) 459, times a correction per
 HU of its own, and from density to stopping power the fit of Fippel and Soukup, Med. Phys. 31 (2004) 2263. Of the
@@ -38,7 +38,7 @@ _LUNG_FACTOR = 0.9925
 
 
 def stopping_ratio(hu: NDArray[np.float32]) -> Doubles:
-    """Of each HU, rounded as it is sent; NaN where it is not known."""
+    """The ratio of each HU, rounded as it is sent; NaN where it is unknown."""
     whole = np.rint(hu)
     density = np.full(whole.shape, np.nan)
     for first, last, at_zero, slope, low, high in _PIECES:
