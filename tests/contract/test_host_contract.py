@@ -96,19 +96,19 @@ def titles() -> str:
 
 
 async def test_a_script_ends_with_its_own_code(host: Runner):
-    answer = await host.run("echo out; echo err >&2; exit 255", deadline=90)
-    assert (answer.exit_code, answer.out, answer.err) == (255, "out\n", "err\n")
+    response = await host.run("echo out; echo err >&2; exit 255", deadline=90)
+    assert (response.exit_code, response.out, response.err) == (255, "out\n", "err\n")
 
 
 async def test_nothing_comes_of_nothing(host: Runner):
-    answer = await host.run("", deadline=90)
-    assert (answer.exit_code, answer.out, answer.err) == (0, "", "")
+    response = await host.run("", deadline=90)
+    assert (response.exit_code, response.out, response.err) == (0, "", "")
 
 
 async def test_stdin_is_the_scripts_own(host: Runner):
     data = bytes(range(256)) * 4000
-    answer = await host.run("cat | sha256sum", deadline=20, stdin=data)
-    assert answer.out == (await host.run("sha256sum", deadline=20, stdin=data)).out
+    response = await host.run("cat | sha256sum", deadline=20, stdin=data)
+    assert response.out == (await host.run("sha256sum", deadline=20, stdin=data)).out
     assert (await host.run("wc -c", deadline=20, stdin=data)).out.strip() == str(len(data))
     assert (await host.run("cat", deadline=90)).out == ""
 
@@ -119,14 +119,14 @@ async def test_text_goes_through_unchanged(host: Runner):
 
 
 async def test_a_script_longer_than_any_argument(host: Runner):
-    answer = await host.run("x='" + "y" * 400_000 + "'; echo ${#x}", deadline=90)
-    assert answer.out == "400000\n"
+    response = await host.run("x='" + "y" * 400_000 + "'; echo ${#x}", deadline=90)
+    assert response.out == "400000\n"
 
 
 async def test_a_broken_script_is_a_finished_one(host: Runner):
-    answer = await host.run("if then )", deadline=90)
-    assert answer.exit_code == 2
-    assert answer.err
+    response = await host.run("if then )", deadline=90)
+    assert response.exit_code == 2
+    assert response.err
 
 
 async def test_a_script_dead_by_signal_is_a_finished_one(host: Runner):
@@ -175,7 +175,7 @@ async def test_a_flood_is_stopped(host: Runner):
 
 async def test_twenty_commands_at_once(host: Runner):
     answers = await asyncio.gather(*(host.run(f"sleep 0.05; echo {n}", deadline=60) for n in range(20)))
-    assert [answer.out for answer in answers] == [f"{n}\n" for n in range(20)]
+    assert [response.out for response in answers] == [f"{n}\n" for n in range(20)]
 
 
 async def test_what_detaches_outlives_the_call(host: Runner, tmp_path: Path):
@@ -185,20 +185,20 @@ async def test_what_detaches_outlives_the_call(host: Runner, tmp_path: Path):
 
 
 async def test_a_verb_is_answered(host: Runner):
-    answer = await host.request(RemoteRequest("hello"), deadline=90)
-    assert (answer.exit_code, answer.out) == (0, "mqi-hello\n")
-    answer = await host.request(RemoteRequest("reboot"), deadline=90)
-    assert (answer.exit_code, answer.out) == (1, "mqi-trouble bad-verb reboot\n")
+    response = await host.request(RemoteRequest("hello"), deadline=90)
+    assert (response.exit_code, response.out) == (0, "mqi-hello\n")
+    response = await host.request(RemoteRequest("reboot"), deadline=90)
+    assert (response.exit_code, response.out) == (1, "mqi-trouble bad-verb reboot\n")
 
 
 async def test_lines_are_heard_as_they_come_if_they_bear_the_mark(host: Runner):
-    heard: list[tuple[str, float]] = []
+    received: list[tuple[str, float]] = []
     began = time.monotonic()
     text = 'echo "one $mark"; echo "two none"; sleep 1; echo "three $mark"; sleep 1'
-    answer = await host.run(text, deadline=20, on_line=lambda line: heard.append((line, time.monotonic() - began)))
-    assert [line.split()[0] for line, _ in heard] == ["one", "three"]
-    assert heard[0][1] < heard[1][1] - 0.7 < time.monotonic() - began - 1.4
-    assert answer.out.split()[::2] == ["one", "two", "three"]
+    response = await host.run(text, deadline=20, on_line=lambda line: received.append((line, time.monotonic() - began)))
+    assert [line.split()[0] for line, _ in received] == ["one", "three"]
+    assert received[0][1] < received[1][1] - 0.7 < time.monotonic() - began - 1.4
+    assert response.out.split()[::2] == ["one", "two", "three"]
 
 
 async def test_an_upload_is_equal_private_and_repeatable(host: Runner, folders: Folders):

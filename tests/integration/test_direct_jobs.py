@@ -48,8 +48,8 @@ class Bench:
         self.scheduler.read_submit(await self.host.request(self.scheduler.submit(job), deadline=90))
 
     async def poll(self) -> JobStatus:
-        answer = await self.host.request(self.scheduler.poll((TOKEN,)), deadline=90)
-        return self.scheduler.read_poll((TOKEN,), answer)[TOKEN]
+        response = await self.host.request(self.scheduler.poll((TOKEN,)), deadline=90)
+        return self.scheduler.read_poll((TOKEN,), response)[TOKEN]
 
     async def cancel(self) -> None:
         self.scheduler.read_cancel(await self.host.request(self.scheduler.cancel((TOKEN,)), deadline=90))

@@ -53,11 +53,11 @@ class Site:
         return await self.run_work(Work((Program("engine", argv),), ("made",), 30))
 
     async def run_work(self, work: Work):
-        answer = await self.host.request(self.scheduler.submit(Job(TOKEN, work)), deadline=90)
-        self.scheduler.read_submit(answer)
+        response = await self.host.request(self.scheduler.submit(Job(TOKEN, work)), deadline=90)
+        self.scheduler.read_submit(response)
         while True:
-            answer = await self.host.request(self.scheduler.poll((TOKEN,), 2), deadline=90)
-            status = self.scheduler.read_poll((TOKEN,), answer)[TOKEN]
+            response = await self.host.request(self.scheduler.poll((TOKEN,), 2), deadline=90)
+            status = self.scheduler.read_poll((TOKEN,), response)[TOKEN]
             if status.state is not JobState.RUNNING:
                 return status
             await asyncio.sleep(0.1)
@@ -160,9 +160,9 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
-    answer = await site.host.request(RemoteRequest(call.verb, call.words, spoiled), deadline=90)
+    response = await site.host.request(RemoteRequest(call.verb, call.words, spoiled), deadline=90)
     with pytest.raises(ActionRequired, match="rejected the job's specification: line 5"):
-        site.scheduler.read_submit(answer)
+        site.scheduler.read_submit(response)
     assert not (site.root / "cases" / KEY / "runs" / TOKEN).exists()
 
 
@@ -186,10 +186,10 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
 )
 async def test_nothing_else_can_be_done_with_the_key(site: Site, tmp_path: Path, words: tuple[str, ...]):
     owned = tmp_path / "owned"
-    said = await asyncio.to_thread(site.ssh, *(word.format(owned=owned) for word in words))
+    output = await asyncio.to_thread(site.ssh, *(word.format(owned=owned) for word in words))
     assert not owned.exists()
-    assert "mqi-hello" not in said.stdout
-    assert said.returncode != 0 or "mqi-trouble" in said.stdout
+    assert "mqi-hello" not in output.stdout
+    assert output.returncode != 0 or "mqi-trouble" in output.stdout
 
 
 @pytest.mark.parametrize(
@@ -198,13 +198,13 @@ async def test_nothing_else_can_be_done_with_the_key(site: Site, tmp_path: Path,
 async def test_rsync_takes_only_the_words_that_transfers_need(site: Site, tmp_path: Path, option: str):
     await site.send(tmp_path / "source")
     word = option.format(owned=tmp_path / "owned")
-    said = await asyncio.to_thread(
+    output = await asyncio.to_thread(
         site.ssh,
         f"mqi-host provide {site.root} {TOKEN} --server --sender -tprIRe.iLsfxCIvu --timeout=60 --files-from=- --from0 "
         f"{word} . /etc/passwd",
     )
-    assert said.returncode != 0
-    assert "mqi-refused" in said.stderr
+    assert output.returncode != 0
+    assert "mqi-refused" in output.stderr
     assert not (tmp_path / "owned").exists()
 
 

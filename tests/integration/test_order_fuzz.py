@@ -187,7 +187,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 @given(verb=st.sampled_from(VERBS), asked=st.lists(st.sampled_from(PLAIN), max_size=5))
 @settings(max_examples=100)
 def test_a_question_is_taken_as_its_grammar_says(site: Installed, verb: str, asked: list[str]):
-    said = site.ask(verb, *(word.replace("ROOT", str(site.root)) for word in asked))
-    refused = "mqi-trouble bad-word" in said.stdout or "mqi-trouble bad-verb" in said.stdout
+    output = site.ask(verb, *(word.replace("ROOT", str(site.root)) for word in asked))
+    refused = "mqi-trouble bad-word" in output.stdout or "mqi-trouble bad-verb" in output.stdout
     assert refused != is_question(" ".join((verb, *asked)))
     assert site.untouched()

@@ -47,7 +47,7 @@ def store(tmp_path):
 
 
 @dataclass
-class Ground:
+class Bench:
     poller: JobPoller
     host: GuardedHost
     root: str
@@ -55,7 +55,7 @@ class Ground:
 
 
 @pytest.fixture
-async def ground(tmp_path, store):
+async def bench(tmp_path, store):
     calls = []
 
     def emit(event, **facts):
@@ -67,7 +67,7 @@ async def ground(tmp_path, store):
     await host.request(workspace(root), deadline=90)
     calls.clear()
     poller = JobPoller(host, DirectScheduler(root, DirectOptions(poll_s=1)), store)
-    yield Ground(poller, host, root, calls)
+    yield Bench(poller, host, root, calls)
     await poller.close()
     await host.close()
 
@@ -79,10 +79,10 @@ def claim(store, beam: int) -> str:
     return token
 
 
-async def begin(store, ground: Ground, beam: int, command: str) -> str:
+async def begin(store, bench: Bench, beam: int, command: str) -> str:
     token = claim(store, beam)
     job = Job(token, Work((Program("engine", ("sh", "-c", command)),), (), 60))
-    await ground.host.request(DirectScheduler(ground.root).submit(job), deadline=90)
+    await bench.host.request(DirectScheduler(bench.root).submit(job), deadline=90)
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
     return token
 
@@ -94,65 +94,63 @@ def send(root: str) -> None:
     (folder.parent / SUMS).write_bytes(sums_text({"common/x": hashlib.sha256(b"x").hexdigest()}))
 
 
-async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, ground):
+async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, bench):
     token = claim(store, 1)
-    await ground.poller.ensure_polled()  # somebody else waits for a place, while the submission is on its way
-    await asyncio.wait({ground.poller._polling})
+    await bench.poller.ensure_polled()  # somebody else waits for a place, while the submission is on its way
+    await asyncio.wait({bench.poller._polling})
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
-    assert await ground.poller.status(token) is None
+    assert await bench.poller.status(token) is None
 
 
-async def test_many_jobs_cost_one_command_a_tick(store, ground):
-    send(ground.root)
-    tokens = [await begin(store, ground, beam, "sleep 300") for beam in (1, 2, 3)]
-    ground.calls.clear()
+async def test_many_jobs_cost_one_command_a_tick(store, bench):
+    send(bench.root)
+    tokens = [await begin(store, bench, beam, "sleep 300") for beam in (1, 2, 3)]
+    bench.calls.clear()
     began = time.monotonic()
     while time.monotonic() < began + 3.5:
-        seen = await asyncio.gather(*(ground.poller.status(token) for token in tokens * 5))
+        seen = await asyncio.gather(*(bench.poller.status(token) for token in tokens * 5))
         assert {status.state for status in seen if status} == {JobState.RUNNING}
-    assert 1 <= ground.calls.count("poll") <= 5, json.dumps(ground.calls)
-    await ground.host.request(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
+    assert 1 <= bench.calls.count("poll") <= 5, json.dumps(bench.calls)
+    await bench.host.request(DirectScheduler(bench.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
 
 
-async def test_an_end_is_known_at_once_while_the_look_goes_on(store, ground):
-    send(ground.root)
-    ground.poller._interval_s = 20.0
-    long, short = await begin(store, ground, 1, "sleep 300"), await begin(store, ground, 2, "sleep 1; exit 3")
+async def test_an_end_is_known_at_once_while_the_look_goes_on(store, bench):
+    send(bench.root)
+    bench.poller._interval_s = 20.0
+    long, short = await begin(store, bench, 1, "sleep 300"), await begin(store, bench, 2, "sleep 1; exit 3")
     began = time.monotonic()
-    status = await ground.poller.status(short)
+    status = await bench.poller.status(short)
     assert (status.state, status.exit_code) == (JobState.ENDED, 3)
     assert time.monotonic() - began < 8  # not the 20 s of the look
-    assert ground.calls.count("poll") == 0  # it has not been answered yet
-    assert ground.poller._statuses[long].state is JobState.RUNNING
-    await ground.host.request(DirectScheduler(ground.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=90)
+    assert bench.calls.count("poll") == 0  # it has not been answered yet
+    assert bench.poller._statuses[long].state is JobState.RUNNING
+    await bench.host.request(DirectScheduler(bench.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=90)
 
 
-async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is_tried(store, ground):
-    send(ground.root)
-    token = await begin(store, ground, 1, "exit 0")
-    gates = Path(ground.root) / "gates"
+async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is_tried(store, bench):
+    send(bench.root)
+    token = await begin(store, bench, 1, "exit 0")
+    gates = Path(bench.root) / "gates"
     gates.rename(gates.with_name("away"))
-    assert (await ground.poller.status(token)).state is JobState.UNKNOWN
+    assert (await bench.poller.status(token)).state is JobState.UNKNOWN
     gates.with_name("away").rename(gates)
     await asyncio.sleep(1.1)
-    assert (await ground.poller.status(token)).state is JobState.ENDED
+    assert (await bench.poller.status(token)).state is JobState.ENDED
 
 
-async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(store, ground, monkeypatch):
+async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(store, bench, monkeypatch):
     """However long it has computed before: one question that the scheduler does not answer is no reason."""
     monkeypatch.setattr(following, "UNKNOWN_PATIENCE_S", 1.0)
-    send(ground.root)
-    token = await begin(store, ground, 1, "exit 0")
-    gates = Path(ground.root) / "gates"
+    send(bench.root)
+    token = await begin(store, bench, 1, "exit 0")
+    gates = Path(bench.root) / "gates"
     gates.rename(gates.with_name("away"))
-    host = ComputeHost(
-        "local", ground.host, DirectScheduler(ground.root), ground.poller, ground.root, slots=9, gpus=None
-    )
+    host = ComputeHost("local", bench.host, DirectScheduler(bench.root), bench.poller, bench.root, slots=9, gpus=None)
 
     async def host_of(_key):
         return host
 
-    spool = Spool(Path(ground.root).parent / "spool" / KEY)
+    spool = Spool(Path(bench.root).parent / "spool" / KEY)
     tools = SimpleNamespace(database=store, clock=time.time, host_of=host_of, spool=lambda _key: spool)
     item = WorkItem(KEY, 1, "follow", since=time.time() - 3600)
     assert not (await following.follow(item, tools)).needs_person
@@ -160,20 +158,20 @@ async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(stor
     told = await following.follow(item, tools)
     assert told.needs_person
     assert f"mqi lost {KEY} 1" in told.why
-    assert ground.poller.unknown_s(token, JobState.RUNNING) == 0
+    assert bench.poller.unknown_s(token, JobState.RUNNING) == 0
     assert not (await following.follow(item, tools)).needs_person
 
 
-async def test_an_outage_is_no_silence_about_a_job(store, ground, monkeypatch):
+async def test_an_outage_is_no_silence_about_a_job(store, bench, monkeypatch):
     token = claim(store, 1)
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
-    ground.poller.unknown_s(token, JobState.UNKNOWN)
+    bench.poller.unknown_s(token, JobState.UNKNOWN)
     await asyncio.sleep(0.1)
 
     async def away(*_words, **_how):
         raise Unreachable("no route")
 
-    monkeypatch.setattr(ground.host, "request", away)
+    monkeypatch.setattr(bench.host, "request", away)
     with pytest.raises(Unreachable):
-        await ground.poller.status(token)
-    assert ground.poller.unknown_s(token, JobState.UNKNOWN) == 0
+        await bench.poller.status(token)
+    assert bench.poller.unknown_s(token, JobState.UNKNOWN) == 0

@@ -62,8 +62,8 @@ def test_all_that_a_configuration_can_say_reaches_sbatch_as_it_is(site: Installe
     ],
 )  # fmt: skip
 def test_no_other_option_reaches_sbatch(site: Installed, option: str):
-    said = submit(site, "--gres=gpu:1", option)
-    assert "mqi-trouble sbatch-barred" in said or "mqi-trouble bad-order line 6" in said
+    output = submit(site, "--gres=gpu:1", option)
+    assert "mqi-trouble sbatch-barred" in output or "mqi-trouble bad-order line 6" in output
     assert not (site.tools / "asked").exists()
 
 
@@ -79,6 +79,6 @@ def test_without_a_list_no_option_is_the_administrators(tmp_path: Path):
 
 
 def test_an_option_that_is_not_allowed_needs_somebody():
-    answer = RemoteResponse(1, "mqi-trouble sbatch-barred --constraint=a100\n")
+    response = RemoteResponse(1, "mqi-trouble sbatch-barred --constraint=a100\n")
     with pytest.raises(ActionRequired, match="administrator does not allow an option of sbatch: --constraint=a100"):
-        SlurmScheduler("/w").read_submit(answer)
+        SlurmScheduler("/w").read_submit(response)

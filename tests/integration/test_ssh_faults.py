@@ -350,7 +350,7 @@ async def test_few_sessions_are_waited_for_and_one_is_too_few(tmp_path: Path):
     with PrivateHost(tmp_path / "three", settings=["MaxSessions 3"]) as private:
         async with reached(private.options()) as host:
             answers = await asyncio.gather(*(host.run(f"echo {n}", deadline=90) for n in range(12)))
-            assert [answer.out for answer in answers] == [f"{n}\n" for n in range(12)]
+            assert [response.out for response in answers] == [f"{n}\n" for n in range(12)]
     with PrivateHost(tmp_path / "one", settings=["MaxSessions 1"]) as private:
         async with reached(private.options()) as host:
             with pytest.raises(ActionRequired, match="multiple sessions"):

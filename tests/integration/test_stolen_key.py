@@ -97,8 +97,8 @@ def filled(site: Installed, text: str) -> str:
 
 
 def refused(site: Installed, order: bytes) -> None:
-    said = site.submit(order)
-    assert "mqi-trouble bad-order line" in said
+    output = site.submit(order)
+    assert "mqi-trouble bad-order line" in output
     time.sleep(0.02)
     assert site.untouched()
     assert list((site.root / "gates").iterdir()) == []
@@ -127,7 +127,7 @@ def test_an_order_for_something_else_is_none(site: Installed, name: str):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "output"),
     [
         (program("/bin/sh", "-c", TOUCH), "mqi-refused /bin/sh"),
         (program("sh", "-c", TOUCH), "mqi-refused sh"),
@@ -135,11 +135,11 @@ def test_an_order_for_something_else_is_none(site: Installed, name: str):
         (program("LD_PRELOAD=/x.so", "{engine}", count="1"), "mqi-refused the variable LD_PRELOAD"),
     ],
 )
-def test_a_program_or_variable_that_was_not_named_is_not_used(site: Installed, words: tuple[str, ...], said: str):
+def test_a_program_or_variable_that_was_not_named_is_not_used(site: Installed, words: tuple[str, ...], output: str):
     site.submit(site.order(tuple(filled(site, word) for word in words)))
     code, log = site.ended()
     assert code == "126"
-    assert said in log
+    assert output in log
     assert "computed" not in log
     assert site.untouched()
 
@@ -171,8 +171,8 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_question_of_another_form_is_refused(site: Installed, name: str):
-    said = site.ask(*(filled(site, word) for word in CALLS[name]), stdin=f"{TOKEN}\n".encode())
-    assert "mqi-trouble bad-" in said.stdout
+    output = site.ask(*(filled(site, word) for word in CALLS[name]), stdin=f"{TOKEN}\n".encode())
+    assert "mqi-trouble bad-" in output.stdout
     assert site.untouched()
     assert (site.root / "cases" / KEY / "input").is_dir()
 
@@ -187,9 +187,9 @@ def test_a_question_of_another_form_is_refused(site: Installed, name: str):
     ],
 )  # fmt: skip
 def test_a_command_line_of_another_form_is_refused(site: Installed, line: str):
-    said = site.command(line)
-    assert (said.returncode, said.stdout) == (1, "")
-    assert "may only be used by MQI Communicator" in said.stderr
+    output = site.command(line)
+    assert (output.returncode, output.stdout) == (1, "")
+    assert "may only be used by MQI Communicator" in output.stderr
 
 
 @pytest.mark.parametrize("name", ["{outside}/secret", "../../../outside/secret", "./../../../outside/secret"])
@@ -199,8 +199,8 @@ def test_a_list_of_digests_removes_nothing_outside(site: Installed, name: str):
     upload.mkdir()
     sums = f"{'0' * 64}  {filled(site, name)}\n".encode()
     (upload / "SHA256SUMS").write_bytes(sums)
-    said = site.ask("settle", str(site.root), "other2345678", hashlib.sha256(sums).hexdigest())
-    assert "mqi-trouble mismatch its list names something" in said.stdout
+    output = site.ask("settle", str(site.root), "other2345678", hashlib.sha256(sums).hexdigest())
+    assert "mqi-trouble mismatch its list names something" in output.stdout
     assert site.untouched()
 
 
@@ -214,9 +214,9 @@ def test_nothing_is_told_of_files_that_are_not_beside_a_named_program(site: Inst
         ("executable", str(site.engine)), ("readable", f"{site.opt}/data/list"), ("program", "true"),
         ("starts", str(site.engine)),
     ]  # fmt: skip
-    said = site.ask("needs", stdin="".join("\t".join(line) + "\n" for line in lines).encode()).stdout
-    told = [line.split()[2] for line in said.splitlines() if line.startswith(("mqi-need", "mqi-started"))]
-    assert told == [*["barred"] * 6, "ok", "ok", "ok", "0"]
+    output = site.ask("needs", stdin="".join("\t".join(line) + "\n" for line in lines).encode()).stdout
+    reported = [line.split()[2] for line in output.splitlines() if line.startswith(("mqi-need", "mqi-started"))]
+    assert reported == [*["barred"] * 6, "ok", "ok", "ok", "0"]
 
 
 LETTERS = "-tpre.iLsfxCIvu"
@@ -266,10 +266,10 @@ def test_rsync_is_started_with_the_words_of_our_transfers_alone(site: Installed,
     verb, words = RSYNC[name]
     site.run.mkdir(parents=True)
     what = KEY if verb == "receive" else TOKEN
-    said = site.command(" ".join(("mqi-host", verb, str(site.root), what, *(filled(site, word) for word in words))))
-    assert said.returncode == 1
-    assert said.stdout == ""
-    assert "mqi-refused" in said.stderr
+    output = site.command(" ".join(("mqi-host", verb, str(site.root), what, *(filled(site, word) for word in words))))
+    assert output.returncode == 1
+    assert output.stdout == ""
+    assert "mqi-refused" in output.stderr
     assert site.untouched()
 
 
@@ -303,7 +303,7 @@ def test_a_link_in_the_place_of_ours_is_not_followed(site: Installed, place: str
     assert "not-ours" in answers[1]
     assert "not-ours" in answers[2]
     in_run = place.endswith(TOKEN)
-    assert ["not-ours" in answer for answer in answers[3:]] == [not in_run, True, not in_run, not in_run]
+    assert ["not-ours" in response for response in answers[3:]] == [not in_run, True, not in_run, not in_run]
 
 
 def test_a_lock_of_leases_that_is_a_link_makes_no_file(site: Installed):
@@ -320,9 +320,9 @@ def test_a_log_that_is_a_link_is_not_shown(site: Installed):
     (site.run / "exit").write_text("0,1\n")
     (site.run / "log").symlink_to(site.outside / "secret")
     (site.run / "products.sha256").symlink_to(site.outside / "secret")
-    said = site.ask("poll", str(site.root), "0", "4096", stdin=f"{TOKEN}\n".encode()).stdout
-    assert f"mqi-job {TOKEN} job" in said
-    assert base64.b64encode(SECRET.encode()).decode()[:16] not in said
+    output = site.ask("poll", str(site.root), "0", "4096", stdin=f"{TOKEN}\n".encode()).stdout
+    assert f"mqi-job {TOKEN} job" in output
+    assert base64.b64encode(SECRET.encode()).decode()[:16] not in output
 
 
 def test_a_shown_file_that_is_a_link_is_not_shown(site: Installed):
@@ -348,6 +348,6 @@ def test_a_run_with_a_link_that_leads_out_is_not_sent(site: Installed):
     line = " ".join(("mqi-host", "provide", str(site.root), TOKEN, *ASKED))
     assert "leads out" not in site.command(line).stderr
     (site.run / "Outputs").symlink_to(site.outside)
-    said = site.command(line, b"Outputs/secret\0")
-    assert "mqi-refused a folder in which a link leads out of it" in said.stderr
-    assert said.stdout == ""
+    output = site.command(line, b"Outputs/secret\0")
+    assert "mqi-refused a folder in which a link leads out of it" in output.stderr
+    assert output.stdout == ""

@@ -199,10 +199,10 @@ async def test_the_root_itself_is_no_link_to_follow_upwards(host: LocalHost, roo
 
 
 async def test_free_space_is_told(host: LocalHost, root: Path):
-    told = workspace.read_space(await host.request(workspace.space(str(root)), deadline=90))
+    reported = workspace.read_space(await host.request(workspace.space(str(root)), deadline=90))
     real = os.statvfs(root)
-    assert told.free_bytes == pytest.approx(real.f_bavail * real.f_frsize, rel=0.05)
-    assert told.free_inodes is None or told.free_inodes == pytest.approx(real.f_ffree, rel=0.05)
+    assert reported.free_bytes == pytest.approx(real.f_bavail * real.f_frsize, rel=0.05)
+    assert reported.free_inodes is None or reported.free_inodes == pytest.approx(real.f_ffree, rel=0.05)
     with pytest.raises(RemoteUnfit):
         workspace.read_space(await host.request(workspace.space(str(root / "none")), deadline=90))
 
@@ -255,11 +255,11 @@ async def test_a_quota_counts_where_it_leaves_less_than_the_disk(tmp_path: Path,
         host = SshHost(private.options())
         root = str(tmp_path / "root")
         workspace.read_workspace(await host.request(workspace.workspace(root), deadline=90))
-        told = workspace.read_space(await host.request(workspace.space(root), deadline=90))
+        reported = workspace.read_space(await host.request(workspace.space(root), deadline=90))
         await host.close()
-    assert (told.bound_by == "the account's quota") == (bound is not None)
-    assert bound is None or told.free_bytes == bound
-    assert inodes is None or told.free_inodes == inodes
+    assert (reported.bound_by == "the account's quota") == (bound is not None)
+    assert bound is None or reported.free_bytes == bound
+    assert inodes is None or reported.free_inodes == inodes
 
 
 async def test_what_lies_there_is_listed_with_its_age(host: LocalHost, root: Path):
@@ -267,15 +267,15 @@ async def test_what_lies_there_is_listed_with_its_age(host: LocalHost, root: Pat
     old = root / "cases" / "old234567890"
     old.mkdir()
     os.utime(old, (1, 1))
-    told = workspace.read_left(await host.request(workspace.left(str(root)), deadline=90))
-    assert told[KEY] == 0
-    assert told["old234567890"] > 10_000
+    reported = workspace.read_left(await host.request(workspace.left(str(root)), deadline=90))
+    assert reported[KEY] == 0
+    assert reported["old234567890"] > 10_000
 
 
 async def test_this_machine_has_what_jobs_and_uploads_need(host: LocalHost):
-    told = requirements.read_host(await host.request(requirements.host("direct"), deadline=90))
-    assert len(told) > 6
-    assert [what for ok, what, _ in told if not ok] == []
+    reported = requirements.read_host(await host.request(requirements.host("direct"), deadline=90))
+    assert len(reported) > 6
+    assert [what for ok, what, _ in reported if not ok] == []
 
 
 async def test_what_an_engine_needs_is_looked_for(host: LocalHost, tmp_path: Path):
@@ -291,8 +291,8 @@ async def test_what_an_engine_needs_is_looked_for(host: LocalHost, tmp_path: Pat
         Need("sha256", path, "", "0" * 64),
         Need("readable", "~/", ""),
     )
-    told = requirements.read_needs(wanted, await host.request(requirements.needs(wanted), deadline=90))
-    assert [ok for ok, _, _ in told] == [True, False, True, False, True, False, True]
+    reported = requirements.read_needs(wanted, await host.request(requirements.needs(wanted), deadline=90))
+    assert [ok for ok, _, _ in reported] == [True, False, True, False, True, False, True]
 
 
 def program(folder: Path, name: str, text: str) -> str:
@@ -322,10 +322,10 @@ async def test_an_engine_is_started_once_without_input(host: LocalHost, tmp_path
         (Need("starts", "stdbuf", "", words=("-oL", str(tmp_path / "none"), "x")), False, "exit code 127"),
     ]  # fmt: skip
     wanted = [need for need, _, _ in starts]
-    told = requirements.read_needs(wanted, await host.request(requirements.needs(wanted), deadline=90))
-    for (_, ok, words), (found, what, _) in zip(starts, told, strict=True):
+    reported = requirements.read_needs(wanted, await host.request(requirements.needs(wanted), deadline=90))
+    for (_, ok, words), (found, what, _) in zip(starts, reported, strict=True):
         assert (found, words in what) == (ok, True), what
-    assert told[4][2] == "build it"
+    assert reported[4][2] == "build it"
 
 
 def test_what_may_not_be_looked_at_is_not_said_to_be_missing():
@@ -338,13 +338,13 @@ def test_what_may_not_be_looked_at_is_not_said_to_be_missing():
 
 def test_an_engine_that_was_not_tried_or_hangs_is_not_said_to_start():
     need = Need("starts", "/opt/tps_env", "look", words=("none",))
-    for said, words in {
+    for output, words in {
         "mqi-done": "could not be tested",
         "mqi-started 1 barred": "is not allowed on the host",
         "mqi-started 1 124 ": "did not exit within 20 s",
         "mqi-started 1 127 not=base64": "cannot be started (exit code 127): no output",
     }.items():
-        ((ok, what, advice),) = requirements.read_needs([need], RemoteResponse(0, f"{said}\n"))
+        ((ok, what, advice),) = requirements.read_needs([need], RemoteResponse(0, f"{output}\n"))
         assert not ok
         assert words in what
         assert advice

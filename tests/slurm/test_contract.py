@@ -14,7 +14,7 @@ from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.options import LocalOptions
 from mqi_communicator.remote.workspace import workspace
 from tests.contract.test_scheduler_contract import *  # noqa: F403 - its tests are this module's
-from tests.contract.test_scheduler_contract import SECONDS, Ground, marked
+from tests.contract.test_scheduler_contract import SECONDS, Bench, marked
 from tests.processes import kill
 from tests.slurm.cluster import Cluster
 
@@ -22,10 +22,10 @@ QUICK = SlurmOptions(gres=None, query_s=1, look_s=0.2, files_late_s=1, kill_grac
 
 
 @pytest.fixture  # type: ignore[no-redef]
-async def ground(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Ground]:
+async def bench(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Bench]:
     root, host = tmp_path / "work", LocalHost(LocalOptions())
     assert (await host.request(workspace(str(root)), deadline=SECONDS)).exit_code == 0
-    made = Ground(SlurmScheduler(str(root), QUICK), host, root)
+    made = Bench(SlurmScheduler(str(root), QUICK), host, root)
     made.send("common/x", b"input")
     for beam in range(1, 31):
         made.send(f"beam-{beam}/x", b"")

@@ -108,15 +108,15 @@ def test_a_cancelled_case_leaves_the_queue_empty(site, cluster):
 
 
 def test_check_looks_at_slurm(site, cluster):
-    said = site.mqi("check")
-    assert "ok  private has a Slurm controller that answers" in said.stdout
-    wrong = [line for line in said.stdout.splitlines() if line.startswith("NO ")]
+    output = site.mqi("check")
+    assert "ok  private has a Slurm controller that answers" in output.stdout
+    wrong = [line for line in output.stdout.splitlines() if line.startswith("NO ")]
     assert len(wrong) == 1, wrong
     assert "sha256" in wrong[0]  # the engine here is a wrapper that keeps a witness
     cluster.stop_controller()
     try:
-        said = site.mqi("check")
-        assert said.returncode == 1
-        assert "NO  private has a Slurm controller that answers" in said.stdout
+        output = site.mqi("check")
+        assert output.returncode == 1
+        assert "NO  private has a Slurm controller that answers" in output.stdout
     finally:
         cluster.start_controller()

@@ -22,7 +22,9 @@ APPS = "GPU-a1, 4711, 97000\nGPU-a2, 815, 400\n"
 OPTIONS = GpuOptions()
 
 
-def answer(gpus: str = GPUS, apps: str = APPS, *, codes: tuple[int, int] = (0, 0), ours: str = "815") -> RemoteResponse:
+def response(
+    gpus: str = GPUS, apps: str = APPS, *, codes: tuple[int, int] = (0, 0), ours: str = "815"
+) -> RemoteResponse:
     def packed(text: str) -> str:
         return base64.b64encode(text.encode()).decode()
 
@@ -31,7 +33,7 @@ def answer(gpus: str = GPUS, apps: str = APPS, *, codes: tuple[int, int] = (0, 0
 
 
 def test_an_inventory_tells_our_jobs_from_others():
-    found = read_inventory(answer())
+    found = read_inventory(response())
     assert [(gpu.index, gpu.ours_mib, gpu.foreign) for gpu in found.gpus] == [
         ("0", 0, ()), ("1", 0, (4711,)), ("2", 400, ()), ("3", 0, ()),
     ]  # fmt: skip
@@ -44,22 +46,22 @@ NO_DRIVER = "NVIDIA-SMI has failed because it couldn't communicate with the NVID
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         RemoteResponse(0, ""),
-        answer(NO_DRIVER, codes=(9, 0)),
-        answer("GPU is lost", codes=(15, 0)),
-        answer(apps="oops", codes=(0, 1)),
-        answer("<html>"),
-        answer(GPUS + "4, GPU-a4, 143771"),
-        answer(apps="GPU-a1, x, 97000"),
-        answer("0, GPU a0, 1, 1, 1, 1"),
-        RemoteResponse(0, answer().out.rsplit("\n", 1)[0]),
-        RemoteResponse(0, answer().out.split("\n", 1)[1]),
+        response(NO_DRIVER, codes=(9, 0)),
+        response("GPU is lost", codes=(15, 0)),
+        response(apps="oops", codes=(0, 1)),
+        response("<html>"),
+        response(GPUS + "4, GPU-a4, 143771"),
+        response(apps="GPU-a1, x, 97000"),
+        response("0, GPU a0, 1, 1, 1, 1"),
+        RemoteResponse(0, response().out.rsplit("\n", 1)[0]),
+        RemoteResponse(0, response().out.split("\n", 1)[1]),
     ],
 )
-def test_a_question_that_failed_leaves_no_gpu_to_use(said: RemoteResponse):
-    found = read_inventory(said)
+def test_a_question_that_failed_leaves_no_gpu_to_use(output: RemoteResponse):
+    found = read_inventory(output)
     assert found.gpus == ()
     assert found.trouble
     assert fit(found, OPTIONS, 0) == ()
@@ -86,16 +88,16 @@ def test_a_question_that_failed_leaves_no_gpu_to_use(said: RemoteResponse):
     ],
 )
 def test_why_a_gpu_is_left_alone(line: str, apps: str, options: dict[str, object], words: str):
-    (gpu,) = read_inventory(answer(line, apps, ours="")).gpus
+    (gpu,) = read_inventory(response(line, apps, ours="")).gpus
     why = reason_unusable(gpu, GpuOptions.model_validate(options), 2000)
     assert words in why
     assert bool(why) == bool(words)
 
 
 def test_each_gpu_tells_who_has_it():
-    found = read_inventory(answer())
-    said = describe(found, OPTIONS, 30_000, {"GPU-a0": "beam 2 of case k"})
-    assert said == [
+    found = read_inventory(response())
+    output = describe(found, OPTIONS, 30_000, {"GPU-a0": "beam 2 of case k"})
+    assert output == [
         "GPU 0 computes beam 2 of case k",
         "GPU 1 is used by others (process 4711): 97344 MiB",
         "GPU 3 has 24000 MiB free for us; 30000 MiB are needed",

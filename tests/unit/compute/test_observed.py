@@ -75,7 +75,7 @@ DEAD = line("job", "dead")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         "",
         DEAD,
@@ -84,8 +84,8 @@ DEAD = line("job", "dead")
         DEAD.replace(TOKEN, "abcd-b1-r2"),
     ],
 )
-def test_half_an_answer_proves_nothing(answer: str):
-    assert read_observations((TOKEN,), RemoteResponse(0, answer))[TOKEN].state is JobState.UNKNOWN
+def test_half_an_answer_proves_nothing(response: str):
+    assert read_observations((TOKEN,), RemoteResponse(0, response))[TOKEN].state is JobState.UNKNOWN
 
 
 def test_a_failed_query_proves_nothing():
@@ -111,9 +111,9 @@ def test_a_job_that_ended_while_it_was_watched_is_told_twice_and_has_ended():
 
 
 def test_an_early_line_tells_of_its_job():
-    told = read_early_line(line("job", "dead", "7,1700000005").rstrip("\n"))
-    assert told is not None
-    assert (told[0], told[1].state, told[1].exit_code) == (TOKEN, JobState.ENDED, 7)
+    reported = read_early_line(line("job", "dead", "7,1700000005").rstrip("\n"))
+    assert reported is not None
+    assert (reported[0], reported[1].state, reported[1].exit_code) == (TOKEN, JobState.ENDED, 7)
     assert read_early_line("mqi-end") is None
 
 

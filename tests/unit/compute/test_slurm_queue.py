@@ -28,7 +28,7 @@ def line(kind: str = "job", ended: str = "none", record: str = RECORD) -> str:
     return f"mqi-job {TOKEN} {kind} slurm {record} {ended} products= log= mqi-1"
 
 
-def said(kind: str, *rows: str, code: int = 0, at: int = NOW) -> str:
+def reply(kind: str, *rows: str, code: int = 0, at: int = NOW) -> str:
     return f"mqi-{kind} {at} {code} {packed(chr(10).join(rows))}"
 
 
@@ -61,7 +61,7 @@ def status(*lines: str, **options: float) -> JobStatus:
 )
 @pytest.mark.parametrize("source", ["queue", "account"])
 def test_a_job_that_is_over_and_left_no_word_is_lost_for_a_cause(state: str, cause: Cause | None, source: str):
-    rows = (said("queue", row(state)),) if source == "queue" else (said("queue"), said("account", row(state)))
+    rows = (reply("queue", row(state)),) if source == "queue" else (reply("queue"), reply("account", row(state)))
     seen = status(*rows, line())
     assert (seen.state, seen.cause) == ((JobState.LOST, cause) if cause else (JobState.UNKNOWN, None))
     assert state in seen.raw
@@ -69,8 +69,8 @@ def test_a_job_that_is_over_and_left_no_word_is_lost_for_a_cause(state: str, cau
 
 def test_files_may_be_late_on_a_network_file_system():
     late = row("COMPLETED", end=NOW - 20)
-    assert status(said("queue", late), line()).state is JobState.UNKNOWN
-    assert status(said("queue", late), line(), files_late_s=10).state is JobState.LOST
+    assert status(reply("queue", late), line()).state is JobState.UNKNOWN
+    assert status(reply("queue", late), line(), files_late_s=10).state is JobState.LOST
 
 
 @pytest.mark.parametrize(
@@ -88,31 +88,31 @@ def test_files_may_be_late_on_a_network_file_system():
 )
 def test_a_job_in_the_queue(state: str, kind: str, expected: JobState):
     record = RECORD if kind == "job" else str(BEGAN)
-    seen = status(said("queue", row(state)), line(kind, record=record))
+    seen = status(reply("queue", row(state)), line(kind, record=record))
     assert seen.state is expected
     assert seen.cause is (Cause.REQUEUED if expected is JobState.LOST else None)
 
 
 def test_a_queue_that_was_asked_before_the_job_began_says_nothing_of_a_requeue():
-    assert status(said("queue", row("PENDING"), at=BEGAN + 10), line()).state is JobState.RUNNING
+    assert status(reply("queue", row("PENDING"), at=BEGAN + 10), line()).state is JobState.RUNNING
 
 
 @pytest.mark.parametrize("state", ["PENDING", "REQUEUED", "COMPLETED", "RUNNING"])
 def test_what_was_asked_in_the_future_says_nothing(state: str):
     """The clock of the login node was fast, and is right again: how old the answer is nobody knows."""
-    assert status(said("queue", row(state), at=NOW + 3600), line()).state is JobState.UNKNOWN
-    assert "Slurm was not queried" in status(said("queue", row(state), at=NOW + 3600), line()).raw
-    assert status(said("queue", row(state), at=NOW + 3600), line(ended="0,1700000500")).state is JobState.ENDED
+    assert status(reply("queue", row(state), at=NOW + 3600), line()).state is JobState.UNKNOWN
+    assert "Slurm was not queried" in status(reply("queue", row(state), at=NOW + 3600), line()).raw
+    assert status(reply("queue", row(state), at=NOW + 3600), line(ended="0,1700000500")).state is JobState.ENDED
 
 
 def test_another_login_node_may_be_a_little_ahead():
-    assert status(said("queue", row("RUNNING"), at=NOW + 5), line()).state is JobState.RUNNING
+    assert status(reply("queue", row("RUNNING"), at=NOW + 5), line()).state is JobState.RUNNING
 
 
 def test_the_job_that_took_the_gate_counts_and_no_other_of_its_name():
     rows = (row("COMPLETED", id=46), row("RUNNING"), row("PENDING", id=48))
-    assert status(said("queue", *rows), line()).state is JobState.RUNNING
-    assert status(said("queue", rows[0], rows[2]), line()).state is JobState.UNKNOWN
+    assert status(reply("queue", *rows), line()).state is JobState.RUNNING
+    assert status(reply("queue", rows[0], rows[2]), line()).state is JobState.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_job_that_took_the_gate_counts_and_no_other_of_its_name():
     ],
 )
 def test_a_pending_job_says_why(reason: str, words: str, stuck: bool):  # noqa: FBT001
-    seen = status(said("queue", row("PENDING", reason=reason)), line("tried", record=str(BEGAN)))
+    seen = status(reply("queue", row("PENDING", reason=reason)), line("tried", record=str(BEGAN)))
     assert (seen.state, seen.stuck) == (JobState.QUEUED, stuck)
     assert words in seen.queued_because
 
@@ -142,12 +142,12 @@ def test_a_pending_job_says_why(reason: str, words: str, stuck: bool):  # noqa: 
     "words",
     [
         (),
-        (said("queue", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", code=1),),
-        (said("queue"),),  # in no queue, and no accounting
-        (said("queue"), said("account", "Slurm accounting storage is disabled", code=1)),
-        (said("queue"), said("account")),
-        (said("queue", "<html>", "47|" + TOKEN), said("account", "garbage")),
-        (said("queue", row("RUNNING", name="other-b1-r1")), said("account")),
+        (reply("queue", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", code=1),),
+        (reply("queue"),),  # in no queue, and no accounting
+        (reply("queue"), reply("account", "Slurm accounting storage is disabled", code=1)),
+        (reply("queue"), reply("account")),
+        (reply("queue", "<html>", "47|" + TOKEN), reply("account", "garbage")),
+        (reply("queue", row("RUNNING", name="other-b1-r1")), reply("account")),
     ],
 )
 def test_absence_and_silence_prove_no_end(words: tuple[str, ...]):
@@ -157,23 +157,23 @@ def test_absence_and_silence_prove_no_end(words: tuple[str, ...]):
 
 
 def test_what_was_never_handed_over_is_absent():
-    assert status(said("queue"), line("none", record="none")).state is JobState.ABSENT
+    assert status(reply("queue"), line("none", record="none")).state is JobState.ABSENT
     assert status(line("none", record="none")).state is JobState.ABSENT
 
 
 def test_a_try_whose_fate_is_open_is_absent_only_by_the_word_of_the_accounting():
     tried = line("tried", record=str(BEGAN))
-    assert status(said("queue"), tried).state is JobState.UNKNOWN
-    assert status(said("queue"), said("account"), tried).state is JobState.ABSENT
-    assert status(said("queue", at=BEGAN + 5), said("account", at=BEGAN + 5), tried).state is JobState.QUEUED
+    assert status(reply("queue"), tried).state is JobState.UNKNOWN
+    assert status(reply("queue"), reply("account"), tried).state is JobState.ABSENT
+    assert status(reply("queue", at=BEGAN + 5), reply("account", at=BEGAN + 5), tried).state is JobState.QUEUED
 
 
 def test_who_sent_a_signal_only_the_scheduler_knows():
     ended = line(ended=f"143,{NOW - 5}")
-    assert status(said("queue", row("RUNNING")), ended).state is JobState.RUNNING  # its word is waited for
-    seen = status(said("queue", row("CANCELLED")), ended)
+    assert status(reply("queue", row("RUNNING")), ended).state is JobState.RUNNING  # its word is waited for
+    seen = status(reply("queue", row("CANCELLED")), ended)
     assert (seen.state, seen.exit_code, seen.cause) == (JobState.ENDED, 143, Cause.CANCELLED)
-    seen = status(said("queue", row("PREEMPTED")), ended)
+    seen = status(reply("queue", row("PREEMPTED")), ended)
     assert (seen.state, seen.cause) == (JobState.ENDED, Cause.PREEMPTED)
     assert status(line(ended=f"143,{NOW - 500}")).state is JobState.ENDED  # not for ever
     assert SlurmScheduler("/w").read_line(ended) is None
@@ -219,5 +219,5 @@ def test_an_answer_from_before_the_submission_says_nothing_of_it():
     """sbatch refused a first try, of which Slurm keeps a FAILED job of this name; the next try is younger than that."""
     refused = row("FAILED", reason="BadConstraints")
     tried = line("tried", record=str(BEGAN))
-    assert status(said("queue", refused, at=BEGAN - 20), tried).state is JobState.QUEUED
-    assert status(said("queue", refused, at=NOW), tried).state is JobState.LOST
+    assert status(reply("queue", refused, at=BEGAN - 20), tried).state is JobState.QUEUED
+    assert status(reply("queue", refused, at=NOW), tried).state is JobState.LOST

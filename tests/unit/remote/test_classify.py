@@ -59,9 +59,9 @@ SSH = [
 ]
 
 
-@pytest.mark.parametrize(("said", "kind", "words"), SSH)
-def test_what_ssh_says(said: str, kind: type[Fault], words: str):
-    fault = ssh_fault(said, "gpu1")
+@pytest.mark.parametrize(("output", "kind", "words"), SSH)
+def test_what_ssh_says(output: str, kind: type[Fault], words: str):
+    fault = ssh_fault(output, "gpu1")
     assert type(fault) is kind
     assert words in fault.reason
 
@@ -89,16 +89,16 @@ RSYNC = [
 ]
 
 
-@pytest.mark.parametrize(("code", "said", "kind", "words"), RSYNC)
-def test_what_rsync_says(code: int, said: str, kind: type[Fault], words: str):
-    fault = rsync_fault(code, said, "gpu1", side="there")
+@pytest.mark.parametrize(("code", "output", "kind", "words"), RSYNC)
+def test_what_rsync_says(code: int, output: str, kind: type[Fault], words: str):
+    fault = rsync_fault(code, output, "gpu1", side="there")
     assert type(fault) is kind
     assert words in fault.reason
 
 
 def test_a_file_that_grows_beyond_what_was_announced_is_the_hosts_fault():
-    said = 'rsync: [receiver] write failed on "/x/log": File too large (27)'
-    fault = rsync_fault(11, said, "gpu1", side="this machine", largest=4096)
+    output = 'rsync: [receiver] write failed on "/x/log": File too large (27)'
+    fault = rsync_fault(11, output, "gpu1", side="this machine", largest=4096)
     assert type(fault) is AbsurdAnswer
     assert "more than 4096 bytes" in fault.reason
-    assert type(rsync_fault(11, said, "gpu1", side="gpu1")) is DiskFull
+    assert type(rsync_fault(11, output, "gpu1", side="gpu1")) is DiskFull

@@ -59,9 +59,9 @@ def test_numbers_of_a_host_that_are_none_are_not_read(number: str):
     assert read_space(RemoteResponse(0, f"mqi-space 7 1 1 1\nmqi-quota {number} none\n")).free_bytes == 7
     assert read_left(RemoteResponse(0, f"mqi-left abc {number}\n")) == {}
     gpus = base64.b64encode(f"0, GPU-1, {number}, {number}, 0, 30\n".encode()).decode()
-    said = f"mqi-gpus 0 {gpus}\nmqi-apps 0 \nmqi-ours\n"
-    assert read_inventory(RemoteResponse(0, said)).gpus[0].total_mib is None
-    assert read_inventory(RemoteResponse(0, said.replace("ours", f"ours {number}"))).trouble
+    output = f"mqi-gpus 0 {gpus}\nmqi-apps 0 \nmqi-ours\n"
+    assert read_inventory(RemoteResponse(0, output)).gpus[0].total_mib is None
+    assert read_inventory(RemoteResponse(0, output.replace("ours", f"ours {number}"))).trouble
     products = base64.b64encode(f"{'0' * 64} {number} ./dose\n".encode()).decode()
     seen = Observed.read(f"mqi-job k-b1-r1 job none {number} 0,1 products={products} log= none")
     assert seen is not None
