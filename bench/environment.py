@@ -1,4 +1,4 @@
-"""Where the measurements are made: a private sshd on this machine, the fetched engine, the demo's settings."""
+"""The environment of the benchmarks: a private sshd on this machine, the fetched engine, the demo's settings."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGINE = Path(os.environ.get("MQI_ENGINE_HOME", ROOT / ".setup/mcsquare"))
 
 
-def fresh(base: Path, host: PrivateHost, **changes: Mapping[str, Any]) -> Slot:
-    """A site of its own below `base`, with the demo's settings and `changes` to its sections."""
+def new_site(base: Path, host: PrivateHost, **changes: Mapping[str, Any]) -> Slot:
+    """Make a separate site below `base`, with the demo's settings and `changes` to its sections."""
     slot = first_free(base)
     write_config(slot, ENGINE, host.options())
     settings = yaml.safe_load(slot.config.read_text())
@@ -31,14 +31,14 @@ def fresh(base: Path, host: PrivateHost, **changes: Mapping[str, Any]) -> Slot:
 
 
 def mqi(slot: Slot, word: str, log: Path) -> subprocess.Popen[bytes]:
-    """The product as a process; what it logs goes to `log`."""
+    """Start the product as a process that logs to `log`."""
     with log.open("wb") as out:
         words = (sys.executable, "-m", "mqi_communicator", word, "--config", str(slot.config))
         return subprocess.Popen(words, stdout=out, stderr=out)
 
 
 def ssh_words(host: PrivateHost, socket: Path) -> tuple[str, ...]:
-    """A plain ssh over one shared connection, as a person would set it up by hand."""
+    """A plain ssh over one shared connection, as one would set it up by hand."""
     options = host.options()
     return (
         "ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",

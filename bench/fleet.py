@@ -1,4 +1,4 @@
-"""A night's work on four GPUs: how much of the time they compute, and how often the host is asked."""
+"""Many cases on four GPUs: utilisation of the GPUs, and number of status queries."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _POLLS = re.compile(r'^mqi_remote_operations_total\{operation="(?:slurm_)?poll".
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
-    """What a fleet of cases took. `bound`: no scheduler could have ended sooner with the same jobs."""
+class FleetResult:
+    """The time for a fleet of cases. `bound`: a lower bound for any scheduler with the same jobs."""
 
     audit: Audit
     beams: int  # jobs that ran
@@ -46,7 +46,7 @@ class Night:
 
     @property
     def busy(self) -> float:
-        """Part of the makespan's lower bound: 1 is perfect."""
+        """Lower bound over makespan: 1 is optimal."""
         return self.bound / self.makespan
 
     @property
@@ -55,7 +55,7 @@ class Night:
         return self.queries / (self.took / self.tick)
 
 
-def on_host(base: Path, cases: int, seconds: float) -> Night:
+def on_host(base: Path, cases: int, seconds: float) -> FleetResult:
     """Cases of three beams, each `seconds` long on one GPU, on a plain host with four."""
     fake = FakeGpus(base / "gpus", GPUS, 24_000, jobs_mib=2000)
     with PrivateHost(base / "host", environment=fake.environment) as host:
@@ -63,7 +63,7 @@ def on_host(base: Path, cases: int, seconds: float) -> Night:
         return _night(base, host, direct, cases, seconds, TICK_S)
 
 
-def on_slurm(base: Path, cases: int, seconds: float) -> Night:
+def on_slurm(base: Path, cases: int, seconds: float) -> FleetResult:
     """The same on a cluster of two nodes with two GPUs each. `squeue` is counted by a program around it."""
     with Cluster(nodes=2, gpus=GPUS // 2) as cluster, _counted(base, cluster) as (environment, count):
         with PrivateHost(base / "host", environment=environment) as host:
@@ -74,7 +74,7 @@ def on_slurm(base: Path, cases: int, seconds: float) -> Night:
 
 @contextmanager
 def _counted(base: Path, cluster: Cluster) -> Iterator[tuple[dict[str, str], Any]]:
-    """An environment in which each question to Slurm leaves a line."""
+    """An environment in which each query of Slurm appends a line to a file."""
     programs, lines = base / "counted", base / "asked"
     programs.mkdir(parents=True)
     counter = programs / "squeue"
@@ -87,7 +87,7 @@ def _counted(base: Path, cluster: Cluster) -> Iterator[tuple[dict[str, str], Any
     )
 
 
-def _night(base: Path, host: PrivateHost, how: dict[str, Any], cases: int, seconds: float, tick: float) -> Night:
+def _night(base: Path, host: PrivateHost, how: dict[str, Any], cases: int, seconds: float, tick: float) -> FleetResult:
     resources = {"workers": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1, "cases": cases}
     fleet = Fleet(base / "site", [{**reach(host), **how}], seconds=seconds, resources=resources)
     try:
@@ -103,14 +103,14 @@ def _night(base: Path, host: PrivateHost, how: dict[str, Any], cases: int, secon
         jobs = [_span(list(group)) for _, group in groupby(sorted(runs, key=by_token), key=by_token)]
         bound = sum(end - start for start, end, _ in jobs) / GPUS
         makespan = max(end for _, end, _ in jobs) - min(start for start, *_ in jobs)
-        return Night(fleet.audit(), len(jobs), bound, makespan, took, median(_gaps(jobs)), queries, tick)
+        return FleetResult(fleet.audit(), len(jobs), bound, makespan, took, median(_gaps(jobs)), queries, tick)
     finally:
         fleet.stop()
         fleet.end_strays()
 
 
 def _span(programs: list[Run]) -> tuple[float, float, str]:
-    """When a job's first program began and its last one ended, and on which GPU."""
+    """When a job's first program started and its last one ended, and on which GPU."""
     first = min(programs, key=lambda run: run.start)
     return first.start, max(run.end or run.start for run in programs), ",".join(first.gpus)
 

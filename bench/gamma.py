@@ -1,4 +1,4 @@
-"""What gamma costs, against pymedphys as it was used before there was a kernel: CPU time of both, in one process.
+"""Cost of gamma compared with pymedphys, as it was used before the kernel: CPU time of both, in one process.
 
 A cube of 10 cm with 2 Gy, and 0.6 Gy in front of it and behind it, in a grid of 20 cm with voxels of 2 mm (267 500
 points), and 1 % of noise in the computed dose. pymedphys needs two minutes for it where the computed dose is 30 % too
@@ -41,7 +41,7 @@ class Cost:
 
 
 def measure(factor: float) -> Cost:
-    """Gamma 3 %/2 mm of a computed dose that is so many times the planned one. Both must say the same."""
+    """Gamma 3 %/2 mm of a computed dose that is a multiple of the planned one. Both results must agree."""
     planned, computed = _doses(factor, *SMALL)
     mine = gamma_index(planned, computed, OPTIONS)
     _pymedphys(_dose(planned.gy[:4, :4, :4], planned.grid), computed)  # what is compiled has been loaded

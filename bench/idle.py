@@ -1,5 +1,4 @@
-"""What the daemon costs while nothing happens, its dashboard with it: processor time and memory, with many finished
-cases in the folder."""
+"""Cost of the idle daemon with its dashboard: processor time and memory, with many finished cases in the folder."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.environment import fresh, mqi
+from bench.environment import mqi, new_site
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem, new_key
 from mqi_communicator.config import load
@@ -25,7 +24,7 @@ WORK_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Of the daemon and of all it has started, while nothing happens."""
+    """Usage of the idle daemon and all its descendants."""
 
     cpu: float  # fraction of one core
     rss_mib: float
@@ -33,10 +32,10 @@ class Idle:
 
 
 def idle(base: Path, host: PrivateHost, *, folders: int, seconds: float) -> Idle:
-    """Measure a daemon that has done one real case and now has `folders` finished ones to look after."""
+    """Measure a daemon that has done one real case and now has `folders` finished ones in its folder."""
     defaults = load_defaults()
     quick = {"histories_per_beam": 2000}
-    slot = fresh(base, host, intake=defaults, engine=quick, direct={"poll_s": 5}, web={"port": 0})
+    slot = new_site(base, host, intake=defaults, engine=quick, direct={"poll_s": 5}, web={"port": 0})
     files = _finished(slot, folders - 1)
     write_sample(slot.watch / "real", size="tiny")
     log = base / "idle.log"
@@ -55,12 +54,12 @@ def idle(base: Path, host: PrivateHost, *, folders: int, seconds: float) -> Idle
 
 
 def load_defaults() -> dict[str, float]:
-    """The intake's own defaults in place of the demo's, which looks at the folder more often."""
+    """The intake's own defaults in place of the demo's, which scans the folder more often."""
     return {"rescan_s": 15.0, "settle_s": 3.0}
 
 
 def _finished(slot: Slot, count: int) -> int:
-    """Case folders that the store knows as done, as a clinic leaves them lying."""
+    """Make case folders that are recorded as done; a clinic leaves them in the watched folder."""
     content = sample_files(size="tiny")
     database = open_database(load(slot.config).paths.store)
     for number in range(count):

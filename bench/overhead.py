@@ -1,4 +1,4 @@
-"""What the product costs beside the computing: one case through it, and the same work by a bare shell script."""
+"""Overhead of the product: one case through it, and the same work by a shell script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.environment import fresh, mqi, ssh_words
+from bench.environment import mqi, new_site, ssh_words
 
 from mqi_communicator.app import build_engine
 from mqi_communicator.case.model import CASE_ITEM
@@ -28,21 +28,21 @@ from mqi_communicator.intake.examination import Complete
 from mqi_communicator.intake.spooling import copy_to_spool
 
 LIMIT_S = 900.0
-WARM_S = 3.0  # a communicator that has run for months is not looking at its folder for the first time
+WARM_S = 3.0  # a communicator that has run for months does not scan its folder for the first time
 
 
 @dataclass(slots=True)
-class Ride:
+class CaseTiming:
     """One case through the product. Seconds from the moment its folder appeared."""
 
     delivered: float = 0.0
-    apart: dict[str, float] = field(default_factory=dict)  # step that the script has no like of -> seconds it took
-    ends: dict[str, float] = field(default_factory=dict)  # step -> when its last line had finished it
+    excluded: dict[str, float] = field(default_factory=dict)  # step that the script does not have -> seconds it took
+    ends: dict[str, float] = field(default_factory=dict)  # step -> when the last work item finished it
 
 
-def product(base: Path, host: PrivateHost) -> Ride:
+def product(base: Path, host: PrivateHost) -> CaseTiming:
     """The standard sample, from its drop into the folder of a running communicator to its delivered results."""
-    slot = fresh(base, host)
+    slot = new_site(base, host)
     log = base / "product.log"
     made = slot.folder / "made"
     write_sample(made, size="standard")
@@ -72,8 +72,8 @@ def _until(log: Path, event: str, step: str | None = None) -> None:
     raise RuntimeError(f"never: {event} {step or ''}; see {log}")
 
 
-def _read(log: Path, began: float) -> Ride:
-    ride = Ride()
+def _read(log: Path, began: float) -> CaseTiming:
+    ride = CaseTiming()
     for line in log.read_text().splitlines():
         record: dict[str, Any] = json.loads(line)
         at = datetime.fromisoformat(record["timestamp"]).timestamp() - began
@@ -81,7 +81,7 @@ def _read(log: Path, began: float) -> Ride:
             continue
         ride.ends[record["step"]] = at
         if record["step"] in ("compare", "report"):
-            ride.apart[record["step"]] = record["took_s"]
+            ride.excluded[record["step"]] = record["took_s"]
         elif record["step"] == "deliver":
             ride.delivered = at
     return ride
@@ -89,7 +89,7 @@ def _read(log: Path, began: float) -> Ride:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the script is handed: the very input that the product writes, and the very commands."""
+    """The input and commands of the script: the same as those of the product."""
 
     input: Path
     commands: tuple[str, ...]
@@ -97,7 +97,7 @@ class Work:
 
 def prepare(base: Path, host: PrivateHost) -> Work:
     """Write the engine's input once, by the product's own functions."""
-    slot = fresh(base, host)
+    slot = new_site(base, host)
     config = load(slot.config)
     write_sample(slot.watch / "case", size="standard")
     looked = examine(slot.watch / "case", config.intake, still_for=1e9)
@@ -113,7 +113,7 @@ def prepare(base: Path, host: PrivateHost) -> Work:
 
 
 def _by_hand(work: EngineWork) -> str:
-    """The same programs as a line of shell."""
+    """The same programs as a shell command line."""
     lines = [f"mkdir {shlex.quote(name)}" for name in work.folders]
     for program in work.programs:
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in program.env)
@@ -122,7 +122,7 @@ def _by_hand(work: EngineWork) -> str:
 
 
 def script(base: Path, host: PrivateHost, work: Work) -> float:
-    """Seconds of the same case by the bare script."""
+    """Seconds that the script takes for the same case."""
     base.mkdir()
     with tempfile.TemporaryDirectory(prefix="mqi-bench-") as sockets:
         ssh = " ".join(ssh_words(host, Path(sockets) / "s"))

@@ -1,4 +1,4 @@
-"""The figures as a table, and the place in docs/performance.md where they stand."""
+"""Format the figures as a table, and write it to docs/performance.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes docs/report-planes.png: what the report of a wrong sample shows, without an engine.
+"""Make docs/report-planes.png: the report of a sample with a wrong dose, without an engine.
 
 python bench/report_picture.py
 """

@@ -1,4 +1,4 @@
-"""Measures what the product costs, as ratios against the same work by hand, side by side in one run."""
+"""Measure the cost of the product as ratios to the same work by hand, alternating in one run."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ MB = 1_000_000
 
 
 def main() -> None:
-    asked = _arguments()
+    args = _arguments()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="mqi-bench-") as name, PrivateHost(Path(name, "host")) as host:
         base = Path(name)
-        if "transfer" in asked.only:
-            rows += _transfer(base, host, asked.rounds + 2)
-        if "overhead" in asked.only:
-            rows += _overhead(base, host, asked.rounds)
-        if "idle" in asked.only:
-            rows += _idle(base, host, asked.seconds)
+        if "transfer" in args.only:
+            rows += _transfer(base, host, args.rounds + 2)
+        if "overhead" in args.only:
+            rows += _overhead(base, host, args.rounds)
+        if "idle" in args.only:
+            rows += _idle(base, host, args.seconds)
         for kind, night in (("host", fleet.on_host), ("slurm", fleet.on_slurm)):
-            if f"fleet-{kind}" in asked.only:
-                rows += _fleet(kind, night(base / f"fleet-{kind}", asked.cases, asked.beam_seconds), asked.cases)
-        if "web" in asked.only:
-            rows += _web(base, asked.stored)
-    if "gamma" in asked.only:
+            if f"fleet-{kind}" in args.only:
+                rows += _fleet(kind, night(base / f"fleet-{kind}", args.cases, args.beam_seconds), args.cases)
+        if "web" in args.only:
+            rows += _web(base, args.stored)
+    if "gamma" in args.only:
         rows += _gamma()
     print(as_text(rows))
-    if asked.write:
-        write_page(as_markdown(rows, _conditions(asked)))
+    if args.write:
+        write_page(as_markdown(rows, _conditions(args)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,9 +56,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _conditions(asked: argparse.Namespace) -> str:
+def _conditions(args: argparse.Namespace) -> str:
     load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores, load {load:.1f} at the end, {asked.rounds} rounds each way, interleaved."
+    return f"{os.cpu_count()} cores, load {load:.1f} at the end, {args.rounds} rounds each way, interleaved."
 
 
 def _overhead(base: Path, host: PrivateHost, rounds: int) -> list[Row]:
@@ -69,13 +69,13 @@ def _overhead(base: Path, host: PrivateHost, rounds: int) -> list[Row]:
         rides.append(overhead.product(base / f"case-{number}", host))
         print(f"round {number + 1}: by hand {bare[-1]:.1f} s, product {rides[-1].delivered:.1f} s", flush=True)
         print("         " + ", ".join(f"{step} {at:.2f}" for step, at in rides[-1].ends.items()), flush=True)
-    without = [ride.delivered - sum(ride.apart.values()) for ride in rides]
+    without = [ride.delivered - sum(ride.excluded.values()) for ride in rides]
     ratios = [mine / theirs for mine, theirs in zip(without, bare, strict=True)]
     return [
         Row("one case by a bare script", _pair(bare, "s")),
         Row("one case by the product, comparison and report apart", _pair(without, "s")),
-        Row("its comparison with the planned dose", _pair([ride.apart["compare"] for ride in rides], "s")),
-        Row("its report", _pair([ride.apart["report"] for ride in rides], "s")),
+        Row("its comparison with the planned dose", _pair([ride.excluded["compare"] for ride in rides], "s")),
+        Row("its report", _pair([ride.excluded["report"] for ride in rides], "s")),
         Row("**overhead**: product over script", _pair(ratios, ""), "<= 1.15", median(ratios) <= 1.15),
     ]
 
@@ -103,16 +103,16 @@ def _idle(base: Path, host: PrivateHost, seconds: float) -> list[Row]:
     ]
 
 
-def _fleet(kind: str, night: fleet.Night, cases: int) -> list[Row]:
+def _fleet(kind: str, night: fleet.FleetResult, cases: int) -> list[Row]:
     where = {"host": "a host with 4 GPUs", "slurm": "Slurm, 2 nodes with 2 GPUs"}[kind]
     whole = night.audit.clean and len(night.audit.done) == cases and night.beams == fleet.beams_of(cases)
-    asked = f"{night.per_tick:.2f} ({night.queries} in {night.took:.0f} s)"
+    per_tick = f"{night.per_tick:.2f} ({night.queries} in {night.took:.0f} s)"
     return [
         Row(f"{cases} cases of 3 beams on {where}", night.audit.told(), "all, once", whole),
         Row("their time on the GPUs, and least possible", f"{night.makespan:.0f} / {night.bound:.0f} s"),
         Row("**GPUs busy**: least possible over taken", f"{night.busy:.3f}", ">= 0.95", night.busy >= 0.95),
         Row("pause of a GPU between two jobs, median", f"{night.gap:.1f} s", "<= 2 s", night.gap <= 2),
-        Row(f"status queries per tick of {night.tick:.0f} s", asked, "<= 1", night.per_tick <= 1),
+        Row(f"status queries per tick of {night.tick:.0f} s", per_tick, "<= 1", night.per_tick <= 1),
     ]
 
 
@@ -146,8 +146,8 @@ def _gamma() -> list[Row]:
     fast, slow = gamma.large(1.0), gamma.large(1.3)
     slower = slow.mine_s / fast.mine_s
     what = f"**gamma** of {fast.points} points: 30 % too high over agreeing"
-    told = f"{slower:.2f} ({1000 * slow.mine_s:.1f} / {1000 * fast.mine_s:.1f} ms)"
-    return [*rows, Row(what, told, "<= 3", slower <= 3)]
+    figures = f"{slower:.2f} ({1000 * slow.mine_s:.1f} / {1000 * fast.mine_s:.1f} ms)"
+    return [*rows, Row(what, figures, "<= 3", slower <= 3)]
 
 
 def _pair(values: Sequence[float], unit: str, best=min) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001 - min or max

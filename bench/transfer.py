@@ -1,4 +1,4 @@
-"""What proof costs a transfer: the product's way of sending, and rsync followed by sha256sum on both sides."""
+"""Cost of verified transfers: the product's upload, and rsync followed by sha256sum on both sides."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def random_folder(folder: Path, *, files: int, size: int) -> int:
 
 
 def product(source: Path, root: Path, host: PrivateHost) -> float:
-    """Seconds to have the folder over there, proved and in its place; the local digests are part of it."""
+    """Seconds to upload the folder, verified and in place, including the local digests."""
     return asyncio.run(_product(source, root, host))
 
 
 async def _product(source: Path, root: Path, host: PrivateHost) -> float:
     there, key = SshHost(host.options()), "bench"
     try:
-        workspace.read_workspace(await there.ask(workspace.workspace(str(root)), deadline=LIMIT_S))
+        workspace.read_workspace(await there.request(workspace.workspace(str(root)), deadline=LIMIT_S))
         began = time.perf_counter()
         digest = await asyncio.to_thread(_sums, source)
         await there.send(source, str(root), key, deadline=LIMIT_S)
-        workspace.read_settle(await there.ask(workspace.settle(str(root), key, digest), deadline=LIMIT_S))
+        workspace.read_settle(await there.request(workspace.settle(str(root), key, digest), deadline=LIMIT_S))
         return time.perf_counter() - began
     finally:
         await there.close()
@@ -62,7 +62,7 @@ def _sums(folder: Path) -> str:
 
 
 def script(source: Path, root: Path, host: PrivateHost) -> float:
-    """Seconds of the same by hand, over a connection that stands already."""
+    """Seconds of the same by hand, over an open connection."""
     root.mkdir()
     with tempfile.TemporaryDirectory(prefix="mqi-bench-") as sockets:
         ssh = ssh_words(host, Path(sockets) / "s")

@@ -1,4 +1,4 @@
-"""What a page of the dashboard costs at the server, with many cases in the store."""
+"""Cost of the dashboard's pages at the server, with many cases in the store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mqi_communicator.store.database import open_database
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """How long one page took, again and again, in ms. On a busy machine the processor time tells more."""
+    """Repeated timings of one page, in ms. On a busy machine the processor time is more informative."""
 
     page: str
     median_ms: float
@@ -35,10 +35,10 @@ def pages(base: Path, *, cases: int, rounds: int = 15) -> tuple[list[Cost], floa
     add_user(config, "otto")
     with dashboard(config) as board, board.signed_in("otto") as browser:
         pid = board.process.pid
-        return [_cost(browser, pid, *one, rounds) for one in _asked(browser, live)], _rss_mib(pid)
+        return [_cost(browser, pid, *one, rounds) for one in _requests(browser, live)], _rss_mib(pid)
 
 
-def _asked(browser: httpx.Client, live: list[str]) -> Iterator[tuple[str, str, dict[str, str] | None]]:
+def _requests(browser: httpx.Client, live: list[str]) -> Iterator[tuple[str, str, dict[str, str] | None]]:
     done = browser.post("/api/v1/search", json={"word": "pass", "limit": 1}).json()
     yield "now", "/", None
     yield "case under way", f"/case/{live[2]}", None

@@ -24,7 +24,7 @@ from mqi_communicator.remote.ssh import SshHost
 pytestmark = pytest.mark.real
 
 
-Runner = SshHost | LocalHost  # hosts run any shell text; the flow only ever asks for verbs
+Runner = SshHost | LocalHost  # hosts run any shell text; the flow only requests verbs
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ TOKEN = f"{KEY}-b1-r1"
 
 @dataclass
 class Folders:
-    """A folder here, a workspace there (with a name that hurts), and what a run left in it."""
+    """A local folder, a workspace on the host (with an awkward name), and the files of a run in it."""
 
     source: Path
     there: Path

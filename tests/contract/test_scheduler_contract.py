@@ -29,7 +29,7 @@ pytestmark = pytest.mark.real
 
 
 class Now:
-    """The case of the test that runs now. Each has its own: jobs are known by it wherever they are."""
+    """The case of the current test. It is unique, because it identifies the jobs of the test."""
 
     case = new_key()
 
@@ -44,7 +44,7 @@ SECONDS = 180.0
 
 @dataclass
 class Bench:
-    """A scheduler, the host it speaks of, and the workspace as this test sees it."""
+    """A scheduler, its host, and the workspace as seen by this test."""
 
     scheduler: Scheduler
     host: Host
@@ -63,7 +63,7 @@ class Bench:
         self.scheduler.read_cancel(await self.host.request(self.scheduler.cancel(tokens), deadline=SECONDS))
 
     def send(self, name: str, data: bytes) -> None:
-        """Put a file into the case's input, as an upload would."""
+        """Write a file to the case's input, as an upload would."""
         folder = self.root / "cases" / Now.case / "input"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -113,7 +113,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 def marked() -> list[int]:
-    """What lives of this test's jobs."""
+    """The live processes of this test's jobs."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""GPUs of a plain host: one job of ours on each, nothing beside somebody else's, nothing on what is unknown."""
+"""GPUs of a plain host: one of our jobs on each; none on a GPU used by others or in an unknown state."""
 # ruff: noqa: ASYNC240 - a test may look at a small file
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the roundup says of a job is never older than its submission, and all jobs cost one remote command."""
+"""The poller's report on a job is never older than its submission, and all jobs cost one remote command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole Slurm on the loopback: controller, nodes with GPUs that are links to /dev/null, accounting if wanted."""
+"""A complete Slurm on the loopback: controller, nodes whose GPUs are links to /dev/null, optional accounting."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Cluster:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """SLURM_CONF, for whoever asks this Slurm."""
+        """The environment of clients of this Slurm: SLURM_CONF."""
         return {"SLURM_CONF": str(self.base / "etc" / "slurm.conf")}
 
     def __enter__(self) -> Self:
@@ -160,24 +160,24 @@ class Cluster:
         shutil.rmtree(self.base, ignore_errors=True)
 
     def ask(self, *words: str) -> str:
-        """What a Slurm command says."""
+        """The output of a Slurm command."""
         done = subprocess.run(words, env=self._env(), capture_output=True, text=True, timeout=60, check=False)
         return done.stdout
 
     def start_controller(self) -> None:
-        """The controller; jobs that it knew are known to it again."""
+        """Start the controller; it restores the jobs that it knew."""
         self._run("slurmctld", "-f", self.environment["SLURM_CONF"])
 
     def stop_controller(self) -> None:
-        """End the controller; jobs go on."""
+        """End the controller; jobs continue."""
         _end([_pid(self.base / "run" / "slurmctld.pid")])
 
     def pause_controller(self) -> None:
-        """The controller answers nobody, and forgets nothing."""
+        """Stop the controller with SIGSTOP: it does not answer, and keeps its state."""
         os.kill(_pid(self.base / "run" / "slurmctld.pid"), signal.SIGSTOP)
 
     def resume_controller(self) -> None:
-        """It answers again."""
+        """Let the controller continue."""
         with suppress(OSError, ValueError):
             os.kill(_pid(self.base / "run" / "slurmctld.pid"), signal.SIGCONT)
 
@@ -186,7 +186,7 @@ class Cluster:
         self._run("slurmd", "-N", f"node{number}", "-f", self.environment["SLURM_CONF"])
 
     def kill_node(self, number: int) -> None:
-        """A power cut: the node's daemon and all jobs on it are gone."""
+        """Simulate a power failure: end the node's daemon and all jobs on it."""
         with suppress(OSError, ValueError):
             os.kill(_pid(self.base / "run" / f"slurmd-node{number}.pid"), signal.SIGKILL)
         self._end_steps(f"node{number}")
@@ -268,7 +268,7 @@ class Cluster:
         return {**os.environ, **self.environment, "PATH": f"{os.environ['PATH']}:{_SBIN}"}
 
     def _end_steps(self, node: str = "") -> None:
-        """End what lives of this cluster's jobs, those of one node or all, and the steps above them."""
+        """End the jobs of one node or of all, and their step daemons."""
         conf = f"SLURM_CONF={self.environment['SLURM_CONF']}"
         found = {pid: words for pid, words in _environments().items() if conf in words}
         here = f"SLURMD_NODENAME={node}" if node else conf

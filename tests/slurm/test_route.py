@@ -1,4 +1,4 @@
-"""A case goes the whole way through Slurm, by another section in the YAML and nothing else."""
+"""A case is computed through Slurm with only another section in the YAML."""
 
 from __future__ import annotations
 

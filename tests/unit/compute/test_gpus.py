@@ -1,4 +1,4 @@
-"""What the driver's words mean for a job of ours."""
+"""Which GPUs our jobs may use, from the driver's report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an observer may conclude from an answer, and what it may not."""
+"""What may be concluded from a response, and what may not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Slurm's words mean, replayed from what a real Slurm 22.05 said, and what follows from half of an answer."""
+"""Conclusions from recorded output of Slurm 22.05, and from incomplete replies."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_queue_that_was_asked_before_the_job_began_says_nothing_of_a_requeue()
 
 @pytest.mark.parametrize("state", ["PENDING", "REQUEUED", "COMPLETED", "RUNNING"])
 def test_what_was_asked_in_the_future_says_nothing(state: str):
-    """The clock of the login node was fast, and is right again: how old the answer is nobody knows."""
+    """The clock of the login node was fast and was corrected: the age of the reply is unknown."""
     assert status(reply("queue", row(state), at=NOW + 3600), line()).state is JobState.UNKNOWN
     assert "Slurm was not queried" in status(reply("queue", row(state), at=NOW + 3600), line()).raw
     assert status(reply("queue", row(state), at=NOW + 3600), line(ended="0,1700000500")).state is JobState.ENDED
@@ -170,12 +170,12 @@ def test_a_try_whose_fate_is_open_is_absent_only_by_the_word_of_the_accounting()
 
 def test_who_sent_a_signal_only_the_scheduler_knows():
     ended = line(ended=f"143,{NOW - 5}")
-    assert status(reply("queue", row("RUNNING")), ended).state is JobState.RUNNING  # its word is waited for
+    assert status(reply("queue", row("RUNNING")), ended).state is JobState.RUNNING  # the scheduler's report is awaited
     seen = status(reply("queue", row("CANCELLED")), ended)
     assert (seen.state, seen.exit_code, seen.cause) == (JobState.ENDED, 143, Cause.CANCELLED)
     seen = status(reply("queue", row("PREEMPTED")), ended)
     assert (seen.state, seen.cause) == (JobState.ENDED, Cause.PREEMPTED)
-    assert status(line(ended=f"143,{NOW - 500}")).state is JobState.ENDED  # not for ever
+    assert status(line(ended=f"143,{NOW - 500}")).state is JobState.ENDED  # but not forever
     assert SlurmScheduler("/w").read_line(ended) is None
     assert SlurmScheduler("/w").read_line(line(ended=f"0,{NOW - 5}")) is not None
     assert SlurmScheduler("/w").read_line(line()) is None
@@ -212,11 +212,11 @@ def test_what_is_asked_of_sbatch():
         "--partition=gpu", "--account=qa", "--qos=high", "--gres=gpu:a100:2", "--time=117", "--mem=9000M",
         "--cpus-per-task=4", "--nice=100", "--constraint=fast",
     }  # fmt: skip
-    assert "limit\t6940" in lines  # so that the job can still say how it ended
+    assert "limit\t6940" in lines  # so that the job can still record how it ended
 
 
 def test_an_answer_from_before_the_submission_says_nothing_of_it():
-    """sbatch refused a first try, of which Slurm keeps a FAILED job of this name; the next try is younger than that."""
+    """sbatch refused a first submission, which Slurm lists as FAILED under this name; the next one is newer."""
     refused = row("FAILED", reason="BadConstraints")
     tried = line("tried", record=str(BEGAN))
     assert status(reply("queue", refused, at=BEGAN - 20), tried).state is JobState.QUEUED

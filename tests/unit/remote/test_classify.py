@@ -1,4 +1,4 @@
-"""What ssh and rsync were seen to say, and what we make of it."""
+"""Recorded messages of ssh and rsync, and the faults that they give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the job's script does where its log cannot be written."""
+"""The job's script when its log is not writable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.mark.parametrize(("log", "code", "begun"), [("/dev/full", 74, False), ("/dev/null", 0, True)])
 def test_a_program_whose_beginning_cannot_be_told_is_not_begun(tmp_path, log, code, begun):
-    """A fault round found it: its dose came home, its log did not show that it had begun, and the case failed."""
+    """Found by a fault round: the dose was fetched, the log did not show the start, and the case failed."""
     verbs = files("mqi_communicator.remote.verbs")
     script = "\n".join((verbs / f"{name}.sh").read_text() for name in ("base", "job"))
     order = f"ends=$(($(up) + 60))\ngrace=1\nrun_program engine 0 0 touch made >>{log}"

@@ -1,4 +1,4 @@
-"""Command lines and frames: what is quoted, what is refused, what is proved."""
+"""Command lines and envelopes: quoting, refusal, verification."""
 
 from __future__ import annotations
 

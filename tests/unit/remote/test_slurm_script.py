@@ -1,4 +1,4 @@
-"""When Slurm is asked, and when an answer that is kept will do. A squeue and a sacct of our own answer."""
+"""When Slurm is queried, and when a cached reply is used. Stand-ins for squeue and sacct answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOKEN = "zzzzyyyy2345-b1-r1"
 
 
 class Bench:
-    """A workspace with a job that took its gate, and a Slurm that says RUNNING."""
+    """A workspace with a job that took its gate, and a Slurm that reports RUNNING."""
 
     def __init__(self, folder: Path) -> None:
         self.root, self.asked = folder / "work", folder / "asked"
@@ -34,7 +34,7 @@ class Bench:
         (self.gate / "started").write_text(began + "\n")
 
     def keep(self, age_s: float, state: str) -> None:
-        """An answer that is kept, of so many seconds ago."""
+        """Cache a reply of some seconds ago."""
         at = int(time.time() - age_s)
         (self.root / ".queue").write_text(f"{at} 0\n47|{TOKEN}|{state}|None|N/A|node1\n")
         (self.root / ".account").write_text(f"{at} 0\n")
@@ -73,7 +73,7 @@ def test_an_answer_is_fresh_for_so_long_and_never_before_it_was_given(bench: Ben
 
 
 def test_after_a_jump_of_the_clock_an_old_answer_does_not_end_a_job(bench: Bench):
-    """Kept from before the job began, with a time that has not come: it was taken for a job that Slurm requeued."""
+    """A reply from before the job's start, dated in the future, was taken for a requeued job."""
     bench.keep(-3600, "PENDING")
     assert bench.poll().state is JobState.RUNNING
     assert bench.poll().state is JobState.RUNNING
