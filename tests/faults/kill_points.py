@@ -68,7 +68,9 @@ def wrap_files() -> None:
         return renamed
 
     def removed(path: Any, *args: Any, **kwargs: Any) -> None:
-        point = f"rmtree:{_removed(Path(path))}" if Path(path).exists() else ""
+        path = Path(path)
+        ours = path.exists() and not path.name.startswith("pymp-")  # multiprocessing's own, at exit
+        point = f"rmtree:{_removed(path)}" if ours else ""
         if point:
             hit(f"{point}:before")
         rmtree(path, *args, **kwargs)
