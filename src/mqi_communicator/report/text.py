@@ -28,8 +28,8 @@ def drawable(text: str, known: Iterable[int]) -> str:
 class Mask:
     """Masks the parts of a patient's name, id and birth date in labels."""
 
-    def __init__(self, *words: str) -> None:
-        parts = {part for word in words for part in re.split(r"[\^=,;\s]+", word) if len(part) >= _SHORTEST}
+    def __init__(self, *names: str) -> None:
+        parts = {part for name in names for part in re.split(r"[\^=,;\s]+", name) if len(part) >= _SHORTEST}
         longest_first = sorted(parts, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if parts else None
 
