@@ -230,7 +230,7 @@ def test_the_same_case_gives_the_same_bytes(reports):
     assert case.report(gamma=[]) == (html, pdf)
 
 
-def test_it_is_delivered_by_digest_and_can_be_created_again(reports, tmp_path):
+def test_it_is_delivered_by_digest_and_can_be_generated_again(reports, tmp_path):
     case, _html, _pdf = reports["no-dose"]
     delivered = case.deliver(tmp_path / "results")
     before = (delivered / "verdict.json").read_bytes()
@@ -246,7 +246,7 @@ def test_it_is_delivered_by_digest_and_can_be_created_again(reports, tmp_path):
         redraw_report(case.spool, delivered, case.judgement, CONVENTIONS, ReportOptions())
 
 
-def test_an_incomplete_report_is_created_again_and_a_cleared_spool_is_reported(tmp_path):
+def test_an_incomplete_report_is_generated_again_and_a_cleared_spool_is_reported(tmp_path):
     case = judged(tmp_path, "no-dose")
     html, _pdf = case.report(gamma=[])
     (case.spool.results / "report.pdf").unlink()
