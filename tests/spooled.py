@@ -1,4 +1,4 @@
-"""A communicator with two hosts that are this machine, and cases as admission, jobs and delivery leave them."""
+"""A communicator with two hosts, both on this machine, and cases as admission, jobs and delivery leave them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def manifest(content: str = "a" * 64) -> Manifest:
 
 
 def spooled(app: App, key: str, content: str = "a" * 64, seen: float = 10.0) -> cases.Case:
-    """A case as admission leaves it in the spool; the store is told nothing."""
+    """A case as admission leaves it in the spool; the store does not know it."""
     spool = app.tools.spool(key)
     case = cases.Case(key, Path(f"/in/Ünï \udcff {key}"), seen, "print", changed=seen, rank=seen)
     spool.case.mkdir(parents=True)
@@ -64,7 +64,7 @@ def spooled(app: App, key: str, content: str = "a" * 64, seen: float = 10.0) -> 
 
 
 def delivered(app: App, key: str) -> Path:
-    """Results as they stand when they were delivered."""
+    """Results as delivered."""
     folder = app.config.paths.results / key
     folder.mkdir()
     verdict = as_json(verdict_document(key, Verdict(CheckOutcome.PASS, "all checks passed", ())))
@@ -76,7 +76,7 @@ def delivered(app: App, key: str) -> Path:
 
 
 async def begin(app: App, name: str, key: str, number: int, program: tuple[str, ...] = ("sleep", "600")) -> None:
-    """A job that lives on a host, whatever the store knows."""
+    """A job that runs on a host, whatever the store knows."""
     host = app.tools.hosts[name]
     workspace.read_workspace(await host.guarded.request(workspace.workspace(host.root), deadline=60))
     folder = Path(host.root) / "cases" / key / "input"

@@ -1,4 +1,4 @@
-"""What a restored store has forgotten was decided all the same: one test for each row of the table in operations.md."""
+"""Decisions that a restored store has lost still hold: one test for each row of the table in operations.md."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Site:
         self.backup = back_up(self.store, self.folder / "copies", 5, time.time()).path
 
     async def restore(self) -> StartupSummary:
-        """The communicator stops, the backup takes the place of the store, the communicator starts."""
+        """Stop the communicator, restore the backup, start the communicator."""
         await shut(self.app)
         restore(self.backup, self.store, time.time())
         self.app = two_hosts(self.folder)
         return await reconcile(self.app.tools)
 
     def order(self, word: str, detail: str = "", at: float = 50.0) -> str:
-        """An order is given and carried out; returns the answer."""
+        """Give and apply an order; returns the answer."""
         write, tools = self.app.database.write_now, self.app.tools
         one = write(orders.add, at=at, case=KEY, order=word, who="j.doe", why="said so", detail=detail)
         given = self.app.database.read_now(orders.get, one)
@@ -76,11 +76,11 @@ class Site:
     def case(self, key: str = KEY) -> cases.Case:
         return self.app.database.read_now(cases.get, key)
 
-    def told(self) -> list[tuple[str, str]]:
+    def events(self) -> list[tuple[str, str]]:
         return [(one.event, one.who) for one in self.app.database.read_now(audit.history, KEY)]
 
     async def under_way(self) -> None:
-        """The case has set out for `two`, where the job of its first beam is handed over."""
+        """Upload the case to `two`, where the job of its first beam is submitted."""
         tools, write = self.app.tools, self.app.database.write_now
         await reconcile(tools)
         write(work_items.move, self.item(), replace(self.item(), step="compare", status=Status.WAITING, due=2e9), None)
@@ -91,7 +91,7 @@ class Site:
         write(jobs.claim, row, jobs.HostCapacity(5))
 
     async def run_ends(self) -> None:
-        """The first run of the first beam has begun and ended on `two`."""
+        """Let the first run of the first beam start and end on `two`."""
         await begin(self.app, "two", KEY, 1, ("sh", "-c", f"echo x >>{self.witness}"))
         host = self.app.tools.hosts["two"]
         async with asyncio.timeout(60):
@@ -102,7 +102,7 @@ class Site:
         return sorted(path.name for path in (self.folder / "remote2" / "gates").iterdir())
 
     async def work_until_cancelled(self) -> None:
-        """The driver's own turns; only what is being cancelled may be due."""
+        """Run the driver's ticks; only what is being cancelled may be due."""
         async with asyncio.timeout(120):
             while self.item().status is not Status.CANCELLED:
                 await self.app.driver.tick()
@@ -131,16 +131,16 @@ async def test_a_cancelled_case_is_not_computed_again(site, known):
     found = await site.restore()
     assert found.readmitted == (0 if known else 1)
     assert site.item().wanted == "cancel"
-    assert ("order.cancel", "j.doe") in site.told()
+    assert ("order.cancel", "j.doe") in site.events()
     await site.work_until_cancelled()
     assert site.gates() == []
     assert site.witness.read_text() == "x\n"
-    events = len(site.told())
+    before = len(site.events())
     await reconcile(site.app.tools)
-    assert len(site.told()) == events, "once known, the order is not given again"
+    assert len(site.events()) == before, "once known, the order is not given again"
 
 
-async def test_a_case_cancelled_before_its_admission_is_not_seen_anew(site):
+async def test_a_case_cancelled_before_admission_is_not_registered_again(site):
     site.back_up()
     folder = site.app.config.paths.watch / "case"
     folder.mkdir(parents=True)
@@ -158,7 +158,7 @@ async def test_a_case_cancelled_before_its_admission_is_not_seen_anew(site):
     await site.work_until_cancelled()
 
 
-async def test_what_is_dropped_again_after_a_cancel_goes_on(site):
+async def test_a_folder_dropped_again_after_a_cancel_continues(site):
     site.back_up()
     spooled(site.app, KEY, seen=10.0)
     await reconcile(site.app.tools)
@@ -168,7 +168,7 @@ async def test_what_is_dropped_again_after_a_cancel_goes_on(site):
     assert (site.case(TWIN).same_as, site.item(TWIN).step) == ("", "prepare")
 
 
-async def test_a_case_that_was_tried_again_after_its_cancel_goes_on(site):
+async def test_a_case_retried_after_its_cancel_continues(site):
     site.back_up()
     spooled(site.app, KEY)
     await reconcile(site.app.tools)
@@ -191,7 +191,7 @@ async def test_a_held_case_stays_held_until_it_is_released(site, words, status):
     assert site.item().status is status
 
 
-async def test_a_priority_outlives_it(site):
+async def test_a_priority_survives(site):
     site.back_up()
     spooled(site.app, KEY)
     await reconcile(site.app.tools)
@@ -201,14 +201,14 @@ async def test_a_priority_outlives_it(site):
     assert (site.case().priority, site.case().rank) == (Priority.URGENT.value, rank)
 
 
-async def test_an_order_that_had_no_effect_is_not_noted(site):
+async def test_an_order_without_effect_is_not_recorded(site):
     spooled(site.app, KEY)
     await reconcile(site.app.tools)
     assert site.order("release") == "the case was not held"
     assert not site.app.tools.spool(KEY).orders.exists()
 
 
-async def test_an_order_is_not_carried_out_where_it_cannot_be_noted(site, monkeypatch):
+async def test_an_order_is_not_applied_if_it_cannot_be_recorded(site, monkeypatch):
     spooled(site.app, KEY)
     await reconcile(site.app.tools)
 
@@ -224,7 +224,7 @@ async def test_an_order_is_not_carried_out_where_it_cannot_be_noted(site, monkey
 
 @pytest.mark.parametrize("step", [submit, follow, collect])
 async def test_a_token_whose_gate_was_removed_is_never_used_again(site, step):
-    """Extended, failed and tidied, or whatever else removed it: the store believes that run 1 is still to come."""
+    """Extended, failed and tidied, or whatever else removed it: the store takes run 1 for not started."""
     spooled(site.app, KEY)
     await site.under_way()
     await site.run_ends()
@@ -239,7 +239,7 @@ async def test_a_token_whose_gate_was_removed_is_never_used_again(site, step):
     assert (row.state, row.active) == ("ended", False)
 
 
-async def test_no_gate_is_removed_where_its_run_cannot_be_noted(site, monkeypatch):
+async def test_no_gate_is_removed_if_its_run_cannot_be_recorded(site, monkeypatch):
     spooled(site.app, KEY)
     await site.under_way()
     await site.run_ends()
@@ -253,7 +253,7 @@ async def test_no_gate_is_removed_where_its_run_cannot_be_noted(site, monkeypatc
     assert site.gates() == [f"{KEY}-b1-r1"]
 
 
-async def test_a_note_that_cannot_be_read_lets_nothing_begin(site):
+async def test_with_an_unreadable_record_nothing_starts(site):
     spooled(site.app, KEY)
     await site.under_way()
     site.app.tools.spool(KEY).spent.write_text("[")
@@ -261,8 +261,8 @@ async def test_a_note_that_cannot_be_read_lets_nothing_begin(site):
         await submit(replace(site.item(beam=1), step="submit"), site.app.tools)
 
 
-async def test_a_job_declared_lost_is_asked_about_again(site):
-    """The gate is still there, so nothing runs twice; a person's word holds for what that person saw."""
+async def test_a_job_declared_lost_is_polled_again(site):
+    """The gate still exists, so nothing runs twice; a declaration holds for the state that the operator checked."""
     spooled(site.app, KEY)
     await site.under_way()
     row = site.item(beam=1)
@@ -276,7 +276,7 @@ async def test_a_job_declared_lost_is_asked_about_again(site):
     assert (site.item(beam=1).run, site.item(beam=1).step) == (1, "follow")
 
 
-async def test_the_last_judgement_counts_though_the_store_knows_of_an_earlier_one(site):
+async def test_the_last_judgement_counts_even_if_the_store_knows_only_an_earlier_one(site):
     spooled(site.app, KEY)
     folder = delivered(site.app, KEY)
     await reconcile(site.app.tools)
@@ -291,7 +291,7 @@ async def test_the_last_judgement_counts_though_the_store_knows_of_an_earlier_on
     assert (await reconcile(site.app.tools)).delivered == 0
 
 
-async def test_a_case_whose_results_were_taken_away_is_not_computed_again(site):
+async def test_a_case_whose_results_were_moved_away_is_not_computed_again(site):
     site.back_up()
     spooled(site.app, KEY)
     folder = delivered(site.app, KEY)
@@ -302,8 +302,8 @@ async def test_a_case_whose_results_were_taken_away_is_not_computed_again(site):
 
 
 @pytest.mark.parametrize("known", [False, True])
-async def test_a_longer_run_that_was_ordered_goes_on(site, known):
-    """Else the verdict that it was ordered for would close the case, beside a job that nobody follows."""
+async def test_a_longer_run_that_was_ordered_continues(site, known):
+    """Else the verdict that it was ordered for would close the case, beside a job that is not followed."""
     if not known:
         site.back_up()
     spooled(site.app, KEY)
@@ -324,7 +324,7 @@ async def test_a_longer_run_that_was_ordered_goes_on(site, known):
 
 
 async def test_a_constancy_run_stays_one_and_one_more_is_due(site):
-    """What its dose was made with is forgotten."""
+    """What its dose depends on is lost."""
     site.back_up()
     wanted = [ConstancyOptions(name="phantom", folder=site.folder / "phantom", every_days=30)]
     case = replace(spooled(site.app, KEY), seen=time.time(), constancy="phantom")
@@ -338,7 +338,7 @@ async def test_a_constancy_run_stays_one_and_one_more_is_due(site):
     assert sample.due.startswith("changed since the last")
 
 
-async def test_an_order_that_was_not_carried_out_yet_is_forgotten(site):
+async def test_an_order_that_was_not_applied_yet_is_lost(site):
     spooled(site.app, KEY)
     await reconcile(site.app.tools)
     site.back_up()

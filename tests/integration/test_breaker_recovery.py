@@ -1,4 +1,4 @@
-"""Two hundred cases wait for a host that comes back: they do not all knock at once, and nobody is needed."""
+"""Two hundred cases wait for a host that recovers: they do not all call at once, and no action is required."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CASES = 200
 
 
 class Away:
-    """A host that is away until it is back, and counts who knocks at once."""
+    """A host that is unreachable until `back`, and counts concurrent calls."""
 
     name = "one"
 
@@ -60,10 +60,10 @@ def store(tmp_path):
     database.close()
 
 
-async def test_a_recovering_host_is_not_stormed_and_everybody_gets_through(store):
+async def test_a_recovering_host_is_not_overloaded_and_every_call_succeeds(store):
     options = BreakerOptions(open_s=0.2, open_cap_s=0.4, back_s=0.2)
-    away, said = Away(), []
-    host = GuardedHost(away, store, options, lambda event, **facts: said.append((event, facts)))
+    away, events = Away(), []
+    host = GuardedHost(away, store, options, lambda event, **facts: events.append((event, facts)))
 
     async def case() -> None:
         while True:
@@ -89,12 +89,12 @@ async def test_a_recovering_host_is_not_stormed_and_everybody_gets_through(store
     assert knocks < CASES + 20, "while it was away few asked more than once"
     assert away.together[:1] == [1], "one probe first"
     assert max(away.together[:3]) <= 4
-    states = [facts["after"] for event, facts in said if event == "breaker.state_changed"]
+    states = [facts["after"] for event, facts in events if event == "breaker.state_changed"]
     assert states[-1] == "closed"
     assert states.index("half_open") < len(states) - 1
 
 
-async def test_a_question_that_is_meant_to_stay_is_not_slow(store):
+async def test_a_request_that_waits_on_the_host_is_not_slow(store):
     class Patient(Away):
         async def request(self, _call, **_how):
             await asyncio.sleep(0.3)
@@ -112,9 +112,9 @@ async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
             self.calls += 1
             raise AbsurdAnswer("the response is longer than 32 MiB")
 
-    flooding, said = Flooding(), []
+    flooding, events = Flooding(), []
     options = BreakerOptions(failures=3)
-    host = GuardedHost(flooding, store, options, lambda event, **facts: said.append((event, facts)))
+    host = GuardedHost(flooding, store, options, lambda event, **facts: events.append((event, facts)))
     met = []
     for _ in range(10):
         with pytest.raises(Fault) as fault:
@@ -122,7 +122,7 @@ async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
         met.append(fault.value)
     assert flooding.calls == 3
     assert host.breakers["commands"].state == "open"
-    assert [facts["outcome"] for event, facts in said if event == "remote.call"] == ["absurd"] * 3
+    assert [facts["outcome"] for event, facts in events if event == "remote.call"] == ["absurd"] * 3
     item = WorkItem("k1", CASE_ITEM, "upload", tries=7)
     retry = RetryOptions()
     moved = [decide(item, fault, 1.0, after=None, retry=retry, chance=0.0)[0] for fault in met]
@@ -132,7 +132,7 @@ async def test_absurd_answers_are_the_hosts_fault_and_open_its_breaker(store):
 
 @pytest.fixture
 def site(store, tmp_path):
-    """What an upload is handed; one case may lie on the only host, which is away."""
+    """The tools of an upload; one case may be on the only host, which is unreachable."""
     guarded = GuardedHost(Away(), store, BreakerOptions(), lambda *_args, **_facts: None)
     poller = JobPoller(guarded, DirectScheduler("/remote"), store)
     host = ComputeHost("one", guarded, DirectScheduler("/remote"), poller, "/remote", slots=1, gpus=None)
@@ -151,7 +151,7 @@ def site(store, tmp_path):
 
 
 def to_upload(site, key: str, host: str) -> WorkItem:
-    """A case that is ready to be sent."""
+    """A case that is ready to be uploaded."""
     spool, item = site.spool(key), WorkItem(key, CASE_ITEM, "upload")
     for folder in (spool.input, spool.case):
         folder.mkdir(parents=True)
@@ -162,15 +162,15 @@ def to_upload(site, key: str, host: str) -> WorkItem:
     return item
 
 
-async def test_of_two_cases_that_are_placed_at_once_one_gets_the_last_place(site):
+async def test_of_two_cases_assigned_at_once_one_gets_the_last_slot(site):
     both = [upload(to_upload(site, key, ""), site) for key in ("k1", "k2")]
     ends = await asyncio.gather(*both, return_exceptions=True)
     assert sorted(type(end).__name__ for end in ends) == ["AtLimit", "Unreachable"]
     assert sorted(case.host for case in site.database.read_now(cases.all_cases)) == ["", "one"]
 
 
-async def test_a_host_whose_transfers_rest_is_asked_by_the_cases_that_lie_there_already(site):
-    """More than the limit, as after it was lowered: were they held back by it, nobody would find the host back."""
+async def test_cases_on_a_host_probe_its_paused_transfers(site):
+    """More cases than the limit, as after it was lowered: if it delayed them, no call would find the host back."""
     site.hosts["one"].guarded.breakers["bulk"] = Breaker("open", why="no route")
     both = [upload(to_upload(site, key, "one"), site) for key in ("k1", "k2")]
     ends = await asyncio.gather(*both, return_exceptions=True)

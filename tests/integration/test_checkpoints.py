@@ -1,4 +1,4 @@
-"""`mqi audit --verify` holds the record against what was delivered: every judgement of a case, signed or not."""
+"""`mqi audit --verify` compares the record with the delivered results: every judgement of a case, signed or not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "k3m9t5wq7xab"
 
 
 def deliver(folder: Path) -> Path:
-    """Results that are what their manifest says."""
+    """Results that agree with their manifest."""
     folder.mkdir(parents=True)
     (folder / "verdict.json").write_text("{}")
     digest = hashlib.sha256(b"{}").hexdigest()
@@ -39,7 +39,7 @@ def judged_twice(tmp_path) -> tuple[Database, Path, Path]:
     return database, first, second
 
 
-def test_what_stands_as_it_was_delivered_is_whole(judged_twice):
+def test_unchanged_results_agree_with_the_chain(judged_twice):
     database, _first, _second = judged_twice
     assert database.read_now(verify_chain, None).whole
 

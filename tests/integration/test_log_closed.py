@@ -1,4 +1,4 @@
-"""A communicator whose log nobody reads any more stops in good order; it does not work unseen, and does not spin."""
+"""A communicator whose log pipe is closed stops gracefully: it neither works unlogged nor loops."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("merged", ["2>errors", "2>&1"])
-def test_it_stops_in_good_order(config: Path, tmp_path: Path, merged: str):
+def test_it_stops_gracefully(config: Path, tmp_path: Path, merged: str):
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(config))
     with (tmp_path / "errors").open("wb") as errors:
         stderr = subprocess.STDOUT if merged == "2>&1" else errors
@@ -37,7 +37,7 @@ def test_it_stops_in_good_order(config: Path, tmp_path: Path, merged: str):
         assert process.stdout is not None
         assert any(b'"started"' in line for line in process.stdout)
         process.stdout.close()
-        (tmp_path / "watch").rename(tmp_path / "gone")  # something to be told
+        (tmp_path / "watch").rename(tmp_path / "gone")  # causes a log line
         assert process.wait(60) == 0
     finally:
         kill([process.pid])

@@ -1,4 +1,4 @@
-"""A store that knows less than the world: what the spool, the results and the host know of a case is enough."""
+"""A restored store: what the spool, the results and the host know of a case is enough to recover it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def app(tmp_path):
     await shut(made)
 
 
-async def test_what_the_spool_holds_is_a_case_again_under_its_key_and_from_its_folder(app):
+async def test_a_case_in_the_spool_is_recovered_under_its_key_and_folder(app):
     case = spooled(app, KEY)
     assert (await reconcile(app.tools)).readmitted == 1
     found = app.database.read_now(cases.get, KEY)
@@ -43,7 +43,7 @@ async def test_what_the_spool_holds_is_a_case_again_under_its_key_and_from_its_f
     assert (await reconcile(app.tools)).readmitted == 0
 
 
-async def test_the_newer_of_two_forgotten_revisions_supersedes_the_older(app):
+async def test_the_newer_of_two_lost_revisions_supersedes_the_older(app):
     spooled(app, NEWER, "e" * 64, seen=20.0)
     spooled(app, KEY, "a" * 64, seen=10.0)
     await reconcile(app.tools)
@@ -51,7 +51,7 @@ async def test_the_newer_of_two_forgotten_revisions_supersedes_the_older(app):
     assert (older.revision, older.superseded_by, newer.revision) == (1, NEWER, 2)
 
 
-async def test_a_case_whose_results_stand_is_not_computed_again(app):
+async def test_a_delivered_case_is_not_computed_again(app):
     spooled(app, KEY)
     folder = delivered(app, KEY)
     found = await reconcile(app.tools)
@@ -61,7 +61,7 @@ async def test_a_case_whose_results_stand_is_not_computed_again(app):
 
 
 @pytest.mark.parametrize("event", ["case.extended", "order.rejudge"])
-async def test_results_of_an_earlier_judgement_close_no_case_that_is_judged_again(app, event):
+async def test_earlier_results_do_not_close_a_case_that_is_judged_again(app, event):
     spooled(app, KEY)
     delivered(app, KEY)
     await reconcile(app.tools)
@@ -74,7 +74,7 @@ async def test_results_of_an_earlier_judgement_close_no_case_that_is_judged_agai
     assert app.database.read_now(work_items.get, KEY).step == "compare"
 
 
-async def test_beams_and_places_of_a_delivered_case_are_closed_too(app):
+async def test_beams_and_slots_of_a_delivered_case_are_closed_too(app):
     spooled(app, KEY)
     await reconcile(app.tools)
     own = app.database.read_now(work_items.get, KEY)
@@ -88,7 +88,7 @@ async def test_beams_and_places_of_a_delivered_case_are_closed_too(app):
     assert app.database.read_now(jobs.count_active) == 0
 
 
-async def test_results_that_were_changed_are_not_believed(app):
+async def test_changed_results_are_not_trusted(app):
     spooled(app, KEY)
     (delivered(app, KEY) / "verdict.json").write_text("{}")
     found = await reconcile(app.tools)
@@ -96,7 +96,7 @@ async def test_results_that_were_changed_are_not_believed(app):
     assert app.database.read_now(work_items.get, KEY).step == "prepare"
 
 
-async def test_a_case_that_is_being_cancelled_or_has_ended_is_left_alone(app):
+async def test_a_case_that_is_being_cancelled_or_has_ended_is_unchanged(app):
     spooled(app, KEY)
     await reconcile(app.tools)
     own = app.database.read_now(work_items.get, KEY)
@@ -106,13 +106,13 @@ async def test_a_case_that_is_being_cancelled_or_has_ended_is_left_alone(app):
 
 
 def lives(pid: int) -> bool:
-    """Whether a process is there and does something: not one that nobody has collected yet."""
+    """Whether a process is running, and not a zombie."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False
 
 
-async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):
+async def test_a_cancel_ends_runs_known_only_to_the_host(app):
     app.database.write_now(cases.add, cases.Case(KEY, Path("/in/x"), 1.0, "f", host="two"))
     app.database.write_now(
         work_items.add, WorkItem(KEY, CASE_ITEM, "compare", wanted="cancel"), Event(1.0, KEY, 0, "x")
@@ -133,8 +133,8 @@ async def test_a_cancel_ends_runs_that_only_the_host_knows_of(app):
     assert not list((Path(host.root) / "cases").iterdir())
 
 
-async def test_a_case_that_set_out_goes_back_to_the_same_host_though_the_store_has_forgotten_which(app):
-    """`two` is not the first choice; only the spool remembers it."""
+async def test_a_started_case_returns_to_its_host_even_if_the_store_has_lost_it(app):
+    """`two` is not the first choice; only the spool records it."""
     spooled(app, KEY)
     await reconcile(app.tools)
     spool = app.tools.spool(KEY)
@@ -151,7 +151,7 @@ async def test_a_case_that_set_out_goes_back_to_the_same_host_though_the_store_h
 
 
 def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: int = 2) -> None:
-    """A case whose input was made, with its beams waiting for their turn."""
+    """A case whose input is prepared, with its beams waiting for their turn."""
     spooled(app, KEY)
     app.tools.spool(KEY).recipe.write_text(json.dumps(recipe))
     app.database.write_now(cases.add, cases.Case(KEY, Path("/in/case"), 10.0, "print"))
@@ -164,7 +164,7 @@ def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: i
 
 
 @pytest.mark.parametrize(("step", "beams"), [("compare", 2), ("upload", 0)])
-async def test_input_that_was_made_for_another_configuration_is_made_anew_before_a_beam_sets_out(app, step, beams):
+async def test_input_for_another_configuration_is_prepared_again_before_a_beam_starts(app, step, beams):
     waiting(app, recipe={**app.tools.engine.recipe(), "dose": "to something else"}, step=step, beams=beams)
     await reconcile(app.tools)
     own = app.database.read_now(work_items.get, KEY)
@@ -174,13 +174,13 @@ async def test_input_that_was_made_for_another_configuration_is_made_anew_before
     assert "dose to something else" in last.why
 
 
-async def test_input_that_was_made_for_this_configuration_stands(app):
+async def test_input_for_the_same_configuration_is_kept(app):
     waiting(app, recipe=dict(app.tools.engine.recipe()))
     await reconcile(app.tools)
     assert app.database.read_now(work_items.get, KEY).step == "compare"
 
 
-async def test_input_stands_once_a_beam_has_set_out(app):
+async def test_input_is_kept_once_a_beam_has_started(app):
     waiting(app, recipe={"dose": "to something else"})
     wish = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "one", jobs.WANTED, active=False, claimed=1.0)
     app.database.write_now(jobs.claim, wish, jobs.HostCapacity(1))

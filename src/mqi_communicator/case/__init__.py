@@ -1,1 +1,1 @@
-"""The words every room speaks: no I/O, standard library only."""
+"""The vocabulary that all packages share: no I/O, standard library only."""

@@ -32,7 +32,7 @@ async def register_arrivals(folders: list[Path], tools: Tools) -> int:
 def _scan_all(folders: list[Path], max_files: int) -> list[tuple[Path, FolderScan]]:
     found = []
     for folder in folders:
-        with contextlib.suppress(OSError):  # it was removed meanwhile; the next scan tells
+        with contextlib.suppress(OSError):  # it was removed meanwhile; the next scan finds out
             found.append((folder, scan_folder(folder, max_files)))
     return found
 

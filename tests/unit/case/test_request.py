@@ -1,4 +1,4 @@
-"""What a host says that stood in the way of a question, as a fault."""
+"""The fault that a host's response reports."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mqi_communicator.case.request import RemoteResponse, trouble
 pytestmark = pytest.mark.pure
 
 
-def test_a_disk_that_can_only_be_read_is_waited_for():
-    """A fault round found it: it counted tries, and a case that was to be tidied up failed."""
+def test_a_read_only_disk_is_waited_for():
+    """A fault round found it: it counted tries, and a case failed at `tidy`."""
     fault = trouble(
         RemoteResponse(2, "", "sh: 290: cannot create /w/staging/k.lock: Read-only file system"), "removing"
     )
@@ -19,14 +19,14 @@ def test_a_disk_that_can_only_be_read_is_waited_for():
     assert "read-only" in fault.reason
 
 
-@pytest.mark.parametrize("said", ["No space left on device", "Disk quota exceeded", "File too large"])
-def test_a_full_disk_is_one_whatever_else_was_said(said):
+@pytest.mark.parametrize("output", ["No space left on device", "Disk quota exceeded", "File too large"])
+def test_a_full_disk_is_recognized_in_any_output(output):
     assert isinstance(
-        trouble(RemoteResponse(1, "mqi-trouble not-written", f"cat: write error: {said}"), "writing"), DiskFull
+        trouble(RemoteResponse(1, "mqi-trouble not-written", f"cat: write error: {output}"), "writing"), DiskFull
     )
 
 
-def test_words_that_nobody_knows_are_tried_again():
+def test_unknown_reports_are_retried():
     fault = trouble(RemoteResponse(3, "", "something else"), "polling")
     assert isinstance(fault, Transient)
     assert "something else" in fault.reason

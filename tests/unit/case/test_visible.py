@@ -1,4 +1,4 @@
-"""Characters that drive a terminal, turn text around or hide in it are shown as escapes."""
+"""Characters that control a terminal, reorder text or are invisible are shown as escapes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_only_what_is_not_printable_is_escaped(text, seen):
 
 @pytest.mark.pure
 @given(odd_texts())
-def test_nothing_hides_and_nothing_is_escaped_twice(text):
+def test_no_character_is_hidden_or_escaped_twice(text):
     assert not hidden(visible(text))
     assert visible(visible(text)) == visible(text)
     assert visible_lines(text).count("\n") == text.count("\n")

@@ -1,4 +1,4 @@
-"""The breaker opens on failures, lets one probe out, and closes by itself."""
+"""The breaker opens on failures, sends one probe, and closes automatically."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_enough_failures_open_it_and_calls_wait():
     assert (same, pause) == (state, 6.0)
 
 
-def test_one_probe_goes_out_and_a_second_waits():
+def test_one_probe_is_sent_and_a_second_call_waits():
     probing, pause = admit(opened(), 110.0, OPTIONS)
     assert (probing.state, pause) == ("half_open", 0.0)
     assert admit(probing, 110.5, OPTIONS)[1] > 0
 
 
-def test_a_host_that_comes_back_gets_one_call_then_two_and_is_trusted_after_that():
+def test_a_recovering_host_gets_one_call_then_two_then_all():
     probing, _ = admit(opened(), 110.0, OPTIONS)
     back = succeeded(probing, 111.0, OPTIONS)
     assert (back.state, back.recovering) == ("half_open", True)
@@ -46,13 +46,13 @@ def test_a_host_that_comes_back_gets_one_call_then_two_and_is_trusted_after_that
     assert succeeded(back, 112.0, OPTIONS) == Breaker()
 
 
-def test_a_failure_on_the_way_back_opens_it_for_longer():
+def test_a_failure_during_recovery_opens_it_for_longer():
     back = succeeded(admit(opened(), 110.0, OPTIONS)[0], 111.0, OPTIONS)
     state = failed(back, 112.0, "refused", OPTIONS)
     assert (state.state, state.probe_at - 112.0, state.opened_at) == ("open", 20, 100.0)
 
 
-def test_answers_that_are_too_slow_open_it_and_say_so():
+def test_slow_answers_open_it_and_are_named_as_the_reason():
     state = Breaker()
     for share in (0.9, 0.1, 0.6, 0.9):
         assert state.state == "closed"
@@ -62,7 +62,7 @@ def test_answers_that_are_too_slow_open_it_and_say_so():
     assert "90 %" in state.why
 
 
-def test_slow_answers_that_are_forgotten_open_nothing():
+def test_slow_answers_outside_the_window_do_not_open_it():
     state = Breaker()
     for share in (0.9, 0.9, 0.1, 0.1, 0.1, 0.9, 0.9):
         state = succeeded(state, 50.0, OPTIONS, share)
@@ -75,7 +75,7 @@ def test_a_probe_that_is_answered_too_slowly_opens_it_again():
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ask", "good", "slow", "bad"]), st.floats(0, 30)), max_size=60))
-def test_whatever_comes_it_ends_by_itself_and_never_lets_more_out_than_it_says(story):
+def test_it_always_closes_again_and_never_exceeds_its_limit_of_calls(story):
     state, now, out = Breaker(), 0.0, 0
     for what, pause in story:
         now += pause
@@ -109,12 +109,12 @@ def test_a_probe_that_fails_opens_it_for_longer_up_to_the_cap():
     assert pauses == [20, 40, 40, 40]
 
 
-def test_a_straggler_does_not_lengthen_the_pause():
+def test_a_late_failure_does_not_extend_the_pause():
     state = opened()
     assert failed(state, 105.0, "late", OPTIONS) == state
 
 
-def test_a_success_of_a_call_that_began_before_it_opened_is_as_good_as_a_probe():
+def test_a_late_success_counts_as_a_probe():
     assert succeeded(opened(), 101.0, OPTIONS).recovering
 
 
@@ -122,13 +122,13 @@ def test_it_survives_a_restart():
     assert Breaker.from_json(opened().to_json()) == opened()
 
 
-def test_a_clock_that_is_set_back_holds_nobody_up():
+def test_a_clock_that_is_set_back_delays_no_call():
     state = opened(now=3700.0)
     probing, pause = admit(state, 100.0, OPTIONS)
     assert (probing.state, pause) == ("half_open", 0.0)
     assert admit(probing, 101.0, OPTIONS)[1] == 9.0
 
 
-def test_what_a_version_without_slow_calls_has_kept_is_understood():
+def test_the_state_of_a_version_without_slow_calls_is_read():
     old = '{"state": "open", "recent": [], "opened_at": 1, "probe_at": 2, "openings": 1, "why": "x"}'
     assert Breaker.from_json(old).openings == 1

@@ -1,4 +1,4 @@
-"""A case folder changes, or its share is away, while the case is being admitted: nothing of it is overlooked."""
+"""A case folder changes, or its share is unreachable, during admission: no change is missed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MANIFEST = {"content": "c1", "lineage": "l1", "beams": [], "files": []}
 
 
 class WorkerPool:
-    """Reads and copies; while it does, the folder changes and is looked at."""
+    """Reads and copies; meanwhile the folder changes and is scanned."""
 
     def __init__(self, site: SimpleNamespace, found: object) -> None:
         self.site, self.found = site, found
@@ -53,7 +53,7 @@ class WorkerPool:
 
 
 class Busy:
-    """A desk at which a case takes too long."""
+    """A worker pool in which a case takes too long."""
 
     async def run_within(self, cpu_s, *_args, **_kwargs):
         raise CpuTimeExceeded(f"more than {cpu_s} s")
@@ -79,7 +79,7 @@ def complete() -> Complete:
     return Complete.__new__(Complete)
 
 
-async def test_a_plan_that_is_replaced_after_it_was_copied_is_a_case_of_its_own(site):
+async def test_a_plan_replaced_after_it_was_copied_becomes_a_case_of_its_own(site):
     site.workers = WorkerPool(site, complete())
     assert isinstance(await admit(LINE, site), Done)
     site.database.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
@@ -88,7 +88,7 @@ async def test_a_plan_that_is_replaced_after_it_was_copied_is_a_case_of_its_own(
     assert await register_arrivals([site.folder], site) == 0
 
 
-async def test_so_it_is_when_the_communicator_was_killed_in_between(site):
+async def test_a_plan_replaced_while_the_communicator_was_down_becomes_a_case_of_its_own(site):
     site.workers = WorkerPool(site, complete())
     await admit(LINE, site)
     await register_arrivals([site.folder], site)  # what the folder is now is noted on the case that is at admit
@@ -97,7 +97,7 @@ async def test_so_it_is_when_the_communicator_was_killed_in_between(site):
     assert await register_arrivals([site.folder], site) == 1
 
 
-async def test_a_file_that_is_replaced_while_it_is_refused_is_looked_at_again(site):
+async def test_a_file_replaced_while_it_is_refused_is_checked_again(site):
     site.workers = WorkerPool(site, Rejected("not a plan", "export it again", "case.refused"))
     with pytest.raises(DicomProblem):
         await admit(LINE, site)
@@ -107,7 +107,7 @@ async def test_a_file_that_is_replaced_while_it_is_refused_is_looked_at_again(si
 
 
 @pytest.mark.parametrize("number", [errno.EHOSTDOWN, errno.ESTALE, errno.EIO])
-async def test_a_share_whose_server_is_gone_is_waited_for_without_an_end(site, monkeypatch, number):
+async def test_a_share_whose_server_is_gone_is_waited_for_without_limit(site, monkeypatch, number):
     def gone(_path: Path) -> bool:
         raise OSError(number, os.strerror(number))
 
@@ -116,7 +116,7 @@ async def test_a_share_whose_server_is_gone_is_waited_for_without_an_end(site, m
         await admit(LINE, site)
 
 
-async def test_a_case_that_takes_too_long_to_check_is_not_tried_again_until_its_folder_changes(site):
+async def test_a_case_that_takes_too_long_to_check_is_not_retried_until_its_folder_changes(site):
     site.workers = Busy()
     with pytest.raises(DicomProblem, match="took more than 600 s of processor time") as refused:
         await admit(LINE, site)

@@ -1,4 +1,4 @@
-"""Pauses are kept by the wall clock: when it is set back, nobody waits for a time that is far off."""
+"""Pauses are kept by the wall clock: when it is set back, no item waits for a time far ahead."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAITING = WorkItem("k1", CASE_ITEM, "admit", status=Status.WAITING, due=NOW + 36
 
 @pytest.fixture
 def site(tmp_path):
-    """A case whose folder is not there, and what its steps are handed."""
+    """A case whose folder is missing, and the tools of its steps."""
     database = open_database(tmp_path / "store.sqlite3")
     database.write_now(cases.add, cases.Case("k1", tmp_path / "case 1", NOW, "f1"))
     database.write_now(work_items.add, WAITING, Event(NOW, "k1", CASE_ITEM, "case.seen"))
@@ -36,7 +36,7 @@ def site(tmp_path):
 
 
 async def looked_at(driver, site):
-    """Whether the waiting line is looked at within a few turns."""
+    """Whether the waiting item is checked within a few ticks."""
     for _ in range(5):
         await driver.tick()
         if "its folder is missing" in site.database.read_now(work_items.get, "k1").reason:
@@ -44,14 +44,14 @@ async def looked_at(driver, site):
     return False
 
 
-async def test_a_pause_is_kept_while_the_clock_goes_right(site):
+async def test_a_pause_is_kept_while_the_clock_is_right(site):
     driver = Driver(site, RetryOptions(), lambda _: None)
     await driver.tick()
     wait_again(site)
     assert not await looked_at(driver, site)
 
 
-async def test_a_clock_that_is_set_back_makes_every_pause_end(site):
+async def test_a_clock_that_is_set_back_ends_every_pause(site):
     driver = Driver(site, RetryOptions(), lambda _: None)
     await driver.tick()
     wait_again(site)
@@ -59,12 +59,12 @@ async def test_a_clock_that_is_set_back_makes_every_pause_end(site):
     assert await looked_at(driver, site)
 
 
-async def test_at_the_start_every_waiting_line_is_looked_at(site):
+async def test_at_the_start_every_waiting_item_is_checked(site):
     assert await looked_at(Driver(site, RetryOptions(), lambda _: None), site)
 
 
 def wait_again(site):
-    """The line waits for an hour, whatever it was doing."""
+    """Let the item wait for an hour."""
     item = site.database.read_now(work_items.get, "k1")
     waiting = replace(item, status=Status.WAITING, due=site.now + 3600, reason="")
     site.database.write_now(work_items.move, replace(item, due=item.due), waiting, None)
@@ -78,8 +78,8 @@ async def test_a_folder_that_changed_in_the_future_has_changed_now(site, tmp_pat
     assert site.database.read_now(cases.get, "k1").changed == NOW
 
 
-async def test_a_folder_that_was_first_seen_in_the_future_is_noted_once_when_it_changes(site, tmp_path):
-    """A fault round found it: while the clock had been fast, each look afterwards made another case of the folder."""
+async def test_a_folder_first_seen_in_the_future_is_registered_once_when_it_changes(site, tmp_path):
+    """A fault round found it: after the clock had been fast, each scan made another case of the folder."""
     folder = tmp_path / "case 1"
     folder.mkdir()
     site.database.write_now(cases.change, "k1", seen=NOW + 3600)

@@ -1,4 +1,4 @@
-"""What a job wrote comes home within the bounds that were announced, and the rest stays where it is."""
+"""What a job wrote is fetched within the announced sizes; larger files stay on the host."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Far:
 
 @pytest.fixture
 def site(tmp_path):
-    """What a collecting step is handed; the host and the announced sizes are the test's."""
+    """The tools of `collect`; the test sets the host and the announced sizes."""
     spool = Spool(tmp_path / "k1")
 
     def made(host: Far, announced: int = len(DOSE), free: float = 0.0) -> tuple[Any, Spool]:
@@ -73,7 +73,7 @@ async def test_log_and_products_are_fetched_with_a_bound(site):
     assert (spool.back(LINE.token) / "log").exists()
 
 
-async def test_of_a_log_without_end_the_beginning_and_end_are_kept_and_the_reason_is_told(site):
+async def test_of_an_endless_log_beginning_and_end_are_kept_and_the_reason_is_given(site):
     tools, spool = site(Far(dose=len(DOSE), log=6 * GIB))
     for _ in range(2):  # what was kept of it is not taken for the log the next time
         with pytest.raises(Permanent, match="the job's log on gpu1 has 6144 MiB or more, and the limit is 64 MiB"):
@@ -81,13 +81,13 @@ async def test_of_a_log_without_end_the_beginning_and_end_are_kept_and_the_reaso
         assert (spool.back(LINE.token) / "log").read_text().split() == ["begin", "mqi-cut", str(6 * GIB), "end"]
 
 
-async def test_a_product_that_has_grown_since_it_was_announced_is_told(site):
+async def test_a_product_that_has_grown_since_it_was_announced_is_named(site):
     tools, _ = site(Far(dose=LOG_BYTES + 1, log=5))
     with pytest.raises(Transient, match="dose was 6 bytes when the job ended, and is larger on the host now"):
         await collect(LINE, tools)
 
 
-async def test_what_would_not_fit_is_not_fetched(site):
+async def test_products_that_do_not_fit_are_not_fetched(site):
     host = Far(dose=len(DOSE), log=5)
     tools, _ = site(host, announced=10**17)
     with pytest.raises(DiskFull, match="the results need"):

@@ -1,4 +1,4 @@
-"""Whole lives of lines, in microseconds, through the one place where a state changes."""
+"""Whole lives of work items, in microseconds, through the module that changes their state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def go(item, outcome, now=1000.0, chance=0.5):
 
 
 @pytest.mark.parametrize(("item", "steps"), [(CASE, CASE_STEPS), (BEAM, BEAM_STEPS)])
-def test_done_after_done_walks_the_whole_way(item, steps):
+def test_repeated_done_reaches_every_step(item, steps):
     seen = []
     while item.status is not Status.DONE:
         seen.append(item.step)
@@ -37,20 +37,20 @@ def test_done_after_done_walks_the_whole_way(item, steps):
     assert seen == [step.name for step in steps]
 
 
-def test_every_step_of_the_way_can_be_performed():
+def test_every_step_has_a_function():
     assert list(PERFORM) == [step.name for step in (*CASE_STEPS, *BEAM_STEPS)]
 
 
-def test_the_last_word_of_a_step_ends_the_line():
+def test_a_last_outcome_ends_the_item():
     assert go(CASE, Done(last=True)).status is Status.DONE
 
 
-def test_waiting_says_why_and_when():
+def test_waiting_has_a_reason_and_a_time():
     item = go(CASE, Wait(30, "2 of 40 CT slices are missing"))
     assert (item.status, item.due, item.reason) == (Status.WAITING, 1030.0, "2 of 40 CT slices are missing")
 
 
-def test_an_outage_never_fails_a_line():
+def test_an_outage_never_fails_an_item():
     item = BEAM
     for _ in range(500):
         item = go(item, Unreachable("no answer"))
@@ -58,7 +58,7 @@ def test_an_outage_never_fails_a_line():
     assert item.due - 1000 <= RETRY.cap_s
 
 
-def test_an_outage_takes_no_try_from_what_comes_after_it():
+def test_an_outage_costs_no_tries():
     item = go(BEAM, Transient("hiccup"))
     for _ in range(500):
         item = go(item, Unreachable("no answer"))
@@ -76,7 +76,7 @@ def test_other_transient_faults_fail_after_the_last_try():
     assert go(item, Transient("hiccup")).status is Status.FAILED
 
 
-def test_needing_a_person_waits_and_probes_and_goes_on_by_itself():
+def test_action_required_waits_retries_and_continues_automatically():
     item = go(BEAM, HostKeyProblem("host key changed", "compare the fingerprints"))
     assert (item.status, item.needs_person, item.due) == (Status.WAITING, True, 1100.0)
     assert item.advice == "compare the fingerprints"
@@ -84,7 +84,7 @@ def test_needing_a_person_waits_and_probes_and_goes_on_by_itself():
     assert (item.status, item.needs_person, item.step) == (Status.READY, False, "follow")
 
 
-def test_a_run_without_a_result_begets_the_next_and_the_last_fails():
+def test_a_run_without_a_result_leads_to_the_next_and_the_last_fails():
     item = replace(BEAM, step="follow")
     item = go(item, NewRun("crashed at save"))
     assert (item.step, item.run, item.status) == ("submit", 2, Status.READY)
@@ -94,12 +94,12 @@ def test_a_run_without_a_result_begets_the_next_and_the_last_fails():
     assert "3 runs" in item.reason
 
 
-def test_a_run_after_spent_ones_counts_anew():
+def test_the_count_of_runs_starts_again_after_spent_ones():
     item = go(replace(BEAM, step="submit", run=2), NewRun("its gate was removed", beyond=4))
     assert (item.step, item.run, item.base_run, item.status) == ("submit", 5, 5, Status.READY)
 
 
-def test_a_cancelled_line_ends_when_its_withdrawal_is_done():
+def test_a_cancelled_item_ends_when_its_cancellation_is_done():
     (_, wanted), answer = moves_of_order("cancel", [replace(BEAM, step="follow")], 5.0)[0][0], "x"
     assert answer
     assert wanted.wanted == "cancel"
@@ -108,13 +108,13 @@ def test_a_cancelled_line_ends_when_its_withdrawal_is_done():
 
 @pytest.mark.parametrize("status", [Status.DONE, Status.FAILED, Status.CANCELLED, Status.HELD])
 @pytest.mark.parametrize("outcome", [Done(), Wait(1, "x"), NewRun("x"), Permanent("x"), Unreachable("x")])
-def test_a_line_that_is_not_live_does_not_move(status, outcome):
+def test_an_item_that_is_not_live_does_not_move(status, outcome):
     item = replace(BEAM, status=status)
     with pytest.raises(IllegalMove):
         go(item, outcome)
 
 
-def test_a_retried_beam_counts_its_runs_anew():
+def test_the_count_of_runs_starts_again_after_a_retry():
     failed = replace(BEAM, step="verify", status=Status.FAILED, run=3)
     case = replace(CASE, step="compare", status=Status.FAILED)
     (_, own), (_, again) = moves_of_order("retry", [case, failed], 7.0)[0]
@@ -132,7 +132,7 @@ def test_hold_and_release_come_back_to_the_same_step():
 
 
 @pytest.mark.parametrize("order", ["hold", "release", "cancel", "retry"])
-def test_an_order_to_an_ended_case_says_that_there_is_nothing_to_do(order):
+def test_an_order_for_an_ended_case_is_answered_with_the_reason(order):
     moves, answer = moves_of_order(order, [replace(CASE, step="tidy", status=Status.DONE)], 7.0)
     assert moves == []
     assert "nothing to" in answer or "not held" in answer
@@ -164,7 +164,7 @@ OUTCOMES = st.one_of(
 
 
 @given(st.lists(st.tuples(OUTCOMES, st.sampled_from(["", "", "", "hold", "release", "cancel", "retry"])), max_size=40))
-def test_whatever_happens_a_line_stays_on_its_way(story):
+def test_an_item_stays_within_its_steps_for_any_outcomes(story):
     item, now = BEAM, 0.0
     names = {step.name for step in BEAM_STEPS}
     for outcome, order in story:

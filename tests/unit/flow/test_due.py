@@ -1,4 +1,4 @@
-"""A step is begun for what a line is, not for what it was when the due ones were read."""
+"""A step is started for the current state of an item, not for the state when the due ones were read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture
 def site(tmp_path):
-    """What steps are handed; a store without a case."""
+    """The tools of steps; a store without a case."""
     database = open_database(tmp_path / "store.sqlite3")
     yield SimpleNamespace(
         database=database, resources=ResourceOptions(workers=4), clock=lambda: NOW, emit=lambda *_, **__: None
@@ -39,31 +39,31 @@ def add(site, key: str, rank: float) -> None:
 
 
 @pytest.mark.parametrize("limit", ["comparisons", ""])
-async def test_looking_again_and_finding_the_same_is_no_news(site, monkeypatch, limit):
-    """An hour's outage with many cases waiting showed it: each look of an upload was one more event of its case."""
-    polls, told, heard = 0, [], []
+async def test_a_check_with_the_same_result_writes_no_event(site, monkeypatch, limit):
+    """An hour's outage with many waiting cases showed it: each check of an upload was one more event of its case."""
+    polls, emitted, reasons = 0, [], []
 
     async def work(_line, _tools):
         nonlocal polls
         polls += 1
-        return Wait(0.0, "waiting for a place" if polls < 4 else "waiting for the host")
+        return Wait(0.0, "waiting for a slot" if polls < 4 else "waiting for the host")
 
     step = Step("admit", limit, 60.0, "being tested")
     monkeypatch.setattr(driving, "step_of", lambda _line: step)
     monkeypatch.setitem(driving.PERFORM, step.name, work)
-    site.emit = lambda name, **_: told.append(name)
-    driver = Driver(site, RetryOptions(), lambda event: heard.append(event.why))
+    site.emit = lambda name, **_: emitted.append(name)
+    driver = Driver(site, RetryOptions(), lambda event: reasons.append(event.why))
     add(site, "k1", rank=1)
     while polls < 6:
         await driver.tick()
         await asyncio.sleep(0)
     await driver.stop()
-    assert told == ["step.started"]
-    assert heard == ["waiting for a place", "waiting for the host"]
+    assert emitted == ["step.started"]
+    assert reasons == ["waiting for a slot", "waiting for the host"]
     assert len(site.database.read_now(audit.history, "k1")) == 3
 
 
-async def test_what_has_ended_while_another_was_begun_is_not_begun_as_it_was(site, monkeypatch):
+async def test_an_item_that_ended_since_the_due_ones_were_read_is_not_started(site, monkeypatch):
     begun: list[tuple[str, str]] = []
     may_end = asyncio.Event()
 
@@ -97,23 +97,23 @@ async def test_what_has_ended_while_another_was_begun_is_not_begun_as_it_was(sit
     assert ("first", "admit") in begun
 
 
-async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at_once(site, monkeypatch):
-    """It saw the case at `upload`, the case went on and woke it, and only then its look ended: the wake-up counts."""
+async def test_a_beam_checked_before_its_case_left_the_upload_is_checked_again_at_once(site, monkeypatch):
+    """It saw the case at `upload`, the case continued and woke it before its check ended: the wake-up counts."""
     clock = itertools.count(int(NOW))
     site.clock = lambda: float(next(clock))
-    looked, left = asyncio.Event(), asyncio.Event()
+    checked, left = asyncio.Event(), asyncio.Event()
     seen: list[str] = []
 
     async def work(item, tools):
         if item.beam == CASE_ITEM:
             if item.step == "upload":
                 tools.database.write_now(work_items.add_beam, WorkItem(item.case, 1, "submit", due=NOW, since=NOW))
-                await looked.wait()
+                await checked.wait()
                 return Done({})
             left.set()
             return Wait(600.0, "its beams compute", parked=True)
         seen.append(tools.database.read_now(work_items.get, item.case).step)
-        looked.set()
+        checked.set()
         await left.wait()
         return Wait(600.0, "waiting for the case", parked=True)
 
@@ -134,8 +134,8 @@ async def test_a_beam_that_looked_before_its_case_left_the_upload_looks_again_at
 
 
 @pytest.mark.parametrize("wake", ["beams", "step"])
-def test_a_wake_up_is_not_lost_on_a_line_that_is_under_way(site, wake):
-    """Its time has come, so it is being looked at; what that look has to say was found before the wake-up."""
+def test_a_wake_up_of_an_item_under_way_is_not_lost(site, wake):
+    """It is due, so it is being checked; the result of that check is older than the wake-up."""
     add(site, "k1", rank=1)
     site.database.write_now(work_items.add_beam, WorkItem("k1", 1, "submit", due=NOW, since=NOW))
     before = site.database.read_now(work_items.get, "k1", 1)

@@ -16,7 +16,7 @@ from mqi_communicator.store.database import StoreUnavailable
 
 @pytest.fixture
 def pauses(monkeypatch):
-    """The pauses that were asked of `asyncio.sleep`, which returns at once; the sixth ends the work."""
+    """The pauses passed to `asyncio.sleep`, which returns at once; the sixth ends the work."""
     found: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""How often a beam that waits for a place looks whether it is its turn."""
+"""How often a beam that waits for a job slot is checked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from mqi_communicator.store.jobs import Refusal
 @pytest.mark.parametrize(
     ("ahead", "slots", "seconds"), [(0, 3, 5), (2, 3, 5), (3, 3, 10), (9, 3, 20), (500, 3, MAX_PAUSE_S), (1, 0, 10)]
 )
-def test_who_can_be_next_looks_at_each_tick_and_the_others_less_often(ahead, slots, seconds):
+def test_the_next_beams_are_checked_each_tick_and_the_others_less_often(ahead, slots, seconds):
     host: Any = SimpleNamespace(slots=slots, scheduler=SimpleNamespace(tick_s=5.0))
     assert recheck_in(Refusal(in_use=slots, ahead=ahead), host) == seconds

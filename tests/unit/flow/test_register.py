@@ -1,4 +1,4 @@
-"""The same content again: whether it is computed once more."""
+"""Whether the same content is computed once more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was admitted, and what was judged, is what is read later: a bit that flipped on a disk here stops the case."""
+"""Admitted and judged files are verified when they are read: a bit that flipped on a local disk stops the case."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def spool(tmp_path):
 
 @pytest.fixture
 def deliver(spool, tmp_path):
-    """Deliver what was judged a moment ago."""
+    """Deliver what was just judged."""
     (spool.results / "dose").mkdir(parents=True)
     (spool.results / "dose" / "plan.dcm").write_bytes(b"a dose")
     (spool.results / "verdict.json").write_bytes(b"{}")
@@ -52,13 +52,13 @@ def test_a_result_that_changed_before_its_delivery_is_not_delivered(spool, deliv
     assert list((tmp_path / "results").iterdir()) == []
 
 
-def test_a_result_that_nobody_judged_is_not_delivered(spool, deliver):
+def test_an_unjudged_result_is_not_delivered(spool, deliver):
     (spool.results / "dose" / "beam-1.dcm").write_bytes(b"where from?")
     with pytest.raises(Permanent, match=r"dose/beam-1\.dcm"):
         deliver()
 
 
-def test_a_result_as_it_was_judged_is_delivered(deliver):
+def test_an_unchanged_result_is_delivered(deliver):
     assert {path.name for path in deliver().iterdir()} == {"dose", "verdict.json", "events.jsonl", "manifest.json"}
 
 
@@ -73,6 +73,6 @@ def test_an_admitted_file_that_changed_in_the_spool_is_not_computed_from(spool, 
     read_case(spool)
     file = load_manifest(spool.manifest).of(kind)[0]
     flip(spool.case / file.stored)
-    with pytest.raises(Permanent, match=f"{file.stored} .* {file.sha256[:16]}… when it was admitted") as told:
+    with pytest.raises(Permanent, match=f"{file.stored} .* {file.sha256[:16]}… when it was admitted") as raised:
         read_case(spool)
-    assert len(re.findall(r"[0-9a-f]{16}…", told.value.reason)) == 2
+    assert len(re.findall(r"[0-9a-f]{16}…", raised.value.reason)) == 2

@@ -48,17 +48,17 @@ def verify_chain(connection: Connection, log: Path | None) -> Report:
             continue
         for folder in _delivered(connection, case):
             try:
-                stands = delivered_results(folder.parent, case.key, folder.name)
+                delivered = delivered_results(folder.parent, case.key, folder.name)
                 signature_of(folder)
             except Fault as fault:
                 wrong.append(f"case {case.key}: {folder.name}: {fault.reason}")
                 continue
-            if stands is None:
+            if delivered is None:
                 notes.append(f"case {case.key}: its results are no longer in {folder}")
-            elif _found_after_a_restore(connection, case.key, stands[2]):
+            elif _found_after_a_restore(connection, case.key, delivered[2]):
                 notes.append(f"case {case.key}: delivered before a restore; the store has lost the events up to then")
             else:
-                checkpoints += _of_results(folder, case.key, stands[1])
+                checkpoints += _of_results(folder, case.key, delivered[1])
     walked = audit.verify(connection, checkpoints)
     return Report(walked, tuple(notes), (*wrong, *map(str, walked.findings)))
 

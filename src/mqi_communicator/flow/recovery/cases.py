@@ -54,14 +54,14 @@ def lost_cases(
     """Cases that the store does not know, by arrival: admitted ones, and, without manifest, those cancelled before."""
     found: list[tuple[Case, Manifest | None]] = []
     for folder in sorted(spool.iterdir()) if spool.is_dir() else []:
-        place = Spool(folder)
-        admitted = place.manifest.is_file()
+        case_spool = Spool(folder)
+        admitted = case_spool.manifest.is_file()
         cancelled = any(order.order == "cancel" for order in ordered.get(folder.name, ()))
         if folder.name in known or not (admitted or cancelled):
             continue
-        case = read_origin(place.origin, folder.name)
+        case = read_origin(case_spool.origin, folder.name)
         if case is not None:
-            found.append((case, load_manifest(place.manifest) if admitted else None))
+            found.append((case, load_manifest(case_spool.manifest) if admitted else None))
     return sorted(found, key=lambda pair: pair[0].seen)
 
 
