@@ -94,15 +94,15 @@ def send(root: str) -> None:
     (folder.parent / SUMS).write_bytes(sums_text({"common/x": hashlib.sha256(b"x").hexdigest()}))
 
 
-async def test_a_job_that_is_only_just_being_submitted_is_not_called_absent(store, bench):
+async def test_a_job_being_submitted_does_not_count_as_absent(store, bench):
     token = claim(store, 1)
-    await bench.poller.ensure_polled()  # somebody else waits for a place, while the submission is on its way
+    await bench.poller.ensure_polled()  # another beam waits for a slot during the submission
     await asyncio.wait({bench.poller._polling})
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
     assert await bench.poller.status(token) is None
 
 
-async def test_many_jobs_cost_one_command_a_tick(store, bench):
+async def test_many_jobs_cost_one_command_per_interval(store, bench):
     send(bench.root)
     tokens = [await begin(store, bench, beam, "sleep 300") for beam in (1, 2, 3)]
     bench.calls.clear()
@@ -114,20 +114,20 @@ async def test_many_jobs_cost_one_command_a_tick(store, bench):
     await bench.host.request(DirectScheduler(bench.root, DirectOptions(kill_grace_s=1)).cancel(tokens), deadline=90)
 
 
-async def test_an_end_is_known_at_once_while_the_look_goes_on(store, bench):
+async def test_an_end_is_known_at_once_while_the_poll_continues(store, bench):
     send(bench.root)
     bench.poller._interval_s = 20.0
     long, short = await begin(store, bench, 1, "sleep 300"), await begin(store, bench, 2, "sleep 1; exit 3")
     began = time.monotonic()
     status = await bench.poller.status(short)
     assert (status.state, status.exit_code) == (JobState.ENDED, 3)
-    assert time.monotonic() - began < 8  # not the 20 s of the look
+    assert time.monotonic() - began < 8  # not the 20 s of the poll
     assert bench.calls.count("poll") == 0  # it has not been answered yet
     assert bench.poller._statuses[long].state is JobState.RUNNING
     await bench.host.request(DirectScheduler(bench.root, DirectOptions(kill_grace_s=1)).cancel([long]), deadline=90)
 
 
-async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is_tried(store, bench):
+async def test_a_failed_poll_is_reported_and_the_next_one_is_tried(store, bench):
     send(bench.root)
     token = await begin(store, bench, 1, "exit 0")
     gates = Path(bench.root) / "gates"
@@ -138,8 +138,8 @@ async def test_a_look_that_failed_is_told_to_whoever_follows_and_the_next_one_is
     assert (await bench.poller.status(token)).state is JobState.ENDED
 
 
-async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(store, bench, monkeypatch):
-    """However long it has computed before: one question that the scheduler does not answer is no reason."""
+async def test_action_is_required_only_after_a_time_of_polls_that_prove_nothing(store, bench, monkeypatch):
+    """However long it has computed before: one poll without an answer is no reason."""
     monkeypatch.setattr(following, "UNKNOWN_PATIENCE_S", 1.0)
     send(bench.root)
     token = await begin(store, bench, 1, "exit 0")
@@ -162,7 +162,7 @@ async def test_a_person_is_asked_only_after_looks_on_end_that_prove_nothing(stor
     assert not (await following.follow(item, tools)).needs_person
 
 
-async def test_an_outage_is_no_silence_about_a_job(store, bench, monkeypatch):
+async def test_an_outage_does_not_count_as_unknown_time(store, bench, monkeypatch):
     token = claim(store, 1)
     store.write_now(jobs.change, token, state=JobState.QUEUED.value)
     bench.poller.unknown_s(token, JobState.UNKNOWN)
