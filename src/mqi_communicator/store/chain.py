@@ -62,8 +62,8 @@ class Finding:
     what: str
 
     def __str__(self) -> str:
-        """One line."""
-        whose = f" (the {self.seq}. of case {self.case})" if self.case and self.seq else ""
+        """The finding as one line."""
+        whose = f" (number {self.seq} of case {self.case})" if self.case and self.seq else ""
         whose = f" (of case {self.case})" if self.case and not self.seq else whose
         return f"event {self.id}{whose}: {self.what}"
 
@@ -88,7 +88,7 @@ def find_breaks(entries: Iterable[Entry], checkpoints: Callable[[int], Sequence[
         elif link(before, values) != entry.link:
             yield _of(entry, "was changed, or does not follow the event before it")
         elif entry.seq != seq:
-            yield _of(entry, f"an event of the case is missing before it: it should be the {seq}.")
+            yield _of(entry, f"an event of the case is missing before it: expected number {seq}")
         if other := next((one for one in checkpoints(entry.id) if one.link != entry.link), None):
             yield _of(entry, f"{other.where} has another link: the chain was rewritten, or an older store was restored")
         before, last, seqs[entry.case] = entry.link, entry.id, entry.seq
