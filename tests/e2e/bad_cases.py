@@ -252,3 +252,13 @@ CASES = (
     ),
     BadCase("a folder name that is no text in any encoding", "pass", THROUGH, name=UNDECODABLE),
 )
+UNREADABLE = "one file may not be read"
+THROUGH_THE_PROGRAM = (  # each end, a name that shells would run, and what root cannot try in its own process
+    UNREADABLE,
+    "one CT slice missing",
+    "treatment machine without a beam model",
+    "RTDOSE of another plan",
+    "DICOM without suffix, in a folder named with quotes, ;, $(...), a newline",
+)
+CHOSEN = [bad for bad in CASES if bad.what in THROUGH_THE_PROGRAM]
+OTHERS = [bad for bad in CASES if bad.what not in THROUGH_THE_PROGRAM]

@@ -12,12 +12,22 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e import bad_cases
 from tests.e2e.bad_cases import CASES, FILE_CANARY, BadCase
 from tests.e2e.conftest import Site
+
+from mqi_communicator.app import build_engine
+from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.config import Config
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.engine_input import write_input
+from mqi_communicator.intake.admit import examine
+from mqi_communicator.intake.examination import Incomplete, Rejected
+from mqi_communicator.intake.spooling import copy_to_spool
 
 GROWING = f"{FILE_CANARY} half copied"
 PAUSE_S = 0.3  # between two halves of a file
@@ -55,6 +65,28 @@ def heard_of(what: str, case: dict[str, object]) -> Heard:
     return Heard(what, plain(str(case["why"])), plain(str(case["advice"])), end)
 
 
+def examined(bad: BadCase, folder: Path, config: Config, seed: int) -> Heard | None:
+    """What `mqi status` would tell of it, from admission and preparation in this process; None if it is computed."""
+    source, engine = folder / "source" / bad.folder, build_engine(config)
+    bad_cases.write(bad, source, seed)
+    before = digest_of(source)
+    try:
+        found = examine(source, config.intake, engine.refusals, still_for=1e6)
+        if isinstance(found, Incomplete):
+            assert found.overdue
+            return Heard(bad.what, plain(found.summary), "", f"{bad_cases.WAITS}, action required")
+        if isinstance(found, Rejected):
+            return Heard(bad.what, plain(found.reason), plain(found.advice), bad_cases.REFUSED)
+        spool = Spool(folder / "spool")
+        copy_to_spool(source, spool.case, found)
+        write_input(spool, engine, config.dose_conventions)
+    except ActionRequired as fault:
+        return Heard(bad.what, plain(fault.reason), plain(fault.advice), f"{bad_cases.HELD}, action required")
+    finally:
+        assert digest_of(source) == before
+    return None
+
+
 def shown(name: str) -> str:
     """A folder's name as `mqi status` shows it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)
@@ -78,9 +110,10 @@ def as_others() -> tuple[str, ...]:
 
 @dataclass
 class Evening:
-    """One run of `mqi once` over every bad case, while one more is still being copied."""
+    """One run of `mqi once` over bad cases, while one more is still being copied."""
 
     site: Site
+    dropped: Sequence[BadCase]
     cases: dict[str, dict[str, object]] = field(default_factory=dict)
     exit_code: int = -1
     log: str = ""
@@ -94,10 +127,10 @@ class Evening:
         return self.cases[shown(bad.folder)]
 
 
-def spend(site: Site) -> Evening:
-    """Put every bad case into the folder, run `mqi once`, and let one more grow meanwhile."""
-    evening = Evening(site)
-    for seed, bad in enumerate(CASES, start=100):
+def spend(site: Site, cases: Sequence[BadCase] = CASES) -> Evening:
+    """Put bad cases into the folder, run `mqi once`, and let one more grow meanwhile."""
+    evening = Evening(site, cases)
+    for seed, bad in enumerate(cases, start=100):
         bad_cases.write(bad, site.watch / bad.folder, seed)
     evening.before = digest_of(site.watch)
     growing = site.folder / "growing"
