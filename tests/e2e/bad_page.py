@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _cases(site: Site) -> list[Heard]:
-    """What is reported of each: by the program of those that are computed or chosen for it, by admission of the others."""
+    """What is reported of each: by the program where it is computed or chosen for it, otherwise by admission."""
     rows = {}
     for number, bad in enumerate(CASES):
         if bad not in CHOSEN and (
