@@ -83,15 +83,15 @@ def dashboard(config: Path, command: str = "web", *, opened: str = "web.started"
     with log.open("w") as out:
         process = subprocess.Popen([*MQI, command, "--config", str(config)], stdout=out, stderr=out, text=True)
     try:
-        told = _told(process, log, opened)
-        yield Board(process, str(told.get("address", "")).rstrip("/"))
+        reported = _reported(process, log, opened)
+        yield Board(process, str(reported.get("address", "")).rstrip("/"))
     finally:
         if process.poll() is None:
             process.terminate()
         process.wait(timeout=60)
 
 
-def _told(process: subprocess.Popen[str], log: Path, wanted: str) -> dict[str, object]:
+def _reported(process: subprocess.Popen[str], log: Path, wanted: str) -> dict[str, object]:
     """The first line of the log with an event. Fails with the whole log if the process ends before."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:

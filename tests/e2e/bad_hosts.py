@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from tests.e2e.bad_inputs import Heard, heard_of, plain
+from tests.e2e.bad_inputs import Outcome, outcome_of, plain
 from tests.e2e.conftest import Site
 
 from mqi_communicator.demo.host import PrivateHost
@@ -21,7 +21,7 @@ from mqi_communicator.demo.host import PrivateHost
 class HostTrial:
     """What `mqi once` and `mqi check` made of one host."""
 
-    heard: Heard
+    outcome: Outcome
     once: int
     check: int
     checked: str  # what `mqi check` printed
@@ -78,10 +78,10 @@ def _try(site: Site, what: str, ssh) -> HostTrial:
     _reach(site, ssh)
     once = site.mqi("once")
     (case,) = site.status()
-    heard = heard_of(what, case)
+    outcome = outcome_of(what, case)
     check = site.mqi("check")
     return HostTrial(
-        Heard(what, heard.said, heard.advice, f"{heard.end}; exit {once.returncode}"),
+        Outcome(what, outcome.text, outcome.advice, f"{outcome.end}; exit {once.returncode}"),
         once.returncode,
         check.returncode,
         check.stdout,
@@ -113,44 +113,44 @@ def fill(folder: Path) -> Path:
     return filler
 
 
-def try_disks(site: Site) -> list[Heard]:
+def try_disks(site: Site) -> list[Outcome]:
     """Each disk full in turn under a running communicator; each time it goes on by itself when there is space."""
     filler = fill(site.workspace)
     refused = site.mqi("once")
     filler.unlink()
-    heard = [Heard("the store's disk full at the start", plain(refused.stderr), "", f"exit {refused.returncode}")]
+    outcome = [Outcome("the store's disk full at the start", plain(refused.stderr), "", f"exit {refused.returncode}")]
     fillers = {step: fill(folder) for step, folder in (("upload", site.remote), ("deliver", site.results))}
     site.drop()
     daemon = site.daemon()
     try:
         for step, disk in (("upload", "the host's"), ("deliver", "the results'")):
             (case,) = site.wait_for(_asks_at(step), f"asks for space at {step}")
-            heard.append(heard_of(f"{disk} disk full", case))
+            outcome.append(outcome_of(f"{disk} disk full", case))
             fillers[step].unlink()
         (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "goes on by itself")
-        heard.append(heard_of("the same case, with space again", case))
+        outcome.append(outcome_of("the same case, with space again", case))
     finally:
         daemon.stop()
-    return heard
+    return outcome
 
 
 def _asks_at(step: str) -> Callable[[list[dict[str, object]]], bool]:
     return lambda cases: bool(cases) and cases[0]["step"] == step and bool(cases[0]["needs_person"])
 
 
-def try_settings(site: Site) -> list[Heard]:
+def try_settings(site: Site) -> list[Outcome]:
     """The good configuration with one mistake each, as `mqi once` takes it."""
     good = site.config.read_text()
-    heard = []
+    outcome = []
     for what, text in _mistakes(good).items():
         if text is None:
             site.config.unlink()
         else:
             site.config.write_text(text)
         answer = site.mqi("once")
-        heard.append(Heard(what, plain(answer.stderr), "", f"exit {answer.returncode}"))
+        outcome.append(Outcome(what, plain(answer.stderr), "", f"exit {answer.returncode}"))
     site.config.write_text(good)
-    return heard
+    return outcome
 
 
 def _mistakes(good: str) -> dict[str, str | None]:

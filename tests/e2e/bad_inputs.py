@@ -35,11 +35,11 @@ _AS_OTHERS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh
 
 
 @dataclass(frozen=True)
-class Heard:
+class Outcome:
     """One row of the page: what was wrong, what was said, and how it ended."""
 
     what: str
-    said: str
+    text: str
     advice: str
     end: str
 
@@ -57,15 +57,15 @@ def plain(text: str) -> str:
     return re.sub(r"needs \d+\.\d+ GiB", "needs … GiB", text)
 
 
-def heard_of(what: str, case: dict[str, object]) -> Heard:
+def outcome_of(what: str, case: dict[str, object]) -> Outcome:
     """What `mqi status` tells of a case."""
     end = "done" if case["status"] == "done" else f"{case['status']} at {case['step']}"
     if case["needs_person"]:
         end += ", action required"
-    return Heard(what, plain(str(case["why"])), plain(str(case["advice"])), end)
+    return Outcome(what, plain(str(case["why"])), plain(str(case["advice"])), end)
 
 
-def examined(bad: BadCase, folder: Path, config: Config, seed: int) -> Heard | None:
+def examined(bad: BadCase, folder: Path, config: Config, seed: int) -> Outcome | None:
     """What `mqi status` would tell of it, from admission and preparation in this process; None if it is computed."""
     source, engine = folder / "source" / bad.folder, build_engine(config)
     bad_cases.write(bad, source, seed)
@@ -74,14 +74,14 @@ def examined(bad: BadCase, folder: Path, config: Config, seed: int) -> Heard | N
         found = examine(source, config.intake, engine.refusals, still_for=1e6)
         if isinstance(found, Incomplete):
             assert found.overdue
-            return Heard(bad.what, plain(found.summary), "", f"{bad_cases.WAITS}, action required")
+            return Outcome(bad.what, plain(found.summary), "", f"{bad_cases.WAITS}, action required")
         if isinstance(found, Rejected):
-            return Heard(bad.what, plain(found.reason), plain(found.advice), bad_cases.REFUSED)
+            return Outcome(bad.what, plain(found.reason), plain(found.advice), bad_cases.REFUSED)
         spool = Spool(folder / "spool")
         copy_to_spool(source, spool.case, found)
         write_input(spool, engine, config.dose_conventions)
     except ActionRequired as fault:
-        return Heard(bad.what, plain(fault.reason), plain(fault.advice), f"{bad_cases.HELD}, action required")
+        return Outcome(bad.what, plain(fault.reason), plain(fault.advice), f"{bad_cases.HELD}, action required")
     finally:
         assert digest_of(source) == before
     return None
@@ -94,13 +94,13 @@ def shown(name: str) -> str:
 
 def digest_of(tree: Path) -> str:
     """One digest over every name, mode, size, time and byte below `tree`."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(tree.rglob("*"), key=os.fsencode):
         state = path.lstat()
-        told.update(os.fsencode(path) + repr((state.st_mode, state.st_size, state.st_mtime_ns)).encode())
+        digest.update(os.fsencode(path) + repr((state.st_mode, state.st_size, state.st_mtime_ns)).encode())
         if stat.S_ISREG(state.st_mode) and os.access(path, os.R_OK):
-            told.update(hashlib.sha256(path.read_bytes()).digest())
-    return told.hexdigest()
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def as_others() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.e2e import bad_hosts
 from tests.e2e.bad_cases import CASES, CHOSEN
-from tests.e2e.bad_inputs import Heard, examined, heard_of, spend
+from tests.e2e.bad_inputs import Outcome, examined, outcome_of, spend
 from tests.e2e.conftest import Site
 
 from mqi_communicator.config import load
@@ -27,13 +27,15 @@ a patient reaches the log.
 """
 
 
-def row_of(heard: Heard) -> str:
+def row_of(outcome: Outcome) -> str:
     """One row of the page."""
-    said = "<br>".join(line for line in (*heard.said.splitlines(), f"*{heard.advice}*" if heard.advice else "") if line)
-    return "| " + " | ".join(text.replace("|", "\\|") for text in (heard.what, said, heard.end)) + " |"
+    output = "<br>".join(
+        line for line in (*outcome.text.splitlines(), f"*{outcome.advice}*" if outcome.advice else "") if line
+    )
+    return "| " + " | ".join(text.replace("|", "\\|") for text in (outcome.what, output, outcome.end)) + " |"
 
 
-def table(title: str, rows: list[Heard]) -> str:
+def table(title: str, rows: list[Outcome]) -> str:
     """One section of the page."""
     lines = "\n".join(row_of(row) for row in rows)
     return f"## {title}\n\n| input | what a physicist reads | how it ends |\n|---|---|---|\n{lines}\n"
@@ -49,7 +51,7 @@ def main() -> None:
             sections.append(table("Case folders", _cases(site)))
         with PrivateHost(base / "host") as host:
             trials, _case = bad_hosts.try_hosts(Site(_new(base / "hosts"), host))
-            sections.append(table("Hosts", [trial.heard for trial in trials]))
+            sections.append(table("Hosts", [trial.outcome for trial in trials]))
         with PrivateHost(base / "host") as host:
             places = [_new(base / "disks") / part for part in ("workspace", "results", "remote")]
             with bad_hosts.small_disks(*places) as mounted:
@@ -60,17 +62,17 @@ def main() -> None:
     PAGE.write_text(HEAD + "\n".join(sections), encoding="utf-8")
 
 
-def _cases(site: Site) -> list[Heard]:
+def _cases(site: Site) -> list[Outcome]:
     """What is reported of each: by the program where it is computed or chosen for it, otherwise by admission."""
     rows = {}
     for number, bad in enumerate(CASES):
         if bad not in CHOSEN and (
-            heard := examined(bad, site.folder / f"examined-{number}", load(site.config), number)
+            outcome := examined(bad, site.folder / f"examined-{number}", load(site.config), number)
         ):
-            rows[bad.what] = heard
+            rows[bad.what] = outcome
     remaining = [bad for bad in CASES if bad.what not in rows]
     evening = spend(site, remaining)
-    rows |= {bad.what: heard_of(bad.what, evening.of(bad)) for bad in remaining}
+    rows |= {bad.what: outcome_of(bad.what, evening.of(bad)) for bad in remaining}
     return [rows[bad.what] for bad in CASES]
 
 

@@ -154,7 +154,7 @@ class Daemon:
         argv = [sys.executable, "-m", "mqi_communicator", "run", "--config", str(site.config)]
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.lines: list[dict[str, object]] = []
-        self.said = self.complaints = ""
+        self.output = self.complaints = ""
 
     def events(self) -> Iterator[dict[str, object]]:
         """Log records as they come, until the process ends."""
@@ -182,12 +182,12 @@ class Daemon:
 
     def _reap(self) -> int:
         with self.process:
-            self.said, self.complaints = self.process.communicate(timeout=60)
+            self.output, self.complaints = self.process.communicate(timeout=60)
         return self.process.returncode
 
     def rest(self) -> Iterator[dict[str, object]]:
         """The records of the log that nobody had read when it ended."""
-        return (json.loads(line) for line in self.said.splitlines())
+        return (json.loads(line) for line in self.output.splitlines())
 
 
 @pytest.fixture

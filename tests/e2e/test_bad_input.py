@@ -9,7 +9,7 @@ import os
 import pytest
 from tests.e2e import bad_hosts, bad_inputs
 from tests.e2e.bad_cases import CASES, CHOSEN, FILE_CANARY, HELD, OTHERS, THROUGH, UNREADABLE
-from tests.e2e.bad_inputs import GROWING, Heard, examined, heard_of, spend
+from tests.e2e.bad_inputs import GROWING, Outcome, examined, outcome_of, spend
 from tests.e2e.bad_page import PAGE, row_of
 from tests.e2e.conftest import Site
 
@@ -41,15 +41,15 @@ def config(tmp_path_factory):
 
 @pytest.mark.parametrize("bad", OTHERS, ids=lambda bad: bad.what[:50])
 def test_admission_ends_as_it_should_and_the_page_shows_what_it_says(config, tmp_path, bad):
-    told = examined(bad, tmp_path, config, 100 + CASES.index(bad))
+    reported = examined(bad, tmp_path, config, 100 + CASES.index(bad))
     if bad.end == THROUGH:
-        assert told is None
+        assert reported is None
         return
-    assert told is not None
-    assert told.end.startswith(bad.end)
+    assert reported is not None
+    assert reported.end.startswith(bad.end)
     for words in bad.says:
-        assert words in told.said
-    assert row_of(told) in PAGE.read_text(encoding="utf-8"), ANEW
+        assert words in reported.text
+    assert row_of(reported) in PAGE.read_text(encoding="utf-8"), ANEW
 
 
 def test_each_ends_as_it_should_and_says_why(evening):
@@ -100,15 +100,15 @@ ENDED = ("step.done", "case.done", "beam.done", "case.cancelled", "beam.cancelle
 
 def test_what_was_told_stands_on_the_page_of_events(evening):
     facts = {one.name: {*one.fields} for one in catalogue.RECORD}
-    for name, step, told in evening.site.ask("select event, step, facts from events"):
+    for name, step, reported in evening.site.ask("select event, step, facts from events"):
         added = catalogue.STEPS[str(step)] if name in ENDED else ()
-        assert json.loads(str(told)).keys() <= facts[str(name)] | {*added}, (name, step)
+        assert json.loads(str(reported)).keys() <= facts[str(name)] | {*added}, (name, step)
     fields = {one.name: {*one.fields} for one in catalogue.LOG}
     for line in map(json.loads, evening.log.splitlines()):
         name = line["event"]
-        said = fields.get(name, set()) | ({*catalogue.ENTRY, *facts[name]} if name in facts else set())
+        output = fields.get(name, set()) | ({*catalogue.ENTRY, *facts[name]} if name in facts else set())
         added = catalogue.STEPS[line["step"]] if name in ENDED else ()
-        assert line.keys() <= said | {"timestamp", "level", "event", *added}, line
+        assert line.keys() <= output | {"timestamp", "level", "event", *added}, line
 
 
 def test_the_exit_code_says_that_not_all_passed(evening):
@@ -122,8 +122,8 @@ def test_no_name_in_a_folder_was_run_as_a_command(evening):
 def test_nothing_that_names_a_patient_is_in_the_log(evening):
     lines = [json.loads(line) for line in evening.log.splitlines()]
     assert len(lines) > 10 * len(evening.dropped) / 4
-    said = evening.log + evening.errors
-    assert [word for word in (*CANARY, FILE_CANARY) if word.lower() in said.lower()] == []
+    output = evening.log + evening.errors
+    assert [word for word in (*CANARY, FILE_CANARY) if word.lower() in output.lower()] == []
 
 
 @pytest.fixture(scope="module")
@@ -145,12 +145,12 @@ HOSTS = {
 def test_a_bad_host_is_told_and_the_case_waits(hosts):
     trials, _case = hosts
     for trial in trials:
-        words = HOSTS[trial.heard.what]
-        assert words.lower() in trial.heard.said.lower(), trial
+        words = HOSTS[trial.outcome.what]
+        assert words.lower() in trial.outcome.text.lower(), trial
         assert trial.check == 1, trial
         assert "NO " in trial.checked, trial
-        assert trial.once == (3 if trial.heard.what == "host down" else 1), trial
-    assert {trial.heard.what for trial in trials} == set(HOSTS)
+        assert trial.once == (3 if trial.outcome.what == "host down" else 1), trial
+    assert {trial.outcome.what for trial in trials} == set(HOSTS)
 
 
 def test_with_a_good_host_the_same_case_goes_through(hosts):
@@ -166,14 +166,14 @@ def settings(tmp_path_factory):
 
 
 def test_every_mistake_in_the_settings_is_told_with_its_line_and_ends_with_exit_2(settings):
-    for heard in settings:
-        assert heard.end == "exit 2", heard
-        assert "config.yaml" in heard.said, heard
-    said = {heard.what: heard.said for heard in settings}
-    assert "histories_per_beam" in said["a typo in a key"]
-    assert "paths" in said["a typo in a section"]
-    assert "tab" in said["a tab"].lower()
-    assert "whole number" in said["a wrong type"]
+    for outcome in settings:
+        assert outcome.end == "exit 2", outcome
+        assert "config.yaml" in outcome.text, outcome
+    output = {outcome.what: outcome.text for outcome in settings}
+    assert "histories_per_beam" in output["a typo in a key"]
+    assert "paths" in output["a typo in a section"]
+    assert "tab" in output["a tab"].lower()
+    assert "whole number" in output["a wrong type"]
 
 
 @pytest.fixture(scope="module")
@@ -189,20 +189,20 @@ def disks(tmp_path_factory):
 
 def test_a_full_disk_is_told_and_waited_out(disks):
     *full, last = disks
-    for heard in full:
-        assert any(words in heard.said.lower() for words in ("no space", "full", "free")), heard
+    for outcome in full:
+        assert any(words in outcome.text.lower() for words in ("no space", "full", "free")), outcome
     assert last.end == "done"
 
 
-def missing_on_the_page(rows: list[Heard]) -> list[str]:
+def missing_on_the_page(rows: list[Outcome]) -> list[str]:
     page = PAGE.read_text(encoding="utf-8")
     return [row.what for row in rows if row_of(row) not in page]
 
 
 def test_the_page_shows_what_is_said_of_cases(evening):
     dropped = [bad for bad in evening.dropped if not untested_as_root(bad)]
-    assert missing_on_the_page([heard_of(bad.what, evening.of(bad)) for bad in dropped]) == [], ANEW
+    assert missing_on_the_page([outcome_of(bad.what, evening.of(bad)) for bad in dropped]) == [], ANEW
 
 
 def test_the_page_shows_what_is_said_of_hosts_and_settings(hosts, settings):
-    assert missing_on_the_page([trial.heard for trial in hosts[0]] + settings) == [], ANEW
+    assert missing_on_the_page([trial.outcome for trial in hosts[0]] + settings) == [], ANEW

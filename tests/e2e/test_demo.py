@@ -20,8 +20,8 @@ def test_ctrl_c_cancels_the_jobs_and_leaves_no_process(tmp_path):
         assert demo.stdout is not None
         next(line for line in demo.stdout if "beam 1 follow" in line)
         demo.send_signal(signal.SIGINT)
-        said = demo.stdout.read().split()
-        assert demo.wait(90) == 130, said
-    assert said[-1] == "cancelled"
+        output = demo.stdout.read().split()
+        assert demo.wait(90) == 130, output
+    assert output[-1] == "cancelled"
     assert of_this_demo(tmp_path) == []
     assert not list((tmp_path / "slot-1" / "remote" / "cases").iterdir())

@@ -50,11 +50,11 @@ def test_hold_stops_a_case_and_release_lets_it_go_on(site):
     site.drop(kind="missing-slice")
     daemon = site.daemon()
     site.wait_for(lambda cases: cases and cases[0]["status"] == "waiting", "waits for the slice")
-    told = json.loads(site.mqi("status", "--json").stdout)
+    reported = json.loads(site.mqi("status", "--json").stdout)
     (case,) = site.status()
-    assert told["running"] is True
+    assert reported["running"] is True
     moving = {"status", "why", "eta"}  # while the folder is looked at again and again
-    (shown,) = told["cases"]
+    (shown,) = reported["cases"]
     assert {name: shown[name] for name in shown.keys() - moving} == {name: case[name] for name in case.keys() - moving}
     assert shown.keys() == case.keys()
     assert (shown["folder"], shown["step"]) == ("case one", "admit")

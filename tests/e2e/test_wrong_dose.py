@@ -32,8 +32,8 @@ def test_a_report_asked_for_says_the_same(evening):
     text = html.unescape((results / "report.html").read_text("utf-8"))
     assert document["why"] in text
     assert ">FAIL<" in text
-    told = {file["name"] for file in json.loads((results / "manifest.json").read_text())["outputs"]}
-    assert {"report.html", "report.pdf"} <= told
+    reported = {file["name"] for file in json.loads((results / "manifest.json").read_text())["outputs"]}
+    assert {"report.html", "report.pdf"} <= reported
 
 
 def test_the_exit_code_says_that_not_all_passed(evening):

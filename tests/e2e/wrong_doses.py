@@ -23,7 +23,7 @@ class Promise:
 
     word: str
     checks: frozenset[tuple[str, str]]  # (name, scope) of the checks that gave this word
-    told: str = ""  # in the reason of the verdict, or in what the named checks say
+    reported: str = ""  # in the reason of the verdict, or in what the named checks say
 
 
 def of(name: str, *scopes: str) -> frozenset[tuple[str, str]]:
@@ -78,4 +78,4 @@ def ends_as_promised(case: dict[str, object], kind: str) -> None:
     blamed = {(check["name"], check["scope"]) for check in document["checks"] if check["word"] == promise.word}
     if promise.checks:
         assert promise.checks <= blamed, document["why"]
-    assert promise.told in document["why"] + " ".join(check["note"] for check in document["checks"])
+    assert promise.reported in document["why"] + " ".join(check["note"] for check in document["checks"])

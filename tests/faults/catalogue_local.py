@@ -95,10 +95,10 @@ def second(testbed: Testbed, _: Random) -> Iterator[None]:
             time.sleep(0.1)
         alone = first.poll() is None  # else the second may be the first by now, and is ended as any other
         other.kill()
-        _out, said = other.communicate()
+        _out, output = other.communicate()
     testbed.missed = not alone
-    if alone and (other.returncode != 1 or f"process {first.pid} on" not in said):
-        testbed.notes.append(f"a second communicator ended with {other.returncode}: {said[-200:]}")
+    if alone and (other.returncode != 1 or f"process {first.pid} on" not in output):
+        testbed.notes.append(f"a second communicator ended with {other.returncode}: {output[-200:]}")
     yield
 
 

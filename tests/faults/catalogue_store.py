@@ -51,12 +51,12 @@ def store_damaged(testbed: Testbed, random: Random) -> Iterator[None]:
     argv = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(testbed.config))
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
-            _out, said = started.communicate(timeout=PATIENCE_S)
+            _out, output = started.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             started.kill()
-            said = "it runs"
-        if started.returncode != 1 or "the store" not in said:
-            testbed.notes.append(f"on a damaged store a communicator ended with {started.returncode}: {said[-200:]}")
+            output = "it runs"
+        if started.returncode != 1 or "the store" not in output:
+            testbed.notes.append(f"on a damaged store a communicator ended with {started.returncode}: {output[-200:]}")
     for path in testbed.workspace.glob("store.sqlite3*"):
         path.unlink()
     for path in kept.iterdir():

@@ -96,7 +96,7 @@ def _play(fleet: Fleet, net: Network, result: OutageResult) -> None:
     fleet.stop()
     found = fleet.audit()
     result.runs = len(fleet.tokens())
-    result.wrong += [] if found.clean and not found.waiting else [found.told()]
+    result.wrong += [] if found.clean and not found.waiting else [found.reported()]
     result.wrong += [f"{again} ran again" for again in sorted(fleet.tokens()) if not again.endswith("-r1")]
 
 

@@ -34,11 +34,11 @@ def _today() -> str:
 
 def _version() -> str:
     """The commit under test."""
-    said = subprocess.run(
+    output = subprocess.run(
         ("git", "describe", "--always", "--dirty"),
         cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return said.stdout.strip() or "unknown"
+    return output.stdout.strip() or "unknown"
 
 
 @dataclass

@@ -72,8 +72,8 @@ def _uids(ds: Dataset) -> Iterator:  # type: ignore[type-arg]
 
 
 def _own(uid: str, number: int) -> str:
-    told = hashlib.sha256(f"{number}|{uid}".encode()).digest()
-    return f"2.25.{int.from_bytes(told[:16], 'big')}"
+    reported = hashlib.sha256(f"{number}|{uid}".encode()).digest()
+    return f"2.25.{int.from_bytes(reported[:16], 'big')}"
 
 
 def write_case(watch: Path, number: int, name: str = "") -> Path:

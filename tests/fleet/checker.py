@@ -53,7 +53,7 @@ class Audit:
         """Nothing lost, nothing doubled, nothing unnoticed."""
         return not (self.lost or self.doubled or self.shared or self.mixed or self.corrupt or self.stale or self.twice)
 
-    def told(self) -> str:
+    def reported(self) -> str:
         """In one line: defects, and other findings."""
         always, others = ("lost", "doubled", "mixed"), ("shared", "corrupt", "stale", "twice", "waiting")
         counts = {name: len(getattr(self, name)) for name in ("done", *always, *others)}
@@ -178,15 +178,15 @@ def _case_of(found: Audit, folder: Path, beam: int, of_uid: dict[str, int]) -> i
     level = float(np.median(values))
     twice = [int(n) for n in np.flatnonzero((values > 1.5 * level) & (values < 2.5 * level))]
     thrice = [int(n) for n in np.flatnonzero(values > 2.5 * level)]
-    told = of_uid.get(str(ds.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID))
+    reported = of_uid.get(str(ds.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID))
     odd = np.count_nonzero(np.abs(values / level - 1) > 1e-3) - len(twice) - len(thrice)
     if odd:
         found.mixed.append(f"{folder.name}: beam {beam} holds {odd} voxels that no engine wrote")
     if len(twice) != 1 or thrice != [4000 + beam]:
         found.mixed.append(f"{folder.name}: beam {beam} holds a dose of beam {[n - 4000 for n in thrice]}")
-        return told
-    if told != twice[0]:
-        found.mixed.append(f"{folder.name}: beam {beam} is of case {twice[0]} and says {told}")
+        return reported
+    if reported != twice[0]:
+        found.mixed.append(f"{folder.name}: beam {beam} is of case {twice[0]} and says {reported}")
     return twice[0]
 
 

@@ -24,7 +24,7 @@ def main() -> None:
     asked = dict(line.split(" ", 1) for line in Path(sys.argv[1]).read_text().splitlines())
     token = os.environ.get("MQI_TOKEN", "none")
     dicom = Path(asked["ParentDir"]) / asked.get("DicomDir", "") if "ParentDir" in asked else Path(asked["DicomDir"])
-    voxels, histories = said(Path(sys.argv[1]).with_name("asked.txt"))
+    voxels, histories = output(Path(sys.argv[1]).with_name("asked.txt"))
     slices = sorted(dicom.glob("CT.*.dcm"))
     number = first_voxel(slices[0], voxels // len(slices))
     beam = int(asked["BeamNumbers"])
@@ -43,7 +43,7 @@ def main() -> None:
     witness(setting, "end", token, number, beam)
 
 
-def said(file: Path) -> tuple[int, int]:
+def output(file: Path) -> tuple[int, int]:
     """Voxels and histories that the job was told to expect."""
     words = dict(word.split("=") for word in file.read_text().split()[1:])
     return int(words["voxels"]), int(words["histories"])

@@ -39,7 +39,7 @@ TEN_DAYS = 10 * 86400.0
 
 
 @dataclass
-class DashboardContext:
+class BrokenSite:
     """What a test may turn."""
 
     config: Config
@@ -100,7 +100,7 @@ def fill(tools: Tools) -> None:
 
 
 @asynccontextmanager
-async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
+async def broken_site(folder: Path) -> AsyncIterator[BrokenSite]:
     """The pieces of a communicator, without the loop that would make them well."""
     config = configured(folder)
     database = open_database(config.paths.store)
@@ -131,7 +131,7 @@ async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
             )
         )
         hosts["gpu2"].guarded.breakers["bulk"] = Breaker("open", why="no route")
-        yield DashboardContext(config, tools, driver, seen, metrics)
+        yield BrokenSite(config, tools, driver, seen, metrics)
     finally:
         for host in hosts.values():
             await host.guarded.close()
@@ -139,11 +139,11 @@ async def broken_site(folder: Path) -> AsyncIterator[DashboardContext]:
 
 
 @asynccontextmanager
-async def served(house: DashboardContext) -> AsyncIterator[int]:
-    """The page of a house on a port of its own."""
+async def served(site: BrokenSite) -> AsyncIterator[int]:
+    """The page of a site on a port of its own."""
 
     async def page() -> bytes:
-        return house.metrics.render()
+        return site.metrics.render()
 
     async def well() -> http.Health:
         return http.Health(ok=True)

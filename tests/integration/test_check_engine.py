@@ -20,9 +20,9 @@ async def findings(config: Path) -> list[Finding]:
 
 
 def without_gpus(config: Path) -> None:
-    said = json.loads(config.read_text())
-    del said["gpus"]
-    config.write_text(json.dumps(said))
+    output = json.loads(config.read_text())
+    del output["gpus"]
+    config.write_text(json.dumps(output))
 
 
 async def test_the_stand_in_starts_and_leaves_nothing_behind(tmp_path):

@@ -17,7 +17,7 @@ from mqi_communicator.store.ownership import StoreLock
 FULL = Path("/dev/full")  # every write to it finds no space
 
 
-def hear(*_words, **_facts):
+def emit(*_words, **_facts):
     pass
 
 
@@ -25,7 +25,7 @@ async def test_a_step_that_finds_no_space_waits_for_it():
     async def step():
         FULL.write_bytes(b"x")
 
-    outcome = await guarded(step(), 10, hear)
+    outcome = await guarded(step(), 10, emit)
     assert isinstance(outcome, DiskFull), outcome
     assert "paths.workspace" in outcome.advice
 
@@ -34,7 +34,7 @@ async def test_a_step_that_may_not_write_asks_for_a_person():
     async def step():
         raise OSError(errno.EROFS, "Read-only file system")
 
-    outcome = await guarded(step(), 10, hear)
+    outcome = await guarded(step(), 10, emit)
     assert isinstance(outcome, ActionRequired), outcome
     assert "Read-only file system" in outcome.reason
 

@@ -86,10 +86,12 @@ def test_the_pages_do_name_commands():
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_a_documented_command_and_its_options_exist(words):
     program, arguments = launcher(words)
-    said = help_of(*program)
+    message = help_of(*program)
     for word in arguments:
         if word.startswith("-") and word != "--help":
-            assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", said), f"{word} is not in the help of {program}"
+            assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", message), (
+                f"{word} is not in the help of {program}"
+            )
 
 
 def test_the_page_of_commands_is_what_the_program_says():
@@ -150,8 +152,8 @@ def test_the_design_shows_the_layers_that_are_enforced():
     text = (ROOT / "docs/design.md").read_text()
     line = re.search(r"^`(cli →.*?)`$", text, re.MULTILINE | re.DOTALL)
     assert line
-    told = [set(re.findall(r"\w+", level)) for level in line[1].split("→")]
-    assert told == [level for level in enforced if level and level != {"__main__"}]
+    reported = [set(re.findall(r"\w+", level)) for level in line[1].split("→")]
+    assert reported == [level for level in enforced if level and level != {"__main__"}]
 
 
 def rows(page: Path, heading: str) -> list[list[str]]:
@@ -166,11 +168,11 @@ DESIGN = ROOT / "docs/design.md"
 
 
 def test_the_table_of_steps_is_the_way_of_a_case():
-    told = [(name, line) for name, line, *_ in rows(DESIGN, "How a case moves")]
+    reported = [(name, line) for name, line, *_ in rows(DESIGN, "How a case moves")]
     head = [step.name for step in CASE_STEPS[:3]]
-    assert [name for name, line in told if line == "case"] == [step.name for step in CASE_STEPS]
-    assert [name for name, line in told if line == "beam"] == [step.name for step in BEAM_STEPS]
-    assert [name for name, _ in told][:3] == head
+    assert [name for name, line in reported if line == "case"] == [step.name for step in CASE_STEPS]
+    assert [name for name, line in reported if line == "beam"] == [step.name for step in BEAM_STEPS]
+    assert [name for name, _ in reported][:3] == head
     limits = {
         name: bound.strip(" `").removeprefix("resources.") for name, _, _, bound in rows(DESIGN, "How a case moves")
     }
@@ -181,10 +183,10 @@ def test_the_table_of_steps_is_the_way_of_a_case():
 
 def test_the_moves_told_are_the_moves_decided():
     table = (ROOT / "docs/design.md").read_text().split("| outcome of a try |", 1)[1].split("\n\n", 1)[0]
-    told = set(re.findall(r"^\| (\w+) \|", table, re.MULTILINE))
+    reported = set(re.findall(r"^\| (\w+) \|", table, re.MULTILINE))
     source = sys.modules[decide.__module__].__doc__ or ""
     moves = set(re.findall(r"^    ([A-Z]\w+) ", source, re.MULTILINE))
-    assert told == moves
+    assert reported == moves
 
 
 def test_the_tables_of_the_store_are_told():
@@ -213,16 +215,16 @@ def test_every_check_is_told():
                 )
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     named.add(first.value)
-    told = {name for name, *_ in rows(ROOT / "docs/validation.md", "Checks and default limits")}
-    assert named - {"completeness", "basis"} == told
+    reported = {name for name, *_ in rows(ROOT / "docs/validation.md", "Checks and default limits")}
+    assert named - {"completeness", "basis"} == reported
     assert named == CHECKS.keys()
 
 
 def test_every_dependency_is_told():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {line.split()[0] for line in project["dependencies"]}
-    told = " ".join(cells[0] for cells in rows(DESIGN, "Dependencies"))
-    assert wanted <= set(re.findall(r"[\w-]+", told))
+    reported = " ".join(cells[0] for cells in rows(DESIGN, "Dependencies"))
+    assert wanted <= set(re.findall(r"[\w-]+", reported))
 
 
 def test_the_changelog_begins_with_this_version():

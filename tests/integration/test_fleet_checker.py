@@ -61,8 +61,8 @@ class Left:
         (self.case / "manifest.json").write_text(json.dumps({"outputs": outputs, "runs": runs}))
 
     def run(self, beam: int, run: int, start: float) -> str:
-        said = f"{KEY}-b{beam}-r{run} case=1 beam={beam} gpus= pid={100 + 10 * beam + run}"
-        return f"start {start} {said}\nend {start + 5} {said}\n"
+        output = f"{KEY}-b{beam}-r{run} case=1 beam={beam} gpus= pid={100 + 10 * beam + run}"
+        return f"start {start} {output}\nend {start + 5} {output}\n"
 
     def audit(self) -> Audit:
         return audit([1], self.results, self.witness, self.store)
@@ -82,13 +82,13 @@ def test_what_is_as_it_should_be_is_clean(left: Left):
 def test_a_dose_of_another_case(left: Left):
     left.beam(2, case=7)
     left.sign()
-    assert any("beam 2 is of case 7 and says 1" in told for told in left.audit().mixed)
+    assert any("beam 2 is of case 7 and says 1" in reported for reported in left.audit().mixed)
 
 
 def test_a_dose_of_another_beam(left: Left):
     left.beam(2, voxel=4001)
     left.sign()
-    assert any("beam 2 holds a dose of beam [3]" in told for told in left.audit().mixed)
+    assert any("beam 2 holds a dose of beam [3]" in reported for reported in left.audit().mixed)
 
 
 def test_a_voxel_that_no_engine_wrote(left: Left):
@@ -96,13 +96,13 @@ def test_a_voxel_that_no_engine_wrote(left: Left):
     gy.flat[5000] = 1.01
     left.write("beam-2.dcm", gy)
     left.sign()
-    assert any("beam 2 holds 1 voxels that no engine wrote" in told for told in left.audit().mixed)
+    assert any("beam 2 holds 1 voxels that no engine wrote" in reported for reported in left.audit().mixed)
 
 
 def test_a_plan_that_is_not_the_sum_of_its_beams(left: Left):
     left.write("plan.dcm", 2 * left.beam(1))
     left.sign()
-    assert any("not the sum" in told for told in left.audit().mixed)
+    assert any("not the sum" in reported for reported in left.audit().mixed)
 
 
 def test_a_file_that_changed_after_its_manifest(left: Left):

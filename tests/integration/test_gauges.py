@@ -21,8 +21,8 @@ pytestmark = pytest.mark.real
 
 
 async def test_the_gauges_show_queues_jobs_gpus_and_hosts(tmp_path):
-    async with broken_site(tmp_path) as house:
-        now = read_gauges(house.config, house.tools, house.driver, house.seen)
+    async with broken_site(tmp_path) as site:
+        now = read_gauges(site.config, site.tools, site.driver, site.seen)
     assert now.items["compare", "ready"] == 3
     assert {step: count for step, count in now.action_required.items() if count} == {"collect": 1}
     assert 60 <= now.queue_age_s["follow"] < 600
@@ -41,54 +41,54 @@ async def test_the_gauges_show_queues_jobs_gpus_and_hosts(tmp_path):
     assert now.clock_offset_s["gpu2"] == -7.0
     assert now.host_free["gpu1"] > 0
     assert now.breakers["gpu2", "bulk"] == "open"
-    resources = house.config.resources
+    resources = site.config.resources
     heavy = dict.fromkeys(("preparations", "comparisons", "reports"), resources.workers)
     assert now.limits == {"admissions": resources.admissions, **heavy, "transfers": resources.transfers}
 
 
 async def test_a_held_case_does_not_count_as_waiting(tmp_path):
-    async with broken_site(tmp_path) as house:
+    async with broken_site(tmp_path) as site:
         key = "aaaaaaaaaaaa"
-        own = house.tools.database.read_now(work_items.get, key)
-        house.tools.database.write_now(work_items.move, own, replace(own, status=Status.HELD), None)
-        now = read_gauges(house.config, house.tools, house.driver, house.seen)
+        own = site.tools.database.read_now(work_items.get, key)
+        site.tools.database.write_now(work_items.move, own, replace(own, status=Status.HELD), None)
+        now = read_gauges(site.config, site.tools, site.driver, site.seen)
     assert now.case_age_s["urgent"] == 0
     assert now.items["compare", "held"] == 1
 
 
 async def test_an_offline_results_share_hides_no_other_gauge(tmp_path, monkeypatch):
-    async with broken_site(tmp_path) as house:
+    async with broken_site(tmp_path) as site:
         real = shutil.disk_usage
 
         def usage(folder):
-            if folder == house.tools.results:
+            if folder == site.tools.results:
                 raise OSError(errno.ESTALE, "Stale file handle")
             return real(folder)
 
         monkeypatch.setattr(shutil, "disk_usage", usage)
-        now = read_gauges(house.config, house.tools, house.driver, house.seen)
+        now = read_gauges(site.config, site.tools, site.driver, site.seen)
     assert set(now.disk_free) == {"local"}
     assert now.jobs["gpu1"] == 1
 
 
 async def test_the_age_of_the_backup_grows_while_its_disk_is_offline(tmp_path):
-    async with broken_site(tmp_path) as house:
-        house.config.backups.mkdir()
-        (house.config.backups / "store-20250115T080000Z.sqlite3").touch()
-        seen = read_gauges(house.config, house.tools, house.driver, house.seen)
-        house.config.backups.rename(tmp_path / "away")
-        house.config.backups.write_text("no folder")
-        away = read_gauges(house.config, house.tools, house.driver, house.seen)
+    async with broken_site(tmp_path) as site:
+        site.config.backups.mkdir()
+        (site.config.backups / "store-20250115T080000Z.sqlite3").touch()
+        seen = read_gauges(site.config, site.tools, site.driver, site.seen)
+        site.config.backups.rename(tmp_path / "away")
+        site.config.backups.write_text("no folder")
+        away = read_gauges(site.config, site.tools, site.driver, site.seen)
     assert seen.backup_age_s is not None
     assert away.backup_age_s is not None
     assert away.backup_age_s >= seen.backup_age_s
 
 
 async def test_a_full_page_is_in_order_and_misses_no_gauge(tmp_path):
-    async with broken_site(tmp_path) as house:
-        house.trouble()
-        text = house.metrics.render()
-        shown = {family.name for family in families(house.metrics._read()) if family.samples}
+    async with broken_site(tmp_path) as site:
+        site.trouble()
+        text = site.metrics.render()
+        shown = {family.name for family in families(site.metrics._read()) if family.samples}
     ended = await asyncio.to_thread(
         subprocess.run, ["promtool", "check", "metrics"], input=text, capture_output=True, check=False
     )

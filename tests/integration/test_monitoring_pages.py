@@ -108,7 +108,7 @@ async def test_a_page_that_cannot_be_made_is_a_503_without_details():
 
 async def test_a_port_in_use_is_reported():
     async with pages() as monitor:
-        with pytest.raises(ActionRequired, match=f"port {monitor.port}") as told:
+        with pytest.raises(ActionRequired, match=f"port {monitor.port}") as reported:
             await serve(
                 MonitoringOptions(metrics_port=monitor.port),
                 metrics=numbers,
@@ -116,7 +116,7 @@ async def test_a_port_in_use_is_reported():
                 health=well,
                 ready=well,
             )
-    assert "metrics_port" in told.value.advice
+    assert "metrics_port" in reported.value.advice
 
 
 async def test_closing_ends_open_connections_and_frees_the_port():

@@ -22,11 +22,11 @@ def tokens(case):
 def test_a_dose_of_another_model_is_not_read_as_one_of_this(tmp_path):
     case = judged(tmp_path)
     (number, token), *_ = tokens(case).items()
-    with pytest.raises(ActionRequired) as told:
+    with pytest.raises(ActionRequired) as reported:
         keep_beam_dose(case.spool, number, token, NEW, {})
-    assert "beam_model/MQI-DEMO sha256 aaaa" in str(told.value)
-    assert "sha256 bbbb" in str(told.value)
-    assert "drop it again" in told.value.advice
+    assert "beam_model/MQI-DEMO sha256 aaaa" in str(reported.value)
+    assert "sha256 bbbb" in str(reported.value)
+    assert "drop it again" in reported.value.advice
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -34,8 +34,8 @@ def _sent(folder: Path, kind: str, flavour: str) -> tuple[Path, dict[str, bytes]
     """A case as it lies here, and everything that its host gets."""
     case = folder / "case"
     site.write_sample(case, kind=kind, flavour=flavour)
-    said = site.sections(Path("/opt/tps_env"), folder / "beam_file.txt", flavour, gpus_per_beam=1)
-    made = site.engine(said)
+    output = site.sections(Path("/opt/tps_env"), folder / "beam_file.txt", flavour, gpus_per_beam=1)
+    made = site.engine(output)
     plan, ct = _read(case)
     return case, dict(made.case(PreparedCase(plan, ct)).files())
 
@@ -55,8 +55,8 @@ def test_nothing_of_the_patient_or_of_the_originals_leaves(tmp_path, flavour):
         assert not found, (name, found)
     for name, data in files.items():
         if name.endswith(".dcm"):
-            told = {str(one.value) for one in pydicom.dcmread(io.BytesIO(data)).iterall() if one.VR in ("DA", "TM")}
-            assert not told & dates, name
+            reported = {str(one.value) for one in pydicom.dcmread(io.BytesIO(data)).iterall() if one.VR in ("DA", "TM")}
+            assert not reported & dates, name
 
 
 def test_what_is_sent_is_what_the_case_says(tmp_path):
@@ -104,8 +104,8 @@ def test_conformant(tmp_path, kind, flavour):
     for name in (checked[0], checked[-1], "common/dicom/RP.dcm"):
         path = tmp_path / Path(name).name
         path.write_bytes(files[name])
-        said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
-        assert not [line for line in (said.stdout + said.stderr).splitlines() if "Error" in line], name
+        output = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        assert not [line for line in (output.stdout + output.stderr).splitlines() if "Error" in line], name
 
 
 def test_preparing_twice_sends_the_same_bytes_and_another_case_shares_no_uid(tmp_path):

@@ -42,36 +42,38 @@ def without_meterset(data):
 
 
 def test_what_a_plan_holds_and_that_it_can_be_computed(write, tmp_path):
-    told = plan(write("RP good.dcm"), cwd=tmp_path)
-    assert (told.returncode, told.stderr) == (0, "")
+    reported = plan(write("RP good.dcm"), cwd=tmp_path)
+    assert (reported.returncode, reported.stderr) == (0, "")
     for words in ("RP good.dcm", "1 (F1 anterior)", "MODULATED", "MQI-DEMO", "HFS", *(row.name for row in TABLE)):
-        assert words in told.stdout
-    assert "cannot" not in told.stdout
+        assert words in reported.stdout
+    assert "cannot" not in reported.stdout
 
 
 def test_every_reason_is_told_and_a_plan_that_is_understood_exits_0(write):
-    told = plan(write("RP.dcm", prone_in_arcs))
-    assert told.returncode == 0
+    reported = plan(write("RP.dcm", prone_in_arcs))
+    assert reported.returncode == 0
     names = ", ".join(row.name for row in TABLE)
-    assert f"cannot be computed with {names}:" in told.stdout
-    assert "GantryRotationDirection (300A,011F) is CW" in told.stdout
-    assert "beam 1 (F1 anterior): PatientPosition (0018,5100) is HFP, expected HFS" in told.stdout
+    assert f"cannot be computed with {names}:" in reported.stdout
+    assert "GantryRotationDirection (300A,011F) is CW" in reported.stdout
+    assert "beam 1 (F1 anterior): PatientPosition (0018,5100) is HFP, expected HFS" in reported.stdout
 
 
 def test_files_that_are_not_understood_exit_1_and_the_others_are_told_all_the_same(write, tmp_path):
     (tmp_path / "notes.txt").write_text("no plan")
-    told = plan(tmp_path / "notes.txt", tmp_path / "none.dcm", write("bad.dcm", without_meterset), write("good.dcm"))
-    assert told.returncode == 1
-    assert "notes.txt is not a DICOM file, expected an RT Ion Plan" in told.stdout
-    assert "none.dcm: the file cannot be read: No such file or directory" in told.stdout
-    assert "BeamMeterset (300A,0086) is missing" in told.stdout
-    assert told.stdout.count("can be computed with") == 1
-    assert "Traceback" not in told.stdout + told.stderr
+    reported = plan(
+        tmp_path / "notes.txt", tmp_path / "none.dcm", write("bad.dcm", without_meterset), write("good.dcm")
+    )
+    assert reported.returncode == 1
+    assert "notes.txt is not a DICOM file, expected an RT Ion Plan" in reported.stdout
+    assert "none.dcm: the file cannot be read: No such file or directory" in reported.stdout
+    assert "BeamMeterset (300A,0086) is missing" in reported.stdout
+    assert reported.stdout.count("can be computed with") == 1
+    assert "Traceback" not in reported.stdout + reported.stderr
 
 
 def test_json_holds_the_same_for_programs(write):
-    told = plan("--json", write("RP.dcm", prone_in_arcs))
-    (found,) = json.loads(told.stdout)
+    reported = plan("--json", write("RP.dcm", prone_in_arcs))
+    (found,) = json.loads(reported.stdout)
     assert found["understood"] is True
     beam = found["beams"][0]
     assert (beam["number"], beam["mode"], beam["layers"]) == (1, "MODULATED", 7)

@@ -155,9 +155,9 @@ async def test_action_is_required_only_after_a_time_of_polls_that_prove_nothing(
     item = WorkItem(KEY, 1, "follow", since=time.time() - 3600)
     assert not (await following.follow(item, tools)).needs_person
     await asyncio.sleep(1.1)
-    told = await following.follow(item, tools)
-    assert told.needs_person
-    assert f"mqi lost {KEY} 1" in told.why
+    reported = await following.follow(item, tools)
+    assert reported.needs_person
+    assert f"mqi lost {KEY} 1" in reported.why
     assert bench.poller.unknown_s(token, JobState.RUNNING) == 0
     assert not (await following.follow(item, tools)).needs_person
 

@@ -69,9 +69,9 @@ class Prometheus:
 
     def count(self, expression):
         """How many series a query has, now."""
-        told = json.loads(self.get(f"/api/v1/query?query={urllib.parse.quote(expression)}"))
-        assert told["status"] == "success", told
-        return len(told["data"]["result"])
+        reported = json.loads(self.get(f"/api/v1/query?query={urllib.parse.quote(expression)}"))
+        assert reported["status"] == "success", reported
+        return len(reported["data"]["result"])
 
 
 async def until(true, what=lambda: ""):

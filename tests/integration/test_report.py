@@ -181,17 +181,17 @@ def test_nothing_of_the_patient_is_in_it_unless_the_site_wants_it(tmp_path):
     words = {"patient": "Grimaldi^Ottavia", "patient_id": "ID-990077", "plan": "Grimaldi pelvis", "structure": "PTV"}
     case = judged(tmp_path, "sum-only", change=renamed(**words))
     html, pdf = case.report()
-    for said in (html, text_of(pdf)):
-        assert not re.search("grimaldi|ottavia|990077", said, re.IGNORECASE)
-        assert "pelvis" in said
-        assert "PTV" in said
+    for output in (html, text_of(pdf)):
+        assert not re.search("grimaldi|ottavia|990077", output, re.IGNORECASE)
+        assert "pelvis" in output
+        assert "PTV" in output
     for name in ("report.html", "report.pdf"):
         (case.spool.results / name).unlink()
     html, pdf = case.report(identity="name", labels=False, gamma=[])
-    for said in (html, text_of(pdf)):
-        assert "Grimaldi^Ottavia" in said
-        assert "ID-990077" in said
-        assert "pelvis" not in said
+    for output in (html, text_of(pdf)):
+        assert "Grimaldi^Ottavia" in output
+        assert "ID-990077" in output
+        assert "pelvis" not in output
 
 
 HOSTILE = {
@@ -237,9 +237,11 @@ def test_it_is_delivered_by_digest_and_can_be_generated_again(reports, tmp_path)
     redraw_report(case.spool, delivered, case.judgement, CONVENTIONS, ReportOptions(centre="Otherwhere"))
     assert "Otherwhere" in (delivered / "report.html").read_text("utf-8")
     assert (delivered / "verdict.json").read_bytes() == before
-    told = {file["name"]: file["sha256"] for file in json.loads((delivered / "manifest.json").read_bytes())["outputs"]}
+    reported = {
+        file["name"]: file["sha256"] for file in json.loads((delivered / "manifest.json").read_bytes())["outputs"]
+    }
     for name in ("report.html", "report.pdf", "verdict.json"):
-        assert told[name] == hashlib.sha256((delivered / name).read_bytes()).hexdigest()
+        assert reported[name] == hashlib.sha256((delivered / name).read_bytes()).hexdigest()
     assert deliver(case.spool.results, tmp_path / "results", delivered.name) == delivered  # still the same delivery
     (delivered / "verdict.json").write_bytes(before + b" ")
     with pytest.raises(Permanent, match=r"verdict\.json was changed"):

@@ -46,10 +46,10 @@ def write(tmp_path, plan, dose=None, origin=ORIGIN, name="dose.dcm"):
 def test_dciodvfy_finds_no_error(tmp_path, plan, beam, biology):
     dose_type = replace(PHYSICAL, biology=biology)
     target = write(tmp_path, plan, dose_of(beam, dose_type), replace(ORIGIN, not_for_qa="no commissioned beam model"))
-    said = subprocess.run(["dciodvfy", str(target)], capture_output=True, text=True, check=False)
-    assert "RTDose" in said.stderr
-    assert "Error" not in said.stderr, said.stderr
-    assert said.returncode == 0
+    output = subprocess.run(["dciodvfy", str(target)], capture_output=True, text=True, check=False)
+    assert "RTDose" in output.stderr
+    assert "Error" not in output.stderr, output.stderr
+    assert output.returncode == 0
 
 
 def test_values_and_places_come_back(tmp_path, plan):

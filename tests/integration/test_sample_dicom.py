@@ -34,8 +34,8 @@ def test_conformant(tmp_path, kind):
     files = sorted(p for p in tmp_path.rglob("*") if p.is_file())
     slices = [p for p in files if "CT" in str(p.relative_to(tmp_path))]
     for path in [slices[0], *(p for p in files if p not in slices)]:
-        said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
-        assert not [line for line in (said.stdout + said.stderr).splitlines() if "Error" in line], path.name
+        output = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        assert not [line for line in (output.stdout + output.stderr).splitlines() if "Error" in line], path.name
 
 
 def _compute(tmp_path, kind):

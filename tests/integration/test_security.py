@@ -79,8 +79,8 @@ async def test_a_job_leaves_no_core_and_no_file_for_others(app):
         while (status := (await host.poller.poll(token))[token]).state is not JobState.ENDED:  # noqa: ASYNC110 - a job
             await asyncio.sleep(0.2)
     assert status.exit_code == 0
-    said = status.log_tail.split()
-    assert said[-3:] == ["0", "0", "0077"], status.log_tail
+    output = status.log_tail.split()
+    assert output[-3:] == ["0", "0", "0077"], status.log_tail
     count, loose = for_others(Path(host.root))
     assert count > 8
     assert loose == []
@@ -103,5 +103,5 @@ def test_keys_are_random_and_say_nothing():
     assert {len(key) for key in keys} == {12}
     assert set("".join(keys)) <= set("abcdefghijkmnpqrstuvwxyz23456789")
     code = "import random; random.seed(1); from mqi_communicator.case.model import new_key; print(new_key())"
-    said = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)}
-    assert len(said) == 2, "no seed makes them again"
+    output = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)}
+    assert len(output) == 2, "no seed makes them again"

@@ -54,14 +54,14 @@ def test_it_stops_with_a_message_and_saves_the_content(config: Path, tmp_path: P
         (tmp_path / "watch" / "case").mkdir()  # what happens after the last backup
         assert any('"case.seen"' in line for line in process.stdout)
         befall(store)
-        out, said = process.communicate(timeout=60)
+        out, output = process.communicate(timeout=60)
     finally:
         kill([process.pid])
     assert process.returncode == 1
-    assert f"the store {store} was removed or replaced while the communicator ran" in said
-    told = [json.loads(line) for line in out.splitlines()]
-    assert [line["level"] for line in told if line["event"] == "database.lost"] == ["error"]
-    (saved,) = [line["file"] for line in told if line["event"] == "backup.made"]
-    assert str(tmp_path / "workspace" / "backups" / saved) in said
+    assert f"the store {store} was removed or replaced while the communicator ran" in output
+    reported = [json.loads(line) for line in out.splitlines()]
+    assert [line["level"] for line in reported if line["event"] == "database.lost"] == ["error"]
+    (saved,) = [line["file"] for line in reported if line["event"] == "backup.made"]
+    assert str(tmp_path / "workspace" / "backups" / saved) in output
     with closing(sqlite3.connect(tmp_path / "workspace" / "backups" / saved)) as copy:
         assert copy.execute("select count(*) from cases").fetchone() == (1,)

@@ -113,9 +113,9 @@ def app(tmp_path, monkeypatch):
     monkeypatch.setattr(table, "CASE_STEPS", (step, *table.CASE_STEPS[1:]))
     monkeypatch.setattr(driver, "GRACE_S", GRACE_S)
     made = build(load(tmp_path / "config.yaml"))
-    said = io.StringIO()
-    logs.setup(stream=said)
-    yield made, release, said
+    output = io.StringIO()
+    logs.setup(stream=output)
+    yield made, release, output
     release.set()
 
 
@@ -127,12 +127,12 @@ async def until(what, seconds: float = 60):
 
 
 async def test_a_stuck_step_stops_the_watchdog_fails_the_health_check_and_is_named(app, systemd, tmp_path):
-    made, release, said = app
+    made, release, output = app
     os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"] = str(tmp_path / "notify"), "1000000"
     heart: list[str] = []
 
-    def told(event: str) -> list[dict[str, object]]:
-        return [line for line in map(json.loads, said.getvalue().splitlines()) if line["event"] == event]
+    def reported(event: str) -> list[dict[str, object]]:
+        return [line for line in map(json.loads, output.getvalue().splitlines()) if line["event"] == event]
 
     def beats() -> bool:
         heart.extend(systemd.heard())
@@ -143,8 +143,8 @@ async def test_a_stuck_step_stops_the_watchdog_fails_the_health_check_and_is_nam
     assert heart[:2] == ["READY=1", "STATUS=processing cases"]
     made.database.write_now(cases.add, cases.Case(KEY, tmp_path / "gone", 1.0, "f"))
     made.database.write_now(work_items.add, WorkItem(KEY, CASE_ITEM, "admit"), Event(1.0, KEY, CASE_ITEM, "case.seen"))
-    await until(lambda: bool(told("step.stuck")))
-    (line,) = told("step.stuck")
+    await until(lambda: bool(reported("step.stuck")))
+    (line,) = reported("step.stuck")
     assert (line["case"], line["step"], line["level"]) == (KEY, "admit", "error")
     systemd.heard()
     turns = made.ticked_at
@@ -155,7 +155,7 @@ async def test_a_stuck_step_stops_the_watchdog_fails_the_health_check_and_is_nam
     assert KEY not in str(red.facts)
     release.set()
     heart.clear()
-    await until(lambda: bool(told("step.recovered")) and beats())
+    await until(lambda: bool(reported("step.recovered")) and beats())
     assert (await health(made)).ok
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -163,11 +163,11 @@ async def test_a_stuck_step_stops_the_watchdog_fails_the_health_check_and_is_nam
 
 
 def test_a_blocked_event_loop_is_reported_once_with_its_location():
-    said: list[tuple[float, list[str]]] = []
+    output: list[tuple[float, list[str]]] = []
     age, again = [0.0], threading.Event()
 
     def tell(seconds, where):
-        said.append((seconds, list(where)))
+        output.append((seconds, list(where)))
         again.set()
 
     watchdog = LoopWatchdog(lambda: age[0], 0.2, tell)
@@ -175,7 +175,7 @@ def test_a_blocked_event_loop_is_reported_once_with_its_location():
     age[0] = 5.0
     assert again.wait(60)
     time.sleep(0.5)
-    assert len(said) == 1
-    assert said[0][0] == 5.0
-    assert any(place.startswith("test_watchdog.py:") for place in said[0][1])
+    assert len(output) == 1
+    assert output[0][0] == 5.0
+    assert any(place.startswith("test_watchdog.py:") for place in output[0][1])
     watchdog.stop()

@@ -92,13 +92,13 @@ def printing() -> None:
 
 
 async def noted(note: Path) -> int:
-    def said() -> str:
+    def output() -> str:
         return note.read_text() if note.exists() else ""
 
     async with asyncio.timeout(30):
-        while not said():  # noqa: ASYNC110 - another process, not an event of ours
+        while not output():  # noqa: ASYNC110 - another process, not an event of ours
             await asyncio.sleep(0.05)
-    return int(said())
+    return int(output())
 
 
 async def test_each_task_has_a_process_of_its_own_and_all_have_one_server(workers: WorkerPool):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_WORD = r"^[A-Za-z0-9_.,:=@%+/\[\]-]+$"
-Word = Annotated[str, Field(pattern=_WORD, max_length=200)]
+_PATTERN = r"^[A-Za-z0-9_.,:=@%+/\[\]-]+$"
+OptionValue = Annotated[str, Field(pattern=_PATTERN, max_length=200)]
 
 
 class SlurmOptions(BaseModel):
@@ -15,10 +15,10 @@ class SlurmOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    partition: Word | None = Field(default=None, description="Partition of the jobs (--partition).")
-    account: Word | None = Field(default=None, description="Account to which the jobs are charged (--account).")
-    qos: Word | None = Field(default=None, description="Quality of service (--qos).")
-    gres: Word | None = Field(
+    partition: OptionValue | None = Field(default=None, description="Partition of the jobs (--partition).")
+    account: OptionValue | None = Field(default=None, description="Account to which the jobs are charged (--account).")
+    qos: OptionValue | None = Field(default=None, description="Quality of service (--qos).")
+    gres: OptionValue | None = Field(
         default="gpu:1",
         description="GPUs of one job (--gres); null for an engine that needs none. An engine that can use several "
         "GPUs per beam gets all of them.",
@@ -33,7 +33,7 @@ class SlurmOptions(BaseModel):
     nice: int | None = Field(
         default=None, ge=0, le=2_147_483_645, description="Priority adjustment of our jobs (--nice)."
     )
-    options: tuple[Word, ...] = Field(
+    options: tuple[OptionValue, ...] = Field(
         default=(), description="Further options of sbatch, one per list item, such as --constraint=a100."
     )
     query_s: float = Field(

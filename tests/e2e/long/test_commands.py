@@ -49,10 +49,10 @@ class Ward:
         """Write the configuration of the site, with everything that the documents speak of."""
         folder = self.place / "site"
         folder.mkdir()
-        said = yaml.safe_load(write_site(folder).read_text())
-        del said["local"]
+        output = yaml.safe_load(write_site(folder).read_text())
+        del output["local"]
         reach = self.host.options().model_dump(mode="json", exclude_defaults=True)
-        said["ssh"] = {
+        output["ssh"] = {
             **reach,
             "identity_file": "~/.ssh/mqi_ed25519",
             "known_hosts_file": "~/.ssh/mqi_known_hosts",
@@ -60,11 +60,13 @@ class Ward:
         secret = folder / "webhook"
         secret.touch(mode=0o600)
         secret.write_text(self._webhook)
-        said["notify"] = {"webhook": {"url_file": str(secret)}}
-        said["constancy"] = [{"name": "annual", "folder": str(self.place / "sample of the machine"), "every_days": 365}]
-        said["web"] = {"port": 0, "users": str(folder / "users.json")}
+        output["notify"] = {"webhook": {"url_file": str(secret)}}
+        output["constancy"] = [
+            {"name": "annual", "folder": str(self.place / "sample of the machine"), "every_days": 365}
+        ]
+        output["web"] = {"port": 0, "users": str(folder / "users.json")}
         standin.write_sample(self.place / "sample of the machine", flavour="upstream", seed=90)
-        (self.checkout / "config.yaml").write_text(yaml.safe_dump(said))
+        (self.checkout / "config.yaml").write_text(yaml.safe_dump(output))
         rehearsal = self.place / "rehearsal"
         rehearsal.mkdir()
         (self.checkout / "rehearsal.yaml").write_text(write_site(rehearsal).read_text())
@@ -82,18 +84,18 @@ class Ward:
         end = time.monotonic() + patience
         while True:
             ended = self._shell(typed or shown)
-            self.answers[shown] = said = ended.stdout + ended.stderr
-            if ended.returncode == code and says in said:
+            self.answers[shown] = output = ended.stdout + ended.stderr
+            if ended.returncode == code and says in output:
                 return ""
             if time.monotonic() > end:
-                return f"{typed or shown}: {ended.returncode}: {said[-1500:]}"
+                return f"{typed or shown}: {ended.returncode}: {output[-1500:]}"
             time.sleep(1)
 
     def until(self, words: str, says: str) -> None:
         """Ask until the answer holds this."""
         end = time.monotonic() + 5 * PATIENCE_S
-        while says not in (said := self._shell(words).stdout):
-            assert time.monotonic() < end, f"{words}: never {says}; last: {said}"
+        while says not in (output := self._shell(words).stdout):
+            assert time.monotonic() < end, f"{words}: never {says}; last: {output}"
             time.sleep(1)
 
     def _shell(self, words: str) -> subprocess.CompletedProcess[str]:

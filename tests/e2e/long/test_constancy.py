@@ -31,8 +31,8 @@ def test_a_sample_is_computed_by_itself_and_again_after_a_change(site):
     cases = site.wait_for(lambda cases: len(cases) == 2 and cases[0]["status"] == "done", "the patient's case is done")
     assert (cases[0]["constancy"], cases[0]["same_as"]) == ("", "")
     daemon.stop()
-    (told,) = json.loads(site.mqi("constancy", "--json").stdout)
-    assert (told["case"], told["because"], told["due"]) == (first["case"], "it was never computed", "")
+    (reported,) = json.loads(site.mqi("constancy", "--json").stdout)
+    assert (reported["case"], reported["because"], reported["due"]) == (first["case"], "it was never computed", "")
     site.histories(30_000)
     answer = site.mqi("constancy")
     assert answer.returncode == (0 if first["verdict"] == "pass" else 1), answer.stderr
@@ -42,6 +42,6 @@ def test_a_sample_is_computed_by_itself_and_again_after_a_change(site):
     daemon.stop()
     assert (runs[0]["constancy"], runs[0]["same_as"]) == ("phantom 1", "")
     assert runs[0]["case"] != first["case"]
-    (told,) = json.loads(site.mqi("constancy", "--json").stdout)
-    assert told["because"].startswith("changed since the last: histories_per_beam")
-    assert told["changed_sample"] is False
+    (reported,) = json.loads(site.mqi("constancy", "--json").stdout)
+    assert reported["because"].startswith("changed since the last: histories_per_beam")
+    assert reported["changed_sample"] is False

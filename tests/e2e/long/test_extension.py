@@ -44,15 +44,15 @@ def test_an_undecided_case_is_computed_once_more_and_the_first_verdict_is_kept(d
     }
     assert second["word"] == case["verdict"] == "pass", case["why"]
     spaced = f"{more:,}".replace(",", " ")
-    said = f"extended once from 20 000 to {spaced} histories per beam"
-    assert said == case["extension"]
+    output = f"extended once from 20 000 to {spaced} histories per beam"
+    assert output == case["extension"]
     manifest = json.loads((new / "manifest.json").read_text())
     assert {run["run"] for run in manifest["runs"]} == {2}
     assert manifest["engine"]["histories_per_beam"] == str(more)
     assert json.loads((old / "manifest.json").read_text())["engine"]["histories_per_beam"] == "20000"
-    assert said in site.mqi("why", "case").stdout
-    assert said in site.mqi("show", "case").stdout.replace("\n", " ")
-    assert said in (new / "report.html").read_text()
+    assert output in site.mqi("why", "case").stdout
+    assert output in site.mqi("show", "case").stdout.replace("\n", " ")
+    assert output in (new / "report.html").read_text()
     assert "will be superseded" in (old / "report.html").read_text()
     events = json.loads(site.mqi("show", "case", "--json").stdout)["events"]
     assert [event["beam"] for event in events if event["event"] == "case.extended"] == [0, 1, 2]

@@ -14,7 +14,7 @@ from tests.standin.write_site import write_site
 pytestmark = pytest.mark.real
 
 
-class DashboardContext:
+class MoquiSite:
     """A communicator on the computing machine itself, with one case in its folder."""
 
     def __init__(self, folder: Path, *about: Any, **engine: Any) -> None:
@@ -26,25 +26,25 @@ class DashboardContext:
         command = [sys.executable, "-m", "mqi_communicator", *words, "--config", str(self.config)]
         return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
-    def told(self, name: str) -> dict[str, Any]:
+    def reported(self, name: str) -> dict[str, Any]:
         """A file of the one case's results."""
         (found,) = (self.folder / "results").glob(f"*/{name}")
         return dict(json.loads(found.read_text()))
 
 
 def test_a_good_case_passes_although_moqui_crashed_once_while_it_saved(tmp_path):
-    house = DashboardContext(
+    site = MoquiSite(
         tmp_path, "upstream", "pass", {"fault": "save-crash", "fault_runs": 1, "witness": str(tmp_path / "w")}
     )
-    checked = house.mqi("check")
+    checked = site.mqi("check")
     assert checked.returncode == 0, checked.stdout
-    ended = house.mqi("once")
+    ended = site.mqi("once")
     assert ended.returncode == 0, (ended.stdout, ended.stderr)
-    assert house.told("verdict.json")["word"] == "pass"
+    assert site.reported("verdict.json")["word"] == "pass"
     runs = [line.split() for line in (tmp_path / "w").read_text().splitlines()]
     assert len([words for words in runs if words[0] == "start"]) == 5  # two beams with two seeds, and one crash
     assert {words[-1] for words in runs} <= {"gpus=0", "gpus=1"}
-    manifest = json.dumps(house.told("manifest.json"))
+    manifest = json.dumps(site.reported("manifest.json"))
     assert '"engine": "moqui"' in manifest
     assert "while it saved its dose" in (next((tmp_path / "results").glob("*/events.jsonl"))).read_text()
 
@@ -52,7 +52,7 @@ def test_a_good_case_passes_although_moqui_crashed_once_while_it_saved(tmp_path)
 @pytest.mark.parametrize("flavour", ["fork", "clinic"])
 def test_a_plan_that_aims_elsewhere_fails(tmp_path, flavour):
     several = {"gpus_per_beam": 2} if flavour == "clinic" else {}
-    house = DashboardContext(tmp_path, flavour, "shift-error", **several)
-    ended = house.mqi("once")
+    site = MoquiSite(tmp_path, flavour, "shift-error", **several)
+    ended = site.mqi("once")
     assert ended.returncode == 1, (ended.stdout, ended.stderr)
-    assert house.told("verdict.json")["word"] == "fail"
+    assert site.reported("verdict.json")["word"] == "fail"

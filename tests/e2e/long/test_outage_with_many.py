@@ -11,8 +11,8 @@ pytestmark = pytest.mark.real
 
 
 def test_nobody_is_needed_and_no_beam_runs_twice(tmp_path: Path):
-    told = wait_out(tmp_path, cases=4, minutes=0.5)
-    assert told.wrong == []
-    assert told.done_before < told.cases
-    assert told.attempts > 0
-    assert told.runs == 3 * told.cases
+    reported = wait_out(tmp_path, cases=4, minutes=0.5)
+    assert reported.wrong == []
+    assert reported.done_before < reported.cases
+    assert reported.attempts > 0
+    assert reported.runs == 3 * reported.cases

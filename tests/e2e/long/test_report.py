@@ -25,8 +25,8 @@ def test_without_a_report_the_verdict_is_delivered_all_the_same(site):
         assert cases[name]["verdict"], answer.stderr
     good, bad = (Path(str(cases[name]["results"])) for name in ("good", "broken"))
     assert (good / "report.pdf").read_bytes().startswith(b"%PDF-")
-    told = {file["name"] for file in json.loads((good / "manifest.json").read_text())["outputs"]}
-    assert {"report.html", "report.pdf", "verdict.json"} <= told
+    reported = {file["name"] for file in json.loads((good / "manifest.json").read_text())["outputs"]}
+    assert {"report.html", "report.pdf", "verdict.json"} <= reported
     assert json.loads((bad / "verdict.json").read_text())["word"] == cases["broken"]["verdict"]
     assert not [path.name for path in bad.rglob("*report*")]
     shown = json.loads(site.mqi("show", "broken", "--json").stdout)

@@ -26,20 +26,20 @@ class Systemd:
         self.path = path
         self.door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.door.bind(str(path))
-        self.said: queue.Queue[str] = queue.Queue()
+        self.output: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 for line in self.door.recv(4096).decode().splitlines():
-                    self.said.put(line)
+                    self.output.put(line)
 
     def until(self, word: str) -> list[str]:
         """The lines that came up to this one."""
         heard: list[str] = []
         while word not in heard:
-            heard.append(self.said.get(timeout=120))
+            heard.append(self.output.get(timeout=120))
         return heard
 
 

@@ -36,12 +36,12 @@ class Checkout:
             ("/bin/bash", "-c", f"exec {start}"), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, start_new_session=True,
         )  # fmt: skip
-        self.said: list[str] = []
+        self.output: list[str] = []
         for line in self.demo.stdout or ():
-            self.said.append(line)
-            if line.startswith("dashboard:") and any(told.startswith("verdict:") for told in self.said):
+            self.output.append(line)
+            if line.startswith("dashboard:") and any(reported.startswith("verdict:") for reported in self.output):
                 return
-        raise AssertionError("".join(self.said))
+        raise AssertionError("".join(self.output))
 
     def type(self, title: str) -> str:
         """Type what a section says, each command until it is accepted; all that was answered."""
@@ -57,10 +57,10 @@ class Checkout:
     def until(self, command: str, wanted: str) -> str:
         """Ask again until the answer holds this; the answer."""
         end = time.monotonic() + 5 * PATIENCE_S
-        while wanted not in (said := self._shell(command).stdout):
-            assert time.monotonic() < end, f"{command}: never {wanted}; last: {said}"
+        while wanted not in (output := self._shell(command).stdout):
+            assert time.monotonic() < end, f"{command}: never {wanted}; last: {output}"
             time.sleep(1)
-        return said
+        return output
 
     def _shell(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -91,7 +91,7 @@ def test_every_section_is_typed_here():
 
 
 def test_the_demo_names_its_dashboard_and_it_opens(checkout: Checkout):
-    door = next(line for line in checkout.said if line.startswith("dashboard:"))
+    door = next(line for line in checkout.output if line.startswith("dashboard:"))
     address = re.search(r"http://127\.0\.0\.1:\d+/", door)
     assert address
     page = httpx.get(address[0], timeout=10, follow_redirects=True)
@@ -100,10 +100,10 @@ def test_the_demo_names_its_dashboard_and_it_opens(checkout: Checkout):
 
 
 def test_the_case_is_there_with_its_verdict_and_its_report(checkout: Checkout):
-    said = checkout.type("Look")
-    assert "pass" in said
+    output = checkout.type("Look")
+    assert "pass" in output
     (report,) = (checkout.folder / ".demo/slot-1/results").glob("*/report.html")
-    assert report.parent.name in said
+    assert report.parent.name in output
     assert report.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -124,9 +124,9 @@ def test_an_incomplete_case_is_told_what_is_missing(checkout: Checkout):
 
 
 def test_orders_are_recorded(checkout: Checkout):
-    said = checkout.type("Give orders")
+    output = checkout.type("Give orders")
     for reason in ("the plan is being changed", "superseded"):
-        assert reason in said
+        assert reason in output
 
 
 def test_ctrl_c_ends_it(checkout: Checkout):

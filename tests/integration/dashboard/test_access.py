@@ -114,9 +114,9 @@ async def before_the_hosts(config: Path) -> list[Finding]:
 
 def test_an_open_address_without_tls_is_refused_with_its_line(tmp_path):
     config = configure(tmp_path / "site", {"host": "0.0.0.0"})  # noqa: S104
-    said = refused(config)
-    assert "passwords unencrypted" in said
-    assert f"{config}:" in said
+    output = refused(config)
+    assert "passwords unencrypted" in output
+    assert f"{config}:" in output
 
 
 @pytest.fixture
@@ -190,13 +190,13 @@ def test_the_communicator_serves_its_own_dashboard_and_applies_the_orders_given_
             "known": "1",
         }
         assert otto.post(f"/case/{key}/order", data=form).status_code == 303
-        told = otto.get(f"/api/v1/cases/{key}").json()
+        reported = otto.get(f"/api/v1/cases/{key}").json()
     shown = subprocess.run(
         [*MQI, "show", key, "--json", "--config", str(config)], capture_output=True, text=True, check=True
     )
     record = json.loads(shown.stdout)
-    assert list(record) == list(told)  # what programs are told is what the command line tells
-    assert record["events"][: len(told["events"])] == told["events"]
+    assert list(record) == list(reported)  # what programs are told is what the command line tells
+    assert record["events"][: len(reported["events"])] == reported["events"]
     events = [event for event in record["events"] if event["event"].startswith("order.")]
     assert [(event["event"], event["who"], event["why"]) for event in events] == [
         ("order.hold", "otto (dashboard)", "the export goes on"),

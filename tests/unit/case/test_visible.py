@@ -73,8 +73,8 @@ def test_what_is_shown_is_clean(text):
     logs.setup("info", stream=log, console=True)
     logs.log_event(Event(1.0, "case", 0, "step.failed", why=text, facts={"said": text}))
     finding = failed(text, text)
-    for said in (screen.getvalue(), log.getvalue(), finding.what, finding.advice, printable(text), one_line(text)):
-        assert not hidden(said.rstrip("\n").replace("\n", " "))
+    for output in (screen.getvalue(), log.getvalue(), finding.what, finding.advice, printable(text), one_line(text)):
+        assert not hidden(output.rstrip("\n").replace("\n", " "))
     assert log.getvalue().count("\n") == 1
 
 

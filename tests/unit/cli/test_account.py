@@ -12,21 +12,21 @@ from mqi_communicator.cli.account import account, invoker
 NAMES = {0: "root", 900: "mqi", 1001: "ann", 1002: "bob"}
 
 
-def told(uid: int, *above: int, **environment: str) -> str:
+def reported(uid: int, *above: int, **environment: str) -> str:
     return account(uid, environment, above, NAMES.get)
 
 
 @pytest.mark.pure
 def test_the_name_is_that_of_the_user_id():
-    assert told(1001, LOGNAME="bob", USER="bob", LNAME="bob", USERNAME="bob") == "ann"
-    assert told(4711) == "uid 4711"
+    assert reported(1001, LOGNAME="bob", USER="bob", LNAME="bob", USERNAME="bob") == "ann"
+    assert reported(4711) == "uid 4711"
 
 
 @pytest.mark.pure
 def test_sudo_is_named_where_root_vouches_for_it():
     sudo = {"SUDO_UID": "1001", "SUDO_USER": "ann"}
-    assert told(0, **sudo) == "root (sudo by ann)"
-    assert told(900, 0, 1001, 1001, 0, **sudo) == "mqi (sudo by ann)"
+    assert reported(0, **sudo) == "root (sudo by ann)"
+    assert reported(900, 0, 1001, 1001, 0, **sudo) == "mqi (sudo by ann)"
 
 
 @pytest.mark.pure
@@ -45,7 +45,7 @@ def test_sudo_is_named_where_root_vouches_for_it():
     ],
 )
 def test_what_is_not_proved_is_not_repeated(uid, above, environment):
-    assert told(uid, *above, **environment) == NAMES[uid]
+    assert reported(uid, *above, **environment) == NAMES[uid]
 
 
 def test_the_process_itself_is_asked(monkeypatch):

@@ -38,7 +38,7 @@ def write(tmp_path, text):
     return path
 
 
-def told(tmp_path, text):
+def reported(tmp_path, text):
     """The lines of the refusal, without the file's name."""
     path = write(tmp_path, text)
     with pytest.raises(ConfigProblem) as refused:
@@ -82,7 +82,7 @@ def test_a_group_with_only_comments_has_its_defaults(tmp_path):
 
 def test_every_mistake_is_told_with_its_line(tmp_path):
     text = GOOD.replace("name: gpu1", "nmae: gpu1").replace("workspace: /", "workspace: 7 #") + "retry:\n  tries: 0\n"
-    assert told(tmp_path, text) == [
+    assert reported(tmp_path, text) == [
         "3: paths.workspace: must be text (put it in quotes), not 7",
         "6: ssh.name: is missing",
         "7: ssh.nmae: unknown key; did you mean name?",
@@ -123,7 +123,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path):
     ],
 )  # fmt: skip
 def test_mistakes_in_words(tmp_path, more, line):
-    assert told(tmp_path, GOOD + more) == [line]
+    assert reported(tmp_path, GOOD + more) == [line]
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_mistakes_in_words(tmp_path, more, line):
     ],
 )
 def test_what_is_no_configuration(tmp_path, text, line):
-    assert told(tmp_path, text) == [line]
+    assert reported(tmp_path, text) == [line]
 
 
 def test_a_run_that_goes_on_by_itself_is_not_extended(tmp_path):
     text = GOOD.replace("home: /opt/mcsquare", "home: /opt/mcsquare\n  target_uncertainty: 0.01")
     wrong = "18: extension: cannot be combined with engine.target_uncertainty, which extends runs itself"
-    assert told(tmp_path, text + "extension: {max_histories_per_beam: 9000000}\n") == [wrong]
+    assert reported(tmp_path, text + "extension: {max_histories_per_beam: 9000000}\n") == [wrong]
 
 
 def test_constancy_samples_have_names_and_folders_of_their_own(tmp_path):
@@ -153,20 +153,20 @@ def test_constancy_samples_have_names_and_folders_of_their_own(tmp_path):
     (found, _) = load(write(tmp_path, GOOD + f"constancy: [{one}, {other}]\n".replace("'", '"'))).constancy
     assert (found.name, found.folder) == ("a", Path("/data/a"))
     text = "constancy:\n  - {name: a, folder: in/sample, every_days: 30}\n"
-    (line,) = told(tmp_path, GOOD + text)
+    (line,) = reported(tmp_path, GOOD + text)
     assert line.startswith("18: constancy")
     assert line.endswith("overlaps paths.watch; it needs a folder of its own")
     twice = "constancy:\n  - {name: a, folder: x, every_days: 30}\n  - {name: a, folder: y, every_days: 30}\n"
-    assert told(tmp_path, GOOD + twice) == ["17: constancy: two samples have the same name: a, a"]
+    assert reported(tmp_path, GOOD + twice) == ["17: constancy: two samples have the same name: a, a"]
 
 
 def test_missing_sections_are_all_named(tmp_path):
-    assert told(tmp_path, "retry: {}\n") == ["1: engine: is missing", "1: paths: is missing"]
+    assert reported(tmp_path, "retry: {}\n") == ["1: engine: is missing", "1: paths: is missing"]
 
 
 @pytest.mark.parametrize("key", ["password", "passphrase", "api_token"])
 def test_secrets_are_refused_and_not_repeated(tmp_path, key):
-    (line,) = told(tmp_path, GOOD.replace("  name: gpu1", f"  name: gpu1\n  {key}: hunter2"))
+    (line,) = reported(tmp_path, GOOD.replace("  name: gpu1", f"  name: gpu1\n  {key}: hunter2"))
     assert "secrets are not allowed in this file" in line
     assert "hunter2" not in line
 
@@ -180,12 +180,12 @@ def test_secrets_are_refused_and_not_repeated(tmp_path, key):
     ],
 )  # fmt: skip
 def test_folders_inside_one_another_are_refused(tmp_path, old, new, line):
-    assert line in told(tmp_path, GOOD.replace(old, new))
+    assert line in reported(tmp_path, GOOD.replace(old, new))
 
 
 @pytest.mark.parametrize("remote", ["work", "/a b", "/a/../b", "/a;b", "/", "~/x", "/$HOME"])
 def test_the_remote_folder_is_plain(tmp_path, remote):
-    (line,) = told(tmp_path, GOOD.replace("/home/mqi/remote/", f"'{remote}'"))
+    (line,) = reported(tmp_path, GOOD.replace("/home/mqi/remote/", f"'{remote}'"))
     assert line.startswith("5: paths.remote: must be an absolute path")
 
 

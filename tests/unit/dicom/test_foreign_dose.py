@@ -23,7 +23,7 @@ STORED = np.linspace(0, 65535, 24).astype("<u2").reshape(GRID.shape)
 def written(**changes) -> bytes:
     """As a fork writes it: no frames, no plan, no beam. A value of None takes the element away."""
     ds = Dataset()
-    said = {
+    output = {
         "SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.2",
         "SOPInstanceUID": "1.2.3",
         "Modality": "RTDOSE",
@@ -40,7 +40,7 @@ def written(**changes) -> bytes:
     held = BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for keyword, value in said.items():
+        for keyword, value in output.items():
             if value is not None:
                 setattr(ds, keyword, value)
         if "PixelData" in ds:

@@ -39,7 +39,7 @@ def header_of(path):
     return read_header(path)
 
 
-def told(path):
+def reported(path):
     with pytest.raises(DicomProblem) as problem:
         read_header(path)
     return problem.value
@@ -100,7 +100,7 @@ def test_files_that_claim_nothing_are_passed_over(tmp_path, name, content):
     ],
 )
 def test_files_that_claim_and_are_not(tmp_path, name, content, words):
-    problem = told(write(tmp_path, content, name))
+    problem = reported(write(tmp_path, content, name))
     assert words in problem.reason
     assert problem.code in UNFINISHED
 
@@ -126,7 +126,7 @@ def test_a_file_cut_anywhere_is_never_taken_for_whole(tmp_path, name):
 
 def test_huge_declared_length(tmp_path):
     bomb = PLAN[: body_of(PLAN)] + struct.pack("<HH2sHL", 0x300A, 0x03A2, b"OB", 0, 0xFFFFFFF0) + b"x" * 100
-    problem = cheaply(lambda: told(write(tmp_path, bomb)))
+    problem = cheaply(lambda: reported(write(tmp_path, bomb)))
     assert problem.code == "dicom.truncated"
     assert "element (300A,03A2) announces 4294967280 bytes" in problem.reason
 
@@ -136,7 +136,7 @@ def test_deep_sequences(tmp_path, depth):
     inside = struct.pack("<HH2sHL", 0x300A, 0x03A2, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
         "<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF
     )
-    problem = cheaply(lambda: told(write(tmp_path, PLAN[: body_of(PLAN)] + inside * depth)))
+    problem = cheaply(lambda: reported(write(tmp_path, PLAN[: body_of(PLAN)] + inside * depth)))
     assert problem.code == "dicom.bomb"
     assert "nested more than 16 deep" in problem.reason
 
@@ -208,7 +208,7 @@ def test_deflated_bomb_is_not_inflated(tmp_path):
     head = buffer.getvalue()[: body_of(buffer.getvalue())]
     squeeze = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     packed = b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(300)) + squeeze.flush()
-    problem = cheaply(lambda: told(write(tmp_path, head + packed)))
+    problem = cheaply(lambda: reported(write(tmp_path, head + packed)))
     assert "deflated" in problem.reason
 
 
@@ -216,7 +216,7 @@ def test_larger_than_allowed(tmp_path):
     path = write(tmp_path, PLAN)
     with path.open("r+b") as file:
         file.truncate(3 << 30)
-    assert cheaply(lambda: told(path)).code == "dicom.too_large"
+    assert cheaply(lambda: reported(path)).code == "dicom.too_large"
 
 
 def test_other_objects_are_read_no_further(tmp_path):
@@ -226,7 +226,7 @@ def test_other_objects_are_read_no_further(tmp_path):
 
 def test_neither_pipe_nor_link_nor_folder_is_opened_as_a_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.dcm")
-    assert told(tmp_path / "pipe.dcm").reason == "pipe.dcm is not a regular file"
+    assert reported(tmp_path / "pipe.dcm").reason == "pipe.dcm is not a regular file"
     (tmp_path / "link.dcm").symlink_to(write(tmp_path, PLAN))
     (tmp_path / "folder.dcm").mkdir()
     for name in ("link.dcm", "folder.dcm"):

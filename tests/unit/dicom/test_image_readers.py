@@ -312,9 +312,9 @@ DOSE_REFUSED = {
 def test_dose_refused_by_name(case, dose, tmp_path):
     spoil, words = DOSE_REFUSED[case]
     spoil(dose)
-    with pytest.raises(DicomProblem) as told:
+    with pytest.raises(DicomProblem) as reported:
         read_dose(dose, tmp_path)
-    assert words in told.value.reason
+    assert words in reported.value.reason
 
 
 @pytest.mark.parametrize(

@@ -239,21 +239,21 @@ REFUSED = {
 def test_refused_by_name(case, plan, read):
     spoil, words, code = REFUSED[case]
     spoil(plan)
-    with pytest.raises(DicomProblem) as told:
+    with pytest.raises(DicomProblem) as reported:
         read()
-    assert words in told.value.reason
-    assert "RP.dcm" in told.value.reason
-    assert told.value.code == code or not code
-    assert told.value.advice
+    assert words in reported.value.reason
+    assert "RP.dcm" in reported.value.reason
+    assert reported.value.code == code or not code
+    assert reported.value.advice
 
 
 def test_a_beam_is_blamed_by_number_and_name(plan, read):
     plan.IonBeamSequence[1].FinalCumulativeMetersetWeight = None
     plan.IonBeamSequence[1].BeamName = "odd\x1b[31m name"
-    with pytest.raises(DicomProblem) as told:
+    with pytest.raises(DicomProblem) as reported:
         read()
-    assert told.value.reason.startswith(f"RP.dcm, beam {plan.IonBeamSequence[1].BeamNumber} (odd")
-    assert "\x1b" not in told.value.reason
+    assert reported.value.reason.startswith(f"RP.dcm, beam {plan.IonBeamSequence[1].BeamNumber} (odd")
+    assert "\x1b" not in reported.value.reason
 
 
 def test_all_reasons_are_collected_each_with_file_place_found_and_expected(plan, tmp_path):
@@ -274,9 +274,9 @@ def test_all_reasons_are_collected_each_with_file_place_found_and_expected(plan,
 
 def test_a_damaged_weight_is_one_reason_not_one_for_each_control_point(plan, read):
     spoil_weight(-1.0)(plan)
-    with pytest.raises(DicomProblem) as told:
+    with pytest.raises(DicomProblem) as reported:
         read()
-    assert "reasons" not in told.value.reason
+    assert "reasons" not in reported.value.reason
 
 
 def single_points(plan, *, cumulative):

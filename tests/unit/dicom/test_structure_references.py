@@ -48,13 +48,13 @@ def structures(*frames, rois=(), contours=()):
     return made
 
 
-def told(data):
+def reported(data):
     return frames_of(data), series_of(data), ct_slices_of(data)
 
 
 def test_one_frame_with_its_series_and_slices():
     data = structures(frame("1.1", ("1.2", images("1.3", "1.4", "1.3"))), rois=["1.1"])
-    assert told(data) == (("1.1",), ("1.2",), ("1.3", "1.4"))
+    assert reported(data) == (("1.1",), ("1.2",), ("1.3", "1.4"))
     assert names_images(data)
 
 
@@ -62,29 +62,29 @@ def test_one_frame_with_its_series_and_slices():
 def test_of_two_frames_the_one_counts_that_the_rois_are_drawn_in(other):
     own = frame("1.1", ("1.2", images("1.3")))
     for data in (structures(other, own, rois=["1.1"]), structures(own, other, rois=["1.1", "1.1"])):
-        assert told(data) == (("1.1",), ("1.2",), ("1.3",))
+        assert reported(data) == (("1.1",), ("1.2",), ("1.3",))
 
 
 def test_of_two_frames_the_one_counts_that_names_ct_images():
     own, other = frame("1.1", ("1.2", images("1.3"))), frame("9.1", ("9.2", images("9.3", kind=MR)))
-    assert told(structures(other, own)) == (("1.1",), ("1.2",), ("1.3",))
-    assert told(structures(other, own, rois=["9.1", "1.1"])) == (("1.1",), ("1.2",), ("1.3",))
+    assert reported(structures(other, own)) == (("1.1",), ("1.2",), ("1.3",))
+    assert reported(structures(other, own, rois=["9.1", "1.1"])) == (("1.1",), ("1.2",), ("1.3",))
 
 
 def test_two_frames_with_ct_images_and_no_roi_cannot_be_told_apart():
     data = structures(frame("1.1", ("1.2", images("1.3"))), frame("9.1", ("9.2", images("9.3"))))
-    assert told(data) == (("1.1", "9.1"), ("1.2", "9.2"), ("1.3", "9.3"))
+    assert reported(data) == (("1.1", "9.1"), ("1.2", "9.2"), ("1.3", "9.3"))
 
 
 def test_images_of_another_frame_than_the_rois_are_not_the_ct():
     data = structures(frame("9.1", ("9.2", images("9.3"))), rois=["1.1"])
-    assert told(data) == (("1.1",), (), ())
+    assert reported(data) == (("1.1",), (), ())
 
 
 def test_images_that_only_the_contours_name():
     data = structures(frame("1.1"), rois=["1.1", "1.1"], contours=[images("1.4", "1.3"), images("1.3", "1.5")])
     assert not names_images(data)
-    assert told(data) == (("1.1",), (), ("1.4", "1.3", "1.5"))
+    assert reported(data) == (("1.1",), (), ("1.4", "1.3", "1.5"))
 
 
 def test_contours_in_another_frame_or_on_another_kind_of_image_name_no_ct_slice():
@@ -93,9 +93,9 @@ def test_contours_in_another_frame_or_on_another_kind_of_image_name_no_ct_slice(
     assert ct_slices_of(data) == ("1.3", "9.3")
     own = frame("1.1", ("1.2", images("1.7")))
     data = structures(own, frame("9.1"), rois=["1.1", "1.1", "9.1"], contours=named)
-    assert told(data) == (("1.1",), ("1.2",), ("1.7",))
+    assert reported(data) == (("1.1",), ("1.2",), ("1.7",))
 
 
 def test_nothing_named_is_nothing():
-    assert told(Dataset()) == ((), (), ())
-    assert told(structures(frame("1.1"))) == (("1.1",), (), ())
+    assert reported(Dataset()) == ((), (), ())
+    assert reported(structures(frame("1.1"))) == (("1.1",), (), ())

@@ -78,9 +78,9 @@ def shifter(*settings, wet=34.3):
             item(RangeShifterNumber=0, RangeShifterID="RS_3CM", RangeShifterType="BINARY")
         ]
         for point, setting in zip(points(plan), settings, strict=False):
-            said = item(ReferencedRangeShifterNumber=0, RangeShifterSetting=setting)
-            said.RangeShifterWaterEquivalentThickness = wet
-            point.RangeShifterSettingsSequence = [said]
+            output = item(ReferencedRangeShifterNumber=0, RangeShifterSetting=setting)
+            output.RangeShifterWaterEquivalentThickness = wet
+            point.RangeShifterSettingsSequence = [output]
 
     return put
 

@@ -36,8 +36,8 @@ def shot(gantry, number=3, **changes):
     )
 
 
-def found(ct, *beams, **said):
-    return moqui(**said).case(PreparedCase(plan(*beams), ct)).cautions()
+def found(ct, *beams, **output):
+    return moqui(**output).case(PreparedCase(plan(*beams), ct)).cautions()
 
 
 @pytest.mark.parametrize(("gantry", "air"), [(0.0, 40.0), (90.0, 80.0), (270.0, 0.0), (180.0, 0.0)])

@@ -40,9 +40,9 @@ def of_moqui(sent, energy, per_history):
 def test_every_spot_is_computed_and_the_number_is_moquis(values, energy, meterset):
     asked = one(values, energy, meterset)
     quota = quota_by_ratio(asked, beam_file(), None, WISH)
-    told = of_moqui(sent_weights(asked, None)[0].tolist(), energy, float(number(quota.particles_per_history)))
-    assert min(told) >= 1
-    assert sum(told) == quota.histories
+    reported = of_moqui(sent_weights(asked, None)[0].tolist(), energy, float(number(quota.particles_per_history)))
+    assert min(reported) >= 1
+    assert sum(reported) == quota.histories
 
 
 @given(weights)

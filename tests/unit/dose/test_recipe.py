@@ -15,13 +15,13 @@ class Engine:
     """An engine in a configuration."""
 
     def __init__(self, **other: str) -> None:
-        self.said = {**THEN, "beam_model/G2": "sha256 b", "curve/other": "sha256 d", **other}
+        self.output = {**THEN, "beam_model/G2": "sha256 b", "curve/other": "sha256 d", **other}
 
     def recipe(self):
-        return self.said
+        return self.output
 
     def evidence(self):
-        return {name: f"{words}, signed" for name, words in self.said.items()}
+        return {name: f"{words}, signed" for name, words in self.output.items()}
 
 
 def engine(other: dict[str, str] | None = None) -> Any:

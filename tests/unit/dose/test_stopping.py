@@ -30,7 +30,7 @@ def test_water_is_water():
 
 
 @pytest.mark.parametrize(
-    ("said", "ratio"),
+    ("output", "ratio"),
     [
         ({"REL_STOP_RATIO": 1.01, "REL_ELEC_DENSITY": 5.0}, 1.01),
         (
@@ -43,8 +43,8 @@ def test_water_is_water():
         ({"REL_STOP_RATIO": 0.0}, 0.0),
     ],
 )
-def test_the_target_of_a_structure(said, ratio):
-    assert target_ratio(tuple(said.items())) == pytest.approx(ratio, abs=5e-4)
+def test_the_target_of_a_structure(output, ratio):
+    assert target_ratio(tuple(output.items())) == pytest.approx(ratio, abs=5e-4)
 
 
 def test_effective_numbers_alone_change_nothing():
@@ -52,7 +52,7 @@ def test_effective_numbers_alone_change_nothing():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         (("ELEM_FRACTION", 0.0),),
         (("MEAN_EXCI_ENERGY", 70.0),),
@@ -63,8 +63,8 @@ def test_effective_numbers_alone_change_nothing():
         (("REL_ELEC_DENSITY", 1.0), ("MEAN_EXCI_ENERGY", 0.0)),
     ],
 )
-def test_a_target_that_cannot_be_told(said):
-    assert np.isnan(target_ratio(said))
+def test_a_target_that_cannot_be_told(output):
+    assert np.isnan(target_ratio(output))
 
 
 def test_mcsquare_takes_density_times_the_materials_stopping_power():

@@ -88,16 +88,16 @@ def test_whole_case_is_complete_with_its_roles(folder):
 def test_growing_case_says_what_is_missing_and_is_complete_with_the_last_file(tmp_path):
     folder = tmp_path / "case"
     folder.mkdir()
-    told = [look(folder).summary]
+    reported = [look(folder).summary]
     for name in (*CT[:-2], "RP.dcm", "RS.dcm", *DOSES, *CT[-2:]):
         (folder / name).write_bytes(FILES[name])
         found = look(folder)
-        told.append(found.summary if isinstance(found, Incomplete) else "complete")
-    assert told[0] == "the folder is empty"
-    assert "the folder has no RT plan yet" in told
-    assert "the structure set that the plan refers to has not arrived" in told
-    assert f"2 of {len(CT)} CT slices of the structure set have not arrived" in told
-    assert told[-2:] == [f"1 of {len(CT)} CT slices of the structure set has not arrived", "complete"]
+        reported.append(found.summary if isinstance(found, Incomplete) else "complete")
+    assert reported[0] == "the folder is empty"
+    assert "the folder has no RT plan yet" in reported
+    assert "the structure set that the plan refers to has not arrived" in reported
+    assert f"2 of {len(CT)} CT slices of the structure set have not arrived" in reported
+    assert reported[-2:] == [f"1 of {len(CT)} CT slices of the structure set has not arrived", "complete"]
 
 
 @pytest.mark.parametrize("name", ["RP.dcm", "RS.dcm", CT[3], DOSES[0]])
@@ -461,9 +461,9 @@ def test_links_are_not_followed(folder, tmp_path):
     shutil.move(folder / CT[0], tmp_path / "elsewhere.dcm")
     (folder / CT[0]).symlink_to(tmp_path / "elsewhere.dcm")
     (folder / "loop").symlink_to(folder)
-    said = look(folder).summary
-    assert f"1 of {len(CT)} CT slices" in said
-    assert f"{CT[0]} is a symbolic link; links are not followed" in said
+    output = look(folder).summary
+    assert f"1 of {len(CT)} CT slices" in output
+    assert f"{CT[0]} is a symbolic link; links are not followed" in output
 
 
 def test_pipe_does_not_block(folder):
@@ -608,9 +608,9 @@ def replace_by_same_size(path):
 @pytest.mark.parametrize("meddle", [grow, touch, replace_by_link, replace_by_same_size, os.unlink])
 def test_a_file_that_changed_since_is_not_taken(folder, complete, tmp_path, meddle):
     meddle(folder / CT[3])
-    with pytest.raises(Transient) as told:
+    with pytest.raises(Transient) as reported:
         copy_to_spool(folder, tmp_path / "spool", complete)
-    assert CT[3] not in told.value.reason  # faults are logged
+    assert CT[3] not in reported.value.reason  # faults are logged
     assert not (tmp_path / "spool" / "manifest.json").exists()
 
 

@@ -60,9 +60,9 @@ def lint(source):
     return done.stdout + done.stderr, done.returncode
 
 
-def broken(said):
+def broken(output):
     """Names of the contracts that the linter found broken."""
-    return {name for name, title in contracts().items() if f"{title} BROKEN" in said}
+    return {name for name, title in contracts().items() if f"{title} BROKEN" in output}
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def source(tmp_path):
 
 
 def test_the_walls_stand(source):
-    said, code = lint(source)
-    assert code == 0, said
-    assert f"{len(contracts())} kept, 0 broken" in said
+    output, code = lint(source)
+    assert code == 0, output
+    assert f"{len(contracts())} kept, 0 broken" in output
 
 
 @pytest.mark.parametrize(("contract", "place", "line"), PLANTED)
@@ -83,9 +83,9 @@ def test_a_planted_violation_is_caught(source, contract, place, line):
     target.parent.mkdir(exist_ok=True)
     before = target.read_text() if target.exists() else '"""Planted."""\n'
     target.write_text(f"{before}\n{line}\n")
-    said, code = lint(source)
-    assert code == 1, said
-    assert contract in broken(said), said
+    output, code = lint(source)
+    assert code == 1, output
+    assert contract in broken(output), output
 
 
 def test_each_contract_has_a_planted_violation():

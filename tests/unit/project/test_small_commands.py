@@ -77,9 +77,9 @@ def test_what_the_status_does_not_load_exists(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_list_says_what_the_command_says(name):
-    said = {word: text for commands in COMMANDS.values() for word, text in commands.items()}
+    output = {word: text for commands in COMMANDS.values() for word, text in commands.items()}
     command = whole().commands[name]
-    assert (command.name, command.help) == (name, said[name])
+    assert (command.name, command.help) == (name, output[name])
 
 
 def test_every_name_is_listed_once():

@@ -70,9 +70,9 @@ def test_the_stored_text_can_be_read_back():
 def test_the_verdict_contains_it():
     verdict = worst((NOISY,))
     assert verdict_document("k", verdict).extension is None
-    told = verdict_document("k", verdict, replace(DECLARED, second=440_000, closed=True)).extension
-    assert told is not None
-    assert told.model_dump() == {
+    reported = verdict_document("k", verdict, replace(DECLARED, second=440_000, closed=True)).extension
+    assert reported is not None
+    assert reported.model_dump() == {
         "max_histories_per_beam": 10_000_000,
         "first_histories_per_beam": 100_000,
         "histories_per_beam": 440_000,

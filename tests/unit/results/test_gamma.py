@@ -98,12 +98,12 @@ def test_the_limit_itself_passes():
 
 def test_doses_that_are_views_read_only_or_of_another_type_are_read_as_they_are(beams):
     planned = beams.beam_dose(beams.FIELDS[0], FIELD_GRID)
-    told = gamma_index(planned, planned, GammaOptions()).counted
+    reported = gamma_index(planned, planned, GammaOptions()).counted
     turned = replace(planned, gy=np.asfortranarray(planned.gy.astype(">f8")))
     frozen = planned.gy.copy()
     frozen.flags.writeable = False
     for other in (turned, replace(planned, gy=frozen)):
-        assert gamma_index(other, other, GammaOptions(), ceiling=2.0).passed == told
+        assert gamma_index(other, other, GammaOptions(), ceiling=2.0).passed == reported
 
 
 def test_a_cache_that_cannot_be_used_does_not_keep_a_verdict_from_being_made(monkeypatch):

@@ -103,18 +103,18 @@ async def test_an_unreadable_folder_is_reported_and_the_next_backup_is_tried(sto
     paths = SimpleNamespace(store=store)
     config = SimpleNamespace(paths=paths, backups=folder, backup=BackupOptions(every_s=1))
 
-    async def told(event: str) -> dict[str, object]:
+    async def reported(event: str) -> dict[str, object]:
         async with asyncio.timeout(60):
-            while not (said := [item for item in lines if item["event"] == event]):  # noqa: ASYNC110 - a log
+            while not (output := [item for item in lines if item["event"] == event]):  # noqa: ASYNC110 - a log
                 await asyncio.sleep(0.05)
-        return dict(said[0])
+        return dict(output[0])
 
     with capture_logs() as lines:
         app: Any = SimpleNamespace(config=config, database=database)
         loop = asyncio.create_task(background.periodic(1, partial(background.back_up_if_due, app)))
-        trouble = await told("backup.failed")
+        trouble = await reported("backup.failed")
         folder.unlink()
-        await told("backup.made")
+        await reported("backup.made")
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
     database.close()

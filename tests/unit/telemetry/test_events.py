@@ -59,8 +59,8 @@ def names(node: ast.expr | None, tree: ast.Module) -> list[str]:
             return [f"order.{word}" for word in orders.NAMES]
         case ast.Call(func=ast.Name(id=function)):
             (body,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == function]
-            said = [one.value for one in ast.walk(body) if isinstance(one, ast.Return)]
-            return [name for one in said for alternative in branches(one) for name in names(alternative, tree)]
+            output = [one.value for one in ast.walk(body) if isinstance(one, ast.Return)]
+            return [name for one in output for alternative in branches(one) for name in names(alternative, tree)]
     raise AssertionError(f"an event without a literal name: {ast.unparse(node) if node else node}")
 
 

@@ -63,10 +63,10 @@ def test_messages_of_libraries_are_withheld(lines):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn(f"odd name {CANARY}", stacklevel=1)
-    said = lines()
-    assert [line["event"] for line in said] == ["library.message"] * 2
-    assert [line["library"] for line in said] == ["pydicom", "py.warnings"]
-    assert CANARY not in json.dumps(said)
+    output = lines()
+    assert [line["event"] for line in output] == ["library.message"] * 2
+    assert [line["library"] for line in output] == ["pydicom", "py.warnings"]
+    assert CANARY not in json.dumps(output)
 
 
 def test_the_products_own_standard_logging_is_kept(lines):

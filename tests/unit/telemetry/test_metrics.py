@@ -118,8 +118,8 @@ def test_the_page_holds_the_metrics_of_the_catalogue_and_no_others():
         for family in text_string_to_metric_families(page(metrics()))
         if not family.name.startswith("process_")
     }
-    told = {spec.name.removesuffix("_total"): (spec.kind, spec.text) for spec in catalogue.ALL}
-    assert found == told
+    reported = {spec.name.removesuffix("_total"): (spec.kind, spec.text) for spec in catalogue.ALL}
+    assert found == reported
 
 
 def test_the_page_about_metrics_is_not_stale():
