@@ -67,7 +67,7 @@ def _cases(site: Site) -> list[Outcome]:
     rows = {}
     for number, bad in enumerate(CASES):
         if bad not in CHOSEN and (
-            outcome := examined(bad, site.folder / f"examined-{number}", load(site.config), number)
+            outcome := examined(bad, site.folder / f"examined-{number}", load(site.config), 100 + number)
         ):
             rows[bad.what] = outcome
     remaining = [bad for bad in CASES if bad.what not in rows]
