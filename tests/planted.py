@@ -107,8 +107,8 @@ def _ended(rows: Rows, chance: random.Random, watch: Path, results: Path, number
     host, machine = chance.choice(HOSTS), chance.choice(MACHINES)
     broken = number % 200 == 17
     status, step = ("failed", "compare") if broken else ("done", "tidy")
-    told = {} if broken else {"word": word, "why": _WHY[word], "results": str(results / key)}
-    _case(rows, watch, key, f"QA-{number:06d}", at, host=host, **told)
+    reported = {} if broken else {"word": word, "why": _WHY[word], "results": str(results / key)}
+    _case(rows, watch, key, f"QA-{number:06d}", at, host=host, **reported)
     why = "beam 2 failed: 3 runs ended without a result" if broken else ""
     end = at + 420 + chance.random() * 120
     _line(rows, key, 0, step, status, end, reason=why, advice="mqi retry computes the beams again" if broken else "")

@@ -107,10 +107,10 @@ def moqui(tmp_path, cases):
         flavour: str = "upstream", kind: str = "pass", behaves: dict[str, Any] | None = None, **engine: Any
     ) -> Site:
         program = site.install(tmp_path / "host", flavour=flavour, **(behaves or {}))
-        said = site.sections(program, tmp_path / "beam_file.txt", flavour, **{**FAST, **engine})
+        output = site.sections(program, tmp_path / "beam_file.txt", flavour, **{**FAST, **engine})
         case = cases(kind, flavour)
         plan, ct = sound_plan(case / "RP.dcm"), read_ct(sorted(case.glob("CT*")))
-        return Site(site.engine(said), plan, ct, tmp_path)
+        return Site(site.engine(output), plan, ct, tmp_path)
 
     return build
 
@@ -405,11 +405,11 @@ def test_progress_is_seen_while_it_runs(moqui):
     at = moqui()
     log = at.run(1).log
     seen = [at.engine.job(JobRequest(3)).progress(log[:end][-4096:]).percent for end in range(0, len(log), 200)]
-    told = [percent for percent in seen if percent is not None]
-    assert told == sorted(told)
-    assert told[0] < 10
-    assert told[-1] == 100
-    assert len(set(told)) > 10
+    reported = [percent for percent in seen if percent is not None]
+    assert reported == sorted(reported)
+    assert reported[0] < 10
+    assert reported[-1] == 100
+    assert len(set(reported)) > 10
 
 
 def test_runs_leave_a_witness_with_their_gpus(moqui, tmp_path, monkeypatch):

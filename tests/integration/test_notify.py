@@ -93,9 +93,9 @@ def test_a_webhook_gets_one_post_with_text_and_data(hook, webhook):
 )
 def test_an_error_response_is_a_fault_and_a_redirect_is_not_followed(hook, webhook, status, kind):
     hook.status = status
-    with pytest.raises(kind, match=str(status)) as told:
+    with pytest.raises(kind, match=str(status)) as reported:
         webhook.send(MESSAGE)
-    assert "s3cret" not in told.value.reason
+    assert "s3cret" not in reported.value.reason
     assert len(hook.heard) == 1
 
 
@@ -106,9 +106,9 @@ def test_a_probe_sends_nothing(hook, webhook):
 
 def test_an_offline_server_is_transient_and_no_message_shows_the_address(tmp_path, hook):
     away = Webhook(WebhookOptions(url_file=secret(tmp_path, f"https://127.0.0.1:{hook.port}/s3cret"), timeout_s=5))
-    with pytest.raises(Transient) as told:  # it speaks no TLS
+    with pytest.raises(Transient) as reported:  # it speaks no TLS
         away.send(MESSAGE)
-    assert "s3cret" not in told.value.reason
+    assert "s3cret" not in reported.value.reason
 
 
 @pytest.mark.parametrize(

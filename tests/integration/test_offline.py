@@ -32,7 +32,7 @@ def place(tmp_path) -> Path:
     return folder
 
 
-def told(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def reported(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     argv = (str(place / words[0]), *words[1:])
     settings = {**os.environ, "LANG": "de_DE.UTF-8", "MQI_PYTHON": sys.executable}
     ended = subprocess.run(argv, env=settings, capture_output=True, text=True, timeout=120, check=False)
@@ -66,47 +66,47 @@ DAMAGE = {
 @pytest.mark.parametrize("words", [("setup/prepare.sh", "run"), ("setup/bundle.sh", "verify")], ids=" ".join)
 def test_what_is_not_as_it_was_made_is_named_and_nothing_is_installed(place, damage, named, words):
     damage(place)
-    ended = told(place, *words)
+    ended = reported(place, *words)
     assert ended.returncode == 1
     assert named in ended.stderr
     assert "Unpack it again." in ended.stderr
 
 
 def test_another_python_than_the_bundle_was_made_for_is_refused(place):
-    ended = told(place, "setup/prepare.sh", "run")
+    ended = reported(place, "setup/prepare.sh", "run")
     assert ended.returncode == 1
     assert "Python 3.9 on linux-pdp11, which this bundle was made for; none was found" in ended.stderr
     assert f"found {sys.executable}: Python 3." in ended.stderr
 
 
 def test_a_whole_bundle_says_so(place):
-    ended = told(place, "setup/bundle.sh", "verify")
+    ended = reported(place, "setup/bundle.sh", "verify")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "files are unchanged since the bundle was made" in ended.stdout
 
 
 def test_the_tests_do_not_run_from_a_bundle(place):
-    ended = told(place, "setup/prepare.sh", "test")
+    ended = reported(place, "setup/prepare.sh", "test")
     assert (ended.returncode, "not the tools of the tests" in ended.stderr) == (1, True)
 
 
 def test_a_bundle_is_made_of_a_commit(place):
-    ended = told(place, "setup/bundle.sh", "make")
+    ended = reported(place, "setup/bundle.sh", "make")
     assert ended.returncode == 1
     assert "is not a git checkout" in ended.stderr
 
 
 @pytest.mark.parametrize("words", [(), ("mak",), ("make", "a", "b"), ("verify", "a")], ids=" ".join)
 def test_wrong_words_are_told(place, words):
-    ended = told(place, "setup/bundle.sh", *words)
+    ended = reported(place, "setup/bundle.sh", *words)
     assert ended.returncode == 2
     assert "usage:" in ended.stderr
 
 
 def test_every_library_of_production_is_required_by_the_digests_of_its_wheels():
     argv = (sys.executable, "setup/requirements.py")
-    said = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
-    required = {line.split("==")[0]: line for line in said.splitlines()}
+    output = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    required = {line.split("==")[0]: line for line in output.splitlines()}
     packages = tomllib.loads((ROOT / "poetry.lock").read_text())["package"]
     main = [package for package in packages if "main" in package["groups"]]
     assert len(required) == len(main)

@@ -59,7 +59,7 @@ SKIPPED = [WELL[0], {"name": "b", "skip_reason": "not found"}]
 
 
 @pytest.mark.parametrize(
-    ("told", "code", "said"),
+    ("reported", "code", "output"),
     [
         (WELL, 0, "code 0"),
         (FLAW, 1, "b 2: CVE-1\ncode 1"),
@@ -67,10 +67,10 @@ SKIPPED = [WELL[0], {"name": "b", "skip_reason": "not found"}]
         (WELL, 1, "code 1"),
     ],
 )
-def test_a_flaw_or_a_library_that_was_skipped_is_a_failure(told, code, said):
-    argv = [sys.executable, "-c", SCRIPT % (told, code)]
+def test_a_flaw_or_a_library_that_was_skipped_is_a_failure(reported, code, output):
+    argv = [sys.executable, "-c", SCRIPT % (reported, code)]
     ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.stdout.endswith(said + "\n"), ended.stderr
+    assert ended.stdout.endswith(output + "\n"), ended.stderr
 
 
 def test_no_answer_is_said_and_is_no_success(tmp_path):

@@ -52,9 +52,9 @@ class _State:
     def description(self) -> str:
         """For example: RS_3CM (BINARY) IN, water-equivalent thickness 34.3 mm."""
         kind = f" ({printable(self.type)})" if self.type else ""
-        said = " and ".join(printable(one) or "without a setting" for one in self.settings) or "without a setting"
+        settings = " and ".join(printable(one) or "without a setting" for one in self.settings) or "without a setting"
         wet = " and ".join(f"{one:g}" for one in self.wet)
-        return f"{printable(self.name) or 'unnamed'}{kind} {said}" + (
+        return f"{printable(self.name) or 'unnamed'}{kind} {settings}" + (
             f", water-equivalent thickness {wet} mm" if wet else ""
         )
 

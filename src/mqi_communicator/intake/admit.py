@@ -130,9 +130,9 @@ def _examine(case: _CaseFolder) -> Examination | None:
         if case.still >= case.options.patience_s:
             case.problems.extend(map(as_problem, unfinished))
             return None
-        said = tuple(f"still being copied: {problem.reason}" for problem in unfinished[:3])
+        incomplete = tuple(f"still being copied: {problem.reason}" for problem in unfinished[:3])
         more = (f"and {len(unfinished) - 3} more files",) if len(unfinished) > 3 else ()  # noqa: PLR2004 - as above
-        return case.waiting((*said, *more, *linked.missing))
+        return case.waiting((*incomplete, *more, *linked.missing))
     if linked.missing or plan is None:
         if problem := wrong_partner(linked, found):
             case.problems.append(problem)

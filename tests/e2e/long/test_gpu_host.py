@@ -56,7 +56,7 @@ def why(fleet: Fleet, case: str) -> str:
     return "\n".join([one.why for one in found[:1]] + [beam.why for one in found[:1] for beam in one.beams])
 
 
-def said(fleet: Fleet, case: str, words: str) -> str:
+def output(fleet: Fleet, case: str, words: str) -> str:
     """What `mqi why` says, once it says this."""
     heard = ""
 
@@ -75,7 +75,7 @@ def begun_under_a_stop_file(fleet: Fleet) -> Path:
     stop = fleet.remote / "STOP"
     stop.touch()
     fleet.start()
-    assert "STOP file" in said(fleet, "case 0001", "an administrator has put")
+    assert "STOP file" in output(fleet, "case 0001", "an administrator has put")
     return stop
 
 
@@ -95,7 +95,7 @@ def test_a_waiting_beam_says_who_has_the_gpus(fleet: Fleet, fake: FakeGpus):
     fake.use(1, 9000, pid=1)
     fleet.drop(1)
     fleet.start()
-    heard = said(fleet, "case 0001", "waiting for a free GPU on private")
+    heard = output(fleet, "case 0001", "waiting for a free GPU on private")
     assert "GPU 0 computes beam" in heard
     assert "GPU 1 is used by others (process 1): 9000 MiB" in heard
     fake.use(1, 0)
@@ -109,7 +109,7 @@ def test_unknown_gpus_are_not_idle_ones(fleet: Fleet, fake: FakeGpus, mode: str)
     fake.say(mode)
     fleet.drop(1)
     fleet.start()
-    assert "its GPUs are unknown" in said(fleet, "case 0001", "waiting for a free GPU")
+    assert "its GPUs are unknown" in output(fleet, "case 0001", "waiting for a free GPU")
     assert runs_of(fleet.witness) == []
     assert "NO  private: the GPUs are unknown" in fleet.mqi("check").stdout
     fake.say("ok")
@@ -123,10 +123,10 @@ def test_an_urgent_case_goes_first_and_says_so_to_the_others(fleet: Fleet):
     until(lambda: len(runs_of(fleet.witness)) >= 2, "both GPUs compute")
     assert fleet.mqi("priority", "case 0001", "background").returncode == 0
     fleet.drop(2, 3)
-    said(fleet, "case 0002", "waiting for a free GPU")
-    said(fleet, "case 0003", "waiting for a free GPU")
+    output(fleet, "case 0002", "waiting for a free GPU")
+    output(fleet, "case 0003", "waiting for a free GPU")
     assert fleet.mqi("priority", "case 0003", "urgent", "--reason", "treated at noon").returncode == 0
-    assert "by priority, then by arrival" in said(fleet, "case 0001", "go first")
+    assert "by priority, then by arrival" in output(fleet, "case 0001", "go first")
     fleet.hold.unlink()
     assert fleet.until_ended(3)
     first = {run.token: run for run in sorted(runs_of(fleet.witness), key=lambda run: -run.start)}
@@ -207,14 +207,14 @@ def test_a_person_may_answer_for_a_job_that_nobody_can_tell_of(fleet: Fleet):
     fleet.behave(seconds=600)
     fleet.drop(1)
     fleet.start()
-    said(fleet, "case 0001", "computing")
+    output(fleet, "case 0001", "computing")
     (token,) = fleet.ask("select token from jobs where beam = 1")[0]
     record = fleet.remote / "gates" / token / "started"
     until(record.exists, "the beam's job has begun")
     words = record.read_text().split(",")
     words[4] = "another-machine"
     record.write_text(",".join(words))
-    said(fleet, "case 0001", "does not report what became of the job")
+    output(fleet, "case 0001", "does not report what became of the job")
     assert "no such beam" in fleet.mqi("lost", "case 0001", "9").stdout
     fleet.end_strays()
     fleet.behave(seconds=1)

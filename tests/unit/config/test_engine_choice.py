@@ -31,7 +31,7 @@ def loaded(tmp_path, text):
     return load(path)
 
 
-def told(tmp_path, text):
+def reported(tmp_path, text):
     """The lines of the refusal, without the file's name."""
     with pytest.raises(ConfigProblem) as refused:
         loaded(tmp_path, text)
@@ -43,8 +43,8 @@ def test_without_a_kind_it_is_mcsquare(tmp_path):
     assert isinstance(config.engine, MCsquareOptions)
     assert isinstance(config.machines["G1"], MachineOptions)
     assert isinstance(config.scanners["A|B|C"], ScannerOptions)
-    said = loaded(tmp_path, MCSQUARE + "  kind: mcsquare\n" + FILE + CURVE)
-    assert effective_digest(said) == effective_digest(config)
+    output = loaded(tmp_path, MCSQUARE + "  kind: mcsquare\n" + FILE + CURVE)
+    assert effective_digest(output) == effective_digest(config)
 
 
 def test_each_engine_has_its_machines_and_scanners(tmp_path):
@@ -92,14 +92,14 @@ def test_each_engine_has_its_machines_and_scanners(tmp_path):
     ],
 )  # fmt: skip
 def test_each_mistake_is_told_in_the_words_of_the_kind_chosen(tmp_path, text, lines):
-    said = told(tmp_path, text)
-    assert len(said) == len(lines), said
-    for line, wanted in zip(said, lines, strict=True):
-        assert line.startswith(wanted), said
+    output = reported(tmp_path, text)
+    assert len(output) == len(lines), output
+    for line, wanted in zip(output, lines, strict=True):
+        assert line.startswith(wanted), output
 
 
 def test_no_word_of_the_other_kind_is_suggested(tmp_path):
-    (said,) = told(tmp_path, MOQUI + "  thraeds: 2\n")
-    assert "threads" not in said
-    (said,) = told(tmp_path, MCSQUARE + "  sedes: 2\n")
-    assert "seeds" not in said
+    (output,) = reported(tmp_path, MOQUI + "  thraeds: 2\n")
+    assert "threads" not in output
+    (output,) = reported(tmp_path, MCSQUARE + "  sedes: 2\n")
+    assert "seeds" not in output

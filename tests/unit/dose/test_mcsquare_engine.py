@@ -395,9 +395,9 @@ def test_a_complaint_in_the_log_or_a_missing_file_does_not_count():
 
 
 def test_evidence_names_digests_and_who_vouches():
-    said = engine().evidence()
-    assert parse_beam_model(TABLE, SIGNED).sha256 in said["beam_model/G1"]
-    assert "commissioned by Physics on 2026-01-31" in said["curve/Maker|Model|Room"]
+    output = engine().evidence()
+    assert parse_beam_model(TABLE, SIGNED).sha256 in output["beam_model/G1"]
+    assert "commissioned by Physics on 2026-01-31" in output["curve/Maker|Model|Room"]
 
 
 def test_needs_name_the_engines_files_with_advice():

@@ -46,8 +46,10 @@ def asked(engine: DoseEngine, one, ct=None) -> str:
 def test_nothing_sent_names_the_plan_nor_the_patient():
     one = moqui(flavour="fork", gpus_per_beam=1)
     files = {**common_files(one, plan(), volume()), **beam_files(one, plan(), beam(), volume())}
-    told = [name for name, data in files.items() if any(w in data for w in (b"canary", b"1.2.3", b"1.2.5", b"FRAME"))]
-    assert not told
+    reported = [
+        name for name, data in files.items() if any(w in data for w in (b"canary", b"1.2.3", b"1.2.5", b"FRAME"))
+    ]
+    assert not reported
     assert not [name for name in files if "canary" in name]
 
 
@@ -160,8 +162,8 @@ def test_beams_of_two_machines_each_get_their_file():
     files = common_files(engine, case, volume())
     assert files[other.file] == b"other"
     assert machine().file in files
-    said = lines_of(beam_files(engine, case, case.beams[1], volume())["input-run1-gpus1.txt"])
-    assert said["Machine"] == f"pbs:../../input/common/{other.file}"
+    output = lines_of(beam_files(engine, case, case.beams[1], volume())["input-run1-gpus1.txt"])
+    assert output["Machine"] == f"pbs:../../input/common/{other.file}"
 
 
 def test_spot_lists_are_one_line_of_whole_counts_by_number_and_energy():
@@ -235,8 +237,8 @@ def test_steps_of_the_site_run_before_and_after_with_their_places_filled():
 def test_spots_of_a_step_are_looked_for_in_the_run_folder():
     step = {"name": "interpreter", "argv": ["x"]}
     engine = moqui(flavour="fork", spots="before", before=[step])
-    said = lines_of(beam_files(engine, plan(), beam(), volume())["input-run1-gpus1.txt"])
-    assert (said["ParentDir"], said["logFilePath"]) == (".", "spots")
+    output = lines_of(beam_files(engine, plan(), beam(), volume())["input-run1-gpus1.txt"])
+    assert (output["ParentDir"], output["logFilePath"]) == (".", "spots")
     assert not [name for name in common_files(engine, plan(), volume()) if name.startswith("spots/")]
 
 
@@ -326,31 +328,31 @@ def test_a_commissioned_machine_and_scanner_leave_no_doubt():
     ],
 )
 def test_what_nobody_vouches_for_is_a_doubt(flavour, changed, words):
-    (said,) = moqui({"G1": machine(flavour, **changed)}, flavour=flavour).case(PreparedCase(plan(), volume())).basis()
-    assert words in said
-    assert "'G1'" in said
+    (output,) = moqui({"G1": machine(flavour, **changed)}, flavour=flavour).case(PreparedCase(plan(), volume())).basis()
+    assert words in output
+    assert "'G1'" in output
 
 
 def test_lists_of_a_step_need_a_declared_factor():
     options = {"flavour": "fork", "spots": "before", "before": [{"name": "interpreter", "argv": ["x"]}]}
     assert moqui(**options).case(PreparedCase(plan(), volume())).basis() == ()
-    (said,) = moqui({"G1": machine("fork", dose_factor=None)}, **options).case(PreparedCase(plan(), volume())).basis()
-    assert "dose_factor" in said
+    (output,) = moqui({"G1": machine("fork", dose_factor=None)}, **options).case(PreparedCase(plan(), volume())).basis()
+    assert "dose_factor" in output
 
 
 def test_unmapped_and_unsigned_are_reasons_not_to_judge():
     assert len(moqui({}, {}).case(PreparedCase(plan(), volume())).basis()) == 2
-    (said,) = moqui(calibrations={SCANNER: Calibration("default")}).case(PreparedCase(plan(), volume())).basis()
-    assert "calibration of scanner 'Maker|Model|Room'" in said
+    (output,) = moqui(calibrations={SCANNER: Calibration("default")}).case(PreparedCase(plan(), volume())).basis()
+    assert "calibration of scanner 'Maker|Model|Room'" in output
 
 
 def test_evidence_names_digests_and_who_vouches():
-    said = moqui(program_sha256="a" * 64).evidence()
-    assert beam_file().sha256 in said["beam_model/G1"]
-    assert str(SIGNED) in said["beam_model/G1"]
-    assert "commissioned by Physics on 2026-01-31" in said[f"calibration/{SCANNER}"]
-    assert (said["engine"], said["flavour"], said["engine_sha256"]) == ("moqui", "upstream", "a" * 64)
-    assert said["dose"] == "physical, to water, one fraction"
+    output = moqui(program_sha256="a" * 64).evidence()
+    assert beam_file().sha256 in output["beam_model/G1"]
+    assert str(SIGNED) in output["beam_model/G1"]
+    assert "commissioned by Physics on 2026-01-31" in output[f"calibration/{SCANNER}"]
+    assert (output["engine"], output["flavour"], output["engine_sha256"]) == ("moqui", "upstream", "a" * 64)
+    assert output["dose"] == "physical, to water, one fraction"
 
 
 def test_needs_name_the_program_its_digest_and_the_sites_programs():

@@ -36,19 +36,19 @@ def moqui_reads(text: bytes) -> dict[str, str]:
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_moqui_reads_what_we_read(flavour):
     text = made(flavour)
-    said = check_input(text, BUILT_IN[flavour], [3, 2])
-    assert {key.lower(): value for key, value in said.items()} == moqui_reads(text)
+    output = check_input(text, BUILT_IN[flavour], [3, 2])
+    assert {key.lower(): value for key, value in output.items()} == moqui_reads(text)
     assert all(line.count(" ") == 1 and line.strip() == line for line in text.decode().splitlines())
 
 
 def test_upstream_is_asked_for_physical_dose_of_one_fraction():
-    said = lines_of(made())
-    assert (said["RBE"], said["NumberOfFraction"], said["Scorer"]) == ("1.0", "1", "Dose")
-    assert said["BeamNumbers"] == "3"
-    assert said["Machine"].startswith("pbs:../../input/common/machine-")
-    assert (said["ParentDir"], said["DicomDir"]) == ("../../input/common", "dicom")
-    assert (said["OutputDir"], said["OverwriteResults"]) == ("Outputs-1", "false")
-    assert int(said["MaxHistoriesPerBatch"]) > 0
+    output = lines_of(made())
+    assert (output["RBE"], output["NumberOfFraction"], output["Scorer"]) == ("1.0", "1", "Dose")
+    assert output["BeamNumbers"] == "3"
+    assert output["Machine"].startswith("pbs:../../input/common/machine-")
+    assert (output["ParentDir"], output["DicomDir"]) == ("../../input/common", "dicom")
+    assert (output["OutputDir"], output["OverwriteResults"]) == ("Outputs-1", "false")
+    assert int(output["MaxHistoriesPerBatch"]) > 0
 
 
 def test_formats_are_exactly_the_programs_words():
@@ -159,11 +159,11 @@ def test_whatever_passes_is_read_by_moqui_as_we_read_it(place, character):
     """One character changed anywhere: either refused, or both readers agree on every key."""
     changed = (TEXT[:place] + character + TEXT[place + 1 :]).encode()
     try:
-        said = check_input(changed, UPSTREAM, [3, 2])
+        output = check_input(changed, UPSTREAM, [3, 2])
     except Permanent:
         return
-    assert {key.lower(): value for key, value in said.items()} == moqui_reads(changed)
-    assert set(said) >= UPSTREAM.required
+    assert {key.lower(): value for key, value in output.items()} == moqui_reads(changed)
+    assert set(output) >= UPSTREAM.required
 
 
 @pytest.mark.parametrize("flavour", [UPSTREAM, FORK, CLINIC], ids=lambda f: f.name)
@@ -185,6 +185,6 @@ def test_lines_of_the_site_are_added_changed_and_taken_away():
         "keys": {"Nozzle": "word"},
         "lines": {"Nozzle": "N-{gantry}", "TotalThreads": "512", "StoppingStatistics": ""},
     }
-    said = lines_of(made("ours", flavours={"ours": ours}))
-    assert (said["Nozzle"], said["TotalThreads"]) == ("N-0", "512")
-    assert "StoppingStatistics" not in said
+    output = lines_of(made("ours", flavours={"ours": ours}))
+    assert (output["Nozzle"], output["TotalThreads"]) == ("N-0", "512")
+    assert "StoppingStatistics" not in output

@@ -101,7 +101,7 @@ DEFAULT = CalibrationOptions(calibration="default")
 
 
 @pytest.mark.parametrize(
-    ("engine", "machine", "scanner", "told"),
+    ("engine", "machine", "scanner", "reported"),
     [
         (options(), FILE, DEFAULT, []),
         (options(), WITH_MORE, DEFAULT, []),
@@ -111,8 +111,8 @@ DEFAULT = CalibrationOptions(calibration="default")
         (options(), FILE, CURVE, [("scanners", "CT", "density")]),
     ],
 )
-def test_machines_and_scanners_fit_the_engine_or_are_named(engine, machine, scanner, told):
-    assert [keys for keys, _ in misfits(engine, {"G1": machine}, {"CT": scanner})] == told
+def test_machines_and_scanners_fit_the_engine_or_are_named(engine, machine, scanner, reported):
+    assert [keys for keys, _ in misfits(engine, {"G1": machine}, {"CT": scanner})] == reported
 
 
 @pytest.mark.parametrize("energies", [(230.0, 70.0), (0.0, 70.0), (70.0, 70.0)])

@@ -68,7 +68,7 @@ def test_a_complete_run_is_accepted_with_its_histories():
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "words", "retryable"),
+    ("code", "output", "words", "retryable"),
     [
         (134, f"{THROWN}\n  what():  Cannot open input parameter file.", "Cannot open input parameter file.", False),
         (134, "  what():  ParentDir is not provided", "ParentDir is not provided", False),
@@ -99,8 +99,8 @@ def test_a_complete_run_is_accepted_with_its_histories():
         (3, "", "exit code 3", True),
     ],
 )  # fmt: skip
-def test_each_way_to_fail(code, said, words, retryable):
-    judged = judge(code, RUN.format(run=1) + END + RUN.format(run=2) + said + "\n" + (ASKED if code == 0 else ""))
+def test_each_way_to_fail(code, output, words, retryable):
+    judged = judge(code, RUN.format(run=1) + END + RUN.format(run=2) + output + "\n" + (ASKED if code == 0 else ""))
     assert isinstance(judged, Refused)
     assert words in judged.why, judged.why
     assert judged.why.startswith(("moqui-2", "the input", "the host"))

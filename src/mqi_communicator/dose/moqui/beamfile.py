@@ -48,7 +48,7 @@ class BeamFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _SourceLine:
     number: int  # from 1
     text: str
 
@@ -70,12 +70,12 @@ def parse_beam_file(text: bytes, commissioning: Commissioning) -> BeamFile:
     return BeamFile(text, sad, tuple(row[0] for row in rows), tuple(row[-1] for row in rows), commissioning)
 
 
-def _sections(lines: Sequence[str]) -> dict[str, list[_Line]]:
+def _sections(lines: Sequence[str]) -> dict[str, list[_SourceLine]]:
     """The lines of each section, without comments and empty lines."""
-    found: dict[str, list[_Line]] = {}
-    current: list[_Line] | None = None
+    found: dict[str, list[_SourceLine]] = {}
+    current: list[_SourceLine] | None = None
     for number, whole in enumerate(lines, start=1):
-        line = _Line(number, whole.split("#", 1)[0])
+        line = _SourceLine(number, whole.split("#", 1)[0])
         if not line.text:
             continue
         if not line.text.strip():
@@ -90,7 +90,7 @@ def _sections(lines: Sequence[str]) -> dict[str, list[_Line]]:
     return found
 
 
-def _check_section(line: _Line, before: list[str]) -> None:
+def _check_section(line: _SourceLine, before: list[str]) -> None:
     if line.text not in _SECTIONS:
         near = difflib.get_close_matches(line.text.strip().lower(), _SECTIONS, n=1)
         hint = f"; did you mean {near[0]}, without anything before or after it?" if near else ""
@@ -102,7 +102,7 @@ def _check_section(line: _Line, before: list[str]) -> None:
         raise line.wrong(f"{line.text} must come before {later[0]}, or the program does not find it")
 
 
-def _geometry(lines: list[_Line]) -> tuple[float, float]:
+def _geometry(lines: list[_SourceLine]) -> tuple[float, float]:
     """The SAD of both magnets. With 0 for parallel beams the program's positions are not numbers."""
     sad: tuple[float, ...] = ()
     for line in lines:
@@ -121,7 +121,7 @@ def _geometry(lines: list[_Line]) -> tuple[float, float]:
     return sad[0], sad[1]
 
 
-def _rows(lines: list[_Line]) -> list[tuple[float, ...]]:
+def _rows(lines: list[_SourceLine]) -> list[tuple[float, ...]]:
     """The rows of [spot] by ascending nominal energy."""
     rows: dict[float, tuple[float, ...]] = {}
     for line in lines:
@@ -134,7 +134,7 @@ def _rows(lines: list[_Line]) -> list[tuple[float, ...]]:
     return [rows[energy] for energy in sorted(rows)]
 
 
-def _row(line: _Line) -> tuple[float, ...]:
+def _row(line: _SourceLine) -> tuple[float, ...]:
     """One row of [spot]: nominal energy, mean energy, spread, sizes, divergences, ratio."""
     row = _numbers(line, line.text.split())
     if len(row) != len(_COLUMNS):
@@ -144,12 +144,12 @@ def _row(line: _Line) -> tuple[float, ...]:
     return row
 
 
-def _named_numbers(line: _Line) -> tuple[str, tuple[float, ...]]:
+def _named_numbers(line: _SourceLine) -> tuple[str, tuple[float, ...]]:
     name, *words = line.text.split()
     return name, _numbers(line, words)
 
 
-def _numbers(line: _Line, words: Sequence[str]) -> tuple[float, ...]:
+def _numbers(line: _SourceLine, words: Sequence[str]) -> tuple[float, ...]:
     try:
         numbers = tuple(float(word) for word in words)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One beam's dose, from what came home to what is kept."""
+"""One beam's dose, from the fetched files to the stored dose."""
 
 from __future__ import annotations
 
