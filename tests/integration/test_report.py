@@ -254,5 +254,5 @@ def test_an_incomplete_report_is_generated_again_and_a_cleared_spool_is_reported
     (case.spool.results / "report.pdf").unlink()
     assert case.report(centre="Otherwhere")[0] != html
     delivered = case.deliver(tmp_path / "results")
-    with pytest.raises(Permanent, match="not here any more"):
+    with pytest.raises(Permanent, match="no longer exist"):
         redraw_report(Spool(tmp_path / "cleared"), delivered, case.judgement, CONVENTIONS, ReportOptions())

@@ -50,7 +50,7 @@ def sign(delivered, decision=Decision.ACCEPT, reason="seen elsewhere"):
 def test_an_override_needs_a_reason_and_leaves_the_verdict_as_it_is(delivered):
     _case, folder = delivered
     before = (folder / "verdict.json").read_bytes()
-    with pytest.raises(Permanent, match="against the verdict not_judged"):
+    with pytest.raises(Permanent, match="overrides the verdict not_judged"):
         sign(delivered, reason=" ")
     assert signature_of(folder) is None
     made = sign(delivered)

@@ -68,10 +68,10 @@ async def test_what_is_found_in_the_whole_log_is_computed_again_or_refused(beam)
         await last_step()
 
 
-async def test_a_log_too_long_to_be_looked_through_proves_nothing_and_fills_no_memory(beam, monkeypatch):
+async def test_a_log_too_long_to_be_read_proves_nothing_and_fills_no_memory(beam, monkeypatch):
     log, last_step = beam
     with log.open("wb") as file:
         file.truncate(6 << 30)  # a hole: no disk is used
     monkeypatch.setattr(task, "LOG_BYTES", 1 << 20)
-    with pytest.raises(Permanent, match=r"has 6144 MiB, and no more than 1 are looked through"):
+    with pytest.raises(Permanent, match=r"has 6144 MiB, and at most 1 MiB are read"):
         await last_step()

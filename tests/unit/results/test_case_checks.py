@@ -105,5 +105,5 @@ def test_a_beam_with_another_number_is_reported_and_its_planned_dose_is_found():
     assert of_plan(replace(dose, beam_number=0), plan).beam_number == 3
     assert of_plan(replace(dose, beam_number=2), plan).beam_number == 2
     assert of_plan(dose, plan).beam_number is None
-    with pytest.raises(Permanent, match="beam 3, which the plan does not treat with"):
+    with pytest.raises(Permanent, match="beam 3, which is not a treatment beam of the plan"):
         of_plan(replace(dose, beam_number=3), plan)

@@ -20,17 +20,17 @@ from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
 
 AGAIN = (
-    "put the configuration back as it was and start the communicator again; or cancel the case and drop it again, and "
-    "it is computed with what the configuration says now"
+    "restore the previous configuration and restart the communicator; or cancel the case and drop it again, so that it "
+    "is computed with the current configuration"
 )
 
 
 def keep_beam_dose(
     spool: Spool, number: int, token: str, engine: DoseEngine, digests: Mapping[str, str]
 ) -> dict[str, object] | Refused:
-    """Read the products of `token` as the dose of one beam, and keep it. Refused if its whole log, of which a look at
-    the host showed a part, is not that of a good run. Permanent if it is not a dose that counts, ActionRequired if it
-    was computed with something else than is configured now."""
+    """Read the products of `token` as the dose of one beam, and keep it. Refused if its whole log, of which polling
+    returned a part, is not that of a complete run. Permanent if it is not a valid dose, ActionRequired if it was
+    computed with another configuration than the current one."""
     if changed := changes(spool.made_with(), engine):
         raise ActionRequired("; ".join(changed), AGAIN)
     plan, ct = read_case(spool)
@@ -59,13 +59,13 @@ def load_beam_dose(spool: Spool, number: int, token: str) -> Dose:
 
 
 def _read_log(path: Path) -> str:
-    """The whole log; one too long to be looked through proves nothing."""
+    """The whole log. Permanent if it is too long to be read."""
     with path.open("rb") as file:
         data = file.read(LOG_BYTES + 1)
     if len(data) > LOG_BYTES:
         raise Permanent(
-            f"the job's log has {path.stat().st_size >> 20} MiB, and no more than {LOG_BYTES >> 20} are looked through",
-            "look at it with `mqi show`, and let the engine or the site's own steps print less",
+            f"the job's log has {path.stat().st_size >> 20} MiB, and at most {LOG_BYTES >> 20} MiB are read",
+            "read it with `mqi show`, and make the engine or the site's own steps print less",
         )
     return data.decode("utf-8", errors="replace")
 
@@ -74,7 +74,7 @@ def _verified(path: Path, digest: str) -> bytes:
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != digest:
-        raise Transient(f"{path.name} has digest {found[:16]}… here, the job made {digest[:16]}…")
+        raise Transient(f"{path.name} has digest {found[:16]}… here and had {digest[:16]}… on the host")
     return data
 
 

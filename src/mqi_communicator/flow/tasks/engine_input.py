@@ -1,4 +1,4 @@
-"""Writing the order for the engine: DICOM in the spool becomes the engine's input."""
+"""Write the engine's input from the DICOM files in the spool."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_case(spool: Spool) -> tuple[IonPlan, CTVolume]:
 
 
 def admitted(spool: Spool, kind: Kind) -> list[Path]:
-    """Where the admitted files of one kind lie, each with the digest that it was admitted with. Permanent if not."""
+    """The paths of the admitted files of one kind, their digests verified. Permanent if one has changed."""
     return [_verified(spool.case / file.stored, file.sha256) for file in load_manifest(spool.manifest).of(kind)]
 
 
@@ -50,17 +50,17 @@ def _verified(path: Path, digest: str) -> Path:
 def write_input(
     spool: Spool, engine: DoseEngine, conventions: Mapping[str, DoseConvention]
 ) -> tuple[dict[str, object], GpuDemand | None]:
-    """Write `input/` in one rename; returns facts about it, and what each beam asks of GPUs.
+    """Write `input/` in one rename; return facts about it, and the GPU demand of each beam.
 
-    ActionRequired for what the configuration does not know, DicomProblem for the rest.
+    ActionRequired for what is not in the configuration, DicomProblem for the rest.
     """
     plan, ct = read_case(spool)
     has_dose = bool(load_manifest(spool.manifest).of(Kind.DOSE))
     if has_dose and convention_for(plan.manufacturer, conventions) is None:
         raise ActionRequired(
-            f'nothing says what the planned dose of "{plan.manufacturer}" means',
+            f'the type of the planned dose of "{plan.manufacturer}" is not configured',
             f'add "{plan.manufacturer}" under dose_conventions (medium or water, physical or RBE, fraction or course), '
-            "and start the communicator again",
+            "and restart the communicator",
         )
     (structures,) = admitted(spool, Kind.STRUCTURES)
     raise_problems(engine.refusals(plan, ct, read_structures(structures)))

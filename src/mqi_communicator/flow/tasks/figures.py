@@ -1,4 +1,4 @@
-"""The numbers of a verdict, for the record: what a trend over cases is drawn from."""
+"""The numbers of a verdict, which the store keeps for trends over cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mqi_communicator.store.figures import Figure
 
 
 def figures_of(spool: Spool, now: float) -> list[Figure]:
-    """The checks of the verdict that lies in the spool, with the treatment machine of the plan."""
+    """The checks of the verdict in the spool, with the treatment machine of the plan."""
     (plan,) = load_manifest(spool.manifest).of(Kind.PLAN)
     beams = sound_plan(spool.case / plan.stored).beams
     machine = beams[0].machine if beams else ""

@@ -40,10 +40,10 @@ def judge_case(
     extension: Extension | None = None,
     constancy: str = "",
 ) -> tuple[str, str, dict[str, str]]:
-    """Judge the case and write `results/` in one rename; returns the verdict's word, why, and the files' digests.
+    """Judge the case and write `results/` in one rename; return the verdict, its reason, and the files' digests.
 
-    `extension`: the longer run that was declared for it; the verdict says what becomes of it. `constancy`: the name of
-    the sample that it is, "" for a patient's case.
+    `extension`: the longer run that was declared for it; the verdict reports its outcome. `constancy`: the name of the
+    constancy sample, "" for a patient's case.
     """
     plan, ct = read_case(spool)
     convention = convention_for(plan.manufacturer, conventions)
@@ -83,7 +83,7 @@ def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> 
 
 
 def of_plan(dose: Dose, plan: IonPlan) -> Dose:
-    """A planned dose, which names the plan's own BeamNumber, by the number that its beam has here.
+    """A planned dose, which has the plan's own BeamNumber, with the number that its beam has here.
 
     Permanent if the plan has no such beam.
     """
@@ -91,17 +91,17 @@ def of_plan(dose: Dose, plan: IonPlan) -> Dose:
         return dose
     number = plan.number_of(dose.beam_number)
     if number is None:
-        raise Permanent(f"a planned dose is of beam {dose.beam_number}, which the plan does not treat with")
+        raise Permanent(f"a planned dose is of beam {dose.beam_number}, which is not a treatment beam of the plan")
     return replace(dose, beam_number=number)
 
 
 def _with_own_number(dose: Dose, plan: IonPlan) -> Dose:
-    """A computed dose by the plan's own BeamNumber, as a planning system reads it."""
+    """A computed dose with the plan's own BeamNumber, as a planning system reads it."""
     return replace(dose, beam_number=next(beam.own_number for beam in plan.beams if beam.number == dose.beam_number))
 
 
 def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
-    """The computed doses in the meaning of the planned ones; without any, of the whole course, as DICOM means it."""
+    """The computed doses as the dose type of the planned ones; without any, of the whole course, as in DICOM."""
     rbe = convention.rbe_factor if convention else 1.0
     return [
         converted(

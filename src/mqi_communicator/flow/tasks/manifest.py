@@ -1,4 +1,4 @@
-"""What is delivered beside the doses: the events so far, and a manifest of everything that made the number."""
+"""The files delivered with the doses: the events so far, and a manifest of everything that determined the result."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from mqi_communicator.store.jobs import JobRow
 from mqi_communicator.store.work_items import event_of
 
 EVENTS = "events.jsonl"
-_AGAIN = "move the folder away if it is not wanted, then mqi retry"
+_AGAIN = "move the folder away if it is not needed, then run mqi retry"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the store and the configuration know of how a case's number was made."""
+    """What store and configuration record of how a case was computed."""
 
-    runs: Sequence[JobRow]  # the run of each beam that counts
+    runs: Sequence[JobRow]  # the accepted run of each beam
     history: Sequence[Entry]
     evidence: Mapping[str, str]
     basis: Basis
@@ -51,9 +51,9 @@ class Record:
 
 
 def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
-    """Complete the spool's `results/` and let it appear in the results folder. Returns the delivered folder."""
+    """Complete the spool's `results/` and deliver it to the results folder. Return the delivered folder."""
     key, prepared = spool.root.name, spool.results
-    if not (prepared / MANIFEST).is_file():  # once written it stays: a repeated delivery must be the same
+    if not (prepared / MANIFEST).is_file():  # never rewritten: a repeated delivery must be the same
         try:
             _complete(spool, record)
         except OSError as error:
@@ -63,7 +63,7 @@ def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
 
 
 def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
-    """Everything that made the number, with the files that lie in the spool's `results/` now."""
+    """Everything that determined the result, with the current files of the spool's `results/`."""
     prepared = spool.results
     return manifest_document(
         spool.root.name,
@@ -93,8 +93,8 @@ def _complete(spool: Spool, record: Record) -> None:
 
 
 def _check_unchanged(now: Mapping[str, str], history: Sequence[Entry]) -> None:
-    """What is to be delivered is what was judged and drawn. Permanent, with both digests, if not. A case that was
-    judged by a version that kept none is delivered as it stands."""
+    """Verify that the files to be delivered are those that were judged and drawn. Permanent, with both digests, if not.
+    A case judged by a version without digests is delivered as it is."""
     judged, report = _outputs(history, "compare"), _outputs(history, "report")
     if not judged:
         return
@@ -104,12 +104,12 @@ def _check_unchanged(now: Mapping[str, str], history: Sequence[Entry]) -> None:
             found, had = (f"{one[name][:16]}…" if name in one else "none" for one in (now, then))
             raise Permanent(
                 f"the result {name} has digest {found} now and had {had} when it was judged",
-                "mqi retry has the case compared again; the disk of paths.workspace may be failing",
+                "run mqi retry to compare the case again; the disk of paths.workspace may be failing",
             )
 
 
 def _public(entry: Entry) -> dict[str, object]:
-    """An event without words that may quote a file name: those of admission."""
+    """An event, without the text of admission events, which may quote a file name."""
     event = event_of(entry)
     recorded = {"event": entry.event, "id": entry.id, "seq": entry.seq, "link": entry.link}
     fields = asdict(event) | recorded
@@ -124,7 +124,7 @@ def _run(job: JobRow) -> RunDocument:
 
 @contextlib.contextmanager
 def results_locked(spool: Spool) -> Iterator[None]:
-    """Nobody else signs or draws the results of this case meanwhile; waits for whoever does."""
+    """Hold the lock under which the results of this case are signed or drawn; wait for it."""
     spool.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (spool.root / "results.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -132,19 +132,19 @@ def results_locked(spool: Spool) -> Iterator[None]:
 
 
 def verified_manifest(delivered: Path, but: Sequence[str] = ()) -> ManifestDocument:
-    """The manifest of delivered results. Permanent unless its files, but for some, are there and are as it says."""
+    """The manifest of delivered results. Permanent unless its files, except `but`, exist and match it."""
     try:
         manifest = ManifestDocument.model_validate_json((delivered / MANIFEST).read_bytes())
         for file in manifest.outputs:
             if file.name not in but and output(delivered / file.name, delivered) != file:
-                raise Permanent(f"the delivered {file.name} was changed after it was delivered", _AGAIN)
+                raise Permanent(f"the delivered {file.name} was changed after its delivery", _AGAIN)
     except (OSError, ValueError) as fault:
         raise Permanent(f"the delivered results cannot be read ({type(fault).__name__})", _AGAIN) from None
     return manifest
 
 
 def output(path: Path, folder: Path) -> OutputDocument:
-    """A delivered file as the manifest names it."""
+    """A delivered file as an entry of the manifest."""
     data = path.read_bytes()
     name = str(path.relative_to(folder))
     return OutputDocument(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())

@@ -1,4 +1,4 @@
-"""The report of one case: drawn from the admitted files and the results as they are delivered."""
+"""The report of one case, drawn from the admitted files and the results as delivered."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def prepare_report(
     options: ReportOptions,
     trend: TrendPosition | None = None,
 ) -> None:
-    """Write the report into the spool's `results/`, which holds the verdict and the doses. Does nothing if it is there.
+    """Write the report into the spool's `results/`, which holds the verdict and the doses. Do nothing if it exists.
 
     Permanent if it cannot be drawn; DiskFull.
     """
@@ -66,9 +66,9 @@ def redraw_report(
     options: ReportOptions,
     trend: TrendPosition | None = None,
 ) -> None:
-    """Draw the report of delivered results again, beside them, and name it in their manifest.
+    """Draw the report of delivered results again, in their folder, and update their manifest.
 
-    Permanent if the results are signed, or are not what their manifest says; DiskFull.
+    Permanent if the results are signed, or do not match their manifest; DiskFull.
     """
     with results_locked(spool):
         if signed := signature_of(delivered):
@@ -81,7 +81,7 @@ def redraw_report(
             update={"outputs": tuple(sorted((*old.outputs, *_outputs(made)), key=lambda file: file.name))}
         )
         _write(delivered, {MANIFEST: as_json(new)})
-        if (spool.results / MANIFEST).is_file():  # what was prepared stays what was delivered
+        if (spool.results / MANIFEST).is_file():  # the prepared results remain equal to the delivered ones
             _write(spool.results, made)
             _write(spool.results, {MANIFEST: as_json(new)})
 
@@ -104,10 +104,10 @@ def build_report(
 ) -> dict[str, bytes]:
     """The report of the verdict and the doses in `results`, by file name.
 
-    Permanent if the admitted files are not there any more: the CT and the planned doses are among them.
+    Permanent if the admitted files, with the CT and the planned doses, no longer exist.
     """
     if not spool.manifest.is_file():
-        raise Permanent("the admitted files of this case are not here any more", "a report needs its CT and its plan")
+        raise Permanent("the admitted files of this case no longer exist", "a report needs its CT and its plan")
     admitted = load_manifest(spool.manifest)
     plan_file, *_ = admitted.of(Kind.PLAN)
     plan = sound_plan(spool.case / plan_file.stored)
@@ -134,7 +134,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             _write_whole(folder / name, data)
     except OSError as error:
         raise DiskFull(
-            f"the report cannot be written: {error.strerror}", "look at its disk, and at who may write there"
+            f"the report cannot be written: {error.strerror}", "check its disk and its permissions"
         ) from None
 
 
@@ -174,7 +174,7 @@ def _planned(
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file in one rename, on disk before it appears. What was begun and not finished goes."""
+    """Write a file in one rename, synced to disk before it appears. An incomplete file is removed."""
     part = temporary(path)
     number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
     try:

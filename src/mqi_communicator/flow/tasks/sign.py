@@ -1,4 +1,4 @@
-"""Signing delivered results: they are proved, the signature appears once and for all, and nothing is written after."""
+"""Sign delivered results: they are verified, the signature is written once, and all files become read-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mqi_communicator.results.verdict import CheckOutcome
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who decides what, and why."""
+    """Who decides what, and for what reason."""
 
     decision: Decision
     name: str
@@ -30,8 +30,8 @@ class Signer:
 def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> SignatureDocument:
     """Write `signature.json` into delivered results and make all of it read-only.
 
-    Permanent if the results are signed already, are not what their manifest says, or a reason is missing where the
-    decision goes against the verdict. ValueError if a name or a role is too short or too long.
+    Permanent if the results are signed already, do not match their manifest, or a reason is missing although the
+    decision overrides the verdict. ValueError if a name or a role is too short or too long.
     """
     with results_locked(spool):
         if found := signature_of(delivered):
@@ -49,7 +49,9 @@ def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> S
 def _document(case: str, verdict: CheckOutcome, signer: Signer, manifest: str, now: float) -> SignatureDocument:
     against = overrides(signer.decision, verdict)
     if against and not signer.reason.strip():
-        raise Permanent(f"to {signer.decision.value} goes against the verdict {verdict.value}", "give a --reason")
+        raise Permanent(
+            f"the decision {signer.decision.value} overrides the verdict {verdict.value}", "give a --reason"
+        )
     return SignatureDocument(
         case=case,
         decision=signer.decision,
@@ -65,7 +67,7 @@ def _document(case: str, verdict: CheckOutcome, signer: Signer, manifest: str, n
 
 
 def signature_of(delivered: Path) -> SignatureDocument | None:
-    """The signature of delivered results, if there is one. Permanent if it is not of what lies there."""
+    """The signature of delivered results, if there is one. Permanent if it does not match their manifest."""
     path = delivered / SIGNATURE
     if not path.is_file():
         return None
@@ -73,11 +75,11 @@ def signature_of(delivered: Path) -> SignatureDocument | None:
         document = SignatureDocument.model_validate_json(path.read_bytes())
         same = document.manifest == _digest(delivered / MANIFEST)
     except (OSError, ValueError) as fault:
-        raise Permanent(f"the signature cannot be read ({type(fault).__name__})", "look at signature.json") from None
+        raise Permanent(f"the signature cannot be read ({type(fault).__name__})", "check signature.json") from None
     if not same:
         raise Permanent(
-            "the signature is not of these results: their manifest is another one",
-            "the results were changed after they were signed; have the case judged again",
+            "the signature is not of these results: it names another manifest",
+            "the results were changed after they were signed; judge the case again",
         )
     return document
 
@@ -87,7 +89,7 @@ def _digest(path: Path) -> str:
 
 
 def _write_once(path: Path, data: bytes) -> None:
-    """Two who sign at one moment get one signature: a link never replaces what is there."""
+    """Of two concurrent signatures one is kept: a hard link never replaces an existing file."""
     temporary = path.parent / f".{path.name}.{os.getpid()}"
     try:
         number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
@@ -97,8 +99,8 @@ def _write_once(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         path.hardlink_to(temporary)
     except FileExistsError:
-        raise Permanent("somebody else has just signed these results", "mqi show tells who") from None
+        raise Permanent("another user has just signed these results", "mqi show names the user") from None
     except OSError as error:
-        raise DiskFull(f"the signature cannot be written: {error.strerror}", "look at the results folder") from None
+        raise DiskFull(f"the signature cannot be written: {error.strerror}", "check the results folder") from None
     finally:
         temporary.unlink(missing_ok=True)
