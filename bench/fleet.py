@@ -75,10 +75,10 @@ def on_slurm(base: Path, cases: int, seconds: float) -> FleetResult:
 @contextmanager
 def _counted(base: Path, cluster: Cluster) -> Iterator[tuple[dict[str, str], Any]]:
     """An environment in which each query of Slurm appends a line to a file."""
-    programs, lines = base / "counted", base / "asked"
+    programs, lines = base / "counted", base / "queries"
     programs.mkdir(parents=True)
     counter = programs / "squeue"
-    counter.write_text(f"#!/bin/sh\necho asked >>'{lines}'\nexec '{shutil.which('squeue')}' \"$@\"\n")
+    counter.write_text(f"#!/bin/sh\necho query >>'{lines}'\nexec '{shutil.which('squeue')}' \"$@\"\n")
     counter.chmod(0o755)
     path = f"{programs}:/usr/local/bin:/usr/bin:/bin"
     yield (

@@ -108,7 +108,7 @@ def _fleet(kind: str, night: fleet.FleetResult, cases: int) -> list[Row]:
     whole = night.audit.clean and len(night.audit.done) == cases and night.beams == fleet.beams_of(cases)
     per_tick = f"{night.per_tick:.2f} ({night.queries} in {night.took:.0f} s)"
     return [
-        Row(f"{cases} cases of 3 beams on {where}", night.audit.reported(), "all, once", whole),
+        Row(f"{cases} cases of 3 beams on {where}", night.audit.summary(), "all, once", whole),
         Row("their time on the GPUs, and least possible", f"{night.makespan:.0f} / {night.bound:.0f} s"),
         Row("**GPUs busy**: least possible over taken", f"{night.busy:.3f}", ">= 0.95", night.busy >= 0.95),
         Row("pause of a GPU between two jobs, median", f"{night.gap:.1f} s", "<= 2 s", night.gap <= 2),

@@ -5,18 +5,18 @@ has_bundle() { [ -d "$bundle" ]; }
 
 # Check that every bundled file is unchanged and that none was added to the libraries.
 verify_bundle() {
-    local list=bundle/SHA256SUMS said added wrong
+    local list=bundle/SHA256SUMS output added wrong
     say "set-up: verifying the digest of each file of the bundle"
     [ -r "$here/$list" ] || fail "the bundle is incomplete: $list is missing. Unpack it again."
     ! grep -qvE '^[0-9a-f]{64}  [^/]' "$here/$list" || fail "the bundle is incomplete: $list is damaged. Unpack it again."
     added=$(cd "$here" && LC_ALL=C comm -13 <(cut -c 67- "$list" | LC_ALL=C sort) \
         <(find bundle ! -type d ! -path "$list" | LC_ALL=C sort))
-    said=$(cd "$here" && LC_ALL=C sha256sum --check --strict --quiet "$list" 2>&1) && [ -z "$added" ] && return 0
+    output=$(cd "$here" && LC_ALL=C sha256sum --check --strict --quiet "$list" 2>&1) && [ -z "$added" ] && return 0
     wrong=$(
-        sed -n -e 's/: FAILED open or read$/ is missing or not readable/p' -e 's/: FAILED$/ was changed/p' <<<"$said"
+        sed -n -e 's/: FAILED open or read$/ is missing or not readable/p' -e 's/: FAILED$/ was changed/p' <<<"$output"
         sed -n 's/.$/& was added/p' <<<"$added"
     )
-    wrong=${wrong:-${said:-sha256sum failed}}
+    wrong=${wrong:-${output:-sha256sum failed}}
     fail "the bundle has changed since it was made ($(wc -l <<<"$wrong") files); nothing was installed. Unpack it again.
 $(sed -n '1,10s/^/  /p' <<<"$wrong")"
 }

@@ -33,10 +33,10 @@ find_python() {
 }
 
 explain_no_python() {
-    local name told='import platform, sysconfig; print("Python", platform.python_version(), "on", sysconfig.get_platform())'
+    local name show='import platform, sysconfig; print("Python", platform.python_version(), "on", sysconfig.get_platform())'
     say "MQI Communicator runs on $fit_words; none was found." >&2
     while IFS= read -r name; do
-        say "  found $name: $("$name" -c "$told" 2>&1 | head -n 1)" >&2
+        say "  found $name: $("$name" -c "$show" 2>&1 | head -n 1)" >&2
     done < <(python_candidates)
     say "$fit_help" >&2
 }

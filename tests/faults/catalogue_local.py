@@ -103,7 +103,7 @@ def second(testbed: Testbed, _: Random) -> Iterator[None]:
 
 
 def _ask_to_end(process: subprocess.Popen[bytes]) -> int:
-    """SIGTERM; one that is stopped at this moment is woken up to hear it. The exit code; 1 if it took too long."""
+    """SIGTERM; a stopped process is continued to receive it. Return the exit code; 1 if it took too long."""
     for number in (signal.SIGTERM, signal.SIGCONT):
         kill(process.pid, number)
     try:

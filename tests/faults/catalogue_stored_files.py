@@ -1,6 +1,6 @@
 """Bits that change where they lie, and files that lose their end.
 
-The case may stop and say so; nothing of it may be believed.
+The case may fail with a message; none of its data may be trusted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydicom import dcmread
 from tests.faults.catalogue import fault
 from tests.faults.testbed import Testbed
 
-PATIENCE_S = 60.0  # what is waited for comes about once in a case, for a moment
+PATIENCE_S = 60.0  # a target exists once per case, for a moment
 
 
 @fault("input spoiled there", corrupts=True)
@@ -101,7 +101,7 @@ def _spoil_one(
 
 
 def _spoil_ct(testbed: Testbed, random: Random, pattern: str, key_at: int) -> None:
-    """The first voxel of each slice, from which the stand-in engine reads which case it is."""
+    """Flip bits in the first voxel of each slice, which holds the case number for the stand-in engine."""
     path = _wait_for(testbed, random, pattern, _is_ct, key_at)
     testbed.missed = path is None
     for other in sorted(path.parent.iterdir()) if path is not None else ():

@@ -1,7 +1,7 @@
 """An outage in real time, with many waiting cases and the default settings: behaviour during and after it.
 
 For half of it nothing is answered; then every connection is reset at once. In the middle the communicator is killed.
-Afterwards nobody may be needed, no beam may have run twice, and a host that comes back may not be stormed.
+Afterwards no action may be required, no beam may have run twice, and the host must not be flooded on its return.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _play(fleet: Fleet, net: Network, result: OutageResult) -> None:
     fleet.stop()
     found = fleet.audit()
     result.runs = len(fleet.tokens())
-    result.wrong += [] if found.clean and not found.waiting else [found.reported()]
+    result.wrong += [] if found.clean and not found.waiting else [found.summary()]
     result.wrong += [f"{again} ran again" for again in sorted(fleet.tokens()) if not again.endswith("-r1")]
 
 

@@ -53,7 +53,7 @@ class Audit:
         """Nothing lost, nothing doubled, nothing unnoticed."""
         return not (self.lost or self.doubled or self.shared or self.mixed or self.corrupt or self.stale or self.twice)
 
-    def reported(self) -> str:
+    def summary(self) -> str:
         """In one line: defects, and other findings."""
         always, others = ("lost", "doubled", "mixed"), ("shared", "corrupt", "stale", "twice", "waiting")
         counts = {name: len(getattr(self, name)) for name in ("done", *always, *others)}

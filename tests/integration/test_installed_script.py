@@ -172,7 +172,7 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
         ("touch {owned}",),
         ("mqi-host mqi-1 9 hello; touch {owned}",),
         ("mqi-host mqi-1 9 $(touch {owned})",),
-        ("mqi-host --asked mqi-1 9 hello",),
+        ("mqi-host --serve mqi-1 9 hello",),
         ("mqi-host --job {owned}",),
         ("mqi-host mqi-1 9 workspace {owned}",),
         ("mqi-host mqi-1 9 remove / etc",),

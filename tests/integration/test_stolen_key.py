@@ -182,7 +182,7 @@ def test_a_question_of_another_form_is_refused(site: Installed, name: str):
     [
         "mqi-host", "mqi-host ", "mqi-host mqi- 9 hello", "mqi-host mqi-../x 9 hello", "mqi-host mqi-1 0x9 hello",
         "mqi-host mqi-1 09 hello", "mqi-host mqi-1 0 hello", "mqi-host mqi-1 -9 hello", "mqi-host mqi-1 9",
-        "mqi-host hold", "mqi-host --asked mqi-1 9 hello", "mqi-host --job x", "mqi-host mqi-1 9\nhello",
+        "mqi-host hold", "mqi-host --serve mqi-1 9 hello", "mqi-host --job x", "mqi-host mqi-1 9\nhello",
         "mqi-host mqi-1 9 hello; id", "mqi-host * 9 hello", "",
     ],
 )  # fmt: skip

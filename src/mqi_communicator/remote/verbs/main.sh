@@ -61,7 +61,7 @@ installed() {
     mqi-?*)
       [ $# -ge 3 ] && is_count "$2" || refused
       case "${1#mqi-}" in *[!0-9a-f]*) refused ;; esac
-      exec timeout -k 5 "$2" sh "$0" --asked "$@"
+      exec timeout -k 5 "$2" sh "$0" --serve "$@"
       ;;
     *) refused ;;
   esac
@@ -82,8 +82,8 @@ refused() {
   exit 1
 }
 
-# asked MARK LIMIT VERB WORD...: the response ends with the mark and the exit code; without them it is incomplete.
-asked() {
+# serve MARK LIMIT VERB WORD...: the response ends with the mark and the exit code; without them it is incomplete.
+serve() {
   mark=$1
   shift 2
   (do_verb "$@")
@@ -98,9 +98,9 @@ case "${1-}" in
     installed "$@"
     exit
     ;;
-  --asked)
+  --serve)
     shift
-    asked "$@"
+    serve "$@"
     exit
     ;;
 esac
