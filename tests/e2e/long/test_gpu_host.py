@@ -75,7 +75,7 @@ def begun_under_a_stop_file(fleet: Fleet) -> Path:
     stop = fleet.remote / "STOP"
     stop.touch()
     fleet.start()
-    assert "STOP file" in output(fleet, "case 0001", "an administrator has put")
+    assert "STOP file" in output(fleet, "case 0001", "administrator's STOP file")
     return stop
 
 
