@@ -47,7 +47,7 @@ def test_few_doors_are_open(here):
 
 
 def test_what_the_program_needs_is_left_to_it():
-    """The desk calls nice and setrlimit; ssh, rsync and the pages need sockets; numba writes code that it then runs."""
+    """Workers call nice and setrlimit; ssh, rsync and the pages need sockets; numba writes code that it then runs."""
     assert setting("SystemCallFilter") == ["@system-service"]
     assert "@resources" in analyze("syscall-filter", "@system-service").stdout.split()
     assert "setpriority" in analyze("syscall-filter", "@resources").stdout.split()
