@@ -114,7 +114,7 @@ def fill(folder: Path) -> Path:
 
 
 def try_disks(site: Site) -> list[Outcome]:
-    """Each disk full in turn under a running communicator; each time it goes on by itself when there is space."""
+    """Each disk full in turn under a running communicator; each time it continues automatically when there is space."""
     filler = fill(site.workspace)
     refused = site.mqi("once")
     filler.unlink()
@@ -127,7 +127,7 @@ def try_disks(site: Site) -> list[Outcome]:
             (case,) = site.wait_for(_asks_at(step), f"asks for space at {step}")
             outcome.append(outcome_of(f"{disk} disk full", case))
             fillers[step].unlink()
-        (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "goes on by itself")
+        (case,) = site.wait_for(lambda cases: cases[0]["status"] == "done", "continues automatically")
         outcome.append(outcome_of("the same case, with space again", case))
     finally:
         daemon.stop()

@@ -22,7 +22,7 @@ puts all of them through the program. `python -m tests.e2e.bad_page` writes the 
 differs each time. A refused case costs no time on the host, its folder is never changed, and no word that could name
 a patient reaches the log.
 
-`failed at admit`: refused until its folder changes. `waiting`: goes on by itself when the cause is gone.
+`failed at admit`: refused until its folder changes. `waiting`: continues automatically when the cause is gone.
 
 """
 
