@@ -18,7 +18,7 @@ ROOM = {"local_free_gib": 0.1, "remote_free_gib": 0.1}
 HEAD = """# Bad input, and what is said about it
 
 `tests/e2e/test_bad_input.py` tries each row again and fails when a message differs from this page; `./test.sh --long`
-puts all of them through the program. `python -m tests.e2e.bad_page` writes the page anew. "…" stands for what
+runs all of them through the program. `python -m tests.e2e.bad_page` rewrites the page. "…" stands for what
 differs each time. A refused case costs no time on the host, its folder is never changed, and no word that could name
 a patient reaches the log.
 

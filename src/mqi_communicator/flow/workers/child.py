@@ -33,7 +33,7 @@ class Task:
 
 
 def run_task(replies: Connection, pickled: bytes) -> None:
-    """Run a pickled Task, and send what came of it, pickled: ("value", V), ("fault", F) or ("crash", TEXT)."""
+    """Run a pickled Task, and send its result, pickled: ("value", V), ("fault", F) or ("crash", TEXT)."""
     die_with_parent()
     if os.getppid() != fork_server.SERVER:
         return  # it ended before this process was bound to it
