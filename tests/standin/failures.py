@@ -1,4 +1,4 @@
-"""How the engine must judge each fault of the stand-in; and a record of what it was given to judge, written by
+"""The expected judgement of each fault of the stand-in, and a record of logs and sizes to judge, written by
 `python -m tests.standin.failures`."""
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Run the stand-in with each fault and write down what there is to judge."""
+    """Run the stand-in with each fault and record exit code, log and sizes."""
     record = {}
     for fault in FAULTS:
         if fault not in READ:

@@ -1,4 +1,4 @@
-"""GPUs that are not there: a stand-in nvidia-smi in a folder of programs, and the state that it tells of."""
+"""Simulated GPUs: a stand-in nvidia-smi in a folder of programs, and the state that it reports."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FakeGpus:
         self.save()
 
     def use(self, number: int, mib: int, pid: int = 1) -> None:
-        """Somebody else computes on one of them (0 MiB: nobody any more)."""
+        """Another process uses one of them (0 MiB: no longer)."""
         uuid = self.uuid(number)
         self.state["apps"] = [app for app in self.state["apps"] if app["uuid"] != uuid]
         if mib:
@@ -53,7 +53,7 @@ class FakeGpus:
         self.save()
 
     def save(self) -> None:
-        """In one act: somebody may be reading."""
+        """Atomically: the file may be read at the same time."""
         aside = self._file.with_suffix(".new")
         aside.write_text(json.dumps(self.state))
         aside.rename(self._file)

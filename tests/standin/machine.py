@@ -45,7 +45,7 @@ def spots_of_plan(item: Any, file: str, particles_per_history: float) -> Spots:
 
 
 def beam_file(text: str) -> tuple[tuple[float, float], np.ndarray]:
-    """SAD and the rows of [spot]: a section's name must stand alone on its line."""
+    """SAD and the rows of [spot]: a section name must be alone on its line."""
     sad, rows, section = (0.0, 0.0), [], ""
     for line in text.split("\n"):
         words = line.split("#")[0]
@@ -61,13 +61,13 @@ def beam_file(text: str) -> tuple[tuple[float, float], np.ndarray]:
 
 
 def between(rows: np.ndarray, energy: np.float32) -> np.ndarray:
-    """The row at an energy. At the lowest one and below moqui goes on with what lies before its table."""
+    """The row at an energy. At and below the lowest one moqui reads memory before its table."""
     upper = int(np.searchsorted(rows[:, 0], energy))
     if upper == 0 or len(rows) == 0:
         complain("out-of-bound")
         return np.zeros(8, np.float32) if len(rows) == 0 else np.asarray(rows[0])
     if upper == len(rows):
-        return np.asarray(rows[-1])  # beyond its end: a wrong dose without a word
+        return np.asarray(rows[-1])  # beyond its end: a wrong dose without a message
     low, high = rows[upper - 1], rows[upper]
     return np.asarray(low + (energy - low[0]) * (high - low) / (high[0] - low[0]), np.float32)
 

@@ -36,7 +36,7 @@ def complain(text: str) -> None:
 
 
 def throw(what: str, kind: str = "std::runtime_error") -> NoReturn:
-    """An exception that nobody catches: exit code 134 in a shell."""
+    """An uncaught exception: exit code 134 in a shell."""
     complain(f"terminate called after throwing an instance of '{kind}'\n  what():  {what}")
     die(signal.SIGABRT)
 

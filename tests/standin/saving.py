@@ -13,7 +13,7 @@ from tests.standin.settings import Settings
 
 
 def save(folder: str, name: str, dose: np.ndarray, voxels: Voxels, dose_format: str, setting: Settings) -> None:
-    """One dose. What is neither mhd, mha nor dcm is written raw without a word."""
+    """One dose. Any other format than mhd, mha and dcm is silently written raw."""
     fault = setting.fault
     values = _spoiled(dose, fault)
     if fault == "wrong-grid":

@@ -1,4 +1,4 @@
-"""What is sent to the engine, and what is believed of its words."""
+"""The input of the engine, and how its log and products are judged."""
 
 from __future__ import annotations
 
@@ -344,7 +344,7 @@ def test_dose_is_gray_of_one_fraction_in_dicom_order():
     protons = 40 * 1.5e8 + 10 * 1e8  # 50 MU: 40 at 150 MeV, 10 at 100 MeV
     assert dose.gy.shape == GRID.shape
     assert dose.gy.dtype == np.float32
-    assert dose.gy[0, 2, 1] == 0  # the engine's first value lies at DICOM's last row and column
+    assert dose.gy[0, 2, 1] == 0  # the engine's first value is at DICOM's last row and column
     assert dose.gy[0, 0, 0] == pytest.approx(5 * protons * 1.602176634e-19 * 1000, rel=1e-6)
     assert (dose.beam_number, dose.uncertainty) == (3, 0.0211)
     assert dose.dose_type.medium is Medium.MEDIUM

@@ -1,4 +1,4 @@
-"""Each way in which moqui fails is told from its exit code, its log and its files: recorded from the stand-in.
+"""Each failure of moqui is recognised by its exit code, its log and its files: recorded from the stand-in.
 
 `./test.sh --long` plays all of them in real processes; what is refused only when the dose is read is in
 test_moqui_output.py.

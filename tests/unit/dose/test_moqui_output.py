@@ -1,4 +1,4 @@
-"""A dose is read on the grid that was sent, or refused with what is wrong with it; noise is told from two runs."""
+"""A dose is read on the grid that was sent, or refused with the reason; two runs determine the noise."""
 
 from __future__ import annotations
 

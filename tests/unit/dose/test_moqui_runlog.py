@@ -1,4 +1,4 @@
-"""What is believed of moqui's words: each line of the table of its failures, and each way to have run well."""
+"""How moqui's log is judged: each line of the table of its failures, and each kind of a complete run."""
 
 from __future__ import annotations
 
