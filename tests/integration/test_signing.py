@@ -118,7 +118,7 @@ def test_mqi_report_sign_and_show(delivered, tmp_path):
     (folder / "report.pdf").unlink()
     assert f"{KEY}: generated" in mqi("report", "--all")
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
-    assert "name one case, or --all" in mqi("report", code=2)
+    assert "give one case or --all" in mqi("report", code=2)
     who = ("--name", NAME, "--role", ROLE)
     assert "either --accept or --reject" in mqi("sign", KEY, *who, code=2)
     assert "give a --reason" in mqi("sign", KEY, "--accept", *who, code=1)
