@@ -199,7 +199,7 @@ CASES = (
     BadCase("the RTPLAN cut in the middle", "pass", REFUSED, ("RP.dcm ends early",), spoil=cut_plan),
     BadCase("a text file named .dcm", "text-as-dcm", REFUSED, ("notes.dcm is not a DICOM file",)),
     # not one case
-    BadCase("two RTPLANs in one folder", "two-plans", REFUSED, ("the folder holds 2 plans", "RP.dcm", "RP2.dcm")),
+    BadCase("two RTPLANs in one folder", "two-plans", REFUSED, ("the folder contains 2 plans", "RP.dcm", "RP2.dcm")),
     BadCase("RTSTRUCT drawn on another CT", "wrong-structure", REFUSED, ("RS.dcm belongs to another CT",)),
     BadCase("RTDOSE of another plan", "wrong-dose", THROUGH, ("has no planned dose",)),
     BadCase("CT of another patient", "pass", REFUSED, ("different patient IDs (0010,0020)",), change=other_patient),
@@ -210,7 +210,7 @@ CASES = (
         "a CT slice announcing 4 GB of pixels",
         "pass",
         REFUSED,
-        ("CT.0008.dcm", "announces 4294967280 bytes"),
+        ("CT.0008.dcm", "declares 4294967280 bytes"),
         spoil=four_gigabytes,
     ),
     BadCase(
