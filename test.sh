@@ -108,6 +108,11 @@ checks() {
     shown "pytest" pytest_on_two -m "not long" "${extra[@]}" "${arguments[@]}"
 }
 
+long() {
+    shown "long" pytest_on_two -m long tests/e2e tests/integration "${arguments[@]}"
+    [ "${#arguments[@]}" -gt 0 ] || MQI_EXAMPLES=new shown "properties, new examples" pytest_on_two -m "hypothesis and not long" tests/unit tests/integration
+}
+
 faults() {
     local first="${seed:-$RANDOM}"
     printf '        faults: %s minutes, --seed %s\n' "${minutes:-5}" "$first"
@@ -120,7 +125,7 @@ for suite in "${suites[@]}"; do
     checks) checks ;;
     quick) quick ;;
     faults) faults ;;
-    long) shown "long" pytest_on_two -m long tests/e2e tests/integration "${arguments[@]}" ;;
+    long) long ;;
     audit) shown "audit" "$python" setup/audit.py ;;
     bench) shown "bench" "$python" bench/run.py ;;
     *) shown "$suite" "$python" -m pytest -q "tests/$suite" "${arguments[@]}" ;;

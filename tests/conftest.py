@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
 # How long an example takes says how busy the machine is, and nothing of the code.
-settings.register_profile("mqi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# ./test.sh tries the same examples each time; ./test.sh --long tries new ones, and shows those that fail.
+_NEW = os.environ.get("MQI_EXAMPLES") == "new"
+settings.register_profile("mqi", deadline=None, derandomize=not _NEW, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mqi")
 
 _CACHE = str(Path(__file__).parents[1] / ".hypothesis")
