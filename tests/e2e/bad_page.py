@@ -1,4 +1,4 @@
-"""docs/bad-input.md, written from what was really said: `python -m tests.e2e.bad_page`."""
+"""Writes docs/bad-input.md from actual messages: `python -m tests.e2e.bad_page`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mqi_communicator.demo.host import PrivateHost
 
 PAGE = Path(__file__).parents[2] / "docs/bad-input.md"
 ROOM = {"local_free_gib": 0.1, "remote_free_gib": 0.1}
-HEAD = """# Bad input, and what is said about it
+HEAD = """# Bad input and its messages
 
-`tests/e2e/test_bad_input.py` tries each row again and fails when a message differs from this page; `./test.sh --long`
-runs all of them through the program. `python -m tests.e2e.bad_page` rewrites the page. "…" stands for what
-differs each time. A refused case costs no time on the host, its folder is never changed, and no word that could name
-a patient reaches the log.
+Look up a message here to find what is wrong with a case, a host or a configuration, and what to do. Each row was put
+through the real program; `tests/e2e/test_bad_input.py` repeats this and fails if a message differs from this page.
+`python -m tests.e2e.bad_page` regenerates the page. "…" replaces what differs between runs. A refused case costs no
+time on the host, its folder is never changed, and nothing that could identify a patient reaches the log.
 
-`failed at admit`: refused until its folder changes. `waiting`: continues automatically when the cause is gone.
+`failed at admit`: refused until the folder changes. `waiting`: continues automatically once the cause is removed.
 
 """
 
@@ -38,11 +38,11 @@ def row_of(outcome: Outcome) -> str:
 def table(title: str, rows: list[Outcome]) -> str:
     """One section of the page."""
     lines = "\n".join(row_of(row) for row in rows)
-    return f"## {title}\n\n| input | what a physicist reads | how it ends |\n|---|---|---|\n{lines}\n"
+    return f"## {title}\n\n| input | message and *advice* | result |\n|---|---|---|\n{lines}\n"
 
 
 def main() -> None:
-    """Try everything and write the page."""
+    """Run all bad inputs and write the page."""
     sections = []
     with tempfile.TemporaryDirectory(prefix="mqi-bad-") as name:
         base = Path(name)
