@@ -94,7 +94,7 @@ def test_files_that_claim_nothing_are_passed_over(tmp_path, name, content):
     [
         ("a.dcm", b"", "a.dcm is empty (0 bytes)"),
         ("CT.1.2.3", b"", "CT.1.2.3 is empty (0 bytes)"),
-        ("a.DCM", b"just words\n" * 40, "is not a DICOM file, though its name says so"),
+        ("a.DCM", b"just words\n" * 40, "is not a DICOM file despite its name"),
         ("a.dcm", b"\0" * 5000, "contains only zeros so far"),
         ("a.dcm", PLAN[:100], "contains only zeros so far"),
     ],
@@ -128,7 +128,7 @@ def test_huge_declared_length(tmp_path):
     bomb = PLAN[: body_of(PLAN)] + struct.pack("<HH2sHL", 0x300A, 0x03A2, b"OB", 0, 0xFFFFFFF0) + b"x" * 100
     problem = cheaply(lambda: reported(write(tmp_path, bomb)))
     assert problem.code == "dicom.truncated"
-    assert "element (300A,03A2) announces 4294967280 bytes" in problem.reason
+    assert "element (300A,03A2) declares 4294967280 bytes" in problem.reason
 
 
 @pytest.mark.parametrize("depth", [20, 100_000])
