@@ -20,8 +20,8 @@ HEAD = """# Bad input and its messages
 Look up a message here to find what is wrong with a case, a host or a configuration, and what to do.
 `tests/e2e/test_bad_input.py` tries each row again and fails if a message differs from this page; `./test.sh --long`
 runs all of them through the program. `python -m tests.e2e.bad_page` regenerates the page. "…" replaces what differs
-between runs. A refused case costs no time on the host, its folder is never changed, and nothing that could identify a patient
-reaches the log.
+between runs. A refused case costs no time on the host, its folder is never changed, and nothing that could identify
+a patient reaches the log.
 
 `failed at admit`: refused until the folder changes. `waiting`: continues automatically once the cause is removed.
 
