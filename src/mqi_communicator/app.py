@@ -54,6 +54,7 @@ TICK_LIMIT_S = 60.0  # an iteration of the loop takes one second
 LEVELS = {  # of emitted events, where it is not info
     "remote.call": "debug",
     "notify.failed": "warning",
+    "notify.incomplete": "warning",
     "results.mismatch": "warning",
     "notify.internal_error": "error",
     "step.internal_error": "error",

@@ -241,8 +241,12 @@ def test_an_untrusted_certificate_and_a_server_without_tls_are_refused(guarded, 
 
 
 def test_a_refused_recipient_is_reported(sink, plain):
-    with pytest.raises(ActionRequired, match="1 of the recipients"):
-        mail(plain, recipients=("no@example.org", "b@example.org")).send(MESSAGE)
+    refused = mail(plain, recipients=("no@example.org", "b@example.org")).send(MESSAGE)
+    assert refused == "the mail server refused 1 of the recipients"
+    ((_, recipients, _),) = sink.taken
+    assert recipients == ["b@example.org"]
+    with pytest.raises(ActionRequired, match="refused every recipient"):
+        mail(plain, recipients=("no@example.org",)).send(MESSAGE)
     with pytest.raises(ActionRequired, match="550"):
         mail(plain, recipients=("no@example.org",)).probe()
 
@@ -319,9 +323,21 @@ async def test_events_that_no_longer_hold_are_not_sent(site, hook):
 
 async def test_a_job_of_unknown_state_requires_action(site, hook):
     await site.dispatcher.poll()
-    site.happens("step.waiting", KEYS[0], 1, "gpu1 does not report what became of the job", needs=True)
+    site.happens("step.waiting", KEYS[0], 1, "gpu1 cannot report whether the job has ended", needs=True)
     await site.dispatcher.poll()
     assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1}]
+
+
+async def test_a_mail_that_some_recipients_did_not_get_is_sent_to_the_others_once(site, sink, plain):
+    channel = mail(plain, recipients=("no@example.org", "b@example.org"))
+    site.dispatcher = replace(site.dispatcher, channels=[channel])
+    await site.dispatcher.poll()
+    site.happens("step.failed", KEYS[0], 1, "broken", failed=True)
+    await site.dispatcher.poll()
+    site.now += 24 * 3600
+    await site.dispatcher.poll()
+    assert len(sink.taken) == 1
+    assert [name for (name,), _ in site.heard] == ["notify.sent", "notify.incomplete"]
 
 
 async def test_a_failed_channel_is_retried_and_nothing_is_lost(site, hook):

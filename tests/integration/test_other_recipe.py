@@ -26,7 +26,7 @@ def test_a_dose_of_another_model_is_not_read_as_one_of_this(tmp_path):
         keep_beam_dose(case.spool, number, token, NEW, {})
     assert "beam_model/MQI-DEMO sha256 aaaa" in str(reported.value)
     assert "sha256 bbbb" in str(reported.value)
-    assert "drop it again" in reported.value.advice
+    assert "copy its folder in again" in reported.value.advice
 
 
 @pytest.mark.parametrize("kept", [True, False])

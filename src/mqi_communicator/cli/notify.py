@@ -39,11 +39,14 @@ def notify(
 
 def _send_test(channel: Channel) -> bool:
     try:
-        channel.send(trial_message())
+        incomplete = channel.send(trial_message())
     except Fault as fault:
         print(visible(f"NO  {channel.name}: {fault.reason}"))  # noqa: T201
         if fault.advice:
             print(visible(f"    -> {fault.advice}"))  # noqa: T201
+        return False
+    if incomplete:
+        print(visible(f"NO  {channel.name}: {incomplete}"))  # noqa: T201
         return False
     print(f"ok  {channel.name}: a test message was accepted")  # noqa: T201
     return True

@@ -36,8 +36,8 @@ class StartupSummary:
     jobs: int  # that hold a job slot of a host: they are followed
     orders: int  # given while no communicator was running
     readmitted: int  # cases in the spool that the store had lost
-    delivered: int  # cases unfinished in the store, whose results were delivered
-    mismatched: int  # cases whose results differ from what was delivered
+    delivered: int  # cases whose delivered results, or whose latest judgement, the store had lost
+    mismatched: int  # cases whose results could not be verified against what was delivered
 
 
 async def reconcile(tools: Tools) -> StartupSummary:

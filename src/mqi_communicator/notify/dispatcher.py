@@ -30,8 +30,9 @@ class Channel(Protocol):
         """Its name in the store and in messages."""
         ...
 
-    def send(self, message: Message) -> None:
-        """Return when the message was accepted; else raise Transient or ActionRequired."""
+    def send(self, message: Message) -> str:
+        """Return when the message was accepted, with the reason if some recipients were refused; else raise Transient
+        or ActionRequired."""
         ...
 
     def probe(self) -> str:
@@ -97,7 +98,7 @@ class Dispatcher:
                 await self.database.write(notices.save_cursor, notices.Cursor(channel.name, last, cursor.sent))
             return
         try:
-            await asyncio.to_thread(channel.send, compose(pending))
+            incomplete = await asyncio.to_thread(channel.send, compose(pending))
         except Fault as fault:
             state.fails += 1
             pause = min(CAP_S, FIRST_S * 2.0 ** min(state.fails - 1, 20))
@@ -107,6 +108,8 @@ class Dispatcher:
         state.fails = 0
         await self.database.write(notices.save_cursor, notices.Cursor(channel.name, last, now))
         self.emit("notify.sent", channel=channel.name, items=len(pending))
+        if incomplete:  # sending it again would send it twice to the others
+            self.emit("notify.incomplete", channel=channel.name, why=incomplete)
 
 
 def _pending(happened: Sequence[notices.StoreEvent], options: NotifyOptions) -> list[Notification]:

@@ -25,14 +25,18 @@ class Mail:
     options: MailOptions
     name: str = "mail"
 
-    def send(self, message: Message) -> None:
-        """Return when the server has accepted it. Transient, or ActionRequired where a retry will not help."""
+    def send(self, message: Message) -> str:
+        """Return when the server has accepted it for at least one recipient; the text says who was refused.
+
+        Transient, or ActionRequired where a retry will not help: then nobody has received it."""
         with self._session() as session:
-            refused = session.send_message(self._email(message))
-        if refused:
-            raise ActionRequired(
-                f"the mail server refused {len(refused)} of the recipients", "check notify.mail.recipients"
-            )
+            try:
+                refused = session.send_message(self._email(message))
+            except smtplib.SMTPRecipientsRefused as error:
+                final = all(code >= _REFUSED for code, _text in error.recipients.values())
+                kind = ActionRequired if final else Transient
+                raise kind("the mail server refused every recipient", "check notify.mail.recipients") from None
+        return f"the mail server refused {len(refused)} of the recipients" if refused else ""
 
     def probe(self) -> str:
         """Test account, sender and recipients without sending anything. Raises the faults of `send`."""

@@ -24,8 +24,8 @@ class Webhook:
     options: WebhookOptions
     name: str = "webhook"
 
-    def send(self, message: Message) -> None:
-        """Return when the server has replied 2xx. Transient, or ActionRequired where a retry will not help."""
+    def send(self, message: Message) -> str:
+        """Return "" when the server has replied 2xx. Transient, or ActionRequired where a retry will not help."""
         body = json.dumps(message.data).encode()
         with _Open(self._url(), self.options.timeout_s) as (connection, target):
             connection.request("POST", target, body, {"Content-Type": "application/json", "User-Agent": "mqi"})
@@ -36,6 +36,7 @@ class Webhook:
             raise kind(
                 f"the webhook replied {response.status} {response.reason}", "check the address behind notify.webhook"
             )
+        return ""
 
     def probe(self) -> str:
         """Test that a connection can be made, without sending anything. Raises the faults of `send`."""

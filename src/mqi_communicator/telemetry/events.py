@@ -160,7 +160,12 @@ LOG = (
         "At startup, after a restore: a longer run that was ordered was missing from the store.",
         ("case",),
     ),
-    EventSpec("results.mismatch", _WARNING, "At startup: results differ from what was delivered.", ("case", "why")),
+    EventSpec(
+        "results.mismatch",
+        _WARNING,
+        "At startup: results could not be verified against what was delivered.",
+        ("case", "why"),
+    ),
     EventSpec(
         "step.started", _INFO, "An attempt of a step begins; repeated checks are not logged.", (*_ITEM, "attempt")
     ),
@@ -202,6 +207,12 @@ LOG = (
     EventSpec("housekeeping.removed", _INFO, "Files of a completed case were removed from a host.", _REMOVED),
     EventSpec("housekeeping.deferred", _INFO, "A host could not be cleaned up; it is retried.", ("host", "why")),
     EventSpec("notify.sent", _INFO, "A notification was sent.", ("channel", "items")),
+    EventSpec(
+        "notify.incomplete",
+        _WARNING,
+        "A notification was sent; some recipients were refused.",
+        ("channel", "why"),
+    ),
     EventSpec(
         "notify.failed",
         _WARNING,
@@ -303,7 +314,7 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "orders": ("number", "Orders given while the communicator was stopped."),
     "readmitted": ("number", "Cases that were missing from the store."),
     "delivered": ("number", "Cases whose delivered results were found."),
-    "mismatched": ("number", "Cases whose results differ from what was delivered."),
+    "mismatched": ("number", "Cases whose delivered results could not be verified."),
     "number": ("number", "`id` of the last event of the chain; `link` is its link."),
     "under_way": ("list", "The steps in progress, with case and beam."),
     "error": ("text", "Type of the error; its text is withheld."),

@@ -214,7 +214,7 @@ def test_a_person_may_answer_for_a_job_that_nobody_can_tell_of(fleet: Fleet):
     words = record.read_text().split(",")
     words[4] = "another-machine"
     record.write_text(",".join(words))
-    output(fleet, "case 0001", "does not report what became of the job")
+    output(fleet, "case 0001", "cannot report whether the job has ended")
     assert "no such beam" in fleet.mqi("lost", "case 0001", "9").stdout
     fleet.end_strays()
     fleet.behave(seconds=1)

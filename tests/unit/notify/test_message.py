@@ -21,7 +21,7 @@ def test_a_message_counts_and_lists_its_items():
     ("why", "reason"),
     [
         ("/data/in/DOE^JOHN/ct.dcm cannot be read", "(path) cannot be read"),
-        ("make space below '/home/mqi/work' on gpu1", "make space below '(path)' on gpu1"),
+        ("free space below '/home/mqi/work' on gpu1", "free space below '(path)' on gpu1"),
         ("DOE^JOHN/ct 1.dcm: bad", "DOE^JOHN/ct 1.dcm: bad"),
         ("rtplan/plan.dcm is cut", "(path) is cut"),
         ("gamma 3 %/2 mm, 10 MB/s", "gamma 3 %/2 mm, 10 MB/s"),

@@ -78,7 +78,7 @@ def _progress(item: WorkItem, status: JobStatus, tools: Tools) -> str:
 
 def _unknown(item: WorkItem, status: JobStatus, host: ComputeHost, unknown_s: float) -> Wait:
     needs_person = unknown_s > UNKNOWN_PATIENCE_S
-    why = f"{host.name} does not report what became of the job ({status.raw or 'no report'})"
+    why = f"{host.name} cannot report whether the job has ended ({status.raw or 'no report'})"
     if needs_person:
         why += f"; if you have checked that it is dead: mqi lost {item.case} {item.beam}"
     return Wait(max(host.poller.next_poll_s(), 10.0), why, needs_person=needs_person)
@@ -116,7 +116,9 @@ def _input_changed(code: int) -> Refused | None:
     if code != INPUT_CHANGED:
         return None
     why = "the input on the host differs from what was uploaded"
-    return Refused(why, retryable=False, advice="cancel the case and drop it again; a disk of the host may be failing")
+    return Refused(
+        why, retryable=False, advice="cancel the case and copy its folder in again; a disk of the host may be failing"
+    )
 
 
 async def _finish(item: WorkItem, outcome: Outcome, tools: Tools, host: ComputeHost) -> Outcome:

@@ -38,10 +38,10 @@ CASE_STEPS = (
     Step("upload", "transfers", 8 * HOUR, "being sent to the host"),
     # here each beam passes through BEAM_STEPS on its own; the case continues when all of them have ended
     Step("compare", "comparisons", HOUR, "being compared with the planned dose"),
-    Step("report", "reports", 2 * HOUR, "the report is being drawn"),
+    Step("report", "reports", 2 * HOUR, "the report is being generated"),
     Step("deliver", "reports", HOUR, "the results are being delivered"),
     Step("extend", "", HOUR, "checking whether a longer run is due"),  # from here back to prepare, once
-    Step("tidy", "", HOUR, "the host is being tidied"),
+    Step("tidy", "", HOUR, "the host is being cleaned up"),
 )
 
 BEAM_STEPS = (

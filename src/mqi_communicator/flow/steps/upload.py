@@ -100,7 +100,7 @@ async def _send(key: str, source: Path, sums: str, size: int, host: ComputeHost,
 
 
 def _check_space(space: workspace.FreeSpace, size: int, host: ComputeHost, spare_gib: float) -> None:
-    advice = f"make space below {host.root} on {host.name}"
+    advice = f"free space below {host.root} on {host.name}"
     if space.free_bytes - size < spare_gib * GIB:
         raise DiskFull(
             f"the case needs {size / GIB:.2f} GiB on {host.name}, {space.free_bytes / GIB:.1f} GiB are free (by "

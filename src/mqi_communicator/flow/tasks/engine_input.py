@@ -42,7 +42,7 @@ def _verified(path: Path, digest: str) -> Path:
     if found != digest:
         raise Permanent(
             f"file {path.name} in the spool has digest {found[:16]}… now and had {digest[:16]}… when it was admitted",
-            "cancel the case and drop it again; the disk of paths.workspace may be failing",
+            "cancel the case and copy its folder in again; the disk of paths.workspace may be failing",
         )
     return path
 
@@ -73,7 +73,7 @@ def write_input(
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise DiskFull(
-            f"the engine's input cannot be written: {error.strerror}", "make space in paths.workspace"
+            f"the engine's input cannot be written: {error.strerror}", "free space in paths.workspace"
         ) from None
     write_durably(spool.recipe, json.dumps(recipe_of(engine, plan, ct), indent=1))
     shutil.rmtree(spool.input, ignore_errors=True)

@@ -72,7 +72,7 @@ def judge_case(
         named = [_with_own_number(dose, plan) for dose in _as_planned(computed, plan, convention)]
         digests = _write(spool, document, named, tokens, origin, ct)
     except OSError as error:
-        raise DiskFull(f"the results cannot be written: {error.strerror}", "make space in paths.workspace") from None
+        raise DiskFull(f"the results cannot be written: {error.strerror}", "free space in paths.workspace") from None
     return verdict.outcome.value, verdict.why, digests
 
 

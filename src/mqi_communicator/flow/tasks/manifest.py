@@ -57,7 +57,7 @@ def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
         try:
             _complete(spool, record)
         except OSError as error:
-            advice = "make space on the disk of paths.workspace"
+            advice = "free space on the disk of paths.workspace"
             raise DiskFull(f"the manifest cannot be written: {error.strerror}", advice) from None
     return deliver(prepared, results, key, judgements.folder(key, record.judgement))
 
