@@ -21,7 +21,7 @@ from tests.processes import inside, kill
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
-from mqi_communicator.demo.settings import example
+from mqi_communicator.demo.settings import demo_sections
 from mqi_communicator.flow.view import view_all
 from mqi_communicator.store.database import open_database
 
@@ -58,7 +58,7 @@ class Site:
                 "remote": str(self.remote),
             },
             "ssh": host.options().model_dump(mode="json", exclude_defaults=True),
-            **example(ENGINE, 20_000),
+            **demo_sections(ENGINE, 20_000),
             "intake": {"rescan_s": 1, "settle_s": 0.3, "still_s": 1, "patience_s": 3, "no_dose_still_s": 1},
             "resources": {"jobs": 2, "local_free_gib": 0.1, "remote_free_gib": 0.1},
             "direct": {"poll_s": 0.3},

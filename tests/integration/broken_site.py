@@ -15,7 +15,7 @@ from mqi_communicator.app import build_compute_hosts, build_engine
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.compute.gpus import Gpu, Inventory
 from mqi_communicator.config import Config, load
-from mqi_communicator.demo.settings import example
+from mqi_communicator.demo.settings import demo_sections
 from mqi_communicator.flow.background.host_health import check_hosts
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.driver import Driver
@@ -76,7 +76,7 @@ def configured(folder: Path) -> Config:
         "paths": {**{name: str(folder / name) for name in ("watch", "results")}, "workspace": str(folder / "work"),
                   "remote": str(folder / "remote")},
         "hosts": [{"local": {"name": name}, "gpus": {}, "remote": str(folder / name)} for name in ("gpu1", "gpu2")],
-        **example(ENGINE),
+        **demo_sections(ENGINE),
         "resources": {"local_free_gib": 1e9, "remote_free_gib": 1e9},
     }  # fmt: skip
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))

@@ -15,8 +15,8 @@ from mqi_communicator.demo.slot import Slot
 from mqi_communicator.demo.truth import MACHINE
 from mqi_communicator.remote.options import SshOptions
 
-HISTORIES = 400_000  # per beam; 2 % where the planned dose is at least half of its maximum, 1.2 % for the plan
-WHO = "nobody: example data for the demo's own synthetic machine"
+HISTORIES = 400_000  # per beam: a statistical uncertainty (1 sigma) of 2 % per beam and 1.2 % for the plan
+WHO = "example data, commissioned by nobody, for the demo's own synthetic machine"
 WHEN = "2026-01-01"
 SCANNER = "MQI SAMPLE|SYNTHETIC CT|DEMO"
 MANUFACTURER = "MQI SAMPLE"
@@ -34,7 +34,7 @@ def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = 
             "remote": str(slot.remote()),
         },
         "ssh": ssh.model_dump(mode="json", exclude_defaults=True),
-        **example(engine_home),
+        **demo_sections(engine_home),
         "intake": {"rescan_s": 2, "settle_s": 1},
         "resources": {"jobs": 1, "local_free_gib": 0.5, "remote_free_gib": 0.5},
         "direct": {"poll_s": 2},
@@ -44,7 +44,7 @@ def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = 
     slot.config.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def example(engine_home: Path, histories: int | None = None) -> dict[str, Any]:
+def demo_sections(engine_home: Path, histories: int | None = None) -> dict[str, Any]:
     """Return the sections with which the fetched engine computes the bundled samples."""
     model = engine_home / truth_engine.BEAM_MODEL
     density, material = engine_home / truth_engine.DENSITY_CURVE, engine_home / truth_engine.MATERIAL_CURVE

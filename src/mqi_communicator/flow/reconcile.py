@@ -2,7 +2,10 @@
 
 A store restored from a backup is out of date. A case in the spool gets its work item again, under its old key; a case
 whose results were delivered is not computed again. Hosts need nothing here: a job's token follows from the case key, so
-that each step finds the gate of an earlier job and adopts it.
+that `submit` finds the job that already owns the token and follows it.
+
+In addition, cases whose input was written under another configuration (another engine, beam model or curve) are
+prepared again, if no beam of theirs has started.
 """
 
 from __future__ import annotations
@@ -19,10 +22,10 @@ from mqi_communicator.flow.recovery.cases import known_keys, lost_cases, orders_
 from mqi_communicator.flow.recovery.deliveries import DELIVERY_RECOVERED, close_case, not_cancelled, recovered_delivery
 from mqi_communicator.flow.recovery.inputs import (
     PREPARED_AGAIN,
+    cases_with_other_recipe,
     extend_again,
     lost_extensions,
     prepare_again,
-    with_outdated_input,
 )
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs, orders, work_items
@@ -33,7 +36,7 @@ class StartupSummary:
     """The state at the start."""
 
     cases: Mapping[str, int]  # status -> cases
-    jobs: int  # that hold a job slot of a host: they are followed
+    jobs: int  # running or queued on a host; they are followed
     orders: int  # given while no communicator was running
     readmitted: int  # cases in the spool that the store had lost
     delivered: int  # cases whose delivered results, or whose latest judgement, the store had lost
@@ -51,7 +54,7 @@ async def reconcile(tools: Tools) -> StartupSummary:
         again = await tools.database.write(readmit, case, manifest, ordered.get(case.key, ()), tools, tools.clock())
         tools.emit("case.readmitted", case=case.key)
         _emit_reapplied(case.key, again, tools)
-    for key, why in await with_outdated_input(tools):
+    for key, why in await cases_with_other_recipe(tools):
         if await tools.database.write(prepare_again, key, why, tools.clock()):
             tools.emit(PREPARED_AGAIN, case=key, why=why)
     for item, text in await lost_extensions(tools):

@@ -78,8 +78,8 @@ class MoquiCase:
         if (problem := runlog.check_whole(expected, log)) or requested is None:
             raise Permanent(f"beam {beam}: {problem}")
         runs = [
-            output.read_values(product, expected.answer, products, self._sent_ct.grid, setup.flavour.origin)
-            for product in expected.products
+            output.read_values(product, expected.read_format, products, self._sent_ct.grid, setup.flavour.origin)
+            for product in expected.dose_paths
         ]
         in_patient = self._sent_ct.hu(whole_hounsfield(ct)) > AIR
         mean, uncertainty = output.mean_and_uncertainty(runs, in_patient)

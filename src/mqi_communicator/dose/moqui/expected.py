@@ -1,4 +1,8 @@
-"""The programs that a job of moqui consists of, and the one that each part of its log belongs to."""
+"""The programs that a job of moqui consists of, and which of them wrote each section of its log.
+
+The job writes a line `mqi-program NAME` before each program (see `sections`). An excerpt of the log may lack such
+lines.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +23,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class JobLayout:
     """What a job of this configuration consists of."""
 
     flavour: Flavour
     steps: tuple[Step, ...]
-    answer: str  # format in which doses are read
-    products: tuple[str, ...]  # paths of the doses, without suffix, one per run
+    read_format: str  # format in which doses are read
+    dose_paths: tuple[str, ...]  # paths of the doses, without suffix, one per run
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -33,11 +37,11 @@ class Expected:
         return tuple(step.name for step in self.steps if step.moqui)
 
 
-def parts_of(expected: Expected, log: str, *, whole: bool = False) -> list[tuple[Step, Section]]:
-    """Each section of the log with its step. Unless the log is `whole`, parts and their marks may be left out: the two
-    remaining parts of one step are one section."""
+def sections_by_step(layout: JobLayout, log: str, *, whole: bool = False) -> list[tuple[Step, Section]]:
+    """Each section of the log with its step. A log that is not `whole` may lack lines in its middle,
+    `mqi-program` lines among them: the beginning and the end of one step are then joined."""
     found = sections(log) if whole else excerpt_sections(log)
-    known = {step.name: step for step in expected.steps}
+    known = {step.name: step for step in layout.steps}
     parts: list[tuple[Step, Section]] = []
     for i, part in enumerate(found):
         if part.name:
@@ -45,7 +49,7 @@ def parts_of(expected: Expected, log: str, *, whole: bool = False) -> list[tuple
             continue
         before = parts[-1][0] if parts else None
         after = known.get(found[i + 1].name) if i + 1 < len(found) else None
-        step = _unmarked(expected, log, before, after)
+        step = _unmarked(layout, log, before, after)
         if before is not None and step == before:
             earlier = parts.pop()[1]
             parts.append((step, Section(before.name, f"{earlier.text}\n{part.text}", whole=False)))
@@ -54,10 +58,10 @@ def parts_of(expected: Expected, log: str, *, whole: bool = False) -> list[tuple
     return parts
 
 
-def _unmarked(expected: Expected, log: str, before: Step | None, after: Step | None) -> Step:
-    """The step of a section without a mark, from the marks before and after it: the step before the next mark, the last
-    step of an ended job, or one of several."""
-    steps = expected.steps
+def _unmarked(layout: JobLayout, log: str, before: Step | None, after: Step | None) -> Step:
+    """The step of a section whose `mqi-program` line is missing. If the next section is known: the step before it. If
+    the job has ended: the last step. Otherwise: any step that is not yet excluded."""
+    steps = layout.steps
     if after in steps[1:]:
         return steps[steps.index(after) - 1]
     if after is None and requested_in(log):

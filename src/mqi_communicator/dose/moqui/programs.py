@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.outgoing_names import beam_name
 from mqi_communicator.dose.engine import NO_INPUT
-from mqi_communicator.dose.moqui.expected import Expected, Step
+from mqi_communicator.dose.moqui.expected import JobLayout, Step
 from mqi_communicator.dose.moqui.flavour import ErrorPattern
 from mqi_communicator.dose.moqui.inputs import COMMON, SPOT_LISTS, input_name, output_folder, temp_folder
 from mqi_communicator.dose.moqui.options import MoquiOptions
@@ -58,9 +58,9 @@ class Programs:
             shown=(f"../../input/beam-{number}/{FILE}",),
         )
 
-    def expected(self, beam: int) -> Expected:
+    def expected(self, beam: int) -> JobLayout:
         """The expected log and products of that job."""
-        return Expected(
+        return JobLayout(
             flavour=self._flavour,
             steps=(
                 *(_watched(step) for step in self._options.before),
@@ -70,8 +70,8 @@ class Programs:
                 ),
                 *(_watched(step) for step in self._options.after),
             ),
-            answer=self._answer,
-            products=self._products(beam),
+            read_format=self._answer,
+            dose_paths=self._products(beam),
         )
 
     def needs(self) -> Sequence[Need]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 
 from mqi_communicator.dose.engine import Progress
-from mqi_communicator.dose.moqui.expected import Expected, parts_of
+from mqi_communicator.dose.moqui.expected import JobLayout, sections_by_step
 from mqi_communicator.dose.moqui.flavour import Flavour
 
 
-def read_progress(expected: Expected, log_tail: str) -> Progress:
+def read_progress(expected: JobLayout, log_tail: str) -> Progress:
     """How far the runs of moqui are, together. Programs before and after them do not count.
 
     Unknown (None) before the first batch, and if the tail does not show which of several runs it belongs to.
     """
     runs = expected.runs
-    step, part = parts_of(expected, log_tail)[-1]
+    step, part = sections_by_step(expected, log_tail)[-1]
     if step.name in runs:
         done = runs.index(step.name)
         now = 1.0 if ended(expected.flavour, part.text) else share(expected.flavour, part.text)

@@ -1,5 +1,7 @@
-"""What was requested of a run, on one line that ends its log: later steps do not depend on the current
-configuration."""
+"""What was requested of a run, on one line that the job appends to its log after its last program.
+
+Later steps read it there and do not depend on the current configuration. The line also proves that every program ended.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ class RequestedRun:
     """What was requested of every run of the job."""
 
     voxels: int  # of the grid that was sent
-    histories: int  # that the program must report; 0: it has factors of its own
-    factor: float  # on its dose, see quota
+    histories: int  # that the program must report; 0: not checked, because this build scales the number
+    factor: float  # from its dose to Gy, see `Setup.factor`
 
     def text(self) -> bytes:
         """The line."""
@@ -24,7 +26,7 @@ class RequestedRun:
 
 
 def requested_in(log: str) -> RequestedRun | None:
-    """The request at the end of the log; None if the job did not get there."""
+    """The request at the end of the log; None if the job ended before it wrote it."""
     found = _LINE.findall(log)
     if not found:
         return None

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mqi_communicator.dose.engine import Accepted, Refused
-from mqi_communicator.dose.moqui.expected import Expected, Step, parts_of
+from mqi_communicator.dose.moqui.expected import JobLayout, Step, sections_by_step
 from mqi_communicator.dose.moqui.flavour import Flavour
 from mqi_communicator.dose.moqui.products import size_problem
 from mqi_communicator.dose.moqui.progress import computed, ended, last, share
@@ -27,14 +27,14 @@ _NOT_ALLOWED = re.compile(r"^mqi-refused (.+)$", re.MULTILINE)
 _LOOK = "read the job's log with `mqi show`; docs/moqui.md explains moqui's messages"
 
 
-def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
+def judge(expected: JobLayout, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
     """Errors, exit code, histories, end marks and files together; else Refused with the first problem.
 
     Nothing is concluded from what is missing in a section that is not whole: the run is judged again when the whole log
     has been fetched.
     """
     code = 128 - exit_code if exit_code < 0 else exit_code
-    parts = parts_of(expected, log_tail)
+    parts = sections_by_step(expected, log_tail)
     refused = (
         _reported_error(parts)
         or _exit_problem(expected, parts, code)
@@ -43,7 +43,7 @@ def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[s
     )
     if refused:
         return refused
-    requested, runs = requested_in(log_tail), len(expected.products)
+    requested, runs = requested_in(log_tail), len(expected.dose_paths)
     if requested and requested.histories:
         return Accepted({"histories": runs * requested.histories, "runs": runs})
     found = [last(expected.flavour.histories, part.text) for step, part in parts if step.moqui]
@@ -51,9 +51,9 @@ def judge(expected: Expected, exit_code: int, log_tail: str, products: Mapping[s
     return Accepted({"histories": sum(counts), "runs": runs} if len(counts) == runs else {"runs": runs})
 
 
-def check_whole(expected: Expected, log: str) -> str | None:
+def check_whole(expected: JobLayout, log: str) -> str | None:
     """The problem in the whole log, whatever a program printed: each run must be there from its mark to its end."""
-    parts = parts_of(expected, log, whole=True)
+    parts = sections_by_step(expected, log, whole=True)
     if refused := _reported_error(parts) or _incomplete_run(expected, parts, log):
         return refused.why
     seen = {step.name: part.text for step, part in parts if part.name}
@@ -75,7 +75,7 @@ def _reported_error(parts: Sequence[tuple[Step, Section]]) -> Refused | None:
     return None
 
 
-def _exit_problem(expected: Expected, parts: Sequence[tuple[Step, Section]], code: int) -> Refused | None:
+def _exit_problem(expected: JobLayout, parts: Sequence[tuple[Step, Section]], code: int) -> Refused | None:
     step, part = parts[-1]
     if _DIFFERS.search(part.text):
         why = "the input on the host differs from what was sent"
@@ -118,7 +118,7 @@ def _crash(flavour: Flavour, step: Step, part: Section) -> Refused:
     return Refused(f"{step.name} crashed before it computed anything (SIGSEGV)", retryable=False, advice=_LOOK)
 
 
-def _incomplete_run(expected: Expected, parts: Sequence[tuple[Step, Section]], log: str) -> Refused | None:
+def _incomplete_run(expected: JobLayout, parts: Sequence[tuple[Step, Section]], log: str) -> Refused | None:
     """A run of moqui in the log without its end mark, or with other histories than requested."""
     requested = requested_in(log)
     for step, part in parts:
@@ -144,10 +144,10 @@ def _histories_problem(flavour: Flavour, step: Step, part: Section, requested: R
     return None
 
 
-def _product_problem(expected: Expected, log: str, products: Mapping[str, int]) -> Refused | None:
+def _product_problem(expected: JobLayout, log: str, products: Mapping[str, int]) -> Refused | None:
     if (requested := requested_in(log)) is None:
         return None
-    for product in expected.products:
-        if problem := size_problem(product, expected.answer, products, requested.voxels):
+    for product in expected.dose_paths:
+        if problem := size_problem(product, expected.read_format, products, requested.voxels):
             return Refused(problem, retryable=True, advice="if it is repeated: free space on the compute host")
     return None

@@ -15,11 +15,11 @@ from mqi_communicator.flow.transitions.decide import COMPARE, EXTENDED, FIRST_BE
 from mqi_communicator.store import audit, cases, jobs, work_items
 
 PREPARED_AGAIN = "case.prepared_again"
-EXTENDED_BEFORE = "the longer run was ordered before, the store had forgotten it"
+EXTENDED_BEFORE = "the longer run was ordered before, and is missing from the restored store"
 EXTEND = "extend"
 
 
-async def with_outdated_input(tools: Tools) -> list[tuple[str, str]]:
+async def cases_with_other_recipe(tools: Tools) -> list[tuple[str, str]]:
     """Cases whose input was made for another configuration, and the differences."""
     found = []
     for item in await tools.database.read(undelivered):

@@ -20,8 +20,8 @@ from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
 
 AGAIN = (
-    "restore the previous configuration and restart the communicator; or cancel the case and copy its folder in again, so that it "
-    "is computed with the current configuration"
+    "restore the previous configuration and restart the communicator; or cancel the case and copy its folder in again, "
+    "so that it is computed with the current configuration"
 )
 
 
