@@ -58,7 +58,7 @@ def test_a_re_export_is_another_content_of_the_same_plan():
 
 @pytest.mark.parametrize(("kind", "size"), [("nonsense", "tiny"), ("pass", "nonsense")])
 def test_an_unknown_kind_or_size_is_answered_with_the_choices(kind, size):
-    with pytest.raises(ValueError, match=r"there are: .*(canary|tiny)"):
+    with pytest.raises(ValueError, match=r"choose from: .*(canary|tiny)"):
         sample_files(kind, size)
 
 

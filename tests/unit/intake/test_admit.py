@@ -133,7 +133,7 @@ def test_flat_or_nested_with_or_without_suffix(tmp_path):
 def test_two_plans_are_both_named(folder):
     shutil.copy(folder / "RP.dcm", folder / "RP again.dcm")
     change(folder, "RP again.dcm", SOPInstanceUID="1.2.3.4")
-    assert refused(folder) == "the folder holds 2 plans: RP again.dcm, RP.dcm"
+    assert refused(folder) == "the folder contains 2 plans: RP again.dcm, RP.dcm"
 
 
 def test_same_file_twice_counts_once(folder):
@@ -159,7 +159,7 @@ def test_structures_of_another_ct(folder):
 
 def test_another_structure_set(folder):
     change(folder, "RS.dcm", SOPInstanceUID="1.2.3.4")
-    assert "but the folder holds RS.dcm with 1.2.3.4" in refused(folder)
+    assert "but the folder contains RS.dcm with 1.2.3.4" in refused(folder)
 
 
 def spoil_dose(folder, name, spoil):
@@ -487,7 +487,7 @@ def test_folder_that_is_gone(tmp_path):
 @pytest.mark.parametrize(
     ("limit", "reason"),
     [
-        ({"max_files": 5}, "the folder holds more than 5 files"),
+        ({"max_files": 5}, "the folder contains more than 5 files"),
         ({"max_case_bytes": 1 << 10}, " MB, more than the 0.001024 MB allowed"),
         ({"max_file_bytes": 1 << 10}, " MB, more than the 0.001024 MB allowed"),
     ],
