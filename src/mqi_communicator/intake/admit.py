@@ -157,13 +157,13 @@ def _plan(case: _CaseFolder, linked: Linked) -> IonPlan | None:
 def _refuse_size(case: _CaseFolder) -> None:
     if case.scan.too_many:
         raise DicomProblem(
-            f"the folder holds more than {case.options.max_files} files",
+            f"the folder contains more than {case.options.max_files} files",
             "Put one case into each folder; raise intake.max_files if your cases are that large.",
             "case.too_many_files",
         )
     if case.scan.bytes > case.options.max_case_bytes:
         raise DicomProblem(
-            f"the folder holds {case.scan.bytes / 1e6:.4g} MB, "
+            f"the folder contains {case.scan.bytes / 1e6:.4g} MB, "
             f"more than the {case.options.max_case_bytes / 1e6:.4g} MB allowed",
             "Put one case into each folder; raise intake.max_case_bytes if your cases are that large.",
             "case.too_large",
