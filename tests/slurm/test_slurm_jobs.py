@@ -84,7 +84,7 @@ async def test_a_job_that_can_never_begin_needs_somebody(bench: Bench):
 @pytest.mark.parametrize("options", [{"partition": "nowhere"}, {"gres": "gpu:9"}, {"gres": "tpu:1"}])
 async def test_what_slurm_refuses_is_told_in_its_own_words(bench: Bench, options: dict[str, object]):
     bench.scheduler = scheduler(bench.root, **options)
-    with pytest.raises(ActionRequired, match=r"Slurm rejects the job: sbatch: error"):
+    with pytest.raises(ActionRequired, match=r"Slurm refuses the job: sbatch: error"):
         await bench.submit(job("true"))
     assert (await bench.poll(token()))[token()].state is JobState.ABSENT
     bench.scheduler = scheduler(bench.root)

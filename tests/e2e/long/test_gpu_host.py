@@ -219,6 +219,6 @@ def test_a_person_may_answer_for_a_job_that_nobody_can_tell_of(fleet: Fleet):
     fleet.end_strays()
     fleet.behave(seconds=1)
     answer = fleet.mqi("lost", "case 0001", "1", "--reason", "I looked")
-    assert "taken for dead" in answer.stdout, answer
+    assert "declared lost" in answer.stdout, answer
     assert fleet.until_ended(1), fleet.mqi("status").stdout
     assert fleet.audit().done == [1]
