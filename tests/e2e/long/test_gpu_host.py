@@ -126,7 +126,7 @@ def test_an_urgent_case_goes_first_and_says_so_to_the_others(fleet: Fleet):
     output(fleet, "case 0002", "waiting for a free GPU")
     output(fleet, "case 0003", "waiting for a free GPU")
     assert fleet.mqi("priority", "case 0003", "urgent", "--reason", "treated at noon").returncode == 0
-    assert "by priority, then by arrival" in output(fleet, "case 0001", "go first")
+    assert "by priority, then by arrival" in output(fleet, "case 0001", " ahead (by priority")
     fleet.hold.unlink()
     assert fleet.until_ended(3)
     first = {run.token: run for run in sorted(runs_of(fleet.witness), key=lambda run: -run.start)}

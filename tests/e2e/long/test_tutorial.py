@@ -83,8 +83,8 @@ def test_every_section_is_typed_here():
         "Start",
         "Look",
         "Sign",
-        "Drop a case with a mistake in it",
-        "Drop a case that is incomplete",
+        "Process a case with an error",
+        "Process an incomplete case",
         "Give orders",
         "End",
     ]
@@ -113,14 +113,14 @@ def test_it_is_signed(checkout: Checkout):
 
 
 def test_a_wrong_range_fails_by_its_name(checkout: Checkout):
-    checkout.type("Drop a case with a mistake in it")
-    why = sections()["Drop a case with a mistake in it"][-1]
+    checkout.type("Process a case with an error")
+    why = sections()["Process a case with an error"][-1]
     assert "range_r80" in checkout.until(why, "fail:")
 
 
 def test_an_incomplete_case_is_told_what_is_missing(checkout: Checkout):
-    checkout.type("Drop a case that is incomplete")
-    checkout.until(sections()["Drop a case that is incomplete"][-1], "slice")
+    checkout.type("Process an incomplete case")
+    checkout.until(sections()["Process an incomplete case"][-1], "slice")
 
 
 def test_orders_are_recorded(checkout: Checkout):
