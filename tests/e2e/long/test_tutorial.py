@@ -86,7 +86,7 @@ def test_every_section_is_typed_here():
         "Process a case with an error",
         "Process an incomplete case",
         "Give orders",
-        "End",
+        "Stop",
     ]
 
 
