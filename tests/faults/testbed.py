@@ -26,7 +26,7 @@ from tests.fleet.site import Fleet
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
-DISKS = {"workspace": 96, "remote": 64, "results": 32}  # MiB
+DISKS = {"workspace": 256, "remote": 64, "results": 32}  # MiB; a fetch reserves 64 MiB for a log
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MIN_LIFE_S = 12.0  # a life waits at least this long for its planned end while others are planned
 MIN_LIFE_LINES = 25  # and must have written so many lines to its log
