@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from tests.idle_site import write_idle_config
 from tests.processes import kill
 
 pytestmark = pytest.mark.real
@@ -15,16 +15,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    settings = {
-        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
-        "local": {},
-        "engine": {"kind": "mcsquare", "home": str(tmp_path)},
-        "intake": {"rescan_s": 1},
-        "monitoring": {"metrics_port": 0},
-    }
-    (tmp_path / "watch").mkdir()
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
-    return tmp_path / "config.yaml"
+    return write_idle_config(tmp_path)
 
 
 @pytest.mark.parametrize("merged", ["2>errors", "2>&1"])

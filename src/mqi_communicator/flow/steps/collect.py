@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import shutil
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.dose.log_excerpt import LOG_BYTES
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import run_after_spent
+from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs
 
@@ -77,8 +77,7 @@ def _first_difference(target: Path, products: Mapping[str, tuple[int, str]]) -> 
     for name, (size, digest) in products.items():
         if not (target / name).exists():
             return f"{name} was {size} bytes when the job ended, and is larger on the host now"
-        with (target / name).open("rb") as handle:
-            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        found = digest_of(target / name)
         if found != digest:
             return f"{name} ({size} bytes) has digest {found[:16]}… here and {digest[:16]}… on the host"
     return ""

@@ -19,6 +19,7 @@ from mqi_communicator.dose.checks import raise_problems
 from mqi_communicator.dose.engine import DoseEngine, GpuDemand, PreparedCase
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool.layout import Spool, write_durably
+from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.remote.workspace import SUMS, sums_text
 from mqi_communicator.results.dose_type import convention_for
@@ -37,8 +38,7 @@ def admitted(spool: Spool, kind: Kind) -> list[Path]:
 
 
 def _verified(path: Path, digest: str) -> Path:
-    with path.open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    found = digest_of(path)
     if found != digest:
         raise Permanent(
             f"file {path.name} in the spool has digest {found[:16]}… now and had {digest[:16]}… when it was admitted",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.digests import digest_of
 
 HTML, PDF = "report.html", "report.pdf"
 NAMES = (HTML, PDF)
@@ -13,7 +13,7 @@ NAMES = (HTML, PDF)
 
 def digests_of_report(spool: Spool) -> dict[str, str]:
     """sha256 in hex of the drawn files, by name."""
-    return {name: hashlib.sha256((spool.results / name).read_bytes()).hexdigest() for name in NAMES}
+    return {name: digest_of(spool.results / name) for name in NAMES}
 
 
 def remove_report(spool: Spool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.manifest import results_locked, verified_manifest
 from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
 from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
@@ -38,7 +38,7 @@ def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> S
             raise Permanent(f"the results are signed already: {found.summary}", "a signed version is locked")
         manifest = verified_manifest(delivered)
         verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes()).word
-        document = _document(manifest.case, verdict, signer, _digest(delivered / MANIFEST), now)
+        document = _document(manifest.case, verdict, signer, digest_of(delivered / MANIFEST), now)
         _write_once(delivered / SIGNATURE, (document.model_dump_json(by_alias=True, indent=2) + "\n").encode())
         for file in (MANIFEST, SIGNATURE, *(output.name for output in manifest.outputs)):
             path = delivered / file
@@ -73,7 +73,7 @@ def signature_of(delivered: Path) -> SignatureDocument | None:
         return None
     try:
         document = SignatureDocument.model_validate_json(path.read_bytes())
-        same = document.manifest == _digest(delivered / MANIFEST)
+        same = document.manifest == digest_of(delivered / MANIFEST)
     except (OSError, ValueError) as fault:
         raise Permanent(f"the signature cannot be read ({type(fault).__name__})", "check signature.json") from None
     if not same:
@@ -82,10 +82,6 @@ def signature_of(delivered: Path) -> SignatureDocument | None:
             "the results were changed after they were signed; judge the case again",
         )
     return document
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write_once(path: Path, data: bytes) -> None:
