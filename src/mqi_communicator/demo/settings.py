@@ -16,7 +16,7 @@ from mqi_communicator.demo.truth import MACHINE
 from mqi_communicator.remote.options import SshOptions
 
 HISTORIES = 400_000  # per beam: a statistical uncertainty (1 sigma) of 2 % per beam and 1.2 % for the plan
-WHO = "example data, commissioned by nobody, for the demo's own synthetic machine"
+WHO = "example data for the demo's own synthetic machine, not commissioned"
 WHEN = "2026-01-01"
 SCANNER = "MQI SAMPLE|SYNTHETIC CT|DEMO"
 MANUFACTURER = "MQI SAMPLE"

@@ -28,7 +28,7 @@ class Mail:
     def send(self, message: Message) -> str:
         """Return when the server has accepted it for at least one recipient; the text says who was refused.
 
-        Transient, or ActionRequired where a retry will not help: then nobody has received it."""
+        After a Transient, or an ActionRequired where a retry will not help, no recipient has received it."""
         with self._session() as session:
             try:
                 refused = session.send_message(self._email(message))
