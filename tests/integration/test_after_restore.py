@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from tests.spooled import begin, delivered, shut, spooled, two_hosts
+from tests.restored import KEY, TWIN, Site
+from tests.spooled import delivered, shut, spooled
 
-from mqi_communicator.app import App
 from mqi_communicator.case.faults import ActionRequired, DiskFull
 from mqi_communicator.case.model import CASE_ITEM, Event, Priority, Status, WorkItem
 from mqi_communicator.case.outcome import NewRun
 from mqi_communicator.flow.arrivals import register_arrivals
-from mqi_communicator.flow.background.constancy import basis_of, samples
+from mqi_communicator.flow.background.constancy import Sample, basis_of, begin_due, samples
+from mqi_communicator.flow.basis import Basis
+from mqi_communicator.flow.constancy_due import Due
 from mqi_communicator.flow.options import ConstancyOptions
-from mqi_communicator.flow.reconcile import StartupSummary, reconcile
+from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.spool.decisions import Ended, note_ended
 from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.flow.spool.origin import write_origin
@@ -32,80 +32,9 @@ from mqi_communicator.flow.transitions.judgements import number
 from mqi_communicator.intake.scan import scan_folder
 from mqi_communicator.results.extension import Extension
 from mqi_communicator.store import audit, cases, jobs, orders, work_items
-from mqi_communicator.store.backup import back_up
 from mqi_communicator.store.database import StoreUnavailable
-from mqi_communicator.store.restore import restore
 
 pytestmark = pytest.mark.real
-KEY, TWIN = "abcdefgh2345", "abcdefgh6789"
-
-
-class Site:
-    """A communicator, and a backup of its store that is older than what happens next."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.witness = folder, folder / "witness"
-        self.app: App = two_hosts(folder)
-        self.backup = folder
-
-    @property
-    def store(self) -> Path:
-        return self.app.config.paths.store
-
-    def back_up(self) -> None:
-        self.backup = back_up(self.store, self.folder / "copies", 5, time.time()).path
-
-    async def restore(self) -> StartupSummary:
-        """Stop the communicator, restore the backup, start the communicator."""
-        await shut(self.app)
-        restore(self.backup, self.store, time.time())
-        self.app = two_hosts(self.folder)
-        return await reconcile(self.app.tools)
-
-    def order(self, word: str, detail: str = "", at: float = 50.0) -> str:
-        """Give and apply an order; returns the answer."""
-        write, tools = self.app.database.write_now, self.app.tools
-        one = write(orders.add, at=at, case=KEY, order=word, who="j.doe", why="said so", detail=detail)
-        given = self.app.database.read_now(orders.get, one)
-        _events, answer = write(apply_order, given, tools.spool(KEY), at, tools.resources.ageing_s)
-        return answer
-
-    def item(self, key: str = KEY, beam: int = CASE_ITEM) -> WorkItem:
-        return self.app.database.read_now(work_items.get, key, beam)
-
-    def case(self, key: str = KEY) -> cases.Case:
-        return self.app.database.read_now(cases.get, key)
-
-    def events(self) -> list[tuple[str, str]]:
-        return [(one.event, one.who) for one in self.app.database.read_now(audit.history, KEY)]
-
-    async def under_way(self) -> None:
-        """Upload the case to `two`, where the job of its first beam is submitted."""
-        tools, write = self.app.tools, self.app.database.write_now
-        await reconcile(tools)
-        write(work_items.move, self.item(), replace(self.item(), step="compare", status=Status.WAITING, due=2e9), None)
-        write(cases.change, KEY, host="two")
-        write_durably(tools.spool(KEY).sent_to, "two")
-        write(work_items.add_beam, WorkItem(KEY, 1, "follow"))
-        row = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, "two", jobs.WANTED, active=False, claimed=1.0)
-        write(jobs.claim, row, jobs.HostCapacity(5))
-
-    async def run_ends(self) -> None:
-        """Let the first run of the first beam start and end on `two`."""
-        await begin(self.app, "two", KEY, 1, ("sh", "-c", f"echo x >>{self.witness}"))
-        host = self.app.tools.hosts["two"]
-        async with asyncio.timeout(60):
-            while not (Path(host.root) / "cases" / KEY / "runs" / f"{KEY}-b1-r1" / "exit").exists():  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-
-    def gates(self) -> list[str]:
-        return sorted(path.name for path in (self.folder / "remote2" / "gates").iterdir())
-
-    async def work_until_cancelled(self) -> None:
-        """Run the driver's ticks; only what is being cancelled may be due."""
-        async with asyncio.timeout(120):
-            while self.item().status is not Status.CANCELLED:
-                await self.app.driver.tick()
 
 
 @pytest.fixture
@@ -323,19 +252,59 @@ async def test_a_longer_run_that_was_ordered_continues(site, known):
     assert site.app.database.read_now(jobs.count_active) == 0
 
 
-async def test_a_constancy_run_stays_one_and_one_more_is_due(site):
-    """What its dose depends on is lost."""
-    site.back_up()
+def begun_constancy(site: Site, basis: dict[str, str]) -> None:
+    """A constancy run that was due and admitted after the backup."""
+    case = replace(spooled(site.app, KEY), seen=time.time(), constancy="phantom")
+    write_origin(site.app.tools.spool(KEY).origin, case, Due("30 days have passed", basis))
+
+
+def phantom(site: Site, version: str) -> Sample:
+    """The sample's state, for a version of the communicator."""
     wanted = [ConstancyOptions(name="phantom", folder=site.folder / "phantom", every_days=30)]
+    basis = basis_of(version, site.app.tools.engine.evidence())
+    (found,) = site.app.database.read_now(samples, wanted, basis, time.time())
+    return found
+
+
+@pytest.mark.parametrize("ended", ["delivered", "cancelled"])
+async def test_a_constancy_run_stays_one_and_is_not_computed_again(site, ended):
+    site.back_up()
+    begun_constancy(site, basis_of("1", site.app.tools.engine.evidence()))
+    if ended == "delivered":
+        delivered(site.app, KEY)
+    found = await site.restore()
+    assert (found.readmitted, found.delivered) == (1, int(ended == "delivered"))
+    assert (site.case().constancy, phantom(site, "1").because) == ("phantom", "30 days have passed")
+    assert phantom(site, "2").due == "", "a run that has not ended is waited for"
+    status = Status.DONE if ended == "delivered" else Status.CANCELLED
+    site.app.database.write_now(work_items.move, site.item(), replace(site.item(), status=status), None)
+    assert phantom(site, "1").due == ""
+    assert phantom(site, "2").due == "changed since the last: version (1 to 2)"
+
+
+async def test_a_constancy_run_cancelled_before_admission_is_not_computed_again(site):
+    site.app.tools = replace(site.app.tools, basis=Basis("1", "c" * 64))
+    site.back_up()
+    (site.folder / "phantom").mkdir()
+    wanted = [ConstancyOptions(name="phantom", folder=site.folder / "phantom", every_days=30)]
+    assert await begin_due(wanted, site.app.tools) == (1, {})
+    key = phantom(site, "1").case
+    site.order("cancel", key=key)
+    await site.restore()
+    assert (site.case(key).constancy, site.item(key).wanted) == ("phantom", "cancel")
+    site.app.database.write_now(work_items.move, site.item(key), replace(site.item(key), status=Status.CANCELLED), None)
+    assert phantom(site, "1").due == ""
+
+
+async def test_without_its_basis_one_more_constancy_run_is_due(site):
+    """A spool of an older version: what is not known to be computed is computed."""
+    site.back_up()
     case = replace(spooled(site.app, KEY), seen=time.time(), constancy="phantom")
     write_origin(site.app.tools.spool(KEY).origin, case)
     await site.restore()
-    assert site.case().constancy == "phantom"
     done = replace(site.item(), step="tidy", status=Status.DONE)
     site.app.database.write_now(work_items.move, site.item(), done, None)
-    basis = basis_of("1", site.app.tools.engine.evidence())
-    (sample,) = site.app.database.read_now(samples, wanted, basis, time.time())
-    assert sample.due.startswith("changed since the last")
+    assert phantom(site, "1").due.startswith("changed since the last")
 
 
 async def test_an_order_that_was_not_applied_yet_is_lost(site):

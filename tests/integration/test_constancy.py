@@ -11,11 +11,14 @@ import yaml
 
 from mqi_communicator.app import App, build
 from mqi_communicator.case.model import CASE_ITEM, Event, Kind, Manifest, Status, StoredFile, WorkItem
+from mqi_communicator.case.outcome import Done
 from mqi_communicator.config import load
-from mqi_communicator.flow.background.constancy import DAY_S, DUE, Sample, basis_of, begin_due, changes, samples
+from mqi_communicator.flow.background.constancy import DAY_S, Sample, basis_of, begin_due, changes, samples
 from mqi_communicator.flow.basis import Basis
-from mqi_communicator.flow.spool.origin import read_origin, write_origin
-from mqi_communicator.flow.steps.admit import register
+from mqi_communicator.flow.constancy_due import DUE, Due
+from mqi_communicator.flow.spool.origin import read_due, read_origin, write_origin
+from mqi_communicator.flow.steps.admit import admit, register
+from mqi_communicator.intake.examination import Complete
 from mqi_communicator.store import audit, cases, figures, work_items
 from mqi_communicator.store.figures import Figure
 
@@ -133,10 +136,44 @@ def test_a_sample_is_no_part_of_a_trend(app):
 
 
 def test_the_note_in_the_spool_says_that_it_is_a_sample(tmp_path):
-    case = cases.Case("k", Path("/in/x"), 1.0, "f", constancy=NAME)
-    write_origin(tmp_path / "origin.json", case)
+    case, due = cases.Case("k", Path("/in/x"), 1.0, "f", constancy=NAME), Due("it was never computed", {"a": "b"})
+    write_origin(tmp_path / "origin.json", case, due)
     assert read_origin(tmp_path / "origin.json", "k") == case
+    assert read_due(tmp_path / "origin.json") == due
     older = json.loads((tmp_path / "origin.json").read_text())
     del older["constancy"]
     (tmp_path / "origin.json").write_text(json.dumps(older))
     assert read_origin(tmp_path / "origin.json", "k") == replace(case, constancy="")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"due": 1}', '{"due": {"because": "x"}}', '{"due": {"basis": []}}'])
+def test_a_basis_that_cannot_be_read_is_unknown(tmp_path, text):
+    (tmp_path / "origin.json").write_text(text)
+    assert read_due(tmp_path / "origin.json") is None
+    assert read_due(tmp_path / "missing") is None
+
+
+class Admitting:
+    """Workers that find every folder complete, and copy nothing."""
+
+    def warm_up(self) -> None:
+        pass
+
+    async def run_within(self, *_args, **_kwargs):
+        return Complete.__new__(Complete)
+
+    async def run(self, _work, _source, case, *_args, **_kwargs):
+        case.mkdir(parents=True, exist_ok=True)
+        (case / "manifest.json").write_text(json.dumps({"content": "c", "lineage": "l", "beams": [], "files": []}))
+
+
+async def test_admission_records_in_the_spool_what_the_run_is_computed_for(app):
+    """A store restored from a backup learns it from there."""
+    at(app, 1000.0, "7")
+    await begin_due(app.config.constancy, app.tools)
+    key = sample(app).case
+    app.database.write_now(cases.change, key, changed=1.0)
+    app.tools = replace(app.tools, workers=Admitting())
+    assert isinstance(await admit(app.database.read_now(work_items.get, key), app.tools), Done)
+    due = Due("it was never computed", basis_of("7", app.tools.engine.evidence()))
+    assert read_due(app.tools.spool(key).origin) == due

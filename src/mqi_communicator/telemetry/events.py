@@ -44,7 +44,7 @@ RECORD = (
         "case.readmitted",
         (),
         "At startup, after a restore: a case found in the spool was missing from the store and is added again.",
-        ("files", "content", "ct_slices", "set_aside", "revision", "same_as", "constancy"),
+        ("files", "content", "ct_slices", "set_aside", "revision", "same_as", "constancy", "because", "basis"),
     ),
     EventSpec(
         "case.prepared_again",

@@ -6,20 +6,19 @@ What the dose depends on is recorded with each run, so that the next check finds
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Priority, WorkItem, new_key, rank_of
+from mqi_communicator.flow.constancy_due import DUE, Due, recorded_due
 from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.scan import scan_folder
-from mqi_communicator.store import audit, cases, work_items
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 
-DUE = "constancy.due"  # the first event of such a case
 DAY_S = 86_400.0
 _SHORT = 24  # characters of a value that is shown; digests only say that they changed
 
@@ -97,7 +96,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 def _begin(connection: Connection, case: Case, why: str, basis: Mapping[str, str]) -> None:
     cases.add(connection, case)
     item = WorkItem(case.key, CASE_ITEM, "admit", due=case.seen, since=case.seen)
-    facts: dict[str, object] = {"name": case.constancy, "because": why, "basis": dict(basis)}
+    facts = {"name": case.constancy, **Due(why, basis).facts()}
     event = Event(case.seen, case.key, CASE_ITEM, DUE, item.step, "", item.status, why=why, facts=facts)
     work_items.add(connection, item, event)
 
@@ -108,11 +107,11 @@ def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[st
         due = "it was never computed"
         return Sample(options.name, "", None, "", "", "", "", "", changed_sample=False, due=due, next_due=None)
     last, item = runs[0], work_items.get(connection, runs[0].key)
-    because, recorded = _recorded(connection, last.key)
+    recorded = recorded_due(connection, last.key) or Due("", {})
     next_due = last.seen + options.every_days * DAY_S
     due = ""
     if item.status.ended:
-        if changed := changes(recorded, basis):
+        if changed := changes(recorded.basis, basis):
             due = f"changed since the last: {', '.join(changed)}"
         elif now >= next_due:
             due = f"{options.every_days:g} days have passed"
@@ -121,7 +120,7 @@ def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[st
         name=options.name,
         case=last.key,
         at=last.seen,
-        because=because,
+        because=recorded.because,
         status=str(item.status),
         verdict=last.word,
         why=last.why if last.word else item.reason,
@@ -130,13 +129,6 @@ def _sample(connection: Connection, options: ConstancyOptions, basis: Mapping[st
         due=due,
         next_due=next_due,
     )
-
-
-def _recorded(connection: Connection, key: str) -> tuple[str, Mapping[str, str]]:
-    """Why a run was due, and what its dose depended on; empty where a restore has lost it."""
-    first = next((one for one in audit.history(connection, key) if one.name == DUE), None)
-    facts = {} if first is None else json.loads(first.facts)
-    return str(facts.get("because", "")), facts.get("basis", {})
 
 
 def as_record(sample: Sample) -> dict[str, object]:

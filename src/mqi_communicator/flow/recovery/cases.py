@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done
+from mqi_communicator.flow.constancy_due import READMITTED
 from mqi_communicator.flow.spool.decisions import orders_of
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.spool.origin import read_origin
+from mqi_communicator.flow.spool.origin import read_due, read_origin
 from mqi_communicator.flow.steps.admit import register
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.apply import apply_order
@@ -75,6 +76,8 @@ def readmit(
     item = WorkItem(case.key, CASE_ITEM, "admit" if done.last else "prepare", status=status, due=now, since=now)
     why = "the store had lost the case; its files were in the spool"
     facts = {name: value for name, value in done.facts.items() if name != "bytes"}
-    event = Event(now, case.key, CASE_ITEM, "case.readmitted", item.step, "", status, "mqi", why, facts)
+    due = read_due(tools.spool(case.key).origin) if case.constancy else None
+    facts |= {} if due is None else due.facts()
+    event = Event(now, case.key, CASE_ITEM, READMITTED, item.step, "", status, "mqi", why, facts)
     work_items.add(connection, item, event)
     return reapply_orders(connection, given, tools, now)

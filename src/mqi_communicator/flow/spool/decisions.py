@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from mqi_communicator.case.faults import ActionRequired, DiskFull
+from mqi_communicator.flow.constancy_due import Due
 from mqi_communicator.flow.spool.layout import Spool, write_durably
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.store.cases import Case
@@ -30,10 +31,11 @@ class Ended:
     why: str
 
 
-def note_order(spool: Spool, case: Case, order: Order) -> None:
+def note_order(spool: Spool, case: Case, order: Order, due: Due | None = None) -> None:
     """Record an order that takes effect, durably. StoreUnavailable if the spool cannot be written.
 
-    A case that is cancelled before admission has no spool yet: its origin is recorded too.
+    A case that is cancelled before admission has no spool yet: its origin is recorded too, with `due` of a constancy
+    run.
     """
     kind = _KINDS.get(order.order)
     if kind is None:
@@ -45,7 +47,7 @@ def note_order(spool: Spool, case: Case, order: Order) -> None:
     records = [{name: getattr(one, name) for name in _KEPT} for one in sorted(held.values(), key=lambda one: one.at)]
     try:
         if order.order == "cancel" and not spool.origin.exists():
-            write_origin(spool.origin, case)
+            write_origin(spool.origin, case, due)
         write_durably(spool.orders, json.dumps(records))
     except DiskFull as full:
         raise StoreUnavailable(full.reason, full.advice) from None

@@ -12,6 +12,7 @@ from mqi_communicator.case.faults import CpuTimeExceeded, Transient, Unreachable
 from mqi_communicator.case.model import Kind, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.dicom.problem import DicomProblem
+from mqi_communicator.flow.constancy_due import recorded_due
 from mqi_communicator.flow.spool.origin import read_origin, write_origin
 from mqi_communicator.flow.tasks import copy_to_spool, examine
 from mqi_communicator.flow.tools import Tools
@@ -49,7 +50,8 @@ async def admit(item: WorkItem, tools: Tools) -> Outcome:
         if isinstance(examined, Rejected):
             await tools.database.write(cases.change, item.case, fingerprint=seen.fingerprint)
             raise DicomProblem(examined.reason, examined.advice, examined.code)
-        await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint))
+        due = await tools.database.read(recorded_due, case.key) if case.constancy else None
+        await asyncio.to_thread(write_origin, spool.origin, replace(case, fingerprint=seen.fingerprint), due)
         await tools.workers.run(copy_to_spool, case.source, spool.case, examined)
     manifest = await asyncio.to_thread(load_manifest, spool.manifest)
     origin = await asyncio.to_thread(read_origin, spool.origin, item.case)

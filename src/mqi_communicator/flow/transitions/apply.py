@@ -7,6 +7,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from mqi_communicator.case.model import Event, Priority, rank_of
+from mqi_communicator.flow.constancy_due import recorded_due
 from mqi_communicator.flow.spool.decisions import note_order
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.transitions.orders import event_of, moves_of_order
@@ -26,7 +27,8 @@ def apply_order(
     else:
         events, answer = _move_items(connection, order, now)
     if events:
-        note_order(spool, cases.get(connection, order.case), order)
+        case = cases.get(connection, order.case)
+        note_order(spool, case, order, recorded_due(connection, case.key) if case.constancy else None)
     return events, answer
 
 
