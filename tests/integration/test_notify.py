@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
+from aiosmtpd.smtp import MISSING, AuthResult
 
 from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
@@ -130,20 +130,35 @@ def test_the_address_may_come_from_the_environment(hook, monkeypatch):
 
 
 class Sink:
-    """Keeps the mails it takes; refuses recipients whose address begins with `no`."""
+    """Keeps the mails it takes; refuses recipients whose address begins with `no`. Its other replies can be set."""
 
     def __init__(self):
         self.taken = []
+        self.on_quit, self.closes_after_data = "221 Bye", False
+        self.on_login = []  # replies to AUTH, in order; None: it closes the connection
 
     async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 - aiosmtpd's name
         if address.startswith("no"):
             return "550 no such person"
+        if address.startswith("odd"):
+            return "no number"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server, _session, envelope):  # noqa: N802 - aiosmtpd's name
         self.taken.append((envelope.mail_from, envelope.rcpt_tos, envelope.content.decode()))
+        if self.closes_after_data:
+            server.transport.abort()
         return "250 taken"
+
+    async def handle_AUTH(self, server, _session, _envelope, _args):  # noqa: N802 - aiosmtpd's name
+        reply = self.on_login.pop(0) if self.on_login else MISSING
+        if reply is None:
+            server.transport.abort()
+        return reply
+
+    async def handle_QUIT(self, _server, _session, _envelope):  # noqa: N802 - aiosmtpd's name
+        return self.on_quit
 
 
 @pytest.fixture
@@ -156,8 +171,9 @@ def certificate(tmp_path):
     return crt, key
 
 
-def serving(sink, certificate=None):
-    """A mail server on a free port; with a certificate it wants STARTTLS, and an account."""
+def serving(sink, certificate=None, barred=()):
+    """A mail server on a free port; with a certificate it wants STARTTLS, and an account. `barred`: mechanisms of AUTH
+    that it does not offer."""
     if certificate is None:
         controller = Controller(sink, hostname="127.0.0.1", port=0, server_hostname="localhost")
     else:
@@ -165,7 +181,7 @@ def serving(sink, certificate=None):
         context.load_cert_chain(*certificate)
         controller = Controller(
             sink, hostname="127.0.0.1", port=0, server_hostname="localhost", tls_context=context,
-            require_starttls=True, auth_required=True, authenticator=right,
+            require_starttls=True, auth_required=True, authenticator=right, auth_exclude_mechanism=barred,
         )  # fmt: skip
 
     def call():
@@ -178,7 +194,7 @@ def serving(sink, certificate=None):
 
 
 def right(_server, _session, _envelope, _mechanism, data):
-    return AuthResult(success=(data.login, data.password) == (b"mqi", b"pass word"))
+    return AuthResult(success=(data.login, data.password) == (b"mqi", b"pass word"), handled=False)
 
 
 @pytest.fixture
@@ -233,6 +249,61 @@ def test_a_mail_goes_encrypted_with_an_account(sink, guarded, certificate, tmp_p
         way.send(MESSAGE)
 
 
+@pytest.mark.parametrize("reply", ["421 closing", "500 unknown command", "no number"])
+def test_the_reply_to_quit_does_not_count(sink, plain, reply):
+    sink.on_quit = reply
+    assert mail(plain).send(MESSAGE) == ""
+    assert len(sink.taken) == 1
+    with pytest.raises(ActionRequired, match="refused every recipient"):  # nor does it hide another fault
+        mail(plain, recipients=("no@example.org",)).send(MESSAGE)
+    assert "accepts mail for 2 recipients" in mail(plain).probe()
+
+
+def test_a_connection_lost_after_the_message_is_transient_although_it_was_delivered(sink, plain):
+    sink.closes_after_data = True
+    with pytest.raises(Transient, match="cannot be used"):
+        mail(plain).send(MESSAGE)
+    assert len(sink.taken) == 1
+
+
+TEMPORARY, WRONG = "454 4.7.0 Temporary authentication failure", "535 5.7.8 Authentication credentials invalid"
+
+
+@pytest.mark.parametrize(
+    ("replies", "kind", "reason"),
+    [
+        ([TEMPORARY, TEMPORARY], Transient, "cannot check our account now"),
+        ([TEMPORARY, "504 5.5.4 Unrecognized authentication type"], Transient, "cannot check our account now"),
+        ([None], Transient, "closed the connection at login"),
+        ([WRONG, WRONG], ActionRequired, "refuses our account"),
+        ([WRONG, None], ActionRequired, "refuses our account"),
+    ],
+)
+def test_only_a_refused_account_requires_action(sink, guarded, certificate, tmp_path, replies, kind, reason):
+    sink.on_login = replies
+    password = secret(tmp_path, "pass word")
+    with pytest.raises(kind, match=reason):
+        mail(guarded, ca_file=certificate[0], tls="starttls", user="mqi", password_file=password).send(MESSAGE)
+    assert sink.on_login == sink.taken == []
+
+
+def test_a_server_without_a_known_login_is_reported(sink, certificate, tmp_path):
+    controller = serving(sink, certificate, ("LOGIN", "PLAIN"))
+    controller.start()
+    password = secret(tmp_path, "pass word")
+    way = mail(port_of(controller), ca_file=certificate[0], tls="starttls", user="mqi", password_file=password)
+    with pytest.raises(ActionRequired, match="does not offer"):
+        way.send(MESSAGE)
+    controller.stop()
+
+
+@pytest.mark.parametrize(("name", "code"), [("no", "550"), ("odd", "-1")])
+def test_a_probe_reports_one_recipient_that_send_would_leave_out(sink, plain, name, code):
+    with pytest.raises(ActionRequired, match=f"refuses the sender or a recipient \\({code}\\)"):
+        mail(plain, recipients=(f"{name}@example.org", "b@example.org")).probe()
+    assert sink.taken == []
+
+
 def test_an_untrusted_certificate_and_a_server_without_tls_are_refused(guarded, plain):
     with pytest.raises(ActionRequired, match="certificate is untrusted"):
         mail(guarded, tls="starttls").send(MESSAGE)
@@ -257,7 +328,7 @@ def test_an_offline_mail_server_is_transient(hook):
 
 
 class Site:
-    """A store, a clock that is turned by hand, and a post that was started on them."""
+    """A store, a clock that is set by hand, and a dispatcher that was started on them."""
 
     def __init__(self, folder, channels, **options):
         self.path, self.channels, self.now, self.heard = folder / "store.sqlite3", channels, 1000.0, []

@@ -1,4 +1,8 @@
-"""Polls the store for events and sends notifications: grouped, rate-limited, retried after a failure, none twice."""
+"""Polls the store for events and sends notifications: grouped, rate-limited, retried after a failure.
+
+A channel gets each notification once. Exceptions: it gets one again if the connection is lost before its reply, and if
+the communicator is killed, or the store cannot be written, between that reply and the note in the store.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +35,13 @@ class Channel(Protocol):
         ...
 
     def send(self, message: Message) -> str:
-        """Return when the message was accepted, with the reason if some recipients were refused; else raise Transient
-        or ActionRequired."""
+        """Return when the message was accepted, with the reason if some recipients were refused; "" if none were.
+
+        Raises Transient or ActionRequired; after a lost connection it may have been accepted all the same."""
         ...
 
     def probe(self) -> str:
-        """Test the channel without sending anything and return what was tested; raises the faults of `send`."""
+        """Test the channel without sending anything and return what was tested; raises Transient or ActionRequired."""
         ...
 
 

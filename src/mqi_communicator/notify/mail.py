@@ -5,7 +5,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -14,8 +14,9 @@ from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.notify import secrets
 from mqi_communicator.notify.message import Message
 from mqi_communicator.notify.options import MailOptions
+from mqi_communicator.notify.smtp_login import PERMANENT_CODE, log_in
 
-_REFUSED = 500  # from here on a code of SMTP is final
+_ACCEPTED = (250, 251)  # replies to MAIL and RCPT, as smtplib takes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +27,31 @@ class Mail:
     name: str = "mail"
 
     def send(self, message: Message) -> str:
-        """Return when the server has accepted it for at least one recipient; the text says who was refused.
+        """Return when the server has accepted it for at least one recipient; the text says how many were refused.
 
-        After a Transient, or an ActionRequired where a retry will not help, no recipient has received it."""
+        Raises Transient or ActionRequired. It was then usually not delivered; after a lost connection, or a reply later
+        than `timeout_s`, it may have been, and a retry sends it again."""
         with self._session() as session:
             try:
                 refused = session.send_message(self._email(message))
             except smtplib.SMTPRecipientsRefused as error:
-                final = all(code >= _REFUSED for code, _text in error.recipients.values())
-                kind = ActionRequired if final else Transient
+                permanent = all(code >= PERMANENT_CODE for code, _text in error.recipients.values())
+                kind = ActionRequired if permanent else Transient
                 raise kind("the mail server refused every recipient", "check notify.mail.recipients") from None
         return f"the mail server refused {len(refused)} of the recipients" if refused else ""
 
     def probe(self) -> str:
-        """Test account, sender and recipients without sending anything. Raises the faults of `send`."""
+        """Test account, sender and recipients without sending anything.
+
+        ActionRequired if the sender or one recipient is refused, also for the moment: `send` leaves out such a
+        recipient, and raises Transient for a refusal for the moment. Otherwise the faults of `send`; what the server
+        says of the message itself is not tested."""
         with self._session() as session:
             session.ehlo_or_helo_if_needed()
             replies = [session.mail(self.options.sender), *(session.rcpt(to) for to in self.options.recipients)]
             session.rset()
         for code, _text in replies:
-            if code >= 400:  # noqa: PLR2004 - the first SMTP code that is a refusal
+            if code not in _ACCEPTED:
                 raise ActionRequired(f"the mail server refuses the sender or a recipient ({code})", "check notify.mail")
         return f"the mail server {self.options.host} accepts mail for {len(self.options.recipients)} recipients"
 
@@ -56,7 +62,7 @@ class Mail:
         email["To"] = ", ".join(self.options.recipients)
         email["Date"] = formatdate()
         email["Message-ID"] = make_msgid(domain=self.options.sender.partition("@")[2])
-        email["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies
+        email["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic reply is sent to it
         email.set_content(message.text)
         return email
 
@@ -66,11 +72,11 @@ class Mail:
         password = secrets.from_file(options.password_file) if options.password_file is not None else ""
         try:
             context = ssl.create_default_context(cafile=options.ca_file)
-            with self._connect(context) as session:
+            with self._connected(context) as session:
                 if options.tls == "starttls":
                     session.starttls(context=context)
                 if password:
-                    self._log_in(session, password)
+                    log_in(session, options.user, password)
                 yield session
         except ssl.SSLCertVerificationError:
             raise ActionRequired("the mail server's certificate is untrusted", "check notify.mail.ca_file") from None
@@ -79,17 +85,21 @@ class Mail:
                 "the mail server does not offer what notify.mail requires", "check notify.mail.tls"
             ) from None
         except smtplib.SMTPResponseException as error:
-            kind = ActionRequired if error.smtp_code >= _REFUSED else Transient
+            kind = ActionRequired if error.smtp_code >= PERMANENT_CODE else Transient
             raise kind(f"the mail server replied {error.smtp_code}", "check notify.mail") from None
         except (OSError, smtplib.SMTPException) as error:
             raise Transient(f"the mail server {options.host} cannot be used ({type(error).__name__})") from None
 
-    def _log_in(self, session: smtplib.SMTP, password: str) -> None:
-        """Some servers refuse a wrong password, others close the connection."""
+    @contextmanager
+    def _connected(self, context: ssl.SSLContext) -> Iterator[smtplib.SMTP]:
+        """A connection, closed at the end whatever the reply to QUIT: what was accepted before stays accepted."""
+        session = self._connect(context)
         try:
-            session.login(self.options.user, password)
-        except (smtplib.SMTPAuthenticationError, smtplib.SMTPServerDisconnected):
-            raise ActionRequired("the mail server refuses our account", "renew notify.mail.password_file") from None
+            yield session
+        finally:
+            with suppress(OSError, smtplib.SMTPException):
+                session.quit()
+            session.close()
 
     def _connect(self, context: ssl.SSLContext) -> smtplib.SMTP:
         options = self.options

@@ -25,7 +25,10 @@ class Webhook:
     name: str = "webhook"
 
     def send(self, message: Message) -> str:
-        """Return "" when the server has replied 2xx. Transient, or ActionRequired where a retry will not help."""
+        """Return "" when the server has replied 2xx.
+
+        Raises Transient, or ActionRequired where a person must act first. It was then usually not delivered; after a
+        lost connection, or a reply later than `timeout_s`, it may have been, and a retry sends it again."""
         body = json.dumps(message.data).encode()
         with _Open(self._url(), self.options.timeout_s) as (connection, target):
             connection.request("POST", target, body, {"Content-Type": "application/json", "User-Agent": "mqi"})
@@ -39,7 +42,9 @@ class Webhook:
         return ""
 
     def probe(self) -> str:
-        """Test that a connection can be made, without sending anything. Raises the faults of `send`."""
+        """Test that a connection can be made, without sending anything.
+
+        Raises the faults of `send` save those for the server's reply, which is not asked for."""
         with _Open(self._url(), self.options.timeout_s) as (connection, _):
             connection.connect()
         return "the webhook's server can be reached"
