@@ -99,7 +99,7 @@ async def run(app: App, *, once: bool = False) -> str:
 
 
 async def _reconcile(app: App) -> None:
-    """Recover what the store has forgotten, and log a summary."""
+    """Recover what the store has lost, and log a summary."""
     found = await reconcile(app.tools)
     head = await app.database.read(audit.head)
     structlog.get_logger().info("startup.summary", **asdict(found), number=head.id, link=head.link)

@@ -13,6 +13,7 @@ import pytest
 from tests.spooled import begin, delivered, shut, spooled, two_hosts
 
 from mqi_communicator.app import App
+from mqi_communicator.case.faults import ActionRequired, Permanent
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.flow.reconcile import reconcile
@@ -94,6 +95,15 @@ async def test_changed_results_are_not_trusted(app):
     found = await reconcile(app.tools)
     assert (found.delivered, found.mismatched) == (0, 1)
     assert app.database.read_now(work_items.get, KEY).step == "prepare"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("orders", ActionRequired), ("manifest", Permanent)])
+async def test_a_damaged_record_in_the_spool_stops_the_start(app, name, kind):
+    spooled(app, KEY)
+    getattr(app.tools.spool(KEY), name).write_text("[{")
+    with pytest.raises(kind):
+        await reconcile(app.tools)
+    assert app.database.read_now(cases.all_cases) == []
 
 
 async def test_a_case_that_is_being_cancelled_or_has_ended_is_unchanged(app):

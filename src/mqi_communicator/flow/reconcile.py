@@ -1,8 +1,15 @@
 """At each start: compare the store with the spool and the results folder, and recover what the store has lost.
 
-A store restored from a backup is out of date. A case in the spool gets its work item again, under its old key; a case
-whose results were delivered is not computed again. Hosts need nothing here: a job's token follows from the case key, so
-that `submit` finds the job that already owns the token and follows it.
+A store restored from a backup is out of date:
+
+- an order in effect (cancel or retry, hold or release, priority) is applied again;
+- a case in the spool gets its work item again, under its old key;
+- a longer run that was ordered is ordered again;
+- a case whose results were delivered is closed and not computed again. A delivered folder that does not match its
+  manifest is only reported; that case continues as the store has it.
+
+Hosts need nothing here: a job's token follows from the case key, so that `submit` finds the job that already owns the
+token and follows it.
 
 In addition, cases whose input was written under another configuration (another engine, beam model or curve) are
 prepared again, if no beam of theirs has started.
@@ -19,7 +26,12 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.flow.recovery.cases import known_keys, lost_cases, orders_in_effect, readmit, reapply_orders
-from mqi_communicator.flow.recovery.deliveries import DELIVERY_RECOVERED, close_case, not_cancelled, recovered_delivery
+from mqi_communicator.flow.recovery.deliveries import (
+    DELIVERY_RECOVERED,
+    cases_not_cancelled,
+    close_case,
+    recovered_delivery,
+)
 from mqi_communicator.flow.recovery.inputs import (
     PREPARED_AGAIN,
     cases_with_other_recipe,
@@ -36,18 +48,22 @@ class StartupSummary:
     """The state at the start."""
 
     cases: Mapping[str, int]  # status -> cases
-    jobs: int  # running or queued on a host; they are followed
-    orders: int  # given while no communicator was running
+    jobs: int  # jobs that hold a job slot of any host
+    orders: int  # not applied yet: given while no communicator was running, or left by a crash
     readmitted: int  # cases in the spool that the store had lost
     delivered: int  # cases whose delivered results, or whose latest judgement, the store had lost
-    mismatched: int  # cases whose results could not be verified against what was delivered
+    mismatched: int  # cases whose delivered results could not be verified; they continue as the store has them
 
 
 async def reconcile(tools: Tools) -> StartupSummary:
-    """Recover what the store has lost, and summarize the state. Idempotent."""
+    """Recover what the store has lost, and summarize the state. Idempotent.
+
+    Raises, which stops the start, ActionRequired if orders.json of a case in the spool is damaged, and Permanent if the
+    manifest of a case is that the store has lost."""
     known = await tools.database.read(known_keys)
     ordered = await asyncio.to_thread(orders_in_effect, tools.workspace / "spool")
-    for key in sorted(known & ordered.keys()):  # before the lost cases: a case being cancelled is no duplicate
+    # first, so that a lost case with the same content as a cancelled one is not taken for its duplicate
+    for key in sorted(known & ordered.keys()):
         _emit_reapplied(key, await tools.database.write(reapply_orders, ordered[key], tools, tools.clock()), tools)
     lost = await asyncio.to_thread(lost_cases, tools.workspace / "spool", known, ordered)
     for case, manifest in lost:
@@ -60,20 +76,20 @@ async def reconcile(tools: Tools) -> StartupSummary:
     for item, text in await lost_extensions(tools):
         await tools.database.write(extend_again, item, text, tools.clock())
         tools.emit("case.extension_recovered", case=item.case)
-    delivered = mismatched = 0
-    for item in await tools.database.read(not_cancelled):
+    delivered = unverified = 0
+    for item in await tools.database.read(cases_not_cancelled):
         try:
             delivery = await recovered_delivery(item, tools)
         except Fault as fault:
-            mismatched += 1
+            unverified += 1
             tools.emit("results.mismatch", case=item.case, why=fault.reason)
             continue
         if delivery is not None:
             await tools.database.write(close_case, item, delivery, tools.clock())
             tools.emit(DELIVERY_RECOVERED, case=item.case)
             delivered += 1
-    counts, active, waiting = await tools.database.read(_counts)
-    return StartupSummary(counts, active, waiting, len(lost), delivered, mismatched)
+    counts, active, waiting = await tools.database.read(_cases_jobs_orders)
+    return StartupSummary(counts, active, waiting, len(lost), delivered, unverified)
 
 
 def _emit_reapplied(case: str, reapplied: Sequence[str], tools: Tools) -> None:
@@ -81,6 +97,6 @@ def _emit_reapplied(case: str, reapplied: Sequence[str], tools: Tools) -> None:
         tools.emit("order.recovered", case=case, order=order)
 
 
-def _counts(connection: Connection) -> tuple[dict[str, int], int, int]:
+def _cases_jobs_orders(connection: Connection) -> tuple[dict[str, int], int, int]:
     counts = Counter(str(item.status) for item in work_items.case_items(connection))
     return dict(counts), jobs.count_active(connection), len(orders.pending(connection))

@@ -22,7 +22,7 @@ from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.orders import Order
 
-SUFFIX = " (the store had forgotten this order)"
+SUFFIX = " (the store had lost this order)"
 
 
 def known_keys(connection: Connection) -> set[str]:

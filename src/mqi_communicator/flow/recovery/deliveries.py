@@ -79,7 +79,7 @@ def close_case(connection: Connection, own: WorkItem, delivery: Delivered, now: 
     cases.change(connection, own.case, word=delivery.word, why=delivery.why, results=str(delivery.folder))
 
 
-def not_cancelled(connection: Connection) -> list[WorkItem]:
+def cases_not_cancelled(connection: Connection) -> list[WorkItem]:
     """The items of cases that are neither cancelled nor being cancelled."""
     return [
         item for item in work_items.case_items(connection) if item.status is not Status.CANCELLED and not item.wanted

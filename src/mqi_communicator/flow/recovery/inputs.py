@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.dose.recipe import changes
-from mqi_communicator.flow.recovery.deliveries import BEFORE_DELIVERY, not_cancelled
+from mqi_communicator.flow.recovery.deliveries import BEFORE_DELIVERY, cases_not_cancelled
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
 from mqi_communicator.store import audit, cases, jobs, work_items
@@ -46,7 +46,7 @@ def prepare_again(connection: Connection, key: str, why: str, now: float) -> boo
 async def lost_extensions(tools: Tools) -> list[tuple[WorkItem, str]]:
     """Cases whose longer run was ordered without the store knowing, and its declaration."""
     found = []
-    for item in await tools.database.read(not_cancelled):
+    for item in await tools.database.read(cases_not_cancelled):
         note = tools.spool(item.case).extension
         if item.step == EXTEND or item.status is Status.DONE or not await asyncio.to_thread(note.is_file):
             continue  # the step itself repeats the order
