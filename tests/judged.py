@@ -20,6 +20,8 @@ from mqi_communicator.demo.sample_kinds import apply, uids_of
 from mqi_communicator.demo.truth import FRACTIONS
 from mqi_communicator.dicom.records import Beam, Biology, Dose, DoseType, Extent, Medium
 from mqi_communicator.dose.engine import Accepted, PreparedCase
+from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.beam import keep_beam_dose
@@ -70,6 +72,12 @@ class KnownDose:
 
     def evidence(self):
         return {name: f"{words}, commissioned" for name, words in self.recipe().items()}
+
+    def machine(self, _beam):
+        return None
+
+    def ratio(self, _ct):
+        return None
 
     def job(self, _request):
         return KnownJob()
@@ -155,15 +163,16 @@ def judged(
     assert isinstance(found, Complete), found
     admitted = copy_to_spool(watched, spool.case, found)
     engine: Any = KnownDose(kind, size, noise, reasons)
+    preparer = Preparer(engine, PreparationOptions())
     spool.recipe.write_text(json.dumps(engine.recipe()))
     tokens = {number: f"{KEY}-b{number}-r1" for number, _ in admitted.beams}
     for number, token in tokens.items():
         spool.back(token).mkdir(parents=True)
         (spool.back(token) / "log").write_text("")
-        keep_beam_dose(spool, number, token, engine, {})
+        keep_beam_dose(spool, number, token, preparer, {})
     limits = judgement or JudgementOptions.model_validate({"gamma": {"per_beam": False}})
     basis = Basis("0.1.0", "c" * 64)
-    word, _why, _digests = judge_case(spool, tokens, engine, limits, CONVENTIONS, basis)
+    word, _why, _digests = judge_case(spool, tokens, preparer, limits, CONVENTIONS, basis)
     jobs = [
         JobRow(token, KEY, n, 1, "gpu1", "ended", active=False, claimed=0.0, started=50.0, ended=80.0)
         for n, token in tokens.items()

@@ -15,6 +15,8 @@ from mqi_communicator.case.faults import ActionRequired, Permanent
 from mqi_communicator.case.work import Work
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dose.engine import BeamJob, DoseEngine, EngineCase, JobRequest, PreparedCase, Refused
+from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.preparation import refusals
 
 pytestmark = pytest.mark.pure
 
@@ -109,15 +111,15 @@ def test_what_is_not_configured_is_named_and_not_judged(engines):
     with pytest.raises(ActionRequired, match="'Other'"):
         case(engines.known, scanner="Other").files()
     assert len(case(engines.blind).basis()) == 2
-    assert not engines.blind.refusals(plan(*BEAMS), volume(), None)
+    assert not engines.blind.refusals(PreparedCase(plan(*BEAMS), volume()))
     assert not case(engines.blind).cautions()
 
 
 def test_a_plan_that_cannot_be_computed_is_refused_with_all_reasons(engine):
     spoiled = plan(*(replace(one, isocenter=(1e4, 0.0, 0.0)) for one in BEAMS))
-    reasons = engine.refusals(spoiled, volume(), None)
+    reasons = engine.refusals(PreparedCase(spoiled, volume()))
     assert {reason.code for reason in reasons} >= {"dose.isocenter"}
-    assert not engine.refusals(spoiled, None, None), "without a CT its isocentre is not checked"
+    assert not refusals(engine, PreparationOptions(), spoiled, None, None), "without a CT its isocentre is not checked"
     with pytest.raises(DicomProblem):
         engine.case(PreparedCase(spoiled, volume())).files()
     with pytest.raises(DicomProblem):

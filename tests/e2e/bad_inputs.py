@@ -23,6 +23,8 @@ from tests.e2e.conftest import Site
 from mqi_communicator.app import build_engine
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.config import Config
+from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import write_input
 from mqi_communicator.intake.admit import examine
@@ -67,11 +69,11 @@ def outcome_of(what: str, case: dict[str, object]) -> Outcome:
 
 def examined(bad: BadCase, folder: Path, config: Config, seed: int) -> Outcome | None:
     """What `mqi status` would tell of it, from admission and preparation in this process; None if it is computed."""
-    source, engine = folder / "source" / bad.folder, build_engine(config)
+    source, preparer = folder / "source" / bad.folder, Preparer(build_engine(config), PreparationOptions())
     bad_cases.write(bad, source, seed)
     before = digest_of(source)
     try:
-        found = examine(source, config.intake, engine.refusals, still_for=1e6)
+        found = examine(source, config.intake, preparer.refusals, still_for=1e6)
         if isinstance(found, Incomplete):
             assert found.overdue
             return Outcome(bad.what, plain(found.summary), "", f"{bad_cases.WAITS}, action required")
@@ -79,7 +81,7 @@ def examined(bad: BadCase, folder: Path, config: Config, seed: int) -> Outcome |
             return Outcome(bad.what, plain(found.reason), plain(found.advice), bad_cases.REFUSED)
         spool = Spool(folder / "spool")
         copy_to_spool(source, spool.case, found)
-        write_input(spool, engine, config.dose_conventions)
+        write_input(spool, preparer, config.dose_conventions)
     except ActionRequired as fault:
         return Outcome(bad.what, plain(fault.reason), plain(fault.advice), f"{bad_cases.HELD}, action required")
     finally:

@@ -9,10 +9,13 @@ import pytest
 from tests.judged import CONVENTIONS, KnownDose, judged
 
 from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.tasks.beam import keep_beam_dose
 from mqi_communicator.flow.tasks.judge import judge_case
 
-NEW: Any = KnownDose("pass", "tiny", 0.01, model="sha256 bbbb")
+NEW_ENGINE: Any = KnownDose("pass", "tiny", 0.01, model="sha256 bbbb")
+NEW = Preparer(NEW_ENGINE, PreparationOptions())
 
 
 def tokens(case):
@@ -35,7 +38,8 @@ def test_a_kept_dose_is_not_judged_as_one_of_another_model(tmp_path, kept):
     assert case.word == "pass"
     if not kept:
         case.spool.recipe.unlink()
-    now: Any = NEW if kept else KnownDose("pass", "tiny", 0.01)
+    same: Any = KnownDose("pass", "tiny", 0.01)
+    now = NEW if kept else Preparer(same, PreparationOptions())
     word, why, _ = judge_case(case.spool, tokens(case), now, case.judgement, CONVENTIONS, case.record.basis)
     assert word == "not_judged"
     assert "computed with" in why

@@ -12,6 +12,8 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, NewRun
 from mqi_communicator.dose.engine import Accepted, Refused
+from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.steps.verify import verify
 from mqi_communicator.flow.tasks import beam as task
 
@@ -48,7 +50,10 @@ def beam(tmp_path):
         return function(*arguments)
 
     tools: Any = SimpleNamespace(
-        database=SimpleNamespace(read=read), workers=SimpleNamespace(run=run), spool=lambda _: case.spool, engine=engine
+        database=SimpleNamespace(read=read),
+        workers=SimpleNamespace(run=run),
+        spool=lambda _: case.spool,
+        preparer=Preparer(engine, PreparationOptions()),
     )
     return log, lambda: verify(WorkItem(job.case, job.beam, "verify"), tools)
 

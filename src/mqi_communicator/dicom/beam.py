@@ -44,6 +44,7 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
         delivery=delivery,
         devices=read_devices(item, points, delivery.scan_mode),
         motions=_motions(points, collector),
+        sad=_source_distances(item),
     )
 
 
@@ -86,6 +87,14 @@ def _positive(data: Dataset, keyword: str, collector: Collector) -> float:
 def _optional(data: Dataset | None, keyword: str) -> float | None:
     value = None if data is None else data.get(keyword)
     return None if value is None or value == "" else float(value)
+
+
+def _source_distances(item: Dataset) -> tuple[float, float] | None:
+    """Return VirtualSourceAxisDistances; None if the plan has no two positive numbers there."""
+    values = tuple(float(value) for value in item.get("VirtualSourceAxisDistances") or ())
+    if len(values) != 2 or not all(math.isfinite(value) and value > 0 for value in values):  # noqa: PLR2004 - x and y
+        return None
+    return values[0], values[1]
 
 
 def _isocenter(point: Dataset, collector: Collector) -> tuple[float, float, float]:

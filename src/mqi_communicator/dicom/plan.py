@@ -30,6 +30,8 @@ _ELEMENTS = (
     "FrameOfReferenceUID",
     "RTPlanLabel",
     "RTPlanGeometry",
+    "PlanIntent",
+    "ApprovalStatus",
     "FractionGroupSequence",
     "PatientSetupSequence",
     "IonBeamSequence",
@@ -78,6 +80,8 @@ def _read(opened: Opened) -> tuple[IonPlan, tuple[Problem, ...]]:
         fractions=_fractions(group, collector),
         beams=_beams(data, group, collector),
         file=opened.name,
+        approval=text(data, "ApprovalStatus"),
+        intent=text(data, "PlanIntent"),
         model=" ".join(filter(None, (text(data, "ManufacturerModelName"), _version(data)))),
     )
     return plan, tuple(collector.problems)

@@ -47,6 +47,27 @@ class CTVolume:
     sop_instance_uids: tuple[str, ...]  # by ascending z
     scanner: str  # "Manufacturer|ManufacturerModelName|StationName", parts may be empty
     position: str = "HFS"  # PatientPosition (0018,5100); "" if the CT has none
+    notes: tuple[str, ...] = ()  # what the reader changed, as sentences: interpolated slices
+
+
+@dataclass(frozen=True, slots=True)
+class ShifterSetting:
+    """How one range shifter is set for a layer (RangeShifterSettingsSequence (300A,0360)).
+
+    An element that a control point lacks has the value of the control point before it.
+    """
+
+    id: str  # RangeShifterID (300A,0318)
+    setting: str  # RangeShifterSetting (300A,0362): IN, OUT or a word of the machine; "" if the plan has none
+    distance: float | None  # mm from the isocentre to the downstream edge, (300A,0364); None if the plan has none
+    wet: float | None  # mm of water, RangeShifterWaterEquivalentThickness (300A,0366); None if the plan has none
+
+
+class LayerKind(StrEnum):
+    """How the weights of a layer are delivered."""
+
+    SPOTS = "spots"  # each at its spot
+    LINES = "lines"  # each evenly on the way from the spot before to its own; the first is 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,8 @@ class Layer:
     energy: float  # MeV, NominalBeamEnergy (300A,0114)
     spots: NDArray[np.float64]  # (n, 2): x, y mm in the IEC gantry system at isocentre, ScanSpotPositionMap (300A,0394)
     weights: NDArray[np.float64]  # (n,): ScanSpotMetersetWeights (300A,0396), not yet MU
+    kind: LayerKind = LayerKind.SPOTS
+    shifters: tuple[ShifterSetting, ...] = ()  # as in the plan; in a prepared plan only those in the beam
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +90,17 @@ class Device:
     )
     tag: str  # its element in the plan, for example "RangeShifterSequence (300A,0314)"
     description: str  # what it is and how it is set, as text
+
+
+@dataclass(frozen=True, slots=True)
+class Aperture:
+    """An aperture of the beam (IonBlockSequence (300A,03A6) with BlockType APERTURE)."""
+
+    outlines: tuple[NDArray[np.float64], ...]  # openings: corners (n, 2), x, y mm projected to the isocentre plane
+    distance: float  # mm from the isocentre to the downstream edge of the tray, (300A,00F7)
+    mounting: str  # BlockMountingPosition (300A,00FB): PATIENT_SIDE or SOURCE_SIDE
+    thickness: float  # mm, BlockThickness (300A,0100)
+    material: str  # MaterialID (300A,00E1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +145,9 @@ class Beam:
     position: str = "HFS"  # PatientPosition (0018,5100) of the beam's patient setup; "" if the plan has none
     delivery: Delivery = Delivery()
     devices: tuple[Device, ...] = ()
+    apertures: tuple[Aperture, ...] = ()
+    boli: tuple[int, ...] = ()  # ROINumbers of ReferencedBolusSequence (300C,00B0)
+    sad: tuple[float, float] | None = None  # mm, VirtualSourceAxisDistances (300A,030A), x and y; None: not in the plan
     motions: tuple[Motion, ...] = ()
     plan_number: int | None = None  # the plan's BeamNumber if `number` differs
 
@@ -138,6 +175,8 @@ class IonPlan:
     beams: tuple[Beam, ...]
     file: str = ""  # the file's name, fit for a message; never logged
     model: str = ""  # ManufacturerModelName and SoftwareVersions of the planning system
+    approval: str = ""  # ApprovalStatus (300E,0002)
+    intent: str = ""  # PlanIntent (300A,000A)
 
     def number_of(self, own_number: int) -> int | None:
         """Return `Beam.number` of the beam with this BeamNumber in the plan; None if there is none."""

@@ -16,16 +16,17 @@ from mqi_communicator.case.work import Need, Work
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, IonPlan
 from mqi_communicator.dose.abilities import Abilities
+from mqi_communicator.dose.machine_model import MachineModel
 
 if TYPE_CHECKING:
-    from mqi_communicator.dicom.structures import StructureSet
+    from mqi_communicator.dose.stopping import Ratio
 
 NO_INPUT = "there-is-no-input"  # name of a file that does not exist: a trial start of an engine reads nothing
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedCase:
-    """The plan and the CT that an engine's input is made from."""
+    """The plan and the CT that an engine's input is made from: head first supine, spots, one grid (`dose.prepare`)."""
 
     plan: IonPlan
     ct: CTVolume
@@ -149,8 +150,16 @@ class DoseEngine(Protocol):
         """The row of this engine and flavour in the table of what engines compute."""
         ...
 
-    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
-        """All reasons why this engine cannot compute the plan. What is None (CT, structure set) is not checked.
+    def machine(self, beam: Beam) -> MachineModel | None:
+        """Its model of the beam's machine; None if it is not configured."""
+        ...
+
+    def ratio(self, ct: CTVolume) -> Ratio | None:
+        """Its conversion from the HU of the CT's scanner to stopping ratios; None if it is not configured."""
+        ...
+
+    def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
+        """All reasons why this engine cannot compute a prepared case.
 
         A machine or a scanner that is not configured is no reason: the case waits for it (`EngineCase.files`).
         """

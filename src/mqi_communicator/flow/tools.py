@@ -9,6 +9,8 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.hosts.guard import Emit
@@ -29,6 +31,7 @@ class Tools:
     database: Database
     hosts: Mapping[str, ComputeHost]  # by name, in the order of the configuration
     engine: DoseEngine
+    preparation: PreparationOptions
     workers: WorkerPool
     workspace: Path
     results: Path
@@ -41,6 +44,11 @@ class Tools:
     clock: Callable[[], float]  # epoch seconds
     emit: Emit
     extension: ExtensionOptions | None = None  # None: no longer runs
+
+    @property
+    def preparer(self) -> Preparer:
+        """What prepares cases for the engine as configured."""
+        return Preparer(self.engine, self.preparation)
 
     async def host_of(self, case: str) -> ComputeHost:
         """The host of a case. ActionRequired if it is no longer configured."""

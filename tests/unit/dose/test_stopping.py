@@ -9,7 +9,6 @@ import pytest
 from tests.standin.small import moqui_setup, volume
 from tests.unit.dose.test_mcsquare_engine import setup as mcsquare_setup
 
-from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.stopping import stopping_ratio as of_curve
 from mqi_communicator.dose.moqui.stopping import stopping_ratio as of_moqui
@@ -86,18 +85,19 @@ def test_moqui_elsewhere_is_unknown():
     assert np.isnan(of_moqui(hu(-1000, -121, 101, 3000, np.nan))).all()
 
 
-def test_engines_know_the_ratio_of_their_scanners():
+def test_engines_know_the_ratio_of_their_scanners_alone():
     ct = volume()
-    assert moqui_setup().stopping_ratio(ct)(hu(0))[0] == pytest.approx(1.0, abs=1e-3)
-    with pytest.raises(ActionRequired, match="scanner 'other'"):
-        moqui_setup().stopping_ratio(replace(ct, scanner="other"))
-    with pytest.raises(ActionRequired, match="scanner 'other'"):
-        mcsquare_setup().stopping_ratio(replace(ct, scanner="other"))
+    ours = moqui_setup().ratio(ct)
+    assert ours is not None
+    assert ours(hu(0))[0] == pytest.approx(1.0, abs=1e-3)
+    for setup in (moqui_setup(), mcsquare_setup()):
+        assert setup.ratio(replace(ct, scanner="other")) is None
 
 
 def test_a_build_of_the_sites_own_is_not_known():
-    ours = moqui_setup(flavour="ours", flavours={"ours": {"based_on": "upstream"}})
-    assert np.isnan(ours.stopping_ratio(volume())(hu(0))).all()
+    ours = moqui_setup(flavour="ours", flavours={"ours": {"based_on": "upstream"}}).ratio(volume())
+    assert ours is not None
+    assert np.isnan(ours(hu(0))).all()
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def site(tmp_path):
     database.write_now(cases.add, case)
     database.write_now(work_items.add, LINE, Event(NOW, "k1", CASE_ITEM, "case.seen"))
     made = SimpleNamespace(folder=folder, database=database, resources=ResourceOptions(), intake=IntakeOptions())
-    made.engine = SimpleNamespace(refusals=None)
+    made.preparer = SimpleNamespace(refusals=None)
     made.clock, made.emit, made.spool = lambda: NOW, lambda *_, **__: None, lambda key: Spool(tmp_path / "spool" / key)
     yield made
     database.close()

@@ -36,7 +36,7 @@ class MCsquareCase:
         models = {beam.number: model_of(beam, setup.models) for beam in plan.beams}
         curve = curve_of(ct, setup.curves)
         raise_problems(record_problems(plan))
-        raise_problems(setup.refusals(plan, ct, None))
+        raise_problems(setup.refusals(self._case))
         common = {
             **inputs.ct_files(ct),
             "HU_Density.txt": curve.density,

@@ -16,9 +16,10 @@ from mqi_communicator.dose.mcsquare.job import MCsquareJob
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 
 if TYPE_CHECKING:
-    from mqi_communicator.dicom.records import CTVolume, IonPlan
-    from mqi_communicator.dicom.structures import StructureSet
+    from mqi_communicator.dicom.records import Beam, CTVolume
+    from mqi_communicator.dose.machine_model import MachineModel
     from mqi_communicator.dose.mcsquare.setup import Setup
+    from mqi_communicator.dose.stopping import Ratio
 
 
 class MCsquare:
@@ -47,9 +48,17 @@ class MCsquare:
         """Its row of the table."""
         return MCSQUARE
 
-    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
-        """What of the plan it cannot compute, and what it would compute wrongly."""
-        return self._setup().refusals(plan, ct, structures)
+    def machine(self, beam: Beam) -> MachineModel | None:
+        """Its model of the beam's machine."""
+        return self._setup().machine(beam)
+
+    def ratio(self, ct: CTVolume) -> Ratio | None:
+        """Its conversion of the CT's scanner."""
+        return self._setup().ratio(ct)
+
+    def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
+        """What of the case it cannot compute, and what it would compute wrongly."""
+        return self._setup().refusals(prepared)
 
     def case(self, prepared: PreparedCase) -> EngineCase:
         """Its view of one plan on one CT."""

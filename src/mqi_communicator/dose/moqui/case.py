@@ -57,7 +57,7 @@ class MoquiCase:
         for beam in plan.beams:
             machine_of(beam, setup.machines)
         raise_problems(record_problems(plan))
-        raise_problems(setup.refusals(plan, ct, None))
+        raise_problems(setup.refusals(self._case))
         quotas = {beam.number: setup.quota(beam) for beam in plan.beams}
         files = {f"common/{name}": data for name, data in self._common_files(quotas).items()}
         for beam in plan.beams:

@@ -16,9 +16,10 @@ from mqi_communicator.dose.moqui.job import MoquiJob
 from mqi_communicator.dose.moqui.options import MoquiOptions
 
 if TYPE_CHECKING:
-    from mqi_communicator.dicom.records import CTVolume, IonPlan
-    from mqi_communicator.dicom.structures import StructureSet
+    from mqi_communicator.dicom.records import Beam, CTVolume
+    from mqi_communicator.dose.machine_model import MachineModel
     from mqi_communicator.dose.moqui.setup import Setup
+    from mqi_communicator.dose.stopping import Ratio
 
 
 class Moqui:
@@ -56,9 +57,17 @@ class Moqui:
         """The row of the built-in flavour that this build is, or is based on."""
         return self._build.abilities
 
-    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
-        """What of the plan this build cannot compute, and what it would compute wrongly."""
-        return self._setup().refusals(plan, ct, structures)
+    def machine(self, beam: Beam) -> MachineModel | None:
+        """Its model of the beam's machine."""
+        return self._setup().machine(beam)
+
+    def ratio(self, ct: CTVolume) -> Ratio | None:
+        """Its conversion of the CT's scanner."""
+        return self._setup().ratio(ct)
+
+    def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
+        """What of the case it cannot compute, and what it would compute wrongly."""
+        return self._setup().refusals(prepared)
 
     def case(self, prepared: PreparedCase) -> EngineCase:
         """Its view of one plan on one CT."""

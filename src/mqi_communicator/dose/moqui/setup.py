@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Extent, IonPlan
-from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.checks import beam_problems, plan_problems, problems_of, sound_beams
-from mqi_communicator.dose.moqui.basis import Calibration, Machine, calibration_of, machine_of, snout_of
+from mqi_communicator.dose.engine import PreparedCase
+from mqi_communicator.dose.machine_model import MachineModel
+from mqi_communicator.dose.moqui.basis import Calibration, Machine, machine_of, snout_of
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 from mqi_communicator.dose.moqui.build import Build
 from mqi_communicator.dose.moqui.flavour import Scale
@@ -18,7 +19,6 @@ from mqi_communicator.dose.moqui.flavours import BUILT_IN
 from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct
 from mqi_communicator.dose.moqui.histories import HistoriesRequest, Quota, quota_by_counts, quota_by_ratio
 from mqi_communicator.dose.moqui.stopping import stopping_ratio
-from mqi_communicator.dose.overrides import override_problems
 from mqi_communicator.dose.rays import BeamPath, beam_path_of
 from mqi_communicator.dose.stopping import Ratio, unknown_ratio
 
@@ -76,25 +76,25 @@ class Setup(Build):
         """The part of the CT that is sent. DicomProblem if moqui would misread it."""
         return sent_ct(ct, [self.beam_path(beam, machine_of(beam, self.machines)) for beam in plan.beams])
 
-    def stopping_ratio(self, ct: CTVolume) -> Ratio:
-        """That of the default calibration for built-in flavours; unknown for builds of the site's own. ActionRequired
-        without a calibration."""
-        calibration_of(ct, self.calibrations)
+    def ratio(self, ct: CTVolume) -> Ratio | None:
+        """That of the default calibration for built-in flavours; unknown for builds of the site's own. None without a
+        calibration."""
+        if ct.scanner not in self.calibrations:
+            return None
         return stopping_ratio if self.flavour.name in BUILT_IN else unknown_ratio
 
-    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
+    def machine(self, beam: Beam) -> MachineModel | None:
+        """The model of the beam's machine; None without one."""
+        return MachineModel(self.machines[beam.machine].sad) if beam.machine in self.machines else None
+
+    def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
         """What this build cannot compute, and what it would compute wrongly. Beams without a machine are left out."""
-        found = [*self.abilities.refusals(plan)]
-        if ct is None:
-            return tuple(found)
-        found += plan_problems(plan, ct)
+        plan, ct = prepared.plan, prepared.ct
+        found = [*self.abilities.refusals(plan), *plan_problems(plan, ct)]
         known = [beam for beam in sound_beams(plan) if beam.machine in self.machines]
         aimed = [one for beam in known for one in self._beam_problems(plan, beam, ct)]
-        if len(known) == len(plan.beams):
-            aimed += [] if aimed else problems_of(lambda: self.sent_ct(plan, ct))
-            if structures is not None and ct.scanner in self.calibrations:
-                ratio = self.stopping_ratio(ct)
-                aimed += override_problems(structures, plan, ct, ratio, lambda beam: self.machines[beam.machine].sad)
+        if len(known) == len(plan.beams) and not aimed:
+            aimed = problems_of(lambda: self.sent_ct(plan, ct))
         return (*found, *aimed)
 
     def _beam_problems(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> list[Problem]:

@@ -62,7 +62,7 @@ async def _examine(case: Case, unchanged_s: float, tools: Tools) -> Examination:
     limit = tools.intake.case_cpu_s
     try:
         return await tools.workers.run_within(
-            limit, examine, case.source, tools.intake, tools.engine.refusals, still_for=unchanged_s
+            limit, examine, case.source, tools.intake, tools.preparer.refusals, still_for=unchanged_s
         )
     except CpuTimeExceeded:
         return Rejected(

@@ -26,7 +26,7 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
         judge_case,
         tools.spool(item.case),
         tokens,
-        tools.engine,
+        tools.preparer,
         tools.judgement,
         tools.conventions,
         tools.basis,

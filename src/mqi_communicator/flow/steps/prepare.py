@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.steps.extension import declaration, declared, engine_of
 from mqi_communicator.flow.tasks import write_input
 from mqi_communicator.flow.tools import Tools
@@ -16,8 +17,8 @@ from mqi_communicator.store import cases, work_items
 async def prepare(item: WorkItem, tools: Tools) -> Outcome:
     """The spool's `input/` is complete: common/, one folder per beam, SHA256SUMS. Its GPU demand is recorded and,
     before anything is computed, the longer run that the site's policy declares."""
-    engine = await engine_of(item.case, tools)
-    facts, demand = await tools.workers.run(write_input, tools.spool(item.case), engine, tools.conventions)
+    preparer = Preparer(await engine_of(item.case, tools), tools.preparation)
+    facts, demand = await tools.workers.run(write_input, tools.spool(item.case), preparer, tools.conventions)
     demand_json = "" if demand is None else json.dumps(asdict(demand), sort_keys=True)
     await tools.database.write(cases.change, item.case, demand=demand_json)
     begun = len(await tools.database.read(work_items.of_case, item.case)) > 1

@@ -16,7 +16,9 @@ async def verify(item: WorkItem, tools: Tools) -> Outcome:
     stored as the beam's dose."""
     row = await tools.database.read(jobs.get, item.token)
     digests = {} if row is None else {path: digest for path, (_size, digest) in row.products.items()}
-    kept = await tools.workers.run(keep_beam_dose, tools.spool(item.case), item.beam, item.token, tools.engine, digests)
+    kept = await tools.workers.run(
+        keep_beam_dose, tools.spool(item.case), item.beam, item.token, tools.preparer, digests
+    )
     if not isinstance(kept, Refused):
         return Done(kept)
     if kept.retryable:

@@ -12,9 +12,10 @@ import numpy as np
 
 from mqi_communicator.case.faults import ActionRequired, Permanent, Transient
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
-from mqi_communicator.dose.engine import DoseEngine, JobRequest, PreparedCase, Refused
+from mqi_communicator.dose.engine import JobRequest, Refused
 from mqi_communicator.dose.log_excerpt import LOG_BYTES
 from mqi_communicator.dose.outside import without_outside_air
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
@@ -26,20 +27,21 @@ AGAIN = (
 
 
 def keep_beam_dose(
-    spool: Spool, number: int, token: str, engine: DoseEngine, digests: Mapping[str, str]
+    spool: Spool, number: int, token: str, preparer: Preparer, digests: Mapping[str, str]
 ) -> dict[str, object] | Refused:
     """Read the products of `token` as the dose of one beam, and keep it. Refused if its whole log, of which polling
     returned a part, is not that of a complete run. Permanent if it is not a valid dose, ActionRequired if it was
     computed with another configuration than the current one."""
-    if changed := changes(spool.made_with(), engine):
+    if changed := changes(spool.made_with(), preparer.engine):
         raise ActionRequired("; ".join(changed), AGAIN)
-    plan, ct = read_case(spool)
+    prepared = read_case(spool).prepared(preparer)
     products = {name: _verified(spool.back(token) / name, digest) for name, digest in digests.items()}
     log = _read_log(spool.back(token) / "log")
-    judged = engine.job(JobRequest(number)).judge(0, log, {name: len(data) for name, data in products.items()})
+    judged = preparer.engine.job(JobRequest(number)).judge(0, log, {name: len(data) for name, data in products.items()})
     if isinstance(judged, Refused):
         return judged
-    dose = without_outside_air(engine.case(PreparedCase(plan, ct)).read_dose(number, products, log), ct)
+    dose = preparer.engine.case(prepared.case).read_dose(number, products, log)
+    dose = prepared.back(without_outside_air(dose, prepared.case.ct))
     if not dose.gy.max() > 0:
         raise Permanent("the dose is zero everywhere in the patient", "check the isocentre and the CT")
     _save(spool.dose / f"beam-{number}.npz", dose, token)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent
@@ -14,9 +15,11 @@ from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import CTVolume, IonPlan
-from mqi_communicator.dicom.structures import read_structures
+from mqi_communicator.dicom.structures import StructureSet, read_structures
 from mqi_communicator.dose.checks import raise_problems
-from mqi_communicator.dose.engine import DoseEngine, GpuDemand, PreparedCase
+from mqi_communicator.dose.engine import GpuDemand
+from mqi_communicator.dose.prepare.preparation import Preparation
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool.layout import Spool, write_durably
 from mqi_communicator.flow.tasks.digests import digest_of
@@ -26,10 +29,23 @@ from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention
 
 
-def read_case(spool: Spool) -> tuple[IonPlan, CTVolume]:
-    """The admitted plan and CT. Permanent if a file in the spool is not what was admitted."""
-    (plan,) = admitted(spool, Kind.PLAN)
-    return sound_plan(plan), read_ct(admitted(spool, Kind.CT))
+@dataclass(frozen=True, slots=True)
+class AdmittedCase:
+    """The plan, the CT and the structure set of a case, as read."""
+
+    plan: IonPlan
+    ct: CTVolume
+    structures: StructureSet
+
+    def prepared(self, preparer: Preparer) -> Preparation:
+        """The case as the engine computes it."""
+        return preparer.prepare(self.plan, self.ct, self.structures)
+
+
+def read_case(spool: Spool) -> AdmittedCase:
+    """The admitted case. Permanent if a file in the spool is not what was admitted."""
+    (plan,), (structures,) = admitted(spool, Kind.PLAN), admitted(spool, Kind.STRUCTURES)
+    return AdmittedCase(sound_plan(plan), read_ct(admitted(spool, Kind.CT)), read_structures(structures))
 
 
 def admitted(spool: Spool, kind: Kind) -> list[Path]:
@@ -48,13 +64,14 @@ def _verified(path: Path, digest: str) -> Path:
 
 
 def write_input(
-    spool: Spool, engine: DoseEngine, conventions: Mapping[str, DoseConvention]
+    spool: Spool, preparer: Preparer, conventions: Mapping[str, DoseConvention]
 ) -> tuple[dict[str, object], GpuDemand | None]:
     """Write `input/` in one rename; return facts about it, and the GPU demand of each beam.
 
     ActionRequired for what is not in the configuration, DicomProblem for the rest.
     """
-    plan, ct = read_case(spool)
+    admitted_case = read_case(spool)
+    plan, ct = admitted_case.plan, admitted_case.ct
     has_dose = bool(load_manifest(spool.manifest).of(Kind.DOSE))
     if has_dose and convention_for(plan.manufacturer, conventions) is None:
         raise ActionRequired(
@@ -62,9 +79,8 @@ def write_input(
             f'add "{plan.manufacturer}" under dose_conventions (medium or water, physical or RBE, fraction or course), '
             "and restart the communicator",
         )
-    (structures,) = admitted(spool, Kind.STRUCTURES)
-    raise_problems(engine.refusals(plan, ct, read_structures(structures)))
-    case = engine.case(PreparedCase(plan, ct))
+    raise_problems(preparer.refusals(plan, ct, admitted_case.structures))
+    case = preparer.engine.case(admitted_case.prepared(preparer).case)
     files = case.files()
     temporary = spool.root / "input.aside"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -75,7 +91,7 @@ def write_input(
         raise DiskFull(
             f"the engine's input cannot be written: {error.strerror}", "free space in paths.workspace"
         ) from None
-    write_durably(spool.recipe, json.dumps(recipe_of(engine, plan, ct), indent=1))
+    write_durably(spool.recipe, json.dumps(recipe_of(preparer.engine, plan, ct), indent=1))
     shutil.rmtree(spool.input, ignore_errors=True)
     temporary.rename(spool.input)
     facts: dict[str, object] = {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}

@@ -12,7 +12,7 @@ from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.records import CTVolume, Dose, Extent, IonPlan
 from mqi_communicator.dicom.rtdose import read_rtdose
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
-from mqi_communicator.dose.engine import DoseEngine, PreparedCase
+from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
@@ -33,7 +33,7 @@ from mqi_communicator.results.verdict import CheckOutcome
 def judge_case(
     spool: Spool,
     tokens: Mapping[int, str],
-    engine: DoseEngine,
+    preparer: Preparer,
     judgement: JudgementOptions,
     conventions: Mapping[str, DoseConvention],
     basis: Basis,
@@ -45,10 +45,12 @@ def judge_case(
     `extension`: the longer run that was declared for it; the verdict reports its outcome. `constancy`: the name of the
     constancy sample, "" for a patient's case.
     """
-    plan, ct = read_case(spool)
+    admitted_case = read_case(spool)
+    plan, ct, engine = admitted_case.plan, admitted_case.ct, preparer.engine
+    prepared = admitted_case.prepared(preparer)
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
-    case = engine.case(PreparedCase(plan, ct))
+    case = engine.case(prepared.case)
     reasons = changes(spool.made_with(), engine) or case.basis()
     planned = _planned(spool, plan, convention)
     aside = [why for _name, why in load_manifest(spool.manifest).aside]
@@ -59,7 +61,7 @@ def judge_case(
         judgement,
         conventions=conventions,
         basis=reasons,
-        cautions=(*case_cautions(plan, ct, planned, aside), *case.cautions()),
+        cautions=(*case_cautions(plan, ct, planned, aside), *prepared.cautions, *case.cautions()),
     )
     if extension is not None:
         extension = extension_for(extension, verdict, limits_of(plan, judgement).uncertainty)

@@ -1,0 +1,69 @@
+"""From an admitted plan and CT to what an engine computes, and back. Pure.
+
+The stages run in this order: range shifters, densities, lines, patient position. Each leaves a plan and a CT that
+later stages and engines read as if the planning system had written them that way: an engine sees head first supine,
+spots, and one CT whose densities are those that the dose is computed with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mqi_communicator.case.caution import Caution
+from mqi_communicator.dicom.problem import Problem
+from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
+from mqi_communicator.dose.engine import DoseEngine, PreparedCase
+from mqi_communicator.dose.prepare.densities import override_densities
+from mqi_communicator.dose.prepare.draft import Draft, Stage
+from mqi_communicator.dose.prepare.options import PreparationOptions
+
+if TYPE_CHECKING:
+    from mqi_communicator.dicom.structures import StructureSet
+
+STAGES: tuple[Stage, ...] = (override_densities,)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A prepared case."""
+
+    case: PreparedCase
+    problems: tuple[Problem, ...]  # why it cannot be computed as planned
+    cautions: tuple[Caution, ...]  # what the stages changed or assumed, for the verdict
+
+    def back(self, dose: Dose) -> Dose:
+        """A dose of the prepared case on the grid and in the patient system of the admitted CT."""
+        return dose
+
+
+def prepare(
+    plan: IonPlan,
+    ct: CTVolume,
+    structures: StructureSet | None,
+    engine: DoseEngine,
+    options: PreparationOptions,
+) -> Preparation:
+    """Prepare a plan and its CT for this engine. Without a structure set, densities are those of the CT."""
+    draft = Draft(plan, ct, structures)
+    for stage in STAGES:
+        draft = stage(draft, engine, options)
+    return Preparation(PreparedCase(draft.plan, draft.ct), draft.problems, draft.cautions)
+
+
+def refusals(
+    engine: DoseEngine,
+    options: PreparationOptions,
+    plan: IonPlan,
+    ct: CTVolume | None,
+    structures: StructureSet | None,
+) -> tuple[Problem, ...]:
+    """All reasons why this engine cannot compute the plan, each once. What is None (CT, structure set) is not checked.
+
+    A machine or a scanner that is not configured is no reason: the case waits for it (`EngineCase.files`).
+    """
+    found = engine.abilities.refusals(plan)
+    if ct is not None:
+        prepared = prepare(plan, ct, structures, engine, options)
+        found = (*found, *prepared.problems, *engine.refusals(prepared.case))
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,35 @@
+"""One engine with the site's rules of preparation: what steps use to prepare a case. It can be pickled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mqi_communicator.dicom.problem import Problem
+from mqi_communicator.dose.engine import DoseEngine
+from mqi_communicator.dose.prepare.options import PreparationOptions
+
+if TYPE_CHECKING:
+    from mqi_communicator.dicom.records import CTVolume, IonPlan
+    from mqi_communicator.dicom.structures import StructureSet
+    from mqi_communicator.dose.prepare.preparation import Preparation
+
+
+@dataclass(frozen=True, slots=True)
+class Preparer:
+    """Prepares cases for one engine."""
+
+    engine: DoseEngine
+    options: PreparationOptions
+
+    def prepare(self, plan: IonPlan, ct: CTVolume, structures: StructureSet | None) -> Preparation:
+        """See `preparation.prepare`."""
+        from mqi_communicator.dose.prepare.preparation import prepare  # loads numpy: workers only
+
+        return prepare(plan, ct, structures, self.engine, self.options)
+
+    def refusals(self, plan: IonPlan, ct: CTVolume | None, structures: StructureSet | None) -> tuple[Problem, ...]:
+        """See `preparation.refusals`."""
+        from mqi_communicator.dose.prepare.preparation import refusals  # loads numpy: workers only
+
+        return refusals(self.engine, self.options, plan, ct, structures)
