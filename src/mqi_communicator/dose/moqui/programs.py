@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from mqi_communicator.case.work import Need, Program, Work
 from mqi_communicator.dicom.outgoing_names import beam_name
 from mqi_communicator.dose.engine import NO_INPUT
-from mqi_communicator.dose.moqui.expected import JobLayout, Step
 from mqi_communicator.dose.moqui.flavour import ErrorPattern
 from mqi_communicator.dose.moqui.inputs import COMMON, SPOT_LISTS, input_name, output_folder, temp_folder
+from mqi_communicator.dose.moqui.job_layout import JobLayout, Step
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.moqui.products import files_of
 from mqi_communicator.dose.moqui.requested import FILE

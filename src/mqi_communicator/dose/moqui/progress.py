@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from mqi_communicator.dose.engine import Progress
-from mqi_communicator.dose.moqui.expected import JobLayout, sections_by_step
 from mqi_communicator.dose.moqui.flavour import Flavour
+from mqi_communicator.dose.moqui.job_layout import JobLayout, sections_by_step
 
 
 def read_progress(expected: JobLayout, log_tail: str) -> Progress:

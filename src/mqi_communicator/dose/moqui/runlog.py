@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mqi_communicator.dose.engine import Accepted, Refused
-from mqi_communicator.dose.moqui.expected import JobLayout, Step, sections_by_step
 from mqi_communicator.dose.moqui.flavour import Flavour
+from mqi_communicator.dose.moqui.job_layout import JobLayout, Step, sections_by_step
 from mqi_communicator.dose.moqui.products import size_problem
 from mqi_communicator.dose.moqui.progress import computed, ended, last, share
 from mqi_communicator.dose.moqui.requested import RequestedRun, requested_in
