@@ -142,7 +142,7 @@ def test_the_crash_at_the_save_is_known_of_a_fork_too():
         ("Time taken by MC engine: 1.2e+03 milli", "Time taken by MC engine: 1.2e+03 mil", "no end mark", True),
         ("histories 1600\n", "histories 0\n", "no histories to compute", False),
         ("histories 1600\n", "histories 3200\n", "3200 histories, expected 1600", False),
-        (ASKED, "", "before it wrote its request", True),
+        (ASKED, "", "the log lacks the line", True),
     ],
 )  # fmt: skip
 def test_each_lie_of_an_exit_code_of_zero(old, new, words, retryable):
@@ -207,14 +207,14 @@ LONG_LOG = LONG.format(run=1) + END + LONG.format(run=2) + END + ASKED  # two se
 
 def test_no_place_of_a_cut_refuses_a_good_log_nor_makes_a_bad_one_good_for_ever():
     """Two runs of more than 4 kB each, cut anywhere: through marks, words and numbers."""
-    expected = Programs(options()).expected(3)
+    layout = Programs(options()).layout(3)
     for size in range(256, len(LONG_LOG) // 2, 37):
         judged = judge(0, looked_at(LONG_LOG, size))
         assert isinstance(judged, Accepted), (size, judged)
         assert judged.facts == {"histories": 3200, "runs": 2}
     for lost in (END, ENDED, "histories 1600\n", "mqi-program moqui-2\n"):
         bad = LONG_LOG.replace(lost, "", 1)
-        assert check_whole(expected, bad)
+        assert check_whole(layout, bad)
         assert not isinstance(judge(0, bad), Accepted) or lost in ("histories 1600\n", "mqi-program moqui-2\n")
 
 
@@ -254,7 +254,7 @@ def test_a_crash_in_a_cut_section_is_tried_again():
 def test_a_program_that_prints_the_mark_of_a_cut_proves_nothing_by_it():
     forged = LOG.replace(END, "mqi-cut 100\n", 1)
     assert isinstance(judge(0, forged), Accepted)
-    assert "moqui-1: the log has no end mark" in (check_whole(Programs(options()).expected(3), forged) or "")
+    assert "moqui-1: the log has no end mark" in (check_whole(Programs(options()).layout(3), forged) or "")
 
 
 def test_progress_of_a_long_log_is_read_from_both_of_its_ends():
@@ -266,22 +266,22 @@ def test_progress_of_a_long_log_is_read_from_both_of_its_ends():
 
 
 def test_the_whole_log_must_show_each_run_from_its_mark_to_its_end():
-    expected = Programs(options()).expected(3)
-    assert check_whole(expected, LOG) is None
+    layout = Programs(options()).layout(3)
+    assert check_whole(layout, LOG) is None
     for lost, words in {
         "mqi-program moqui-1\n": "moqui-1 began",
         RUN.format(run=1) + END: "moqui-1 began",
         RUN.format(run=2) + END: "moqui-2 began",
         "mqi-program moqui-2\n": "moqui-2 began",
         "histories 1600\n": "moqui-1 did not report how many histories",
-        ASKED: "before it wrote its request",
+        ASKED: "the log lacks the line",
     }.items():
         assert lost in LOG
-        assert words in (check_whole(expected, LOG.replace(lost, "", 1)) or "")
+        assert words in (check_whole(layout, LOG.replace(lost, "", 1)) or "")
     first_end = LOG.replace(END, "", 1)
-    assert "moqui-1: the log has no end mark" in (check_whole(expected, first_end) or "")
+    assert "moqui-1: the log has no end mark" in (check_whole(layout, first_end) or "")
     assert isinstance(judge(0, first_end[first_end.index("mqi-program moqui-2") :]), Accepted)
-    assert "out-of-bound" in (check_whole(expected, LOG.replace("master seed 1\n", "out-of-bound\n", 1)) or "")
+    assert "out-of-bound" in (check_whole(layout, LOG.replace("master seed 1\n", "out-of-bound\n", 1)) or "")
 
 
 def test_each_program_is_judged_by_its_own_words():

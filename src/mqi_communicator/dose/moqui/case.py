@@ -73,13 +73,13 @@ class MoquiCase:
     def read_dose(self, beam: int, products: Mapping[str, bytes], log: str) -> Dose:
         """Gy per fraction, to water, mean of the runs."""
         setup, ct = self._setup, self._case.ct
-        expected = setup.programs.expected(beam)
+        layout = setup.programs.layout(beam)
         requested = requested_in(log)
-        if (problem := runlog.check_whole(expected, log)) or requested is None:
+        if (problem := runlog.check_whole(layout, log)) or requested is None:
             raise Permanent(f"beam {beam}: {problem}")
         runs = [
-            output.read_values(product, expected.read_format, products, self._sent_ct.grid, setup.flavour.origin)
-            for product in expected.dose_paths
+            output.read_values(product, layout.read_format, products, self._sent_ct.grid, setup.flavour.origin)
+            for product in layout.dose_paths
         ]
         in_patient = self._sent_ct.hu(whole_hounsfield(ct)) > AIR
         mean, uncertainty = output.mean_and_uncertainty(runs, in_patient)

@@ -23,8 +23,8 @@ class MoquiJob:
 
     def progress(self, log_tail: str) -> Progress:
         """How far the runs are, from their batches; moqui reports no uncertainty."""
-        return read_progress(self._programs.expected(self._request.beam), log_tail)
+        return read_progress(self._programs.layout(self._request.beam), log_tail)
 
     def judge(self, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
         """Reported errors, exit code, histories, end marks and sizes together."""
-        return runlog.judge(self._programs.expected(self._request.beam), exit_code, log_tail, products)
+        return runlog.judge(self._programs.layout(self._request.beam), exit_code, log_tail, products)

@@ -14,7 +14,7 @@ from mqi_communicator.dose.moqui.sections import Section, excerpt_sections, sect
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class JobProgram:
     """One program of the job: moqui itself, or one of the site."""
 
     name: str
@@ -27,47 +27,53 @@ class JobLayout:
     """What a job of this configuration consists of."""
 
     flavour: Flavour
-    steps: tuple[Step, ...]
-    read_format: str  # format in which doses are read
-    dose_paths: tuple[str, ...]  # paths of the doses, without suffix, one per run
+    programs: tuple[JobProgram, ...]  # in the order in which they run
+    read_format: str  # format of the doses that are fetched: as requested, or as a program of the site converts them
+    dose_paths: tuple[str, ...]  # paths of the doses without suffix, below the run folder; one per seed
 
     @property
-    def runs(self) -> tuple[str, ...]:
-        """Names of moqui's own programs."""
-        return tuple(step.name for step in self.steps if step.moqui)
+    def moqui_programs(self) -> tuple[str, ...]:
+        """Names of the programs that are moqui itself, one per seed."""
+        return tuple(program.name for program in self.programs if program.moqui)
 
 
-def sections_by_step(layout: JobLayout, log: str, *, whole: bool = False) -> list[tuple[Step, Section]]:
-    """Each section of the log with its step. A log that is not `whole` may lack lines in its middle,
-    `mqi-program` lines among them: the beginning and the end of one step are then joined."""
+def sections_by_program(layout: JobLayout, log: str, *, whole: bool = False) -> list[tuple[JobProgram, Section]]:
+    """Each section of the log with its program. A log that is not `whole` may lack lines in its middle,
+    `mqi-program` lines among them: the beginning and the end of one program are then joined."""
     found = sections(log) if whole else excerpt_sections(log)
-    known = {step.name: step for step in layout.steps}
-    parts: list[tuple[Step, Section]] = []
+    known = {program.name: program for program in layout.programs}
+    parts: list[tuple[JobProgram, Section]] = []
     for i, part in enumerate(found):
         if part.name:
-            parts.append((known.get(part.name, Step(part.name, ())), part))
+            parts.append((known.get(part.name, JobProgram(part.name, ())), part))
             continue
         before = parts[-1][0] if parts else None
         after = known.get(found[i + 1].name) if i + 1 < len(found) else None
-        step = _unmarked(layout, log, before, after)
-        if before is not None and step == before:
+        program = _unmarked(layout, log, before, after)
+        if before is not None and program == before:
             earlier = parts.pop()[1]
-            parts.append((step, Section(before.name, f"{earlier.text}\n{part.text}", whole=False)))
+            parts.append((program, Section(before.name, f"{earlier.text}\n{part.text}", whole=False)))
         else:
-            parts.append((step, part))
+            parts.append((program, part))
     return parts
 
 
-def _unmarked(layout: JobLayout, log: str, before: Step | None, after: Step | None) -> Step:
-    """The step of a section whose `mqi-program` line is missing. If the next section is known: the step before it. If
-    the job has ended: the last step. Otherwise: any step that is not yet excluded."""
-    steps = layout.steps
-    if after in steps[1:]:
-        return steps[steps.index(after) - 1]
+def _unmarked(layout: JobLayout, log: str, before: JobProgram | None, after: JobProgram | None) -> JobProgram:
+    """The program of a section whose `mqi-program` line is missing, between the programs `before` and `after` it (None:
+    unknown, or there is none).
+
+    If `after` is known: the program before that one. If every program succeeded (the line that a job writes last is
+    there): the last program. Otherwise it may be `before` or any later one: if several are left, a substitute with the
+    error patterns of them all, which is moqui's own only if all of them are."""
+    programs = layout.programs
+    if after in programs[1:]:
+        return programs[programs.index(after) - 1]
     if after is None and requested_in(log):
-        return steps[-1]
-    left = steps[steps.index(before) :] if before in steps else steps
+        return programs[-1]
+    left = programs[programs.index(before) :] if before in programs else programs
     if len(left) == 1:
         return left[0]
-    own = all(step.moqui for step in left)
-    return Step("moqui" if own else "the job", tuple(one for step in left for one in step.error_patterns), own)
+    own = all(program.moqui for program in left)
+    return JobProgram(
+        "moqui" if own else "the job", tuple(one for program in left for one in program.error_patterns), own
+    )

@@ -9,7 +9,7 @@ from mqi_communicator.dicom.outgoing_names import beam_name
 from mqi_communicator.dose.engine import NO_INPUT
 from mqi_communicator.dose.moqui.flavour import ErrorPattern
 from mqi_communicator.dose.moqui.inputs import COMMON, SPOT_LISTS, input_name, output_folder, temp_folder
-from mqi_communicator.dose.moqui.job_layout import JobLayout, Step
+from mqi_communicator.dose.moqui.job_layout import JobLayout, JobProgram
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.moqui.products import files_of
 from mqi_communicator.dose.moqui.requested import FILE
@@ -58,14 +58,14 @@ class Programs:
             shown=(f"../../input/beam-{number}/{FILE}",),
         )
 
-    def expected(self, beam: int) -> JobLayout:
-        """The expected log and products of that job."""
+    def layout(self, beam: int) -> JobLayout:
+        """The programs of that job and where its doses are, to read its log and its products."""
         return JobLayout(
             flavour=self._flavour,
-            steps=(
+            programs=(
                 *(_watched(step) for step in self._options.before),
                 *(
-                    Step(self._name(run), self._flavour.error_patterns, moqui=True)
+                    JobProgram(self._name(run), self._flavour.error_patterns, moqui=True)
                     for run in range(1, self._options.seeds + 1)
                 ),
                 *(_watched(step) for step in self._options.after),
@@ -138,9 +138,9 @@ class Programs:
         )
 
 
-def _watched(step: StepOptions) -> Step:
+def _watched(step: StepOptions) -> JobProgram:
     """A step of the site with its own patterns."""
-    return Step(
+    return JobProgram(
         step.name,
         (
             *(ErrorPattern(pattern, retryable=True) for pattern in step.retryable_patterns),

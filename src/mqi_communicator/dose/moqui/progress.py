@@ -6,26 +6,26 @@ import re
 
 from mqi_communicator.dose.engine import Progress
 from mqi_communicator.dose.moqui.flavour import Flavour
-from mqi_communicator.dose.moqui.job_layout import JobLayout, sections_by_step
+from mqi_communicator.dose.moqui.job_layout import JobLayout, sections_by_program
 
 
-def read_progress(expected: JobLayout, log_tail: str) -> Progress:
+def read_progress(layout: JobLayout, log_tail: str) -> Progress:
     """How far the runs of moqui are, together. Programs before and after them do not count.
 
     Unknown (None) before the first batch, and if the tail does not show which of several runs it belongs to.
     """
-    runs = expected.runs
-    step, part = sections_by_step(expected, log_tail)[-1]
-    if step.name in runs:
-        done = runs.index(step.name)
-        now = 1.0 if ended(expected.flavour, part.text) else share(expected.flavour, part.text)
-    elif step in expected.steps:
-        done, now = sum(one.moqui for one in expected.steps[: expected.steps.index(step)]), None
+    own = layout.moqui_programs
+    program, part = sections_by_program(layout, log_tail)[-1]
+    if program.name in own:
+        done = own.index(program.name)
+        now = 1.0 if ended(layout.flavour, part.text) else share(layout.flavour, part.text)
+    elif program in layout.programs:
+        done, now = sum(one.moqui for one in layout.programs[: layout.programs.index(program)]), None
     else:
-        done, now = 0, share(expected.flavour, part.text) if len(runs) == 1 else None
+        done, now = 0, share(layout.flavour, part.text) if len(own) == 1 else None
     if now is None and not done:
         return Progress(None)
-    return Progress(min(100.0, 100.0 * (done + (now or 0.0)) / len(runs)))
+    return Progress(min(100.0, 100.0 * (done + (now or 0.0)) / len(own)))
 
 
 def ended(flavour: Flavour, text: str) -> bool:

@@ -1,6 +1,9 @@
-"""What was requested of a run, on one line that the job appends to its log after its last program.
+"""What was requested of each of moqui's runs (one per seed), on one line at the end of the job's log.
 
-Later steps read it there and do not depend on the current configuration. The line also proves that every program ended.
+The file is part of the input. The host script appends it to the log only if every program exited 0 with its outputs, so
+that the line also shows that every program succeeded. Later steps read it there and do not depend on the current
+configuration. The file's name and the line are formats on hosts, where jobs of an earlier version may wait: they do not
+change.
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ _LINE = re.compile(r"^mqi-asked voxels=(\d+) histories=(\d+) factor=(\S+)$", re.
 
 @dataclass(frozen=True, slots=True)
 class RequestedRun:
-    """What was requested of every run of the job."""
+    """What was requested of each seed's run."""
 
     voxels: int  # of the grid that was sent
-    histories: int  # that the program must report; 0: not checked, because this build scales the number
+    histories: int  # of one run, which moqui must report; 0: not checked, because this build scales the number
     factor: float  # from its dose to Gy, see `Setup.factor`
 
     def text(self) -> bytes:
@@ -26,7 +29,7 @@ class RequestedRun:
 
 
 def requested_in(log: str) -> RequestedRun | None:
-    """The request at the end of the log; None if the job ended before it wrote it."""
+    """The request at the end of the log; None unless the job succeeded."""
     found = _LINE.findall(log)
     if not found:
         return None
