@@ -113,11 +113,32 @@ def test_an_offline_server_is_transient_and_no_message_shows_the_address(tmp_pat
 
 @pytest.mark.parametrize(
     ("text", "mode", "words"),
-    [("not an address", 0o600, "invalid"), ("", 0o600, "empty"), ("http://x/", 0o644, "others may read")],
+    [
+        ("not an address", 0o600, "invalid"),
+        ("", 0o600, "empty"),
+        ("http://x/", 0o640, "secret can be read by others: its mode is 0640"),
+    ],
 )
 def test_an_invalid_or_readable_secret_is_reported(tmp_path, text, mode, words):
     with pytest.raises(ActionRequired, match=words):
         Webhook(WebhookOptions(url_file=secret(tmp_path, text, mode))).send(MESSAGE)
+
+
+async def test_a_readable_secret_is_reported_at_the_start(tmp_path):
+    """Not when the first message is due, which may be weeks later."""
+    heard, file = [], secret(tmp_path, "http://x/", 0o644)
+    ways = (Webhook(WebhookOptions(url_file=file)), mail(25, user="u", password_file=file, tls="starttls"))
+    dispatcher = Dispatcher(
+        NotifyOptions(webhook=ways[0].options), ways, None, lambda: 0.0, lambda *a, **f: heard.append((a, f))
+    )
+    await dispatcher.check_secrets()
+    assert [(name, facts["channel"]) for (name,), facts in heard] == [
+        ("notify.failed", "webhook"),
+        ("notify.failed", "mail"),
+    ]
+    assert {(facts["why"], facts["advice"]) for _, facts in heard} == {
+        (f"the secret {file} can be read by others: its mode is 0644", f"chmod 600 {file}")
+    }
 
 
 def test_the_address_may_come_from_the_environment(hook, monkeypatch):

@@ -253,7 +253,7 @@ async def test_a_key_that_is_not_let_in(private: PrivateHost, tmp_path: Path):
     assert "authorized_keys" in caught.value.advice
 
 
-@pytest.mark.parametrize(("mode", "words"), [(0o644, "other users can read"), (None, "missing")])
+@pytest.mark.parametrize(("mode", "words"), [(0o644, "can be read by others: its mode is 0644"), (None, "missing")])
 async def test_a_key_file_that_ssh_would_not_use(private: PrivateHost, tmp_path: Path, mode: int | None, words: str):
     key = tmp_path / "key"
     if mode is not None:

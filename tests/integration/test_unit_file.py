@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.cli import exit_codes
+from mqi_communicator.web import server
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy/mqi.service"
@@ -53,6 +54,22 @@ def test_what_the_program_needs_is_left_to_it():
     assert "setpriority" in analyze("syscall-filter", "@resources").stdout.split()
     assert not setting("MemoryDenyWriteExecute")
     assert {"AF_UNIX", "AF_INET", "AF_INET6"} <= set(setting("RestrictAddressFamilies")[0].split())
+
+
+def test_memory_that_runs_out_ends_a_worker_and_not_the_service():
+    """By default (OOMPolicy=stop) systemd stops a service of which the kernel has killed any process."""
+    assert setting("OOMPolicy") == ["continue"]
+    assert setting("MemoryMax") == ["80%"]
+    assert not setting("OOMScoreAdjust"), "workers raise their own above that of the communicator"
+
+
+def test_files_are_enough_for_the_pages_and_mounts_are_its_own():
+    (files,) = setting("LimitNOFILE")
+    assert int(files) >= 8 * server._CONNECTIONS
+    assert setting("PrivateMounts") == ["yes"]
+    assert not setting("MountFlags"), (
+        "a watched share that is mounted again must become visible: no private propagation"
+    )
 
 
 def test_it_starts_the_program_as_the_documents_say_and_gives_up_on_a_wrong_configuration():

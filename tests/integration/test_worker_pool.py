@@ -18,6 +18,7 @@ import pytest
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Permanent, Transient
 from mqi_communicator.flow.workers import pool
+from mqi_communicator.flow.workers.child import OOM_SCORE
 from mqi_communicator.flow.workers.pool import WorkerPool
 
 pytestmark = pytest.mark.real
@@ -111,6 +112,32 @@ async def test_each_task_has_a_process_of_its_own_and_all_have_one_server(worker
 async def test_a_task_runs_with_low_priority_and_leaves_nothing_for_others(workers: WorkerPool):
     niceness = min(os.nice(0) + 5, 19)
     assert await workers.run(surroundings) == (niceness, 0o077, (0, 0), "1")
+
+
+def oom_score(pid: int | str) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+def own_oom_score() -> int:
+    return oom_score("self")
+
+
+async def test_without_memory_the_kernel_ends_a_worker_before_the_communicator(workers: WorkerPool):
+    """OOMPolicy=continue in deploy/mqi.service relies on it. The fork server, which is small, counts as we do."""
+    assert await workers.run(own_oom_score) >= OOM_SCORE > oom_score("self")
+    assert oom_score(await workers.run(os.getppid)) == oom_score("self")
+
+
+@pytest.mark.parametrize("inherited", [0, OOM_SCORE + 100])
+def test_the_score_is_only_raised(inherited: int):
+    """Lowering it takes a capability that a service does not have."""
+    code = (
+        f"import pathlib; own = pathlib.Path('/proc/self/oom_score_adj'); own.write_text('{inherited}')\n"
+        "from mqi_communicator.flow.workers.child import end_before_the_communicator\n"
+        "end_before_the_communicator(); print(own.read_text())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert int(ended.stdout) == max(inherited, OOM_SCORE)
 
 
 async def test_faults_come_back_and_nothing_of_a_patient_with_other_errors(workers: WorkerPool):
@@ -208,6 +235,7 @@ async def test_a_server_that_is_killed_takes_its_children_along_and_another_star
 DAEMON = """
 import asyncio, os, sys
 from pathlib import Path
+from mqi_communicator.flow.workers.child import OOM_SCORE
 from mqi_communicator.flow.workers.pool import WorkerPool
 from tests.integration.test_worker_pool import slow
 

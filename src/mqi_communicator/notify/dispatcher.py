@@ -27,7 +27,7 @@ Emit = Callable[..., None]
 
 
 class Channel(Protocol):
-    """A channel for notifications. Both methods block, and are called from threads."""
+    """A channel for notifications. Its methods block, and are called from threads."""
 
     @property
     def name(self) -> str:
@@ -38,6 +38,10 @@ class Channel(Protocol):
         """Return when the message was accepted, with the reason if some recipients were refused; "" if none were.
 
         Raises Transient or ActionRequired; after a lost connection it may have been accepted all the same."""
+        ...
+
+    def check_secret(self) -> None:
+        """ActionRequired if its secret is missing or not private."""
         ...
 
     def probe(self) -> str:
@@ -74,6 +78,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Poll for ever. No error in here ends it, or affects a case."""
+        await self.check_secrets()
         while True:
             try:
                 await self.poll()
@@ -82,6 +87,16 @@ class Dispatcher:
             except Exception as error:  # noqa: BLE001 - an internal error in here must not end the communicator
                 self.emit("notify.internal_error", error=type(error).__name__)
             await asyncio.sleep(POLL_S)
+
+    async def check_secrets(self) -> None:
+        """Report at the start which secret cannot be used, not when the first message is due."""
+        for channel in self.channels:
+            try:
+                await asyncio.to_thread(channel.check_secret)
+            except Fault as fault:
+                self.emit(
+                    "notify.failed", channel=channel.name, why=fault.reason, advice=fault.advice, again_in_s=POLL_S
+                )
 
     async def poll(self) -> None:
         """Send what is new, on every channel that is due."""

@@ -55,6 +55,14 @@ class Mail:
                 raise ActionRequired(f"the mail server refuses the sender or a recipient ({code})", "check notify.mail")
         return f"the mail server {self.options.host} accepts mail for {len(self.options.recipients)} recipients"
 
+    def check_secret(self) -> None:
+        """ActionRequired if the password cannot be read, or others can read its file."""
+        self._password()
+
+    def _password(self) -> str:
+        file = self.options.password_file
+        return secrets.from_file(file) if file is not None else ""
+
     def _email(self, message: Message) -> EmailMessage:
         email = EmailMessage()
         email["Subject"] = message.subject
@@ -69,7 +77,7 @@ class Mail:
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
         options = self.options
-        password = secrets.from_file(options.password_file) if options.password_file is not None else ""
+        password = self._password()
         try:
             context = ssl.create_default_context(cafile=options.ca_file)
             with self._connected(context) as session:

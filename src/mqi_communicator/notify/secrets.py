@@ -6,19 +6,20 @@ import os
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.case.private_file import exposure
 
 
 def from_file(path: Path) -> str:
-    """The first line of a file that only its owner may read. ActionRequired otherwise, without quoting the secret."""
+    """The first line of a file that only this account can read. ActionRequired otherwise; it quotes no secret."""
     try:
-        mode = path.stat().st_mode
+        state = path.stat()
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         raise ActionRequired(
             f"{path} cannot be read", "make it readable for this account; it holds the secret"
         ) from None
-    if mode & 0o077:
-        raise ActionRequired(f"{path} holds a secret and others may read it", f"chmod 600 {path}")
+    if found := exposure("the secret", path, state, os.geteuid()):
+        raise ActionRequired(*found)
     if not lines or not lines[0].strip():
         raise ActionRequired(f"{path} is empty", "its first line is the secret")
     return lines[0].strip()

@@ -49,6 +49,10 @@ class Webhook:
             connection.connect()
         return "the webhook's server can be reached"
 
+    def check_secret(self) -> None:
+        """ActionRequired if the address cannot be read, or others can read its file."""
+        self._url()
+
     def _url(self) -> str:
         if self.options.url_file is not None:
             return secrets.from_file(self.options.url_file)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mqi_communicator.case.faults import Fault, HostKeyProblem, KeyRejected, RemoteUnfit, Unreachable
+from mqi_communicator.case.private_file import exposure
 from mqi_communicator.remote.classify import ssh_fault
 from mqi_communicator.remote.options import SshOptions
 from mqi_communicator.remote.process import drain, end_group, read_tail, start
@@ -160,11 +161,8 @@ def check_key(options: SshOptions) -> None:
                 f"the private key for {options.name} is missing or not readable",
                 "Check identity_file and that the communicator's user can read it.",
             )
-        if key.stat().st_mode & 0o077:
-            raise KeyRejected(
-                f"other users can read the private key for {options.name}, so ssh ignores it",
-                "Run chmod 600 on the key file.",
-            )
+        if found := exposure(f"host {options.name}: the private key", key, key.stat(), os.geteuid()):
+            raise KeyRejected(*found)
     known = options.known_hosts_file
     if known is not None and not os.access(known, os.R_OK):
         raise HostKeyProblem(

@@ -84,7 +84,7 @@ def test_an_invalid_certificate_and_a_port_in_use_are_reported(tmp_path, certifi
         assert f"cannot be served on 127.0.0.1 port {port}" in refused(configure(tmp_path / "three", {"port": port}))
 
 
-def test_a_key_that_others_may_read_and_users_that_others_may_change_are_refused(tmp_path, certificate):
+def test_a_key_or_users_that_others_may_read_or_change_are_refused(tmp_path, certificate):
     certificate[1].chmod(0o644)
     config = configure(tmp_path / "one", {"certificate": str(certificate[0]), "key": str(certificate[1])})
     settings, users = load(config), tmp_path / "one/workspace/users.json"
@@ -93,9 +93,10 @@ def test_a_key_that_others_may_read_and_users_that_others_may_change_are_refused
     with pytest.raises(ActionRequired, match=r"key\.pem can be read by others: its mode is 0644"):
         open_dashboard(settings, settings.web, lambda: False)
     certificate[1].chmod(0o600)
-    users.chmod(0o666)
-    with pytest.raises(ActionRequired, match=r"users\.json can be changed by others: its mode is 0666"):
-        open_dashboard(settings, settings.web, lambda: False)
+    for mode, verb in (("0644", "read"), ("0666", "changed")):
+        users.chmod(int(mode, 8))
+        with pytest.raises(ActionRequired, match=rf"users\.json can be {verb} by others: its mode is {mode}"):
+            open_dashboard(settings, settings.web, lambda: False)
     certificate[1].chmod(0o640)
     found = asyncio.run(before_the_hosts(config))
     assert [one.what for one in found if "can be read by others: its mode is 0640" in one.what and not one.ok]
