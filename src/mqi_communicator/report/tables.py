@@ -30,6 +30,7 @@ _NAMES = {
     "position_offset": "position offset",
     "range_r80": "range R80",
     "falloff_r80_r20": "falloff R80-R20",
+    "penumbra": "penumbra 80-20",
     "uncertainty": "MC uncertainty",
 }
 _GAMMA = (
@@ -50,6 +51,10 @@ _GLOSSARY = (
     (
         "falloff R80-R20",
         "Distance from distal 80 % to 20 %: computed minus planned, median over the rays of the field.",
+    ),
+    (
+        "penumbra 80-20",
+        "Distance from 80 % to 20 % across the beam: computed minus planned, median over the edges of the field.",
     ),
     ("•••", "Masked part of the patient's name or id."),
     ("MC uncertainty", "Statistical, one standard deviation, mean where the dose is at least half of its maximum."),

@@ -19,6 +19,7 @@ from mqi_communicator.results.gamma import gamma_check
 from mqi_communicator.results.grids import corners, cropped
 from mqi_communicator.results.offset import offset_check
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
+from mqi_communicator.results.penumbra import penumbra_check
 from mqi_communicator.results.ranges import range_checks
 from mqi_communicator.results.scale import scale_check
 from mqi_communicator.results.sums import planned_sum_check, summed, summed_on
@@ -176,7 +177,8 @@ def _of_beam(plan: IonPlan, beam: Beam, doses: _Doses, options: JudgementOptions
             checks.append(gamma_check(planned, computed, limits.gamma, f"beam {beam.number}"))
         checks.append(scale_check(planned, computed, limits.dose_scale, f"beam {beam.number}", plan.fractions))
     checks.append(offset_check(planned, computed, limits.position_offset, limits.range, beam))
-    return [*checks, *range_checks(planned, computed, limits.range, beam)]
+    checks += range_checks(planned, computed, limits.range, beam)
+    return [*checks, penumbra_check(planned, computed, limits.penumbra, beam)]
 
 
 def _no_beam_doses(plan: IonPlan, doses: _Doses, options: JudgementOptions) -> Check:

@@ -14,6 +14,7 @@ _STRICTER_FIRST = (  # section, pass limit, review limit, +1 where more is worse
     ("position_offset", "pass_mm", "review_mm", 1),
     ("range", "pass_mm", "review_mm", 1),
     ("range", "falloff_pass_mm", "falloff_review_mm", 1),
+    ("penumbra", "pass_mm", "review_mm", 1),
 )
 
 
@@ -65,6 +66,17 @@ class RangeOptions(BaseModel):
     )
 
 
+class PenumbraOptions(BaseModel):
+    """Lateral penumbra (80 % to 20 %) across the beam, median over the edges of the field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pass_mm: float = Field(1.0, gt=0, le=50, description="Pass up to this difference of the penumbra, in mm.")
+    review_mm: float = Field(
+        2.0, gt=0, le=50, description="Review up to this difference of the penumbra in mm; fail beyond."
+    )
+
+
 class UncertaintyOptions(BaseModel):
     """Statistical uncertainty allowed in a judged dose."""
 
@@ -94,6 +106,7 @@ class MachineLimits(BaseModel):
     dose_scale: DoseScaleOptions | None = Field(None, description="Dose scale of this machine's beams.")
     position_offset: PositionOffsetOptions | None = Field(None, description="Position offset of this machine's beams.")
     range: RangeOptions | None = Field(None, description="Range of this machine's beams.")
+    penumbra: PenumbraOptions | None = Field(None, description="Lateral penumbra of this machine's beams.")
     uncertainty: UncertaintyOptions | None = Field(
         None, description="Statistical uncertainty allowed for this machine."
     )
@@ -112,6 +125,10 @@ class JudgementOptions(BaseModel):
         default_factory=PositionOffsetOptions, description="Rigid shift of each beam's dose."
     )
     range: RangeOptions = Field(default_factory=RangeOptions, description="Distal range and falloff of each beam.")
+    penumbra: PenumbraOptions = Field(
+        default_factory=PenumbraOptions,
+        description="Lateral penumbra of each beam: a range shifter at another distance changes nothing else.",
+    )
     uncertainty: UncertaintyOptions = Field(
         default_factory=UncertaintyOptions, description="Statistical uncertainty above which the verdict is undecided."
     )

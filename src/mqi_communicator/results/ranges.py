@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.records import Beam, Dose
+from mqi_communicator.results.edges import far_edge
 from mqi_communicator.results.geometry import across, direction
 from mqi_communicator.results.grids import at_points, cropped, points_of
 from mqi_communicator.results.options import RangeOptions
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FIELD = 0.5  # of the planned maximum: rays that reach it belong to the field
-_PLATEAU = 0.9  # of a ray's maximum: its level is the mean above this, not one noisy voxel
 _STEP = 0.5  # mm along a ray
 _RAYS = 24  # rays across each side of the field, at most
 _NARROWEST = 2.0  # mm between rays, at least
@@ -50,9 +50,9 @@ def range_difference(planned: Dose, computed: Dose, beam: Beam) -> RangeResult:
     before, after = (at_points(cropped(d, rays.reshape(-1, 3), 5), rays, smooth=True) for d in (planned, computed))
     best = np.nanmax(np.nan_to_num(before), axis=1)
     field = best >= _FIELD * best.max()
-    r80, r20 = (_distal(before[field], part) for part in (0.8, 0.2))
+    r80, r20 = (far_edge(before[field], part, _STEP) for part in (0.8, 0.2))
     ended = np.isfinite(r80) & np.isfinite(r20)
-    own80, own20 = (_distal(after[field], part) for part in (0.8, 0.2))
+    own80, own20 = (far_edge(after[field], part, _STEP) for part in (0.8, 0.2))
     both = ended & np.isfinite(own80) & np.isfinite(own20)
     counts = (len(ended), int(ended.sum()), int((ended & ~both).sum()))
     if not both.any():
@@ -84,27 +84,6 @@ def _side(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     number = int(min(_RAYS, max(1, (high - low) // _NARROWEST)))
     gap = (high - low) / number
     return np.asarray(low + gap * (np.arange(number) + 0.5))
-
-
-def _distal(profiles: NDArray[np.float64], part: float) -> NDArray[np.float64]:
-    """Depth in mm from the start of each ray to its deepest point at `part` of its level; NaN if there is none."""
-    values = np.nan_to_num(profiles)
-    top = values.max(axis=1, keepdims=True)
-    plateau = (values >= _PLATEAU * top) & (top > 0)
-    level = np.where(plateau, values, 0).sum(axis=1) / np.maximum(plateau.sum(axis=1), 1)
-    wanted = part * level
-    above = (values >= wanted[:, None]) & (level[:, None] > 0)
-    last = values.shape[1] - 1 - np.argmax(above[:, ::-1], axis=1)
-    following = np.minimum(last + 1, values.shape[1] - 1)
-    row = np.arange(len(values))
-    here, there = (
-        values[row, last],
-        profiles[row, following],
-    )  # NaN there: the ray leaves the grid before its distal edge
-    ends = above.any(axis=1) & (following > last) & np.isfinite(there)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        depth = _STEP * (last + (here - wanted) / (here - there))
-    return np.where(ends, depth, np.nan)
 
 
 def range_checks(planned: Dose, computed: Dose, options: RangeOptions, beam: Beam) -> tuple[Check, Check]:

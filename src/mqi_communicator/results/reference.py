@@ -58,6 +58,11 @@ CHECKS = {  # scope, unit of the value, the value
         "mm",
         "Distance from R80 to R20, computed minus planned, median over rays: above 0 is longer.",
     ),
+    "penumbra": (
+        "beams",
+        "mm",
+        "Distance from 80 % to 20 % across the beam, computed minus planned, median over edges: above 0 is wider.",
+    ),
     "beam_doses": (
         "plan",
         "",

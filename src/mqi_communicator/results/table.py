@@ -25,7 +25,7 @@ def value_text(check: Check) -> str:
         return f"{check.value:.2f} %"
     if check.unit == "mm":
         mm = round(check.value, 2) + 0.0  # no minus zero
-        return f"{mm:+.2f} mm" if check.name.startswith(("range", "falloff")) else f"{mm:.2f} mm"
+        return f"{mm:+.2f} mm" if check.name.startswith(("range", "falloff", "penumbra")) else f"{mm:.2f} mm"
     return f"{check.value:.3f}"
 
 

@@ -57,6 +57,7 @@ def test_the_same_dose_on_another_grid_with_noise_passes_every_check(decide, bea
         "position_offset": 4,
         "range_r80": 4,
         "falloff_r80_r20": 4,
+        "penumbra": 4,
     }
     assert 0.2 < one(verdict, "uncertainty", "plan").value < 1.0  # beams of 1 % each, added up
 
