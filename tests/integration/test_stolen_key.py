@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,29 @@ pytestmark = pytest.mark.real
 OUT = "../../../../outside"
 
 
-@pytest.fixture(params=SHELLS)
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Installed:
-    made = Installed(tmp_path, shell(request.param))
+def installed(folder: Path, name: str) -> Installed:
+    made = Installed(folder, shell(name))
     made.send()
     return made
+
+
+@pytest.fixture(params=SHELLS)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Installed:
+    return installed(tmp_path, request.param)
+
+
+@pytest.fixture(scope="module", params=SHELLS)
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """One for all that is refused, for nothing of that may leave anything."""
+    return installed(tmp_path_factory.mktemp("kept"), request.param)
+
+
+@pytest.fixture
+def of_a_run(kept: Installed) -> Iterator[Installed]:
+    """The same, with the folder of a run."""
+    kept.run.mkdir(parents=True)
+    yield kept
+    kept.run.rmdir()
 
 
 def program(*words: str, count: str = "0", limit: str = "0") -> tuple[str, ...]:
@@ -116,14 +135,14 @@ def test_an_order_as_the_product_sends_it_is_carried_out(site: Installed):
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_a_line_of_another_form_is_no_order(site: Installed, name: str):
-    refused(site, site.order(*(tuple(filled(site, word) for word in line) for line in LINES[name])))
+def test_a_line_of_another_form_is_no_order(kept: Installed, name: str):
+    refused(kept, kept.order(*(tuple(filled(kept, word) for word in line) for line in LINES[name])))
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_an_order_for_something_else_is_none(site: Installed, name: str):
-    head = {kind: filled(site, word) for kind, word in HEADS[name].items()}
-    refused(site, site.order(program(str(site.engine)), head=head))
+def test_an_order_for_something_else_is_none(kept: Installed, name: str):
+    head = {kind: filled(kept, word) for kind, word in HEADS[name].items()}
+    refused(kept, kept.order(program(str(kept.engine)), head=head))
 
 
 @pytest.mark.parametrize(
@@ -170,11 +189,11 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_question_of_another_form_is_refused(site: Installed, name: str):
-    output = site.ask(*(filled(site, word) for word in CALLS[name]), stdin=f"{TOKEN}\n".encode())
+def test_a_question_of_another_form_is_refused(kept: Installed, name: str):
+    output = kept.ask(*(filled(kept, word) for word in CALLS[name]), stdin=f"{TOKEN}\n".encode())
     assert "mqi-trouble bad-" in output.stdout
-    assert site.untouched()
-    assert (site.root / "cases" / KEY / "input").is_dir()
+    assert kept.untouched()
+    assert (kept.root / "cases" / KEY / "input").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -186,8 +205,8 @@ def test_a_question_of_another_form_is_refused(site: Installed, name: str):
         "mqi-host mqi-1 9 hello; id", "mqi-host * 9 hello", "",
     ],
 )  # fmt: skip
-def test_a_command_line_of_another_form_is_refused(site: Installed, line: str):
-    output = site.command(line)
+def test_a_command_line_of_another_form_is_refused(kept: Installed, line: str):
+    output = kept.command(line)
     assert (output.returncode, output.stdout) == (1, "")
     assert "may only be used by MQI Communicator" in output.stderr
 
@@ -262,15 +281,16 @@ RSYNC = {
 
 
 @pytest.mark.parametrize("name", RSYNC)
-def test_rsync_is_started_with_the_words_of_our_transfers_alone(site: Installed, name: str):
+def test_rsync_is_started_with_the_words_of_our_transfers_alone(of_a_run: Installed, name: str):
     verb, words = RSYNC[name]
-    site.run.mkdir(parents=True)
     what = KEY if verb == "receive" else TOKEN
-    output = site.command(" ".join(("mqi-host", verb, str(site.root), what, *(filled(site, word) for word in words))))
+    output = of_a_run.command(
+        " ".join(("mqi-host", verb, str(of_a_run.root), what, *(filled(of_a_run, word) for word in words)))
+    )
     assert output.returncode == 1
     assert output.stdout == ""
     assert "mqi-refused" in output.stderr
-    assert site.untouched()
+    assert of_a_run.untouched()
 
 
 PLACES = (
