@@ -32,7 +32,7 @@ from mqi_communicator.intake.examination import Incomplete, Rejected
 from mqi_communicator.intake.spooling import copy_to_spool
 
 GROWING = f"{FILE_CANARY} half copied"
-PAUSE_S = 0.3  # between two halves of a file
+PAUSE_S = 0.1  # between two halves of a file
 _AS_OTHERS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
 
 

@@ -1,4 +1,4 @@
-"""A planted error ends in the verdict, and in the check, that the documentation promises: the other eight kinds."""
+"""A planted error ends in the verdict, and in the check, that the documentation promises: the other nine kinds."""
 
 from __future__ import annotations
 
