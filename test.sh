@@ -7,7 +7,7 @@ cd "$here"
 usage() {
     cat <<'TEXT'
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
-  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about nine minutes on two cores
+  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about eight minutes on two cores
   --quick      lint, formatting, types, import rules and the unit tests; under 2 minutes on two cores
   --long       long scenarios with the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports, an outage,
                a kill at each step, every bad input, every wrong dose
@@ -84,7 +84,8 @@ shown() {
 
 import_rules() { "$python" -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'; }
 
-pytest_on_two() { "$python" -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder "$@"; }
+# workers N PYTEST ARGUMENT...: N test processes at once, each with whole files.
+workers() { "$python" -m pytest -q -n "$1" --dist loadfile --no-loadscope-reorder "${@:2}"; }
 
 source_checks() {
     local typed=(src tests)
@@ -97,7 +98,7 @@ source_checks() {
 
 quick() {
     source_checks
-    shown "unit tests" pytest_on_two -m "not thorough and not long" tests/unit "${arguments[@]}"
+    shown "unit tests" workers 2 -m "not thorough and not long" tests/unit "${arguments[@]}"
 }
 
 checks() {
@@ -105,12 +106,13 @@ checks() {
     for suite in slurm faults browser; do extra+=("--ignore=tests/$suite"); done
     source_checks
     stage "documents" "$python" -m sphinx -q -E -W --keep-going -b html docs .setup/docs
-    shown "pytest" pytest_on_two -m "not long" "${extra[@]}" "${arguments[@]}"
+    # These tests wait for a third of their time: three workers keep two cores busy.
+    shown "pytest" workers 3 -m "not long" "${extra[@]}" "${arguments[@]}"
 }
 
 long() {
-    shown "long" pytest_on_two -m long tests/e2e tests/integration "${arguments[@]}"
-    [ "${#arguments[@]}" -gt 0 ] || MQI_EXAMPLES=new shown "properties, new examples" pytest_on_two -m "hypothesis and not long" tests/unit tests/integration
+    shown "long" workers 2 -m long tests/e2e tests/integration "${arguments[@]}"
+    [ "${#arguments[@]}" -gt 0 ] || MQI_EXAMPLES=new shown "properties, new examples" workers 2 -m "hypothesis and not long" tests/unit tests/integration
 }
 
 faults() {
