@@ -117,3 +117,10 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def listening_socket() -> socket.socket:
+    """A socket on a free port of this machine."""
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    return made

@@ -41,7 +41,6 @@ OF_LOGS: Mapping[str, str] = {  # events that are only logged
     "store.gone": "database.lost",
     "web.open": "web.started",
     "web.bug": "web.internal_error",
-    "web.ended": "web.failed",
 }
 
 

@@ -72,7 +72,10 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "readmitted": ("number", "Cases that were missing from the store."),
     "delivered": ("number", "Cases whose delivered results were found."),
     "mismatched": ("number", "Cases whose delivered results could not be verified."),
-    "number": ("number", "`id` of the last event of the chain; `link` is its link."),
+    "number": (
+        "number",
+        "`id` of the last event of the chain; `link` is its link. With `connections.refused`: how many.",
+    ),
     "under_way": ("list", "The steps in progress, with case and beam."),
     "error": ("text", "Type of the error; its text is withheld."),
     "frames": ("list", "Location in the program, outermost first."),
@@ -93,5 +96,6 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "for_s": ("s", "How long so far."),
     "limit_s": ("s", "The limit of the step."),
     "address": ("text", "Of the dashboard, or of the client."),
+    "server": ("text", "`dashboard`, or `monitoring` for the metrics and health pages."),
     "user": ("text", "Name of the user; `unknown` if no such user exists."),
 }

@@ -237,7 +237,13 @@ LOG = (
     EventSpec("web.login", _INFO, "A user signed in to the dashboard.", ("user", "address")),
     EventSpec("web.login_refused", _WARNING, "A sign-in was refused.", ("user", "address")),
     EventSpec("web.internal_error", _ERROR, "An internal error in a page. Report it.", ("where", "error")),
-    EventSpec("web.failed", _ERROR, "The dashboard has ended by an internal error; the cases continue.", ("error",)),
+    EventSpec(
+        "connections.refused",
+        _WARNING,
+        "Clients took all connections of a server, or no file descriptor was left; those that had waited longest were "
+        "closed. At most one line a minute.",
+        ("server", "number", "why"),
+    ),
     EventSpec(
         "library.message",
         ("warning", "error"),

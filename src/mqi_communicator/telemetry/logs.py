@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from mqi_communicator.case.model import CASE_ITEM, Event
 from mqi_communicator.case.visible import visible
 
 _FRAMES = 12  # innermost frames of a traceback that are logged
+_REPEATED_S = 60.0  # the same message of a library is logged once in this time, since a client may cause it
 _OWN = "mqi_communicator"
 
 
@@ -58,6 +61,7 @@ def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(_Repeated())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(lowest, logging.WARNING))  # of libraries, warnings are enough
@@ -136,10 +140,33 @@ def _as_json() -> Processor:
     return ordered
 
 
+class _Repeated(logging.Filter):
+    """Passes a library's message once a minute, known by its location and the type of its error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[tuple[str, str, int, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _is_ours(record):
+            return True
+        error = record.exc_info[0] if isinstance(record.exc_info, tuple) else None
+        key = (record.name, record.module, record.lineno, "" if error is None else error.__name__)
+        now = time.monotonic()
+        if now - self._passed.get(key, -math.inf) < _REPEATED_S:
+            return False
+        self._passed[key] = now
+        return True
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.split(".")[0] == _OWN
+
+
 def _withhold(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
     """Replace a library's message by its origin."""
     record: logging.LogRecord = line["_record"]
-    if record.name.split(".")[0] == _OWN:
+    if _is_ours(record):
         return line
     kept: Mapping[str, Any] = {name: line[name] for name in ("_record", "_from_structlog", "exc_info") if name in line}
     return {**kept, "event": "library.message", "library": record.name, "where": f"{record.module}:{record.lineno}"}

@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import socket
 import ssl
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
-import uvicorn
 
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import Guard
+from mqi_communicator.web.http_server import HttpServer
 from mqi_communicator.web.options import ProxyOptions, WebOptions
 from mqi_communicator.web.private import check_key
 from mqi_communicator.web.site import site
-
-_CONNECTIONS = 300
-_CLOSE_S = 2
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the caller, and does not wake up periodically: an idle daemon stays idle."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.end = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        await self.end.wait()
 
 
 class Dashboard:
@@ -46,7 +25,7 @@ class Dashboard:
     def __init__(self, context: DashboardContext) -> None:
         self.context = context
         self._site = site(context)
-        self._servers: list[tuple[_Server, asyncio.Task[None]]] = []
+        self._servers: list[HttpServer] = []
 
     @property
     def address(self) -> str:
@@ -62,60 +41,25 @@ class Dashboard:
         self.context.users.users()
         if options.key is not None:
             check_key(options.key)
+        tls = None if options.certificate is None else _tls(options.certificate, options.key)
         listening = _tcp(options)
         self.context.port = int(listening.getsockname()[1])
-        self._serve(listening, at_proxy=False)
+        self._serve(listening, tls, at_proxy=False)
         if options.proxy is not None:
-            self._serve(_unix(options.proxy), at_proxy=True)
+            self._serve(_unix(options.proxy), None, at_proxy=True)
 
-    def _serve(self, listening: socket.socket, *, at_proxy: bool) -> None:
-        options = self.context.options
-        tls = options.tls and not at_proxy
-        config = uvicorn.Config(
-            Guard(self._site, self.context, at_proxy=at_proxy),
-            http="h11",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=_CLOSE_S,
-            ssl_certfile=options.certificate if tls else None,
-            ssl_keyfile=options.key if tls else None,
-        )
-        try:
-            config.load()
-        except (OSError, ssl.SSLError) as error:
-            listening.close()
-            message = getattr(error, "strerror", None) or type(error).__name__
-            raise ActionRequired(
-                f"the dashboard's certificate or key cannot be used: {message}", "correct web.certificate and web.key"
-            ) from None
-        server = _Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        task.add_done_callback(_ended)
-        self._servers.append((server, task))
+    def _serve(self, listening: socket.socket, tls: ssl.SSLContext | None, *, at_proxy: bool) -> None:
+        self._servers.append(HttpServer(Guard(self._site, self.context, at_proxy=at_proxy), listening, tls))
 
     async def close(self) -> None:
         """Close all connections and sockets."""
         self.context.closing.set()
         await self._site.state.cache.check_run.close()
-        for server, _ in self._servers:
-            server.end.set()
-        await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
+        for server in self._servers:
+            await server.close()
         if self.context.options.proxy is not None:
             self.context.options.proxy.socket.unlink(missing_ok=True)
         self.context.database.close()
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    """Log that the dashboard has failed; the communicator continues without it."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        structlog.get_logger().error("web.failed", error=type(error).__name__)
 
 
 def serve(context: DashboardContext) -> Dashboard:
@@ -123,6 +67,18 @@ def serve(context: DashboardContext) -> Dashboard:
     made = Dashboard(context)
     made.open()
     structlog.get_logger().info("web.started", address=made.address)
+    return made
+
+
+def _tls(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        made.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        message = getattr(error, "strerror", None) or type(error).__name__
+        raise ActionRequired(
+            f"the dashboard's certificate or key cannot be used: {message}", "correct web.certificate and web.key"
+        ) from None
     return made
 
 

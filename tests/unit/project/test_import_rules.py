@@ -18,6 +18,7 @@ LINT = "import sys; from importlinter.cli import lint_imports_command; sys.exit(
 # contract -> violations: (where it is planted, what it says)
 PLANTED = [
     ("layers", "case/planted.py", "import mqi_communicator.dicom.records"),
+    ("layers", "system/planted.py", "import mqi_communicator.dicom.records"),
     ("layers", "store/planted.py", "import mqi_communicator.remote.host"),
     ("layers", "flow/planted.py", "import mqi_communicator.config"),
     ("layers", "surprise.py", "X = 1"),

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from mqi_communicator.case.model import Event
+from mqi_communicator.telemetry import logs
 from mqi_communicator.telemetry.logs import log_event, setup
 
 CANARY = "KANARIENVOGEL"
@@ -67,6 +68,20 @@ def test_messages_of_libraries_are_withheld(lines):
     assert [line["event"] for line in output] == ["library.message"] * 2
     assert [line["library"] for line in output] == ["pydicom", "py.warnings"]
     assert CANARY not in json.dumps(output)
+
+
+def test_a_message_that_a_library_repeats_is_logged_once_a_minute(lines, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now)
+    ours = logging.getLogger("mqi_communicator.store")
+    for _ in range(3):
+        for number in range(50):
+            logging.getLogger("uvicorn.error").warning("request number %d", number)
+            ours.info("store.opened")
+        logging.getLogger("asyncio").error("another")
+        now += 31.0
+    output = [line.get("library") for line in lines()]
+    assert (output.count("uvicorn.error"), output.count("asyncio"), output.count(None)) == (2, 2, 150)
 
 
 def test_the_products_own_standard_logging_is_kept(lines):
