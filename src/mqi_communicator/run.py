@@ -19,6 +19,7 @@ from mqi_communicator.background import background_work, log_database_error
 from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.flow.driver import RunningStep
 from mqi_communicator.flow.reconcile import reconcile
+from mqi_communicator.flow.workers.socket_folder import record_socket_folder
 from mqi_communicator.store import audit
 from mqi_communicator.store.database import StoreReplaced, StoreUnavailable
 from mqi_communicator.telemetry import http
@@ -70,6 +71,7 @@ async def run(app: App, *, once: bool = False) -> str:
 
     Returns "stopped", or for `once` "quiet" or "unreachable". Jobs on hosts continue.
     """
+    record_socket_folder(app.config.paths.workspace / "worker-socket")
     stop, notifier = Stop(app.config.resources.stop_s), Notifier(os.environ)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

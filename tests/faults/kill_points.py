@@ -21,7 +21,8 @@ from typing import Any
 _plan: dict[str, Any] = json.loads(os.environ.get("FAULTS_PLAN", "{}"))
 _journal = os.environ.get("FAULTS_JOURNAL", "")
 _passed: Counter[str] = Counter()
-KINDS = {".npz": "dose", ".dcm": "rtdose", ".sqlite3": "backup"}  # kinds of files that are renamed into place
+# Kinds of files that are renamed into place. Code that numba has compiled has a name for each function.
+KINDS = {".npz": "dose", ".dcm": "rtdose", ".sqlite3": "backup", ".nbi": "kernel", ".nbc": "kernel"}
 
 
 def hit(point: str) -> None:
@@ -69,7 +70,8 @@ def wrap_files() -> None:
 
     def removed(path: Any, *args: Any, **kwargs: Any) -> None:
         path = Path(path)
-        ours = path.exists() and not path.name.startswith("pymp-")  # multiprocessing's own, at exit
+        # pymp-*: multiprocessing's own, at a regular end; a kill there leaves what a kill at any other moment leaves
+        ours = path.exists() and not path.name.startswith("pymp-")
         point = f"rmtree:{_removed(path)}" if ours else ""
         if point:
             hit(f"{point}:before")

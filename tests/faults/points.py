@@ -4,6 +4,8 @@
 EFFECTS = (
     "store:database.take_epoch",
     "store:constancy.begin",
+    "worker:compile_kernels",
+    "rename:kernel",
     "store:work_items.wake_all",
     "store:arrivals.add",
     "store:work_items.wake",
@@ -15,6 +17,7 @@ EFFECTS = (
     "store:admit.register_as_seen",
     "store:record.record_outcome",
     "store:apply.apply_order",
+    "rename:orders.json",
     "store:work_items.move",
     "store:work_items.set_reason",
     "worker:write_input",
@@ -54,6 +57,8 @@ EFFECTS = (
     "rename:manifest",
     "rename:delivered",
     "rmtree:part",
+    "rename:ended.json",
+    "rename:spent.json",
     "request:remove",
     "rmtree:input",
     "rmtree:back",
@@ -68,6 +73,7 @@ NEEDS = {
     "request:runs": ("cancelled, then retried",),
     "request:cancel": ("engine slow", "cancelled by order"),
     "store:apply.apply_order": ("retried without need",),
+    "rename:orders.json": ("made urgent",),
     "store:work_items.wake": ("case arrives while it is taken",),
     "store:breakers.save": ("connection refused",),
     "rmtree:back-of-run": ("product spoiled there",),
@@ -79,5 +85,5 @@ AFTER = {
     "rmtree:results": "rename:results:after",
     "rmtree:part": "rename:delivered:before",
 }
-# It occurs once, at the start of a round.
-FIRST = "store:constancy.begin"
+# They occur once, at the start of a round.
+FIRST = ("store:constancy.begin", "worker:compile_kernels", "rename:kernel")

@@ -83,7 +83,7 @@ def _lives(points: Sequence[str], random: Random) -> Iterator[tuple[str, int]]:
         effect = point.rpartition(":")[0]
         if effect in AFTER and before != f"{effect}:before":
             yield AFTER[effect], 1
-        yield point, 1 if effect in (*AFTER, *NEEDS, FIRST) else random.choice((1, 1, 1, 2))
+        yield point, 1 if effect in (*AFTER, *NEEDS, *FIRST) else random.choice((1, 1, 1, 2))
         before = point
 
 

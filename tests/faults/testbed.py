@@ -355,7 +355,7 @@ def replan(plan: list[dict[str, Any]], ended: str, *, hit: bool, seen: bool) -> 
     effect = ended.rpartition(":")[0]
     if hit:
         plan.sort(key=lambda life: not _follows(life["point"], ended))
-    elif effect != FIRST:
+    elif effect not in FIRST:
         plan += [{"point": point, "nth": 1} for point in (AFTER.get(effect), ended) if point]
     elif not seen:  # it occurs once per round, and has not yet
         plan.insert(0, {"point": ended, "nth": 1})
