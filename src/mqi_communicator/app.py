@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -49,6 +47,7 @@ from mqi_communicator.store.backup import backups, is_blank
 from mqi_communicator.store.database import Database, StoreDamaged, open_database, verify_intact
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
+from mqi_communicator.system.limits import set_limits
 from mqi_communicator.telemetry import http, logs, metrics
 
 TICK_LIMIT_S = 60.0  # an iteration of the loop takes one second
@@ -83,8 +82,7 @@ class App:
 
 def build(config: Config) -> App:
     """Construct the application and own its store. Raises a fault when it cannot work."""
-    os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    set_limits()
     logs.setup(config.monitoring.log_level, console=config.monitoring.log_format == "console")
     make_folders(config)
     engine = build_engine(config)

@@ -65,6 +65,10 @@ def disk(free):
     )
 
 
+def descriptors(opened):
+    return here("process_open_fds", opened) | here("process_max_fds", "1024x60")
+
+
 def host_disk(free):
     return here("mqi_host_disk_free_bytes", free, 'host="gpu1"') | here(
         "mqi_host_disk_reserve_bytes", "2e9x60", 'host="gpu1"'
@@ -119,6 +123,8 @@ HISTORIES = [
     quiet("MqiGpusUnknown", here("mqi_gpus_known", "1x30", 'host="gpu1"'), 30),
     fires("MqiDiskLow", disk("3e9x30"), 30, where="local"),
     quiet("MqiDiskLow", disk("5e9x30"), 30),
+    fires("MqiDescriptorsLow", descriptors("30 900x20"), 20),
+    quiet("MqiDescriptorsLow", descriptors("30 900x3 400x20"), 20),
     fires("MqiHostDiskLow", host_disk("3e9x40"), 40, **GPU1),
     quiet("MqiHostDiskLow", host_disk("3e9x20 5e9x20"), 40),
     fires("MqiClockOffset", here("mqi_clock_offset_seconds", "-7x40", 'host="gpu1"'), 40, **GPU1),
@@ -154,6 +160,7 @@ SUMMARIES = {
     "MqiBreakerOpen": "gpu1 is offline (bulk); its cases wait.",
     "MqiGpusUnknown": "The state of the GPUs of gpu1 is unknown; no job starts there.",
     "MqiDiskLow": "The local disk (local) has 2.794GiB free; work stops at half of the alert threshold.",
+    "MqiDescriptorsLow": "900 file descriptors are open, more than 80 % of the limit.",
     "MqiHostDiskLow": "The disk or quota on gpu1 has 2.794GiB free.",
     "MqiClockOffset": "The clock of gpu1 differs from the local clock by 7s.",
     "MqiCertificateExpires": "The SSH certificate for gpu1 expires in 6d 23h 49m 0s.",

@@ -30,6 +30,7 @@ EMPTY = {
     "MqiDown": "the page answers",
     "MqiRestarts": "the process was started once",
     "MqiStoreUnreadable": "the store answers",
+    "MqiDescriptorsLow": "few descriptors are open",
     "MqiBackupOld": "no backup was made here",
 }
 PATIENCE_S = 90.0
