@@ -9,6 +9,7 @@ from mqi_communicator.dicom.collector import Collector, tagged, text
 from mqi_communicator.dicom.devices import read_devices
 from mqi_communicator.dicom.layers import has_private_spots, read_layers
 from mqi_communicator.dicom.problem import printable
+from mqi_communicator.dicom.range_shifters import check_snout, read_shifter_settings
 from mqi_communicator.dicom.records import Beam, Delivery, Motion
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
     first = points[0] if points else None
     final = _positive(item, "FinalCumulativeMetersetWeight", collector)
     spots = bool(points) and delivery.scan_mode in _SPOT_MODES and not delivery.private_spots
+    shifters = read_shifter_settings(item, points)
+    if any(shifters):
+        check_snout(points, collector)
     return Beam(
         number=int(item.BeamNumber),
         name=text(item, "BeamName"),
@@ -38,7 +42,7 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
         isocenter=_isocenter(first, collector) if first else (math.nan, math.nan, math.nan),
         meterset=_meterset(int(item.BeamNumber), references, collector),
         final_cumulative_weight=final,
-        layers=read_layers(points, final, collector) if spots else (),
+        layers=read_layers(points, final, shifters, collector) if spots else (),
         snout_position=_optional(first, "SnoutPosition"),
         position=position,
         delivery=delivery,

@@ -9,11 +9,13 @@ none is counted twice and none is left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mqi_communicator.dicom.collector import Collector, tagged
+from mqi_communicator.dicom.range_shifters import Settings
 from mqi_communicator.dicom.records import Layer
 
 if TYPE_CHECKING:
@@ -29,8 +31,13 @@ _PRIVATE_CREATORS = frozenset({"", "IMPAC"})  # of line scanning; other manufact
 _PRIVATE_WEIGHTS = 0x96
 
 
-def read_layers(points: list[Dataset], final: float, collector: Collector) -> tuple[Layer, ...]:
-    """Read the layers of a beam whose FinalCumulativeMetersetWeight is `final` (NaN: already reported)."""
+def read_layers(
+    points: list[Dataset], final: float, shifters: Sequence[Settings], collector: Collector
+) -> tuple[Layer, ...]:
+    """Read the layers of a beam whose FinalCumulativeMetersetWeight is `final` (NaN: already reported).
+
+    `shifters`: the settings of the range shifters at each control point.
+    """
     weights = [_weights(point, collector.of_point(index)) for index, point in enumerate(points)]
     paired = len(points) % 2 == 0 and not any(after.any() for after in weights[1::2])
     layers: list[Layer] = []
@@ -41,12 +48,14 @@ def read_layers(points: list[Dataset], final: float, collector: Collector) -> tu
         before, energy = energy, _energy(point, energy, here)
         if paired and index % 2 and energy != before and not math.isnan(before):
             here.add("beam.energy", f"the energy changes from {before:g} to {energy:g} MeV within a layer")
+        if paired and index % 2 and shifters[index] != shifters[index - 1]:
+            here.add("beam.range_shifter", f"{tagged('RangeShifterSettingsSequence')} changes within a layer")
         if paired and index % 2 == 0 and point.get("ScanSpotMetersetWeights") is None:
             here.add("beam.no_spots", _NO_SPOTS)
             adds_up = False
         adds_up = adds_up and _agrees(point, done, float(mine.sum()), final, here, single=not paired)
         if mine.any():
-            layers.append(Layer(energy, _places(point, mine, here), mine))
+            layers.append(Layer(energy, _places(point, mine, here), mine, shifters=shifters[index]))
         done += float(mine.sum())
     if not done > 0:
         collector.add("beam.no_spots", "no spot of the beam has a weight")
