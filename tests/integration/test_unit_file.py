@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.cli import exit_codes
-from mqi_communicator.web import server
+from mqi_communicator.web import http_server
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy/mqi.service"
@@ -65,7 +65,7 @@ def test_memory_that_runs_out_ends_a_worker_and_not_the_service():
 
 def test_files_are_enough_for_the_pages_and_mounts_are_its_own():
     (files,) = setting("LimitNOFILE")
-    assert int(files) >= 8 * server._CONNECTIONS
+    assert int(files) >= 8 * http_server.MAX_CONNECTIONS
     assert setting("PrivateMounts") == ["yes"]
     assert not setting("MountFlags"), (
         "a watched share that is mounted again must become visible: no private propagation"
