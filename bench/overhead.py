@@ -21,7 +21,6 @@ from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
 from mqi_communicator.dose.engine import JobRequest
-from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case, write_input
@@ -106,7 +105,7 @@ def prepare(base: Path, host: PrivateHost) -> Work:
     assert isinstance(looked, Complete), looked
     spool, engine = Spool(base / "spool"), build_engine(config)
     copy_to_spool(slot.watch / "case", spool.case, looked)
-    write_input(spool, Preparer(engine, PreparationOptions()), config.dose_conventions)
+    write_input(spool, Preparer(engine, config.preparation), config.dose_conventions)
     plan = read_case(spool).plan
     slot.release()
     assert CASE_ITEM not in [beam.number for beam in plan.beams]

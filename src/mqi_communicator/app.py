@@ -26,7 +26,6 @@ from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.models import read_beam_models, read_calibrations, read_curves, read_machines
 from mqi_communicator.dose.moqui.engine import Moqui
 from mqi_communicator.dose.moqui.options import MoquiOptions
-from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.hosts.call_budget import CallBudget
@@ -108,7 +107,7 @@ def build(config: Config) -> App:
         database=database,
         hosts=build_compute_hosts(config, database, emit),
         engine=engine,
-        preparation=PreparationOptions(),
+        preparation=config.preparation,
         workers=WorkerPool(
             memory_gib=config.resources.worker_memory_gib,
             limit_s=config.resources.worker_limit_s,

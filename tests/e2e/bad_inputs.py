@@ -23,7 +23,6 @@ from tests.e2e.conftest import Site
 from mqi_communicator.app import build_engine
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.config import Config
-from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import write_input
@@ -69,7 +68,7 @@ def outcome_of(what: str, case: dict[str, object]) -> Outcome:
 
 def examined(bad: BadCase, folder: Path, config: Config, seed: int) -> Outcome | None:
     """What `mqi status` would tell of it, from admission and preparation in this process; None if it is computed."""
-    source, preparer = folder / "source" / bad.folder, Preparer(build_engine(config), PreparationOptions())
+    source, preparer = folder / "source" / bad.folder, Preparer(build_engine(config), config.preparation)
     bad_cases.write(bad, source, seed)
     before = digest_of(source)
     try:

@@ -16,7 +16,6 @@ from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.compute.gpus import Gpu, Inventory
 from mqi_communicator.config import Config, load
 from mqi_communicator.demo.settings import demo_sections
-from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.flow.background.host_health import check_hosts
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.driver import Driver
@@ -107,7 +106,7 @@ async def broken_site(folder: Path) -> AsyncIterator[BrokenSite]:
     database = open_database(config.paths.store)
     hosts = build_compute_hosts(config, database, lambda *_, **__: None)
     tools = Tools(
-        database, hosts, build_engine(config), PreparationOptions(), WorkerPool(memory_gib=1, limit_s=60),
+        database, hosts, build_engine(config), config.preparation, WorkerPool(memory_gib=1, limit_s=60),
         config.paths.workspace,
         config.paths.results, config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
         Basis("0", "0"), time.time, lambda *_, **__: None,

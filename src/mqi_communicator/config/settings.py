@@ -22,6 +22,7 @@ from mqi_communicator.config import messages as config_messages
 from mqi_communicator.config.file import ConfigProblem, Mistake
 from mqi_communicator.config.hosts import HostOptions
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits
+from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.flow.options import (
     BreakerOptions,
     ConstancyOptions,
@@ -118,6 +119,9 @@ class Config(BaseModel):
     )
     dose_conventions: dict[str, DoseConvention] = Field(
         default_factory=dict, description="Type of the planned doses, by Manufacturer of the planning system."
+    )
+    preparation: PreparationOptions = Field(
+        default_factory=PreparationOptions, description="How plan and CT are prepared before an engine computes them."
     )
     judgement: JudgementOptions = Field(default_factory=JudgementOptions, description="Tolerances of the checks.")
     extension: ExtensionOptions | None = Field(

@@ -25,7 +25,8 @@ def add_plan(draft: Draft) -> None:
     ds.SeriesNumber, ds.InstanceNumber = 3, 1
     ds.RTPlanLabel, ds.RTPlanName, ds.RTPlanDescription = "MQI SAMPLE", "MQI SAMPLE", "MADE UP, NO PATIENT"
     ds.RTPlanDate, ds.RTPlanTime, ds.RTPlanGeometry = DATE, TIME, "PATIENT"
-    ds.PlanIntent, ds.ApprovalStatus = "VERIFICATION", "UNAPPROVED"
+    ds.PlanIntent, ds.ApprovalStatus = "CURATIVE", "APPROVED"
+    ds.ReviewDate, ds.ReviewTime, ds.ReviewerName = DATE, TIME, ""
     beams = draft.size.beams()
     ds.DoseReferenceSequence = [_prescription()]
     ds.IonToleranceTableSequence = [item(ToleranceTableNumber=1, ToleranceTableLabel="DEMO", GantryAngleTolerance=0.5)]

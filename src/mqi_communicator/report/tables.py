@@ -31,6 +31,9 @@ _NAMES = {
     "range_r80": "range R80",
     "falloff_r80_r20": "falloff R80-R20",
     "penumbra": "penumbra 80-20",
+    "approval": "approval",
+    "intent": "intent of the plan",
+    "source_distance": "source distance",
     "uncertainty": "MC uncertainty",
 }
 _GAMMA = (

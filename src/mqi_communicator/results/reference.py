@@ -78,6 +78,13 @@ CHECKS = {  # scope, unit of the value, the value
         "",
         "No value. Present only if plan or CT has no PatientPosition (0018,5100), so that the other's is used.",
     ),
+    "approval": ("plan", "", "No value. Present only if ApprovalStatus (300E,0002) is not APPROVED."),
+    "intent": ("plan", "", "No value. Present only if PlanIntent (300A,000A) is not the treatment of a patient."),
+    "source_distance": (
+        "beams",
+        "%",
+        "VirtualSourceAxisDistances (300A,030A) against the beam model's: the larger deviation of x and y.",
+    ),
     "doses_set_aside": (
         "plan",
         "",

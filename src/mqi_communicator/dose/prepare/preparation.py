@@ -14,6 +14,7 @@ from mqi_communicator.case.caution import Caution
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
 from mqi_communicator.dose.engine import DoseEngine, PreparedCase
+from mqi_communicator.dose.prepare.attributes import check_attributes
 from mqi_communicator.dose.prepare.densities import override_densities
 from mqi_communicator.dose.prepare.draft import Draft, Stage
 from mqi_communicator.dose.prepare.options import PreparationOptions
@@ -21,7 +22,7 @@ from mqi_communicator.dose.prepare.options import PreparationOptions
 if TYPE_CHECKING:
     from mqi_communicator.dicom.structures import StructureSet
 
-STAGES: tuple[Stage, ...] = (override_densities,)
+STAGES: tuple[Stage, ...] = (check_attributes, override_densities)
 
 
 @dataclass(frozen=True, slots=True)
