@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from mqi_communicator.dicom.rtdose import read_rtdose
 from mqi_communicator.dicom.structures import read_structures
 from mqi_communicator.results.dvh import dvh
 
+written = cache(sample_files)  # the same for each test, which only reads it
+
 
 def _read(files, name):
     return pydicom.dcmread(BytesIO(files[name]))
@@ -34,7 +37,7 @@ def test_the_same_arguments_give_the_same_bytes():
 
 
 def test_another_seed_changes_every_file_and_nothing_but_uids():
-    one, two = sample_files("pass", "tiny", 1), sample_files("pass", "tiny", 2)
+    one, two = written("pass", "tiny", 1), written("pass", "tiny", 2)
     assert one.keys() == two.keys()
     for name in one:
         a, b = _read(one, name), _read(two, name)
@@ -45,13 +48,13 @@ def test_another_seed_changes_every_file_and_nothing_but_uids():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_written_and_differs_from_the_good_case(kind):
-    files, good = sample_files(kind, "tiny"), sample_files("pass", "tiny")
+    files, good = written(kind, "tiny"), written("pass", "tiny")
     assert files
     assert (files == good) == (kind == "pass")
 
 
 def test_a_re_export_is_another_content_of_the_same_plan():
-    good, again = sample_files("pass", "tiny"), sample_files("re-export", "tiny")
+    good, again = written("pass", "tiny"), written("re-export", "tiny")
     assert [name for name in good if good[name] != again[name]] == ["RP.dcm"]
     assert _read(good, "RP.dcm").SOPInstanceUID == _read(again, "RP.dcm").SOPInstanceUID
 
@@ -71,7 +74,7 @@ def test_the_planned_dose_was_computed_for_this_very_truth(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_beams_doses_add_up_to_the_plans(size):
-    files = sample_files("pass", size)
+    files = written("pass", size)
     plan = _read(files, "RD.plan.dcm")
     beams = [_read(files, name) for name in files if name.startswith("RD.beam")]
     rounding = sum(float(ds.DoseGridScaling) for ds in (plan, *beams)) / 2
@@ -103,7 +106,7 @@ def test_the_target_is_covered_by_what_is_prescribed(tmp_path, size):
 
 @pytest.mark.parametrize("size", ["standard", "tiny"])
 def test_the_structures_name_the_slices_they_draw_on_and_the_series_is_longer(size):
-    files = sample_files("pass", size)
+    files = written("pass", size)
     rs = _read(files, "RS.dcm")
     study = rs.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
     named = [image.ReferencedSOPInstanceUID for image in study.RTReferencedSeriesSequence[0].ContourImageSequence]
@@ -118,7 +121,7 @@ def test_the_structures_name_the_slices_they_draw_on_and_the_series_is_longer(si
 
 
 def test_what_lies_beside_a_case_is_not_referred_to_by_it():
-    files = sample_files("pass", "tiny")
+    files = written("pass", "tiny")
     beside = {name: _read(files, name) for name in ("MR.0001.dcm", "RS.mr.dcm", "REG.dcm")}
     assert {ds.Modality for ds in beside.values()} == {"MR", "RTSTRUCT", "REG"}
     rest = b"".join(content for name, content in files.items() if name not in beside)
@@ -126,7 +129,7 @@ def test_what_lies_beside_a_case_is_not_referred_to_by_it():
 
 
 def test_the_dose_of_two_plans_is_not_this_plans():
-    files = sample_files("pass", "tiny")
+    files = written("pass", "tiny")
     both, plan = _read(files, "RD.sum.dcm"), _read(files, "RP.dcm")
     assert both.DoseSummationType == "MULTI_PLAN"
     referred = [one.ReferencedSOPInstanceUID for one in both.ReferencedRTPlanSequence]
@@ -136,7 +139,7 @@ def test_the_dose_of_two_plans_is_not_this_plans():
 
 
 def test_the_plan_has_what_clinical_plans_have():
-    plan = _read(sample_files("pass", "tiny"), "RP.dcm")
+    plan = _read(written("pass", "tiny"), "RP.dcm")
     metersets = {r.ReferencedBeamNumber: r.BeamMeterset for r in plan.FractionGroupSequence[0].ReferencedBeamSequence}
     setups = [setup.PatientSetupNumber for setup in plan.PatientSetupSequence]
     assert [beam.ReferencedPatientSetupNumber for beam in plan.IonBeamSequence] == setups
@@ -188,7 +191,7 @@ def test_the_good_case_is_read_back_as_the_truth_it_was_written_from(tmp_path, s
 
 
 def test_second_control_points_of_a_layer_carry_no_weight():
-    plan = _read(sample_files("pass", "tiny"), "RP.dcm")
+    plan = _read(written("pass", "tiny"), "RP.dcm")
     for beam in plan.IonBeamSequence:
         points = beam.IonControlPointSequence
         assert len(points) == beam.NumberOfControlPoints
@@ -198,7 +201,7 @@ def test_second_control_points_of_a_layer_carry_no_weight():
 
 
 def test_canary_words_stand_in_every_object_and_every_file_name():
-    files = sample_files("canary", "tiny")
+    files = written("canary", "tiny")
     for name, content in files.items():
         assert "Quillfeather" in name
         for word in CANARY:
@@ -211,12 +214,12 @@ def test_canary_words_stand_in_every_object_and_every_file_name():
 
 
 def test_the_good_case_holds_no_canary_word():
-    files = sample_files("pass", "tiny")
+    files = written("pass", "tiny")
     assert not any(word.encode() in content + name.encode() for name, content in files.items() for word in CANARY)
 
 
 def test_a_range_error_raises_each_energy_by_five_millimetres_and_keeps_the_protons():
-    good, bad = (_read(sample_files(kind, "tiny"), "RP.dcm") for kind in ("pass", "range-error"))
+    good, bad = (_read(written(kind, "tiny"), "RP.dcm") for kind in ("pass", "range-error"))
     for before, after in zip(good.IonBeamSequence, bad.IonBeamSequence, strict=True):
         for a, b in zip(before.IonControlPointSequence, after.IonControlPointSequence, strict=True):
             longer = range_of_energy(b.NominalBeamEnergy) - range_of_energy(a.NominalBeamEnergy)
@@ -237,7 +240,7 @@ def test_a_setup_beam_is_number_one_and_the_doses_follow_the_treatment_beams(tmp
 
 
 def test_swapped_beams_keep_their_pixels_and_exchange_their_numbers():
-    good, bad = sample_files("pass", "tiny"), sample_files("swapped-beams", "tiny")
+    good, bad = written("pass", "tiny"), written("swapped-beams", "tiny")
     assert _read(good, "RD.beam1.dcm").PixelData == _read(bad, "RD.beam1.dcm").PixelData
     group = _read(bad, "RD.beam1.dcm").ReferencedRTPlanSequence[0].ReferencedFractionGroupSequence[0]
     assert group.ReferencedBeamSequence[0].ReferencedBeamNumber == 2
