@@ -44,6 +44,17 @@ def asked_to_end(testbed: Testbed, _: Random) -> Iterator[None]:
     yield
 
 
+@fault("configuration changed")
+def configuration_changed(testbed: Testbed, random: Random) -> Iterator[None]:
+    """kill -9 of the communicator; it starts with another beam model, number of histories or of job slots."""
+    testbed.wanted = False
+    testbed.stop(signal.SIGKILL)
+    testbed.process = None
+    testbed.change(random)
+    testbed.wanted = True
+    yield
+
+
 @fault("rsync killed here")
 def rsync_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     """kill -9 of an rsync that the communicator has started."""

@@ -21,6 +21,7 @@ def main() -> None:
     background.HOUSEKEEPING_S = 5.0  # not every hour: a round takes a few minutes
     background.FIRST_HEALTH_S = 4.0  # not after a minute: a life is a few seconds long
     background.HEALTH_S = 40.0
+    background.CONSTANCY_S = 5.0
     wrap_files()
     wrap_ports()
     mqi()

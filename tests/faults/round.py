@@ -21,6 +21,7 @@ from tests.faults.testbed import Testbed, case_number
 from tests.fleet.checker import Audit
 
 QUIET_S = 900.0  # the longest a healed fleet may take; a busy machine needs minutes
+ANSWER_S = 10.0  # between two looks for a case that an operator must cancel
 SEEN_S = 60.0
 UNDER_WAY = 2  # least number of cases in progress
 LONGER_S = 120.0
@@ -121,7 +122,8 @@ def _keep(testbed: Testbed, place: Path) -> None:
 
 
 def _supply(testbed: Testbed, most: int) -> None:
-    """Drop another case if too few are in progress, up to `most` cases in all."""
+    """Do an operator's work. Drop another case if too few are in progress, up to `most` cases in all."""
+    testbed.answer_changes()
     if testbed.live_cases() < UNDER_WAY and len(testbed.cases) < most:
         testbed.drop(testbed.new_number())
 
@@ -189,15 +191,21 @@ def _wait_until_ended(testbed: Testbed) -> None:
     """Wait until every case has ended. Corrupted cases that failed are dropped again, as their advice says."""
     end = time.monotonic() + QUIET_S
     while time.monotonic() < end:
-        testbed.until(lambda: testbed.live_cases() == 0 or bool(_stopped(testbed)), max(0.1, end - time.monotonic()))
+        testbed.answer_changes()
+        if not testbed.until(lambda: _is_over(testbed) or bool(_stopped(testbed)), ANSWER_S):
+            continue
         stopped = _stopped(testbed)
-        if not stopped:
+        if not stopped and _is_over(testbed):
             return
         for key, number in stopped.items():
             testbed.mqi("cancel", key, timeout=120)
             testbed.until(partial(_is_cancelled, testbed, key), 120)
             testbed.write_again(number)
             testbed.until(partial(_is_seen, testbed, number, set(stopped)), 120)
+
+
+def _is_over(testbed: Testbed) -> bool:
+    return testbed.live_cases() == 0 and not testbed.answering
 
 
 def _stopped(testbed: Testbed) -> dict[str, int]:

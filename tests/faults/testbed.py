@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from tests.faults.observer import Observer, alive
 from tests.faults.points import AFTER, FIRST
 from tests.fleet.cases import write_case
 from tests.fleet.site import Fleet
+from tests.standin.site import BEAM_FILE
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +35,7 @@ MIN_LIFE_LINES = 25  # and must have written so many lines to its log
 ENDED = ("done", "failed", "cancelled")
 SAMPLE = 900  # the number of the constancy sample, which becomes a case automatically
 FIND_S = 6.0  # how long a fault waits for a target
+CHANGED = "and the configuration now has"  # in the reason why a case that was computed waits for an operator
 PATIENCE_S = 300.0  # for a program to start and to refuse, on a busy machine
 ENGINE_S = 0.6  # run time of the engine
 DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
@@ -85,6 +88,8 @@ class Testbed(Fleet):
         self.notes: list[str] = []  # defects that a fault observed
         self.died: list[str] = []  # unplanned ends of the communicator
         self.refused = 0
+        self._changes = 0
+        self._again_after: dict[str, int] = {}  # cancelled cases whose folder is to be copied in again
         self._looked = 0.0
         self._again = 0.0
 
@@ -121,6 +126,44 @@ class Testbed(Fleet):
     def name_host(self, address: str) -> None:
         """Set the address of the host's name."""
         self.ssh_config.write_text(f"Host there\n  HostName {address}\n")
+
+    def change(self, random: random.Random) -> None:
+        """Change the configuration; the communicator that starts next uses it."""
+        self._changes += 1
+        kind = random.choice(("model", "histories", "slots"))
+        if kind == "model":
+            model = self.folder / f"beam_file-{self._changes}.txt"
+            model.write_bytes(BEAM_FILE + f"# {self._changes}\n".encode())
+            (machine,) = self.settings["machines"].values()
+            machine |= {"beam_model": str(model), "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+        elif kind == "histories":
+            self.settings["engine"]["histories_per_beam"] = random.choice((1000, 1500, 2000))
+        else:
+            self.settings["hosts"][0]["jobs"] = random.choice((2, 3))
+        self.save()
+
+    def answer_changes(self) -> None:
+        """As the message about a changed configuration advises: cancel the case, and copy its folder in again."""
+        for (key,) in self.look_up(
+            'select distinct "case" from work_items where needs_person and reason like ?', f"%{CHANGED}%"
+        ):
+            number = self.number_of(key)
+            with suppress(subprocess.TimeoutExpired):
+                if number and self.mqi("cancel", key, timeout=120).returncode == 0:
+                    self._again_after[key] = number
+        for key, number in list(self._again_after.items()):
+            if self.look_up('select 1 from work_items where beam = 0 and "case" = ? and '
+                            "(wanted = 'cancel' or status = 'cancelled')", key):  # fmt: skip
+                del self._again_after[key]
+                if number == SAMPLE:  # it is due again with the new configuration
+                    self.ordered.add(number)
+                elif key == self.key_of(number):
+                    self.write_again(number)
+
+    @property
+    def answering(self) -> bool:
+        """Whether a case is still to be copied in again."""
+        return bool(self._again_after)
 
     # --- the communicator
 

@@ -19,7 +19,8 @@ from pydicom import dcmread
 
 from tests.fleet.cases import BEAMS, plan_uid
 
-_LINE = re.compile(r"(start|end) ([\d.]+) (\S+) case=(\d+) beam=(\d+) gpus=(\S*) pid=(\d+)")
+_LINE = re.compile(r"(start|end) ([\d.]+) (\S+) case=(\d+) beam=(\d+) gpus=(\S*) pid=(\d+)(?: model=(\w*))?")
+_MODEL = re.compile(r"sha256 ([0-9a-f]{12})")
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Run:
     gpus: tuple[str, ...]
     start: float
     end: float | None = None
+    model: str = ""  # first 12 digits of the SHA-256 of its beam model
 
 
 @dataclass
@@ -67,10 +69,10 @@ def runs_of(witness: Path) -> list[Run]:
         found = _LINE.fullmatch(line)
         if found is None:
             continue
-        what, at, token, case, beam, gpus, pid = found.groups()
+        what, at, token, case, beam, gpus, pid, model = found.groups()
         if what == "start":
             names = tuple(name for name in gpus.split(",") if name)
-            runs[token, pid] = Run(token, int(case), int(beam), names, float(at))
+            runs[token, pid] = Run(token, int(case), int(beam), names, float(at), model=model or "")
         elif (token, pid) in runs:
             runs[token, pid].end = float(at)
     return list(runs.values())
@@ -83,6 +85,7 @@ def audit(expected: Iterable[int], results: Path, witness: Path, store: Path, *,
     _look_at_runs(found, runs_of(witness), programs)
     _look_at_results(found, results, of_uid)
     _look_at_runs_after(found, results, runs_of(witness))
+    _look_at_models(found, results, runs_of(witness))
     found.lost = sorted(set(of_uid.values()) - set(found.done))
     _look_at_store(found, store)
     return found
@@ -116,6 +119,7 @@ def _overlaps(runs: list[Run], key: Callable[[Run], object]) -> list[tuple[Run, 
 
 
 def _look_at_results(found: Audit, results: Path, of_uid: dict[str, int]) -> None:
+    seen: set[tuple[int, str]] = set()
     for folder in sorted(results.iterdir()):
         if folder.name.startswith("."):
             continue
@@ -131,10 +135,11 @@ def _look_at_results(found: Audit, results: Path, of_uid: dict[str, int]) -> Non
         number = numbers.pop() if len(numbers) == 1 else None
         if number is None:
             found.mixed.append(f"{folder.name} holds doses of several cases")
-        elif number in found.done:
+        elif (number, _basis(folder)) in seen:
             found.twice.append(f"case {number}")
         else:
-            found.done.append(number)
+            seen.add((number, _basis(folder)))
+            found.done += [number] if number not in found.done else []
         found.stale += _superseded(manifest)
         if (wrong := _sum_differs(folder)) > 0:
             found.mixed.append(f"{folder.name}: the plan's dose is not the sum of the beams in {wrong} voxels")
@@ -144,6 +149,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         return dict(json.loads((folder / "manifest.json").read_text()))
     return {}
+
+
+def _basis(folder: Path) -> str:
+    """What a constancy run was computed for, which has a result for each; "" for a patient's case, which has one."""
+    with contextlib.suppress(OSError):
+        events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+        return next((json.dumps(one["facts"]["basis"]) for one in events if "basis" in one["facts"]), "")
+    return ""
 
 
 def _gray(file: Path) -> np.ndarray:
@@ -169,6 +182,19 @@ def _look_at_runs_after(found: Audit, results: Path, runs: list[Run]) -> None:
             beam, _, number = run["token"].rpartition("-r")
             if last.get(beam) != int(number):
                 found.stale.append(f"{run['token']} was delivered, the last run that began is {last.get(beam)}")
+
+
+def _look_at_models(found: Audit, results: Path, runs: list[Run]) -> None:
+    """Check that a result names the beam model that the engine read."""
+    read: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        read[run.token] |= {run.model} - {""}
+    for folder in sorted(results.iterdir()):
+        manifest = _manifest(folder)
+        named = set(_MODEL.findall(" ".join(map(str, manifest.get("engine", {}).values()))))
+        for run in manifest.get("runs", ()):
+            if other := read[run["token"]] - named:
+                found.mixed.append(f"{run['token']} was computed with model {other}, its result names {named}")
 
 
 def _case_of(found: Audit, folder: Path, beam: int, of_uid: dict[str, int]) -> int | None:

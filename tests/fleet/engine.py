@@ -8,6 +8,7 @@ while that file is there), "fault" to make.
 """
 
 import array
+import hashlib
 import json
 import os
 import signal
@@ -28,7 +29,8 @@ def main() -> None:
     slices = sorted(dicom.glob("CT.*.dcm"))
     number = first_voxel(slices[0], voxels // len(slices))
     beam = int(asked["BeamNumbers"])
-    witness(setting, "start", token, number, beam)
+    model = hashlib.sha256(Path(asked["Machine"].partition(":")[2]).read_bytes()).hexdigest()[:12]
+    witness(setting, "start", token, number, beam, model)
     fault = fault_for(setting, token)
     print("histories", histories, flush=True)
     misbehave(fault)
@@ -40,7 +42,7 @@ def main() -> None:
     print(f"cum vertex {histories} total histories {histories}\nNumber of particles tracked {histories}", flush=True)
     save(Path(asked["OutputDir"]), number, beam, voxels, int(asked["RandomSeed"]), fault)
     print("Reshape and save done 0.000100 s\nTime taken by MC engine: 1.5 milli-seconds", flush=True)
-    witness(setting, "end", token, number, beam)
+    witness(setting, "end", token, number, beam, model)
 
 
 def output(file: Path) -> tuple[int, int]:
@@ -95,13 +97,15 @@ def misbehave(fault: str) -> None:
         sys.exit(3)
 
 
-def witness(setting: dict[str, Any], what: str, token: str, number: int, beam: int) -> None:
-    """One line, in one write: what began or ended, of which job, on which GPUs, with which process."""
+def witness(setting: dict[str, Any], what: str, token: str, number: int, beam: int, model: str) -> None:
+    """One line, in one write: what began or ended, of which job, on which GPUs, with which process and beam model."""
     if path := setting.get("witness"):
         node = os.environ.get("SLURMD_NODENAME", "")  # each node calls its GPUs 0, 1, ...
         named = (name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name)
         gpus = ",".join(f"{node}:{name}" if node else name for name in named)
-        line = f"{what} {time.time():.3f} {token} case={number} beam={beam} gpus={gpus} pid={os.getpid()}\n"
+        line = (
+            f"{what} {time.time():.3f} {token} case={number} beam={beam} gpus={gpus} pid={os.getpid()} model={model}\n"
+        )
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(handle, line.encode())
         os.close(handle)

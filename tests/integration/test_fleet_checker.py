@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -19,7 +20,8 @@ from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 
 pytestmark = pytest.mark.real
-KEY = "abcd2345efgh"
+KEY, TWIN = "abcd2345efgh", "abcd2345twin"
+MODEL = "0123456789ab" + 52 * "0"
 GRID = Grid((10, 30, 30), (0.0, 0.0, 0.0), (2.0, 2.0, 2.0))
 GRAY = DoseType(Medium.WATER, Biology.PHYSICAL, Extent.COURSE)
 
@@ -58,10 +60,12 @@ class Left:
             for file in (self.case / "dose").iterdir()
         ]
         runs = [{"beam": beam, "run": run, "token": f"{KEY}-b{beam}-r{run}"} for beam in BEAMS]
-        (self.case / "manifest.json").write_text(json.dumps({"outputs": outputs, "runs": runs}))
+        (self.case / "manifest.json").write_text(
+            json.dumps({"outputs": outputs, "runs": runs, "engine": {"beam_model/G1": f"sha256 {MODEL}"}})
+        )
 
-    def run(self, beam: int, run: int, start: float) -> str:
-        output = f"{KEY}-b{beam}-r{run} case=1 beam={beam} gpus= pid={100 + 10 * beam + run}"
+    def run(self, beam: int, run: int, start: float, model: str = MODEL) -> str:
+        output = f"{KEY}-b{beam}-r{run} case=1 beam={beam} gpus= pid={100 + 10 * beam + run} model={model[:12]}"
         return f"start {start} {output}\nend {start + 5} {output}\n"
 
     def audit(self) -> Audit:
@@ -131,6 +135,23 @@ def test_a_result_of_a_run_that_was_followed_by_another(left: Left):
     found = left.audit()
     assert found.doubled == []
     assert found.stale == [f"{KEY}-b1-r1 was delivered, the last run that began is 2"]
+
+
+def test_a_result_that_names_another_beam_model_than_the_engine_read(left: Left):
+    left.witness.write_text("".join(left.run(beam, 1, 10.0 * beam, "b" * 64 if beam == 2 else MODEL) for beam in BEAMS))
+    (wrong,) = left.audit().mixed
+    assert wrong == f"{KEY}-b2-r1 was computed with model {{'bbbbbbbbbbbb'}}, its result names {{'0123456789ab'}}"
+
+
+@pytest.mark.parametrize(("bases", "twice"), [("", ["case 1"]), ("AA", ["case 1"]), ("AB", [])])
+def test_a_case_has_one_result_and_a_constancy_sample_one_for_each_basis(left: Left, bases: str, twice: list[str]):
+    shutil.copytree(left.case, left.results / TWIN)
+    for key, basis in zip((KEY, TWIN), bases, strict=False):
+        facts = {"because": "x", "basis": {"version": basis}}
+        events = [{"event": "constancy.due", "facts": facts}, {"event": "step.done", "facts": {}}]
+        (left.results / key / "events.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in events))
+    found = left.audit()
+    assert (found.done, found.twice) == ([1], twice)
 
 
 def test_the_observer_sees_two_runs_of_one_beam_alive(tmp_path: Path):
