@@ -1,7 +1,7 @@
 """./test.sh --faults: random faults against the whole program.
 
 python -m tests.faults [--minutes N] [--seed S] [--rounds N] [--kill POINT] [--only FAULT] [--outage CASES]
-[--write] [--list]
+[--hosts N] [--backend slurm] [--write] [--list]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.faults import report
 from tests.faults.catalogue import Fault, faults
 from tests.faults.outage import wait_out
 from tests.faults.parallel import play_in_parallel
-from tests.faults.points import POINTS
+from tests.faults.points import points_of
 from tests.faults.round import DEFECTS, Outcome, play
 from tests.faults.script import Script, script_of, script_only
 
@@ -49,7 +49,11 @@ def main() -> int:
         argv = ("unshare", "-m", "--propagation", "private", sys.executable, "-m", "tests.faults", *sys.argv[1:])
         return subprocess.run(argv, env={**os.environ, MOUNT_NAMESPACE: "1"}, check=False).returncode
     mounted = MOUNT_NAMESPACE in os.environ
-    usable = {name: fault for name, fault in every.items() if mounted or not fault.mounted}
+    usable = {
+        name: fault
+        for name, fault in every.items()
+        if (mounted or not fault.mounted) and fault.backend in ("", args.backend)
+    }
     outcomes = _rounds(args, usable, mounted=mounted)
     if args.stride > 1:  # the parent process combines the rounds
         return 0
@@ -79,6 +83,8 @@ def _parse_args() -> argparse.Namespace:
     parser.add_argument("--stride", type=int, default=1, help="difference between the seeds of consecutive rounds")
     parser.add_argument("--kill", action="append", default=[], help="kill at this point instead of those of the seed")
     parser.add_argument("--only", action="append", default=[], help="inject this fault instead of those of the seed")
+    parser.add_argument("--hosts", type=int, default=1, help="number of hosts; a fault befalls one of them")
+    parser.add_argument("--backend", choices=("direct", "slurm"), default="direct", help="how jobs run on the hosts")
     parser.add_argument("--short", action="store_true", help="a small round")
     parser.add_argument("--keep", type=Path, help="a folder for the logs of rounds with defects")
     parser.add_argument("--json", type=Path, help="append a line of JSON for each round to this file, not to stdout")
@@ -98,7 +104,9 @@ def _rounds(args: argparse.Namespace, usable: dict[str, Fault], *, mounted: bool
         script = _script(args, args.seed + args.stride * len(outcomes), usable)
         folder = Path(tempfile.mkdtemp(prefix="mqi-faults-"))
         try:
-            outcome = play(folder, script, usable, mounted=mounted, keep=args.keep)
+            outcome = play(
+                folder, script, usable, mounted=mounted, keep=args.keep, hosts=args.hosts, backend=args.backend
+            )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         outcomes.append(outcome)
@@ -120,9 +128,10 @@ def _rounds(args: argparse.Namespace, usable: dict[str, Fault], *, mounted: bool
 def _script(args: argparse.Namespace, seed: int, usable: dict[str, Fault]) -> Script:
     if args.only or args.kill:
         return script_only(seed, [usable[name] for name in args.only], args.kill)
+    points = points_of(args.backend)
     if args.short:
-        return script_of(seed, list(usable.values()), POINTS, steps=2, once=3, kills=2, cases=1)
-    return script_of(seed, list(usable.values()), POINTS)
+        return script_of(seed, list(usable.values()), points, steps=2, once=3, kills=2, cases=1)
+    return script_of(seed, list(usable.values()), points)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from random import Random
 from tests.faults.testbed import Testbed
 
 Act = Callable[[Testbed, Random], Iterator[None]]
-MODULES = ("network", "host", "local", "store", "disks", "stored_files", "watched", "engine", "orders")
+MODULES = ("network", "host", "local", "store", "disks", "stored_files", "watched", "engine", "orders", "slurm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Fault:
     action_required: bool = False
     rare: bool = False  # it takes long
     corrupts: bool = False  # a stored file: its case may fail, and is dropped again
+    backend: str = ""  # it befalls only jobs that run so: direct, slurm
 
 
 _FAULTS: dict[str, Fault] = {}
@@ -45,13 +46,14 @@ def fault(
     action_required: bool = False,
     rare: bool = False,
     corrupts: bool = False,
+    backend: str = "",
 ) -> Callable[[Act], Act]:
     """Add a function to the catalogue: the code before its `yield` injects the fault, the code after it undoes it."""
 
     def enter(act: Act) -> Act:
         what = " ".join((act.__doc__ or "").split())
         _FAULTS[name] = Fault(
-            name, what, contextmanager(act), duration_s, mounted, refuses, action_required, rare, corrupts
+            name, what, contextmanager(act), duration_s, mounted, refuses, action_required, rare, corrupts, backend
         )
         return act
 

@@ -16,7 +16,7 @@ from tests.faults.testbed import Testbed
 @fault("disk full there", (3, 6), mounted=True, action_required=True)
 def full_there(testbed: Testbed, random: Random) -> Iterator[None]:
     """The host's disk is full to the last bytes; later there is space again."""
-    with _filled(testbed.folder / "remote", random):
+    with _filled(testbed.machine.remote, random):
         yield
 
 
@@ -37,7 +37,7 @@ def full_results(testbed: Testbed, random: Random) -> Iterator[None]:
 @fault("read-only there", (3, 9), mounted=True)
 def readonly_there(testbed: Testbed, _: Random) -> Iterator[None]:
     """The host's disk is read-only (if nothing is being written at this moment)."""
-    with _readonly(testbed.folder / "remote"):
+    with _readonly(testbed.machine.remote):
         yield
 
 

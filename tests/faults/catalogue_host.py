@@ -90,7 +90,7 @@ def engine_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     yield
 
 
-@fault("job killed")
+@fault("job killed", backend="direct")
 def job_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     """kill -9 of a job's own process; its engine keeps running."""
     leaders = testbed.find(lambda: [pid for pid in _jobs(testbed) if _leads(pid)])
@@ -98,7 +98,7 @@ def job_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     yield
 
 
-@fault("everything of a job killed")
+@fault("everything of a job killed", backend="direct")
 def whole_job_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     """kill -9 of a job with all of its processes."""
     if found := testbed.find(lambda: _jobs(testbed)):
@@ -108,18 +108,20 @@ def whole_job_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     yield
 
 
-@fault("host rebooted", (1, 6), mounted=True)
+@fault("host rebooted", (1, 6), mounted=True, backend="direct")
 def rebooted(testbed: Testbed, _: Random) -> Iterator[None]:
-    """Every process on the host is killed; it returns with another boot id and the same disk."""
-    testbed.host.stop()
+    """Every process on the host is killed; it returns with another boot id and the same disk. Hosts here share one."""
+    for machine in testbed.machines:
+        machine.host.stop()
     for pid in testbed.jobs():
         kill(pid)
     testbed.boot_id.write_text(f"{uuid.uuid4()}\n")
     yield
-    testbed.host.start()
+    for machine in testbed.machines:
+        machine.host.start()
 
 
-@fault("record of a reused pid")
+@fault("record of a reused pid", backend="direct")
 def pid_reused(testbed: Testbed, random: Random) -> Iterator[None]:
     """A job vanishes without a record, and its process id now belongs to an unrelated process."""
     living = testbed.find(lambda: _living(testbed))
@@ -138,7 +140,7 @@ def pid_reused(testbed: Testbed, random: Random) -> Iterator[None]:
     yield
 
 
-@fault("clock there jumps", (3, 9))
+@fault("clock there jumps", (3, 9), backend="direct")
 def clock_there(testbed: Testbed, random: Random) -> Iterator[None]:
     """The host's clock is an hour fast or slow; later it is right again."""
     testbed.clock_there.write_text(str(random.choice((-3600, 3600))))
@@ -153,13 +155,13 @@ def _leads(pid: int) -> bool:
 
 
 def _jobs(testbed: Testbed) -> list[int]:
-    return testbed.processes("--job", f"{testbed.folder}/remote/cases")
+    return testbed.processes("--job", f"{testbed.machine.remote}/cases")
 
 
 def _living(testbed: Testbed) -> list[tuple[Path, list[str]]]:
     """The records of jobs that live, with their words: boot id, process id, and more."""
     leaders = {str(pid) for pid in _jobs(testbed)}
-    gates = [path for path in (testbed.folder / "remote" / "gates").glob("*/started") if path.is_file()]
+    gates = [path for path in (testbed.machine.remote / "gates").glob("*/started") if path.is_file()]
     return [(path, fields) for path in gates if (fields := path.read_text().split(","))[1:] and fields[1] in leaders]
 
 

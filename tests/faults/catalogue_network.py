@@ -95,7 +95,7 @@ def flipped(testbed: Testbed, random: Random) -> Iterator[None]:
 @fault("name not resolved", (2, 8))
 def nameless(testbed: Testbed, _: Random) -> Iterator[None]:
     """The host's name cannot be resolved, and connections are lost."""
-    testbed.name_host("no-such-host.invalid")
+    testbed.machine.name_host("no-such-host.invalid")
     testbed.net.reset()
     yield
-    testbed.name_host("127.0.0.1")
+    testbed.machine.name_host("127.0.0.1")

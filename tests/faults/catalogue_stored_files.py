@@ -21,7 +21,7 @@ PATIENCE_S = 60.0  # a target exists once per case, for a moment
 @fault("input spoiled there", corrupts=True)
 def input_there(testbed: Testbed, random: Random) -> Iterator[None]:
     """Bits flip in the CT on the host, before or during the computation."""
-    _spoil_ct(testbed, random, "remote/cases/*/input/**/CT*.dcm", key_at=2)
+    _spoil_ct(testbed, random, "remote*/cases/*/input/**/CT*.dcm", key_at=2)
     yield
 
 
@@ -42,7 +42,7 @@ def admitted_here(testbed: Testbed, random: Random) -> Iterator[None]:
 @fault("product spoiled there", corrupts=True)
 def product_there(testbed: Testbed, random: Random) -> Iterator[None]:
     """A bit flips in a product on the host after the job has computed its digest."""
-    _spoil_one(testbed, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"))
+    _spoil_one(testbed, random, "remote*/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"))
     yield
 
 
@@ -50,7 +50,7 @@ def product_there(testbed: Testbed, random: Random) -> Iterator[None]:
 def product_cut(testbed: Testbed, random: Random) -> Iterator[None]:
     """A product on the host is truncated after the job has computed its digest."""
     _spoil_one(
-        testbed, random, "remote/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"), cut=True
+        testbed, random, "remote*/cases/*/runs/*/**/*.raw", 2, lambda path: _run_of(path, "products.sha256"), cut=True
     )
     yield
 

@@ -14,8 +14,8 @@ _MARK = re.compile(rb"(?:^|\0)MQI_TOKEN=([A-Za-z0-9-]+)")
 class Observer:
     """Record what is only visible for a while: two simultaneous runs of a beam, a gate with another owner."""
 
-    def __init__(self, remote: Path) -> None:
-        self._remote = remote
+    def __init__(self, *remotes: Path) -> None:
+        self._remotes = remotes
         self._gates: dict[str, str] = {}
         self.together: set[str] = set()  # two runs of one beam alive at once
         self.changed: set[str] = set()  # gates whose owner changed
@@ -28,12 +28,13 @@ class Observer:
             if found := _TOKEN.fullmatch(token):
                 beams[found[1]].add(token)
         self.together |= {" and ".join(sorted(tokens)) for tokens in beams.values() if len(tokens) > 1}
-        for record in self._remote.glob("gates/*/started"):
-            with suppress(OSError):
-                self._compare(record.parent.name, record.read_text())
-        for record in self._remote.glob("cases/*/runs/*/exit"):
-            with suppress(OSError):
-                self.exits[record.parent.name] = record.read_text().strip()
+        for remote in self._remotes:
+            for record in remote.glob("gates/*/started"):
+                with suppress(OSError):
+                    self._compare(record.parent.name, record.read_text())
+            for record in remote.glob("cases/*/runs/*/exit"):
+                with suppress(OSError):
+                    self.exits[record.parent.name] = record.read_text().strip()
 
     def forget(self, token: str) -> None:
         """Ignore the next change of this gate's record, which is deliberate."""

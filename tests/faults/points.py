@@ -66,12 +66,22 @@ EFFECTS = (
     "store:breakers.save",
     "rename:backup",
 )
-POINTS = tuple(f"{effect}:{moment}" for effect in EFFECTS for moment in ("before", "after"))
+_OF_SLURM = {f"request:{verb}": f"request:slurm_{verb}" for verb in ("submit", "poll", "cancel")}
+
+
+def points_of(backend: str) -> tuple[str, ...]:
+    """All kill points where jobs run so: `direct` or `slurm`."""
+    names = _OF_SLURM if backend == "slurm" else {}
+    return tuple(f"{names.get(effect, effect)}:{moment}" for effect in EFFECTS for moment in ("before", "after"))
+
+
+POINTS = points_of("direct")
 
 # The faults, in this order, without which an effect does not occur.
 NEEDS = {
     "request:runs": ("cancelled, then retried",),
     "request:cancel": ("engine slow", "cancelled by order"),
+    "request:slurm_cancel": ("engine slow", "cancelled by order"),
     "store:apply.apply_order": ("retried without need",),
     "rename:orders.json": ("made urgent",),
     "store:work_items.wake": ("case arrives while it is taken",),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.faults.catalogue import Fault
-from tests.faults.points import POINTS
+from tests.faults.points import points_of
 from tests.faults.round import DEFECTS, Outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
@@ -64,11 +64,12 @@ def write(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> None:
 def _lines(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> list[str]:
     injected = sum((Counter(outcome.faults) for outcome in outcomes), Counter[str]())
     points = {point for outcome in outcomes for point in outcome.points}
+    planned = {point for outcome in outcomes for point in points_of(outcome.backend)}
     seen = {point for outcome in outcomes for point in outcome.seen}
     counts = {name: sum(len(getattr(outcome, name)) for outcome in outcomes) for name in DEFECTS}
     quiet = sorted(outcome.recovered_s for outcome in outcomes)
-    missed = ", ".join(sorted(set(POINTS) - points)) or "none"
-    missed = missed if 2 * len(points) > len(POINTS) else "most"
+    missed = ", ".join(sorted(planned - points)) or "none"
+    missed = missed if 2 * len(points) > len(planned) else "most"
     seeds = sorted(outcome.seed for outcome in outcomes)
     days = ", ".join(sorted({outcome.day for outcome in outcomes}))
     versions = ", ".join(sorted({outcome.version for outcome in outcomes}))
@@ -84,8 +85,8 @@ def _lines(outcomes: Sequence[Outcome], every: Mapping[str, Fault]) -> list[str]
         f"{counts['lost']} lost, {counts['doubled']} doubled, {counts['unnoticed']} unnoticed."
     )
     kills = (
-        f"Kill points hit: {len(points & set(POINTS))} of {len(POINTS)}. Not hit in this run: {missed}. "
-        f"Passed and not in the list: {', '.join(sorted(seen - set(POINTS))) or 'none'}."
+        f"Kill points hit: {len(points & planned)} of {len(planned)}. Not hit in this run: {missed}. "
+        f"Passed and not in the list: {', '.join(sorted(seen - planned)) or 'none'}."
     )
     most = quiet[-1] if quiet else 0.0
     return [

@@ -49,6 +49,8 @@ class Outcome:
     seed: int
     day: str = field(default_factory=_today)
     version: str = field(default_factory=_version)
+    hosts: int = 1
+    backend: str = "direct"
     cases: int = 0
     done: int = 0
     cancelled: int = 0
@@ -81,12 +83,19 @@ DEFECTS = ("lost", "doubled", "superseded", "mixed", "corrupt", "stuck", "unnoti
 
 
 def play(
-    folder: Path, script: Script, faults: Mapping[str, Fault], *, mounted: bool, keep: Path | None = None
+    folder: Path,
+    script: Script,
+    faults: Mapping[str, Fault],
+    *,
+    mounted: bool,
+    keep: Path | None = None,
+    hosts: int = 1,
+    backend: str = "direct",
 ) -> Outcome:
     """Play a round and count its defects."""
     began = time.monotonic()
-    outcome = Outcome(script.seed, cases=script.cases)
-    testbed = Testbed(folder, script.seed, mounted=mounted)
+    outcome = Outcome(script.seed, cases=script.cases, hosts=hosts, backend=backend)
+    testbed = Testbed(folder, script.seed, mounted=mounted, hosts=hosts, backend=backend)
     try:
         testbed.plan = [{"point": point, "nth": nth} for point, nth in script.kills]
         testbed.drop(*range(1, min(2, script.cases) + 1))
@@ -167,11 +176,16 @@ def _run_step(testbed: Testbed, script: Script, step: Step, faults: Mapping[str,
 
 @contextmanager
 def _inflicted(testbed: Testbed, fault: Fault, seed: int) -> Iterator[None]:
-    """Inject a fault; it counts if it had a target."""
-    testbed.missed = False
-    with fault.act(testbed, Random(seed)):
+    """Inject a fault, into one of the hosts if it concerns a host; it counts if it had a target."""
+    before, at = testbed.at, Random(f"at {seed}").randrange(len(testbed.machines))
+    testbed.missed, testbed.at = False, at
+    with ExitStack() as over:
+        over.enter_context(fault.act(testbed, Random(seed)))
         testbed.inflicted[fault.name] += not testbed.missed
+        testbed.at = before
+        over.callback(setattr, testbed, "at", at)
         yield
+    testbed.at = before
 
 
 def _work_needs_the_host(testbed: Testbed) -> bool:
@@ -277,11 +291,11 @@ def _describe_case(testbed: Testbed, number: int) -> str:
 def _leftovers(testbed: Testbed, rows: list[tuple[str, bytes, str, str, str]]) -> list[str]:
     """Files that ended cases left on the host, and live processes."""
     over = {key for key, _source, status, *_ in rows if status in ("done", "cancelled")}
-    remote = testbed.folder / "remote"
     left = [
         f"left on the host: {folder}/{path.name.lstrip('.')}"
+        for machine in testbed.machines
         for folder in ("cases", "staging", "gates")
-        for path in (remote / folder).iterdir()
+        for path in (machine.remote / folder).glob("*")
         if path.name.lstrip(".").partition("-")[0].partition(".")[0] in over
     ]
     return left + [f"still alive: {token}" for token in sorted(testbed.orphans())]

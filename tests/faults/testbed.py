@@ -13,17 +13,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mqi_communicator.demo.host import PrivateHost
-from tests.faults.network import Network, known_hosts
+from tests.faults.machine import Machine, remote_name
+from tests.faults.network import Network
 from tests.faults.observer import Observer, alive
 from tests.faults.points import AFTER, FIRST
 from tests.fleet.cases import write_case
 from tests.fleet.site import Fleet
+from tests.slurm.cluster import Cluster
 from tests.standin.site import BEAM_FILE
 
 T = TypeVar("T")
@@ -38,41 +40,47 @@ FIND_S = 6.0  # how long a fault waits for a target
 CHANGED = "and the configuration now has"  # in the reason why a case that was computed waits for an operator
 PATIENCE_S = 300.0  # for a program to start and to refuse, on a busy machine
 ENGINE_S = 0.6  # run time of the engine
-DATE = '#!/bin/sh\nnow=$(/bin/date +%s)\nexec /bin/date -d "@$((now + $(cat "{file}")))" "$@"\n'
+SLURM = {"slurm": {"gres": "gpu:1", "query_s": 1, "look_s": 0.5, "files_late_s": 3, "kill_grace_s": 1}}
 
 
 class Testbed(Fleet):
     """A fleet whose communicator is restarted whenever it ends, and may be planned to die at a kill point.
 
-    `mounted`: the disks are small file systems of their own (needs root in a mount namespace of its own).
+    `mounted`: the disks are small file systems of their own (needs root in a mount namespace of its own). `backend`:
+    how jobs run on the hosts, `direct` or `slurm`.
     """
 
-    def __init__(self, folder: Path, seed: int, *, mounted: bool) -> None:
+    def __init__(self, folder: Path, seed: int, *, mounted: bool, hosts: int = 1, backend: str = "direct") -> None:
         self.random = random.Random(f"ground {seed}")
         self.mounted = mounted
         self.share = folder / ("share" if mounted else "watch")
         self.clock, self.journal = folder / "clock", folder / "journal"
         self.clock_there, self.boot_id = folder / "clock-there", folder / "boot-id"
+        self._disks = DISKS | {remote_name(number): DISKS["remote"] for number in range(hosts)}
         self._mount(folder)
         self.clock.write_text("0")
         self.clock_there.write_text("0")
         self.journal.touch()
-        programs = folder / "programs"
-        programs.mkdir()
-        (programs / "date").write_text(DATE.format(file=self.clock_there))
-        (programs / "date").chmod(0o755)
-        (programs / "nice").write_text('#!/bin/sh\n[ "$1" != -n ] || shift 2\nexec "$@"\n')  # see hook
-        (programs / "nice").chmod(0o755)
-        self.host = PrivateHost(folder / "host", environment={"PATH": f"{programs}:{os.environ['PATH']}"})
-        self.host.start()
-        self.net = Network(self.host.port)
+        self.cluster = Cluster(nodes=2, gpus=2) if backend == "slurm" else None
+        environment: Mapping[str, str] = {}
+        if self.cluster is not None:
+            self.cluster.start()
+            environment = self.cluster.environment
+        self.machines = [Machine(folder, number, self.clock_there, environment) for number in range(hosts)]
+        self.at = 0  # the host that a fault befalls
         self.sample = folder / "samples" / f"case {SAMPLE:04d}"
         self.sample.parent.mkdir()
         sample = {"name": "sample", "folder": str(self.sample), "every_days": 1}
-        super().__init__(folder, [self._reach(folder)], seconds=ENGINE_S, **_sections(), constancy=[sample])
+        super().__init__(
+            folder,
+            [one.entry(SLURM if self.cluster else one.direct()) for one in self.machines],
+            seconds=ENGINE_S,
+            **_sections(),
+            constancy=[sample],
+        )
         write_case(self.sample.parent, SAMPLE, self.sample.name)
         self.cases.append(SAMPLE)
-        self.observer = Observer(folder / "remote")
+        self.observer = Observer(*(one.remote for one in self.machines))
         self._armed: dict[str, Any] = {}
         self._began = 0.0
         self._began_refused = False
@@ -94,7 +102,7 @@ class Testbed(Fleet):
         self._again = 0.0
 
     def _mount(self, folder: Path) -> None:
-        for name, size in DISKS.items():
+        for name, size in self._disks.items():
             place = folder / name
             place.mkdir(parents=True)
             if self.mounted:
@@ -106,26 +114,20 @@ class Testbed(Fleet):
             self.boot_id.write_text(BOOT_ID.read_text())
             _run("mount", "--bind", str(self.boot_id), str(BOOT_ID))
 
-    def _reach(self, folder: Path) -> dict[str, Any]:
-        host, port = self.host, self.net.port
-        self.known = known_hosts(host, port, folder / "known_hosts")
-        self.ssh_config = folder / "ssh_config"
-        self.name_host("127.0.0.1")
-        quick = {"connect_timeout_s": 15, "alive_interval_s": 2, "alive_count": 5, "stall_s": 10}
-        options = host.options(
-            host="there", port=port, known_hosts_file=self.known, config_file=self.ssh_config, **quick
-        )
-        gpus = {"listed": [{"id": number, "memory_mib": 24_000} for number in range(3)]}
-        return {
-            "ssh": options.model_dump(mode="json", exclude_defaults=True),
-            "direct": {"poll_s": 1, "kill_grace_s": 1},
-            "gpus": gpus,
-            "jobs": 3,
-        }
+    @property
+    def machine(self) -> Machine:
+        """The host that a fault befalls."""
+        return self.machines[self.at]
 
-    def name_host(self, address: str) -> None:
-        """Set the address of the host's name."""
-        self.ssh_config.write_text(f"Host there\n  HostName {address}\n")
+    @property
+    def host(self) -> PrivateHost:
+        """Its sshd."""
+        return self.machine.host
+
+    @property
+    def net(self) -> Network:
+        """Its network."""
+        return self.machine.net
 
     def change(self, random: random.Random) -> None:
         """Change the configuration; the communicator that starts next uses it."""
@@ -139,7 +141,7 @@ class Testbed(Fleet):
         elif kind == "histories":
             self.settings["engine"]["histories_per_beam"] = random.choice((1000, 1500, 2000))
         else:
-            self.settings["hosts"][0]["jobs"] = random.choice((2, 3))
+            random.choice(self.settings["hosts"])["jobs"] = random.choice((2, 3))
         self.save()
 
     def answer_changes(self) -> None:
@@ -336,11 +338,11 @@ class Testbed(Fleet):
         return sorted(found)
 
     def jobs(self) -> list[int]:
-        """The processes of jobs on the host, by their working folder."""
+        """The processes of jobs on all hosts, by their working folder."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if str((folder / "cwd").readlink()).startswith(str(self.folder / "remote" / "cases")):
+                if re.match(f"{re.escape(str(self.folder))}/remote[^/]*/cases/", str((folder / "cwd").readlink())):
                     found.append(int(folder.name))
         return found
 
@@ -352,8 +354,8 @@ class Testbed(Fleet):
 
     def heal(self) -> None:
         """Undo every fault."""
-        self.net.heal()
-        self.name_host("127.0.0.1")
+        for machine in self.machines:
+            machine.heal()
         self.behave(fault="", seconds=ENGINE_S)
         self.hold.unlink(missing_ok=True)
 
@@ -362,10 +364,12 @@ class Testbed(Fleet):
         self.wanted = False
         self.stop(signal.SIGKILL)
         self.end_strays()
-        self.host.stop()
-        self.net.close()
+        for machine in self.machines:
+            machine.close()
+        if self.cluster is not None:
+            self.cluster.stop()
         if self.mounted:
-            for place in (*(self.folder / name for name in (*DISKS, "watch")), BOOT_ID):
+            for place in (*(self.folder / name for name in (*self._disks, "watch")), BOOT_ID):
                 subprocess.run(("umount", "-l", str(place)), check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 

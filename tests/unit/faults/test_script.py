@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from tests.faults.catalogue import faults
-from tests.faults.points import AFTER, FIRST, NEEDS, POINTS
+from tests.faults.points import AFTER, FIRST, NEEDS, POINTS, points_of
 from tests.faults.script import KILLS, script_of
 
 EVERY = list(faults().values())
@@ -49,3 +49,13 @@ def test_what_comes_about_once_is_the_end_of_the_first_life():
 
 def test_every_fault_comes_up():
     assert {name for seed in range(200) for name in script_of(seed, EVERY, POINTS).faults} == {f.name for f in EVERY}
+
+
+def test_slurm_has_its_own_requests_and_otherwise_the_same_kill_points():
+    of_slurm = set(points_of("slurm")) - set(POINTS)
+    assert {point.partition(":")[2].rpartition(":")[0] for point in of_slurm} == {
+        "slurm_submit",
+        "slurm_poll",
+        "slurm_cancel",
+    }
+    assert len(points_of("slurm")) == len(POINTS)
