@@ -11,19 +11,17 @@ import yaml
 
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.demo import truth_engine
+from mqi_communicator.demo.sample_case import MANUFACTURER
 from mqi_communicator.demo.slot import Slot
 from mqi_communicator.demo.truth import MACHINE
 from mqi_communicator.remote.options import SshOptions
 
 HISTORIES = 400_000  # per beam: a statistical uncertainty (1 sigma) of 2 % per beam and 1.2 % for the plan
-WHO = "example data for the demo's own synthetic machine, not commissioned"
-WHEN = "2026-01-01"
-SCANNER = "MQI SAMPLE|SYNTHETIC CT|DEMO"
-MANUFACTURER = "MQI SAMPLE"
+SCANNER = f"{MANUFACTURER}|SYNTHETIC CT|DEMO"  # Manufacturer|ManufacturerModelName|StationName of the sample CT
 
 
 def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = False) -> None:
-    """Write `slot.config`, `web` with a dashboard. ActionRequired if the engine has not been fetched."""
+    """Write `slot.config`; with `web`, with a dashboard too. ActionRequired if the engine has not been fetched."""
     if not (engine_home / "MCsquare_linux").is_file():
         raise ActionRequired(f"the dose engine is missing in {engine_home}", "run ./deploy.sh --demo, which fetches it")
     settings = {
@@ -31,7 +29,7 @@ def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = 
             "watch": str(slot.watch),
             "workspace": str(slot.workspace),
             "results": str(slot.results),
-            "remote": str(slot.remote()),
+            "remote": str(slot.make_remote()),
         },
         "ssh": ssh.model_dump(mode="json", exclude_defaults=True),
         **demo_sections(engine_home),
@@ -45,21 +43,22 @@ def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = 
 
 
 def demo_sections(engine_home: Path, histories: int | None = None) -> dict[str, Any]:
-    """Return the sections with which the fetched engine computes the bundled samples."""
+    """Return the sections that the demo and the tests share: with them the engine fetched to `engine_home` computes the
+    samples. `histories` per beam; None: the demo's number.
+
+    Nobody has commissioned the example data; a dose is judged with it for the samples' own machine alone."""
     model = engine_home / truth_engine.BEAM_MODEL
     density, material = engine_home / truth_engine.DENSITY_CURVE, engine_home / truth_engine.MATERIAL_CURVE
     return {
         "engine": {
             "home": str(engine_home),
-            "histories_per_beam": histories or HISTORIES,
+            "histories_per_beam": HISTORIES if histories is None else histories,
             "time_limit_s": 1800,
         },
         "machines": {
             MACHINE: {
                 "beam_model": str(model),
                 "sha256": _sha256(model),
-                "commissioned_by": WHO,
-                "commissioned_on": WHEN,
             }
         },
         "scanners": {
@@ -68,8 +67,6 @@ def demo_sections(engine_home: Path, histories: int | None = None) -> dict[str, 
                 "density_sha256": _sha256(density),
                 "material": str(material),
                 "material_sha256": _sha256(material),
-                "commissioned_by": WHO,
-                "commissioned_on": WHEN,
             }
         },
         "dose_conventions": {MANUFACTURER: {"medium": "medium", "biology": "physical", "extent": "course"}},
@@ -81,6 +78,7 @@ def _sha256(path: Path) -> str:
 
 
 def _free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free now; another program may take it first."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

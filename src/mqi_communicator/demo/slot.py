@@ -46,8 +46,10 @@ class Slot:
         """The log of the communicator."""
         return self.folder / "mqi.log"
 
-    def remote(self) -> Path:
-        """Return the workspace of the "host". Host paths are plain: otherwise a private folder in /tmp is used."""
+    def make_remote(self) -> Path:
+        """Return the workspace of the "host". Host paths are plain: if this one is not, make a private folder in /tmp.
+
+        ActionRequired if that folder exists and others may use it."""
         here = self.folder / "remote"
         if re.fullmatch(r"(/[A-Za-z0-9._-]+)+", str(here)):
             return here
