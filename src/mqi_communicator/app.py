@@ -71,8 +71,8 @@ class App:
     tools: Tools
     driver: Driver
     metrics: metrics.Metrics
-    post: Dispatcher | None  # None: no notifications
-    seen: gauges.Seen = field(default_factory=gauges.Seen)
+    notifications: Dispatcher | None  # None: no notifications
+    last_checks: gauges.LastChecks = field(default_factory=gauges.LastChecks)
     ticked_at: float = 0.0  # monotonic seconds: the driver last started all that was due
     looped_at: float = 0.0  # monotonic seconds: the last iteration of the loop, successful or not
     folder_read: bool = False  # the watched folder was read at least once
@@ -91,7 +91,7 @@ def build(config: Config) -> App:
     counters = metrics.Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
         [outcome.value for outcome in CheckOutcome],
-        lambda: gauges.read_gauges(config, app.tools, app.driver, app.seen),
+        lambda: gauges.read_gauges(config, app.tools, app.driver, app.last_checks),
     )
 
     def emit(event: str, **facts: object) -> None:
@@ -126,8 +126,8 @@ def build(config: Config) -> App:
         extension=config.extension,
     )
     notify = config.notify
-    post = None if notify is None else Dispatcher(notify, channels(notify), database, time.time, emit)
-    app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, post)
+    notifications = None if notify is None else Dispatcher(notify, channels(notify), database, time.time, emit)
+    app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, notifications)
     return app
 
 
@@ -254,7 +254,10 @@ async def serve_pages(app: App) -> http.Monitor:
     """Serve the metrics and health pages."""
 
     async def page() -> bytes:
-        app.seen.healthy, app.seen.watched = (await health(app)).ok, app.folder_read and not app.folder_problem
+        app.last_checks.healthy, app.last_checks.watched = (
+            (await health(app)).ok,
+            app.folder_read and not app.folder_problem,
+        )
         return await asyncio.to_thread(app.metrics.render)
 
     return await http.serve(

@@ -63,8 +63,8 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
     work.append(periodic(HEALTH_S, partial(_check_health, app), first_s=FIRST_HEALTH_S))
     if app.config.constancy:
         work.append(periodic(CONSTANCY_S, ConstancyCheck(app).run))
-    if app.post is not None:
-        work.append(app.post.run())
+    if app.notifications is not None:
+        work.append(app.notifications.run())
     return work
 
 
@@ -128,8 +128,8 @@ async def _tidy_hosts(app: App) -> None:
 
 async def _check_health(app: App) -> None:
     """Read the clocks and disks of the hosts and the expiry of SSH certificates, for the metrics page."""
-    app.seen.certificate_ends = await asyncio.to_thread(certificates, app.config)
-    app.seen.hosts = await check_hosts(app.tools)
+    app.last_checks.certificate_ends = await asyncio.to_thread(certificates, app.config)
+    app.last_checks.hosts = await check_hosts(app.tools)
 
 
 async def _compile_kernels(app: App) -> None:

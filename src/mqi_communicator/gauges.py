@@ -31,8 +31,8 @@ PRIORITIES = tuple(priority.value for priority in Priority)
 
 
 @dataclass(slots=True)
-class Seen:
-    """Results of the periodic checks, as last seen."""
+class LastChecks:
+    """The last results of the periodic checks."""
 
     healthy: bool = True  # what /healthz reports
     watched: bool = False  # the last scan of the watched folder is trusted
@@ -41,17 +41,17 @@ class Seen:
     backup_made: float | None = None  # epoch seconds: the newest backup
 
 
-def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Reading:
+def read_gauges(config: Config, tools: Tools, driver: Driver, last_checks: LastChecks) -> Reading:
     """The current values of the gauges. Called at scrape time, in a thread of its own."""
     hosts = list(tools.hosts.values())
     with suppress(Fault):  # while its disk is offline, the last known backup keeps ageing
-        seen.backup_made = next((one.made for one in backups(config.backups)), None)
-    known = {name: one for name, one in seen.hosts.items() if name in tools.hosts}
+        last_checks.backup_made = next((one.made for one in backups(config.backups)), None)
+    known = {name: one for name, one in last_checks.hosts.items() if name in tools.hosts}
     reserve, there = config.resources.local_free_gib * GIB, config.resources.remote_free_gib * GIB
     reading = Reading(
         last_progress=driver.changed_at,
-        healthy=seen.healthy,
-        watched=seen.watched,
+        healthy=last_checks.healthy,
+        watched=last_checks.watched,
         breakers={(p.name, kind): breaker.state for p in hosts for kind, breaker in p.guarded.breakers.items()},
         in_use=driver.in_use,
         limits=driver.limits,
@@ -60,8 +60,8 @@ def read_gauges(config: Config, tools: Tools, driver: Driver, seen: Seen) -> Rea
         host_free={name: float(one.free_bytes) for name, one in known.items() if one.free_bytes is not None},
         host_reserve=dict.fromkeys(tools.hosts, there),
         clock_offset_s={name: one.clock_offset_s for name, one in known.items() if one.clock_offset_s is not None},
-        certificate_ends=seen.certificate_ends,
-        backup_age_s=None if seen.backup_made is None else max(0.0, time.time() - seen.backup_made),
+        certificate_ends=last_checks.certificate_ends,
+        backup_age_s=None if last_checks.backup_made is None else max(0.0, time.time() - last_checks.backup_made),
         version=version("mqi-communicator"),
     )
     return _with_gpus(_with_queues(reading, tools), tools, hosts)

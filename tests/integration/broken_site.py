@@ -23,7 +23,7 @@ from mqi_communicator.flow.hosts.breaker import Breaker
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.workers.pool import WorkerPool
-from mqi_communicator.gauges import Seen, read_gauges
+from mqi_communicator.gauges import LastChecks, read_gauges
 from mqi_communicator.remote import workspace
 from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import cases, jobs, work_items
@@ -45,7 +45,7 @@ class BrokenSite:
     config: Config
     tools: Tools
     driver: Driver
-    seen: Seen
+    seen: LastChecks
     metrics: Metrics
 
     def trouble(self) -> None:
@@ -111,7 +111,7 @@ async def broken_site(folder: Path) -> AsyncIterator[BrokenSite]:
         config.paths.results, config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
         Basis("0", "0"), time.time, lambda *_, **__: None,
     )  # fmt: skip
-    driver, seen = Driver(tools, config.retry, lambda _: None), Seen(healthy=False, watched=False)
+    driver, seen = Driver(tools, config.retry, lambda _: None), LastChecks(healthy=False, watched=False)
     metrics = Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
         [outcome.value for outcome in CheckOutcome],

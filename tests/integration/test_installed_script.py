@@ -148,7 +148,7 @@ async def test_a_check_starts_the_named_programs_alone(site: Site, tmp_path: Pat
     trap = tmp_path / "trap.sh"
     trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n")
     trap.chmod(0o755)
-    starts = [Need("starts", str(path), "", words=("x",)) for path in (tmp_path / "engine.sh", trap)]
+    starts = [Need("starts", str(path), "", arguments=("x",)) for path in (tmp_path / "engine.sh", trap)]
     good, bad = requirements.read_needs(starts, await site.host.request(requirements.needs(starts), deadline=90))
     assert good[0], good
     assert (bad[0], "--program" in bad[2]) == (False, True)
@@ -160,7 +160,7 @@ async def test_an_order_cannot_name_programs_itself(site: Site, tmp_path: Path):
     call = site.scheduler.submit(Job(TOKEN, Work((Program("engine", ("/bin/true",)),), (), 30)))
     spoiled = call.stdin.replace(b"program\t", b"only\t/bin/true\nvariable\tLD_PRELOAD\nprogram\t")
     assert spoiled != call.stdin
-    response = await site.host.request(RemoteRequest(call.verb, call.words, spoiled), deadline=90)
+    response = await site.host.request(RemoteRequest(call.verb, call.arguments, spoiled), deadline=90)
     with pytest.raises(ActionRequired, match="rejected the job's specification: line 5"):
         site.scheduler.read_submit(response)
     assert not (site.root / "cases" / KEY / "runs" / TOKEN).exists()

@@ -312,6 +312,8 @@ def _there(need: Need) -> bool:
     if need.kind == "starts":
         if not path.is_file():
             return False
-        output = subprocess.run([path, *need.words], capture_output=True, text=True, timeout=60, check=False, cwd="/")
+        output = subprocess.run(
+            [path, *need.arguments], capture_output=True, text=True, timeout=60, check=False, cwd="/"
+        )
         return re.search(need.says, output.stdout) is not None
     return os.access(path, os.X_OK if need.kind == "executable" else os.R_OK)

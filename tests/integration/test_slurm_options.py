@@ -43,7 +43,7 @@ def test_all_that_a_configuration_can_say_reaches_sbatch_as_it_is(site: Installe
     (site.root / "--exclude=node1").touch()
     job = Job(TOKEN, Work((Program("engine", (str(site.engine),)),), (), 9000))
     call = SlurmScheduler(str(site.root), EVERY).submit(job)
-    assert "mqi-submit begun 47" in site.ask(call.verb, *call.words, stdin=call.stdin).stdout
+    assert "mqi-submit begun 47" in site.ask(call.verb, *call.arguments, stdin=call.stdin).stdout
     asked = (site.tools / "asked").read_text().splitlines()
     assert asked[8:-1] == [
         "--partition=gpu", "--account=qa", "--qos=high", "--gres=gpu:a100:2", "--time=117", "--mem=9000M",

@@ -309,17 +309,17 @@ async def test_an_engine_is_started_once_without_input(host: LocalHost, tmp_path
     """What it says of the missing input, and by which signal it ends, is its own affair; that it loads is not."""
     good = program(tmp_path, "good engine", 'ls -A; echo "what():  Cannot open $1"; kill -ABRT $$')
     starts = [
-        (Need("starts", good, "", words=("none",)), True, "starts"),
-        (Need("starts", "stdbuf", "", words=("-oL", good, "none")), True, f"{good} starts"),
-        (Need("starts", good, "", words=("none",), says=r"Cannot open none$"), True, "starts"),
-        (Need("starts", good, "", words=("none",), says="not found"), False, "prints 'what():  Cannot open none'"),
-        (Need("starts", program(tmp_path, "lib", f"echo '{LIBRARY}' >&2; exit 127"), "build it", words=("x",)),
+        (Need("starts", good, "", arguments=("none",)), True, "starts"),
+        (Need("starts", "stdbuf", "", arguments=("-oL", good, "none")), True, f"{good} starts"),
+        (Need("starts", good, "", arguments=("none",), says=r"Cannot open none$"), True, "starts"),
+        (Need("starts", good, "", arguments=("none",), says="not found"), False, "prints 'what():  Cannot open none'"),
+        (Need("starts", program(tmp_path, "lib", f"echo '{LIBRARY}' >&2; exit 127"), "build it", arguments=("x",)),
          False, f"cannot be started (exit code 127): {LIBRARY}"),
-        (Need("starts", program(tmp_path, "wrapped", f"echo a word; echo '{LIBRARY}'; exit 1"), "", words=("x",)),
+        (Need("starts", program(tmp_path, "wrapped", f"echo a word; echo '{LIBRARY}'; exit 1"), "", arguments=("x",)),
          False, LIBRARY),
-        (Need("starts", program(tmp_path, "other cpu", "kill -ILL $$"), "", words=("x",)), False, "exit code 132"),
-        (Need("starts", str(tmp_path / "none"), "", words=("x",)), False, "exit code 127"),
-        (Need("starts", "stdbuf", "", words=("-oL", str(tmp_path / "none"), "x")), False, "exit code 127"),
+        (Need("starts", program(tmp_path, "other cpu", "kill -ILL $$"), "", arguments=("x",)), False, "exit code 132"),
+        (Need("starts", str(tmp_path / "none"), "", arguments=("x",)), False, "exit code 127"),
+        (Need("starts", "stdbuf", "", arguments=("-oL", str(tmp_path / "none"), "x")), False, "exit code 127"),
     ]  # fmt: skip
     wanted = [need for need, _, _ in starts]
     reported = requirements.read_needs(wanted, await host.request(requirements.needs(wanted), deadline=90))
@@ -337,7 +337,7 @@ def test_what_may_not_be_looked_at_is_not_said_to_be_missing():
 
 
 def test_an_engine_that_was_not_tried_or_hangs_is_not_said_to_start():
-    need = Need("starts", "/opt/tps_env", "look", words=("none",))
+    need = Need("starts", "/opt/tps_env", "look", arguments=("none",))
     for output, words in {
         "mqi-done": "could not be tested",
         "mqi-started 1 barred": "is not allowed on the host",

@@ -32,16 +32,16 @@ _DISK = {
 
 @dataclass(frozen=True, slots=True)
 class RemoteRequest:
-    """One request. Its words are plain, so that no shell can misread them; ValueError if they are not."""
+    """One request. Verb and arguments are plain, so that no shell can misread them; ValueError if they are not."""
 
     verb: str
-    words: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     stdin: bytes = b""
 
     def __post_init__(self) -> None:
-        """Reject words that a shell would not pass unchanged."""
-        if not _VERB.fullmatch(self.verb) or not all(_PLAIN.fullmatch(word) for word in self.words):
-            raise ValueError(f"not plain words for a host: {self.verb} {self.words!r}")
+        """Reject arguments that a shell would not pass unchanged."""
+        if not _VERB.fullmatch(self.verb) or not all(_PLAIN.fullmatch(word) for word in self.arguments):
+            raise ValueError(f"not plain words for a host: {self.verb} {self.arguments!r}")
 
 
 @dataclass(frozen=True, slots=True)

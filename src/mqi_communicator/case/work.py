@@ -66,18 +66,18 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Need:
     """A requirement of a host: a program in its PATH, an executable, a readable file, a file with a digest; or a
-    program that starts (`starts`): it is started once, with `words`, in an empty folder, and must print `says`."""
+    program that starts (`starts`): it is started once, with `arguments`, in an empty folder, and must print `says`."""
 
     kind: Literal["program", "executable", "readable", "sha256", "starts"]
     what: str  # the program's name or the path; a leading ~/ is the account's home there
     advice: str  # what to do if it is missing
     sha256: str = ""
-    words: tuple[str, ...] = ()  # arguments of the program that is started
+    arguments: tuple[str, ...] = ()  # arguments of the program that is started
     says: str = ""  # what it must print, as a regular expression; "": anything
 
     def __post_init__(self) -> None:
         """ValueError for a name that cannot be passed."""
-        if not all(_WORD.fullmatch(word) for word in (self.what, *self.words)) or not re.fullmatch(
+        if not all(_WORD.fullmatch(word) for word in (self.what, *self.arguments)) or not re.fullmatch(
             r"([0-9a-f]{64})?", self.sha256
         ):
             raise ValueError(f"not a requirement of a host: {self.what!r}")

@@ -78,7 +78,7 @@ def frame_script(script: str, *, deadline: float, stdin: bytes = b"") -> Envelop
 
 def frame_request(request: RemoteRequest, *, deadline: float) -> Envelope:
     """Frame a request to a host on which the script is installed."""
-    return Envelope(_mark(), int(deadline) + _MARGIN, request.stdin, words=" ".join((request.verb, *request.words)))
+    return Envelope(_mark(), int(deadline) + _MARGIN, request.stdin, words=" ".join((request.verb, *request.arguments)))
 
 
 def _mark() -> str:

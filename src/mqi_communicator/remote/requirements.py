@@ -59,7 +59,7 @@ def needs(wanted: Sequence[Need]) -> RemoteRequest:
 
 
 def _arguments(need: Need) -> tuple[str, ...]:
-    return need.words if need.kind == "starts" else (need.sha256,) if need.sha256 else ()
+    return need.arguments if need.kind == "starts" else (need.sha256,) if need.sha256 else ()
 
 
 def read_needs(wanted: Sequence[Need], response: RemoteResponse) -> list[tuple[bool, str, str]]:
@@ -85,7 +85,7 @@ def _read_need(need: Need, result: str) -> tuple[bool, str, str]:
 
 def _read_start(need: Need, code: str, output: str) -> tuple[bool, str, str]:
     """A program that can be loaded prints something of its own, whatever its exit code."""
-    program = need.words[-2] if len(need.words) > 1 else need.what
+    program = need.arguments[-2] if len(need.arguments) > 1 else need.what
     lines = [line.strip() for line in _text(output).splitlines()]
     text = next((line for line in lines if _LOADER.search(line)), next((line for line in lines if line), "no output"))
     if code == "barred":

@@ -369,7 +369,7 @@ def test_needs_name_the_program_its_digest_and_the_sites_programs():
     ]
     assert all(need.advice for need in needs)
     (start,) = (need for need in needs if need.kind == "starts")
-    assert start.words == ("-oL", "/opt/moqui/tps_env", "there-is-no-input"), "as a job starts it"
+    assert start.arguments == ("-oL", "/opt/moqui/tps_env", "there-is-no-input"), "as a job starts it"
 
 
 @pytest.mark.parametrize("configured", [200_000, 1_000])  # as many as asked for; more, for the weakest spot

@@ -80,7 +80,11 @@ class MCsquare:
             Need("sha256", binary, f"{binary} is another build than engine_sha256: {get}", digest),
             Need("readable", f"{home}/Materials/list.dat", f"the folder Materials is not in {home}: {get}"),
             Need(
-                "starts", binary, f"{binary} does not run on this host: {get}", words=(NO_INPUT,), says=runlog.NO_INPUT
+                "starts",
+                binary,
+                f"{binary} does not run on this host: {get}",
+                arguments=(NO_INPUT,),
+                says=runlog.NO_INPUT,
             ),
         )
 

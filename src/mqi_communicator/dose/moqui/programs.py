@@ -88,7 +88,7 @@ class Programs:
             "wrapper script, or to ldconfig; docs/moqui.md explains how to build it"
         )
         argv = (*self._by, program, NO_INPUT)
-        needs.append(Need("starts", argv[0], advice, words=argv[1:]))
+        needs.append(Need("starts", argv[0], advice, arguments=argv[1:]))
         for step in (*self._options.before, *self._options.after):
             first = step.argv[0]
             advice = f"the program of step {step.name} is missing: correct engine.before or engine.after"

@@ -36,4 +36,4 @@ def _text() -> str:
 
 def script(request: RemoteRequest) -> str:
     """Shell text that runs one request; with `--job SPEC` it is a job's wrapper instead."""
-    return f"{library()}\ndo_verb {' '.join((request.verb, *request.words))}\n"
+    return f"{library()}\ndo_verb {' '.join((request.verb, *request.arguments))}\n"
