@@ -9,7 +9,10 @@ from random import Random
 
 from tests.faults.catalogue import fault
 from tests.faults.testbed import Testbed
+from tests.fleet import noisy
 from tests.fleet.cases import case_files
+
+NOISY = 2  # in a round, at most: they take seconds
 
 
 @fault("share unmounted", (3, 9), mounted=True)
@@ -51,6 +54,16 @@ def arriving(testbed: Testbed, random: Random) -> Iterator[None]:
             (folder / name).write_bytes(data[:half] + random.randbytes(100))
             testbed.pause(0.3)
         (folder / name).write_bytes(data)
+    yield
+
+
+@fault("longer run needed")
+def longer_run(testbed: Testbed, _: Random) -> Iterator[None]:
+    """A new case whose first dose is too noisy for a verdict: a longer run of it is ordered."""
+    dropped = len(set(testbed.cases) & set(noisy.NUMBERS))
+    testbed.missed = dropped >= NOISY
+    if not testbed.missed:
+        testbed.drop(noisy.NUMBERS[dropped])
     yield
 
 

@@ -23,6 +23,7 @@ from tests.faults.machine import Machine, remote_name
 from tests.faults.network import Network
 from tests.faults.observer import Observer, alive
 from tests.faults.points import AFTER, FIRST
+from tests.fleet import noisy
 from tests.fleet.cases import write_case
 from tests.fleet.site import Fleet
 from tests.slurm.cluster import Cluster
@@ -139,7 +140,7 @@ class Testbed(Fleet):
             (machine,) = self.settings["machines"].values()
             machine |= {"beam_model": str(model), "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
         elif kind == "histories":
-            self.settings["engine"]["histories_per_beam"] = random.choice((1000, 1500, 2000))
+            self.settings["engine"]["histories_per_beam"] = random.choice((1, 2, 3)) * noisy.HISTORIES
         else:
             random.choice(self.settings["hosts"])["jobs"] = random.choice((2, 3))
         self.save()
@@ -159,7 +160,7 @@ class Testbed(Fleet):
                 del self._again_after[key]
                 if number == SAMPLE:  # it is due again with the new configuration
                     self.ordered.add(number)
-                elif key == self.key_of(number):
+                else:
                     self.write_again(number)
 
     @property
@@ -288,7 +289,7 @@ class Testbed(Fleet):
 
     def new_number(self) -> int:
         """An unused case number."""
-        return max((number for number in self.cases if number != SAMPLE), default=0) + 1
+        return max((number for number in self.cases if number != SAMPLE and number not in noisy.NUMBERS), default=0) + 1
 
     def drop(self, *numbers: int) -> None:
         """Write cases to the share."""
@@ -424,7 +425,8 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> bool:
 
 def _sections() -> dict[str, Any]:
     return {
-        "engine": {"time_limit_s": 40},
+        "engine": {"time_limit_s": 60, "histories_per_beam": noisy.HISTORIES},
+        "extension": {"max_histories_per_beam": noisy.MOST},
         "resources": {"workers": 1, "transfers": 2, "local_free_gib": 0.01, "remote_free_gib": 0.01},
         "retry": {"first_s": 0.5, "cap_s": 5, "probe_s": 3, "max_runs": 12},
         "breaker": {"open_s": 1, "open_cap_s": 4},

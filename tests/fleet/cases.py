@@ -22,6 +22,7 @@ from mqi_communicator.demo.sample_images import add_ct, add_structures
 from mqi_communicator.demo.sample_kinds import uids_of
 from mqi_communicator.demo.sample_plan import add_plan
 from mqi_communicator.demo.truth import STANDARD, TINY
+from tests.fleet import noisy
 
 MOST = 3000
 BEAMS = (1, 2, 3)
@@ -38,7 +39,9 @@ def _template() -> dict[str, Dataset]:
 
 
 def case_files(number: int) -> dict[str, bytes]:
-    """The files of case `number` (1 to MOST). All UIDs are unique to it."""
+    """The files of case `number` (1 to MOST). All UIDs are unique to it. `noisy.NUMBERS` have a planned dose."""
+    if number in noisy.NUMBERS:
+        return noisy.noisy_files(number)
     if not 1 <= number <= MOST:
         raise ValueError(f"a fleet has cases 1 to {MOST}")
     files = {}
@@ -53,6 +56,8 @@ def case_files(number: int) -> dict[str, bytes]:
 
 def plan_uid(number: int) -> str:
     """The SOP Instance UID of the case's plan."""
+    if number in noisy.NUMBERS:
+        return noisy.noisy_plan_uid(number)
     return _own(str(_template()["RP.dcm"].SOPInstanceUID), number)
 
 
@@ -82,5 +87,6 @@ def write_case(watch: Path, number: int, name: str = "") -> Path:
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()
     for file, data in case_files(number).items():
+        (making / file).parent.mkdir(parents=True, exist_ok=True)
         (making / file).write_bytes(data)
     return making.rename(watch / (name or f"case {number:04d}"))

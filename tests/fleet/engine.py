@@ -12,12 +12,15 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+MOST = 3000  # numbers of cases (cases.MOST)
 
 
 def main() -> None:
@@ -29,13 +32,20 @@ def main() -> None:
     slices = sorted(dicom.glob("CT.*.dcm"))
     number = first_voxel(slices[0], voxels // len(slices))
     beam = int(asked["BeamNumbers"])
+    if noisy := not 1 <= number <= MOST:  # a case with air around it, which the physics of another stand-in computes
+        number = MOST + 1 + zlib.crc32(token.partition("-")[0].encode())
     model = hashlib.sha256(Path(asked["Machine"].partition(":")[2]).read_bytes()).hexdigest()[:12]
     witness(setting, "start", token, number, beam, model)
     fault = fault_for(setting, token)
-    print("histories", histories, flush=True)
+    if not noisy:
+        print("histories", histories, flush=True)
     misbehave(fault)
     while Path(setting["hold"]).exists():
         time.sleep(0.1)
+    if noisy:
+        code = subprocess.call((setting["physics"], *sys.argv[1:]))
+        witness(setting, "end", token, number, beam, model)
+        sys.exit(code)
     for part in range(1, 6):
         time.sleep(setting.get("seconds", 1.0) / 5 / int(setting.get("runs", 2)))
         print("cum_vertiex", histories * part // 5, histories // 5, flush=True)

@@ -18,6 +18,7 @@ import yaml
 from mqi_communicator.demo.host import PrivateHost
 from tests.fleet.cases import write_case
 from tests.fleet.checker import Audit, audit, runs_of
+from tests.fleet.noisy import install_physics
 from tests.processes import inside, kill
 from tests.standin.site import sections
 
@@ -53,6 +54,7 @@ class Fleet:
             place.mkdir(parents=True, exist_ok=True)
         self.program = folder / "engine" / "tps_env"
         self.behave(seconds=seconds)
+        install_physics(folder / "engine" / "physics")
         self.program.write_text(
             f"#!/bin/sh\nFLEET_SETTINGS='{folder}/engine/engine.json' exec '{sys.executable}' -S -E '{ENGINE}' \"$@\"\n"
         )
@@ -93,6 +95,7 @@ class Fleet:
             else {
                 "witness": str(self.witness),
                 "hold": str(self.hold),
+                "physics": str(self.folder / "engine" / "physics" / "tps_env"),
             }
         )
         aside = file.with_suffix(".new")
