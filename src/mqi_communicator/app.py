@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import NoReturn
@@ -46,6 +47,7 @@ from mqi_communicator.store.backup import backups, is_blank
 from mqi_communicator.store.database import Database, StoreDamaged, open_database, verify_intact
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
+from mqi_communicator.system.child import ChildProcess
 from mqi_communicator.system.limits import set_limits
 from mqi_communicator.telemetry import http, logs, metrics
 
@@ -72,6 +74,7 @@ class App:
     driver: Driver
     metrics: metrics.Metrics
     notifications: Dispatcher | None  # None: no notifications
+    dashboard: ChildProcess | None = None  # None: it is not configured
     last_checks: gauges.LastChecks = field(default_factory=gauges.LastChecks)
     ticked_at: float = 0.0  # monotonic seconds: the driver last started all that was due
     looped_at: float = 0.0  # monotonic seconds: the last iteration of the loop, successful or not
@@ -79,8 +82,11 @@ class App:
     folder_problem: str = ""  # why the last scan of the watched folder is untrusted
 
 
-def build(config: Config) -> App:
-    """Construct the application and own its store. Raises a fault when it cannot work."""
+def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
+    """Construct the application and own its store. Raises a fault when it cannot work.
+
+    `dashboard` is the command of the dashboard's process; empty: none.
+    """
     set_limits()
     logs.setup(config.monitoring.log_level, console=config.monitoring.log_format == "console")
     make_folders(config)
@@ -92,6 +98,7 @@ def build(config: Config) -> App:
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
         [outcome.value for outcome in CheckOutcome],
         lambda: gauges.read_gauges(config, app.tools, app.driver, app.last_checks),
+        dashboard_pid=lambda: None if app.dashboard is None else app.dashboard.pid,
     )
 
     def emit(event: str, **facts: object) -> None:
@@ -127,7 +134,8 @@ def build(config: Config) -> App:
     )
     notify = config.notify
     notifications = None if notify is None else Dispatcher(notify, channels(notify), database, time.time, emit)
-    app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, notifications)
+    child = ChildProcess("dashboard", dashboard) if dashboard else None
+    app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, notifications, child)
     return app
 
 
@@ -258,6 +266,7 @@ async def serve_pages(app: App) -> http.Monitor:
             (await health(app)).ok,
             app.folder_read and not app.folder_problem,
         )
+        app.last_checks.dashboard = None if app.dashboard is None else app.dashboard.reporting
         return await asyncio.to_thread(app.metrics.render)
 
     return await http.serve(

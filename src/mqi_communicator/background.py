@@ -1,4 +1,5 @@
-"""What runs beside the driver: the watched folder, backups, housekeeping, host health, constancy samples."""
+"""What runs beside the driver: the watched folder, backups, housekeeping, host health, constancy samples, and the
+dashboard's process."""
 
 from __future__ import annotations
 
@@ -63,6 +64,8 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
     work.append(periodic(HEALTH_S, partial(_check_health, app), first_s=FIRST_HEALTH_S))
     if app.config.constancy:
         work.append(periodic(CONSTANCY_S, ConstancyCheck(app).run))
+    if app.dashboard is not None:
+        work.append(app.dashboard.run())
     if app.notifications is not None:
         work.append(app.notifications.run())
     return work

@@ -5,16 +5,15 @@ from __future__ import annotations
 import platform
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from typing import Any
 
-from mqi_communicator.checks import check_all
 from mqi_communicator.config import Config, effective_digest
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.view import checks_of, record, view
 from mqi_communicator.store.database import open_database
-from mqi_communicator.web.context import DashboardContext, Folders, Queries
+from mqi_communicator.web.context import DashboardContext, Finding, Folders, Queries
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.server import Dashboard, serve
 from mqi_communicator.web.sessions import Sessions
@@ -30,7 +29,7 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
     context = DashboardContext(
         options=options,
         database=open_database(config.paths.store),
-        queries=Queries(view, record, checks_of, steps, lambda: check_all(config), running),
+        queries=Queries(view, record, checks_of, steps, lambda: _checks(config), running),
         folders=Folders(config.paths.watch, config.paths.workspace, config.paths.results, config.paths.store),
         hosts=tuple(host.name for host in config.all_hosts),
         settings=without_secrets(config.model_dump(mode="json", exclude_none=True)),
@@ -40,6 +39,13 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
         sessions=Sessions(options.session_hours),
     )
     return serve(context)
+
+
+def _checks(config: Config) -> AsyncIterator[Finding]:
+    """The findings of `mqi check`, which loads what the communicator loads."""
+    from mqi_communicator.checks import check_all
+
+    return check_all(config)
 
 
 def versions(config: Config) -> dict[str, str]:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,9 +24,6 @@ from mqi_communicator.store.database import StoreReplaced, StoreUnavailable
 from mqi_communicator.telemetry import http
 from mqi_communicator.telemetry.loop_watchdog import LoopWatchdog
 from mqi_communicator.telemetry.systemd import Notifier
-
-if TYPE_CHECKING:
-    from mqi_communicator.web.server import Dashboard
 
 STORE_PAUSE_S = 5.0
 CLOSE_S = 15.0  # for connections, children and threads to end, after the steps under way
@@ -79,7 +75,6 @@ async def run(app: App, *, once: bool = False) -> str:
     log = structlog.get_logger()
     monitor = None if once else await serve_pages(app)
     await _reconcile(app)
-    dashboard = None if once else _dashboard(app)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
     background = [asyncio.create_task(work) for work in background_work(app, once=once)]
     app.looped_at = time.monotonic()
@@ -93,8 +88,6 @@ async def run(app: App, *, once: bool = False) -> str:
     finally:
         watchdog.stop()
         notifier.stopping()
-        if dashboard is not None:
-            await dashboard.close()
         await _close(app, background, monitor, stop)
     log.info("stopped", why=end)
     return end
@@ -105,15 +98,6 @@ async def _reconcile(app: App) -> None:
     found = await reconcile(app.tools)
     head = await app.database.read(audit.head)
     structlog.get_logger().info("startup.summary", **asdict(found), number=head.id, link=head.link)
-
-
-def _dashboard(app: App) -> Dashboard | None:
-    """The dashboard, if it is configured. Its libraries are loaded for it alone."""
-    if app.config.web is None:
-        return None
-    from mqi_communicator.dashboard import open_dashboard
-
-    return open_dashboard(app.config, app.config.web, lambda: True)
 
 
 async def _loop(

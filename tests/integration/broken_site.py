@@ -111,7 +111,10 @@ async def broken_site(folder: Path) -> AsyncIterator[BrokenSite]:
         config.paths.results, config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
         Basis("0", "0"), time.time, lambda *_, **__: None,
     )  # fmt: skip
-    driver, seen = Driver(tools, config.retry, lambda _: None), LastChecks(healthy=False, watched=False)
+    driver, seen = (
+        Driver(tools, config.retry, lambda _: None),
+        LastChecks(healthy=False, watched=False, dashboard=False),
+    )
     metrics = Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
         [outcome.value for outcome in CheckOutcome],

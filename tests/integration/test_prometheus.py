@@ -31,6 +31,7 @@ EMPTY = {
     "MqiRestarts": "the process was started once",
     "MqiStoreUnreadable": "the store answers",
     "MqiDescriptorsLow": "few descriptors are open",
+    "Dashboard process": "no dashboard runs here",
     "MqiBackupOld": "no backup was made here",
 }
 PATIENCE_S = 90.0

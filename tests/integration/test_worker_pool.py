@@ -133,8 +133,8 @@ def test_the_score_is_only_raised(inherited: int):
     """Lowering it takes a capability that a service does not have."""
     code = (
         f"import pathlib; own = pathlib.Path('/proc/self/oom_score_adj'); own.write_text('{inherited}')\n"
-        "from mqi_communicator.flow.workers.child import end_before_the_communicator\n"
-        "end_before_the_communicator(); print(own.read_text())"
+        "from mqi_communicator.system.parent import end_before_the_communicator\n"
+        f"end_before_the_communicator({OOM_SCORE}); print(own.read_text())"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert int(ended.stdout) == max(inherited, OOM_SCORE)

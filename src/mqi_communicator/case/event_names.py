@@ -41,6 +41,8 @@ OF_LOGS: Mapping[str, str] = {  # events that are only logged
     "store.gone": "database.lost",
     "web.open": "web.started",
     "web.bug": "web.internal_error",
+    "web.ended": "child.ended",
+    "web.failed": "child.ended",
 }
 
 

@@ -1,10 +1,11 @@
-"""web: serve the dashboard alone; user: manage its users."""
+"""web: serve the dashboard; user: manage its users."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,9 @@ import typer
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
+from mqi_communicator.system.alive import report_alive
+from mqi_communicator.system.limits import set_limits
+from mqi_communicator.system.parent import die_with_parent, end_before_the_communicator
 from mqi_communicator.web.options import Role, WebOptions
 
 if TYPE_CHECKING:
@@ -21,29 +25,44 @@ if TYPE_CHECKING:
 user = typer.Typer(
     help="Manage who may sign in to the dashboard.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
+OOM_SCORE = 250  # workers are ended before the dashboard, and the dashboard before the communicator
 Name = Annotated[str, typer.Argument(help="User name.")]
 
 
-def web(config: ConfigFile = DEFAULT) -> None:
+def web(
+    config: ConfigFile = DEFAULT,
+    *,
+    watched: Annotated[bool, typer.Option("--watched", hidden=True, help="Started by the communicator.")] = False,
+) -> None:
     """Serve the dashboard until stopped, whether or not the communicator is running."""
+    if watched:
+        die_with_parent()
+        end_before_the_communicator(OOM_SCORE)
     with exit_codes.report_faults():
         settings = load(config)
-        asyncio.run(_serve(settings, settings.web or WebOptions()))
+        asyncio.run(_serve(settings, settings.web or WebOptions(), watched=watched))
 
 
-async def _serve(config: Config, options: WebOptions) -> None:
+def watched_web(config: Path) -> list[str]:
+    """The command of the dashboard as a child process of the communicator."""
+    return [sys.executable, "-P", "-m", "mqi_communicator", "web", "--watched", "--config", str(config.absolute())]
+
+
+async def _serve(config: Config, options: WebOptions, *, watched: bool) -> None:
     from mqi_communicator.dashboard import open_dashboard
     from mqi_communicator.store.ownership import is_owned
     from mqi_communicator.telemetry import logs
 
+    set_limits()
     logs.setup(config.monitoring.log_level, console=config.monitoring.log_format == "console")
     config.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     dashboard = open_dashboard(config, options, lambda: is_owned(config.paths.lock))
+    ends = [stop.wait(), *([report_alive()] if watched else [])]
     try:
-        await stop.wait()
+        await asyncio.wait([asyncio.create_task(end) for end in ends], return_when=asyncio.FIRST_COMPLETED)
     finally:
         await dashboard.close()
 

@@ -11,6 +11,7 @@ import typer
 from mqi_communicator.app import build
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
+from mqi_communicator.cli.dashboard import watched_web
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.flow.view import view_all
@@ -20,7 +21,8 @@ from mqi_communicator.run import run as work
 def run(config: ConfigFile = DEFAULT) -> None:
     """Watch the folder and process every case to its verdict, until stopped."""
     with exit_codes.report_faults(config):
-        asyncio.run(work(build(load(config))))
+        settings = load(config)
+        asyncio.run(work(build(settings, dashboard=watched_web(config) if settings.web else ())))
 
 
 def once(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:

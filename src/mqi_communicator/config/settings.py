@@ -147,7 +147,7 @@ class Config(BaseModel):
         default_factory=MonitoringOptions, description="Logs, metrics and health checks."
     )
     web: WebOptions | None = Field(
-        default=None, description="The dashboard, served by the communicator (web: {} serves it on this machine only)."
+        default=None, description="The dashboard, started by the communicator (web: {} serves it on this machine only)."
     )
     notify: NotifyOptions | None = Field(
         default=None, description="Notifications when action is required, a case failed or a verdict is fail."

@@ -70,17 +70,22 @@ class Listener:
                 connection, _ = await loop.sock_accept(self._listening)
             except OSError as error:
                 self._count_refused(error.strerror or type(error).__name__)
+                self._abort_oldest()
                 await asyncio.sleep(_ERROR_PAUSE_S)
-                continue
-            if len(self._clients) < self._limit or self._abort_oldest():
-                self._open(connection)
             else:
+                self._admit(connection)
+                await asyncio.sleep(_PAUSE_S)
+
+    def _admit(self, connection: socket.socket) -> None:
+        if len(self._clients) >= self._limit:
+            self._count_refused(f"all {self._limit} connections were in use")
+            if not self._abort_oldest():
                 connection.close()
-            await asyncio.sleep(_PAUSE_S)
+                return
+        self._open(connection)
 
     def _abort_oldest(self) -> bool:
         """Close the connection that has waited longest for its client. False if none waits."""
-        self._count_refused(f"all {self._limit} connections were in use")
         waiting = [client for client in self._clients if client.waiting]
         if waiting:
             min(waiting, key=lambda client: client.since).abort()

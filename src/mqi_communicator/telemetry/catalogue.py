@@ -59,6 +59,9 @@ PROGRESS = Spec(
 )
 HEALTHY = Spec("mqi_healthy", "gauge", "1 when /healthz reports that due work makes progress.")
 WATCHED = Spec("mqi_watched_folder_up", "gauge", "1 when the last scan of the watched folder is trusted.")
+DASHBOARD = Spec(
+    "mqi_dashboard_up", "gauge", "1 when the dashboard's process runs and responds; absent without a section `web`."
+)
 BREAKERS = Spec(
     "mqi_breaker_state", "gauge", "1 for the current state of the circuit breaker.", ("host", "work", "state")
 )
@@ -107,7 +110,7 @@ CERTIFICATE = Spec(
 BACKUP_AGE = Spec("mqi_backup_age_seconds", "gauge", "Age of the last good backup of the store.")
 BUILD = Spec("mqi_build_info", "gauge", "1; the label is the running version.", ("version",))
 READ = (
-    *(WORK_ITEMS, ACTION_REQUIRED, QUEUE_AGE, CASE_AGE, WAITING, PROGRESS, HEALTHY, WATCHED, BREAKERS),
+    *(WORK_ITEMS, ACTION_REQUIRED, QUEUE_AGE, CASE_AGE, WAITING, PROGRESS, HEALTHY, WATCHED, DASHBOARD, BREAKERS),
     *(JOBS, JOB_SLOTS, JOBS_WAITING, GPUS, GPUS_KNOWN, GPU_LOAD, GPU_MEMORY, IN_USE, LIMIT),
     *(DISK_FREE, DISK_RESERVE, HOST_FREE, HOST_RESERVE, CLOCK, CERTIFICATE, BACKUP_AGE, BUILD),
 )
@@ -121,7 +124,7 @@ Look up here what each series of `/metrics` means (`monitoring.metrics_host`, `m
 `python -m mqi_communicator.telemetry.catalogue`. Counters start at 0 with each start of the process. Gauges are read at
 scrape time; unknown values are absent. Units are seconds, bytes and ratios. Labels name steps, outcomes, verdicts and
 the hosts and GPUs of the configuration; no label names a case or a patient. The usual `process_*` metrics (CPU, memory,
-open files, start time) are included.
+open files, start time) are included; those of the dashboard's process are `dashboard_process_*`.
 
 """
 

@@ -96,6 +96,7 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "for_s": ("s", "How long so far."),
     "limit_s": ("s", "The limit of the step."),
     "address": ("text", "Of the dashboard, or of the client."),
+    "process": ("text", "`dashboard`."),
     "server": ("text", "`dashboard`, or `monitoring` for the metrics and health pages."),
     "user": ("text", "Name of the user; `unknown` if no such user exists."),
 }

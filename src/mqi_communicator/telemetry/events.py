@@ -234,6 +234,13 @@ LOG = (
     ),
     EventSpec("database.error", _ERROR, "The store did not answer or accept a change; it is retried.", ("why",)),
     EventSpec("web.started", _INFO, "The dashboard is running.", ("address",)),
+    EventSpec(
+        "child.ended",
+        _ERROR,
+        "A process of the communicator has ended or did not respond. It is started again; the cases continue. Logged "
+        "again when the reason changes.",
+        ("process", "why", "again_in_s"),
+    ),
     EventSpec("web.login", _INFO, "A user signed in to the dashboard.", ("user", "address")),
     EventSpec("web.login_refused", _WARNING, "A sign-in was refused.", ("user", "address")),
     EventSpec("web.internal_error", _ERROR, "An internal error in a page. Report it.", ("where", "error")),

@@ -52,14 +52,23 @@ class Metrics:
     """All metrics of one communicator, in a registry of their own.
 
     `steps` and `verdicts` are the values that the labels `step` and `verdict` may take. `read` is called at each
-    scrape; when it raises, the counters are still exposed and `mqi_gauges_up` is 0.
+    scrape; when it raises, the counters are still exposed and `mqi_gauges_up` is 0. `dashboard_pid`: of its process, if
+    it runs.
     """
 
-    def __init__(self, steps: Collection[str], verdicts: Collection[str], read: Callable[[], Reading]) -> None:
+    def __init__(
+        self,
+        steps: Collection[str],
+        verdicts: Collection[str],
+        read: Callable[[], Reading],
+        *,
+        dashboard_pid: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._steps, self._verdict_names, self._read = frozenset(steps), frozenset(verdicts), read
         self._registry = registry = CollectorRegistry()
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series a counter, which nobody needs
         ProcessCollector(registry=registry)
+        ProcessCollector("dashboard", lambda: dashboard_pid() or "none", registry=registry)
         self._ended, self._retries = _counter(names.STEPS, registry), _counter(names.RETRIES, registry)
         self._took, self._called = _histogram(names.STEP_TIME, registry), _histogram(names.CALL_TIME, registry)
         self._verdicts, self._remote = _counter(names.VERDICTS, registry), _counter(names.CALLS, registry)

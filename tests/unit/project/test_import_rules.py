@@ -25,6 +25,7 @@ PLANTED = [
     ("layers", "web/planted.py", "import mqi_communicator.flow.steps.table"),
     ("layers", "flow/planted.py", "import mqi_communicator.web.context"),
     ("layers", "checks/planted.py", "import mqi_communicator.dashboard"),
+    ("layers", "run.py", "import mqi_communicator.dashboard"),
     ("no-cycles", "remote/host.py", "from mqi_communicator.remote import ssh"),
     ("deciding", "compute/planted.py", "import subprocess"),
     ("deciding", "dose/planted.py", "import socket"),

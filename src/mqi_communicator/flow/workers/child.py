@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import pickle
@@ -11,15 +10,14 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Permanent, local_disk_fault
 from mqi_communicator.flow.workers import fork_server
-from mqi_communicator.flow.workers.fork_server import die_with_parent
+from mqi_communicator.system.parent import die_with_parent, end_before_the_communicator
 
 CACHE = "NUMBA_CACHE_DIR"  # where numba keeps what it has compiled
-OOM_SCORE = 500  # of 1000 (proc(5), oom_score_adj): as if it used half of the memory besides its own
+OOM_SCORE = 500
 _GRACE_CPU_S = 30  # of processor time, between the signal and the end
 
 
@@ -40,19 +38,12 @@ def run_task(replies: Connection, pickled: bytes) -> None:
     die_with_parent()
     if os.getppid() != fork_server.SERVER:
         return  # it ended before this process was bound to it
-    end_before_the_communicator()
+    end_before_the_communicator(OOM_SCORE)
     task: Task = pickle.loads(pickled)  # noqa: S301 - the communicator wrote it
     if task.cache:
         os.environ[CACHE] = task.cache
     resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, task.memory_bytes))
     replies.send_bytes(pickle.dumps(_attempt(task)))
-
-
-def end_before_the_communicator() -> None:
-    """Have the kernel end this process first where memory runs out: its task is then repeated."""
-    score = Path("/proc/self/oom_score_adj")
-    with contextlib.suppress(OSError, ValueError):
-        score.write_text(str(max(OOM_SCORE, int(score.read_text()))), encoding="ascii")
 
 
 def name_of(work: Callable[..., object]) -> str:

@@ -8,12 +8,12 @@ themselves: the server stays for as long as the communicator runs, and takes abo
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
-import signal
 import sys
 from importlib import import_module
+
+from mqi_communicator.system.parent import die_with_parent
 
 PRELOAD = (
     "numpy",
@@ -24,12 +24,6 @@ PRELOAD = (
     "mqi_communicator.flow.tasks.judge",
 )
 SERVER = 0  # its process id, in the server and in its children
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends, however that happens."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _set_up() -> None:
