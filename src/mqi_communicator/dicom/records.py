@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A rectilinear grid, axes along the patient axes (HFS). `origin` is the centre of voxel [0, 0, 0]."""
+    """A rectilinear grid, axes along those of the patient system. `origin` is the centre of voxel [0, 0, 0]."""
 
     shape: tuple[int, int, int]  # (nz, ny, nx)
     origin: tuple[float, float, float]  # (x, y, z) mm
@@ -44,7 +44,7 @@ class CTVolume:
     hu: NDArray[np.float32]
     frame_of_reference_uid: str
     series_instance_uid: str
-    sop_instance_uids: tuple[str, ...]  # by ascending z
+    sop_instance_uids: tuple[str, ...]  # by ascending position of the slices
     scanner: str  # "Manufacturer|ManufacturerModelName|StationName", parts may be empty
     position: str = "HFS"  # PatientPosition (0018,5100); "" if the CT has none
     notes: tuple[str, ...] = ()  # what the reader changed, as sentences: interpolated slices

@@ -1,4 +1,7 @@
-"""Reads an RTDOSE: a dose in Gy on an axial grid, of a plan or of one beam (PS3.3 C.8.8.3)."""
+"""Reads an RTDOSE: a dose in Gy in the patient system, of a plan or of one beam (PS3.3 C.8.8.3).
+
+Rows, columns and frames may be along any of the patient's axes, in either direction.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mqi_communicator.dicom.axes import Axes
 from mqi_communicator.dicom.collector import Collector, tagged
+from mqi_communicator.dicom.positions import POSITIONS
 from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom, unreadable
 from mqi_communicator.dicom.records import Dose, DoseType, Grid
@@ -44,8 +49,6 @@ _ELEMENTS = (
     "TissueHeterogeneityCorrection",
     "ReferencedRTPlanSequence",
 )
-_AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-_STRAIGHT = 1e-4  # cosine
 _EVEN = 0.01  # mm
 _WHOLE_PLAN = frozenset({"PLAN", "FRACTION"})  # FRACTION: one fraction *group*; plans here have only one
 _ADVICE = "Export the dose again from the treatment planning system."
@@ -76,18 +79,17 @@ def dose_facts(path: Path, limits: Limits | None = None) -> DoseFacts:
 def read_rtdose(path: Path, dose_type: DoseType, limits: Limits | None = None) -> Dose:
     """Read the dose in Gy, float32, [z, y, x] with z ascending; `dose_type` comes from the caller."""
     with open_dicom(path, limits or Limits()) as opened:
-        facts, data, spans, upside_down = _facts(opened, path)
+        facts, data, spans, frames = _facts(opened, path)
         assert opened is not None  # noqa: S101 - _facts refuses it
-        gy = _dose(opened, data, spans, facts.grid.shape)
-        if upside_down:
-            gy = np.ascontiguousarray(gy[::-1])
+        stored = _dose(opened, data, spans, frames.grid.shape)
+        gy = np.ascontiguousarray(frames.axes.inverse.array(stored[::-1] if frames.falling else stored))
         if not gy.max() > 0:
             raise Collector(opened.name).problem("the dose is zero everywhere", "dose.zero", _ADVICE)
         gy.setflags(write=False)
         return Dose(grid=facts.grid, gy=gy, dose_type=dose_type, beam_number=facts.beam_number)
 
 
-def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[int, Span], bool]:
+def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[int, Span], _Frames]:
     if opened is None or opened.sop_class_uid != _RT_DOSE:
         raise DicomProblem(f"{printable(path.name)} is not an RT Dose", _ADVICE, "dose.not_a_dose")
     if opened.transfer_syntax not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"):
@@ -98,8 +100,8 @@ def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[
     data, collector = opened.parse(spans, _ELEMENTS), Collector(opened.name)
     _refuse_other_units(data, collector)
     summation, plan, beam = _scope(data, collector)
-    grid, upside_down = _grid(data, collector)
-    opened.check_pixels(spans, math.prod(grid.shape) * _bits(data, collector) // 8)
+    frames = _frames(data, collector)
+    opened.check_pixels(spans, math.prod(frames.grid.shape) * _bits(data, collector) // 8)
     heterogeneity = data.get("TissueHeterogeneityCorrection") or ()
     facts = DoseFacts(
         sop_instance_uid=str(data.SOPInstanceUID),
@@ -110,9 +112,9 @@ def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[
         summation=summation,
         beam_number=beam,
         heterogeneity=(heterogeneity,) if isinstance(heterogeneity, str) else tuple(map(str, heterogeneity)),
-        grid=grid,
+        grid=frames.axes.inverse.grid(frames.grid),
     )
-    return facts, data, spans, upside_down
+    return facts, data, spans, frames
 
 
 def _refuse_other_units(data: Dataset, collector: Collector) -> None:
@@ -162,18 +164,29 @@ def _scope(data: Dataset, collector: Collector) -> tuple[str, str, int | None]:
     return summation, plan, beams.pop()
 
 
-def _grid(data: Dataset, collector: Collector) -> tuple[Grid, bool]:
-    """Return the grid by ascending z, and whether the frames are stored in descending order."""
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """How the pixels are stored: [frame, row, column]."""
+
+    axes: Axes  # of the image
+    grid: Grid  # in the image's system, frames by ascending position
+    falling: bool  # whether they are stored by descending position
+
+
+def _frames(data: Dataset, collector: Collector) -> _Frames:
     direction = collector.numbers(data, "ImageOrientationPatient", 6)
-    if any(abs(a - b) > _STRAIGHT for a, b in zip(direction, _AXIAL, strict=True)):
+    axes = Axes.of_image(direction)
+    if axes is None:
         raise collector.problem(
-            f"{tagged('ImageOrientationPatient')} is {[*direction]}; expected an axial dose grid",
+            f"{tagged('ImageOrientationPatient')} is {[*direction]}; expected rows and columns along the patient's "
+            "axes (a dose grid that is not oblique)",
             "dose.orientation",
             _ADVICE,
         )
     x, y, z = collector.numbers(data, "ImagePositionPatient", 3)
     down, across = collector.numbers(data, "PixelSpacing", 2)
-    levels = _levels(data, z, collector)
+    right, below, first = axes.point((x, y, z))
+    levels = _levels(data, first, collector, absolute=axes == POSITIONS["HFS"])
     shape = (len(levels), collector.whole(data, "Rows"), collector.whole(data, "Columns"))
     step = (levels[-1] - levels[0]) / (len(levels) - 1)
     even = all(abs(level - (levels[0] + k * step)) <= _EVEN for k, level in enumerate(levels))
@@ -183,11 +196,16 @@ def _grid(data: Dataset, collector: Collector) -> tuple[Grid, bool]:
             "dose.grid",
             _ADVICE,
         )
-    return Grid(shape, (x, y, min(levels[0], levels[-1])), (across, down, abs(step))), step < 0
+    grid = Grid(shape, (right, below, min(levels[0], levels[-1])), (across, down, abs(step)))
+    return _Frames(axes, grid, step < 0)
 
 
-def _levels(data: Dataset, z: float, collector: Collector) -> list[float]:
-    """Return z of every frame in mm: offsets from the first frame if they begin with 0, else patient coordinates."""
+def _levels(data: Dataset, first: float, collector: Collector, *, absolute: bool) -> list[float]:
+    """Return the place of every frame in mm, along the cross product of rows and columns (PS3.3 C.8.8.3.2).
+
+    Offsets that begin with 0 are relative to the first frame, at `first`. They may be patient coordinates z instead
+    if the grid is axial with x along its rows and y along its columns, `absolute`.
+    """
     offsets = [float(value) for value in data.get("GridFrameOffsetVector") or ()]
     frames = collector.whole(data, "NumberOfFrames")
     if len(offsets) != frames or frames < 2:  # noqa: PLR2004 - a grid needs a spacing
@@ -199,11 +217,12 @@ def _levels(data: Dataset, z: float, collector: Collector) -> list[float]:
             _ADVICE,
         )
     if abs(offsets[0]) <= _EVEN:
-        return [z + offset for offset in offsets]
-    if abs(offsets[0] - z) <= _EVEN:
+        return [first + offset for offset in offsets]
+    if absolute and abs(offsets[0] - first) <= _EVEN:
         return offsets
+    expected = f"0 or the first plane's z = {first:g} mm" if absolute else "0 for a grid of this orientation"
     raise collector.problem(
-        f"{tagged('GridFrameOffsetVector')} begins with {offsets[0]:g}, expected 0 or the first plane's z = {z:g} mm",
+        f"{tagged('GridFrameOffsetVector')} begins with {offsets[0]:g}, expected {expected}",
         "dose.grid",
         _ADVICE,
     )

@@ -103,12 +103,15 @@ def compressed(slices):
 
 CT_REFUSED = {
     "missing": (drop(4), "the CT has a gap: 1 slice missing between z =", "ct.missing_slice"),
-    "uneven": (shift(4, 0.4), "unevenly spaced", "ct.spacing"),
+    "uneven": (shift(4, 2.6), "unevenly spaced", "ct.spacing"),
     "double": (repeat, "two CT slices are at z =", "ct.double_slice"),
-    "prone": (put(1, "PatientPosition", "HFP"), "is HFP, expected HFS", "ct.position"),
-    "feet first": (put(1, "PatientPosition", "FFS"), "is FFS, expected HFS", "ct.position"),
+    "inclined": (put(1, "PatientPosition", "HFX"), "is HFX, expected HFS, HFP, FFS", "ct.position"),
     "position in some": (put(1, "PatientPosition", ""), "differ in their patient position (0018,5100)", "ct.mixture"),
-    "tilted": (put(1, "ImageOrientationPatient", [1, 0, 0, 0, 0.99, 0.14]), "expected axial slices", "ct.orientation"),
+    "tilted": (
+        put(1, "ImageOrientationPatient", [1, 0, 0, 0, 0.99, 0.14]),
+        "(slices that are not oblique)",
+        "ct.orientation",
+    ),
     "series": (put(1, "SeriesInstanceUID", "1.2.3"), "differ in their series (0020,000E)", "ct.mixture"),
     "frame": (put(1, "FrameOfReferenceUID", "1.2.3"), "differ in their frame of reference", "ct.mixture"),
     "spacing": (put(1, "PixelSpacing", [9, 9]), "differ in their pixel spacing", "ct.mixture"),
@@ -152,12 +155,12 @@ def test_every_gap_is_named_and_many_slices_with_one_fault_are_one_problem(slice
     _, problems = check_ct(write(slices))
     assert [one.code for one in problems] == ["ct.missing_slice"] * 2
     for one in slices:
-        one.PatientPosition = "HFP"
+        one.PatientPosition = "SITTING"
     slices[0].RescaleType = "US"
     _, problems = check_ct(write(slices))
     assert sorted(one.code for one in problems) == ["ct.position", "ct.rescale"]
-    prone = next(one for one in problems if one.code == "ct.position")
-    assert prone.file == f"CT.0001.dcm and {len(slices) - 1} more CT slices"
+    sitting = next(one for one in problems if one.code == "ct.position")
+    assert sitting.file == f"CT.0001.dcm and {len(slices) - 1} more CT slices"
 
 
 def test_positions_that_jitter_by_some_hundredths_are_even(slices, write):
@@ -169,12 +172,20 @@ def test_positions_that_jitter_by_some_hundredths_are_even(slices, write):
     assert len(found) == len(slices)
 
 
-def test_a_spacing_that_drifts_is_uneven(slices, write):
-    """Each step differs by little from the next, the last slice by much from where even spacing puts it."""
+def drifting(slices, by):
+    """Each step is longer than the one before by twice `by` mm."""
     z = float(slices[0].ImagePositionPatient[2])
     for index, one in enumerate(slices):
         x, y, _ = one.ImagePositionPatient
-        one.ImagePositionPatient = [x, y, f"{z + 5 * index + 0.04 * index * index:.3f}"]
+        one.ImagePositionPatient = [x, y, f"{z + 5 * index + by * index * index:.3f}"]
+
+
+def test_a_spacing_that_drifts_by_little_is_interpolated_and_by_much_refused(slices, write):
+    """Each step differs by little from the next, the slices by much from where even spacing puts them."""
+    drifting(slices, 0.04)
+    (note,) = read_ct(write(slices)).notes
+    assert "unevenly spaced, 5.04 to 6 mm" in note
+    drifting(slices, 0.12)
     _, (problem,) = check_ct(write(slices))
     assert problem.code == "ct.spacing"
     assert "unevenly spaced" in str(problem)
@@ -293,7 +304,7 @@ DOSE_REFUSED = {
     "multi": (value("DoseSummationType", "MULTI_PLAN"), "is MULTI_PLAN, expected PLAN or BEAM"),
     "two beams": (two_beams, "refers to 2 beams"),
     "no plan": (value("ReferencedRTPlanSequence", Sequence([])), "refers to 0 plans"),
-    "oblique": (value("ImageOrientationPatient", [0.99, 0.14, 0, -0.14, 0.99, 0]), "expected an axial dose grid"),
+    "oblique": (value("ImageOrientationPatient", [0.99, 0.14, 0, -0.14, 0.99, 0]), "(a dose grid that is not oblique)"),
     "offsets short": (value("GridFrameOffsetVector", [0, 3]), "has 2 values for"),
     "scaling": (value("DoseGridScaling", 0), "DoseGridScaling (3004,000E) is 0, expected more than 0"),
     "bits": (value("BitsAllocated", 8), "not 16 or 32 bit"),
