@@ -103,3 +103,76 @@ def write_dose(patient, orientation, path, *, falling=False, template="RD.plan.d
     ds.PixelData = pixels.astype("<u2").tobytes()
     ds.save_as(path)
     return ds
+
+
+POSITIONS = ("HFS", "HFP", "FFS", "FFP", "HFDR", "HFDL", "FFDR", "FFDL")
+
+
+def patient_in_room(position):
+    """The patient's left, back and head (DICOM x, y, z) as columns, in the axes of a patient head first supine.
+
+    From the words of PS3.3 C.7.3.1.1.2 alone: there y is down and z is towards the gantry. Head first: the head
+    towards the gantry. Supine: the face up; prone: the face down; decubitus right: the right side down.
+    """
+    down, head = np.array([0, 1, 0]), np.array([0, 0, 1 if position[0] == "H" else -1])
+    match position[2:]:
+        case "S" | "P" as face:
+            back = down if face == "S" else -down
+            left = np.cross(back, head)
+        case side:
+            left = down if side == "DL" else -down
+            back = np.cross(head, left)
+    return np.stack([left, back, head], axis=1)
+
+
+@dataclass(frozen=True)
+class InRoom:
+    """One phantom in the treatment room, as the DICOM objects of a patient in some position on the couch.
+
+    A scanner sees the same pixels whatever the position: only the patient's axes differ. `phantom`, `isocenter`: in
+    the axes of a patient head first supine.
+    """
+
+    phantom: Patient
+    isocenter: tuple[float, float, float]  # mm
+    position: str
+
+    def in_patient(self, vector):
+        """A point or direction of the room in this patient's coordinates."""
+        return [float(value) + 0.0 for value in np.asarray(vector) @ patient_in_room(self.position)]
+
+    def ct(self, folder, **changes):
+        """Write the CT."""
+        paths = write_ct(self.phantom, [1, 0, 0, 0, 1, 0], folder, PatientPosition=self.position)
+        for path in paths:
+            ds = pydicom.dcmread(path)
+            self._place(ds)
+            for keyword, value in changes.items():
+                setattr(ds, keyword, value)
+            ds.save_as(path)
+        return paths
+
+    def dose(self, path):
+        """Write the phantom's values as a dose in mGy."""
+        ds = write_dose(self.phantom, [1, 0, 0, 0, 1, 0], path)
+        self._place(ds)
+        ds.save_as(path)
+        return path
+
+    def plan(self, path, change=lambda _: None):
+        """Write the sample's plan with gantry 37 and 97 and couch 20 degrees."""
+        ds = load("RP.dcm")
+        for setup in ds.PatientSetupSequence:
+            setup.PatientPosition = self.position
+        for index, beam in enumerate(ds.IonBeamSequence):
+            first = beam.IonControlPointSequence[0]
+            first.GantryAngle, first.PatientSupportAngle = 37.0 + 60 * index, 20.0
+            first.IsocenterPosition = self.in_patient(self.isocenter)
+        change(ds)
+        ds.save_as(path)
+        return path
+
+    def _place(self, ds):
+        ds.ImagePositionPatient = self.in_patient([float(value) for value in ds.ImagePositionPatient])
+        row, column = np.reshape([float(value) for value in ds.ImageOrientationPatient], (2, 3))
+        ds.ImageOrientationPatient = [*self.in_patient(row), *self.in_patient(column)]

@@ -101,6 +101,29 @@ def feet_first(draft: Draft) -> None:
     draft.object("RP.dcm").PatientSetupSequence[0].PatientPosition = "FFS"
 
 
+def sitting(draft: Draft) -> None:
+    for setup in draft.object("RP.dcm").PatientSetupSequence:
+        setup.PatientPosition = "SITTING"
+
+
+def without_position(draft: Draft) -> None:
+    for setup in draft.object("RP.dcm").PatientSetupSequence:
+        setup.PatientPosition = ""
+    for ds in draft.objects("CT."):
+        ds.PatientPosition = ""
+
+
+def uneven(draft: Draft) -> None:
+    for index, ds in enumerate(draft.objects("CT.")):
+        x, y, z = ds.ImagePositionPatient
+        ds.ImagePositionPatient = [x, y, z + 0.5 * (index % 2)]
+
+
+def oblique(draft: Draft) -> None:
+    for ds in draft.objects("CT."):
+        ds.ImageOrientationPatient = [1, 0, 0, 0, 0.996, 0.087]
+
+
 def wobbled(draft: Draft) -> None:
     beam = draft.object("RP.dcm").IonBeamSequence[0]
     beam.NumberOfLateralSpreadingDevices = 1
@@ -230,8 +253,10 @@ CASES = (
         HELD,
         ("UNKNOWN MAKER|UNKNOWN CT|ELSEWHERE", "no conversion curve"),
     ),
-    BadCase("head first prone (HFP)", "prone", REFUSED, ("HFP", "expected HFS (head first supine)")),
-    BadCase("feet first supine (FFS)", "pass", REFUSED, ("FFS", "expected HFS (head first supine)"), change=feet_first),
+    BadCase("beams in two positions", "pass", REFUSED, ("FFS for beam 1", "one position for all"), change=feet_first),
+    BadCase("sitting patient", "pass", REFUSED, ("SITTING", "expected HFS, HFP, FFS"), change=sitting),
+    BadCase("no patient position", "pass", REFUSED, ("neither the plan nor the CT",), change=without_position),
+    BadCase("oblique CT slices", "pass", REFUSED, ("[1.0, 0.0, 0.0, 0.0, 0.996", "not oblique"), change=oblique),
     BadCase("couch pitch", "couch-pitch", REFUSED, ("TableTopPitchAngle (300A,0140) is 3 degrees",)),
     BadCase("couch roll", "pass", REFUSED, ("TableTopRollAngle (300A,0144) is 2 degrees",), change=couch_roll),
     BadCase("two fraction groups", "two-fraction-groups", REFUSED, ("2 fraction groups",)),
@@ -244,6 +269,9 @@ CASES = (
     BadCase("wobbling magnets", "pass", REFUSED, ("needs a spreader",), change=wobbled),
     BadCase("ScanMode LINE", "line-scan", REFUSED, ("ScanMode (300A,0308) is LINE",)),
     # odd, and good
+    BadCase("head first prone (HFP)", "prone", THROUGH),
+    BadCase("head first on the right side (HFDR)", "decubitus", THROUGH),
+    BadCase("feet first (FFS), CT slices unevenly spaced", "feet-first", THROUGH, change=uneven),
     BadCase(
         "DICOM without suffix, in a folder named with quotes, ;, $(...), a newline", "no-suffix", THROUGH, name=HOSTILE
     ),

@@ -32,8 +32,8 @@ def plan(*words, cwd=None):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd)
 
 
-def prone_in_arcs(data):
-    data.PatientSetupSequence[0].PatientPosition = "HFP"
+def sitting_in_arcs(data):
+    data.PatientSetupSequence[0].PatientPosition = "SITTING"
     data.IonBeamSequence[0].IonControlPointSequence[0].GantryRotationDirection = "CW"
 
 
@@ -50,12 +50,12 @@ def test_what_a_plan_holds_and_that_it_can_be_computed(write, tmp_path):
 
 
 def test_every_reason_is_told_and_a_plan_that_is_understood_exits_0(write):
-    reported = plan(write("RP.dcm", prone_in_arcs))
+    reported = plan(write("RP.dcm", sitting_in_arcs))
     assert reported.returncode == 0
     names = ", ".join(row.name for row in TABLE)
     assert f"cannot be computed with {names}:" in reported.stdout
     assert "GantryRotationDirection (300A,011F) is CW" in reported.stdout
-    assert "beam 1 (F1 anterior): PatientPosition (0018,5100) is HFP, expected HFS" in reported.stdout
+    assert "beam 1 (F1 anterior): PatientPosition (0018,5100) is SITTING, expected HFS, HFP, FFS" in reported.stdout
 
 
 def test_files_that_are_not_understood_exit_1_and_the_others_are_told_all_the_same(write, tmp_path):
@@ -72,7 +72,7 @@ def test_files_that_are_not_understood_exit_1_and_the_others_are_told_all_the_sa
 
 
 def test_json_holds_the_same_for_programs(write):
-    reported = plan("--json", write("RP.dcm", prone_in_arcs))
+    reported = plan("--json", write("RP.dcm", sitting_in_arcs))
     (found,) = json.loads(reported.stdout)
     assert found["understood"] is True
     beam = found["beams"][0]
@@ -82,7 +82,8 @@ def test_json_holds_the_same_for_programs(write):
     assert {one["engine"] for one in found["engines"]} == {row.name for row in TABLE}
     reason = next(one for one in found["engines"][0]["refusals"] if one["code"] == "beam.position")
     assert reason["sentence"] == (
-        "RP.dcm, beam 1 (F1 anterior): PatientPosition (0018,5100) is HFP, expected HFS (head first supine)"
+        "RP.dcm, beam 1 (F1 anterior): PatientPosition (0018,5100) is SITTING, expected "
+        "HFS, HFP, FFS, FFP, HFDR, HFDL, FFDR or FFDL"
     )
     assert reason["tag"] == "PatientPosition (0018,5100)"
-    assert (reason["found"], reason["file"], reason["where"]) == ("HFP", "RP.dcm", "beam 1 (F1 anterior)")
+    assert (reason["found"], reason["file"], reason["where"]) == ("SITTING", "RP.dcm", "beam 1 (F1 anterior)")

@@ -11,6 +11,7 @@ from mqi_communicator.demo import sample_files_wrong as files
 from mqi_communicator.demo import sample_plans_wrong as plans
 from mqi_communicator.demo.sample_canary import plant
 from mqi_communicator.demo.sample_case import Draft, Uids
+from mqi_communicator.demo.sample_positions import lying
 
 _Change = Callable[[Draft], None]
 
@@ -25,6 +26,9 @@ _ROWS: dict[str, tuple[_Change, str]] = {
     "canary": (plant, "correct case of a patient with distinctive name, id and labels to search for"),
     "no-suffix": (files.no_suffix, "correct case in subfolders, file names without .dcm"),
     "setup-beam": (plans.setup_beam, "correct case with a SETUP beam as number 1, treatment beams from 2 on"),
+    "prone": (lying("HFP"), "correct case of a patient who lies head first, prone (HFP)"),
+    "feet-first": (lying("FFS"), "correct case of a patient who lies feet first, supine (FFS)"),
+    "decubitus": (lying("HFDR"), "correct case of a patient who lies head first on the right side (HFDR)"),
     "re-export": (plans.re_export, "the objects of `pass` under the same UIDs, the plan written a day later"),
     "range-error": (
         plans.range_error,
@@ -61,7 +65,6 @@ _ROWS: dict[str, tuple[_Change, str]] = {
     "range-shifter": (plans.range_shifter, "a range shifter in the first beam"),
     "aperture": (plans.aperture, "an aperture (block) in the first beam"),
     "bolus": (plans.bolus, "a bolus in the first beam"),
-    "prone": (plans.prone, "the patient lies head first, prone (HFP)"),
     "couch-pitch": (plans.couch_pitch, "a table pitched by 3 degrees"),
     "line-scan": (plans.line_scan, "ScanMode LINE: weights belong to segments, not to spots"),
     "uniform-scan": (plans.uniform_scan, "ScanMode UNIFORM: no spots"),

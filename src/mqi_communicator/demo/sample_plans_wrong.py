@@ -273,19 +273,6 @@ def bolus(draft: Draft) -> None:
     beam.ReferencedBolusSequence = [item(ReferencedROINumber=3, AccessoryCode="")]
 
 
-def prone(draft: Draft) -> None:
-    """HFP in the plan's setup and in the images, which are turned by half a turn as a scanner stores them."""
-    for ds in draft.objects("CT."):
-        ds.PatientPosition = "HFP"
-        ds.ImageOrientationPatient = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0]
-        x, y, z = ds.ImagePositionPatient
-        rows, columns = int(ds.Rows), int(ds.Columns)
-        ds.ImagePositionPatient = [x + (columns - 1) * ds.PixelSpacing[1], y + (rows - 1) * ds.PixelSpacing[0], z]
-        ds.PixelData = np.frombuffer(ds.PixelData, dtype="<i2")[::-1].tobytes()
-    for setup in _plan(draft).PatientSetupSequence:
-        setup.PatientPosition = "HFP"
-
-
 def couch_pitch(draft: Draft) -> None:
     """3 degrees in the first beam."""
     _beams(draft)[0].IonControlPointSequence[0].TableTopPitchAngle = 3.0

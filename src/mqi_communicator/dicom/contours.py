@@ -22,6 +22,7 @@ _STRUCTURE_ELEMENTS = ("SOPClassUID", "StructureSetROISequence", "ROIContourSequ
 _PLAN_ELEMENTS = ("PatientName", "PatientID", "PatientBirthDate", "DoseReferenceSequence")
 _LIMITS = Limits(elements=2_000_000)  # contours are many
 CORNERS = 3  # of an area, at least
+LEVEL = 0.1  # mm: a contour whose corners differ by more in z is not axial
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,10 @@ class Labels:
 
 
 def read_contours(path: Path) -> tuple[Structure, ...]:
-    """Read the structures with closed planar contours, in file order. DicomProblem if it is no structure set."""
+    """Read the structures with closed axial contours, in file order. DicomProblem if it is no structure set.
+
+    A structure with closed contours in another plane, as on a sagittal CT, is left out.
+    """
     with open_dicom(path, _LIMITS) as opened:
         if opened is None or opened.sop_class_uid != _STRUCTURE_SET:
             raise DicomProblem(f"{printable(path.name)} is not an RT Structure Set", "Export the structure set again.")
@@ -75,7 +79,9 @@ def closed_outlines(drawn: Dataset) -> Iterator[NDArray[np.float64]]:
 
 
 def _contours(drawn: Dataset) -> tuple[tuple[float, NDArray[np.float64]], ...]:
-    outlines = (corners for corners in closed_outlines(drawn) if len(corners) >= CORNERS)
+    outlines = [corners for corners in closed_outlines(drawn) if len(corners) >= CORNERS]
+    if any(np.ptp(corners[:, 2]) > LEVEL for corners in outlines):
+        return ()
     areas = [(round(float(corners[0, 2]), 3), corners[:, :2].copy()) for corners in outlines]
     return tuple(sorted(areas, key=lambda area: area[0]))
 

@@ -53,6 +53,12 @@ def read_ct(paths: Sequence[Path], limits: Limits | None = None) -> CTVolume:
     )
 
 
+def position_of(path: Path) -> str:
+    """Return the PatientPosition of a slice of a CT; "" if it has none."""
+    one, _ = read_slice(path, None)
+    return one.position if one else ""
+
+
 def check_ct(paths: Sequence[Path], limits: Limits | None = None) -> tuple[tuple[Slice, ...], tuple[Problem, ...]]:
     """Return the slices by ascending position without pixels, and why they are not one volume. Raises nothing.
 

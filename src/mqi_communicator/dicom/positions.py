@@ -10,8 +10,10 @@ C.7.6.2.1.1) of images that a scanner takes of this patient, rows to the viewer'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mqi_communicator.dicom.axes import Axes
+from mqi_communicator.dicom.records import IonPlan
 
 POSITIONS: Mapping[str, Axes] = {
     "HFS": Axes((0, 1, 2), (1, 1, 1)),
@@ -26,3 +28,8 @@ POSITIONS: Mapping[str, Axes] = {
 """Axes as if the patient were head first supine, by PatientPosition (0018,5100)."""
 
 KNOWN = f"{', '.join([*POSITIONS][:-1])} or {[*POSITIONS][-1]}"
+
+
+def settled(plan: IonPlan, of_ct: str) -> IonPlan:
+    """Return the plan with the CT's position for beams that have none."""
+    return replace(plan, beams=tuple(replace(beam, position=beam.position or of_ct) for beam in plan.beams))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mqi_communicator.dicom.contours import CORNERS, closed_outlines
+from mqi_communicator.dicom.contours import CORNERS, LEVEL, closed_outlines
 from mqi_communicator.dicom.problem import DicomProblem, Problem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.structure_references import (
@@ -32,7 +32,6 @@ _ELEMENTS = (
     "StructureSetROISequence",
     "RTROIObservationsSequence",
 )
-_LEVEL = 0.1  # mm: a contour whose corners differ by more in z is not axial
 
 OVERRIDE = "structures.density_override"  # code of a Problem
 
@@ -153,7 +152,7 @@ def _closed(drawn: Dataset) -> tuple[tuple[tuple[float, NDArray[np.float64]], ..
     """Return the closed contours by z, and whether all are axial."""
     areas, axial = [], True
     for corners in closed_outlines(drawn):
-        if len(corners) and np.ptp(corners[:, 2]) > _LEVEL:
+        if len(corners) and np.ptp(corners[:, 2]) > LEVEL:
             axial = False
         elif len(corners) >= CORNERS:
             areas.append((float(corners[0, 2]), corners[:, :2].copy()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from mqi_communicator.dicom.positions import KNOWN, POSITIONS
 from mqi_communicator.dicom.problem import Problem, printable
 from mqi_communicator.dicom.records import Beam, IonPlan
 
@@ -79,10 +80,15 @@ def _other(element: str, value: Callable[[Beam], str], expected: str) -> Callabl
     return needs
 
 
-def _position(beam: Beam) -> Iterator[Need]:
-    """A plan without a position is taken to have the CT's position, which is checked separately."""
-    if beam.position not in ("HFS", ""):
-        yield Need("PatientPosition (0018,5100)", printable(beam.position), "HFS (head first supine)")
+def _turned(beam: Beam) -> Iterator[Need]:
+    if beam.position in POSITIONS and beam.position != "HFS":
+        yield Need(_POSITION, beam.position, "HFS (head first supine)")
+
+
+def _other_position(beam: Beam) -> Iterator[Need]:
+    """A plan without a position has the CT's, which is checked separately."""
+    if beam.position and beam.position not in POSITIONS:
+        yield Need(_POSITION, printable(beam.position), KNOWN)
 
 
 def _motion(expected: str, *, tilt: bool) -> Callable[[Beam], Iterable[Need]]:
@@ -95,6 +101,7 @@ def _motion(expected: str, *, tilt: bool) -> Callable[[Beam], Iterable[Need]]:
     return needs
 
 
+_POSITION = "PatientPosition (0018,5100)"
 _SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, or MODULATED_SPEC STATIONARY"
 _SPOT_MODES = ("MODULATED", "MODULATED_SPEC STATIONARY")
 _LINE_MODES = ("LINE", "MODULATED_SPEC LINEAR")
@@ -143,7 +150,8 @@ FEATURES = (
         _motion("one value for the whole beam", tilt=False),
         _TPS,
     ),
-    Feature("another patient position than HFS", "beam.position", _position),
+    Feature("another patient position than HFS", "beam.position", _turned),
+    Feature("a patient who is not lying (SITTING) or is inclined", "beam.position", _other_position),
 )
 
 
@@ -168,8 +176,8 @@ class Abilities:
         return f"{self.name} computes {computed}; it refuses {lacking} other features by name (docs/limits.md)"
 
     def refusals(self, plan: IonPlan) -> tuple[Problem, ...]:
-        """The features of the plan that this engine cannot compute, beam by beam."""
-        return tuple(
+        """The features of the plan that this engine cannot compute, beam by beam; and several positions in one plan."""
+        lacking = (
             Problem(
                 code=feature.code,
                 file=plan.file,
@@ -185,6 +193,19 @@ class Abilities:
             if feature.name not in self.features
             for need in feature.needs(beam)
         )
+        return (*lacking, *several_positions(plan))
+
+
+def several_positions(plan: IonPlan) -> Iterator[Problem]:
+    """Why no engine computes the plan at once, if its beams have several patient positions."""
+    first: dict[str, Beam] = {}
+    for beam in plan.beams:
+        if beam.position:
+            first.setdefault(beam.position, beam)
+    if len(first) > 1:
+        found = " and ".join(f"{printable(position)} for {where(beam)}" for position, beam in first.items())
+        advice = "Export one plan per patient position."
+        yield Problem("plan.positions", plan.file, found, _POSITION, "one position for all beams", advice)
 
 
 def where(beam: Beam) -> str:
@@ -192,9 +213,9 @@ def where(beam: Beam) -> str:
     return f"beam {beam.own_number}" + (f" ({printable(beam.name)})" if beam.name else "")
 
 
-_SPOTS = frozenset({FEATURES[0].name})
-MCSQUARE = Abilities("mcsquare", "", _SPOTS)
-TABLE = (MCSQUARE, *(Abilities("moqui", flavour, _SPOTS) for flavour in ("upstream", "fork", "clinic")))
+_ALL = frozenset({FEATURES[0].name, "another patient position than HFS"})
+MCSQUARE = Abilities("mcsquare", "", _ALL)
+TABLE = (MCSQUARE, *(Abilities("moqui", flavour, _ALL) for flavour in ("upstream", "fork", "clinic")))
 
 
 def abilities_of(engine: str, flavour: str = "") -> Abilities:

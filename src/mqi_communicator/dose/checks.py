@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from mqi_communicator.dicom.positions import POSITIONS
 from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer
 from mqi_communicator.dose.abilities import where
@@ -57,26 +58,21 @@ def plan_problems(plan: IonPlan, ct: CTVolume) -> Iterator[Problem]:
         yield Problem("dose.ct_grid", "", f"the CT has {ct.hu.shape} voxels, its grid {ct.grid.shape}")
     if not np.isfinite(ct.hu).all():
         yield Problem("dose.ct_values", "", "the CT has voxels that are not finite (NaN or infinite)")
-    if not ct.position and any(not beam.position for beam in plan.beams):
-        yield Problem(
-            "dose.position",
-            "",
-            "neither the plan nor the CT has the patient position",
-            "PatientPosition (0018,5100)",
-            "HFS (head first supine)",
-            "Export plan and CT with the patient position.",
-        )
 
 
 def record_problems(plan: IonPlan) -> Iterator[Problem]:
     """What the plan reader never lets pass. Engines check it again, because they compute whatever they get."""
     for beam in plan.beams:
         yield from _of_record(plan, beam)
+        if beam.position != "HFS":  # `dose.prepare` has turned it
+            found, expected = beam.position, "HFS (head first supine)"
+            yield Problem("dose.position", plan.file, found, "PatientPosition (0018,5100)", expected, where=where(beam))
 
 
 def sound_beams(plan: IonPlan) -> list[Beam]:
-    """The beams that have layers and valid numbers, so that further checks can be made."""
-    return [beam for beam in plan.beams if not any(True for _ in _of_record(plan, beam))]
+    """The beams that have layers, valid numbers and a known position, so that further checks can be made."""
+    known = (beam for beam in plan.beams if beam.position in POSITIONS)
+    return [beam for beam in known if not any(True for _ in _of_record(plan, beam))]
 
 
 def _of_record(plan: IonPlan, beam: Beam) -> Iterator[Problem]:

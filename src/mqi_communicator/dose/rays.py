@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from mqi_communicator.dicom.positions import POSITIONS
 from mqi_communicator.dicom.records import Beam, Grid
 
 if TYPE_CHECKING:
@@ -75,8 +76,16 @@ class BeamPath:
 def beam_path_of(beam: Beam, sad: tuple[float, float]) -> BeamPath:
     """The rays of a beam whose scanning magnets are so far (mm, x and y) from the isocentre."""
     spots = np.unique(np.concatenate([layer.spots[layer.weights > 0] for layer in beam.layers]), axis=0)
-    axes = np.array(gantry_axes(beam.gantry_angle, beam.couch_angle))
-    return BeamPath(beam.number, beam.isocenter, axes, sad, spots, max(layer.energy for layer in beam.layers))
+    return BeamPath(
+        beam.number, beam.isocenter, beam_axes(beam), sad, spots, max(layer.energy for layer in beam.layers)
+    )
+
+
+def beam_axes(beam: Beam) -> Doubles:
+    """(3, 3): the IEC gantry axes x, y and z (towards the source) of a beam as rows, in the patient system."""
+    to_patient = POSITIONS[beam.position].inverse
+    axes = gantry_axes(beam.gantry_angle, beam.couch_angle)
+    return np.array([to_patient.point((float(x), float(y), float(z))) for x, y, z in axes])
 
 
 def gantry_axes(gantry: float, couch: float) -> tuple[Doubles, Doubles, Doubles]:

@@ -24,6 +24,7 @@ _NAMES = {
     "dose_scale": "dose scale",
     "ct_ends": "extent of the CT",
     "engine_air": "air in front of the patient",
+    "ct_slices": "slices of the CT",
     "patient_position": "patient position",
     "beam_number": "beam number",
     "doses_set_aside": "ignored doses",

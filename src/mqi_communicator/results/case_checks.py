@@ -1,4 +1,4 @@
-"""Checks of the case itself: extent of the CT, patient position, ignored doses, beam numbers. Pure."""
+"""Checks of the case itself: slices and extent of the CT, ignored doses, beam numbers. Pure."""
 
 from __future__ import annotations
 
@@ -18,21 +18,17 @@ def case_cautions(
 ) -> tuple[Caution, ...]:
     """These checks. `set_aside`: for each ignored RTDOSE file, why it does not belong to this plan."""
     return (
-        *_position(plan, ct),
+        *_ct_slices(ct),
         _ct_ends(ct, planned),
         *_set_aside(set_aside),
         *_numbers(plan),
     )
 
 
-def _position(plan: IonPlan, ct: CTVolume) -> Iterator[Caution]:
-    """A PatientPosition (0018,5100) that is missing in plan or CT is taken from the other; a physicist confirms it."""
-    missing = "the plan" if any(not beam.position for beam in plan.beams) else "" if ct.position else "the CT"
-    if missing:
-        known = ct.position or next((beam.position for beam in plan.beams if beam.position), "")
-        other = "the CT's" if ct.position else "the plan's"
-        note = f"{missing} has no PatientPosition (0018,5100); {other} is used: {known}"
-        yield Caution("patient_position", "plan", note, limit="PatientPosition in plan and CT")
+def _ct_slices(ct: CTVolume) -> Iterator[Caution]:
+    """What the reader changed in the CT."""
+    for note in ct.notes:
+        yield Caution("ct_slices", "plan", note, review=False)
 
 
 def _ct_ends(ct: CTVolume, planned: Sequence[Dose]) -> Caution:

@@ -1,4 +1,4 @@
-"""Directions of a beam in the patient (IEC 61217; DICOM patient axes of a head-first supine patient). Pure."""
+"""Directions of a beam in the patient (IEC 61217 and the DICOM patient system). Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mqi_communicator.dicom.positions import POSITIONS
 from mqi_communicator.dicom.records import Beam
 
 if TYPE_CHECKING:
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 def direction(beam: Beam) -> tuple[float, float, float]:
     """Unit vector (x, y, z) along which the protons travel.
 
-    At gantry 0 they travel from anterior to posterior (+y), at gantry 90 from the patient's left to right (-x).
+    Head first supine, they travel at gantry 0 from anterior to posterior (+y), at gantry 90 from the patient's left to
+    right (-x). KeyError for a beam without a patient position.
     """
     gantry, couch = radians(beam.gantry_angle), radians(beam.couch_angle)
-    return -cos(couch) * sin(gantry), cos(gantry), sin(couch) * sin(gantry)
+    in_room = (-cos(couch) * sin(gantry), cos(gantry), sin(couch) * sin(gantry))
+    return POSITIONS[beam.position].inverse.point(in_room)
 
 
 def across(axis: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -73,10 +73,15 @@ CHECKS = {  # scope, unit of the value, the value
         "%",
         "Highest planned dose at or beyond the first and last CT slice, of its maximum; `note` counts the slices.",
     ),
+    "ct_slices": (
+        "plan",
+        "",
+        "No value. Present only if unevenly spaced CT slices were interpolated; `note` has their distances.",
+    ),
     "patient_position": (
         "plan",
         "",
-        "No value. Present only if plan or CT has no PatientPosition (0018,5100), so that the other's is used.",
+        "No value. Present only if PatientPosition (0018,5100) is missing or differs in plan or CT; `note` says how.",
     ),
     "approval": ("plan", "", "No value. Present only if ApprovalStatus (300E,0002) is not APPROVED."),
     "intent": ("plan", "", "No value. Present only if PlanIntent (300A,000A) is not the treatment of a patient."),

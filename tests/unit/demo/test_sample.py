@@ -59,6 +59,40 @@ def test_a_re_export_is_another_content_of_the_same_plan():
     assert _read(good, "RP.dcm").SOPInstanceUID == _read(again, "RP.dcm").SOPInstanceUID
 
 
+@pytest.mark.parametrize(
+    ("kind", "position", "left", "head"),
+    [
+        ("prone", "HFP", (-1, 0, 0), (0, 0, 1)),
+        ("feet-first", "FFS", (-1, 0, 0), (0, 0, -1)),
+        ("decubitus", "HFDR", (0, -1, 0), (0, 0, 1)),
+    ],
+)
+def test_a_sample_in_another_position_is_the_same_phantom_in_the_room(kind, position, left, head, tmp_path):
+    """`left`, `head`: where the patient's left and head are, in the axes of the correct case (y is down)."""
+    rows = np.array([left, np.cross(head, left), head])  # of the patient's x, y and z
+    read = {}
+    for name in ("pass", kind):
+        write_sample(tmp_path / name, kind=name, size="tiny")
+        ct = read_ct(sorted((tmp_path / name).glob("CT.*.dcm")))
+        dose = read_rtdose(tmp_path / name / "RD.beam2.dcm", DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE))
+        target = next(s for s in read_contours(tmp_path / name / "RS.dcm") if s.kind == "PTV")
+        read[name] = ct, dose, sound_plan(tmp_path / name / "RP.dcm"), target
+    (ct, dose, plan, target), (other_ct, other_dose, other_plan, other_target) = read["pass"], read[kind]
+    assert {beam.position for beam in other_plan.beams} == {other_ct.position} == {position}
+    for a, b in zip(plan.beams, other_plan.beams, strict=True):
+        assert (a.gantry_angle, a.couch_angle) == (b.gantry_angle, b.couch_angle)
+        np.testing.assert_allclose(rows @ a.isocenter, b.isocenter)
+    for one, other in ((ct, other_ct), (dose, other_dose)):
+        values, turned = (v.hu if v is ct or v is other_ct else v.gy for v in (one, other))
+        for index in ((0, 3, 5), (2, 7, 1), tuple(n - 1 for n in values.shape)):
+            at = np.array([axis[i] for axis, i in zip(one.grid.axes(), index, strict=True)])[::-1]
+            place = np.rint((rows @ at - other.grid.origin) / other.grid.spacing).astype(int)[::-1]
+            assert turned[tuple(place)] == values[index]
+        assert turned.sum(dtype=float) == pytest.approx(values.sum(dtype=float))
+    corners = {tuple(np.round(rows @ (*xy, z), 2)) for z, outline in target.contours for xy in outline}
+    assert {(*map(float, np.round(xy, 2)), z) for z, outline in other_target.contours for xy in outline} == corners
+
+
 @pytest.mark.parametrize(("kind", "size"), [("nonsense", "tiny"), ("pass", "nonsense")])
 def test_an_unknown_kind_or_size_is_answered_with_the_choices(kind, size):
     with pytest.raises(ValueError, match=r"choose from: .*(canary|tiny)"):

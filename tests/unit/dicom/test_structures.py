@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from mqi_communicator.demo.sample import sample_files
+from mqi_communicator.dicom.contours import read_contours
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.structures import read_structures
 
@@ -93,6 +94,16 @@ def test_what_is_not_closed_or_not_axial_has_no_contour(data, read):
     (one,) = read(data).overridden
     assert len(one.contours) == len(rest)
     assert one.doubt == "its contours are not axial"
+
+
+def test_a_structure_with_contours_that_are_not_axial_is_not_shown(data, tmp_path):
+    """Its areas would be taken for axial ones of another volume."""
+    second = data.ROIContourSequence[1].ContourSequence[0]
+    x, y, z = (float(value) for value in second.ContourData[:3])
+    second.ContourData = [x, y, z, x, y + 9, z, x, y + 9, z + 9, x, y, z + 9]
+    data.save_as(tmp_path / "RS.dcm")
+    numbers = [roi.ROINumber for roi in data.StructureSetROISequence]
+    assert [one.number for one in read_contours(tmp_path / "RS.dcm")] == [numbers[0], *numbers[2:]]
 
 
 def test_a_structure_of_another_frame_of_reference_is_somewhere_unknown(data, read):

@@ -108,9 +108,12 @@ def magnets(kind="MAGNET", wet=0.0, mode="MODULATED"):
     return put
 
 
-def prone(plan):
-    for setup in plan.PatientSetupSequence:
-        setup.PatientPosition = "HFP"
+def positioned(word):
+    def put(plan):
+        for setup in plan.PatientSetupSequence:
+            setup.PatientPosition = word
+
+    return put
 
 
 def line_scanning(plan):
@@ -206,7 +209,8 @@ REFUSED = {
         SPREADER + "MagnetX (MAGNET) IN",
     ),
     "spreader counted only": (beam_value("NumberOfLateralSpreadingDevices", 3), "needs a spreader"),
-    "prone": (prone, "PatientPosition (0018,5100) is HFP, expected HFS"),
+    "sitting": (positioned("SITTING"), "PatientPosition (0018,5100) is SITTING, expected HFS, HFP, FFS, FFP, HFDR"),
+    "inclined": (positioned("HFX"), "PatientPosition (0018,5100) is HFX, expected HFS, HFP, FFS, FFP, HFDR"),
 }
 
 
@@ -246,7 +250,7 @@ def test_every_feature_that_no_engine_has_is_refused_by_some_case(plan, tmp_path
 def test_all_reasons_are_given_at_once_beam_by_beam(plan, read):
     shifter("IN")(plan)
     magnets("SCATTERER")(plan)
-    prone(plan)
+    positioned("AFDR")(plan)
     first(plan).PrimaryDosimeterUnit = "NP"
     codes = [one.code for one in MCSQUARE.refusals(read())]
     assert codes[:4] == ["beam.unit", "beam.range_shifter", "beam.spreader", "beam.spreader"]
@@ -284,4 +288,17 @@ def test_each_beam_has_the_position_of_its_own_setup(plan, read):
     ]
     for beam, number in zip(plan.IonBeamSequence, (1, 2), strict=True):
         beam.ReferencedPatientSetupNumber = number
-    assert [beam.position for beam in read().beams] == ["HFS", "FFS"]
+    got = read()
+    assert [beam.position for beam in got.beams] == ["HFS", "FFS"]
+    for row in TABLE:
+        (problem,) = row.refusals(got)
+        assert str(problem) == (
+            "RP.dcm: PatientPosition (0018,5100) is HFS for beam 1 (F1 anterior) and FFS for beam 2 (F2 left), "
+            "expected one position for all beams"
+        )
+
+
+@pytest.mark.parametrize("position", ["HFS", "HFP", "FFS", "FFP", "HFDR", "HFDL", "FFDR", "FFDL"])
+def test_every_lying_position_is_computed(position, plan, read):
+    positioned(position)(plan)
+    assert [row.refusals(read()) for row in TABLE] == [()] * len(TABLE)

@@ -73,20 +73,11 @@ def test_without_a_planned_dose_the_number_of_slices_is_reported():
     assert "10 slices" in found.note
 
 
-def position(plan_says, ct_says):
-    plan = replace(PLAN, beams=(replace(BEAM, position=plan_says),))
-    return [one for one in case_cautions(plan, replace(CT, position=ct_says), ()) if one.name == "patient_position"]
-
-
-def test_a_position_that_is_missing_in_plan_or_ct_needs_a_review():
-    assert position("HFS", "HFS") == []
-    (of_ct,) = position("", "HFS")
-    assert (of_ct.review, of_ct.note) == (
-        True,
-        "the plan has no PatientPosition (0018,5100); the CT's is used: HFS",
-    )
-    (of_plan_,) = position("HFS", "")
-    assert of_plan_.note == "the CT has no PatientPosition (0018,5100); the plan's is used: HFS"
+def test_interpolated_slices_are_noted():
+    assert not [one for one in case_cautions(PLAN, CT, ()) if one.name == "ct_slices"]
+    found = case_cautions(PLAN, replace(CT, notes=("the CT's slices are unevenly spaced",)), ())
+    (note,) = (one for one in found if one.name == "ct_slices")
+    assert (note.scope, note.review, note.note) == ("plan", False, "the CT's slices are unevenly spaced")
 
 
 def test_ignored_doses_are_counted_by_reason_without_a_file_name():

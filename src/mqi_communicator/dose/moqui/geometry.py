@@ -18,7 +18,7 @@ from mqi_communicator.dicom.outgoing_ct import AIR
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, Grid
 from mqi_communicator.dose.moqui.crop import body_part, sent_part
-from mqi_communicator.dose.rays import MARGIN, BeamPath, gantry_axes
+from mqi_communicator.dose.rays import MARGIN, BeamPath, beam_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,7 +134,7 @@ def check_start(beam: Beam, ct: CTVolume, upstream: float, sad: tuple[float, flo
 
     moqui ignores whatever is upstream of the start.
     """
-    x_axis, y_axis, z_axis = gantry_axes(beam.gantry_angle, beam.couch_angle)
+    x_axis, y_axis, z_axis = beam_axes(beam)
     spots = np.concatenate([layer.spots[layer.weights > 0] for layer in beam.layers])
     u = spots[:, :1] * (1 - upstream / sad[0])
     v = spots[:, 1:] * (1 - upstream / sad[1])

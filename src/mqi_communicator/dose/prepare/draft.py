@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from mqi_communicator.case.caution import Caution
+from mqi_communicator.dicom.axes import Axes
+from mqi_communicator.dicom.positions import POSITIONS
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dose.machine_model import MachineModel
@@ -38,6 +40,7 @@ class Draft:
     structures: StructureSet | None
     problems: tuple[Problem, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    axes: Axes = POSITIONS["HFS"]  # of plan and CT, in the patient system
 
     def refused(self, problems: Iterable[Problem]) -> Draft:
         """The same with more problems."""

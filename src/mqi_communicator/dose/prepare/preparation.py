@@ -1,28 +1,33 @@
 """From an admitted plan and CT to what an engine computes, and back. Pure.
 
-The stages run in this order: range shifters, densities, lines, patient position. Each leaves a plan and a CT that
-later stages and engines read as if the planning system had written them that way: an engine sees head first supine,
-spots, and one CT whose densities are those that the dose is computed with.
+The stages run in this order: which patient position, range shifters, densities, lines, turning to head first supine.
+Each leaves a plan and a CT that later stages and engines read as if the planning system had written them that way: an
+engine sees head first supine, spots, and one CT whose densities are those that the dose is computed with. Until the
+last stage, plan and CT are in the patient system, as structures are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mqi_communicator.case.caution import Caution
+from mqi_communicator.dicom.axes import Axes
 from mqi_communicator.dicom.problem import Problem
-from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
+from mqi_communicator.dicom.records import CTVolume, Dose, Grid, IonPlan
 from mqi_communicator.dose.engine import DoseEngine, PreparedCase
 from mqi_communicator.dose.prepare.attributes import check_attributes
 from mqi_communicator.dose.prepare.densities import override_densities
 from mqi_communicator.dose.prepare.draft import Draft, Stage
 from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.turn import settle_position, turn_to_hfs
 
 if TYPE_CHECKING:
     from mqi_communicator.dicom.structures import StructureSet
 
-STAGES: tuple[Stage, ...] = (check_attributes, override_densities)
+STAGES: tuple[Stage, ...] = (settle_position, check_attributes, override_densities, turn_to_hfs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,19 @@ class Preparation:
     case: PreparedCase
     problems: tuple[Problem, ...]  # why it cannot be computed as planned
     cautions: tuple[Caution, ...]  # what the stages changed or assumed, for the verdict
+    axes: Axes  # of the case, in the patient system
+    grid: Grid  # of the admitted CT
 
     def back(self, dose: Dose) -> Dose:
-        """A dose of the prepared case on the grid and in the patient system of the admitted CT."""
-        return dose
+        """A dose of the prepared case on the grid and in the patient system of the admitted CT: the same values.
+
+        ValueError for a dose on another grid than the prepared CT's.
+        """
+        if dose.grid != self.case.ct.grid:
+            raise ValueError("the dose is not on the grid of the prepared CT")
+        gy = np.ascontiguousarray(self.axes.inverse.array(dose.gy))
+        gy.setflags(write=False)
+        return replace(dose, grid=self.grid, gy=gy)
 
 
 def prepare(
@@ -49,7 +63,8 @@ def prepare(
     draft = Draft(plan, ct, structures)
     for stage in STAGES:
         draft = stage(draft, engine, options)
-    return Preparation(PreparedCase(draft.plan, draft.ct), draft.problems, draft.cautions)
+    case = PreparedCase(draft.plan, draft.ct)
+    return Preparation(case, draft.problems, draft.cautions, draft.axes, ct.grid)
 
 
 def refusals(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.positions import settled
 from mqi_communicator.dicom.records import CTVolume, Dose, Extent, IonPlan
 from mqi_communicator.dicom.rtdose import read_rtdose
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
@@ -46,7 +47,8 @@ def judge_case(
     constancy sample, "" for a patient's case.
     """
     admitted_case = read_case(spool)
-    plan, ct, engine = admitted_case.plan, admitted_case.ct, preparer.engine
+    ct, engine = admitted_case.ct, preparer.engine
+    plan = settled(admitted_case.plan, ct.position)
     prepared = admitted_case.prepared(preparer)
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]

@@ -11,8 +11,9 @@ from pathlib import Path
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.contours import read_contours, read_labels
-from mqi_communicator.dicom.ct import read_ct
+from mqi_communicator.dicom.ct import position_of, read_ct
 from mqi_communicator.dicom.plan import sound_plan
+from mqi_communicator.dicom.positions import settled
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, IonPlan, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
@@ -110,10 +111,10 @@ def build_report(
         raise Permanent("the admitted files of this case no longer exist", "a report needs its CT and its plan")
     admitted = load_manifest(spool.manifest)
     plan_file, *_ = admitted.of(Kind.PLAN)
-    plan = sound_plan(spool.case / plan_file.stored)
+    ct_files = [spool.case / file.stored for file in admitted.of(Kind.CT)]
+    plan = settled(sound_plan(spool.case / plan_file.stored), position_of(ct_files[0]))
     convention = convention_for(plan.manufacturer, conventions)
     labels = read_labels(spool.case / plan_file.stored)
-    ct_files = [spool.case / file.stored for file in admitted.of(Kind.CT)]
     material = ReportInput(
         plan=plan,
         labels=labels,
