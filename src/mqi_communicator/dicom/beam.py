@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.apertures import limiting_angle, read_apertures
 from mqi_communicator.dicom.collector import Collector, tagged, text
 from mqi_communicator.dicom.devices import read_devices
 from mqi_communicator.dicom.layers import has_private_spots, read_layers
@@ -47,6 +48,8 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
         position=position,
         delivery=delivery,
         devices=read_devices(item, points, delivery.scan_mode),
+        apertures=read_apertures(item, points, collector),
+        limiting_angle=limiting_angle(points),
         motions=_motions(points, collector),
         sad=_source_distances(item),
     )

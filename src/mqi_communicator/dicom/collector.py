@@ -39,7 +39,11 @@ class Collector:
 
     def of_point(self, index: int) -> Collector:
         """Return the collector for one control point (counted from 0, like ControlPointIndex)."""
-        return replace(self, place=", ".join(filter(None, (self.place, f"control point {index}"))))
+        return self.of_part(f"control point {index}")
+
+    def of_part(self, part: str) -> Collector:
+        """Return the collector for a part of this place."""
+        return replace(self, place=", ".join(filter(None, (self.place, part))))
 
     def measured(self, data: Dataset, keyword: str) -> float:
         """Return a required number; NaN, and a problem, if it is missing or not finite."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.apertures import kinds_of_blocks
 from mqi_communicator.dicom.collector import tagged, text
 from mqi_communicator.dicom.problem import printable
 from mqi_communicator.dicom.records import Device
@@ -17,7 +18,6 @@ SCANNED = frozenset({"MODULATED", "MODULATED_SPEC", "LINE"})
 """Scan modes in which magnets move the beam from spot to spot or along lines. With UNIFORM they wobble it."""
 
 _OTHERS = (  # kind, counter, sequence
-    ("aperture", "NumberOfBlocks", "IonBlockSequence"),
     ("collimator", "", "IonBeamLimitingDeviceSequence"),
     ("bolus", "NumberOfBoli", "ReferencedBolusSequence"),
     ("compensator", "NumberOfCompensators", "IonRangeCompensatorSequence"),
@@ -80,7 +80,12 @@ def read_devices(item: Dataset, points: Sequence[Dataset], scan_mode: str) -> tu
         for kind, counter, sequence in _OTHERS
         if (count := max(_count(item, counter), len(item.get(sequence) or ())))
     ]
-    return (*shifters, *spreaders, *others)
+    return (*shifters, *spreaders, *_blocks(item), *others)
+
+
+def _blocks(item: Dataset) -> list[Device]:
+    kinds = zip(("aperture", "shielding block"), kinds_of_blocks(item), strict=True)
+    return [Device(kind, tagged("IonBlockSequence"), f"{count} of them") for kind, count in kinds if count]
 
 
 def _count(item: Dataset, counter: str) -> int:

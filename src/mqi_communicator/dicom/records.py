@@ -85,11 +85,13 @@ class Layer:
 class Device:
     """A device in the beam, or that can be put there. Scanning magnets of spot scanning are none."""
 
-    kind: (
-        str  # "range shifter", "aperture", "collimator", "bolus", "compensator", "wedge", "range modulator", "spreader"
-    )
+    kind: str  # as in the rows of dose.abilities: "range shifter", "aperture", "shielding block", "bolus", "spreader"
     tag: str  # its element in the plan, for example "RangeShifterSequence (300A,0314)"
     description: str  # what it is and how it is set, as text
+
+
+PATIENT_SIDE, SOURCE_SIDE = "PATIENT_SIDE", "SOURCE_SIDE"
+MOUNTINGS = (PATIENT_SIDE, SOURCE_SIDE)  # BlockMountingPosition (300A,00FB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,11 @@ class Aperture:
     mounting: str  # BlockMountingPosition (300A,00FB): PATIENT_SIDE or SOURCE_SIDE
     thickness: float  # mm, BlockThickness (300A,0100)
     material: str  # MaterialID (300A,00E1)
+
+    @property
+    def downstream(self) -> float:
+        """The mm from the isocentre to the block's downstream edge. A tray is taken to be thin."""
+        return self.distance - self.thickness if self.mounting == PATIENT_SIDE else self.distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,7 @@ class Beam:
     delivery: Delivery = Delivery()
     devices: tuple[Device, ...] = ()
     apertures: tuple[Aperture, ...] = ()
+    limiting_angle: float = 0.0  # BeamLimitingDeviceAngle (300A,0120), degrees: of the apertures, not of the spots
     boli: tuple[int, ...] = ()  # ROINumbers of ReferencedBolusSequence (300C,00B0)
     sad: tuple[float, float] | None = None  # mm, VirtualSourceAxisDistances (300A,030A), x and y; None: not in the plan
     motions: tuple[Motion, ...] = ()

@@ -137,6 +137,7 @@ FEATURES = (
     ),
     Feature("range shifter in the beam", "beam.range_shifter", _device("range shifter"), _TPS),
     Feature("aperture (block)", "beam.aperture", _device("aperture"), _TPS),
+    Feature("shielding block", "beam.aperture", _device("shielding block"), _TPS),
     Feature("collimator", "beam.collimator", _device("collimator"), _TPS),
     Feature("bolus", "beam.bolus", _device("bolus"), _TPS),
     Feature("compensator", "beam.compensator", _device("compensator"), _TPS),

@@ -116,6 +116,24 @@ def positioned(word):
     return put
 
 
+def blocks(*kinds):
+    def put(plan):
+        first(plan).NumberOfBlocks = len(kinds)
+        first(plan).IonBlockSequence = [
+            item(
+                BlockType=kind,
+                BlockMountingPosition="PATIENT_SIDE",
+                IsocenterToBlockTrayDistance=300.0,
+                BlockThickness=65.0,
+                BlockNumberOfPoints=3,
+                BlockData=[-30.0, -30.0, 30.0, -30.0, 0.0, 30.0],
+            )
+            for kind in kinds
+        ]
+
+    return put
+
+
 def line_scanning(plan):
     """Spots in a manufacturer's private elements alone, as line scanning has them."""
     first(plan).ScanMode = "LINE"
@@ -193,7 +211,8 @@ REFUSED = {
         ),
         SHIFTER + "7 IN",
     ),
-    "aperture": (beam_value("NumberOfBlocks", 2), "needs an aperture, IonBlockSequence (300A,03A6): 2 of them"),
+    "aperture": (blocks("APERTURE", "APERTURE"), "needs an aperture, IonBlockSequence (300A,03A6): 2 of them"),
+    "shielding block": (blocks("SHIELDING"), "needs a shielding block, IonBlockSequence (300A,03A6): 1 of them"),
     "collimator": (device("IonBeamLimitingDeviceSequence"), "needs a collimator"),
     "bolus": (beam_value("NumberOfBoli", 1), "needs a bolus"),
     "compensator": (beam_value("NumberOfCompensators", 1), "needs a compensator"),
