@@ -267,7 +267,7 @@ CASES = (
     BadCase("passive scattering (ScanMode NONE)", "passive", REFUSED, ("ScanMode (300A,0308) is NONE",)),
     BadCase("uniform scanning", "uniform-scan", REFUSED, ("ScanMode (300A,0308) is UNIFORM",)),
     BadCase("wobbling magnets", "pass", REFUSED, ("needs a spreader",), change=wobbled),
-    BadCase("ScanMode LINE", "line-scan", REFUSED, ("ScanMode (300A,0308) is LINE",)),
+    BadCase("line scanning, first weight not 0", "line-scan", REFUSED, ("ScanSpotMetersetWeights (300A,0396) is",)),
     # odd, and good
     BadCase("head first prone (HFP)", "prone", THROUGH),
     BadCase("head first on the right side (HFDR)", "decubitus", THROUGH),

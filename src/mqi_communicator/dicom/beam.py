@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from mqi_communicator.dicom.apertures import limiting_angle, read_apertures
 from mqi_communicator.dicom.collector import Collector, tagged, text
 from mqi_communicator.dicom.devices import read_devices
-from mqi_communicator.dicom.layers import has_private_spots, read_layers
+from mqi_communicator.dicom.layers import read_layers
+from mqi_communicator.dicom.line_block import has_private_spots
 from mqi_communicator.dicom.problem import printable
 from mqi_communicator.dicom.range_shifters import check_snout, read_shifter_settings
 from mqi_communicator.dicom.records import Beam, Delivery, Motion
+from mqi_communicator.dicom.scan_elements import read_paintings
+from mqi_communicator.dicom.scanning import LINE, scanning_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -20,7 +23,6 @@ _ANGLES = ("GantryAngle", "PatientSupportAngle")
 _TILTS = ("GantryPitchAngle", "TableTopPitchAngle", "TableTopRollAngle", "HeadFixationAngle", "TableTopEccentricAngle")
 _DIRECTIONS = ("GantryRotationDirection", "PatientSupportRotationDirection", "GantryPitchRotationDirection")
 _SAME = 0.01  # degrees or mm: below the positioning accuracy of any machine
-_SPOT_MODES = frozenset({"MODULATED", "MODULATED_SPEC"})
 
 
 def read_beam(item: Dataset, references: dict[int, Dataset], position: str, collector: Collector) -> Beam:
@@ -30,7 +32,7 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
     delivery = _delivery(item, points)
     first = points[0] if points else None
     final = _positive(item, "FinalCumulativeMetersetWeight", collector)
-    spots = bool(points) and delivery.scan_mode in _SPOT_MODES and not delivery.private_spots
+    scanning = scanning_of(delivery) if points else None
     shifters = read_shifter_settings(item, points)
     if any(shifters):
         check_snout(points, collector)
@@ -43,7 +45,7 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
         isocenter=_isocenter(first, collector) if first else (math.nan, math.nan, math.nan),
         meterset=_meterset(int(item.BeamNumber), references, collector),
         final_cumulative_weight=final,
-        layers=read_layers(points, final, shifters, collector) if spots else (),
+        layers=read_layers(points, final, shifters, scanning, collector) if scanning else (),
         snout_position=_optional(first, "SnoutPosition"),
         position=position,
         delivery=delivery,
@@ -65,12 +67,15 @@ def _check_count(item: Dataset, points: list[Dataset], collector: Collector) -> 
 
 
 def _delivery(item: Dataset, points: list[Dataset]) -> Delivery:
+    scan_mode = text(item, "ScanMode")
+    private = scan_mode == LINE
     return Delivery(
         kind=text(item, "TreatmentDeliveryType"),
         radiation=text(item, "RadiationType"),
-        scan_mode=text(item, "ScanMode"),
+        scan_mode=scan_mode,
         scan_type=text(item, "ModulatedScanModeType"),
-        private_spots=any(has_private_spots(point) for point in points),
+        private_spots=not private and any(has_private_spots(point) for point in points),
+        paintings=max((read_paintings(point, private=private) for point in points), default=1),
         unit=text(item, "PrimaryDosimeterUnit", "MU"),
         support=text(item, "PatientSupportType", "TABLE"),
     )

@@ -78,6 +78,7 @@ class Layer:
     spots: NDArray[np.float64]  # (n, 2): x, y mm in the IEC gantry system at isocentre, ScanSpotPositionMap (300A,0394)
     weights: NDArray[np.float64]  # (n,): ScanSpotMetersetWeights (300A,0396), not yet MU
     kind: LayerKind = LayerKind.SPOTS
+    cut: bool = False  # the spots are pieces of lines (`dose.prepare.lines`)
     shifters: tuple[ShifterSetting, ...] = ()  # as in the plan; in a prepared plan only those in the beam
 
 
@@ -118,7 +119,8 @@ class Delivery:
     radiation: str = "PROTON"  # RadiationType (300A,00C6)
     scan_mode: str = "MODULATED"  # ScanMode (300A,0308)
     scan_type: str = ""  # ModulatedScanModeType (300A,0309): STATIONARY, LEAPING, LINEAR
-    private_spots: bool = False  # spots are in a manufacturer's private elements (300B,xx94) alone
+    private_spots: bool = False  # spots are in private elements (300B,xx94) alone, and ScanMode is not LINE
+    paintings: int = 1  # NumberOfPaintings (300A,039A), the largest of the beam; weights are those of all together
     unit: str = "MU"  # PrimaryDosimeterUnit (300A,00B3)
     support: str = "TABLE"  # PatientSupportType (300A,0350)
 

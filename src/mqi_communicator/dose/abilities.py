@@ -48,11 +48,12 @@ def _mode(*modes: str) -> Callable[[Beam], Iterable[Need]]:
 def scan_mode(beam: Beam) -> str:
     """ScanMode, with ModulatedScanModeType (300A,0309) where it is MODULATED_SPEC (PS3.3 C.8.8.25.8)."""
     delivery = beam.delivery
-    if delivery.private_spots and delivery.scan_mode == "MODULATED":
-        return "MODULATED with spots in private elements (300B,xx94), (300B,xx96)"
-    if delivery.scan_mode != "MODULATED_SPEC":
-        return delivery.scan_mode
-    return f"MODULATED_SPEC {delivery.scan_type}".rstrip()
+    mode = delivery.scan_mode
+    if mode == "MODULATED_SPEC":
+        mode = f"{mode} {delivery.scan_type}".rstrip()
+    if delivery.private_spots and delivery.scan_mode in ("MODULATED", "MODULATED_SPEC"):
+        return f"{mode} with spots in private elements (300B,xx94), (300B,xx96)"
+    return mode
 
 
 def _other_mode(beam: Beam) -> Iterator[Need]:
@@ -102,7 +103,7 @@ def _motion(expected: str, *, tilt: bool) -> Callable[[Beam], Iterable[Need]]:
 
 
 _POSITION = "PatientPosition (0018,5100)"
-_SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, or MODULATED_SPEC STATIONARY"
+_SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, LINE, or MODULATED_SPEC STATIONARY or LINEAR"
 _SPOT_MODES = ("MODULATED", "MODULATED_SPEC STATIONARY")
 _LINE_MODES = ("LINE", "MODULATED_SPEC LINEAR")
 _KNOWN_MODES = frozenset({*_SPOT_MODES, *_LINE_MODES, "MODULATED_SPEC LEAPING", "UNIFORM", "NONE"})
@@ -214,7 +215,8 @@ def where(beam: Beam) -> str:
     return f"beam {beam.own_number}" + (f" ({printable(beam.name)})" if beam.name else "")
 
 
-_ALL = frozenset({FEATURES[0].name, "another patient position than HFS"})
+_SCANNED = frozenset(feature.name for feature in FEATURES[:2])  # lines are cut into spots (`prepare.lines`)
+_ALL = _SCANNED | {"another patient position than HFS"}
 MCSQUARE = Abilities("mcsquare", "", _ALL)
 TABLE = (MCSQUARE, *(Abilities("moqui", flavour, _ALL) for flavour in ("upstream", "fork", "clinic")))
 

@@ -9,12 +9,13 @@ from typing import Protocol
 import numpy as np
 
 from mqi_communicator.dicom.positions import POSITIONS
-from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal
-from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer
+from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, printable, refusal
+from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer, LayerKind
 from mqi_communicator.dose.abilities import where
 
 _EXPORT = "Correct it in the treatment planning system and export the plan again."
-_RANGE = 4000.0  # mm, MU: a spot beyond is an error of units
+FARTHEST = 4000.0  # mm: a spot beyond is an error of units
+_SHOWN = 5  # layers named in one problem
 
 
 class EnergyTable(Protocol):
@@ -61,9 +62,11 @@ def plan_problems(plan: IonPlan, ct: CTVolume) -> Iterator[Problem]:
 
 
 def record_problems(plan: IonPlan) -> Iterator[Problem]:
-    """What the plan reader never lets pass. Engines check it again, because they compute whatever they get."""
+    """What the plan reader and the preparation never let pass. Engines check it again, because they compute whatever
+    they get."""
     for beam in plan.beams:
         yield from _of_record(plan, beam)
+        yield from _lines(plan, beam)
         if beam.position != "HFS":  # `dose.prepare` has turned it
             found, expected = beam.position, "HFS (head first supine)"
             yield Problem("dose.position", plan.file, found, "PatientPosition (0018,5100)", expected, where=where(beam))
@@ -106,6 +109,21 @@ def _record_faults(layer: Layer) -> Iterator[tuple[str, str]]:
         yield "dose.empty_layer", f"empty layer: {len(layer.weights)} spots with total weight 0"
 
 
+def _lines(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
+    """Lines that the preparation has not cut into spots."""
+    numbers = [str(i) for i, layer in enumerate(beam.layers, start=1) if layer.kind is LayerKind.LINES]
+    if numbers:
+        shown = ", ".join(numbers[:_SHOWN]) + (f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else "")
+        yield Problem(
+            "dose.lines",
+            plan.file,
+            f"lines of layer {shown} were not cut into spots: the spot size of machine {printable(beam.machine)} is "
+            "not known",
+            advice="Declare spot_sigma of the machine in the configuration.",
+            where=where(beam),
+        )
+
+
 def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -> Iterator[Problem]:
     """Why a sound beam cannot be computed with this model on this CT."""
     place = where(beam)
@@ -123,10 +141,12 @@ def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -
         )
         advice = "Check that the plan is for this machine, or commission a beam model that covers these energies."
         yield problem("dose.energy", found, model.span, advice)
+    else:
+        yield from _lines(plan, beam)
     for index, layer in enumerate(beam.layers, start=1):
-        if not (np.abs(layer.spots) < _RANGE).all():
+        if not (np.abs(layer.spots) < FARTHEST).all():
             at = f"layer {index} ({layer.energy:g} MeV)"
-            yield problem("dose.spots", f"a spot position is beyond {_RANGE:g} mm", "", "Export the plan again.", at)
+            yield problem("dose.spots", f"a spot position is beyond {FARTHEST:g} mm", "", "Export the plan again.", at)
     total = float(sum(layer.weights.sum() for layer in beam.layers))
     final = beam.final_cumulative_weight
     if not math.isclose(total, final, rel_tol=1e-3):

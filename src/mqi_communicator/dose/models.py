@@ -63,6 +63,7 @@ def _machine(name: str, options: MachineOptions | BuiltInMachineOptions) -> Mach
         counts_per_mu=options.counts_per_mu,
         dose_factor=options.dose_factor,
         snout_position=options.snout_position,
+        spot_sigma=options.spot_sigma,
     )
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from mqi_communicator.dicom.positions import POSITIONS
-from mqi_communicator.dicom.records import Beam, Grid
+from mqi_communicator.dicom.records import Beam, Grid, Layer, LayerKind
+from mqi_communicator.dose.line_pieces import pieces_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MARGIN = 25.0  # mm in the isocentre plane
 _NEAREST = 0.9  # of the shorter distance to a magnet: no patient is closer
 _FIELD_STEP = 2.0  # mm
+_LINE_STEP = 5.0  # mm along a line, between positions that stand for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class BeamPath:
 
 def beam_path_of(beam: Beam, sad: tuple[float, float]) -> BeamPath:
     """The rays of a beam whose scanning magnets are so far (mm, x and y) from the isocentre."""
-    spots = np.unique(np.concatenate([layer.spots[layer.weights > 0] for layer in beam.layers]), axis=0)
+    spots = np.unique(np.concatenate([_reached(layer) for layer in beam.layers]), axis=0)
     return BeamPath(
         beam.number, beam.isocenter, beam_axes(beam), sad, spots, max(layer.energy for layer in beam.layers)
     )
@@ -86,6 +88,14 @@ def beam_axes(beam: Beam) -> Doubles:
     to_patient = POSITIONS[beam.position].inverse
     axes = gantry_axes(beam.gantry_angle, beam.couch_angle)
     return np.array([to_patient.point((float(x), float(y), float(z))) for x, y, z in axes])
+
+
+def _reached(layer: Layer) -> Doubles:
+    """(n, 2): where a layer's protons pass the isocentre plane; the ways of line scanning at both ends and between."""
+    if layer.kind is not LayerKind.LINES:
+        return layer.spots[layer.weights > 0]
+    used = np.flatnonzero(layer.weights > 0)
+    return np.concatenate([layer.spots[used], layer.spots[np.maximum(used - 1, 0)], pieces_of(layer, _LINE_STEP)[0]])
 
 
 def gantry_axes(gantry: float, couch: float) -> tuple[Doubles, Doubles, Doubles]:

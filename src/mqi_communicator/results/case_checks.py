@@ -1,4 +1,4 @@
-"""Checks of the case itself: slices and extent of the CT, ignored doses, beam numbers. Pure."""
+"""Checks of the case itself: slices and extent of the CT, ignored doses, beam numbers, paintings. Pure."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def case_cautions(
         _ct_ends(ct, planned),
         *_set_aside(set_aside),
         *_numbers(plan),
+        *_paintings(plan),
     )
 
 
@@ -71,3 +72,11 @@ def _numbers(plan: IonPlan) -> Iterator[Caution]:
         if beam.plan_number is not None:
             note = f"the plan's BeamNumber (300A,00C0) is {beam.plan_number}; this program uses {beam.number} instead"
             yield Caution("beam_number", f"beam {beam.number}", note, review=False)
+
+
+def _paintings(plan: IonPlan) -> Iterator[Caution]:
+    """Weights are those of all paintings together (PS3.3 C.8.8.25, NumberOfPaintings), so that the dose is the same."""
+    for beam in plan.beams:
+        if beam.delivery.paintings > 1:
+            note = f"NumberOfPaintings (300A,039A) is up to {beam.delivery.paintings}; weights are of all together"
+            yield Caution("repainting", f"beam {beam.number}", note, review=False)

@@ -100,6 +100,16 @@ CHECKS = {  # scope, unit of the value, the value
         "",
         "No value. Present only if the plan's BeamNumber is below 1, so that the beam has another number here.",
     ),
+    "line_scanning": (
+        "beams",
+        "mm",
+        "Present only for line scanning: the longest piece into which lines were cut; `note` counts lines and pieces.",
+    ),
+    "repainting": (
+        "beams",
+        "",
+        "No value. Present only if the beam is painted several times; its dose is that of all paintings together.",
+    ),
     "engine_air": (
         "beams",
         "mm",

@@ -135,14 +135,35 @@ def blocks(*kinds):
 
 
 def line_scanning(plan):
-    """Spots in a manufacturer's private elements alone, as line scanning has them."""
+    """Each spot becomes a line without a length, in the private elements of line scanning."""
+    private_spots(plan)
     first(plan).ScanMode = "LINE"
+
+
+def linear(plan):
+    """Each spot becomes a line without a length."""
+    modulated_spec("LINEAR")(plan)
     for point in points(plan):
+        point.ScanSpotPositionMap, point.ScanSpotMetersetWeights = as_lines(point)
+        point.NumberOfScanSpotPositions = len(point.ScanSpotMetersetWeights)
+
+
+def private_spots(plan):
+    """The same in a manufacturer's private elements alone."""
+    for point in points(plan):
+        places, weights = as_lines(point)
         for keyword in ("ScanSpotPositionMap", "ScanSpotMetersetWeights", "NumberOfScanSpotPositions"):
             delattr(point, keyword)
         block = point.private_block(0x300B, "IMPAC", create=True)
-        block.add_new(0x94, "OB", np.array([1, 2], "<f4").tobytes())
-        block.add_new(0x96, "OB", np.array([1], "<f4").tobytes())
+        block.add_new(0x94, "OB", np.array(places, "<f4").tobytes())
+        block.add_new(0x96, "OB", np.array(weights, "<f4").tobytes())
+
+
+def as_lines(point):
+    """Positions and weights of lines without a length, one for each spot."""
+    weights = np.atleast_1d(point.ScanSpotMetersetWeights).astype(float)
+    places = np.reshape(point.ScanSpotPositionMap, (-1, 2)).astype(float)
+    return np.repeat(places, 2, axis=0).ravel().tolist(), np.stack([0 * weights, weights], axis=1).ravel().tolist()
 
 
 SHIFTER = "needs a range shifter, RangeShifterSequence (300A,0314): "
@@ -151,6 +172,8 @@ SPREADER = "needs a spreader, LateralSpreadingDeviceSequence (300A,0332): "
 ACCEPTED = {
     "scanning magnets": magnets(),
     "MODULATED_SPEC STATIONARY": modulated_spec("STATIONARY"),
+    "LINE": line_scanning,
+    "LINEAR": linear,
     "a range shifter that is OUT": shifter("OUT"),
     "a range shifter that is OUT at every point": shifter(*["OUT"] * 40),
     "a setting of a shifter that is not listed, OUT": lambda plan: setattr(
@@ -165,11 +188,13 @@ ACCEPTED = {
 REFUSED = {
     "photon": (beam_value("RadiationType", "PHOTON"), "RadiationType (300A,00C6) is PHOTON, expected PROTON"),
     "carbon": (beam_value("RadiationType", "ION"), "is ION, expected PROTON"),
-    "LINE": (line_scanning, "ScanMode (300A,0308) is LINE, expected MODULATED, or MODULATED_SPEC STATIONARY"),
+    "spots in private elements": (private_spots, "is MODULATED with spots in private elements (300B,xx94)"),
     "UNIFORM": (beam_value("ScanMode", "UNIFORM"), "ScanMode (300A,0308) is UNIFORM"),
     "passive": (beam_value("ScanMode", "NONE"), "ScanMode (300A,0308) is NONE"),
-    "LINEAR": (modulated_spec("LINEAR"), "ScanMode (300A,0308) is MODULATED_SPEC LINEAR"),
-    "LEAPING": (modulated_spec("LEAPING"), "ScanMode (300A,0308) is MODULATED_SPEC LEAPING"),
+    "LEAPING": (
+        modulated_spec("LEAPING"),
+        "is MODULATED_SPEC LEAPING, expected MODULATED, LINE, or MODULATED_SPEC STATIONARY or LINEAR",
+    ),
     "SPEC without a type": (modulated_spec(None), "ScanMode (300A,0308) is MODULATED_SPEC,"),
     "no mode": (beam_value("ScanMode", ""), "ScanMode (300A,0308) is missing"),
     "continuation": (beam_value("TreatmentDeliveryType", "CONTINUATION"), "CONTINUATION, expected TREATMENT"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from tests.beamdata import TABLE, table
 
 from mqi_communicator.dose.commissioning import Commissioning
+from mqi_communicator.dose.mcsquare.optics import COLUMNS
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
 
 pytestmark = pytest.mark.pure
@@ -93,3 +97,34 @@ def test_a_correlation_that_passes_through_zero_between_rows_is_known_by_its_ene
 def test_a_damaged_curve_is_named(bad):
     with pytest.raises(ValueError, match=r"file|line"):
         parse_curve(b"-1000 0\n0 1\n", bad, SIGNED)
+
+
+@pytest.mark.parametrize(
+    ("energy", "row", "narrower"),
+    [
+        (100.0, "0.95 3.985307 0.006356 0.072822 5.586431 0.006545 -0.26624 0.05 38 0.045 -0.1 22 0.036 -0.2", 4.918),
+        (200.0, "0.05 38.9 0.045 -0.125 22.3 0.036 -0.22 0.95 5.586431 0.006545 -0.266240 9 0.006 0.2", 5.516),
+        (200.0, "1 5.586431 0.006545 -0.266240 9 0.006 0.2 0 0 0 0 0 0 0", 5.516),
+    ],
+)  # fmt: skip
+def test_the_size_of_a_spot_at_the_isocentre_is_that_of_its_narrowest_gaussian(energy, row, narrower):
+    """Of the example library at 100 MeV, 410 mm from the nozzle; tests/integration measures it with the engine."""
+    values = dict(zip(COLUMNS[4:], row.split(), strict=True))
+    model = parse_beam_model(table(energy, **values), SIGNED)
+    assert model.spot_sigma(energy) == pytest.approx(narrower, abs=0.001)
+
+
+def test_the_size_of_a_spot_is_unknown_outside_the_table_and_without_optics():
+    model = parse_beam_model(TABLE, SIGNED)
+    assert model.spot_sigma(150.0) > 0
+    assert math.isnan(model.spot_sigma(99.9))
+    assert math.isnan(model.spot_sigma(math.nan))
+    assert math.isnan(replace(model, table={}).spot_sigma(150.0))
+    assert math.isnan(replace(model, text=model.text.replace(b"Nozzle exit", b"Nozzle")).spot_sigma(150.0))
+
+
+def test_distances_are_on_the_line_after_their_name():
+    model = parse_beam_model(
+        TABLE.replace(b"SMX to Isocenter distance", b"SMX to Isocenter distance (mm, 2024)"), SIGNED
+    )
+    assert model.sad == (2234.8, 1859.1)

@@ -104,3 +104,13 @@ def test_a_section_too_early_loses_its_name():
 def test_no_text_breaks_the_reader(text):
     with contextlib.suppress(ValueError):
         assert len(parse_beam_file(text, NOBODY).energies) >= 2
+
+
+def test_the_size_of_a_spot_grows_from_where_protons_start():
+    found = read(
+        TEXT.replace("4 4 0.002 0.002 1e8", "4 3 0.002 0.004 1e8").replace("4 4 0.002 0.002 2e8", "2 4 0.002 0 2e8")
+    )
+    assert found.sigma_at(150.0, 0.0) == pytest.approx(3.0)  # x is 3 mm there, y 3.5 mm
+    assert found.sigma_at(150.0, 1000.0) == pytest.approx(np.hypot(3.0, 2.0))
+    assert found.sigma_at(200.0, 1000.0) == pytest.approx(np.hypot(2.0, 2.0))
+    assert np.isnan([found.sigma_at(energy, 0.0) for energy in (100.0, 200.1, np.nan)]).all()

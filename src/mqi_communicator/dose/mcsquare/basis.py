@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dose.commissioning import Commissioning
-from mqi_communicator.dose.mcsquare.optics import unsendable
+from mqi_communicator.dose.mcsquare.optics import sigma_at, unsendable
 
 DEMO_MACHINE = "MQI-DEMO"  # the machine of the sample cases: the example model is its model
 EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF line ends
@@ -51,12 +52,21 @@ class BeamModel:
     @property
     def sad(self) -> tuple[float, float]:
         """The x and y magnet's distances from the isocentre in mm, from the library; 2 m if it has none."""
-        return self._distance("X"), self._distance("Y")
+        x, y = self._distance("SMX"), self._distance("SMY")
+        return x or _FAR, y or _FAR
 
-    def _distance(self, axis: str) -> float:
-        line = rf"^SM{axis} to Isocenter distance\s+([0-9.]+)\s*$".encode()
-        found = re.search(line, self.text, re.MULTILINE)
-        return float(found[1]) if found else _FAR
+    def _distance(self, of: str) -> float | None:
+        """The distance in mm of something from the isocentre; None if the library does not have it."""
+        found = re.search(rf"^{of} to Isocenter distance.*\n\s*([0-9.]+)".encode(), self.text, re.MULTILINE)
+        return float(found[1]) if found else None
+
+    def spot_sigma(self, energy: float) -> float:
+        """Sigma in mm in air at the isocentre of spots of this nominal energy (MeV), the narrower axis; NaN outside the
+        table, or if the library has no optics."""
+        distance = self._distance("Nozzle exit")
+        if not self.covers(energy) or not self.table or distance is None:
+            return math.nan
+        return sigma_at(self._row(energy), distance)
 
     def covers(self, energy: float) -> bool:
         """Whether this nominal energy (MeV) lies within the table. The engine extrapolates without a warning."""
@@ -69,8 +79,10 @@ class BeamModel:
     def unsendable(self, energy: float) -> str:
         """Why the engine would send no protons of a layer of this nominal energy (MeV), "" if it sends them. Between
         rows a correlation may pass through zero."""
-        row = {name: _between(energy, self.nominal, values) for name, values in self.table.items()}
-        return unsendable(row) if row else ""
+        return unsendable(self._row(energy)) if self.table else ""
+
+    def _row(self, energy: float) -> dict[str, float]:
+        return {name: _between(energy, self.nominal, values) for name, values in self.table.items()}
 
     def mean_energy(self, energy: float) -> float:
         """Mean energy in MeV of protons of this nominal energy (MeV), linear between rows."""

@@ -32,7 +32,8 @@ class Setup:
 
     def machine(self, beam: Beam) -> MachineModel | None:
         """The model of the beam's machine; None without one."""
-        return MachineModel(self.models[beam.machine].sad) if beam.machine in self.models else None
+        model = self.models.get(beam.machine)
+        return MachineModel(model.sad, model.spot_sigma) if model else None
 
     def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
         """What the engine cannot compute, and what it would compute wrongly. Beams without a model are left out."""

@@ -43,6 +43,7 @@ class Machine:
     counts_per_mu: float | None = None
     dose_factor: float | None = None
     snout_position: float | None = None  # mm, for plans without one
+    spot_sigma: float | None = None  # mm, the narrowest in air at the isocentre, where no beam file has it
 
     @property
     def words(self) -> str:

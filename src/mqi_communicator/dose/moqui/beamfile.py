@@ -28,6 +28,7 @@ class BeamFile:
     sad: tuple[float, float]  # mm, of the x and y magnet
     energies: tuple[float, ...]  # nominal, MeV
     ratios: tuple[float, ...]  # what a spot's weight is multiplied by to be a number of protons
+    optics: tuple[tuple[float, float, float, float], ...]  # x, y (mm) and xp, yp (rad) where protons start
     commissioning: Commissioning = field(default_factory=Commissioning)
 
     @property
@@ -39,6 +40,18 @@ class BeamFile:
     def span(self) -> str:
         """The energies for display; the lowest itself is out of bounds for the program."""
         return f"more than {self.energies[0]:g} and up to {self.energies[-1]:g} MeV"
+
+    def sigma_at(self, energy: float, drift: float) -> float:
+        """Sigma in mm in air, `drift` mm downstream of the start, of the narrower axis; NaN outside the table.
+
+        Sizes and directions are sampled independently (moqui's phsp_6d without correlation).
+        """
+        if not self.covers(energy):
+            return math.nan
+        import numpy as np
+
+        x, y, xp, yp = (float(np.interp(energy, self.energies, column)) for column in zip(*self.optics, strict=True))
+        return min(math.hypot(x, xp * drift), math.hypot(y, yp * drift))
 
     def covers(self, energy: float) -> bool:
         """Whether the program finds this nominal energy (MeV) in the table. It computes in single precision."""
@@ -67,7 +80,14 @@ def parse_beam_file(text: bytes, commissioning: Commissioning) -> BeamFile:
     rows = _rows(sections["[spot]"])
     for line in sections.get("[time]", ()):
         _named_numbers(line)
-    return BeamFile(text, sad, tuple(row[0] for row in rows), tuple(row[-1] for row in rows), commissioning)
+    return BeamFile(
+        text,
+        sad,
+        energies=tuple(row[0] for row in rows),
+        ratios=tuple(row[-1] for row in rows),
+        optics=tuple((row[3], row[4], row[5], row[6]) for row in rows),
+        commissioning=commissioning,
+    )
 
 
 def _sections(lines: Sequence[str]) -> dict[str, list[_SourceLine]]:

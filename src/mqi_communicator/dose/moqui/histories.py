@@ -3,7 +3,8 @@
 moqui gives each spot floor(weight x ratio / ParticlesPerHistory) histories, computed in single precision, and
 multiplies the dose by ParticlesPerHistory again. A spot below one history is lost silently, and of every other the
 fraction is cut off. So ParticlesPerHistory is chosen such that each spot gets at least one history and the mean
-spot a hundred, and what is cut off in all, half a history per spot, is restored by a factor on the dose.
+spot a hundred, and what is cut off in all, half a history per spot, is restored by a factor on the dose. A piece of a
+line gets at least 20: what is cut off of one piece is cut off of all pieces of its line.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _MEAN = 100  # histories of a mean spot, at least: what is cut off is then 0.5 %
 _LEAST = 1.001  # histories of the weakest spot, at least; a little more than one, for single precision
+_LEAST_OF_LINE = 20.02  # of the weakest piece of a line: all its pieces lose the same fraction, then at most 5 %
 _LARGEST_COUNT = 2**31 - 1
 _BATCHES = 10  # of one run: enough to show progress, and few enough to fit the last 4 kB of a log
 
@@ -101,15 +103,17 @@ def quota_by_counts(
 def _needed(beam: Beam, used: Sequence[NDArray[np.floating[Any]]], total: float, request: HistoriesRequest) -> float:
     """Histories that the beam needs, at least the configured number. DicomProblem if they are too many."""
     spots = sum(len(one) for one in used)
-    weakest = min(float(one.min()) for one in used)
-    needed = max(float(request.histories), float(_MEAN * spots), _LEAST * total / weakest)
+    least = [_LEAST_OF_LINE if layer.cut else _LEAST for layer in beam.layers]
+    each = [float(enough * total / one.min()) for enough, one in zip(least, used, strict=True)]
+    needed = max(float(request.histories), float(_MEAN * spots), *each)
     if needed <= request.most:
         return needed
-    index = next(i for i, one in enumerate(used) if float(one.min()) == weakest)
-    layer = beam.layers[index]
+    index = each.index(max(each))
+    layer, weakest = beam.layers[index], float(used[index].min())
+    what, count = ("piece of a line", "20 histories") if layer.cut else ("spot", "one history")
     raise DicomProblem(
-        f"beam {beam.number}, layer {index + 1} ({layer.energy:g} MeV): its weakest spot has {weakest / total:.2g} of "
-        f"the beam's protons; to give it one history and the mean spot {_MEAN}, each run needs {needed:.3g} histories, "
+        f"beam {beam.number}, layer {index + 1} ({layer.energy:g} MeV): its weakest {what} has {weakest / total:.2g} "
+        f"of the beam's protons; to give it {count} and the mean spot {_MEAN}, each run needs {needed:.3g} histories, "
         f"more than {request.most:.3g}",
         "raise engine.max_histories_per_beam, or remove spots of negligible weight from the plan",
         code="dose.histories",

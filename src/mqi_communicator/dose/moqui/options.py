@@ -218,6 +218,13 @@ class BuiltInMachineOptions(BaseModel):
     snout_position: float | None = Field(
         default=None, gt=0, lt=5_000, description="Snout position in mm for plans without one."
     )
+    spot_sigma: float | None = Field(
+        default=None,
+        ge=0.5,
+        le=50,
+        description="Sigma in mm of the narrowest spot of all energies, in air at the isocentre. Line scanning is "
+        "computed in pieces shorter than a third of it; without it line scanning is refused.",
+    )
 
     commissioned_by: str = Field(
         default="", max_length=200, description="Who commissioned this model for this machine; empty: not commissioned."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Extent, IonPlan
@@ -85,7 +86,17 @@ class Setup(Build):
 
     def machine(self, beam: Beam) -> MachineModel | None:
         """The model of the beam's machine; None without one."""
-        return MachineModel(self.machines[beam.machine].sad) if beam.machine in self.machines else None
+        machine = self.machines.get(beam.machine)
+        return MachineModel(machine.sad, self._spot_sigma(beam, machine)) if machine else None
+
+    def _spot_sigma(self, beam: Beam, machine: Machine) -> Callable[[float], float] | None:
+        """From the beam file, after the way from the start to the isocentre; else as declared. None if it is not."""
+        declared = machine.spot_sigma
+        if not isinstance(machine.model, BeamFile):
+            return None if declared is None else lambda _energy: declared
+        snout = machine.snout_position if beam.snout_position is None else beam.snout_position
+        drift = 0.0 if snout is None else max(0.0, snout + self.flavour.start)  # without one the beam is refused
+        return partial(machine.model.sigma_at, drift=drift)
 
     def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
         """What this build cannot compute, and what it would compute wrongly. Beams without a machine are left out."""

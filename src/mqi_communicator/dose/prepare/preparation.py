@@ -21,13 +21,14 @@ from mqi_communicator.dose.engine import DoseEngine, PreparedCase
 from mqi_communicator.dose.prepare.attributes import check_attributes
 from mqi_communicator.dose.prepare.densities import override_densities
 from mqi_communicator.dose.prepare.draft import Draft, Stage
+from mqi_communicator.dose.prepare.lines import cut_lines
 from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.turn import settle_position, turn_to_hfs
 
 if TYPE_CHECKING:
     from mqi_communicator.dicom.structures import StructureSet
 
-STAGES: tuple[Stage, ...] = (settle_position, check_attributes, override_densities, turn_to_hfs)
+STAGES: tuple[Stage, ...] = (settle_position, check_attributes, override_densities, cut_lines, turn_to_hfs)
 
 
 @dataclass(frozen=True, slots=True)
