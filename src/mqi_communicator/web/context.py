@@ -72,5 +72,6 @@ class DashboardContext:
     sessions: Sessions
     throttle: Throttle = field(default_factory=Throttle)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    signing_in: int = 0  # sign-ins that wait or are checked
     listeners: Counter[str] = field(default_factory=Counter)  # open live streams by user
     port: int = 0  # 0 until the server listens

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mqi_communicator.web.users import User
 
 _MOST = 1000
+_MOST_OF_USER = 50  # so that no user can end the sessions of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,13 @@ class Sessions:
         self._secret = secrets.token_bytes(32)
 
     def begin(self, user: User) -> str:
-        """Start a session; returns the cookie. The oldest session is removed when there are too many."""
+        """Start a session; returns the cookie. The user's oldest session is removed when there are too many, and the
+        oldest of all."""
         now = self._clock()
         self._kept = {key: session for key, session in self._kept.items() if session.ends > now}
+        own = [key for key, session in self._kept.items() if session.user.name == user.name]
+        for key in own[: max(0, len(own) - _MOST_OF_USER + 1)]:
+            del self._kept[key]
         while len(self._kept) >= _MOST:
             del self._kept[next(iter(self._kept))]
         cookie = secrets.token_urlsafe(32)

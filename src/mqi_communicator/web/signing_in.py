@@ -20,6 +20,7 @@ from mqi_communicator.web.users import LONGEST, password_matches
 
 # hashing takes 64 MiB; and each attempt is counted before the next one is checked
 _one_at_a_time = asyncio.Lock()
+MAX_WAITING = 20  # sign-ins: each waits a tenth of a second for those before it, and holds a connection
 
 
 async def login_page(request: Request) -> Response:
@@ -40,23 +41,28 @@ async def sign_in(request: Request) -> Response:
     name, target = form.get("name", "").strip(), _local_path(form.get("next", "/"))
     address = client_address(request, context.options.client_header)
     user = context.users.users().get(name)
-    async with _one_at_a_time:
-        pause = context.throttle.pause(name, address, time.monotonic())
-        if pause <= 0:
-            context.throttle.failed(name, address, time.monotonic())
-            correct = await asyncio.to_thread(password_matches, user, form.get("password", "")[: LONGEST + 1])
+    if context.signing_in >= MAX_WAITING:
+        message = "Too many users are signing in. Try again in a few seconds."
+        return _later(page(request, "login.html", HTTPStatus.SERVICE_UNAVAILABLE, **_again(target, message)), 5.0)
+    context.signing_in += 1
+    try:
+        async with _one_at_a_time:
+            pause = context.throttle.pause(name, address, time.monotonic())
+            if pause <= 0:
+                context.throttle.failed(name, address, time.monotonic())
+                correct = await asyncio.to_thread(password_matches, user, form.get("password", "")[: LONGEST + 1])
+    finally:
+        context.signing_in -= 1
     if pause > 0:
         message = f"Too many failed attempts. Try again in {span(pause)}."
-        answer = page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, next=target, wrong=message, no_users=False)
-        answer.headers["Retry-After"] = str(int(pause) + 1)
-        return answer
+        return _later(page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, **_again(target, message)), pause)
     if user is None or not correct:
         # a password typed into the name field must not get into the log
         structlog.get_logger().warning(
             "web.login_refused", user=name if user else "unknown", address=address or "socket"
         )
         message = "Incorrect user name or password."
-        return page(request, "login.html", HTTPStatus.UNAUTHORIZED, next=target, wrong=message, no_users=False)
+        return page(request, "login.html", HTTPStatus.UNAUTHORIZED, **_again(target, message))
     context.throttle.succeeded(name, address)
     structlog.get_logger().info("web.login", user=name, address=address or "socket")
     answer = RedirectResponse(target, HTTPStatus.SEE_OTHER)
@@ -68,6 +74,16 @@ async def sign_in(request: Request) -> Response:
         samesite="lax",
         secure=context.options.tls,
     )
+    return answer
+
+
+def _again(target: str, message: str) -> dict[str, object]:
+    """What the sign-in page shows after an attempt."""
+    return {"next": target, "wrong": message, "no_users": False}
+
+
+def _later(answer: Response, seconds: float) -> Response:
+    answer.headers["Retry-After"] = str(int(seconds) + 1)
     return answer
 
 

@@ -64,6 +64,18 @@ def test_no_two_sessions_share_a_token_and_a_proxied_user_keeps_his():
     assert Sessions(1.0).behind_proxy(ANN).csrf != one.csrf
 
 
+def test_one_user_cannot_end_the_sessions_of_others():
+    sessions = Sessions(1.0, Clock())
+    bob = User("bob", "viewer", "hash-2")
+    users = {"ann": ANN, "bob": bob}
+    ann, first, second = sessions.begin(ANN), sessions.begin(bob), sessions.begin(bob)
+    cookies = [sessions.begin(bob) for _ in range(1200)]
+    assert sessions.find(ann, users) is not None
+    assert sessions.find(first, users) is None
+    assert sessions.find(second, users) is None
+    assert sum(sessions.find(cookie, users) is not None for cookie in cookies) == 50
+
+
 def test_roles_include_the_lesser_ones():
     assert [User("x", role).may("operator") for role in ("viewer", "operator", "physicist")] == [False, True, True]
 
