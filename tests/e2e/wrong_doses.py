@@ -43,7 +43,6 @@ PROMISES: dict[str, Promise] = {
     "no-dose": Promise("not_judged", frozenset(), "no planned dose"),
     "sum-only": Promise("review", of("beam_doses", "plan"), "only the sum"),
     "beams-only": Promise("pass", frozenset()),
-    "decubitus": Promise("pass", frozenset()),
 }
 SHORT = ("pass", "range-error", "lying-rbe")  # in ./test.sh; the others are in --long
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.standin.small import SCANNER, beam, layer, plan
+from tests.written import POSITIONS, patient_in_room
 
 from mqi_communicator.dicom.records import CTVolume, Grid
 from mqi_communicator.dicom.structures import OVERRIDE, Overridden, StructureSet
@@ -128,6 +130,28 @@ def test_what_the_engine_or_the_structure_does_not_tell_is_refused():
     assert problems(structure((-5, 5, -80, -60), (("EFFECTIVE_Z", 7.0),))) == ()
     (three,) = problems(structure((40, 60, -80, -60), PMMA, doubt="its contours are not axial"))
     assert "its contours are not axial, so its position is unknown" in str(three)
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize(
+    ("gantry", "area", "hit"),
+    [
+        (0.0, (-5, 5, -80, -60), True),  # above the isocentre
+        (0.0, (60, 80, -10, 10), False),
+        (90.0, (60, 80, -10, 10), True),  # to the right of one who faces the gantry
+        (90.0, (-5, 5, -80, -60), False),
+        (90.0, (-80, -60, -10, 10), False),
+    ],
+)
+def test_a_beam_passes_what_is_in_its_way_in_the_room(position, gantry, area, hit):
+    """`area` is in the axes of a patient head first supine; structure, CT and isocentre are in the patient's."""
+    in_room = patient_in_room(position)
+    corners = np.array([(x, y) for x in area[:2] for y in area[2:]])
+    corners = np.column_stack([corners, np.zeros(4)]) @ in_room
+    (x0, y0), (x1, y1) = corners[:, :2].min(axis=0), corners[:, :2].max(axis=0)
+    water = CTVolume(GRID, np.zeros(GRID.shape, np.float32), "FRAME", "1.2.5", ("1.2.6",), SCANNER)
+    one = replace(shot(gantry), position=position)
+    assert bool(problems(structure((x0, x1, y0, y1), PMMA), beams=(one,), ct=water)) is hit
 
 
 def test_air_that_is_air_is_the_same():

@@ -85,6 +85,19 @@ def test_whole_case_is_complete_with_its_roles(folder):
     assert found.notes == ()
 
 
+@pytest.mark.parametrize("kind", ["decubitus", "feet-first"])
+def test_the_series_of_a_patient_in_another_position_is_taken_whole(kind, tmp_path):
+    """Its structure set names the slices that it draws on; an MR, its structure set and a registration are beside."""
+    write_sample(tmp_path / "case", kind=kind, size="tiny")
+    found = look(tmp_path / "case")
+    assert isinstance(found, Complete)
+    assert [part.kind for part in found.parts].count(Kind.CT) == 14
+    named = read_header(tmp_path / "case" / "RS.dcm")
+    assert named is not None
+    assert len(named.refers_to) == 12
+    assert set(found.others) >= {"MR.0001.dcm", "RS.mr.dcm", "REG.dcm"}
+
+
 def test_growing_case_says_what_is_missing_and_is_complete_with_the_last_file(tmp_path):
     folder = tmp_path / "case"
     folder.mkdir()
