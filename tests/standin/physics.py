@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from tests.standin.beamline import Block, Device, Slab, crossed, is_open
 from tests.standin.machine import Spots
 from tests.standin.patient import Voxels
 
@@ -15,6 +17,7 @@ _ALPHA, _POWER = 0.022, 1.77  # range in mm of a proton: alpha E^p
 _GY_PER_MEV_PER_G = 1.602176634e-10
 _FINE = 2.0  # mm of the grid along the beam
 _REACH = 4.0  # sigmas
+_SCATTER = 0.055  # radians behind a range shifter as thick as the range: 0.027 of 150 MeV behind 77 mm of water
 
 
 def beam_dose(
@@ -26,14 +29,17 @@ def beam_dose(
     gantry: float,
     couch: float,
     start: float,
+    devices: Sequence[Device] = (),
 ) -> np.ndarray:
     """Gy [z, y, x] of so many protons per spot, started `start` mm upstream of the isocentre."""
+    devices, start = crossed(devices, start)
     axes = [np.array(v) for v in _axes(gantry, couch)]
     nz, ny, nx = voxels.shape
     ranges = [voxels.first[k] - isocentre[k] + voxels.step[k] * np.arange(n) for k, n in enumerate((nx, ny, nz))]
     zs, ys, xs = np.meshgrid(ranges[2], ranges[1], ranges[0], indexing="ij")
     u, v, s = (xs * a[0] + ys * a[1] + zs * a[2] for a in axes)
-    margin = _REACH * (float(spots.sigma.max()) + 6.0)
+    scattered = max((_SCATTER * (one.top + 200.0) for one in devices if isinstance(one, Slab)), default=0.0)
+    margin = _REACH * (float(spots.sigma.max()) + 6.0 + scattered / 2)
     near = (
         (u > spots.x.min() - margin) & (u < spots.x.max() + margin) & (v > spots.y.min() - margin)
         & (v < spots.y.max() + margin) & (s < start)
@@ -42,19 +48,43 @@ def beam_dose(
     if near.any():
         u, v, s = u[near], v[near], s[near]
         depth = _depths(voxels, isocentre, axes, (u, v, s), start)
-        gy[near] = _layers(spots, weights, u, v, s, depth)
+        gy[near] = _layers(spots, weights, (u, v, s), depth, [one for one in devices if isinstance(one, Slab)])
+        for one in devices:
+            if isinstance(one, Block):
+                gy[near] *= is_open(one, *_at(one.bottom, (u, v, s), spots.sad))
+                gy[near] *= is_open(one, *_at(one.top, (u, v, s), spots.sad))
     return gy
 
 
+def _at(
+    height: float, points: tuple[np.ndarray, np.ndarray, np.ndarray], sad: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the rays from the magnets through points (u, v, s) are at this height."""
+    u, v, s = points
+    return u / (1 - s / sad[0]) * (1 - height / sad[0]), v / (1 - s / sad[1]) * (1 - height / sad[1])
+
+
 def _layers(
-    spots: Spots, weights: np.ndarray, u: np.ndarray, v: np.ndarray, s: np.ndarray, depth: np.ndarray
+    spots: Spots,
+    weights: np.ndarray,
+    points: tuple[np.ndarray, np.ndarray, np.ndarray],
+    depth: np.ndarray,
+    slabs: Sequence[Slab],
 ) -> np.ndarray:
+    u, v, s = points
     gy = np.zeros(len(u))
+    hit = [np.all([np.abs(x) <= h for x, h in zip(_at(one.bottom, points, spots.sad), one.half, strict=True)], axis=0)
+           for one in slabs]  # fmt: skip
     for energy in np.unique(spots.energy):
         here = spots.energy == energy
-        stopping = np.interp(depth, *_bragg(float(energy)), right=0.0)  # MeV/mm
+        through = depth + sum((one.wet * which for one, which in zip(slabs, hit, strict=True)), start=np.zeros(len(u)))
+        stopping = np.interp(through, *_bragg(float(energy)), right=0.0)  # MeV/mm
         reached = stopping > 0
         spread = (spots.sigma[here][0] ** 2 + (0.02 * depth[reached]) ** 2)[:, None]
+        for one, which in zip(slabs, hit, strict=True):
+            angle = _SCATTER * one.wet / (_ALPHA * float(energy) ** _POWER)
+            off = angle * ((one.bottom + one.top) / 2 - s[reached]) * which[reached]
+            spread = spread + (off**2)[:, None]
         across = u[reached, None] - spots.x[here] * (1 - s[reached, None] / spots.sad[0])
         along = v[reached, None] - spots.y[here] * (1 - s[reached, None] / spots.sad[1])
         fluence = (np.exp(-(across**2 + along**2) / (2 * spread)) / (2 * math.pi * spread)) @ weights[here]

@@ -24,6 +24,7 @@ from mqi_communicator.dose.models import read_calibrations, read_machines
 from mqi_communicator.dose.moqui.engine import Moqui
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions
+from tests.standin.beamline import Block, Device, Slab
 from tests.standin.machine import Spots, beam_file, between, factor
 from tests.standin.patient import Voxels
 from tests.standin.physics import beam_dose
@@ -113,9 +114,30 @@ def true_dose(beam: Beam, voxels: Voxels, flavour: str = "upstream", snout: floa
     where, body = around_the_body(voxels)
     gy = np.zeros(voxels.shape)
     gy[where] = beam_dose(
-        body, spots, weights, isocentre=beam.isocenter, gantry=beam.gantry_angle, couch=beam.couch_angle, start=start
+        body,
+        spots,
+        weights,
+        isocentre=beam.isocenter,
+        gantry=beam.gantry_angle,
+        couch=beam.couch_angle,
+        start=start,
+        devices=true_devices(beam, sad),
     )
     return gy
+
+
+def true_devices(beam: Beam, sad: tuple[float, float]) -> list[Device]:
+    """The range shifter of a beam's first layer and its apertures where they really are: no fault of moqui."""
+    made: list[Device] = []
+    for one in beam.layers[0].shifters:
+        if one.setting == "IN":
+            bottom, wet = one.distance or 0.0, one.wet or 0.0
+            made.append(Slab(bottom, bottom + wet / 1.15, (150.0, 150.0), wet))
+    for block in beam.apertures:
+        bottom = block.distance - (block.thickness if block.mounting == "PATIENT_SIDE" else 0.0)
+        scale = [1 - bottom / one for one in sad]
+        made.append(Block(bottom, bottom + block.thickness, (150.0, 150.0), block.outlines[-1] * scale))
+    return made
 
 
 def around_the_body(voxels: Voxels) -> tuple[tuple[slice, slice, slice], Voxels]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tests.standin import patient
+from tests.standin.beamline import Device, devices_of_plan
 from tests.standin.machine import Spots, spots_of_lists, spots_of_plan
 from tests.standin.parameters import Parameters
 from tests.standin.physics import beam_dose
@@ -121,6 +122,7 @@ def _compute(number: int, voxels: patient.Voxels, plan: Any, parameters: Paramet
     if upstream:
         say(f"bnb {number} seed {parameters.whole('RandomSeed', -1)}\ninitialization")
     item, name = patient.beam_of(plan, number)
+    devices = _devices(item, parameters) if upstream else []
     spots = _spots(item, number, parameters, per_history, setting)
     if setting.fault == "out-of-bound":
         complain("out-of-bound")
@@ -136,7 +138,7 @@ def _compute(number: int, voxels: patient.Voxels, plan: Any, parameters: Paramet
         say(f"Total histories (Particles) : {reported}")
     say_until(Output.bytes + _TABLE, f"{{n:6d}}  spot  of  {reported} particles")
     _transport(reported, parameters, setting)
-    dose = _dose(item, spots, histories, voxels, parameters, setting, number)
+    dose = _dose(item, spots, histories, voxels, parameters, setting, number, devices)
     say_until(setting.log_bytes - _LAST, "scorer {n:08d}")
     if upstream:
         scale = per_history * parameters.number("RBE", 1.1) * parameters.whole("NumberOfFraction", 1)
@@ -146,7 +148,7 @@ def _compute(number: int, voxels: patient.Voxels, plan: Any, parameters: Paramet
         say("finalizing")
     save(
         parameters.text("OutputDir"),
-        f"{name}_0_{parameters.text('Scorer')}",
+        f"{name}_{len(devices)}_{parameters.text('Scorer')}",
         dose * scale,
         voxels,
         parameters.text("OutputFormat"),
@@ -161,6 +163,13 @@ def _spots(item: Any, number: int, parameters: Parameters, per_history: float, s
         return spots_of_plan(item, parameters.text("Machine").split(":", 1)[1], per_history)
     folder = f"{parameters.text('ParentDir')}/{parameters.text('logFilePath')}"
     return spots_of_lists(folder, number, 1.0 if setting.flavour == "clinic" else per_history)
+
+
+def _devices(item: Any, parameters: Parameters) -> list[Device]:
+    """What it builds between source and patient. The patient is counted behind them in the dose's name."""
+    file = Path(parameters.text("Machine").split(":", 1)[1])
+    text = file.read_text() if file.is_file() else ""
+    return devices_of_plan(item, text, parameters.number("RangeshifterDensity", 1.19))
 
 
 def _transport(histories: int, parameters: Parameters, setting: Settings) -> None:
@@ -209,6 +218,7 @@ def _dose(
     parameters: Parameters,
     setting: Settings,
     number: int,
+    devices: list[Device],
 ) -> np.ndarray:
     """Gy of one fraction per particle per history, with noise by the seed."""
     if not histories.sum():
@@ -222,6 +232,7 @@ def _dose(
         gantry=float(aim.GantryAngle),
         couch=float(aim.PatientSupportAngle),
         start=float(aim.SnoutPosition) + (50.0 if setting.flavour == "upstream" else 0.0),
+        devices=devices,
     )
     seed = 0 if setting.fault == "seed-blind" else abs(parameters.whole("RandomSeed", -1))
     rng = np.random.default_rng([seed, number])
