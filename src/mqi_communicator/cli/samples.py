@@ -33,22 +33,27 @@ def sample(
     kind: Annotated[str, typer.Option(help="Kind of the case, correct or faulty; --list shows all.")] = "pass",
     size: Annotated[str, typer.Option(help="tiny, standard or large.")] = "standard",
     seed: Annotated[int, typer.Option(help="Another seed gives other UIDs with the same anatomy.")] = 1,
+    vendor: Annotated[
+        str, typer.Option(help="Write the case as this clinical system does; --list shows all. Not with every kind.")
+    ] = "",
     *,
-    list_kinds: Annotated[bool, typer.Option("--list", help="List kinds and sizes; write nothing.")] = False,
+    list_kinds: Annotated[bool, typer.Option("--list", help="List kinds, sizes and vendors; write nothing.")] = False,
 ) -> None:
     """Write a synthetic case; it tests the processing, not the physics."""
-    from mqi_communicator.demo.sample import KINDS, SIZES, write_sample
+    from mqi_communicator.demo.sample import KINDS, SIZES, VENDORS, write_sample
 
     if list_kinds:
-        for name, what in [*KINDS.items(), *((f"--size {size.name}", size.what) for size in SIZES.values())]:
-            print(f"{name:22} {what}")  # noqa: T201
+        sizes = ((f"--size {size.name}", size.what) for size in SIZES.values())
+        vendors = ((f"--vendor {name}", vendor.what) for name, vendor in VENDORS.items())
+        for name, what in (*KINDS.items(), *sizes, *vendors):
+            print(f"{name:24} {what}")  # noqa: T201
         return
     if folder is None or (folder.exists() and any(folder.iterdir())):
         exit_codes.print_error("mqi: give a folder that is new or empty")
         raise typer.Exit(exit_codes.USAGE)
     with exit_codes.report_faults():
         try:
-            write_sample(folder, kind=kind, size=size, seed=seed)
+            write_sample(folder, kind=kind, size=size, seed=seed, vendor=vendor)
         except ValueError as error:
             exit_codes.print_error(f"mqi: {error}")
             raise typer.Exit(exit_codes.USAGE) from None

@@ -12,22 +12,29 @@ from mqi_communicator.demo.sample_images import add_ct, add_doses, add_structure
 from mqi_communicator.demo.sample_kinds import KINDS, apply, uids_of
 from mqi_communicator.demo.sample_plan import add_plan
 from mqi_communicator.demo.truth import SIZES
+from mqi_communicator.demo.vendors import VENDORS, check_combination
 
-__all__ = ["CANARY", "KINDS", "SIZES", "sample_files", "write_sample"]
+__all__ = ["CANARY", "KINDS", "SIZES", "VENDORS", "sample_files", "write_sample"]
 
 
-def sample_files(kind: str = "pass", size: str = "standard", seed: int = 1) -> dict[str, bytes]:
+def sample_files(kind: str = "pass", size: str = "standard", seed: int = 1, vendor: str = "") -> dict[str, bytes]:
     """Return a case as bytes by relative file name. The same arguments give the same bytes; another seed, other UIDs.
 
-    ValueError, with the choices, for an unknown kind or size.
+    With a `vendor` it is written as that system's export. ValueError, with the choices, for an unknown kind, size or
+    vendor, and for a kind that has no vendor's form.
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}; choose from: {', '.join(KINDS)}")
     if size not in SIZES:
         raise ValueError(f"unknown size {size!r}; choose from: {', '.join(SIZES)}")
+    if vendor:
+        check_combination(vendor, kind)
     draft = draft_case(size, uids_of(kind, size, seed))
     apply(kind, draft)
-    return {name: made if isinstance(made, bytes) else encode(made) for name, made in sorted(draft.files.items())}
+    if vendor:
+        VENDORS[vendor].rewrite(draft)
+    files = sorted(draft.files.items())
+    return {name: made if isinstance(made, bytes) else encode(made, draft.writer) for name, made in files}
 
 
 def draft_case(size: str, uids: Uids) -> Draft:
@@ -42,12 +49,12 @@ def draft_case(size: str, uids: Uids) -> Draft:
     return draft
 
 
-def write_sample(target: Path, *, kind: str = "pass", size: str = "standard", seed: int = 1) -> None:
-    """Write a case into the folder `target`, which is created if missing; see KINDS and SIZES.
+def write_sample(target: Path, *, kind: str = "pass", size: str = "standard", seed: int = 1, vendor: str = "") -> None:
+    """Write a case into the folder `target`, which is created if missing; see KINDS, SIZES and VENDORS.
 
     Not atomic: write the case beside a watched folder and move it in.
     """
-    for name, content in sample_files(kind, size, seed).items():
+    for name, content in sample_files(kind, size, seed, vendor).items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -8,7 +8,7 @@ from io import BytesIO
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from mqi_communicator.demo.truth import Size
 
@@ -29,6 +29,18 @@ class Uids:
         return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """The software that writes the files: Implementation Class UID and Version Name, and its transfer syntax."""
+
+    uid: str = _SOFTWARE_UID
+    version: str = "MQI_SAMPLE_1"
+    implicit: bool = False  # implicit VR little endian
+
+
+_OWN = Writer()
+
+
 @dataclass(slots=True)
 class Draft:
     """The case so far. `files` has objects, or raw bytes for deliberately faulty files."""
@@ -36,6 +48,7 @@ class Draft:
     size: Size
     uids: Uids
     files: dict[str, Dataset | bytes] = field(default_factory=dict)
+    writer: Writer = _OWN
 
     def object(self, name: str) -> Dataset:
         """Return the DICOM object of that file name."""
@@ -71,12 +84,12 @@ def start(draft: Draft, sop_class: str, modality: str, *what: object) -> Dataset
     return ds
 
 
-def encode(ds: Dataset) -> bytes:
-    """The object as a DICOM file, explicit VR little endian."""
+def encode(ds: Dataset, writer: Writer = _OWN) -> bytes:
+    """The object as a DICOM file, little endian."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID, meta.ImplementationVersionName = _SOFTWARE_UID, "MQI_SAMPLE_1"
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian if writer.implicit else ExplicitVRLittleEndian
+    meta.ImplementationClassUID, meta.ImplementationVersionName = writer.uid, writer.version
     ds.file_meta = meta
     held = BytesIO()
     dcmwrite(held, ds, enforce_file_format=True)

@@ -14,6 +14,7 @@ from mqi_communicator.demo import truth_engine
 from mqi_communicator.demo.sample_case import MANUFACTURER
 from mqi_communicator.demo.slot import Slot
 from mqi_communicator.demo.truth import MACHINE
+from mqi_communicator.demo.vendors import VENDORS
 from mqi_communicator.remote.options import SshOptions
 
 HISTORIES = 400_000  # per beam: a statistical uncertainty (1 sigma) of 2 % per beam and 1.2 % for the plan
@@ -69,8 +70,16 @@ def demo_sections(engine_home: Path, histories: int | None = None) -> dict[str, 
                 "material_sha256": _sha256(material),
             }
         },
-        "dose_conventions": {MANUFACTURER: {"medium": "medium", "biology": "physical", "extent": "course"}},
+        "dose_conventions": {
+            manufacturer: {"medium": "medium", "biology": biology, "extent": "course"}
+            for manufacturer, biology in _planning_systems().items()
+        },
     }
+
+
+def _planning_systems() -> dict[str, str]:
+    """How the doses of each Manufacturer of the samples are weighted: `physical` or `rbe`."""
+    return {MANUFACTURER: "physical", **{vendor.manufacturer: vendor.biology for vendor in VENDORS.values()}}
 
 
 def _sha256(path: Path) -> str:

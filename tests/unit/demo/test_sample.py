@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from mqi_communicator.demo.planned import notes, planned_dose
-from mqi_communicator.demo.sample import CANARY, KINDS, SIZES, sample_files, write_sample
+from mqi_communicator.demo.sample import CANARY, KINDS, SIZES, VENDORS, sample_files, write_sample
 from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY, digest, range_of_energy
 from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import read_ct
@@ -280,7 +280,8 @@ def test_swapped_beams_keep_their_pixels_and_exchange_their_numbers():
     assert group.ReferencedBeamSequence[0].ReferencedBeamNumber == 2
 
 
-def test_the_documentation_lists_every_kind_and_size():
+def test_the_documentation_lists_every_kind_size_and_vendor():
     page = (Path(__file__).parents[3] / "docs" / "samples.md").read_text(encoding="utf-8")
     assert [row for row in (f"| `{kind}` | {what} |" for kind, what in KINDS.items()) if row not in page] == []
     assert all(f"| `{size.name}` | {size.what} |" in page for size in SIZES.values())
+    assert all(f"| `{name}` | {vendor.what} |" in page for name, vendor in VENDORS.items())
