@@ -260,7 +260,11 @@ CASES = (
     BadCase("couch pitch", "couch-pitch", REFUSED, ("TableTopPitchAngle (300A,0140) is 3 degrees",)),
     BadCase("couch roll", "pass", REFUSED, ("TableTopRollAngle (300A,0144) is 2 degrees",), change=couch_roll),
     BadCase("two fraction groups", "two-fraction-groups", REFUSED, ("2 fraction groups",)),
-    BadCase("range shifter", "range-shifter", REFUSED, ("needs a range shifter", "RS_Block (BINARY) IN")),
+    BadCase("range shifter unknown", "shifter-unknown", REFUSED, ("RangeShifterID (300A,0318) is RS_Other", "RS_10")),
+    BadCase("range shifter half in", "shifter-word", REFUSED, ("RangeShifterSetting (300A,0362) is HALF",)),
+    BadCase("range shifter in the patient", "shifter-in-body", REFUSED, ("RS_10 would be in the patient",)),
+    BadCase("range shifter too far away", "shifter-travel", REFUSED, ("RS_10 is 470 mm from the isocentre",)),
+    BadCase("range shifter too thick", "shifter-thick", REFUSED, ("behind range shifter RS_Block of 110.1 mm",)),
     BadCase("aperture", "aperture", REFUSED, ("needs an aperture",)),
     BadCase("bolus", "bolus", REFUSED, ("needs a bolus",)),
     BadCase("density override", "pass", REFUSED, ("density", "(3006,00B0)"), change=density_override),
@@ -272,6 +276,7 @@ CASES = (
     BadCase("head first prone (HFP)", "prone", THROUGH),
     BadCase("head first on the right side (HFDR)", "decubitus", THROUGH),
     BadCase("feet first (FFS), CT slices unevenly spaced", "feet-first", THROUGH, change=uneven),
+    BadCase("range shifter in half of the layers", "range-shifter-layers", THROUGH),
     BadCase(
         "DICOM without suffix, in a folder named with quotes, ;, $(...), a newline", "no-suffix", THROUGH, name=HOSTILE
     ),

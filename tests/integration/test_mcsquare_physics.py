@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Grid, IonPlan, Layer, Medium
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.engine import Accepted, JobRequest, PreparedCase, Refused
-from mqi_communicator.dose.mcsquare.basis import BeamModel
+from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.engine import MCsquare
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve
@@ -37,6 +38,9 @@ NOBODY = Commissioning()
 AIR, WATER, BONE = -1000.0, 0.0, 1000.0
 DENSITY = b"-1000 0.0012\n-600 0.0012\n-500 1\n500 1\n600 1.85\n2000 1.85\n"  # g/cm3
 MATERIAL = b"-1050 13\n-550 17\n550 38\n"  # Air, Water, Bone_Cortical of the engine's list
+
+
+CURVE = parse_curve(DENSITY, MATERIAL, NOBODY)
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +70,24 @@ class Ran:
 def compute(home: Path, model: BeamModel, tmp_path: Path):
     """Compute one beam as a host would: the input two folders up, the command in a fresh run folder."""
 
-    def run(beam: Beam, ct: CTVolume, *, at: Path = home, with_model: BeamModel = model, **options) -> Ran:
+    def run(
+        beam: Beam,
+        ct: CTVolume,
+        *,
+        at: Path = home,
+        with_model: BeamModel = model,
+        curve: Curve = CURVE,
+        spoil: Callable[[bytes], bytes] = bytes,  # of the plan that the engine reads
+        **options,
+    ) -> Ran:
         options = {"threads": 2, "histories_per_beam": 30_000, **options}
-        curve = parse_curve(DENSITY, MATERIAL, NOBODY)
         engine = MCsquare(MCsquareOptions(home=str(at), **options), {MACHINE: with_model}, {SCANNER: curve})
         plan = IonPlan("1", "FRAME", "2", "label", "maker", 30, (beam,))
         case = tmp_path / f"case {len(list(tmp_path.iterdir()))}"
         prepared = engine.case(PreparedCase(plan, ct))
         for name, data in prepared.files().items():
             (case / "input" / name).parent.mkdir(parents=True, exist_ok=True)
-            (case / "input" / name).write_bytes(data)
+            (case / "input" / name).write_bytes(spoil(data) if name.endswith("plan.txt") else data)
         run_folder = case / "runs" / "token"
         run_folder.mkdir(parents=True)
         work = engine.job(JobRequest(beam.number)).work()

@@ -101,10 +101,22 @@ after:
   - name: converter
     argv: [/opt/site/to_raw, Outputs-1, Outputs-2]
     outputs: ["Outputs-1/beam_{beam}_0_Dose.raw", "Outputs-2/beam_{beam}_0_Dose.raw"]"""
+_SHIFTERS = """\
+range_shifters:
+  RS_3CM:
+    wet: 34.3
+    material: 64
+    density: 1.2
+    distance: plan
+    travel: [50, 400]
+    settings: {POSITION1: IN}
+    commissioned_by: A. Physicist
+    commissioned_on: 2026-01-31"""
 # Examples of groups in lists or below names, where a default would say little.
 _EXAMPLES = {
     "hosts": _HOSTS,
     "constancy": _CONSTANCY,
+    "machines.*.range_shifters": _SHIFTERS,
     "engine.flavours": _FLAVOUR,
     "engine.before": _BEFORE,
     "engine.after": _AFTER,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from mqi_communicator.demo import sample_files_wrong as files
 from mqi_communicator.demo import sample_plans_wrong as plans
+from mqi_communicator.demo import sample_shifters as shifters
 from mqi_communicator.demo.sample_canary import plant
 from mqi_communicator.demo.sample_case import Draft, Uids
 from mqi_communicator.demo.sample_positions import lying
@@ -62,7 +63,16 @@ _ROWS: dict[str, tuple[_Change, str]] = {
     "energy-uncommissioned": (plans.energy_uncommissioned, "layers below the lowest commissioned energy (100 MeV)"),
     "unmapped-machine": (plans.unmapped_machine, "a treatment machine without a beam model"),
     "unmapped-scanner": (files.unmapped_scanner, "a CT scanner without a conversion curve"),
-    "range-shifter": (plans.range_shifter, "a range shifter in the first beam"),
+    "range-shifter": (shifters.range_shifter, "correct case with a range shifter in the first beam, like RayStation"),
+    "range-shifter-layers": (
+        shifters.range_shifter_layers,
+        "correct case with a range shifter in for half of the layers, like Eclipse",
+    ),
+    "shifter-unknown": (shifters.unknown, "a range shifter that the machine does not have"),
+    "shifter-word": (shifters.unknown_word, "a range shifter whose setting is neither in nor out"),
+    "shifter-in-body": (shifters.in_body, "a range shifter 30 mm below the skin"),
+    "shifter-travel": (shifters.beyond_travel, "a range shifter farther away than the machine can set it"),
+    "shifter-thick": (shifters.too_thick, "a range shifter that some layers do not pass"),
     "aperture": (plans.aperture, "an aperture (block) in the first beam"),
     "bolus": (plans.bolus, "a bolus in the first beam"),
     "couch-pitch": (plans.couch_pitch, "a table pitched by 3 degrees"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,19 +50,28 @@ def range_error(draft: Draft) -> None:
     for reference, beam in zip(
         _plan(draft).FractionGroupSequence[0].ReferencedBeamSequence, _beams(draft), strict=True
     ):
-        before = float(beam.FinalCumulativeMetersetWeight)
-        delivered = layer = 0.0
-        for point in beam.IonControlPointSequence:
-            energy = point.NominalBeamEnergy
-            longer = round(energy_of_range(range_of_energy(energy) + 5.0), 2)
-            fewer = (energy / longer) ** _PROTONS_PER_MU_POWER
-            point.NominalBeamEnergy = longer
-            point.ScanSpotMetersetWeights = [round(w * fewer, 4) for w in _many(point.ScanSpotMetersetWeights)]
-            delivered = round(delivered + layer, 4)  # what the points before have delivered
-            layer = sum(_many(point.ScanSpotMetersetWeights))
-            point.CumulativeMetersetWeight = delivered
-        beam.FinalCumulativeMetersetWeight = delivered
-        reference.BeamMeterset = round(float(reference.BeamMeterset) * delivered / before, 6)
+        deepen(reference, beam, list(beam.IonControlPointSequence), 5.0)
+
+
+def deepen(reference: Dataset, beam: Dataset, points: Sequence[Dataset], mm: float, protons: float = 1.0) -> None:
+    """Raise the energies of these control points so that their range is longer; `protons`: the factor of their number.
+
+    `reference`: the beam's item of the fraction group.
+    """
+    before = float(beam.FinalCumulativeMetersetWeight)
+    for point in points:
+        energy = point.NominalBeamEnergy
+        longer = round(energy_of_range(range_of_energy(energy) + mm), 2)
+        factor = protons * (energy / longer) ** _PROTONS_PER_MU_POWER
+        point.NominalBeamEnergy = longer
+        point.ScanSpotMetersetWeights = [round(w * factor, 4) for w in _many(point.ScanSpotMetersetWeights)]
+    delivered = layer = 0.0
+    for point in beam.IonControlPointSequence:
+        delivered = round(delivered + layer, 4)  # what the points before have delivered
+        layer = sum(_many(point.ScanSpotMetersetWeights))
+        point.CumulativeMetersetWeight = delivered
+    beam.FinalCumulativeMetersetWeight = delivered
+    reference.BeamMeterset = round(float(reference.BeamMeterset) * delivered / before, 6)
 
 
 def _many(value: object) -> list[float]:
@@ -228,23 +238,6 @@ def unmapped_machine(draft: Draft) -> None:
     """Another machine's name."""
     for beam in _beams(draft):
         beam.TreatmentMachineName = "UNKNOWN-GANTRY"
-
-
-def range_shifter(draft: Draft) -> None:
-    """A binary range shifter, in for the whole beam."""
-    beam = _beams(draft)[0]
-    beam.NumberOfRangeShifters = 1
-    beam.RangeShifterSequence = [
-        item(RangeShifterNumber=1, RangeShifterID="RS_Block", AccessoryCode="", RangeShifterType="BINARY")
-    ]
-    beam.IonControlPointSequence[0].RangeShifterSettingsSequence = [
-        item(
-            ReferencedRangeShifterNumber=1,
-            RangeShifterSetting="IN",
-            IsocenterToRangeShifterDistance=300.0,
-            RangeShifterWaterEquivalentThickness=40.0,
-        )
-    ]
 
 
 def aperture(draft: Draft) -> None:

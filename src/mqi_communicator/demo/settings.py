@@ -12,6 +12,7 @@ import yaml
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.demo import truth_engine
 from mqi_communicator.demo.sample_case import MANUFACTURER
+from mqi_communicator.demo.sample_shifters import BLOCK, BLOCK_WET, IN_WORD, THIN, THIN_WET, TRAVEL
 from mqi_communicator.demo.slot import Slot
 from mqi_communicator.demo.truth import MACHINE
 from mqi_communicator.demo.vendors import VENDORS
@@ -60,6 +61,7 @@ def demo_sections(engine_home: Path, histories: int | None = None) -> dict[str, 
             MACHINE: {
                 "beam_model": str(model),
                 "sha256": _sha256(model),
+                "range_shifters": {THIN: _range_shifter(THIN_WET), BLOCK: _range_shifter(BLOCK_WET)},
             }
         },
         "scanners": {
@@ -80,6 +82,18 @@ def demo_sections(engine_home: Path, histories: int | None = None) -> dict[str, 
 def _planning_systems() -> dict[str, str]:
     """How the doses of each Manufacturer of the samples are weighted: `physical` or `rbe`."""
     return {MANUFACTURER: "physical", **{vendor.manufacturer: vendor.biology for vendor in VENDORS.values()}}
+
+
+def _range_shifter(wet: float) -> dict[str, Any]:
+    """One of PMMA, as the range shifter of the example beam model."""
+    return {
+        "wet": wet,
+        "material": 64,
+        "density": 1.2,
+        "distance": "plan",
+        "travel": list(TRAVEL),
+        "settings": {IN_WORD: "IN"},
+    }
 
 
 def _sha256(path: Path) -> str:

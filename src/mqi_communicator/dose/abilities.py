@@ -107,6 +107,7 @@ _SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, LINE, or MODULATED
 _SPOT_MODES = ("MODULATED", "MODULATED_SPEC STATIONARY")
 _LINE_MODES = ("LINE", "MODULATED_SPEC LINEAR")
 _KNOWN_MODES = frozenset({*_SPOT_MODES, *_LINE_MODES, "MODULATED_SPEC LEAPING", "UNIFORM", "NONE"})
+_SHIFTER = "range shifter in the beam"
 _TPS = "Plan the beam without it, or check it by another method."
 
 FEATURES = (
@@ -136,7 +137,7 @@ FEATURES = (
         "beam.support",
         _other("PatientSupportType (300A,0350)", lambda beam: beam.delivery.support, "TABLE"),
     ),
-    Feature("range shifter in the beam", "beam.range_shifter", _device("range shifter"), _TPS),
+    Feature(_SHIFTER, "beam.range_shifter", _device("range shifter"), _TPS),
     Feature("aperture (block)", "beam.aperture", _device("aperture"), _TPS),
     Feature("shielding block", "beam.aperture", _device("shielding block"), _TPS),
     Feature("collimator", "beam.collimator", _device("collimator"), _TPS),
@@ -217,7 +218,7 @@ def where(beam: Beam) -> str:
 
 _SCANNED = frozenset(feature.name for feature in FEATURES[:2])  # lines are cut into spots (`prepare.lines`)
 _ALL = _SCANNED | {"another patient position than HFS"}
-MCSQUARE = Abilities("mcsquare", "", _ALL)
+MCSQUARE = Abilities("mcsquare", "", _ALL | {_SHIFTER})
 TABLE = (MCSQUARE, *(Abilities("moqui", flavour, _ALL) for flavour in ("upstream", "fork", "clinic")))
 
 

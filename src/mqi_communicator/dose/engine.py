@@ -179,7 +179,8 @@ class DoseEngine(Protocol):
 
     def recipe(self) -> Mapping[str, str]:
         """What determines the dose: engine, settings, digests. Entries for one machine are named `beam_model/MACHINE`,
-        those for one scanner `curve/SCANNER` or `calibration/SCANNER`."""
+        those for one of its range shifters `range_shifter/MACHINE/ID`, those for one scanner `curve/SCANNER` or
+        `calibration/SCANNER`."""
         ...
 
     def evidence(self) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,8 @@ from mqi_communicator.dose.moqui.basis import BuiltIn, Calibration, Machine
 from mqi_communicator.dose.moqui.beamfile import parse_beam_file
 from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions
 from mqi_communicator.dose.options import CalibrationOptions, MachineOptions, ScannerOptions
+from mqi_communicator.dose.range_shifter import RangeShifter
+from mqi_communicator.dose.range_shifter_options import RangeShifterOptions
 
 _Made = TypeVar("_Made")
 
@@ -24,7 +27,10 @@ def read_beam_models(machines: Mapping[str, MachineOptions | BuiltInMachineOptio
     """Each machine's beam model for MCsquare, its digest verified. ActionRequired, naming machine and file, if one
     cannot be used. Machines without a file are left out: the configuration refuses them for MCsquare."""
     files = {name: one for name, one in machines.items() if isinstance(one, MachineOptions)}
-    return {name: _read_model(name, one, parse_beam_model) for name, one in files.items()}
+    return {
+        name: replace(_read_model(name, one, parse_beam_model), shifters=_shifters(one.range_shifters))
+        for name, one in files.items()
+    }
 
 
 def read_curves(scanners: Mapping[str, ScannerOptions | CalibrationOptions]) -> dict[str, Curve]:
@@ -65,6 +71,21 @@ def _machine(name: str, options: MachineOptions | BuiltInMachineOptions) -> Mach
         snout_position=options.snout_position,
         spot_sigma=options.spot_sigma,
     )
+
+
+def _shifters(options: Mapping[str, RangeShifterOptions]) -> dict[str, RangeShifter]:
+    return {
+        name: RangeShifter(
+            one.wet,
+            one.material,
+            one.density,
+            one.distance,
+            one.travel,
+            dict(one.settings),
+            _signed(one.commissioned_by, one.commissioned_on),
+        )
+        for name, one in options.items()
+    }
 
 
 def _read_model(name: str, options: MachineOptions, parse: Callable[[bytes, Commissioning], _Made]) -> _Made:

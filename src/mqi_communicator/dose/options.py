@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions, MoquiOptions
+from mqi_communicator.dose.range_shifter_options import RangeShifterOptions
 
 _SHA256 = r"^[0-9a-f]{64}$"
 Keys = tuple[str, ...]
@@ -31,6 +32,9 @@ class MachineOptions(BaseModel):
     commissioned_on: date | None = Field(default=None, description="Date of commissioning, YYYY-MM-DD.")
     moqui: MoquiMachineOptions | None = Field(
         default=None, description="With kind: moqui, settings that its beam file lacks."
+    )
+    range_shifters: dict[str, RangeShifterOptions] = Field(
+        default_factory=dict, description="Range shifters of this machine, by RangeShifterID (300A,0318) of the plan."
     )
 
 

@@ -19,8 +19,9 @@ UNKNOWN = "it is unknown what it was computed with: an earlier version of the co
 
 
 def recipe_of(engine: DoseEngine, plan: IonPlan, ct: CTVolume) -> dict[str, str]:
-    """The engine's recipe for one case: of machines and scanners, only its own."""
-    own = {*(beam.machine for beam in plan.beams), ct.scanner}
+    """The engine's recipe for one case: of machines, scanners and range shifters, only its own."""
+    shifters = {f"{beam.machine}/{one.id}" for beam in plan.beams for layer in beam.layers for one in layer.shifters}
+    own = {*(beam.machine for beam in plan.beams), *shifters, ct.scanner}
     return {name: words for name, words in engine.recipe().items() if "/" not in name or name.split("/", 1)[1] in own}
 
 

@@ -23,6 +23,7 @@ _NAMES = {
     "beam_doses": "beam doses",
     "dose_scale": "dose scale",
     "ct_ends": "extent of the CT",
+    "range_shifter": "range shifter",
     "engine_air": "air in front of the patient",
     "ct_slices": "slices of the CT",
     "patient_position": "patient position",

@@ -115,6 +115,11 @@ CHECKS = {  # scope, unit of the value, the value
         "mm",
         "With moqui: water-equivalent thickness of its air between the edge of the CT as sent and the skin.",
     ),
+    "range_shifter": (
+        "beams",
+        "mm",
+        "With a range shifter: planned minus declared water-equivalent thickness; `note` has layers and distance.",
+    ),
     "completeness": ("plan", "", "No value. Present only if doses are missing or duplicated; names them."),
     "basis": ("plan", "", "No value. Present only if there is no basis for a verdict; says why."),
 }

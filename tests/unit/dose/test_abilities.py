@@ -267,10 +267,13 @@ def test_what_every_engine_computes(case, row, plan, read):
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_no_engine_computes_is_refused_by_name(case, row, plan, read):
+def test_what_an_engine_cannot_compute_is_refused_by_name(case, row, plan, read):
     spoil, description = REFUSED[case]
     spoil(plan)
     problems = row.refusals(read())
+    if description.startswith(SHIFTER) and row is MCSQUARE:
+        assert problems == ()
+        return
     assert any(description in str(one) for one in problems), list(map(str, problems))
     assert all(one.where.startswith("beam ") and one.file == "RP.dcm" and one.tag and one.advice for one in problems)
     codes = {one.code for one in problems}
@@ -297,8 +300,8 @@ def test_all_reasons_are_given_at_once_beam_by_beam(plan, read):
     positioned("AFDR")(plan)
     first(plan).PrimaryDosimeterUnit = "NP"
     codes = [one.code for one in MCSQUARE.refusals(read())]
-    assert codes[:4] == ["beam.unit", "beam.range_shifter", "beam.spreader", "beam.spreader"]
-    assert codes[4:] == ["beam.position"] * len(plan.IonBeamSequence)
+    assert codes[:3] == ["beam.unit", "beam.spreader", "beam.spreader"]
+    assert codes[3:] == ["beam.position"] * len(plan.IonBeamSequence)
 
 
 def test_there_is_a_row_for_every_built_in_flavour():

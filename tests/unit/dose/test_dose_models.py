@@ -39,6 +39,26 @@ def test_a_model_is_known_by_its_digest_as_it_lies_or_with_lf(tmp_path, expected
     assert (model.commissioning.by, model.commissioning.on) == ("Physics", "2026-01-31")
 
 
+def test_range_shifters_come_with_the_model_of_their_machine(tmp_path):
+    path = tmp_path / "model.txt"
+    path.write_bytes(TABLE)
+    declared = {
+        "wet": 34.3,
+        "material": 64,
+        "density": 1.2,
+        "distance": "snout + 43.0",
+        "travel": (50, 400),
+        "settings": {"POSITION1": "IN"},
+        "commissioned_by": "Physics",
+        "commissioned_on": date(2026, 1, 31),
+    }
+    model = read_beam_models(machine(path, digest(TABLE), range_shifters={"RS_3CM": declared}))["G1"]
+    one = model.shifters["RS_3CM"]
+    assert (one.wet, one.material, one.density, one.snout_gap, one.travel) == (34.3, 64, 1.2, 43.0, (50, 400))
+    assert [one.state(word) for word in ("IN", "OUT", "POSITION1", "in", "")] == ["IN", "OUT", "IN", None, None]
+    assert str(one.commissioning) == "commissioned by Physics on 2026-01-31"
+
+
 def test_a_changed_model_is_refused_with_its_new_digest(tmp_path):
     path = tmp_path / "model.txt"
     path.write_bytes(TABLE.replace(b"2e8", b"3e8"))

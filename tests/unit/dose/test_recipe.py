@@ -8,14 +8,27 @@ import pytest
 
 from mqi_communicator.dose.recipe import NOISE_SETTINGS, UNKNOWN, changes, evidence_of, recipe_of
 
-THEN = {"engine": "E", "dose": "to medium", "seed": "1", "beam_model/G1": "sha256 a", "curve/M|S|T": "sha256 c"}
+THEN = {
+    "engine": "E",
+    "dose": "to medium",
+    "seed": "1",
+    "beam_model/G1": "sha256 a",
+    "range_shifter/G1/RS_3CM": "WET 34.3 mm",
+    "curve/M|S|T": "sha256 c",
+}
+OTHERS = {
+    "beam_model/G2": "sha256 b",
+    "range_shifter/G1/RS_5CM": "WET 57 mm",
+    "range_shifter/G2/RS_3CM": "WET 35 mm",
+    "curve/other": "sha256 d",
+}
 
 
 class Engine:
     """An engine in a configuration."""
 
     def __init__(self, **other: str) -> None:
-        self.output = {**THEN, "beam_model/G2": "sha256 b", "curve/other": "sha256 d", **other}
+        self.output = {**THEN, **OTHERS, **other}
 
     def recipe(self):
         return self.output
@@ -28,8 +41,17 @@ def engine(other: dict[str, str] | None = None) -> Any:
     return Engine(**(other or {}))
 
 
+class Shifter:
+    id = "RS_3CM"
+
+
+class Layer:
+    shifters = (Shifter(),)
+
+
 class Beam:
     machine = "G1"
+    layers = (Layer(),)
 
 
 class Case:

@@ -14,6 +14,7 @@ from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.mcsquare.optics import sigma_at, unsendable
+from mqi_communicator.dose.range_shifter import RangeShifter
 
 DEMO_MACHINE = "MQI-DEMO"  # the machine of the sample cases: the example model is its model
 EXAMPLE_MODELS = frozenset(  # the beam models that come with the engine, LF line ends
@@ -38,6 +39,7 @@ class BeamModel:
     protons: tuple[float, ...]  # protons per MU
     commissioning: Commissioning = field(default_factory=Commissioning)
     table: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # every column, by optics.COLUMNS
+    shifters: Mapping[str, RangeShifter] = field(default_factory=dict)  # of the machine, by RangeShifterID
 
     @property
     def sha256(self) -> str:
@@ -143,6 +145,7 @@ def reasons_not_to_judge(
     """One sentence for each reason why a dose of this plan must not be judged; empty if it may be."""
     machines = sorted({beam.machine for beam in plan.beams})
     found = [sentence for name in machines for sentence in _machine_reasons(name, models.get(name))]
+    found += [sentence for beam in plan.beams for sentence in _shifter_reasons(beam, models.get(beam.machine))]
     curve = curves.get(ct.scanner)
     if curve is None:
         found.append(f"scanner {ct.scanner!r} has no conversion curve in the configuration")
@@ -151,7 +154,20 @@ def reasons_not_to_judge(
             found.append(f"scanner {ct.scanner!r} uses the engine's example curve, which describes another scanner")
     elif not curve.commissioning:
         found.append(f"the conversion curve of scanner {ct.scanner!r} has no commissioned_by and commissioned_on")
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _shifter_reasons(beam: Beam, model: BeamModel | None) -> list[str]:
+    """For each range shifter in a prepared beam that nobody commissioned."""
+    used = {one.id for layer in beam.layers for one in layer.shifters}
+    if model and model.sha256 in EXAMPLE_MODELS:
+        return []  # of the samples' machine, or reported with the machine
+    known = model.shifters if model else {}
+    return [
+        f"range shifter {name!r} of machine {beam.machine!r} has no commissioned_by and commissioned_on"
+        for name in sorted(used)
+        if name not in known or not known[name].commissioning
+    ]
 
 
 def _machine_reasons(name: str, model: BeamModel | None) -> list[str]:

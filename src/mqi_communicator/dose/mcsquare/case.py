@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from mqi_communicator.case.caution import Caution
@@ -10,8 +11,10 @@ from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent
 from mqi_communicator.dose.checks import raise_problems, record_problems
 from mqi_communicator.dose.engine import GpuDemand, PreparedCase
 from mqi_communicator.dose.mcsquare import inputs, output, runlog
-from mqi_communicator.dose.mcsquare.basis import BeamModel, curve_of, model_of, reasons_not_to_judge
+from mqi_communicator.dose.mcsquare.basis import curve_of, model_of, reasons_not_to_judge
+from mqi_communicator.dose.mcsquare.range_shifters import sent_shifters, with_shifters
 from mqi_communicator.dose.mcsquare.setup import Setup
+from mqi_communicator.dose.mcsquare.shifter_log import shifter_problem
 
 
 class MCsquareCase:
@@ -41,14 +44,16 @@ class MCsquareCase:
             **inputs.ct_files(ct),
             "HU_Density.txt": curve.density,
             "HU_Material.txt": curve.material,
-            **{_model_file(model): model.text for model in models.values()},
-            "expected.txt": inputs.expected_file(ct.grid),
         }
         files = {f"common/{name}": data for name, data in common.items()}
         for beam in plan.beams:
-            folder, model_file = f"beam-{beam.number}", _model_file(models[beam.number])
+            sent = sent_shifters(beam, models[beam.number].shifters)
+            model = with_shifters(models[beam.number].text, sent)
+            folder, model_file = f"beam-{beam.number}", _model_file(model)
+            files[f"common/{model_file}"] = model
             files[f"{folder}/config.txt"] = inputs.config_file(setup.options, beam, model_file)
             files[f"{folder}/plan.txt"] = inputs.plan_file(beam, ct.grid)
+            files[f"{folder}/expected.txt"] = inputs.expected_file(ct.grid, sent)
         return files
 
     def gpu_demand(self) -> GpuDemand | None:
@@ -57,17 +62,19 @@ class MCsquareCase:
 
     def read_dose(self, beam: int, products: Mapping[str, bytes], log: str) -> Dose:
         """Gy per fraction, to the configured medium."""
-        if problem := runlog.check_whole(log):
+        planned, grid = self._case.beam(beam), self._case.ct.grid
+        model = model_of(planned, self._setup.models)
+        sent = sent_shifters(planned, model.shifters)
+        if problem := runlog.check_whole(log) or shifter_problem(log, sent, whole=True):
             raise Permanent(f"beam {beam}: {problem}")
         missing = [name for name in (runlog.HEADER, runlog.DOSE) if name not in products]
         if missing:
             raise Permanent(f"beam {beam}: {', '.join(missing)} was not fetched from the host")
-        planned, grid = self._case.beam(beam), self._case.ct.grid
-        protons = output.delivered_protons(planned, model_of(planned, self._setup.models))
+        protons = output.delivered_protons(planned, model)
         gy = output.dose_gy(products[runlog.HEADER], products[runlog.DOSE], grid, protons)
         dose_type = DoseType(self._setup.options.dose_to, Biology.PHYSICAL, Extent.FRACTION)
         return Dose(grid, gy, dose_type, beam, runlog.uncertainty(log))
 
 
-def _model_file(model: BeamModel) -> str:
-    return f"model-{model.sha256[:12]}.txt"
+def _model_file(text: bytes) -> str:
+    return f"model-{hashlib.sha256(text).hexdigest()[:12]}.txt"

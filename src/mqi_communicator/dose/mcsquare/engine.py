@@ -14,6 +14,7 @@ from mqi_communicator.dose.mcsquare import runlog
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.job import MCsquareJob
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.range_shifter import RangeShifter, commissioned_shifters, recipe_of_shifters
 
 if TYPE_CHECKING:
     from mqi_communicator.dicom.records import Beam, CTVolume
@@ -100,13 +101,19 @@ class MCsquare:
             "seed": str(options.seed),
             **{f"beam_model/{name}": f"sha256 {model.sha256}" for name, model in self._models.items()},
             **{f"curve/{name}": f"sha256 {' and '.join(curve.digests)}" for name, curve in self._curves.items()},
+            **recipe_of_shifters(self._shifters),
         }
 
     def evidence(self) -> Mapping[str, str]:
         """The recipe, and who vouches for models and curves."""
         vouched = {f"beam_model/{name}": model.commissioning for name, model in self._models.items()}
         vouched |= {f"curve/{name}": curve.commissioning for name, curve in self._curves.items()}
+        vouched |= commissioned_shifters(self._shifters)
         return with_commissioning(self.recipe(), vouched)
+
+    @property
+    def _shifters(self) -> Mapping[str, Mapping[str, RangeShifter]]:
+        return {name: model.shifters for name, model in self._models.items()}
 
     def _setup(self) -> Setup:
         from mqi_communicator.dose.mcsquare.setup import Setup  # loads numpy: workers only

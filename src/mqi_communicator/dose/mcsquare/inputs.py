@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mqi_communicator.dicom.records import Beam, CTVolume, Grid, Medium
+from mqi_communicator.dicom.records import Beam, CTVolume, Grid, Layer, Medium
 from mqi_communicator.dose.mcsquare import coordinates
+from mqi_communicator.dose.mcsquare.numbers import number, numbers
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.mcsquare.range_shifters import Field, SentShifter, field_lines, fields_of, point_lines
+from mqi_communicator.dose.mcsquare.shifter_log import expected_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,8 +26,8 @@ def ct_files(ct: CTVolume) -> dict[str, bytes]:
         "ObjectType = Image",
         "NDims = 3",
         "DimSize = " + " ".join(str(n) for n in reversed(ct.grid.shape)),
-        "ElementSpacing = " + _floats(ct.grid.spacing),
-        "Offset = " + _floats(coordinates.offset(ct.grid)),
+        "ElementSpacing = " + numbers(ct.grid.spacing),
+        "Offset = " + numbers(coordinates.offset(ct.grid)),
         "ElementType = MET_FLOAT",
         "ElementByteOrderMSB = False",
         "ElementDataFile = CT.raw",
@@ -45,7 +49,7 @@ def config_file(options: MCsquareOptions, beam: Beam, model_file: str) -> bytes:
         "BDL_Plan_File": f"{_INPUT}/beam-{beam.number}/plan.txt",
         "Output_Directory": "Outputs",
         "Compute_stat_uncertainty": "True",
-        "Stat_uncertainty": 0.0 if target is None else _number(100 * target),
+        "Stat_uncertainty": 0.0 if target is None else number(100 * target),
         "Max_Num_Primaries": 0 if target is None else options.max_histories_per_beam,
         "Dose_MHD_Output": "True",
         "Dose_to_Water_conversion": "OnlineSPR" if options.dose_to is Medium.WATER else "Disabled",
@@ -54,49 +58,60 @@ def config_file(options: MCsquareOptions, beam: Beam, model_file: str) -> bytes:
 
 
 def plan_file(beam: Beam, grid: Grid) -> bytes:
-    """One field, its spots' weights in MU per fraction. Spots of zero weight are omitted."""
-    weights = [layer.weights * beam.mu_per_weight for layer in beam.layers]
-    total = float(sum(mu.sum() for mu in weights))
-    lines = _plan_head(beam, grid, total)
-    cumulative = 0.0
-    for index, (layer, mu) in enumerate(zip(beam.layers, weights, strict=True), start=1):
-        cumulative += float(mu.sum())
-        used = mu > 0
-        lines += ["####ControlPointIndex", str(index), "####SpotTunnedID", "1"]
-        lines += ["####CumulativeMetersetWeight", _number(cumulative), "####Energy (MeV)", _number(layer.energy)]
-        lines += ["####NbOfScannedSpots", str(int(used.sum())), "####X Y Weight"]
-        lines += _spot_lines(layer.spots[used], mu[used])
+    """A beam as one field for each range shifter in it and one for its open layers; weights are MU per fraction.
+
+    Spots of zero weight are omitted.
+    """
+    fields = fields_of(beam)
+    totals = [_mu(beam, field.layers) for field in fields]
+    lines = ["#TREATMENT-PLAN-DESCRIPTION", "#PlanName", "plan", "#NumberOfFractions", "1", "##FractionID", "1"]
+    lines += ["##NumberOfFields", str(len(fields))]
+    for field in fields:
+        lines += ["###FieldsID", str(field.index + 1)]
+    lines += ["#TotalMetersetWeightOfAllFields", number(sum(totals)), ""]
+    for field, total in zip(fields, totals, strict=True):
+        lines += _field_head(beam, grid, field, total)
+        lines += _point_lines(beam, field)
     return _lines(lines)
 
 
-def expected_file(grid: Grid) -> bytes:
-    """The line that the job adds to its log, so that a dose of another size is refused at once."""
+def expected_file(grid: Grid, shifters: Sequence[SentShifter]) -> bytes:
+    """The lines that the job adds to its log, so that a dose of another size, or of an open beam, is refused at
+    once."""
     nz, ny, nx = grid.shape
-    return f"Expected dose size: {4 * nx * ny * nz} bytes\n".encode()
+    return _lines([f"Expected dose size: {4 * nx * ny * nz} bytes", *expected_lines(shifters)])
 
 
-def _plan_head(beam: Beam, grid: Grid, total: float) -> list[str]:
+def _field_head(beam: Beam, grid: Grid, field: Field, total: float) -> list[str]:
     """Always one fraction: the engine's dose does not depend on it, and the reported dose is per fraction."""
-    lines = ["#TREATMENT-PLAN-DESCRIPTION", "#PlanName", "plan", "#NumberOfFractions", "1", "##FractionID", "1"]
-    lines += ["##NumberOfFields", "1", "###FieldsID", "1", "#TotalMetersetWeightOfAllFields", _number(total), ""]
-    lines += ["#FIELD-DESCRIPTION", "###FieldID", "1", "###FinalCumulativeMeterSetWeight", _number(total)]
-    lines += ["###GantryAngle", _number(beam.gantry_angle), "###PatientSupportAngle", _number(beam.couch_angle)]
-    lines += ["###IsocenterPosition", _floats(coordinates.isocenter(grid, beam.isocenter))]
-    return [*lines, "###NumberOfControlPoints", str(len(beam.layers)), "", "#SPOTS-DESCRIPTION"]
+    lines = ["#FIELD-DESCRIPTION", "###FieldID", str(field.index + 1)]
+    lines += ["###FinalCumulativeMeterSetWeight", number(total)]
+    lines += ["###GantryAngle", number(beam.gantry_angle), "###PatientSupportAngle", number(beam.couch_angle)]
+    lines += ["###IsocenterPosition", numbers(coordinates.isocenter(grid, beam.isocenter)), *field_lines(field)]
+    return [*lines, "###NumberOfControlPoints", str(len(field.layers)), "", "#SPOTS-DESCRIPTION"]
+
+
+def _point_lines(beam: Beam, field: Field) -> list[str]:
+    lines: list[str] = []
+    cumulative = 0.0
+    for index, layer in enumerate(field.layers, start=1):
+        mu = layer.weights * beam.mu_per_weight
+        cumulative += float(mu.sum())
+        used = mu > 0
+        lines += ["####ControlPointIndex", str(index), "####SpotTunnedID", "1"]
+        lines += ["####CumulativeMetersetWeight", number(cumulative), "####Energy (MeV)", number(layer.energy)]
+        lines += point_lines(field.shifter)
+        lines += ["####NbOfScannedSpots", str(int(used.sum())), "####X Y Weight"]
+        lines += _spot_lines(layer.spots[used], mu[used])
+    return lines
+
+
+def _mu(beam: Beam, layers: Sequence[Layer]) -> float:
+    return float(sum((layer.weights * beam.mu_per_weight).sum() for layer in layers))
 
 
 def _spot_lines(spots: NDArray[np.float64], mu: NDArray[np.float64]) -> list[str]:
-    return [f"{_number(x)} {_number(y)} {_number(w)}" for (x, y), w in zip(spots.tolist(), mu.tolist(), strict=True)]
-
-
-def _floats(values: tuple[float, ...]) -> str:
-    return " ".join(_number(value) for value in values)
-
-
-def _number(value: float) -> str:
-    """Nine significant digits without an exponent: small weights must not be rounded away."""
-    text = f"{value:.9g}"
-    return f"{value:.15f}" if "e" in text else text
+    return [f"{number(x)} {number(y)} {number(w)}" for (x, y), w in zip(spots.tolist(), mu.tolist(), strict=True)]
 
 
 def _lines(lines: list[str]) -> bytes:

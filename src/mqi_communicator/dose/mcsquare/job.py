@@ -29,7 +29,7 @@ class MCsquareJob:
             (runlog.HEADER, runlog.DOSE),
             self._options.time_limit_s,
             folders=("Outputs",),
-            shown=("../../input/common/expected.txt",),
+            shown=(f"../../input/beam-{number}/expected.txt",),
         )
 
     def progress(self, log_tail: str) -> Progress:

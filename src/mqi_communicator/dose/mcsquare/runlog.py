@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from mqi_communicator.dose.engine import Accepted, Progress, Refused
 from mqi_communicator.dose.log_excerpt import pieces
+from mqi_communicator.dose.mcsquare.shifter_log import read_expected, shifter_problem
 
 DOSE = "Outputs/Dose.raw"
 NO_INPUT = r"ERROR: Configuration file .* not found"  # its message when there is no configuration
@@ -24,6 +25,7 @@ _PRIMARIES = re.compile(
 _END = re.compile(r"^Total computation time: (\d+(?:\.\d+)?) s *$", re.MULTILINE)
 _EXPECTED = re.compile(r"^Expected dose size: (\d+) bytes$", re.MULTILINE)
 _ERROR = re.compile(r"^\s*(error\b.*|unable to\b.*|warning ?: (?!Num_Threads).*)$", re.MULTILINE | re.IGNORECASE)
+_INITIALIZED = "Initialization time:"  # ends the head
 _MISSED = 0.2  # of the protons; halos of narrow CTs are well below
 _SIGNALS = {124: "its time limit", 137: "SIGKILL (no memory left?)", 143: "SIGTERM"}
 _NOT_STARTED = (126, 127)
@@ -71,6 +73,9 @@ def judge(exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepte
         return refused
     if refused := _size_problem(log, products, whole=whole):
         return refused
+    known = whole or _INITIALIZED in parts[0]  # all that the head of the log says about range shifters
+    if _EXPECTED.search(log) and (problem := shifter_problem(parts[0], read_expected(log), whole=known)):
+        return Refused(problem, retryable=False, advice="run `mqi check`: the engine on the host may be another one")
     facts: dict[str, object] = {}
     if (reached := uncertainty(log)) is not None:
         facts["uncertainty"] = reached

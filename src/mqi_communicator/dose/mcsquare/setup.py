@@ -14,6 +14,7 @@ from mqi_communicator.dose.engine import PreparedCase
 from mqi_communicator.dose.machine_model import MachineModel
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve, check_optics, model_of
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
+from mqi_communicator.dose.mcsquare.shifter_checks import shifter_problems
 from mqi_communicator.dose.mcsquare.stopping import stopping_ratio
 from mqi_communicator.dose.stopping import Ratio
 
@@ -33,7 +34,7 @@ class Setup:
     def machine(self, beam: Beam) -> MachineModel | None:
         """The model of the beam's machine; None without one."""
         model = self.models.get(beam.machine)
-        return MachineModel(model.sad, model.spot_sigma) if model else None
+        return MachineModel(model.sad, model.spot_sigma, model.shifters) if model else None
 
     def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
         """What the engine cannot compute, and what it would compute wrongly. Beams without a model are left out."""
@@ -44,4 +45,5 @@ class Setup:
 
     def _beam_problems(self, plan: IonPlan, beam: Beam, ct: CTVolume) -> list[Problem]:
         model = model_of(beam, self.models)
-        return list(beam_problems(plan, beam, model, ct)) or problems_of(lambda: check_optics(beam, model))
+        found = list(beam_problems(plan, beam, model, ct))
+        return found or [*problems_of(lambda: check_optics(beam, model)), *shifter_problems(plan, beam, model)]

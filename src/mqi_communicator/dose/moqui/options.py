@@ -12,6 +12,7 @@ from mqi_communicator.dose.moqui.flavour import Flavour
 from mqi_communicator.dose.moqui.flavour_options import FlavourOptions
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
 from mqi_communicator.dose.moqui.step_options import StepOptions
+from mqi_communicator.dose.range_shifter_options import RangeShifterOptions
 
 _SHA256 = r"^([0-9a-f]{64})?$"
 _PATH = r"^(/|~/)[^\n\t]*$"
@@ -224,6 +225,9 @@ class BuiltInMachineOptions(BaseModel):
         le=50,
         description="Sigma in mm of the narrowest spot of all energies, in air at the isocentre. Line scanning is "
         "computed in pieces shorter than a third of it; without it line scanning is refused.",
+    )
+    range_shifters: dict[str, RangeShifterOptions] = Field(
+        default_factory=dict, description="Range shifters of this machine, by RangeShifterID (300A,0318) of the plan."
     )
 
     commissioned_by: str = Field(

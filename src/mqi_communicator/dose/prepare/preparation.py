@@ -1,9 +1,9 @@
 """From an admitted plan and CT to what an engine computes, and back. Pure.
 
-The stages run in this order: which patient position, range shifters, densities, lines, turning to head first supine.
-Each leaves a plan and a CT that later stages and engines read as if the planning system had written them that way: an
-engine sees head first supine, spots, and one CT whose densities are those that the dose is computed with. Until the
-last stage, plan and CT are in the patient system, as structures are.
+The stages run in this order: which patient position, range shifters, densities, lines, the space for range shifters,
+turning to head first supine. Each leaves a plan and a CT that later stages and engines read as if the planning system
+had written them that way: an engine sees head first supine, spots, and one CT whose densities are those that the dose
+is computed with. Until the last stage, plan and CT are in the patient system, as structures are.
 """
 
 from __future__ import annotations
@@ -23,12 +23,22 @@ from mqi_communicator.dose.prepare.densities import override_densities
 from mqi_communicator.dose.prepare.draft import Draft, Stage
 from mqi_communicator.dose.prepare.lines import cut_lines
 from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.shifter_space import check_shifter_space
+from mqi_communicator.dose.prepare.shifters import set_shifters
 from mqi_communicator.dose.prepare.turn import settle_position, turn_to_hfs
 
 if TYPE_CHECKING:
     from mqi_communicator.dicom.structures import StructureSet
 
-STAGES: tuple[Stage, ...] = (settle_position, check_attributes, override_densities, cut_lines, turn_to_hfs)
+STAGES: tuple[Stage, ...] = (
+    settle_position,
+    check_attributes,
+    set_shifters,
+    override_densities,
+    cut_lines,
+    check_shifter_space,
+    turn_to_hfs,
+)
 
 
 @dataclass(frozen=True, slots=True)
