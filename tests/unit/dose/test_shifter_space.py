@@ -32,13 +32,15 @@ def phantom(*boxes):
     return CTVolume(GRID, hu, "FRAME", "1.2.5", ("1.2.6",), SCANNER)
 
 
-def problems(distance, *boxes, gantry=0.0, structures=(), settings=None, isocenter=(0.0, 0.0, 0.0), ct=None):
+def problems(
+    distance, *boxes, gantry=0.0, structures=(), settings=None, isocenter=(0.0, 0.0, 0.0), ct=None, models=None
+):
     layers = tuple(layer(energy, (1.0, 1.0), ((-10.0, 0.0), (10.0, 5.0))) for energy in (180.0, 150.0))
     given = beam(gantry_angle=gantry, couch_angle=0.0, isocenter=isocenter, layers=layers)
     given = with_settings(given, *(settings or ((setting(distance=distance),),)))
     held = StructureSet("1.2.4", ("FRAME",), (), ("1.2.6",), tuple(structures), "RS.dcm")
     draft = Draft(replace(plan(given), file="RP.dcm"), phantom(*boxes) if ct is None else ct, held)
-    found = check_shifter_space(draft, Models({"RS": PMMA}), PreparationOptions()).problems
+    found = check_shifter_space(draft, models or Models({"RS": PMMA}), PreparationOptions()).problems
     assert all(one.code == "dose.range_shifter" and one.advice for one in found)
     return [str(one) for one in found]
 
@@ -56,6 +58,11 @@ def test_one_in_the_air_is_accepted_and_one_below_the_skin_is_refused():
 def test_open_layers_and_beams_need_no_space():
     assert problems(0.0, settings=((),)) == []
     assert len(problems(0.0, settings=((), (setting(distance=50.0),)))) == 1
+
+
+def test_an_engine_that_computes_no_range_shifter_needs_no_space_for_one_that_is_out():
+    for models in (Models(None), Models(known=False)):
+        assert problems(0.0, settings=((setting(word="OUT", distance=0.0),),), models=models) == []
 
 
 def test_matter_beside_the_field_is_no_obstacle_and_within_three_sigma_it_is():

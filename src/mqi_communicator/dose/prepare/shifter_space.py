@@ -39,8 +39,8 @@ def check_shifter_space(draft: Draft, models: Models, options: PreparationOption
     problems: list[Problem] = []
     for beam in sound_beams(draft.plan):
         model = models.machine(beam)
-        if model is None:
-            continue
+        if model is None or model.shifters is None:
+            continue  # not resolved by `set_shifters`
         for one in dict.fromkeys(one for layer in beam.layers for one in layer.shifters):
             through = replace(beam, layers=tuple(layer for layer in beam.layers if one in layer.shifters))
             found = _first_beyond(beam_path_of(through, model.sad), one.distance or 0.0, draft.ct, bodies)
