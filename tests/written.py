@@ -141,14 +141,12 @@ class InRoom:
         """A point or direction of the room in this patient's coordinates."""
         return [float(value) + 0.0 for value in np.asarray(vector) @ patient_in_room(self.position)]
 
-    def ct(self, folder, **changes):
+    def ct(self, folder):
         """Write the CT."""
         paths = write_ct(self.phantom, [1, 0, 0, 0, 1, 0], folder, PatientPosition=self.position)
         for path in paths:
             ds = pydicom.dcmread(path)
             self._place(ds)
-            for keyword, value in changes.items():
-                setattr(ds, keyword, value)
             ds.save_as(path)
         return paths
 
@@ -159,7 +157,7 @@ class InRoom:
         ds.save_as(path)
         return path
 
-    def plan(self, path, change=lambda _: None):
+    def plan(self, path):
         """Write the sample's plan with gantry 37 and 97 and couch 20 degrees."""
         ds = load("RP.dcm")
         for setup in ds.PatientSetupSequence:
@@ -168,7 +166,6 @@ class InRoom:
             first = beam.IonControlPointSequence[0]
             first.GantryAngle, first.PatientSupportAngle = 37.0 + 60 * index, 20.0
             first.IsocenterPosition = self.in_patient(self.isocenter)
-        change(ds)
         ds.save_as(path)
         return path
 
