@@ -19,7 +19,7 @@ def log(name: str) -> str:
 
 
 def judged(text: str, size: int = DOSE) -> Accepted | Refused:
-    return judge(0, text, {"Outputs/Dose.mhd": 208, "Outputs/Dose.raw": size})
+    return judge(0, text, {"Outputs/Dose.mhd": 208, "Outputs/Dose.raw": size}, 1)
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,8 @@ Total computation time: 1.247639 s
 
 """
 GIVEN = shifted((RS,))
-EXPECTED = beam_files(engine(known()), plan(GIVEN), GIVEN, volume())["expected.txt"].decode()
+OTHER = shifted((setting(distance=99.0),), number=4)
+EXPECTED = common_files(engine(known()), plan(GIVEN, OTHER), volume())["expected.txt"].decode()
 LOG = HEAD + OPEN + EXPECTED
 
 

@@ -40,20 +40,20 @@ class MCsquareCase:
         curve = curve_of(ct, setup.curves)
         raise_problems(record_problems(plan))
         raise_problems(setup.refusals(self._case))
+        sent = {beam.number: sent_shifters(beam, models[beam.number].shifters) for beam in plan.beams}
         common = {
             **inputs.ct_files(ct),
             "HU_Density.txt": curve.density,
             "HU_Material.txt": curve.material,
+            "expected.txt": inputs.expected_file(ct.grid, sent),
         }
         files = {f"common/{name}": data for name, data in common.items()}
         for beam in plan.beams:
-            sent = sent_shifters(beam, models[beam.number].shifters)
-            model = with_shifters(models[beam.number].text, sent)
+            model = with_shifters(models[beam.number].text, sent[beam.number])
             folder, model_file = f"beam-{beam.number}", _model_file(model)
             files[f"common/{model_file}"] = model
             files[f"{folder}/config.txt"] = inputs.config_file(setup.options, beam, model_file)
             files[f"{folder}/plan.txt"] = inputs.plan_file(beam, ct.grid)
-            files[f"{folder}/expected.txt"] = inputs.expected_file(ct.grid, sent)
         return files
 
     def gpu_demand(self) -> GpuDemand | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,11 +75,12 @@ def plan_file(beam: Beam, grid: Grid) -> bytes:
     return _lines(lines)
 
 
-def expected_file(grid: Grid, shifters: Sequence[SentShifter]) -> bytes:
-    """The lines that the job adds to its log, so that a dose of another size, or of an open beam, is refused at
-    once."""
+def expected_file(grid: Grid, shifters: Mapping[int, Sequence[SentShifter]]) -> bytes:
+    """The lines that each job adds to its log, so that a dose of another size, or one without a range shifter, is
+    refused at once. `shifters`: by beam number."""
     nz, ny, nx = grid.shape
-    return _lines([f"Expected dose size: {4 * nx * ny * nz} bytes", *expected_lines(shifters)])
+    lines = [line for beam, own in shifters.items() for line in expected_lines(beam, own)]
+    return _lines([f"Expected dose size: {4 * nx * ny * nz} bytes", *lines])
 
 
 def _field_head(beam: Beam, grid: Grid, field: Field, total: float) -> list[str]:

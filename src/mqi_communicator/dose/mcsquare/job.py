@@ -29,7 +29,7 @@ class MCsquareJob:
             (runlog.HEADER, runlog.DOSE),
             self._options.time_limit_s,
             folders=("Outputs",),
-            shown=(f"../../input/beam-{number}/expected.txt",),
+            shown=("../../input/common/expected.txt",),
         )
 
     def progress(self, log_tail: str) -> Progress:
@@ -38,4 +38,4 @@ class MCsquareJob:
 
     def judge(self, exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
         """Exit code, errors, end mark and sizes together."""
-        return runlog.judge(exit_code, log_tail, products)
+        return runlog.judge(exit_code, log_tail, products, int(self._beam))

@@ -61,8 +61,10 @@ def first_error(log: str) -> str | None:
     return found.group(1).strip() if found else None
 
 
-def judge(exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepted | Refused:
-    """Exit code 0, no error, end mark, size and histories together; else Refused with the first thing missing.
+def judge(exit_code: int, log_tail: str, products: Mapping[str, int], beam: int) -> Accepted | Refused:
+    """Exit code 0, no error, end mark, size, histories and the beam's range shifters together.
+
+    Refused with the first thing missing.
 
     Where part of the log was left out, nothing is concluded from what is missing: the run is judged again when the
     whole log has been fetched.
@@ -74,7 +76,7 @@ def judge(exit_code: int, log_tail: str, products: Mapping[str, int]) -> Accepte
     if refused := _size_problem(log, products, whole=whole):
         return refused
     known = whole or _INITIALIZED in parts[0]  # all that the head of the log says about range shifters
-    if _EXPECTED.search(log) and (problem := shifter_problem(parts[0], read_expected(log), whole=known)):
+    if _EXPECTED.search(log) and (problem := shifter_problem(parts[0], read_expected(log, beam), whole=known)):
         return Refused(problem, retryable=False, advice="run `mqi check`: the engine on the host may be another one")
     facts: dict[str, object] = {}
     if (reached := uncertainty(log)) is not None:

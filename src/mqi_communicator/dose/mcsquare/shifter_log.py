@@ -13,7 +13,8 @@ from mqi_communicator.dose.mcsquare.range_shifters import SentShifter
 
 _HEAD = re.compile(r"^Range shifter initialized for beam (\d+): *\n((?:[ \t]+\S.*\n?)*)", re.MULTILINE)
 _EXPECTED = re.compile(
-    r"^Expected range shifter: field (\d+) (\S+) material (\d+) density (\S+) distance (\S+) WET (\S+)$", re.MULTILINE
+    r"^Expected range shifter: beam (\d+) field (\d+) (\S+) material (\d+) density (\S+) distance (\S+) WET (\S+)$",
+    re.MULTILINE,
 )
 _LINES = {
     "engine_id": r"Range shifter ID: (\S+)",
@@ -26,20 +27,21 @@ _ENABLED = "Enabled for all layers"
 _ROUNDED = 0.0051  # cm or g/cm3: the engine prints two decimals
 
 
-def expected_lines(shifters: Sequence[SentShifter]) -> list[str]:
-    """Lines that the job adds to its log, so that the log alone shows what was to be computed."""
+def expected_lines(beam: int, shifters: Sequence[SentShifter]) -> list[str]:
+    """Lines that every job of the case adds to its log, so that the log alone shows what was to be computed."""
     return [
-        f"Expected range shifter: field {one.field} {one.engine_id} material {one.material} "
+        f"Expected range shifter: beam {beam} field {one.field} {one.engine_id} material {one.material} "
         f"density {one.density!r} distance {one.distance!r} WET {one.wet!r}"
         for one in shifters
     ]
 
 
-def read_expected(log: str) -> tuple[SentShifter, ...]:
-    """The range shifters in the lines of `expected_lines`."""
+def read_expected(log: str, beam: int) -> tuple[SentShifter, ...]:
+    """The range shifters of one beam in the lines of `expected_lines`."""
     return tuple(
         SentShifter(int(field), name, int(material), float(density), float(distance), float(wet))
-        for field, name, material, density, distance, wet in _EXPECTED.findall(log)
+        for of, field, name, material, density, distance, wet in _EXPECTED.findall(log)
+        if int(of) == beam
     )
 
 
