@@ -28,11 +28,11 @@ def with_settings(beam: Beam, *settings: tuple[ShifterSetting, ...]) -> Beam:
 class Models:
     """Every machine has these range shifters; None: it is not configured."""
 
-    def __init__(self, shifters: Any = None, *, known: bool = True) -> None:
-        self.shifters, self.known = shifters, known
+    def __init__(self, shifters: Any = None, *, known: bool = True, sigma: float = 4.0) -> None:
+        self.shifters, self.known, self.sigma = shifters, known, sigma
 
     def machine(self, beam: Beam) -> MachineModel | None:  # noqa: ARG002
-        return MachineModel((2000.0, 2500.0), shifters=self.shifters) if self.known else None
+        return MachineModel((2000.0, 2500.0), lambda _: self.sigma, self.shifters) if self.known else None
 
     def ratio(self, ct: CTVolume) -> None:  # noqa: ARG002
         return None

@@ -70,6 +70,9 @@ def test_matter_beside_the_field_is_no_obstacle_and_within_three_sigma_it_is():
     assert problems(105.0, ((60.0, 90.0), *above)) == []
     assert len(problems(105.0, ((-3.0, 3.0), *above))) == 1
     assert len(problems(105.0, ((28.0, 31.0), *above))) == 1  # the spot at 10 mm and 25 mm
+    beside = ((49.0, 52.0), *above)  # seen from the magnets 45 mm from the spot
+    assert problems(105.0, beside, models=Models({"RS": PMMA}, sigma=float("nan"))) == []
+    assert len(problems(105.0, beside, models=Models({"RS": PMMA}, sigma=16.0))) == 1
 
 
 def test_a_blanket_is_matter_and_air_is_not():

@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,10 +19,11 @@ from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.abilities import where
 from mqi_communicator.dose.checks import sound_beams
 from mqi_communicator.dose.contoured import Contoured
+from mqi_communicator.dose.machine_model import MachineModel
 from mqi_communicator.dose.outside import AIR
 from mqi_communicator.dose.prepare.draft import Draft, Models
 from mqi_communicator.dose.prepare.options import PreparationOptions
-from mqi_communicator.dose.rays import BeamPath, beam_path_of, field_of
+from mqi_communicator.dose.rays import MARGIN, BeamPath, Field, beam_path_of, field_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,10 +45,18 @@ def check_shifter_space(draft: Draft, models: Models, options: PreparationOption
             continue  # not resolved by `set_shifters`
         for one in dict.fromkeys(one for layer in beam.layers for one in layer.shifters):
             through = replace(beam, layers=tuple(layer for layer in beam.layers if one in layer.shifters))
-            found = _first_beyond(beam_path_of(through, model.sad), one.distance or 0.0, draft.ct, bodies)
+            beam_path = beam_path_of(through, model.sad)
+            field = field_of(beam_path, _margin(through, model))
+            found = _first_beyond(beam_path, field, one.distance or 0.0, draft.ct, bodies)
             if found:
                 problems.append(_problem(draft.plan.file, beam, one, found))
     return draft.refused(problems)
+
+
+def _margin(beam: Beam, model: MachineModel) -> float:
+    """Three standard deviations of the beam's widest spot in mm, and at least that of every beam's path."""
+    sigmas = [model.spot_sigma(layer.energy) for layer in beam.layers] if model.spot_sigma else []
+    return max([MARGIN, *(3 * sigma for sigma in sigmas if math.isfinite(sigma))])
 
 
 def _bodies(structures: StructureSet | None, ct: CTVolume) -> list[Contoured]:
@@ -54,9 +64,8 @@ def _bodies(structures: StructureSet | None, ct: CTVolume) -> list[Contoured]:
     return [Contoured(one.contours, ct.grid) for one in overridden if one.kind == _EXTERNAL]
 
 
-def _first_beyond(beam_path: BeamPath, distance: float, ct: CTVolume, bodies: list[Contoured]) -> str:
+def _first_beyond(beam_path: BeamPath, field: Field, distance: float, ct: CTVolume, bodies: list[Contoured]) -> str:
     """The first voxel of matter or body on the source's side of the plane at `distance` mm, as text; "" if none."""
-    field = field_of(beam_path)
     for index, points in _slices_beyond(beam_path, distance, ct):
         rows, columns = points
         matter = ~(ct.hu[index, rows, columns] < AIR)  # so that NaN is matter
