@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -27,9 +28,9 @@ async def stalled():
 
 
 @asynccontextmanager
-async def pages(port=0, **changed):
+async def pages(port=0, metrics_host="127.0.0.1", **changed):
     made = {"metrics": numbers, "metrics_type": CONTENT_TYPE, "health": well, "ready": stalled, **changed}
-    monitor = await serve(MonitoringOptions(metrics_port=port), **made)
+    monitor = await serve(MonitoringOptions(metrics_host=metrics_host, metrics_port=port), **made)
     try:
         yield monitor
     finally:
@@ -59,6 +60,15 @@ async def test_the_three_pages_answer():
         assert (status, json.loads(body)) == (200, {"ok": True, "last_progress_s": 3})
         status, _, body = await say(monitor.port, get("/readyz"))
         assert (status, json.loads(body)["why"]) == (503, "no progress for 20 min")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", ""])  # noqa: S104
+async def test_the_pages_are_served_on_the_addresses_of_a_host(host):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with pages(port, metrics_host=host):
+        assert (await say(port, get("/metrics")))[0] == 200
 
 
 async def test_head_has_the_length_and_no_body():

@@ -122,5 +122,5 @@ def _reason(process: Process, output: asyncio.Task[bytes]) -> str:
     if code < 0:
         return f"it was ended by {signal.Signals(-code).name}"
     if code and text.strip() and "Traceback" not in text:
-        return " ".join(text.split()).removeprefix("mqi: ")
+        return "; ".join(" ".join(line.split()) for line in text.splitlines() if line.strip()).removeprefix("mqi: ")
     return f"exit code {code}"

@@ -164,12 +164,19 @@ async def serve(
 
 
 async def _listen(host: str, port: int) -> list[socket.socket]:
-    """A listening socket for each address that the host name has."""
+    """A listening socket for each address that the host name has; "" is every address."""
     listening: list[socket.socket] = []
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
         for family, address in dict.fromkeys((one[0], one[4]) for one in found):
-            listening.append(socket.create_server(address[:2], family=family))
+            listening.append(socket.socket(family, socket.SOCK_STREAM))
+            listening[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening[-1].bind(address)
+            listening[-1].listen()
     except OSError as error:
         for one in listening:
             one.close()

@@ -88,6 +88,7 @@ def _tcp(options: WebOptions) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((options.host, options.port))
+        listening.listen()
     except OSError as error:
         listening.close()
         raise ActionRequired(
