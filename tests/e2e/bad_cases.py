@@ -271,8 +271,12 @@ CASES = (
     BadCase("passive scattering (ScanMode NONE)", "passive", REFUSED, ("ScanMode (300A,0308) is NONE",)),
     BadCase("uniform scanning", "uniform-scan", REFUSED, ("ScanMode (300A,0308) is UNIFORM",)),
     BadCase("wobbling magnets", "pass", REFUSED, ("needs a spreader",), change=wobbled),
-    BadCase("line scanning, first weight not 0", "line-scan", REFUSED, ("ScanSpotMetersetWeights (300A,0396) is",)),
+    BadCase("MODULATED_SPEC LEAPING", "leaping-scan", REFUSED, ("ScanMode (300A,0308) is MODULATED_SPEC LEAPING",)),
+    BadCase("line scanning, first weight not 0", "line-first", REFUSED, ("is 2.2301 (6 more control points begin",)),
+    BadCase("line scanning in another maker's private tags", "line-creator", REFUSED, ("the creator MQI SAMPLE",)),
     # odd, and good
+    BadCase("ScanMode LINE, in private tags, implicit VR", "line-private", THROUGH),
+    BadCase("MODULATED_SPEC LINEAR", "linear-scan", THROUGH),
     BadCase("head first prone (HFP)", "prone", THROUGH),
     BadCase("head first on the right side (HFDR)", "decubitus", THROUGH),
     BadCase("feet first (FFS), CT slices unevenly spaced", "feet-first", THROUGH, change=uneven),

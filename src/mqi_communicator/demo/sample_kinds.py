@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mqi_communicator.demo import sample_files_wrong as files
+from mqi_communicator.demo import sample_lines as lines
 from mqi_communicator.demo import sample_plans_wrong as plans
 from mqi_communicator.demo import sample_shifters as shifters
 from mqi_communicator.demo.sample_canary import plant
@@ -76,7 +77,12 @@ _ROWS: dict[str, tuple[_Change, str]] = {
     "aperture": (plans.aperture, "an aperture (block) in the first beam"),
     "bolus": (plans.bolus, "a bolus in the first beam"),
     "couch-pitch": (plans.couch_pitch, "a table pitched by 3 degrees"),
-    "line-scan": (plans.line_scan, "ScanMode LINE: weights belong to segments, not to spots"),
+    "line-scan": (lines.line_scan, "ScanMode LINE: each spot drawn out into a line, with the weight on it"),
+    "line-private": (lines.line_private, "the same as Sumitomo writes it: implicit VR, private elements of IMPAC"),
+    "linear-scan": (lines.linear_scan, "the same as MODULATED_SPEC LINEAR"),
+    "leaping-scan": (lines.leaping_scan, "MODULATED_SPEC LEAPING"),
+    "line-first": (lines.line_first, "ScanMode LINE with a first weight that is not 0"),
+    "line-creator": (lines.line_creator, "ScanMode LINE with private elements of another creator"),
     "uniform-scan": (plans.uniform_scan, "ScanMode UNIFORM: no spots"),
     "passive": (plans.passive, "ScanMode NONE: passive scattering, no spots"),
     "two-fraction-groups": (plans.two_fraction_groups, "a plan of two fraction groups"),
@@ -85,7 +91,10 @@ _ROWS: dict[str, tuple[_Change, str]] = {
 KINDS: dict[str, str] = {kind: what for kind, (_, what) in _ROWS.items()}
 """The kinds, with a one-line description each."""
 
-NOT_CONFORMANT = frozenset({"truncated", "zero-byte", "text-as-dcm", "no-spots", "private-spots", "line-scan"})
+NOT_CONFORMANT = frozenset(
+    {"truncated", "zero-byte", "text-as-dcm", "no-spots", "private-spots"}
+    | {"line-scan", "line-private", "line-first", "line-creator", "linear-scan", "leaping-scan"}
+)
 """Kinds with files that do not conform to DICOM, deliberately or as real systems write them."""
 
 

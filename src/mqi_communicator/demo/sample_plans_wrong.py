@@ -277,11 +277,6 @@ def _mode(draft: Draft, mode: str) -> None:
         del beam.ModulatedScanModeType
 
 
-def line_scan(draft: Draft) -> None:
-    """Spots keep their positions, now as ends of line segments."""
-    _mode(draft, "LINE")
-
-
 def uniform_scan(draft: Draft) -> None:
     """No spot tags."""
     _mode(draft, "UNIFORM")

@@ -54,9 +54,10 @@ def read_layers(
             adds_up = False
         adds_up = adds_up and _agrees(point, done, mine, final, here, single=not paired)
         if scan.weights.any():
-            _check_first(scan, scanning.kind, here)
             layers.append(Layer(energy, scan.positions(here), scan.weights, scanning.kind, shifters=shifters[index]))
         done += mine
+    if scanning.kind is LayerKind.LINES:
+        _check_first(scans, collector)
     if not done > 0:
         collector.add("beam.no_spots", "no spot of the beam has a weight")
     elif adds_up and abs(done - final) > _TOLERANCE * final:
@@ -67,12 +68,14 @@ def read_layers(
     return tuple(layers)
 
 
-def _check_first(scan: ScanElements, kind: LayerKind, collector: Collector) -> None:
-    if kind is LayerKind.LINES and scan.weights[0] != 0:
-        name = scan.names[1]
-        collector.add(
-            "beam.first_line", f"{scan.weights[0]:g}", tag=f"the first of {name}", expected=_FIRST, advice=_VENDOR
-        )
+def _check_first(scans: Sequence[ScanElements], collector: Collector) -> None:
+    """Report the first weight that is not 0; if there is one, most layers have one."""
+    found = [index for index, scan in enumerate(scans) if scan.weights.size and scan.weights[0] != 0]
+    if found:
+        scan, here = scans[found[0]], collector.of_point(found[0])
+        more = f" ({len(found) - 1} more control points begin with one)" if len(found) > 1 else ""
+        tag, first = f"the first of {scan.names[1]}", f"{scan.weights[0]:g}{more}"
+        here.add("beam.first_line", first, tag=tag, expected=_FIRST, advice=_VENDOR)
 
 
 def _energy(point: Dataset, before: float, collector: Collector) -> float:

@@ -9,13 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from mqi_communicator.dicom.positions import POSITIONS
-from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, printable, refusal
+from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, refusal
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer, LayerKind
 from mqi_communicator.dose.abilities import where
 
 _EXPORT = "Correct it in the treatment planning system and export the plan again."
 FARTHEST = 4000.0  # mm: a spot beyond is an error of units
-_SHOWN = 5  # layers named in one problem
 
 
 class EnergyTable(Protocol):
@@ -110,18 +109,11 @@ def _record_faults(layer: Layer) -> Iterator[tuple[str, str]]:
 
 
 def _lines(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
-    """Lines that the preparation has not cut into spots."""
-    numbers = [str(i) for i, layer in enumerate(beam.layers, start=1) if layer.kind is LayerKind.LINES]
-    if numbers:
-        shown = ", ".join(numbers[:_SHOWN]) + (f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else "")
-        yield Problem(
-            "dose.lines",
-            plan.file,
-            f"lines of layer {shown} were not cut into spots: the spot size of machine {printable(beam.machine)} is "
-            "not known",
-            advice="Declare spot_sigma of the machine in the configuration.",
-            where=where(beam),
-        )
+    """Lines that the preparation has not cut into spots, as which they must not be computed."""
+    count = sum(layer.kind is LayerKind.LINES for layer in beam.layers)
+    if count:
+        found = f"the lines of {count} of {len(beam.layers)} layers were not cut into spots"
+        yield Problem("dose.lines", plan.file, found, where=where(beam))
 
 
 def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -> Iterator[Problem]:
@@ -141,8 +133,6 @@ def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -
         )
         advice = "Check that the plan is for this machine, or commission a beam model that covers these energies."
         yield problem("dose.energy", found, model.span, advice)
-    else:
-        yield from _lines(plan, beam)
     for index, layer in enumerate(beam.layers, start=1):
         if not (np.abs(layer.spots) < FARTHEST).all():
             at = f"layer {index} ({layer.energy:g} MeV)"

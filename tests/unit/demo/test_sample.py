@@ -16,7 +16,7 @@ from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY, digest, range
 from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
-from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
+from mqi_communicator.dicom.records import Biology, DoseType, Extent, LayerKind, Medium
 from mqi_communicator.dicom.rtdose import read_rtdose
 from mqi_communicator.dicom.structures import read_structures
 from mqi_communicator.results.dvh import dvh
@@ -285,3 +285,27 @@ def test_the_documentation_lists_every_kind_size_and_vendor():
     assert [row for row in (f"| `{kind}` | {what} |" for kind, what in KINDS.items()) if row not in page] == []
     assert all(f"| `{size.name}` | {size.what} |" in page for size in SIZES.values())
     assert all(f"| `{name}` | {vendor.what} |" in page for name, vendor in VENDORS.items())
+
+
+@pytest.mark.parametrize("kind", ["line-scan", "line-private", "linear-scan"])
+def test_lines_are_read_back_as_the_spots_drawn_out_along_x(tmp_path, kind):
+    """Each layer has the same lines as it has spots: as heavy, with their centres there, as long as spots are apart."""
+    write_sample(tmp_path, kind=kind, size="tiny")
+    for read, meant in zip(sound_plan(tmp_path / "RP.dcm").beams, TINY.beams(), strict=True):
+        for layer, planned in zip(read.layers, meant.layers, strict=True):
+            assert layer.kind is LayerKind.LINES
+            used = np.flatnonzero(layer.weights)
+            ends, starts = layer.spots[used], layer.spots[used - 1]
+            order = np.lexsort(((starts + ends)[:, 0], (starts + ends)[:, 1]))
+            spots = np.lexsort((planned.spots[:, 0], planned.spots[:, 1]))
+            np.testing.assert_allclose(((starts + ends) / 2)[order], planned.spots[spots], atol=0.06)
+            np.testing.assert_allclose(layer.weights[used][order], planned.weights[spots], rtol=1e-6)
+            np.testing.assert_allclose(np.abs(ends - starts), [[TINY.spot_spacing, 0.0]] * len(used), atol=0.11)
+
+
+def test_lines_in_private_elements_are_in_implicit_vr():
+    plan = _read(sample_files("line-private", "tiny"), "RP.dcm")
+    assert plan.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2"
+    point = plan.IonBeamSequence[0].IonControlPointSequence[0]
+    assert "ScanSpotPositionMap" not in point
+    assert point[0x300B, 0x0010].value == "IMPAC"

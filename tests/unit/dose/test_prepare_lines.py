@@ -48,7 +48,7 @@ class Known:
     """Models with one spot size for every machine."""
 
     def __init__(self, sigma: Callable[[float], float] | None) -> None:
-        self.model = MachineModel((2000.0, 2000.0), sigma)
+        self.model: MachineModel | None = MachineModel((2000.0, 2000.0), sigma)
 
     def machine(self, _beam: Beam) -> MachineModel | None:
         return self.model
@@ -94,10 +94,19 @@ def test_a_verdict_notes_lines_pieces_and_sigma():
     assert "up to 0.95 mm long, where sigma is 3.00 mm (150 MeV)" in one.note
 
 
-@pytest.mark.parametrize("sigma", [None, lambda _: float("nan"), lambda _: 0.0, lambda _: float("inf")])
-def test_without_a_spot_size_lines_stay(sigma):
+@pytest.mark.parametrize("sigma", [lambda _: float("nan"), lambda _: 0.0, lambda _: float("inf")])
+def test_at_an_energy_without_a_spot_size_lines_stay(sigma):
     one = scanned()
     draft = cut(one, sigma=sigma)
+    assert draft.plan.beams[0] is one
+    assert draft.problems == draft.cautions == ()
+
+
+def test_lines_of_a_machine_that_is_not_configured_stay():
+    one = scanned()
+    models = Known(None)
+    models.model = None
+    draft = cut_lines(Draft(plan(one), volume(), None), models, OPTIONS)
     assert draft.plan.beams[0] is one
     assert draft.problems == draft.cautions == ()
 
@@ -127,6 +136,7 @@ def test_too_many_pieces_are_refused_before_they_are_made():
     draft = cut(scanned(far, far))
     assert [one.code for one in draft.problems] == ["dose.lines"]
     assert "would be cut into 2.4e+07 spots, expected at most 5e+06" in str(draft.problems[0])
+    assert draft.plan.beams[0].layers[0].kind is LayerKind.LINES
 
 
 def mcsquare(**changes) -> DoseEngine:
@@ -198,7 +208,9 @@ def test_lines_are_computed_where_the_spot_size_is_known_and_refused_elsewhere(e
         assert found == ()
         return
     assert [one.code for one in found] == ["dose.lines"]
-    assert "lines of layer 1, 2, 3 were not cut into spots: the spot size of machine G1 is not known" in str(found[0])
+    assert "beam 3 (canary): line scanning cannot be computed: the spot size of machine G1 is not known" in str(
+        found[0]
+    )
     assert "spot_sigma" in found[0].advice
     with pytest.raises(DicomProblem, match="were not cut into spots"):
         files_of(engine, one)
@@ -206,7 +218,7 @@ def test_lines_are_computed_where_the_spot_size_is_known_and_refused_elsewhere(e
 
 @pytest.mark.parametrize("engine", [mcsquare(), moqui()], ids=["mcsquare", "moqui"])
 def test_lines_that_no_stage_has_cut_are_never_computed_as_spots(engine):
-    with pytest.raises(DicomProblem, match="were not cut into spots"):
+    with pytest.raises(DicomProblem, match="the lines of 3 of 3 layers were not cut into spots"):
         engine.case(PreparedCase(plan(scanned()), volume())).files()
 
 

@@ -34,7 +34,9 @@ class Setup:
     def machine(self, beam: Beam) -> MachineModel | None:
         """The model of the beam's machine; None without one."""
         model = self.models.get(beam.machine)
-        return MachineModel(model.sad, model.spot_sigma, model.shifters) if model else None
+        if model is None:
+            return None
+        return MachineModel(model.sad, model.spot_sigma if model.table else None, model.shifters)
 
     def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
         """What the engine cannot compute, and what it would compute wrongly. Beams without a model are left out."""

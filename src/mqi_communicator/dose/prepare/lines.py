@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from mqi_communicator.case.caution import Caution
-from mqi_communicator.dicom.problem import Problem
+from mqi_communicator.dicom.problem import Problem, printable
 from mqi_communicator.dicom.records import Beam, Layer, LayerKind
 from mqi_communicator.dose.abilities import where
 from mqi_communicator.dose.checks import FARTHEST
 from mqi_communicator.dose.line_pieces import line_lengths, piece_counts, pieces_of
-from mqi_communicator.dose.machine_model import MachineModel
 from mqi_communicator.dose.prepare.draft import Draft, Models
 from mqi_communicator.dose.prepare.options import PreparationOptions
 
@@ -22,39 +21,37 @@ _MOST = 5_000_000  # pieces of a beam: fields of 40 x 40 cm in 100 layers have f
 
 
 def cut_lines(draft: Draft, models: Models, options: PreparationOptions) -> Draft:  # noqa: ARG001
-    """Cut the lines of each beam whose machine has a known spot size into pieces; the monitor units stay.
+    """Cut the lines of each beam whose machine is configured into pieces; the monitor units stay.
 
-    Other beams keep their lines, which engines refuse.
+    Other beams keep their lines, which no engine computes. A machine whose spot size is not known is refused.
     """
-    beams: list[Beam] = []
     for beam in draft.plan.beams:
         model = models.machine(beam)
-        longest = _longest(beam, model) if model and _has_lines(beam) else []
-        if not any(longest):
-            beams.append(beam)
-            continue
-        pieces = sum(float(piece_counts(layer, mm).sum()) for layer, mm in zip(beam.layers, longest, strict=True) if mm)
-        if pieces > _MOST:
-            draft = draft.refused([_too_many(draft.plan.file, beam, pieces)])
-            beams.append(beam)
-            continue
-        beams.append(_cut(beam, longest))
-        draft = draft.noted([_note(beam, longest)])
-    return replace(draft, plan=replace(draft.plan, beams=tuple(beams)))
+        if model and any(layer.kind is LayerKind.LINES for layer in beam.layers):
+            draft = _cut(draft, beam, model.spot_sigma) if model.spot_sigma else draft.refused([_unknown(draft, beam)])
+    return draft
 
 
-def _has_lines(beam: Beam) -> bool:
-    return any(layer.kind is LayerKind.LINES for layer in beam.layers)
+def _cut(draft: Draft, beam: Beam, sigma: Callable[[float], float]) -> Draft:
+    longest = [_longest(layer, sigma) for layer in beam.layers]
+    pieces = sum(float(piece_counts(layer, mm).sum()) for layer, mm in zip(beam.layers, longest, strict=True) if mm)
+    if pieces > _MOST:
+        return draft.refused([_too_many(draft, beam, pieces)])
+    if not pieces:
+        return draft
+    beams = tuple(_in_pieces(beam, longest) if one is beam else one for one in draft.plan.beams)
+    return replace(draft, plan=replace(draft.plan, beams=beams)).noted([_note(beam, longest)])
 
 
-def _longest(beam: Beam, model: MachineModel) -> list[float]:
-    """The length in mm below which each layer's lines are cut; 0 for layers that stay as they are."""
-    return [_third(layer, model) if layer.kind is LayerKind.LINES and _sound(layer) else 0.0 for layer in beam.layers]
+def _longest(layer: Layer, sigma: Callable[[float], float]) -> float:
+    """The length in mm below which a layer's lines are cut; 0 for a layer that stays as it is.
 
-
-def _third(layer: Layer, model: MachineModel) -> float:
-    sigma = model.spot_sigma(layer.energy) if model.spot_sigma else 0.0
-    return sigma / _PART if np.isfinite(sigma) and sigma > 0 else 0.0
+    An energy outside the beam model has no sigma; it is refused elsewhere.
+    """
+    if layer.kind is not LayerKind.LINES or not _sound(layer):
+        return 0.0
+    mm = sigma(layer.energy) / _PART
+    return mm if np.isfinite(mm) and mm > 0 else 0.0
 
 
 def _sound(layer: Layer) -> bool:
@@ -65,7 +62,7 @@ def _sound(layer: Layer) -> bool:
     )
 
 
-def _cut(beam: Beam, longest: Sequence[float]) -> Beam:
+def _in_pieces(beam: Beam, longest: Sequence[float]) -> Beam:
     layers = tuple(_pieces(layer, mm) if mm else layer for layer, mm in zip(beam.layers, longest, strict=True))
     whole = all(layer.kind is LayerKind.SPOTS for layer in layers)
     delivery = replace(beam.delivery, scan_mode="MODULATED", scan_type="") if whole else beam.delivery
@@ -101,10 +98,20 @@ def _note(beam: Beam, longest: Sequence[float]) -> Caution:
     )
 
 
-def _too_many(file: str, beam: Beam, pieces: float) -> Problem:
+def _unknown(draft: Draft, beam: Beam) -> Problem:
     return Problem(
         "dose.lines",
-        file,
+        draft.plan.file,
+        f"line scanning cannot be computed: the spot size of machine {printable(beam.machine)} is not known",
+        advice="Declare spot_sigma of the machine in the configuration.",
+        where=where(beam),
+    )
+
+
+def _too_many(draft: Draft, beam: Beam, pieces: float) -> Problem:
+    return Problem(
+        "dose.lines",
+        draft.plan.file,
         f"the lines of the beam would be cut into {pieces:.3g} spots",
         expected=f"at most {_MOST:g}",
         advice="Check the positions of the lines (mm) in the plan, and the spot sizes of the beam model.",
