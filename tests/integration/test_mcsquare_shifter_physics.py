@@ -119,6 +119,29 @@ def test_in_for_some_layers_is_the_sum_of_what_each_layer_gives(compute, shifted
     np.testing.assert_allclose(tens[0][kept], tens[1][kept], rtol=0.02)
 
 
+def test_a_range_shifter_turns_with_the_gantry(compute, shifted_model):  # noqa: F811
+    """A cube of water about the isocentre, from four sides: the same range, and the same spread of a spot."""
+    cube = Grid((50, 50, 50), (-98.0, -98.0, -98.0), (4.0, 4.0, 4.0))
+    beam = shot((150.0, one(distance=150.0)))
+    found = []
+    for gantry, couch in ((0.0, 0.0), (90.0, 0.0), (180.0, 0.0), (270.0, 0.0)):
+        turned = replace(beam, gantry_angle=gantry, couch_angle=couch)
+        given = {"curve": CURVE, "with_model": shifted_model, "histories_per_beam": 50_000}
+        gy = accepted(compute(turned, volume(cube, WATER), **given)).gy.astype(float)
+        along, across = (1, 2) if gantry in (0.0, 180.0) else (2, 1)
+        depth = gy.sum(axis=(0, across))
+        depth = depth if gantry in (0.0, 270.0) else depth[::-1]
+        profile = gy.sum(axis=(0, along))
+        at = np.arange(50) * 4.0
+        centre = (profile @ at) / profile.sum()
+        found.append((r80(at, depth), centre, np.sqrt((profile @ (at - centre) ** 2) / profile.sum())))
+    reach, centre, width = np.array(found).T
+    assert np.ptp(reach) < 0.5
+    assert 80 < reach.mean() < 84
+    np.testing.assert_allclose(centre, 98.0, atol=0.5)
+    np.testing.assert_allclose(width, width.mean(), rtol=0.05)
+
+
 def test_the_log_of_a_beam_proves_what_was_computed(compute, shifted_model):  # noqa: F811
     ran = compute(
         shot((150.0, one()), (120.0, None), (140.0, one("RS2", 135.9, 34.3))),

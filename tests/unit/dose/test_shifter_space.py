@@ -33,10 +33,18 @@ def phantom(*boxes):
 
 
 def problems(
-    distance, *boxes, gantry=0.0, structures=(), settings=None, isocenter=(0.0, 0.0, 0.0), ct=None, models=None
+    distance,
+    *boxes,
+    gantry=0.0,
+    structures=(),
+    settings=None,
+    isocenter=(0.0, 0.0, 0.0),
+    ct=None,
+    models=None,
+    position="HFS",
 ):
     layers = tuple(layer(energy, (1.0, 1.0), ((-10.0, 0.0), (10.0, 5.0))) for energy in (180.0, 150.0))
-    given = beam(gantry_angle=gantry, couch_angle=0.0, isocenter=isocenter, layers=layers)
+    given = beam(gantry_angle=gantry, couch_angle=0.0, isocenter=isocenter, layers=layers, position=position)
     given = with_settings(given, *(settings or ((setting(distance=distance),),)))
     held = StructureSet("1.2.4", ("FRAME",), (), ("1.2.6",), tuple(structures), "RS.dcm")
     draft = Draft(replace(plan(given), file="RP.dcm"), phantom(*boxes) if ct is None else ct, held)
@@ -92,6 +100,12 @@ def test_the_side_of_the_source_turns_with_the_gantry():
     assert problems(95.0, gantry=90.0, ct=ct) == []
     for gantry in (0.0, 180.0, 270.0):
         assert problems(70.0, gantry=gantry, ct=ct) == []
+
+
+def test_the_side_of_the_source_is_the_patients_back_if_he_is_prone():
+    assert problems(110.0) == []
+    assert len(problems(110.0, position="HFP")) == 1
+    assert problems(155.0, position="HFP") == []
 
 
 def test_a_cavity_of_the_body_counts_as_body():
