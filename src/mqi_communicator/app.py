@@ -45,6 +45,7 @@ from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import work_items
 from mqi_communicator.store.backup import backups, is_blank
 from mqi_communicator.store.database import Database, StoreDamaged, open_database, verify_intact
+from mqi_communicator.store.durable import make_folder
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.system.child import ChildProcess
@@ -165,7 +166,7 @@ def make_folders(config: Config) -> None:
     """Create our own folders; the watched folder must exist."""
     for folder in (config.paths.workspace, config.paths.workspace / "spool", config.paths.results):
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(folder)
         except OSError as error:
             kind = DiskFull if error.errno in (28, 122) else ActionRequired  # ENOSPC, EDQUOT
             raise kind(f"{folder} cannot be created: {error.strerror}", "check the paths section") from None

@@ -262,7 +262,9 @@ def _count(testbed: Testbed, outcome: Outcome) -> None:
         outcome.lost.append(f"case {number}: {why}")
     outcome.doubled = sorted({*found.doubled, *found.shared, *found.twice, *testbed.observer.together})
     outcome.doubled += [f"gate {token} changed hands" for token in sorted(testbed.observer.changed)]
-    outcome.superseded, outcome.mixed, outcome.corrupt = found.stale, found.mixed, found.corrupt
+    ended_early = tuple(key for key, _source, status, *_ in rows if status == "cancelled")
+    outcome.superseded = [one for one in found.stale if not one.startswith(ended_early)]
+    outcome.mixed, outcome.corrupt = found.mixed, found.corrupt
     outcome.stuck = [
         f"case {number}: {why}" for number, why in sorted(found.waiting.items()) if number not in testbed.damaged
     ]

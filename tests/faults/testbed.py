@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,7 @@ ENDED = ("done", "failed", "cancelled")
 SAMPLE = 900  # the number of the constancy sample, which becomes a case automatically
 FIND_S = 6.0  # how long a fault waits for a target
 CHANGED = "and the configuration now has"  # in the reason why a case that was computed waits for an operator
+SEEN_S = 60.0  # for a folder to be registered
 PATIENCE_S = 300.0  # for a program to start and to refuse, on a busy machine
 ENGINE_S = 0.6  # run time of the engine
 SLURM = {"slurm": {"gres": "gpu:1", "query_s": 1, "look_s": 0.5, "files_late_s": 3, "kill_grace_s": 1}}
@@ -161,7 +163,12 @@ class Testbed(Fleet):
                 if number == SAMPLE:  # it is due again with the new configuration
                     self.ordered.add(number)
                 else:
+                    known = self.key_of(number)
                     self.write_again(number)
+                    self.until(partial(self._is_another_key, number, known), SEEN_S)
+
+    def _is_another_key(self, number: int, known: str) -> bool:
+        return self.key_of(number) != known
 
     @property
     def answering(self) -> bool:

@@ -43,6 +43,7 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
         if not results.is_dir():
             raise ActionRequired("the results folder does not exist", "create paths.results, or mount its share")
         if _already_delivered(final, wanted):
+            _sync(results)  # perhaps a delivery was interrupted just before
             return final
         part = results / f".{name}.part"
         shutil.rmtree(part, ignore_errors=True)

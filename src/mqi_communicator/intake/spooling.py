@@ -137,8 +137,9 @@ def _write(path: Path, manifest: Manifest) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.rename(path)
-    folder = os.open(path.parent, _FOLDER)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    for folder in (path.parent, path.parent.parent):
+        number = os.open(folder, _FOLDER)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired, DiskFull, Transient
+from mqi_communicator.store.durable import make_folder, sync_folder
 
 _NAME = re.compile(r"store-(\d{8}T\d{6}Z)(-\d+)?\.sqlite3")
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -42,7 +43,7 @@ def back_up(store: Path, folder: Path, keep: int, now: float, *, source: sqlite3
     ActionRequired if what was read is damaged, DiskFull.
     """
     with _folder_faults(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
         part = folder / f".store-{os.getpid()}.part"
         try:
             with _copy_faults(store, folder), contextlib.ExitStack() as over:
@@ -85,6 +86,13 @@ def is_blank(path: Path) -> bool:
             return bool(pages <= 1 and tables == 0)
     except sqlite3.Error:
         return False
+
+
+def roll_back(path: Path) -> None:
+    """Have SQLite roll back what a power cut interrupted, which a reader cannot. Only by the owner of the store."""
+    if path.exists() and path.with_name(f"{path.name}-journal").exists():
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(_reader(path)) as file:  # `find_damage` reports it
+            file.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def find_damage(path: Path) -> str:
@@ -147,15 +155,6 @@ def _free_name(folder: Path, now: float) -> Path:
 
 def _quoted(path: Path) -> str:
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the entries of a folder to disk."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 @contextlib.contextmanager

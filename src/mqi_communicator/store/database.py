@@ -16,7 +16,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.store.backup import DAMAGED, Backup, find_damage, is_blank
+from mqi_communicator.store.backup import DAMAGED, Backup, find_damage, is_blank, roll_back
+from mqi_communicator.store.durable import sync_folder
 from mqi_communicator.store.restore import is_interrupted
 from mqi_communicator.store.schema import ownership
 from mqi_communicator.store.store_file import StoreFile
@@ -139,6 +140,7 @@ def open_database(path: Path) -> Database:
     try:
         engine = _engine(path)
         _upgrade(engine)
+        sync_folder(path.parent)  # SQLite leaves it to others that a new file, and the end of a journal, are durable
     except exc.DatabaseError as error:
         if _is_damage(error):
             raise StoreDamaged(f"the store {path} is damaged: {error.orig}", "mqi restore") from error
@@ -151,7 +153,8 @@ def open_database(path: Path) -> Database:
 
 
 def verify_intact(path: Path) -> None:
-    """Read the whole store at `path` once, if there is one. StoreDamaged if it is damaged."""
+    """Read the whole store at `path` once, if there is one, as its owner. StoreDamaged if it is damaged."""
+    roll_back(path)
     if not is_blank(path) and (wrong := find_damage(path)):
         raise StoreDamaged(f"the store {path} is damaged: {wrong}", "mqi restore")
 

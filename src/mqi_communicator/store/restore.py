@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.store.backup import find_damage, sync_folder
+from mqi_communicator.store.backup import find_damage
+from mqi_communicator.store.durable import sync_folder
 
-_OF_A_STORE = ("", "-wal", "-shm")
+_OF_A_STORE = ("", "-wal", "-shm", "-journal")
 
 
 def restore(backup: Path, store: Path, now: float) -> Path | None:
@@ -37,7 +38,7 @@ def restore(backup: Path, store: Path, now: float) -> Path | None:
 def complete(store: Path, now: float) -> Path | None:
     """Complete a restore whose copy is ready, from any point of interruption; without one, do nothing.
 
-    The old write-ahead log is moved first: SQLite must never find it beside the new file.
+    The old journals are moved first: SQLite must never find one beside the new file.
     """
     ready = _ready(store)
     if not ready.exists():

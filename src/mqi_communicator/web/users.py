@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.store.durable import sync_folder
 from mqi_communicator.web.options import ROLES, Role, WebOptions
 from mqi_communicator.web.private import check_users
 
@@ -125,6 +126,7 @@ def _write(path: Path, users: dict[str, User]) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     Path(aside).rename(path)
+    sync_folder(path.parent)
 
 
 _HASHER = PasswordHasher()  # argon2-cffi's defaults: RFC 9106, low memory (64 MiB, 3 passes, 4 lanes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull
-from mqi_communicator.store.backup import sync_folder
+from mqi_communicator.store.durable import make_folder, sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def write_durably(path: Path, text: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     aside = path.with_suffix(".tmp")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
         file.write(text)

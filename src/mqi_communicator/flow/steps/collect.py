@@ -17,6 +17,7 @@ from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs
+from mqi_communicator.store.durable import make_folder, sync_tree
 
 LOG = "log"
 GIB = 1 << 30
@@ -44,12 +45,13 @@ async def collect(item: WorkItem, tools: Tools) -> Outcome:
         # rsync skips a file of the right size and time: remove what is wrong
         await asyncio.to_thread(shutil.rmtree, target)
         raise Transient(wrong, "if this repeats, a disk of this machine or of the host may be failing")
+    await asyncio.to_thread(sync_tree, target)  # once the step is done, nothing is fetched again
     return Done({"fetched_bytes": size, "products": {name: digest for name, (_size, digest) in row.products.items()}})
 
 
 def _check_space(target: Path, size: int, spare_gib: float) -> None:
     """Check the free space. Removes the shortened log that an earlier try may have kept."""
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     (target / LOG).unlink(missing_ok=True)
     free = shutil.disk_usage(target).free
     if free - size < spare_gib * GIB:

@@ -19,6 +19,7 @@ from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
+from mqi_communicator.store.durable import make_folder, sync_tree
 
 AGAIN = (
     "restore the previous configuration and restart the communicator; or cancel the case and copy its folder in again, "
@@ -87,7 +88,8 @@ def _save(path: Path, dose: Dose, token: str) -> None:
         "meaning": asdict(dose.dose_type),
         "uncertainty": dose.uncertainty,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_suffix(".aside.npz")
     np.savez(temporary, gy=dose.gy, about=np.array(json.dumps(about)))
     temporary.rename(path)
+    sync_tree(path.parent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.remote.workspace import SUMS, sums_text
 from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention
+from mqi_communicator.store.durable import sync_folder, sync_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ def write_input(
     write_durably(spool.recipe, json.dumps(recipe_of(preparer.engine, plan, ct), indent=1))
     shutil.rmtree(spool.input, ignore_errors=True)
     temporary.rename(spool.input)
+    sync_folder(spool.root)
     facts: dict[str, object] = {"beams": len(plan.beams), "files": len(files), "bytes": sum(map(len, files.values()))}
     return facts, case.gpu_demand()
 
@@ -103,9 +104,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, data in sorted(files.items()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
+        path.write_bytes(data)
         digests[name] = hashlib.sha256(data).hexdigest()
     (folder / SUMS).write_bytes(sums_text(digests))
+    sync_tree(folder)

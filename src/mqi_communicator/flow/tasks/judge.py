@@ -29,6 +29,7 @@ from mqi_communicator.results.extension import Extension, extension_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed
 from mqi_communicator.results.verdict import CheckOutcome
+from mqi_communicator.store.durable import sync_folder, sync_tree
 
 
 def judge_case(
@@ -141,6 +142,8 @@ def _write(
     write("plan.dcm", summed(doses), " ".join(tokens.values()))
     (aside / VERDICT).write_bytes(as_json(verdict))
     digests = digests_of(aside)
+    sync_tree(aside)
     shutil.rmtree(spool.results, ignore_errors=True)
     aside.rename(spool.results)
+    sync_folder(spool.root)
     return digests

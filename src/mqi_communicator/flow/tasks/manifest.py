@@ -28,6 +28,7 @@ from mqi_communicator.results.documents import (
     utc,
 )
 from mqi_communicator.store.chain import Entry
+from mqi_communicator.store.durable import sync_file, sync_folder, sync_tree
 from mqi_communicator.store.jobs import JobRow
 from mqi_communicator.store.work_items import event_of
 
@@ -89,7 +90,10 @@ def _complete(spool: Spool, record: Record) -> None:
     )
     temporary = spool.root / "manifest.aside"
     temporary.write_bytes(as_json(manifest_of(spool, record)))
+    sync_tree(prepared)
+    sync_file(temporary)
     temporary.rename(prepared / MANIFEST)
+    sync_folder(prepared)
 
 
 def _check_unchanged(now: Mapping[str, str], history: Sequence[Entry]) -> None:

@@ -38,6 +38,7 @@ from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed_on
 from mqi_communicator.results.trend import TrendPosition
+from mqi_communicator.store.durable import sync_folder
 
 
 def prepare_report(
@@ -184,5 +185,6 @@ def _write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.rename(path)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from mqi_communicator.flow.tasks.manifest import results_locked, verified_manife
 from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
 from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
 from mqi_communicator.results.verdict import CheckOutcome
+from mqi_communicator.store.durable import sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def _write_once(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         path.hardlink_to(temporary)
+        sync_folder(path.parent)
     except FileExistsError:
         raise Permanent("another user has just signed these results", "mqi show names the user") from None
     except OSError as error:

@@ -1,0 +1,44 @@
+"""What survives a power cut: a file's content once it is fsynced, and its name once its folder is."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder, mode 0700, and those above it; their names are durable."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True, mode=0o700)
+    with suppress(PermissionError):  # a folder that may be written and not read: rare, and not ours to refuse
+        sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Flush the content of a file to disk."""
+    _sync(path, os.O_NOFOLLOW)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the entries of a folder to disk."""
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush a folder to disk: its files, its folders, and its own name."""
+    for above, _folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            sync_file(Path(above, name))
+        sync_folder(Path(above))
+    sync_folder(folder.parent)
+
+
+def _sync(path: Path, flags: int) -> None:
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
