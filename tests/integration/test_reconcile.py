@@ -160,6 +160,48 @@ async def test_a_started_case_returns_to_its_host_even_if_the_store_has_lost_it(
     assert [item.beam for item in app.database.read_now(work_items.of_case, KEY)] == [0, 1, 2]
 
 
+def prepared(app: App, content: bytes) -> None:
+    """The engine's input, as it is written for a configuration."""
+    folder = app.tools.spool(KEY).input
+    folder.mkdir(exist_ok=True)
+    (folder / "x").write_bytes(content)
+    (folder / workspace.SUMS).write_bytes(workspace.sums_text({"x": hashlib.sha256(content).hexdigest()}))
+
+
+async def test_an_input_that_was_uploaded_and_not_used_is_replaced_after_a_change_of_the_configuration(app):
+    """A fault round found it: the case failed, since its folder on the host had other content."""
+    spooled(app, KEY)
+    await reconcile(app.tools)
+    at_upload = replace(app.database.read_now(work_items.get, KEY), step="upload")
+    prepared(app, b"old")
+    assert isinstance(await upload(at_upload, app.tools), Done)
+    prepared(app, b"new")
+    done = await upload(at_upload, app.tools)
+    assert isinstance(done, Done)
+    root = Path(app.tools.hosts[str(done.facts["host"])].root)
+    assert (root / "cases" / KEY / "input" / "x").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("known", ["to the store", "to the host"])
+async def test_an_input_with_which_a_job_may_have_started_is_not_replaced(app, known):
+    spooled(app, KEY)
+    await reconcile(app.tools)
+    at_upload = replace(app.database.read_now(work_items.get, KEY), step="upload")
+    prepared(app, b"old")
+    done = await upload(at_upload, app.tools)
+    assert isinstance(done, Done)
+    name = str(done.facts["host"])
+    if known == "to the store":
+        row = jobs.JobRow(f"{KEY}-b1-r1", KEY, 1, 1, name, jobs.WANTED, active=False, claimed=1.0)
+        app.database.write_now(jobs.claim, row, jobs.HostCapacity(5))
+    else:
+        (Path(app.tools.hosts[name].root) / "gates" / f"{KEY}-b1-r1").mkdir()
+    prepared(app, b"new")
+    with pytest.raises(Permanent, match="other content"):
+        await upload(at_upload, app.tools)
+    assert (Path(app.tools.hosts[name].root) / "cases" / KEY / "input" / "x").read_bytes() == b"old"
+
+
 def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: int = 2) -> None:
     """A case whose input is prepared, with its beams waiting for their turn."""
     spooled(app, KEY)

@@ -61,6 +61,10 @@ class InputGone(Transient):
     """The upload is no longer on the host: a user, or the site's purge, removed it. It is uploaded again."""
 
 
+class OtherInput(Permanent):
+    """The host holds another input of the case than ours."""
+
+
 class GpuInUse(Transient):
     """The GPU selected for a job is not available at this moment."""
 
@@ -88,7 +92,7 @@ _TROUBLES: dict[str, tuple[type[Fault], str, str]] = {
     ),
     "busy": (Transient, "another upload of this case is still writing on the host", ""),
     "mismatch": (Transient, "the upload is incomplete", "It is uploaded again automatically."),
-    "other": (Permanent, "the case's folder on the host has other content", "Remove it by hand, or retry."),
+    "other": (OtherInput, "the case's folder on the host has other content", "Remove it by hand, or retry."),
     "not-written": (
         ActionRequired,
         "a folder in the workspace on the host is not writable",

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from mqi_communicator.case.faults import AtLimit, DiskFull
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
+from mqi_communicator.case.request import OtherInput
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost, HostEstimate, best
 from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.flow.tools import Tools
@@ -34,7 +35,7 @@ async def upload(item: WorkItem, tools: Tools) -> Outcome:
     sums, size = await asyncio.to_thread(_digest_and_size, source)
     manifest = await asyncio.to_thread(load_manifest, tools.spool(item.case).manifest)
     host = await _choose_host(item.case, len(manifest.beams), tools)
-    sent = await _send(item.case, source, sums, size, host, tools.resources.remote_free_gib)
+    sent = await _send(item.case, source, sums, size, host, tools)
     await asyncio.to_thread(write_durably, tools.spool(item.case).sent_to, host.name)
     now = tools.clock()
     for number, _name in manifest.beams:
@@ -85,18 +86,29 @@ def _digest_and_size(folder: Path) -> tuple[str, int]:
     return sums, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-async def _send(key: str, source: Path, sums: str, size: int, host: ComputeHost, spare_gib: float) -> bool:
+async def _send(key: str, source: Path, sums: str, size: int, host: ComputeHost, tools: Tools) -> bool:
     """Whether anything had to be sent."""
     remote, root = host.guarded, host.root
     workspace.read_workspace(await remote.request(workspace.workspace(root), deadline=CALL_S))
-    if workspace.read_settled(await remote.request(workspace.settled(root, key, sums), deadline=CALL_S)):
-        return False
-    _check_space(
-        workspace.read_space(await remote.request(workspace.space(root), deadline=CALL_S)), size, host, spare_gib
-    )
+    try:
+        if workspace.read_settled(await remote.request(workspace.settled(root, key, sums), deadline=CALL_S)):
+            return False
+    except OtherInput as other:
+        await _remove_unused(key, host, tools, other)
+    free = workspace.read_space(await remote.request(workspace.space(root), deadline=CALL_S))
+    _check_space(free, size, host, tools.resources.remote_free_gib)
     await remote.send(source, root, key, deadline=120 + size / SLOWEST)
     workspace.read_settle(await remote.request(workspace.settle(root, key, sums), deadline=60 + size / DIGEST))
     return True
+
+
+async def _remove_unused(key: str, host: ComputeHost, tools: Tools, other: OtherInput) -> None:
+    """Remove an input that was prepared for another configuration. Raises `other` if a job may have used it."""
+    begun = [job for job in await tools.database.read(jobs.of_case, key) if job.state != jobs.WANTED]
+    asked = await host.guarded.request(workspace.runs(host.root, key), deadline=CALL_S)
+    if begun or workspace.read_runs(asked):
+        raise other
+    workspace.read_removed(await host.guarded.request(workspace.remove(host.root, key), deadline=CALL_S))
 
 
 def _check_space(space: workspace.FreeSpace, size: int, host: ComputeHost, spare_gib: float) -> None:
