@@ -81,12 +81,6 @@ def _item(**values: object):
     return item
 
 
-def density_override(draft: Draft) -> None:
-    """The bone is given the stopping power of water."""
-    item = draft.object("RS.dcm").RTROIObservationsSequence[-1]
-    item.ROIPhysicalPropertiesSequence = [_item(ROIPhysicalProperty="REL_STOP_RATIO", ROIPhysicalPropertyValue=1.0)]
-
-
 def photon_setup(draft: Draft) -> None:
     """The SETUP beam is an X-ray picture."""
     beam = draft.object("RP.dcm").IonBeamSequence[0]
@@ -266,8 +260,10 @@ CASES = (
     BadCase("range shifter too far away", "shifter-travel", REFUSED, ("RS_10 is 470 mm from the isocentre",)),
     BadCase("range shifter too thick", "shifter-thick", REFUSED, ("behind range shifter RS_Block of 110.1 mm",)),
     BadCase("aperture", "aperture", REFUSED, ("needs an aperture",)),
-    BadCase("bolus", "bolus", REFUSED, ("needs a bolus",)),
-    BadCase("density override", "pass", REFUSED, ("density", "(3006,00B0)"), change=density_override),
+    BadCase("bolus without a density", "bolus", REFUSED, ("needs a bolus, structure 3, which has no density",)),
+    BadCase("bolus that no beam names", "unnamed-bolus", REFUSED, ("structure 5 (Gel)", "no beam names it")),
+    BadCase("density that the conversion curve does not reach", "metal", REFUSED, ("1.632 at 1565 HU", "(3006,00B0)")),
+    BadCase("two densities in one place", "overlap", REFUSED, ("structure 6 (Implant B) overlaps it",)),
     BadCase("passive scattering (ScanMode NONE)", "passive", REFUSED, ("ScanMode (300A,0308) is NONE",)),
     BadCase("uniform scanning", "uniform-scan", REFUSED, ("ScanMode (300A,0308) is UNIFORM",)),
     BadCase("wobbling magnets", "pass", REFUSED, ("needs a spreader",), change=wobbled),
@@ -288,6 +284,8 @@ CASES = (
         "a photon SETUP beam, in a folder name of 200 characters", "setup-beam", THROUGH, change=photon_setup, name=LONG
     ),
     BadCase("a folder name that is no text in any encoding", "pass", THROUGH, name=UNDECODABLE),
+    BadCase("a couch with a density that is longer than the CT", "couch", THROUGH),
+    BadCase("an EXTERNAL with the properties of water", "external-water", THROUGH),
 )
 UNREADABLE = "one file may not be read"
 THROUGH_THE_PROGRAM = (  # each end, a name that shells would run, and what root cannot try in its own process

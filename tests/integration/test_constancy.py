@@ -48,7 +48,7 @@ def at(app: App, now: float, version: str = "1") -> None:
 
 
 def sample(app: App) -> Sample:
-    basis = basis_of(app.tools.basis.version, app.tools.engine.evidence())
+    basis = basis_of(app.tools.basis.version, app.tools.preparer.evidence())
     (found,) = app.database.read_now(samples, app.config.constancy, basis, app.tools.clock())
     return found
 
@@ -175,5 +175,5 @@ async def test_admission_records_in_the_spool_what_the_run_is_computed_for(app):
     app.database.write_now(cases.change, key, changed=1.0)
     app.tools = replace(app.tools, workers=Admitting())
     assert isinstance(await admit(app.database.read_now(work_items.get, key), app.tools), Done)
-    due = Due("it was never computed", basis_of("7", app.tools.engine.evidence()))
+    due = Due("it was never computed", basis_of("7", app.tools.preparer.evidence()))
     assert read_due(app.tools.spool(key).origin) == due

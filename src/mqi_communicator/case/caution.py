@@ -10,7 +10,7 @@ class Caution:
     """Becomes one check of the verdict: `review` calls for a review, otherwise the number is shown as passed."""
 
     name: str  # stable name of the check, for example "ct_ends"
-    scope: str  # "plan" or "beam <number>"
+    scope: str  # "plan", "beam <number>" or "structure <number>"
     note: str  # one sentence: what was found, and what it can mean
     review: bool = True
     value: float | None = None

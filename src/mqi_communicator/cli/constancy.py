@@ -22,6 +22,7 @@ def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     from importlib.metadata import version
 
     from mqi_communicator.app import build_engine
+    from mqi_communicator.dose.prepare.preparer import Preparer
 
     with exit_codes.report_faults(config):
         settings = load(config)
@@ -30,7 +31,7 @@ def constancy(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
                 "mqi: the configuration has no section `constancy`, so there are no constancy samples"
             )
             raise typer.Exit(exit_codes.NOT_PASSED)
-        basis = basis_of(version("mqi-communicator"), build_engine(settings).evidence())
+        basis = basis_of(version("mqi-communicator"), Preparer(build_engine(settings), settings.preparation).evidence())
         found = open_store(settings).read_now(samples, settings.constancy, basis, time.time())
         if as_json:
             print(json.dumps([as_record(sample) for sample in found]))  # noqa: T201

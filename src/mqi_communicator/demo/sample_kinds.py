@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mqi_communicator.demo import sample_densities as densities
 from mqi_communicator.demo import sample_files_wrong as files
 from mqi_communicator.demo import sample_lines as lines
 from mqi_communicator.demo import sample_plans_wrong as plans
@@ -75,7 +76,14 @@ _ROWS: dict[str, tuple[_Change, str]] = {
     "shifter-travel": (shifters.beyond_travel, "a range shifter farther away than the machine can set it"),
     "shifter-thick": (shifters.too_thick, "a range shifter that some layers do not pass"),
     "aperture": (plans.aperture, "an aperture (block) in the first beam"),
-    "bolus": (plans.bolus, "a bolus in the first beam"),
+    "bolus": (plans.bolus, "the bone is the bolus of the first beam, and has no density"),
+    "bolus-density": (densities.bolus_density, "a bolus with a density that the first beam names; dose unchanged"),
+    "unnamed-bolus": (densities.unnamed_bolus, "a bolus with a density in the path of a beam, named by no beam"),
+    "couch": (densities.couch, "correct case with a couch that has a density and is longer than the CT"),
+    "external-water": (densities.external_water, "EXTERNAL has the properties of water: no fat, bone and lung"),
+    "overlap": (densities.overlap, "two structures with different densities overlap in the path of a beam"),
+    "metal": (densities.metal, "a structure in the path of the beams has a density beyond the conversion curve"),
+    "forgotten-couch": (densities.forgotten_couch, "a plate in the CT and not in the plan; dose unchanged"),
     "couch-pitch": (plans.couch_pitch, "a table pitched by 3 degrees"),
     "line-scan": (lines.line_scan, "ScanMode LINE: each spot drawn out into a line, with the weight on it"),
     "line-private": (lines.line_private, "the same as Sumitomo writes it: implicit VR, private elements of IMPAC"),

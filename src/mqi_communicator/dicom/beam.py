@@ -52,6 +52,7 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
         devices=read_devices(item, points, delivery.scan_mode),
         apertures=read_apertures(item, points, collector),
         limiting_angle=limiting_angle(points),
+        boli=_boli(item),
         motions=_motions(points, collector),
         sad=_source_distances(item),
     )
@@ -94,6 +95,11 @@ def _positive(data: Dataset, keyword: str, collector: Collector) -> float:
         collector.add("beam.meterset", f"{value:g}", tag=tagged(keyword), expected="more than 0")
         return math.nan
     return value
+
+
+def _boli(item: Dataset) -> tuple[int, ...]:
+    numbers = (one.get("ReferencedROINumber") for one in item.get("ReferencedBolusSequence") or ())
+    return tuple(int(number) for number in numbers if number not in (None, ""))
 
 
 def _optional(data: Dataset | None, keyword: str) -> float | None:

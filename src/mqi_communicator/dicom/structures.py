@@ -1,4 +1,4 @@
-"""Reads an RTSTRUCT: the CT that it belongs to, and its structures with physical properties of their own."""
+"""Reads an RTSTRUCT: the CT that it belongs to, and the structures that decide on densities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.contours import CORNERS, LEVEL, closed_outlines
-from mqi_communicator.dicom.problem import DicomProblem, Problem, printable
+from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.structure_references import (
     ct_slices_of,
@@ -33,13 +33,15 @@ _ELEMENTS = (
     "RTROIObservationsSequence",
 )
 
-OVERRIDE = "structures.density_override"  # code of a Problem
+EXTERNAL, BOLUS = "EXTERNAL", "BOLUS"
+BODY = frozenset({EXTERNAL, "SUPPORT", "FIXATION", BOLUS})
+"""Values of RTROIInterpretedType (3006,00A4) within which planning systems compute."""
 
 
 @dataclass(frozen=True, slots=True)
-class Overridden:
-    """A structure with physical properties (ROIPhysicalPropertiesSequence (3006,00B0)) that a planning system uses
-    instead of the CT. `name` may contain anything that a user typed: never logged."""
+class Roi:
+    """A structure with physical properties (ROIPhysicalPropertiesSequence (3006,00B0)), which a planning system uses
+    instead of the CT, or one of the kinds in `BODY`. `name` may contain anything that a user typed: never logged."""
 
     number: int  # ROINumber
     name: str
@@ -58,13 +60,13 @@ class Overridden:
 
 @dataclass(frozen=True, slots=True)
 class StructureSet:
-    """A structure set: identity, CT, and density overrides."""
+    """A structure set: identity, CT, and the structures that decide on densities."""
 
     sop_instance_uid: str
     frames: tuple[str, ...]  # Frame of Reference UIDs of its CT; several if ambiguous
     series_uids: tuple[str, ...]  # of its CT, if given
     ct_uids: tuple[str, ...]  # SOP Instance UIDs of the referenced CT slices; the series may have more
-    overridden: tuple[Overridden, ...] = ()
+    rois: tuple[Roi, ...] = ()
     file: str = ""  # fit for a message
 
     @property
@@ -97,43 +99,39 @@ def read_structures(path: Path, limits: Limits | None = None) -> StructureSet:
                 "Export the structure set of the planning CT.",
                 "structures.frames",
             )
-        overridden = tuple(_overridden(data))
-        return StructureSet(str(data.SOPInstanceUID), frames, series_of(data), slices, overridden, opened.name)
-
-
-def override_problem(one: Overridden, file: str, found: str) -> Problem:
-    """Return the problem of a structure whose planned density differs from the CT's."""
-    return Problem(
-        OVERRIDE,
-        file,
-        f"{one.description} overrides the density of the CT (3006,00B0): {found}",
-        advice="Density overrides are not computed: recalculate the plan without them.",
-    )
+        rois = tuple(_rois(data))
+        return StructureSet(str(data.SOPInstanceUID), frames, series_of(data), slices, rois, opened.name)
 
 
 def _parsed(opened: Opened) -> Dataset:
-    """Parse the needed elements: contours, which may be large, only for images or physical properties."""
+    """Parse the needed elements: contours, which may be large, only for images or structures that are returned."""
     spans = opened.spans()
     data = opened.parse(spans, _ELEMENTS)
-    if any(_properties(item) for item in data.get("RTROIObservationsSequence") or ()) or not names_images(data):
+    if any(_decides(item) for item in data.get("RTROIObservationsSequence") or ()) or not names_images(data):
         data = opened.parse(spans, (*_ELEMENTS, "ROIContourSequence"))
     return data
 
 
-def _overridden(data: Dataset) -> Iterable[Overridden]:
+def _rois(data: Dataset) -> Iterable[Roi]:
     rois = {int(roi.ROINumber): roi for roi in data.get("StructureSetROISequence") or ()}
     frames = {"", *frames_of(data)}
     drawn = {int(item.ReferencedROINumber): item for item in data.get("ROIContourSequence") or ()}
     for item in data.get("RTROIObservationsSequence") or ():
-        if properties := _properties(item):
+        if _decides(item):
             number = int(item.ReferencedROINumber)
             roi = rois.get(number, {})
-            contours, axial = _closed(drawn[number]) if number in drawn else ((), True)
-            doubt = "" if axial else "its contours are not axial"
+            contours, doubt = _closed(drawn[number]) if number in drawn else ((), "")
             if str(roi.get("ReferencedFrameOfReferenceUID") or "") not in frames:
                 doubt = "it is drawn in another frame of reference than the CT"
-            kind = str(item.get("RTROIInterpretedType") or "")
-            yield Overridden(number, str(roi.get("ROIName") or ""), kind, properties, contours, doubt)
+            yield Roi(number, str(roi.get("ROIName") or ""), _kind(item), _properties(item), contours, doubt)
+
+
+def _decides(observation: Dataset) -> bool:
+    return _kind(observation) in BODY or bool(_properties(observation))
+
+
+def _kind(observation: Dataset) -> str:
+    return str(observation.get("RTROIInterpretedType") or "")
 
 
 def _properties(observation: Dataset) -> tuple[tuple[str, float], ...]:
@@ -148,12 +146,15 @@ def _number(value: object) -> float:
     return float("nan") if value is None or value == "" else float(str(value))
 
 
-def _closed(drawn: Dataset) -> tuple[tuple[tuple[float, NDArray[np.float64]], ...], bool]:
-    """Return the closed contours by z, and whether all are axial."""
-    areas, axial = [], True
-    for corners in closed_outlines(drawn):
-        if len(corners) and np.ptp(corners[:, 2]) > LEVEL:
-            axial = False
-        elif len(corners) >= CORNERS:
-            areas.append((float(corners[0, 2]), corners[:, :2].copy()))
-    return tuple(sorted(areas, key=lambda area: area[0])), axial
+def _closed(drawn: Dataset) -> tuple[tuple[tuple[float, NDArray[np.float64]], ...], str]:
+    """Return the closed contours by z, and why they do not determine the structure; "" if they do."""
+    areas, doubt = [], ""
+    try:
+        for corners in closed_outlines(drawn):
+            if len(corners) and np.ptp(corners[:, 2]) > LEVEL:
+                doubt = "its contours are not axial"
+            elif len(corners) >= CORNERS:
+                areas.append((float(corners[0, 2]), corners[:, :2].copy()))
+    except (ValueError, TypeError, AttributeError):
+        doubt = "ContourData (3006,0050) of one of its contours is not a list of points x, y, z"
+    return tuple(sorted(areas, key=lambda area: area[0])), doubt

@@ -217,7 +217,7 @@ def where(beam: Beam) -> str:
 
 
 _SCANNED = frozenset(feature.name for feature in FEATURES[:2])  # lines are cut into spots (`prepare.lines`)
-_ALL = _SCANNED | {"another patient position than HFS"}
+_ALL = _SCANNED | {"bolus", "another patient position than HFS"}
 MCSQUARE = Abilities("mcsquare", "", _ALL | {_SHIFTER})
 TABLE = (MCSQUARE, *(Abilities("moqui", flavour, _ALL) for flavour in ("upstream", "fork", "clinic")))
 

@@ -74,7 +74,7 @@ class Contoured:
         """[y, x]: the voxels of one plane, by how often a line along x crosses an edge before it reaches them."""
         _, ny, nx = self._grid.shape
         (x0, y0, _), (dx, dy, _) = self._grid.origin, self._grid.spacing
-        crossings = np.zeros((ny, nx + 1), dtype=np.int64)
+        crossings = np.zeros(ny * (nx + 1), dtype=np.uint8)
         for corners in self._planes[level]:
             xa, ya = (corners[:, 0] - x0) / dx, (corners[:, 1] - y0) / dy
             xb, yb = np.roll(xa, -1), np.roll(ya, -1)
@@ -84,5 +84,7 @@ class Contoured:
             rows = np.arange(len(edges)) - np.repeat(count.cumsum() - count, count) + first[edges]
             share = (rows - ya[edges]) / (yb - ya)[edges]
             at = xa[edges] + share * (xb - xa)[edges]
-            np.add.at(crossings, (rows, np.clip(np.ceil(at), 0, nx).astype(np.int64)), 1)
-        return np.asarray(crossings.cumsum(axis=1)[:, :nx] % 2 == 1)
+            cells = rows * (nx + 1) + np.clip(np.ceil(at), 0, nx).astype(np.int64)
+            crossings += np.bincount(cells, minlength=len(crossings)).astype(np.uint8)  # even or odd is what counts
+        odd = crossings.reshape(ny, nx + 1).cumsum(axis=1, dtype=np.uint8)[:, :nx] & 1
+        return np.asarray(odd.astype(bool))

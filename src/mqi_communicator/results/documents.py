@@ -39,7 +39,9 @@ class CheckDocument(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Stable name of the check, for example gamma or range_r80.")
-    scope: str = Field(description='"plan", or "beam" and the BeamNumber (300A,00C0).')
+    scope: str = Field(
+        description='"plan", "beam" and the BeamNumber (300A,00C0), or "structure" and the ROINumber (3006,0022).'
+    )
     word: CheckOutcome = Field(description="The outcome of this check.")
     value: Annotated[float | None, Unit("see `unit`")] = Field(
         description="The measured number in `unit`; null if nothing could be measured."

@@ -120,6 +120,16 @@ CHECKS = {  # scope, unit of the value, the value
         "mm",
         "With a range shifter: planned minus declared water-equivalent thickness; `note` has layers and distance.",
     ),
+    "overrides": (
+        "structures",
+        "mm",
+        "Water that a structure's own density adds to a ray (below 0: removes), on the ray with most of it.",
+    ),
+    "removed_material": (
+        "beams",
+        "mm",
+        "With `preparation.outside_body: air`: water outside the body that became air, on the ray with most of it.",
+    ),
     "completeness": ("plan", "", "No value. Present only if doses are missing or duplicated; names them."),
     "basis": ("plan", "", "No value. Present only if there is no basis for a verdict; says why."),
 }

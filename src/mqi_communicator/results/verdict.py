@@ -21,7 +21,7 @@ class Check:
     """One named check: its value, its limit, and how many points it covers."""
 
     name: str  # "gamma", "dose_scale", "position_offset", "range_r80", "falloff_r80_r20", "uncertainty", ...
-    scope: str  # "plan" or "beam <number>"
+    scope: str  # "plan", "beam <number>" or "structure <number>"
     outcome: CheckOutcome
     value: float | None
     unit: str  # "%", "ratio", "mm", ""

@@ -353,4 +353,4 @@ def test_structure_set_names_every_slice_it_draws_on(structures, tmp_path, slice
     assert set(got.ct_uids) == {s.SOPInstanceUID for s in slices[TINY.bare : -TINY.bare]}
     assert got.frame_of_reference_uid == slices[0].FrameOfReferenceUID
     assert got.sop_instance_uid == structures.SOPInstanceUID
-    assert got.overridden == ()
+    assert [one.kind for one in got.rois] == ["EXTERNAL"]

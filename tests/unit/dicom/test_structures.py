@@ -72,7 +72,8 @@ def test_slices_that_the_contours_alone_name(data, read):
 
 def test_properties_are_described_with_their_contours(data, read):
     override(data, 1, REL_MASS_DENSITY=1.02, REL_ELEC_DENSITY=0.9915)
-    (one,) = read(data).overridden
+    external, one = read(data).rois
+    assert (external.number, external.kind, external.properties) == (1, "EXTERNAL", ())
     roi = data.StructureSetROISequence[1]
     assert (one.number, one.name) == (roi.ROINumber, roi.ROIName)
     assert one.kind == data.RTROIObservationsSequence[1].RTROIInterpretedType
@@ -89,9 +90,9 @@ def test_what_is_not_closed_or_not_axial_has_no_contour(data, read):
     override(data, 0, REL_STOP_RATIO=1.0)
     first, second, *rest = data.ROIContourSequence[0].ContourSequence
     first.ContourGeometricType = "POINT"
-    assert len(read(data).overridden[0].contours) == 1 + len(rest)
+    assert len(read(data).rois[0].contours) == 1 + len(rest)
     second.ContourData = [*second.ContourData[:2], float(second.ContourData[2]) + 5, *second.ContourData[3:]]
-    (one,) = read(data).overridden
+    (one,) = read(data).rois
     assert len(one.contours) == len(rest)
     assert one.doubt == "its contours are not axial"
 
@@ -109,12 +110,28 @@ def test_a_structure_with_contours_that_are_not_axial_is_not_shown(data, tmp_pat
 def test_a_structure_of_another_frame_of_reference_is_somewhere_unknown(data, read):
     override(data, 0, REL_STOP_RATIO=1.0)
     data.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = "2.25.9"
-    assert "another frame of reference" in read(data).overridden[0].doubt
+    assert "another frame of reference" in read(data).rois[0].doubt
+
+
+def test_a_contour_that_is_no_list_of_points_leaves_its_position_unknown(data, read):
+    contour = data.ROIContourSequence[0].ContourSequence[1]
+    contour.ContourData = contour.ContourData[:-1]
+    (one,) = read(data).rois
+    assert "ContourData (3006,0050)" in one.doubt
+
+
+@pytest.mark.parametrize("kind", ["EXTERNAL", "SUPPORT", "FIXATION", "BOLUS"])
+def test_the_parts_of_the_body_are_read_without_properties(data, read, kind):
+    data.RTROIObservationsSequence[2].RTROIInterpretedType = kind
+    assert [(one.number, one.kind, bool(one.contours)) for one in read(data).rois] == [
+        (1, "EXTERNAL", True),
+        (3, kind, True),
+    ]
 
 
 def test_a_property_without_a_value_is_no_number(data, read):
     override(data, 0, REL_STOP_RATIO="")
-    ((name, value),) = read(data).overridden[0].properties
+    ((name, value),) = read(data).rois[0].properties
     assert name == "REL_STOP_RATIO"
     assert np.isnan(value)
 

@@ -239,7 +239,6 @@ REFUSED = {
     "aperture": (blocks("APERTURE", "APERTURE"), "needs an aperture, IonBlockSequence (300A,03A6): 2 of them"),
     "shielding block": (blocks("SHIELDING"), "needs a shielding block, IonBlockSequence (300A,03A6): 1 of them"),
     "collimator": (device("IonBeamLimitingDeviceSequence"), "needs a collimator"),
-    "bolus": (beam_value("NumberOfBoli", 1), "needs a bolus"),
     "compensator": (beam_value("NumberOfCompensators", 1), "needs a compensator"),
     "wedge": (device("IonWedgeSequence"), "needs a wedge"),
     "range modulator": (beam_value("NumberOfRangeModulators", 1), "needs a range modulator"),

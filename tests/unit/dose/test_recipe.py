@@ -59,11 +59,28 @@ class Case:
 
     beams = (Beam(),)
     scanner = "M|S|T"
+    manufacturer = "Maker "
 
 
 def test_what_is_kept_is_the_part_that_the_case_rests_on():
     case: Any = Case()
-    assert recipe_of(engine(), case, case) == THEN
+    other = {"outside_body/another": "air"}
+    assert recipe_of(engine(other), case, case) == {**THEN, "outside_body/maker": "as_scanned"}
+    assert recipe_of(engine({"outside_body/maker": "air"}), case, case) == {**THEN, "outside_body/maker": "air"}
+
+
+def test_what_is_outside_the_body_counts_as_scanned_until_the_site_says_otherwise():
+    then = {**THEN, "outside_body/maker": "as_scanned"}
+    assert changes(then, engine()) == ()
+    assert changes(then, engine({"outside_body/another": "air"})) == ()
+    (sentence,) = changes(then, engine({"outside_body/maker": "air"}))
+    assert "outside_body/maker as_scanned, and the configuration now has air" in sentence
+    assert changes({**THEN, "outside_body/maker": "air"}, engine()), "the setting was removed"
+
+
+def test_a_case_of_an_earlier_version_was_computed_as_scanned():
+    assert changes(THEN, engine({"outside_body/maker": "as_scanned"})) == ()
+    assert len(changes(THEN, engine({"outside_body/maker": "air"}))) == 1
 
 
 def test_a_model_that_the_case_does_not_use_changes_nothing():

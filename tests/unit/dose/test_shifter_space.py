@@ -10,7 +10,7 @@ from tests.shifters import PMMA, Models, setting, with_settings
 from tests.standin.small import SCANNER, beam, layer, plan
 
 from mqi_communicator.dicom.records import CTVolume, Grid
-from mqi_communicator.dicom.structures import Overridden, StructureSet
+from mqi_communicator.dicom.structures import Roi, StructureSet
 from mqi_communicator.dose.prepare.draft import Draft
 from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.shifter_space import check_shifter_space
@@ -112,7 +112,7 @@ def test_a_cavity_of_the_body_counts_as_body():
     cavity = ((-120.0, 120.0), (-126.0, -103.0), (-60.0, 60.0), -1000.0)
     corners = np.array([[-90.0, -130.0], [90.0, -130.0], [90.0, 140.0], [-90.0, 140.0]])
     contours = tuple((level, corners) for level in np.arange(-60.0, 61.0, 3.0).tolist())
-    body = Overridden(1, "canary", "EXTERNAL", (("REL_MASS_DENSITY", 1.0),), contours)
+    body = Roi(1, "canary", "EXTERNAL", (("REL_MASS_DENSITY", 1.0),), contours)
     assert problems(105.0, cavity) == []
     assert len(problems(105.0, cavity, structures=[body])) == 1
     assert problems(105.0, cavity, structures=[replace(body, kind="ORGAN")]) == []

@@ -81,8 +81,14 @@ def test_moqui_takes_0_hu_for_water():
     assert (np.diff(of_moqui(np.arange(-120, 101, dtype=np.float32))) > -0.002).all()
 
 
-def test_moqui_elsewhere_is_unknown():
-    assert np.isnan(of_moqui(hu(-1000, -121, 101, 3000, np.nan))).all()
+def test_moqui_of_air_lung_and_bone():
+    """Values of mqi_patient_materials.hpp by hand: density, times correction, times the fit at 100 MeV."""
+    found = of_moqui(hu(-1000, -2000, -500, 250, 1234))
+    np.testing.assert_allclose(found, [0.0100, 0.0100, 0.5457, 1.1347, 1.6121], atol=1e-3)
+
+
+def test_moqui_of_metal_is_unknown():
+    assert np.isnan(of_moqui(hu(2001, 3000, np.nan))).all()
 
 
 def test_engines_know_the_ratio_of_their_scanners_alone():
@@ -98,6 +104,14 @@ def test_a_build_of_the_sites_own_is_not_known():
     ours = moqui_setup(flavour="ours", flavours={"ours": {"based_on": "upstream"}}).ratio(volume())
     assert ours is not None
     assert np.isnan(ours(hu(0))).all()
+
+
+@pytest.mark.parametrize("flavour", ["fork", "clinic"])
+def test_forks_have_conversions_of_their_own_that_are_not_known(flavour):
+    """moqui_v2, for example, has other densities and 0.94 times another stopping power."""
+    theirs = moqui_setup(flavour=flavour).ratio(volume())
+    assert theirs is not None
+    assert np.isnan(theirs(hu(0))).all()
 
 
 @pytest.mark.parametrize(

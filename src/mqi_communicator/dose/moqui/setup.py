@@ -16,7 +16,7 @@ from mqi_communicator.dose.moqui.basis import Calibration, Machine, machine_of, 
 from mqi_communicator.dose.moqui.beamfile import BeamFile
 from mqi_communicator.dose.moqui.build import Build
 from mqi_communicator.dose.moqui.flavour import Scale
-from mqi_communicator.dose.moqui.flavours import BUILT_IN
+from mqi_communicator.dose.moqui.flavours import UPSTREAM
 from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct
 from mqi_communicator.dose.moqui.histories import HistoriesRequest, Quota, quota_by_counts, quota_by_ratio
 from mqi_communicator.dose.moqui.stopping import stopping_ratio
@@ -78,11 +78,11 @@ class Setup(Build):
         return sent_ct(ct, [self.beam_path(beam, machine_of(beam, self.machines)) for beam in plan.beams])
 
     def ratio(self, ct: CTVolume) -> Ratio | None:
-        """That of the default calibration for built-in flavours; unknown for builds of the site's own. None without a
-        calibration."""
+        """That of upstream's default calibration; unknown for forks and builds of the site's own, which have others.
+        None without a calibration."""
         if ct.scanner not in self.calibrations:
             return None
-        return stopping_ratio if self.flavour.name in BUILT_IN else unknown_ratio
+        return stopping_ratio if self.flavour.name == UPSTREAM.name else unknown_ratio
 
     def machine(self, beam: Beam) -> MachineModel | None:
         """The model of the beam's machine; None without one."""

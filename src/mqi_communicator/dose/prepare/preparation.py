@@ -1,6 +1,6 @@
 """From an admitted plan and CT to what an engine computes, and back. Pure.
 
-The stages run in this order: which patient position, range shifters, densities, lines, the space for range shifters,
+The stages run in this order: which patient position, range shifters, lines, densities, the space for range shifters,
 turning to head first supine. Each leaves a plan and a CT that later stages and engines read as if the planning system
 had written them that way: an engine sees head first supine, spots, and one CT whose densities are those that the dose
 is computed with. Until the last stage, plan and CT are in the patient system, as structures are.
@@ -34,8 +34,8 @@ STAGES: tuple[Stage, ...] = (
     settle_position,
     check_attributes,
     set_shifters,
-    override_densities,
     cut_lines,
+    override_densities,
     check_shifter_space,
     turn_to_hfs,
 )

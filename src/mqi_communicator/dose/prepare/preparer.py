@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,14 @@ class Preparer:
 
     engine: DoseEngine
     options: PreparationOptions
+
+    def recipe(self) -> Mapping[str, str]:
+        """What determines a dose: the engine's recipe and the rules of preparation."""
+        return {**self.engine.recipe(), **self.options.recipe()}
+
+    def evidence(self) -> Mapping[str, str]:
+        """The recipe, with who commissioned each model and curve."""
+        return {**self.engine.evidence(), **self.options.recipe()}
 
     def prepare(self, plan: IonPlan, ct: CTVolume, structures: StructureSet | None) -> Preparation:
         """See `preparation.prepare`."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from mqi_communicator.dicom.problem import Problem, printable
 from mqi_communicator.dicom.records import Beam, CTVolume, ShifterSetting
-from mqi_communicator.dicom.structures import StructureSet
+from mqi_communicator.dicom.structures import EXTERNAL, StructureSet
 from mqi_communicator.dose.abilities import where
 from mqi_communicator.dose.checks import sound_beams
 from mqi_communicator.dose.contoured import Contoured
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
     Flags = NDArray[np.bool_]
-
-_EXTERNAL = "EXTERNAL"
 
 
 def check_shifter_space(draft: Draft, models: Models, options: PreparationOptions) -> Draft:  # noqa: ARG001
@@ -60,8 +58,8 @@ def _margin(beam: Beam, model: MachineModel) -> float:
 
 
 def _bodies(structures: StructureSet | None, ct: CTVolume) -> list[Contoured]:
-    overridden = structures.overridden if structures else ()
-    return [Contoured(one.contours, ct.grid) for one in overridden if one.kind == _EXTERNAL]
+    rois = structures.rois if structures else ()
+    return [Contoured(one.contours, ct.grid) for one in rois if one.kind == EXTERNAL]
 
 
 def _first_beyond(beam_path: BeamPath, field: Field, distance: float, ct: CTVolume, bodies: list[Contoured]) -> str:

@@ -54,7 +54,7 @@ def samples(
 
 async def begin_due(wanted: Sequence[ConstancyOptions], tools: Tools) -> tuple[int, dict[str, str]]:
     """Make a case of each sample that is due; returns how many, and by name why one could not be."""
-    basis = basis_of(tools.basis.version, tools.engine.evidence())
+    basis = basis_of(tools.basis.version, tools.preparer.evidence())
     begun, problems = 0, dict[str, str]()
     found = await tools.database.read(samples, wanted, basis, tools.clock())
     for options, sample in zip(wanted, found, strict=True):

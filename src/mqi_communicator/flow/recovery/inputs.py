@@ -24,7 +24,7 @@ async def cases_with_other_recipe(tools: Tools) -> list[tuple[str, str]]:
     found = []
     for item in await tools.database.read(undelivered):
         if item.step in (UPLOAD, COMPARE) and not item.status.ended:
-            changed = changes(await asyncio.to_thread(tools.spool(item.case).made_with), tools.engine)
+            changed = changes(await asyncio.to_thread(tools.spool(item.case).made_with), tools.preparer)
             found += [(item.case, "; ".join(changed))] if changed else []
     return found
 

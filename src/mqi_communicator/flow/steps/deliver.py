@@ -34,6 +34,6 @@ async def record_of(item: WorkItem, tools: Tools) -> Record:
     return Record(
         runs=[job for job in runs if job.token in beams],
         history=await tools.database.read(audit.history, item.case),
-        evidence=evidence_of(await asyncio.to_thread(tools.spool(item.case).made_with), tools.engine),
+        evidence=evidence_of(await asyncio.to_thread(tools.spool(item.case).made_with), tools.preparer),
         basis=tools.basis,
     )

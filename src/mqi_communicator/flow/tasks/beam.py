@@ -33,7 +33,7 @@ def keep_beam_dose(
     """Read the products of `token` as the dose of one beam, and keep it. Refused if its whole log, of which polling
     returned a part, is not that of a complete run. Permanent if it is not a valid dose, ActionRequired if it was
     computed with another configuration than the current one."""
-    if changed := changes(spool.made_with(), preparer.engine):
+    if changed := changes(spool.made_with(), preparer):
         raise ActionRequired("; ".join(changed), AGAIN)
     prepared = read_case(spool).prepared(preparer)
     products = {name: _verified(spool.back(token) / name, digest) for name, digest in digests.items()}

@@ -91,7 +91,7 @@ def write_input(
         raise DiskFull(
             f"the engine's input cannot be written: {error.strerror}", "free space in paths.workspace"
         ) from None
-    write_durably(spool.recipe, json.dumps(recipe_of(preparer.engine, plan, ct), indent=1))
+    write_durably(spool.recipe, json.dumps(recipe_of(preparer, plan, ct), indent=1))
     shutil.rmtree(spool.input, ignore_errors=True)
     temporary.rename(spool.input)
     sync_folder(spool.root)

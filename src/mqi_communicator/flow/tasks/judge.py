@@ -54,7 +54,7 @@ def judge_case(
     convention = convention_for(plan.manufacturer, conventions)
     computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
     case = engine.case(prepared.case)
-    reasons = changes(spool.made_with(), engine) or case.basis()
+    reasons = changes(spool.made_with(), preparer) or case.basis()
     planned = _planned(spool, plan, convention)
     aside = [why for _name, why in load_manifest(spool.manifest).aside]
     verdict = judge(
