@@ -56,11 +56,11 @@ def one(name="RS", distance=float(DISTANCE), wet=DECLARED.wet):
 
 
 def shot(*layers):
-    """Layers of (MeV, range shifter or None); one spot, one MU each."""
-    beam = field(*[(energy, [(0.0, 0.0, 1.0)]) for energy, _ in layers])
+    """Layers of (MeV, range shifter or None, MU); one spot each, of one MU unless given."""
+    beam = field(*[(energy, [(0.0, 0.0, *(mu or (1.0,)))]) for energy, _, *mu in layers])
     made = zip(beam.layers, layers, strict=True)
     return replace(
-        beam, layers=tuple(replace(layer, shifters=() if had is None else (had,)) for layer, (_, had) in made)
+        beam, layers=tuple(replace(layer, shifters=() if had is None else (had,)) for layer, (_, had, *_) in made)
     )
 
 
@@ -106,7 +106,7 @@ def test_a_range_shifter_is_the_slab_that_it_replaces(compute, shifted_model):  
 
 def test_in_for_some_layers_is_the_sum_of_what_each_layer_gives(compute, shifted_model):  # noqa: F811
     given = {"curve": CURVE, "with_model": shifted_model, "histories_per_beam": PROTONS}
-    layers = [(165.0, one()), (100.0, None), (150.0, one("RS2", 150.0, 30.0))]
+    layers = [(165.0, one(), 1.0), (100.0, None, 3.0), (150.0, one("RS2", 150.0, 30.0), 2.0)]
     together = accepted(compute(shot(*layers), phantom(), **given))
     apart = [accepted(compute(shot(layer), phantom(), **{**given, "histories_per_beam": 100_000})) for layer in layers]
     depths, gy = in_water(together)
