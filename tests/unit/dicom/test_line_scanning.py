@@ -143,7 +143,7 @@ def test_a_block_of_another_maker_with_the_same_elements_is_not_read(plan, read)
 @pytest.mark.parametrize("where", ["standard", "private"])
 def test_maps_above_65534_bytes(where, syntax, plan, read, tmp_path):
     """Explicit VR has 2 bytes for the length of FL, so that it is written as UN (PS3.5 6.2.2)."""
-    count = 9000
+    count = 17_000
     (private if where == "private" else standard)(plan)
     for index, point in enumerate(points(plan)):
         places = np.linspace(-50, 50, 2 * count).astype("<f4")
@@ -159,7 +159,7 @@ def test_maps_above_65534_bytes(where, syntax, plan, read, tmp_path):
     assert (tmp_path / "RP.dcm").stat().st_size > 4 * 12 * count
     assert layer.spots.shape == (count, 2)
     assert layer.spots[-1].tolist() == pytest.approx([50 - 100 / (2 * count - 1), 50], rel=1e-6)
-    assert layer.weights.sum() == pytest.approx(4, rel=1e-6)
+    assert layer.weights.sum() == pytest.approx(4, rel=1e-5)
 
 
 def first_weight(plan):

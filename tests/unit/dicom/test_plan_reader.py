@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 
@@ -320,21 +321,25 @@ def test_a_layer_without_weight_is_none(plan, read):
     assert len(read().beams[0].layers) == count
 
 
-def test_many_spots_in_a_layer_with_explicit_vr(plan, tmp_path):
-    """A position map above 65 534 bytes is written as UN (PS3.5 6.2.2)."""
-    count = 9000
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"], ids=["implicit", "explicit"])
+def test_many_spots_in_a_layer(plan, tmp_path, syntax):
+    """Explicit VR has 2 bytes for the length of FL: above 65 534 bytes it is written as UN (PS3.5 6.2.2)."""
+    count = 17_000
     total = math.fsum(points(plan)[0].ScanSpotMetersetWeights)
     for point, weight in ((points(plan)[0], total / count), (points(plan)[1], 0.0)):
         point.NumberOfScanSpotPositions = count
         point.ScanSpotPositionMap = [float(value) for value in np.linspace(-50, 50, 2 * count)]
         point.ScanSpotMetersetWeights = [weight] * count
-    plan.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
-    with pytest.warns(UserWarning, match="VR is changed from 'FL' to 'UN'"):
-        plan.save_as(tmp_path / "RP.dcm", implicit_vr=False, little_endian=True)
-    assert b"\x0a\x30\x94\x03UN" in (tmp_path / "RP.dcm").read_bytes()
+    plan.file_meta.TransferSyntaxUID = syntax
+    explicit = syntax.endswith(".1")
+    with pytest.warns(UserWarning, match="VR is changed from 'FL' to 'UN'") if explicit else nullcontext():
+        plan.save_as(tmp_path / "RP.dcm", implicit_vr=not explicit, little_endian=True)
+    content = (tmp_path / "RP.dcm").read_bytes()
+    assert (b"\x0a\x30\x94\x03UN" in content, b"\x0a\x30\x96\x03UN" in content) == (explicit, explicit)
     layer = sound_plan(tmp_path / "RP.dcm").beams[0].layers[0]
     assert layer.spots.shape == (count, 2)
     assert layer.spots[-1].tolist() == pytest.approx([50 - 100 / (2 * count - 1), 50], rel=1e-6)
+    assert layer.weights.sum() == pytest.approx(total, rel=1e-5)
 
 
 def test_a_beam_numbered_below_one_gets_another_number_and_keeps_its_own(plan, read):

@@ -415,3 +415,13 @@ def test_a_longer_run_differs_in_its_histories_alone():
     assert before.replace("Num_Primaries 1000\n", "Num_Primaries 5000\n") == after != before
     assert long.evidence() == {**short.evidence(), "histories_per_beam": "5000"}
     assert engine(target_uncertainty=0.01).histories is None
+
+
+def test_layers_of_one_energy_stay_apart_and_in_order():
+    layers = tuple(
+        layer(energy, (weight,), ((weight, 0.0),)) for energy, weight in ((150, 1), (150, 2), (100, 3), (150, 4))
+    )
+    one = beam(layers=layers, final_cumulative_weight=10.0, meterset=10.0)
+    lines = text(beam_files(engine(), plan(one), one, volume()), "plan.txt")
+    assert after(lines, "####Energy (MeV)") == ["150", "150", "100", "150"]
+    assert after(lines, "####X Y Weight") == ["1 0 1", "2 0 2", "3 0 3", "4 0 4"]

@@ -380,3 +380,23 @@ def test_a_longer_run_has_as_much_more_for_each_beam(configured):
     assert after == pytest.approx(3 * before, rel=0.02)
     assert (short.histories, long.histories) == (configured, 3 * configured)
     assert long.evidence() == {**short.evidence(), "histories_per_beam": str(3 * configured)}
+
+
+@pytest.mark.parametrize("flavour", ["upstream", "fork"])
+def test_layers_of_one_energy_stay_apart_and_in_order(flavour):
+    layers = tuple(
+        layer(energy, (weight,), ((weight, 0.0),)) for energy, weight in ((150, 1), (150, 2), (100, 3), (150, 4))
+    )
+    one = beam(layers=layers, final_cumulative_weight=10.0, meterset=10.0)
+    engine = moqui(flavour=flavour, gpus_per_beam=1)
+    points = sent(engine, plan(one))["dicom/RP.dcm"].IonBeamSequence[2].IonControlPointSequence[::2]
+    assert [float(point.NominalBeamEnergy) for point in points] == [150, 150, 100, 150]
+    assert [point.ScanSpotPositionMap[0] for point in points] == [1, 2, 3, 4]
+    if flavour == "fork":
+        lists = sorted(
+            (name, data) for name, data in common_files(engine, plan(one), volume()).items() if "/3/" in name
+        )
+        assert [name.split("/")[-1] for name, _ in lists] == [
+            f"0{index}_{energy}.00MeV.csv" for index, energy in enumerate((150, 150, 100, 150), start=1)
+        ]
+        assert [data.split(b",")[1] for _, data in lists] == [b"1.0000", b"2.0000", b"3.0000", b"4.0000"]

@@ -98,3 +98,11 @@ def test_a_beam_with_another_number_is_reported_and_its_planned_dose_is_found():
     assert of_plan(dose, plan).beam_number is None
     with pytest.raises(Permanent, match="beam 3, which is not a treatment beam of the plan"):
         of_plan(replace(dose, beam_number=3), plan)
+
+
+def test_several_paintings_are_noted_for_the_beams_that_have_them():
+    once = replace(BEAM, number=2, delivery=replace(BEAM.delivery, paintings=1))
+    twice = replace(BEAM, delivery=replace(BEAM.delivery, paintings=2))
+    (found,) = (one for one in case_cautions(replace(PLAN, beams=(twice, once)), CT, ()) if one.name == "repainting")
+    assert (found.scope, found.review) == ("beam 1", False)
+    assert "NumberOfPaintings (300A,039A) is up to 2" in found.note

@@ -55,6 +55,7 @@ class Machine:
             "counts/MU": self.counts_per_mu,
             "dose factor": self.dose_factor,
             "mm snout": self.snout_position,
+            "mm spot sigma": self.spot_sigma,
         }
         return ", ".join([what, *(f"{value:g} {name}" for name, value in numbers.items() if value is not None)])
 
