@@ -35,13 +35,18 @@ def spots_of_plan(item: Any, file: str, particles_per_history: float) -> Spots:
     for point in item.IonControlPointSequence[::2]:
         energy = np.float32(float(point.NominalBeamEnergy))
         row = between(rows, energy)
-        places = np.atleast_1d(np.asarray(point.ScanSpotPositionMap, np.float32)).reshape(-1, 2)
-        weights = np.atleast_1d(np.asarray(point.ScanSpotMetersetWeights, np.float32))
+        places = np.atleast_1d(_floats(point.ScanSpotPositionMap)).reshape(-1, 2)
+        weights = np.atleast_1d(_floats(point.ScanSpotMetersetWeights))
         histories = np.floor(weights * np.float32(row[7]) / np.float32(particles_per_history)).astype(np.int64)
         count = int(point.NumberOfScanSpotPositions)
         found.append((np.full(count, row[1]), places[:, 0], places[:, 1], np.full(count, row[3]), histories))
     columns = [np.concatenate(column).astype(float) for column in zip(*found, strict=True)]
     return Spots(columns[0], columns[1], columns[2], columns[3], columns[4].astype(np.int64), sad)
+
+
+def _floats(value: Any) -> np.ndarray:
+    """Single-precision numbers of an element, whatever representation the file has (UN above 65 534 bytes)."""
+    return np.frombuffer(value, "<f4") if isinstance(value, bytes) else np.asarray(value, np.float32)
 
 
 def beam_file(text: str) -> tuple[tuple[float, float], np.ndarray]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+import warnings
 from io import BytesIO
 
 from pydicom import Dataset
@@ -60,11 +61,17 @@ def item(**attributes: object) -> Dataset:
 
 
 def encoded(ds: Dataset) -> bytes:
-    """Encode the object as a DICOM file, explicit VR little endian, uncompressed."""
+    """Encode the object as a DICOM file, explicit VR little endian, uncompressed.
+
+    A layer of more than 8191 spots has a position map above 65 534 bytes, which is UN (PS3.5 6.2.2). moqui takes the
+    representation from its own dictionary, whatever the file has (its mqi_dataset.hpp).
+    """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.file_meta = meta
     held = BytesIO()
-    dcmwrite(held, ds, enforce_file_format=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*The data element VR is changed from 'FL' to 'UN'")
+        dcmwrite(held, ds, enforce_file_format=True)
     return held.getvalue()

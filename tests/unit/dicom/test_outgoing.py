@@ -166,3 +166,16 @@ def test_uids_are_valid(content, index):
     uid = pydicom.uid.UID(sent_uid(content, "CT", index))
     assert uid.is_valid
     assert len(uid) <= 64
+
+
+def test_a_layer_of_more_than_8191_spots_is_written_as_un_and_has_the_same_bytes():
+    spots = np.linspace(-50, 50, 40_000).astype(np.float32).reshape(-1, 2)
+    weights = np.linspace(1, 2, 20_000).astype(np.float32)
+    (_, beam) = beams_of(sent_beam(layers=(SentLayer(150.0, spots.astype(float), weights),))).IonBeamSequence
+    first, second = beam.IonControlPointSequence
+    for point in (first, second):
+        assert (point["ScanSpotPositionMap"].VR, point["ScanSpotMetersetWeights"].VR) == ("UN", "UN")
+        assert point.ScanSpotPositionMap == spots.astype("<f4").tobytes()
+        assert point.NumberOfScanSpotPositions == 20_000
+    assert first.ScanSpotMetersetWeights == weights.astype("<f4").tobytes()
+    assert second.ScanSpotMetersetWeights == bytes(80_000)
