@@ -3,7 +3,7 @@ well and in every way in which moqui fails."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.problem import DicomProblem
-from mqi_communicator.dicom.records import CTVolume, Dose, Grid, IonPlan
+from mqi_communicator.dicom.records import CTVolume, Dose, Grid, IonPlan, Layer, LayerKind
 from mqi_communicator.dose.engine import Accepted, JobRequest, PreparedCase, Refused
 from mqi_communicator.dose.moqui.engine import Moqui
+from mqi_communicator.dose.prepare.options import PreparationOptions
+from mqi_communicator.dose.prepare.preparation import prepare
 
 pytestmark = pytest.mark.real
 
@@ -141,6 +143,28 @@ def test_a_beam_comes_home_as_its_dose(moqui, flavour):
     assert ran.dose is not None
     assert ran.dose.beam_number == 2
     assert 0.005 < (ran.dose.uncertainty or 0) < 0.08
+
+
+def test_lines_have_the_dose_of_spots_that_are_dense_on_them(moqui):
+    at = moqui(kind="line-private")
+    planned = at.plan.beams[1]
+    assert {layer.kind for layer in planned.layers} == {LayerKind.LINES}
+    prepared = prepare(at.plan, at.ct, None, at.engine, PreparationOptions())
+    assert prepared.problems == ()
+    at.plan, at.ct = prepared.case.plan, prepared.case.ct
+    ran = at.run(planned.number)
+    assert isinstance(ran.judged, Accepted), (ran.judged, ran.log)
+    dense = replace(planned, layers=tuple(dense_spots(layer) for layer in planned.layers))
+    agree(ran.dose, truth(at.ct, replace(at.plan, beams=(dense,)), planned.number))
+
+
+def dense_spots(layer: Layer) -> Layer:
+    """12 spots, evenly on each way of 8 mm that has a weight."""
+    shares = (np.arange(12) + 0.5)[:, np.newaxis] / 12
+    used = [i for i, weight in enumerate(layer.weights) if weight > 0]
+    spots = [layer.spots[i - 1] + shares * (layer.spots[i] - layer.spots[i - 1]) for i in used]
+    weights = [np.full(12, layer.weights[i] / 12) for i in used]
+    return Layer(layer.energy, np.concatenate(spots), np.concatenate(weights))
 
 
 def test_it_says_as_much_as_moqui_does(moqui):
