@@ -8,6 +8,8 @@ MGHPhysicsResearch/moquimc:
   the settings in the first control point. It is RangeShifterWaterEquivalentThickness / 1.15 thick, and its centre is
   one thickness below IsocenterToRangeShifterDistance.
 - If the beam file has [rangeshifter_thickness], all listed IDs are added up, and the place follows from the snout.
+- Secondary protons that begin in a device are moved by the coordinates of the isocentre (mqi_po_inelastic.hpp): unless
+  it is the origin they are lost, here a thousandth of the dose per mm of water of a range shifter.
 - An aperture is as thick as its first block, from IsocenterToBlockTrayDistance upwards, whatever its mounting, its
   outlines are not scaled, and of several only the last is open. It is made of cubes of 1 mm.
 """
@@ -24,6 +26,8 @@ import numpy as np
 
 from tests.standin.program import die, say
 
+_LOST = 1e-3  # of the dose per mm of water
+_ORIGIN = 0.01  # mm
 _ENERGY = 100.0  # MeV, at which the density is turned into a stopping power
 
 
@@ -141,6 +145,13 @@ def crossed(devices: Sequence[Device], start: float) -> tuple[list[Device], floa
         met.append(replace(one, wet=one.wet * share) if isinstance(one, Slab) else one)
         start = one.bottom
     return met, start
+
+
+def kept(devices: Sequence[Device], isocentre: Sequence[float]) -> float:
+    """The share of the dose that remains of secondary protons' misplacement."""
+    if max(map(abs, isocentre)) < _ORIGIN:
+        return 1.0
+    return 1.0 - _LOST * sum(one.wet for one in devices if isinstance(one, Slab))
 
 
 def is_open(block: Block, x: np.ndarray, y: np.ndarray) -> np.ndarray:

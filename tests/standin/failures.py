@@ -17,7 +17,7 @@ from tests.standin import site
 from tests.standin.settings import FAULTS
 
 RECORD = Path(__file__).parents[1] / "fixtures/moqui/failures.json"
-FAST = {"histories_per_beam": 200_000}
+FAST: dict[str, Any] = {"histories_per_beam": 200_000}
 FAILS = {
     # fault: (flavour, engine, exit code, words, retryable); words of a dose that is read and refused come with None
     "save-crash": ("upstream", {}, 139, "moqui-1 crashed while it saved its dose", True),
@@ -65,7 +65,8 @@ def main() -> None:
 
 
 def _run(fault: str, folder: Path) -> dict[str, Any]:
-    flavour, options, *_ = FAILS[fault]
+    flavour, *_ = FAILS[fault]
+    options: dict[str, Any] = FAILS[fault][1]
     program = site.install(folder / "host", flavour=flavour, fault=fault)
     engine = site.engine(site.sections(program, folder / "beam_file.txt", flavour, **FAST, **options))
     site.write_sample(folder / "case", flavour=flavour)

@@ -37,6 +37,7 @@ SNOUT = 410.0  # mm, of the samples
 PROTONS_PER_COUNT = 1.0e8  # where the factors built into a fork are 1: per MU
 COUNTS_PER_MU = 4.67e7
 ENERGIES = (70.0, 230.0)
+SHIFTER = {"wet": 40.0, "material": 64, "density": 1.2, "distance": "plan", "travel": [50.0, 450.0]}
 _ROWS = "\n".join(
     f"{e} {e + 0.3} {0.006 * e:.3f} 4.0 4.0 0.002 0.002 {1.2e8 * (e / 100) ** 0.7:.6g}" for e in range(70, 240, 10)
 )
@@ -62,11 +63,20 @@ def install(folder: Path, **setting: Any) -> Path:
     return program
 
 
-def sections(program: Path, beam_file_at: Path, flavour: str = "upstream", **engine: Any) -> dict[str, Any]:
-    """The sections of a configuration that make the samples computable with the stand-in. Writes the beam file."""
+def sections(
+    program: Path, beam_file_at: Path, flavour: str = "upstream", *, devices: bool = False, **engine: Any
+) -> dict[str, Any]:
+    """The sections of a configuration that make the samples computable with the stand-in. Writes the beam file.
+
+    `devices`: whether range shifters and apertures are commissioned.
+    """
     beam_file_at.write_bytes(BEAM_FILE)
     signed = {"commissioned_by": WHO, "commissioned_on": WHEN}
     machine: dict[str, Any] = {"beam_model": str(beam_file_at), "sha256": hashlib.sha256(BEAM_FILE).hexdigest()}
+    if devices:
+        by_field = signed | {"measured": "none: a test"}
+        machine["moqui"] = {"devices": {"range_shifters": by_field, "apertures": by_field}}
+        machine["range_shifters"] = {"RS": SHIFTER | signed}
     if flavour != "upstream":
         machine = {"gantry": 2, "energies": list(ENERGIES)}
     if flavour == "fork":

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tests.standin import patient
-from tests.standin.beamline import Device, devices_of_plan
+from tests.standin.beamline import Device, devices_of_plan, kept
 from tests.standin.machine import Spots, spots_of_lists, spots_of_plan
 from tests.standin.parameters import Parameters
 from tests.standin.physics import beam_dose
@@ -234,6 +234,7 @@ def _dose(
         start=float(aim.SnoutPosition) + (50.0 if setting.flavour == "upstream" else 0.0),
         devices=devices,
     )
+    dose = dose * kept(devices, [float(value) for value in aim.IsocenterPosition])
     seed = 0 if setting.fault == "seed-blind" else abs(parameters.whole("RandomSeed", -1))
     rng = np.random.default_rng([seed, number])
     relative = setting.noise / np.sqrt(histories.sum() * np.maximum(dose / dose.max(), 1e-6))

@@ -101,6 +101,16 @@ after:
   - name: converter
     argv: [/opt/site/to_raw, Outputs-1, Outputs-2]
     outputs: ["Outputs-1/beam_{beam}_0_Dose.raw", "Outputs-2/beam_{beam}_0_Dose.raw"]"""
+_DEVICES = """\
+devices:
+  range_shifters:
+    commissioned_by: A. Physicist
+    commissioned_on: 2026-01-31
+    measured: "10 x 10 cm2, 150 MeV, behind RS_3CM at 80 and 250 mm: depth dose and profiles at 30 and 80 mm"
+  apertures:
+    commissioned_by: A. Physicist
+    commissioned_on: 2026-01-31
+    measured: "6 x 8 cm2 L-shaped brass aperture on either side of its tray: profiles at 30 and 80 mm\""""
 _SHIFTERS = """\
 range_shifters:
   RS_3CM:
@@ -116,6 +126,7 @@ range_shifters:
 _EXAMPLES = {
     "hosts": _HOSTS,
     "constancy": _CONSTANCY,
+    "machines.*.moqui.devices": _DEVICES,
     "machines.*.range_shifters": _SHIFTERS,
     "engine.flavours": _FLAVOUR,
     "engine.before": _BEFORE,

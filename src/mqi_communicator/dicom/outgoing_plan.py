@@ -17,6 +17,7 @@ import numpy as np
 from mqi_communicator.dicom.decimal_string import decimal
 from mqi_communicator.dicom.header import ION_PLAN
 from mqi_communicator.dicom.outgoing import content_digest, encoded, item, new_object
+from mqi_communicator.dicom.outgoing_devices import SentAperture, SentShifter, block_item, shifter_item, shifter_setting
 from mqi_communicator.dicom.outgoing_names import beam_name
 from mqi_communicator.dicom.problem import DicomProblem
 
@@ -49,6 +50,8 @@ class SentBeam:
     snout_position: float  # mm
     sad: tuple[float, float]  # mm, virtual source to axis
     layers: tuple[SentLayer, ...]
+    shifter: SentShifter | None = None
+    aperture: SentAperture | None = None
 
 
 def plan_file(beams: Sequence[SentBeam], ct_content: bytes) -> bytes:
@@ -104,7 +107,7 @@ def _filler(number: int, like: SentBeam) -> Dataset:
 
 
 def _beam_item(beam: SentBeam) -> Dataset:
-    return item(
+    made = item(
         BeamNumber=beam.number,
         BeamName=beam_name(beam.number),
         BeamType="STATIC",
@@ -119,8 +122,8 @@ def _beam_item(beam: SentBeam) -> Dataset:
         NumberOfWedges=0,
         NumberOfCompensators=0,
         NumberOfBoli=0,
-        NumberOfBlocks=0,
-        NumberOfRangeShifters=0,
+        NumberOfBlocks=0 if beam.aperture is None else 1,
+        NumberOfRangeShifters=0 if beam.shifter is None else 1,
         NumberOfLateralSpreadingDevices=0,
         NumberOfRangeModulators=0,
         PatientSupportType="TABLE",
@@ -129,6 +132,13 @@ def _beam_item(beam: SentBeam) -> Dataset:
         ReferencedPatientSetupNumber=1,
         IonControlPointSequence=_control_points(beam),
     )
+    if beam.shifter is not None:
+        made.RangeShifterSequence = [shifter_item()]
+        for point in made.IonControlPointSequence:
+            point.RangeShifterSettingsSequence = [shifter_setting(beam.shifter)]
+    if beam.aperture is not None:
+        made.IonBlockSequence = [block_item(beam.aperture)]
+    return made
 
 
 def _control_points(beam: SentBeam) -> list[Dataset]:

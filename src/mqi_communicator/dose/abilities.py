@@ -107,7 +107,7 @@ _SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, LINE, or MODULATED
 _SPOT_MODES = ("MODULATED", "MODULATED_SPEC STATIONARY")
 _LINE_MODES = ("LINE", "MODULATED_SPEC LINEAR")
 _KNOWN_MODES = frozenset({*_SPOT_MODES, *_LINE_MODES, "MODULATED_SPEC LEAPING", "UNIFORM", "NONE"})
-_SHIFTER = "range shifter in the beam"
+_SHIFTER, _APERTURE = "range shifter in the beam", "aperture (block)"
 _TPS = "Plan the beam without it, or check it by another method."
 
 FEATURES = (
@@ -138,7 +138,7 @@ FEATURES = (
         _other("PatientSupportType (300A,0350)", lambda beam: beam.delivery.support, "TABLE"),
     ),
     Feature(_SHIFTER, "beam.range_shifter", _device("range shifter"), _TPS),
-    Feature("aperture (block)", "beam.aperture", _device("aperture"), _TPS),
+    Feature(_APERTURE, "beam.aperture", _device("aperture"), _TPS),
     Feature("shielding block", "beam.aperture", _device("shielding block"), _TPS),
     Feature("collimator", "beam.collimator", _device("collimator"), _TPS),
     Feature("bolus", "beam.bolus", _device("bolus"), _TPS),
@@ -158,6 +158,12 @@ FEATURES = (
 )
 
 
+RANGE_SHIFTERS, APERTURES = "range_shifters", "apertures"
+COMMISSIONED = {_SHIFTER: RANGE_SHIFTERS, _APERTURE: APERTURES}
+"""Features that may need commissioning with the engine, and their keys in machines.NAME.moqui.devices."""
+COMPUTED, CONDITIONAL, REFUSED = "computed", "refused until commissioned", "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What one engine in one flavour can compute, by names of FEATURES."""
@@ -165,6 +171,8 @@ class Abilities:
     engine: str
     flavour: str  # "" where the engine has none
     features: frozenset[str]
+    conditional: frozenset[str] = frozenset()  # computed for machines where the site has commissioned them
+    commissioned: frozenset[tuple[str, str]] = frozenset()  # machine and key of COMMISSIONED
 
     @property
     def name(self) -> str:
@@ -174,9 +182,17 @@ class Abilities:
     @property
     def description(self) -> str:
         """For display: what it computes, on one line."""
-        computed = "; ".join(feature.name for feature in FEATURES if feature.name in self.features)
-        lacking = sum(feature.name not in self.features for feature in FEATURES)
+        words = {COMPUTED: "", CONDITIONAL: " (where it is commissioned)"}
+        named = ((feature.name, self.cell(feature)) for feature in FEATURES)
+        computed = "; ".join(name + words[cell] for name, cell in named if cell in words)
+        lacking = sum(self.cell(feature) == REFUSED for feature in FEATURES)
         return f"{self.name} computes {computed}; it refuses {lacking} other features by name (docs/limits.md)"
+
+    def cell(self, feature: Feature) -> str:
+        """What the table says of this feature."""
+        if feature.name in self.conditional:
+            return CONDITIONAL
+        return COMPUTED if feature.name in self.features else REFUSED
 
     def refusals(self, plan: IonPlan) -> tuple[Problem, ...]:
         """The features of the plan that this engine cannot compute, beam by beam; and several positions in one plan."""
@@ -187,16 +203,30 @@ class Abilities:
                 found=need.found,
                 tag=need.tag,
                 expected=need.expected,
-                advice=feature.advice,
+                advice=self._advice(feature, beam),
                 where=where(beam),
                 clause=need.clause,
             )
             for beam in plan.beams
             for feature in FEATURES
-            if feature.name not in self.features
+            if not self._computes(feature, beam)
             for need in feature.needs(beam)
         )
         return (*lacking, *several_positions(plan))
+
+    def _computes(self, feature: Feature, beam: Beam) -> bool:
+        if feature.name in self.conditional:
+            return (beam.machine, COMMISSIONED[feature.name]) in self.commissioned
+        return feature.name in self.features
+
+    def _advice(self, feature: Feature, beam: Beam) -> str:
+        if feature.name not in self.conditional:
+            return feature.advice
+        key = f"machines, {printable(beam.machine)}, {self.engine}, devices, {COMMISSIONED[feature.name]}"
+        return (
+            f"{self.name} computes it once the site has commissioned it: compare a measured field with its dose, and "
+            f"declare who did so, when, and which field, in the configuration under {key}."
+        )
 
 
 def several_positions(plan: IonPlan) -> Iterator[Problem]:
@@ -219,7 +249,11 @@ def where(beam: Beam) -> str:
 _SCANNED = frozenset(feature.name for feature in FEATURES[:2])  # lines are cut into spots (`prepare.lines`)
 _ALL = _SCANNED | {"bolus", "another patient position than HFS"}
 MCSQUARE = Abilities("mcsquare", "", _ALL | {_SHIFTER})
-TABLE = (MCSQUARE, *(Abilities("moqui", flavour, _ALL) for flavour in ("upstream", "fork", "clinic")))
+TABLE = (
+    MCSQUARE,
+    Abilities("moqui", "upstream", _ALL, frozenset(COMMISSIONED)),
+    *(Abilities("moqui", flavour, _ALL) for flavour in ("fork", "clinic")),
+)
 
 
 def abilities_of(engine: str, flavour: str = "") -> Abilities:
@@ -232,7 +266,7 @@ def markdown() -> str:
     head = ["| of a plan |", *(f" {one.name} |" for one in TABLE)]
     rows = ["".join(head), "|---|" + "---|" * len(TABLE)]
     for feature in FEATURES:
-        cells = ("computed" if feature.name in one.features else "refused" for one in TABLE)
+        cells = (one.cell(feature) for one in TABLE)
         rows.append(f"| {feature.name} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.dose.commissioning import Commissioning
+from mqi_communicator.dose.abilities import APERTURES, RANGE_SHIFTERS
+from mqi_communicator.dose.commissioning import Commissioning, Measured
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
 from mqi_communicator.dose.mcsquare.tables import parse_beam_model, parse_curve, with_lf
 from mqi_communicator.dose.moqui.basis import BuiltIn, Calibration, Machine
 from mqi_communicator.dose.moqui.beamfile import parse_beam_file
+from mqi_communicator.dose.moqui.device_options import DevicesOptions
 from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions
 from mqi_communicator.dose.options import CalibrationOptions, MachineOptions, ScannerOptions
 from mqi_communicator.dose.range_shifter import RangeShifter
@@ -59,7 +61,14 @@ def _machine(name: str, options: MachineOptions | BuiltInMachineOptions) -> Mach
     if isinstance(options, MachineOptions):
         more = options.moqui or MoquiMachineOptions()
         model = _read_model(name, options, parse_beam_file)
-        return Machine(model, signed, protons_per_mu=more.protons_per_mu, snout_position=more.snout_position)
+        return Machine(
+            model,
+            signed,
+            protons_per_mu=more.protons_per_mu,
+            snout_position=more.snout_position,
+            shifters=_shifters(options.range_shifters),
+            devices=_devices(more.devices),
+        )
     return Machine(
         BuiltIn(*options.energies),
         signed,
@@ -85,6 +94,15 @@ def _shifters(options: Mapping[str, RangeShifterOptions]) -> dict[str, RangeShif
             _signed(one.commissioned_by, one.commissioned_on),
         )
         for name, one in options.items()
+    }
+
+
+def _devices(options: DevicesOptions) -> dict[str, Measured]:
+    declared = {RANGE_SHIFTERS: options.range_shifters, APERTURES: options.apertures}
+    return {
+        name: Measured(_signed(one.commissioned_by, one.commissioned_on), one.measured.strip())
+        for name, one in declared.items()
+        if one is not None
     }
 
 

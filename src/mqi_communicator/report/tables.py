@@ -24,6 +24,8 @@ _NAMES = {
     "dose_scale": "dose scale",
     "ct_ends": "extent of the CT",
     "range_shifter": "range shifter",
+    "aperture": "aperture",
+    "proton_start": "start of the protons",
     "engine_air": "air in front of the patient",
     "ct_slices": "slices of the CT",
     "patient_position": "patient position",

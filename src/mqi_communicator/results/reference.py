@@ -130,6 +130,12 @@ CHECKS = {  # scope, unit of the value, the value
         "mm",
         "With `preparation.outside_body: air`: water outside the body that became air, on the ray with most of it.",
     ),
+    "aperture": ("beams", "", "No value. With moqui and an aperture; `note` says how it is computed."),
+    "proton_start": (
+        "beams",
+        "%",
+        "With moqui and devices above the protons' start: by how much spots grow because they start farther away.",
+    ),
     "completeness": ("plan", "", "No value. Present only if doses are missing or duplicated; names them."),
     "basis": ("plan", "", "No value. Present only if there is no basis for a verdict; says why."),
 }

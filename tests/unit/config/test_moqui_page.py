@@ -22,11 +22,11 @@ def test_a_configuration_of_the_page_is_accepted(tmp_path, name):
     path.write_text(SHOWN[name] + REST)
     engine = load(path).engine
     assert isinstance(engine, MoquiOptions)
-    assert engine.flavour == {"steps": "clinic"}.get(name, name)
+    assert engine.flavour == {"steps": "clinic", "devices": "upstream"}.get(name, name)
 
 
 def test_there_is_one_for_each_flavour_and_for_what_a_site_adds():
-    assert set(SHOWN) == {"upstream", "fork", "clinic", "steps", "ours"}
+    assert set(SHOWN) == {"upstream", "fork", "clinic", "steps", "ours", "devices"}
 
 
 def test_each_reason_of_the_table_is_one_that_is_given():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -13,7 +14,16 @@ from pydicom.sequence import Sequence
 
 from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.dicom.plan import read_plan
-from mqi_communicator.dose.abilities import FEATURES, MCSQUARE, TABLE, abilities_of, scan_mode
+from mqi_communicator.dose.abilities import (
+    APERTURES,
+    FEATURES,
+    MCSQUARE,
+    RANGE_SHIFTERS,
+    TABLE,
+    abilities_of,
+    markdown,
+    scan_mode,
+)
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
 
 BYTES = sample_files("pass", "tiny")["RP.dcm"]
@@ -348,3 +358,24 @@ def test_each_beam_has_the_position_of_its_own_setup(plan, read):
 def test_every_lying_position_is_computed(position, plan, read):
     positioned(position)(plan)
     assert [row.refusals(read()) for row in TABLE] == [()] * len(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "needed"),
+    [
+        (shifter("IN"), RANGE_SHIFTERS, "needs a range shifter"),
+        (blocks("APERTURE"), APERTURES, "needs an aperture"),
+    ],
+)
+def test_what_a_site_must_commission_is_refused_until_then_for_each_machine(spoil, kind, needed, plan, read):
+    spoil(plan)
+    got = read()
+    machine = got.beams[0].machine
+    row = abilities_of("moqui", "upstream")
+    for commissioned in ((), ((machine, "other"),), (("other", kind),)):
+        (problem,) = replace(row, commissioned=frozenset(commissioned)).refusals(got)
+        assert needed in str(problem)
+        assert f"under machines, {machine}, moqui, devices, {kind}." in problem.advice
+    assert replace(row, commissioned=frozenset({(machine, kind)})).refusals(got) == ()
+    assert "(where it is commissioned)" in row.description
+    assert "refused until commissioned" in markdown()

@@ -146,3 +146,17 @@ def test_moquis_calibration_is_signed_for_each_scanner():
     assert {name: one.name for name, one in read.items()} == {"A|B|C": "default", "D|E|F": "default"}
     assert read["A|B|C"].commissioning.by == "Physics"
     assert not read["D|E|F"].commissioning.by
+
+
+def test_devices_that_were_commissioned_with_moqui_come_with_their_machine(tmp_path):
+    path = tmp_path / "beam.txt"
+    path.write_bytes(BEAM_FILE)
+    signed = {"commissioned_by": "Physics", "commissioned_on": date(2026, 1, 31), "measured": "behind RS"}
+    options = machine(path, digest(BEAM_FILE), moqui={"devices": {"range_shifters": signed}})
+    made = read_machines(options)["G1"]
+    assert {kind: str(one) for kind, one in made.devices.items()} == {
+        "range_shifters": "commissioned by Physics on 2026-01-31, measured: behind RS"
+    }
+    for name in signed:
+        with pytest.raises(ValidationError, match=name):
+            machine(path, digest(BEAM_FILE), moqui={"devices": {"apertures": signed | {name: " "}}})

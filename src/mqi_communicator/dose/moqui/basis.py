@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan
-from mqi_communicator.dose.commissioning import Commissioning
+from mqi_communicator.dose.commissioning import Commissioning, Measured
 from mqi_communicator.dose.moqui.beamfile import BeamFile
+from mqi_communicator.dose.range_shifter import IN, RangeShifter
 
 _NO_SAD = (2000.0, 2000.0)  # mm; for machines that are built into the program, which has its own
 
@@ -44,6 +45,8 @@ class Machine:
     dose_factor: float | None = None
     snout_position: float | None = None  # mm, for plans without one
     spot_sigma: float | None = None  # mm, the narrowest in air at the isocentre, where no beam file has it
+    shifters: Mapping[str, RangeShifter] = field(default_factory=dict)  # by RangeShifterID
+    devices: Mapping[str, Measured] = field(default_factory=dict)  # that were commissioned, by abilities.COMMISSIONED
 
     @property
     def words(self) -> str:
@@ -132,12 +135,24 @@ def reasons_not_to_judge(
             found.append(f"the beam model of machine {name!r} has no commissioned_by and commissioned_on")
         if what := lacking(machine):
             found.append(f"the dose of machine {name!r} is relative: {what} is not declared")
+    found += [sentence for beam in plan.beams for sentence in _shifter_reasons(beam, machines.get(beam.machine))]
     calibration = calibrations.get(ct.scanner)
     if calibration is None:
         found.append(f"scanner {ct.scanner!r} has no calibration in the configuration")
     elif not calibration.commissioning:
         found.append(f"the calibration of scanner {ct.scanner!r} has no commissioned_by and commissioned_on")
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _shifter_reasons(beam: Beam, machine: Machine | None) -> list[str]:
+    """For each range shifter in a prepared beam that nobody commissioned."""
+    used = {one.id for layer in beam.layers for one in layer.shifters if one.setting == IN}
+    known = machine.shifters if machine else {}
+    return [
+        f"range shifter {name!r} of machine {beam.machine!r} has no commissioned_by and commissioned_on"
+        for name in sorted(used)
+        if name not in known or not known[name].commissioning
+    ]
 
 
 def _known(names: Mapping[str, object]) -> str:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from mqi_communicator.dose.commissioning import Commissioning
 
 _SECTIONS = ("[geometry]", "[rangeshifter_thickness]", "[spot]", "[time]")  # in this order
-_GEOMETRY = {"SAD(mm)": 2, "rangeshifter(mm)": 2, "rangeshifter_snout_gap(mm)": 1, "aperture(mm)": 2}
+_SAD = "SAD(mm)"
+_GEOMETRY = {_SAD: 2, "rangeshifter(mm)": 2, "rangeshifter_snout_gap(mm)": 1, "aperture(mm)": 2}
 _COLUMNS = ("e", "E", "dE", "x", "y", "xp", "yp", "ratio")
 _FEWEST = 2  # rows: a table has at least two ends
 
@@ -30,6 +31,9 @@ class BeamFile:
     ratios: tuple[float, ...]  # what a spot's weight is multiplied by to be a number of protons
     optics: tuple[tuple[float, float, float, float], ...]  # x, y (mm) and xp, yp (rad) where protons start
     commissioning: Commissioning = field(default_factory=Commissioning)
+    shifter_size: tuple[float, float] | None = None  # mm, of a range shifter along x and y; None: no such line
+    aperture_size: tuple[float, float] | None = None  # mm, of the block of an aperture
+    shifter_table: bool = False  # whether it has range shifters' thicknesses by ID, which replace the plan's
 
     @property
     def sha256(self) -> str:
@@ -76,17 +80,20 @@ def parse_beam_file(text: bytes, commissioning: Commissioning) -> BeamFile:
     missing = [name for name in ("[geometry]", "[spot]") if name not in sections]
     if missing:
         raise ValueError(f"there is no line {' and no line '.join(missing)}: this is not a beam file of moqui")
-    sad = _geometry(sections["[geometry]"])
+    geometry = _geometry(sections["[geometry]"])
     rows = _rows(sections["[spot]"])
     for line in sections.get("[time]", ()):
         _named_numbers(line)
     return BeamFile(
         text,
-        sad,
+        (geometry[_SAD][0], geometry[_SAD][1]),
         energies=tuple(row[0] for row in rows),
         ratios=tuple(row[-1] for row in rows),
         optics=tuple((row[3], row[4], row[5], row[6]) for row in rows),
         commissioning=commissioning,
+        shifter_size=_pair(geometry.get("rangeshifter(mm)")),
+        aperture_size=_pair(geometry.get("aperture(mm)")),
+        shifter_table=bool(sections.get("[rangeshifter_thickness]")),
     )
 
 
@@ -122,9 +129,9 @@ def _check_section(line: _SourceLine, before: list[str]) -> None:
         raise line.wrong(f"{line.text} must come before {later[0]}, or the program does not find it")
 
 
-def _geometry(lines: list[_SourceLine]) -> tuple[float, float]:
-    """The SAD of both magnets. With 0 for parallel beams the program's positions are not numbers."""
-    sad: tuple[float, ...] = ()
+def _geometry(lines: list[_SourceLine]) -> dict[str, tuple[float, ...]]:
+    """The numbers by name. With a SAD of 0 for parallel beams the program's positions are not numbers."""
+    found: dict[str, tuple[float, ...]] = {}
     for line in lines:
         name, numbers = _named_numbers(line)
         if name not in _GEOMETRY:
@@ -132,13 +139,16 @@ def _geometry(lines: list[_SourceLine]) -> tuple[float, float]:
             raise line.wrong(f"unknown name {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
         if len(numbers) != _GEOMETRY[name]:
             raise line.wrong(f"{name} has {len(numbers)} numbers, expected {_GEOMETRY[name]}")
-        if name == "SAD(mm)":
-            sad = numbers
-            if min(sad) <= 0:
-                raise line.wrong("SAD(mm) must be positive: with 0 the program's spot positions are not numbers")
-    if not sad:
+        if name == _SAD and min(numbers) <= 0:
+            raise line.wrong("SAD(mm) must be positive: with 0 the program's spot positions are not numbers")
+        found[name] = numbers
+    if _SAD not in found:
         raise ValueError("[geometry] has no line SAD(mm)")
-    return sad[0], sad[1]
+    return found
+
+
+def _pair(numbers: tuple[float, ...] | None) -> tuple[float, float] | None:
+    return None if numbers is None else (numbers[0], numbers[1])
 
 
 def _rows(lines: list[_SourceLine]) -> list[tuple[float, ...]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from mqi_communicator.dose.abilities import Abilities, abilities_of
 from mqi_communicator.dose.moqui import inputs
+from mqi_communicator.dose.moqui.basis import Machine
 from mqi_communicator.dose.moqui.flavour import Flavour, Scale
 from mqi_communicator.dose.moqui.options import MoquiOptions
 from mqi_communicator.dose.moqui.programs import Programs
@@ -16,6 +18,7 @@ class Build:
     """One build in one configuration."""
 
     options: MoquiOptions
+    machines: Mapping[str, Machine]  # by TreatmentMachineName
 
     @property
     def flavour(self) -> Flavour:
@@ -24,13 +27,15 @@ class Build:
 
     @property
     def programs(self) -> Programs:
-        """The programs of a beam's job."""
-        return Programs(self.options)
+        """The programs of a beam's job, which may have one device of each kind that a machine has."""
+        kinds = {kind for machine in self.machines.values() for kind in machine.devices}
+        return Programs(self.options, len(kinds))
 
     @property
     def abilities(self) -> Abilities:
-        """The row of the built-in flavour that this build is, or is based on."""
-        return abilities_of("moqui", self.options.built_in)
+        """The row of the built-in flavour that this build is, or is based on, with the devices of its machines."""
+        commissioned = {(name, kind) for name, machine in self.machines.items() for kind in machine.devices}
+        return replace(abilities_of("moqui", self.options.built_in), commissioned=frozenset(commissioned))
 
     @property
     def writes_lists(self) -> bool:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.outgoing_ct import ct_content, ct_files, whole_hounsfield
 from mqi_communicator.dicom.outgoing_plan import SentBeam, SentLayer, plan_file
-from mqi_communicator.dicom.records import Beam, Biology, Dose, DoseType, Extent, Medium
+from mqi_communicator.dicom.records import Beam, Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.dose.checks import raise_problems, record_problems
 from mqi_communicator.dose.engine import GpuDemand, PreparedCase
 from mqi_communicator.dose.moqui import inputs, output, runlog
 from mqi_communicator.dose.moqui.air import air_cautions
 from mqi_communicator.dose.moqui.basis import calibration_of, machine_of, reasons_not_to_judge, snout_of
 from mqi_communicator.dose.moqui.beamfile import BeamFile
+from mqi_communicator.dose.moqui.device_checks import Point
+from mqi_communicator.dose.moqui.device_notes import device_cautions
 from mqi_communicator.dose.moqui.flavour import Scale
 from mqi_communicator.dose.moqui.geometry import SentCT, sent_ct, sent_shape
 from mqi_communicator.dose.moqui.histories import Quota, sent_weights
@@ -43,11 +46,21 @@ class MoquiCase:
         )
 
     def cautions(self) -> tuple[Caution, ...]:
-        """How much of moqui's dense air each beam crosses before the patient; beams without a machine are left out."""
+        """How much of moqui's dense air each beam crosses before the patient, and what was assumed of its devices.
+
+        Beams without a machine are left out.
+        """
         setup, ct = self._setup, self._case.ct
         known = [beam for beam in self._case.plan.beams if beam.machine in setup.machines]
         beam_paths = [setup.beam_path(beam, setup.machines[beam.machine]) for beam in known]
-        return tuple(air_cautions(sent_ct(ct, beam_paths).part_of(ct), beam_paths, setup.options.air_mm_water))
+        air = air_cautions(sent_ct(ct, beam_paths).part_of(ct), beam_paths, setup.options.air_mm_water)
+        return (*air, *(one for beam in known for one in self._device_cautions(beam)))
+
+    def _device_cautions(self, beam: Beam) -> Iterator[Caution]:
+        setup, machine = self._setup, machine_of(beam, self._setup.machines)
+        if isinstance(machine.model, BeamFile):
+            line, snout = setup.beamline(beam, machine), snout_of(beam, machine)
+            yield from device_cautions(beam, line, machine.model, snout, setup.flavour.start)
 
     def files(self) -> Mapping[str, bytes]:
         """De-identified CT and plan, beam files and spot lists for all beams; one input file per run and number of GPUs
@@ -78,8 +91,8 @@ class MoquiCase:
         if (problem := runlog.check_whole(layout, log)) or requested is None:
             raise Permanent(f"beam {beam}: {problem}")
         runs = [
-            output.read_values(product, layout.read_format, products, self._sent_ct.grid, setup.flavour.origin)
-            for product in layout.dose_paths
+            output.read_values(product, layout.read_format, products, self._sent_grid, setup.flavour.origin)
+            for product in layout.dose_paths(requested.devices)
         ]
         in_patient = self._sent_ct.hu(whole_hounsfield(ct)) > AIR
         mean, uncertainty = output.mean_and_uncertainty(runs, in_patient)
@@ -88,12 +101,21 @@ class MoquiCase:
         return Dose(ct.grid, self._sent_ct.to_ct_grid(mean, ct.grid.shape), dose_type, beam, uncertainty)
 
     @cached_property
+    def _origin(self) -> Point:
+        return self._setup.origin(self._case.plan)
+
+    @property
+    def _sent_grid(self) -> Grid:
+        """The grid that is sent, in the coordinates that are sent."""
+        return replace(self._sent_ct.grid, origin=_from(self._origin, self._sent_ct.grid.origin))
+
+    @cached_property
     def _sent_ct(self) -> SentCT:
         return self._setup.sent_ct(self._case.plan, self._case.ct)
 
     def _common_files(self, quotas: Mapping[int, Quota]) -> dict[str, bytes]:
         setup, beams = self._setup, self._case.plan.beams
-        grid, hu = self._sent_ct.grid, self._sent_ct.hu(whole_hounsfield(self._case.ct))
+        grid, hu = self._sent_grid, self._sent_ct.hu(whole_hounsfield(self._case.ct))
         content = ct_content(grid, hu)
         dicom = {**ct_files(grid, hu, content), "RP.dcm": plan_file([self._sent(beam) for beam in beams], content)}
         files = {f"{inputs.DICOM}/{name}": data for name, data in dicom.items()}
@@ -109,7 +131,8 @@ class MoquiCase:
         machine, calibration = machine_of(beam, setup.machines), calibration_of(self._case.ct, setup.calibrations)
         models = inputs.ModelInputs(machine.file, machine.gantry, calibration.name, programs.spots)
         voxels, histories = math.prod(self._sent_ct.grid.shape), quota.histories if quota.exact else 0
-        yield FILE, RequestedRun(voxels, histories, setup.factor(machine, quota)).text()
+        line = setup.beamline(beam, machine)
+        yield FILE, RequestedRun(voxels, histories, setup.factor(machine, quota), *line.placed()).text()
         numbers = [one.number for one in self._case.plan.beams]
         for run, gpus in programs.runs_and_gpus():
             text = inputs.input_file(
@@ -122,23 +145,33 @@ class MoquiCase:
                 dose_format=programs.requested_format,
                 gpus=gpus,
                 temp=inputs.temp_folder(run),
+                more=line.input_lines(),
             )
             check_input(text, setup.flavour, numbers)
             yield inputs.input_name(run, gpus), text
 
     def _sent(self, beam: Beam) -> SentBeam:
         machine = machine_of(beam, self._setup.machines)
+        line = self._setup.beamline(beam, machine)
         scale = machine.protons_per_mu if self._setup.flavour.scale is Scale.RATIO else None
         return SentBeam(
             number=beam.number,
             machine=machine.sent_name,
             gantry_angle=beam.gantry_angle,
             couch_angle=beam.couch_angle,
-            isocenter=beam.isocenter,
-            snout_position=snout_of(beam, machine),
+            isocenter=_from(self._origin, beam.isocenter),
+            snout_position=self._setup.snout(beam, machine),
             sad=machine.sad,
             layers=tuple(
                 SentLayer(layer.energy, layer.spots[weights > 0], weights[weights > 0])
                 for layer, weights in zip(beam.layers, sent_weights(beam, scale), strict=True)
             ),
+            shifter=line.sent_shifter(),
+            aperture=line.sent_aperture(),
         )
+
+
+def _from(origin: Point, point: Point) -> Point:
+    """The position of a point, seen from an origin."""
+    x, y, z = (there - here for there, here in zip(point, origin, strict=True))
+    return x, y, z

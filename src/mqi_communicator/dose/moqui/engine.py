@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from mqi_communicator.case.work import Need
 from mqi_communicator.dicom.problem import Problem
-from mqi_communicator.dose.abilities import Abilities
+from mqi_communicator.dose.abilities import RANGE_SHIFTERS, Abilities
 from mqi_communicator.dose.commissioning import with_commissioning
 from mqi_communicator.dose.engine import BeamJob, EngineCase, JobRequest, PreparedCase
 from mqi_communicator.dose.moqui.basis import Calibration, Machine
 from mqi_communicator.dose.moqui.build import Build
 from mqi_communicator.dose.moqui.job import MoquiJob
 from mqi_communicator.dose.moqui.options import MoquiOptions
+from mqi_communicator.dose.range_shifter import RangeShifter, commissioned_shifters, recipe_of_shifters
 
 if TYPE_CHECKING:
     from mqi_communicator.dicom.records import Beam, CTVolume
@@ -39,7 +40,7 @@ class Moqui:
         configured histories that each beam gets."""
         self._options, self._times = options, times
         self._machines, self._calibrations = dict(machines), dict(calibrations)
-        self._build = Build(options)
+        self._build = Build(options, self._machines)
 
     @property
     def histories(self) -> int | None:
@@ -97,13 +98,25 @@ class Moqui:
             "scale": self._build.scale.value,
             **{f"beam_model/{name}": machine.words for name, machine in self._machines.items()},
             **{f"calibration/{name}": calibration.name for name, calibration in self._calibrations.items()},
+            **recipe_of_shifters(self._shifters),
         }
 
     def evidence(self) -> Mapping[str, str]:
-        """The recipe, and who vouches for models and calibrations."""
+        """The recipe, who vouches for models and calibrations, and by which measured fields for devices in the beam."""
         vouched = {f"beam_model/{name}": machine.commissioning for name, machine in self._machines.items()}
         vouched |= {f"calibration/{name}": one.commissioning for name, one in self._calibrations.items()}
-        return with_commissioning(self.recipe(), vouched)
+        vouched |= commissioned_shifters(self._shifters)
+        measured = {
+            f"{kind}/{name}": str(one)
+            for name, machine in self._machines.items()
+            for kind, one in machine.devices.items()
+        }
+        return with_commissioning(self.recipe(), vouched) | measured
+
+    @property
+    def _shifters(self) -> Mapping[str, Mapping[str, RangeShifter]]:
+        """Those of machines where range shifters are computed."""
+        return {name: one.shifters for name, one in self._machines.items() if RANGE_SHIFTERS in one.devices}
 
     def _setup(self) -> Setup:
         from mqi_communicator.dose.moqui.setup import Setup  # loads numpy: workers only

@@ -79,7 +79,7 @@ class Flavour:
     lines: Mapping[str, str]
     required: frozenset[str]
     formats: tuple[str, ...]  # the first is requested unless the site configures another
-    product: str  # path of the dose without its suffix, with the placeholders {output} and {name}
+    product: str  # path of the dose without its suffix, with the placeholders {output}, {name} and {devices}
     end: str
     histories: str  # group 1: how many it will compute
     done: str  # group 1: how many it has generated

@@ -37,7 +37,8 @@ class FlavourOptions(BaseModel):
     )
     product: str = Field(
         default="",
-        description="Path of the dose below the run folder, without suffix; placeholders: {output}, {name}, {beam}.",
+        description="Path of the dose below the run folder, without suffix; placeholders: {output}, {name}, {beam}, "
+        "{devices} (the number of range shifters and apertures of the beam).",
     )
     end_mark: str = Field(default="", description="Regular expression of the last line of a complete run.")
     batch: str = Field(
@@ -68,7 +69,7 @@ class FlavourOptions(BaseModel):
     @field_validator("product")
     @classmethod
     def _product(cls, path: str) -> str:
-        check_placeholders(path, frozenset({"output", "name", "beam"}))
+        check_placeholders(path, frozenset({"output", "name", "beam", "devices"}))
         if path.startswith(("/", "~")) or ".." in path.split("/"):
             raise ValueError("must be a path below the run folder")
         return path

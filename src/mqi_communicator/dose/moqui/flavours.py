@@ -132,7 +132,7 @@ UPSTREAM = Flavour(
     },
     required=_REQUIRED | {"DicomDir", "ParticlesPerHistory", "Machine", "RBE", "NumberOfFraction"},
     formats=("mha", "mhd", "raw"),
-    product="{output}/{name}_0_Dose",
+    product="{output}/{name}_{devices}_Dose",
     end=_UPSTREAM_END,
     histories=r"^histories (\d+)$",
     done=r"^cum_vertiex (\d+) \d+$",

@@ -55,9 +55,13 @@ def input_file(
     dose_format: str,
     gpus: int,
     temp: str,
+    more: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The input file of one run. Key and value with one blank between them; no comment, no empty line."""
-    lines = {**flavour.lines, **(flavour.several_gpus if gpus > 1 else {})}
+    """The input file of one run. Key and value with one blank between them; no comment, no empty line.
+
+    `more`: lines of this beam alone.
+    """
+    lines = {**flavour.lines, **(flavour.several_gpus if gpus > 1 else {}), **(more or {})}
     values: Mapping[str, object] = {
         "batch": quota.batch,
         "beam": beam,

@@ -29,7 +29,11 @@ class JobLayout:
     flavour: Flavour
     programs: tuple[JobProgram, ...]  # in the order in which they run
     read_format: str  # format of the doses that are fetched: as requested, or as a program of the site converts them
-    dose_paths: tuple[str, ...]  # paths of the doses without suffix, below the run folder; one per seed
+    products: tuple[tuple[str, ...], ...]  # paths of the doses without suffix, one per seed, by number of devices
+
+    def dose_paths(self, devices: int) -> tuple[str, ...]:
+        """Paths of the doses without suffix, below the run folder, one per seed. `devices`: that the beam has."""
+        return self.products[min(devices, len(self.products) - 1)]
 
     @property
     def moqui_programs(self) -> tuple[str, ...]:

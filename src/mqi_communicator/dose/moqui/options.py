@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mqi_communicator.dicom.records import Extent
+from mqi_communicator.dose.moqui.device_options import DevicesOptions
 from mqi_communicator.dose.moqui.flavour import Flavour
 from mqi_communicator.dose.moqui.flavour_options import FlavourOptions
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
@@ -181,6 +182,10 @@ class MoquiMachineOptions(BaseModel):
         description="Snout position in mm for plans without one. moqui starts its protons 50 mm upstream of it, where "
         "the "
         "beam file's spot sizes apply.",
+    )
+    devices: DevicesOptions = Field(
+        default_factory=DevicesOptions,
+        description="Devices in the beam that were commissioned with this machine and this program.",
     )
 
 

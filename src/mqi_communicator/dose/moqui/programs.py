@@ -19,8 +19,9 @@ from mqi_communicator.dose.moqui.step_options import StepOptions
 class Programs:
     """The programs of a beam's job in one configuration. From the case they contain the beam's number only."""
 
-    def __init__(self, options: MoquiOptions) -> None:
-        self._options = options
+    def __init__(self, options: MoquiOptions, most_devices: int = 0) -> None:
+        """`most_devices`: range shifters and apertures that a beam may have. Its dose is named after their number."""
+        self._options, self._most_devices = options, most_devices
         self._flavour = options.chosen
 
     @property
@@ -52,7 +53,7 @@ class Programs:
                 *(self._run(run, number, used) for run in range(1, options.seeds + 1)),
                 *(self._step(step, number, used) for step in options.after),
             ),
-            products=tuple(path for product in self._products(number) for path in files_of(product, self._answer)),
+            products=tuple(dict.fromkeys(path for one in self._candidates(number) for path in self._files(one))),
             limit_s=options.time_limit_s,
             folders=(*folders, SPOT_LISTS) if self.spots == SPOT_LISTS else folders,
             shown=(f"../../input/beam-{number}/{FILE}",),
@@ -71,7 +72,7 @@ class Programs:
                 *(_watched(step) for step in self._options.after),
             ),
             read_format=self._answer,
-            dose_paths=self._products(beam),
+            products=self._candidates(beam),
         )
 
     def needs(self) -> Sequence[Need]:
@@ -107,18 +108,29 @@ class Programs:
     def _name(self, run: int) -> str:
         return "moqui" if self._options.seeds == 1 else f"moqui-{run}"
 
-    def _products(self, beam: int) -> tuple[str, ...]:
+    def _candidates(self, beam: int) -> tuple[tuple[str, ...], ...]:
+        """The paths of the doses of a beam without a device, with one, and so on. A complete run writes one of them."""
+        return tuple(self._products(beam, devices) for devices in range(self._most_devices + 1))
+
+    def _products(self, beam: int, devices: int = 0) -> tuple[str, ...]:
         return tuple(
             self._flavour.product.format(
-                output=output_folder(self._options.seeds, run), name=beam_name(beam), beam=beam
+                output=output_folder(self._options.seeds, run), name=beam_name(beam), beam=beam, devices=devices
             )
             for run in range(1, self._options.seeds + 1)
         )
 
+    def _files(self, products: Sequence[str]) -> list[str]:
+        return [path for product in products for path in files_of(product, self._answer)]
+
     def _run(self, run: int, beam: int, gpus: int) -> Program:
-        """Output line by line: otherwise none of it appears before the end, and its last lines are lost in a crash."""
+        """Output line by line: otherwise none of it appears before the end, and its last lines are lost in a crash.
+
+        Where a beam may have devices, the name of its dose is unknown here: it is verified when the job is judged.
+        """
         argv = (*self._by, self._options.program, f"../../input/beam-{beam}/{input_name(run, gpus)}")
-        made = () if self._flavour.answer else files_of(self._products(beam)[run - 1], self._answer)
+        known = not self._flavour.answer and not self._most_devices
+        made = files_of(self._products(beam)[run - 1], self._answer) if known else ()
         return Program(self._name(run), argv, outputs=made)
 
     def _step(self, step: StepOptions, beam: int, gpus: int) -> Program:

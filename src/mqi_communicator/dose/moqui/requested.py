@@ -12,7 +12,12 @@ import re
 from dataclasses import dataclass
 
 FILE = "asked.txt"
-_LINE = re.compile(r"^mqi-asked voxels=(\d+) histories=(\d+) factor=(\S+)$", re.MULTILINE)
+_LINE = re.compile(
+    r"^mqi-asked voxels=(\d+) histories=(\d+) factor=(\S+)(?: shifter=(\S+)@(\S+))?(?: aperture=(\S+)@(\S+))?$",
+    re.MULTILINE,
+)
+Placed = tuple[float, float]
+"""Thickness of a device, and height of its centre above the isocentre, in mm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +27,20 @@ class RequestedRun:
     voxels: int  # of the grid that was sent
     histories: int  # of one run, which moqui must report; 0: not checked, because this build scales the number
     factor: float  # from its dose to Gy, see `Setup.factor`
+    shifter: Placed | None = None  # that moqui must build
+    aperture: Placed | None = None
+
+    @property
+    def devices(self) -> int:
+        """How many devices moqui must build."""
+        return (self.shifter is not None) + (self.aperture is not None)
 
     def text(self) -> bytes:
         """The line."""
-        return f"mqi-asked voxels={self.voxels} histories={self.histories} factor={self.factor!r}\n".encode("ascii")
+        named = {"shifter": self.shifter, "aperture": self.aperture}
+        devices = "".join(f" {name}={one[0]!r}@{one[1]!r}" for name, one in named.items() if one is not None)
+        line = f"mqi-asked voxels={self.voxels} histories={self.histories} factor={self.factor!r}{devices}\n"
+        return line.encode("ascii")
 
 
 def requested_in(log: str) -> RequestedRun | None:
@@ -33,5 +48,9 @@ def requested_in(log: str) -> RequestedRun | None:
     found = _LINE.findall(log)
     if not found:
         return None
-    voxels, histories, factor = found[-1]
-    return RequestedRun(int(voxels), int(histories), float(factor))
+    voxels, histories, factor, *places = found[-1]
+    return RequestedRun(int(voxels), int(histories), float(factor), _placed(*places[:2]), _placed(*places[2:]))
+
+
+def _placed(thickness: str, centre: str) -> Placed | None:
+    return (float(thickness), float(centre)) if thickness else None

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mqi_communicator.dose.engine import Accepted, Refused
+from mqi_communicator.dose.moqui.device_log import device_fault
 from mqi_communicator.dose.moqui.flavour import Flavour
 from mqi_communicator.dose.moqui.job_layout import JobLayout, JobProgram, sections_by_program
 from mqi_communicator.dose.moqui.products import size_problem
@@ -43,7 +44,7 @@ def judge(layout: JobLayout, exit_code: int, log_tail: str, products: Mapping[st
     )
     if refused:
         return refused
-    requested, runs = requested_in(log_tail), len(layout.dose_paths)
+    requested, runs = requested_in(log_tail), len(layout.moqui_programs)
     if requested and requested.histories:
         return Accepted({"histories": runs * requested.histories, "runs": runs})
     found = [last(layout.flavour.histories, part.text) for program, part in parts if program.moqui]
@@ -126,6 +127,8 @@ def _incomplete_run(layout: JobLayout, parts: Sequence[tuple[JobProgram, Section
             continue
         if refused := _histories_problem(layout.flavour, program, part, requested):
             return refused
+        if requested and (why := device_fault(part, requested)):
+            return Refused(f"{program.name} {why}", retryable=False, advice=_LOOK)
         if part.whole and not ended(layout.flavour, part.text):
             return Refused(f"{program.name}: the log has no end mark although the exit code is 0", retryable=True)
     if requested is None:
@@ -149,7 +152,7 @@ def _histories_problem(
 def _product_problem(layout: JobLayout, log: str, products: Mapping[str, int]) -> Refused | None:
     if (requested := requested_in(log)) is None:
         return None
-    for product in layout.dose_paths:
+    for product in layout.dose_paths(requested.devices):
         if problem := size_problem(product, layout.read_format, products, requested.voxels):
             return Refused(problem, retryable=True, advice="if it is repeated: free space on the compute host")
     return None

@@ -9,12 +9,15 @@ from functools import partial
 
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.records import Beam, CTVolume, Extent, IonPlan
+from mqi_communicator.dose.abilities import RANGE_SHIFTERS
 from mqi_communicator.dose.checks import beam_problems, plan_problems, problems_of, sound_beams
 from mqi_communicator.dose.engine import PreparedCase
 from mqi_communicator.dose.machine_model import MachineModel
 from mqi_communicator.dose.moqui.basis import Calibration, Machine, machine_of, snout_of
 from mqi_communicator.dose.moqui.beamfile import BeamFile
+from mqi_communicator.dose.moqui.beamline import Beamline, beamline_of
 from mqi_communicator.dose.moqui.build import Build
+from mqi_communicator.dose.moqui.device_checks import Point, device_problems, isocentre_problems
 from mqi_communicator.dose.moqui.flavour import Scale
 from mqi_communicator.dose.moqui.flavours import UPSTREAM
 from mqi_communicator.dose.moqui.geometry import SentCT, check_start, sent_ct
@@ -23,12 +26,13 @@ from mqi_communicator.dose.moqui.stopping import stopping_ratio
 from mqi_communicator.dose.rays import BeamPath, beam_path_of
 from mqi_communicator.dose.stopping import Ratio, unknown_ratio
 
+_ZERO: Point = (0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Setup(Build):
     """A build, its machines and calibrations."""
 
-    machines: Mapping[str, Machine]  # by TreatmentMachineName
     calibrations: Mapping[str, Calibration]  # by CTVolume.scanner
     times: float = 1.0  # each beam gets this many times the configured histories
 
@@ -73,6 +77,22 @@ class Setup(Build):
         """The beam's rays, and the height in mm above the isocentre where its protons start."""
         return beam_path_of(beam, machine.sad), self._start(beam, machine)
 
+    def beamline(self, beam: Beam, machine: Machine) -> Beamline:
+        """The range shifter and the aperture of a prepared beam."""
+        return beamline_of(beam, machine.sad)
+
+    def origin(self, plan: IonPlan) -> Point:
+        """The point of the patient system that is the origin of what is sent: the isocentre of beams with a device."""
+        return next(iter(self._device_isocentres(plan)), _ZERO)
+
+    def _device_isocentres(self, plan: IonPlan) -> list[Point]:
+        known = [(beam, self.machines[beam.machine]) for beam in plan.beams if beam.machine in self.machines]
+        return [beam.isocenter for beam, machine in known if self.beamline(beam, machine).devices]
+
+    def snout(self, beam: Beam, machine: Machine) -> float:
+        """The SnoutPosition that is sent, in mm. DicomProblem if neither the plan nor the machine has one."""
+        return self.beamline(beam, machine).snout(snout_of(beam, machine), self.flavour.start)
+
     def sent_ct(self, plan: IonPlan, ct: CTVolume) -> SentCT:
         """The part of the CT that is sent. DicomProblem if moqui would misread it."""
         return sent_ct(ct, [self.beam_path(beam, machine_of(beam, self.machines)) for beam in plan.beams])
@@ -87,7 +107,10 @@ class Setup(Build):
     def machine(self, beam: Beam) -> MachineModel | None:
         """The model of the beam's machine; None without one."""
         machine = self.machines.get(beam.machine)
-        return MachineModel(machine.sad, self._spot_sigma(beam, machine)) if machine else None
+        if machine is None:
+            return None
+        shifters = machine.shifters if RANGE_SHIFTERS in machine.devices else None
+        return MachineModel(machine.sad, self._spot_sigma(beam, machine), shifters)
 
     def _spot_sigma(self, beam: Beam, machine: Machine) -> Callable[[float], float] | None:
         """From the beam file, after the way from the start to the isocentre; else as declared. None if it is not."""
@@ -104,6 +127,7 @@ class Setup(Build):
         found = [*self.abilities.refusals(plan), *plan_problems(plan, ct)]
         known = [beam for beam in sound_beams(plan) if beam.machine in self.machines]
         aimed = [one for beam in known for one in self._beam_problems(plan, beam, ct)]
+        aimed += isocentre_problems(plan, self._device_isocentres(plan))
         if len(known) == len(plan.beams) and not aimed:
             aimed = problems_of(lambda: self.sent_ct(plan, ct))
         return (*found, *aimed)
@@ -112,11 +136,17 @@ class Setup(Build):
         machine = machine_of(beam, self.machines)
         if found := list(beam_problems(plan, beam, machine.model, ct)):
             return found
+        if isinstance(machine.model, BeamFile) and machine.devices:
+            unset = problems_of(lambda: snout_of(beam, machine))
+            snout = 0.0 if unset else snout_of(beam, machine)
+            found = [*unset, *device_problems(plan, beam, machine.model, snout, self.flavour.start)]
+            if found:
+                return found
         start = problems_of(lambda: check_start(beam, ct, self._start(beam, machine), machine.sad))
         return [*start, *problems_of(lambda: self.quota(beam))]
 
     def _start(self, beam: Beam, machine: Machine) -> float:
-        return snout_of(beam, machine) + self.flavour.start
+        return self.snout(beam, machine) + self.flavour.start
 
     def _quota(self, beam: Beam, machine: Machine, request: HistoriesRequest) -> Quota:
         if isinstance(machine.model, BeamFile):

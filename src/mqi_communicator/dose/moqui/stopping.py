@@ -57,6 +57,7 @@ _PIECES = (  # first and last HU, density at 0 HU in g/cm3 and its slope, correc
 _LUNG, _TISSUE = 0.26, 0.9  # g/cm3: between them the fit is interpolated
 _LUNG_FACTOR = 0.9925
 _THIN, _THIN_FACTOR = 0.0012, 0.8815  # air: between it and lung the factor is interpolated
+_HEAVIEST, _CLOSE = 4.0, 1e-6  # g/cm3: of a range shifter, and a difference that does not matter
 
 
 def stopping_ratio(hu: NDArray[np.float32]) -> Doubles:
@@ -80,3 +81,15 @@ def _factor(density: Doubles) -> Doubles:
     share = np.clip((density - _LUNG) / (_TISSUE - _LUNG), 0, 1)
     low = _THIN_FACTOR + thin * (_LUNG_FACTOR - _THIN_FACTOR)
     return np.asarray(low + share * (fit - low))
+
+
+def density_with(ratio: float) -> float:
+    """The density in g/cm3, above that of tissue, that has this stopping power relative to water, by bisection."""
+    low, high = _TISSUE, _HEAVIEST
+    while high - low > _CLOSE:
+        middle = (low + high) / 2
+        if middle * float(_factor(np.array(middle))) < ratio:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

@@ -1,7 +1,7 @@
-"""The stage that refuses range shifters within the patient. Pure.
+"""The stage that refuses range shifters and apertures within the patient. Pure.
 
-MCsquare starts its protons at the downstream edge of a range shifter: tissue on the source's side of it would stop
-nothing.
+Engines start their protons at the downstream edge of such a device (MCsquare), or move them there through whatever else
+there is (moqui): tissue on the source's side of it would stop nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.problem import Problem, printable
-from mqi_communicator.dicom.records import Beam, CTVolume, ShifterSetting
+from mqi_communicator.dicom.records import Beam, CTVolume
 from mqi_communicator.dicom.structures import EXTERNAL, StructureSet
 from mqi_communicator.dose.abilities import where
 from mqi_communicator.dose.checks import sound_beams
@@ -33,22 +33,34 @@ if TYPE_CHECKING:
 
 
 def check_shifter_space(draft: Draft, models: Models, options: PreparationOptions) -> Draft:  # noqa: ARG001
-    """Refuse a range shifter if there is matter of the CT, or a part of EXTERNAL, between its downstream edge and the
-    source, within the margin of a ray that passes it."""
+    """Refuse a range shifter or an aperture if there is matter of the CT, or a part of EXTERNAL, between its downstream
+    edge and the source, within the margin of a ray that passes it."""
     bodies = _bodies(draft.structures, draft.ct)
     problems: list[Problem] = []
     for beam in sound_beams(draft.plan):
         model = models.machine(beam)
-        if model is None or model.shifters is None:
+        if model is None:
+            continue
+        problems += [
+            _problem(draft.plan.file, beam, "aperture", "the aperture", block.downstream, found)
+            for block in beam.apertures
+            if (found := _beyond(beam, model, block.downstream, draft.ct, bodies))
+        ]
+        if model.shifters is None:
             continue  # not resolved by `set_shifters`
         for one in dict.fromkeys(one for layer in beam.layers for one in layer.shifters):
             through = replace(beam, layers=tuple(layer for layer in beam.layers if one in layer.shifters))
-            beam_path = beam_path_of(through, model.sad)
-            field = field_of(beam_path, _margin(through, model))
-            found = _first_beyond(beam_path, field, one.distance or 0.0, draft.ct, bodies)
-            if found:
-                problems.append(_problem(draft.plan.file, beam, one, found))
+            if found := _beyond(through, model, one.distance or 0.0, draft.ct, bodies):
+                what = f"range shifter {printable(one.id)}"
+                problems.append(_problem(draft.plan.file, beam, "range_shifter", what, one.distance or 0.0, found))
     return draft.refused(problems)
+
+
+def _beyond(beam: Beam, model: MachineModel, distance: float, ct: CTVolume, bodies: list[Contoured]) -> str:
+    """The first voxel of matter or body within the beam, on the source's side of the plane at `distance` mm, as text;
+    "" if there is none."""
+    beam_path = beam_path_of(beam, model.sad)
+    return _first_beyond(beam_path, field_of(beam_path, _margin(beam, model)), distance, ct, bodies)
 
 
 def _margin(beam: Beam, model: MachineModel) -> float:
@@ -104,13 +116,13 @@ def _positions(ct: CTVolume, index: int, rows: NDArray[np.intp], columns: NDArra
     return found
 
 
-def _problem(file: str, beam: Beam, one: ShifterSetting, found: str) -> Problem:
+def _problem(file: str, beam: Beam, kind: str, what: str, distance: float, found: str) -> Problem:
     return Problem(
-        "dose.range_shifter",
+        f"dose.{kind}",
         file,
-        f"range shifter {printable(one.id)} would be in the patient: its downstream edge is {one.distance:g} mm from "
-        f"the isocentre, and the CT has {found}",
-        expected=f"air (below {AIR:g} HU) and nothing of EXTERNAL between the range shifter and the source",
-        advice="Check the position of the range shifter in the plan, its rule in the configuration, and the CT.",
+        f"{what} would be in the patient: its downstream edge is {distance:g} mm from the isocentre, and the CT has "
+        f"{found}",
+        expected=f"air (below {AIR:g} HU) and nothing of EXTERNAL between the {kind.replace('_', ' ')} and the source",
+        advice=f"Check the position of the {kind.replace('_', ' ')} in the plan and in the configuration, and the CT.",
         where=where(beam),
     )
