@@ -24,10 +24,10 @@ WORK_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Usage of the idle daemon and all its descendants."""
+    """Usage of the idle daemon."""
 
-    cpu: float  # fraction of one core
-    rss_mib: float
+    cpu: float  # fraction of one core, with all its descendants: the dashboard is one
+    rss_mib: float  # of the daemon alone
     files: int  # in the watched folder
 
 

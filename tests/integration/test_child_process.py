@@ -145,6 +145,23 @@ async def test_it_is_started_less_and_less_often(quick, monkeypatch):
     assert [line["why"] for line in lines] == ["it could not be started: No such file or directory"]
 
 
+async def test_without_descriptors_here_it_is_started_later(quick, monkeypatch):
+    def nothing_left():
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(child.socket, "socketpair", nothing_left)
+        made = ChildProcess("dashboard", program("asyncio.run(report_alive())"))
+        with capture_logs() as lines:
+            task = asyncio.create_task(made.run())
+            await until(lambda: lines)
+    assert [line["why"] for line in lines] == ["it could not be started: Too many open files"]
+    await until(lambda: made.reporting)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 async def test_one_that_ignores_a_stop_is_killed(quick, monkeypatch):
     monkeypatch.setattr(child, "_STOP_S", 0.5)
     text = "signal.signal(signal.SIGTERM, signal.SIG_IGN); asyncio.run(report_alive())"

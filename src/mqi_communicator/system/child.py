@@ -37,7 +37,10 @@ class ChildProcess:
         pause, logged = PAUSE_S, ""
         while True:
             began = time.monotonic()
-            why = await self._run_once()
+            try:
+                why = await self._run_once()
+            except OSError as error:
+                why = f"it could not be started: {error.strerror}"
             if time.monotonic() - began >= STEADY_S:
                 pause, logged = PAUSE_S, ""
             if why != logged:
@@ -47,17 +50,14 @@ class ChildProcess:
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
     async def _run_once(self) -> str:
-        """Run it to its end. Returns why it ended."""
+        """Run it to its end. Returns why it ended. OSError if it cannot be started."""
         ours, theirs = socket.socketpair()
         with ours:
             ours.setblocking(False)  # noqa: FBT003 - its name
-            try:
-                with theirs:
-                    process = await asyncio.create_subprocess_exec(
-                        *self._argv, stdin=theirs.fileno(), stderr=PIPE, start_new_session=True
-                    )
-            except OSError as error:
-                return f"it could not be started: {error.strerror}"
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *self._argv, stdin=theirs.fileno(), stderr=PIPE, start_new_session=True
+                )
             self.pid = process.pid
             output = asyncio.create_task(_tail(process))
             try:
