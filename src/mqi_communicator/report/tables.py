@@ -84,7 +84,7 @@ def beams(plan: IonPlan, typed: Callable[[str, str], str]) -> Table:
                 f"{beam.meterset:.2f}",
                 str(len(beam.layers)),
                 f"{min(energies):g} to {max(energies):g}" if energies else _NONE,
-                str(sum(len(layer.weights) for layer in beam.layers)),
+                str(sum(int((layer.weights > 0).sum()) for layer in beam.layers)),  # or lines
                 f"{x:.1f}, {y:.1f}, {z:.1f}",
             )
         )
