@@ -22,6 +22,7 @@ from mqi_communicator.case.work import Need
 from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Grid, IonPlan, Layer, Medium
+from mqi_communicator.dicom.structures import Roi, StructureSet
 from mqi_communicator.dose.commissioning import Commissioning
 from mqi_communicator.dose.engine import Accepted, JobRequest, PreparedCase, Refused
 from mqi_communicator.dose.mcsquare.basis import BeamModel, Curve
@@ -142,6 +143,40 @@ def test_range_in_water_is_the_csda_range_of_the_models_mean_energy(compute, mod
     grid = Grid((20, depth, 20), (-28.5, 0.5, -28.5), (3.0, 1.0, 3.0))  # the surface is at y = 0
     dose = accepted(compute(field((energy, [(0, 0, 1.0)])), volume(grid)))
     assert r80(grid.axes()[1], dose.gy.sum(axis=(0, 2))) == pytest.approx(csda, abs=0.5 + 0.002 * csda)
+
+
+def overridden(beam: Beam, ct: CTVolume, home: Path, model: BeamModel, curve: Curve, *rois: Roi) -> CTVolume:
+    """The CT that is computed for these structures."""
+    engine = MCsquare(MCsquareOptions(home=str(home)), {MACHINE: model}, {SCANNER: curve})
+    plan = IonPlan("1", "FRAME", "2", "label", "maker", 30, (beam,))
+    prepared = prepare(plan, ct, StructureSet("4", ("FRAME",), (), (), rois), engine, PreparationOptions())
+    assert prepared.problems == ()
+    return prepared.case.ct
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scanned", [AIR, BONE])
+@pytest.mark.parametrize("ratio", [1.0, 1.16])
+def test_a_density_of_a_structure_gives_the_range_in_that_much_water(compute, home, model, scanned, ratio):
+    """A slab with the stopping ratio of water, and one of PMMA's, drawn into air and into bone of a scanner's curve,
+    against water of the engine's own table. The engine's materials differ in how their ratio falls with energy."""
+    scanner = home / "Scanners" / "UCL_Toshiba"
+    curve = parse_curve(
+        (scanner / "HU_Density_Conversion.txt").read_bytes(),
+        (scanner / "HU_Material_Conversion.txt").read_bytes(),
+        NOBODY,
+    )
+    grid = Grid((20, 140, 20), (-28.5, 0.5, -28.5), (3.0, 1.0, 3.0))
+    beam = field((125.0, [(0, 0, 1.0)]))
+    corners = np.array([[-31.0, -1.0], [31.0, -1.0], [31.0, 141.0], [-31.0, 141.0]])
+    slab = Roi(1, "slab", "ORGAN", (("REL_STOP_RATIO", ratio),), tuple((z, corners) for z in grid.axes()[0].tolist()))
+    ct = overridden(beam, volume(grid, scanned), home, model, curve, slab)
+    assert np.unique(ct.hu).size == 1
+    found, water = (
+        r80(grid.axes()[1], accepted(compute(beam, one, curve=c, histories_per_beam=100_000)).gy.sum(axis=(0, 2)))
+        for one, c in ((ct, curve), (volume(grid), CURVE))
+    )
+    assert found * ratio == pytest.approx(water, abs=0.3)
 
 
 def iec_to_dicom(point: tuple[float, float, float], gantry: float, couch: float) -> np.ndarray:
