@@ -107,7 +107,7 @@ _SCAN_MODE, _SPOTS_ONLY = "ScanMode (300A,0308)", "MODULATED, LINE, or MODULATED
 _SPOT_MODES = ("MODULATED", "MODULATED_SPEC STATIONARY")
 _LINE_MODES = ("LINE", "MODULATED_SPEC LINEAR")
 _KNOWN_MODES = frozenset({*_SPOT_MODES, *_LINE_MODES, "MODULATED_SPEC LEAPING", "UNIFORM", "NONE"})
-_SHIFTER, _APERTURE = "range shifter in the beam", "aperture (block)"
+_SHIFTER, _APERTURE, _BOLUS = "range shifter in the beam", "aperture (block)", "bolus"
 _TPS = "Plan the beam without it, or check it by another method."
 
 FEATURES = (
@@ -141,7 +141,7 @@ FEATURES = (
     Feature(_APERTURE, "beam.aperture", _device("aperture"), _TPS),
     Feature("shielding block", "beam.aperture", _device("shielding block"), _TPS),
     Feature("collimator", "beam.collimator", _device("collimator"), _TPS),
-    Feature("bolus", "beam.bolus", _device("bolus"), _TPS),
+    Feature(_BOLUS, "beam.bolus", _device("bolus"), _TPS),
     Feature("compensator", "beam.compensator", _device("compensator"), _TPS),
     Feature("wedge", "beam.wedge", _device("wedge"), _TPS),
     Feature("range modulator", "beam.range_modulator", _device("range modulator"), _TPS),
@@ -247,12 +247,12 @@ def where(beam: Beam) -> str:
 
 
 _SCANNED = frozenset(feature.name for feature in FEATURES[:2])  # lines are cut into spots (`prepare.lines`)
-_ALL = _SCANNED | {"bolus", "another patient position than HFS"}
-MCSQUARE = Abilities("mcsquare", "", _ALL | {_SHIFTER})
+_ALL = _SCANNED | {"another patient position than HFS"}
+MCSQUARE = Abilities("mcsquare", "", _ALL | {_SHIFTER, _BOLUS})
 TABLE = (
     MCSQUARE,
-    Abilities("moqui", "upstream", _ALL, frozenset(COMMISSIONED)),
-    *(Abilities("moqui", flavour, _ALL) for flavour in ("fork", "clinic")),
+    Abilities("moqui", "upstream", _ALL | {_BOLUS}, frozenset(COMMISSIONED)),
+    *(Abilities("moqui", flavour, _ALL) for flavour in ("fork", "clinic")),  # their conversions are not known
 )
 
 
