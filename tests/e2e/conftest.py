@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,10 +87,21 @@ class Site:
             binary.chmod(0o700)
         return home
 
-    def drop(self, name: str = "case one", *, kind: str = "pass", size: str = "tiny", seed: int = 1) -> Path:
-        """Put a sample into the watched folder, in one rename."""
+    def drop(
+        self,
+        name: str = "case one",
+        *,
+        kind: str = "pass",
+        size: str = "tiny",
+        seed: int = 1,
+        vendor: str = "",
+        change: Callable[[Path], None] | None = None,
+    ) -> Path:
+        """Put a sample into the watched folder, in one rename; `change` is applied to its folder before."""
         made = self.folder / "made"
-        write_sample(made, kind=kind, size=size, seed=seed)
+        write_sample(made, kind=kind, size=size, seed=seed, vendor=vendor)
+        if change is not None:
+            change(made)
         return made.rename(self.watch / name)
 
     def mqi(self, *words: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ from tests.e2e.conftest import ENGINE, Site
 from mqi_communicator.app import build_engine
 from mqi_communicator.config import Config, load
 from mqi_communicator.demo.host import PrivateHost
+from mqi_communicator.demo.phantom import in_body
 from mqi_communicator.demo.sample import KINDS, VENDORS, sample_files, write_sample
 from mqi_communicator.demo.truth import TINY
 from mqi_communicator.demo.vendors import COMBINED
@@ -85,9 +86,77 @@ def sent(config, tmp_path_factory):
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_the_engine_gets_the_samples_beams(sent, vendor):
-    meant = {tuple(layer.energy for layer in beam.layers): beam.meterset for beam in TINY.beams()}
+    truth = VENDORS[vendor].sizes["tiny"].beams()
+    meant = {tuple(layer.energy for layer in beam.layers): beam.meterset for beam in truth}
     found = {energies(text): mu(text) for text in sent(vendor).fields()}
     assert found == pytest.approx(meant, rel=1e-5)
+
+
+def test_the_range_shifter_of_raystation_is_set_in_every_control_point_that_is_sent(sent):
+    case = sent("raystation")
+    first, second = case.plan.IonBeamSequence
+    assert [shifter.RangeShifterNumber for shifter in first.RangeShifterSequence] == [0]
+    set_at = [i for i, p in enumerate(first.IonControlPointSequence) if "RangeShifterSettingsSequence" in p]
+    assert set_at == [0]
+    assert second.NumberOfRangeShifters == 0
+    assert shifters(case.fields()[0]) == {("IN", 135.9, 34.3)}
+    assert count("####RangeShifterSetting", case.fields()[0]) == count("####ControlPointIndex", case.fields()[0])
+    assert shifters(case.fields()[1]) == set()
+
+
+def test_the_distance_that_iba_plans_have_is_replaced_by_that_of_the_machine(sent):
+    case = sent("eclipse-iba")
+    first = case.plan.IonBeamSequence[0]
+    for point in first.IonControlPointSequence:
+        (setting,) = point.RangeShifterSettingsSequence
+        assert setting.IsocenterToRangeShifterDistance == -61.5
+    assert shifters(case.fields()[0]) == {("IN", 368.5, 41.96)}
+    assert shifters(case.fields()[1]) == set()
+
+
+def test_lines_of_private_elements_are_sent_as_spots_along_them(sent):
+    case = sent("sumitomo-line")
+    truth = VENDORS["sumitomo-line"].sizes["tiny"].beams()
+    for beam, text, meant in zip(case.plan.IonBeamSequence, case.fields(), truth, strict=True):
+        assert beam.ScanMode == "LINE"
+        assert not any("ScanSpotPositionMap" in point for point in beam.IonControlPointSequence)
+        assert beam.BeamName.endswith(":TX")
+        sent_spots = np.array(spots(text))
+        positions = np.concatenate([layer.spots for layer in meant.layers])
+        assert len(sent_spots) > 2 * len(positions)
+        assert np.all(sent_spots[:, 0] > positions[:, 0].min())  # centres of pieces: never at the end of a line
+        assert np.all(sent_spots[:, 0] < positions[:, 0].max())
+        assert set(sent_spots[:, 1].round(3)) == set(positions[:, 1])
+
+
+def test_the_couch_has_the_hu_of_its_density_and_what_is_outside_the_body_is_air(sent):
+    case, truth = sent("raystation"), VENDORS["raystation"].sizes["tiny"]
+    couch, blanket = truth.beside
+    scanned = np.stack([ds.pixel_array for ds in sorted(case.objects("CT"), key=lambda ds: ds.ImagePositionPatient[2])])
+    sent_hu = np.fromfile(case.input / "common/CT.raw", dtype="<f4").reshape(truth.ct.shape)[:, ::-1, ::-1]
+    z, y, x = np.meshgrid(*truth.ct.axes(), indexing="ij", sparse=True)
+    within, beyond = (one.solid.holds(x, y, z) & ~in_body(truth.ct) for one in (couch, blanket))
+    assert set(scanned[within]) == {couch.scanned}
+    assert set(scanned[beyond]) == {blanket.scanned}
+    within &= np.abs(x - couch.solid.centre[0]) < couch.solid.half[0]  # voxels on the contour may be on either side
+    (hu,) = set(sent_hu[within])
+    assert hu == pytest.approx(couch.solid.hu, abs=15)  # of PMMA: 1 % of its stopping power
+    assert set(sent_hu[beyond]) == {-1000.0}
+
+
+def shifters(text: str) -> set[tuple[str, float, float]]:
+    """The settings of a range shifter in a field: setting, distance and water-equivalent thickness in mm."""
+    found = re.findall(
+        r"####RangeShifterSetting\n(\S+)\n####IsocenterToRangeShifterDistance\n(\S+)\n"
+        r"####RangeShifterWaterEquivalentThickness\n(\S+)\n",
+        text,
+    )
+    return {(setting, round(float(distance), 3), round(float(wet), 3)) for setting, distance, wet in found}
+
+
+def count(line: str, text: str) -> int:
+    """How often it is a line of the text."""
+    return text.splitlines().count(line)
 
 
 def energies(text: str) -> tuple[float, ...]:
@@ -97,8 +166,13 @@ def energies(text: str) -> tuple[float, ...]:
 
 def mu(text: str) -> float:
     """The sum over the spots of a field in the engine's plan."""
-    rows = re.findall(r"^-?[\d.]+ -?[\d.]+ ([\d.]+)$", text.partition("#SPOTS-DESCRIPTION")[2], re.MULTILINE)
-    return sum(float(row) for row in rows)
+    return sum(weight for _, _, weight in spots(text))
+
+
+def spots(text: str) -> list[tuple[float, float, float]]:
+    """x and y in mm and MU of each spot of a field."""
+    rows = re.findall(r"^(-?[\d.]+) (-?[\d.]+) ([\d.]+)$", text.partition("#SPOTS-DESCRIPTION")[2], re.MULTILINE)
+    return [(float(x), float(y), float(weight)) for x, y, weight in rows]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -107,9 +181,7 @@ def test_its_objects_are_made_by_the_vendor_and_its_patient_by_nobody(sent, vend
     for ds in (*case.objects("RT"), *case.objects("CT")):
         assert str(ds.PatientName) == "MQI^SAMPLE"
         assert ds.file_meta.TransferSyntaxUID.is_implicit_VR
-        assert ds.SOPInstanceUID in {
-            path.stem.partition("_")[2] or path.stem.partition(".")[2] for path in case.folder.iterdir()
-        }
+        assert any(ds.SOPInstanceUID in path.name for path in case.folder.iterdir())
     assert {ds.Manufacturer for ds in case.objects("RT")} == {VENDORS[vendor].manufacturer}
     assert {ds.Manufacturer for ds in case.objects("CT")} == {"MQI SAMPLE"}
 
@@ -178,3 +250,8 @@ def test_an_unknown_vendor_or_a_kind_without_its_form_is_answered_with_the_choic
     assert set(KINDS) > COMBINED
     with pytest.raises(ValueError, match=r"choose from: .*(fraction-dose|eclipse-varian)"):
         sample_files(kind, "tiny", 1, vendor)
+
+
+def test_a_size_without_a_planned_dose_is_answered_with_the_choices():
+    with pytest.raises(ValueError, match="vendor 'raystation' has no size 'standard'; choose from: tiny"):
+        sample_files("pass", "standard", 1, "raystation")

@@ -31,7 +31,9 @@ def sample(
         Path | None, typer.Argument(metavar="DIR", help="Folder to write to; must be new or empty.")
     ] = None,
     kind: Annotated[str, typer.Option(help="Kind of the case, correct or faulty; --list shows all.")] = "pass",
-    size: Annotated[str, typer.Option(help="tiny, standard or large.")] = "standard",
+    size: Annotated[
+        str, typer.Option(help="tiny, standard or large; empty: standard, or tiny with --vendor.", show_default=False)
+    ] = "",
     seed: Annotated[int, typer.Option(help="Another seed gives other UIDs with the same anatomy.")] = 1,
     vendor: Annotated[
         str, typer.Option(help="Write the case as this clinical system does; --list shows all. Not with every kind.")
@@ -53,7 +55,11 @@ def sample(
         raise typer.Exit(exit_codes.USAGE)
     with exit_codes.report_faults():
         try:
-            write_sample(folder, kind=kind, size=size, seed=seed, vendor=vendor)
+            write_sample(folder, kind=kind, size=size or _usual_size(vendor), seed=seed, vendor=vendor)
         except ValueError as error:
             exit_codes.print_error(f"mqi: {error}")
             raise typer.Exit(exit_codes.USAGE) from None
+
+
+def _usual_size(vendor: str) -> str:
+    return "tiny" if vendor else "standard"

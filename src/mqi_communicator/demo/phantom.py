@@ -55,21 +55,58 @@ TARGET = Solid("Target", 35.0, 1.03, TARGET_CENTRE, (TARGET_RADIUS, TARGET_RADIU
 SOLIDS = (BODY, FAT, BONE, LUNG, POCKET, TARGET)  # later ones are inside earlier ones
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Something in the CT outside the body, which the planning system computes otherwise than it was scanned."""
+
+    solid: Solid  # its `hu` is that of the planned dose: AIR_HU if the planning system computes nothing there
+    scanned: float  # HU in the CT
+    kind: str = ""  # RTROIInterpretedType; "": no structure
+    properties: tuple[tuple[str, float], ...] = ()  # of the structure, as planning systems write them
+
+
+COUCH = Beside(
+    Solid("Couch", 265.0, 1.16, (12.0, -42.0, 0.0), (140.0, 10.0, None), box=True),  # PMMA
+    scanned=-600.0,
+    kind="SUPPORT",
+    properties=(
+        ("REL_MASS_DENSITY", 1.19),
+        ("REL_ELEC_DENSITY", 1.156494),
+        ("EFFECTIVE_Z", 5.85188),
+        ("EFF_Z_PER_A", 0.5393733),
+        ("MEAN_EXCI_ENERGY", 74.0),
+    ),
+)
+BLANKET = Beside(Solid("Blanket", AIR_HU, 0.0, (130.0, -125.0, 0.0), (10.0, 60.0, None), box=True), -150.0)
+
+
 def solid_at(
-    x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], values: tuple[float, ...], outside: float
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    z: NDArray[np.float64],
+    values: tuple[float, ...],
+    outside: float,
+    beside: tuple[tuple[Solid, float], ...] = (),
 ) -> NDArray[np.float64]:
-    """Return one value per point, that of the innermost solid; `outside` in air."""
+    """Return one value per point, that of the innermost solid. Outside the body: that of the solid of `beside` which
+    is there, and `outside` in air."""
     found = np.full(np.broadcast(x, y, z).shape, outside)
     body = BODY.holds(x, y, z)
     for solid, value in zip(SOLIDS, values, strict=True):
         found[solid.holds(x, y, z) & body] = value
+    for solid, value in beside:
+        found[solid.holds(x, y, z) & ~body] = value
     return found
 
 
-def hounsfield(grid: Grid) -> NDArray[np.int16]:
-    """The phantom sampled at the voxel centres of a grid: [z, y, x], in HU."""
+def hounsfield(grid: Grid, beside: tuple[Beside, ...] = (), *, scanned: bool = False) -> NDArray[np.int16]:
+    """The phantom sampled at the voxel centres of a grid: [z, y, x], in HU.
+
+    `scanned`: what is beside the body has its HU in the CT, not that of the planned dose.
+    """
     z, y, x = np.meshgrid(*grid.axes(), indexing="ij", sparse=True)
-    return solid_at(x, y, z, tuple(s.hu for s in SOLIDS), AIR_HU).astype(np.int16)
+    others = tuple((one.solid, one.scanned if scanned else one.solid.hu) for one in beside)
+    return solid_at(x, y, z, tuple(s.hu for s in SOLIDS), AIR_HU, others).astype(np.int16)
 
 
 def in_body(grid: Grid) -> NDArray[np.bool_]:

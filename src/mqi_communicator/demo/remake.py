@@ -1,6 +1,6 @@
 """Recomputes the planned dose of the samples from the ground truth with MCsquare.
 
-    python -m mqi_communicator.demo.remake --engine-home DIR [--histories N] [--seed N] [--threads N] [SIZE ...]
+    python -m mqi_communicator.demo.remake --engine-home DIR [--histories N] [--seed N] [--threads N] [TRUTH ...]
 
 The seed differs from those of judged runs, and the histories are many times more.
 """
@@ -34,8 +34,9 @@ def remake(size: truth.Size, engine: Path, *, histories: int, seed: int, threads
                 histories=histories,
                 seed=seed + beam.number,
                 threads=threads,
+                beside=size.beside,
             )
-        sys.stderr.write(f"{size.name} beam {beam.number}: {run.seconds:.0f} s, {100 * run.uncertainty:.2f} %\n")
+        sys.stderr.write(f"{size.data} beam {beam.number}: {run.seconds:.0f} s, {100 * run.uncertainty:.2f} %\n")
         runs[beam.number] = run
     notes = {
         "truth": truth.digest(size),
@@ -55,23 +56,23 @@ def _digest(path: Path) -> str:
 
 
 def main() -> None:
-    """Write demo/data/<size>.npz for the sizes named (default: all that have a dose of their own)."""
+    """Write demo/data/NAME.npz for the truths named (default: all)."""
     parser = argparse.ArgumentParser(prog="python -m mqi_communicator.demo.remake", description=__doc__)
     parser.add_argument("--engine-home", type=Path, required=True, help="folder with MCsquare_linux, BDL, Scanners")
     parser.add_argument("--histories", type=int, default=HISTORIES, help="protons per beam")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("sizes", nargs="*", metavar="SIZE", default=["tiny", "standard"])
+    parser.add_argument("truths", nargs="*", metavar="TRUTH", default=list(truth.TRUTHS))
     arguments = parser.parse_args()
-    for name in arguments.sizes:
+    for name in arguments.truths:
         made = remake(
-            truth.SIZES[name],
+            truth.TRUTHS[name],
             arguments.engine_home,
             histories=arguments.histories,
             seed=arguments.seed,
             threads=arguments.threads,
         )
-        (Path(__file__).parent / "data" / f"{truth.SIZES[name].data}.npz").write_bytes(made)
+        (Path(__file__).parent / "data" / f"{name}.npz").write_bytes(made)
 
 
 if __name__ == "__main__":

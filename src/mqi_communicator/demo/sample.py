@@ -28,8 +28,8 @@ def sample_files(kind: str = "pass", size: str = "standard", seed: int = 1, vend
     if size not in SIZES:
         raise ValueError(f"unknown size {size!r}; choose from: {', '.join(SIZES)}")
     if vendor:
-        check_combination(vendor, kind)
-    draft = draft_case(size, uids_of(kind, size, seed))
+        check_combination(vendor, kind, size)
+    draft = draft_case(size, uids_of(kind, size, seed), vendor)
     apply(kind, draft)
     if vendor:
         VENDORS[vendor].rewrite(draft)
@@ -37,9 +37,9 @@ def sample_files(kind: str = "pass", size: str = "standard", seed: int = 1, vend
     return {name: made if isinstance(made, bytes) else encode(made, draft.writer) for name, made in files}
 
 
-def draft_case(size: str, uids: Uids) -> Draft:
-    """Return the correct case, ready to be written or changed."""
-    draft = Draft(SIZES[size], uids)
+def draft_case(size: str, uids: Uids, vendor: str = "") -> Draft:
+    """Return the correct case, ready to be written or changed; with the beams of a vendor's sample."""
+    draft = Draft(VENDORS[vendor].sizes[size] if vendor else SIZES[size], uids)
     add_ct(draft)
     add_structures(draft)
     add_plan(draft)

@@ -25,7 +25,7 @@ _AXIAL = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
 
 def add_ct(draft: Draft) -> None:
     """CT.0001.dcm and on, from the feet up: signed 16 bit, HU itself (slope 1, intercept 0)."""
-    hu = hounsfield(draft.size.ct)
+    hu = hounsfield(draft.size.ct, draft.size.beside, scanned=True)
     z_axis, _, _ = draft.size.ct.axes()
     for index, z in enumerate(z_axis, start=1):
         ds = start(draft, _CT, "CT", index)
@@ -60,11 +60,13 @@ def add_structures(draft: Draft) -> None:
     ds.SeriesNumber, ds.InstanceNumber = 2, 1
     ds.StructureSetLabel, ds.StructureSetName = "MQI SAMPLE", "MQI SAMPLE"
     ds.StructureSetDate, ds.StructureSetTime, ds.ApprovalStatus = DATE, TIME, "UNAPPROVED"
-    bare = draft.size.bare
-    slices = draft.objects("CT.")[bare:-bare]
+    every = draft.objects("CT.")
+    slices = every[draft.size.bare : len(every) - draft.size.bare]
     ds.ReferencedFrameOfReferenceSequence = [_frame_of(draft, slices)]
     ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = [], [], []
-    for number, (solid, kind) in enumerate(_CONTOURED, start=1):
+    beside = [one for one in draft.size.beside if one.kind]
+    contoured = (*_CONTOURED, *((one.solid, one.kind) for one in beside))
+    for number, (solid, kind) in enumerate(contoured, start=1):
         roi, contours, seen = _roi(number, solid.name, kind, ds.FrameOfReferenceUID)
         contours.ContourSequence = [
             contour
@@ -74,6 +76,10 @@ def add_structures(draft: Draft) -> None:
         ds.StructureSetROISequence.append(roi)
         ds.ROIContourSequence.append(contours)
         ds.RTROIObservationsSequence.append(seen)
+    for one, seen in zip(beside, ds.RTROIObservationsSequence[len(_CONTOURED) :], strict=True):
+        seen.ROIPhysicalPropertiesSequence = [
+            item(ROIPhysicalProperty=name, ROIPhysicalPropertyValue=value) for name, value in one.properties
+        ]
     draft.files["RS.dcm"] = ds
 
 
@@ -86,7 +92,7 @@ def _frame_of(draft: Draft, slices: list[Dataset]) -> Dataset:
 
 
 def _roi(number: int, name: str, kind: str, frame: str) -> tuple[Dataset, Dataset, Dataset]:
-    colours = ([0, 255, 0], [255, 0, 0], [255, 255, 255], [0, 128, 255])
+    colours = ([0, 255, 0], [255, 0, 0], [255, 255, 255], [0, 128, 255], [128, 128, 128])
     return (
         item(ROINumber=number, ReferencedFrameOfReferenceUID=frame, ROIName=name, ROIGenerationAlgorithm="AUTOMATIC"),
         item(ReferencedROINumber=number, ROIDisplayColor=colours[number - 1]),

@@ -8,14 +8,13 @@ from mqi_communicator.demo.sample_case import DATE, MANUFACTURER, TIME, Draft, s
 from mqi_communicator.demo.sample_images import item, refer
 from mqi_communicator.demo.sample_private import add_private_groups
 from mqi_communicator.demo.truth import FRACTIONS
-from mqi_communicator.dicom.records import Beam, Layer
+from mqi_communicator.dicom.records import Beam, Layer, LayerKind, ShifterSetting
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
 _SPOT_SIZE = [9.0, 10.0]  # mm, full width at half maximum in air at the isocentre, for the record only
-_SNOUT_POSITION = 410.0  # mm
 _SAD = [2234.8, 1859.1]  # mm; the scanning magnets x and y
 
 
@@ -62,13 +61,14 @@ def _fractions(beams: tuple[Beam, ...]) -> Dataset:
 
 
 def _ion_beam(beam: Beam, setup: int) -> Dataset:
+    lines = any(layer.kind is LayerKind.LINES for layer in beam.layers)
+    shifters = {shifter.id: shifter for layer in beam.layers for shifter in layer.shifters}
     return item(
         BeamNumber=beam.number,
         BeamName=beam.name,
         BeamType="STATIC",
         RadiationType="PROTON",
-        ScanMode="MODULATED",
-        ModulatedScanModeType="STATIONARY",
+        **({"ScanMode": "LINE"} if lines else {"ScanMode": "MODULATED", "ModulatedScanModeType": "STATIONARY"}),
         TreatmentMachineName=beam.machine,
         Manufacturer=MANUFACTURER,
         InstitutionName="MQI SAMPLE",
@@ -79,7 +79,8 @@ def _ion_beam(beam: Beam, setup: int) -> Dataset:
         NumberOfCompensators=0,
         NumberOfBoli=0,
         NumberOfBlocks=0,
-        NumberOfRangeShifters=0,
+        NumberOfRangeShifters=len(shifters),
+        **({"RangeShifterSequence": [_shifter(name) for name in shifters]} if shifters else {}),
         NumberOfLateralSpreadingDevices=len(_SAD),
         LateralSpreadingDeviceSequence=_magnets(),
         NumberOfRangeModulators=0,
@@ -89,6 +90,19 @@ def _ion_beam(beam: Beam, setup: int) -> Dataset:
         ReferencedPatientSetupNumber=setup,
         ReferencedToleranceTableNumber=1,
         IonControlPointSequence=_control_points(beam),
+    )
+
+
+def _shifter(name: str) -> Dataset:
+    return item(RangeShifterNumber=1, RangeShifterID=name, AccessoryCode=name, RangeShifterType="BINARY")
+
+
+def _shifter_setting(shifter: ShifterSetting) -> Dataset:
+    return item(
+        ReferencedRangeShifterNumber=1,
+        RangeShifterSetting=shifter.setting,
+        IsocenterToRangeShifterDistance=shifter.distance,
+        RangeShifterWaterEquivalentThickness=shifter.wet,
     )
 
 
@@ -143,6 +157,11 @@ def _control_point(index: int, layer: Layer, delivered: float, *, ends: bool) ->
         ScanSpotMetersetWeights=weights,
         ScanningSpotSize=list(_SPOT_SIZE),
         NumberOfPaintings=1,
+        **(
+            {"RangeShifterSettingsSequence": [_shifter_setting(one) for one in layer.shifters]}
+            if layer.shifters
+            else {}
+        ),
     )
 
 
@@ -167,7 +186,7 @@ def _aim(beam: Beam) -> dict[str, object]:
         "TableTopLongitudinalPosition": None,
         "TableTopLateralPosition": None,
         "IsocenterPosition": list(beam.isocenter),
-        "SnoutPosition": _SNOUT_POSITION,
+        "SnoutPosition": beam.snout_position,
         "MetersetRate": 100.0,
         "LateralSpreadingDeviceSettingsSequence": _magnet_settings(),
     }

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 from mqi_communicator.demo.sample_case import Draft
 from mqi_communicator.demo.sample_images import item
 from mqi_communicator.demo.sample_plans_wrong import deepen
+from mqi_communicator.demo.truth import RS_3CM, RS_BLOCK
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 THIN, THIN_WET = "RS_10", 10.0  # mm of water
-BLOCK, BLOCK_WET = "RS_Block", 74.1  # that of the example beam model
+DECLARED = {  # of the demo's machine: mm of water, and where the downstream edge is
+    THIN: (THIN_WET, "plan"),
+    RS_3CM.id: (RS_3CM.wet, "plan"),
+    RS_BLOCK.id: (RS_BLOCK.wet, "snout - 61.5"),
+}
 IN_WORD = "POSITION1"  # the demo machine's word for IN
 TRAVEL = (50.0, 450.0)  # mm
 _DISTANCE = 150.0  # mm, 57 mm above the skin
@@ -65,8 +70,8 @@ def beyond_travel(draft: Draft) -> None:
 
 def too_thick(draft: Draft) -> None:
     """So thick that some layers do not pass it; another thickness than the machine's."""
-    points = _listed(draft, 1, BLOCK)
-    points[0].RangeShifterSettingsSequence = [_setting(1, "IN", wet=BLOCK_WET + 36.0)]
+    points = _listed(draft, 1, RS_BLOCK.id)
+    points[0].RangeShifterSettingsSequence = [_setting(1, "IN", wet=110.1)]
 
 
 def _listed(draft: Draft, number: int, name: str) -> list[Dataset]:

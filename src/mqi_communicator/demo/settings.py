@@ -11,8 +11,9 @@ import yaml
 
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.demo import truth_engine
+from mqi_communicator.demo.phantom import COUCH
 from mqi_communicator.demo.sample_case import MANUFACTURER
-from mqi_communicator.demo.sample_shifters import BLOCK, BLOCK_WET, IN_WORD, THIN, THIN_WET, TRAVEL
+from mqi_communicator.demo.sample_shifters import DECLARED, IN_WORD, TRAVEL
 from mqi_communicator.demo.slot import Slot
 from mqi_communicator.demo.truth import MACHINE
 from mqi_communicator.demo.vendors import VENDORS
@@ -61,7 +62,7 @@ def demo_sections(engine_home: Path, histories: int | None = None) -> dict[str, 
             MACHINE: {
                 "beam_model": str(model),
                 "sha256": _sha256(model),
-                "range_shifters": {THIN: _range_shifter(THIN_WET), BLOCK: _range_shifter(BLOCK_WET)},
+                "range_shifters": {name: _range_shifter(*declared) for name, declared in DECLARED.items()},
             }
         },
         "scanners": {
@@ -71,6 +72,10 @@ def demo_sections(engine_home: Path, histories: int | None = None) -> dict[str, 
                 "material": str(material),
                 "material_sha256": _sha256(material),
             }
+        },
+        "preparation": {
+            "outside_body": {vendor.manufacturer: vendor.outside for vendor in VENDORS.values()},
+            "expected_overrides": [COUCH.solid.name],
         },
         "dose_conventions": {
             manufacturer: {"medium": "medium", "biology": biology, "extent": "course"}
@@ -84,13 +89,13 @@ def _planning_systems() -> dict[str, str]:
     return {MANUFACTURER: "physical", **{vendor.manufacturer: vendor.biology for vendor in VENDORS.values()}}
 
 
-def _range_shifter(wet: float) -> dict[str, Any]:
+def _range_shifter(wet: float | None, distance: str) -> dict[str, Any]:
     """One of PMMA, as the range shifter of the example beam model."""
     return {
         "wet": wet,
         "material": 64,
         "density": 1.2,
-        "distance": "plan",
+        "distance": distance,
         "travel": list(TRAVEL),
         "settings": {IN_WORD: "IN"},
     }

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mqi_communicator.demo.phantom import SOLIDS, TARGET, TARGET_CENTRE, TARGET_RADIUS, solid_at
-from mqi_communicator.dicom.records import Beam, Grid, Layer
+from mqi_communicator.demo.phantom import (
+    BLANKET,
+    COUCH,
+    SOLIDS,
+    TARGET,
+    TARGET_CENTRE,
+    TARGET_RADIUS,
+    Beside,
+    solid_at,
+)
+from mqi_communicator.dicom.records import Beam, Grid, Layer, LayerKind, ShifterSetting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +55,9 @@ class Field:
     final_cumulative_weight: float
     slope: tuple[float, float]  # how much the spot weights rise over one target radius, along x and y
     gap: tuple[float, float]  # the corner beyond this (x, y, mm from the target's centre) has no spots
+    shifter: ShifterSetting | None = None  # in the beam for all layers
+    snout: float = 410.0  # mm, SnoutPosition
+    lines: bool = False  # line scanning: rows of spots become lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,7 @@ class Size:
     spot_spacing: float  # mm
     energy_step: float  # MeV
     data: str  # stem of the package data with the planned dose
+    beside: tuple[Beside, ...] = ()  # what is in the CT outside the body
 
     @property
     def dose_grid(self) -> Grid:
@@ -73,7 +86,7 @@ class Size:
 
     def beams(self) -> tuple[Beam, ...]:
         """The treatment beams with all their spots, in plan order."""
-        return tuple(_beam(field, self.spot_spacing, self.energy_step) for field in self.fields)
+        return tuple(_beam(field, self) for field in self.fields)
 
 
 _ANTERIOR = Field(1, "F1 anterior", 0.0, 0.0, 60.0, 100.0, (0.03, -0.04), (10.0, 11.0))
@@ -118,6 +131,39 @@ LARGE = replace(
     what="the standard plan and dose with a CT of 100 slices of 512 x 512: for tests of transfers",
     ct=_LARGE_CT,
 )
+RS_3CM = ShifterSetting("RS_3CM", "IN", 135.9, 34.3)
+"""A range shifter near the patient. Its downstream edge is 43 mm upstream of the snout position."""
+
+RS_BLOCK = ShifterSetting("RS_Block", "IN", 368.5, 41.96)
+"""A range shifter at the nozzle. Its downstream edge is 61.5 mm downstream of the snout position."""
+
+THROUGH_COUCH = replace(
+    TINY,
+    what="`tiny` from below, through a couch and a range shifter, and from the left, where a blanket is",
+    fields=(
+        replace(_TWO_FIELDS[0], name="F1 posterior", gantry=180.0, shifter=RS_3CM, snout=92.9),
+        _TWO_FIELDS[1],
+    ),
+    bare=0,
+    data="couch",
+    beside=(COUCH, BLANKET),
+)
+SHIFTED = replace(
+    TINY,
+    what="`tiny` with a range shifter at the nozzle in the first beam",
+    fields=(replace(_TWO_FIELDS[0], shifter=RS_BLOCK, snout=430.0), _TWO_FIELDS[1]),
+    data="shifted",
+)
+LINES = replace(
+    TINY,
+    what="`tiny` in lines",
+    bare=0,
+    fields=tuple(replace(field, lines=True) for field in _TWO_FIELDS),
+    data="lines",
+)
+TRUTHS = {size.data: size for size in (STANDARD, TINY, THROUGH_COUCH, SHIFTED, LINES)}
+"""All that have a planned dose of their own, by the stem of its file."""
+
 SIZES = {size.name: size for size in (STANDARD, TINY, LARGE)}
 
 
@@ -144,14 +190,20 @@ def range_of_energy(mev: float) -> float:
     return float(_RANGE_AT_150 * (mev / 150.0) ** _RANGE_POWER)
 
 
-def _depths(axes: tuple[Array, Array, Array], u: float, v: float) -> tuple[float, float]:
-    """Water-equivalent depths (mm) of the target's near and far side along the spot (u, v), which must hit it."""
+def _depths(
+    axes: tuple[Array, Array, Array], u: float, v: float, beside: tuple[Beside, ...], before: float
+) -> tuple[float, float]:
+    """Water-equivalent depths (mm) of the target's near and far side along the spot (u, v), which must hit it.
+
+    `before`: water-equivalent thickness of what is on the way before the CT.
+    """
     x_axis, y_axis, z_axis = axes
     step = 0.5
     along = np.arange(200.0, -60.0, -step)  # mm from the isocentre's plane, from the source downwards
     points = np.array(ISOCENTRE)[:, None] + u * x_axis[:, None] + v * y_axis[:, None] + along * z_axis[:, None]
     x, y, z = points
-    depth = np.cumsum(solid_at(x, y, z, tuple(s.stopping_power for s in SOLIDS), 0.0)) * step
+    others = tuple((one.solid, one.solid.stopping_power) for one in beside)
+    depth = before + np.cumsum(solid_at(x, y, z, tuple(s.stopping_power for s in SOLIDS), 0.0, others)) * step
     inside = depth[TARGET.holds(x, y, z)]
     return float(inside[0]), float(inside[-1])
 
@@ -168,13 +220,14 @@ def _spread_out(near: float, far: float, energies: list[float]) -> dict[float, f
 
 
 def _energies(step: float) -> list[float]:
-    highest = 150.0
+    highest = 180.0
     count = int((highest - _LOWEST_ENERGY) / step)
     return [round(_LOWEST_ENERGY + step * k, 2) for k in range(count + 1)]
 
 
-def _spots(field: Field, spacing: float, step: float) -> dict[float, list[tuple[float, float, float]]]:
-    """Spots (x, y, raw weight) by energy."""
+def _spots(field: Field, size: Size) -> dict[float, list[tuple[float, float, float]]]:
+    """Spots (x, y, raw weight) by energy, row by row along x."""
+    spacing, thickness = size.spot_spacing, field.shifter.wet or 0.0 if field.shifter else 0.0
     axes = gantry_axes(field.gantry, field.couch)
     offset = np.array(TARGET_CENTRE) - np.array(ISOCENTRE)
     cu, cv = float(offset @ axes[0]), float(offset @ axes[1])
@@ -188,27 +241,46 @@ def _spots(field: Field, spacing: float, step: float) -> dict[float, list[tuple[
             if in_gap or away > TARGET_RADIUS + _LATERAL_MARGIN:
                 continue
             pulled_in = min(1.0, _WIDEST_RAY * TARGET_RADIUS / away)
-            depths = _depths(axes, cu + du * pulled_in, cv + dv * pulled_in)
+            depths = _depths(axes, cu + du * pulled_in, cv + dv * pulled_in, size.beside, thickness)
             tilt = 1.0 + (field.slope[0] * du + field.slope[1] * dv + _RIM * away**2 / TARGET_RADIUS) / TARGET_RADIUS
-            for energy, share in _spread_out(*depths, _energies(step)).items():
+            for energy, share in _spread_out(*depths, _energies(size.energy_step)).items():
                 layers.setdefault(energy, []).append((round(cu + du, 1), round(cv + dv, 1), share * tilt))
     return layers
 
 
-def _beam(field: Field, spacing: float, step: float) -> Beam:
+def _beam(field: Field, size: Size) -> Beam:
     """One beam; its weights are rounded to 1e-4 and their sum is its final cumulative weight."""
-    raw = _spots(field, spacing, step)
+    raw = _spots(field, size)
     total = sum(w for spots in raw.values() for _, _, w in spots)
+    shifters = (field.shifter,) if field.shifter else ()
     layers = []
     for energy in sorted(raw, reverse=True):
         spots = np.array(raw[energy])
         weights = np.round(spots[:, 2] * field.final_cumulative_weight / total, 4)
-        layers.append(Layer(energy, spots[:, :2].copy(), weights))
+        layer = Layer(energy, spots[:, :2].copy(), weights, shifters=shifters)
+        layers.append(_in_lines(layer, size.spot_spacing) if field.lines else layer)
     final = round(float(sum(layer.weights.sum() for layer in layers)), 4)
     return Beam(
         *(field.number, field.name, MACHINE, field.gantry, field.couch, ISOCENTRE),
         *(field.meterset, final, tuple(layers)),
+        snout_position=field.snout,
     )
+
+
+def _in_lines(layer: Layer, spacing: float) -> Layer:
+    """Each spot becomes a line of its width along x; rows are scanned to and fro, with the beam off between them."""
+    points: list[tuple[float, float, float]] = []
+    rows = sorted(set(layer.spots[:, 1].tolist()))
+    for row, y in enumerate(rows):
+        way = 1 if row % 2 == 0 else -1
+        there = np.flatnonzero(layer.spots[:, 1] == y)
+        for one in there[np.argsort(way * layer.spots[there, 0])]:
+            x, half = float(layer.spots[one, 0]), way * spacing / 2
+            if not points or abs(points[-1][0] - (x - half)) > 0.5 * spacing or points[-1][1] != y:
+                points.append((round(x - half, 1), y, 0.0))
+            points.append((round(x + half, 1), y, float(layer.weights[one])))
+    scanned = np.array(points)
+    return replace(layer, spots=scanned[:, :2].copy(), weights=scanned[:, 2].copy(), kind=LayerKind.LINES)
 
 
 def digest(size: Size) -> str:
@@ -217,10 +289,11 @@ def digest(size: Size) -> str:
 
     from mqi_communicator.demo.phantom import hounsfield
 
-    hashed = hashlib.sha256(hounsfield(size.computed).tobytes())
+    hashed = hashlib.sha256(hounsfield(size.computed, size.beside).tobytes())
     hashed.update(repr((size.computed, size.margin)).encode())
     for beam in size.beams():
         hashed.update(repr((beam.number, beam.gantry_angle, beam.couch_angle, beam.isocenter, beam.meterset)).encode())
         for layer in beam.layers:
             hashed.update(repr((layer.energy, layer.spots.tolist(), layer.weights.tolist())).encode())
+            hashed.update(repr(layer.shifters).encode() if layer.shifters else b"")
     return hashed.hexdigest()

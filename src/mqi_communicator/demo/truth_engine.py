@@ -10,6 +10,7 @@ weight x protons per MU and writes eV/g per proton, dose to medium.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -20,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mqi_communicator.demo.phantom import hounsfield, in_body
-from mqi_communicator.dicom.records import Beam, Grid
+from mqi_communicator.demo.phantom import Beside, hounsfield, in_body
+from mqi_communicator.dicom.records import Beam, Grid, Layer, LayerKind, ShifterSetting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,7 @@ BEAM_MODEL = "BDL/BDL_default_DN_RangeShifter.txt"
 DENSITY_CURVE = "Scanners/UCL_Toshiba/HU_Density_Conversion.txt"
 MATERIAL_CURVE = "Scanners/UCL_Toshiba/HU_Material_Conversion.txt"
 _GY_PER_EV_PER_G = 1.602176634e-16
+_PIECE = 1.0  # mm: lines are cut into spots so far apart at most
 _END_MARK = re.compile(r"Total computation time: ([\d.]+) s")
 _OUTSIDE = re.compile(r"\((\d+) generated outside the geometry\)")  # not printed where there is none
 
@@ -45,11 +47,23 @@ class Run:
     seconds: float
 
 
-def compute(engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: int, seed: int, threads: int) -> Run:
+def compute(
+    engine: Path,
+    grid: Grid,
+    beam: Beam,
+    folder: Path,
+    *,
+    histories: int,
+    seed: int,
+    threads: int,
+    beside: tuple[Beside, ...] = (),
+) -> Run:
     """Compute one beam's dose in the phantom, per fraction, with an unpacked engine folder.
 
     RuntimeError with the end of the engine's output if it does not finish; its exit code is meaningless.
     """
+    (folder / "Outputs").mkdir(parents=True)
+    hounsfield(grid, beside)[:, ::-1, ::-1].astype("<f4").tofile(folder / "ct.raw")
     _write_input(engine, grid, beam, folder, histories=histories, seed=seed, threads=threads)
     output = subprocess.run(
         [str(engine.resolve() / "MCsquare_linux"), "config.txt"],
@@ -89,10 +103,10 @@ def _text(path: Path) -> str:
 def _write_input(
     engine: Path, grid: Grid, beam: Beam, folder: Path, *, histories: int, seed: int, threads: int
 ) -> None:
-    (folder / "Outputs").mkdir(parents=True)
     for name, source in (("bdl.txt", BEAM_MODEL), ("density.txt", DENSITY_CURVE), ("material.txt", MATERIAL_CURVE)):
         (folder / name).write_text(_text(engine / source), encoding="utf-8", newline="\n")
-    hounsfield(grid)[:, ::-1, ::-1].astype("<f4").tofile(folder / "ct.raw")
+    for shifter in {shifter for layer in beam.layers for shifter in layer.shifters}:
+        (folder / "bdl.txt").write_text(_with_shifter(_text(engine / BEAM_MODEL), shifter), encoding="utf-8")
     (folder / "ct.mhd").write_text("\n".join(_image_header(grid)) + "\n", encoding="utf-8")
     (folder / "plan.txt").write_text("\n".join(_plan_lines(grid, beam)) + "\n", encoding="utf-8")
     config = {
@@ -126,6 +140,14 @@ def _isocentre(grid: Grid, beam: Beam) -> tuple[float, float, float]:
     return from_edge[0], ny * dy - from_edge[1], from_edge[2]
 
 
+def _with_shifter(model: str, shifter: ShifterSetting) -> str:
+    """The beam model with this range shifter, of PMMA, in place of its own."""
+    head, _, rest = model.partition("Range Shifter parameters")
+    _, _, beams = rest.partition("Beam parameters")
+    block = f"RS_ID = {shifter.id}\nRS_type = binary\nRS_material = 64\nRS_density = 1.19\nRS_WET = {shifter.wet}\n"
+    return f"{head}Range Shifter parameters\n{block}\nBeam parameters{beams}"
+
+
 def _plan_lines(grid: Grid, beam: Beam) -> Iterator[str]:
     """Yield the plan in MCsquare's format, weights in MU of one fraction."""
     mu = beam.meterset
@@ -134,6 +156,9 @@ def _plan_lines(grid: Grid, beam: Beam) -> Iterator[str]:
     yield from ("#FIELD-DESCRIPTION", "###FieldID", "1", "###FinalCumulativeMeterSetWeight", f"{mu:.6f}")
     yield from ("###GantryAngle", str(beam.gantry_angle), "###PatientSupportAngle", str(beam.couch_angle))
     yield from ("###IsocenterPosition", "\t".join(f"{mm:.4f}" for mm in _isocentre(grid, beam)))
+    used = {shifter.id for layer in beam.layers for shifter in layer.shifters}
+    for shifter_id in used:
+        yield from ("###RangeShifterID", shifter_id, "###RangeShifterType", "binary")
     yield from ("###NumberOfControlPoints", str(len(beam.layers)), "", "#SPOTS-DESCRIPTION")
     delivered = 0.0
     for index, layer in enumerate(beam.layers, start=1):
@@ -141,5 +166,23 @@ def _plan_lines(grid: Grid, beam: Beam) -> Iterator[str]:
         delivered += float(weights.sum())
         yield from ("####ControlPointIndex", str(index), "####SpotTunnedID", "1")
         yield from ("####CumulativeMetersetWeight", f"{delivered:.6f}", "####Energy (MeV)", str(layer.energy))
-        yield from ("####NbOfScannedSpots", str(len(weights)), "####X Y Weight")
-        yield from (f"{x} {y} {w:.8f}" for (x, y), w in zip(layer.spots, weights, strict=True))
+        for shifter in layer.shifters:
+            yield from ("####RangeShifterSetting", "IN")
+            yield from ("####IsocenterToRangeShifterDistance", str(shifter.distance))
+            yield from ("####RangeShifterWaterEquivalentThickness", str(shifter.wet))
+        spots = list(_delivered(layer, weights))
+        yield from ("####NbOfScannedSpots", str(len(spots)), "####X Y Weight")
+        yield from (f"{x} {y} {w:.8f}" for x, y, w in spots)
+
+
+def _delivered(layer: Layer, weights: NDArray[np.float64]) -> Iterator[tuple[float, float, float]]:
+    """Yield where which part of a layer's weights is delivered: at its spots, or evenly on the way to each."""
+    for index, ((x, y), weight) in enumerate(zip(layer.spots, weights, strict=True)):
+        if layer.kind is LayerKind.SPOTS:
+            yield x, y, weight
+        elif weight > 0.0:
+            from_x, from_y = layer.spots[index - 1]
+            parts = math.ceil(math.hypot(x - from_x, y - from_y) / _PIECE)
+            for part in range(parts):
+                way = (part + 0.5) / parts
+                yield from_x + way * (x - from_x), from_y + way * (y - from_y), weight / parts

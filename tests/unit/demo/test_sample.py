@@ -12,7 +12,7 @@ import pytest
 
 from mqi_communicator.demo.planned import notes, planned_dose
 from mqi_communicator.demo.sample import CANARY, KINDS, SIZES, VENDORS, sample_files, write_sample
-from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY, digest, range_of_energy
+from mqi_communicator.demo.truth import FRACTIONS, STANDARD, TINY, TRUTHS, digest, range_of_energy
 from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import read_ct
 from mqi_communicator.dicom.plan import sound_plan
@@ -99,7 +99,7 @@ def test_an_unknown_kind_or_size_is_answered_with_the_choices(kind, size):
         sample_files(kind, size)
 
 
-@pytest.mark.parametrize("size", [STANDARD, TINY], ids=lambda s: s.name)
+@pytest.mark.parametrize("size", TRUTHS.values(), ids=list(TRUTHS))
 def test_the_planned_dose_was_computed_for_this_very_truth(size):
     assert notes(size)["truth"] == digest(size), "the truth has changed: run demo.remake"
     doses = planned_dose(size)

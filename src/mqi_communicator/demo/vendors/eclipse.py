@@ -48,10 +48,13 @@ LOOK = Appearance(
 )
 
 
-def rewrite(draft: Draft) -> None:
-    """Write the case as Eclipse does."""
+_PROBEAM = ("Varian Medical System Particle Therapy", "VPT")
+
+
+def rewrite(draft: Draft, machine: tuple[str, str] = _PROBEAM) -> None:
+    """Write the case as Eclipse does. `machine`: Manufacturer and ManufacturerModelName of the beams."""
     if "RP.dcm" in draft.files:
-        _rewrite_plan(plans.bare_plan(draft))
+        _rewrite_plan(plans.bare_plan(draft), machine)
     if "RS.dcm" in draft.files:
         _rewrite_structures(draft.object("RS.dcm"), draft.uids.of("frame", "MR"))
     weigh(draft)
@@ -60,7 +63,7 @@ def rewrite(draft: Draft) -> None:
     dress(draft, LOOK)
 
 
-def _rewrite_plan(plan: Dataset) -> None:
+def _rewrite_plan(plan: Dataset, machine: tuple[str, str]) -> None:
     plan.SpecificCharacterSet = "ISO_IR 192"
     plan.ApprovalStatus = "APPROVED"
     uid = f"1.2.246.352.71.10.{_SERIAL}.12305.20200101120000"
@@ -71,7 +74,7 @@ def _rewrite_plan(plan: Dataset) -> None:
     plans.add_couch_and_snout(plan)
     plans.snout_limits(plan)
     for beam, reference, points in plans.beams_of(plan):
-        beam.Manufacturer, beam.ManufacturerModelName = "Varian Medical System Particle Therapy", "VPT"
+        beam.Manufacturer, beam.ManufacturerModelName = machine
         beam.pop("ModulatedScanModeType", None)
         block = reference.private_block(0x3249, "Varian Medical Systems VISION 3249", create=True)
         block.add_new(0x10, "UN", uid.encode() + bytes(len(uid) % 2))
