@@ -39,7 +39,7 @@ MIN_LIFE_LINES = 25  # and must have written so many lines to its log
 ENDED = ("done", "failed", "cancelled")
 SAMPLE = 900  # the number of the constancy sample, which becomes a case automatically
 FIND_S = 6.0  # how long a fault waits for a target
-CHANGED = "and the configuration now has"  # in the reason why a case that was computed waits for an operator
+CHANGED = ("and the configuration now has", "started with another input")  # why a computed case needs an operator
 SEEN_S = 60.0  # for a folder to be registered
 PATIENCE_S = 300.0  # for a program to start and to refuse, on a busy machine
 ENGINE_S = 0.6  # run time of the engine
@@ -150,7 +150,8 @@ class Testbed(Fleet):
     def answer_changes(self) -> None:
         """As the message about a changed configuration advises: cancel the case, and copy its folder in again."""
         for (key,) in self.look_up(
-            'select distinct "case" from work_items where needs_person and reason like ?', f"%{CHANGED}%"
+            'select distinct "case" from work_items where needs_person and (reason like ? or reason like ?)',
+            *(f"%{why}%" for why in CHANGED),
         ):
             number = self.number_of(key)
             with suppress(subprocess.TimeoutExpired):

@@ -197,9 +197,10 @@ async def test_an_input_with_which_a_job_may_have_started_is_not_replaced(app, k
     else:
         (Path(app.tools.hosts[name].root) / "gates" / f"{KEY}-b1-r1").mkdir()
     prepared(app, b"new")
-    with pytest.raises(Permanent, match="other content"):
+    with pytest.raises(ActionRequired, match="were started with another input") as refused:
         await upload(at_upload, app.tools)
     assert (Path(app.tools.hosts[name].root) / "cases" / KEY / "input" / "x").read_bytes() == b"old"
+    assert "restore the previous configuration" in refused.value.advice
 
 
 def waiting(app: App, *, recipe: dict[str, str], step: str = "compare", beams: int = 2) -> None:

@@ -28,6 +28,10 @@ class Settings(Protocol):
 
 
 NOISE_SETTINGS = ("histories_per_beam", "target_uncertainty", "seed", "seeds")  # they determine the noise alone
+AGAIN = (
+    "restore the previous configuration and restart the communicator; or cancel the case and copy its folder in again, "
+    "so that it is computed with the current configuration"
+)
 UNKNOWN = "it is unknown what it was computed with: an earlier version of the communicator kept no record of it"
 
 

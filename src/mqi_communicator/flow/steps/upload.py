@@ -9,10 +9,11 @@ from statistics import median
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.faults import AtLimit, DiskFull
+from mqi_communicator.case.faults import ActionRequired, AtLimit, DiskFull
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.case.request import OtherInput
+from mqi_communicator.dose.recipe import AGAIN
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost, HostEstimate, best
 from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.flow.tools import Tools
@@ -93,8 +94,8 @@ async def _send(key: str, source: Path, sums: str, size: int, host: ComputeHost,
     try:
         if workspace.read_settled(await remote.request(workspace.settled(root, key, sums), deadline=CALL_S)):
             return False
-    except OtherInput as other:
-        await _remove_unused(key, host, tools, other)
+    except OtherInput:
+        await _remove_unused(key, host, tools)
     free = workspace.read_space(await remote.request(workspace.space(root), deadline=CALL_S))
     _check_space(free, size, host, tools.resources.remote_free_gib)
     await remote.send(source, root, key, deadline=120 + size / SLOWEST)
@@ -102,12 +103,13 @@ async def _send(key: str, source: Path, sums: str, size: int, host: ComputeHost,
     return True
 
 
-async def _remove_unused(key: str, host: ComputeHost, tools: Tools, other: OtherInput) -> None:
-    """Remove an input that was prepared for another configuration. Raises `other` if a job may have used it."""
+async def _remove_unused(key: str, host: ComputeHost, tools: Tools) -> None:
+    """Remove an input that was prepared for another configuration. ActionRequired if a job may have used it: its dose
+    would count as one of the current configuration. A restored store may not know the job."""
     begun = [job for job in await tools.database.read(jobs.of_case, key) if job.state != jobs.WANTED]
     asked = await host.guarded.request(workspace.runs(host.root, key), deadline=CALL_S)
     if begun or workspace.read_runs(asked):
-        raise other
+        raise ActionRequired(f"its jobs on {host.name} were started with another input than the current one", AGAIN)
     workspace.read_removed(await host.guarded.request(workspace.remove(host.root, key), deadline=CALL_S))
 
 

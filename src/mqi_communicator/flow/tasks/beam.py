@@ -16,15 +16,10 @@ from mqi_communicator.dose.engine import JobRequest, Refused
 from mqi_communicator.dose.log_excerpt import LOG_BYTES
 from mqi_communicator.dose.outside import without_outside_air
 from mqi_communicator.dose.prepare.preparer import Preparer
-from mqi_communicator.dose.recipe import changes
+from mqi_communicator.dose.recipe import AGAIN, changes
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
 from mqi_communicator.store.durable import make_folder, sync_tree
-
-AGAIN = (
-    "restore the previous configuration and restart the communicator; or cancel the case and copy its folder in again, "
-    "so that it is computed with the current configuration"
-)
 
 
 def keep_beam_dose(
