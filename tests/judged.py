@@ -76,6 +76,9 @@ class KnownDose:
     def machine(self, _beam):
         return None
 
+    def tube_voltage(self, _ct):
+        return None
+
     def ratio(self, _ct):
         return None
 

@@ -34,5 +34,8 @@ class Models:
     def machine(self, beam: Beam) -> MachineModel | None:  # noqa: ARG002
         return MachineModel((2000.0, 2500.0), lambda _: self.sigma, self.shifters) if self.known else None
 
+    def tube_voltage(self, ct: CTVolume) -> None:
+        """None is configured."""
+
     def ratio(self, ct: CTVolume) -> None:  # noqa: ARG002
         return None

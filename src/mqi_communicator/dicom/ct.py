@@ -49,6 +49,7 @@ def read_ct(paths: Sequence[Path], limits: Limits | None = None) -> CTVolume:
         sop_instance_uids=tuple(one.uid for one in slices),
         scanner=first.scanner,
         position=first.position,
+        kvp=tuple(sorted({one.kvp for one in slices if one.kvp is not None})),
         notes=() if even else (_interpolated(slices),),
     )
 

@@ -26,6 +26,7 @@ _ELEMENTS = (
     "Manufacturer",
     "StationName",
     "ManufacturerModelName",
+    "KVP",
     "PatientPosition",
     "SeriesInstanceUID",
     "ImagePositionPatient",
@@ -63,6 +64,7 @@ class Slice:
     frame: str
     scanner: str
     position: str  # PatientPosition, "" where it is missing
+    kvp: float | None  # kV, None where it is missing
 
     @property
     def normal(self) -> str:
@@ -112,8 +114,14 @@ def read_slice(path: Path, limits: Limits | None) -> tuple[Slice | None, list[Pr
             frame=text(data, "FrameOfReferenceUID"),
             scanner="|".join(text(data, keyword) for keyword in _SCANNER),
             position=text(data, "PatientPosition"),
+            kvp=_tube_voltage(data),
         )
         return one, collector.problems
+
+
+def _tube_voltage(data: Dataset) -> float | None:
+    value = data.get("KVP")  # type 2: may be empty (PS3.3 C.8.2.1)
+    return None if value is None or value == "" else float(value)
 
 
 def _check_header(data: Dataset, collector: Collector) -> None:

@@ -47,6 +47,7 @@ class CTVolume:
     sop_instance_uids: tuple[str, ...]  # by ascending position of the slices
     scanner: str  # "Manufacturer|ManufacturerModelName|StationName", parts may be empty
     position: str = "HFS"  # PatientPosition (0018,5100); "" if the CT has none
+    kvp: tuple[float, ...] = ()  # KVP (0018,0060) of its slices in kV, each once; () if none has one
     notes: tuple[str, ...] = ()  # what the reader changed, as sentences: interpolated slices
 
 

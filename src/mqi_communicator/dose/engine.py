@@ -158,6 +158,10 @@ class DoseEngine(Protocol):
         """Its conversion from the HU of the CT's scanner to stopping ratios; None if it is not configured."""
         ...
 
+    def tube_voltage(self, ct: CTVolume) -> float | None:
+        """The kV that the conversion of the CT's scanner is for; None if that is not configured."""
+        ...
+
     def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
         """All reasons why this engine cannot compute a prepared case.
 

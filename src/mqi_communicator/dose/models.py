@@ -51,7 +51,7 @@ def read_calibrations(scanners: Mapping[str, ScannerOptions | CalibrationOptions
     """Each scanner's calibration for moqui, which is built into it."""
     built_in = {name: one for name, one in scanners.items() if isinstance(one, CalibrationOptions)}
     return {
-        name: Calibration(one.calibration, _signed(one.commissioned_by, one.commissioned_on))
+        name: Calibration(one.calibration, _signed(one.commissioned_by, one.commissioned_on), one.kvp)
         for name, one in built_in.items()
     }
 
@@ -119,10 +119,11 @@ def _read_curve(whose: str, options: ScannerOptions) -> Curve:
     density = _read(whose, "density file", options.density, options.density_sha256)
     material = _read(whose, "material file", options.material, options.material_sha256)
     try:
-        return parse_curve(density, material, _signed(options.commissioned_by, options.commissioned_on))
+        curve = parse_curve(density, material, _signed(options.commissioned_by, options.commissioned_on))
     except ValueError as problem:
         files = f"{options.density}, {options.material}"
         raise ActionRequired(f"{whose}: conversion curve ({files}): {problem}", "correct the file") from problem
+    return replace(curve, kvp=options.kvp)
 
 
 def _read(whose: str, what: str, path: Path, expected: str) -> bytes:

@@ -38,6 +38,7 @@ _NAMES = {
     "approval": "approval",
     "intent": "intent of the plan",
     "source_distance": "source distance",
+    "tube_voltage": "tube voltage of the CT",
     "uncertainty": "MC uncertainty",
 }
 _GAMMA = (

@@ -85,6 +85,11 @@ CHECKS = {  # scope, unit of the value, the value
     ),
     "approval": ("plan", "", "No value. Present only if ApprovalStatus (300E,0002) is not APPROVED."),
     "intent": ("plan", "", "No value. Present only if PlanIntent (300A,000A) is not the treatment of a patient."),
+    "tube_voltage": (
+        "plan",
+        "",
+        "No value. Present only if the CT's KVP (0018,0060) is mixed, or not that of the scanner's conversion.",
+    ),
     "source_distance": (
         "beams",
         "%",

@@ -16,7 +16,9 @@ from mqi_communicator.dose.prepare.options import PreparationOptions, Severity
 
 pytestmark = pytest.mark.pure
 
-MODELS: Any = SimpleNamespace(machine=lambda _: MachineModel((2234.8, 1859.1)), ratio=lambda _: None)
+MODELS: Any = SimpleNamespace(
+    machine=lambda _: MachineModel((2234.8, 1859.1)), ratio=lambda _: None, tube_voltage=lambda _: None
+)
 
 
 def checked(options=None, beams=(), **plan_changes):
@@ -73,8 +75,29 @@ def test_the_source_of_another_machine_calls_for_a_review(sad, review, words):
 
 def test_a_plan_without_distances_and_a_machine_without_a_model_are_not_compared():
     assert cautions(checked(), "source_distance") == []
-    unknown: Any = SimpleNamespace(machine=lambda _: None)
+    unknown: Any = SimpleNamespace(machine=lambda _: None, tube_voltage=lambda _: None)
     made = plan(replace(beam(), sad=(1.0, 1.0)))
     assert (
         cautions(check_attributes(Draft(made, volume(), None), unknown, PreparationOptions()), "source_distance") == []
     )
+
+
+@pytest.mark.parametrize(
+    ("of_ct", "of_curve", "words"),
+    [
+        ((120.0,), 120.0, None),
+        ((120.0,), None, None),
+        ((), None, None),
+        ((120.4,), 120.0, None),
+        ((140.0,), 120.0, "the CT has 140 kV (KVP (0018,0060)), the conversion of its scanner is for 120 kV"),
+        ((120.0, 140.0), None, "120 and 140 kV"),
+        ((120.0, 140.0), 120.0, "120 and 140 kV"),
+        ((), 120.0, "no kV"),
+    ],
+)
+def test_another_tube_voltage_than_the_curves_calls_for_a_review(of_ct, of_curve, words):
+    models: Any = SimpleNamespace(machine=lambda _: None, tube_voltage=lambda _: of_curve)
+    draft = Draft(replace(plan(beam()), approval="APPROVED"), replace(volume(), kvp=of_ct), None)
+    found = check_attributes(draft, models, PreparationOptions()).cautions
+    assert [one.review for one in found] == [True] * (words is not None)
+    assert all(words in one.note for one in found)

@@ -37,6 +37,9 @@ class Models:
     def machine(self, _beam):
         return MachineModel((2000.0, 2500.0))
 
+    def tube_voltage(self, _ct):
+        return None
+
     def ratio(self, _ct):
         return self._ratio
 

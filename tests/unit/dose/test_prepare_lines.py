@@ -53,6 +53,9 @@ class Known:
     def machine(self, _beam: Beam) -> MachineModel | None:
         return self.model
 
+    def tube_voltage(self, _ct):
+        return None
+
     def ratio(self, _ct):
         return None
 

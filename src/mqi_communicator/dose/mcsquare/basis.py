@@ -98,6 +98,7 @@ class Curve:
     density: bytes  # HU, g/cm3; LF line ends
     material: bytes  # HU, material label; LF line ends
     commissioning: Commissioning = field(default_factory=Commissioning)
+    kvp: float | None = None  # kV of the CTs that it was made for
 
     @property
     def digests(self) -> tuple[str, str]:

@@ -57,6 +57,10 @@ class MCsquare:
         """Its conversion of the CT's scanner."""
         return self._setup().ratio(ct)
 
+    def tube_voltage(self, ct: CTVolume) -> float | None:
+        """The kV that the conversion of the CT's scanner is for."""
+        return self._curves[ct.scanner].kvp if ct.scanner in self._curves else None
+
     def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
         """What of the case it cannot compute, and what it would compute wrongly."""
         return self._setup().refusals(prepared)

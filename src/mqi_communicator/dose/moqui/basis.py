@@ -79,6 +79,7 @@ class Calibration:
 
     name: str
     commissioning: Commissioning = field(default_factory=Commissioning)
+    kvp: float | None = None  # kV of the CTs that it was commissioned for
 
 
 def machine_of(beam: Beam, machines: Mapping[str, Machine]) -> Machine:

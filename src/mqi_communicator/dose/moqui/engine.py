@@ -66,6 +66,10 @@ class Moqui:
         """Its conversion of the CT's scanner."""
         return self._setup().ratio(ct)
 
+    def tube_voltage(self, ct: CTVolume) -> float | None:
+        """The kV that the conversion of the CT's scanner is for."""
+        return self._calibrations[ct.scanner].kvp if ct.scanner in self._calibrations else None
+
     def refusals(self, prepared: PreparedCase) -> tuple[Problem, ...]:
         """What of the case it cannot compute, and what it would compute wrongly."""
         return self._setup().refusals(prepared)

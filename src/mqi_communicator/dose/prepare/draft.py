@@ -30,6 +30,10 @@ class Models(Protocol):
         """The conversion of the CT's scanner; None if it is not configured."""
         ...
 
+    def tube_voltage(self, ct: CTVolume) -> float | None:
+        """The kV that the conversion of the CT's scanner is for; None if that is not configured."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
