@@ -17,8 +17,9 @@ usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   --bench      measurements (bench/run.py)
   --audit      known vulnerabilities of the libraries (pip-audit); needs a network
   --all        all of these but --quick, which is part of the first, and --audit
-Arguments after -- go to pytest; for --faults they are --rounds N, --at-once N, --only FAULT, --kill POINT, --json FILE,
---keep DIR, --outage CASES, --write and --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 usage
+Arguments after -- go to pytest (-k WORD: tests with this word in their names); for --faults they are --rounds N,
+--at-once N, --hosts N, --backend slurm, --only FAULT, --kill POINT, --json FILE, --keep DIR, --outage CASES, --write and
+--list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 usage
 error or a suite that does not exist.
 TEXT
 }
