@@ -178,15 +178,37 @@ async def test_a_client_that_does_not_read_is_disconnected(monkeypatch):
         writer.close()
 
 
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 20, 25])
+async def test_a_large_body_is_sent_in_parts(monkeypatch, size):
+    monkeypatch.setattr(http_server, "_PART", 10)
+    body, sent = bytes(range(size)), []
+
+    async def responds(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    async def send(message):
+        sent.append(message)
+
+    await http_server._in_parts(responds)({}, None, send)
+    parts = [message["body"] for message in sent[1:-1]]
+    assert b"".join(parts) == body
+    assert max(map(len, parts)) <= 10
+    assert all(message["more_body"] for message in sent[1:-1])
+    assert sent[-1] == {"type": "http.response.body"}
+
+
 async def test_a_client_that_reads_slowly_gets_all(monkeypatch):
     async with server(monkeypatch, patience_s=2.0) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=100_000)
-        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-        size = 0
+        writer.write(b"GET /large HTTP/1.0\r\nHost: x\r\n\r\n")
+        received, began = b"", time.monotonic()
         while part := await reader.read(200_000):
-            size += len(part)
-            await asyncio.sleep(0.02)
-        assert size > 20_000_000
+            received += part
+            await asyncio.sleep(0.04)
+        assert received.partition(b"\r\n\r\n")[2] == b"x" * 20_000_000
+        assert time.monotonic() - began > 3
         writer.close()
 
 

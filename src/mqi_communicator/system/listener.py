@@ -22,6 +22,7 @@ from mqi_communicator.system.client import Client
 Opened = tuple[asyncio.Transport, asyncio.Protocol]
 BACKLOG = 128  # connections that the kernel completes ahead
 _PAUSE_S = 0.001  # between two connections: a flood of them must not keep the event loop busy
+_FULL_PAUSE_S = 0.003  # the same while all are in use: of 300, each then has a second for TLS and its request
 _ERROR_PAUSE_S = 0.5  # after an error of accept: no descriptors are left
 _LOG_S = 60.0  # between two lines in the log
 
@@ -73,16 +74,17 @@ class Listener:
                 self._abort_oldest()
                 await asyncio.sleep(_ERROR_PAUSE_S)
             else:
-                self._admit(connection)
-                await asyncio.sleep(_PAUSE_S)
+                full = len(self._clients) >= self._limit
+                self._admit(connection, full=full)
+                await asyncio.sleep(_FULL_PAUSE_S if full else _PAUSE_S)
 
-    def _admit(self, connection: socket.socket) -> None:
-        if len(self._clients) >= self._limit:
+    def _admit(self, connection: socket.socket, *, full: bool) -> None:
+        if full:
             self._count_refused(f"all {self._limit} connections were in use")
-            if not self._abort_oldest():
-                connection.close()
-                return
-        self._open(connection)
+        if full and not self._abort_oldest():
+            connection.close()
+        else:
+            self._open(connection)
 
     def _abort_oldest(self) -> bool:
         """Close the connection that has waited longest for its client. False if none waits."""

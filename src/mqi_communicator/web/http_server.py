@@ -22,6 +22,7 @@ from mqi_communicator.system.listener import Listener
 
 MAX_CONNECTIONS = 300
 REQUEST_S = 10.0  # for TLS and a request with its body, at most 64 KiB; and for the client to continue reading
+_PART = 128 * 1024  # bytes of a response that are sent at once
 _CLOSE_S = 2.0  # for responses being made when the server is closed
 
 
@@ -60,12 +61,28 @@ class _Connection(H11Protocol):
             self._client.wait()
 
 
+def _in_parts(app: Any) -> Any:
+    """The application; it sends large bodies in parts, so that the deadline to continue reading is one per part."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        async def send_parts(message: Any) -> None:
+            body = message.get("body", b"")
+            for start in range(0, len(body) - _PART, _PART):
+                await send({"type": message["type"], "body": body[start : start + _PART], "more_body": True})
+            rest = max(0, len(body) - 1) // _PART * _PART
+            await send({**message, "body": body[rest:]} if body else message)
+
+        await app(scope, receive, send_parts)
+
+    return wrapped
+
+
 class HttpServer:
     """Serves an application until `close`. Made running."""
 
     def __init__(self, app: Any, listening: socket.socket, tls: ssl.SSLContext | None) -> None:
         config = uvicorn.Config(
-            app,
+            _in_parts(app),
             http=H11Protocol,
             ws="none",
             lifespan="off",
