@@ -240,6 +240,11 @@ def test_the_same_arguments_give_the_same_bytes_and_another_seed_other_uids():
     assert not set(one) & set(two)
 
 
+def test_no_two_vendors_write_the_same_object(sent):
+    written = [ds.SOPInstanceUID for vendor in VENDORS for ds in sent(vendor).objects("")]
+    assert len(written) == len(set(written))
+
+
 @pytest.mark.parametrize("kind", sorted(COMBINED))
 def test_each_kind_that_may_be_combined_can_be_written(kind):
     assert sample_files(kind, "tiny", 1, "opentps") != sample_files(kind, "tiny")

@@ -29,7 +29,7 @@ def sample_files(kind: str = "pass", size: str = "standard", seed: int = 1, vend
         raise ValueError(f"unknown size {size!r}; choose from: {', '.join(SIZES)}")
     if vendor:
         check_combination(vendor, kind, size)
-    draft = draft_case(size, uids_of(kind, size, seed), vendor)
+    draft = draft_case(size, uids_of(kind, size, seed, vendor), vendor)
     apply(kind, draft)
     if vendor:
         VENDORS[vendor].rewrite(draft)

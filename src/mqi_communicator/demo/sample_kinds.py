@@ -106,9 +106,9 @@ NOT_CONFORMANT = frozenset(
 """Kinds with files that do not conform to DICOM, deliberately or as real systems write them."""
 
 
-def uids_of(kind: str, size: str, seed: int) -> Uids:
+def uids_of(kind: str, size: str, seed: int, vendor: str = "") -> Uids:
     """Return the UIDs of a sample; a re-export has those of the correct case."""
-    return Uids(f"{'pass' if kind == 're-export' else kind}|{size}|{seed}")
+    return Uids(f"{'pass' if kind == 're-export' else kind}|{size}|{seed}{vendor and f'|{vendor}'}")
 
 
 def apply(kind: str, draft: Draft) -> None:
