@@ -77,7 +77,7 @@ COUCH = Beside(
         ("MEAN_EXCI_ENERGY", 74.0),
     ),
 )
-BLANKET = Beside(Solid("Blanket", AIR_HU, 0.0, (130.0, -125.0, 0.0), (10.0, 60.0, None), box=True), -150.0)
+BLANKET = Beside(Solid("Blanket", AIR_HU, 0.0, (127.0, -125.0, 0.0), (2.0, 60.0, None), box=True), -700.0)
 
 
 def solid_at(

@@ -8,6 +8,8 @@ import pytest
 from mqi_communicator.demo import phantom
 from mqi_communicator.demo.truth import (
     ISOCENTRE,
+    LINES,
+    SHIFTED,
     SIZES,
     STANDARD,
     TINY,
@@ -15,6 +17,7 @@ from mqi_communicator.demo.truth import (
     gantry_axes,
     range_of_energy,
 )
+from mqi_communicator.dicom.records import LayerKind
 
 pytestmark = pytest.mark.pure
 
@@ -118,3 +121,23 @@ def test_an_outline_is_as_large_as_the_solid_it_goes_round():
     assert np.hypot(*(ring - np.array(phantom.TARGET_CENTRE[:2])).T) == pytest.approx(phantom.TARGET_RADIUS, abs=0.02)
     assert phantom.outline(phantom.TARGET, z + phantom.TARGET_RADIUS) == []
     assert len(phantom.outline(phantom.BONE, 20.0)) == 4
+
+
+def test_lines_have_the_weights_and_places_of_the_spots_they_are_made_of():
+    for spots, lines in zip(TINY.beams(), LINES.beams(), strict=True):
+        for layer, scanned in zip(spots.layers, lines.layers, strict=True):
+            assert scanned.kind is LayerKind.LINES
+            assert scanned.weights[0] == 0.0
+            on = np.flatnonzero(scanned.weights)
+            centres = (scanned.spots[on] + scanned.spots[on - 1]) / 2
+            found = sorted(zip(*centres.T.round(1), scanned.weights[on], strict=True))
+            meant = sorted(zip(*layer.spots.T, layer.weights, strict=True))
+            np.testing.assert_allclose(found, meant, atol=0.051)
+
+
+def test_a_field_behind_a_range_shifter_has_energies_that_reach_as_deep():
+    plain, shifted = TINY.beams()[0], SHIFTED.beams()[0]
+    (wet,) = {one.wet for layer in shifted.layers for one in layer.shifters}
+    deepest, behind = (range_of_energy(beam.layers[0].energy) for beam in (plain, shifted))
+    assert behind - wet == pytest.approx(deepest, abs=5.0)  # the energies are 4 MeV apart
+    assert not any(layer.shifters for layer in plain.layers)
