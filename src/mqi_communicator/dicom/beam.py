@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mqi_communicator.dicom.apertures import limiting_angle, read_apertures
 from mqi_communicator.dicom.collector import Collector, tagged, text
+from mqi_communicator.dicom.device_counts import has_possible_counts
 from mqi_communicator.dicom.devices import read_devices
 from mqi_communicator.dicom.layers import read_layers
 from mqi_communicator.dicom.line_block import has_private_spots
@@ -33,7 +34,8 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
     first = points[0] if points else None
     final = _positive(item, "FinalCumulativeMetersetWeight", collector)
     scanning = scanning_of(delivery) if points else None
-    shifters = read_shifter_settings(item, points)
+    possible = has_possible_counts(item, points, collector)
+    shifters = read_shifter_settings(item, points) if possible else [()] * len(points)
     if any(shifters):
         check_snout(points, collector)
     return Beam(
@@ -49,7 +51,7 @@ def read_beam(item: Dataset, references: dict[int, Dataset], position: str, coll
         snout_position=_optional(first, "SnoutPosition"),
         position=position,
         delivery=delivery,
-        devices=read_devices(item, points, delivery.scan_mode),
+        devices=read_devices(item, points, delivery.scan_mode) if possible else (),
         apertures=read_apertures(item, points, collector),
         limiting_angle=limiting_angle(points),
         boli=_boli(item),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from itertools import pairwise
 
 import pydicom
@@ -135,3 +136,32 @@ def test_a_plan_without_range_shifters_has_none(read):
     layers, _ = read()
     assert set(layers) == {()}
     assert len(list(pairwise(layers))) > 1
+
+
+@pytest.mark.parametrize("kind", ["RangeShifter", "LateralSpreadingDevice"])
+def test_more_devices_than_any_machine_has_are_refused_before_they_are_read(plan, read, kind):
+    """A plan of 300 kB that counts two thousand million range shifters took all memory of a worker."""
+    setattr(plan.IonBeamSequence[0], f"NumberOf{kind}s", 2**31 - 1)
+    began = time.monotonic()
+    layers, (problem,) = read()
+    assert time.monotonic() - began < 5
+    assert f"NumberOf{kind}s (300A,0" in problem
+    assert "is 2147483647, expected at most 100" in problem
+    assert set(layers) == {()}
+
+
+@pytest.mark.parametrize(
+    ("shifters", "settings", "words"),
+    [
+        ([listed(number, "A") for number in range(101)], {}, "NumberOfRangeShifters (300A,0312) is 101, expected at most 100"),
+        (
+            [listed(0, "A")],
+            {0: [setting(number, "IN") for number in range(60)], 1: [setting(number, "IN") for number in range(50, 110)]},
+            "devices in RangeShifterSettingsSequence (300A,0360) is 110",
+        ),
+    ],
+)
+def test_listed_and_set_range_shifters_are_counted_as_well(plan, read, shifters, settings, words):
+    put(plan, shifters, settings)
+    _, (problem,) = read()
+    assert words in problem
