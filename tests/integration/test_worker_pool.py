@@ -183,6 +183,10 @@ async def test_what_takes_too_long_is_killed(workers: WorkerPool, tmp_path: Path
     assert await workers.run(abs, -3) == 3
 
 
+def native() -> int:
+    return sum(range(10**12))
+
+
 async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_is_not(workers: WorkerPool):
     worked, waited = await asyncio.gather(
         workers.run_within(0.5, busy), workers.run_within(0.5, idle), return_exceptions=True
@@ -190,6 +194,13 @@ async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_i
     assert isinstance(worked, CpuTimeExceeded)
     assert worked.reason == "busy took more than 0.5 s of processor time"
     assert waited == 7
+
+
+async def test_native_code_that_takes_too_much_processor_time_is_refused_in_words(workers: WorkerPool):
+    """It does not return to Python to be ended, and what was killed was tried again for ever."""
+    workers._grace = 1
+    with pytest.raises(CpuTimeExceeded, match=r"native took more than 0\.5 s of processor time"):
+        await workers.run_within(0.5, native)
 
 
 async def test_a_task_that_is_cancelled_is_killed(workers: WorkerPool, tmp_path: Path):

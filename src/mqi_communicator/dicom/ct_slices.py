@@ -10,6 +10,7 @@ import numpy as np
 
 from mqi_communicator.dicom.axes import Axes, Three
 from mqi_communicator.dicom.collector import Collector, tagged, text
+from mqi_communicator.dicom.ct_extent import check_extent
 from mqi_communicator.dicom.header import CT_IMAGE
 from mqi_communicator.dicom.positions import KNOWN, POSITIONS
 from mqi_communicator.dicom.problem import DicomProblem, Problem, printable
@@ -98,9 +99,8 @@ def read_slice(path: Path, limits: Limits | None) -> tuple[Slice | None, list[Pr
         axes = _axes(data, collector)
         x, y, z = collector.numbers(data, "ImagePositionPatient", 3)
         down, across = collector.numbers(data, "PixelSpacing", 2)
-        if down <= 0 or across <= 0:
-            collector.add("ct.spacing", f"{down:g}, {across:g}", tag=tagged("PixelSpacing"), expected="more than 0")
         shape = (collector.whole(data, "Rows"), collector.whole(data, "Columns"))
+        check_extent(((x, y, z), (down, across), shape), collector)
         if axes is None:
             return None, collector.problems
         one = Slice(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.contours import CORNERS, LEVEL, closed_outlines
+from mqi_communicator.dicom.ct_extent import FARTHEST
 from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.structure_references import (
@@ -151,7 +152,9 @@ def _closed(drawn: Dataset) -> tuple[tuple[tuple[float, NDArray[np.float64]], ..
     areas, doubt = [], ""
     try:
         for corners in closed_outlines(drawn):
-            if len(corners) and np.ptp(corners[:, 2]) > LEVEL:
+            if not (np.abs(corners) < FARTHEST).all():  # so that NaN is far too
+                doubt = f"a point of its contours is not within {FARTHEST:g} mm of the origin"
+            elif len(corners) and np.ptp(corners[:, 2]) > LEVEL:
                 doubt = "its contours are not axial"
             elif len(corners) >= CORNERS:
                 areas.append((float(corners[0, 2]), corners[:, :2].copy()))

@@ -14,6 +14,7 @@ from mqi_communicator.dicom.records import Beam, CTVolume, IonPlan, Layer, Layer
 from mqi_communicator.dose.abilities import where
 
 _EXPORT = "Correct it in the treatment planning system and export the plan again."
+_FULL_TURN = 360.0  # degrees: sine and cosine of huge angles mean nothing
 FARTHEST = 4000.0  # mm: a spot beyond is an error of units
 
 
@@ -77,6 +78,28 @@ def sound_beams(plan: IonPlan) -> list[Beam]:
     return [beam for beam in known if not any(True for _ in _of_record(plan, beam))]
 
 
+def beams_at(plan: IonPlan, ct: CTVolume) -> list[Beam]:
+    """The sound beams whose spots and isocentre are near the CT, so that their rays can be followed through it.
+
+    `beam_problems` reports the others.
+    """
+    return [
+        beam
+        for beam in sound_beams(plan)
+        if all((np.abs(layer.spots) < FARTHEST).all() for layer in beam.layers) and not any(_far_axes(beam, ct))
+    ]
+
+
+def _far_axes(beam: Beam, ct: CTVolume) -> Iterator[tuple[str, float, float, float]]:
+    """Each axis along which the isocentre is not near the CT: its name, the isocentre, first and last voxel in mm."""
+    for axis, centre, first, step, count in zip(
+        "xyz", beam.isocenter, ct.grid.origin, ct.grid.spacing, reversed(ct.grid.shape), strict=True
+    ):
+        last, extent = first + step * (count - 1), step * count
+        if not first - extent <= centre <= last + extent:  # slightly outside is possible
+            yield axis, centre, first, last
+
+
 def _of_record(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
     numbers = {
         "BeamMeterset (300A,0086)": beam.meterset,
@@ -88,6 +111,9 @@ def _of_record(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
     if not all(math.isfinite(value) for value in (beam.gantry_angle, beam.couch_angle, *beam.isocenter)):
         found = "an angle or the isocentre is not a number"
         yield Problem("dose.geometry", plan.file, found, advice=_EXPORT, where=where(beam))
+    elif turned := [angle for angle in (beam.gantry_angle, beam.couch_angle) if abs(angle) > _FULL_TURN]:
+        found, expected = f"the gantry or couch angle is {turned[0]:g} degrees", f"at most {_FULL_TURN:g}"
+        yield Problem("dose.geometry", plan.file, found, "", expected, _EXPORT, where(beam))
     if not beam.layers:
         found = "the beam has no energy layer"
         yield Problem("dose.no_layers", plan.file, found, "", "at least one", _EXPORT, where(beam))
@@ -146,13 +172,6 @@ def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -
             f"FinalCumulativeMetersetWeight {final:g}",
             "Export the plan again; spots or layers may be missing.",
         )
-    for axis, centre, first, step, count in zip(
-        "xyz", beam.isocenter, ct.grid.origin, ct.grid.spacing, reversed(ct.grid.shape), strict=True
-    ):
-        last, extent = first + step * (count - 1), step * count
-        if centre < first - extent or centre > last + extent:  # slightly outside is possible
-            yield problem(
-                "dose.isocenter",
-                f"isocentre {axis} = {centre:g} mm, the CT spans {first:g} to {last:g} mm",
-                advice="Export the CT that the plan was made on.",
-            )
+    for axis, centre, first, last in _far_axes(beam, ct):
+        found = f"isocentre {axis} = {centre:g} mm, the CT spans {first:g} to {last:g} mm"
+        yield problem("dose.isocenter", found, advice="Export the CT that the plan was made on.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _OWN = 0.3  # of the distance between slices: a contour this close to a slice belongs to it
 _NEXT = 2.5  # times the usual distance between planes: between planes farther apart there is nothing
 _ROUNDING = 1e-3  # mm
+_CROSSINGS = 1_000_000  # computed at once, about 100 MB
 
 
 class Contoured:
@@ -32,11 +33,10 @@ class Contoured:
     def __init__(self, contours: Sequence[Contour], grid: Grid) -> None:
         """`contours`: (z in mm, corners (n, 2) as x, y in mm), in any order."""
         self._grid = grid
-        self._planes: dict[float, list[NDArray[np.float64]]] = {}
+        planes: dict[float, dict[bytes, NDArray[np.float64]]] = {}
         for z, corners in contours:
-            plane = self._planes.setdefault(round(z, 2), [])
-            if not any(np.array_equal(corners, other) for other in plane):  # a duplicate would cancel itself
-                plane.append(corners)
+            planes.setdefault(round(z, 2), {})[(corners + 0.0).tobytes()] = corners  # a duplicate would cancel itself
+        self._planes = {level: list(plane.values()) for level, plane in planes.items()}
 
     @cached_property
     def slices(self) -> dict[int, tuple[float, ...]]:
@@ -80,11 +80,19 @@ class Contoured:
             xb, yb = np.roll(xa, -1), np.roll(ya, -1)
             first, end = (np.clip(np.ceil(edge(ya, yb)), 0, ny).astype(np.int64) for edge in (np.minimum, np.maximum))
             count = end - first
-            edges = np.repeat(np.arange(len(corners)), count)
-            rows = np.arange(len(edges)) - np.repeat(count.cumsum() - count, count) + first[edges]
-            share = (rows - ya[edges]) / (yb - ya)[edges]
-            at = xa[edges] + share * (xb - xa)[edges]
-            cells = rows * (nx + 1) + np.clip(np.ceil(at), 0, nx).astype(np.int64)
-            crossings += np.bincount(cells, minlength=len(crossings)).astype(np.uint8)  # even or odd is what counts
+            for some in _parts(count):
+                edges = np.repeat(some, count[some])
+                rows = np.arange(len(edges)) - np.repeat(count[some].cumsum() - count[some], count[some]) + first[edges]
+                share = (rows - ya[edges]) / (yb - ya)[edges]
+                at = xa[edges] + share * (xb - xa)[edges]
+                cells = rows * (nx + 1) + np.clip(np.ceil(at), 0, nx).astype(np.int64)
+                crossings += np.bincount(cells, minlength=len(crossings)).astype(np.uint8)  # even or odd is what counts
         odd = crossings.reshape(ny, nx + 1).cumsum(axis=1, dtype=np.uint8)[:, :nx] & 1
         return np.asarray(odd.astype(bool))
+
+
+def _parts(count: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The indices of `count` in parts whose counts add up to about `_CROSSINGS`."""
+    ends = np.searchsorted(count.cumsum(), np.arange(_CROSSINGS, count.sum() + _CROSSINGS, _CROSSINGS), side="right")
+    for begin, end in itertools.pairwise([0, *ends.tolist()]):
+        yield np.arange(begin, end)

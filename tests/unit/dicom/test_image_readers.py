@@ -199,7 +199,7 @@ def test_a_ct_without_patient_position_is_read_and_says_so(slices, write):
 
 @pytest.mark.parametrize(
     ("keyword", "value"),
-    [("BitsAllocated", 8), ("PhotometricInterpretation", "RGB"), ("Rows", 5000), ("PixelData", b"\0\0")],
+    [("BitsAllocated", 8), ("PhotometricInterpretation", "RGB"), ("Rows", 500), ("PixelData", b"\0\0")],
 )
 def test_pixels_that_are_not_what_they_claim_are_refused(keyword, value, slices, write):
     for data in slices:
@@ -354,3 +354,22 @@ def test_structure_set_names_every_slice_it_draws_on(structures, tmp_path, slice
     assert got.frame_of_reference_uid == slices[0].FrameOfReferenceUID
     assert got.sop_instance_uid == structures.SOPInstanceUID
     assert [one.kind for one in got.rois] == ["EXTERNAL"]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "words"),
+    [
+        ("PixelSpacing", [1e-9, 1e-9], "PixelSpacing (0028,0030) is 1e-09, 1e-09, expected 0.01 to 100 mm"),
+        ("PixelSpacing", [3, 1e9], "PixelSpacing (0028,0030) is 3, 1e+09, expected 0.01 to 100 mm"),
+        ("PixelSpacing", [90, 90], "mm large, expected at most 5000 mm"),
+        ("ImagePositionPatient", [0, -1e12, 0], "(0020,0032) is 0, -1e+12, 0, expected within 5000 mm of the origin"),
+    ],
+)
+def test_a_ct_that_is_too_fine_too_large_or_far_away_is_refused(slices, write, keyword, value, words):
+    """What is computed on such a grid takes all time and memory."""
+    for data in slices:
+        here = [*value[:2], data.ImagePositionPatient[2]] if keyword == "ImagePositionPatient" else value
+        setattr(data, keyword, here)
+    paths = write(slices)
+    text = "; ".join(map(str, check_ct(paths)[1]))
+    assert words.replace(", 0, expected", f", {float(slices[0].ImagePositionPatient[2]):g}, expected") in text

@@ -153,10 +153,17 @@ def test_more_devices_than_any_machine_has_are_refused_before_they_are_read(plan
 @pytest.mark.parametrize(
     ("shifters", "settings", "words"),
     [
-        ([listed(number, "A") for number in range(101)], {}, "NumberOfRangeShifters (300A,0312) is 101, expected at most 100"),
+        (
+            [listed(number, "A") for number in range(101)],
+            {},
+            "NumberOfRangeShifters (300A,0312) is 101, expected at most 100",
+        ),
         (
             [listed(0, "A")],
-            {0: [setting(number, "IN") for number in range(60)], 1: [setting(number, "IN") for number in range(50, 110)]},
+            {
+                0: [setting(number, "IN") for number in range(60)],
+                1: [setting(number, "IN") for number in range(50, 110)],
+            },
             "devices in RangeShifterSettingsSequence (300A,0360) is 110",
         ),
     ],

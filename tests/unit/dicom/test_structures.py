@@ -160,3 +160,19 @@ def test_a_plan_is_no_structure_set(tmp_path):
     (tmp_path / "RS.dcm").write_bytes(FILES[name])
     with pytest.raises(DicomProblem, match="not an RT Structure Set"):
         read_structures(tmp_path / "RS.dcm")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS")
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("value", ["nan", "inf", "-1e9", "1e300"])
+def test_a_contour_point_that_is_nowhere_leaves_the_position_unknown(data, read, place, value):
+    """The case failed without a reason, or took all memory of a worker, and was tried again."""
+    number = data.RTROIObservationsSequence[0].ReferencedROINumber
+    override(data, REL_STOP_RATIO="1.1")
+    (drawn,) = [one for one in data.ROIContourSequence if one.ReferencedROINumber == number]
+    points = [str(one) for one in drawn.ContourSequence[0].ContourData]
+    points[place] = value
+    drawn.ContourSequence[0].ContourData = points
+    (got,) = [one for one in read(data).rois if one.number == number]
+    assert got.doubt == "a point of its contours is not within 5000 mm of the origin"
+    assert all(np.isfinite(corners).all() for _, corners in got.contours)

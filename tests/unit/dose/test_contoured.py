@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -76,3 +79,30 @@ def test_nothing_is_between_parts_that_are_far_apart():
 
 def test_no_contour_is_no_voxel():
     assert Contoured([], GRID).slices == {}
+
+
+def test_an_outline_that_crosses_rows_ten_million_times_takes_little_memory():
+    """All its crossings at once would take gigabytes."""
+    fine = Grid((1, 200, 20), (0.0, 0.0, 100.0), (1.0, 1.0, 2.0))
+    corners = np.random.default_rng(1).uniform((0, 0), (20, 200), (150_001, 2))
+    shape = Contoured([(100.0, corners)], fine)
+    tracemalloc.start()
+    inside = shape.inside(0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300 << 20
+    assert 0.2 < inside.mean() < 0.8
+
+
+def test_the_crossings_are_the_same_in_parts(monkeypatch):
+    corners = np.random.default_rng(2).uniform(-20, 20, (500, 2))
+    whole = Contoured([(100.0, corners)], GRID).inside(0)
+    monkeypatch.setattr("mqi_communicator.dose.contoured._CROSSINGS", 7)
+    assert 0.2 < whole.mean() < 0.8
+    np.testing.assert_array_equal(Contoured([(100.0, corners)], GRID).inside(0), whole)
+
+
+def test_thousands_of_outlines_in_one_plane_are_not_compared_in_pairs():
+    began = time.monotonic()
+    Contoured([(100.0, box(at, at + 1, 0, 1)) for at in np.linspace(0, 5, 20_000)], GRID)
+    assert time.monotonic() - began < 10

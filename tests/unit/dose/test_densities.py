@@ -415,3 +415,18 @@ def test_a_large_ct_takes_seconds():
     assert time.process_time() - begun < 15.0
     assert draft.problems == ()
     assert (draft.ct.hu[30, 256, 256], draft.ct.hu[30, 0, 0]) == (0, -1000)
+
+
+@pytest.mark.parametrize("where", [(1e9, 0.0, 0.0), (0.0, -1e300, 0.0)])
+def test_an_isocentre_far_from_the_ct_is_left_to_the_engine_and_costs_nothing(where):
+    """Its rays would be followed for a thousand kilometres."""
+    began = time.monotonic()
+    assert problems(structure(WHOLE, PMMA), beams=(shot(isocenter=where),)) == ()
+    assert time.monotonic() - began < 5
+
+
+def test_a_spot_far_from_the_isocentre_is_left_to_the_engine_and_costs_nothing():
+    one = layer(100.0, (1.0, 1.0), ((0.0, 0.0), (1e9, 0.0)))
+    began = time.monotonic()
+    assert problems(structure(WHOLE, PMMA), beams=(replace(shot(), layers=(one,)),)) == ()
+    assert time.monotonic() - began < 5

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mqi_communicator.case.caution import Caution
-from mqi_communicator.dicom.positions import POSITIONS
 from mqi_communicator.dicom.structures import StructureSet
-from mqi_communicator.dose.checks import sound_beams
+from mqi_communicator.dose.checks import beams_at
 from mqi_communicator.dose.passage import Passage
 from mqi_communicator.dose.prepare.body import Body
 from mqi_communicator.dose.prepare.conversion import Conversion
@@ -39,7 +38,7 @@ def override_densities(draft: Draft, models: Models, options: PreparationOptions
     """Write the densities into the CT, where all machines and the scanner are configured."""
     boli = bolus_problems(draft.plan, draft.structures)
     ratio = models.ratio(draft.ct)
-    machines = [(beam, models.machine(beam)) for beam in sound_beams(draft.plan) if beam.position in POSITIONS]
+    machines = [(beam, models.machine(beam)) for beam in beams_at(draft.plan, draft.ct)]
     paths = [beam_path_of(beam, machine.sad) for beam, machine in machines if machine is not None]
     complete = len(paths) == len(draft.plan.beams) and draft.ct.hu.shape == draft.ct.grid.shape
     if boli or draft.structures is None or ratio is None or not complete:

@@ -17,7 +17,7 @@ from mqi_communicator.dicom.problem import Problem, printable
 from mqi_communicator.dicom.records import Beam, CTVolume
 from mqi_communicator.dicom.structures import EXTERNAL, StructureSet
 from mqi_communicator.dose.abilities import where
-from mqi_communicator.dose.checks import sound_beams
+from mqi_communicator.dose.checks import beams_at
 from mqi_communicator.dose.contoured import Contoured
 from mqi_communicator.dose.machine_model import MachineModel
 from mqi_communicator.dose.outside import AIR
@@ -37,7 +37,7 @@ def check_shifter_space(draft: Draft, models: Models, options: PreparationOption
     edge and the source, within the margin of a ray that passes it."""
     bodies = _bodies(draft.structures, draft.ct)
     problems: list[Problem] = []
-    for beam in sound_beams(draft.plan):
+    for beam in beams_at(draft.plan, draft.ct):
         model = models.machine(beam)
         if model is None:
             continue

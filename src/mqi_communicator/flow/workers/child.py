@@ -18,18 +18,21 @@ from mqi_communicator.system.parent import die_with_parent, end_before_the_commu
 
 CACHE = "NUMBA_CACHE_DIR"  # where numba keeps what it has compiled
 OOM_SCORE = 500
-_GRACE_CPU_S = 30  # of processor time, between the signal and the end
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A function, its arguments, its limits (`cpu_s`: processor time, 0 for no limit), and where compiled code is."""
+    """A function, its arguments, its limits, and where compiled code is.
+
+    `cpu_s`: processor time, 0 for no limit; `grace_s`: more of it, until what does not end by itself is killed.
+    """
 
     work: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     memory_bytes: int
     cpu_s: float
+    grace_s: int
     cache: str
 
 
@@ -55,7 +58,7 @@ class _TimeIsUp(BaseException):
     """Raised wherever the task is; no handler of ordinary errors catches it."""
 
 
-def _limit_cpu(cpu_s: float) -> None:
+def _limit_cpu(cpu_s: float, grace_s: int) -> None:
     """Raise _TimeIsUp after so much processor time; native code that does not return to Python is killed."""
 
     def up(number: int, frame: object) -> None:  # noqa: ARG001 - as signal() calls it
@@ -65,13 +68,13 @@ def _limit_cpu(cpu_s: float) -> None:
     signal.signal(signal.SIGXCPU, up)
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime + cpu_s)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + _GRACE_CPU_S))
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + grace_s))
 
 
 def _attempt(task: Task) -> tuple[str, object]:
     try:
         if task.cpu_s > 0:
-            _limit_cpu(task.cpu_s)
+            _limit_cpu(task.cpu_s, task.grace_s)
         return "value", task.work(*task.args, **task.kwargs)
     except _TimeIsUp:
         return "fault", CpuTimeExceeded(f"{name_of(task.work)} took more than {task.cpu_s:g} s of processor time")

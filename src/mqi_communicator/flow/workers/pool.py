@@ -22,7 +22,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from mqi_communicator.case.faults import Fault, Transient
+from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Transient
 from mqi_communicator.flow.workers.child import Task, name_of, run_task
 
 P = ParamSpec("P")
@@ -30,6 +30,7 @@ T = TypeVar("T")
 Started = tuple[ForkServerProcess, Connection]
 _GIB = 1 << 30
 _RESTART_S = 0.5
+_GRACE_CPU_S = 30
 _CONTEXT = multiprocessing.get_context("forkserver")
 # One thread starts the fork server and all children. The kernel kills the server when this thread ends: with the
 # interpreter.
@@ -42,6 +43,7 @@ class WorkerPool:
     def __init__(self, *, memory_gib: float, limit_s: float, cache: Path | None = None) -> None:
         self._memory = int(memory_gib * _GIB)
         self._limit = limit_s
+        self._grace = _GRACE_CPU_S
         self._cache = str(cache or "")
         _CONTEXT.set_forkserver_preload(["mqi_communicator.flow.workers.fork_server"])
 
@@ -55,13 +57,16 @@ class WorkerPool:
         return cast("T", await self._run(work, args, kwargs, cpu_s=cpu_s))
 
     async def _run(self, work: Callable[..., Any], args: Any, kwargs: Any, *, cpu_s: float) -> object:
-        task = pickle.dumps(Task(work, args, kwargs, self._memory, cpu_s, self._cache))
+        task = pickle.dumps(Task(work, args, kwargs, self._memory, cpu_s, self._grace, self._cache))
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._limit):
                 reply = await _reply_to(task)
         except TimeoutError:
             raise Transient(f"{name_of(work)} took longer than {self._limit:.0f} s") from None
         except (OSError, EOFError):  # the child has died
+            if 0 < cpu_s <= time.monotonic() - began:  # in native code, which does not return to be ended
+                raise CpuTimeExceeded(f"{name_of(work)} took more than {cpu_s:g} s of processor time") from None
             reply = b""
         return _result(reply, work)
 
