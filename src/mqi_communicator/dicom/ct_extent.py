@@ -9,10 +9,10 @@ FARTHEST = 5000.0
 
 _SPACING = (0.01, 100.0)  # mm: finer than a CT of mice, and coarser than a scout
 
-_Place = tuple[tuple[float, float, float], tuple[float, float], tuple[int, int]]
+_Slice = tuple[tuple[float, float, float], tuple[float, float], tuple[int, int]]
 
 
-def check_extent(place: _Place, collector: Collector) -> None:
+def check_extent(place: _Slice, collector: Collector) -> None:
     """Collect a problem of a slice whose pixels have no possible size, or that is too large or too far away.
 
     `place`: position of the first pixel in mm; mm between rows and between columns; rows and columns.

@@ -61,7 +61,7 @@ def target_ratio(properties: tuple[tuple[str, float], ...], water_ev: float = WA
         found = value
     else:
         return None if values.keys() <= _IRRELEVANT else math.nan
-    return found if found >= 0 else math.nan
+    return found if 0 <= found < math.inf else math.nan
 
 
 def assumption(properties: tuple[tuple[str, float], ...]) -> str:

@@ -430,3 +430,15 @@ def test_a_spot_far_from_the_isocentre_is_left_to_the_engine_and_costs_nothing()
     began = time.monotonic()
     assert problems(structure(WHOLE, PMMA), beams=(replace(shot(), layers=(one,)),)) == ()
     assert time.monotonic() - began < 5
+
+
+def test_an_infinite_ratio_is_no_ratio():
+    """Every ratio is the same as an infinite one to 1 %."""
+    (found,) = problems(structure(WHOLE, (("REL_STOP_RATIO", float("inf")),)))
+    assert "its properties do not determine a stopping ratio" in str(found)
+
+
+def test_a_ct_that_is_not_finite_is_left_to_the_engine():
+    ct = phantom()
+    ct.hu[3, 40, 30] = np.nan
+    assert problems(structure(WHOLE, PMMA), ct=ct) == ()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.dicom.structures import StructureSet
 from mqi_communicator.dose.checks import beams_at
@@ -41,6 +43,7 @@ def override_densities(draft: Draft, models: Models, options: PreparationOptions
     machines = [(beam, models.machine(beam)) for beam in beams_at(draft.plan, draft.ct)]
     paths = [beam_path_of(beam, machine.sad) for beam, machine in machines if machine is not None]
     complete = len(paths) == len(draft.plan.beams) and draft.ct.hu.shape == draft.ct.grid.shape
+    complete = complete and bool(np.isfinite(draft.ct.hu).all())  # what is not is refused elsewhere
     if boli or draft.structures is None or ratio is None or not complete:
         return draft.refused(boli)
     return _Densities(draft, draft.structures, ratio, paths, options).applied()

@@ -24,7 +24,7 @@ OOM_SCORE = 500
 class Task:
     """A function, its arguments, its limits, and where compiled code is.
 
-    `cpu_s`: processor time, 0 for no limit; `grace_s`: more of it, until what does not end by itself is killed.
+    `cpu_s`: processor time, 0 for no limit; `grace_s`: more of it, after which native code is killed.
     """
 
     work: Callable[..., Any]
