@@ -6,6 +6,7 @@ the job is what this one says, or the order is refused.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from mqi_communicator.remote.verbs import library
 
 pytestmark = pytest.mark.real
 
+NEW = os.environ.get("MQI_EXAMPLES") == "new"
 ROOT, ENGINE = "/srv/work", "/opt/engine"
 WORD = rb"[^\x00-\x1f\x7f]+"
 NUMBER = rb"(?:0|[1-9][0-9]{0,9})"
@@ -152,7 +154,7 @@ def test_the_grammar_here_takes_a_good_order():
 
 
 @given(order=orders())
-@settings(max_examples=100)
+@settings(max_examples=1500 if NEW else 100)  # in each shell
 def test_an_order_is_read_as_its_grammar_says(read: Callable[[bytes], bytes | None], order: bytes):
     assert read(order) == checked(order)
 
@@ -185,7 +187,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 @given(verb=st.sampled_from(VERBS), asked=st.lists(st.sampled_from(PLAIN), max_size=5))
-@settings(max_examples=100)
+@settings(max_examples=1500 if NEW else 100)
 def test_a_question_is_taken_as_its_grammar_says(site: Installed, verb: str, asked: list[str]):
     output = site.ask(verb, *(word.replace("ROOT", str(site.root)) for word in asked))
     refused = "mqi-trouble bad-word" in output.stdout or "mqi-trouble bad-verb" in output.stdout
