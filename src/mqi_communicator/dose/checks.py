@@ -111,9 +111,6 @@ def _of_record(plan: IonPlan, beam: Beam) -> Iterator[Problem]:
     if not all(math.isfinite(value) for value in (beam.gantry_angle, beam.couch_angle, *beam.isocenter)):
         found = "an angle or the isocentre is not a number"
         yield Problem("dose.geometry", plan.file, found, advice=_EXPORT, where=where(beam))
-    elif turned := [angle for angle in (beam.gantry_angle, beam.couch_angle) if abs(angle) > _FULL_TURN]:
-        found, expected = f"the gantry or couch angle is {turned[0]:g} degrees", f"at most {_FULL_TURN:g}"
-        yield Problem("dose.geometry", plan.file, found, "", expected, _EXPORT, where(beam))
     if not beam.layers:
         found = "the beam has no energy layer"
         yield Problem("dose.no_layers", plan.file, found, "", "at least one", _EXPORT, where(beam))
@@ -163,6 +160,10 @@ def beam_problems(plan: IonPlan, beam: Beam, model: EnergyTable, ct: CTVolume) -
         if not (np.abs(layer.spots) < FARTHEST).all():
             at = f"layer {index} ({layer.energy:g} MeV)"
             yield problem("dose.spots", f"a spot position is beyond {FARTHEST:g} mm", "", "Export the plan again.", at)
+    for angle in (beam.gantry_angle, beam.couch_angle):
+        if abs(angle) > _FULL_TURN:
+            found = f"the gantry or couch angle is {angle:g} degrees"
+            yield problem("dose.geometry", found, f"at most {_FULL_TURN:g}", _EXPORT)
     total = float(sum(layer.weights.sum() for layer in beam.layers))
     final = beam.final_cumulative_weight
     if not math.isclose(total, final, rel_tol=1e-3):

@@ -185,6 +185,8 @@ def test_work_names_its_program_and_files_and_nothing_of_the_case():
         ({"layers": (layer(weights=(5.0,)),)}, ["layer 1", "2 spots but 1 weights"]),
         ({"isocenter": (-9.5, 500.0, -25.0)}, ["beam 3", "isocentre y = 500 mm"]),
         ({"gantry_angle": float("nan")}, ["beam 3", "angle"]),
+        ({"gantry_angle": 1e300}, ["beam 3", "the gantry or couch angle is 1e+300 degrees, expected at most 360"]),
+        ({"couch_angle": -361.0}, ["beam 3", "the gantry or couch angle is -361 degrees, expected at most 360"]),
     ],
 )
 def test_what_the_engine_would_take_without_a_word_is_refused(changed, words):
