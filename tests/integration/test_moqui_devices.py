@@ -135,6 +135,7 @@ def test_the_plans_own_distance_would_put_it_elsewhere_and_the_log_shows_it(at):
     assert off(dose_in(ran.folder, good, bad), good.gy) > 0.02, "and the dose is another one"
 
 
+@pytest.mark.long
 def test_a_range_shifter_that_is_out_is_not_sent(at):
     """moqui would build it whatever its setting."""
     here = at("out", shifted(word="OUT"))
@@ -144,6 +145,7 @@ def test_a_range_shifter_that_is_out_is_not_sent(at):
     agree(ran.dose, truth(here.ct, here.plan, 1), 0.003)
 
 
+@pytest.mark.long
 def test_one_that_is_listed_and_out_would_be_computed_in_and_the_log_shows_it(at):
     here = at("listed", shifted(word="OUT"))
 
@@ -161,7 +163,7 @@ def test_one_that_is_listed_and_out_would_be_computed_in_and_the_log_shows_it(at
     assert "none was requested" in ran.judged.why
 
 
-@pytest.mark.parametrize("mounting", ["SOURCE_SIDE", "PATIENT_SIDE"])
+@pytest.mark.parametrize("mounting", [pytest.param("SOURCE_SIDE", marks=pytest.mark.long), "PATIENT_SIDE"])
 def test_an_aperture_is_as_wide_and_where_the_plan_has_it(at, mounting):
     here = at("aperture", cut(mounting))
     ran = here.run(1)

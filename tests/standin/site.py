@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from mqi_communicator.demo.sample_case import Draft, encode
 from mqi_communicator.demo.sample_images import add_ct, add_doses, add_structures
 from mqi_communicator.demo.sample_kinds import apply, uids_of
 from mqi_communicator.demo.sample_plan import add_plan
+from mqi_communicator.demo.sample_shifters import THIN, THIN_WET
 from mqi_communicator.demo.truth import FRACTIONS, MACHINE, SIZES, Size
+from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import Beam
 from mqi_communicator.dose.models import read_calibrations, read_machines
 from mqi_communicator.dose.moqui.engine import Moqui
@@ -37,6 +40,7 @@ SNOUT = 410.0  # mm, of the samples
 PROTONS_PER_COUNT = 1.0e8  # where the factors built into a fork are 1: per MU
 COUNTS_PER_MU = 4.67e7
 ENERGIES = (70.0, 230.0)
+WITH_DEVICES = ("range-shifter", "aperture", "aperture-patient-side")
 SHIFTER = {"wet": 40.0, "material": 64, "density": 1.2, "distance": "plan", "travel": [50.0, 450.0]}
 _ROWS = "\n".join(
     f"{e} {e + 0.3} {0.006 * e:.3f} 4.0 4.0 0.002 0.002 {1.2e8 * (e / 100) ** 0.7:.6g}" for e in range(70, 240, 10)
@@ -76,7 +80,7 @@ def sections(
     if devices:
         by_field = signed | {"measured": "none: a test"}
         machine["moqui"] = {"devices": {"range_shifters": by_field, "apertures": by_field}}
-        machine["range_shifters"] = {"RS": SHIFTER | signed}
+        machine["range_shifters"] = {"RS": SHIFTER | signed, THIN: SHIFTER | signed | {"wet": THIN_WET}}
     if flavour != "upstream":
         machine = {"gantry": 2, "energies": list(ENERGIES)}
     if flavour == "fork":
@@ -163,24 +167,38 @@ def around_the_body(voxels: Voxels) -> tuple[tuple[slice, slice, slice], Voxels]
     return (where[0], where[1], where[2]), Voxels(hu.shape, (first[2], first[1], first[0]), voxels.step, hu)
 
 
-def planned(size: Size, flavour: str = "upstream") -> dict[int, np.ndarray]:
+def planned(size: Size, flavour: str = "upstream", beams: tuple[Beam, ...] | None = None) -> dict[int, np.ndarray]:
     """Course dose per beam number on the planned dose's grid, zero outside the body, as planning systems export it."""
     grid = size.computed
     voxels = Voxels(grid.shape, grid.origin, grid.spacing, hounsfield(grid))
     mz, my, mx = size.margin
     inner = (slice(mz, -mz), slice(my, -my), slice(mx, -mx))
     body = in_body(grid)
-    return {b.number: (true_dose(b, voxels, flavour) * body)[inner] * FRACTIONS for b in size.beams()}
+    return {b.number: (true_dose(b, voxels, flavour) * body)[inner] * FRACTIONS for b in beams or size.beams()}
+
+
+def _read_beams(draft: Draft) -> tuple[Beam, ...]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "RP.dcm"
+        path.write_bytes(encode(draft.object("RP.dcm")))
+        return sound_plan(path).beams
 
 
 def sample_files(kind: str = "pass", size: str = "tiny", seed: int = 1, flavour: str = "upstream") -> dict[str, bytes]:
-    """A sample case of the demo's, its planned doses replaced by the stand-in's truth; bytes by file name."""
+    """A sample case of the demo's, its planned doses replaced by the stand-in's truth; bytes by file name.
+
+    Devices in the beam are in its planned doses.
+    """
     draft = Draft(SIZES[size], uids_of(kind, size, seed))
     add_ct(draft)
     add_structures(draft)
     add_plan(draft)
-    add_doses(draft, planned(draft.size, flavour))
-    apply(kind, draft)
+    if kind in WITH_DEVICES:
+        apply(kind, draft)
+        add_doses(draft, planned(draft.size, flavour, _read_beams(draft)))
+    else:
+        add_doses(draft, planned(draft.size, flavour))
+        apply(kind, draft)
     return {name: made if isinstance(made, bytes) else encode(made) for name, made in sorted(draft.files.items())}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mqi_communicator.demo import sample_apertures as apertures
 from mqi_communicator.demo import sample_densities as densities
 from mqi_communicator.demo import sample_files_wrong as files
 from mqi_communicator.demo import sample_lines as lines
@@ -75,7 +76,13 @@ _ROWS: dict[str, tuple[_Change, str]] = {
     "shifter-in-body": (shifters.in_body, "a range shifter 30 mm below the skin"),
     "shifter-travel": (shifters.beyond_travel, "a range shifter farther away than the machine can set it"),
     "shifter-thick": (shifters.too_thick, "a range shifter that some layers do not pass"),
-    "aperture": (plans.aperture, "an aperture (block) in the first beam"),
+    "aperture": (apertures.aperture, "an aperture (block) in the first beam, on the source's side of its tray"),
+    "aperture-patient-side": (
+        apertures.on_the_patients_side,
+        "an aperture in the first beam, on the patient's side of its tray",
+    ),
+    "aperture-openings": (apertures.two_openings, "an aperture with two openings in the first beam"),
+    "aperture-points": (apertures.wrong_count, "an aperture whose number of points is not that of its outline"),
     "bolus": (plans.bolus, "the bone is the bolus of the first beam, and has no density"),
     "bolus-density": (densities.bolus_density, "a bolus with a density that the first beam names; dose unchanged"),
     "unnamed-bolus": (densities.unnamed_bolus, "a bolus with a density in the path of a beam, named by no beam"),

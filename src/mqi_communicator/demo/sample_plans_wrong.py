@@ -240,25 +240,6 @@ def unmapped_machine(draft: Draft) -> None:
         beam.TreatmentMachineName = "UNKNOWN-GANTRY"
 
 
-def aperture(draft: Draft) -> None:
-    """A square brass aperture of 60 mm."""
-    beam = _beams(draft)[0]
-    beam.NumberOfBlocks = 1
-    beam.IonBlockSequence = [
-        item(
-            IsocenterToBlockTrayDistance=300.0,
-            BlockType="APERTURE",
-            BlockDivergence="ABSENT",
-            BlockMountingPosition="SOURCE_SIDE",
-            BlockNumber=1,
-            MaterialID="BRASS",
-            BlockThickness=65.0,
-            BlockNumberOfPoints=4,
-            BlockData=[-30.0, -30.0, 30.0, -30.0, 30.0, 30.0, -30.0, 30.0],
-        )
-    ]
-
-
 def bolus(draft: Draft) -> None:
     """Use the bone as bolus of the first beam."""
     beam = _beams(draft)[0]

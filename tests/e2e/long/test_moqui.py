@@ -56,3 +56,21 @@ def test_a_plan_that_aims_elsewhere_fails(tmp_path, flavour):
     ended = site.mqi("once")
     assert ended.returncode == 1, (ended.stdout, ended.stderr)
     assert site.reported("verdict.json")["word"] == "fail"
+
+
+@pytest.mark.parametrize("kind", ["range-shifter", "aperture", "aperture-patient-side"])
+def test_a_plan_with_a_device_passes_where_it_is_commissioned(tmp_path, kind):
+    site = MoquiSite(tmp_path, "upstream", kind, devices=True)
+    ended = site.mqi("once")
+    assert ended.returncode == 0, (ended.stdout, ended.stderr)
+    verdict = site.reported("verdict.json")
+    assert verdict["word"] == "pass", verdict
+    assert kind.replace("-", "_").removesuffix("_patient_side") in {check["name"] for check in verdict["checks"]}
+
+
+def test_a_plan_with_a_device_that_nobody_commissioned_is_refused_with_what_to_do(tmp_path):
+    site = MoquiSite(tmp_path, "upstream", "aperture")
+    assert site.mqi("once").returncode == 1
+    told = site.mqi("status", "--json").stdout
+    assert "needs an aperture" in told
+    assert "moqui, devices, apertures" in told
