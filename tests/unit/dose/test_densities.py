@@ -442,3 +442,10 @@ def test_a_ct_that_is_not_finite_is_left_to_the_engine():
     ct = phantom()
     ct.hu[3, 40, 30] = np.nan
     assert problems(structure(WHOLE, PMMA), ct=ct) == ()
+
+
+def test_absurdly_many_structures_with_a_density_are_refused():
+    many = [structure((-10, 10, 0, 10), PMMA, number=n, z=(0.0, 0.0)) for n in range(1, 1002)]
+    (problem,) = problems(*many)
+    assert "1001 structures override the density" in str(problem.found)
+    assert problem.expected == "at most 1000"

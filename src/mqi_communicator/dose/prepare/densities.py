@@ -20,11 +20,13 @@ from mqi_communicator.dose.prepare.body import Body
 from mqi_communicator.dose.prepare.conversion import Conversion
 from mqi_communicator.dose.prepare.density_checks import overrides_check, removed_check
 from mqi_communicator.dose.prepare.density_problems import (
+    MOST_OVERRIDES,
     body_problems,
     bolus_problems,
     gap_problems,
     outside_ct_problems,
     override_problems,
+    too_many_overrides,
 )
 from mqi_communicator.dose.prepare.draft import Draft, Models
 from mqi_communicator.dose.prepare.hits import find_hits
@@ -64,6 +66,8 @@ class _Densities:
         draft, ct = self.draft, self.draft.ct
         conversion = Conversion(self.ratio)
         overrides = overrides_of(self.structures.rois, draft.plan, ct.grid, conversion, self.options)
+        if len(overrides) > MOST_OVERRIDES:
+            return draft.refused((too_many_overrides(len(overrides), self.structures.file),))
         body = self._body()
         if body is None and not overrides:
             return draft

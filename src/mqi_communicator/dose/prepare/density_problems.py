@@ -21,6 +21,14 @@ OVERRIDE, BOLUS, OUTSIDE_BODY = "structures.density_override", "structures.bolus
 _DRAW = "Export a structure set whose EXTERNAL is the whole body, in every slice that a beam passes."
 _ORDER = "Say in preparation.overlaps which of them counts, or separate them in the planning system."
 
+MOST_OVERRIDES = 1000  # structures with a density of one case; clinics have tens
+
+
+def too_many_overrides(count: int, file: str) -> Problem:
+    """More structures with a density of their own than are computed."""
+    found = f"{count} structures override the density of the CT (3006,00B0)"
+    return Problem(OVERRIDE, file, found, "", f"at most {MOST_OVERRIDES}", "Export the structure set again.")
+
 
 def bolus_problems(plan: IonPlan, structures: StructureSet | None) -> tuple[Problem, ...]:
     """Boli that beams name and that have no density or no volume."""
