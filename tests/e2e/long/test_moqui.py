@@ -71,6 +71,6 @@ def test_a_plan_with_a_device_passes_where_it_is_commissioned(tmp_path, kind):
 def test_a_plan_with_a_device_that_nobody_commissioned_is_refused_with_what_to_do(tmp_path):
     site = MoquiSite(tmp_path, "upstream", "aperture")
     assert site.mqi("once").returncode == 1
-    told = site.mqi("status", "--json").stdout
-    assert "needs an aperture" in told
-    assert "moqui, devices, apertures" in told
+    reported = site.mqi("status", "--json").stdout
+    assert "needs an aperture" in reported
+    assert "moqui, devices, apertures" in reported
