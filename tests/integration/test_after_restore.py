@@ -261,7 +261,7 @@ def begun_constancy(site: Site, basis: dict[str, str]) -> None:
 def phantom(site: Site, version: str) -> Sample:
     """The sample's state, for a version of the communicator."""
     wanted = [ConstancyOptions(name="phantom", folder=site.folder / "phantom", every_days=30)]
-    basis = basis_of(version, site.app.tools.engine.evidence())
+    basis = basis_of(version, site.app.tools.preparer.evidence())
     (found,) = site.app.database.read_now(samples, wanted, basis, time.time())
     return found
 
@@ -269,7 +269,7 @@ def phantom(site: Site, version: str) -> Sample:
 @pytest.mark.parametrize("ended", ["delivered", "cancelled"])
 async def test_a_constancy_run_stays_one_and_is_not_computed_again(site, ended):
     site.back_up()
-    begun_constancy(site, basis_of("1", site.app.tools.engine.evidence()))
+    begun_constancy(site, basis_of("1", site.app.tools.preparer.evidence()))
     if ended == "delivered":
         delivered(site.app, KEY)
     found = await site.restore()

@@ -76,12 +76,12 @@ def test_a_message_that_a_library_repeats_is_logged_once_a_minute(lines, monkeyp
     ours = logging.getLogger("mqi_communicator.store")
     for _ in range(3):
         for number in range(50):
-            logging.getLogger("uvicorn.error").warning("request number %d", number)
+            logging.getLogger("urllib3.connectionpool").warning("request number %d", number)
             ours.info("store.opened")
         logging.getLogger("asyncio").error("another")
         now += 31.0
     output = [line.get("library") for line in lines()]
-    assert (output.count("uvicorn.error"), output.count("asyncio"), output.count(None)) == (2, 2, 150)
+    assert (output.count("urllib3.connectionpool"), output.count("asyncio"), output.count(None)) == (2, 2, 150)
 
 
 def test_the_products_own_standard_logging_is_kept(lines):
