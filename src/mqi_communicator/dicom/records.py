@@ -80,7 +80,7 @@ class Layer:
     weights: NDArray[np.float64]  # (n,): ScanSpotMetersetWeights (300A,0396), not yet MU
     kind: LayerKind = LayerKind.SPOTS
     cut: bool = False  # the spots are pieces of lines (`dose.prepare.lines`)
-    shifters: tuple[ShifterSetting, ...] = ()  # as in the plan; in a prepared plan only those in the beam
+    shifters: tuple[ShifterSetting, ...] = ()  # as in the plan; see `dose.prepare.shifters` for a prepared plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class Mail:
     """One mail server; its methods are called from a thread."""
 
     options: MailOptions
-    name: str = "mail"
+    name: str = "mail"  # key of its cursor in the store: another name loses what is not sent yet
 
     def send(self, message: Message) -> str:
         """Return when the server has accepted it for at least one recipient; the text says how many were refused.
@@ -43,9 +43,9 @@ class Mail:
     def probe(self) -> str:
         """Test account, sender and recipients without sending anything.
 
-        ActionRequired if the sender or one recipient is refused, also for the moment: `send` leaves out such a
-        recipient, and raises Transient for a refusal for the moment. Otherwise the faults of `send`; what the server
-        says of the message itself is not tested."""
+        ActionRequired if the sender or any recipient is refused, even for the moment: stricter than `send`, which leaves
+        out refused recipients while one is accepted, and raises Transient if the sender or all recipients are refused for
+        the moment. Otherwise the faults of `send`; what the server says of the message itself is not tested."""
         with self._session() as session:
             session.ehlo_or_helo_if_needed()
             replies = [session.mail(self.options.sender), *(session.rcpt(to) for to in self.options.recipients)]

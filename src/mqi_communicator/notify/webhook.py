@@ -22,7 +22,7 @@ class Webhook:
     """One address; its methods are called from a thread."""
 
     options: WebhookOptions
-    name: str = "webhook"
+    name: str = "webhook"  # key of its cursor in the store: another name loses what is not sent yet
 
     def send(self, message: Message) -> str:
         """Return "" when the server has replied 2xx.

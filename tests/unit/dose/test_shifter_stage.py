@@ -11,7 +11,7 @@ from tests.standin.small import beam, layer, plan, volume
 from mqi_communicator.dicom.records import ShifterSetting
 from mqi_communicator.dose.prepare.draft import Draft
 from mqi_communicator.dose.prepare.options import PreparationOptions
-from mqi_communicator.dose.prepare.shifters import set_shifters
+from mqi_communicator.dose.prepare.shifters import resolve_shifters
 
 pytestmark = pytest.mark.pure
 
@@ -23,7 +23,7 @@ def after(*settings, declared=None, models=None, **changes):
     """The draft after the stage, for one beam with these settings layer by layer."""
     given = with_settings(beam(**{"layers": LAYERS, **changes}), *settings)
     models = models or Models({"RS": PMMA} if declared is None else declared)
-    return set_shifters(Draft(replace(plan(given), file="RP.dcm"), volume(), None), models, PreparationOptions())
+    return resolve_shifters(Draft(replace(plan(given), file="RP.dcm"), volume(), None), models, PreparationOptions())
 
 
 def in_beam(draft):

@@ -24,16 +24,17 @@ class JobProgram:
 
 @dataclass(frozen=True, slots=True)
 class JobLayout:
-    """What a job of this configuration consists of."""
+    """What the job of one beam consists of in the current configuration. The job may have been submitted under an
+    earlier one."""
 
     flavour: Flavour
     programs: tuple[JobProgram, ...]  # in the order in which they run
     read_format: str  # format of the doses that are fetched: as requested, or as a program of the site converts them
-    products: tuple[tuple[str, ...], ...]  # paths of the doses without suffix, one per seed, by number of devices
+    dose_paths_by_devices: tuple[tuple[str, ...], ...]  # [devices][seed]: paths of the beam's doses without suffix
 
     def dose_paths(self, devices: int) -> tuple[str, ...]:
         """Paths of the doses without suffix, below the run folder, one per seed. `devices`: that the beam has."""
-        return self.products[min(devices, len(self.products) - 1)]
+        return self.dose_paths_by_devices[min(devices, len(self.dose_paths_by_devices) - 1)]
 
     @property
     def moqui_programs(self) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class Programs:
                 *(_watched(step) for step in self._options.after),
             ),
             read_format=self._answer,
-            products=self._candidates(beam),
+            dose_paths_by_devices=self._candidates(beam),
         )
 
     def needs(self) -> Sequence[Need]:

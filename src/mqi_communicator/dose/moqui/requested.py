@@ -1,9 +1,9 @@
 """What was requested of each of moqui's runs (one per seed), on one line at the end of the job's log.
 
 The file is part of the input. The host script appends it to the log only if every program exited 0 with its outputs, so
-that the line also shows that every program succeeded. Later steps read it there and do not depend on the current
-configuration. The file's name and the line are formats on hosts, where jobs of an earlier version may wait: they do not
-change.
+that the line also shows that every program succeeded. Later steps take these values from the line; the number of runs,
+the format and what the dose includes (`Setup.included`) are those of the current configuration. The file's name and the
+line are formats on hosts, where jobs of an earlier version may wait: they do not change.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class RequestedRun:
     """What was requested of each seed's run."""
 
     voxels: int  # of the grid that was sent
-    histories: int  # of one run, which moqui must report; 0: not checked, because this build scales the number
-    factor: float  # from its dose to Gy, see `Setup.factor`
+    histories: int  # of one run, which moqui must report to 1 %; 0: not checked, because this build scales the number
+    factor: float  # from its dose to Gy, with the RBE and fractions that this build includes; 1 if unknown
     shifter: Placed | None = None  # that moqui must build
     aperture: Placed | None = None
 

@@ -1,7 +1,7 @@
 """From an admitted plan and CT to what an engine computes, and back. Pure.
 
-The stages run in this order: which patient position, range shifters, lines, densities, the space for range shifters,
-turning to head first supine. Each leaves a plan and a CT that later stages and engines read as if the planning system
+The stages run in this order: which patient position, attributes of plan and CT, range shifters, lines, densities, the
+space for range shifters and apertures, turning to head first supine. Each leaves a plan and a CT that later stages and engines read as if the planning system
 had written them that way: an engine sees head first supine, spots, and one CT whose densities are those that the dose
 is computed with. Until the last stage, plan and CT are in the patient system, as structures are.
 """
@@ -24,7 +24,7 @@ from mqi_communicator.dose.prepare.draft import Draft, Stage
 from mqi_communicator.dose.prepare.lines import cut_lines
 from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.shifter_space import check_shifter_space
-from mqi_communicator.dose.prepare.shifters import set_shifters
+from mqi_communicator.dose.prepare.shifters import resolve_shifters
 from mqi_communicator.dose.prepare.turn import settle_position, turn_to_hfs
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 STAGES: tuple[Stage, ...] = (
     settle_position,
     check_attributes,
-    set_shifters,
+    resolve_shifters,
     cut_lines,
     override_densities,
     check_shifter_space,

@@ -47,7 +47,7 @@ def check_shifter_space(draft: Draft, models: Models, options: PreparationOption
             if (found := _beyond(beam, model, block.downstream, draft.ct, bodies))
         ]
         if model.shifters is None:
-            continue  # not resolved by `set_shifters`
+            continue  # not resolved by `resolve_shifters`
         for one in dict.fromkeys(one for layer in beam.layers for one in layer.shifters):
             through = replace(beam, layers=tuple(layer for layer in beam.layers if one in layer.shifters))
             if found := _beyond(through, model, one.distance or 0.0, draft.ct, bodies):

@@ -1,6 +1,8 @@
 """The stage that decides which range shifters are in the beam, how thick they are, and where. Pure.
 
-After it, `Layer.shifters` has those that are in the beam alone, with their final distance and thickness.
+After it, `Layer.shifters` of a beam whose range shifters are resolved has only those in the beam, with their final
+distance and thickness; refused ones are left out. Other beams (the machine is not configured, or its model computes no
+range shifters) keep the plan's settings, OUT ones too.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from mqi_communicator.dose.range_shifter import SAME_WET, RangeShifter
 _Resolved = Mapping[ShifterSetting, ShifterSetting | Problem | None]
 
 
-def set_shifters(draft: Draft, models: Models, options: PreparationOptions) -> Draft:  # noqa: ARG001
+def resolve_shifters(draft: Draft, models: Models, options: PreparationOptions) -> Draft:  # noqa: ARG001
     """Resolve the range shifters of each beam whose machine is configured, for engines that compute them."""
     beams: list[Beam] = []
     problems: list[Problem] = []
