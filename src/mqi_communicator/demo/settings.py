@@ -19,7 +19,7 @@ from mqi_communicator.demo.truth import MACHINE
 from mqi_communicator.demo.vendors import VENDORS
 from mqi_communicator.remote.options import SshOptions
 
-HISTORIES = 400_000  # per beam: a statistical uncertainty (1 sigma) of 2 % per beam and 1.2 % for the plan
+HISTORIES = 400_000  # per beam: a statistical uncertainty (1 sigma) of 1.3 % per beam and 0.9 % for the plan
 SCANNER = f"{MANUFACTURER}|SYNTHETIC CT|DEMO"  # Manufacturer|ManufacturerModelName|StationName of the sample CT
 
 

@@ -22,6 +22,7 @@ from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
 from mqi_communicator.demo.settings import write_config
 from mqi_communicator.demo.slot import Slot, first_free
+from mqi_communicator.demo.special import SAMPLE, special_lines
 from mqi_communicator.flow.view import CaseView, view_all
 from mqi_communicator.store import orders
 from mqi_communicator.store.database import Database, open_database
@@ -112,7 +113,7 @@ def _case_to_follow(slot: Slot, database: Database, console: Console) -> str:
     name = f"sample-{number}"
     made = slot.watch / f".{name}.making"
     shutil.rmtree(made, ignore_errors=True)
-    write_sample(made, kind="pass", size="standard", seed=number)
+    write_sample(made, **SAMPLE, seed=number)
     made.rename(slot.watch / name)
     console.print(f"the sample case is in the watched folder: {slot.watch / name}", soft_wrap=True)
     return name
@@ -164,6 +165,8 @@ def _print_result(case: CaseView, console: Console) -> None:
     if case.results and path.is_file():
         document = json.loads(path.read_text(encoding="utf-8"))
         console.print(checks_table(document["checks"]))
+        for line in special_lines(document["checks"]):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
     word = case.verdict or case.status
     console.print(f"verdict: {word}: {case.why}", soft_wrap=True)
     if case.results:

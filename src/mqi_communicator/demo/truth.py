@@ -103,7 +103,7 @@ _LARGE_CT = Grid((100, 512, 512), (-107.765625, -259.765625, -30.34), (0.46875, 
 
 STANDARD = Size(
     name="standard",
-    what="three beams on a 4 x 4 x 3 mm CT of 58 slices, 500 mm wide: for the demo",
+    what="three beams on a 4 x 4 x 3 mm CT of 58 slices, 500 mm wide: the default",
     ct=_STANDARD_CT,
     computed=_STANDARD_CT,
     margin=(9, 38, 35),

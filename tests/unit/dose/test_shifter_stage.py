@@ -84,6 +84,11 @@ def test_in_for_some_layers_stays_so_and_is_reported():
     )
 
 
+def test_a_thickness_rounded_to_32_bit_differs_by_zero_without_a_sign():
+    (caution,) = after((setting(wet=40.0 - 1e-6),)).cautions
+    assert str(caution.value) == "0.0"
+
+
 def test_two_positions_of_one_are_two_sentences():
     draft = after((setting(),), (setting(distance=250.0),), (setting(),))
     assert [one.note.split(":")[0] for one in draft.cautions] == [

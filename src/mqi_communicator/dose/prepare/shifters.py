@@ -66,7 +66,8 @@ def _cautions(beam: Beam, found: _Resolved, declared: Mapping[str, RangeShifter]
         if review:
             note += f"; {declared[new.id].wet:g} mm are declared for the machine: it may be another device"
         limit = f"water-equivalent thickness within ± {SAME_WET:g} mm of the declared one"
-        yield Caution("range_shifter", f"beam {beam.number}", note, review, round(differs, 3), "mm", limit)
+        shown = round(differs, 3) + 0.0  # not -0.0
+        yield Caution("range_shifter", f"beam {beam.number}", note, review, shown, "mm", limit)
 
 
 def _named(layers: Sequence[int], total: int) -> str:
