@@ -58,8 +58,8 @@ class StartupSummary:
 async def reconcile(tools: Tools) -> StartupSummary:
     """Recover what the store has lost, and summarize the state. Idempotent.
 
-    Two faults stop the start: ActionRequired if the orders.json of any case in the spool is damaged, and Permanent if the
-    manifest of a case that the store has lost is damaged."""
+    Two faults stop the start: ActionRequired if the orders.json of any case in the spool is damaged, and Permanent if
+    the manifest of a case that the store has lost is damaged."""
     known = await tools.database.read(known_keys)
     ordered = await asyncio.to_thread(orders_in_effect, tools.workspace / "spool")
     # first, so that a lost case with the same content as a cancelled one is not taken for its duplicate

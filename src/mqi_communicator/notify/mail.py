@@ -43,9 +43,10 @@ class Mail:
     def probe(self) -> str:
         """Test account, sender and recipients without sending anything.
 
-        ActionRequired if the sender or any recipient is refused, even for the moment: stricter than `send`, which leaves
-        out refused recipients while one is accepted, and raises Transient if the sender or all recipients are refused for
-        the moment. Otherwise the faults of `send`; what the server says of the message itself is not tested."""
+        ActionRequired if the sender or any recipient is refused, even for the moment: stricter than `send`, which
+        leaves out refused recipients while one is accepted, and raises Transient if the sender or all recipients are
+        refused for the moment. Otherwise the faults of `send`; what the server says of the message itself is not
+        tested."""
         with self._session() as session:
             session.ehlo_or_helo_if_needed()
             replies = [session.mail(self.options.sender), *(session.rcpt(to) for to in self.options.recipients)]

@@ -1,9 +1,10 @@
 """From an admitted plan and CT to what an engine computes, and back. Pure.
 
 The stages run in this order: which patient position, attributes of plan and CT, range shifters, lines, densities, the
-space for range shifters and apertures, turning to head first supine. Each leaves a plan and a CT that later stages and engines read as if the planning system
-had written them that way: an engine sees head first supine, spots, and one CT whose densities are those that the dose
-is computed with. Until the last stage, plan and CT are in the patient system, as structures are.
+space for range shifters and apertures, turning to head first supine. Each leaves a plan and a CT that later stages and
+engines read as if the planning system had written them that way: an engine sees head first supine, spots, and one CT
+whose densities are those that the dose is computed with. Until the last stage, plan and CT are in the patient system,
+as structures are.
 """
 
 from __future__ import annotations
