@@ -21,6 +21,7 @@ from mqi_communicator.compute.scheduler import Scheduler
 from mqi_communicator.compute.slurm import SlurmScheduler
 from mqi_communicator.config import Config, effective_digest
 from mqi_communicator.config.hosts import HostOptions
+from mqi_communicator.delivery.marker import ResultsMarker
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.dose.mcsquare.engine import MCsquare
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
@@ -48,6 +49,7 @@ from mqi_communicator.store.database import Database, StoreDamaged, open_databas
 from mqi_communicator.store.durable import make_folder
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
+from mqi_communicator.store.store_file import HeldFolder
 from mqi_communicator.system.child import ChildProcess
 from mqi_communicator.system.limits import set_limits
 from mqi_communicator.telemetry import http, logs, metrics
@@ -74,6 +76,7 @@ class App:
     tools: Tools
     driver: Driver
     metrics: metrics.Metrics
+    spool: HeldFolder
     notifications: Dispatcher | None  # None: no notifications
     dashboard: ChildProcess | None = None  # None: it is not configured
     last_checks: gauges.LastChecks = field(default_factory=gauges.LastChecks)
@@ -81,6 +84,7 @@ class App:
     looped_at: float = 0.0  # monotonic seconds: the last iteration of the loop, successful or not
     folder_read: bool = False  # the watched folder was read at least once
     folder_problem: str = ""  # why the last scan of the watched folder is untrusted
+    results_problem: str = ""  # why nothing is delivered to the results folder
 
 
 def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
@@ -94,6 +98,13 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
     engine = build_engine(config)
     lock = StoreLock(config.paths.lock)
     database = open_store(config, lock)
+    marker = ResultsMarker(config.paths.results, config.paths.results_id)
+    try:
+        marker.establish()
+    except ActionRequired:
+        database.close()
+        lock.release()
+        raise
     app: App
     counters = metrics.Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
@@ -123,6 +134,7 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
         ),
         workspace=config.paths.workspace,
         results=config.paths.results,
+        marker=marker,
         intake=config.intake,
         judgement=config.judgement,
         conventions=config.dose_conventions,
@@ -136,7 +148,8 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
     notify = config.notify
     notifications = None if notify is None else Dispatcher(notify, channels(notify), database, time.time, emit)
     child = ChildProcess("dashboard", dashboard) if dashboard else None
-    app = App(config, database, lock, tools, Driver(tools, config.retry, listen), counters, notifications, child)
+    driver, spool = Driver(tools, config.retry, listen), HeldFolder(config.paths.workspace / "spool")
+    app = App(config, database, lock, tools, driver, counters, spool, notifications, child)
     return app
 
 
@@ -163,8 +176,9 @@ def _no_store(config: Config) -> None:
 
 
 def make_folders(config: Config) -> None:
-    """Create our own folders; the watched folder must exist."""
-    for folder in (config.paths.workspace, config.paths.workspace / "spool", config.paths.results):
+    """Create our own folders; the watched folder must exist, and a results folder that was used before."""
+    results = () if config.paths.results_id.is_file() else (config.paths.results,)  # gone later: it is not mounted
+    for folder in (config.paths.workspace, config.paths.workspace / "spool", *results):
         try:
             make_folder(folder)
         except OSError as error:
@@ -255,7 +269,12 @@ async def ready(app: App) -> http.Health:
     }
     return http.Health(
         app.folder_read,
-        {"watched_folder_read": app.folder_read, "watched_folder_doubt": app.folder_problem, "breakers": states},
+        {
+            "watched_folder_read": app.folder_read,
+            "watched_folder_doubt": app.folder_problem,
+            "results_folder_doubt": app.results_problem,
+            "breakers": states,
+        },
     )
 
 
@@ -267,6 +286,7 @@ async def serve_pages(app: App) -> http.Monitor:
             (await health(app)).ok,
             app.folder_read and not app.folder_problem,
         )
+        app.last_checks.results = not app.results_problem
         app.last_checks.dashboard = None if app.dashboard is None else app.dashboard.reporting
         return await asyncio.to_thread(app.metrics.render)
 

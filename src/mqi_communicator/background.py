@@ -29,6 +29,8 @@ BACKUP_PAUSE_S = 300.0  # after a backup that failed
 HEALTH_S = 600.0
 FIRST_HEALTH_S = 60.0
 CONSTANCY_S = 60.0
+RESULTS_S = 1.0
+RESULTS_PATIENCE_S = 30.0
 
 
 async def periodic(interval_s: float, work: Callable[[], Awaitable[float | None]], *, first_s: float = 0.0) -> None:
@@ -55,6 +57,7 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
     """Everything that runs beside the driver. `once`: only what the cases need."""
     work = [
         watch_folder(app),
+        watch_results(app),
         periodic(HOUSEKEEPING_S, partial(_tidy_hosts, app), first_s=HOUSEKEEPING_S),
         periodic(app.config.backup.every_s, partial(back_up_if_due, app)),
         _compile_kernels(app),
@@ -87,6 +90,27 @@ async def watch_folder(app: App) -> None:
             log_database_error(trouble)
         else:
             app.folder_read = True
+
+
+async def watch_results(app: App) -> None:
+    """Report within a turn that the results folder is no longer the one recorded, and that it is again."""
+    log, pending = structlog.get_logger(), None
+    while True:
+        pending = pending or asyncio.create_task(asyncio.to_thread(app.tools.marker.verify))
+        problem = advice = ""
+        done, _ = await asyncio.wait([pending], timeout=RESULTS_PATIENCE_S)
+        if not done:
+            problem, advice = "the results folder does not respond; its share seems to hang", "check the share"
+        else:
+            if isinstance(fault := pending.exception(), Fault):
+                problem, advice = fault.reason, fault.advice
+            elif fault is not None:
+                raise fault
+            pending = None
+        if problem != app.results_problem:
+            app.results_problem = problem
+            log.warning("results.untrusted", why=problem, advice=advice) if problem else log.info("results.trusted")
+        await asyncio.sleep(RESULTS_S)
 
 
 async def back_up_if_due(app: App) -> float:

@@ -36,6 +36,7 @@ class LastChecks:
 
     healthy: bool = True  # what /healthz reports
     watched: bool = False  # the last scan of the watched folder is trusted
+    results: bool = True  # the results folder has its marker
     dashboard: bool | None = None  # its process runs and responds; None: it is not configured
     hosts: Mapping[str, HostHealth] = field(default_factory=dict)
     certificate_ends: Mapping[str, float] = field(default_factory=dict)  # host -> epoch seconds
@@ -53,6 +54,7 @@ def read_gauges(config: Config, tools: Tools, driver: Driver, last_checks: LastC
         last_progress=driver.changed_at,
         healthy=last_checks.healthy,
         watched=last_checks.watched,
+        results=last_checks.results,
         dashboard=last_checks.dashboard,
         breakers={(p.name, kind): breaker.state for p in hosts for kind, breaker in p.guarded.breakers.items()},
         in_use=driver.in_use,

@@ -130,6 +130,7 @@ async def _loop(
 async def _tick(app: App, *, once: bool) -> str:
     """Start what is due. For `once`, returns why no case can continue automatically, "" while one can."""
     app.database.check_file()
+    app.spool.check()
     await app.driver.tick()
     app.driver.check()
     app.ticked_at = time.monotonic()

@@ -213,6 +213,8 @@ def _look_at_models(found: Audit, results: Path, runs: list[Run]) -> None:
     for run in runs:
         read[run.token] |= {run.model} - {""}
     for folder in sorted(results.iterdir()):
+        if folder.name.startswith("."):
+            continue
         manifest = _manifest(folder)
         named = set(_MODEL.findall(" ".join(map(str, manifest.get("engine", {}).values()))))
         for run in manifest.get("runs", ()):

@@ -15,6 +15,7 @@ from mqi_communicator.app import build_compute_hosts, build_engine
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.compute.gpus import Gpu, Inventory
 from mqi_communicator.config import Config, load
+from mqi_communicator.delivery.marker import ResultsMarker
 from mqi_communicator.demo.settings import demo_sections
 from mqi_communicator.flow.background.host_health import check_hosts
 from mqi_communicator.flow.basis import Basis
@@ -108,12 +109,13 @@ async def broken_site(folder: Path) -> AsyncIterator[BrokenSite]:
     tools = Tools(
         database, hosts, build_engine(config), config.preparation, WorkerPool(memory_gib=1, limit_s=60),
         config.paths.workspace,
-        config.paths.results, config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
+        config.paths.results, ResultsMarker(config.paths.results, config.paths.results_id),
+        config.intake, config.judgement, config.dose_conventions, config.report, config.resources,
         Basis("0", "0"), time.time, lambda *_, **__: None,
     )  # fmt: skip
     driver, seen = (
         Driver(tools, config.retry, lambda _: None),
-        LastChecks(healthy=False, watched=False, dashboard=False),
+        LastChecks(healthy=False, watched=False, results=False, dashboard=False),
     )
     metrics = Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],

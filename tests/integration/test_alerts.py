@@ -103,6 +103,8 @@ HISTORIES = [
     quiet("MqiNoProgress", here("mqi_healthy", "1x20"), 15),
     fires("MqiWatchedFolder", here("mqi_watched_folder_up", "0x30"), 20),
     quiet("MqiWatchedFolder", here("mqi_watched_folder_up", "0x10 1x20"), 20),
+    fires("MqiResultsFolder", here("mqi_results_folder_up", "1x3 0x20"), 15),
+    quiet("MqiResultsFolder", here("mqi_results_folder_up", "0x3 1x20"), 15),
     History(
         "MqiActionRequired",
         action_required("upload", "0x5 2x30") | action_required("admit", "1x30"),

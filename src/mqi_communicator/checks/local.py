@@ -15,6 +15,7 @@ from mqi_communicator.app import build_engine
 from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.checks.hosts import Finding, check_host, failed, passed
 from mqi_communicator.config import Config
+from mqi_communicator.delivery.marker import ResultsMarker
 from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.notify.dispatcher import Channel, channels
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
@@ -29,8 +30,8 @@ GIB = 1 << 30
 async def check_all(config: Config) -> AsyncIterator[Finding]:
     """Yield all findings, in the order in which a case would encounter them."""
     yield _watch_folder(config)
-    for name in ("workspace", "results"):
-        yield _writable_folder(f"paths.{name}", getattr(config.paths, name))
+    yield _writable_folder("paths.workspace", config.paths.workspace)
+    yield _results_folder(config)
     yield _local_disk(config)
     yield _free_space(config)
     yield _metrics_port(config)
@@ -74,6 +75,13 @@ def _writable_folder(name: str, folder: Path) -> Finding:
     except OSError as error:
         return failed(f"{name} {folder} is not writable: {error.strerror}", "correct the path or its permissions")
     return passed(f"{name} {folder} is writable")
+
+
+def _results_folder(config: Config) -> Finding:
+    marker = ResultsMarker(config.paths.results, config.paths.results_id)
+    if fault := marker.problem():  # then it is not created either
+        return failed(f"paths.results {config.paths.results}: {fault.reason}", fault.advice)
+    return _writable_folder("paths.results", config.paths.results)
 
 
 def _local_disk(config: Config) -> Finding:

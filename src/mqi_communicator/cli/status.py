@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
-from mqi_communicator.config import load
+from mqi_communicator.config import Config, load
+from mqi_communicator.delivery.marker import ResultsMarker
 from mqi_communicator.flow.view import CaseView, checks_of, record, view_all
 from mqi_communicator.store import work_items
 from mqi_communicator.store.ownership import is_owned
@@ -35,8 +37,25 @@ def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
             return
         console = terminal()
         console.print(table(found))
+        for line in _results_problem(settings):
+            console.print(escape(visible(line)), soft_wrap=True)
         if not running:
             console.print("The communicator is not running: cases wait until ./deploy.sh starts it.")
+
+
+def _results_problem(settings: Config) -> list[str]:
+    """Why nothing is delivered, and what to do. A share that hangs delays this by two seconds."""
+    marker = ResultsMarker(settings.paths.results, settings.paths.results_id)
+    lines: list[str] = []
+
+    def look() -> None:
+        if fault := marker.problem():
+            lines.append(f"Nothing is delivered: {fault.reason} -> {fault.advice}")
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(2.0)
+    return lines
 
 
 def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:

@@ -75,6 +75,11 @@ class PathOptions(BaseModel):
         return self.workspace / "store.sqlite3"
 
     @property
+    def results_id(self) -> Path:
+        """Path of the recorded id of the results folder (`delivery.marker`)."""
+        return self.workspace / "results-folder.id"
+
+    @property
     def lock(self) -> Path:
         """Path of the lock file held by the running communicator of this workspace."""
         return self.workspace / "owner.lock"

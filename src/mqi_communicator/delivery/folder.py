@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent, Transient
@@ -24,12 +24,13 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _BARRED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
+def deliver(prepared: Path, results: Path, key: str, name: str = "", verify: Callable[[], None] = lambda: None) -> Path:
     """Copy the folder `prepared` to `results/<name>` (default: the key) by one rename; return it.
 
     `prepared` holds `manifest.json`, whose `case` must be `key` and whose `outputs` must be exactly the other files,
-    with their digests, so that nothing else is delivered. Delivering again does nothing if the same manifest and files
-    are there. Files are readable by owner and group at most, less if the umask says so.
+    with their digests, so that nothing else is delivered. `verify` raises if `results` is not the folder it should be;
+    it is called before anything is written and before the rename. Delivering again does nothing if the same manifest
+    and files are there. Files are readable by owner and group at most, less if the umask says so.
 
     Permanent if other results are there or `prepared` does not match its manifest; DiskFull; ActionRequired if
     the results folder is missing or not writable; Transient for other errors of the file system.
@@ -40,6 +41,7 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
         raise Permanent("this is not a valid name of a results folder", "deliver under the case's own key")
     final = results / name
     with _classified_errors(results):
+        verify()
         if not results.is_dir():
             raise ActionRequired("the results folder does not exist", "create paths.results, or mount its share")
         if _already_delivered(final, wanted):
@@ -49,6 +51,7 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "") -> Path:
         shutil.rmtree(part, ignore_errors=True)
         try:
             _copy(prepared, part, wanted)
+            verify()
             _rename(part, final, wanted)
         finally:
             shutil.rmtree(part, ignore_errors=True)

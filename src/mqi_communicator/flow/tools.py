@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.delivery.marker import ResultsMarker
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.preparer import Preparer
@@ -35,6 +36,7 @@ class Tools:
     workers: WorkerPool
     workspace: Path
     results: Path
+    marker: ResultsMarker
     intake: IntakeOptions
     judgement: JudgementOptions
     conventions: dict[str, DoseConvention]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.store.backup import Backup, back_up
 
 
@@ -32,6 +33,28 @@ class StoreFile:
     def close(self) -> None:
         """Close the file; if its name was removed, its content is lost."""
         self._held.close()
+
+
+class HeldFolder:
+    """A folder that must remain the same while this process runs, by device and inode."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = _identity(path)
+
+    def check(self) -> None:
+        """ActionRequired if the folder was removed or replaced. One stat of a local disk."""
+        try:
+            replaced = _identity(self._path) != self._identity
+        except OSError as error:
+            raise ActionRequired(
+                f"the folder {self._path} cannot be read: {error.strerror}", "check its disk"
+            ) from None
+        if replaced:
+            raise ActionRequired(
+                f"the folder {self._path} was removed or replaced while the communicator ran",
+                "mount its disk or move the folder back, then start the communicator again",
+            )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

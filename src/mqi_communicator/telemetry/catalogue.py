@@ -59,6 +59,7 @@ PROGRESS = Spec(
 )
 HEALTHY = Spec("mqi_healthy", "gauge", "1 when /healthz reports that due work makes progress.")
 WATCHED = Spec("mqi_watched_folder_up", "gauge", "1 when the last scan of the watched folder is trusted.")
+RESULTS = Spec("mqi_results_folder_up", "gauge", "1 when the results folder has the marker that it is recognised by.")
 DASHBOARD = Spec(
     "mqi_dashboard_up", "gauge", "1 when the dashboard's process runs and responds; absent without a section `web`."
 )
@@ -110,8 +111,8 @@ CERTIFICATE = Spec(
 BACKUP_AGE = Spec("mqi_backup_age_seconds", "gauge", "Age of the last good backup of the store.")
 BUILD = Spec("mqi_build_info", "gauge", "1; the label is the running version.", ("version",))
 READ = (
-    *(WORK_ITEMS, ACTION_REQUIRED, QUEUE_AGE, CASE_AGE, WAITING, PROGRESS, HEALTHY, WATCHED, DASHBOARD, BREAKERS),
-    *(JOBS, JOB_SLOTS, JOBS_WAITING, GPUS, GPUS_KNOWN, GPU_LOAD, GPU_MEMORY, IN_USE, LIMIT),
+    *(WORK_ITEMS, ACTION_REQUIRED, QUEUE_AGE, CASE_AGE, WAITING, PROGRESS, HEALTHY, WATCHED, RESULTS),
+    *(DASHBOARD, BREAKERS, JOBS, JOB_SLOTS, JOBS_WAITING, GPUS, GPUS_KNOWN, GPU_LOAD, GPU_MEMORY, IN_USE, LIMIT),
     *(DISK_FREE, DISK_RESERVE, HOST_FREE, HOST_RESERVE, CLOCK, CERTIFICATE, BACKUP_AGE, BUILD),
 )
 GAUGES_UP = Spec("mqi_gauges_up", "gauge", "1 when the gauges could be read from the store.")

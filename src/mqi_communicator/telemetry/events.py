@@ -194,6 +194,13 @@ LOG = (
     EventSpec("watch.untrusted", _WARNING, "The content of the watched folder is untrusted; intake paused.", ("why",)),
     EventSpec("watch.trusted", _INFO, "The content of the watched folder is trusted again; intake resumed."),
     EventSpec(
+        "results.untrusted",
+        _WARNING,
+        "The results folder lacks its marker, has another one, or does not respond; nothing is delivered.",
+        ("why", "advice"),
+    ),
+    EventSpec("results.trusted", _INFO, "The results folder has its marker again; delivery resumed."),
+    EventSpec(
         "remote.call",
         ("debug",),
         "A call to a host has ended.",

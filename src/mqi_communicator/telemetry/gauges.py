@@ -25,6 +25,7 @@ class Reading:
     last_progress: float | None = None  # epoch seconds
     healthy: bool | None = None
     watched: bool | None = None
+    results: bool | None = None  # the results folder has its marker
     dashboard: bool | None = None
     breakers: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (host, kind of work) -> closed, ...
     jobs: Mapping[str, int] = field(default_factory=dict)  # host -> jobs that hold a slot of it
@@ -76,6 +77,7 @@ def _cells(now: Reading) -> Mapping[names.Spec, Cells]:
         names.PROGRESS: _one(now.last_progress),
         names.HEALTHY: _one(now.healthy),
         names.WATCHED: _one(now.watched),
+        names.RESULTS: _one(now.results),
         names.DASHBOARD: _one(now.dashboard),
         names.BREAKERS: states,
         names.JOBS: _by(now.jobs),

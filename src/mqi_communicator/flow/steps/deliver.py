@@ -17,7 +17,7 @@ from mqi_communicator.store import audit, cases, jobs, work_items
 async def deliver(item: WorkItem, tools: Tools) -> Outcome:
     """`results/<key>/` is complete: verdict, doses, manifest, events, and the report if it could be rendered."""
     spool, record = tools.spool(item.case), await record_of(item, tools)
-    where = await asyncio.to_thread(deliver_case, spool, record, tools.results)
+    where = await asyncio.to_thread(deliver_case, spool, record, tools.results, tools.marker.verify)
     case = await tools.database.read(cases.get, item.case)
     ended = Ended(judgements.number(record.history), str(where), case.word, case.why)
     await asyncio.to_thread(note_ended, spool, ended)

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -51,8 +51,11 @@ class Record:
         return judgements.number(self.history)
 
 
-def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
-    """Complete the spool's `results/` and deliver it to the results folder. Return the delivered folder."""
+def deliver_case(spool: Spool, record: Record, results: Path, verify: Callable[[], None] = lambda: None) -> Path:
+    """Complete the spool's `results/` and deliver it to the results folder. Return the delivered folder.
+
+    `verify` raises if `results` is not the folder it should be.
+    """
     key, prepared = spool.root.name, spool.results
     if not (prepared / MANIFEST).is_file():  # never rewritten: a repeated delivery must be the same
         try:
@@ -60,7 +63,7 @@ def deliver_case(spool: Spool, record: Record, results: Path) -> Path:
         except OSError as error:
             advice = "free space on the disk of paths.workspace"
             raise DiskFull(f"the manifest cannot be written: {error.strerror}", advice) from None
-    return deliver(prepared, results, key, judgements.folder(key, record.judgement))
+    return deliver(prepared, results, key, judgements.folder(key, record.judgement), verify)
 
 
 def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
