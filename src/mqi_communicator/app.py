@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import NoReturn
@@ -99,12 +100,8 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
     lock = StoreLock(config.paths.lock)
     database = open_store(config, lock)
     marker = ResultsMarker(config.paths.results, config.paths.results_id)
-    try:
+    with suppress(ActionRequired):  # a full disk, for example: it is reported, and nothing is delivered until then
         marker.establish()
-    except ActionRequired:
-        database.close()
-        lock.release()
-        raise
     app: App
     counters = metrics.Metrics(
         [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],

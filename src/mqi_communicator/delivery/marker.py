@@ -37,18 +37,19 @@ class ResultsMarker:
         except OSError as error:
             raise ActionRequired(
                 f"the marker of the results folder cannot be read or written: {error.strerror}",
-                f"mount the share of {self.results}, and give the communicator's account write permission there",
+                f"free space in {self.results}, mount its share, or give the communicator's account write permission",
             ) from None
 
     def verify(self) -> None:
-        """ActionRequired unless the folder has the recorded id. Reads two small files, creates nothing."""
+        """ActionRequired unless the folder has the recorded id; one is established if there is none yet."""
         try:
             recorded = _id(self.record)
             found = _id(self.results / MARKER)
         except OSError as error:
             raise self._fault(f"its marker {MARKER} cannot be read ({error.strerror})") from None
-        if not recorded:
-            raise ActionRequired("the recorded id of the results folder is missing", "restart the communicator")
+        if not recorded:  # the start could not write one: its disk was full
+            self.establish()
+            return
         if not found:
             raise self._fault(f"it has no marker {MARKER}")
         if found != recorded:
