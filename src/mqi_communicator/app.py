@@ -47,11 +47,11 @@ from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import work_items
 from mqi_communicator.store.backup import backups, is_blank
 from mqi_communicator.store.database import Database, StoreDamaged, open_database, verify_intact
-from mqi_communicator.store.durable import make_folder
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.store.store_file import HeldFolder
 from mqi_communicator.system.child import ChildProcess
+from mqi_communicator.system.durable import make_folder
 from mqi_communicator.system.limits import set_limits
 from mqi_communicator.telemetry import http, logs, metrics
 

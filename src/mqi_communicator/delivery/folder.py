@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent, Transient
+from mqi_communicator.system.durable import sync_folder
 
 _MANIFEST = "manifest.json"
 _ADDED = frozenset({"signature.json"})  # to delivered results, by signing; it contains the digest of the manifest
@@ -45,7 +46,7 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "", verify: Cal
         if not results.is_dir():
             raise ActionRequired("the results folder does not exist", "create paths.results, or mount its share")
         if _already_delivered(final, wanted):
-            _sync(results)  # perhaps a delivery was interrupted just before
+            sync_folder(results)  # perhaps a delivery was interrupted just before
             return final
         part = results / f".{name}.part"
         shutil.rmtree(part, ignore_errors=True)
@@ -55,7 +56,7 @@ def deliver(prepared: Path, results: Path, key: str, name: str = "", verify: Cal
             _rename(part, final, wanted)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        _sync(results)
+        sync_folder(results)
     return final
 
 
@@ -145,7 +146,7 @@ def _copy(prepared: Path, part: Path, wanted: dict[str, str]) -> None:
         if _copy_file(prepared / name, target) != digest:
             raise Permanent(f"{name} of case {part.name[1:-5]} does not match its digest in the manifest", _RETRY)
     for folder in sorted(folders, reverse=True):
-        _sync(folder)
+        sync_folder(folder)
 
 
 def _copy_file(source: Path, target: Path) -> str:
@@ -174,14 +175,6 @@ def _rename(part: Path, final: Path, wanted: dict[str, str]) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 @contextlib.contextmanager

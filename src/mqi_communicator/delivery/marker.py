@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.system.durable import sync_folder
 
 MARKER = ".mqi-results"
 _MOST = 256  # bytes: an id is much shorter
@@ -95,8 +96,4 @@ def _write(path: Path, text: str, mode: int) -> None:
         aside.rename(path)
     finally:
         aside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

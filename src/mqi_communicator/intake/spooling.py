@@ -21,6 +21,7 @@ from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.intake.examination import Complete, Part
 from mqi_communicator.intake.manifest import load_manifest
+from mqi_communicator.system.durable import replace_file, sync_folder
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20  # bytes
@@ -129,17 +130,6 @@ def _manifest(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[
 
 
 def _write(path: Path, manifest: Manifest) -> None:
-    """Write to a temporary file, sync and rename, so that the manifest is never partial."""
-    aside = path.with_suffix(".tmp")
-    text = json.dumps(dataclasses.asdict(manifest), indent=1)  # ASCII: undecodable names become escaped surrogates
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
-    for folder in (path.parent, path.parent.parent):
-        number = os.open(folder, _FOLDER)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+    """Write the manifest durably, with the name of its folder, so that it is never partial."""
+    replace_file(path, json.dumps(dataclasses.asdict(manifest), indent=1))  # ASCII: undecodable names are escaped
+    sync_folder(path.parent.parent)

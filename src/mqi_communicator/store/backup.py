@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired, DiskFull, Transient
-from mqi_communicator.store.durable import make_folder, sync_folder
+from mqi_communicator.system.durable import make_folder, sync_folder
 
 _NAME = re.compile(r"store-(\d{8}T\d{6}Z)(-\d+)?\.sqlite3")
 _STAMP = "%Y%m%dT%H%M%SZ"

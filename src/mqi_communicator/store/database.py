@@ -17,10 +17,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.store.backup import DAMAGED, Backup, find_damage, is_blank, roll_back
-from mqi_communicator.store.durable import sync_folder
 from mqi_communicator.store.restore import is_interrupted
 from mqi_communicator.store.schema import ownership
 from mqi_communicator.store.store_file import StoreFile
+from mqi_communicator.system.durable import sync_folder
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.store.backup import find_damage
-from mqi_communicator.store.durable import sync_folder
+from mqi_communicator.system.durable import sync_folder
 
 _OF_A_STORE = ("", "-wal", "-shm", "-journal")
 

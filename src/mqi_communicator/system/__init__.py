@@ -1,1 +1,1 @@
-"""What the operating system gives to every process of ours: limits, connections."""
+"""What the operating system gives to every process of ours: limits, connections, durable files."""

@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.store.durable import sync_folder
+from mqi_communicator.system.durable import sync_folder
 from mqi_communicator.web.options import ROLES, Role, WebOptions
 from mqi_communicator.web.private import check_users
 

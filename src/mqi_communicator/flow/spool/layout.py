@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull
-from mqi_communicator.store.durable import make_folder, sync_folder
+from mqi_communicator.system.durable import make_folder, replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +98,8 @@ def write_durably(path: Path, text: str) -> None:
     """
     try:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            _write(path, text)
+            make_folder(path.parent)
+            replace_file(path, text)
     except OSError as error:
         why = f"the spool cannot be written: {error.strerror}"
         raise DiskFull(why, "free space on the disk of paths.workspace") from None
-
-
-def _write(path: Path, text: str) -> None:
-    make_folder(path.parent)
-    aside = path.with_suffix(".tmp")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
-    sync_folder(path.parent)

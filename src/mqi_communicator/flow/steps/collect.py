@@ -17,7 +17,7 @@ from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs
-from mqi_communicator.store.durable import make_folder, sync_tree
+from mqi_communicator.system.durable import make_folder, sync_tree
 
 LOG = "log"
 GIB = 1 << 30

@@ -19,7 +19,7 @@ from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import AGAIN, changes
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
-from mqi_communicator.store.durable import make_folder, sync_tree
+from mqi_communicator.system.durable import make_folder, sync_tree
 
 
 def keep_beam_dose(

@@ -26,7 +26,7 @@ from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.remote.workspace import SUMS, sums_text
 from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention
-from mqi_communicator.store.durable import sync_folder, sync_tree
+from mqi_communicator.system.durable import sync_folder, sync_tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from mqi_communicator.results.extension import Extension, extension_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed
 from mqi_communicator.results.verdict import CheckOutcome
-from mqi_communicator.store.durable import sync_folder, sync_tree
+from mqi_communicator.system.durable import sync_folder, sync_tree
 
 
 def judge_case(

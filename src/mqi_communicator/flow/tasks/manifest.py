@@ -28,9 +28,9 @@ from mqi_communicator.results.documents import (
     utc,
 )
 from mqi_communicator.store.chain import Entry
-from mqi_communicator.store.durable import sync_file, sync_folder, sync_tree
 from mqi_communicator.store.jobs import JobRow
 from mqi_communicator.store.work_items import event_of
+from mqi_communicator.system.durable import sync_file, sync_folder, sync_tree
 
 EVENTS = "events.jsonl"
 _AGAIN = "move the folder away if it is not needed, then run mqi retry"

@@ -38,7 +38,7 @@ from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed_on
 from mqi_communicator.results.trend import TrendPosition
-from mqi_communicator.store.durable import sync_folder
+from mqi_communicator.system.durable import sync_folder
 
 
 def prepare_report(

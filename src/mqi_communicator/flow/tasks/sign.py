@@ -14,7 +14,7 @@ from mqi_communicator.flow.tasks.manifest import results_locked, verified_manife
 from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
 from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
 from mqi_communicator.results.verdict import CheckOutcome
-from mqi_communicator.store.durable import sync_folder
+from mqi_communicator.system.durable import sync_folder
 
 
 @dataclass(frozen=True, slots=True)

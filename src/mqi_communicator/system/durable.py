@@ -36,6 +36,20 @@ def sync_tree(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
+def replace_file(path: Path, text: str) -> None:
+    """Write a small file, mode 0600, so that either the old or the new content is there whatever happens.
+
+    One process at a time may do so: the new content is in a file of the same name with the suffix .tmp before.
+    """
+    aside = path.with_suffix(".tmp")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)
+    sync_folder(path.parent)
+
+
 def _sync(path: Path, flags: int) -> None:
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:

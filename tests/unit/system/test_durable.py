@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mqi_communicator.flow.spool.layout import Spool, write_durably
-from mqi_communicator.store.durable import make_folder, sync_tree
+from mqi_communicator.system.durable import make_folder, sync_tree
 
 
 @pytest.fixture
