@@ -90,8 +90,12 @@ def refusals(
 
     A machine or a scanner that is not configured is no reason: the case waits for it (`EngineCase.files`).
     """
-    found = engine.abilities.refusals(plan)
-    if ct is not None:
-        prepared = prepare(plan, ct, structures, engine, options)
-        found = (*found, *prepared.problems, *engine.refusals(prepared.case))
+    if ct is None:
+        return tuple(dict.fromkeys(engine.abilities.refusals(plan)))
+    return refusals_of(engine, plan, prepare(plan, ct, structures, engine, options))
+
+
+def refusals_of(engine: DoseEngine, plan: IonPlan, prepared: Preparation) -> tuple[Problem, ...]:
+    """All reasons why this engine cannot compute a plan that has been prepared for it, each once."""
+    found = (*engine.abilities.refusals(plan), *prepared.problems, *engine.refusals(prepared.case))
     return tuple(dict.fromkeys(found))

@@ -17,7 +17,7 @@ from mqi_communicator.dicom.records import CTVolume, IonPlan
 from mqi_communicator.dicom.structures import StructureSet, read_structures
 from mqi_communicator.dose.checks import raise_problems
 from mqi_communicator.dose.engine import GpuDemand
-from mqi_communicator.dose.prepare.preparation import Preparation
+from mqi_communicator.dose.prepare.preparation import Preparation, refusals_of
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool.layout import Spool, write_durably
@@ -79,8 +79,9 @@ def write_input(
             f'add "{plan.manufacturer}" under dose_conventions (medium or water, physical or RBE, fraction or course), '
             "and restart the communicator",
         )
-    raise_problems(preparer.refusals(plan, ct, admitted_case.structures))
-    case = preparer.engine.case(admitted_case.prepared(preparer).case)
+    prepared = admitted_case.prepared(preparer)
+    raise_problems(refusals_of(preparer.engine, plan, prepared))
+    case = preparer.engine.case(prepared.case)
     files = case.files()
     temporary = spool.root / "input.aside"
     shutil.rmtree(temporary, ignore_errors=True)
