@@ -1,4 +1,4 @@
-"""Where profiles of dose end. Pure."""
+"""Profiles through a dose: where they are taken, and where they end. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PLATEAU = 0.9  # of a profile's maximum: its level is the mean above this, not one noisy voxel
+
+
+def spread_over(positions: NDArray[np.float64], most: int, narrowest: float) -> NDArray[np.float64]:
+    """At most `most` positions, at least `narrowest` mm apart if there are several, evenly over the extent of these
+    `positions` (mm) and symmetrical about its middle."""
+    low, high = float(positions.min()), float(positions.max())
+    number = int(min(most, max(1, (high - low) // narrowest)))
+    gap = (high - low) / number
+    return np.asarray(low + gap * (np.arange(number) + 0.5))
 
 
 def far_edge(profiles: NDArray[np.float64], part: float, step: float) -> NDArray[np.float64]:

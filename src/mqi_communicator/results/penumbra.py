@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.records import Beam, Dose
-from mqi_communicator.results.edges import far_edge
+from mqi_communicator.results.edges import far_edge, spread_over
 from mqi_communicator.results.geometry import across, direction
 from mqi_communicator.results.grids import at_points, cropped, points_of
 from mqi_communicator.results.options import PenumbraOptions
@@ -68,12 +68,12 @@ def _lines(planned: Dose, axis: Doubles) -> Doubles | None:
     if top <= 0:
         return None
     points = points_of(planned.grid, planned.gy >= _FIELD * top)
-    depths = _places(points @ axis, _DEPTHS)
+    depths = spread_over(points @ axis, _DEPTHS, _NARROWEST)
     found = []
     for along, aside in (sides := across(axis)), sides[::-1]:
         position = points @ along
         run = np.arange(position.min() - _BEYOND, position.max() + _BEYOND, _STEP)
-        a, b = np.meshgrid(depths, _places(points @ aside, _LINES), indexing="ij")
+        a, b = np.meshgrid(depths, spread_over(points @ aside, _LINES, _NARROWEST), indexing="ij")
         starts = a.reshape(-1, 1) * axis + b.reshape(-1, 1) * aside
         found.append((starts, run, along))
     samples = max(len(run) for _, run, _ in found)
@@ -83,14 +83,6 @@ def _lines(planned: Dose, axis: Doubles) -> Doubles | None:
             for starts, run, along in found
         ]
     )
-
-
-def _places(positions: Doubles, most: int) -> Doubles:
-    """Evenly spaced positions over a side of the high-dose region, symmetrical about its middle."""
-    low, high = float(positions.min()), float(positions.max())
-    number = int(min(most, max(1, (high - low) // _NARROWEST)))
-    gap = (high - low) / number
-    return np.asarray(low + gap * (np.arange(number) + 0.5))
 
 
 def _widths(profiles: Doubles) -> Doubles:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.records import Beam, Dose
-from mqi_communicator.results.edges import far_edge
+from mqi_communicator.results.edges import far_edge, spread_over
 from mqi_communicator.results.geometry import across, direction
 from mqi_communicator.results.grids import at_points, cropped, points_of
 from mqi_communicator.results.options import RangeOptions
@@ -71,19 +71,11 @@ def _rays(planned: Dose, axis: NDArray[np.float64]) -> NDArray[np.float64] | Non
     points = points_of(planned.grid, planned.gy >= _FIELD * top)
     first, second = across(axis)
     depth = points @ axis
-    sides = [_side(points @ side) for side in (first, second)]
+    sides = [spread_over(points @ side, _RAYS, _NARROWEST) for side in (first, second)]
     a, b = np.meshgrid(*sides, indexing="ij")
     starts = a.reshape(-1, 1) * first + b.reshape(-1, 1) * second
     along = np.arange(depth.min() - _BEYOND, depth.max() + _BEYOND, _STEP)
     return starts[:, None, :] + along[None, :, None] * axis
-
-
-def _side(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evenly spaced ray positions across the field, symmetrical about its middle."""
-    low, high = float(positions.min()), float(positions.max())
-    number = int(min(_RAYS, max(1, (high - low) // _NARROWEST)))
-    gap = (high - low) / number
-    return np.asarray(low + gap * (np.arange(number) + 0.5))
 
 
 def range_checks(planned: Dose, computed: Dose, options: RangeOptions, beam: Beam) -> tuple[Check, Check]:
