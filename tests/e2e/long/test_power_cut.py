@@ -11,13 +11,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.fleet.site import Fleet, reach
+from tests.fleet.site import Fleet, reach, until
 from tests.power.disk import Disk, reason_missing
 
 from mqi_communicator.demo.host import PrivateHost
 
 pytestmark = pytest.mark.skipif(bool(reason_missing()), reason=reason_missing())
 CASES, CUTS = (1, 2, 3, 4), 8
+STARTED = b'"event": "started"'
 
 
 class Powered:
@@ -78,7 +79,9 @@ def test_power_cuts_lose_and_double_nothing(powered: Powered, seed: int):
         powered.cut()
         powered.power_on()
         assert powered.half_delivered() == []
+    starts = fleet.log.read_bytes().count(STARTED)
     process = fleet.start()
+    until(lambda: fleet.log.read_bytes().count(STARTED) > starts, "the communicator has started again")
     assert fleet.until_ended(len(CASES)), f"{process.poll()} {fleet.mqi('status').stdout}"
     assert fleet.stop() == 0
     fleet.must_be_done()
