@@ -16,7 +16,6 @@ MGHPhysicsResearch/moquimc:
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.standin.machine import section_lines
 from tests.standin.program import die, say
 
 _LOST = 1e-3  # of the dose per mm of water
@@ -115,14 +115,8 @@ def _geometry(text: str) -> tuple[dict[str, tuple[float, ...]], dict[str, float]
     """Sizes of [geometry] and thicknesses of [rangeshifter_thickness]."""
     sizes: dict[str, tuple[float, ...]] = {}
     table: dict[str, float] = {}
-    section = ""
-    for line in text.split("\n"):
-        words = line.split("#")[0]
-        if not words:
-            continue
-        if re.fullmatch(r".*\[.*\].*", words):
-            section = words
-        elif section == "[geometry]":
+    for section, words in section_lines(text):
+        if section == "[geometry]":
             name, *numbers = words.split()
             sizes[name] = tuple(float(number) for number in numbers)
         elif section == "[rangeshifter_thickness]":

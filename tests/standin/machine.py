@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,16 +50,22 @@ def _floats(value: Any) -> np.ndarray:
     return np.frombuffer(value, "<f4") if isinstance(value, bytes) else np.asarray(value, np.float32)
 
 
-def beam_file(text: str) -> tuple[tuple[float, float], np.ndarray]:
-    """SAD and the rows of [spot]: a section name must be alone on its line."""
-    sad, rows, section = (0.0, 0.0), [], ""
+def section_lines(text: str) -> Iterator[tuple[str, str]]:
+    """The lines of a beam file without comments, each with its section; a section's name is alone on its line."""
+    section = ""
     for line in text.split("\n"):
         words = line.split("#")[0]
-        if not words:
-            continue
         if re.fullmatch(r".*\[.*\].*", words):
             section = words
-        elif section == "[geometry]" and words.split()[:1] == ["SAD(mm)"]:
+        elif words:
+            yield section, words
+
+
+def beam_file(text: str) -> tuple[tuple[float, float], np.ndarray]:
+    """SAD and the rows of [spot]: a section name must be alone on its line."""
+    sad, rows = (0.0, 0.0), []
+    for section, words in section_lines(text):
+        if section == "[geometry]" and words.split()[:1] == ["SAD(mm)"]:
             sad = (float(words.split()[1]), float(words.split()[2]))
         elif section == "[spot]":
             rows.append([float(word) for word in words.split()] or [0.0] * 8)

@@ -38,6 +38,17 @@ class MachineOptions(BaseModel):
     )
 
 
+TubeVoltage = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        le=500,
+        description="Tube voltage in kV for which the conversion was made; a CT with another KVP (0018,0060) is for "
+        "review, and nothing is compared if this is unset.",
+    ),
+]
+
+
 class ScannerOptions(BaseModel):
     """MCsquare's curve of one scanner; the key above it is "Manufacturer|ManufacturerModelName|StationName"."""
 
@@ -47,13 +58,7 @@ class ScannerOptions(BaseModel):
     density_sha256: str = Field(pattern=_SHA256, description="sha256 of the commissioned density file.")
     material: Path = Field(description="File that maps HU to MCsquare material labels (HU_Material_Conversion.txt).")
     material_sha256: str = Field(pattern=_SHA256, description="sha256 of the commissioned material file.")
-    kvp: float | None = Field(
-        default=None,
-        gt=0,
-        le=500,
-        description="Tube voltage in kV for which the conversion was made; a CT with another KVP (0018,0060) is for "
-        "review, and nothing is compared if this is unset.",
-    )
+    kvp: TubeVoltage = None
     commissioned_by: str = Field(
         default="", max_length=200, description="Who commissioned this curve for this scanner; empty: not commissioned."
     )
@@ -66,13 +71,7 @@ class CalibrationOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     calibration: Literal["default"] = Field(description="Name of the conversion built into moqui.")
-    kvp: float | None = Field(
-        default=None,
-        gt=0,
-        le=500,
-        description="Tube voltage in kV for which the conversion was made; a CT with another KVP (0018,0060) is for "
-        "review, and nothing is compared if this is unset.",
-    )
+    kvp: TubeVoltage = None
     commissioned_by: str = Field(
         default="", max_length=200, description="Who commissioned it for this scanner; empty: not commissioned."
     )

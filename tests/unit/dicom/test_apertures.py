@@ -7,8 +7,7 @@ import io
 import numpy as np
 import pydicom
 import pytest
-from tests.unit.dicom.test_plan_reader import BYTES
-from tests.unit.dicom.test_range_shifters import item
+from tests.unit.dicom.test_plan_reader import BYTES, item
 
 from mqi_communicator.dicom.plan import read_plan
 

@@ -8,8 +8,7 @@ from itertools import pairwise
 
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
-from tests.unit.dicom.test_plan_reader import BYTES
+from tests.unit.dicom.test_plan_reader import BYTES, item
 
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.records import ShifterSetting
@@ -30,13 +29,6 @@ def read(tmp_path, plan):
         return [layer.shifters for layer in got.beams[0].layers], [str(one) for one in problems]
 
     return save_and_read
-
-
-def item(**values):
-    made = Dataset()
-    for keyword, value in values.items():
-        setattr(made, keyword, value)
-    return made
 
 
 def listed(number, name):
