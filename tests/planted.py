@@ -74,7 +74,7 @@ def _case(rows: Rows, watch: Path, key: str, name: str, at: float, **more: Any) 
         "source": os.fsencode(watch / name), "seen": at, "fingerprint": f"{key * 5}", "changed": at,
         "lineage": f"{key}-lineage" * 3, "content": f"{key}-content" * 3, "revision": 1, "same_as": "",
         "superseded_by": "", "word": "", "why": "", "results": "", "host": "gpu1", "priority": "routine", "rank": at,
-        "demand": "", **more,
+        "demand": "", "signature": "", "signed_by": "", "signed_at": 0.0, **more,
     }  # fmt: skip
     rows.add(cases, key=key, **values)
 
@@ -107,7 +107,10 @@ def _ended(rows: Rows, chance: random.Random, watch: Path, results: Path, number
     host, machine = chance.choice(HOSTS), chance.choice(MACHINES)
     broken = number % 200 == 17
     status, step = ("failed", "compare") if broken else ("done", "tidy")
-    reported = {} if broken else {"word": word, "why": _WHY[word], "results": str(results / key)}
+    reported: dict[str, Any] = {} if broken else {"word": word, "why": _WHY[word], "results": str(results / key)}
+    signed = not broken and number % 10 < 8
+    reported |= {"signature": "" if broken else "signed" if signed else "unsigned"}
+    reported |= {"signed_by": "phil", "signed_at": at + 3600} if signed else {"signed_by": "", "signed_at": 0.0}
     _case(rows, watch, key, f"QA-{number:06d}", at, host=host, **reported)
     why = "beam 2 failed: 3 runs ended without a result" if broken else ""
     end = at + 420 + chance.random() * 120

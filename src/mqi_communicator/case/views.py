@@ -48,6 +48,9 @@ class CaseView:
     beams: tuple[BeamView, ...]
     constancy: str  # name of the constancy sample that it is, "" for a patient's case
     extension: str  # one clause about the longer run, if there is or was one
+    signature: str = ""  # of the newest judgement: case.signing.SignatureState
+    signed_by: str = ""  # the user of its last signature, "" if there is none
+    signed_at: float | None = None  # epoch seconds
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""

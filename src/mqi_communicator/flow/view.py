@@ -81,6 +81,9 @@ def _case(case: Case, family: Sequence[WorkItem], runs: Sequence[JobRow], now: f
         beams=tuple(_beam(beam, last.get(beam.token), now) for beam in beams),
         constancy=case.constancy,
         extension=extended,
+        signature=case.signature,
+        signed_by=visible(case.signed_by),
+        signed_at=case.signed_at or None,
     )
 
 

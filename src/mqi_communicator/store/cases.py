@@ -39,6 +39,9 @@ class Case:
     demand: str = ""
     extension: str = ""
     constancy: str = ""
+    signature: str = ""
+    signed_by: str = ""
+    signed_at: float = 0.0
 
 
 def as_case(row: Row[tuple[object, ...]]) -> Case:

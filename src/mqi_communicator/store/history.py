@@ -24,6 +24,7 @@ class CaseQuery:
     word: str = ""
     status: str = ""
     machine: str = ""
+    signature: str = ""
     since: float | None = None  # epoch seconds, of arrival
     until: float | None = None
 
@@ -86,6 +87,8 @@ def _conditions(wanted: CaseQuery, watch: Path) -> Iterator[ColumnElement[bool]]
     if wanted.machine:
         here = figures.c.machine.concat("") == wanted.machine  # not by the index of machines, which matches most cases
         yield select(figures.c.case).where(figures.c.case == cases.c.key, here).exists()
+    if wanted.signature:
+        yield cases.c.signature == wanted.signature
     if wanted.since is not None:
         yield cases.c.seen >= wanted.since
     if wanted.until is not None:

@@ -56,6 +56,9 @@ cases = Table(
     Column("demand", Text, nullable=False, server_default=""),  # JSON of dose.engine.GpuDemand, "" for none
     Column("constancy", Text, nullable=False, server_default=""),  # name of the sample; "" for a patient's case
     Column("extension", Text, nullable=False, server_default=""),  # results.extension.Extension.text, "" for none
+    Column("signature", Text, nullable=False, server_default=""),  # case.signing.SignatureState
+    Column("signed_by", Text, nullable=False, server_default=""),  # user of the last signature; "" if there is none
+    Column("signed_at", Float, nullable=False, server_default="0"),  # epoch seconds of the last signature
 )
 Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)
@@ -64,6 +67,7 @@ Index("cases_by_lineage", cases.c.lineage)
 Index("cases_by_seen", cases.c.seen, cases.c.key, cases.c.source)  # names are searched in the index alone
 Index("cases_by_constancy", cases.c.constancy, cases.c.seen)
 Index("cases_by_word", cases.c.word, cases.c.seen)
+Index("cases_by_signature", cases.c.signature, cases.c.word, cases.c.seen)
 
 work_items = Table(
     "work_items",

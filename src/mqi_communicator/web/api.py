@@ -37,6 +37,9 @@ class SearchRequest(BaseModel):
         default="", description="The status of the case."
     )
     machine: str = Field(default="", max_length=200, description="TreatmentMachineName.")
+    signature: Literal["", "unsigned", "second_due", "signed", "rejected"] = Field(
+        default="", description="State of the signature of the newest judgement."
+    )
     since: str = Field(default="", pattern=DAY, description="First day on which the case was received: 2026-01-31.")
     until: str = Field(default="", pattern=DAY, description="Last day on which the case was received.")
     before: str = Field(default="", pattern=CURSOR, description="`after` of the previous page.")
@@ -74,7 +77,7 @@ async def _cases(request: Request, given: Mapping[str, Any], *, query: bool) -> 
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, f"{unknown[0]}: unknown parameter; use POST /api/v1/search")
     try:
         wanted = SearchRequest.model_validate(given)
-        filters = wanted.model_dump(include={"text", "word", "status", "machine", "since", "until"})
+        filters = wanted.model_dump(exclude={"before", "limit"})
         found = await search(context, filter_of(filters), wanted.before, wanted.limit)
     except ValidationError as error:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, _validation_message(error))

@@ -32,6 +32,9 @@ COLUMNS = (
     "superseded_by",
     "same_as",
     "constancy",
+    "signature",
+    "signed_by",
+    "signed_at",
 )
 _BATCH = 1000
 
@@ -63,7 +66,8 @@ async def csv_file(request: Request) -> Response:
 
 def _row(case: Case) -> list[str]:
     facts = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
-    return [cell(value) for value in (case.key, case.source.name, str(case.revision), iso(case.seen), *facts)]
+    signed = (case.signature, case.signed_by, iso(case.signed_at or None))
+    return [cell(value) for value in (case.key, case.source.name, str(case.revision), iso(case.seen), *facts, *signed)]
 
 
 def _text(rows: Sequence[Sequence[str]]) -> str:

@@ -76,6 +76,11 @@ def verdict(outcome: str) -> str:
     return outcome.replace("_", " ")
 
 
+def signature(state: str) -> str:
+    """The state of a signature as it is shown."""
+    return "second signature due" if state == "second_due" else state
+
+
 FILTERS = {
     "clock": clock,
     "moment": moment,
@@ -83,4 +88,5 @@ FILTERS = {
     "span": span,
     "size": size,
     "verdict": verdict,
+    "signature": signature,
 }

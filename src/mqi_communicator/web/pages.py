@@ -23,7 +23,16 @@ from mqi_communicator.web.guard import request_info
 from mqi_communicator.web.live import store_stamp
 from mqi_communicator.web.overview import Overviews, group_of
 from mqi_communicator.web.rendering import page
-from mqi_communicator.web.search import EVENTS, OUTCOMES, STATUSES, InvalidQuery, case_detail, filter_of, search
+from mqi_communicator.web.search import (
+    EVENTS,
+    OUTCOMES,
+    SIGNATURES,
+    STATUSES,
+    InvalidQuery,
+    case_detail,
+    filter_of,
+    search,
+)
 from mqi_communicator.web.timeline import durations, timeline
 
 _TRENDS = ("gamma", "dose_scale")
@@ -164,7 +173,7 @@ async def history(request: Request) -> Response:
     except InvalidQuery as error:
         problem = str(error)
     machines = (await context.database.read(figures.machines))[:_MACHINES]
-    searching = any(form.get(name) for name in ("text", "word", "status", "since", "until", "before"))
+    searching = any(form.get(name) for name in ("text", "word", "status", "signature", "since", "until", "before"))
     trends = [] if searching else await _trends(context, form.get("machine", ""), machines)
     return page(
         request,
@@ -174,6 +183,7 @@ async def history(request: Request) -> Response:
         form=form,
         outcomes=OUTCOMES,
         statuses=STATUSES,
+        signatures=SIGNATURES,
         machines=machines,
         trends=trends,
         problem=problem,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqi_communicator.case.model import Event
+from mqi_communicator.case.signing import SignatureState
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.store import cases, history, orders, work_items
 from mqi_communicator.store.history import CaseQuery, PageCursor
@@ -16,6 +17,7 @@ from mqi_communicator.store.orders import Order
 from mqi_communicator.web.context import DashboardContext
 
 OUTCOMES = ("pass", "review", "undecided", "not_judged", "fail")
+SIGNATURES = tuple(state.value for state in SignatureState if state)
 STATUSES = ("ready", "waiting", "held", "done", "failed", "cancelled")
 DAY = r"^$|^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
 CURSOR = r"^$|^[0-9]{1,12}([.][0-9]{1,9})?~[a-z0-9]{1,40}$"
@@ -88,12 +90,16 @@ def filter_of(given: Mapping[str, str]) -> CaseQuery:
         raise InvalidQuery(f"word: must be one of {', '.join(OUTCOMES)}")
     if status and status not in STATUSES:
         raise InvalidQuery(f"status: must be one of {', '.join(STATUSES)}")
+    signature = given.get("signature", "")
+    if signature and signature not in SIGNATURES:
+        raise InvalidQuery(f"signature: must be one of {', '.join(SIGNATURES)}")
     until = _day(given.get("until", ""), "until")
     return CaseQuery(
         text=given.get("text", "").strip()[:200],
         word=word,
         status=status,
         machine=given.get("machine", "")[:200],
+        signature=signature,
         since=_day(given.get("since", ""), "since"),
         until=None if until is None else until + _DAY_S,
     )

@@ -8,7 +8,7 @@ from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.flow.steps.extension import declared
 from mqi_communicator.flow.tasks import figures_of, judge_case
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import cases, figures, work_items
+from mqi_communicator.store import cases, figures, signatures, work_items
 
 
 async def compare(item: WorkItem, tools: Tools) -> Outcome:
@@ -35,6 +35,7 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
     )
     found = await tools.workers.run(figures_of, tools.spool(item.case), tools.clock())
     await tools.database.write(figures.save, item.case, found)
+    await tools.database.write(signatures.withdraw, item.case)  # before the verdict: it is not the one that was signed
     await tools.database.write(cases.change, item.case, word=word, why=why)
     sample = {"constancy": case.constancy} if case.constancy else {}
     return Done({"word": word, "outputs": digests, **sample})

@@ -11,7 +11,7 @@ from mqi_communicator.flow.spool.decisions import Ended, note_ended
 from mqi_communicator.flow.tasks.manifest import Record, deliver_case
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions import judgements
-from mqi_communicator.store import audit, cases, jobs, work_items
+from mqi_communicator.store import audit, cases, jobs, signatures, work_items
 
 
 async def deliver(item: WorkItem, tools: Tools) -> Outcome:
@@ -21,7 +21,7 @@ async def deliver(item: WorkItem, tools: Tools) -> Outcome:
     case = await tools.database.read(cases.get, item.case)
     ended = Ended(judgements.number(record.history), str(where), case.word, case.why)
     await asyncio.to_thread(note_ended, spool, ended)
-    await tools.database.write(cases.change, item.case, results=str(where))
+    await tools.database.write(signatures.open_case, item.case, str(where))
     head = await tools.database.read(audit.head)
     tools.emit("audit.head", number=head.id, link=head.link)
     return Done()

@@ -11,7 +11,7 @@ from mqi_communicator.flow.steps.extension import declared, ordered
 from mqi_communicator.flow.steps.tidy import tidy_host
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.results.documents import VERDICT, VerdictDocument
-from mqi_communicator.store import cases
+from mqi_communicator.store import cases, signatures
 
 
 async def extend(item: WorkItem, tools: Tools) -> Outcome:
@@ -26,6 +26,7 @@ async def extend(item: WorkItem, tools: Tools) -> Outcome:
     longer = ordered(extension, proposed.histories_per_beam)
     await asyncio.to_thread(write_durably, tools.spool(item.case).extension, longer.text())  # read after a restore
     await tools.database.write(cases.change, item.case, extension=longer.text())
+    await tools.database.write(signatures.withdraw, item.case)
     await tidy_host(item.case, tools)  # the input of the first run
     return Extend(
         f"statistical noise alone left the verdict undecided: {longer.summary}",

@@ -11,7 +11,7 @@ from mqi_communicator.flow.constancy_due import recorded_due
 from mqi_communicator.flow.spool.decisions import note_order
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.transitions.orders import event_of, moves_of_order
-from mqi_communicator.store import audit, cases, jobs, orders, work_items
+from mqi_communicator.store import audit, cases, jobs, orders, signatures, work_items
 from mqi_communicator.store.orders import Order
 
 
@@ -39,6 +39,8 @@ def _move_items(connection: Connection, order: Order, now: float) -> tuple[list[
         work_items.move(connection, before, moved, event)
         if order.order == "lost":
             jobs.presume_lost(connection, before.case, before.beam, before.run, order.who)
+    if moves and order.order == "rejudge":
+        signatures.withdraw(connection, order.case)
     orders.answer(connection, order.id, answer, now)
     return events, answer
 
