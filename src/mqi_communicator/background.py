@@ -17,6 +17,7 @@ from mqi_communicator.flow.arrivals import register_arrivals
 from mqi_communicator.flow.background.constancy import begin_due
 from mqi_communicator.flow.background.host_health import check_hosts
 from mqi_communicator.flow.background.housekeeping import tidy_hosts
+from mqi_communicator.flow.background.identities import fill_identities
 from mqi_communicator.flow.workers.kernels import cache_of, make_kernels
 from mqi_communicator.gauges import certificates
 from mqi_communicator.intake.watch import Watch
@@ -64,6 +65,7 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
     ]
     if once:
         return work
+    work.append(_fill_identities(app))
     work.append(periodic(HEALTH_S, partial(_check_health, app), first_s=FIRST_HEALTH_S))
     if app.config.constancy:
         work.append(periodic(CONSTANCY_S, ConstancyCheck(app).run))
@@ -157,6 +159,14 @@ async def _check_health(app: App) -> None:
     """Read the clocks and disks of the hosts and the expiry of SSH certificates, for the metrics page."""
     app.last_checks.certificate_ends = await asyncio.to_thread(certificates, app.config)
     app.last_checks.hosts = await check_hosts(app.tools)
+
+
+async def _fill_identities(app: App) -> None:
+    """Once after each start. What a database error leaves is filled after the next one."""
+    try:
+        await fill_identities(app.tools)
+    except StoreUnavailable as trouble:
+        log_database_error(trouble)
 
 
 async def _compile_kernels(app: App) -> None:

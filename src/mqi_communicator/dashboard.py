@@ -6,6 +6,7 @@ import platform
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -29,7 +30,9 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
     context = DashboardContext(
         options=options,
         database=open_database(config.paths.store),
-        queries=Queries(view, record, checks_of, steps, lambda: _checks(config), running),
+        queries=Queries(
+            partial(view, shown=config.report.shown), record, checks_of, steps, lambda: _checks(config), running
+        ),
         folders=Folders(config.paths.watch, config.paths.workspace, config.paths.results, config.paths.store),
         hosts=tuple(host.name for host in config.all_hosts),
         settings=without_secrets(config.model_dump(mode="json", exclude_none=True)),

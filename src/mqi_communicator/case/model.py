@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mqi_communicator.case.identity import CaseIdentity
 from mqi_communicator.case.visible import visible, visible_in
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: keys are read aloud
@@ -78,6 +79,7 @@ class Manifest:
     beams: tuple[tuple[int, str], ...]  # (BeamNumber, BeamName) of the treatment beams, in plan order
     files: tuple[StoredFile, ...]
     aside: tuple[tuple[str, str], ...] = ()  # RTDOSE files that are not of this plan: original name, and why
+    identity: CaseIdentity | None = None  # None in a manifest of an older version
 
     def of(self, kind: Kind) -> tuple[StoredFile, ...]:
         """The files of one kind, in stored order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from mqi_communicator.case.visible import visible
 
@@ -51,6 +51,9 @@ class CaseView:
     signature: str = ""  # of the newest judgement: case.signing.SignatureState
     signed_by: str = ""  # the user of its last signature, "" if there is none
     signed_at: float | None = None  # epoch seconds
+    patient_id: str = field(default="", repr=False)  # "" where the site does not show it (`report.identity`)
+    plan_label: str = field(default="", repr=False)  # "" where the site does not show it (`report.labels`)
+    machine: str = ""  # TreatmentMachineName, "" until admitted
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""

@@ -6,6 +6,7 @@ import time
 
 import typer
 
+from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.config import Config
 from mqi_communicator.flow.view import CaseView, view_named
@@ -18,11 +19,11 @@ def open_store(config: Config) -> Database:
     return open_database(config.paths.store)
 
 
-def find_case(database: Database, name: str) -> CaseView:
+def find_case(database: Database, name: str, shown: IdentityPolicy = NOTHING_SHOWN) -> CaseView:
     """Find the case with this key, start of a key, or folder name.
 
     Prints a message and exits if there is none, or if the name matches cases of several folders."""
-    found = database.read_now(view_named, name, time.time())
+    found = database.read_now(view_named, name, time.time(), shown)
     if not found:
         exit_codes.print_error(f'mqi: no case matches "{name}"', "     mqi status lists them")
         raise typer.Exit(exit_codes.USAGE)

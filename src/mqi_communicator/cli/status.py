@@ -30,7 +30,7 @@ def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     with exit_codes.report_faults(config):
         settings = load(config)
         database = open_store(settings)
-        found = database.read_now(view_all, time.time())
+        found = database.read_now(view_all, time.time(), shown=settings.report.shown)
         running = is_owned(settings.paths.lock)
         if as_json:
             print(json.dumps({"running": running, "cases": [case.to_dict() for case in found]}))  # noqa: T201
@@ -92,8 +92,9 @@ def _why_lines(case: CaseView, *, running: bool) -> list[str]:
 def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
     """Show everything known about a case: beams, checks, events."""
     with exit_codes.report_faults(config):
-        database = open_store(load(config))
-        found = find_case(database, case)
+        settings = load(config)
+        database = open_store(settings)
+        found = find_case(database, case, settings.report.shown)
         events = database.read_now(work_items.events_of, found.case)
         if as_json:
             print(json.dumps(record(found, events)))  # noqa: T201

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.case.model import Event, Status, WorkItem
 from mqi_communicator.case.views import BeamView, CaseView
 from mqi_communicator.case.visible import visible, visible_in
@@ -23,22 +24,26 @@ SOON_S = 5.0
 __all__ = ["BeamView", "CaseView", "checks_of", "record", "view", "view_all", "view_named", "why"]
 
 
-def view(connection: Connection, found: Sequence[Case], now: float) -> list[CaseView]:
-    """These cases, in the order given."""
+def view(
+    connection: Connection, found: Sequence[Case], now: float, shown: IdentityPolicy = NOTHING_SHOWN
+) -> list[CaseView]:
+    """These cases, in the order given, with as much of their identity as is `shown`."""
     families = work_items.of_cases(connection, [case.key for case in found])
     runs = jobs.of_cases(connection, [case.key for case in found])
     etas = forecast(connection, now)
-    return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key)) for case in found]
+    return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key), shown) for case in found]
 
 
-def view_all(connection: Connection, now: float, limit: int | None = None) -> list[CaseView]:
+def view_all(
+    connection: Connection, now: float, limit: int | None = None, shown: IdentityPolicy = NOTHING_SHOWN
+) -> list[CaseView]:
     """All cases, newest first."""
-    return view(connection, cases.all_cases(connection, limit), now)
+    return view(connection, cases.all_cases(connection, limit), now, shown)
 
 
-def view_named(connection: Connection, name: str, now: float) -> list[CaseView]:
+def view_named(connection: Connection, name: str, now: float, shown: IdentityPolicy = NOTHING_SHOWN) -> list[CaseView]:
     """The cases that match `name`, newest first."""
-    return view(connection, cases.find(connection, name), now)
+    return view(connection, cases.find(connection, name), now, shown)
 
 
 def record(case: CaseView, events: Sequence[Event]) -> dict[str, object]:
@@ -56,7 +61,14 @@ def checks_of(case: CaseView) -> list[dict[str, object]]:
     return [{name: visible_in(value) for name, value in check.items()} for check in checks]
 
 
-def _case(case: Case, family: Sequence[WorkItem], runs: Sequence[JobRow], now: float, eta: float | None) -> CaseView:
+def _case(
+    case: Case,
+    family: Sequence[WorkItem],
+    runs: Sequence[JobRow],
+    now: float,
+    eta: float | None,
+    shown: IdentityPolicy,
+) -> CaseView:
     own, beams = family[0], family[1:]
     last = {job.token: job for job in runs}
     longer = extension_of(case.extension, closed=True)
@@ -84,6 +96,9 @@ def _case(case: Case, family: Sequence[WorkItem], runs: Sequence[JobRow], now: f
         signature=case.signature,
         signed_by=visible(case.signed_by),
         signed_at=case.signed_at or None,
+        patient_id=shown.patient(case.patient_id),
+        plan_label=shown.label(case.plan_label, case.patient_id),
+        machine=visible(case.machine),
     )
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.identity import CaseIdentity
 from mqi_communicator.case.model import Kind, Manifest, StoredFile
 
 
@@ -19,6 +20,7 @@ def load_manifest(path: Path) -> Manifest:
             beams=tuple((int(number), str(name)) for number, name in data["beams"]),
             files=tuple(StoredFile(**{**file, "kind": Kind(file["kind"])}) for file in data["files"]),
             aside=tuple((str(name), str(why)) for name, why in data.get("aside", ())),
+            identity=None if data.get("identity") is None else CaseIdentity(**data["identity"]),
         )
     except (ValueError, KeyError, TypeError):
         raise Permanent(

@@ -18,6 +18,7 @@ from pathlib import Path
 from mqi_communicator.case.faults import DiskFull, Transient
 from mqi_communicator.case.model import Kind, Manifest, StoredFile
 from mqi_communicator.dicom.header import read_header
+from mqi_communicator.dicom.identity import read_identity
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.intake.examination import Complete, Part
 from mqi_communicator.intake.manifest import load_manifest
@@ -120,12 +121,16 @@ def _manifest(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[
     # A UID of the standard itself, which some systems write, identifies no plan: plans of two patients would match.
     instance = plan.sha256 if plan.sop_instance_uid.startswith(_OF_DICOM) else plan.sop_instance_uid
     content = "\n".join(sorted(file.sha256 for file in files))
+    beams = sound_plan(spool_case_dir / plan.stored).beams
     return Manifest(
         content=hashlib.sha256(content.encode()).hexdigest(),
         lineage=hashlib.sha256(instance.encode()).hexdigest(),
-        beams=tuple((beam.number, beam.name) for beam in sound_plan(spool_case_dir / plan.stored).beams),
+        beams=tuple((beam.number, beam.name) for beam in beams),
         files=files,
         aside=aside,
+        identity=dataclasses.replace(
+            read_identity(spool_case_dir / plan.stored), machine=beams[0].machine if beams else ""
+        ),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mqi_communicator.case.identity import Mask
 from mqi_communicator.dicom.contours import Labels, Structure
 from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.report import pictures, provenance, tables
 from mqi_communicator.report.analysis import Analysis
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines
-from mqi_communicator.report.text import Mask, drawable, one_line
+from mqi_communicator.report.text import drawable, one_line
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
 from mqi_communicator.results.trend import MIN_CASES, TrendPosition
 from mqi_communicator.results.verdict import CheckOutcome

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from mqi_communicator.case.identity import IdentityPolicy
+
 _CRITERION = re.compile(r"(\d+(?:\.\d+)?) ?%/(\d+(?:\.\d+)?) ?mm( local)?")
 _MOST = 20  # % or mm: the largest sensible value
 
@@ -62,6 +64,11 @@ class ReportOptions(BaseModel):
         for text in value:
             _criterion(text)
         return value
+
+    @property
+    def shown(self) -> IdentityPolicy:
+        """What pages, tables and JSON show of a case's identity."""
+        return IdentityPolicy(patient_id=self.identity != "none", plan_label=self.labels)
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:

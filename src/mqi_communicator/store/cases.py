@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select, update
 
+from mqi_communicator.case.identity import CaseIdentity
 from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.store.schema import batched, cases, work_items
 from mqi_communicator.store.work_items import NOT_ENDED
@@ -18,7 +19,7 @@ _NUMBER: ColumnElement[int] = literal_column("cases.rowid")  # SQLite's own: it 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row of `cases`. `source` may name a patient: shown to operators, never logged."""
+    """One row of `cases`. `source`, `patient_id` and `plan_label` identify a patient: shown to users, never logged."""
 
     key: str
     source: Path
@@ -42,6 +43,9 @@ class Case:
     signature: str = ""
     signed_by: str = ""
     signed_at: float = 0.0
+    patient_id: str = field(default="", repr=False)
+    plan_label: str = field(default="", repr=False)
+    machine: str = ""
 
 
 def as_case(row: Row[tuple[object, ...]]) -> Case:
@@ -77,6 +81,19 @@ def get_many(connection: Connection, keys: Sequence[str]) -> dict[str, Case]:
 def change(connection: Connection, key: str, /, **values: str | float) -> None:
     """Set columns of one case."""
     connection.execute(update(cases).where(cases.c.key == key).values(**values))
+
+
+def identify(connection: Connection, key: str, identity: CaseIdentity | None) -> None:
+    """Write the identity of a case. None, from a manifest of an older version, changes nothing."""
+    if identity is not None:
+        facts = {"patient_id": identity.patient_id, "plan_label": identity.plan_label, "machine": identity.machine}
+        change(connection, key, **facts)
+
+
+def unidentified(connection: Connection) -> list[str]:
+    """The keys of admitted cases without patient id and plan label, newest first."""
+    query = select(cases.c.key).where(cases.c.patient_id == "", cases.c.plan_label == "", cases.c.content != "")
+    return list(connection.execute(query.order_by(cases.c.seen.desc())).scalars())
 
 
 def latest_by_source(connection: Connection) -> dict[Path, Case]:

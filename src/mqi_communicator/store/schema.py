@@ -59,6 +59,9 @@ cases = Table(
     Column("signature", Text, nullable=False, server_default=""),  # case.signing.SignatureState
     Column("signed_by", Text, nullable=False, server_default=""),  # user of the last signature; "" if there is none
     Column("signed_at", Float, nullable=False, server_default="0"),  # epoch seconds of the last signature
+    Column("patient_id", Text, nullable=False, server_default=""),  # case.identity.CaseIdentity, as admitted
+    Column("plan_label", Text, nullable=False, server_default=""),
+    Column("machine", Text, nullable=False, server_default=""),
 )
 Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)
@@ -68,6 +71,9 @@ Index("cases_by_seen", cases.c.seen, cases.c.key, cases.c.source)  # names are s
 Index("cases_by_constancy", cases.c.constancy, cases.c.seen)
 Index("cases_by_word", cases.c.word, cases.c.seen)
 Index("cases_by_signature", cases.c.signature, cases.c.word, cases.c.seen)
+Index("cases_by_patient", cases.c.patient_id)
+Index("cases_by_machine", cases.c.machine, cases.c.seen)
+Index("cases_by_label", cases.c.plan_label, cases.c.seen)
 
 work_items = Table(
     "work_items",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from mqi_communicator.case.identity import Mask
 from mqi_communicator.report.options import Criterion, ReportOptions
-from mqi_communicator.report.text import Mask, drawable, one_line
+from mqi_communicator.report.text import drawable, one_line
 
 pytestmark = pytest.mark.pure
 

@@ -109,6 +109,7 @@ def _register_as_seen(connection: Connection, key: str, origin: Case | None, man
 def register(connection: Connection, key: str, manifest: Manifest, now: float) -> Done:
     """Record whether the case is known already, a new revision of a known plan, or new."""
     cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
+    cases.identify(connection, key, manifest.identity)
     facts: dict[str, object] = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files)}
     facts |= {"content": manifest.content, "ct_slices": len(manifest.of(Kind.CT)), "set_aside": len(manifest.aside)}
     own = cases.get(connection, key)

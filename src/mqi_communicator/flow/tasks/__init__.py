@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mqi_communicator.flow.tasks.beam import keep_beam_dose as keep_beam_dose
     from mqi_communicator.flow.tasks.engine_input import write_input as write_input
     from mqi_communicator.flow.tasks.figures import figures_of as figures_of
+    from mqi_communicator.flow.tasks.identity import identity_of as identity_of
     from mqi_communicator.flow.tasks.judge import judge_case as judge_case
     from mqi_communicator.flow.tasks.report import prepare_report as prepare_report
     from mqi_communicator.flow.tasks.report import redraw_report as redraw_report
@@ -24,6 +25,7 @@ else:
     write_input = Deferred("mqi_communicator.flow.tasks.engine_input", "write_input")
     keep_beam_dose = Deferred("mqi_communicator.flow.tasks.beam", "keep_beam_dose")
     figures_of = Deferred("mqi_communicator.flow.tasks.figures", "figures_of")
+    identity_of = Deferred("mqi_communicator.flow.tasks.identity", "identity_of")
     judge_case = Deferred("mqi_communicator.flow.tasks.judge", "judge_case")
     prepare_report = Deferred("mqi_communicator.flow.tasks.report", "prepare_report")
     redraw_report = Deferred("mqi_communicator.flow.tasks.report", "redraw_report")
