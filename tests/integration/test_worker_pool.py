@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import mmap
 import os
 import resource
@@ -52,6 +53,14 @@ def crash() -> None:
 
 def wrong() -> None:
     raise KeyError("DOE^JANE")
+
+
+def raising(error: Exception) -> None:
+    raise error
+
+
+def unsendable() -> object:
+    return lambda: None
 
 
 def refuse() -> None:
@@ -144,10 +153,27 @@ async def test_faults_come_back_and_nothing_of_a_patient_with_other_errors(worke
     with pytest.raises(Permanent) as refused:
         await workers.run(refuse)
     assert (refused.value.reason, refused.value.advice) == ("not this one", "send another")
-    with pytest.raises(Transient) as failed:
+    with pytest.raises(Permanent) as failed:
         await workers.run(wrong)
     assert "KeyError in wrong:" in failed.value.reason
     assert "DOE" not in failed.value.reason
+    assert "report this" in failed.value.advice
+
+
+async def test_an_answer_that_cannot_be_sent_fails_as_the_task_does(workers: WorkerPool):
+    with pytest.raises(Permanent, match="unsendable failed unexpectedly"):
+        await workers.run(unsendable)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "DOE"), ModuleNotFoundError("DOE")])
+async def test_what_a_disk_or_the_installation_causes_may_pass(workers: WorkerPool, error: Exception):
+    with pytest.raises(Transient, match=f"raising failed unexpectedly: {type(error).__name__} in raising:"):
+        await workers.run(raising, error)
+
+
+async def test_no_memory_for_the_system_is_no_memory(workers: WorkerPool):
+    with pytest.raises(Permanent, match=r"more memory than resources\.worker_memory_gib"):
+        await workers.run(raising, OSError(errno.ENOMEM, "Cannot allocate memory"))
 
 
 async def test_what_a_task_prints_is_discarded(workers: WorkerPool, capfd: pytest.CaptureFixture[str]):
@@ -157,8 +183,8 @@ async def test_what_a_task_prints_is_discarded(workers: WorkerPool, capfd: pytes
 
 async def test_a_crash_in_native_code_fails_its_task_and_no_other(workers: WorkerPool):
     crashed, fine = await asyncio.gather(workers.run(crash), workers.run(abs, -3), return_exceptions=True)
-    assert isinstance(crashed, Transient)
-    assert "ended without an answer" in crashed.reason
+    assert isinstance(crashed, Permanent)
+    assert crashed.reason == "crash crashed in native code (SIGSEGV)"
     assert fine == 3
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Permanent, local_disk_fault
+from mqi_communicator.case.faults import CpuTimeExceeded, Fault
 from mqi_communicator.flow.workers import fork_server
+from mqi_communicator.flow.workers.unexpected import fault_of
 from mqi_communicator.system.parent import die_with_parent, end_before_the_communicator
 
 CACHE = "NUMBA_CACHE_DIR"  # where numba keeps what it has compiled
@@ -37,7 +38,7 @@ class Task:
 
 
 def run_task(replies: Connection, pickled: bytes) -> None:
-    """Run a pickled Task, and send its result, pickled: ("value", V), ("fault", F) or ("crash", TEXT)."""
+    """Run a pickled Task, and send its result, pickled: ("value", V) or ("fault", F)."""
     die_with_parent()
     if os.getppid() != fork_server.SERVER:
         return  # it ended before this process was bound to it
@@ -46,7 +47,7 @@ def run_task(replies: Connection, pickled: bytes) -> None:
     if task.cache:
         os.environ[CACHE] = task.cache
     resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, task.memory_bytes))
-    replies.send_bytes(pickle.dumps(_attempt(task)))
+    replies.send_bytes(_answer(task))
 
 
 def name_of(work: Callable[..., object]) -> str:
@@ -71,25 +72,16 @@ def _limit_cpu(cpu_s: float, grace_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + grace_s))
 
 
-def _attempt(task: Task) -> tuple[str, object]:
+def _answer(task: Task) -> bytes:
+    """The pickled result of the task, or its fault; a result that cannot be pickled is a fault of the task as well."""
     try:
         if task.cpu_s > 0:
             _limit_cpu(task.cpu_s, task.grace_s)
-        return "value", task.work(*task.args, **task.kwargs)
+        return pickle.dumps(("value", task.work(*task.args, **task.kwargs)))
     except _TimeIsUp:
-        return "fault", CpuTimeExceeded(f"{name_of(task.work)} took more than {task.cpu_s:g} s of processor time")
-    except Fault as fault:
-        return "fault", fault
-    except MemoryError:
-        return "fault", Permanent(
-            f"{name_of(task.work)} needs more memory than resources.worker_memory_gib allows",
-            "raise resources.worker_memory_gib, or send a smaller grid",
-        )
+        fault: Fault = CpuTimeExceeded(f"{name_of(task.work)} took more than {task.cpu_s:g} s of processor time")
+    except Fault as raised:
+        fault = raised
     except Exception as error:  # noqa: BLE001 - reported without its values, which may name a patient
-        if isinstance(error, OSError) and (refused := local_disk_fault(error)):
-            return "fault", refused
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else "?"
-        return "crash", f"{type(error).__name__} in {where}"
+        fault = fault_of(error, name_of(task.work))
+    return pickle.dumps(("fault", fault))

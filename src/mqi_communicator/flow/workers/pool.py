@@ -24,6 +24,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Transient
 from mqi_communicator.flow.workers.child import Task, name_of, run_task
+from mqi_communicator.flow.workers.unexpected import fault_of_end
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +32,7 @@ Started = tuple[ForkServerProcess, Connection]
 _GIB = 1 << 30
 _RESTART_S = 0.5
 _GRACE_CPU_S = 30
+_ENDED_S = 5.0  # for the fork server to report how a child ended
 _CONTEXT = multiprocessing.get_context("forkserver")
 # One thread starts the fork server and all children. The kernel kills the server when this thread ends: with the
 # interpreter.
@@ -48,7 +50,8 @@ class WorkerPool:
         _CONTEXT.set_forkserver_preload(["mqi_communicator.flow.workers.fork_server"])
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `work(*args)` returns, or raise its fault. Transient if the child dies or takes too long."""
+        """Return what `work(*args)` returns, or raise its fault. Transient if the child is killed or takes too long;
+        Permanent for an unexpected exception and a crash in native code, which another try would only repeat."""
         return cast("T", await self._run(work, args, kwargs, cpu_s=0.0))
 
     async def run_within(self, cpu_s: float, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -64,28 +67,40 @@ class WorkerPool:
                 reply = await _reply_to(task)
         except TimeoutError:
             raise Transient(f"{name_of(work)} took longer than {self._limit:.0f} s") from None
-        except (OSError, EOFError):  # the child has died
+        except _ChildDied as died:
             if 0 < cpu_s <= time.monotonic() - began:  # in native code, which does not return to be ended
                 raise CpuTimeExceeded(f"{name_of(work)} took more than {cpu_s:g} s of processor time") from None
-            reply = b""
-        return _result(reply, work)
+            raise fault_of_end(died.exit_code, name_of(work)) from None
+        return _result(reply)
 
     def warm_up(self) -> None:
         """Start the fork server if it does not run: work is expected soon."""
         _STARTER.submit(forkserver.ensure_running)
 
 
+class _ChildDied(Exception):  # noqa: N818 - named after what happened
+    """The child ended without an answer."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__()
+        self.exit_code = exit_code  # negative: the number of a signal; None if it is not known
+
+
 async def _reply_to(task: bytes) -> bytes:
-    """What the child sends. EOFError or OSError if it dies; it is killed when nobody waits for it any more."""
+    """What the child sends. _ChildDied if it dies; it is killed when nobody waits for it any more."""
     starting = _STARTER.submit(_start, task)
     try:
         process, replies = await asyncio.wrap_future(starting)
     except asyncio.CancelledError:
         starting.add_done_callback(_kill_started)
         raise
+    except (OSError, EOFError):
+        raise _ChildDied(None) from None
     try:
         await _readable(replies.fileno())
         return await asyncio.to_thread(replies.recv_bytes)
+    except (OSError, EOFError):
+        raise _ChildDied(await asyncio.to_thread(_exit_code, process)) from None
     finally:
         _kill(process)
 
@@ -127,20 +142,18 @@ def _kill_started(starting: Future[Started]) -> None:
         _kill(starting.result()[0])
 
 
+def _exit_code(process: ForkServerProcess) -> int | None:
+    process.join(_ENDED_S)
+    return process.exitcode
+
+
 def _kill(process: ForkServerProcess) -> None:
     if process.is_alive():
         process.kill()
 
 
-def _result(reply: bytes, work: Callable[..., object]) -> object:
-    if not reply:
-        raise Transient(
-            f"{name_of(work)} ended without an answer: it was killed, or ran out of memory",
-            "if it happens again, raise resources.worker_memory_gib, or send a smaller grid",
-        )
+def _result(reply: bytes) -> object:
     kind, value = pickle.loads(reply)  # noqa: S301 - our own child wrote it
     if kind == "fault":
         raise cast("Fault", value)
-    if kind == "crash":
-        raise Transient(f"{name_of(work)} failed unexpectedly: {value}", "report this with the log")
     return value
