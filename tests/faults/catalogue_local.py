@@ -8,11 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import PATIENCE_S, Testbed, kill
+from tests.faults.testbed import PATIENCE_S, Testbed, is_dashboard, kill
 
 
 @fault("communicator killed")
@@ -83,6 +82,22 @@ def worker_killed(testbed: Testbed, random: Random) -> Iterator[None]:
     yield
 
 
+@fault("dashboard killed")
+def dashboard_killed(testbed: Testbed, random: Random) -> Iterator[None]:
+    """kill -9 of the dashboard, which is a child of the communicator."""
+    _kill_child(testbed, random, is_dashboard)
+    yield
+
+
+@fault("dashboard stopped", (2, 8))
+def dashboard_stopped(testbed: Testbed, random: Random) -> Iterator[None]:
+    """SIGSTOP of the dashboard; it continues later, or stays stopped until the communicator kills it."""
+    stopped = _kill_child(testbed, random, is_dashboard, signal.SIGSTOP)
+    yield
+    if stopped is not None and random.random() < 0.5:
+        kill(stopped, signal.SIGCONT)
+
+
 @fault("clock here jumps", (3, 9))
 def clock_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """The communicator's clock is an hour fast or slow; later it is right again."""
@@ -135,15 +150,14 @@ def _owned(testbed: Testbed) -> bool:
     return False
 
 
-def _kill_child(testbed: Testbed, random: Random, wanted: Callable[[list[str]], bool]) -> None:
-    def look() -> list[int]:
-        found = []
-        for pid in testbed.children():
-            with suppress(OSError):
-                argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-                if argv[0] and wanted(argv):
-                    found.append(pid)
-        return found
-
-    found = testbed.find(look)
-    testbed.missed = not (found and kill(random.choice(found)))
+def _kill_child(
+    testbed: Testbed,
+    random: Random,
+    wanted: Callable[[list[str]], bool],
+    number: signal.Signals = signal.SIGKILL,
+) -> int | None:
+    """Send a signal to one of the communicator's children; return its process id, None if there is none."""
+    found = testbed.find(lambda: testbed.children_with(wanted))
+    chosen = random.choice(found) if found else None
+    testbed.missed = chosen is None or not kill(chosen, number)
+    return chosen

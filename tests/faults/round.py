@@ -23,6 +23,7 @@ from tests.fleet.checker import Audit
 QUIET_S = 900.0  # the longest a healed fleet may take; a busy machine needs minutes
 ANSWER_S = 10.0  # between two looks for a case that an operator must cancel
 SEEN_S = 60.0
+DASHBOARD_S = 180.0  # until a stopped one is killed, and the longest pause before it is started again
 UNDER_WAY = 2  # least number of cases in progress
 LONGER_S = 120.0
 MORE = 6  # additional cases while planned kills are pending
@@ -107,6 +108,8 @@ def play(
         _wait_until_ended(testbed)
         outcome.recovered_s = round(time.monotonic() - healed, 1)
         _wait_until_tidy(testbed)
+        if not testbed.until(testbed.dashboard_answers, DASHBOARD_S):
+            testbed.notes.append("the dashboard was not started again")
         testbed.wanted = False
         testbed.stop()
         _count(testbed, outcome)

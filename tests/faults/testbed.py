@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
+
 from mqi_communicator.demo.host import PrivateHost
 from tests.faults.machine import Machine, remote_name
 from tests.faults.network import Network
@@ -359,6 +361,24 @@ class Testbed(Fleet):
         """All descendants of the communicator."""
         return [] if self.process is None else descendants(self.process.pid)
 
+    def children_with(self, wanted: Callable[[list[str]], bool]) -> list[int]:
+        """Those of its descendants with such a command line."""
+        found = []
+        for pid in self.children():
+            with suppress(OSError):
+                argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+                if argv[0] and wanted(argv):
+                    found.append(pid)
+        return found
+
+    def dashboard_answers(self) -> bool:
+        """Whether the dashboard that was started last serves a page."""
+        started = [line for line in self.log.read_bytes().splitlines() if b'"event": "web.started"' in line]
+        with suppress(httpx.HTTPError, IndexError):
+            address = json.loads(started[-1])["address"].rstrip("/")
+            return httpx.get(f"{address}/login", timeout=10).status_code == httpx.codes.OK
+        return False
+
     # --- the end
 
     def heal(self) -> None:
@@ -393,6 +413,11 @@ def case_number(source: bytes | str) -> int:
     text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
     found = re.search(r"case (\d{4})[^/]*$", text)
     return int(found[1]) if found else 0
+
+
+def is_dashboard(argv: list[str]) -> bool:
+    """Whether this is the command line of a communicator's dashboard."""
+    return "web" in argv
 
 
 def descendants(root: int) -> list[int]:
@@ -440,6 +465,7 @@ def _sections() -> dict[str, Any]:
         "breaker": {"open_s": 1, "open_cap_s": 4},
         "backup": {"every_s": 15, "keep": 3},
         "report": {"draw": True, "gamma": []},
+        "web": {"port": 0},
     }
 
 
