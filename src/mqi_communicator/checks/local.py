@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,7 +18,8 @@ from mqi_communicator.delivery.marker import ResultsMarker
 from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.notify.dispatcher import Channel, channels
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
-from mqi_communicator.store.ownership import is_owned
+from mqi_communicator.store.ownership import owner
+from mqi_communicator.system.ports import bind_error, children_of, listens
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.private import check_key
 from mqi_communicator.web.users import users_of
@@ -100,22 +100,18 @@ def _free_space(config: Config) -> Finding:
 def _metrics_port(config: Config) -> Finding:
     options = config.monitoring
     where = f"{options.metrics_host} port {options.metrics_port}"
-    if is_owned(config.paths.lock):
-        return passed(f"the communicator is running on this store and serves its metrics at {where}")
-    if reason := _bind_error(options.metrics_host, options.metrics_port):
+    if reason := bind_error(options.metrics_host, options.metrics_port):
+        if _is_ours(config, options.metrics_port):
+            return passed(f"the communicator is running on this store and serves its metrics at {where}")
         return failed(f"the metrics page cannot listen on {where}: {reason}", "set monitoring.metrics_port")
     return passed(f"the metrics page can listen on {where}")
 
 
-def _bind_error(host: str, port: int) -> str:
-    """Why an address of this machine cannot be bound; "" if it can."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return str(error.strerror)
-    return ""
+def _is_ours(config: Config, port: int) -> bool:
+    """Whether the communicator that runs on this store listens on a port, or its dashboard, or this process."""
+    pid = owner(config.paths.lock)
+    running = () if pid is None else (pid, *children_of(pid))
+    return any(listens(one, port) for one in (os.getpid(), *running))
 
 
 def _dashboard(config: Config, options: WebOptions) -> Finding:
@@ -133,7 +129,9 @@ def _dashboard(config: Config, options: WebOptions) -> Finding:
             check_key(options.key)
         except ActionRequired as fault:
             return failed(fault.reason, fault.advice)
-    if not is_owned(config.paths.lock) and (reason := _bind_error(options.host, options.port)):
+    if reason := bind_error(options.host, options.port):
+        if _is_ours(config, options.port):
+            return passed(f"the communicator is running on this store and serves its dashboard at {where}")
         return failed(
             f"the dashboard cannot listen on {where}: {reason}", "set web.host and web.port; or stop `mqi web`"
         )

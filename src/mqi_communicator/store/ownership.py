@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import time
 from contextlib import suppress
@@ -13,6 +14,7 @@ from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.store.database import Database, take_epoch
 
 _ATTEMPTS, _PAUSE_S = 10, 0.05
+_HOLDER = re.compile(r"process (\d{1,10}) on ")
 
 
 class StoreLock:
@@ -72,6 +74,14 @@ def _locked(handle: int) -> bool:
         else:
             return True
     return False
+
+
+def owner(path: Path) -> int | None:
+    """The process id of the communicator that runs on the store whose lock file is `path`; None if none runs here."""
+    if not is_owned(path):
+        return None
+    found = _HOLDER.match(path.read_text(encoding="utf-8", errors="replace"))
+    return int(found[1]) if found else None
 
 
 def is_owned(path: Path) -> bool:
