@@ -182,9 +182,10 @@ class DoseEngine(Protocol):
         ...
 
     def recipe(self) -> Mapping[str, str]:
-        """What determines the dose: engine, settings, digests. Entries for one machine are named `beam_model/MACHINE`,
-        those for one of its range shifters `range_shifter/MACHINE/ID`, those for one scanner `curve/SCANNER` or
-        `calibration/SCANNER`."""
+        """What determines the dose: engine, settings, digests; and, named `job`, what a case's input and its jobs must
+        agree on, where that may change without changing the dose. Entries for one machine are named
+        `beam_model/MACHINE`, those for one of its range shifters `range_shifter/MACHINE/ID`, those for one scanner
+        `curve/SCANNER` or `calibration/SCANNER`."""
         ...
 
     def evidence(self) -> Mapping[str, str]:

@@ -28,6 +28,7 @@ class Settings(Protocol):
 
 
 NOISE_SETTINGS = ("histories_per_beam", "target_uncertainty", "seed", "seeds")  # they determine the noise alone
+JOB = "job"  # what input and job must agree on; it determines no dose
 AGAIN = (
     "restore the previous configuration and restart the communicator; or cancel the case and copy its folder in again, "
     "so that it is computed with the current configuration"
@@ -58,13 +59,25 @@ def changes(then: Mapping[str, str], settings: Settings) -> tuple[str, ...]:
     return tuple(
         f"it was computed with {name} {words}, and the configuration now has {now.get(name, 'none')}"
         for name, words in then.items()
-        if name not in NOISE_SETTINGS and now.get(name) != words
+        if name not in (*NOISE_SETTINGS, JOB) and now.get(name) != words
     )
+
+
+def job_changes(then: Mapping[str, str], settings: Settings) -> tuple[str, ...]:
+    """One sentence if jobs of the current configuration do not suit the input that was made with the recipe `then`, or
+    its jobs cannot be read any more; empty otherwise, and for recipes of versions that did not keep it."""
+    now = settings.recipe().get(JOB, "none")
+    if then.get(JOB, now) == now:
+        return ()
+    return (f"its input was made for a job of {then[JOB]}, and the configuration now has {now}",)
 
 
 def evidence_of(then: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """What determined the dose, for the manifest: the recipe that was kept, and who has commissioned its entries by
     now."""
-    if changes(then, settings):
-        return dict(then)
-    return {**settings.evidence(), **{name: words for name, words in then.items() if name in NOISE_SETTINGS}}
+    kept = then if changes(then, settings) else {**settings.evidence(), **_of(then, NOISE_SETTINGS)}
+    return {name: words for name, words in kept.items() if name != JOB}
+
+
+def _of(recipe: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    return {name: words for name, words in recipe.items() if name in names}

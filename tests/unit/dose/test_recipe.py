@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mqi_communicator.dose.recipe import NOISE_SETTINGS, UNKNOWN, changes, evidence_of, recipe_of
+from mqi_communicator.dose.recipe import NOISE_SETTINGS, UNKNOWN, changes, evidence_of, job_changes, recipe_of
 
 THEN = {
     "engine": "E",
@@ -109,3 +109,18 @@ def test_the_manifest_never_names_a_model_that_did_not_compute_the_dose():
 def test_a_case_of_which_nothing_was_kept_is_vouched_for_by_nobody():
     assert changes({}, engine()) == (UNKNOWN,)
     assert evidence_of({}, engine()) == {}
+
+
+def test_what_input_and_job_must_agree_on_changes_no_dose_and_is_in_no_manifest():
+    then = {**THEN, "job": "2 runs"}
+    assert changes(then, engine({"job": "1 run"})) == ()
+    assert "job" not in evidence_of(then, engine({"job": "1 run"}))
+    assert "job" not in evidence_of(then, engine({"job": "1 run", "dose": "to water"}))
+
+
+def test_a_job_for_another_input_is_named_with_both_values():
+    then = {**THEN, "job": "2 runs"}
+    assert job_changes(then, engine({"job": "2 runs"})) == ()
+    assert job_changes(THEN, engine({"job": "1 run"})) == (), "by a version that did not keep it"
+    (sentence,) = job_changes(then, engine({"job": "1 run"}))
+    assert "job of 2 runs, and the configuration now has 1 run" in sentence

@@ -99,6 +99,7 @@ class Moqui:
             + ("" if flavour.physical else f", RBE {options.answer_rbe:g} and {options.answer_extent.value} undone"),
             "histories_per_beam": str(self.histories),
             "seeds": f"{options.seeds}, from {options.seed}",
+            "job": self._build.programs.words,
             "scale": self._build.scale.value,
             **{f"beam_model/{name}": machine.words for name, machine in self._machines.items()},
             **{f"calibration/{name}": calibration.name for name, calibration in self._calibrations.items()},

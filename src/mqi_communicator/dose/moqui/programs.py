@@ -36,6 +36,18 @@ class Programs:
             return ""
         return SPOT_LISTS if self._options.spots == "before" else f"{COMMON}/{SPOT_LISTS}"
 
+    @property
+    def words(self) -> str:
+        """What the input of a case and its jobs must agree on: runs, GPUs, format, source of the spots, other steps."""
+        options = self._options
+        runs = f"{options.seeds} run{'s' if options.seeds > 1 else ''}"
+        steps = ", ".join(step.name for step in (*options.before, *options.after)) or "none"
+        spots = self.spots or "the plan"
+        return (
+            f"{runs}, at most {options.gpus_per_beam} GPU, dose as {self.requested_format}, spots from {spots}, "
+            f"other steps {steps}"
+        )
+
     def runs_and_gpus(self) -> Iterator[tuple[int, int]]:
         """Every run (from 1) with every possible number of GPUs, which is known only at submission."""
         for run in range(1, self._options.seeds + 1):

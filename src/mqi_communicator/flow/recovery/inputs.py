@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
-from mqi_communicator.dose.recipe import changes
+from mqi_communicator.dose.recipe import changes, job_changes
 from mqi_communicator.flow.recovery.deliveries import BEFORE_DELIVERY, cases_not_cancelled
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
@@ -24,7 +24,8 @@ async def cases_with_other_recipe(tools: Tools) -> list[tuple[str, str]]:
     found = []
     for item in await tools.database.read(undelivered):
         if item.step in (UPLOAD, COMPARE) and not item.status.ended:
-            changed = changes(await asyncio.to_thread(tools.spool(item.case).made_with), tools.preparer)
+            made_with = await asyncio.to_thread(tools.spool(item.case).made_with)
+            changed = (*changes(made_with, tools.preparer), *job_changes(made_with, tools.preparer))
             found += [(item.case, "; ".join(changed))] if changed else []
     return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.faults import ActionRequired, Permanent
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, NewRun, Outcome, Wait
 from mqi_communicator.compute.scheduler import Cause, JobState, JobStatus
 from mqi_communicator.dose.engine import BeamJob, JobRequest, Refused
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
+from mqi_communicator.flow.steps.same_job import require_same_job
 from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs, work_items
@@ -103,6 +104,11 @@ async def _ended(item: WorkItem, status: JobStatus, tools: Tools, host: ComputeH
     code = -1 if status.exit_code is None else status.exit_code
     if status.cause in FATAL_CAUSES:
         return await _lost(item, status, tools, host)
+    try:
+        await require_same_job(item.case, tools)
+    except ActionRequired:
+        await _free_slot(item, tools, host)  # it has ended; it is judged once the configuration is restored
+        raise
     judged = _input_changed(code) or _job(item, tools).judge(code, status.log_tail, sizes)
     if not isinstance(judged, Refused):
         return await _finish(item, Done(_facts(status) | dict(judged.facts)), tools, host)

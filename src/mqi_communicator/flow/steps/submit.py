@@ -15,6 +15,7 @@ from mqi_communicator.compute.job import GpuHold, Job
 from mqi_communicator.compute.scheduler import JobState
 from mqi_communicator.dose.engine import GpuDemand, JobRequest
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
+from mqi_communicator.flow.steps.same_job import require_same_job
 from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, jobs, work_items
@@ -38,6 +39,7 @@ async def submit(item: WorkItem, tools: Tools) -> Outcome:
     host = await tools.host_of(item.case)
     if item.run > 1 and (wait := await _wait_for_earlier_runs(item, tools, host)):
         return wait
+    await require_same_job(item.case, tools)
     demand = _demand(await tools.database.read(cases.get, item.case))
     if demand is not None and host.gpus is None and host.scheduler.name == "direct":
         raise ActionRequired(

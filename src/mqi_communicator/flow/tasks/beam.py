@@ -16,7 +16,7 @@ from mqi_communicator.dose.engine import JobRequest, Refused
 from mqi_communicator.dose.log_excerpt import LOG_BYTES
 from mqi_communicator.dose.outside import without_outside_air
 from mqi_communicator.dose.prepare.preparer import Preparer
-from mqi_communicator.dose.recipe import AGAIN, changes
+from mqi_communicator.dose.recipe import AGAIN, changes, job_changes
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.engine_input import read_case
 from mqi_communicator.system.durable import make_folder, sync_tree
@@ -28,7 +28,8 @@ def keep_beam_dose(
     """Read the products of `token` as the dose of one beam, and keep it. Refused if its whole log, of which polling
     returned a part, is not that of a complete run. Permanent if it is not a valid dose, ActionRequired if it was
     computed with another configuration than the current one."""
-    if changed := changes(spool.made_with(), preparer):
+    made_with = spool.made_with()
+    if changed := (*changes(made_with, preparer), *job_changes(made_with, preparer)):
         raise ActionRequired("; ".join(changed), AGAIN)
     prepared = read_case(spool).prepared(preparer)
     products = {name: _verified(spool.back(token) / name, digest) for name, digest in digests.items()}
