@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mqi_communicator.case.numbers import value_text
 from mqi_communicator.flow.view import BeamView, CaseView
 
 _FILE_WIDTH = 130  # characters of a line that goes into a file or a pipe
@@ -70,16 +71,9 @@ def checks_table(checks: list[dict[str, object]]) -> Table:
             escape(str(check["name"])),
             escape(str(check["scope"])),
             coloured(str(check["word"])),
-            _number(check),
+            value_text(check["value"], str(check["unit"]), str(check["name"])),
             escape(str(check["limit"])),
             "-" if points is None else str(points),
             f"{100 * noise:.1f} %" if isinstance(noise, int | float) else "-",
         )
     return grid
-
-
-def _number(check: dict[str, object]) -> str:
-    value, unit = check["value"], check["unit"]
-    if not isinstance(value, int | float):
-        return "-"
-    return f"{value:.3f}" if unit == "ratio" else f"{value:.2f} {unit}"

@@ -348,6 +348,9 @@ def test_an_offline_mail_server_is_transient(hook):
         mail(hook.port, timeout_s=2).send(MESSAGE)  # it speaks HTTP and waits
 
 
+CAUSE = "only 88 % of the points agree within 3 %/2 mm"
+
+
 class Site:
     """A store, a clock that is set by hand, and a dispatcher that was started on them."""
 
@@ -390,11 +393,12 @@ async def test_events_are_sent_once_grouped_and_after_the_interval(site, hook):
     site.happens("step.failed", KEYS[0], 1, "old", failed=True)
     await site.dispatcher.poll()  # what was before is history
     site.happens("step.action_required", KEYS[0], CASE_ITEM, "disk full", needs=True)
-    site.happens("step.done", KEYS[1], CASE_ITEM, step="compare", word="fail")
+    site.happens("step.done", KEYS[1], CASE_ITEM, step="compare", word="fail", cause=CAUSE)
     site.happens("step.done", KEYS[1], 1, step="compare", word="pass")
     await site.dispatcher.poll()
     await site.dispatcher.poll()
     assert [body["counts"] for _, body in hook.heard] == [{"needs_person": 1, "verdict_fail": 1}]
+    assert [item["why"] for item in hook.heard[0][1]["items"]] == ["disk full", CAUSE]
     for beam in (1, 2):
         site.happens("step.failed", KEYS[1], beam, "broken", failed=True)
     site.now += 60

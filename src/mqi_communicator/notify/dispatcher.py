@@ -140,15 +140,15 @@ def _pending(happened: Sequence[notices.StoreEvent], options: NotifyOptions) -> 
         if topic in options.about:
             key = (topic, event.case, event.beam)
             found.pop(key, None)
-            why = _sample(event) if topic.startswith("verdict") else event.why
+            why = _verdict(event) if topic.startswith("verdict") else event.why
             found[key] = Notification(topic, event.case, event.beam, why, quotes=bool(event.facts.get("code")))
     return list(found.values())
 
 
-def _sample(event: Event) -> str:
-    """Which constancy sample a verdict is about; "" for a patient's case."""
+def _verdict(event: Event) -> str:
+    """The cause of a verdict, and which constancy sample it is about, if it is about one."""
     name = event.facts.get("constancy", "")
-    return f"constancy check {name}" if name else ""
+    return ": ".join(filter(None, (f"constancy check {name}" if name else "", str(event.facts.get("cause", "")))))
 
 
 def _topic(one: notices.StoreEvent) -> str:

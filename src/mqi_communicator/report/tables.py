@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from mqi_communicator.case.numbers import fixed
 from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.report.analysis import Analysis, DvhTable, PointRow
 from mqi_communicator.report.gammas import CEILING, GammaRow
@@ -74,7 +75,6 @@ def beams(plan: IonPlan, typed: Callable[[str, str], str]) -> Table:
     rows = []
     for beam in plan.beams:
         energies = [layer.energy for layer in beam.layers]
-        x, y, z = beam.isocenter
         rows.append(
             (
                 str(beam.number),
@@ -86,7 +86,7 @@ def beams(plan: IonPlan, typed: Callable[[str, str], str]) -> Table:
                 str(len(beam.layers)),
                 f"{min(energies):g} to {max(energies):g}" if energies else _NONE,
                 str(sum(int((layer.weights > 0).sum()) for layer in beam.layers)),  # or lines
-                f"{x:.1f}, {y:.1f}, {z:.1f}",
+                ", ".join(fixed(mm, 1) for mm in beam.isocenter),
             )
         )
     return Table(
@@ -165,7 +165,7 @@ def trend(placed: TrendPosition) -> tuple[Block, ...]:
         value, spread = getattr(placed.own, column), placed.before.spread(column)
         far = _NONE
         if value is not None and spread.mean is not None and spread.two_sd:
-            far = f"{2 * (value - spread.mean) / spread.two_sd:+.1f} SD"
+            far = f"{fixed(2 * (value - spread.mean) / spread.two_sd, 1, sign=True)} SD"
         cells = [_NONE if one is None else f"{one:.{digits}f} {unit}".strip() for one in (value, spread.mean)]
         two_sd = _NONE if spread.two_sd is None else f"{spread.two_sd:.{digits}f} {unit}".strip()
         rows.append((what, *cells, two_sd, far, str(spread.cases)))
@@ -232,11 +232,11 @@ def points(rows: Sequence[PointRow]) -> Table:
         cells.append(
             (
                 row.name.removeprefix("the "),
-                ", ".join(f"{mm:.1f}" for mm in row.point),
+                ", ".join(fixed(mm, 1) for mm in row.point),
                 _gy(row.planned),
                 _gy(row.computed),
-                f"{off:+.3f}" if both else _NONE,
-                f"{100 * off / row.planned:+.1f} %" if both and row.planned else _NONE,
+                fixed(off, 3, sign=True) if both else _NONE,
+                f"{fixed(100 * off / row.planned, 1, sign=True)} %" if both and row.planned else _NONE,
             )
         )
     return Table(
@@ -279,14 +279,14 @@ def volumes(found: DvhTable, names: Sequence[str]) -> tuple[Block, ...]:
 def _compared(planned: float, computed: float, *, digits: int) -> tuple[str, str]:
     """Both values, and the difference of what is printed."""
     before, after = round(planned, digits), round(computed, digits)
-    return f"{before:.{digits}f} | {after:.{digits}f}", f"{after - before + 0.0:+.{digits}f}"
+    return f"{before:.{digits}f} | {after:.{digits}f}", fixed(after - before, digits, sign=True)
 
 
 def view_caption(view: View, analysis: Analysis) -> str:
     """The caption of the planes through one point."""
-    x, y, z = view.point
+    x, y, z = (fixed(mm, 1) for mm in view.point)
     row = next((row for row in analysis.points if row.name == view.name), None)
-    text = f"Planes through {view.name} (x {x:.1f}, y {y:.1f}, z {z:.1f} mm; cross)"
+    text = f"Planes through {view.name} (x {x}, y {y}, z {z} mm; cross)"
     if row is not None and row.planned is not None and row.computed is not None:
         text += f", planned {row.planned:.2f} Gy, computed {row.computed:.2f} Gy"
     text += ". R right, L left, A front, P back, H head, F feet. "

@@ -89,7 +89,10 @@ class VerdictDocument(BaseModel):
     )
     case: str = Field(description="The key of the case, 12 letters and digits; not derived from patient data.")
     word: CheckOutcome = Field(description="The verdict: the worst outcome of its checks.")
-    why: str = Field(description="The verdict in one line: the deciding checks, and the note of the first of them.")
+    why: str = Field(
+        description="The cause of the verdict in one sentence: of the deciding checks, that of the one that explains "
+        "the others."
+    )
     question: str = Field(
         "Does an independent recalculation of this plan agree with the planned dose? It is no evidence of delivery.",
         description="The question that the verdict answers.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import binary_erosion
 
+from mqi_communicator.case.numbers import fixed
 from mqi_communicator.dicom.records import Beam, Dose
 from mqi_communicator.results.geometry import direction
 from mqi_communicator.results.grids import at_points, box_of, cut
@@ -152,10 +153,10 @@ def _judge(
     along = float(shift @ np.asarray(direction(beam))) if beam is not None else 0.0
     size = float(np.linalg.norm(shift))
     lateral = float(np.sqrt(max(size**2 - along**2, 0.0)))
-    x, y, z = found.mm
-    note = f"computed dose is shifted by x {x:+.1f}, y {y:+.1f}, z {z:+.1f} mm"
+    parts = ", ".join(f"{axis} {fixed(mm, 1, sign=True)}" for axis, mm in zip("xyz", found.mm, strict=True))
+    note = f"the computed dose is shifted by {parts} mm"
     if beam is not None:
-        note += f" ({lateral:.1f} mm across the beam, {along:+.1f} mm along it)"
+        note += f" ({lateral:.1f} mm across the beam, {fixed(along, 1, sign=True)} mm along it)"
     if found.correlation < _ALIKE:
         return size, CheckOutcome.FAIL, f"{note}, and its shape differs (correlation {found.correlation:.2f})"
     for outcome, across, depth in (

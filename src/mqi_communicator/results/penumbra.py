@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mqi_communicator.case.numbers import fixed
 from mqi_communicator.dicom.records import Beam, Dose
 from mqi_communicator.results.edges import far_edge, spread_over
 from mqi_communicator.results.geometry import across, direction
@@ -115,7 +116,9 @@ def _outcome(result: PenumbraResult, options: PenumbraOptions) -> tuple[CheckOut
         return CheckOutcome.REVIEW, f"{note}: export a dose grid that ends outside the field"
     size = abs(result.difference_mm)
     words = "wider" if result.difference_mm > 0 else "narrower"
-    note = f"the computed penumbra is {size:.1f} mm {words} than the planned {result.planned_mm:.1f} mm (80 % to 20 %)"
+    planned = f"the planned {result.planned_mm:.1f} mm (80 % to 20 %)"
+    same = fixed(size, 1) == fixed(0.0, 1)
+    note = f"the computed penumbra is {f'as {planned}' if same else f'{size:.1f} mm {words} than {planned}'}"
     if size <= options.pass_mm:
         return CheckOutcome.PASS, note
     note += ": check range shifter, air gap and spot size"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mqi_communicator.case.numbers import fixed
 from mqi_communicator.dicom.records import Beam, Dose
 from mqi_communicator.results.edges import far_edge, spread_over
 from mqi_communicator.results.geometry import across, direction
@@ -121,10 +122,16 @@ def _outcome(
     if value is None or result.missing > _MISSING * result.rays:
         return CheckOutcome.FAIL, f"the computed dose has no distal edge on {result.missing} of {result.rays} rays"
     if name == "range_r80":
-        note = f"the computed range is {abs(value):.1f} mm {'deeper' if value > 0 else 'shallower'} than planned"
+        note = f"the computed range is {_compared(value, 'deeper', 'shallower')}"
         note += f" (80 % of the rays are within ± {result.spread_mm:.1f} mm)"
     else:
-        note = f"the computed distal falloff is {abs(value):.1f} mm {'longer' if value > 0 else 'shorter'} than planned"
+        note = f"the computed distal falloff is {_compared(value, 'longer', 'shorter')}"
     if abs(value) <= limits[0]:
         return CheckOutcome.PASS, note
     return (CheckOutcome.REVIEW if abs(value) <= limits[1] else CheckOutcome.FAIL), note
+
+
+def _compared(value: float, more: str, less: str) -> str:
+    """A difference in words, to 0.1 mm."""
+    size = fixed(abs(value), 1)
+    return "as planned" if float(size) == 0 else f"{size} mm {more if value > 0 else less} than planned"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mqi_communicator.case.numbers import fixed
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.results.grids import at_points, cropped, points_of
 from mqi_communicator.results.options import DoseScaleOptions
@@ -62,7 +63,9 @@ def scale_check(planned: Dose, computed: Dose, options: DoseScaleOptions, scope:
     else:
         off = 100 * (ratio - 1)
         outcome = _outcome(abs(off), options)
-        note = f"the computed dose differs from the planned dose by {off:+.1f} % in the high-dose region"
+        note = (
+            f"the computed dose differs from the planned dose by {fixed(off, 1, sign=True)} % in the high-dose region"
+        )
         hint = known_factor_hint(ratio, fractions)
         note = f"{note}; {hint}" if hint and outcome is not CheckOutcome.PASS else note
     return Check(

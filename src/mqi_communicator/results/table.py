@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mqi_communicator.case import numbers
 from mqi_communicator.results.verdict import Check, Verdict
 
 HEADINGS = ("check", "scope", "verdict", "value", "limit", "points", "note")
@@ -18,15 +19,8 @@ def _row(check: Check) -> tuple[str, ...]:
 
 
 def value_text(check: Check) -> str:
-    """The number with its unit, as precise as in verdict.json; a dash if there is none."""
-    if check.value is None:
-        return "–"
-    if check.unit == "%":
-        return f"{check.value:.2f} %"
-    if check.unit == "mm":
-        mm = round(check.value, 2) + 0.0  # no minus zero
-        return f"{mm:+.2f} mm" if check.name.startswith(("range", "falloff", "penumbra")) else f"{mm:.2f} mm"
-    return f"{check.value:.3f}"
+    """The number with its unit; a dash if there is none."""
+    return numbers.value_text(check.value, check.unit, check.name)
 
 
 def text(verdict: Verdict) -> str:

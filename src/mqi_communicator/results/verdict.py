@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from mqi_communicator.results.cause import cause
+
 
 class CheckOutcome(StrEnum):
     """From best to worst."""
@@ -33,10 +35,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The worst outcome of the checks, and the reason."""
+    """The worst outcome of the checks, and its cause."""
 
     outcome: CheckOutcome
-    why: str  # one line
+    why: str  # one sentence (`results.cause`)
     checks: tuple[Check, ...] = field(default_factory=tuple)
 
 
@@ -49,11 +51,7 @@ def worst(checks: tuple[Check, ...]) -> Verdict:
     if outcome is CheckOutcome.PASS:
         return Verdict(outcome, f"all {len(checks)} checks passed", checks)
     deciding = [check for check in checks if check.outcome is outcome]
-    scopes: dict[str, list[str]] = {}
-    for check in deciding:
-        scopes.setdefault(check.name, []).append(check.scope)
-    names = ", ".join(f"{name} ({', '.join(where)})" for name, where in scopes.items())
-    return Verdict(outcome, f"{names}: {deciding[0].note or deciding[0].limit}", checks)
+    return Verdict(outcome, cause(deciding, checks), checks)
 
 
 def unjudged(checks: tuple[Check, ...], reasons: tuple[str, ...]) -> Verdict:
@@ -61,4 +59,4 @@ def unjudged(checks: tuple[Check, ...], reasons: tuple[str, ...]) -> Verdict:
     why = "; ".join(reasons)
     basis = Check("basis", "plan", CheckOutcome.NOT_JUDGED, None, "", "a basis for a verdict", None, None, why)
     shown = tuple(replace(check, outcome=CheckOutcome.NOT_JUDGED) for check in checks)
-    return Verdict(CheckOutcome.NOT_JUDGED, f"not judged: {why}", (basis, *shown))
+    return Verdict(CheckOutcome.NOT_JUDGED, why, (basis, *shown))

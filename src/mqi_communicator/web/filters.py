@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from mqi_communicator.case.numbers import value_text
+
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
@@ -57,11 +59,9 @@ def size(count: float | None) -> str:
     return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
 
 
-def number(value: object, unit: str) -> str:
-    """The value of a check with its unit."""
-    if not isinstance(value, int | float):
-        return "–"
-    return f"{value:.3f}" if unit == "ratio" else f"{value:.2f} {unit}".strip()
+def number(value: object, unit: str, name: str = "") -> str:
+    """The value of the check `name` with its unit."""
+    return value_text(value, unit, name)
 
 
 def state(status: str, *, needs_person: bool = False, step: str = "") -> str:

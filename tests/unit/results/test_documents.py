@@ -134,6 +134,6 @@ def test_the_manifest_names_no_patient_and_is_the_same_each_time():
 def test_the_table_has_a_cell_for_each_heading():
     table = rows(VERDICT)
     assert {len(row) for row in table} == {len(HEADINGS)}
-    assert table[1][:4] == ("range_r80", "beam 3", "fail", "+5.06 mm")
+    assert table[1][:4] == ("range_r80", "beam 3", "fail", "+5.1 mm")
     assert "fail: range_r80 (beam 3): too deep" in text(VERDICT)
     assert "99.88 %" in text(VERDICT)

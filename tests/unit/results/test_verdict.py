@@ -31,13 +31,8 @@ def test_no_check_is_not_a_pass():
     assert worst(()).outcome is CheckOutcome.NOT_JUDGED
 
 
-def test_why_names_each_deciding_check_once_with_its_beams():
-    deep = [check(CheckOutcome.FAIL, "range_r80", f"beam {n}", "too deep") for n in (1, 3)]
-    assert worst((*deep, check(CheckOutcome.PASS))).why == "range_r80 (beam 1, beam 3): too deep"
-
-
 def test_without_a_basis_all_outcomes_are_not_judged_and_values_are_kept():
     verdict = unjudged((check(CheckOutcome.FAIL), check(CheckOutcome.PASS)), ("not commissioned",))
     assert {c.outcome for c in verdict.checks} == {CheckOutcome.NOT_JUDGED}
     assert [c.value for c in verdict.checks] == [None, 1.0, 1.0]
-    assert verdict.why == "not judged: not commissioned"
+    assert verdict.why == "not commissioned"

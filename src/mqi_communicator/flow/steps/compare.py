@@ -38,4 +38,4 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
     await tools.database.write(signatures.withdraw, item.case)  # before the verdict: it is not the one that was signed
     await tools.database.write(cases.change, item.case, word=word, why=why)
     sample = {"constancy": case.constancy} if case.constancy else {}
-    return Done({"word": word, "outputs": digests, **sample})
+    return Done({"word": word, "cause": why, "outputs": digests, **sample})
