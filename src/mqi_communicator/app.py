@@ -56,6 +56,7 @@ from mqi_communicator.system.limits import set_limits
 from mqi_communicator.telemetry import http, logs, metrics
 
 TICK_LIMIT_S = 60.0  # an iteration of the loop takes one second
+WORKER_PACKAGES = ("mqi_communicator.dose.prepare", "mqi_communicator.dicom")  # what every case needs in workers
 LEVELS = {  # of emitted events, where it is not info
     "remote.call": "debug",
     "notify.failed": "warning",
@@ -128,6 +129,7 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
             memory_gib=config.resources.worker_memory_gib,
             limit_s=config.resources.worker_limit_s,
             cache=cache_of(config.paths.workspace),
+            packages=(type(engine).__module__.rpartition(".")[0], *WORKER_PACKAGES),
         ),
         workspace=config.paths.workspace,
         results=config.paths.results,

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mqi_communicator.app import App, build
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.model import CASE_ITEM, Event, Kind, Manifest, Status, StoredFile, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.config import load
@@ -20,7 +21,6 @@ from mqi_communicator.flow.spool.origin import read_due, read_origin, write_orig
 from mqi_communicator.flow.steps.admit import admit, register
 from mqi_communicator.intake.examination import Complete
 from mqi_communicator.store import audit, cases, figures, work_items
-from mqi_communicator.store.figures import Figure
 
 pytestmark = pytest.mark.real
 NAME = "phantom 1"

@@ -11,6 +11,7 @@ import pytest
 from tests.restored import KEY, TWIN, Site
 from tests.spooled import begin, delivered, shut, spooled
 
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.model import CASE_ITEM, Event, Status
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.flow.hosts.breaker import Breaker
@@ -19,7 +20,6 @@ from mqi_communicator.flow.steps.submit import submit
 from mqi_communicator.flow.tasks.sign import Signer, sign_results, signature_of
 from mqi_communicator.results.signature import Decision
 from mqi_communicator.store import audit, breakers, figures, notices, orders, work_items
-from mqi_communicator.store.figures import Figure
 
 pytestmark = pytest.mark.real
 

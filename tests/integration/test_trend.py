@@ -14,6 +14,7 @@ from tests.boards import MQI, configure
 from tests.judged import CONVENTIONS, judged
 from tests.planted import plant
 
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.config import load
 from mqi_communicator.flow.tasks.report import prepare_report
 from mqi_communicator.flow.trend import placed, trend_of
@@ -21,7 +22,6 @@ from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.trend import MIN_CASES, Row, Trend, TrendPosition
 from mqi_communicator.store import cases, figures
 from mqi_communicator.store.database import open_database
-from mqi_communicator.store.figures import Figure
 
 
 @pytest.fixture(scope="module")

@@ -269,6 +269,20 @@ async def test_a_server_that_is_killed_takes_its_children_along_and_another_star
     await gone(child)
 
 
+def loaded(name: str) -> bool:
+    return name in sys.modules
+
+
+async def test_the_server_loads_the_packages_of_the_engine_so_that_no_worker_does(workers: WorkerPool):
+    killed = await workers.run(os.getppid)
+    other = WorkerPool(memory_gib=2, limit_s=60, packages=["mqi_communicator.dose.mcsquare"])
+    os.kill(killed, signal.SIGKILL)
+    await gone(killed)
+    assert await other.run(loaded, "mqi_communicator.dose.mcsquare.case")
+    assert not await other.run(loaded, "mqi_communicator.dose.moqui.case")
+    assert not loaded("mqi_communicator.dose.mcsquare.case")
+
+
 DAEMON = """
 import asyncio, os, sys
 from pathlib import Path

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.results.trend import Row, Trend, TrendPosition, largest_deviation
 from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import cases, figures
-from mqi_communicator.store.figures import Figure
 
 LAST = 200  # cases
 _OF_PLAN = ("gamma", "dose_scale")

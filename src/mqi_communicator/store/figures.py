@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from sqlalchemy import Connection, select
 
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.store.schema import batched, cases, figures
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One check of one case: its number, its outcome, and the treatment machine of the plan."""
-
-    case: str
-    name: str
-    scope: str
-    at: float  # epoch seconds
-    machine: str
-    word: str
-    value: float | None
-    unit: str
 
 
 def save(connection: Connection, case: str, found: Iterable[Figure]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mqi_communicator.store.figures import Figure
+from mqi_communicator.case.figure import Figure
 
 WIDTH, HEIGHT, EDGE = 600.0, 120.0, 8.0
 

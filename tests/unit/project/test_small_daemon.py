@@ -13,3 +13,13 @@ def test_building_the_application_loads_nothing_heavy():
     code = "import sys; import mqi_communicator.cli.run; print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {name.split(".")[0] for name in ended.stdout.split()} & HEAVY == set()
+
+
+def test_workers_have_loaded_what_cases_need_and_neither_a_database_nor_a_compiler():
+    code = "import sys; from mqi_communicator.flow.workers.fork_server import PRELOAD; list(map(__import__, PRELOAD)); "
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{code}print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in ended.stdout.split()}
+    assert loaded >= {"numpy", "pydicom"}
+    assert loaded & {"sqlalchemy", "numba", "matplotlib", "asyncio"} == set()

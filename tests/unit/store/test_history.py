@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import inspect
 from tests.planted import LIVE, plant
 
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.store import cases, figures, history, orders
 from mqi_communicator.store.database import Database, open_database
-from mqi_communicator.store.figures import Figure
 from mqi_communicator.store.history import CaseQuery
 from mqi_communicator.store.schema import metadata
 

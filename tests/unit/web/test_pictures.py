@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import BeamView, CaseView
-from mqi_communicator.store.figures import Figure
 from mqi_communicator.web import filters
 from mqi_communicator.web.actions import OrderRequest, applicable
 from mqi_communicator.web.chart import HEIGHT, WIDTH, trend_of

@@ -6,7 +6,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.flow.steps.extension import declared
-from mqi_communicator.flow.tasks import figures_of, judge_case
+from mqi_communicator.flow.tasks import judge_with_figures
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import cases, figures, signatures, work_items
 
@@ -22,8 +22,8 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
         raise Permanent(reasons, "mqi retry computes the beams again that have no dose")
     case = await tools.database.read(cases.get, item.case)
     tokens = {beam.beam: beam.token for beam in beams}
-    word, why, digests = await tools.workers.run(
-        judge_case,
+    word, why, digests, found = await tools.workers.run(
+        judge_with_figures,
         tools.spool(item.case),
         tokens,
         tools.preparer,
@@ -32,8 +32,8 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
         tools.basis,
         await declared(item.case, tools),
         case.constancy,
+        now=tools.clock(),
     )
-    found = await tools.workers.run(figures_of, tools.spool(item.case), tools.clock())
     await tools.database.write(figures.save, item.case, found)
     await tools.database.write(signatures.withdraw, item.case)  # before the verdict: it is not the one that was signed
     await tools.database.write(cases.change, item.case, word=word, why=why)

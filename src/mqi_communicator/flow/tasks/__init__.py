@@ -12,9 +12,8 @@ from mqi_communicator.flow.workers.deferred import Deferred
 if TYPE_CHECKING:
     from mqi_communicator.flow.tasks.beam import keep_beam_dose as keep_beam_dose
     from mqi_communicator.flow.tasks.engine_input import write_input as write_input
-    from mqi_communicator.flow.tasks.figures import figures_of as figures_of
+    from mqi_communicator.flow.tasks.figures import judge_with_figures as judge_with_figures
     from mqi_communicator.flow.tasks.identity import identity_of as identity_of
-    from mqi_communicator.flow.tasks.judge import judge_case as judge_case
     from mqi_communicator.flow.tasks.report import prepare_report as prepare_report
     from mqi_communicator.flow.tasks.report import redraw_report as redraw_report
     from mqi_communicator.intake.admit import examine as examine
@@ -24,8 +23,7 @@ else:
     copy_to_spool = Deferred("mqi_communicator.intake.spooling", "copy_to_spool")
     write_input = Deferred("mqi_communicator.flow.tasks.engine_input", "write_input")
     keep_beam_dose = Deferred("mqi_communicator.flow.tasks.beam", "keep_beam_dose")
-    figures_of = Deferred("mqi_communicator.flow.tasks.figures", "figures_of")
+    judge_with_figures = Deferred("mqi_communicator.flow.tasks.figures", "judge_with_figures")
     identity_of = Deferred("mqi_communicator.flow.tasks.identity", "identity_of")
-    judge_case = Deferred("mqi_communicator.flow.tasks.judge", "judge_case")
     prepare_report = Deferred("mqi_communicator.flow.tasks.report", "prepare_report")
     redraw_report = Deferred("mqi_communicator.flow.tasks.report", "redraw_report")

@@ -20,8 +20,9 @@ PRELOAD = (
     "pydicom",
     "mqi_communicator.intake.admit",
     "mqi_communicator.intake.spooling",
+    "mqi_communicator.flow.tasks.beam",
     "mqi_communicator.flow.tasks.engine_input",
-    "mqi_communicator.flow.tasks.judge",
+    "mqi_communicator.flow.tasks.figures",
 )
 SERVER = 0  # its process id, in the server and in its children
 

@@ -14,12 +14,14 @@ import asyncio
 import multiprocessing
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, ParamSpec, TypeVar, cast
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Transient
@@ -40,14 +42,21 @@ _STARTER = ThreadPoolExecutor(1, "worker-starter")
 
 
 class WorkerPool:
-    """Runs functions of this package, each call in a process of its own. `cache`: the folder of compiled code."""
+    """Runs functions of this package, each call in a process of its own.
 
-    def __init__(self, *, memory_gib: float, limit_s: float, cache: Path | None = None) -> None:
+    `cache`: the folder of compiled code. `packages`: packages whose modules the fork server loads as well, so that not
+    every worker does.
+    """
+
+    def __init__(
+        self, *, memory_gib: float, limit_s: float, cache: Path | None = None, packages: Sequence[str] = ()
+    ) -> None:
         self._memory = int(memory_gib * _GIB)
         self._limit = limit_s
         self._grace = _GRACE_CPU_S
         self._cache = str(cache or "")
-        _CONTEXT.set_forkserver_preload(["mqi_communicator.flow.workers.fork_server"])
+        modules = [module for package in packages for module in _modules_of(package)]
+        _CONTEXT.set_forkserver_preload(["mqi_communicator.flow.workers.fork_server", *modules])
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `work(*args)` returns, or raise its fault. Transient if the child is killed or takes too long;
@@ -84,6 +93,17 @@ class _ChildDied(Exception):  # noqa: N818 - named after what happened
     def __init__(self, exit_code: int | None) -> None:
         super().__init__()
         self.exit_code = exit_code  # negative: the number of a signal; None if it is not known
+
+
+def _modules_of(package: str) -> Iterator[str]:
+    """The names of all modules of a package, which are not imported here."""
+    spec = find_spec(package)
+    for module in iter_modules(None if spec is None else spec.submodule_search_locations):
+        name = f"{package}.{module.name}"
+        if module.ispkg:
+            yield from _modules_of(name)
+        else:
+            yield name
 
 
 async def _reply_to(task: bytes) -> bytes:
