@@ -110,10 +110,10 @@ def prepare(base: Path, host: PrivateHost) -> Work:
     slot.release()
     assert CASE_ITEM not in [beam.number for beam in plan.beams]
     works = {beam.number: engine.job(JobRequest(beam.number)).work() for beam in plan.beams}
-    return Work(spool.input, tuple(f"{number}={_by_hand(work)}" for number, work in works.items()))
+    return Work(spool.input, tuple(f"{number}={by_hand(work)}" for number, work in works.items()))
 
 
-def _by_hand(work: EngineWork) -> str:
+def by_hand(work: EngineWork) -> str:
     """The same programs as a shell command line."""
     lines = [f"mkdir {shlex.quote(name)}" for name in work.folders]
     for program in work.programs:

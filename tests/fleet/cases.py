@@ -30,22 +30,23 @@ SIZE = replace(TINY, fields=STANDARD.fields)
 
 
 @cache
-def _template() -> dict[str, Dataset]:
-    draft = Draft(SIZE, uids_of("pass", "tiny", 1))
+def _template(beams: tuple[int, ...] = BEAMS) -> dict[str, Dataset]:
+    fields = tuple(field for field in SIZE.fields if field.number in beams)
+    draft = Draft(replace(SIZE, fields=fields), uids_of("pass", "tiny", 1))
     add_ct(draft)
     add_structures(draft)
     add_plan(draft)
     return {name: draft.object(name) for name in sorted(draft.files)}
 
 
-def case_files(number: int) -> dict[str, bytes]:
+def case_files(number: int, beams: tuple[int, ...] = BEAMS) -> dict[str, bytes]:
     """The files of case `number` (1 to MOST). All UIDs are unique to it. `noisy.NUMBERS` have a planned dose."""
     if number in noisy.NUMBERS:
         return noisy.noisy_files(number)
     if not 1 <= number <= MOST:
         raise ValueError(f"a fleet has cases 1 to {MOST}")
     files = {}
-    for name, template in _template().items():
+    for name, template in _template(beams).items():
         ds = copy.deepcopy(template)
         _rename(ds, number)
         if name.startswith("CT."):
@@ -81,12 +82,12 @@ def _own(uid: str, number: int) -> str:
     return f"2.25.{int.from_bytes(reported[:16], 'big')}"
 
 
-def write_case(watch: Path, number: int, name: str = "") -> Path:
+def write_case(watch: Path, number: int, name: str = "", beams: tuple[int, ...] = BEAMS) -> Path:
     """Move case `number` into the watched folder, with one rename."""
     making = watch.parent / f"making-{number}"
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir()
-    for file, data in case_files(number).items():
+    for file, data in case_files(number, beams).items():
         (making / file).parent.mkdir(parents=True, exist_ok=True)
         (making / file).write_bytes(data)
     return making.rename(watch / (name or f"case {number:04d}"))
