@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mqi_communicator.case.figure import Figure
-from mqi_communicator.case.model import Kind
-from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.identity import identity_of
 from mqi_communicator.flow.tasks.judge import judge_case
-from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.documents import VERDICT, verdict_of
 
 
@@ -24,9 +22,7 @@ def judge_with_figures(
 
 def figures_of(spool: Spool, now: float) -> list[Figure]:
     """The checks of the verdict in the spool, with the treatment machine of the plan."""
-    (plan,) = load_manifest(spool.manifest).of(Kind.PLAN)
-    beams = sound_plan(spool.case / plan.stored).beams
-    machine = beams[0].machine if beams else ""
+    machine = identity_of(spool).machine
     checks = verdict_of((spool.results / VERDICT).read_bytes()).checks
     found = {
         (check.name, check.scope): Figure(
