@@ -65,7 +65,7 @@ def product_here(testbed: Testbed, random: Random) -> Iterator[None]:
 @fault("kept dose spoiled here", corrupts=True)
 def dose_here(testbed: Testbed, random: Random) -> Iterator[None]:
     """A bit flips in an accepted dose that is kept for the comparison."""
-    _spoil_one(testbed, random, "workspace/spool/*/dose/beam-*.npz", 2, lambda path: ".aside" not in path.name)
+    _spoil_one(testbed, random, "workspace/spool/*/dose/beam-*.npy", 2, lambda path: ".aside" not in path.name)
     yield
 
 

@@ -22,7 +22,7 @@ _plan: dict[str, Any] = json.loads(os.environ.get("FAULTS_PLAN", "{}"))
 _journal = os.environ.get("FAULTS_JOURNAL", "")
 _passed: Counter[str] = Counter()
 # Kinds of files that are renamed into place. Code that numba has compiled has a name for each function.
-KINDS = {".npz": "dose", ".dcm": "rtdose", ".sqlite3": "backup", ".nbi": "kernel", ".nbc": "kernel"}
+KINDS = {".npy": "dose", ".dcm": "rtdose", ".sqlite3": "backup", ".nbi": "kernel", ".nbc": "kernel"}
 
 
 def hit(point: str) -> None:
@@ -89,6 +89,10 @@ def _renamed(source: Path, target: Path) -> str:
         return "admitted" if target.parent.name == "case" else "manifest"
     if source.is_dir() and source.name.endswith(".part"):
         return "delivered"
+    if target.parent.name == "prepared":
+        return "prepared"
+    if target.parent.name == "dose" and target.suffix == ".json":
+        return "dose-record"
     if target.suffix in KINDS:
         return KINDS[target.suffix]
     return "report" if target.stem == "report" else target.name

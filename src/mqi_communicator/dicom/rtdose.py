@@ -14,6 +14,7 @@ import numpy as np
 
 from mqi_communicator.dicom.axes import Axes
 from mqi_communicator.dicom.collector import Collector, tagged
+from mqi_communicator.dicom.lattice import box_near, part_of
 from mqi_communicator.dicom.positions import POSITIONS
 from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom, unreadable
@@ -50,6 +51,7 @@ _ELEMENTS = (
     "ReferencedRTPlanSequence",
 )
 _EVEN = 0.01  # mm
+_OWN_BITS = 16  # of the doses that `rtdose_writer` writes
 _WHOLE_PLAN = frozenset({"PLAN", "FRACTION"})  # FRACTION: one fraction *group*; plans here have only one
 _ADVICE = "Export the dose again from the treatment planning system."
 
@@ -74,6 +76,30 @@ def dose_facts(path: Path, limits: Limits | None = None) -> DoseFacts:
     with open_dicom(path, limits or Limits()) as opened:
         facts, *_ = _facts(opened, path)
         return facts
+
+
+def read_part(path: Path, dose_type: DoseType, points: NDArray[np.float64], margin: float) -> Dose:
+    """Read the part of a dose that was written by this program within `margin` mm of the box that holds `points`.
+
+    The file is mapped into memory, so that only that part of it is read. All of it if they do not overlap.
+    """
+    with open_dicom(path, Limits()) as opened:
+        facts, data, spans, frames = _facts(opened, path)
+        assert opened is not None  # noqa: S101 - _facts refuses it
+        nz, ny, nx = frames.grid.shape
+        if frames.axes != POSITIONS["HFS"] or frames.falling or _bits(data, Collector(opened.name)) != _OWN_BITS:
+            raise Collector(opened.name).problem("the dose was not written by this program", "dose.grid", _ADVICE)
+        place = opened.check_pixels(spans, nz * ny * nx * _OWN_BITS // 8)
+        stored = np.memmap(path, dtype="<u2", mode="r", offset=place, shape=(nz, ny, nx))
+    cuts = box_near(facts.grid, points, margin)
+    part = np.asarray(stored) if cuts is None else np.asarray(stored)[cuts]
+    scaling = np.float64(data.DoseGridScaling)
+    gy = np.empty(part.shape, dtype=np.float32)
+    for plane, values in zip(gy, part, strict=True):
+        plane[:] = values * scaling
+    gy.setflags(write=False)
+    grid = facts.grid if cuts is None else part_of(facts.grid, cuts)
+    return Dose(grid=grid, gy=gy, dose_type=dose_type, beam_number=facts.beam_number)
 
 
 def read_rtdose(path: Path, dose_type: DoseType, limits: Limits | None = None) -> Dose:
@@ -254,4 +280,7 @@ def _dose(opened: Opened, data: Dataset, spans: dict[int, Span], shape: tuple[in
     stored = np.frombuffer(raw, dtype=f"<{sign}{bits // 8}").reshape(shape)
     if stored.min() < 0:
         raise collector.problem("the dose has negative values", "dose.negative", _ADVICE)
-    return (stored * np.float64(scaling)).astype(np.float32)
+    gy = np.empty(shape, dtype=np.float32)
+    for plane, values in zip(gy, stored, strict=True):  # a whole dose of a large grid in float64 would take 0.5 GB
+        plane[:] = values * np.float64(scaling)
+    return gy

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import struct
 import uuid
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,13 +25,15 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.decimal_string import decimal
-from mqi_communicator.dicom.records import Biology, Dose, Extent
+from mqi_communicator.dicom.lattice import place_in
+from mqi_communicator.dicom.records import Biology, Dose, Extent, Grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 _LARGEST = 2**16 - 1
+_PIXEL_DATA = struct.Struct("<HH2sHL")  # tag, VR, reserved, length (PS3.5 7.1.2)
 _LO = 64  # characters of a Long String (PS3.5 6.2)
 _COPIED = (  # of the Patient, General Study and SOP Common modules
     "SpecificCharacterSet",
@@ -61,40 +64,61 @@ class Origin:
     not_for_qa: str = ""  # why it was not judged; "" if it was judged
 
 
-def write_rtdose(target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_of_reference_uid: str) -> str:
-    """Write `dose` to `target` atomically and return its SOP Instance UID.
+@dataclass(frozen=True, slots=True)
+class WrittenDose:
+    """A file that was written: its SOP Instance UID and its sha256 in hex."""
 
+    uid: str
+    sha256: str
+
+
+def write_rtdose(
+    target: Path, dose: Dose, origin: Origin, *, plan: Path, frame_of_reference_uid: str, whole: Grid | None = None
+) -> WrittenDose:
+    """Write `dose` to `target` atomically.
+
+    `whole`: a grid that has the voxels of the dose's, on which it is written, zero elsewhere; None: the dose's own.
     `plan` is the admitted RT plan file. Permanent if the dose is not finite, negative or nowhere above zero.
     """
     source = dcmread(plan, stop_before_pixels=True, specific_tags=[*_COPIED, *_NEEDED])
-    values, scaling = _scaled(dose)
+    whole = dose.grid if whole is None else whole
+    pixels, place, scaling = _scaled(dose, whole)
     ds = _dataset(source, dose, origin)
     ds.FrameOfReferenceUID = frame_of_reference_uid
-    _write_grid(ds, dose, scaling)
-    pixels = values.astype("<u2").tobytes()
-    _assign_uid(ds, origin, pixels)
-    ds.PixelData = pixels
-    ds["PixelData"].VR = "OW"
+    _write_grid(ds, whole, scaling)
+    _assign_uid(ds, origin, pixels[place])
+    head = BytesIO()
+    ds.save_as(head, enforce_file_format=True)
+    head.write(_PIXEL_DATA.pack(0x7FE0, 0x0010, b"OW", 0, pixels.nbytes))
+    digest = hashlib.sha256(head.getvalue())
+    digest.update(pixels.data)
     aside = target.with_name(target.name + ".part")
     with aside.open("wb") as file:
-        ds.save_as(file, enforce_file_format=True)
+        file.write(head.getvalue())
+        file.write(pixels.data)
         file.flush()
         os.fsync(file.fileno())
     aside.replace(target)
-    return str(ds.SOPInstanceUID)
+    return WrittenDose(str(ds.SOPInstanceUID), digest.hexdigest())
 
 
-def _scaled(dose: Dose) -> tuple[NDArray[np.uint16], str]:
-    """Return integers and the DoseGridScaling as written, so that the integers compensate the rounding of the text."""
+def _scaled(dose: Dose, whole: Grid) -> tuple[NDArray[np.uint16], tuple[slice, slice, slice], str]:
+    """Return the pixels on `whole`, where the dose is in them, and the DoseGridScaling as written, so that the integers
+    compensate the rounding of the text."""
     low, high = float(dose.gy.min()), float(dose.gy.max())
     if not (math.isfinite(low) and math.isfinite(high)) or low < 0 or high <= 0:
         raise Permanent(
             f"the dose cannot be written: its values range from {low:g} to {high:g} Gy",
             "expected a finite, non-negative dose that is not zero everywhere: check the engine's log",
         )
+    place = place_in(whole, dose.grid)
+    if place is None:
+        raise Permanent("the dose cannot be written: it is on another grid than the CT", "compute the case again")
     text = decimal(high / _LARGEST)
-    values = np.rint(dose.gy.astype(np.float64) / float(text))
-    return np.clip(values, 0, _LARGEST).astype(np.uint16), text
+    pixels = np.zeros(whole.shape, dtype="<u2")
+    for plane, values in zip(pixels[place], dose.gy, strict=True):
+        plane[:] = np.clip(np.rint(values.astype(np.float64) / float(text)), 0, _LARGEST)
+    return pixels, place, text
 
 
 def _uid(origin: Origin, *what: str) -> str:
@@ -123,12 +147,13 @@ def _dataset(source: Dataset, dose: Dose, origin: Origin) -> Dataset:
     return ds
 
 
-def _assign_uid(ds: Dataset, origin: Origin, pixels: bytes) -> None:
-    """Set the SOP Instance UID from the run and the content."""
+def _assign_uid(ds: Dataset, origin: Origin, pixels: NDArray[np.uint16]) -> None:
+    """Set the SOP Instance UID from the run and the content: the pixels that can be above zero."""
     encoded = BytesIO()
     ds.save_as(encoded, implicit_vr=False, little_endian=True)
     content = hashlib.sha256(encoded.getvalue())
-    content.update(pixels)
+    for plane in pixels:
+        content.update(np.ascontiguousarray(plane).data)
     ds.SOPInstanceUID = _uid(origin, origin.token, content.hexdigest())
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = _RT_DOSE, ds.SOPInstanceUID
@@ -177,13 +202,13 @@ def _item(**attributes: Any) -> Dataset:
     return made
 
 
-def _write_grid(ds: Dataset, dose: Dose, scaling: str) -> None:
+def _write_grid(ds: Dataset, grid: Grid, scaling: str) -> None:
     """Set the grid: axial frames, z ascending, offsets relative to the first (PS3.3 C.8.8.3.2)."""
-    (frames, rows, columns), (dx, dy, dz) = dose.grid.shape, dose.grid.spacing
+    (frames, rows, columns), (dx, dy, dz) = grid.shape, grid.spacing
     ds.NumberOfFrames, ds.Rows, ds.Columns = frames, rows, columns
     ds.FrameIncrementPointer = "GridFrameOffsetVector"
     ds.GridFrameOffsetVector = [decimal(i * dz) for i in range(frames)]
-    ds.ImagePositionPatient = [decimal(value) for value in dose.grid.origin]
+    ds.ImagePositionPatient = [decimal(value) for value in grid.origin]
     ds.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
     ds.PixelSpacing, ds.SliceThickness = [decimal(dy), decimal(dx)], decimal(dz)
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"

@@ -22,7 +22,11 @@ AIR = -900.0  # HU: above the noise of air, below lung and foam
 
 def without_outside_air(dose: Dose, ct: CTVolume) -> Dose:
     """The same dose on the CT's grid, zero in the air around the patient; cavities keep their dose."""
-    gy = np.where(outside_air(ct), np.float32(0), dose.gy)
+    gy = np.zeros(dose.gy.shape, dtype=dose.gy.dtype)
+    for plane, values, hu in zip(gy, dose.gy, ct.hu, strict=True):  # a mask of the whole CT would take longer
+        if (found := _inside(hu)) is not None:
+            box, inside = found
+            np.copyto(plane[box], values[box], where=inside)
     gy.setflags(write=False)
     return replace(dose, gy=gy)
 
@@ -31,10 +35,24 @@ def outside_air(ct: CTVolume) -> NDArray[np.bool_]:
     """Which voxels [z, y, x] are air around the patient: there is only air along a row or a column of the
     slice to one of its four edges.
     """
-    air = ct.hu < AIR
-    outside = np.zeros_like(air)
-    for axis in (1, 2):
-        outside |= np.logical_and.accumulate(air, axis=axis)
-        backwards = np.flip(air, axis)
-        outside |= np.flip(np.logical_and.accumulate(backwards, axis=axis), axis)
+    outside = np.ones(ct.hu.shape, dtype=bool)
+    for plane, hu in zip(outside, ct.hu, strict=True):
+        if (found := _inside(hu)) is not None:
+            box, inside = found
+            plane[box] = ~inside
     return outside
+
+
+def _inside(hu: NDArray[np.float32]) -> tuple[tuple[slice, slice], NDArray[np.bool_]] | None:
+    """What of one slice [y, x] is not air around the patient, in the smallest box that holds it; None if all is air."""
+    solid = ~(hu < AIR)  # so that NaN is no air
+    hit = [np.flatnonzero(solid.any(axis=axis)) for axis in (1, 0)]
+    if not hit[0].size:
+        return None
+    box = (slice(int(hit[0][0]), int(hit[0][-1]) + 1), slice(int(hit[1][0]), int(hit[1][-1]) + 1))
+    solid = solid[box]
+    inside = np.ones(solid.shape, dtype=bool)
+    for axis in (0, 1):
+        inside &= np.logical_or.accumulate(solid, axis=axis)
+        inside &= np.flip(np.logical_or.accumulate(np.flip(solid, axis), axis=axis), axis)
+    return box, inside

@@ -18,14 +18,13 @@ from mqi_communicator.report.gammas import GammaRow, beam_gamma, plan_gamma
 from mqi_communicator.report.options import Criterion
 from mqi_communicator.report.planes import View, view_through
 from mqi_communicator.results.dvh import Dvh, dvh
-from mqi_communicator.results.grids import at_points, corners
+from mqi_communicator.results.grids import at_points, corners, cropped
 from mqi_communicator.results.options import JudgementOptions
 from mqi_communicator.results.planes import (
     Point,
     Profile,
     axis_profiles,
     beam_profiles,
-    cropped_copy,
     high_dose_centre,
     largest_difference,
 )
@@ -33,7 +32,7 @@ from mqi_communicator.results.planes import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MARGIN = 50.0  # mm of computed dose kept around the planned grid
+MARGIN = 50.0  # mm of computed dose kept around the planned grid
 _WITHIN = 0.95  # V95: of the reference dose
 
 
@@ -46,7 +45,7 @@ class ReportInput:
     ct: Callable[[], CTVolume]
     structures: tuple[Structure, ...]
     planned: Callable[[int | None], Dose | None]  # by beam number, None for the plan; None if there is none
-    computed: Callable[[int | None], Dose]
+    computed: Callable[[int | None, NDArray[np.float64] | None], Dose]  # by beam; near these points (x, y, z), if any
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +91,37 @@ def analyse(
     material: ReportInput, judgement: JudgementOptions, criteria: Sequence[Criterion], extent: Extent
 ) -> Analysis:
     """Analyse the plan's dose, then each beam's. `extent` is that of the delivered doses."""
-    planned, computed = material.planned(None), material.computed(None)
-    if planned is not None:
-        computed = cropped_copy(computed, corners([planned.grid]), _MARGIN)
+    planned = material.planned(None)
+    computed = _computed(material, None, planned)
     base = computed if planned is None else planned
     isocentre = material.plan.beams[0].isocenter
     peak = None if planned is None else largest_difference(planned, computed)
     points_of_interest = [("the isocentre", isocentre), *([("the largest dose difference", peak[0])] if peak else [])]
     limits = _limits(judgement, material.plan.beams)
-    rows, values, found = plan_gamma(planned, computed, limits.gamma, criteria)
+    rows, values = plan_gamma(planned, computed, limits.gamma, criteria)
     volumes = _volumes(material, planned, computed, extent)
     ct = material.ct()
     targets = [s for s in material.structures if _is_target(s, material.labels)]
     views = tuple(
-        view_through(name, point, planned, computed, found, ct, targets) for name, point in points_of_interest
+        view_through(name, point, planned, computed, limits.gamma, ct, targets) for name, point in points_of_interest
     )
     points = _points(planned, computed, points_of_interest)
     profiles: list[tuple[str, tuple[Profile, ...]]] = [("plan", axis_profiles(planned, computed, isocentre))]
     top, scanner, grid = float(np.nanmax(base.gy, initial=0.0)), ct.scanner, ct.grid
-    del planned, computed, base, ct, found
+    del planned, computed, base, ct
     for beam in material.plan.beams:
         more, lines = _of_beam(material, beam, judgement, criteria)
         rows += more
         profiles.append((f"beam {beam.number}", lines))
     return Analysis(top, tuple(rows), values, points, views, tuple(profiles), volumes, scanner, grid)
+
+
+def _computed(material: ReportInput, beam: int | None, planned: Dose | None) -> Dose:
+    """The computed dose of a beam or the plan; of a planned one only the part near its grid."""
+    if planned is None:
+        return material.computed(beam, None)
+    near = corners([planned.grid])
+    return cropped(material.computed(beam, near), near, MARGIN)
 
 
 def _limits(judgement: JudgementOptions, beams: Sequence[Beam]) -> JudgementOptions:
@@ -181,10 +187,10 @@ def _at(dose: Dose | None, point: Point) -> float | None:
 def _of_beam(
     material: ReportInput, beam: Beam, judgement: JudgementOptions, criteria: Sequence[Criterion]
 ) -> tuple[list[GammaRow], tuple[Profile, ...]]:
-    planned, computed = material.planned(beam.number), material.computed(beam.number)
+    planned = material.planned(beam.number)
+    computed = _computed(material, beam.number, planned)
     if planned is None:
         return [], beam_profiles(None, computed, beam, high_dose_centre(computed))
-    computed = cropped_copy(computed, corners([planned.grid]), _MARGIN)
     options = judgement.for_machine(beam.machine).gamma
     rows: list[GammaRow] = []
     if len(material.plan.beams) > 1:

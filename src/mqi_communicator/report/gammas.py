@@ -10,13 +10,14 @@ import numpy as np
 
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.report.options import Criterion
-from mqi_communicator.results.gamma import GammaResult, Limits, gamma_index
+from mqi_communicator.results.gamma import Limits, gamma_index, thinned
 from mqi_communicator.results.options import GammaOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CEILING = 2.0  # gamma is searched no further
+MOST_VALUES = 40_000  # points of one scope whose gamma is computed, not only whether it is at most 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,21 @@ class GammaRow:
     percent: float
     mean: float | None  # None if only gamma <= 1 was evaluated
     highest: float | None  # CEILING: that or more
+    values: int = 0  # points whose value was computed
+
+    @property
+    def sampled(self) -> bool:
+        """Whether mean and maximum are those of a part of the points."""
+        return 0 < self.values < self.counted
 
 
 def plan_gamma(
     planned: Dose | None, computed: Dose, options: GammaOptions, criteria: Sequence[Criterion]
-) -> tuple[list[GammaRow], NDArray[np.float32], NDArray[np.float32] | None]:
-    """Rows, the values for the histogram, and gamma on the planned grid."""
+) -> tuple[list[GammaRow], NDArray[np.float32]]:
+    """Rows, and the values for the histogram."""
     if planned is None:
-        return [], np.empty(0, dtype=np.float32), None
-    rows, found = _rows("plan", planned, computed, options, criteria)
-    return rows, found.gamma[np.isfinite(found.gamma)], found.gamma
+        return [], np.empty(0, dtype=np.float32)
+    return _rows("plan", planned, computed, options, criteria)
 
 
 def beam_gamma(
@@ -49,23 +55,34 @@ def beam_gamma(
     return _rows(scope, planned, computed, options, criteria)[0]
 
 
+def values_of(part: Dose, computed: Dose, options: GammaOptions, top: float) -> NDArray[np.float32]:
+    """Gamma on a part of the planned dose, whose maximum is `top` Gy."""
+    return gamma_index(part, computed, options, ceiling=CEILING, top=top).gamma
+
+
 def _rows(
     scope: str, planned: Dose, computed: Dose, options: GammaOptions, criteria: Sequence[Criterion]
-) -> tuple[list[GammaRow], GammaResult]:
+) -> tuple[list[GammaRow], NDArray[np.float32]]:
+    """All points count; the value of gamma itself, which takes a hundred times as long, is computed for some."""
     deciding = Criterion(options.dose_percent, options.distance_mm, local=False)
     others = [criterion for criterion in criteria if criterion != deciding]
     also = [Limits(one.dose_percent, one.distance_mm, one.local) for one in others]
-    found = gamma_index(planned, computed, options, ceiling=CEILING, also=also)
-    values = found.gamma[np.isfinite(found.gamma)]
-    some = values.size > 0
+    some = thinned(planned, options, MOST_VALUES)
+    found = gamma_index(planned, computed, options, ceiling=CEILING if some is None else None, also=also)
+    exact = found.gamma
+    if some is not None:
+        exact = values_of(some, computed, options, float(np.nanmax(planned.gy, initial=0.0)))
+    values = exact[np.isfinite(exact)]
+    known = values.size > 0
     first = GammaRow(
         scope=scope,
         criterion=deciding,
         deciding=True,
         counted=found.counted,
         percent=found.percent,
-        mean=float(values.mean(dtype=np.float64)) if some else None,
-        highest=float(values.max()) if some else None,
+        mean=float(values.mean(dtype=np.float64)) if known else None,
+        highest=float(values.max()) if known else None,
+        values=values.size,
     )
     rest = [
         GammaRow(
@@ -73,4 +90,4 @@ def _rows(
         )
         for one, passed in zip(others, found.also_passed, strict=True)
     ]
-    return [first, *rest], found
+    return [first, *rest], values

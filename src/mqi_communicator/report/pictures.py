@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import font_manager, ft2font, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -149,9 +150,11 @@ def _panel(axes: Any, view: View, row: int, kind: str, values: NDArray[Any], top
     image = axes.imshow(
         shown, extent=(left, right, last, first), interpolation="nearest", origin="upper", aspect="auto", **look
     )
-    for line in view.outlines[row]:
-        axes.plot(line[:, 0], line[:, 1], color="white", linewidth=1.6, solid_capstyle="butt")
-        axes.plot(line[:, 0], line[:, 1], color="black", linewidth=0.7, solid_capstyle="butt")
+    for colour, width in (("white", 1.6), ("black", 0.7)):  # hundreds of strokes: one artist, not one each
+        strokes = LineCollection(
+            view.outlines[row], colors=colour, linewidths=width, capstyle="butt", joinstyle="round", zorder=2
+        )
+        axes.add_collection(strokes, autolim=False)
     across, down = [(0, 1), (0, 2), (1, 2)][row]
     axes.plot(view.point[across], view.point[down], "+", color="black", markersize=7, markeredgewidth=1.4)
     axes.plot(view.point[across], view.point[down], "+", color="white", markersize=6, markeredgewidth=0.7)

@@ -10,8 +10,10 @@ import numpy as np
 
 from mqi_communicator.dicom.contours import Structure
 from mqi_communicator.dicom.records import CTVolume, Dose
+from mqi_communicator.report.gammas import values_of
 from mqi_communicator.results.dvh import crossings
 from mqi_communicator.results.grids import box_of, cut
+from mqi_communicator.results.options import GammaOptions
 from mqi_communicator.results.planes import Plane, Point, nearest, planes, slab
 
 if TYPE_CHECKING:
@@ -47,13 +49,14 @@ def view_through(
     point: Point,
     planned: Dose | None,
     computed: Dose,
-    gamma: NDArray[np.float32] | None,
+    gamma: GammaOptions,
     ct: CTVolume,
     targets: Sequence[Structure],
 ) -> View:
     """Cut planes out of doses, CT and outlines."""
     base = computed if planned is None else planned
-    made = planes(planned, computed, gamma, point)
+    top = 0.0 if planned is None else float(np.nanmax(planned.gy, initial=0.0))
+    made = planes(planned, computed, lambda part: values_of(part, computed, gamma, top), point)
     centre, half = _field(base, point)
     return View(
         name=name,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mqi_communicator.case.numbers import fixed
 from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.report.analysis import Analysis, DvhTable, PointRow
-from mqi_communicator.report.gammas import CEILING, GammaRow
+from mqi_communicator.report.gammas import CEILING, MOST_VALUES, GammaRow
 from mqi_communicator.report.page import Block, Facts, Paragraph, Table
 from mqi_communicator.report.planes import View
 from mqi_communicator.report.text import one_line
@@ -191,7 +191,8 @@ def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ..
         first = next(row for row in mine.values() if row.deciding)
         check = decided.get(scope)
         own = None if check is None or check.value is None else value_text(_check(check))
-        highest = _NONE if first.highest is None else f"{'≥ ' if first.highest >= CEILING else ''}{first.highest:.2f}"
+        more = first.highest is not None and (first.sampled or first.highest >= CEILING)
+        highest = _NONE if first.highest is None else f"{'≥ ' if more else ''}{first.highest:.2f}"
         cells.append(
             (
                 scope,
@@ -213,6 +214,8 @@ def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ..
         "Points with gamma <= 1. Only the deciding criterion is part of the verdict (see the checks). Mean and maximum "
         f"are of that criterion, to 0.005, searched up to {CEILING:g}."
     )
+    if any(row.sampled for row in rows):
+        note += f" Of a scope with more than {grouped(MOST_VALUES)} points they are those of an even sample of them."
     return Paragraph(note, small=True), table
 
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.dicom.records import CTVolume, Dose, IonPlan
+from mqi_communicator.results.sources import DoseSource, source
 
 _CUT = 10.0  # % of the planned maximum: more dose than this in the first or last CT slice: the CT is too short
 
 
 def case_cautions(
-    plan: IonPlan, ct: CTVolume, planned: Sequence[Dose], set_aside: Sequence[str] = ()
+    plan: IonPlan, ct: CTVolume, planned: Sequence[Dose | DoseSource], set_aside: Sequence[str] = ()
 ) -> tuple[Caution, ...]:
     """These checks. `set_aside`: for each ignored RTDOSE file, why it does not belong to this plan."""
     return (
@@ -32,12 +33,12 @@ def _ct_slices(ct: CTVolume) -> Iterator[Caution]:
         yield Caution("ct_slices", "plan", note, review=False)
 
 
-def _ct_ends(ct: CTVolume, planned: Sequence[Dose]) -> Caution:
+def _ct_ends(ct: CTVolume, planned: Sequence[Dose | DoseSource]) -> Caution:
     """Planned dose in the first or last CT slice, beyond which the computed dose is cut off."""
     low = ct.grid.origin[2]
     high = low + ct.grid.spacing[2] * (ct.grid.shape[0] - 1)
     slices = f"the CT has {ct.grid.shape[0]} slices, from z = {low:g} to {high:g} mm"
-    worst = max((_share_at(dose, level) for dose in planned for level in (low, high)), default=None)
+    worst = max((_share_at_ends(source(dose).read(), low, high) for dose in planned), default=None)
     limit = f"planned dose < {_CUT:g} % of its maximum in the first and last CT slice"
     if worst is None:
         note = f"{slices}; there is no planned dose to compare them with"
@@ -46,6 +47,10 @@ def _ct_ends(ct: CTVolume, planned: Sequence[Dose]) -> Caution:
     if worst >= _CUT:
         note += ": the CT ends within the treated region"
     return Caution("ct_ends", "plan", note, review=worst >= _CUT, value=worst, unit="%", limit=limit)
+
+
+def _share_at_ends(dose: Dose, low: float, high: float) -> float:
+    return max(_share_at(dose, level) for level in (low, high))
 
 
 def _share_at(dose: Dose, z: float) -> float:

@@ -10,7 +10,6 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.dicom.records import Beam, Dose, IonPlan
 from mqi_communicator.results.dose_type import (
     convention_for,
-    converted,
     dose_type_check,
     incompatibility,
     unknown_convention,
@@ -22,7 +21,8 @@ from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.penumbra import penumbra_check
 from mqi_communicator.results.ranges import range_checks
 from mqi_communicator.results.scale import scale_check
-from mqi_communicator.results.sums import planned_sum_check, summed, summed_on
+from mqi_communicator.results.sources import DoseSource, source, sources
+from mqi_communicator.results.sums import Sum, common_grid, planned_sum_check
 from mqi_communicator.results.uncertainty import combined_uncertainty, uncertainty_check
 from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict, unjudged, worst
 
@@ -33,14 +33,19 @@ _MARGIN = 50.0  # mm of computed dose kept around the planned grids
 class _Doses:
     """The doses of one case, of one dose type."""
 
-    plan: Dose | None
-    planned: Mapping[int, Dose]
-    computed: Mapping[int, Dose]
+    plan: DoseSource | None
+    planned: Mapping[int, DoseSource]
+    computed: Mapping[int, DoseSource]
+
+    @property
+    def own(self) -> Mapping[int, DoseSource]:
+        """Planned beam doses that are not the plan's."""
+        return {number: dose for number, dose in self.planned.items() if dose is not self.plan}
 
 
 def judge(
     plan: IonPlan,
-    planned: Sequence[Dose],
+    planned: Sequence[Dose | DoseSource],
     computed: Sequence[Dose],
     options: JudgementOptions,
     *,
@@ -50,29 +55,32 @@ def judge(
 ) -> Verdict:
     """Compare and judge. `planned` holds the plan's dose, its beams' doses, or both; `computed` one dose per beam.
 
-    `conventions` are keyed by the manufacturer of the planning system and override the dose type of the planned doses.
-    `basis`: reasons why there is no verdict; the values are computed all the same. `cautions` become checks of their
-    own. Permanent if a computed dose is not of this plan, duplicated, or on another grid than the others.
+    Planned doses are read one at a time; computed ones may be mapped into memory, and each may be on another part of
+    the CT's grid, with no dose beyond it. `conventions` are keyed by the manufacturer of the planning system and
+    override the dose type of the planned doses. `basis`: reasons why there is no verdict; the values are computed all
+    the same. `cautions` become checks of their own. Permanent if a computed dose is not of this plan, duplicated, or
+    on another grid than the others.
     """
     by_beam = _by_beam(plan, computed)
     caution_checks = tuple(_caution_check(one) for one in cautions)
     if not planned:
         return unjudged(caution_checks, (*basis, "the case has no planned dose"))
     convention = convention_for(plan.manufacturer, conventions)
-    declared = (
-        tuple(planned) if convention is None else tuple(replace(d, dose_type=convention.dose_type) for d in planned)
-    )
+    declared = sources(planned)
+    if convention is not None:
+        declared = tuple(replace(one, dose_type=convention.dose_type) for one in declared)
     target = next((d for d in declared if d.beam_number is None), declared[0]).dose_type
     rbe = convention.rbe_factor if convention else DoseConvention.model_fields["rbe_factor"].default
     obstacles: tuple[str, ...] = () if convention else (unknown_convention(plan.manufacturer),)
     obstacles += tuple(sorted({why for d in by_beam.values() if (why := incompatibility(target, d.dose_type))}))
     conversions: tuple[str, ...] = ()
     extent = corners([d.grid for d in declared])
+    near: dict[int, DoseSource] = {}
     for number, dose in by_beam.items():
-        near = cropped(dose, extent, _MARGIN)
-        by_beam[number], conversions = converted(near, target, fractions=plan.fractions, rbe_factor=rbe)
-    same = [converted(d, target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in declared]
-    doses, problems = _group_by_beam(plan, same, by_beam)
+        part = source(cropped(dose, extent, _MARGIN))
+        near[number], conversions = part.converted(target, fractions=plan.fractions, rbe_factor=rbe)
+    same = [d.converted(target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in declared]
+    doses, problems = _group_by_beam(plan, same, near)
     checks = (
         dose_type_check(target, conversions, obstacles),
         *_compare(plan, doses, options, problems),
@@ -108,7 +116,7 @@ def _by_beam(plan: IonPlan, computed: Sequence[Dose]) -> dict[int, Dose]:
 
 
 def _group_by_beam(
-    plan: IonPlan, planned: Sequence[Dose], computed: Mapping[int, Dose]
+    plan: IonPlan, planned: Sequence[DoseSource], computed: Mapping[int, DoseSource]
 ) -> tuple[_Doses, tuple[str, ...]]:
     """Doses by beam, and what is inconsistent about them."""
     numbers = [beam.number for beam in plan.beams]
@@ -129,34 +137,77 @@ def _group_by_beam(
 
 
 def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, problems: tuple[str, ...]) -> list[Check]:
+    """The checks of beams and plan, in the order of a verdict. Each beam's doses are in memory while they are compared;
+    what remains of them are the sums."""
     checks = [
         _plain("completeness", CheckOutcome.NOT_JUDGED, "one planned and one computed dose each", "; ".join(problems))
     ]
     checks = checks if problems else []
     all_planned = len(doses.planned) == len(plan.beams)
-    own = tuple(dose for dose in doses.planned.values() if dose is not doses.plan)
-    if doses.plan is not None and len(own) == len(plan.beams):
-        checks.append(planned_sum_check(doses.plan, own, options.planned_sum, plan.fractions))
-    reference = doses.plan
-    if reference is None and all_planned:
-        beams = tuple(doses.planned.values())
-        reference = summed_on(beams, beams[0].grid)
-    if reference is not None and len(doses.computed) == len(plan.beams):
-        checks += _of_plan(plan, doses, reference, options)
+    planned_sum, computed_sum = _sums(plan, doses)
+    of_beams: list[Check] = []
     for beam in plan.beams:
-        if beam.number in doses.planned and beam.number in doses.computed:
-            checks += _of_beam(plan, beam, doses, options)
+        of_beams += _beam(plan, beam, doses, options, planned_sum, computed_sum)
+    checks += _of_sums(plan, doses, options, planned_sum, computed_sum)
+    checks += of_beams
     if not all_planned:
         checks.append(_no_beam_doses(plan, doses, options))
     return checks
 
 
-def _of_plan(plan: IonPlan, doses: _Doses, reference: Dose, options: JudgementOptions) -> list[Check]:
+def _sums(plan: IonPlan, doses: _Doses) -> tuple[Sum | None, Sum | None]:
+    """Empty sums of the planned and the computed doses, where they are needed: every beam has its own dose."""
+    planned = computed = None
+    if len(doses.own) == len(plan.beams):
+        planned = Sum((doses.plan or next(iter(doses.own.values()))).grid)
+    if len(doses.computed) == len(plan.beams):
+        found = doses.computed.values()
+        computed = Sum(common_grid([one.grid for one in found], [one.dose_type for one in found]))
+    return planned, computed
+
+
+def _beam(
+    plan: IonPlan,
+    beam: Beam,
+    doses: _Doses,
+    options: JudgementOptions,
+    planned_sum: Sum | None,
+    computed_sum: Sum | None,
+) -> list[Check]:
+    """The checks of one beam, whose doses are added to the sums."""
+    number = beam.number
+    computed = doses.computed[number].read() if number in doses.computed else None
+    if computed is not None and computed_sum is not None:
+        computed_sum.add(computed)
+    planned = doses.planned[number].read() if number in doses.planned else None
+    if planned is not None and planned_sum is not None:
+        planned_sum.add(planned)
+    return _of_beam(plan, beam, planned, computed, options) if planned is not None and computed is not None else []
+
+
+def _of_sums(
+    plan: IonPlan, doses: _Doses, options: JudgementOptions, planned_sum: Sum | None, computed_sum: Sum | None
+) -> list[Check]:
+    """The checks of the plan: whether the planned doses are consistent, and those of the sum."""
+    reference = None if doses.plan is None else doses.plan.read()
+    total = None if planned_sum is None else planned_sum.dose(next(iter(doses.own.values())).dose_type)
+    checks: list[Check] = []
+    if reference is not None and total is not None:
+        checks.append(planned_sum_check(reference, total, len(doses.own), options.planned_sum, plan.fractions))
+    reference = total if reference is None else reference
+    if reference is not None and computed_sum is not None:
+        checks += _of_plan(plan, doses, reference, computed_sum, options)
+    return checks
+
+
+def _of_plan(
+    plan: IonPlan, doses: _Doses, reference: Dose, computed_sum: Sum, options: JudgementOptions
+) -> list[Check]:
     """The checks of the sum."""
     limits = limits_of(plan, options)
     beams = tuple(doses.computed.values())
     noise = combined_uncertainty(beams, reference)
-    total = replace(summed(beams), uncertainty=noise)
+    total = replace(computed_sum.dose(beams[0].dose_type), uncertainty=noise)
     checks = [
         uncertainty_check(noise, limits.uncertainty),
         gamma_check(reference, total, limits.gamma, "plan"),
@@ -167,10 +218,9 @@ def _of_plan(plan: IonPlan, doses: _Doses, reference: Dose, options: JudgementOp
     return checks
 
 
-def _of_beam(plan: IonPlan, beam: Beam, doses: _Doses, options: JudgementOptions) -> list[Check]:
+def _of_beam(plan: IonPlan, beam: Beam, planned: Dose, computed: Dose, options: JudgementOptions) -> list[Check]:
     """The checks of one beam; those that the plan's checks already cover for a single beam are left out."""
     limits = options.for_machine(beam.machine)
-    planned, computed = doses.planned[beam.number], doses.computed[beam.number]
     checks: list[Check] = []
     if len(plan.beams) > 1:
         if limits.gamma.per_beam:

@@ -24,19 +24,27 @@ def converted(dose: Dose, target: DoseType, *, fractions: int, rbe_factor: float
 
     The medium is not converted: see `incompatibility`.
     """
-    factor, conversions = 1.0, []
-    if dose.dose_type.extent is not target.extent:
-        to_course = target.extent is Extent.COURSE
-        factor *= fractions if to_course else 1 / fractions
-        conversions.append(f"{'×' if to_course else '÷'} {fractions} (fractions)")
-    if dose.dose_type.biology is not target.biology:
-        to_rbe = target.biology is Biology.RBE
-        factor *= rbe_factor if to_rbe else 1 / rbe_factor
-        conversions.append(f"{'×' if to_rbe else '÷'} {rbe_factor:g} (RBE)")
+    factor, conversions = factor_between(dose.dose_type, target, fractions=fractions, rbe_factor=rbe_factor)
     if not conversions:
         return dose, ()
     dose_type = replace(target, medium=dose.dose_type.medium)
-    return replace(dose, gy=dose.gy * dose.gy.dtype.type(factor), dose_type=dose_type), tuple(conversions)
+    return replace(dose, gy=dose.gy * dose.gy.dtype.type(factor), dose_type=dose_type), conversions
+
+
+def factor_between(
+    own: DoseType, target: DoseType, *, fractions: int, rbe_factor: float
+) -> tuple[float, tuple[str, ...]]:
+    """The factor from one dose type to another with the extent and biology of `target`, and its parts as text."""
+    factor, conversions = 1.0, []
+    if own.extent is not target.extent:
+        to_course = target.extent is Extent.COURSE
+        factor *= fractions if to_course else 1 / fractions
+        conversions.append(f"{'×' if to_course else '÷'} {fractions} (fractions)")
+    if own.biology is not target.biology:
+        to_rbe = target.biology is Biology.RBE
+        factor *= rbe_factor if to_rbe else 1 / rbe_factor
+        conversions.append(f"{'×' if to_rbe else '÷'} {rbe_factor:g} (RBE)")
+    return factor, tuple(conversions)
 
 
 def incompatibility(planned: DoseType, computed: DoseType) -> str:

@@ -8,7 +8,7 @@ it stays in the denominator.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,19 +59,22 @@ def gamma_index(
     local: bool = False,
     ceiling: float | None = None,
     also: Sequence[Limits] = (),
+    top: float | None = None,
 ) -> GammaResult:
     """Gamma of every point at or above the cut-off. The two doses may be on different grids.
 
     `local`: the dose difference is in % of each point's own planned dose. Without a `ceiling` only gamma <= 1 is
     evaluated: `gamma` is then any value up to 1 where a point passes, and 2 elsewhere. With one (above 1) it is the
     value, never too small and at most 0.005 too large, up to the ceiling. The same points pass either way: those for
-    which a position within the limits is found. `also` counts the points that pass further criteria.
+    which a position within the limits is found. `also` counts the points that pass further criteria. `top`: the maximum
+    in Gy of the planned dose, if `planned` is a part of it.
     """
     from mqi_communicator.results import gamma_kernel
 
     reference, evaluated = _plain(planned.gy), _plain(computed.gy)
     out = np.full(reference.shape, np.nan, dtype=np.float32)
-    top = float(np.max(reference, initial=0.0, where=np.isfinite(reference)))
+    if top is None:
+        top = float(np.max(reference, initial=0.0, where=np.isfinite(reference)))
     if top <= 0:
         counted = int((~np.isfinite(reference)).sum())
         return GammaResult(counted, 0, counted, (0,) * len(also), out)
@@ -95,6 +98,20 @@ def gamma_index(
     )
     first, *others = passed.tolist()
     return GammaResult(counted, first, lost, tuple(others), out)
+
+
+def thinned(planned: Dose, options: GammaOptions, most: int) -> Dose | None:
+    """The planned dose with at most `most` of the points that are counted, evenly over all of them, and zero elsewhere.
+    None if there are not more."""
+    finite = np.isfinite(planned.gy)
+    top = float(np.max(planned.gy, initial=0.0, where=finite))
+    counted = np.flatnonzero(~finite | (planned.gy >= options.cutoff_percent / 100 * top))
+    if counted.size <= most:
+        return None
+    some = counted[:: -(-counted.size // most)]
+    gy = np.zeros(planned.gy.shape, dtype=planned.gy.dtype)
+    gy.ravel()[some] = planned.gy.ravel()[some]
+    return replace(planned, gy=gy)
 
 
 def _plain(gy: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.lattice import box_near
 from mqi_communicator.dicom.records import Dose, Grid
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ def same_grid(a: Grid, b: Grid) -> bool:
 
 def on_grid(dose: Dose, grid: Grid, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> NDArray[np.float64]:
     """Dose in Gy at the voxel centres of `grid` moved by `shift` (x, y, z in mm); NaN outside the dose's own grid."""
+    ends = corners([grid])
+    dose = cropped(dose, ends + [float(mm) for mm in shift], max(dose.grid.spacing))
     values: NDArray[np.float64] = dose.gy.astype("float64")
     for axis, (target, offset) in enumerate(zip(grid.axes(), reversed(shift), strict=True)):
         values = _along(values, axis, *indices(dose.grid, axis, target + offset))
@@ -106,16 +109,8 @@ def corners(grids: Sequence[Grid]) -> NDArray[np.float64]:
 def cropped(dose: Dose, points: NDArray[np.float64], margin: float) -> Dose:
     """The part of a dose within `margin` mm of the box that holds `points`, as a view; the dose itself if they do not
     overlap."""
-    import numpy as np
-
-    cuts: list[slice] = []
-    for axis, own in enumerate(dose.grid.axes()):
-        side = points[:, 2 - axis]
-        keep = np.flatnonzero((own >= side.min() - margin) & (own <= side.max() + margin))
-        if keep.size == 0:
-            return dose
-        cuts.append(slice(max(int(keep[0]) - 1, 0), int(keep[-1]) + 2))
-    return cut(dose, (cuts[0], cuts[1], cuts[2]))
+    box = box_near(dose.grid, points, margin)
+    return dose if box is None else cut(dose, box)
 
 
 def cut(dose: Dose, box: tuple[slice, slice, slice]) -> Dose:

@@ -73,20 +73,26 @@ def _samples(part: Dose, least: float) -> tuple[NDArray[np.float64], NDArray[np.
     Only points whose neighbours all have dose: planning systems set the dose outside the body to zero, and that edge
     is not the beam's.
     """
-    values = part.gy.astype(np.float64)
-    axes = part.grid.axes()
-    slopes = [
-        np.gradient(values, axis, axis=i) if axis.size > 1 else np.zeros_like(values) for i, axis in enumerate(axes)
-    ]
-    z, y, x = np.meshgrid(*axes, indexing="ij")
-    stride = max(1, values.size // _POINTS)
+    shape = part.gy.shape
+    stride = max(1, part.gy.size // _POINTS)
     if stride > 1:
         stride += 1 - stride % 2  # odd: does not fall in step with even row lengths
-    points = np.stack([x.ravel(), y.ravel(), z.ravel()], axis=1)[::stride]
-    basis = np.stack([values.ravel(), slopes[2].ravel(), slopes[1].ravel(), slopes[0].ravel()], axis=1)[::stride]
-    inside = binary_erosion(values >= least).ravel()[::stride]
-    known = np.isfinite(basis).all(axis=1) & inside
+    inside = binary_erosion(part.gy >= np.float32(least)).ravel()[::stride]
+    index = np.unravel_index(stride * np.flatnonzero(inside), shape)
+    points = np.stack([axis[i] for axis, i in zip(part.grid.axes(), index, strict=True)][::-1], axis=1)
+    slopes = [_slope(part, index, axis) for axis in range(3)]
+    basis = np.stack([part.gy[index].astype(np.float64), *slopes[::-1]], axis=1)
+    known = np.isfinite(basis).all(axis=1)
     return points[known], basis[known]
+
+
+def _slope(part: Dose, index: tuple[NDArray[np.intp], ...], axis: int) -> NDArray[np.float64]:
+    """The slope along an axis in Gy/mm, from both neighbours of each of these voxels; none of them is at an end."""
+    sides = []
+    for step in (-1, 1):
+        there = tuple(i + step if number == axis else i for number, i in enumerate(index))
+        sides.append(part.gy[there].astype(np.float64))
+    return np.asarray((sides[1] - sides[0]) / (2 * part.grid.spacing[2 - axis]))
 
 
 def _fit(
@@ -107,6 +113,8 @@ def _fit(
 
 def _centre(dose: Dose) -> NDArray[np.float64]:
     """Dose-weighted centre (x, y, z) of what is above half of the maximum: a start for the search."""
+    top = float(np.nanmax(dose.gy))
+    dose = cut(dose, box_of(dose.gy >= np.float32(0.5 * top)))
     weight = np.nan_to_num(dose.gy.astype(np.float64))
     weight[weight < 0.5 * weight.max()] = 0
     total = weight.sum()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,10 +67,10 @@ def slab(axis: int, index: int) -> tuple[slice, slice, slice]:
 
 
 def planes(
-    planned: Dose | None, computed: Dose, gamma: NDArray[np.float32] | None, point: Point
+    planned: Dose | None, computed: Dose, gamma: Callable[[Dose], NDArray[np.float32]], point: Point
 ) -> tuple[Plane, Plane, Plane]:
     """The axial, coronal and sagittal plane through the voxel nearest to a point, on the planned grid (the computed
-    one where nothing was planned)."""
+    one where nothing was planned). `gamma`: of a part of the planned dose."""
     base = computed if planned is None else planned
     index = nearest(base.grid, point)
     made = []
@@ -86,7 +87,7 @@ def planes(
                 columns=columns,
                 planned=None if planned is None else here.gy.squeeze(axis),
                 computed=on_grid(near, here.grid).squeeze(axis),
-                gamma=None if gamma is None else gamma[box].squeeze(axis),
+                gamma=None if planned is None else gamma(here).squeeze(axis),
             )
         )
     return made[0], made[1], made[2]
@@ -165,9 +166,3 @@ def largest_difference(planned: Dose, computed: Dose) -> tuple[Point, float] | N
     z, y, x = np.unravel_index(int(np.argmax(np.where(seen[box] & known, np.abs(smooth), -1.0))), smooth.shape)
     axes = part.grid.axes()
     return (float(axes[2][x]), float(axes[1][y]), float(axes[0][z])), float(smooth[z, y, x])
-
-
-def cropped_copy(dose: Dose, points: NDArray[np.float64], margin: float) -> Dose:
-    """The part of a dose near some points, as a copy, so that the memory of the whole can be freed."""
-    near = cropped(dose, points, margin)
-    return replace(near, gy=near.gy.copy())

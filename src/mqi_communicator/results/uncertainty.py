@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.results.grids import box_of, cut, on_grid
 from mqi_communicator.results.options import UncertaintyOptions
+from mqi_communicator.results.sources import DoseSource, source
 from mqi_communicator.results.verdict import Check, CheckOutcome
 
 _HIGH = 0.5  # of the maximum
 
 
-def combined_uncertainty(beams: Sequence[Dose], planned: Dose) -> float | None:
+def combined_uncertainty(beams: Sequence[Dose | DoseSource], planned: Dose) -> float | None:
     """Relative uncertainty (1 sigma) of the sum, mean where the planned dose is >= 50 % of its maximum.
 
     None if a beam reports none. Beams are independent runs, so variances add. Within a beam the absolute uncertainty
@@ -33,7 +34,7 @@ def combined_uncertainty(beams: Sequence[Dose], planned: Dose) -> float | None:
     for beam in beams:
         if beam.uncertainty is None:
             return None
-        dose = np.maximum(np.nan_to_num(on_grid(beam, grid)[there]), 0)
+        dose = np.maximum(np.nan_to_num(on_grid(source(beam).read(), grid)[there]), 0)
         peak = float(dose.max(initial=0.0))
         if peak <= 0:
             continue

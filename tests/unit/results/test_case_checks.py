@@ -20,7 +20,7 @@ from mqi_communicator.dicom.records import (
     Layer,
     Medium,
 )
-from mqi_communicator.flow.tasks.judge import of_plan
+from mqi_communicator.flow.tasks.judge import number_in
 from mqi_communicator.results.case_checks import case_cautions
 
 LAYER = Layer(120.0, np.zeros((1, 2)), np.ones(1))
@@ -92,12 +92,11 @@ def test_a_beam_with_another_number_is_reported_and_its_planned_dose_is_found():
     (found,) = (one for one in case_cautions(plan, CT, ()) if one.name == "beam_number")
     assert (found.scope, found.review) == ("beam 3", False)
     assert "BeamNumber (300A,00C0) is 0; this program uses 3 instead" in found.note
-    dose = planned(0.0, [1.0, 2])
-    assert of_plan(replace(dose, beam_number=0), plan).beam_number == 3
-    assert of_plan(replace(dose, beam_number=2), plan).beam_number == 2
-    assert of_plan(dose, plan).beam_number is None
+    assert number_in(plan, 0) == 3
+    assert number_in(plan, 2) == 2
+    assert number_in(plan, None) is None
     with pytest.raises(Permanent, match="beam 3, which is not a treatment beam of the plan"):
-        of_plan(replace(dose, beam_number=3), plan)
+        number_in(plan, 3)
 
 
 def test_several_paintings_are_noted_for_the_beams_that_have_them():

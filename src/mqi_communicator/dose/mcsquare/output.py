@@ -42,7 +42,8 @@ def dose_gy(header: bytes, raw: bytes, grid: Grid, protons: float) -> NDArray[np
             "the engine's dose is zero everywhere",
             "check the isocentre and the CT; a damaged beam model also causes this",
         )
-    gy: NDArray[np.float32] = np.ascontiguousarray(coordinates.turned(values)) * np.float32(protons * _GY_PER_EV_PER_G)
+    gy = np.empty(grid.shape, dtype=np.float32)
+    np.multiply(coordinates.turned(values), np.float32(protons * _GY_PER_EV_PER_G), out=gy)
     return gy
 
 

@@ -9,6 +9,7 @@ as structures are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ STAGES: tuple[Stage, ...] = (
     check_shifter_space,
     turn_to_hfs,
 )
+OF_THE_CT: tuple[Stage, ...] = (override_densities, check_shifter_space)
+"""Those that read or write HU. They leave the plan as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class Preparation:
     cautions: tuple[Caution, ...]  # what the stages changed or assumed, for the verdict
     axes: Axes  # of the case, in the patient system
     grid: Grid  # of the admitted CT
+
+    def patient_ct(self) -> CTVolume:
+        """The CT that is computed, on the grid and in the patient system of the admitted one."""
+        ct = self.case.ct
+        return replace(ct, grid=self.grid, hu=self.axes.inverse.array(ct.hu))
 
     def back(self, dose: Dose) -> Dose:
         """A dose of the prepared case on the grid and in the patient system of the admitted CT: the same values.
@@ -77,6 +85,18 @@ def prepare(
         draft = stage(draft, engine, options)
     case = PreparedCase(draft.plan, draft.ct)
     return Preparation(case, draft.problems, draft.cautions, draft.axes, ct.grid)
+
+
+def restore(
+    plan: IonPlan, ct: CTVolume, cautions: Sequence[Caution], engine: DoseEngine, options: PreparationOptions
+) -> Preparation:
+    """A case that was prepared before without a problem. `ct`: in the patient system, with the densities that are
+    computed; `cautions`: what the stages reported then."""
+    draft = Draft(plan, ct, None)
+    for stage in STAGES:
+        if stage not in OF_THE_CT:
+            draft = stage(draft, engine, options)
+    return Preparation(PreparedCase(draft.plan, draft.ct), (), tuple(cautions), draft.axes, ct.grid)
 
 
 def refusals(

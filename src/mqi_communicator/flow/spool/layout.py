@@ -70,6 +70,11 @@ class Spool:
         """What the input was prepared for: engine, models, settings. Kept as long as the doses."""
         return self.root / "recipe.json"
 
+    @property
+    def prepared(self) -> Path:
+        """The prepared CT, as the input was made from it (`flow.tasks.prepared_case`)."""
+        return self.root / "prepared"
+
     def made_with(self) -> dict[str, str]:
         """The content of `recipe`; empty if there is none."""
         if not self.recipe.is_file():
@@ -78,7 +83,7 @@ class Spool:
 
     @property
     def dose(self) -> Path:
-        """One accepted dose per beam, as arrays."""
+        """One accepted dose per beam, as arrays (`flow.tasks.stored_dose`)."""
         return self.root / "dose"
 
     @property

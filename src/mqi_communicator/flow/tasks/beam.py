@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from mqi_communicator.case.faults import ActionRequired, Permanent, Transient
-from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
+from mqi_communicator.dose.crop import kept_box
 from mqi_communicator.dose.engine import JobRequest, Refused
 from mqi_communicator.dose.log_excerpt import LOG_BYTES
 from mqi_communicator.dose.outside import without_outside_air
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import AGAIN, changes, job_changes
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.engine_input import read_case
-from mqi_communicator.system.durable import make_folder, sync_tree
+from mqi_communicator.flow.tasks.engine_input import prepare_again
+from mqi_communicator.flow.tasks.prepared_case import planned_grids
+from mqi_communicator.flow.tasks.stored_dose import store_dose
+from mqi_communicator.results.grids import cut
 
 
 def keep_beam_dose(
@@ -31,7 +29,7 @@ def keep_beam_dose(
     made_with = spool.made_with()
     if changed := (*changes(made_with, preparer), *job_changes(made_with, preparer)):
         raise ActionRequired("; ".join(changed), AGAIN)
-    prepared = read_case(spool).prepared(preparer)
+    prepared = prepare_again(spool, preparer)
     products = {name: _verified(spool.back(token) / name, digest) for name, digest in digests.items()}
     log = _read_log(spool.back(token) / "log")
     judged = preparer.engine.job(JobRequest(number)).judge(0, log, {name: len(data) for name, data in products.items()})
@@ -39,22 +37,11 @@ def keep_beam_dose(
         return judged
     dose = preparer.engine.case(prepared.case).read_dose(number, products, log)
     dose = prepared.back(without_outside_air(dose, prepared.case.ct))
-    if not dose.gy.max() > 0:
+    top = float(dose.gy.max())
+    if not top > 0:
         raise Permanent("the dose is zero everywhere in the patient", "check the isocentre and the CT")
-    _save(spool.dose / f"beam-{number}.npz", dose, token)
-    return {"maximum_gy": float(dose.gy.max()), "uncertainty": dose.uncertainty}
-
-
-def load_beam_dose(spool: Spool, number: int, token: str) -> Dose:
-    """The kept dose of one beam. Transient if it is of another run."""
-    with np.load(spool.dose / f"beam-{number}.npz") as stored:
-        about = json.loads(str(stored["about"]))
-        if about["token"] != token:
-            raise Transient(f"the kept dose of beam {number} is of run {about['token']}, not of {token}")
-        grid = Grid(**{name: tuple(value) for name, value in about["grid"].items()})
-        words = about["meaning"]
-        dose_type = DoseType(Medium(words["medium"]), Biology(words["biology"]), Extent(words["extent"]))
-        return Dose(grid, stored["gy"], dose_type, number, about["uncertainty"])
+    store_dose(spool, number, cut(dose, kept_box(dose, planned_grids(spool))), dose.grid, token)
+    return {"maximum_gy": top, "uncertainty": dose.uncertainty}
 
 
 def _read_log(path: Path) -> str:
@@ -75,17 +62,3 @@ def _verified(path: Path, digest: str) -> bytes:
     if found != digest:
         raise Transient(f"{path.name} has digest {found[:16]}… here and had {digest[:16]}… on the host")
     return data
-
-
-def _save(path: Path, dose: Dose, token: str) -> None:
-    about = {
-        "token": token,
-        "grid": asdict(dose.grid),
-        "meaning": asdict(dose.dose_type),
-        "uncertainty": dose.uncertainty,
-    }
-    make_folder(path.parent)
-    temporary = path.with_suffix(".aside.npz")
-    np.savez(temporary, gy=dose.gy, about=np.array(json.dumps(about)))
-    temporary.rename(path)
-    sync_tree(path.parent)

@@ -22,6 +22,7 @@ from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool.layout import Spool, write_durably
 from mqi_communicator.flow.tasks.digests import digest_of
+from mqi_communicator.flow.tasks.prepared_case import keep_prepared, prepared_case
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.remote.workspace import SUMS, sums_text
 from mqi_communicator.results.dose_type import convention_for
@@ -44,8 +45,20 @@ class AdmittedCase:
 
 def read_case(spool: Spool) -> AdmittedCase:
     """The admitted case. Permanent if a file in the spool is not what was admitted."""
-    (plan,), (structures,) = admitted(spool, Kind.PLAN), admitted(spool, Kind.STRUCTURES)
-    return AdmittedCase(sound_plan(plan), read_ct(admitted(spool, Kind.CT)), read_structures(structures))
+    (structures,) = admitted(spool, Kind.STRUCTURES)
+    return AdmittedCase(read_plan(spool), read_ct(admitted(spool, Kind.CT)), read_structures(structures))
+
+
+def read_plan(spool: Spool) -> IonPlan:
+    """The admitted plan. Permanent if its file is not what was admitted."""
+    (plan,) = admitted(spool, Kind.PLAN)
+    return sound_plan(plan)
+
+
+def prepare_again(spool: Spool, preparer: Preparer) -> Preparation:
+    """The case as its input was made from it. It is prepared anew if it was not stored then."""
+    stored = prepared_case(spool, read_plan(spool), preparer)
+    return read_case(spool).prepared(preparer) if stored is None else stored
 
 
 def admitted(spool: Spool, kind: Kind) -> list[Path]:
@@ -85,14 +98,15 @@ def write_input(
     files = case.files()
     temporary = spool.root / "input.aside"
     shutil.rmtree(temporary, ignore_errors=True)
+    write_durably(spool.recipe, json.dumps(recipe_of(preparer, plan, ct), indent=1))
     try:
+        keep_prepared(spool, prepared, ct)
         _write(temporary, files)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise DiskFull(
             f"the engine's input cannot be written: {error.strerror}", "free space in paths.workspace"
         ) from None
-    write_durably(spool.recipe, json.dumps(recipe_of(preparer, plan, ct), indent=1))
     shutil.rmtree(spool.input, ignore_errors=True)
     temporary.rename(spool.input)
     sync_folder(spool.root)

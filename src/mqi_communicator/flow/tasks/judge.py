@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.ct import position_of
 from mqi_communicator.dicom.positions import settled
-from mqi_communicator.dicom.records import CTVolume, Dose, Extent, IonPlan
-from mqi_communicator.dicom.rtdose import read_rtdose
+from mqi_communicator.dicom.records import CTVolume, Dose, DoseType, Extent, IonPlan
+from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.beam import load_beam_dose
-from mqi_communicator.flow.tasks.digests import digests_of
-from mqi_communicator.flow.tasks.engine_input import admitted, read_case
+from mqi_communicator.flow.tasks.engine_input import admitted, prepare_again, read_case, read_plan
+from mqi_communicator.flow.tasks.stored_dose import StoredDose, open_dose, recipe_digest
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.case_checks import case_cautions
 from mqi_communicator.results.compare import judge, limits_of
 from mqi_communicator.results.documents import VERDICT, VerdictDocument, as_json, verdict_document
-from mqi_communicator.results.dose_type import convention_for, converted
+from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.extension import Extension, extension_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
-from mqi_communicator.results.sums import summed
+from mqi_communicator.results.sources import DoseSource, source
+from mqi_communicator.results.sums import Sum, common_grid
 from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.system.durable import sync_folder, sync_tree
 
@@ -47,20 +49,21 @@ def judge_case(
     `extension`: the longer run that was declared for it; the verdict reports its outcome. `constancy`: the name of the
     constancy sample, "" for a patient's case.
     """
-    admitted_case = read_case(spool)
-    ct, engine = admitted_case.ct, preparer.engine
-    plan = settled(admitted_case.plan, ct.position)
-    prepared = admitted_case.prepared(preparer)
+    engine = preparer.engine
+    changed = changes(spool.made_with(), preparer)
+    prepared = read_case(spool).prepared(preparer) if changed else prepare_again(spool, preparer)
+    ct = prepared.patient_ct()
+    plan = settled(read_plan(spool), position_of(admitted(spool, Kind.CT)[0]))
     convention = convention_for(plan.manufacturer, conventions)
-    computed = [load_beam_dose(spool, number, token) for number, token in tokens.items()]
+    computed = [open_dose(spool, number, token) for number, token in tokens.items()]
     case = engine.case(prepared.case)
-    reasons = changes(spool.made_with(), preparer) or case.basis()
+    reasons = changed or (*_of_another_recipe(spool, computed), *case.basis())
     planned = _planned(spool, plan, convention)
     aside = [why for _name, why in load_manifest(spool.manifest).aside]
     verdict = judge(
         plan,
         planned,
-        computed,
+        [one.dose for one in computed],
         judgement,
         conventions=conventions,
         basis=reasons,
@@ -74,76 +77,97 @@ def judge_case(
     origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
     try:
         document = verdict_document(spool.root.name, verdict, extension, constancy)
-        named = [_with_own_number(dose, plan) for dose in _as_planned(computed, plan, convention)]
-        digests = _write(spool, document, named, tokens, origin, ct)
+        digests = _write(spool, document, [_delivered(one, plan, convention) for one in computed], origin, ct)
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "free space in paths.workspace") from None
     return verdict.outcome.value, verdict.why, digests
 
 
-def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
+def _of_another_recipe(spool: Spool, computed: Sequence[StoredDose]) -> tuple[str, ...]:
+    """Why a stored dose must not be judged as one of the recipe that is in the spool; empty if all are of it."""
+    now = recipe_digest(spool)
+    wrong = [str(one.dose.beam_number) for one in computed if one.recipe not in (None, now)]
+    return (f"the kept dose of beam {', '.join(wrong)} was computed with another recipe",) if wrong else ()
+
+
+def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> list[DoseSource]:
+    """The planned doses, which are read when they are compared, with the numbers that their beams have here."""
     if convention is None:
         return []
-    return [of_plan(read_rtdose(file, convention.dose_type), plan) for file in admitted(spool, Kind.DOSE)]
+    return [_dose_source(file, plan, convention.dose_type) for file in admitted(spool, Kind.DOSE)]
 
 
-def of_plan(dose: Dose, plan: IonPlan) -> Dose:
-    """A planned dose, which has the plan's own BeamNumber, with the number that its beam has here.
+def _dose_source(file: Path, plan: IonPlan, dose_type: DoseType) -> DoseSource:
+    facts = dose_facts(file)
+    number = number_in(plan, facts.beam_number)
+    return DoseSource(facts.grid, dose_type, number, None, lambda: read_rtdose(file, dose_type))
+
+
+def number_in(plan: IonPlan, own_number: int | None) -> int | None:
+    """The number that a beam has here, by the plan's own BeamNumber; None, of the whole plan, for None.
 
     Permanent if the plan has no such beam.
     """
-    if dose.beam_number is None:
-        return dose
-    number = plan.number_of(dose.beam_number)
+    if own_number is None:
+        return None
+    number = plan.number_of(own_number)
     if number is None:
-        raise Permanent(f"a planned dose is of beam {dose.beam_number}, which is not a treatment beam of the plan")
-    return replace(dose, beam_number=number)
+        raise Permanent(f"a planned dose is of beam {own_number}, which is not a treatment beam of the plan")
+    return number
 
 
-def _with_own_number(dose: Dose, plan: IonPlan) -> Dose:
-    """A computed dose with the plan's own BeamNumber, as a planning system reads it."""
-    return replace(dose, beam_number=next(beam.own_number for beam in plan.beams if beam.number == dose.beam_number))
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """A computed dose as it is delivered. Its values are converted when they are written."""
+
+    stored: StoredDose
+    number: int  # of the beam here
+    dose: DoseSource  # with the plan's own BeamNumber, as a planning system reads it
 
 
-def _as_planned(computed: Sequence[Dose], plan: IonPlan, convention: DoseConvention | None) -> list[Dose]:
-    """The computed doses as the dose type of the planned ones; without any, of the whole course, as in DICOM."""
+def _delivered(stored: StoredDose, plan: IonPlan, convention: DoseConvention | None) -> _Delivered:
+    """The dose as the dose type of the planned ones; without any, of the whole course, as in DICOM."""
+    dose = stored.dose
+    own = next(beam.own_number for beam in plan.beams if beam.number == dose.beam_number)
+    target = convention.dose_type if convention else replace(dose.dose_type, extent=Extent.COURSE)
     rbe = convention.rbe_factor if convention else 1.0
-    return [
-        converted(
-            dose,
-            convention.dose_type if convention else replace(dose.dose_type, extent=Extent.COURSE),
-            fractions=plan.fractions,
-            rbe_factor=rbe,
-        )[0]
-        for dose in computed
-    ]
+    as_planned, _ = source(dose).converted(target, fractions=plan.fractions, rbe_factor=rbe)
+    return _Delivered(stored, dose.beam_number or 0, replace(as_planned, beam_number=own))
 
 
 def _write(
-    spool: Spool,
-    verdict: VerdictDocument,
-    doses: Sequence[Dose],
-    tokens: Mapping[int, str],
-    origin: Origin,
-    ct: CTVolume,
+    spool: Spool, verdict: VerdictDocument, doses: Sequence[_Delivered], origin: Origin, ct: CTVolume
 ) -> dict[str, str]:
+    """Write verdict and doses, beam by beam; return the digest of each file, taken from what was written."""
     aside = spool.root / "results.aside"
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "dose").mkdir(parents=True)
     (plan,) = admitted(spool, Kind.PLAN)
+    digests: dict[str, str] = {}
 
     def write(name: str, dose: Dose, token: str) -> None:
-        target: Path = aside / "dose" / name
-        frame = ct.frame_of_reference_uid
-        write_rtdose(target, dose, replace(origin, token=token), plan=plan, frame_of_reference_uid=frame)
+        written = write_rtdose(
+            aside / name,
+            dose,
+            replace(origin, token=token),
+            plan=plan,
+            frame_of_reference_uid=ct.frame_of_reference_uid,
+            whole=doses[0].stored.whole,
+        )
+        digests[name] = written.sha256
 
-    for number, dose in zip(tokens, doses, strict=True):
-        write(f"beam-{number}.dcm", dose, tokens[number])
-    write("plan.dcm", summed(doses), " ".join(tokens.values()))
-    (aside / VERDICT).write_bytes(as_json(verdict))
-    digests = digests_of(aside)
+    types = [one.dose.dose_type for one in doses]
+    total = Sum(common_grid([one.dose.grid for one in doses], types))
+    for one in doses:
+        dose = one.dose.read()
+        write(f"dose/beam-{one.number}.dcm", dose, one.stored.token)
+        total.add(dose)
+    write("dose/plan.dcm", total.dose(types[0]), " ".join(one.stored.token for one in doses))
+    text = as_json(verdict)
+    (aside / VERDICT).write_bytes(text)
+    digests[VERDICT] = hashlib.sha256(text).hexdigest()
     sync_tree(aside)
     shutil.rmtree(spool.results, ignore_errors=True)
     aside.rename(spool.results)
     sync_folder(spool.root)
-    return digests
+    return dict(sorted(digests.items()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.delivery.folder import deliver
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.digests import digests_of
+from mqi_communicator.flow.tasks.digests import digest_of, digests_of
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.documents import (
@@ -66,9 +65,14 @@ def deliver_case(spool: Spool, record: Record, results: Path, verify: Callable[[
     return deliver(prepared, results, key, judgements.folder(key, record.judgement), verify)
 
 
-def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
-    """Everything that determined the result, with the current files of the spool's `results/`."""
+def manifest_of(spool: Spool, record: Record, digests: Mapping[str, str] | None = None) -> ManifestDocument:
+    """Everything that determined the result, with the files of the spool's `results/` and their digests. Without
+    `digests`, those that were recorded when the files were made; of other files, their current ones.
+
+    A file that has changed since is found when it is delivered: its copy is verified."""
     prepared = spool.results
+    if digests is None:
+        digests = _outputs(record.history, "compare")
     return manifest_document(
         spool.root.name,
         load_manifest(spool.manifest),
@@ -77,7 +81,11 @@ def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
         engine=record.evidence,
         judgement=record.judgement,
         runs=[_run(job) for job in record.runs],
-        outputs=[output(path, prepared) for path in sorted(prepared.rglob("*")) if path.is_file()],
+        outputs=[
+            output(path, prepared, digests.get(str(path.relative_to(prepared)), ""))
+            for path in sorted(prepared.rglob("*"))
+            if path.is_file()
+        ],
         chain=ChainDocument(event=record.history[-1].id, link=record.history[-1].link) if record.history else None,
         admitted_at=_when(record.history, "admit"),
         judged_at=_when(record.history, "compare"),
@@ -86,13 +94,14 @@ def manifest_of(spool: Spool, record: Record) -> ManifestDocument:
 
 def _complete(spool: Spool, record: Record) -> None:
     prepared = spool.results
-    _check_unchanged(digests_of(prepared), record.history)
+    digests = {name: digest for name, digest in digests_of(prepared).items() if name != EVENTS}
+    _check_unchanged(digests, record.history)
     events = [_public(entry) for entry in record.history]
     (prepared / EVENTS).write_text(
         "".join(json.dumps(item, sort_keys=True) + "\n" for item in events), encoding="utf-8"
     )
     temporary = spool.root / "manifest.aside"
-    temporary.write_bytes(as_json(manifest_of(spool, record)))
+    temporary.write_bytes(as_json(manifest_of(spool, record, digests)))
     sync_tree(prepared)
     sync_file(temporary)
     temporary.rename(prepared / MANIFEST)
@@ -150,11 +159,10 @@ def verified_manifest(delivered: Path, but: Sequence[str] = ()) -> ManifestDocum
     return manifest
 
 
-def output(path: Path, folder: Path) -> OutputDocument:
-    """A delivered file as an entry of the manifest."""
-    data = path.read_bytes()
+def output(path: Path, folder: Path, digest: str = "") -> OutputDocument:
+    """A delivered file as an entry of the manifest. `digest`: its sha256, if that is known."""
     name = str(path.relative_to(folder))
-    return OutputDocument(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return OutputDocument(name=name, bytes=path.stat().st_size, sha256=digest or digest_of(path))
 
 
 def _when(history: Sequence[Entry], step: str) -> float | None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
@@ -15,13 +16,14 @@ from mqi_communicator.dicom.ct import position_of, read_ct
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.positions import settled
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, IonPlan, Medium
-from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
+from mqi_communicator.dicom.rtdose import dose_facts, read_part, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.manifest import Record, manifest_of, results_locked, verified_manifest
+from mqi_communicator.flow.tasks.prepared_case import admitted_ct
 from mqi_communicator.flow.tasks.report_files import HTML, NAMES, PDF, remove_report, temporary
 from mqi_communicator.flow.tasks.sign import signature_of
 from mqi_communicator.intake.manifest import load_manifest
-from mqi_communicator.report.analysis import ReportInput, analyse
+from mqi_communicator.report.analysis import MARGIN, ReportInput, analyse
 from mqi_communicator.report.content import Subject, build
 from mqi_communicator.report.html import html
 from mqi_communicator.report.options import ReportOptions
@@ -39,6 +41,10 @@ from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed_on
 from mqi_communicator.results.trend import TrendPosition
 from mqi_communicator.system.durable import sync_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def prepare_report(
@@ -119,10 +125,10 @@ def build_report(
     material = ReportInput(
         plan=plan,
         labels=labels,
-        ct=lambda: read_ct(ct_files),
+        ct=lambda: admitted_ct(spool) or read_ct(ct_files),
         structures=tuple(s for file in admitted.of(Kind.STRUCTURES) for s in read_contours(spool.case / file.stored)),
         planned=_planned([spool.case / file.stored for file in admitted.of(Kind.DOSE)], plan, convention),
-        computed=lambda beam: replace(read_rtdose(results / _dose_file(beam), _meaning(convention)), beam_number=beam),
+        computed=lambda beam, near: _computed(results / _dose_file(beam), _meaning(convention), beam, near),
     )
     verdict = VerdictDocument.model_validate_json((results / VERDICT).read_bytes())
     analysis = analyse(material, judgement, options.criteria, _meaning(convention).extent)
@@ -142,6 +148,11 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def _dose_file(beam: int | None) -> str:
     return "dose/plan.dcm" if beam is None else f"dose/beam-{beam}.dcm"
+
+
+def _computed(path: Path, dose_type: DoseType, beam: int | None, near: NDArray[np.float64] | None) -> Dose:
+    dose = read_rtdose(path, dose_type) if near is None else read_part(path, dose_type, near, MARGIN)
+    return replace(dose, beam_number=beam)
 
 
 def _meaning(convention: DoseConvention | None) -> DoseType:
