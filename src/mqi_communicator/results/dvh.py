@@ -133,12 +133,25 @@ def crossings(areas: Sequence[NDArray[np.float64]], level: float, axis: int) -> 
 
 
 def _inside(areas: Sequence[NDArray[np.float64]], z: float, gap: float) -> NDArray[np.float64]:
-    """Raster points (n, 3) in these outlines, x, y, z in mm."""
+    """Raster points (n, 3) in these outlines, x, y, z in mm: those with an odd number of crossings before them."""
     corners = np.concatenate(areas)
     (left, front), (right, back) = corners.min(axis=0), corners.max(axis=0)
     x = np.arange(left + gap / 2, right + gap, gap)
-    rows = []
-    for y in np.arange(front + gap / 2, back + gap, gap):
-        inside = np.searchsorted(crossings(areas, float(y), 1), x) % 2 == 1
-        rows.append(np.stack([x[inside], np.full(inside.sum(), y), np.full(inside.sum(), z)], axis=1))
-    return np.concatenate(rows) if rows else np.empty((0, 3))
+    y = np.arange(front + gap / 2, back + gap, gap)
+    row, at = _crossings_of_rows(areas, y)
+    turns = np.zeros((y.size, x.size + 1), dtype=np.int32)
+    np.add.at(turns, (row, np.searchsorted(x, at, side="right")), 1)
+    inside = np.cumsum(turns[:, :-1], axis=1) % 2 == 1
+    j, i = np.nonzero(inside)
+    return np.stack([x[i], y[j], np.full(j.size, z)], axis=1)
+
+
+def _crossings_of_rows(
+    areas: Sequence[NDArray[np.float64]], y: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Where rows at `y` cross the outlines: the row's index, and x in mm, of each crossing. See `crossings`."""
+    here, there = np.concatenate(areas), np.concatenate([np.roll(corners, -1, axis=0) for corners in areas])
+    row, edge = np.nonzero((here[:, 1] <= y[:, None]) != (there[:, 1] <= y[:, None]))
+    a, b = here[edge], there[edge]
+    part = (y[row] - a[:, 1]) / (b[:, 1] - a[:, 1])
+    return row, a[:, 0] + part * (b[:, 0] - a[:, 0])

@@ -55,9 +55,16 @@ def read_plan(spool: Spool) -> IonPlan:
     return sound_plan(plan)
 
 
-def prepare_again(spool: Spool, preparer: Preparer) -> Preparation:
-    """The case as its input was made from it. It is prepared anew if it was not stored then."""
-    stored = prepared_case(spool, read_plan(spool), preparer)
+def first_slice(spool: Spool) -> Path:
+    """A slice of the admitted CT, whose header has what all slices have in common. Permanent if it has changed."""
+    file = load_manifest(spool.manifest).of(Kind.CT)[0]
+    return _verified(spool.case / file.stored, file.sha256)
+
+
+def prepare_again(spool: Spool, preparer: Preparer, plan: IonPlan | None = None) -> Preparation:
+    """The case as its input was made from it. It is prepared anew if it was not stored then. `plan`: as admitted, if it
+    has been read."""
+    stored = prepared_case(spool, plan or read_plan(spool), preparer)
     return read_case(spool).prepared(preparer) if stored is None else stored
 
 

@@ -19,7 +19,7 @@ from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.engine_input import admitted, prepare_again, read_case, read_plan
+from mqi_communicator.flow.tasks.engine_input import admitted, first_slice, prepare_again, read_case, read_plan
 from mqi_communicator.flow.tasks.stored_dose import StoredDose, open_dose, recipe_digest
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.case_checks import case_cautions
@@ -51,9 +51,10 @@ def judge_case(
     """
     engine = preparer.engine
     changed = changes(spool.made_with(), preparer)
-    prepared = read_case(spool).prepared(preparer) if changed else prepare_again(spool, preparer)
+    plan = read_plan(spool)
+    prepared = read_case(spool).prepared(preparer) if changed else prepare_again(spool, preparer, plan)
     ct = prepared.patient_ct()
-    plan = settled(read_plan(spool), position_of(admitted(spool, Kind.CT)[0]))
+    plan = settled(plan, position_of(first_slice(spool)))
     convention = convention_for(plan.manufacturer, conventions)
     computed = [open_dose(spool, number, token) for number, token in tokens.items()]
     case = engine.case(prepared.case)
