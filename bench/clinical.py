@@ -28,7 +28,7 @@ SAMPLE_S = 0.05
 
 @dataclass(slots=True)
 class Cost:
-    """One case. Processor seconds, and the largest memory of a process in GiB."""
+    """One case. Processor seconds, and the largest resident memory of a process in GiB."""
 
     verdict: str = ""
     cpu_s: float = 0.0  # from the last job's end to the delivery

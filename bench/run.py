@@ -12,7 +12,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import fleet, idle, overhead, transfer, web
+from bench import clinical, fleet, idle, overhead, transfer, web
 from bench.page import Row, as_markdown, as_text, write_page
 
 from mqi_communicator.demo.host import PrivateHost
@@ -34,6 +34,8 @@ def main() -> None:
         for kind, night in (("host", fleet.on_host), ("slurm", fleet.on_slurm)):
             if f"fleet-{kind}" in args.only:
                 rows += _fleet(kind, night(base / f"fleet-{kind}", args.cases, args.beam_seconds), args.cases)
+        if "clinical" in args.only:
+            rows += _clinical(base, host)
         if "web" in args.only:
             rows += _web(base, args.stored)
     if "gamma" in args.only:
@@ -44,7 +46,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "web", "gamma")
+    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "clinical", "web", "gamma")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=3, help="how often the case is taken each way")
@@ -128,6 +130,21 @@ def _web(base: Path, cases: int) -> list[Row]:
         for cost in costs
     ]
     return [*rows, Row("dashboard on its own: memory", f"{rss:.0f} MiB")]
+
+
+def _clinical(base: Path, host: PrivateHost) -> list[Row]:
+    rows = []
+    for grid, coarse, cpu_s, gib in (("on 2.5 mm", True, 10.0, 2.5), ("on the CT's grid", False, 40.0, 4.0)):
+        for what, factor in (("agreeing", 1.0), ("computed 6 % too high", 1.06)):
+            cost = clinical.measure(base / f"clinical-{coarse}-{factor}", host, coarse=coarse, factor=factor)
+            steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in cost.steps.items())
+            print(f"{grid}, {what}: {cost.verdict}; {steps}; whole case {cost.whole_cpu_s:.1f} s", flush=True)
+            name = f"clinical case, planned doses {grid}, {what}"
+            rows += [
+                Row(f"**{name}**: processor", f"{cost.cpu_s:.1f} s", f"<= {cpu_s:g} s", cost.cpu_s <= cpu_s),
+                Row(f"**{name}**: memory", f"{cost.peak_gib:.2f} GiB", f"<= {gib:g} GiB", cost.peak_gib <= gib),
+            ]
+    return rows
 
 
 def _gamma() -> list[Row]:

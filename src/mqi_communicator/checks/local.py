@@ -15,6 +15,7 @@ from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.checks.hosts import Finding, check_host, failed, passed
 from mqi_communicator.config import Config
 from mqi_communicator.delivery.marker import ResultsMarker
+from mqi_communicator.flow.memory import USUAL_SLICES, largest_ct, needed_gib
 from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.notify.dispatcher import Channel, channels
 from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
@@ -34,6 +35,7 @@ async def check_all(config: Config) -> AsyncIterator[Finding]:
     yield _results_folder(config)
     yield _local_disk(config)
     yield _free_space(config)
+    yield _worker_memory(config)
     yield _metrics_port(config)
     if config.web is not None:
         yield _dashboard(config, config.web)
@@ -95,6 +97,20 @@ def _free_space(config: Config) -> Finding:
     free, wanted = shutil.disk_usage(config.paths.workspace).free / GIB, config.resources.local_free_gib
     what = f"{free:.1f} GiB are free on the disk of paths.workspace, {wanted:g} GiB must remain free"
     return Finding(free > wanted, what, "free space, or lower resources.local_free_gib")
+
+
+def _worker_memory(config: Config) -> Finding:
+    """How large a CT may be whose planned doses are on the same grid, for the memory of a worker."""
+    limit, slice_voxels = config.resources.worker_memory_gib, 512 * 512
+    slices = largest_ct(limit) // slice_voxels
+    enough = (
+        f"resources.worker_memory_gib {limit:g} is enough for a CT of 512 x 512 x {slices} with planned doses on it"
+    )
+    if slices < USUAL_SLICES:
+        needed = needed_gib(slice_voxels * USUAL_SLICES, slice_voxels * USUAL_SLICES)
+        advice = f"raise it if cases of your centre are larger: {USUAL_SLICES} slices need {needed:.1f} GiB"
+        return failed(enough, advice)
+    return passed(enough)
 
 
 def _metrics_port(config: Config) -> Finding:

@@ -12,9 +12,10 @@ import errno
 import signal
 
 from mqi_communicator.case.faults import Fault, Permanent, Transient, local_disk_fault
+from mqi_communicator.flow.memory import advice
 
 _REPORT = "report this with the log; mqi retry tries again, for example after an update"
-_MEMORY = "raise resources.worker_memory_gib, or send a smaller grid"
+_MEMORY = advice()
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS}
 
 
