@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from mqi_communicator.dose.crop import LOST
 from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.tasks import beam as beam_task
+from mqi_communicator.flow.tasks import comparison
 from mqi_communicator.flow.tasks.beam import keep_beam_dose
 from mqi_communicator.flow.tasks.engine_input import prepare_again, read_case, read_plan
 from mqi_communicator.flow.tasks.judge import judge_case
 from mqi_communicator.flow.tasks.prepared_case import admitted_ct, keep_prepared, planned_grids, prepared_case
-from mqi_communicator.flow.tasks.stored_dose import open_dose
+from mqi_communicator.flow.tasks.stored_dose import open_dose, store_dose
 from mqi_communicator.results.grids import corners, cropped
 
 ENGINE: Any = KnownDose("pass", "tiny", 0.01)
@@ -179,3 +181,57 @@ def test_a_prepared_ct_that_has_changed_is_not_read(case):
     flip(case.spool.prepared / "hu.npy")
     with pytest.raises(Permanent, match="the prepared CT in the spool has digest"):
         prepare_again(case.spool, PREPARER)
+
+
+def interrupted(case, monkeypatch, after):
+    """Judge again, and fail when so many checks have been made; the limits are others than the first time's."""
+    made = []
+
+    def counted(self, scope, name, compute):
+        if (found := self._read(scope, name)) is not None:
+            return found
+        if len(made) == after:
+            raise KeyboardInterrupt
+        made.append((scope, name))
+        return get(self, scope, name, compute)
+
+    get = comparison.KeptChecks.get
+    monkeypatch.setattr(comparison.KeptChecks, "get", counted)
+    try:
+        judge_again(case)
+    except KeyboardInterrupt:
+        return made
+    finally:
+        monkeypatch.undo()
+    return made
+
+
+def test_an_interrupted_comparison_is_resumed_check_by_check(case, monkeypatch):
+    judge_again(case)
+    whole = (case.spool.results / "verdict.json").read_bytes()
+    first = interrupted(case, monkeypatch, after=3)
+    rest = interrupted(case, monkeypatch, after=1000)
+    assert len(first) == 3
+    assert not set(first) & set(rest)
+    assert {scope for scope, _ in (*first, *rest)} == {"beam 1", "beam 2", "plan"}
+    assert (case.spool.results / "verdict.json").read_bytes() == whole
+    assert not case.spool.comparison.exists()
+
+
+@pytest.mark.parametrize("what", ["dose", "limits", "code", "spoiled"])
+def test_checks_of_another_comparison_do_not_count(case, monkeypatch, what):
+    first = interrupted(case, monkeypatch, after=3)
+    if what == "dose":
+        number, token = 1, tokens(case)[1]
+        stored = open_dose(case.spool, number, token)
+        store_dose(case.spool, number, replace(stored.dose, gy=stored.dose.gy * np.float32(1.01)), stored.whole, token)
+    elif what == "limits":
+        scale = case.judgement.dose_scale.model_copy(update={"pass_percent": 1.5})
+        case = replace(case, judgement=case.judgement.model_copy(update={"dose_scale": scale}))
+    elif what == "code":
+        monkeypatch.setattr(comparison, "_code", lambda: "another")
+        assert interrupted(case, monkeypatch, after=0) == []  # undoes it: the next one is of the first code again
+    else:
+        for path in case.spool.comparison.rglob("*.json"):
+            flip(path)
+    assert set(first) <= set(interrupted(case, monkeypatch, after=1000))

@@ -171,9 +171,10 @@ def _noisy(checks: tuple[CheckDocument, ...]) -> CheckDocument | None:
 def _numbers(subject: Subject, analysis: Analysis, policy: LabelPolicy) -> tuple[Section, ...]:
     made = []
     if analysis.gamma:
+        of = " at an even sample of its points" if analysis.gamma[0].sampled else ""
         picture = Picture(
             pictures.gamma_picture(analysis.gamma_values),
-            "Histogram of gamma of the plan for the deciding criterion: blue passes, red fails.",
+            f"Histogram of gamma of the plan{of} for the deciding criterion: blue passes, red fails.",
         )
         made.append(Section("Gamma", (*tables.gamma(analysis.gamma, subject.verdict), picture)))
     made.append(Section("Dose at points", (tables.points(analysis.points),)))

@@ -10,14 +10,14 @@ import numpy as np
 
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.report.options import Criterion
-from mqi_communicator.results.gamma import Limits, gamma_index, thinned
+from mqi_communicator.results.gamma import Limits, counted_part, gamma_index, thinned
 from mqi_communicator.results.options import GammaOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CEILING = 2.0  # gamma is searched no further
-MOST_VALUES = 40_000  # points of one scope whose gamma is computed, not only whether it is at most 1
+MOST_VALUES = 20_000  # points of one scope whose gamma is computed; the verdict counts all points
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class GammaRow:
     percent: float
     mean: float | None  # None if only gamma <= 1 was evaluated
     highest: float | None  # CEILING: that or more
-    values: int = 0  # points whose value was computed
+    values: int = 0  # points that were evaluated
 
     @property
     def sampled(self) -> bool:
-        """Whether mean and maximum are those of a part of the points."""
+        """Whether percent, mean and maximum are those of a part of the points."""
         return 0 < self.values < self.counted
 
 
@@ -63,31 +63,27 @@ def values_of(part: Dose, computed: Dose, options: GammaOptions, top: float) -> 
 def _rows(
     scope: str, planned: Dose, computed: Dose, options: GammaOptions, criteria: Sequence[Criterion]
 ) -> tuple[list[GammaRow], NDArray[np.float32]]:
-    """All points count; the value of gamma itself, which takes a hundred times as long, is computed for some."""
+    """Rows, and the values that were computed: of all points, or of an even sample of many."""
     deciding = Criterion(options.dose_percent, options.distance_mm, local=False)
     others = [criterion for criterion in criteria if criterion != deciding]
     also = [Limits(one.dose_percent, one.distance_mm, one.local) for one in others]
-    some = thinned(planned, options, MOST_VALUES)
-    found = gamma_index(planned, computed, options, ceiling=CEILING if some is None else None, also=also)
-    exact = found.gamma
-    if some is not None:
-        exact = values_of(some, computed, options, float(np.nanmax(planned.gy, initial=0.0)))
-    values = exact[np.isfinite(exact)]
+    part, top = counted_part(planned, options)
+    some, counted = thinned(part, options, MOST_VALUES, top)
+    found = gamma_index(some, computed, options, ceiling=CEILING, also=also, top=top)
+    values = found.gamma[np.isfinite(found.gamma)]
     known = values.size > 0
     first = GammaRow(
         scope=scope,
         criterion=deciding,
         deciding=True,
-        counted=found.counted,
+        counted=counted,
         percent=found.percent,
         mean=float(values.mean(dtype=np.float64)) if known else None,
         highest=float(values.max()) if known else None,
-        values=values.size,
+        values=found.counted,
     )
     rest = [
-        GammaRow(
-            scope, one, deciding=False, counted=found.counted, percent=found.share(passed), mean=None, highest=None
-        )
+        GammaRow(scope, one, deciding=False, counted=counted, percent=found.share(passed), mean=None, highest=None)
         for one, passed in zip(others, found.also_passed, strict=True)
     ]
     return [first, *rest], values

@@ -215,7 +215,10 @@ def gamma(rows: Sequence[GammaRow], verdict: VerdictDocument) -> tuple[Block, ..
         f"are of that criterion, to 0.005, searched up to {CEILING:g}."
     )
     if any(row.sampled for row in rows):
-        note += f" Of a scope with more than {grouped(MOST_VALUES)} points they are those of an even sample of them."
+        note += (
+            f" In a scope with more than {grouped(MOST_VALUES)} points all but the verdict's own value is of an even "
+            "sample of them."
+        )
     return Paragraph(note, small=True), table
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import Permanent
@@ -20,6 +21,7 @@ from mqi_communicator.results.offset import offset_check
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.penumbra import penumbra_check
 from mqi_communicator.results.ranges import range_checks
+from mqi_communicator.results.remembered import Nothing, Remembered
 from mqi_communicator.results.scale import scale_check
 from mqi_communicator.results.sources import DoseSource, source, sources
 from mqi_communicator.results.sums import Sum, common_grid, planned_sum_check
@@ -52,6 +54,7 @@ def judge(
     conventions: Mapping[str, DoseConvention],
     basis: Sequence[str] = (),
     cautions: Sequence[Caution] = (),
+    remembered: Remembered | None = None,
 ) -> Verdict:
     """Compare and judge. `planned` holds the plan's dose, its beams' doses, or both; `computed` one dose per beam.
 
@@ -59,7 +62,7 @@ def judge(
     the CT's grid, with no dose beyond it. `conventions` are keyed by the manufacturer of the planning system and
     override the dose type of the planned doses. `basis`: reasons why there is no verdict; the values are computed all
     the same. `cautions` become checks of their own. Permanent if a computed dose is not of this plan, duplicated, or
-    on another grid than the others.
+    on another grid than the others. `remembered`: the checks that an interrupted comparison of the same doses has made.
     """
     by_beam = _by_beam(plan, computed)
     caution_checks = tuple(_caution_check(one) for one in cautions)
@@ -83,7 +86,7 @@ def judge(
     doses, problems = _group_by_beam(plan, same, near)
     checks = (
         dose_type_check(target, conversions, obstacles),
-        *_compare(plan, doses, options, problems),
+        *_compare(plan, doses, options, problems, Nothing() if remembered is None else remembered),
         *caution_checks,
     )
     reasons = (*basis, *obstacles)
@@ -136,23 +139,55 @@ def _group_by_beam(
     return _Doses(dose, beams, {n: computed[n] for n in numbers if n in computed}), tuple(problems)
 
 
-def _compare(plan: IonPlan, doses: _Doses, options: JudgementOptions, problems: tuple[str, ...]) -> list[Check]:
+def _compare(
+    plan: IonPlan, doses: _Doses, options: JudgementOptions, problems: tuple[str, ...], remembered: Remembered
+) -> list[Check]:
     """The checks of beams and plan, in the order of a verdict. Each beam's doses are in memory while they are compared;
     what remains of them are the sums."""
     checks = [
         _plain("completeness", CheckOutcome.NOT_JUDGED, "one planned and one computed dose each", "; ".join(problems))
     ]
     checks = checks if problems else []
-    all_planned = len(doses.planned) == len(plan.beams)
-    planned_sum, computed_sum = _sums(plan, doses)
+    planned_sum, computed_sum = (None, None) if remembered.has("plan", "sums") else _sums(plan, doses)
     of_beams: list[Check] = []
     for beam in plan.beams:
-        of_beams += _beam(plan, beam, doses, options, planned_sum, computed_sum)
-    checks += _of_sums(plan, doses, options, planned_sum, computed_sum)
+        pair = _Pair(doses.planned.get(beam.number), doses.computed.get(beam.number))
+        _add(pair, planned_sum, computed_sum)
+        of_beams += _of_beam(plan, beam, pair, options, remembered) if pair.complete else []
+    checks += remembered.get("plan", "sums", lambda: _of_sums(plan, doses, options, planned_sum, computed_sum))
     checks += of_beams
-    if not all_planned:
+    if len(doses.planned) < len(plan.beams):
         checks.append(_no_beam_doses(plan, doses, options))
     return checks
+
+
+class _Pair:
+    """The doses of one beam, read once, when they are needed."""
+
+    def __init__(self, planned: DoseSource | None, computed: DoseSource | None) -> None:
+        self._planned, self._computed = planned, computed
+        self.complete = planned is not None and computed is not None
+
+    @cached_property
+    def planned(self) -> Dose | None:
+        return None if self._planned is None else self._planned.read()
+
+    @cached_property
+    def computed(self) -> Dose | None:
+        return None if self._computed is None else self._computed.read()
+
+    def both(self) -> tuple[Dose, Dose]:
+        planned, computed = self.planned, self.computed
+        assert planned is not None  # noqa: S101 - a complete pair
+        assert computed is not None  # noqa: S101
+        return planned, computed
+
+
+def _add(pair: _Pair, planned_sum: Sum | None, computed_sum: Sum | None) -> None:
+    if computed_sum is not None and pair.computed is not None:
+        computed_sum.add(pair.computed)
+    if planned_sum is not None and pair.planned is not None:
+        planned_sum.add(pair.planned)
 
 
 def _sums(plan: IonPlan, doses: _Doses) -> tuple[Sum | None, Sum | None]:
@@ -164,25 +199,6 @@ def _sums(plan: IonPlan, doses: _Doses) -> tuple[Sum | None, Sum | None]:
         found = doses.computed.values()
         computed = Sum(common_grid([one.grid for one in found], [one.dose_type for one in found]))
     return planned, computed
-
-
-def _beam(
-    plan: IonPlan,
-    beam: Beam,
-    doses: _Doses,
-    options: JudgementOptions,
-    planned_sum: Sum | None,
-    computed_sum: Sum | None,
-) -> list[Check]:
-    """The checks of one beam, whose doses are added to the sums."""
-    number = beam.number
-    computed = doses.computed[number].read() if number in doses.computed else None
-    if computed is not None and computed_sum is not None:
-        computed_sum.add(computed)
-    planned = doses.planned[number].read() if number in doses.planned else None
-    if planned is not None and planned_sum is not None:
-        planned_sum.add(planned)
-    return _of_beam(plan, beam, planned, computed, options) if planned is not None and computed is not None else []
 
 
 def _of_sums(
@@ -218,17 +234,25 @@ def _of_plan(
     return checks
 
 
-def _of_beam(plan: IonPlan, beam: Beam, planned: Dose, computed: Dose, options: JudgementOptions) -> list[Check]:
+def _of_beam(plan: IonPlan, beam: Beam, pair: _Pair, options: JudgementOptions, remembered: Remembered) -> list[Check]:
     """The checks of one beam; those that the plan's checks already cover for a single beam are left out."""
-    limits = options.for_machine(beam.machine)
-    checks: list[Check] = []
-    if len(plan.beams) > 1:
-        if limits.gamma.per_beam:
-            checks.append(gamma_check(planned, computed, limits.gamma, f"beam {beam.number}"))
-        checks.append(scale_check(planned, computed, limits.dose_scale, f"beam {beam.number}", plan.fractions))
-    checks.append(offset_check(planned, computed, limits.position_offset, limits.range, beam))
-    checks += range_checks(planned, computed, limits.range, beam)
-    return [*checks, penumbra_check(planned, computed, limits.penumbra, beam)]
+    limits, scope, several = options.for_machine(beam.machine), f"beam {beam.number}", len(plan.beams) > 1
+    checks: dict[str, Callable[[Dose, Dose], Sequence[Check]]] = {}
+    if several and limits.gamma.per_beam:
+        checks["gamma"] = lambda planned, computed: [gamma_check(planned, computed, limits.gamma, scope)]
+    if several:
+        checks["dose_scale"] = lambda planned, computed: [
+            scale_check(planned, computed, limits.dose_scale, scope, plan.fractions)
+        ]
+    checks["position_offset"] = lambda planned, computed: [
+        offset_check(planned, computed, limits.position_offset, limits.range, beam)
+    ]
+    checks["range"] = lambda planned, computed: range_checks(planned, computed, limits.range, beam)
+    checks["penumbra"] = lambda planned, computed: [penumbra_check(planned, computed, limits.penumbra, beam)]
+    found: list[Check] = []
+    for name, check in checks.items():
+        found += remembered.get(scope, name, lambda check=check: check(*pair.both()))  # type: ignore[misc]
+    return found
 
 
 def _no_beam_doses(plan: IonPlan, doses: _Doses, options: JudgementOptions) -> Check:

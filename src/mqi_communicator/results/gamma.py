@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.records import Dose, Grid
-from mqi_communicator.results.grids import indices
+from mqi_communicator.results.grids import box_of, cut, indices
 from mqi_communicator.results.options import GammaOptions
 from mqi_communicator.results.verdict import Check, CheckOutcome
 
@@ -100,18 +100,25 @@ def gamma_index(
     return GammaResult(counted, first, lost, tuple(others), out)
 
 
-def thinned(planned: Dose, options: GammaOptions, most: int) -> Dose | None:
-    """The planned dose with at most `most` of the points that are counted, evenly over all of them, and zero elsewhere.
-    None if there are not more."""
-    finite = np.isfinite(planned.gy)
-    top = float(np.max(planned.gy, initial=0.0, where=finite))
-    counted = np.flatnonzero(~finite | (planned.gy >= options.cutoff_percent / 100 * top))
-    if counted.size <= most:
-        return None
+def counted_part(planned: Dose, options: GammaOptions) -> tuple[Dose, float]:
+    """The part of a planned dose with all points that are counted, as a view, and the maximum of all of it in Gy."""
+    top = float(np.nanmax(planned.gy, initial=0.0))
+    if top == np.inf:
+        top = float(np.max(planned.gy, initial=0.0, where=np.isfinite(planned.gy)))
+    mask = ~(planned.gy < options.cutoff_percent / 100 * top)  # so that NaN is counted
+    return (cut(planned, box_of(mask)), top) if top > 0 and mask.any() else (planned, top)
+
+
+def thinned(planned: Dose, options: GammaOptions, most: int, top: float) -> tuple[Dose, int]:
+    """The planned dose with at most `most` of the points that are counted, evenly over all of them, and -1 elsewhere;
+    and how many there are. `top`: see `gamma_index`."""
+    counted = np.flatnonzero(~(planned.gy < options.cutoff_percent / 100 * top))
+    if counted.size <= most or top <= 0:
+        return planned, counted.size
     some = counted[:: -(-counted.size // most)]
-    gy = np.zeros(planned.gy.shape, dtype=planned.gy.dtype)
-    gy.ravel()[some] = planned.gy.ravel()[some]
-    return replace(planned, gy=gy)
+    gy = np.full(planned.gy.shape, -1, dtype=planned.gy.dtype)
+    gy.reshape(-1)[some] = planned.gy.reshape(-1)[some]
+    return replace(planned, gy=gy), counted.size
 
 
 def _plain(gy: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -130,7 +137,8 @@ def _positions(points: Grid, grid: Grid) -> list[NDArray[np.float64]]:
 
 def gamma_check(planned: Dose, computed: Dose, options: GammaOptions, scope: str) -> Check:
     """Judge the pass rate."""
-    result = gamma_index(planned, computed, options)
+    part, top = counted_part(planned, options)
+    result = gamma_index(part, computed, options, top=top)
     if result.percent >= options.pass_percent:
         outcome = CheckOutcome.PASS
     else:

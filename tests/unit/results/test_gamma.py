@@ -10,7 +10,7 @@ from numba import types
 
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.results import gamma_kernel
-from mqi_communicator.results.gamma import gamma_index
+from mqi_communicator.results.gamma import counted_part, gamma_index, thinned
 from mqi_communicator.results.options import GammaOptions
 
 pytestmark = pytest.mark.pure
@@ -114,3 +114,29 @@ def test_a_cache_that_cannot_be_used_does_not_keep_a_verdict_from_being_made(mon
     assert gamma_kernel._compiled(types.int64(types.int64))(lambda number: number + 1)(2) == 3
     monkeypatch.setattr("numba.core.dispatcher.Dispatcher.enable_caching", broken)
     assert gamma_kernel._compiled(types.int64(types.int64))(lambda number: number + 2)(2) == 4
+
+
+def test_a_part_with_all_counted_points_has_the_same_result(beams):
+    planned = beams.beam_dose(beams.FIELDS[0], FIELD_GRID)
+    gy = planned.gy.copy()
+    gy[0, 0, 0] = np.nan
+    planned, computed = replace(planned, gy=gy), replace(planned, gy=planned.gy * np.float32(1.04))
+    part, top = counted_part(planned, GammaOptions())
+    whole, found = gamma_index(planned, computed, GammaOptions()), gamma_index(part, computed, GammaOptions(), top=top)
+    assert part.gy.size < planned.gy.size
+    assert (found.counted, found.passed, found.lost) == (whole.counted, whole.passed, whole.lost)
+
+
+def test_a_thinned_dose_has_an_even_sample_of_the_counted_points(beams):
+    planned = beams.beam_dose(beams.FIELDS[0], FIELD_GRID)
+    part, top = counted_part(planned, GammaOptions())
+    counted = gamma_index(planned, planned, GammaOptions()).counted
+    for most in (100, 1000, 10**6):
+        some, every = thinned(part, GammaOptions(), most, top)
+        found = gamma_index(some, planned, GammaOptions(), top=top)
+        assert every == counted
+        assert min(most, counted) / 2 <= found.counted <= most
+        assert found.passed == found.counted
+        kept = some.gy >= 0
+        assert np.array_equal(some.gy[kept], part.gy[kept])
+    assert thinned(part, GammaOptions(), 10**6, top)[0] is part

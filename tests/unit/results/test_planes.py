@@ -31,12 +31,13 @@ def test_the_largest_difference_is_behind_the_target_of_a_beam_that_is_too_deep(
 
 def test_planes_go_through_the_point_and_show_both_doses(two):
     planned, computed = two
-    axial, coronal, sagittal = planes(planned, computed, None, (5.0, 9.0, 4.0))
+    axial, coronal, sagittal = planes(planned, computed, lambda part: part.gy + 1, (5.0, 9.0, 4.0))
     assert (axial.at, coronal.at, sagittal.at) == (3.0, 9.0, 5.0)  # the nearest voxel centres
     assert axial.planned.shape == (axial.rows.size, axial.columns.size) == planned.gy.shape[1:]
     index = [int(np.argmin(abs(axis - at))) for axis, at in zip(planned.grid.axes(), (3.0, 9.0, 5.0), strict=True)]
     z, y, x = index
     assert axial.planned[y, x] == coronal.planned[z, x] == sagittal.planned[z, y] == planned.gy[z, y, x]
+    assert axial.gamma[y, x] == coronal.gamma[z, x] == sagittal.gamma[z, y] == planned.gy[z, y, x] + 1
     assert axial.computed[y, x] == pytest.approx(coronal.computed[z, x]) == pytest.approx(sagittal.computed[z, y])
 
 

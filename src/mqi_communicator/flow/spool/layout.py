@@ -87,6 +87,11 @@ class Spool:
         return self.root / "dose"
 
     @property
+    def comparison(self) -> Path:
+        """The checks of a comparison under way (`flow.tasks.comparison`)."""
+        return self.root / "comparison"
+
+    @property
     def results(self) -> Path:
         """What will be delivered."""
         return self.root / "results"

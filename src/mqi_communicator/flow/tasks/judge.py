@@ -19,6 +19,7 @@ from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.comparison import KeptChecks, comparison_key
 from mqi_communicator.flow.tasks.engine_input import admitted, first_slice, prepare_again, read_case, read_plan
 from mqi_communicator.flow.tasks.stored_dose import StoredDose, open_dose, recipe_digest
 from mqi_communicator.intake.manifest import load_manifest
@@ -61,6 +62,7 @@ def judge_case(
     reasons = changed or (*_of_another_recipe(spool, computed), *case.basis())
     planned = _planned(spool, plan, convention)
     aside = [why for _name, why in load_manifest(spool.manifest).aside]
+    kept = KeptChecks(spool, comparison_key(spool, computed, judgement, conventions))
     verdict = judge(
         plan,
         planned,
@@ -69,6 +71,7 @@ def judge_case(
         conventions=conventions,
         basis=reasons,
         cautions=(*case_cautions(plan, ct, planned, aside), *prepared.cautions, *case.cautions()),
+        remembered=kept,
     )
     if extension is not None:
         extension = extension_for(extension, verdict, limits_of(plan, judgement).uncertainty)
@@ -171,4 +174,5 @@ def _write(
     shutil.rmtree(spool.results, ignore_errors=True)
     aside.rename(spool.results)
     sync_folder(spool.root)
+    shutil.rmtree(spool.comparison, ignore_errors=True)
     return dict(sorted(digests.items()))
