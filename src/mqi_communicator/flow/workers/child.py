@@ -7,7 +7,6 @@ import os
 import pickle
 import resource
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -47,15 +46,8 @@ def run_task(replies: Connection, pickled: bytes) -> None:
     task: Task = pickle.loads(pickled)  # noqa: S301 - the communicator wrote it
     if task.cache:
         os.environ[CACHE] = task.cache
-        _use_cache(task.cache)
     resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, task.memory_bytes))
     replies.send_bytes(_answer(task))
-
-
-def _use_cache(folder: str) -> None:
-    """Tell numba where compiled code is, if the server has loaded it: it has read the environment then."""
-    if "numba" in sys.modules:
-        sys.modules["numba"].config.CACHE_DIR = folder
 
 
 def name_of(work: Callable[..., object]) -> str:

@@ -1,8 +1,8 @@
 """Set up the fork server: `multiprocessing` imports this module there, once, before the first task.
 
-Loading the libraries of tasks takes four seconds of a processor, a fork next to nothing. The server runs no thread and
-no task itself, so that every child starts clean. It stays for as long as the communicator runs, and takes about 230 MB,
-which its children share. Compiled code is loaded by the tasks that need it: which folder it is in is part of a task.
+Loading the libraries of tasks takes seconds, a fork next to nothing. The server runs no thread and no task itself, so
+that every child starts clean. What only some tasks need (the compiled gamma comparison, matplotlib) they load
+themselves: the server stays for as long as the communicator runs, and takes about 60 MB.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ PRELOAD = (
     "mqi_communicator.flow.tasks.beam",
     "mqi_communicator.flow.tasks.engine_input",
     "mqi_communicator.flow.tasks.figures",
-    "mqi_communicator.flow.tasks.report",
-    "numba",
 )
 SERVER = 0  # its process id, in the server and in its children
 
