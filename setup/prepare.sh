@@ -43,6 +43,7 @@ browser) needs=("${browser_needs[@]}") ;;
 esac
 
 engine_ready() { [ "$mode" = run ] || [ -e "$engine_home/MCsquare_linux" ]; }
+axe_ready() { [ "$mode" != browser ] || [ -e "$state/axe/axe.min.js" ]; }
 
 check() {
     local missing ready=0
@@ -50,6 +51,7 @@ check() {
     [ -z "$missing" ] || { say "missing programs; they are in the Debian packages: $missing"; ready=1; }
     venv_ready "$mode" || { say "missing: a virtual environment .venv that matches poetry.lock"; ready=1; }
     engine_ready || { say "missing: the dose engine in .setup/mcsquare"; ready=1; }
+    axe_ready || { say "missing: axe-core in .setup/axe"; ready=1; }
     [ "$ready" -ne 0 ] || say "everything is ready ($mode)"
     return "$ready"
 }
@@ -67,7 +69,7 @@ prepare() {
         venv_ready "$mode" || fail "a bundle contains the libraries for production and the demo, not the tools of the tests"
     fi
     need_packages "$mode" "${needs[@]}"
-    if venv_ready "$mode" && engine_ready; then return 0; fi
+    if venv_ready "$mode" && engine_ready && axe_ready; then return 0; fi
     mkdir -p "$state" 2>/dev/null && [ -w "$state" ] || fail "this checkout is not set up and $here is not writable: run setup/prepare.sh $mode as its owner"
     lock_setup
     if has_bundle; then from_bundle; else from_registries; fi
@@ -77,6 +79,7 @@ from_registries() {
     venv_ready "$mode" || make_venv "$mode" poetry_venv
     engine_ready || quietly "the dose engine MCsquare" \
         "$poetry_home/bin/python" setup/fetch_engine.py "$engine_home" --pip "$poetry_home/bin/python"
+    axe_ready || quietly "axe-core" "$poetry_home/bin/python" setup/fetch_axe.py "$state/axe"
 }
 
 from_bundle() {

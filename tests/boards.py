@@ -36,6 +36,7 @@ def configure(base: Path, web: dict[str, Any] | None = None, **sections: Any) ->
         "engine": {"home": "/opt/mcsquare"},
         "monitoring": {"metrics_port": 0},
         "web": {"port": 0, **(web or {})},
+        "report": {"identity": "id"},
         **sections,
     }
     config = base / "config.yaml"

@@ -17,15 +17,16 @@ _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _WORDS = ("pass",) * 90 + ("review",) * 4 + ("fail",) * 3 + ("undecided",) * 2 + ("not_judged",)
 _WHY = {
     "pass": "all 20 checks passed",
-    "review": "gamma (plan): >= 95 % pass, >= 90 % review",
-    "fail": "dose_scale (plan, beam 1): 1 ± 2 % pass, ± 3 % review",
-    "undecided": "uncertainty (plan): <= 1.5 % where planned >= 50 % of maximum",
-    "not_judged": "not judged: nobody has commissioned the beam model of GTR2",
+    "review": "only 93.4 % of the points agree within 3 %/2 mm",
+    "fail": "the computed range is 5 mm deeper than planned",
+    "undecided": "the statistical uncertainty is 1.8 %, too high for a verdict",
+    "not_judged": "nobody has commissioned the beam model of GTR2",
 }
 _WAY = ("admit", "prepare", "upload", "compare", "deliver", "tidy")
 _BEAM_WAY = ("submit", "follow", "collect", "verify")
 HOSTS = ("gpu1", "gpu2")
 MACHINES = ("GTR1", "GTR2")
+LABELS = ("PROST", "HN_BOOST", "LUNG_L", "BRAIN")
 BEAMS = (1, 2)
 CHUNK = 2000
 
@@ -74,7 +75,8 @@ def _case(rows: Rows, watch: Path, key: str, name: str, at: float, **more: Any) 
         "source": os.fsencode(watch / name), "seen": at, "fingerprint": f"{key * 5}", "changed": at,
         "lineage": f"{key}-lineage" * 3, "content": f"{key}-content" * 3, "revision": 1, "same_as": "",
         "superseded_by": "", "word": "", "why": "", "results": "", "host": "gpu1", "priority": "routine", "rank": at,
-        "demand": "", "signature": "", "signed_by": "", "signed_at": 0.0, **more,
+        "demand": "", "signature": "", "signed_by": "", "signed_at": 0.0, "patient_id": "", "plan_label": "",
+        "machine": "", **more,
     }  # fmt: skip
     rows.add(cases, key=key, **values)
 
@@ -111,7 +113,8 @@ def _ended(rows: Rows, chance: random.Random, watch: Path, results: Path, number
     signed = not broken and number % 10 < 8
     reported |= {"signature": "" if broken else "signed" if signed else "unsigned"}
     reported |= {"signed_by": "phil", "signed_at": at + 3600} if signed else {"signed_by": "", "signed_at": 0.0}
-    _case(rows, watch, key, f"QA-{number:06d}", at, host=host, **reported)
+    identity = {"patient_id": f"ID-{number:06d}", "plan_label": LABELS[number % len(LABELS)], "machine": machine}
+    _case(rows, watch, key, f"QA-{number:06d}", at, host=host, **identity, **reported)
     why = "beam 2 failed: 3 runs ended without a result" if broken else ""
     end = at + 420 + chance.random() * 120
     _line(rows, key, 0, step, status, end, reason=why, advice="mqi retry computes the beams again" if broken else "")

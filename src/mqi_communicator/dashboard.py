@@ -40,6 +40,8 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
         stalled_after_s=config.monitoring.stalled_after_s,
         users=users_of(options, config.paths.workspace),
         sessions=Sessions(options.session_hours),
+        shown=config.report.shown,
+        sign_passes=options.sign_passes,
     )
     return serve(context)
 

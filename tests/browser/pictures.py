@@ -36,12 +36,12 @@ def main(target: Path) -> None:
         # the store is locked, so that the pages show a running communicator
         with dashboard(config) as board, _owned(base / "workspace/owner.lock"):
             done = _delivered(board, base)
-            pages = {"now": "/", "case": f"/case/{done}", "history": "/history", "system": "/system"}
+            pages = {"worklist": "/", "case": f"/case/{done}", "history": "/history", "system": "/system"}
             with browser(board.address) as person:
                 person.sign_in("otto")
                 for page, path in pages.items():
                     _take(person, path, target / f"{page}-wide-light.png", (WIDTH, 800), dark=False)
-                for page, path in {"now": "/", "case": f"/case/{keys['computing']}"}.items():
+                for page, path in {"worklist": "/", "case": f"/case/{keys['computing']}"}.items():
                     _take(person, path, target / f"{page}-narrow-dark.png", NARROW, dark=True)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select, tuple_
 
+from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.store.cases import Case, as_case
-from mqi_communicator.store.schema import cases, figures, work_items
+from mqi_communicator.store.schema import cases, work_items
 
 PageCursor = tuple[float, str]  # (seen, key) of the last case of a page: the next page starts after it
 _BATCH = 1000
@@ -18,7 +19,10 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class CaseQuery:
-    """Conditions of a search; empty ones do not apply. `text` is the start of a key or a part of a folder's name."""
+    """Conditions of a search; empty ones do not apply.
+
+    `text` is the start of a key or a part of a folder's name; of what is `shown`, also of a patient id or plan label.
+    """
 
     text: str = ""
     word: str = ""
@@ -27,6 +31,7 @@ class CaseQuery:
     signature: str = ""
     since: float | None = None  # epoch seconds, of arrival
     until: float | None = None
+    shown: IdentityPolicy = NOTHING_SHOWN
 
 
 def search(
@@ -75,7 +80,9 @@ def _conditions(wanted: CaseQuery, watch: Path) -> Iterator[ColumnElement[bool]]
     if wanted.text:
         name = func.substr(cast(cases.c.source, Text), len(str(watch)) + 2)
         starts = cases.c.key.startswith(wanted.text.lower(), autoescape=True)
-        yield or_(starts, name.contains(wanted.text, autoescape=True))
+        parts = [name] + ([cases.c.patient_id] if wanted.shown.patient_id else [])
+        parts += [cases.c.plan_label] if wanted.shown.plan_label and wanted.shown.patient_id else []
+        yield or_(starts, *(part.contains(wanted.text, autoescape=True) for part in parts))
     if wanted.word:
         yield cases.c.word == wanted.word
     if wanted.status:
@@ -85,8 +92,7 @@ def _conditions(wanted: CaseQuery, watch: Path) -> Iterator[ColumnElement[bool]]
         else:
             yield cases.c.key.in_(select(work_items.c.case).where(own))
     if wanted.machine:
-        here = figures.c.machine.concat("") == wanted.machine  # not by the index of machines, which matches most cases
-        yield select(figures.c.case).where(figures.c.case == cases.c.key, here).exists()
+        yield cases.c.machine == wanted.machine
     if wanted.signature:
         yield cases.c.signature == wanted.signature
     if wanted.since is not None:

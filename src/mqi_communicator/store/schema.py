@@ -67,10 +67,14 @@ Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)
 Index("cases_by_content", cases.c.content)
 Index("cases_by_lineage", cases.c.lineage)
-Index("cases_by_seen", cases.c.seen, cases.c.key, cases.c.source)  # names are searched in the index alone
+Index(  # names are searched in the index alone
+    "cases_by_seen", cases.c.seen, cases.c.key, cases.c.source, cases.c.patient_id, cases.c.plan_label
+)
 Index("cases_by_constancy", cases.c.constancy, cases.c.seen)
 Index("cases_by_word", cases.c.word, cases.c.seen)
-Index("cases_by_signature", cases.c.signature, cases.c.word, cases.c.seen)
+Index(  # the worklist is read and counted in the index alone
+    "cases_by_signature", cases.c.signature, cases.c.word, cases.c.rank, cases.c.superseded_by, cases.c.constancy
+)
 Index("cases_by_patient", cases.c.patient_id)
 Index("cases_by_machine", cases.c.machine, cases.c.seen)
 Index("cases_by_label", cases.c.plan_label, cases.c.seen)

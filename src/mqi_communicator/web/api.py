@@ -29,7 +29,12 @@ class SearchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: str = Field(default="", max_length=200, description="Beginning of a case key, or part of a folder name.")
+    text: str = Field(
+        default="",
+        max_length=200,
+        description="Beginning of a case key, or part of a folder name; where the site shows them, part of a patient "
+        "id or a plan label.",
+    )
     word: Literal["", "pass", "review", "undecided", "not_judged", "fail"] = Field(
         default="", description="The verdict."
     )
@@ -78,7 +83,7 @@ async def _cases(request: Request, given: Mapping[str, Any], *, query: bool) -> 
     try:
         wanted = SearchRequest.model_validate(given)
         filters = wanted.model_dump(exclude={"before", "limit"})
-        found = await search(context, filter_of(filters), wanted.before, wanted.limit)
+        found = await search(context, filter_of(filters, context.shown), wanted.before, wanted.limit)
     except ValidationError as error:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, _validation_message(error))
     except InvalidQuery as error:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.store.database import Database
 from mqi_communicator.web.options import WebOptions
+from mqi_communicator.web.presence import Presence
 from mqi_communicator.web.sessions import Sessions
 from mqi_communicator.web.throttle import Throttle
 from mqi_communicator.web.users import UsersFile
@@ -70,6 +72,9 @@ class DashboardContext:
     stalled_after_s: float
     users: UsersFile
     sessions: Sessions
+    shown: IdentityPolicy = NOTHING_SHOWN  # what pages show of a case's identity
+    sign_passes: bool = True  # whether a verdict of pass needs a signature
+    presence: Presence = field(default_factory=Presence)
     throttle: Throttle = field(default_factory=Throttle)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     signing_in: int = 0  # sign-ins that wait or are checked

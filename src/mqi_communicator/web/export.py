@@ -11,6 +11,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from mqi_communicator.case.identity import IdentityPolicy
 from mqi_communicator.case.views import cell
 from mqi_communicator.store import history
 from mqi_communicator.store.cases import Case
@@ -22,6 +23,9 @@ from mqi_communicator.web.search import InvalidQuery, filter_of
 
 COLUMNS = (
     "case",
+    "patient_id",
+    "plan_label",
+    "machine",
     "folder",
     "revision",
     "seen",
@@ -43,7 +47,7 @@ async def csv_file(request: Request) -> Response:
     """POST /history.csv: the cases that match the form."""
     context: DashboardContext = request.app.state.context
     try:
-        wanted = filter_of(request_info(request).form)
+        wanted = filter_of(request_info(request).form, context.shown)
     except InvalidQuery as error:
         return refusal(request.url.path, HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
@@ -57,17 +61,19 @@ async def csv_file(request: Request) -> Response:
             if not found:
                 return
             before = (found[-1].seen, found[-1].key)
-            yield _text([_row(case) for case in found])
+            yield _text([_row(case, context.shown) for case in found])
 
     name = time.strftime("mqi-history-%Y-%m-%d.csv")
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(rows(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _row(case: Case) -> list[str]:
+def _row(case: Case, shown: IdentityPolicy) -> list[str]:
+    identity = (shown.patient(case.patient_id), shown.label(case.plan_label, case.patient_id), case.machine)
     facts = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
     signed = (case.signature, case.signed_by, iso(case.signed_at or None))
-    return [cell(value) for value in (case.key, case.source.name, str(case.revision), iso(case.seen), *facts, *signed)]
+    arrival = (case.source.name, str(case.revision), iso(case.seen))
+    return [cell(value) for value in (case.key, *identity, *arrival, *facts, *signed)]
 
 
 def _text(rows: Sequence[Sequence[str]]) -> str:

@@ -48,6 +48,13 @@ def _two(seconds: float, large: float, large_unit: str, small: float, small_unit
     return f"{whole} {large_unit}" + (f" {part} {small_unit}" if part else "")
 
 
+def left(seconds: float) -> str:
+    """The time left: about 3 min left, less than a minute left; overdue if it is over."""
+    if seconds < 0:
+        return "overdue"
+    return "less than a minute left" if seconds < MINUTE else f"about {span(MINUTE * round(seconds / MINUTE))} left"
+
+
 def size(count: float | None) -> str:
     """Bytes: 512 B, 1.4 kB, 3.2 GB."""
     if count is None:
@@ -86,6 +93,7 @@ FILTERS = {
     "moment": moment,
     "iso": iso,
     "span": span,
+    "left": left,
     "size": size,
     "verdict": verdict,
     "signature": signature,

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import refusal, request_info
+from mqi_communicator.web.search import KEY
 
 POLL_S = 1.0
 HEARTBEAT_S = 10.0  # sent without changes too: silence then means that the server is gone
@@ -36,7 +37,7 @@ def store_stamp(context: DashboardContext) -> str:
 
 
 async def stream(request: Request) -> Response:
-    """GET /live."""
+    """GET /live?case=KEY. The user has the case open as long as the stream lasts."""
     context: DashboardContext = request.app.state.context
     name = request_info(request).user.name
     if context.listeners.total() >= MAX_STREAMS:
@@ -48,7 +49,7 @@ async def stream(request: Request) -> Response:
     return _CountedStream(
         context.listeners,
         name,
-        _messages(request, context),
+        _messages(request, context, name),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
@@ -71,11 +72,18 @@ class _CountedStream(StreamingResponse):
                 del self._listeners[self._name]
 
 
-async def _messages(request: Request, context: DashboardContext) -> AsyncIterator[str]:
+async def _messages(request: Request, context: DashboardContext, user: str) -> AsyncIterator[str]:
+    case = request.query_params.get("case", "")
+    with context.presence.opened(case if KEY.fullmatch(case) else "", user):
+        async for message in _states(request, context):
+            yield message
+
+
+async def _states(request: Request, context: DashboardContext) -> AsyncIterator[str]:
     sent, sent_at = "", 0.0
     yield "retry: 2000\n\n"
     while not context.closing.is_set() and _still_signed_in(request, context):
-        mark, running = store_stamp(context), context.queries.running()
+        mark, running = f"{store_stamp(context)}.{context.presence.version}", context.queries.running()
         state = f"{mark} {running}"
         if state != sent or time.monotonic() - sent_at >= HEARTBEAT_S:
             sent, sent_at = state, time.monotonic()

@@ -51,6 +51,9 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
         _add(schemas, record)
     cases = {"type": "array", "items": _ref("CaseView")}
     schemas["Cases"] = _object({"running": _BOOL, "cases": cases, "after": _TEXT})
+    opened = _object({"open_by": {"type": "array", "items": _TEXT, "description": "Users who look at the case now."}})
+    listed = {"type": "array", "items": {"allOf": [_ref("CaseView"), opened]}}
+    schemas["Worklist"] = _object({"counts": {"type": "object", "description": "Cases by verdict."}, "cases": listed})
     schemas["Shown"] = {
         "allOf": [
             _ref("CaseView"),
@@ -82,11 +85,16 @@ def _paths(search: str) -> dict[str, Any]:
         "schema": {**_TEXT, "pattern": CURSOR},
         "description": "`after` of the previous page.",
     }
+    names = ("plan", "machine", "verdict", "signer", "since", "until")
+    filters = [{"name": name, "in": "query", "schema": _TEXT} for name in names]
     return {
         "/api/v1/me": {"get": _operation("me", "The signed-in user.", "Me")},
         "/api/v1/now": {"get": _operation("now", "Current cases, hosts and disks.", "Now")},
         "/api/v1/status": {
             "get": _operation("status", "What mqi status --json prints.", "Cases", parameters=[limit, before])
+        },
+        "/api/v1/worklist": {
+            "get": _operation("worklist", "What is to be reviewed and signed.", "Worklist", parameters=filters)
         },
         "/api/v1/search": {"post": _operation("search", "Matching cases.", "Cases", body=search)},
         "/api/v1/cases/{key}": {"get": _operation("show", "What mqi show --json prints.", "Shown", parameters=[_KEY])},

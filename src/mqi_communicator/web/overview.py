@@ -1,4 +1,4 @@
-"""The data of the start page: current cases in groups, hosts with GPUs, jobs and breakers."""
+"""The data of the first page: current cases in groups, hosts with GPUs, jobs and breakers."""
 
 from __future__ import annotations
 

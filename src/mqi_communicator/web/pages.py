@@ -20,7 +20,6 @@ from mqi_communicator.web.checks import CheckRuns
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.disks import Disks
 from mqi_communicator.web.guard import request_info
-from mqi_communicator.web.live import store_stamp
 from mqi_communicator.web.overview import Overviews, group_of
 from mqi_communicator.web.rendering import page
 from mqi_communicator.web.search import (
@@ -55,16 +54,6 @@ class RenderCache:
             {"workspace": folders.workspace, "results": folders.results, "watched folder": folders.watch}
         )
         self.check_run = CheckRuns(self.context)
-
-
-async def now(request: Request) -> Response:
-    """GET /: current cases, hosts and disks."""
-    context, cache = _context(request), _cache(request)
-    seen = await cache.overviews.get(store_stamp(context))
-    stalled = seen.overdue_s > context.stalled_after_s
-    return page(
-        request, "now.html", seen=seen, disks=await cache.disks.usage(), stalled=stalled, doing=context.queries.doing
-    )
 
 
 async def case(request: Request) -> Response:
@@ -169,7 +158,7 @@ async def history(request: Request) -> Response:
     context, form = _context(request), request_info(request).form
     problem, found = "", None
     try:
-        found = await search(context, filter_of(form), form.get("before", ""))
+        found = await search(context, filter_of(form, context.shown), form.get("before", ""))
     except InvalidQuery as error:
         problem = str(error)
     machines = (await context.database.read(figures.machines))[:_MACHINES]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -15,8 +16,10 @@ from mqi_communicator.case.visible import visible_text
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import FILTERS, number, state
 from mqi_communicator.web.guard import request_info
+from mqi_communicator.web.static_files import version
 
 HERE = files("mqi_communicator.web")
+STATIC = Path(str(HERE / "static"))
 
 
 def environment() -> Environment:
@@ -30,7 +33,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= FILTERS
-    made.globals |= {"number": number, "state": state}
+    made.globals |= {"number": number, "state": state, "static": f"/static/{version(STATIC)}"}
     return made
 
 
@@ -46,6 +49,8 @@ def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **
         at_proxy=who.at_proxy,
         path=request.url.path,
         version=context.versions["MQI Communicator"],
+        shown=context.shown,
+        presence=context.presence,
         **facts,
     )
     return HTMLResponse(text, status)

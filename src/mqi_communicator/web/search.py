@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mqi_communicator.case.identity import IdentityPolicy
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.signing import SignatureState
 from mqi_communicator.case.views import CaseView
@@ -21,6 +22,7 @@ SIGNATURES = tuple(state.value for state in SignatureState if state)
 STATUSES = ("ready", "waiting", "held", "done", "failed", "cancelled")
 DAY = r"^$|^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
 CURSOR = r"^$|^[0-9]{1,12}([.][0-9]{1,9})?~[a-z0-9]{1,40}$"
+KEY = re.compile(r"[a-z0-9]{1,40}")
 PAGE = 50
 EVENTS = 500  # shown on the page of a case
 _DAY_S = 86400.0
@@ -83,7 +85,7 @@ def _cursor(text: str) -> PageCursor | None:
     return float(seen), key
 
 
-def filter_of(given: Mapping[str, str]) -> CaseQuery:
+def filter_of(given: Mapping[str, str], shown: IdentityPolicy) -> CaseQuery:
     """The filters of a form or query. InvalidQuery if one is invalid."""
     word, status = given.get("word", ""), given.get("status", "")
     if word and word not in OUTCOMES:
@@ -93,19 +95,20 @@ def filter_of(given: Mapping[str, str]) -> CaseQuery:
     signature = given.get("signature", "")
     if signature and signature not in SIGNATURES:
         raise InvalidQuery(f"signature: must be one of {', '.join(SIGNATURES)}")
-    until = _day(given.get("until", ""), "until")
+    until = day_of(given.get("until", ""), "until")
     return CaseQuery(
         text=given.get("text", "").strip()[:200],
         word=word,
         status=status,
         machine=given.get("machine", "")[:200],
         signature=signature,
-        since=_day(given.get("since", ""), "since"),
+        since=day_of(given.get("since", ""), "since"),
         until=None if until is None else until + _DAY_S,
+        shown=shown,
     )
 
 
-def _day(text: str, name: str) -> float | None:
+def day_of(text: str, name: str) -> float | None:
     """The beginning of a day, in epoch seconds."""
     if not text:
         return None

@@ -10,16 +10,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.web import api, export, live, pages, signing_in
+from mqi_communicator.web import api, export, live, pages, signing_in, start_page
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import API, RequestInfo, refusal
-from mqi_communicator.web.rendering import HERE, environment
+from mqi_communicator.web.rendering import STATIC, environment
+from mqi_communicator.web.static_files import VersionedFiles
 
 ROUTES = (
-    Route("/", pages.now),
+    Route("/", start_page.start_page),
     Route("/case/{key}", pages.case),
     Route("/case/{key}/order", pages.order, methods=["POST"]),
     Route("/case/{key}/file/{name}", pages.file),
@@ -34,12 +34,13 @@ ROUTES = (
     Route("/api/v1/me", api.me),
     Route("/api/v1/now", api.now),
     Route("/api/v1/status", api.status),
+    Route("/api/v1/worklist", start_page.worklist),
     Route("/api/v1/search", api.search_cases, methods=["POST"]),
     Route("/api/v1/cases/{key}", api.show),
     Route("/api/v1/cases/{key}/why", api.why),
     Route("/api/v1/cases/{key}/orders", api.order, methods=["POST"]),
     Route("/api/v1/openapi.json", api.openapi_document),
-    Mount("/static", StaticFiles(directory=str(HERE / "static"))),
+    Mount("/static", VersionedFiles(STATIC)),
 )
 
 

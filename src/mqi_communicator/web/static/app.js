@@ -6,6 +6,7 @@
   if (!document.getElementById("as-of")) return; // not signed in
 
   const pageUrl = document.body.dataset.page; // not the address: a refused order is shown at another one
+  const openCase = /^\/case\/([a-z0-9]+)/.exec(pageUrl); // others see who has a case open
   const connectionAlarm = document.getElementById("lost");
   const SILENCE_MS = 25000; // the server sends a heartbeat every 10 s
   const PAUSE_MS = 2000; // between two refreshes
@@ -71,7 +72,7 @@
   };
 
   const listen = () => {
-    const stream = new EventSource("/live");
+    const stream = new EventSource(openCase ? `/live?case=${openCase[1]}` : "/live");
     stream.addEventListener("state", (event) => {
       receivedAt = Date.now();
       showAlarm("");
