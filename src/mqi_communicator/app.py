@@ -143,6 +143,7 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
         clock=time.time,
         emit=emit,
         extension=config.extension,
+        signing=config.signing,
     )
     notify = config.notify
     notifications = None if notify is None else Dispatcher(notify, channels(notify), database, time.time, emit)

@@ -4,6 +4,7 @@ operations.md."""
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 from dataclasses import replace
 
@@ -14,11 +15,12 @@ from tests.spooled import begin, delivered, shut, spooled
 from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.model import CASE_ITEM, Event, Status
 from mqi_communicator.case.outcome import Done
+from mqi_communicator.case.signing import SignRequest
 from mqi_communicator.flow.hosts.breaker import Breaker
 from mqi_communicator.flow.reconcile import reconcile
+from mqi_communicator.flow.spool.decisions import SignedNote, note_signed
 from mqi_communicator.flow.steps.submit import submit
-from mqi_communicator.flow.tasks.sign import Signer, sign_results, signature_of
-from mqi_communicator.results.signature import Decision
+from mqi_communicator.flow.tasks.sign import sign_results
 from mqi_communicator.store import audit, breakers, figures, notices, orders, work_items
 
 pytestmark = pytest.mark.real
@@ -87,19 +89,25 @@ async def test_a_judgement_that_was_ordered_and_not_delivered_is_lost(site):
     assert site.app.database.read_now(orders.of_case, KEY) == []
 
 
-async def test_a_signature_is_beside_the_results_and_its_event_is_lost(site):
+async def test_a_signature_is_beside_the_results_and_recorded_again(site):
     spooled(site.app, KEY)
     await site.under_way()
     site.back_up()
     folder = delivered(site.app, KEY)
-    sign_results(site.app.tools.spool(KEY), folder, Signer(Decision.ACCEPT, "Ann", "physicist", "", "ann"), 60.0)
+    seen = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    request = SignRequest("accept", 1, "ann", "Ann Example", "physicist", "password", "dashboard", seen)
+    spool = site.app.tools.spool(KEY)
+    sign_results(spool, folder, request, "", 60.0, second=False)
+    note_signed(spool, SignedNote(str(folder), "signed", "ann", 60.0))
     site.app.database.write_now(audit.append, Event(60.0, KEY, CASE_ITEM, "case.signed", who="ann"))
     found = await site.restore()
     assert (found.delivered, found.mismatched) == (1, 0), "the signature is no change of the results"
-    signature = signature_of(folder)
-    assert signature is not None
-    assert signature.name == "Ann"
     assert ("case.signed", "ann") not in site.events()
+    assert ("case.signature_recovered", "mqi") in site.events()
+    assert (site.case().signature, site.case().signed_by, site.case().signed_at) == ("signed", "ann", 60.0)
+    before = site.events()
+    await reconcile(site.app.tools)
+    assert site.events() == before
 
 
 async def test_a_notification_may_be_sent_twice(site):

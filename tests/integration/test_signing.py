@@ -1,89 +1,269 @@
-"""Signatures: one per delivery, never changing the verdict, locking the signed files; shown by `mqi`."""
+"""Signing: one signature per delivery, or two, never changing the verdict, written by the communicator alone."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import pwd
-import re
-import time
+import shutil
+from io import BytesIO
 
 import pytest
-from tests.judged import CONVENTIONS, KEY, judged
-from typer.testing import CliRunner
+from pypdf import PdfReader
+from tests.judged import CONVENTIONS, KEY
+from tests.signed import Desk, add_case, delivered_case, settings, store
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Event, WorkItem
-from mqi_communicator.cli.main import app
-from mqi_communicator.config import load
+from mqi_communicator.case.model import Status
+from mqi_communicator.delivery.folder import delivered_results
+from mqi_communicator.flow.background.checkpoints import verify_chain
 from mqi_communicator.flow.tasks.report import redraw_report
-from mqi_communicator.flow.tasks.sign import Signer, sign_results, signature_of
+from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.report.options import ReportOptions
-from mqi_communicator.results.signature import Decision, overrides
+from mqi_communicator.results.signature import Decision, needs_reason, overrides
 from mqi_communicator.results.verdict import CheckOutcome
-from mqi_communicator.store import cases, work_items
-from mqi_communicator.store.cases import Case
-from mqi_communicator.store.database import open_database
+from mqi_communicator.store import cases, orders
 
-NAME, ROLE = "Ada Byron", "medical physicist"
-CONFIG = """
-paths: {watch: incoming, workspace: workspace, results: results, remote: /home/mqi/work}
-local: {}
-engine: {home: /opt/mcsquare}
-dose_conventions: {MQI SAMPLE: {medium: medium, biology: physical, extent: course}}
-"""
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A case whose verdict is not_judged, delivered with its report."""
+    folder = tmp_path_factory.mktemp("drawn")
+    return delivered_case(folder, "no-dose")
 
 
 @pytest.fixture
-def delivered(tmp_path):
-    """A case whose verdict is not_judged, delivered."""
-    case = judged(tmp_path / "workspace", "no-dose")
-    case.report(gamma=[])
-    return case, case.deliver(tmp_path / "results")
+def site(drawn, tmp_path, request):
+    """A copy of it in the store of a communicator of its own."""
+    case, made = drawn
+    shutil.copytree(made, tmp_path / "results" / KEY)
+    shutil.copytree(case.spool.root, tmp_path / "workspace/spool" / KEY)
+    config = settings(tmp_path, signing={"second": getattr(request, "param", False)})
+    with store(config) as database:
+        add_case(database, case, tmp_path / "results" / KEY)
+    return config, tmp_path / "results" / KEY
 
 
-def sign(delivered, decision=Decision.ACCEPT, reason="seen elsewhere"):
-    case, folder = delivered
-    return sign_results(case.spool, folder, Signer(decision, NAME, ROLE, reason, "ada"), 1000.0)
+@pytest.fixture
+async def desk(site):
+    made = Desk(*site)
+    yield made
+    await made.shut()
 
 
-def test_an_override_needs_a_reason_and_leaves_the_verdict_as_it_is(delivered):
-    _case, folder = delivered
-    before = (folder / "verdict.json").read_bytes()
-    with pytest.raises(Permanent, match="overrides the verdict not_judged"):
-        sign(delivered, reason=" ")
-    assert signature_of(folder) is None
-    made = sign(delivered)
-    assert made.overrides
-    assert signature_of(folder) == made
-    assert (folder / "verdict.json").read_bytes() == before
-    assert "Ada Byron" in (folder / "signature.json").read_text()
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_signed_version_is_locked(delivered):
-    case, folder = delivered
-    sign(delivered)
-    with pytest.raises(Permanent, match="signed already: accepted by Ada Byron"):
-        sign(delivered, Decision.REJECT)
-    with pytest.raises(Permanent, match="the results are signed"):
-        redraw_report(case.spool, folder, case.judgement, CONVENTIONS, ReportOptions())
-    assert not [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o222]
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_changed_results_cannot_be_signed_and_later_changes_are_detected(delivered):
-    _case, folder = delivered
-    report = folder / "report.html"
+async def test_a_signature_names_the_account_and_the_digests_and_changes_nothing_else(desk):
+    before = contents(desk.folder)
+    (answer,) = await desk.answered(desk.order(reason="checked with the other engine"))
+    assert answer.startswith("accepted by Ann Example, Medical Physicist (ann) at 20")
+    (signature,) = signatures_of(desk.folder)
+    assert (signature.name, signature.role, signature.account) == ("Ann Example", "Medical Physicist", "ann")
+    assert (signature.verdict, signature.overrides, signature.reason) == (
+        "not_judged", True, "checked with the other engine",
+    )  # fmt: skip
+    assert signature.manifest == digest(desk.folder / "manifest.json")
+    manifest = json.loads(before["manifest.json"])
+    plan = next(file["sha256"] for file in manifest["inputs"] if file["kind"] == "RTPLAN")
+    assert signature.digests == {
+        "RTPLAN": plan,
+        "report.pdf": digest(desk.folder / "report.pdf"),
+        "report-signed.pdf": digest(desk.folder / "report-signed.pdf"),
+        "verdict.json": digest(desk.folder / "verdict.json"),
+    }
+    after = contents(desk.folder)
+    assert after.keys() - before.keys() == {"signature.json", "report-signed.pdf"}
+    assert {name: after[name] for name in before} == before
+    assert (desk.case().signature, desk.case().signed_by) == ("signed", "ann")
+
+
+async def test_the_event_records_who_and_what_and_no_reason(desk):
+    (number,) = [desk.order(reason="as agreed with Dr. Roe")]
+    await desk.answered(number)
+    (event,) = desk.events()
+    assert (event.who, event.why) == ("ann (dashboard)", "accepted by ann")
+    assert (event.before, event.after) == ("unsigned", "signed")
+    assert event.facts["manifest"] == digest(desk.folder / "manifest.json")
+    assert event.facts["outputs"]["signature.json"] == digest(desk.folder / "signature.json")
+    assert event.facts["outputs"]["report-signed.pdf"] == digest(desk.folder / "report-signed.pdf")
+    text = json.dumps(event.facts) + event.why + event.who
+    assert "Roe" not in text
+    assert "Example" not in text
+
+
+async def test_the_signed_report_begins_with_the_report_and_shows_the_signature(desk):
+    await desk.answered(desk.order(decision="reject", reason="range of beam 2"))
+    report, signed = (desk.folder / "report.pdf").read_bytes(), (desk.folder / "report-signed.pdf").read_bytes()
+    assert signed.startswith(report)
+    pages, plain = PdfReader(BytesIO(signed)).pages, PdfReader(BytesIO(report)).pages
+    assert len(pages) == len(plain) + 1
+    first, last = pages[0].extract_text(), " ".join(pages[-1].extract_text().split())
+    assert "REJECTED by Ann Example, Medical Physicist" in " ".join(first.split())
+    for text in ("REJECTED", "ann, verified by password", "range of beam 2", KEY, digest(desk.folder / "report.pdf")):
+        assert text.replace(" ", "") in last.replace(" ", ""), text
+    form = next(page for page in pages if "Signed by hand" in " ".join(page.extract_text().split()))
+    assert "REJECTED by Ann Example" in " ".join(form.extract_text().split())
+
+
+async def test_of_two_at_once_one_wins_and_the_other_is_told_so(desk):
+    first, second = desk.order("ann", reason="x1"), desk.order("bob", "reject", reason="x2")
+    answers = await desk.answered(first, second)
+    assert answers[0].startswith("accepted by Ann Example")
+    assert answers[1].startswith("not signed: the results are signed already: accepted by Ann Example")
+    assert len(desk.events()) == 1
+    assert desk.case().signature == "signed"
+
+
+async def test_results_that_were_not_shown_are_not_signed(desk):
+    (answer,) = await desk.answered(desk.order(reason="seen", seen="0" * 64))
+    assert answer == (
+        "not signed: these are not the results that were shown -> reload the page and look at the results again"
+    )
+    assert signatures_of(desk.folder) == ()
+    assert not (desk.folder / "report-signed.pdf").exists()
+    assert desk.case().signature == "unsigned"
+
+
+async def test_a_missing_reason_is_refused(desk):
+    (answer,) = await desk.answered(desk.order(reason=" "))
+    assert answer.startswith("not signed: to accept a verdict not_judged needs a reason")
+
+
+async def test_a_case_that_is_judged_again_is_not_signed(desk):
+    """Orders for one case are applied in their order: the judgement that was ordered first has begun."""
+    rejudge = desk.app.database.write_now(orders.add, at=1.0, case=KEY, order="rejudge", who="otto", why="other limits")
+    (answer, refused) = await desk.answered(rejudge, desk.order(reason="seen"))
+    assert answer == "judged again with the current limits"
+    assert refused.startswith("not signed: the case is computed or judged again: it is")
+    assert signatures_of(desk.folder) == ()
+    assert desk.case().signature == ""
+
+
+async def test_a_judgement_ordered_later_waits_for_the_signature(desk):
+    sign = desk.order(reason="seen")
+    rejudge = desk.app.database.write_now(orders.add, at=1.0, case=KEY, order="rejudge", who="otto", why="other limits")
+    (answer, again) = await desk.answered(sign, rejudge)
+    assert answer.startswith("accepted by")
+    assert again == "judged again with the current limits"
+    assert desk.case().signature == "", "the signature is that of the earlier judgement"
+    assert len(signatures_of(desk.folder)) == 1
+
+
+async def test_a_plan_with_a_newer_revision_is_not_signed(desk):
+    desk.app.database.write_now(cases.change, KEY, superseded_by="newer1234567")
+    (answer,) = await desk.answered(desk.order(reason="seen"))
+    assert answer == "not signed: the plan has a newer revision, case newer1234567 -> sign that one"
+
+
+async def test_changed_results_cannot_be_signed_and_later_changes_are_detected(desk):
+    report = desk.folder / "report.html"
     whole = report.read_bytes()
     report.write_bytes(whole + b" ")
-    with pytest.raises(Permanent, match=r"report\.html was changed"):
-        sign(delivered)
+    (answer,) = await desk.answered(desk.order(reason="seen"))
+    assert answer.startswith("not signed: the delivered report.html was changed after its delivery")
     report.write_bytes(whole)
-    sign(delivered)
-    manifest = folder / "manifest.json"
-    manifest.chmod(0o600)
-    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    await desk.answered(desk.order(reason="seen"))
+    for name in ("manifest.json", "report-signed.pdf"):
+        path = desk.folder / name
+        path.chmod(0o600)
+        kept = path.read_bytes()
+        path.write_bytes(kept + b"\n")
+        with pytest.raises(Permanent, match="not of these results"):
+            signatures_of(desk.folder)
+        path.write_bytes(kept)
+    (desk.folder / "report-signed.pdf").unlink()
     with pytest.raises(Permanent, match="not of these results"):
-        signature_of(folder)
+        signatures_of(desk.folder)
+
+
+async def test_a_signed_version_is_locked_and_stays_a_valid_delivery(desk, drawn):
+    case, _ = drawn
+    before = desk.app.database.read_now(verify_chain, None)
+    await desk.answered(desk.order(reason="seen"))
+    with pytest.raises(Permanent, match="the results are signed: accepted by Ann Example"):
+        redraw_report(desk.app.tools.spool(KEY), desk.folder, case.judgement, CONVENTIONS, ReportOptions())
+    assert not [path for path in desk.folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o222]
+    assert delivered_results(desk.folder.parent, KEY) is not None
+    assert desk.app.database.read_now(verify_chain, None).wrong == before.wrong
+
+
+@pytest.mark.parametrize("site", [True], indirect=True)
+async def test_a_second_signature_is_that_of_another_person(desk):
+    await desk.answered(desk.order("ann", reason="seen"))
+    assert desk.case().signature == "second_due"
+    same, stale, other = await desk.answered(
+        desk.order("ann", reason="again", number=2),
+        desk.order("bob", reason="did not see that ann has signed"),
+        desk.order("bob", reason="seen too", number=2),
+    )
+    assert same.startswith("not signed: the second signature must be that of another person")
+    assert stale.startswith("not signed: the results are signed already: accepted by Ann Example")
+    assert other.startswith("accepted by Bob Beispiel, Senior Physicist (bob)")
+    assert (desk.case().signature, desk.case().signed_by) == ("signed", "bob")
+    first, second = signatures_of(desk.folder)
+    assert second.digests["signature.json"] == digest(desk.folder / "signature.json")
+    once, twice = ((desk.folder / name).read_bytes() for name in ("report-signed.pdf", "report-signed-2.pdf"))
+    assert twice.startswith(once)
+    assert first.digests["report-signed.pdf"] == hashlib.sha256(once).hexdigest()
+    text = " ".join(PdfReader(BytesIO(twice)).pages[0].extract_text().split())
+    assert "Ann Example" in text
+    assert "Bob Beispiel" in text
+    assert [event.facts["number"] for event in desk.events()] == [1, 2]
+
+
+@pytest.mark.parametrize("site", [True], indirect=True)
+async def test_a_rejection_needs_no_second_signature_and_the_second_may_reject(desk):
+    await desk.answered(desk.order("ann", reason="seen"))
+    await desk.answered(desk.order("bob", "reject", reason="I disagree", number=2))
+    assert desk.case().signature == "rejected"
+
+
+async def test_no_second_signature_unless_the_site_wants_it(desk):
+    await desk.answered(desk.order("ann", reason="seen"))
+    (answer,) = await desk.answered(desk.order("bob", reason="too", number=2))
+    assert answer.startswith("not signed: no second signature is due")
+
+
+async def test_a_share_that_is_not_mounted_defers_the_signature(desk, monkeypatch):
+    monkeypatch.setattr("mqi_communicator.flow.signing.PAUSE_S", 0.1)
+    marker = next(desk.folder.parent.glob(".mqi-results*"))
+    aside = marker.rename(desk.folder.parent / "aside")
+    number = desk.order(reason="seen")
+    while not desk.get(number).answer:
+        await desk.app.driver.tick()
+    assert desk.get(number).applied is None
+    assert desk.get(number).answer.startswith("waiting: ")
+    aside.rename(marker)
+    (answer,) = await desk.answered(number)
+    assert answer.startswith("accepted by Ann Example")
+
+
+async def test_results_without_a_report_are_signed_without_one(tmp_path):
+    case, folder = delivered_case(tmp_path, "no-dose", report=False)
+    config = settings(tmp_path)
+    with store(config) as database:
+        add_case(database, case, folder)
+    desk = Desk(config, folder)
+    try:
+        await desk.answered(desk.order(reason="seen"))
+    finally:
+        await desk.shut()
+    (signature,) = signatures_of(folder)
+    assert set(signature.digests) == {"RTPLAN", "verdict.json"}
+    assert not (folder / "report-signed.pdf").exists()
+
+
+async def test_signing_waits_for_the_last_step_only(desk):
+    assert desk.item().status is Status.DONE
+    await desk.answered(desk.order(reason="seen"))
+    assert desk.item().status is Status.DONE, "signing moves no work item"
 
 
 @pytest.mark.parametrize("word", CheckOutcome)
@@ -94,41 +274,7 @@ def test_only_a_decision_against_the_verdict_overrides_it(word):
     assert overrides(Decision.REJECT, word) == (word is CheckOutcome.PASS)
 
 
-@pytest.mark.timeout(600)  # two fresh interpreters that load everything, on a machine that may be busy
-def test_mqi_report_sign_and_show(delivered, tmp_path):
-    case, folder = delivered
-    config = tmp_path / "config.yaml"
-    config.write_text(CONFIG)
-    database = open_database(load(config).paths.store)
-    database.write_now(cases.add, Case(KEY, tmp_path / "incoming", 1.0, "f", word=case.word, results=str(folder)))
-    database.write_now(work_items.add, WorkItem(KEY, 0, "tidy"), Event(1.0, KEY, 0, "case.seen"))
-
-    def mqi(*words: str, code: int = 0) -> str:
-        forged = {
-            "LOGNAME": "dr-house",
-            "USER": "dr-house",
-            "LNAME": "dr-house",
-            "SUDO_UID": "",
-            "SUDO_USER": "dr-house",
-        }
-        ended = CliRunner().invoke(app, [*words, "--config", str(config)], env=forged)
-        assert ended.exit_code == code, ended.output
-        return re.sub(r"\s+", " ", ended.output)
-
-    (folder / "report.pdf").unlink()
-    assert f"{KEY}: generated" in mqi("report", "--all")
-    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
-    assert "give one case or --all" in mqi("report", code=2)
-    who = ("--name", NAME, "--role", ROLE)
-    assert "either --accept or --reject" in mqi("sign", KEY, *who, code=2)
-    assert "give a --reason" in mqi("sign", KEY, "--accept", *who, code=1)
-    assert "2 to 80 characters" in mqi("sign", KEY, "--reject", "--name", "x", "--role", "y", code=2)
-    assert "rejected by Ada Byron (medical physicist)" in mqi("sign", KEY, "--reject", *who)
-    shown = mqi("show", KEY)
-    assert "signature: rejected by Ada Byron" in shown
-    (event,) = (e for e in database.read_now(work_items.events_of, KEY) if e.event == "case.signed")
-    assert event.facts["decision"] == "reject"
-    assert event.who == pwd.getpwuid(os.getuid()).pw_name
-    assert event.at == pytest.approx(time.time(), abs=300)
-    database.close()
-    assert json.loads((folder / "verdict.json").read_text())["word"] == "not_judged"
+@pytest.mark.parametrize("word", CheckOutcome)
+def test_only_to_accept_a_pass_needs_no_reason(word):
+    assert needs_reason(Decision.REJECT, word)
+    assert needs_reason(Decision.ACCEPT, word) == (word is not CheckOutcome.PASS)

@@ -6,11 +6,14 @@ import asyncio
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
@@ -26,6 +29,8 @@ user = typer.Typer(
     help="Manage who may sign in to the dashboard.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 OOM_SCORE = 250  # workers are ended before the dashboard, and the dashboard before the communicator
+FullName = Annotated[str, typer.Option(help="Name of the person, stamped on what is signed.", show_default=False)]
+Title = Annotated[str, typer.Option(help='Title of the person, such as "Medical Physicist".', show_default=False)]
 Name = Annotated[str, typer.Argument(help="User name.")]
 
 
@@ -74,6 +79,8 @@ def add(
         Role, typer.Option(help="viewer: read only; operator: also give orders; physicist: also sign results.")
     ],
     config: ConfigFile = DEFAULT,
+    full_name: FullName = "",
+    title: Title = "",
     *,
     at_proxy: Annotated[
         bool, typer.Option("--at-proxy", help="The user signs in at the reverse proxy; no password.")
@@ -85,8 +92,32 @@ def add(
 
     with exit_codes.report_faults():
         password = "" if at_proxy else hash_password(_password(from_stdin=from_stdin))
-        _file(config).put(User(name, role, password))
+        _file(config).put(User(name, role, password, full_name.strip(), title.strip()))
         print(f"{name} may sign in as {role}")  # noqa: T201
+
+
+@user.command()
+def edit(
+    name: Name,
+    config: ConfigFile = DEFAULT,
+    role: Annotated[Role | None, typer.Option(help="Another role.", show_default=False)] = None,
+    full_name: FullName = "",
+    title: Title = "",
+) -> None:
+    """Change the role, name or title of a user; the password stays."""
+    with exit_codes.report_faults():
+        file = _file(config)
+        known = file.users().get(name)
+        if known is None:
+            raise ActionRequired(f'there is no user "{visible(name)}"', "mqi user list shows them")
+        changed = replace(
+            known,
+            role=role or known.role,
+            full_name=full_name.strip() or known.full_name,
+            title=title.strip() or known.title,
+        )
+        file.put(changed)
+        print(f"{name}: {changed.full_name or 'no name'}, {changed.title or 'no title'}, {changed.role}")  # noqa: T201
 
 
 @user.command()
@@ -108,7 +139,8 @@ def list_users(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None
             print(json.dumps(found))  # noqa: T201
             return
         for user in found:
-            print(f"{user['name']:24} {user['role']:10} signs in {user['signs_in']}")  # noqa: T201
+            person = ", ".join(filter(None, (user["full_name"], user["title"])))
+            print(f"{user['name']:24} {user['role']:10} signs in {user['signs_in']:13} {person}".rstrip())  # noqa: T201
 
 
 def _file(config: Path) -> UsersFile:

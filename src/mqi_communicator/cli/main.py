@@ -39,11 +39,14 @@ COMMANDS = {
         "web": "Serve the dashboard until stopped, whether or not the communicator is running.",
         "user": "Manage who may sign in to the dashboard.",
     },
+    "token": {
+        "token": "Manage the tokens with which programs use the API.",
+    },
     "audit": {
         "audit": "Show every recorded event of a case, or verify the hash chain of all events.",
     },
     "sign": {
-        "sign": "Accept or reject the results of a case: the signed version is locked, the verdict does not change.",
+        "sign": "Accept or reject the results of a case in the name of a user; the verdict does not change.",
     },
     "notify": {
         "notify": "Show the last notification of each channel, or send a test message.",

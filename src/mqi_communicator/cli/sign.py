@@ -1,80 +1,142 @@
-"""sign: record a physicist's decision beside the verdict."""
+"""sign: accept or reject the results of a case, in the name of an account of the dashboard."""
 
 from __future__ import annotations
 
+import json
 import time
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mqi_communicator.case.model import CASE_ITEM, Event
+from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.account import invoker
 from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
-from mqi_communicator.config import load
-from mqi_communicator.results.signature import Decision, SignatureDocument
-from mqi_communicator.store import audit
+from mqi_communicator.config import Config, load
+from mqi_communicator.flow.view import CaseView
+from mqi_communicator.store import orders
+from mqi_communicator.store.database import Database
+from mqi_communicator.store.ownership import is_owned
+
+if TYPE_CHECKING:
+    from mqi_communicator.web.users import User
+
+WAIT_S = 60.0
 
 
 def sign(
     case: CaseName,
-    name: Annotated[str, typer.Option(help="Name of the person who signs.")],
-    role: Annotated[str, typer.Option(help="Role of that person, for example: medical physicist.")],
     config: ConfigFile = DEFAULT,
+    user: Annotated[str, typer.Option("--user", "-u", help="User of the dashboard who signs.")] = "",
     reason: Annotated[
-        str, typer.Option("--reason", "-r", help="Reason; required if the decision contradicts the verdict.")
+        str, typer.Option("--reason", "-r", help="Reason; required except to accept a verdict of pass.")
     ] = "",
     *,
     accept: Annotated[bool, typer.Option("--accept", help="Accept the results.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Reject the results.")] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the user's password from stdin; else it is asked for.")
+    ] = False,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read a token of role physicist from stdin, instead of a password.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Accept or reject the results of a case: the signed version is locked, the verdict does not change."""
-    from mqi_communicator.flow.spool.layout import Spool
-    from mqi_communicator.flow.tasks.sign import Signer, sign_results
+    """Accept or reject the results of a case in the name of a user; the verdict does not change."""
+    from mqi_communicator.web.signer import number_due, shown_manifest, sign_request
 
-    with exit_codes.report_faults():
+    with exit_codes.report_faults(config):
         if accept == reject:
             exit_codes.print_error("mqi: give either --accept or --reject")
+            raise typer.Exit(exit_codes.USAGE)
+        if bool(user) == token_stdin:
+            exit_codes.print_error("mqi: give either --user, who then enters the password, or --token-stdin")
             raise typer.Exit(exit_codes.USAGE)
         settings = load(config)
         database = open_store(settings)
         found = find_case(database, case)
-        if not found.results:
-            exit_codes.print_error(
-                f"mqi: {found.case} has no results yet", f"     mqi why {found.case} explains its state"
-            )
+        proof: Literal["password", "token"] = "token" if token_stdin else "password"
+        person = _by_token(settings) if token_stdin else _by_password(settings, user, from_stdin=password_stdin)
+        request = sign_request(
+            person,
+            "accept" if accept else "reject",
+            proof=proof,
+            through=f"command line of {invoker()}"[:120],
+            seen=shown_manifest(found.results),
+            number=number_due(found.signature),
+        )
+        number = database.write_now(
+            orders.add,
+            at=time.time(),
+            case=found.case,
+            order="sign",
+            who=f"{person.name} (command line of {invoker()})",
+            why=visible(reason.strip()),
+            detail=request.text(),
+        )
+        running = is_owned(settings.paths.lock)
+        answer = _answer(database, number) if running else None
+        signed = answer is not None and not answer.startswith(orders.NOT_SIGNED)
+        if as_json:
+            print(json.dumps({"case": found.case, "running": running, "signed": signed, "answer": answer or ""}))  # noqa: T201
+        else:
+            _print(found, answer, running=running)
+        if not signed:
             raise typer.Exit(exit_codes.NOT_PASSED)
-        decision = Decision.ACCEPT if accept else Decision.REJECT
-        signer = Signer(decision, visible(name.strip()), visible(role.strip()), visible(reason), invoker())
-        spool = Spool(settings.paths.workspace / "spool" / found.case)
-        try:
-            signed = sign_results(spool, Path(found.results), signer, time.time())
-        except ValueError:  # pydantic's message would quote the name
-            exit_codes.print_error("mqi: --name and --role must have 2 to 80 characters, --reason at most 500")
-            raise typer.Exit(exit_codes.USAGE) from None
-        database.write_now(audit.append, _event(found.case, found.step, signed))
-        print(signed.model_dump_json(by_alias=True) if as_json else f"{found.case}: {signed.summary}")  # noqa: T201
 
 
-def _event(case: str, step: str, signed: SignatureDocument) -> Event:
-    facts: dict[str, object] = {
-        "decision": signed.decision.value,
-        "name": signed.name,
-        "role": signed.role,
-        "overrides": signed.overrides,
-        "manifest": signed.manifest,
-    }
-    return Event(
-        at=time.time(),
-        case=case,
-        beam=CASE_ITEM,
-        event="case.signed",
-        step=step,
-        who=signed.account,
-        why=signed.summary,
-        facts=facts,
+def _print(case: CaseView, answer: str | None, *, running: bool) -> None:
+    if answer is not None and not answer.startswith(orders.NOT_SIGNED):
+        print(visible(f"{case.case}: {answer}"))  # noqa: T201
+    elif answer is not None:
+        exit_codes.print_error(f"mqi: {case.case}: {answer}")
+    elif running:
+        exit_codes.print_error(
+            f"mqi: {case.case}: the order to sign is recorded; the communicator has not applied it yet",
+            f"     mqi show {case.case} shows the signature",
+        )
+    else:
+        exit_codes.print_error(
+            f"mqi: {case.case}: the order to sign is recorded; it is applied when the communicator runs"
+        )
+
+
+def _by_password(config: Config, name: str, *, from_stdin: bool) -> User:
+    """The user, who has given the password. ActionRequired if it is wrong."""
+    from mqi_communicator.web.users import password_matches, users_of
+
+    user = users_of(config.web, config.paths.workspace).users().get(name)
+    password = (
+        typer.get_text_stream("stdin").readline().rstrip("\n")
+        if from_stdin
+        else str(typer.prompt(f"Password of {visible(name)}", hide_input=True))
     )
+    if not password_matches(user, password) or user is None:
+        raise ActionRequired("incorrect user name or password", "mqi user list shows the users")
+    return user
+
+
+def _by_token(config: Config) -> User:
+    """The user of the token on stdin. ActionRequired if it is not valid."""
+    from mqi_communicator.web.tokens import tokens_of
+    from mqi_communicator.web.users import users_of
+
+    users = users_of(config.web, config.paths.workspace)
+    text = typer.get_text_stream("stdin").readline().strip()
+    token = tokens_of(users.path).find(text, time.time())
+    user = users.users().get(token.user) if token is not None else None
+    if token is None or user is None:
+        raise ActionRequired("the token is not valid, or has expired", "mqi token list shows the tokens")
+    return token.acts_as(user)
+
+
+def _answer(database: Database, number: int) -> str | None:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        order = database.read_now(orders.get, number)
+        if order.applied is not None:
+            return order.answer
+        time.sleep(0.1)
+    return None

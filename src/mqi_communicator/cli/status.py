@@ -104,7 +104,8 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
         if found.results:
             console.print(escape(visible(f"results: {found.results}")), soft_wrap=True)
             console.print(escape(visible(_report_line(found, events))), soft_wrap=True)
-            console.print(escape(visible(_signature_line(Path(found.results)))), soft_wrap=True)
+            for line in _signature_lines(Path(found.results)):
+                console.print(escape(visible(line)), soft_wrap=True)
         _print_checks(console, found)
         for event in events:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
@@ -124,14 +125,14 @@ def _report_line(case: CaseView, events: list[Event]) -> str:
     return f"report: none{f', {why}' if why else ''}; mqi report {case.case} generates it"
 
 
-def _signature_line(results: Path) -> str:
-    from mqi_communicator.flow.tasks.sign import signature_of
+def _signature_lines(results: Path) -> list[str]:
+    from mqi_communicator.flow.tasks.signatures import signatures_of
 
     try:
-        signed = signature_of(results)
+        signed = signatures_of(results)
     except Fault as fault:
-        return f"signature: NOT VALID, {fault.reason}"
-    return f"signature: {signed.summary if signed else 'none'}"
+        return [f"signature: NOT VALID, {fault.reason}"]
+    return [f"signature: {one.summary}" for one in signed] or ["signature: none"]
 
 
 def _print_checks(console: Console, case: CaseView) -> None:

@@ -29,6 +29,7 @@ from mqi_communicator.flow.options import (
     ExtensionOptions,
     ResourceOptions,
     RetryOptions,
+    SigningOptions,
 )
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.notify.options import NotifyOptions
@@ -139,6 +140,9 @@ class Config(BaseModel):
         description="Samples that are recomputed automatically, as constancy checks of host, engine and beam model.",
     )
     report: ReportOptions = Field(default_factory=ReportOptions, description="Report of each case.")
+    signing: SigningOptions = Field(
+        default_factory=SigningOptions, description="Signatures of results by medical physicists."
+    )
     resources: ResourceOptions = Field(
         default_factory=ResourceOptions, description="Limits on concurrent work and resources."
     )

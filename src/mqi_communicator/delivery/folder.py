@@ -17,7 +17,9 @@ from mqi_communicator.case.faults import ActionRequired, DiskFull, Permanent, Tr
 from mqi_communicator.system.durable import sync_folder
 
 _MANIFEST = "manifest.json"
-_ADDED = frozenset({"signature.json"})  # to delivered results, by signing; it contains the digest of the manifest
+# Added to delivered results by signing; the signatures contain the digests of the manifest and of the signed reports.
+_SIGNED = ("signature.json", "signature-2.json", "report-signed.pdf", "report-signed-2.pdf")
+_ADDED = frozenset({*_SIGNED, *(f".{name}.part" for name in _SIGNED)})  # .part: left by an interrupted signing
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CHUNK = 1 << 20  # bytes
 _RETRY = "compare the case again: mqi retry"

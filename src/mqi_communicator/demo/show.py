@@ -65,7 +65,9 @@ def _dashboard_login(slot: Slot) -> str:
     from mqi_communicator.web.users import User, hash_password, users_of
 
     config, password = load(slot.config), secrets.token_urlsafe(9)
-    users_of(config.web, config.paths.workspace).put(User("demo", "physicist", hash_password(password)))
+    users_of(config.web, config.paths.workspace).put(
+        User("demo", "physicist", hash_password(password), "Demo Physicist", "Medical Physicist")
+    )
     port = config.web.port if config.web is not None else 0
     return f"dashboard: http://127.0.0.1:{port}/  name: demo  password: {password}"
 

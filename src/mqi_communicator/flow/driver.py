@@ -14,6 +14,7 @@ from mqi_communicator.flow import outcomes, pending_orders
 from mqi_communicator.flow.hosts.guard import guarded
 from mqi_communicator.flow.idle import IdleStates
 from mqi_communicator.flow.options import RetryOptions
+from mqi_communicator.flow.signing import SIGN, Signing
 from mqi_communicator.flow.steps.cancel import cancel
 from mqi_communicator.flow.steps.functions import PERFORM
 from mqi_communicator.flow.steps.table import SETTINGS, Limit, step_of
@@ -56,6 +57,7 @@ class Driver:
         self._ended_since_read: set[tuple[str, int]] = set()  # the due items were read before these ended
         self._wake = asyncio.Event()
         self._idle = IdleStates()
+        self._signing = Signing(tools, self._on_signed, self._wake.set)
         self._limits: dict[Limit, int] = {name: getattr(tools.resources, key) for name, key in SETTINGS.items()}
         self._in_use = dict.fromkeys(self._limits, 0)
         self._clock_offset = math.inf  # of the wall clock to the monotonic one
@@ -91,7 +93,13 @@ class Driver:
         await self._handle_clock_step()
         self._ended_since_read.clear()
         pending, due = await self._tools.database.read(pending_orders.orders_and_due, self._tools.clock())
+        signing: set[str] = set()  # later orders for these cases wait for the signature
         for order in pending:
+            if order.order == SIGN or order.case in signing:
+                signing.add(order.case)
+                if order.order == SIGN:
+                    self._signing.begin(order)
+                continue
             for event in await pending_orders.apply(self._tools, order):
                 self._listen(event)
                 if order.order == "cancel" and (task := self._tasks.get((event.case, event.beam))):
@@ -120,11 +128,14 @@ class Driver:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=ABANDON_S)
+        await self._signing.stop()
         return left
 
     async def idle_reason(self) -> str:
         """Why nothing will move without the outside world: "quiet", "unreachable", or "" while something may."""
-        if self._tasks:  # first: a step that ends while the store is read may make another item due
+        if (
+            self._tasks or self._signing.under_way
+        ):  # first: a step that ends while the store is read may make another item due
             return ""
         if await self._tools.database.read(work_items.due, self._tools.clock()):
             return ""
@@ -134,6 +145,11 @@ class Driver:
         """Raise what must end this process: LostOwnership."""
         if self._lost is not None:
             raise self._lost
+        self._signing.check()
+
+    def _on_signed(self, event: Event) -> None:
+        self.changed_at = event.at
+        self._listen(event)
 
     async def _handle_clock_step(self) -> None:
         """Make every item due where the wall clock was set back, and at the start: due times are wall-clock times."""

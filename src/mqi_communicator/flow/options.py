@@ -138,3 +138,13 @@ class BreakerOptions(BaseModel):
         gt=0,
         description="Time over which waiting calls are spread when a host answers again, in s.",
     )
+
+
+class SigningOptions(BaseModel):
+    """Signatures of results by medical physicists."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    second: bool = Field(
+        default=False, description="Whether an acceptance needs a second signature, by another physicist."
+    )

@@ -5,6 +5,7 @@ A store restored from a backup is out of date:
 - an order in effect (cancel or retry, hold or release, priority) is applied again;
 - a case in the spool gets its work item again, under its old key;
 - a longer run that was ordered is ordered again;
+- a signature beside delivered results is recorded again;
 - a case whose results were delivered is closed and not computed again. A delivered folder that does not match its
   manifest is only reported; that case continues as the store has it.
 
@@ -39,6 +40,7 @@ from mqi_communicator.flow.recovery.inputs import (
     lost_extensions,
     prepare_again,
 )
+from mqi_communicator.flow.recovery.signatures import SIGNATURE_RECOVERED, recover_signatures
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import jobs, orders, work_items
 
@@ -88,6 +90,8 @@ async def reconcile(tools: Tools) -> StartupSummary:
             await tools.database.write(close_case, item, delivery, tools.clock())
             tools.emit(DELIVERY_RECOVERED, case=item.case)
             delivered += 1
+    for key in await recover_signatures(tools):
+        tools.emit(SIGNATURE_RECOVERED, case=key)
     counts, active, waiting = await tools.database.read(_cases_jobs_orders)
     return StartupSummary(counts, active, waiting, len(lost), delivered, unverified)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
@@ -15,7 +15,7 @@ from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.hosts.guard import Emit
-from mqi_communicator.flow.options import ExtensionOptions, ResourceOptions
+from mqi_communicator.flow.options import ExtensionOptions, ResourceOptions, SigningOptions
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.workers.pool import WorkerPool
 from mqi_communicator.intake.options import IntakeOptions
@@ -46,6 +46,7 @@ class Tools:
     clock: Callable[[], float]  # epoch seconds
     emit: Emit
     extension: ExtensionOptions | None = None  # None: no longer runs
+    signing: SigningOptions = field(default_factory=SigningOptions)
 
     @property
     def preparer(self) -> Preparer:

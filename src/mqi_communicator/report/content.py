@@ -18,8 +18,9 @@ from mqi_communicator.results.verdict import CheckOutcome
 
 _LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
-_UNSIGNED = (
-    "Unsigned, unless this form is filled in or signature.json with the digest of the manifest is in the same folder."
+_SIGNING = (
+    "Signed in the dashboard or with mqi sign: signature.json beside this file names the signer and the digests of "
+    "what was signed, and report-signed.pdf shows it. Signed by hand: this form is filled in. Else it is not signed."
 )
 _SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
 
@@ -79,7 +80,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         Section(
             "Signature",
             (
-                Paragraph(_UNSIGNED),
+                Paragraph(_SIGNING),
                 SignatureLines(_SIGNED_BY_HAND),
             ),
         ),

@@ -17,6 +17,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
     CondPageBreak,
+    Flowable,
     Frame,
     HRFlowable,
     Image,
@@ -34,6 +35,7 @@ _MM = 72 / 25.4
 _SIZE = (210 * _MM, 297 * _MM)
 _SIDE, _TOP, _BOTTOM = 13 * _MM, 19 * _MM, 16 * _MM
 _TEXT = _SIZE[0] - 2 * _SIDE
+SIGNATURE_PLACE = "Signature"  # entry of the outline, whose target is the rectangle of the signature form
 INK, SOFT, LINE = "#1b1f24", "#5b6570", "#d5dae0"
 COLOURS = {
     "pass": "#14692b",
@@ -73,7 +75,7 @@ rl_config.useA85 = 0  # pictures as bytes; as text they are a quarter larger and
 
 def pdf(page: Page) -> bytes:
     """The report on A4. Characters that the font lacks are shown as `[U+967D]`."""
-    _fonts()
+    register_fonts()
     known = glyphs()
 
     def clean(text: str) -> str:
@@ -96,8 +98,8 @@ def pdf(page: Page) -> bytes:
     return held.getvalue()
 
 
-def _fonts() -> None:
-    """Register DejaVu from matplotlib, which has Greek, Cyrillic and the symbols that are used."""
+def register_fonts() -> None:
+    """Register DejaVu and DejaVu-Bold from matplotlib, which has Greek, Cyrillic and the symbols that are used."""
     for name, weight in (("DejaVu", "normal"), ("DejaVu-Bold", "bold")):
         if name not in pdfmetrics.getRegisteredFontNames():
             path = font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans", weight=weight))
@@ -111,15 +113,21 @@ def _canvas(footer: str, statement: str) -> type:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._pages: list[dict[str, Any]] = []
+            self.signature_place: tuple[float, float, float, float] | None = None  # set by `_SignaturePlace`
 
         def showPage(self) -> None:  # noqa: N802 - reportlab's name
             self._pages.append(dict(self.__dict__))
+            self.signature_place = None
             self._startPage()
 
         def save(self) -> None:
             for number, state in enumerate(self._pages, start=1):
                 self.__dict__.update(state)
                 self._margins(number, len(self._pages))
+                if self.signature_place is not None:  # bookmarked now, when the page exists
+                    left, bottom, right, top = self.signature_place
+                    self.bookmarkPage(SIGNATURE_PLACE, "FitR", left=left, bottom=bottom, right=right, top=top)
+                    self.addOutlineEntry(SIGNATURE_PLACE, SIGNATURE_PLACE)
                 super().showPage()
             super().save()
 
@@ -180,7 +188,24 @@ def _block(block: Block, styles: _Styles, paragraph: Callable[..., Any]) -> list
             return [paragraph(text, styles.small if small else styles.text)]
         case SignatureLines(names):
             cells = [[paragraph(name, styles.bold) for name in names[row : row + 2]] for row in range(0, len(names), 2)]
-            return [_table(cells, (0.5, 0.5), height=11 * _MM)]
+            return [_SignaturePlace(_table(cells, (0.5, 0.5), height=11 * _MM))]
+
+
+class _SignaturePlace(Flowable):  # type: ignore[misc]
+    """Draws the signature form, and notes its rectangle on the page: a signature is stamped there (`report.stamp`)."""
+
+    def __init__(self, form: Any) -> None:
+        super().__init__()
+        self._form = form
+
+    def wrap(self, width: float, height: float) -> tuple[float, float]:
+        self.width, self.height = self._form.wrap(width, height)
+        return self.width, self.height
+
+    def draw(self) -> None:
+        self._form.drawOn(self.canv, 0, 0)
+        left, bottom = self.canv.absolutePosition(0, 0)
+        self.canv.signature_place = (left, bottom, left + self.width, bottom + self.height)
 
 
 def _rows(table: Table, styles: _Styles, paragraph: Callable[..., Any]) -> Any:

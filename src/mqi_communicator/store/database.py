@@ -64,7 +64,7 @@ def _is_damage(error: exc.DatabaseError) -> bool:
 class Database:
     """An open store.
 
-    `epoch` is set once this process owns it; without it only orders and signatures may be written.
+    `epoch` is set once this process owns it; without it only orders may be written.
     """
 
     def __init__(self, engine: Engine) -> None:

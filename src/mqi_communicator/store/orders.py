@@ -10,12 +10,13 @@ from sqlalchemy import Connection, select, update
 from mqi_communicator.case.visible import visible
 from mqi_communicator.store.schema import orders
 
-NAMES = ("retry", "hold", "release", "cancel", "priority", "lost", "rejudge")
+NOT_SIGNED = "not signed: "  # begins the answer to an order to sign that was refused
+NAMES = ("retry", "hold", "release", "cancel", "priority", "lost", "rejudge", "sign")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order. `answer` is its result once `applied`. Control characters in its text are escaped."""
+    """One order. `answer` is its result once `applied`, before that why it waits. Control characters are escaped."""
 
     id: int
     at: float
@@ -89,6 +90,11 @@ def get(connection: Connection, number: int) -> Order:
     """One order."""
     row = connection.execute(select(orders).where(orders.c.id == number)).one()
     return Order(**dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def note(connection: Connection, number: int, text: str) -> None:
+    """Note why an order is not applied yet."""
+    connection.execute(update(orders).where(orders.c.id == number).values(answer=visible(text)))
 
 
 def answer(connection: Connection, number: int, text: str, now: float) -> None:

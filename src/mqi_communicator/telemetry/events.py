@@ -107,7 +107,10 @@ RECORD = (
         "case.signed",
         (),
         "A user has accepted or rejected the results.",
-        ("decision", "name", "role", "overrides", "manifest"),
+        ("decision", "number", "user", "overrides", "manifest", "outputs"),
+    ),
+    EventSpec(
+        "case.signature_recovered", (), "A signature beside the delivered results was missing in the store; recorded."
     ),
 )
 

@@ -19,6 +19,13 @@ def check_key(path: Path) -> None:
         raise ActionRequired(*found)
 
 
+def check_tokens(path: Path, state: os.stat_result) -> None:
+    """ActionRequired where others than this account, or root and its group, can read or change the tokens file."""
+    if found := exposure("the tokens file", path, state, os.geteuid()):
+        reason, advice = found
+        raise ActionRequired(reason, f"{advice}, then check that mqi token list shows no unknown token")
+
+
 def check_users(path: Path, state: os.stat_result) -> None:
     """ActionRequired where others than this account, or root and its group, can read or change the users file."""
     if found := exposure("the users file", path, state, os.geteuid()):

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import time
 from http import HTTPStatus
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from mqi_communicator.web.authentication import check_password
 from mqi_communicator.web.context import DashboardContext
-from mqi_communicator.web.filters import span
 from mqi_communicator.web.guard import cookie_name, request_info
 from mqi_communicator.web.options import is_loopback
 from mqi_communicator.web.rendering import page
-from mqi_communicator.web.users import LONGEST, password_matches
-
-# hashing takes 64 MiB; and each attempt is counted before the next one is checked
-_one_at_a_time = asyncio.Lock()
-MAX_WAITING = 20  # sign-ins: each waits a tenth of a second for those before it, and holds a connection
 
 
 async def login_page(request: Request) -> Response:
@@ -40,30 +33,17 @@ async def sign_in(request: Request) -> Response:
     form = request_info(request).form
     name, target = form.get("name", "").strip(), _local_path(form.get("next", "/"))
     address = client_address(request, context.options.client_header)
-    user = context.users.users().get(name)
-    if context.signing_in >= MAX_WAITING:
-        message = "Too many users are signing in. Try again in a few seconds."
-        return _later(page(request, "login.html", HTTPStatus.SERVICE_UNAVAILABLE, **_again(target, message)), 5.0)
-    context.signing_in += 1
-    try:
-        async with _one_at_a_time:
-            pause = context.throttle.pause(name, address, time.monotonic())
-            if pause <= 0:
-                context.throttle.failed(name, address, time.monotonic())
-                correct = await asyncio.to_thread(password_matches, user, form.get("password", "")[: LONGEST + 1])
-    finally:
-        context.signing_in -= 1
-    if pause > 0:
-        message = f"Too many failed attempts. Try again in {span(pause)}."
-        return _later(page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, **_again(target, message)), pause)
-    if user is None or not correct:
+    attempt = await check_password(context, name, form.get("password", ""), address)
+    if attempt.refusal:
+        status = HTTPStatus.SERVICE_UNAVAILABLE if attempt.busy else HTTPStatus.TOO_MANY_REQUESTS
+        return _later(page(request, "login.html", status, **_again(target, attempt.refusal)), attempt.retry_after_s)
+    user = attempt.user
+    if user is None:
         # a password typed into the name field must not get into the log
-        structlog.get_logger().warning(
-            "web.login_refused", user=name if user else "unknown", address=address or "socket"
-        )
+        known = name if name in context.users.users() else "unknown"
+        structlog.get_logger().warning("web.login_refused", user=known, address=address or "socket")
         message = "Incorrect user name or password."
         return page(request, "login.html", HTTPStatus.UNAUTHORIZED, **_again(target, message))
-    context.throttle.succeeded(name, address)
     structlog.get_logger().info("web.login", user=name, address=address or "socket")
     answer = RedirectResponse(target, HTTPStatus.SEE_OTHER)
     answer.set_cookie(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,12 +15,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.system.durable import sync_folder
+from mqi_communicator.case.visible import visible
+from mqi_communicator.web import account_file
 from mqi_communicator.web.options import ROLES, Role, WebOptions
 from mqi_communicator.web.private import check_users
 
 FORMAT = "mqi-users/1"
 SHORTEST = 10  # characters of a password
+SHORTEST_NAME, LONGEST_NAME = 2, 80  # characters of a full name or a title
 LONGEST = 200  # limits the cost of hashing
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _ADVICE = "mqi user add NAME --role viewer|operator|physicist"
@@ -30,11 +30,16 @@ _ADVICE = "mqi user add NAME --role viewer|operator|physicist"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One user. `password` is a hash; "" for a user who signs in only at the reverse proxy."""
+    """One user. `password` is a hash; "" for a user who signs in only at the reverse proxy.
+
+    `full_name` and `title` are those of the person, as stamped on what is signed; "" if they are not known.
+    """
 
     name: str
     role: Role
     password: str = ""
+    full_name: str = ""
+    title: str = ""
 
     def may(self, role: Role) -> bool:
         """Whether this user has the rights of `role`."""
@@ -67,6 +72,12 @@ class UsersFile:
             raise ActionRequired(
                 f'"{user.name}" is not a valid user name', "use letters, digits and . _ @ -, at most 64 characters"
             )
+        for what, text in (("full name", user.full_name), ("title", user.title)):
+            if text and not (SHORTEST_NAME <= len(text) <= LONGEST_NAME and visible(text) == text == text.strip()):
+                raise ActionRequired(
+                    f"this is not a valid {what}: it is stamped on signed reports",
+                    f"use {SHORTEST_NAME} to {LONGEST_NAME} visible characters",
+                )
         with self._locked() as known:
             known[user.name] = user
 
@@ -79,20 +90,10 @@ class UsersFile:
     @contextmanager
     def _locked(self) -> Iterator[dict[str, User]]:
         """Change the users under a lock; the file is replaced atomically."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(
-                self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
-        except OSError as error:
-            raise ActionRequired(f"{self.path} cannot be written: {error.strerror}", "correct web.users") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with account_file.locked(self.path, "web.users"):
             known = dict(self.users())
             yield known
             _write(self.path, known)
-        finally:
-            os.close(handle)
 
 
 def users_of(options: WebOptions | None, workspace: Path) -> UsersFile:
@@ -118,15 +119,13 @@ def _parsed(document: dict[str, Any]) -> dict[str, User]:
 
 
 def _write(path: Path, users: dict[str, User]) -> None:
-    records = {name: {"role": user.role, "password": user.password} for name, user in sorted(users.items())}
-    number, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    with os.fdopen(number, "w", encoding="utf-8") as handle:
-        json.dump({"format": FORMAT, "users": records}, handle, indent=2)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    Path(aside).rename(path)
-    sync_folder(path.parent)
+    records = {name: _record(user) for name, user in sorted(users.items())}
+    account_file.write(path, {"format": FORMAT, "users": records})
+
+
+def _record(user: User) -> dict[str, str]:
+    person = {"full_name": user.full_name, "title": user.title}
+    return {"role": user.role, "password": user.password, **{name: text for name, text in person.items() if text}}
 
 
 _HASHER = PasswordHasher()  # argon2-cffi's defaults: RFC 9106, low memory (64 MiB, 3 passes, 4 lanes)
@@ -157,5 +156,6 @@ def password_matches(user: User | None, password: str) -> bool:
 
 def public(user: User) -> dict[str, str]:
     """What `mqi user list` shows of a user."""
-    shown = asdict(user)
-    return {"name": shown["name"], "role": shown["role"], "signs_in": "here" if user.password else "at the proxy"}
+    shown: dict[str, str] = asdict(user)
+    shown["signs_in"] = "here" if shown.pop("password") else "at the proxy"
+    return shown

@@ -13,7 +13,7 @@ import pytest
 from tests.boards import PASSWORDS, Client, add_user, token_of
 from tests.integration.dashboard import asked
 
-from mqi_communicator.web.signing_in import MAX_WAITING
+from mqi_communicator.web.authentication import MAX_WAITING
 
 
 @pytest.mark.parametrize("path", ["/", "/history", "/system", "/live", "/case/abc", "/case/abc/file/verdict.json"])

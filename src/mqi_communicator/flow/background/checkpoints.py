@@ -14,7 +14,7 @@ from mqi_communicator.case.faults import Fault
 from mqi_communicator.delivery.folder import delivered_results
 from mqi_communicator.flow.recovery.deliveries import DELIVERY_RECOVERED
 from mqi_communicator.flow.tasks.manifest import EVENTS
-from mqi_communicator.flow.tasks.sign import signature_of
+from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.store import audit, cases
 from mqi_communicator.store.chain import AuditCheckpoint
@@ -49,7 +49,7 @@ def verify_chain(connection: Connection, log: Path | None) -> Report:
         for folder in _delivered(connection, case):
             try:
                 delivered = delivered_results(folder.parent, case.key, folder.name)
-                signature_of(folder)
+                signatures_of(folder)
             except Fault as fault:
                 wrong.append(f"case {case.key}: {folder.name}: {fault.reason}")
                 continue

@@ -17,7 +17,7 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.flow.transitions.judgements import JUDGEMENT_RECOVERED
 from mqi_communicator.results.documents import VERDICT, verdict_of
-from mqi_communicator.store import audit, cases, jobs, work_items
+from mqi_communicator.store import audit, cases, jobs, signatures, work_items
 
 DELIVERY_RECOVERED = "case.delivery_recovered"
 BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare")
@@ -76,7 +76,8 @@ def close_case(connection: Connection, own: WorkItem, delivery: Delivered, now: 
         after = f"{moved.step}/{moved.status}"
         event = Event(now, item.case, item.beam, DELIVERY_RECOVERED, item.step, item.status, after, "mqi", why, facts)
         work_items.move(connection, item, moved, event)
-    cases.change(connection, own.case, word=delivery.word, why=delivery.why, results=str(delivery.folder))
+    cases.change(connection, own.case, word=delivery.word, why=delivery.why)
+    signatures.open_case(connection, own.case, str(delivery.folder))
 
 
 def cases_not_cancelled(connection: Connection) -> list[WorkItem]:

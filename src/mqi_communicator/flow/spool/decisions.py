@@ -1,7 +1,8 @@
 """What was decided about a case, recorded in its spool: a store restored from a backup learns it from there.
 
 `orders.json` holds the orders in effect: the last `cancel` or `retry`, the last `hold` or `release`, and the priority.
-`ended.json` holds the last judgement that was delivered. Neither is needed while the store itself is up to date.
+`ended.json` holds the last judgement that was delivered, `signed.json` the last signature. None is needed while the
+store itself is up to date.
 """
 
 from __future__ import annotations
@@ -82,6 +83,32 @@ def ended_of(spool: Spool) -> Ended | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         raise _unreadable(spool, "ended.json", "the delivered results") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedNote:
+    """The last signature of a case. `state` is that of the results in the folder `results`; `at` in epoch seconds."""
+
+    results: str
+    state: str
+    by: str
+    at: float
+
+
+def note_signed(spool: Spool, note: SignedNote) -> None:
+    """Record a signature that was written, durably. DiskFull if the spool is."""
+    write_durably(spool.signed, json.dumps(asdict(note)))
+
+
+def signed_of(spool: Spool) -> SignedNote | None:
+    """The last signature, None if there was none. ActionRequired if the file is damaged."""
+    try:
+        record = json.loads(spool.signed.read_text(encoding="ascii"))
+        return SignedNote(str(record["results"]), str(record["state"]), str(record["by"]), float(record["at"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _unreadable(spool, "signed.json", "the signatures") from None
 
 
 def _unreadable(spool: Spool, name: str, what: str) -> ActionRequired:

@@ -56,6 +56,11 @@ class Spool:
         return self.root / "ended.json"
 
     @property
+    def signed(self) -> Path:
+        """The state of the signature of the last judgement that was signed (`flow.spool.decisions`)."""
+        return self.root / "signed.json"
+
+    @property
     def extension(self) -> Path:
         """The longer run that was ordered, if one was (`results.extension`)."""
         return self.root / "extension.json"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mqi_communicator.flow.tasks.identity import identity_of as identity_of
     from mqi_communicator.flow.tasks.report import prepare_report as prepare_report
     from mqi_communicator.flow.tasks.report import redraw_report as redraw_report
+    from mqi_communicator.flow.tasks.sign import sign_results as sign_results
     from mqi_communicator.intake.admit import examine as examine
     from mqi_communicator.intake.spooling import copy_to_spool as copy_to_spool
 else:
@@ -27,3 +28,4 @@ else:
     identity_of = Deferred("mqi_communicator.flow.tasks.identity", "identity_of")
     prepare_report = Deferred("mqi_communicator.flow.tasks.report", "prepare_report")
     redraw_report = Deferred("mqi_communicator.flow.tasks.report", "redraw_report")
+    sign_results = Deferred("mqi_communicator.flow.tasks.sign", "sign_results")

@@ -21,7 +21,7 @@ from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.manifest import Record, manifest_of, results_locked, verified_manifest
 from mqi_communicator.flow.tasks.prepared_case import admitted_ct
 from mqi_communicator.flow.tasks.report_files import HTML, NAMES, PDF, remove_report, temporary
-from mqi_communicator.flow.tasks.sign import signature_of
+from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.report.analysis import MARGIN, ReportInput, analyse
 from mqi_communicator.report.content import Subject, build
@@ -79,8 +79,8 @@ def redraw_report(
     Permanent if the results are signed, or do not match their manifest; DiskFull.
     """
     with results_locked(spool):
-        if signed := signature_of(delivered):
-            raise Permanent(f"the results are signed: {signed.summary}", "a signed version is locked")
+        if signed := signatures_of(delivered):
+            raise Permanent(f"the results are signed: {signed[-1].headline}", "a signed version is locked")
         manifest = verified_manifest(delivered, but=NAMES)
         old = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
         made = build_report(spool, delivered, old, judgement, conventions, options, trend)

@@ -1,104 +1,185 @@
-"""Sign delivered results: they are verified, the signature is written once, and all files become read-only."""
+"""Sign delivered results: they are verified, the signature is written once, and all files become read-only.
+
+The same request may be carried out again after it was interrupted at any point: what exists already is kept.
+"""
 
 from __future__ import annotations
 
-import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from mqi_communicator.case.faults import DiskFull, Permanent
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.model import Kind
+from mqi_communicator.case.signing import SignatureState, SignRequest
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.added_files import replace, write_once
 from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.manifest import results_locked, verified_manifest
-from mqi_communicator.results.documents import MANIFEST, VERDICT, VerdictDocument, utc
-from mqi_communicator.results.signature import SIGNATURE, Decision, SignatureDocument, overrides
-from mqi_communicator.results.verdict import CheckOutcome
-from mqi_communicator.system.durable import sync_folder
+from mqi_communicator.flow.tasks.report_files import PDF
+from mqi_communicator.flow.tasks.signatures import signatures_of
+from mqi_communicator.report.stamp import Stamp, stamped
+from mqi_communicator.results.documents import MANIFEST, VERDICT, ManifestDocument, VerdictDocument, utc
+from mqi_communicator.results.signature import (
+    SIGNATURE,
+    SIGNATURES,
+    SIGNED_REPORTS,
+    Decision,
+    SignatureDocument,
+    needs_reason,
+    overrides,
+    state_of,
+)
+
+_AGAIN = "reload the page and look at the results again"
+_STATEMENT = "SIGNATURE OF A RECALCULATION. Nothing was delivered or measured: this is not evidence of delivery."
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """Who decides what, and for what reason."""
+class Signed:
+    """Results that are signed. `digest` is the SHA-256 of the signature's file."""
 
-    decision: Decision
-    name: str
-    role: str
-    reason: str
-    account: str  # on this computer
+    document: SignatureDocument
+    digest: str
+    state: SignatureState
 
 
-def sign_results(spool: Spool, delivered: Path, signer: Signer, now: float) -> SignatureDocument:
-    """Write `signature.json` into delivered results and make all of it read-only.
+def sign_results(
+    spool: Spool, delivered: Path, request: SignRequest, reason: str, at: float, *, second: bool
+) -> Signed:
+    """Write the signature and the signed report beside delivered results, and make all of it read-only.
 
-    Permanent if the results are signed already, do not match their manifest, or a reason is missing although the
-    decision overrides the verdict. ValueError if a name or a role is too short or too long.
+    `at`: epoch seconds of the request. `second`: an acceptance needs a second signature. Permanent if the results are
+    signed already, changed since they were shown, do not match their manifest, or a reason is missing; DiskFull.
     """
     with results_locked(spool):
-        if found := signature_of(delivered):
-            raise Permanent(f"the results are signed already: {found.summary}", "a signed version is locked")
+        found = signatures_of(delivered)
         manifest = verified_manifest(delivered)
-        verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes()).word
-        document = _document(manifest.case, verdict, signer, digest_of(delivered / MANIFEST), now)
-        _write_once(delivered / SIGNATURE, (document.model_dump_json(by_alias=True, indent=2) + "\n").encode())
-        for file in (MANIFEST, SIGNATURE, *(output.name for output in manifest.outputs)):
-            path = delivered / file
-            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
-    return document
+        if digest_of(delivered / MANIFEST) != request.seen:
+            raise Permanent("these are not the results that were shown", _AGAIN)
+        document = _document(delivered, manifest, request, reason, at)
+        place = request.number - 1
+        if len(found) > place and _same(found[place], document):
+            signed = found[place]
+        else:
+            _check(found, document, second=second)
+            signed = _with_report(delivered, document, at)
+            write_once(delivered / SIGNATURES[place], _bytes(signed))
+            found = (*found, signed)
+        _lock(delivered, manifest)
+        digest = digest_of(delivered / SIGNATURES[place])
+    return Signed(signed, digest, state_of(found, second=second))
 
 
-def _document(case: str, verdict: CheckOutcome, signer: Signer, manifest: str, now: float) -> SignatureDocument:
-    against = overrides(signer.decision, verdict)
-    if against and not signer.reason.strip():
-        raise Permanent(
-            f"the decision {signer.decision.value} overrides the verdict {verdict.value}", "give a --reason"
+def _document(
+    delivered: Path, manifest: ManifestDocument, request: SignRequest, reason: str, at: float
+) -> SignatureDocument:
+    """The signature, without the digest of the signed report. Permanent if it is not valid."""
+    verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes()).word
+    decision = Decision(request.decision)
+    if needs_reason(decision, verdict) and not reason.strip():
+        raise Permanent(f"to {decision.value} a verdict {verdict.value} needs a reason", "give a reason")
+    digests = {file.name: file.sha256 for file in manifest.outputs if file.name in (VERDICT, PDF)}
+    digests |= {str(Kind.PLAN): file.sha256 for file in manifest.inputs if file.kind == Kind.PLAN}
+    if request.number == 2:  # noqa: PLR2004 - the second signature
+        digests[SIGNATURE] = digest_of(delivered / SIGNATURE) if (delivered / SIGNATURE).is_file() else ""
+    try:
+        return SignatureDocument(
+            case=manifest.case,
+            decision=decision,
+            name=request.name,
+            role=request.title,
+            reason=reason.strip(),
+            signed=utc(at) or "",
+            account=request.user,
+            verdict=verdict,
+            overrides=overrides(decision, verdict),
+            manifest=request.seen,
+            number=2 if request.number == 2 else 1,  # noqa: PLR2004 - the second signature
+            proof="token" if request.proof == "token" else "password",
+            through=request.through,
+            digests=dict(sorted(digests.items())),
         )
-    return SignatureDocument(
-        case=case,
-        decision=signer.decision,
-        name=signer.name,
-        role=signer.role,
-        reason=signer.reason.strip(),
-        signed=utc(now) or "",
-        account=signer.account,
-        verdict=verdict,
-        overrides=against,
-        manifest=manifest,
+    except ValueError:  # pydantic's message would quote the name
+        raise Permanent(
+            "name and title of the account must have 2 to 80 characters, the reason at most 500",
+            "correct the account: mqi user edit",
+        ) from None
+
+
+def _same(found: SignatureDocument, wanted: SignatureDocument) -> bool:
+    """Whether the signature was made by the same request, which was interrupted afterwards."""
+    kept = {name: digest for name, digest in found.digests.items() if name not in SIGNED_REPORTS}
+    return found.model_copy(update={"digests": kept}) == wanted
+
+
+def _check(found: tuple[SignatureDocument, ...], wanted: SignatureDocument, *, second: bool) -> None:
+    """Permanent if results with these signatures cannot get this one."""
+    if len(found) >= wanted.number:
+        raise Permanent(f"the results are signed already: {found[-1].headline}", "a signed version is locked")
+    if wanted.number == 1:
+        return
+    if not found or not second or found[0].decision is Decision.REJECT:
+        raise Permanent("no second signature is due for these results", _AGAIN)
+    first = found[0]
+    if first.account == wanted.account or first.name.casefold() == wanted.name.casefold():
+        raise Permanent("the second signature must be that of another person", f"the first is that of {first.who}")
+
+
+def _with_report(delivered: Path, document: SignatureDocument, at: float) -> SignatureDocument:
+    """Write the signed report, if there is a report; the signature with its digest."""
+    place = document.number - 1
+    source = delivered / (PDF if place == 0 else SIGNED_REPORTS[0])
+    if PDF not in document.digests or not source.is_file():
+        return document
+    target = delivered / SIGNED_REPORTS[place]
+    try:
+        data = stamped(source.read_bytes(), _stamp(document, at))
+    except ValueError as fault:
+        raise Permanent(str(fault), "generate the report again: mqi report") from None
+    replace(target, data)
+    digests = {**document.digests, target.name: digest_of(target)}
+    return document.model_copy(update={"digests": dict(sorted(digests.items()))})
+
+
+def _stamp(document: SignatureDocument, at: float) -> Stamp:
+    accepted = document.decision is Decision.ACCEPT
+    when = datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
+    shown = document.verdict.value.replace("_", " ").upper()
+    against = " (the decision contradicts it)" if document.overrides else ""
+    head = f"{'ACCEPTED' if accepted else 'REJECTED'} by {document.name}, {document.role}"
+    facts = (
+        ("decision", document.decision.value),
+        ("verdict", f"{shown}{against}"),
+        ("name", document.name),
+        ("title", document.role),
+        ("account", f"{document.account}, verified by {document.proof}, through the {document.through}"),
+        ("time", when),
+        ("reason", document.reason or "–"),
+        ("case", document.case),
+        ("SHA-256 of manifest.json", document.manifest),
+        *((f"SHA-256 of {name}", digest) for name, digest in document.digests.items()),
+    )
+    return Stamp(
+        number=document.number,
+        accepted=accepted,
+        headline=head,
+        lines=(when, f"verdict {shown}{against}", *([f"reason: {document.reason}"] if document.reason else [])),
+        facts=facts,
+        title=f"Signature of case {document.case}",
+        statement=_STATEMENT,
+        made=document.signed,
     )
 
 
-def signature_of(delivered: Path) -> SignatureDocument | None:
-    """The signature of delivered results, if there is one. Permanent if it does not match their manifest."""
-    path = delivered / SIGNATURE
-    if not path.is_file():
-        return None
-    try:
-        document = SignatureDocument.model_validate_json(path.read_bytes())
-        same = document.manifest == digest_of(delivered / MANIFEST)
-    except (OSError, ValueError) as fault:
-        raise Permanent(f"the signature cannot be read ({type(fault).__name__})", "check signature.json") from None
-    if not same:
-        raise Permanent(
-            "the signature is not of these results: it names another manifest",
-            "the results were changed after they were signed; judge the case again",
-        )
-    return document
+def _lock(delivered: Path, manifest: ManifestDocument) -> None:
+    names = (MANIFEST, *SIGNATURES, *SIGNED_REPORTS, *(output.name for output in manifest.outputs))
+    for path in (delivered / name for name in names):
+        with suppress(FileNotFoundError):  # not every report has a PDF, and not every case a second signature
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
 
 
-def _write_once(path: Path, data: bytes) -> None:
-    """Of two concurrent signatures one is kept: a hard link never replaces an existing file."""
-    temporary = path.parent / f".{path.name}.{os.getpid()}"
-    try:
-        number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        with os.fdopen(number, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(temporary)
-        sync_folder(path.parent)
-    except FileExistsError:
-        raise Permanent("another user has just signed these results", "mqi show names the user") from None
-    except OSError as error:
-        raise DiskFull(f"the signature cannot be written: {error.strerror}", "check the results folder") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+def _bytes(document: SignatureDocument) -> bytes:
+    return (document.model_dump_json(by_alias=True, indent=2) + "\n").encode()
