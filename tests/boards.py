@@ -17,7 +17,9 @@ from typing import Any
 import httpx
 import yaml
 
-PASSWORDS = {"vera": "vera only looks on", "otto": "otto gives orders", "phil": "phil may sign too"}
+PASSWORDS = {
+    "vera": "vera only looks on", "otto": "otto gives orders", "phil": "phil may sign too", "pia": "pia signs as well",
+}  # fmt: skip
 ROLES = {"vera": "viewer", "otto": "operator", "phil": "physicist"}
 START_S = 240.0
 MQI = (sys.executable, "-m", "mqi_communicator")
@@ -45,8 +47,11 @@ def configure(base: Path, web: dict[str, Any] | None = None, **sections: Any) ->
 
 
 def add_user(config: Path, name: str) -> None:
-    """Add one of ROLES as a user."""
-    words = [*MQI, "user", "add", name, "--role", ROLES[name], "--password-stdin", "--config", str(config)]
+    """Add one of ROLES as a user, or a physicist."""
+    role = ROLES.get(name, "physicist")
+    words = [*MQI, "user", "add", name, "--role", role, "--password-stdin", "--config", str(config)]
+    if role == "physicist":
+        words += ["--full-name", f"{name.title()} Example", "--title", "Medical Physicist"]
     subprocess.run(words, input=f"{PASSWORDS[name]}\n", text=True, check=True, capture_output=True)
 
 

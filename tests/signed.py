@@ -68,7 +68,7 @@ def store(path: Path) -> Iterator[Database]:
         database.close()
 
 
-class Desk:
+class SigningSite:
     """A communicator whose driver runs, and people who sign."""
 
     def __init__(self, config: Path, folder: Path) -> None:

@@ -62,6 +62,7 @@ LEVELS = {  # of emitted events, where it is not info
     "notify.failed": "warning",
     "notify.incomplete": "warning",
     "results.mismatch": "warning",
+    "signature.deferred": "warning",
     "notify.internal_error": "error",
     "step.internal_error": "error",
     "database.error": "error",

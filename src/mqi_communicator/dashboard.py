@@ -8,16 +8,21 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from mqi_communicator.case.views import CaseView
 from mqi_communicator.config import Config, effective_digest
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.flow.view import checks_of, record, view
+from mqi_communicator.results.signature import SignatureDocument
 from mqi_communicator.store.database import open_database
 from mqi_communicator.web.context import DashboardContext, Finding, Folders, Queries
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.server import Dashboard, serve
 from mqi_communicator.web.sessions import Sessions
+from mqi_communicator.web.tokens import token_use_of, tokens_of
 from mqi_communicator.web.users import users_of
 
 _SECRET = re.compile(r"passw|secret|token|credential|passphrase|webhook|api_?key", re.IGNORECASE)
@@ -27,23 +32,36 @@ _LIBRARIES = ("numba", "numpy", "pydicom", "sqlalchemy", "starlette", "uvicorn")
 def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bool]) -> Dashboard:
     """Serve the dashboard of a configuration. ActionRequired when it cannot be served. Needs a running loop."""
     steps = {step.name: step.activity for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])}
+    users = users_of(options, config.paths.workspace)
     context = DashboardContext(
         options=options,
         database=open_database(config.paths.store),
         queries=Queries(
-            partial(view, shown=config.report.shown), record, checks_of, steps, lambda: _checks(config), running
+            partial(view, shown=config.report.shown),
+            record,
+            checks_of,
+            _signatures_of,
+            steps,
+            lambda: _checks(config),
+            running,
         ),
         folders=Folders(config.paths.watch, config.paths.workspace, config.paths.results, config.paths.store),
         hosts=tuple(host.name for host in config.all_hosts),
         settings=without_secrets(config.model_dump(mode="json", exclude_none=True)),
         versions=versions(config),
         stalled_after_s=config.monitoring.stalled_after_s,
-        users=users_of(options, config.paths.workspace),
+        users=users,
+        tokens=tokens_of(users.path),
+        token_use=token_use_of(config.paths.workspace),
         sessions=Sessions(options.session_hours),
         shown=config.report.shown,
         sign_passes=options.sign_passes,
     )
     return serve(context)
+
+
+def _signatures_of(case: CaseView) -> tuple[SignatureDocument, ...]:
+    return signatures_of(Path(case.results)) if case.results else ()
 
 
 def _checks(config: Config) -> AsyncIterator[Finding]:

@@ -253,6 +253,9 @@ LOG = (
     ),
     EventSpec("web.login", _INFO, "A user signed in to the dashboard.", ("user", "address")),
     EventSpec("web.login_refused", _WARNING, "A sign-in was refused.", ("user", "address")),
+    EventSpec("web.sign_refused", _WARNING, "Results were not signed: wrong password.", ("user", "address")),
+    EventSpec("web.token_refused", _WARNING, "A request with an API token that is not valid.", ("address",)),
+    EventSpec("signature.deferred", _WARNING, "The results to be signed cannot be reached now.", ("case", "why")),
     EventSpec("web.internal_error", _ERROR, "An internal error in a page. Report it.", ("where", "error")),
     EventSpec(
         "connections.refused",

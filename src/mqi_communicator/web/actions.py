@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.config import JsonDict
 
 from mqi_communicator.case.model import Priority
+from mqi_communicator.case.signing import request_of
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.store import orders
 from mqi_communicator.store.orders import Order
@@ -91,16 +92,18 @@ def applicable(case: CaseView) -> tuple[OrderName, ...]:
     return tuple(found)
 
 
-async def submit(context: DashboardContext, case: str, request: OrderRequest, user: User) -> OrderResult:
+async def submit(
+    context: DashboardContext, case: str, request: OrderRequest, user: User, token: str = ""
+) -> OrderResult:
     """Store an order and wait up to ANSWER_TIMEOUT_S for its result.
 
-    ConcurrentOrder if there is a newer order for the case than number `known`.
+    ConcurrentOrder if there is a newer order for the case than number `known`. `token`: id of the token that was used.
     """
     facts = {
         "at": time.time(),
         "case": case,
         "order": request.order,
-        "who": f"{user.name} (dashboard)",
+        "who": f"{user.name} (token {token})" if token else f"{user.name} (dashboard)",
         "why": request.reason.strip(),
         "detail": request.priority.value if request.priority else "",
     }
@@ -123,8 +126,20 @@ async def _answer(context: DashboardContext, number: int) -> str:
     return ""
 
 
+def order_text(order: Order) -> str:
+    """What was ordered."""
+    if order.order != "sign":
+        return f"{order.order} {order.detail}".strip()
+    try:
+        return f"sign: {request_of(order.detail).decision}"
+    except ValueError:
+        return order.order
+
+
 def status_text(order: Order, *, running: bool) -> str:
     """The result of an order, or why it has none yet."""
     if order.applied is not None:
         return order.answer
+    if order.answer:
+        return order.answer  # why it waits
     return "not applied yet" if running else "applied when the communicator runs"

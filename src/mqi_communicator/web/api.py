@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,14 +13,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from mqi_communicator.case.views import CaseView
 from mqi_communicator.store.orders import ConcurrentOrder
-from mqi_communicator.web import actions, openapi
+from mqi_communicator.web import actions, delivered, openapi, signing
 from mqi_communicator.web.actions import whole_number
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import cookie_name, refusal, request_info
 from mqi_communicator.web.live import store_stamp
 from mqi_communicator.web.pages import RenderCache
 from mqi_communicator.web.search import CURSOR, DAY, InvalidQuery, case_detail, filter_of, search
+from mqi_communicator.web.signature_view import signature_view
 
 MAX_PAGE = 500  # cases in one response
 
@@ -141,13 +144,71 @@ async def order(request: Request) -> Response:
         return _refuse(HTTPStatus.NOT_FOUND, "there is no case with this key")
     try:
         wanted = actions.OrderRequest.model_validate(given)
-        done = await actions.submit(context, key, wanted, user)
+        done = await actions.submit(context, key, wanted, user, request_info(request).token)
     except ValidationError as error:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, _validation_message(error))
     except ConcurrentOrder as first:
         return _refuse(HTTPStatus.CONFLICT, f"{first}; it is order number {first.order.id}")
     body = {"case": key, "order": wanted.order, "number": done.number, "running": done.running, "answer": done.answer}
     return JSONResponse(body, HTTPStatus.ACCEPTED)
+
+
+async def signatures(request: Request) -> Response:
+    """GET /api/v1/cases/KEY/signatures: the signatures, and what the next one must name as seen."""
+    found = await case_detail(_context(request), str(request.path_params["key"]))
+    if found is None:
+        return _refuse(HTTPStatus.NOT_FOUND, "there is no case with this key")
+    view = await asyncio.to_thread(signature_view, found.case, _context(request).queries)
+    signed = [one.model_dump(mode="json", by_alias=True) for one in view.signatures]
+    facts = {"state": view.state, "invalid": view.invalid, "seen": view.seen, "number": view.number}
+    return JSONResponse({**facts, "signatures": signed})
+
+
+async def sign(request: Request) -> Response:
+    """POST /api/v1/cases/KEY/signatures."""
+    key, given = str(request.path_params["key"]), await _body(request)
+    if isinstance(given, Response):
+        return given
+    found = await case_detail(_context(request), key)
+    if found is None:
+        return _refuse(HTTPStatus.NOT_FOUND, "there is no case with this key")
+    try:
+        done = await signing.sign(request, found.case, signing.SignatureRequest.model_validate(given))
+    except ValidationError as error:
+        return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, _validation_message(error))
+    except signing.Refusal as refused:
+        return _refuse(refused.status, refused.message)
+    body = {"case": key, "order": "sign", "number": done.number, "running": done.running, "answer": done.answer}
+    return JSONResponse(body, HTTPStatus.ACCEPTED)
+
+
+async def files(request: Request) -> Response:
+    """GET /api/v1/cases/KEY/files: the delivered files that can be downloaded."""
+    context = _context(request)
+    found = await case_detail(context, str(request.path_params["key"]))
+    if found is None:
+        return _refuse(HTTPStatus.NOT_FOUND, "there is no case with this key")
+    listed = await asyncio.to_thread(_listed, found.case, context)
+    return JSONResponse({"files": [asdict(one) for one in listed]})
+
+
+def _listed(case: CaseView, context: DashboardContext) -> list[delivered.Delivered]:
+    try:
+        return delivered.listing(case, context.folders)
+    except OSError:  # the results folder is missing
+        return []
+
+
+async def file(request: Request) -> Response:
+    """GET /api/v1/cases/KEY/files/NAME."""
+    context, name = _context(request), str(request.path_params["name"])
+    found = await case_detail(context, str(request.path_params["key"]))
+    there = None if found is None else await asyncio.to_thread(delivered.content, found.case, context.folders, name)
+    if there is None:
+        return _refuse(HTTPStatus.NOT_FOUND, "there is no such file")
+    what, data = there
+    disposition = {"Content-Disposition": f'attachment; filename="{what.name}"'}
+    return Response(data, media_type=what.kind, headers=disposition)
 
 
 async def openapi_document(request: Request) -> Response:

@@ -12,11 +12,13 @@ from typing import Protocol
 from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
+from mqi_communicator.results.signature import SignatureDocument
 from mqi_communicator.store.database import Database
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.presence import Presence
 from mqi_communicator.web.sessions import Sessions
 from mqi_communicator.web.throttle import Throttle
+from mqi_communicator.web.tokens import TokensFile, TokenUse
 from mqi_communicator.web.users import UsersFile
 
 
@@ -43,6 +45,7 @@ class Queries:
     view: Callable[..., list[CaseView]]  # (connection, cases, now), within one read of the store
     record: Callable[[CaseView, Sequence[Event]], dict[str, object]]
     checks_of: Callable[[CaseView], list[dict[str, object]]]
+    signatures_of: Callable[[CaseView], tuple[SignatureDocument, ...]]  # a Fault if they do not match the results
     doing: Mapping[str, str]  # name of each step -> description, in the order of the steps
     check_up: Callable[[], AsyncIterator[Finding]]
     running: Callable[[], bool]  # whether a communicator is running on the store
@@ -71,6 +74,8 @@ class DashboardContext:
     versions: Mapping[str, str]
     stalled_after_s: float
     users: UsersFile
+    tokens: TokensFile
+    token_use: TokenUse
     sessions: Sessions
     shown: IdentityPolicy = NOTHING_SHOWN  # what pages show of a case's identity
     sign_passes: bool = True  # whether a verdict of pass needs a signature

@@ -7,20 +7,32 @@ import io
 import time
 from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
+from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.identity import IdentityPolicy
 from mqi_communicator.case.views import cell
-from mqi_communicator.store import history
+from mqi_communicator.results.trend import largest_deviation
+from mqi_communicator.store import figures, history
 from mqi_communicator.store.cases import Case
-from mqi_communicator.store.history import PageCursor
+from mqi_communicator.store.history import CaseQuery, PageCursor
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import iso
 from mqi_communicator.web.guard import refusal, request_info
 from mqi_communicator.web.search import InvalidQuery, filter_of
 
+NUMBERS = {  # check -> column
+    "gamma": "gamma_percent",
+    "dose_scale": "dose_scale",
+    "position_offset": "position_offset_mm",
+    "range_r80": "range_r80_mm",
+    "penumbra": "penumbra_mm",
+    "uncertainty": "uncertainty_percent",
+}
 COLUMNS = (
     "case",
     "patient_id",
@@ -39,6 +51,7 @@ COLUMNS = (
     "signature",
     "signed_by",
     "signed_at",
+    *NUMBERS.values(),
 )
 _BATCH = 1000
 
@@ -55,25 +68,43 @@ async def csv_file(request: Request) -> Response:
         yield _text([COLUMNS])
         before: PageCursor | None = None
         while True:
-            found = await context.database.read(
-                history.search, wanted, context.folders.watch, limit=_BATCH, before=before
-            )
+            found, numbers = await context.database.read(_batch, wanted, context.folders.watch, before)
             if not found:
                 return
             before = (found[-1].seen, found[-1].key)
-            yield _text([_row(case, context.shown) for case in found])
+            yield _text([_row(case, context.shown, numbers.get(case.key, [])) for case in found])
 
     name = time.strftime("mqi-history-%Y-%m-%d.csv")
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(rows(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _row(case: Case, shown: IdentityPolicy) -> list[str]:
+def _batch(
+    connection: Any, wanted: CaseQuery, watch: Path, before: PageCursor | None
+) -> tuple[list[Case], dict[str, list[Figure]]]:
+    """The next cases, with the numbers of their verdicts."""
+    found = history.search(connection, wanted, watch, limit=_BATCH, before=before)
+    by_case: dict[str, list[Figure]] = {}
+    for figure in figures.of_cases(connection, [case.key for case in found]):
+        by_case.setdefault(figure.case, []).append(figure)
+    return found, by_case
+
+
+def _number(numbers: Sequence[Figure], check: str) -> str:
+    """That of the plan; of a check that is made for each beam alone, the one with the largest magnitude."""
+    found = [figure for figure in numbers if figure.name == check and figure.value is not None]
+    values = [figure.value for figure in found if figure.scope == "plan"] or [figure.value for figure in found]
+    value = largest_deviation([value for value in values if value is not None])
+    return "" if value is None else f"{value:.6g}"
+
+
+def _row(case: Case, shown: IdentityPolicy, numbers: Sequence[Figure]) -> list[str]:
     identity = (shown.patient(case.patient_id), shown.label(case.plan_label, case.patient_id), case.machine)
     facts = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
     signed = (case.signature, case.signed_by, iso(case.signed_at or None))
     arrival = (case.source.name, str(case.revision), iso(case.seen))
-    return [cell(value) for value in (case.key, *identity, *arrival, *facts, *signed)]
+    texts = [cell(value) for value in (case.key, *identity, *arrival, *facts, *signed)]
+    return [*texts, *(_number(numbers, check) for check in NUMBERS)]
 
 
 def _text(rows: Sequence[Sequence[str]]) -> str:

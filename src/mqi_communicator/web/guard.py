@@ -6,6 +6,7 @@ changes something, its Origin is the dashboard and it carries the CSRF token of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.options import is_loopback
 from mqi_communicator.web.sessions import Session, tokens_equal
+from mqi_communicator.web.token_access import TokenRefused, bearer_token, user_of_token
+from mqi_communicator.web.tokens import is_token
 from mqi_communicator.web.users import User
 
 LARGEST = 64 * 1024  # bytes of a request's body
@@ -40,15 +43,17 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="mqi"'}
 
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """The session and form data of a request."""
+    """The session and form data of a request. `token`: id of the API token, "" if the request has none."""
 
     session: Session | None
     at_proxy: bool
     form: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
 
     @property
     def user(self) -> User:
@@ -66,7 +71,8 @@ def request_info(request: Request) -> RequestInfo:
 def refusal(request_path: str, status: HTTPStatus, message: str) -> Response:
     """An error response: JSON for the API, else plain text."""
     if request_path.startswith(API):
-        return JSONResponse({"error": message}, status)
+        challenge = _CHALLENGE if status == HTTPStatus.UNAUTHORIZED else None
+        return JSONResponse({"error": message}, status, headers=challenge)
     return PlainTextResponse(f"{message}\n", status)
 
 
@@ -114,8 +120,8 @@ class Guard:
     async def _authorize(self, scope: Scope, receive: Receive) -> Receive:
         headers = Headers(scope=scope)
         self._check_host(headers)
-        session = self._session(headers)
-        scope["mqi"] = RequestInfo(session, self._at_proxy)
+        session, token = await self._authenticated(scope, headers)
+        scope["mqi"] = RequestInfo(session, self._at_proxy, token=token)
         if scope["method"] in ("GET", "HEAD"):
             return receive
         self._check_origin(headers)
@@ -125,9 +131,10 @@ class Guard:
             pairs = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
             form = {name: values[-1] for name, values in pairs.items()}
         given = headers.get("x-csrf-token") or form.get("csrf", "")
-        if session is not None and scope["path"] != LOGIN and not tokens_equal(given, session.csrf):
+        by_cookie = session is not None and not token  # no other site can make a browser send a token
+        if session and by_cookie and scope["path"] != LOGIN and not tokens_equal(given, session.csrf):
             raise _Refused(HTTPStatus.FORBIDDEN, "invalid CSRF token: reload the page")
-        scope["mqi"] = RequestInfo(session, self._at_proxy, form)
+        scope["mqi"] = RequestInfo(session, self._at_proxy, form, token)
         return _replayed(body, receive)
 
     def _check_host(self, headers: Headers) -> None:
@@ -142,6 +149,19 @@ class Guard:
         elsewhere = origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
         if elsewhere or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise _Refused(HTTPStatus.FORBIDDEN, "cross-site request: reload the dashboard")
+
+    async def _authenticated(self, scope: Scope, headers: Headers) -> tuple[Session | None, str]:
+        """The session, and the id of the API token where one was given."""
+        given = bearer_token(headers) if scope["path"].startswith(API) else ""
+        if not given or (self._at_proxy and not is_token(given)):  # what the proxy forwards of its own sign-in
+            return self._session(headers), ""
+        try:
+            user, token = await user_of_token(self._context, given, Request(scope))
+        except TokenRefused as refused:
+            raise _Refused(refused.status, refused.message) from None
+        except ActionRequired as fault:
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{fault.reason}: {fault.advice}") from None
+        return Session(user, "", math.inf), token.id
 
     def _session(self, headers: Headers) -> Session | None:
         try:

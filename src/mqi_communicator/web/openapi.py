@@ -8,8 +8,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
+from mqi_communicator.results.signature import SignatureDocument
 from mqi_communicator.web.actions import OrderRequest
 from mqi_communicator.web.search import CURSOR
+from mqi_communicator.web.signing import SignatureRequest
 
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{model}"
@@ -47,7 +49,18 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
             "required": ["running", "groups", "hosts"],
         },
     }
-    for record in (CaseView, Event, OrderRequest, search):
+    schemas["Signatures"] = _object(
+        {
+            "state": {"enum": ["", "unsigned", "second_due", "signed", "rejected"]},
+            "invalid": {**_TEXT, "description": "Why the signatures do not match the results; empty if they do."},
+            "seen": {**_TEXT, "description": "SHA-256 of manifest.json; a signature must name it."},
+            "number": {"type": "integer", "description": "Which signature is due: 1 or 2."},
+            "signatures": {"type": "array", "items": _ref("SignatureDocument")},
+        }
+    )
+    file = {"name": _TEXT, "size": {"type": "integer"}, "kind": {**_TEXT, "description": "Media type."}}
+    schemas["Files"] = _object({"files": {"type": "array", "items": _object(file)}})
+    for record in (CaseView, Event, OrderRequest, SignatureRequest, SignatureDocument, search):
         _add(schemas, record)
     cases = {"type": "array", "items": _ref("CaseView")}
     schemas["Cases"] = _object({"running": _BOOL, "cases": cases, "after": _TEXT})
@@ -65,14 +78,18 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
         "info": {
             "title": "MQI Communicator",
             "version": VERSION,
-            "description": "The records that mqi --json prints. Sign in at /login; the session is a cookie. Each POST "
-            "sends the token of /api/v1/me in X-CSRF-Token.",
+            "description": "The records that mqi --json prints. Programs send a token (mqi token add) "
+            "as Authorization: Bearer. A browser signs in at /login; the session is a cookie, and each POST sends the "
+            "token of /api/v1/me in X-CSRF-Token.",
         },
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": cookie}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "Made by mqi token add."},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
+            },
         },
-        "security": [{"session": []}],
+        "security": [{"token": []}, {"session": []}],
         "paths": _paths(search.__name__),
     }
 
@@ -109,7 +126,36 @@ def _paths(search: str) -> dict[str, Any]:
                 status="202",
             )
         },
+        "/api/v1/cases/{key}/signatures": {
+            "get": _operation("signatures", "The signatures of the newest results.", "Signatures", parameters=[_KEY]),
+            "post": _operation(
+                "sign",
+                "Accept or reject the newest results; requires the role physicist, and with a cookie the password.",
+                "OrderResult",
+                parameters=[_KEY],
+                body="SignatureRequest",
+                status="202",
+            ),
+        },
+        "/api/v1/cases/{key}/files": {
+            "get": _operation("files", "The delivered files that can be downloaded.", "Files", parameters=[_KEY])
+        },
+        "/api/v1/cases/{key}/files/{name}": {"get": _download()},
     }
+
+
+def _download() -> dict[str, Any]:
+    name = {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": "report.html, report.pdf, report-signed.pdf, verdict.json, or another listed file.",
+        "schema": {**_TEXT, "pattern": "^[A-Za-z0-9._-]{1,100}$"},
+    }
+    made = _operation("file", "One delivered file.", "Error", parameters=[_KEY, name])
+    content: dict[str, Any] = {kind: {} for kind in ("text/html", "application/pdf", "application/json", "image/png")}
+    made["responses"]["200"] = {"description": "The file.", "content": content}
+    return made
 
 
 def _operation(
@@ -121,14 +167,15 @@ def _operation(
     body: str = "",
     status: str = "200",
 ) -> dict[str, Any]:
-    errors = {"401": "Not signed in."}
+    errors = {"401": "No valid session or token.", "429": "Too many failed attempts."}
     if parameters and _KEY in parameters:
         errors["404"] = "No such case."
     if body or parameters:
         errors["422"] = "Invalid request."
     if body:
         errors |= {"400": "Not valid JSON.", "403": "CSRF token missing, or role not sufficient."}
-        errors |= {"409": "There is a newer order.", "413": "Request too large.", "415": "Not application/json."}
+        errors["409"] = "There is a newer order, or the results cannot be signed."
+        errors |= {"413": "Request too large.", "415": "Not application/json."}
     made: dict[str, Any] = {
         "operationId": name,
         "summary": summary,
@@ -156,7 +203,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _add(schemas: dict[str, Any], record: type) -> None:
     made = TypeAdapter(record).json_schema(
-        ref_template=_REF, mode="serialization" if record in (CaseView, Event) else "validation"
+        ref_template=_REF, mode="serialization" if record in (CaseView, Event, SignatureDocument) else "validation"
     )
     schemas |= made.pop("$defs", {})
     schemas[record.__name__] = made

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mqi_communicator.store import figures
 from mqi_communicator.store.orders import ConcurrentOrder
-from mqi_communicator.web import actions, delivered
+from mqi_communicator.web import actions, delivered, signing
 from mqi_communicator.web.chart import Trend, trend_of
 from mqi_communicator.web.checks import CheckRuns
 from mqi_communicator.web.context import DashboardContext
@@ -32,6 +32,7 @@ from mqi_communicator.web.search import (
     filter_of,
     search,
 )
+from mqi_communicator.web.signature_view import obstacle, signature_view
 from mqi_communicator.web.timeline import durations, timeline
 
 _TRENDS = ("gamma", "dose_scale")
@@ -58,18 +59,27 @@ class RenderCache:
 
 async def case(request: Request) -> Response:
     """GET /case/KEY."""
-    return await _case(request, str(request.path_params["key"]))
+    return await case_page(request, str(request.path_params["key"]))
 
 
-async def _case(
-    request: Request, key: str, status: HTTPStatus = HTTPStatus.OK, *, problem: str = "", given: Any = None
+async def case_page(
+    request: Request,
+    key: str,
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    problem: str = "",
+    given: Any = None,
+    sign_problem: str = "",
+    sign_given: Any = None,
 ) -> Response:
+    """The page of a case; with what was wrong about an order or a signature, and what was entered."""
     context = _context(request)
     found = await case_detail(context, key)
     if found is None:
         return error_page(request, "There is no case with this key.")
     seen, events = found.case, found.events
     files, checks, logs = await asyncio.to_thread(_on_disk, context, found.case)
+    signed = await asyncio.to_thread(signature_view, seen, context.queries)
     made = timeline(seen, events, time.time())
     return page(
         request,
@@ -78,6 +88,7 @@ async def _case(
         case=seen,
         events=events[::-1][:EVENTS],
         orders=found.orders,
+        order_text=actions.order_text,
         status_text=actions.status_text,
         known=found.orders[0].id if found.orders else 0,
         applicable=actions.applicable(seen),
@@ -90,6 +101,10 @@ async def _case(
         logs=logs,
         problem=problem,
         given=given or {},
+        signed=signed,
+        obstacle=obstacle(seen, signed, request_info(request).user),
+        sign_problem=sign_problem,
+        sign_given=sign_given or {},
     )
 
 
@@ -105,7 +120,9 @@ async def order(request: Request) -> Response:
     """POST /case/KEY/order."""
     key, form, user = str(request.path_params["key"]), request_info(request).form, request_info(request).user
     if not user.may("operator"):
-        return await _case(request, key, HTTPStatus.FORBIDDEN, problem="Orders require the role operator or physicist.")
+        return await case_page(
+            request, key, HTTPStatus.FORBIDDEN, problem="Orders require the role operator or physicist."
+        )
     if await case_detail(_context(request), key) is None:
         return error_page(request, "There is no case with this key.")
     given: dict[str, Any] = {name: form[name] for name in ("order", "reason", "priority", "known") if form.get(name)}
@@ -117,15 +134,40 @@ async def order(request: Request) -> Response:
         wanted = actions.OrderRequest.model_validate(given)
     except ValidationError as error:
         message = _validation_message(error)
-        return await _case(request, key, HTTPStatus.UNPROCESSABLE_ENTITY, problem=message, given=given)
+        return await case_page(request, key, HTTPStatus.UNPROCESSABLE_ENTITY, problem=message, given=given)
     try:
         await actions.submit(_context(request), key, wanted, user)
     except ConcurrentOrder as first:
         message = (
             f"{first.order.who} gave the order {first.order.order} after this page was loaded. Check its result first."
         )
-        return await _case(request, key, HTTPStatus.CONFLICT, problem=message, given=given)
+        return await case_page(request, key, HTTPStatus.CONFLICT, problem=message, given=given)
     return RedirectResponse(f"/case/{key}#orders", HTTPStatus.SEE_OTHER)
+
+
+async def sign(request: Request) -> Response:
+    """POST /case/KEY/sign."""
+    key, form = str(request.path_params["key"]), request_info(request).form
+    found = await case_detail(_context(request), key)
+    if found is None:
+        return error_page(request, "There is no case with this key.")
+    given: dict[str, Any] = {name: form[name] for name in ("decision", "reason", "seen", "password") if form.get(name)}
+    given["number"] = int(form["number"]) if form.get("number", "").isdecimal() else 1
+    try:
+        await signing.sign(request, found.case, signing.SignatureRequest.model_validate(given))
+    except ValidationError:
+        refused = signing.Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "Select accept or reject, and reload the page first."
+        )
+    except signing.Refusal as error:
+        refused = error
+    else:
+        return RedirectResponse(f"/case/{key}#signature", HTTPStatus.SEE_OTHER)
+    entered = {name: form.get(name, "") for name in ("decision", "reason")}
+    answer = await case_page(request, key, refused.status, sign_problem=refused.message, sign_given=entered)
+    if refused.retry_after_s:
+        answer.headers["Retry-After"] = str(int(refused.retry_after_s) + 1)
+    return answer
 
 
 def _validation_message(error: ValidationError) -> str:

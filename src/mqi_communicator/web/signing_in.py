@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from http import HTTPStatus
 
 import structlog
@@ -10,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from mqi_communicator.web.authentication import check_password
+from mqi_communicator.web.client import client_address
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import cookie_name, request_info
-from mqi_communicator.web.options import is_loopback
 from mqi_communicator.web.rendering import page
 
 
@@ -75,22 +74,6 @@ async def sign_out(request: Request) -> Response:
     answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     answer.delete_cookie(name, httponly=True, samesite="lax", secure=context.options.tls)
     return answer
-
-
-def client_address(request: Request, header: str | None) -> str:
-    """The address that a request comes from, "" if it is unknown.
-
-    A reverse proxy on this machine appends the address that it saw to `header`, so the last entry counts; those
-    before it are claimed by the client. On connections from other machines the header is ignored.
-    """
-    peer = request.client.host if request.client else ""
-    if header is None or not is_loopback(peer):
-        return peer
-    last = ",".join(request.headers.getlist(header)).rpartition(",")[2].strip()
-    try:
-        return str(ipaddress.ip_address(last))
-    except ValueError:
-        return peer
 
 
 def _local_path(path: str) -> str:

@@ -22,6 +22,7 @@ ROUTES = (
     Route("/", start_page.start_page),
     Route("/case/{key}", pages.case),
     Route("/case/{key}/order", pages.order, methods=["POST"]),
+    Route("/case/{key}/sign", pages.sign, methods=["POST"]),
     Route("/case/{key}/file/{name}", pages.file),
     Route("/history", pages.history, methods=["GET", "POST"]),
     Route("/history.csv", export.csv_file, methods=["POST"]),
@@ -39,6 +40,10 @@ ROUTES = (
     Route("/api/v1/cases/{key}", api.show),
     Route("/api/v1/cases/{key}/why", api.why),
     Route("/api/v1/cases/{key}/orders", api.order, methods=["POST"]),
+    Route("/api/v1/cases/{key}/signatures", api.signatures),
+    Route("/api/v1/cases/{key}/signatures", api.sign, methods=["POST"]),
+    Route("/api/v1/cases/{key}/files", api.files),
+    Route("/api/v1/cases/{key}/files/{name}", api.file),
     Route("/api/v1/openapi.json", api.openapi_document),
     Mount("/static", VersionedFiles(STATIC)),
 )

@@ -23,8 +23,8 @@ class Throttle:
     _failures: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
     def pause(self, name: str, address: str, now: float) -> float:
-        """Seconds for which sign-in is locked for this name or this address ("": unknown); 0 if not locked."""
-        return max(self._pause(kind, who, now) for kind, who in _counted(name, address))
+        """Seconds for which sign-in is locked for this name ("": none) or address ("": unknown); 0 if not locked."""
+        return max((self._pause(kind, who, now) for kind, who in _counted(name, address)), default=0.0)
 
     def failed(self, name: str, address: str, now: float) -> None:
         """Count an attempt, before the password is checked; `succeeded` takes it back."""
@@ -55,4 +55,4 @@ class Throttle:
 
 def _counted(name: str, address: str) -> list[tuple[str, str]]:
     known = address != "" and not is_loopback(address)
-    return [("name", name), *([("address", address)] if known else [])]
+    return [*([("name", name)] if name else []), *([("address", address)] if known else [])]

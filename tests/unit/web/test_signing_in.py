@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.web.client import client_address
 from mqi_communicator.web.options import ProxyOptions, WebOptions, is_loopback
 from mqi_communicator.web.private import check_key, check_users
 from mqi_communicator.web.sessions import Sessions
-from mqi_communicator.web.signing_in import client_address
 from mqi_communicator.web.throttle import CAP_S, FIRST_S, FORGET_S, MOST, Throttle
 from mqi_communicator.web.users import User, UsersFile, hash_password, password_matches, public
 

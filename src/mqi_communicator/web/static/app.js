@@ -28,6 +28,7 @@
     const scrolled = [...old.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
     old.innerHTML = fresh.innerHTML;
     old.hidden = fresh.hidden;
+    if (!("live" in fresh.dataset)) delete old.dataset.live; // a form to sign: it stays with what was shown
     const inside = (id) => (id ? old.querySelector(`#${CSS.escape(id)}`) : null);
     open.forEach((id) => { const one = inside(id); if (one) one.open = true; });
     closed.forEach((id) => { const one = inside(id); if (one) one.open = false; });
