@@ -86,7 +86,11 @@ class SigningSite:
         )  # fmt: skip
 
     def seen(self) -> str:
-        return hashlib.sha256((self.folder / "manifest.json").read_bytes()).hexdigest()
+        return self.digest(self.folder / "manifest.json")
+
+    @staticmethod
+    def digest(path: Path) -> str:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
     async def answered(self, *numbers: int) -> list[str]:
         """Run the driver until these orders are answered."""

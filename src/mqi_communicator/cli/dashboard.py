@@ -92,7 +92,9 @@ def add(
 
     with exit_codes.report_faults():
         password = "" if at_proxy else hash_password(_password(from_stdin=from_stdin))
-        _file(config).put(User(name, role, password, full_name.strip(), title.strip()))
+        file = _file(config)
+        known = file.users().get(name) or User(name, role)
+        file.put(User(name, role, password, full_name.strip() or known.full_name, title.strip() or known.title))
         print(f"{name} may sign in as {role}")  # noqa: T201
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -23,6 +24,14 @@ def sections() -> dict[str, list[str]]:
     return {
         title: re.findall(r"^\$ (.+)$", text, re.MULTILINE) for title, text in zip(parts[::2], parts[1::2], strict=True)
     }
+
+
+def quoted(title: str) -> list[str]:
+    """What a section says that a command answers, between double quotes."""
+    parts = re.split(r"^## \d\. (.+)$", (ROOT / "docs/tutorial.md").read_text(), flags=re.MULTILINE)[1:]
+    section = dict(zip(parts[::2], parts[1::2], strict=True))[title]
+    text = re.sub(r"^```.*?^```", "", section, flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(phrase.split()) for phrase in re.findall(r'"([^"]+)"', text)]
 
 
 class Checkout:
@@ -48,7 +57,8 @@ class Checkout:
         answers = []
         for command in sections()[title]:
             end = time.monotonic() + PATIENCE_S
-            while (answer := self._shell(command)).returncode and time.monotonic() < end:
+            while (answer := self.once(command)).returncode and time.monotonic() < end:
+                assert "no case matches" in answer.stderr, f"{command}: {answer.stderr}"
                 time.sleep(1)
             assert answer.returncode == 0, f"{command}: {answer.stdout}{answer.stderr}"
             answers.append(answer.stdout)
@@ -57,15 +67,21 @@ class Checkout:
     def until(self, command: str, wanted: str) -> str:
         """Ask again until the answer holds this; the answer."""
         end = time.monotonic() + 5 * PATIENCE_S
-        while wanted not in (output := self._shell(command).stdout):
+        while wanted not in (output := self.once(command).stdout):
             assert time.monotonic() < end, f"{command}: never {wanted}; last: {output}"
             time.sleep(1)
         return output
 
-    def _shell(self, command: str) -> subprocess.CompletedProcess[str]:
+    def once(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ("/bin/bash", "-c", command), cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
-        )
+            ("/bin/bash", "-c", command), cwd=self.folder, capture_output=True, text=True, timeout=120, check=False,
+            input=f"{self.password()}\n", start_new_session=True,  # a prompt without a terminal reads stdin
+        )  # fmt: skip
+
+    def password(self) -> str:
+        """The one-time password that the demo has printed."""
+        (line,) = [line for line in self.output if line.startswith("dashboard:")][:1]
+        return line.rpartition("password: ")[2].strip()
 
 
 @pytest.fixture(scope="module")
@@ -108,19 +124,40 @@ def test_the_case_is_there_with_its_verdict_and_its_report(checkout: Checkout):
 
 
 def test_it_is_signed(checkout: Checkout):
-    checkout.type("Sign")
-    assert list((checkout.folder / ".demo/slot-1/results").glob("*/signature.json"))
+    (folder,) = (checkout.folder / ".demo/slot-1/results").glob("*/report.pdf")
+    before = {path.name: path.read_bytes() for path in folder.parent.iterdir() if path.is_file()}
+    output = " ".join(checkout.type("Sign").split())
+    for phrase in quoted("Sign"):
+        assert phrase in output
+    after = {path.name: path.read_bytes() for path in folder.parent.iterdir() if path.is_file()}
+    assert after.keys() - before.keys() == {"report-signed.pdf", "signature.json"}
+    assert {name: after[name] for name in before} == before
+    assert after["report-signed.pdf"].startswith(before["report.pdf"])
+    signature = json.loads(after["signature.json"])
+    assert (signature["account"], signature["decision"], signature["proof"]) == ("demo", "accept", "password")
+    again = checkout.once(sections()["Sign"][0])
+    assert again.returncode == 1
+    assert "signed already" in again.stderr
 
 
-def test_a_wrong_range_fails_by_its_name(checkout: Checkout):
-    checkout.type("Process a case with an error")
-    why = sections()["Process a case with an error"][-1]
-    assert "range_r80" in checkout.until(why, "fail:")
+def test_a_wrong_range_fails_and_its_cause_is_named(checkout: Checkout):
+    title = "Process a case with an error"
+    checkout.type(title)
+    output = " ".join(checkout.until(sections()[title][-1], "fail:").split())
+    for phrase in quoted(title):
+        assert phrase in output or phrase == "no case matches"
+    assert "range" in output
 
 
-def test_an_incomplete_case_is_told_what_is_missing(checkout: Checkout):
-    checkout.type("Process an incomplete case")
-    checkout.until(sections()["Process an incomplete case"][-1], "slice")
+def test_an_incomplete_case_names_what_is_missing_and_sends_nothing(checkout: Checkout):
+    title = "Process an incomplete case"
+    checkout.type(title)
+    for phrase in quoted(title):
+        checkout.until(sections()[title][-1], phrase)
+    assert quoted(title)
+    cases = json.loads(checkout.once("./mqi status --json --config .demo/slot-1/config.yaml").stdout)["cases"]
+    (hasty,) = [case for case in cases if case["folder"] == "hasty"]
+    assert (hasty["step"], hasty["status"], hasty["host"]) == ("admit", "waiting", "")
 
 
 def test_orders_are_recorded(checkout: Checkout):

@@ -171,6 +171,18 @@ def test_a_wrong_expired_or_removed_token_is_refused(running, config):
     assert mqi(config, "token", "add", "vera", "--days", "900").returncode == 1
 
 
+def test_a_new_password_or_role_keeps_the_name_of_the_person(config):
+    given = (*MQI, "user", "add", "vera", "--role", "viewer", "--password-stdin", "--config", str(config))
+    named = mqi(config, "user", "edit", "vera", "--full-name", "Vera Example", "--title", "Dosimetrist")
+    assert named.stdout == "vera: Vera Example, Dosimetrist, viewer\n"
+    subprocess.run(given, input=f"{PASSWORDS['vera']}\n", text=True, check=True, capture_output=True)
+    (vera,) = [one for one in json.loads(mqi(config, "user", "list", "--json").stdout) if one["name"] == "vera"]
+    assert (vera["full_name"], vera["title"], vera["role"]) == ("Vera Example", "Dosimetrist", "viewer")
+    assert "password" not in vera
+    assert mqi(config, "user", "edit", "nobody", "--title", "x y").returncode == 1
+    assert mqi(config, "user", "edit", "vera", "--title", "\u202e").returncode == 1
+
+
 def test_phil_signs_on_the_page(phil, base):
     answer = phil.post(SIGN, data=form(phil))
     assert (answer.status_code, answer.headers["Location"]) == (303, f"{PAGE}#signature")
