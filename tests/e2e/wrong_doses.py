@@ -32,7 +32,9 @@ def of(name: str, *scopes: str) -> frozenset[tuple[str, str]]:
 
 PROMISES: dict[str, Promise] = {
     "pass": Promise("pass", frozenset()),
-    "range-error": Promise("fail", of("range_r80", "beam 1", "beam 2")),
+    "range-error": Promise(
+        "fail", of("range_r80", "beam 1", "beam 2"), "the computed range is 5 mm deeper than planned"
+    ),
     "scale-error": Promise("fail", of("dose_scale", *BEAMS)),
     "shift-error": Promise("fail", of("position_offset", "beam 1", "beam 2")),
     "swapped-beams": Promise("fail", of("position_offset", "beam 1", "beam 2")),
