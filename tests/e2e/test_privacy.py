@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 from pypdf import PdfReader
@@ -58,6 +60,12 @@ def test_no_word_of_the_patient_leaves_the_spool(site):
     printed = "".join(sheet.extract_text() for sheet in PdfReader(report).pages)
     for text in ((report.with_suffix(".html")).read_text("utf-8"), printed):
         assert found_in(text) == [LABEL]
+    with closing(sqlite3.connect(site.workspace / "store.sqlite3")) as store:
+        identity = store.execute("SELECT patient_id, plan_label FROM cases").fetchall()
+        tables = ("events", "orders", "jobs", "work_items", "figures", "hosts", "notices", "breakers")
+        recorded = [store.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608 - their names
+    assert len(found_in(str(identity))) == 2  # the id and the label are columns of the case, and nowhere else
+    assert found_in(str(recorded)) == []
     spool = site.workspace / "spool" / str(case["case"])
     assert [path.name for path in spool.rglob("*") if found_in(path.name)] == []
     assert modes + loose(site.workspace) + loose(site.results) == []
