@@ -8,7 +8,6 @@ from __future__ import annotations
 BASE_GIB = 0.4  # libraries, compiled code, pictures
 PER_CT_VOXEL = 24  # bytes: CT, engine's dose, dose without air
 PER_PLANNED_VOXEL = 44  # bytes: planned and computed dose of a beam, their sums, gamma
-USUAL_SLICES = 240  # of 512 x 512 voxels: a CT that a clinic may have every day
 _GIB = 1 << 30
 
 
