@@ -101,8 +101,8 @@ def write_case(folder: Path, *, coarse: bool) -> None:
 
 
 def install_engine(home: Path, engine: Path, hold: Path) -> None:
-    """A folder like the fetched engine's whose program copies the planted dose of its beam. The last beam's waits until
-    the file `hold` is removed."""
+    """A folder like the fetched engine's whose program copies the planted dose of its beam. The last that starts waits
+    until the file `hold` is removed."""
     home.mkdir()
     for path in engine.iterdir():
         if path.name != "MCsquare_linux":
@@ -111,7 +111,8 @@ def install_engine(home: Path, engine: Path, hold: Path) -> None:
     program.write_text(
         "#!/bin/sh\nset -e\nbeam=${1%/*} beam=${beam##*-}\n"
         f'cp "{home}/planted/$beam/Dose.mhd" "{home}/planted/$beam/Dose.raw" Outputs/\n'
-        f'while [ "$beam" = {len(_GANTRY)} ] && [ -e "{hold}" ]; do sleep 0.1; done\n'
+        f'touch "{home}/started-$beam"\n'
+        f'while [ "$(ls "{home}" | grep -c ^started-)" = {len(_GANTRY)} ] && [ -e "{hold}" ]; do sleep 0.1; done\n'
         f'cat "{home}/planted/log"\n'
     )
     program.chmod(0o755)
