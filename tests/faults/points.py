@@ -64,6 +64,7 @@ EFFECTS = (
     "request:remove",
     "rmtree:input",
     "rmtree:back",
+    "rmtree:prepared",
     "request:left",
     "store:breakers.save",
     "rename:backup",

@@ -20,7 +20,7 @@ async def tidy(item: WorkItem, tools: Tools) -> Outcome:
     """Nothing of the case is left on the host; the spool keeps the admitted files and the doses."""
     await tidy_host(item.case, tools)
     spool = tools.spool(item.case)
-    for folder in (spool.input, spool.root / "back"):
+    for folder in (spool.input, spool.root / "back", spool.prepared):
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     return Done()
 
