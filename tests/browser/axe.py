@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.browser.driving import Browser
 
 ROOT = Path(__file__).resolve().parents[2]
+_PATIENCE_S = 240  # a page with hundreds of points in its charts takes long on a busy machine
 _RUN = """
 const done = arguments[arguments.length - 1];
 axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}).then((found) => done(
@@ -32,6 +33,7 @@ def _script() -> str:
 
 def violations(person: Browser) -> list[str]:
     """The rules that the present page violates, with the elements."""
+    person.driver.set_script_timeout(_PATIENCE_S)
     person.driver.execute_script(_script())  # by the debugger: the page's policy does not apply to it
     found: list[str] = person.driver.execute_async_script(_RUN)
     return found
