@@ -3,6 +3,8 @@
 # In the order in which a case passes them. Some later ones occur only after a kill at an earlier one (AFTER).
 EFFECTS = (
     "store:database.take_epoch",
+    "rename:.mqi-results",
+    "rename:results-folder.id",
     "store:constancy.begin",
     "worker:compile_kernels",
     "rename:kernel",
@@ -54,9 +56,11 @@ EFFECTS = (
     "worker:prepare_report",
     "rename:report",
     "store:figures.save",
+    "store:signatures.withdraw",
     "rmtree:results.aside",
     "rename:manifest",
     "rename:delivered",
+    "store:signatures.open_case",
     "rmtree:part",
     "rename:ended.json",
     "rename:spent.json",
@@ -100,4 +104,10 @@ AFTER = {
     "rmtree:part": "rename:delivered:before",
 }
 # They occur once, at the start of a round.
-FIRST = ("store:constancy.begin", "worker:compile_kernels", "rename:kernel")
+FIRST = (
+    "rename:.mqi-results",
+    "rename:results-folder.id",
+    "store:constancy.begin",
+    "worker:compile_kernels",
+    "rename:kernel",
+)
