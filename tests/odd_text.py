@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING
+
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 CONTROL = "\x00\x07\b\t\n\v\f\r\x1b\x7f\x85\x9b"
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -19,3 +26,42 @@ def odd_texts(*, without: str = "") -> st.SearchStrategy[str]:
 def hidden(text: str) -> list[str]:
     """The characters of one line that a reader does not see, or that do something else than to be seen."""
     return [char for char in text if not char.isprintable()]
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every text in a record, a JSON value or a list of them."""
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for name, one in value.items():
+                yield from (*strings(name), *strings(one))
+        case list() | tuple():
+            for one in value:
+                yield from strings(one)
+        case _ if is_dataclass(value):
+            for one in fields(value):
+                yield from strings(getattr(value, one.name))
+
+
+NAME = "n" + (CONTROL + TURNING + HIDING).encode("utf-8", "ignore").decode().replace("\x00", "") + "z"
+CODE = "A\x07\b\x1b[2J\x7f\x85\x9b\u00adZ"  # of the character set that every reader of DICOM has
+
+
+def spoil_texts(*objects: Dataset, but: Collection[str] = ()) -> None:
+    """Put such characters into every name, label and code of DICOM objects, `but` of these keywords."""
+    for ds in objects:
+        if "SOPClassUID" in ds:
+            ds.SpecificCharacterSet = "ISO_IR 192"
+        for element in ds:
+            if element.VR == "SQ":
+                spoil_texts(*element.value, but=but)
+            elif element.keyword not in {*but, *_NEEDED}:
+                if element.VR in ("LO", "SH", "PN", "ST"):
+                    element.value = f"{element.value}{NAME}" if element.VR != "PN" else NAME
+                elif element.keyword in ("ApprovalStatus", "PlanIntent"):
+                    element.value = CODE
+
+
+# Their words decide how a file is read; other words are refused.
+_NEEDED = frozenset({"PrivateCreator", "RescaleType"})

@@ -21,6 +21,7 @@ from mqi_communicator.config import file as config_file
 from mqi_communicator.config import messages as config_messages
 from mqi_communicator.config.file import ConfigProblem, Mistake
 from mqi_communicator.config.hosts import HostOptions
+from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits
 from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.flow.options import (
@@ -114,16 +115,16 @@ class Config(BaseModel):
         "start it first.",
     )
     engine: EngineOptions = Field(description="The Monte Carlo engine on the compute host.")
-    machines: dict[str, AnyMachine] = Field(
+    machines: dict[DicomText, AnyMachine] = Field(
         default_factory=dict,
         description="Treatment machines by TreatmentMachineName; a case for any other machine waits before upload.",
     )
-    scanners: dict[str, AnyScanner] = Field(
+    scanners: dict[DicomText, AnyScanner] = Field(
         default_factory=dict,
         description="CT scanners by Manufacturer|ManufacturerModelName|StationName; a case with any other scanner "
         "waits before upload.",
     )
-    dose_conventions: dict[str, DoseConvention] = Field(
+    dose_conventions: dict[DicomText, DoseConvention] = Field(
         default_factory=dict, description="Type of the planned doses, by Manufacturer of the planning system."
     )
     preparation: PreparationOptions = Field(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.datadict import tag_for_keyword
 
+from mqi_communicator.case.visible import visible
 from mqi_communicator.dicom.problem import DicomProblem, Problem, printable, refusal
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Collector:
 
     def of_beam(self, item: Dataset) -> Collector:
         """Return the collector for one beam of the plan."""
-        name = str(item.get("BeamName", "") or "")
+        name = text(item, "BeamName")
         return replace(self, place=f"beam {item.get('BeamNumber')}" + (f" ({printable(name)})" if name else ""))
 
     def of_point(self, index: int) -> Collector:
@@ -88,6 +89,14 @@ def tagged(keyword: str) -> str:
 
 
 def text(data: Dataset, keyword: str, default: str = "") -> str:
-    """Return a text value without surrounding blanks; `default` if it is missing or empty."""
+    """Return a text value as visible characters without surrounding blanks; `default` if it is missing or empty.
+
+    Every text of a DICOM object enters here, since anything may be in it: names, identifiers and words of a code alike.
+    """
     value = data.get(keyword)
-    return str(value).strip() or default if value is not None else default
+    return visible(str(value).strip()) or default if value is not None else default
+
+
+def required_text(data: Dataset, keyword: str) -> str:
+    """The same for an element without which a file is damaged. AttributeError if it is missing."""
+    return visible(str(getattr(data, keyword)).strip())

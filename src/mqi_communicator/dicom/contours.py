@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mqi_communicator.dicom.collector import text
 from mqi_communicator.dicom.problem import DicomProblem, printable
 from mqi_communicator.dicom.reading import open_dicom
 from mqi_communicator.dicom.walk import Limits
@@ -58,7 +59,7 @@ def read_contours(path: Path) -> tuple[Structure, ...]:
         data = opened.parse(opened.spans(), _STRUCTURE_ELEMENTS)
         drawn = {int(item.ReferencedROINumber): item for item in data.get("ROIContourSequence", ())}
         kinds = {
-            int(item.ReferencedROINumber): str(item.get("RTROIInterpretedType", "") or "")
+            int(item.ReferencedROINumber): text(item, "RTROIInterpretedType")
             for item in data.get("RTROIObservationsSequence", ())
         }
         found = []
@@ -66,7 +67,7 @@ def read_contours(path: Path) -> tuple[Structure, ...]:
             number = int(roi.ROINumber)
             contours = _contours(drawn[number]) if number in drawn else ()
             if contours:
-                name, colour = str(roi.get("ROIName", "") or ""), _colour(drawn[number])
+                name, colour = text(roi, "ROIName"), _colour(drawn[number])
                 found.append(Structure(number, name, kinds.get(number, ""), colour, contours))
         return tuple(found)
 
@@ -74,7 +75,7 @@ def read_contours(path: Path) -> tuple[Structure, ...]:
 def closed_outlines(drawn: Dataset) -> Iterator[NDArray[np.float64]]:
     """Yield the corners (n, 3) in mm of each closed contour of an item of ROIContourSequence."""
     for item in drawn.get("ContourSequence") or ():
-        if str(item.get("ContourGeometricType", "")).startswith("CLOSED"):
+        if text(item, "ContourGeometricType").startswith("CLOSED"):
             yield np.asarray(item.ContourData, dtype=np.float64).reshape(-1, 3)
 
 
@@ -100,7 +101,7 @@ def read_labels(plan: Path) -> Labels:
         aims = [
             (float(item.TargetPrescriptionDose), item.get("ReferencedROINumber"))
             for item in data.get("DoseReferenceSequence", ())
-            if str(item.get("DoseReferenceType", "")) == "TARGET" and item.get("TargetPrescriptionDose")
+            if text(item, "DoseReferenceType") == "TARGET" and item.get("TargetPrescriptionDose")
         ]
         dose, target = max(aims, key=lambda aim: aim[0]) if aims else (None, None)
         return Labels(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.axes import Axes, Three
-from mqi_communicator.dicom.collector import Collector, tagged, text
+from mqi_communicator.dicom.collector import Collector, required_text, tagged, text
 from mqi_communicator.dicom.ct_extent import check_extent
 from mqi_communicator.dicom.header import CT_IMAGE
 from mqi_communicator.dicom.positions import KNOWN, POSITIONS
@@ -105,7 +105,7 @@ def read_slice(path: Path, limits: Limits | None) -> tuple[Slice | None, list[Pr
             return None, collector.problems
         one = Slice(
             path=path,
-            uid=str(data.SOPInstanceUID),
+            uid=required_text(data, "SOPInstanceUID"),
             axes=axes,
             first=(x, y, z),
             spacing=(down, across),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mqi_communicator.case.model import Kind
-from mqi_communicator.dicom.collector import tagged, text
+from mqi_communicator.dicom.collector import required_text, tagged, text
 from mqi_communicator.dicom.problem import TRUNCATED, DicomProblem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.structure_references import (
@@ -128,7 +128,7 @@ def _no_dose(data: Dataset) -> str:
 
 def _referenced(keyword: str) -> Callable[[Dataset], tuple[str, ...]]:
     def read(data: Dataset) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(str(item.ReferencedSOPInstanceUID) for item in data.get(keyword) or ()))
+        return tuple(dict.fromkeys(required_text(item, "ReferencedSOPInstanceUID") for item in data.get(keyword) or ()))
 
     return read
 

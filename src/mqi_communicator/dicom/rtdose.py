@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mqi_communicator.case.visible import visible
 from mqi_communicator.dicom.axes import Axes
-from mqi_communicator.dicom.collector import Collector, tagged
+from mqi_communicator.dicom.collector import Collector, required_text, tagged, text
 from mqi_communicator.dicom.lattice import box_near, part_of
 from mqi_communicator.dicom.positions import POSITIONS
 from mqi_communicator.dicom.problem import DicomProblem, printable
@@ -130,21 +131,23 @@ def _facts(opened: Opened | None, path: Path) -> tuple[DoseFacts, Dataset, dict[
     opened.check_pixels(spans, math.prod(frames.grid.shape) * _bits(data, collector) // 8)
     heterogeneity = data.get("TissueHeterogeneityCorrection") or ()
     facts = DoseFacts(
-        sop_instance_uid=str(data.SOPInstanceUID),
+        sop_instance_uid=required_text(data, "SOPInstanceUID"),
         plan_uid=plan,
-        frame_of_reference_uid=str(data.get("FrameOfReferenceUID", "")),
-        manufacturer=str(data.get("Manufacturer", "") or "").strip(),
-        dose_type=str(data.DoseType),
+        frame_of_reference_uid=text(data, "FrameOfReferenceUID"),
+        manufacturer=text(data, "Manufacturer"),
+        dose_type=text(data, "DoseType"),
         summation=summation,
         beam_number=beam,
-        heterogeneity=(heterogeneity,) if isinstance(heterogeneity, str) else tuple(map(str, heterogeneity)),
+        heterogeneity=(visible(heterogeneity),)
+        if isinstance(heterogeneity, str)
+        else tuple(map(visible, heterogeneity)),
         grid=frames.axes.inverse.grid(frames.grid),
     )
     return facts, data, spans, frames
 
 
 def _refuse_other_units(data: Dataset, collector: Collector) -> None:
-    units, kind = str(data.get("DoseUnits", "")), str(data.get("DoseType", ""))
+    units, kind = text(data, "DoseUnits"), text(data, "DoseType")
     if units != "GY":
         raise collector.problem(
             f"{tagged('DoseUnits')} is {printable(units) or 'missing'}, expected GY",
@@ -161,13 +164,13 @@ def _refuse_other_units(data: Dataset, collector: Collector) -> None:
 
 def _scope(data: Dataset, collector: Collector) -> tuple[str, str, int | None]:
     """(DoseSummationType, SOP Instance UID of the plan, beam number or None for the whole plan)."""
-    summation = str(data.get("DoseSummationType", ""))
+    summation = text(data, "DoseSummationType")
     plans = data.get("ReferencedRTPlanSequence", ())
     if len(plans) != 1:
         raise collector.problem(
             f"the dose refers to {len(plans)} plans (300C,0002), expected exactly 1", "dose.plan", _ADVICE
         )
-    plan = str(plans[0].ReferencedSOPInstanceUID)
+    plan = required_text(plans[0], "ReferencedSOPInstanceUID")
     if summation in _WHOLE_PLAN:
         return summation, plan, None
     if summation != "BEAM":

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from mqi_communicator.dicom.collector import text
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
@@ -101,7 +103,7 @@ def _ct(images: Iterable[Dataset]) -> Iterator[str]:
 
 
 def _uid(item: Dataset, keyword: str) -> str:
-    return str(item.get(keyword) or "")
+    return text(item, keyword)
 
 
 def _once(uids: Iterable[str]) -> tuple[str, ...]:

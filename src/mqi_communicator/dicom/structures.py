@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom import Dataset
 
+from mqi_communicator.dicom.collector import required_text, text
 from mqi_communicator.dicom.contours import CORNERS, LEVEL, closed_outlines
 from mqi_communicator.dicom.ct_extent import FARTHEST
 from mqi_communicator.dicom.problem import DicomProblem, printable
@@ -23,7 +25,6 @@ from mqi_communicator.dicom.walk import Limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pydicom import Dataset
 
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _ELEMENTS = (
@@ -101,7 +102,7 @@ def read_structures(path: Path, limits: Limits | None = None) -> StructureSet:
                 "structures.frames",
             )
         rois = tuple(_rois(data))
-        return StructureSet(str(data.SOPInstanceUID), frames, series_of(data), slices, rois, opened.name)
+        return StructureSet(required_text(data, "SOPInstanceUID"), frames, series_of(data), slices, rois, opened.name)
 
 
 def _parsed(opened: Opened) -> Dataset:
@@ -120,11 +121,11 @@ def _rois(data: Dataset) -> Iterable[Roi]:
     for item in data.get("RTROIObservationsSequence") or ():
         if _decides(item):
             number = int(item.ReferencedROINumber)
-            roi = rois.get(number, {})
+            roi = rois.get(number, Dataset())
             contours, doubt = _closed(drawn[number]) if number in drawn else ((), "")
-            if str(roi.get("ReferencedFrameOfReferenceUID") or "") not in frames:
+            if text(roi, "ReferencedFrameOfReferenceUID") not in frames:
                 doubt = "it is drawn in another frame of reference than the CT"
-            yield Roi(number, str(roi.get("ROIName") or ""), _kind(item), _properties(item), contours, doubt)
+            yield Roi(number, text(roi, "ROIName"), _kind(item), _properties(item), contours, doubt)
 
 
 def _decides(observation: Dataset) -> bool:
@@ -132,13 +133,13 @@ def _decides(observation: Dataset) -> bool:
 
 
 def _kind(observation: Dataset) -> str:
-    return str(observation.get("RTROIInterpretedType") or "")
+    return text(observation, "RTROIInterpretedType")
 
 
 def _properties(observation: Dataset) -> tuple[tuple[str, float], ...]:
     """Return each property with its value; NaN if it has none."""
     return tuple(
-        (str(item.get("ROIPhysicalProperty") or ""), _number(item.get("ROIPhysicalPropertyValue")))
+        (text(item, "ROIPhysicalProperty"), _number(item.get("ROIPhysicalPropertyValue")))
         for item in observation.get("ROIPhysicalPropertiesSequence") or ()
     )
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions, MoquiOptions
 from mqi_communicator.dose.range_shifter_options import RangeShifterOptions
@@ -33,7 +34,7 @@ class MachineOptions(BaseModel):
     moqui: MoquiMachineOptions | None = Field(
         default=None, description="With kind: moqui, settings that its beam file lacks."
     )
-    range_shifters: dict[str, RangeShifterOptions] = Field(
+    range_shifters: dict[DicomText, RangeShifterOptions] = Field(
         default_factory=dict, description="Range shifters of this machine, by RangeShifterID (300A,0318) of the plan."
     )
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dose.range_shifter import IN, OUT, PLAN, gap_of
 
 _THICKEST = 400.0  # mm of water: the range of 260 MeV
@@ -36,7 +37,7 @@ class RangeShifterOptions(BaseModel):
         description="Nearest and farthest distance of the downstream edge from the isocentre that the machine can set, "
         "in mm; a plan with another one is refused."
     )
-    settings: dict[str, Literal["IN", "OUT"]] = Field(
+    settings: dict[DicomText, Literal["IN", "OUT"]] = Field(
         default_factory=dict,
         description="The machine's own words for RangeShifterSetting (300A,0362), each IN or OUT, for example "
         "{POSITION1: IN}. IN and OUT need no entry; a plan with any other word is refused.",

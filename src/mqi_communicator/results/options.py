@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
 
 _STRICTER_FIRST = (  # section, pass limit, review limit, +1 where more is worse and -1 where more is better
@@ -141,7 +142,7 @@ class JudgementOptions(BaseModel):
         "of "
         "single beams. A beam without either is never judged.",
     )
-    machines: dict[str, MachineLimits] = Field(
+    machines: dict[DicomText, MachineLimits] = Field(
         default_factory=dict, description="Different tolerances by TreatmentMachineName."
     )
 

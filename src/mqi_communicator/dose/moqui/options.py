@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dicom.records import Extent
 from mqi_communicator.dose.moqui.device_options import DevicesOptions
 from mqi_communicator.dose.moqui.flavour import Flavour
@@ -231,7 +232,7 @@ class BuiltInMachineOptions(BaseModel):
         description="Sigma in mm of the narrowest spot of all energies, in air at the isocentre. Line scanning is "
         "computed in pieces shorter than a third of it; without it line scanning is refused.",
     )
-    range_shifters: dict[str, RangeShifterOptions] = Field(
+    range_shifters: dict[DicomText, RangeShifterOptions] = Field(
         default_factory=dict, description="Range shifters of this machine, by RangeShifterID (300A,0318) of the plan."
     )
 

@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mqi_communicator.dicom.configured import DicomText
+
 OUTSIDE = "outside_body/"  # prefix of entries of the recipe
 
 
@@ -41,17 +43,17 @@ class PreparationOptions(BaseModel):
         description="A plan whose PlanIntent is not the treatment of a patient (VERIFICATION, MACHINE_QA, RESEARCH, "
         "SERVICE).",
     )
-    outside_body: dict[str, Outside] = Field(
+    outside_body: dict[DicomText, Outside] = Field(
         default_factory=dict,
         description="What the planning system computes outside the body (outside EXTERNAL, SUPPORT, FIXATION and the "
         "boli of the beams), by its Manufacturer: `air`, or `as_scanned` for the CT as it is (the default).",
     )
-    overlaps: tuple[str, ...] = Field(
+    overlaps: tuple[DicomText, ...] = Field(
         default=(),
         description="Names of structures (or patterns such as `Couch*`), the most important first: where two "
         "structures with different densities overlap, the first of them counts. Other overlaps are refused.",
     )
-    expected_overrides: tuple[str, ...] = Field(
+    expected_overrides: tuple[DicomText, ...] = Field(
         default=(),
         description="Names or patterns of structures whose densities your centre overrides as a routine, such as "
         "couches. Others that change a beam's path by more than 2 mm of water are for review.",
