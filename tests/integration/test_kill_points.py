@@ -59,5 +59,5 @@ def effects_of_the_flow() -> Iterator[str]:
 def test_each_change_of_the_flow_has_kill_points():
     found = set(effects_of_the_flow())
     assert "store:signatures.open_case" in found
-    assert "worker:judge_case" in found
+    assert "worker:write_input" in found
     assert found - set(EFFECTS) == ELSEWHERE
