@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from mqi_communicator.case.numbers import value_text
-from mqi_communicator.flow.view import BeamView, CaseView
+from mqi_communicator.case.times import minute, short
+from mqi_communicator.case.views import BeamView, CaseView, case_state, group_of, state_of
 
 _FILE_WIDTH = 130  # characters of a line that goes into a file or a pipe
 
@@ -21,40 +24,63 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(width=max(plain.width, _FILE_WIDTH))
 
 
-def table(found: list[CaseView]) -> Table:
-    """Cases as rows, beams below their case."""
-    grid = Table(title=None if found else "no cases yet", show_lines=False)
-    for name in ("case", "folder", "step", "status", "verdict", "why"):
-        grid.add_column(name, overflow="fold")
+def table(found: Sequence[CaseView], *, head: bool = True) -> Table:
+    """Cases as rows, beams below their case, times local. The columns of tables on one console are equally wide."""
+    now = time.time()
+    grid = Table(box=None, show_header=head, header_style="bold", expand=True, pad_edge=False)
+    grid.add_column("case", width=12, no_wrap=True)
+    grid.add_column("received", width=16)
+    grid.add_column("folder", ratio=2, overflow="fold")
+    grid.add_column("status", width=18)
+    grid.add_column("why", ratio=5, overflow="fold")
     for case in found:
-        state = "action required" if case.needs_person else case.status
-        folder = case.folder + (f" (revision {case.revision})" if case.revision > 1 else "")
-        folder += f" (constancy {case.constancy})" if case.constancy else ""
-        why = case.why + (f"; ready at about {_clock(case.eta)}" if case.eta is not None else "")
-        grid.add_row(case.case, escape(folder), case.step, state, coloured(case.verdict), escape(why))
-        if case.status not in ("done", "cancelled"):
+        grid.add_row(case.case, short(case.seen, now), Text(_folder(case)), _status(case), Text(_why(case, now)))
+        if case.status not in ("done", "failed", "cancelled"):
             for beam in case.beams:
-                grid.add_row("", f"  beam {beam.beam}", beam.step, _state(beam), "", escape(beam.why))
+                if beam.status != "done":
+                    grid.add_row("", "", f"  beam {beam.beam}", Text(_beam_status(beam)), Text(_beam_why(beam)))
     return grid
 
 
-def _clock(at: float) -> str:
-    """A time of day, with its day where that is not today."""
-    day = "" if time.strftime("%j", time.localtime(at)) == time.strftime("%j") else "%a "
-    return time.strftime(f"{day}%H:%M", time.localtime(at))
+def _folder(case: CaseView) -> str:
+    revision = f" (revision {case.revision})" if case.revision > 1 else ""
+    constancy = f" (constancy {case.constancy})" if case.constancy else ""
+    identity = ", ".join(filter(None, (case.patient_id, case.plan_label)))
+    return case.folder + revision + constancy + (f": {identity}" if identity else "")
 
 
-def _state(beam: BeamView) -> str:
-    if beam.needs_person:
-        return "action required"
-    computing = beam.step == "follow" and beam.percent is not None and beam.status == "waiting"
-    return f"computing {beam.percent:.0f} %" if computing else beam.status
+def _status(case: CaseView) -> Text:
+    if case.status == "done" and case.verdict:
+        return Text(f"done: {case.verdict.replace('_', ' ')}", _colour(case.verdict))
+    if case.status in ("done", "cancelled"):
+        return Text(case.status)
+    return Text(f"{case.step}, {case_state(case)}", "red bold" if group_of(case) == "person" else "")
+
+
+def _why(case: CaseView, now: float) -> str:
+    ready = "" if case.eta is None else f"; result expected at {minute(case.eta, now)}"
+    advice = f" -> {case.advice}" if case.advice and group_of(case) == "person" else ""
+    return case.why + ready + advice
+
+
+def _beam_status(beam: BeamView) -> str:
+    state = state_of(beam.status, needs_person=beam.needs_person, step=beam.step)
+    if state == "computing":
+        return state if beam.percent is None else f"{state} {beam.percent:.0f} %"
+    return f"{beam.step}, {state}"
+
+
+def _beam_why(beam: BeamView) -> str:
+    return f"{beam.why} -> {beam.advice}" if beam.advice and beam.needs_person else beam.why
+
+
+def _colour(verdict: str) -> str:
+    return {"pass": "green", "fail": "red bold"}.get(verdict, "yellow")
 
 
 def coloured(word: str) -> str:
     """A verdict in its colour."""
-    colour = {"pass": "green", "fail": "red bold"}.get(word, "yellow")
-    return f"[{colour}]{escape(word)}[/]" if word else ""
+    return f"[{_colour(word)}]{escape(word)}[/]" if word else ""
 
 
 def checks_table(checks: list[dict[str, object]]) -> Table:

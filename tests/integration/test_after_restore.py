@@ -133,7 +133,7 @@ async def test_a_priority_survives(site):
 async def test_an_order_without_effect_is_not_recorded(site):
     spooled(site.app, KEY)
     await reconcile(site.app.tools)
-    assert site.order("release") == "the case was not held"
+    assert site.order("release") == "nothing to release: the case is not held"
     assert not site.app.tools.spool(KEY).orders.exists()
 
 

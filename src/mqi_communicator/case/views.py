@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from mqi_communicator.case.visible import visible
 
+Group = Literal["person", "running", "waiting", "held"]
+GROUP_TITLES: dict[Group, str] = {
+    "person": "Action required",
+    "running": "Running",
+    "waiting": "Waiting",
+    "held": "Held",
+}
+ON_HOST = ("follow", "collect", "verify")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # some locales take the full-width ones too
 
 
@@ -58,6 +67,30 @@ class CaseView:
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
+
+
+def group_of(case: CaseView) -> Group:
+    """The group in which an open or failed case is listed."""
+    if case.needs_person or case.status == "failed":
+        return "person"
+    if case.status == "held":
+        return "held"
+    computing = any(beam.step in ON_HOST and beam.status in ("ready", "waiting") for beam in case.beams)
+    return "running" if computing or case.status == "ready" else "waiting"
+
+
+def case_state(case: CaseView) -> str:
+    """The status of a case as it is shown."""
+    if case.needs_person:
+        return "action required"
+    return "running" if group_of(case) == "running" else case.status
+
+
+def state_of(status: str, *, needs_person: bool = False, step: str = "") -> str:
+    """The status of a case or beam as it is shown. A beam in the step follow is computing on its host."""
+    if needs_person:
+        return "action required"
+    return "computing" if step == "follow" and status in ("ready", "waiting") else status
 
 
 def cell(text: str) -> str:

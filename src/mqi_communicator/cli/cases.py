@@ -10,13 +10,14 @@ from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.config import Config
 from mqi_communicator.flow.view import CaseView, view_named
-from mqi_communicator.store.database import Database, open_database
+from mqi_communicator.store.database import Database
+from mqi_communicator.store.existing import open_existing
 
 
-def open_store(config: Config) -> Database:
-    """Open the store of this configuration, for queries and orders."""
-    config.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return open_database(config.paths.store)
+def open_store(config: Config, *, read_only: bool = True) -> Database:
+    """Open the store of this configuration. ActionRequired if there is none: no command but the communicator itself
+    creates anything."""
+    return open_existing(config.paths.store, read_only=read_only)
 
 
 def find_case(database: Database, name: str, shown: IdentityPolicy = NOTHING_SHOWN) -> CaseView:

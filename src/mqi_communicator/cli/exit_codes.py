@@ -29,7 +29,8 @@ _MORE = {  # added in docs/cli.md
     PASSED: "`once`, `demo`: every case passed. `run`, `web`: stopped on request.",
     NOT_PASSED: "stderr gives the reason. `once`: also if it was stopped early. `check`: at least one check failed. "
     "`constancy`: a sample did not pass. `audit --verify`: the chain is broken. `report`: a report was not generated. "
-    "`notify --test`: a message was not accepted. `run`: on stopping, a task did not end in time.",
+    "`notify --test`: a message was not accepted. An order: it does nothing in the "
+    "present state of the case. `run`: on stopping, a task did not end in time.",
     USAGE: "An unknown case is a usage error too.",
     UNREACHABLE: "`once`: unfinished cases wait for it.",
     INTERRUPTED: "Exceptions: Ctrl-C stops `run` and `web` with exit code 0 and `once` with 1.",

@@ -12,7 +12,7 @@ from mqi_communicator.cli.lazy import LazyCommand
 # By module: each command's name and the first line of its help, which `mqi --help` shows without importing the module.
 COMMANDS = {
     "status": {
-        "status": "List the cases and their status.",
+        "status": "List the open cases and the last that have ended; with --all, --since, --verdict those that match.",
         "show": "Show everything known about a case: beams, checks, events.",
         "why": "Explain in one line what a case is waiting for and what happens next.",
     },

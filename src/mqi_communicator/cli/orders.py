@@ -15,8 +15,10 @@ from mqi_communicator.cli.account import invoker
 from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
+from mqi_communicator.flow.transitions.apply import refusal_now
 from mqi_communicator.store import orders
 from mqi_communicator.store.database import Database
+from mqi_communicator.store.orders import Order
 from mqi_communicator.store.ownership import is_owned
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Reason, recorded with the order.")]
@@ -77,8 +79,13 @@ def _order(
 ) -> None:
     with exit_codes.report_faults(config):
         settings = load(config)
-        database = open_store(settings)
+        database = open_store(settings, read_only=False)
         case = find_case(database, name)
+        running = is_owned(settings.paths.lock)
+        facts = {"case": case.case, "order": order_name, "running": running}
+        if not running and (refused := database.read_now(refusal_now, case.case, order_name, beam, detail)):
+            _print_result(facts, refused, effect=False, as_json=as_json)
+            raise typer.Exit(exit_codes.NOT_PASSED)
         number = database.write_now(
             orders.add,
             at=time.time(),
@@ -89,23 +96,34 @@ def _order(
             beam=beam,
             detail=detail,
         )
-        running = is_owned(settings.paths.lock)
-        answer = _answer(database, number) if running else ""
-        if as_json:
-            print(json.dumps({"case": case.case, "order": order_name, "running": running, "answer": answer}))  # noqa: T201
-        elif answer:
-            print(visible(f"{case.case}: {answer}"))  # noqa: T201
-        elif running:
-            print(f"{case.case}: the order to {order_name} is recorded; the communicator has not applied it yet")  # noqa: T201
-        else:
-            print(f"{case.case}: the order to {order_name} is recorded; it is applied when the communicator runs")  # noqa: T201
+        done = _applied(database, number) if running else None
+        effect = done is None or database.read_now(orders.had_effect, done)
+        _print_result(facts, "" if done is None else done.answer, effect=effect, as_json=as_json)
+        if not effect:
+            raise typer.Exit(exit_codes.NOT_PASSED)
 
 
-def _answer(database: Database, number: int) -> str:
+def _print_result(facts: dict[str, object], answer: str, *, effect: bool, as_json: bool) -> None:
+    """`effect`: whether the order does something, as far as known."""
+    case, order = facts["case"], facts["order"]
+    if as_json:
+        print(json.dumps({**facts, "answer": answer, "effect": effect}))  # noqa: T201
+    elif not effect:
+        exit_codes.print_error(f"mqi: {case}: {answer}")
+    elif answer:
+        print(visible(f"{case}: {answer}"))  # noqa: T201
+    elif facts["running"]:
+        print(f"{case}: the order to {order} is recorded; the communicator has not applied it yet")  # noqa: T201
+    else:
+        print(f"{case}: the order to {order} is recorded; it is applied when the communicator runs")  # noqa: T201
+
+
+def _applied(database: Database, number: int) -> Order | None:
+    """The order once it is applied, None if the communicator takes longer than WAIT_S."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         order = database.read_now(orders.get, number)
         if order.applied is not None:
-            return order.answer
+            return order
         time.sleep(0.1)
-    return ""
+    return None

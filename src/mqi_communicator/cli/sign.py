@@ -55,7 +55,7 @@ def sign(
             exit_codes.print_error("mqi: give either --user, who then enters the password, or --token-stdin")
             raise typer.Exit(exit_codes.USAGE)
         settings = load(config)
-        database = open_store(settings)
+        database = open_store(settings, read_only=False)
         found = find_case(database, case)
         proof: Literal["password", "token"] = "token" if token_stdin else "password"
         person = _by_token(settings) if token_stdin else _by_password(settings, user, from_stdin=password_stdin)

@@ -3,59 +3,67 @@
 from __future__ import annotations
 
 import json
-import threading
+import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.visible import visible
-from mqi_communicator.cli import exit_codes
+from mqi_communicator.cli import exit_codes, selection
 from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
-from mqi_communicator.config import Config, load
-from mqi_communicator.delivery.marker import ResultsMarker
-from mqi_communicator.flow.view import CaseView, checks_of, record, view_all
+from mqi_communicator.cli.selection import LAST
+from mqi_communicator.cli.status_list import StatusList
+from mqi_communicator.config import load
+from mqi_communicator.flow.view import CaseView, checks_of, record
+from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import work_items
+from mqi_communicator.store.history import CaseQuery
 from mqi_communicator.store.ownership import is_owned
 from mqi_communicator.terminal import checks_table, table
 from mqi_communicator.terminal import console as terminal
 
 
-def status(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:
-    """List the cases and their status."""
+def status(
+    config: ConfigFile = DEFAULT,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="List every case of the store.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(help="List at most this many cases that have ended.", min=0, show_default=str(LAST))
+    ] = None,
+    since: Annotated[
+        str, typer.Option(help="List cases received since then: 2026-01-31, 2026-01-31T08:00, or 90m, 36h, 7d, 2w ago.")
+    ] = "",
+    verdict: Annotated[CheckOutcome | None, typer.Option(help="List cases with this verdict.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the list until Ctrl-C, with every change.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the open cases and the last that have ended; with --all, --since, --verdict those that match."""
     with exit_codes.report_faults(config):
+        if watch and as_json:
+            exit_codes.print_error("mqi: give either --watch or --json")
+            raise typer.Exit(exit_codes.USAGE)
+        start = selection.since(since, time.time()) if since else None
         settings = load(config)
-        database = open_store(settings)
-        found = database.read_now(view_all, time.time(), shown=settings.report.shown)
-        running = is_owned(settings.paths.lock)
+        found = StatusList(settings, open_store(settings), limit, _query(start, verdict, every=every))
         if as_json:
-            print(json.dumps({"running": running, "cases": [case.to_dict() for case in found]}))  # noqa: T201
-            return
-        console = terminal()
-        console.print(table(found))
-        for line in _results_problem(settings):
-            console.print(escape(visible(line)), soft_wrap=True)
-        if not running:
-            console.print("The communicator is not running: cases wait until ./deploy.sh starts it.")
+            found.write_json(sys.stdout)
+        elif watch:
+            found.watch(terminal())
+        else:
+            found.show(terminal())
 
 
-def _results_problem(settings: Config) -> list[str]:
-    """Why nothing is delivered, and what to do. A share that hangs delays this by two seconds."""
-    marker = ResultsMarker(settings.paths.results, settings.paths.results_id)
-    lines: list[str] = []
-
-    def look() -> None:
-        if fault := marker.problem():
-            lines.append(f"Nothing is delivered: {fault.reason} -> {fault.advice}")
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    thread.join(2.0)
-    return lines
+def _query(since: float | None, verdict: CheckOutcome | None, *, every: bool) -> CaseQuery | None:
+    """The filters, None for the open cases and the last that have ended."""
+    wanted = CaseQuery(word=verdict or "", since=since)
+    return wanted if every or wanted != CaseQuery() else None
 
 
 def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> None:

@@ -15,7 +15,7 @@ from mqi_communicator.store.cases import Case
 
 async def register_arrivals(folders: list[Path], tools: Tools) -> int:
     """Register each folder that is new or has changed; returns how many. Never changes the folders."""
-    known = await tools.database.read(cases.latest_by_source)
+    known = await tools.database.read(cases.latest_by_source, folders)
     count = 0
     for folder, seen in await asyncio.to_thread(_scan_all, folders, tools.intake.max_files):
         case = known.get(folder)

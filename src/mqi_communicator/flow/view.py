@@ -30,7 +30,8 @@ def view(
     """These cases, in the order given, with as much of their identity as is `shown`."""
     families = work_items.of_cases(connection, [case.key for case in found])
     runs = jobs.of_cases(connection, [case.key for case in found])
-    etas = forecast(connection, now)
+    open_ones = any(not families[case.key][0].status.ended for case in found)
+    etas = forecast(connection, now) if open_ones else {}
     return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key), shown) for case in found]
 
 

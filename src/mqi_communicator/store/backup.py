@@ -80,7 +80,7 @@ def is_blank(path: Path) -> bool:
     if not path.exists() or not path.stat().st_size:
         return True
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_LOCKED_S)) as file:
+        with contextlib.closing(sqlite3.connect(f"file:{quoted(path)}?mode=ro", uri=True, timeout=_LOCKED_S)) as file:
             (pages,) = file.execute("PRAGMA page_count").fetchone()
             (tables,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return bool(pages <= 1 and tables == 0)
@@ -98,7 +98,7 @@ def roll_back(path: Path) -> None:
 def find_damage(path: Path) -> str:
     """The damage of a store's file, in one line; "" if it is intact. Writes nothing."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, timeout=_LOCKED_S)) as file:
+        with contextlib.closing(sqlite3.connect(f"file:{quoted(path)}?mode=ro", uri=True, timeout=_LOCKED_S)) as file:
             (first,) = file.execute("PRAGMA integrity_check(1)").fetchone()
             if first != "ok":
                 return str(first)
@@ -111,7 +111,7 @@ def find_damage(path: Path) -> str:
 
 
 def _reader(store: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{_quoted(store)}?mode=rw", uri=True, timeout=_LOCKED_S)
+    return sqlite3.connect(f"file:{quoted(store)}?mode=rw", uri=True, timeout=_LOCKED_S)
 
 
 def _copy(here: sqlite3.Connection, part: Path) -> None:
@@ -153,7 +153,8 @@ def _free_name(folder: Path, now: float) -> Path:
     return path
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """A path in a URI of SQLite."""
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, or_, select, update
 
 from mqi_communicator.case.identity import CaseIdentity
 from mqi_communicator.case.model import CASE_ITEM
@@ -49,8 +49,8 @@ class Case:
 
 
 def as_case(row: Row[tuple[object, ...]]) -> Case:
-    """A row as a Case."""
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    """A row as a Case; it may have further columns."""
+    values = {name: row._mapping[name] for name in Case.__slots__}  # noqa: SLF001 - SQLAlchemy's public name for it
     values["source"] = Path(os.fsdecode(values["source"]))
     return Case(**values)
 
@@ -96,11 +96,14 @@ def unidentified(connection: Connection) -> list[str]:
     return list(connection.execute(query.order_by(cases.c.seen.desc())).scalars())
 
 
-def latest_by_source(connection: Connection) -> dict[Path, Case]:
-    """For each watched folder ever seen, the row that was added last, whatever the clock was then."""
-    newest = select(func.max(_NUMBER)).select_from(cases).group_by(cases.c.source).correlate(None)
-    found = [as_case(row) for row in connection.execute(select(cases).where(_NUMBER.in_(newest)))]
-    return {case.source: case for case in found}
+def latest_by_source(connection: Connection, folders: Sequence[Path]) -> dict[Path, Case]:
+    """For each of these watched folders that is known, the row that was added last, whatever the clock was then."""
+    found: dict[Path, Case] = {}
+    for part in batched([os.fsencode(folder) for folder in folders]):
+        newest = select(func.max(_NUMBER)).select_from(cases).where(cases.c.source.in_(part))
+        query = select(cases).where(_NUMBER.in_(newest.group_by(cases.c.source).correlate(None)))
+        found |= {case.source: case for case in map(as_case, connection.execute(query))}
+    return found
 
 
 def with_content(connection: Connection, content: str, *, but: str) -> list[Case]:
@@ -155,11 +158,13 @@ def count_on_hosts(connection: Connection, *, but: str) -> int:
 
 def find(connection: Connection, name: str) -> list[Case]:
     """Cases that match `name`, newest first: a key, the start of one, or a folder's name or path."""
-    wanted = Path(name)
-    return [
-        case
-        for case in all_cases(connection)
-        if (len(name) >= 4 and case.key.startswith(name))  # noqa: PLR2004 - four characters distinguish keys
-        or case.source == wanted
-        or case.source.name == name
-    ]
+    last = b"/" + os.fsencode(name)
+    conditions = [cases.c.source == os.fsencode(Path(name))]
+    if name and "/" not in name:  # a scan of an index that contains the names
+        conditions.append(func.substr(cases.c.source, -len(last)) == last)
+    if len(name) >= 4 and name.isascii():  # noqa: PLR2004 - four characters distinguish keys
+        conditions.append(and_(cases.c.key >= name, cases.c.key < f"{name}\x7f"))
+    query = (
+        select(cases).where(cases.c.key.in_(select(cases.c.key).where(or_(*conditions)))).order_by(cases.c.seen.desc())
+    )
+    return [as_case(row) for row in connection.execute(query)]

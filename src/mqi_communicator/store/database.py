@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.store.backup import DAMAGED, Backup, find_damage, is_blank, roll_back
+from mqi_communicator.store.backup import DAMAGED, Backup, find_damage, is_blank, quoted, roll_back
 from mqi_communicator.store.restore import is_interrupted
 from mqi_communicator.store.schema import ownership
 from mqi_communicator.store.store_file import StoreFile
@@ -51,13 +52,14 @@ def _as_faults() -> Iterator[None]:
     except exc.DatabaseError as error:
         if type(error) not in (exc.OperationalError, exc.DatabaseError):
             raise  # an internal error
-        if _is_damage(error):
+        if is_damage(error):
             raise StoreDamaged(f"the store is damaged: {error.orig}", "mqi restore") from None
         advice = "free some space on the disk of paths.workspace; nothing is lost, the work continues automatically"
         raise StoreUnavailable(f"the store is unavailable: {error.orig}", advice) from None
 
 
-def _is_damage(error: exc.DatabaseError) -> bool:
+def is_damage(error: exc.DatabaseError) -> bool:
+    """Whether an error of the database is due to a damaged file."""
     return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in DAMAGED
 
 
@@ -133,16 +135,14 @@ def open_database(path: Path) -> Database:
             "set paths.workspace to a folder on a local disk",
         )
     if is_interrupted(path):
-        raise ActionRequired(
-            f"a restore of the store {path} was interrupted", "run mqi restore again, or start the communicator"
-        )
+        raise interrupted(path)
     old = os.umask(0o077)
     try:
-        engine = _engine(path)
+        engine = make_engine(path)
         _upgrade(engine)
         sync_folder(path.parent)  # SQLite leaves it to others that a new file, and the end of a journal, are durable
     except exc.DatabaseError as error:
-        if _is_damage(error):
+        if is_damage(error):
             raise StoreDamaged(f"the store {path} is damaged: {error.orig}", "mqi restore") from error
         raise ActionRequired(
             f"the store {path} cannot be used: {error.orig}", "if the disk is full, free some space"
@@ -150,6 +150,13 @@ def open_database(path: Path) -> Database:
     finally:
         os.umask(old)
     return Database(engine)
+
+
+def interrupted(path: Path) -> ActionRequired:
+    """The fault of a store whose restore has not ended."""
+    return ActionRequired(
+        f"a restore of the store {path} was interrupted", "run mqi restore again, or start the communicator"
+    )
 
 
 def verify_intact(path: Path) -> None:
@@ -172,15 +179,21 @@ def file_system_of(folder: Path) -> str:
     return kind
 
 
-def _engine(path: Path) -> Engine:
+def make_engine(path: Path, pragmas: Sequence[str] = (), *, mode: str = "rwc") -> Engine:
+    """Connections to the SQLite file `path`. `mode`: rwc creates it if it is missing, rw does not
+    (https://sqlite.org/uri.html). `pragmas`: more settings of each connection."""
+
+    def connect() -> sqlite3.Connection:
+        where = f"file:{quoted(path)}?mode={mode}"
+        return sqlite3.connect(where, uri=True, timeout=LOCK_PATIENCE_S, isolation_level=None, check_same_thread=False)
+
     # hide_parameters: an error's text would quote them, and a folder's name may be a patient's
-    patience = {"timeout": LOCK_PATIENCE_S, "isolation_level": None}
-    engine = create_engine(f"sqlite:///{path}", connect_args=patience, hide_parameters=True)
+    engine = create_engine(f"sqlite:///{path}", creator=connect, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _settings(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -195,7 +208,7 @@ def _engine(path: Path) -> Engine:
 
 def _upgrade(engine: Engine) -> None:
     with engine.connect() as connection, connection.begin():
-        if inspect(connection).has_table("alembic_version") and _version(connection) == newest_version():
+        if inspect(connection).has_table("alembic_version") and version_of(connection) == newest_version():
             return
     from alembic import command  # imported here: loading it is a large part of the start-up time
     from alembic.config import Config as AlembicConfig
@@ -213,7 +226,8 @@ def newest_version() -> str:
     return max(file.stem[1:5] for file in (Path(__file__).parent / "migrations" / "versions").glob("v????_*.py"))
 
 
-def _version(connection: Connection) -> str | None:
+def version_of(connection: Connection) -> str | None:
+    """The version of an open store."""
     version: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return version
 

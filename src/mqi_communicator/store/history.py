@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, literal, or_, select, tuple_, union_all
 
 from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
-from mqi_communicator.case.model import CASE_ITEM
+from mqi_communicator.case.model import CASE_ITEM, Status
 from mqi_communicator.store.cases import Case, as_case
 from mqi_communicator.store.schema import cases, work_items
+from mqi_communicator.store.work_items import NOT_ENDED
 
 PageCursor = tuple[float, str]  # (seen, key) of the last case of a page: the next page starts after it
 _BATCH = 1000
@@ -60,20 +61,29 @@ def recently_ended(connection: Connection, status: str, limit: int, since: float
     return [as_case(row) for row in connection.execute(query.order_by(work_items.c.since.desc()).limit(limit))]
 
 
+def last_ended(connection: Connection, statuses: Sequence[str], limit: int) -> list[Case]:
+    """The cases that reached one of these final statuses, the latest first."""
+    here = and_(work_items.c.case == cases.c.key, work_items.c.beam == CASE_ITEM)
+    found: list[tuple[float, Case]] = []
+    for status in statuses:  # one by one: each is read in the order of an index, and no further than the limit
+        query = select(cases, work_items.c.since).join(work_items, here).where(work_items.c.status == status)
+        rows = connection.execute(query.order_by(work_items.c.since.desc()).limit(limit))
+        found += [(row.since, as_case(row)) for row in rows]
+    return [case for _since, case in sorted(found, key=lambda pair: pair[0], reverse=True)[:limit]]
+
+
 def counts(connection: Connection, since: float) -> dict[str, int]:
     """How many cases have each status; of those that have ended, only if after `since`."""
-    query = (
-        select(work_items.c.status, func.count())
-        .where(work_items.c.beam == CASE_ITEM)
-        .where(
-            or_(
-                work_items.c.status.in_(("ready", "waiting", "held")),
-                and_(work_items.c.status.in_(("done", "failed", "cancelled")), work_items.c.since >= since),
-            )
-        )
-        .group_by(work_items.c.status)
-    )
-    return {str(status): int(number) for status, number in connection.execute(query)}
+    own = work_items.c.beam == CASE_ITEM
+    ranges = [(status, own) for status in NOT_ENDED] + [
+        (status, and_(own, work_items.c.since >= since)) for status in Status if status.ended
+    ]
+    # one range of an index for each status: a single condition with OR reads every case
+    parts = [
+        select(literal(str(status)), func.count()).select_from(work_items).where(work_items.c.status == status, here)
+        for status, here in ranges
+    ]
+    return {str(status): int(number) for status, number in connection.execute(union_all(*parts)) if number}
 
 
 def _conditions(wanted: CaseQuery, watch: Path) -> Iterator[ColumnElement[bool]]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from mqi_communicator.case.visible import visible
-from mqi_communicator.store.schema import orders
+from mqi_communicator.store.schema import events, orders
 
 NOT_SIGNED = "not signed: "  # begins the answer to an order to sign that was refused
 NAMES = ("retry", "hold", "release", "cancel", "priority", "lost", "rejudge", "sign")
@@ -84,6 +84,19 @@ def pending(connection: Connection) -> list[Order]:
     """Orders that were not applied yet, oldest first."""
     rows = connection.execute(select(orders).where(orders.c.applied.is_(None)).order_by(orders.c.id))
     return [Order(**dict(row._mapping)) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def is_pending(connection: Connection, case: str) -> bool:
+    """Whether an order for this case was not applied yet."""
+    query = select(orders.c.id).where(orders.c.case == case, orders.c.applied.is_(None)).limit(1)
+    return connection.execute(query).one_or_none() is not None
+
+
+def had_effect(connection: Connection, order: Order) -> bool:
+    """Whether an applied order changed something: then its events were recorded in the same transaction, at the time
+    at which it was applied."""
+    here = (events.c.case == order.case, events.c.event == f"order.{order.order}", events.c.at == order.applied)
+    return connection.execute(select(events.c.id).where(*here).limit(1)).one_or_none() is not None
 
 
 def get(connection: Connection, number: int) -> Order:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from sqlalchemy import (
     Boolean,
@@ -18,10 +19,11 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+T = TypeVar("T")
 _MOST = 500  # values in one IN (...): SQLite has a limit, and so has its parser's patience
 
 
-def batched(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+def batched(keys: Sequence[T]) -> Iterator[Sequence[T]]:
     """Keys in portions that fit into one question."""
     return (keys[start : start + _MOST] for start in range(0, len(keys), _MOST))
 

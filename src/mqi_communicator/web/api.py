@@ -64,7 +64,7 @@ async def me(request: Request) -> Response:
 
 
 async def status(request: Request) -> Response:
-    """GET /api/v1/status: what `mqi status --json` prints, in pages."""
+    """GET /api/v1/status: what `mqi status --all --json` prints, in pages."""
     given: dict[str, Any] = dict(request.query_params)
     if str(given.get("limit", "")).isdecimal():
         given["limit"] = int(given["limit"])

@@ -71,13 +71,6 @@ def number(value: object, unit: str, name: str = "") -> str:
     return value_text(value, unit, name)
 
 
-def state(status: str, *, needs_person: bool = False, step: str = "") -> str:
-    """The status of a case or beam as it is shown. A beam in the step follow is computing on its host."""
-    if needs_person:
-        return "action required"
-    return "computing" if step == "follow" and status in ("ready", "waiting") else status
-
-
 def verdict(outcome: str) -> str:
     """A verdict as it is shown."""
     return outcome.replace("_", " ")

@@ -108,7 +108,7 @@ def _paths(search: str) -> dict[str, Any]:
         "/api/v1/me": {"get": _operation("me", "The signed-in user.", "Me")},
         "/api/v1/now": {"get": _operation("now", "Current cases, hosts and disks.", "Now")},
         "/api/v1/status": {
-            "get": _operation("status", "What mqi status --json prints.", "Cases", parameters=[limit, before])
+            "get": _operation("status", "What mqi status --all --json prints.", "Cases", parameters=[limit, before])
         },
         "/api/v1/worklist": {
             "get": _operation("worklist", "What is to be reviewed and signed.", "Worklist", parameters=filters)

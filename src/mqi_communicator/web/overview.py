@@ -7,15 +7,14 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from mqi_communicator.case.views import CaseView
+from mqi_communicator.case.times import midnight
+from mqi_communicator.case.views import CaseView, Group, group_of
 from mqi_communicator.case.visible import visible
 from mqi_communicator.store import breakers, cases, history, hosts, jobs, work_items
 from mqi_communicator.web.context import DashboardContext
 
-Group = Literal["person", "running", "waiting", "held"]
-ON_HOST = ("follow", "collect", "verify")
 RECENT = 10  # recently completed cases that are shown
 FAILED = 50  # failed cases that are shown
 FAILED_S = 14 * 86400.0  # how long a failed case is listed under action required
@@ -96,30 +95,16 @@ def overview(connection: Any, context: DashboardContext, now: float) -> Overview
     for case in seen:
         groups[group_of(case)].append(case)
     coming = work_items.next_due(connection)
-    recent = [
-        *history.recently_ended(connection, "done", RECENT),
-        *history.recently_ended(connection, "cancelled", RECENT),
-    ]
-    recent.sort(key=lambda case: work_items.get(connection, case.key).since, reverse=True)
+    recent = history.last_ended(connection, ("done", "cancelled"), RECENT)
     return Overview(
         at=now,
         overdue_s=0.0 if coming is None else max(0.0, now - coming),
         groups=groups,
         beyond=max(0, len(live) - MOST),
-        recent=context.queries.view(connection, recent[:RECENT], now),
-        today=history.counts(connection, _midnight(now)),
+        recent=context.queries.view(connection, recent, now),
+        today=history.counts(connection, midnight(now)),
         hosts=host_statuses(connection, context.hosts),
     )
-
-
-def group_of(case: CaseView) -> Group:
-    """The group in which the page lists a case."""
-    if case.needs_person or case.status == "failed":
-        return "person"
-    if case.status == "held":
-        return "held"
-    computing = any(beam.step in ON_HOST and beam.status in ("ready", "waiting") for beam in case.beams)
-    return "running" if computing or case.status == "ready" else "waiting"
 
 
 def host_statuses(connection: Any, names: Sequence[str]) -> list[HostStatus]:
@@ -152,8 +137,3 @@ def host_statuses(connection: Any, names: Sequence[str]) -> list[HostStatus]:
             )
         )
     return found
-
-
-def _midnight(now: float) -> float:
-    day = time.localtime(now)
-    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))

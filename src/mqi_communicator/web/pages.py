@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from mqi_communicator.case.views import group_of
 from mqi_communicator.store import figures
 from mqi_communicator.store.orders import ConcurrentOrder
 from mqi_communicator.web import actions, delivered, signing
@@ -20,7 +21,7 @@ from mqi_communicator.web.checks import CheckRuns
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.disks import Disks
 from mqi_communicator.web.guard import request_info
-from mqi_communicator.web.overview import Overviews, group_of
+from mqi_communicator.web.overview import Overviews
 from mqi_communicator.web.rendering import page
 from mqi_communicator.web.search import (
     EVENTS,

@@ -12,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from mqi_communicator.case.views import case_state, state_of
 from mqi_communicator.case.visible import visible_text
 from mqi_communicator.web.context import DashboardContext
-from mqi_communicator.web.filters import FILTERS, number, state
+from mqi_communicator.web.filters import FILTERS, number
 from mqi_communicator.web.guard import request_info
 from mqi_communicator.web.static_files import version
 
@@ -33,7 +34,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= FILTERS
-    made.globals |= {"number": number, "state": state, "static": f"/static/{version(STATIC)}"}
+    made.globals |= {
+        "number": number,
+        "state": state_of,
+        "case_state": case_state,
+        "static": f"/static/{version(STATIC)}",
+    }
     return made
 
 

@@ -6,11 +6,10 @@ import pytest
 
 from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.model import Event
-from mqi_communicator.case.views import BeamView, CaseView
+from mqi_communicator.case.views import BeamView, CaseView, group_of
 from mqi_communicator.web import filters
 from mqi_communicator.web.actions import OrderRequest, applicable
 from mqi_communicator.web.chart import HEIGHT, WIDTH, trend_of
-from mqi_communicator.web.overview import group_of
 from mqi_communicator.web.timeline import durations, timeline
 
 pytestmark = pytest.mark.pure

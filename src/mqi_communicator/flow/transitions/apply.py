@@ -10,7 +10,7 @@ from mqi_communicator.case.model import Event, Priority, rank_of
 from mqi_communicator.flow.constancy_due import recorded_due
 from mqi_communicator.flow.spool.decisions import note_order
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.transitions.orders import event_of, moves_of_order
+from mqi_communicator.flow.transitions.orders import event_of, moves_of_order, priority_refusal
 from mqi_communicator.store import audit, cases, jobs, orders, signatures, work_items
 from mqi_communicator.store.orders import Order
 
@@ -32,6 +32,18 @@ def apply_order(
     return events, answer
 
 
+def refusal_now(connection: Connection, case: str, order: str, beam: int, detail: str) -> str:
+    """Why an order would do nothing in the present state, for a communicator that does not run; "" if it would do
+    something, or if other orders for the case come first."""
+    if orders.is_pending(connection, case):
+        return ""
+    if order == "priority":
+        own, before = work_items.get(connection, case), Priority(cases.get(connection, case).priority)
+        return priority_refusal(own, before, Priority(detail))
+    moves, answer = moves_of_order(order, work_items.of_case(connection, case), 0.0, beam)
+    return "" if moves else answer
+
+
 def _move_items(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
     moves, answer = moves_of_order(order.order, work_items.of_case(connection, order.case), now, order.beam)
     events = [event_of(order.order, order.who, order.why, before, moved, now) for before, moved in moves]
@@ -48,9 +60,12 @@ def _move_items(connection: Connection, order: Order, now: float) -> tuple[list[
 def _set_priority(connection: Connection, order: Order, now: float, ageing_s: float) -> tuple[list[Event], str]:
     """A new priority gives a new rank in every queue, from the next tick on."""
     case, priority = cases.get(connection, order.case), Priority(order.detail)
+    own = work_items.get(connection, case.key)
+    if refused := priority_refusal(own, Priority(case.priority), priority):
+        orders.answer(connection, order.id, refused, now)
+        return [], refused
     rank = rank_of(priority, case.seen, ageing_s)
     cases.change(connection, case.key, priority=priority.value, rank=rank)
-    own = work_items.get(connection, case.key)
     event = event_of(order.order, order.who, order.why, own, own, now)
     event = replace(event, before=case.priority, after=priority.value)
     audit.append(connection, event)

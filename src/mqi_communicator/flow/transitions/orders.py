@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
+from mqi_communicator.case.model import CASE_ITEM, Event, Priority, Status, WorkItem
 from mqi_communicator.flow.transitions.decide import COMPARE, FIRST_BEAM_STEP, PREPARE, TIDY, UPLOAD
 
 Moves = list[tuple[WorkItem, WorkItem]]
@@ -18,9 +18,9 @@ def moves_of_order(order: str, items: Sequence[WorkItem], now: float, beam: int 
     """
     match order:
         case "hold":
-            return _all(items, _hold, "held", "nothing to hold: the case has ended or is being cancelled")
+            return _all(items, _hold, "held", f"nothing to hold: the case {_state(items[0])}")
         case "release":
-            return _all(items, lambda item: _release(item, now), "released", "the case was not held")
+            return _all(items, lambda item: _release(item, now), "released", "nothing to release: the case is not held")
         case "cancel":
             return _cancel_case(items, now)
         case "retry":
@@ -31,6 +31,12 @@ def moves_of_order(order: str, items: Sequence[WorkItem], now: float, beam: int 
             return _rejudge(items[0], now)
         case _:
             return [], f"unknown order {order}"
+
+
+def _state(own: WorkItem) -> str:
+    if own.wanted:
+        return "is being cancelled"
+    return f"is {own.status} already" if own.status.ended or own.status is Status.HELD else f"is {own.status}"
 
 
 def _all(items: Sequence[WorkItem], move, done: str, refused: str) -> tuple[Moves, str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -55,7 +61,9 @@ def _cancel_case(items: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
     own = items[0]
     if own.step == TIDY and not own.status.ended and not own.wanted:
         return [], "nothing to cancel: the results are delivered, and the case's files on the host are being removed"
-    return _all(items, lambda item: _cancel(item, now), "being cancelled", "nothing to cancel: it has ended")
+    if all(item.wanted or item.status.ended for item in items) and own.status is not Status.FAILED:
+        return [], f"nothing to cancel: the case {_state(own)}"
+    return _all(items, lambda item: _cancel(item, now), "being cancelled", f"nothing to cancel: the case {_state(own)}")
 
 
 def _cancel(item: WorkItem, now: float) -> WorkItem:
@@ -75,7 +83,8 @@ def _retry_case(items: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
     own = items[0]
     if own.wanted:
         return [], "the case is being cancelled; retry it afterwards"
-    moves, answer = _all(items, lambda item: _retry(item, now), "retried", "nothing to retry: nothing has failed")
+    refused = f"nothing to retry: the case is {own.status}, and nothing of it has failed"
+    moves, answer = _all(items, lambda item: _retry(item, now), "retried", refused)
     if all(after.run == before.run for before, after in moves):
         return moves, answer
     status = Status.HELD if own.status is Status.HELD else Status.READY
@@ -85,8 +94,9 @@ def _retry_case(items: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
 
 
 def _retry(item: WorkItem, now: float) -> WorkItem:
-    """A failed beam starts a new run; a waiting item is due now; a failed case continues at the step that failed."""
-    if item.status is Status.WAITING and not item.wanted:
+    """A failed beam starts a new run; a failed case continues at the step that failed; after a problem, an item that
+    waits is due now."""
+    if item.status is Status.WAITING and not item.wanted and (item.tries or item.needs_person or item.advice):
         return replace(item, due=now, tries=0)
     if item.status not in (Status.FAILED, Status.CANCELLED):
         return item
@@ -119,6 +129,13 @@ def _rejudge(own: WorkItem, now: float) -> tuple[Moves, str]:
         return [], f"only a case that is done can be judged again: this one is {own.status} at {own.step}"
     again = replace(own, step=COMPARE, status=Status.READY, tries=0, due=now, since=now, reason="", advice="")
     return [(own, again)], "judged again with the current limits"
+
+
+def priority_refusal(own: WorkItem, before: Priority, wanted: Priority) -> str:
+    """Why an order to set the priority does nothing; "" if it does something."""
+    if own.status.ended or own.wanted:
+        return f"no priority to set: the case {_state(own)}"
+    return f"no priority to set: it is {wanted.value} already" if before is wanted else ""
 
 
 def event_of(order: str, who: str, why: str, before: WorkItem, after: WorkItem, now: float) -> Event:
