@@ -30,6 +30,7 @@ from mqi_communicator.case.visible import visible
 _FRAMES = 12  # innermost frames of a traceback that are logged
 _REPEATED_S = 60.0  # the same message of a library is logged once in this time, since a client may cause it
 _OWN = "mqi_communicator"
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # of syslog(3)
 
 
 def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = False) -> None:
@@ -46,6 +47,8 @@ def setup(level: str = "info", *, stream: TextIO | None = None, console: bool = 
         _bare_exception,
     ]
     renderer: Processor = structlog.dev.ConsoleRenderer(colors=target.isatty()) if console else _as_json()
+    if target.is_journal(os.environ):
+        renderer = with_priority(renderer)
     if console:  # JSON escapes anyway
         common.append(_visible)
     structlog.configure(
@@ -91,6 +94,14 @@ class LogStream:
     def isatty(self) -> bool:
         """Whether the stream is a terminal."""
         return self._stream.isatty()
+
+    def is_journal(self, environment: Mapping[str, str]) -> bool:
+        """Whether the stream is systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
+        try:
+            file = os.fstat(self._stream.fileno())
+        except (OSError, ValueError):  # no file, or closed
+            return False
+        return environment.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
 
     @contextmanager
     def _tolerate_errors(self) -> Iterator[None]:
@@ -138,6 +149,17 @@ def _as_json() -> Processor:
         return render(logger, name, {**first, **line})
 
     return ordered
+
+
+def with_priority(renderer: Processor) -> Processor:
+    """Lines that begin with their priority, `<4>` for a warning, which the journal of systemd reads (sd-daemon(3))."""
+
+    def render(logger: WrappedLogger, name: str, line: EventDict) -> str:
+        number = _PRIORITIES.get(str(line.get("level")), 6)
+        text = renderer(logger, name, line)
+        return f"<{number}>{text.decode() if isinstance(text, bytes) else text}"
+
+    return render
 
 
 class _Repeated(logging.Filter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import warnings
 from datetime import UTC, datetime
 
@@ -122,3 +123,30 @@ def test_console_lines_are_plain_text(lines):
     log_event(event())
     assert "step.retried" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
+
+
+def test_lines_in_the_journal_begin_with_their_priority(tmp_path, monkeypatch, lines):
+    """As systemd sets JOURNAL_STREAM: device and inode of the stream (systemd.exec(5))."""
+    path = tmp_path / "journal"
+    with path.open("w") as stream:
+        file = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{file.st_dev}:{file.st_ino}")
+        for console in (False, True):
+            setup("debug", stream=stream, console=console)
+            log = structlog.get_logger()
+            for level in ("debug", "info", "warning", "error"):
+                getattr(log, level)("some.event", why="two\nlines")
+            logging.getLogger("uvicorn").warning("not ours, %s", console)
+        assert lines() == []
+    assert [line[:3] for line in path.read_text().splitlines()] == ["<7>", "<6>", "<4>", "<3>", "<4>"] * 2
+
+
+@pytest.mark.parametrize("stream", ["", "1:2"])
+def test_other_streams_have_no_priority(tmp_path, monkeypatch, lines, stream):
+    monkeypatch.setenv("JOURNAL_STREAM", stream)
+    path = tmp_path / "log"
+    with path.open("w") as file:
+        setup("info", stream=file)
+        structlog.get_logger().info("some.event")
+    assert lines() == []
+    assert path.read_text().startswith("{")
