@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
-from sqlalchemy import Connection
 
 from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.case.times import midnight
@@ -37,7 +37,7 @@ class Current:
     done_today: int
 
 
-def current(connection: Connection, now: float, last: int, shown: IdentityPolicy = NOTHING_SHOWN) -> Current:
+def current(connection: Any, now: float, last: int, shown: IdentityPolicy = NOTHING_SHOWN) -> Current:
     """Everything open, failed cases of the last days, and the `last` cases that ended, in one read of the store."""
     failed = history.recently_ended(connection, "failed", FAILED, now - FAILED_S)
     known = {case.key for case in failed}
@@ -55,7 +55,7 @@ def matching(
 ) -> Iterator[list[CaseView]]:
     """The cases that match, newest first, in batches. Each batch is one read, so that a slow reader holds no lock."""
 
-    def read(connection: Connection, size: int, before: PageCursor | None) -> tuple[list[Case], list[CaseView]]:
+    def read(connection: Any, size: int, before: PageCursor | None) -> tuple[list[Case], list[CaseView]]:
         found = history.search(connection, wanted, watch, limit=size, before=before)
         return found, view(connection, found, time.time(), shown)
 

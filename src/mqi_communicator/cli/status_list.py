@@ -50,8 +50,10 @@ class StatusList:
 
     def show(self, console: Console) -> None:
         """Print the tables."""
-        for part in (*self._tables(), *self._notes()):
+        for part in self._tables():
             console.print(part)
+        for note in self._notes():
+            console.print(note, soft_wrap=True)
 
     def watch(self, console: Console) -> None:
         """Show as much as fits, what needs action first, and read again every WATCH_S seconds until Ctrl-C."""
@@ -91,7 +93,7 @@ class StatusList:
 
     def _notes(self) -> Iterable[Text]:
         if problem := _results_problem(self.config):
-            yield Text(visible(f"Nothing is delivered: {problem}"), "red bold", overflow="fold")
+            yield Text(visible(f"Nothing is delivered: {problem}"), "red bold")
         if not self._running():
             yield Text("The communicator is not running: cases wait until ./deploy.sh starts it.", "red bold")
 
