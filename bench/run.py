@@ -20,7 +20,7 @@ from mqi_communicator.demo.host import PrivateHost
 MB = 1_000_000
 
 
-def main() -> None:
+def main() -> None:  # noqa: C901 - one line for each benchmark
     args = _arguments()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="mqi-bench-") as name, PrivateHost(Path(name, "host")) as host:
@@ -38,15 +38,16 @@ def main() -> None:
             rows += _clinical(base, host)
         if "web" in args.only:
             rows += _web(base, args.stored)
-    if "gamma" in args.only:
-        rows += _gamma()
+    for what, measure in (("gamma", _gamma), ("viewer", _viewer)):
+        if what in args.only:
+            rows += measure()
     print(as_text(rows))
     if args.write:
         write_page(as_markdown(rows, _conditions(args)))
 
 
 def _arguments() -> argparse.Namespace:
-    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "clinical", "web", "gamma")
+    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "clinical", "web", "gamma", "viewer")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=3, help="how often the case is taken each way")
@@ -165,6 +166,20 @@ def _gamma() -> list[Row]:
     what = f"**gamma** of {fast.points} points: 30 % too high over agreeing"
     figures = f"{slower:.2f} ({1000 * slow.mine_s:.1f} / {1000 * fast.mine_s:.1f} ms)"
     return [*rows, Row(what, figures, "<= 3", slower <= 3)]
+
+
+def _viewer() -> list[Row]:
+    from bench import viewer  # noqa: PLC0415 - needs Chromium
+
+    with tempfile.TemporaryDirectory(prefix="mqi-bench-viewer-") as name:
+        found = viewer.measure(Path(name, "site"))
+    rows = []
+    for one in found:
+        figures = f"{one.open_s:.1f} s; {one.step_ms:.0f} ms ({one.renderer})"
+        rows.append(Row(f"viewer, {one.name}, {one.size / MB:.1f} MB: opened; one slice in three planes", figures))
+        if one.made_s is not None:
+            rows.append(Row("its volumes: processor time of the report's worker", f"{one.made_s:.1f} s"))
+    return rows
 
 
 def _pair(values: Sequence[float], unit: str, best=min) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001 - min or max

@@ -100,8 +100,10 @@ class Browser:
 
 
 @contextmanager
-def browser(address: str, size: tuple[int, int] = WIDE, *, dark: bool = False) -> Iterator[Browser]:
-    """A fresh browser with no history."""
+def browser(
+    address: str, size: tuple[int, int] = WIDE, *, dark: bool = False, extra: tuple[str, ...] = ()
+) -> Iterator[Browser]:
+    """A fresh browser with no history. `extra`: further arguments."""
     options = Options()
     options.binary_location = shutil.which("chromium") or "chromium"
     profile = tempfile.mkdtemp(prefix="mqi-browser-")
@@ -111,6 +113,7 @@ def browser(address: str, size: tuple[int, int] = WIDE, *, dark: bool = False) -
         "--disable-dev-shm-usage",
         "--hide-scrollbars",
         f"--user-data-dir={profile}",
+        *extra,
     ]
     for argument in [*arguments, *(["--no-sandbox"] if os.getuid() == 0 else [])]:
         options.add_argument(argument)

@@ -13,6 +13,7 @@ from mqi_communicator.store.database import open_database
 from tests.boards import Board, add_user, configure, dashboard
 from tests.browser.driving import NARROW, Browser, browser
 from tests.planted import LIVE, plant
+from tests.viewed import KEY, sample, viewed
 
 HERE = Path(__file__).resolve().parents[2] / "docs/pictures"
 WIDTH, TALLEST = 1100, 1050  # pixels
@@ -43,6 +44,20 @@ def main(target: Path) -> None:
                     _take(person, path, target / f"{page}-wide-light.png", (WIDTH, 800), dark=False)
                 for page, path in {"worklist": "/", "case": f"/case/{keys['computing']}"}.items():
                     _take(person, path, target / f"{page}-narrow-dark.png", NARROW, dark=True)
+        _viewer(base / "viewed", target)
+
+
+def _viewer(base: Path, target: Path) -> None:
+    """The viewer, wide and narrow."""
+    shown = viewed(base, draft=sample("HFS", "standard"))
+    with dashboard(shown.config) as board, _owned(base / "workspace/owner.lock"), browser(board.address) as person:
+        person.sign_in("otto")
+        for name, size, dark in (("wide-light", (WIDTH, 800), False), ("narrow-dark", NARROW, True)):
+            person.resize(size, dark=dark)
+            person.go(f"/case/{KEY}/viewer")
+            person.until(lambda: person.find("#viewer").get_attribute("data-ready"), "loaded")
+            time.sleep(0.5)
+            person.driver.save_screenshot(str(target / f"viewer-{name}.png"))
 
 
 def _delivered(board: Board, base: Path) -> str:

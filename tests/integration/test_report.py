@@ -9,15 +9,18 @@ from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pypdf import PdfReader
-from tests.judged import CONVENTIONS, Judged, judged, renamed
+from tests.judged import CONVENTIONS, KEY, Judged, judged, renamed
+from tests.viewed import rtdose
 
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.delivery.folder import deliver
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.report import redraw_report
 from mqi_communicator.report.options import ReportOptions
+from mqi_communicator.report.volumes import MISSING
 from mqi_communicator.results.documents import verdict_of
 from mqi_communicator.results.table import value_text
 
@@ -181,10 +184,12 @@ def test_nothing_of_the_patient_is_in_it_unless_the_site_wants_it(tmp_path):
     words = {"patient": "Grimaldi^Ottavia", "patient_id": "ID-990077", "plan": "Grimaldi pelvis", "structure": "PTV"}
     case = judged(tmp_path, "sum-only", change=renamed(**words))
     html, pdf = case.report()
-    for output in (html, text_of(pdf)):
+    (volumes,) = case.spool.viewer.iterdir()
+    for output in (html, text_of(pdf), volumes.read_bytes().decode("latin-1")):
         assert not re.search("grimaldi|ottavia|990077", output, re.IGNORECASE)
-        assert "pelvis" in output
         assert "PTV" in output
+    assert "pelvis" in html
+    assert "pelvis" in text_of(pdf)
     for name in ("report.html", "report.pdf"):
         (case.spool.results / name).unlink()
     html, pdf = case.report(identity="name", labels=False, gamma=[])
@@ -215,6 +220,28 @@ def test_hostile_names_are_text_and_too_much_noise_names_the_histories(tmp_path)
     assert "<script>alert(1)</script>" in there
     assert "[U+967D][U+5B50]Ω" in there
     assert re.search(r"times as many histories are needed: about [\d ]+ histories per beam instead of 200 000", html)
+
+
+def test_the_volumes_of_the_viewer_are_made_with_it_and_hold_the_delivered_dose(reports):
+    case, _html, _pdf = reports["pass"]
+    (made,) = case.spool.viewer.iterdir()
+    data = made.read_bytes()
+    assert made.name == f"{hashlib.sha256(data).hexdigest()}.bin"
+    length = int.from_bytes(data[8:16], "little")
+    fields = json.loads(data[16 : 16 + length])
+    assert (fields["case"], fields["judgement"]) == (KEY, 1)
+    dose = fields["dose"]
+    assert (dose["unit"], dose["extent"]) == ("Gy", "whole course, 5 fractions")
+    computed = np.frombuffer(
+        data, dtype="<u2", count=np.prod(dose["computed"]["shape"]), offset=16 + length + dose["computed"]["at"]
+    )
+    delivered = rtdose(case.spool.results / "dose/plan.dcm")
+    _nz, ny, nx = dose["grid"]["shape"]
+    places = [int(place) for place in np.linspace(0, computed.size - 1, 200) if computed[int(place)] != MISSING][:20]
+    points = np.array(dose["grid"]["origin"]) + [
+        np.array((place % nx, place // nx % ny, place // nx // ny)) * dose["grid"]["spacing"] for place in places
+    ]
+    assert np.abs(computed[places] * dose["step_gy"] - delivered(points)).max() <= 0.51 * dose["step_gy"]
 
 
 def test_without_a_planned_dose_it_is_marked_as_not_for_qa(reports):

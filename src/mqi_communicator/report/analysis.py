@@ -6,7 +6,7 @@ One beam at a time is in memory, and only six planes of the CT are kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,10 @@ import numpy as np
 
 from mqi_communicator.dicom.contours import Labels, Structure
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Extent, Grid, IonPlan
-from mqi_communicator.report.gammas import GammaRow, beam_gamma, plan_gamma
+from mqi_communicator.report.gammas import GammaRow, beam_gamma, gamma_map, plan_gamma
 from mqi_communicator.report.options import Criterion
 from mqi_communicator.report.planes import View, view_through
+from mqi_communicator.report.volumes import Volumes, corners_of, shown_box, view_volumes
 from mqi_communicator.results.dvh import Dvh, dvh
 from mqi_communicator.results.grids import at_points, corners, cropped
 from mqi_communicator.results.options import JudgementOptions
@@ -85,6 +86,7 @@ class Analysis:
     volumes: DvhTable | None
     scanner: str
     ct: Grid
+    shown: Volumes  # for the viewer
 
 
 def analyse(
@@ -92,7 +94,11 @@ def analyse(
 ) -> Analysis:
     """Analyse the plan's dose, then each beam's. `extent` is that of the delivered doses."""
     planned = material.planned(None)
-    computed = _computed(material, None, planned)
+    computed = material.computed(None, None)  # all of it: a dose in the wrong place must be shown
+    box = shown_box([dose for dose in (planned, computed) if dose is not None])
+    if planned is not None:
+        near = cropped(computed, np.concatenate([corners([planned.grid]), corners_of(box)]), MARGIN)
+        computed = replace(near, gy=near.gy.copy())  # so that the memory of the rest is freed
     base = computed if planned is None else planned
     isocentre = material.plan.beams[0].isocenter
     peak = None if planned is None else largest_difference(planned, computed)
@@ -105,15 +111,17 @@ def analyse(
     views = tuple(
         view_through(name, point, planned, computed, limits.gamma, ct, targets) for name, point in points_of_interest
     )
+    gamma = None if planned is None else gamma_map(planned, computed, limits.gamma)
+    shown = view_volumes(planned, computed, gamma, ct, box)
     points = _points(planned, computed, points_of_interest)
     profiles: list[tuple[str, tuple[Profile, ...]]] = [("plan", axis_profiles(planned, computed, isocentre))]
     top, scanner, grid = float(np.nanmax(base.gy, initial=0.0)), ct.scanner, ct.grid
-    del planned, computed, base, ct
+    del planned, computed, base, ct, gamma
     for beam in material.plan.beams:
         more, lines = _of_beam(material, beam, judgement, criteria)
         rows += more
         profiles.append((f"beam {beam.number}", lines))
-    return Analysis(top, tuple(rows), values, points, views, tuple(profiles), volumes, scanner, grid)
+    return Analysis(top, tuple(rows), values, points, views, tuple(profiles), volumes, scanner, grid, shown)
 
 
 def _computed(material: ReportInput, beam: int | None, planned: Dose | None) -> Dose:

@@ -258,6 +258,12 @@ LOG = (
     EventSpec("signature.deferred", _WARNING, "The results to be signed cannot be reached now.", ("case", "why")),
     EventSpec("web.internal_error", _ERROR, "An internal error in a page. Report it.", ("where", "error")),
     EventSpec(
+        "web.volumes_damaged",
+        _ERROR,
+        "The volumes of a case are not those that were recorded and are not shown; `mqi rejudge` makes them again.",
+        ("case",),
+    ),
+    EventSpec(
         "connections.refused",
         _WARNING,
         "Clients took all connections of a server, or no file descriptor was left; those that had waited longest were "

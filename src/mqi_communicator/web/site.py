@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.web import api, export, live, pages, signing_in, start_page
+from mqi_communicator.web import api, export, live, pages, signing_in, start_page, viewer
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import API, RequestInfo, refusal
 from mqi_communicator.web.rendering import STATIC, environment
@@ -24,6 +24,8 @@ ROUTES = (
     Route("/case/{key}/order", pages.order, methods=["POST"]),
     Route("/case/{key}/sign", pages.sign, methods=["POST"]),
     Route("/case/{key}/file/{name}", pages.file),
+    Route("/case/{key}/viewer", viewer.page_of_case),
+    Route("/case/{key}/viewer/{name}", viewer.volumes),
     Route("/history", pages.history, methods=["GET", "POST"]),
     Route("/history.csv", export.csv_file, methods=["POST"]),
     Route("/system", pages.system),

@@ -101,6 +101,11 @@ class Spool:
         """What will be delivered."""
         return self.root / "results"
 
+    @property
+    def viewer(self) -> Path:
+        """The volumes of the last judgement, for the dashboard's viewer (`report.viewer_file`)."""
+        return self.root / "viewer"
+
     def back(self, token: str) -> Path:
         """What was fetched of one run."""
         return self.root / "back" / token

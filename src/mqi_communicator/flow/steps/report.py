@@ -10,6 +10,7 @@ from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.steps.deliver import record_of
 from mqi_communicator.flow.tasks import prepare_report
 from mqi_communicator.flow.tasks.report_files import digests_of_report, remove_report
+from mqi_communicator.flow.tasks.viewer import viewer_digest
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.trend import placed
 
@@ -32,7 +33,8 @@ async def report(item: WorkItem, tools: Tools) -> Outcome:
         why = getattr(fault, "code", "") or fault.reason  # the text of a DICOM problem may quote a patient
     else:
         outputs = await asyncio.to_thread(digests_of_report, tools.spool(item.case))
-        return Done({"report": DRAWN, "outputs": outputs})
+        viewer = await asyncio.to_thread(viewer_digest, tools.spool(item.case))
+        return Done({"report": DRAWN, "outputs": outputs, "viewer": viewer})
     await asyncio.to_thread(remove_report, tools.spool(item.case))
     tools.emit("report.missing", case=item.case, why=why)
     return Done({"report": MISSING, "report_why": why})

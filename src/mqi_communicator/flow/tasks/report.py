@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +23,14 @@ from mqi_communicator.flow.tasks.manifest import Record, manifest_of, results_lo
 from mqi_communicator.flow.tasks.prepared_case import admitted_ct
 from mqi_communicator.flow.tasks.report_files import HTML, NAMES, PDF, remove_report, temporary
 from mqi_communicator.flow.tasks.signatures import signatures_of
+from mqi_communicator.flow.tasks.viewer import write_viewer
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.report.analysis import MARGIN, ReportInput, analyse
 from mqi_communicator.report.content import Subject, build
 from mqi_communicator.report.html import html
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.pdf import pdf
+from mqi_communicator.report.viewer import ViewerFile, viewer_file
 from mqi_communicator.results.documents import (
     MANIFEST,
     VERDICT,
@@ -55,14 +58,19 @@ def prepare_report(
     options: ReportOptions,
     trend: TrendPosition | None = None,
 ) -> None:
-    """Write the report into the spool's `results/`, which holds the verdict and the doses. Do nothing if it exists.
+    """Write the report into the spool's `results/`, which holds the verdict and the doses, and the viewer's file into
+    the spool. Do nothing if the report exists.
 
     Permanent if it cannot be drawn; DiskFull.
     """
     if all((spool.results / name).is_file() for name in NAMES):
         return
     remove_report(spool)
-    made = build_report(spool, spool.results, manifest_of(spool, record), judgement, conventions, options, trend)
+    made, viewed = build_report(
+        spool, spool.results, manifest_of(spool, record), judgement, conventions, options, trend
+    )
+    with _disk_full():
+        write_viewer(spool, viewed)
     _write(spool.results, made)
 
 
@@ -83,7 +91,7 @@ def redraw_report(
             raise Permanent(f"the results are signed: {signed[-1].headline}", "a signed version is locked")
         manifest = verified_manifest(delivered, but=NAMES)
         old = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
-        made = build_report(spool, delivered, old, judgement, conventions, options, trend)
+        made, _ = build_report(spool, delivered, old, judgement, conventions, options, trend)
         _write(delivered, made)
         new = old.model_copy(
             update={"outputs": tuple(sorted((*old.outputs, *_outputs(made)), key=lambda file: file.name))}
@@ -109,8 +117,8 @@ def build_report(
     conventions: Mapping[str, DoseConvention],
     options: ReportOptions,
     trend: TrendPosition | None = None,
-) -> dict[str, bytes]:
-    """The report of the verdict and the doses in `results`, by file name.
+) -> tuple[dict[str, bytes], ViewerFile]:
+    """The report of the verdict and the doses in `results`, by file name, and what the viewer shows of them.
 
     Permanent if the admitted files, with the CT and the planned doses, no longer exist.
     """
@@ -132,14 +140,22 @@ def build_report(
     )
     verdict = VerdictDocument.model_validate_json((results / VERDICT).read_bytes())
     analysis = analyse(material, judgement, options.criteria, _meaning(convention).extent)
-    page = build(Subject(verdict, manifest, plan, labels, trend), analysis, options)
-    return {HTML: html(page), PDF: pdf(page)}
+    subject, dose_type = Subject(verdict, manifest, plan, labels, trend), _meaning(convention)
+    viewed = viewer_file(subject, analysis, material.structures, dose_type, options)
+    page = build(subject, analysis, options)
+    return {HTML: html(page), PDF: pdf(page)}, viewed
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    try:
+    with _disk_full():
         for name, data in files.items():
             _write_whole(folder / name, data)
+
+
+@contextlib.contextmanager
+def _disk_full() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DiskFull(
             f"the report cannot be written: {error.strerror}", "check its disk and its permissions"
