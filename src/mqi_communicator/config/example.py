@@ -122,9 +122,18 @@ range_shifters:
     settings: {POSITION1: IN}
     commissioned_by: A. Physicist
     commissioned_on: 2026-01-31"""
+_GOALS = """\
+structures:  # names as in the report of AAPM TG-263
+  "PTV*": ["D95% >= 95 %", "D2% <= 107 %"]
+  "CTV*": ["D98% >= 95 %"]
+  SpinalCord: ["D0.03cc <= 45 Gy(RBE)"]
+  Brainstem: ["D0.03cc <= 54 Gy(RBE)", "D0.03cc <= 1.9 Gy(RBE) per fraction"]
+  Lungs: ["V20Gy(RBE) <= 30 %", "Dmean <= 20 Gy(RBE)"]
+  Liver: ["V15Gy(RBE) <= 700 cc"]"""
 # Examples of groups in lists or below names, where a default would say little.
 _EXAMPLES = {
     "hosts": _HOSTS,
+    "judgement.goals.structures": _GOALS,
     "constancy": _CONSTANCY,
     "machines.*.moqui.devices": _DEVICES,
     "machines.*.range_shifters": _SHIFTERS,

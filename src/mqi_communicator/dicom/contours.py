@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,7 @@ class Labels:
     birth_date: str
     prescription_gy: float | None  # TargetPrescriptionDose (300A,0026), of the course; the highest if there are several
     target: int | None  # the ROINumber it is prescribed to
+    prescriptions: Mapping[int | None, float] = field(default_factory=dict)  # Gy of the course by ROINumber, if any
 
 
 def read_contours(path: Path) -> tuple[Structure, ...]:
@@ -110,4 +111,5 @@ def read_labels(plan: Path) -> Labels:
             birth_date=str(data.get("PatientBirthDate", "") or ""),
             prescription_gy=dose,
             target=None if target is None else int(target),
+            prescriptions={None if roi is None else int(roi): gy for gy, roi in sorted(aims, key=lambda aim: aim[0])},
         )

@@ -11,7 +11,7 @@ import numpy as np
 from mqi_communicator.dicom.contours import Structure
 from mqi_communicator.dicom.records import CTVolume, Dose
 from mqi_communicator.report.gammas import values_of
-from mqi_communicator.results.dvh import crossings
+from mqi_communicator.results.coverage import crossings
 from mqi_communicator.results.grids import box_of, cut
 from mqi_communicator.results.options import GammaOptions
 from mqi_communicator.results.planes import Plane, Point, nearest, planes, slab

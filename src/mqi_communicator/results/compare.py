@@ -16,6 +16,9 @@ from mqi_communicator.results.dose_type import (
     unknown_convention,
 )
 from mqi_communicator.results.gamma import gamma_check
+from mqi_communicator.results.goal_check import goal_check, unjudged_goals
+from mqi_communicator.results.goal_result import GoalResult
+from mqi_communicator.results.goals import Anatomy, GoalDoses, goals_of, variance_of
 from mqi_communicator.results.grids import corners, cropped
 from mqi_communicator.results.offset import offset_check
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
@@ -25,10 +28,11 @@ from mqi_communicator.results.remembered import Nothing, Remembered
 from mqi_communicator.results.scale import scale_check
 from mqi_communicator.results.sources import DoseSource, source, sources
 from mqi_communicator.results.sums import Sum, common_grid, planned_sum_check
-from mqi_communicator.results.uncertainty import combined_uncertainty, uncertainty_check
+from mqi_communicator.results.uncertainty import combined_uncertainty, noise_of, uncertainty_check
 from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict, unjudged, worst
 
 _MARGIN = 50.0  # mm of computed dose kept around the planned grids
+_NO_STRUCTURES = Anatomy((), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ def judge(
     basis: Sequence[str] = (),
     cautions: Sequence[Caution] = (),
     remembered: Remembered | None = None,
+    anatomy: Anatomy = _NO_STRUCTURES,
 ) -> Verdict:
     """Compare and judge. `planned` holds the plan's dose, its beams' doses, or both; `computed` one dose per beam.
 
@@ -63,6 +68,7 @@ def judge(
     override the dose type of the planned doses. `basis`: reasons why there is no verdict; the values are computed all
     the same. `cautions` become checks of their own. Permanent if a computed dose is not of this plan, duplicated, or
     on another grid than the others. `remembered`: the checks that an interrupted comparison of the same doses has made.
+    `anatomy` is needed for clinical goals.
     """
     by_beam = _by_beam(plan, computed)
     caution_checks = tuple(_caution_check(one) for one in cautions)
@@ -84,13 +90,12 @@ def judge(
         near[number], conversions = part.converted(target, fractions=plan.fractions, rbe_factor=rbe)
     same = [d.converted(target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in declared]
     doses, problems = _group_by_beam(plan, same, near)
-    checks = (
-        dose_type_check(target, conversions, obstacles),
-        *_compare(plan, doses, options, problems, Nothing() if remembered is None else remembered),
-        *caution_checks,
-    )
+    compared, goals = _compare(plan, doses, options, problems, Nothing() if remembered is None else remembered, anatomy)
+    checks = (dose_type_check(target, conversions, obstacles), *compared, *caution_checks)
     reasons = (*basis, *obstacles)
-    return unjudged(checks, reasons) if reasons else worst(checks)
+    if reasons:
+        return replace(unjudged(checks, reasons), goals=unjudged_goals(goals, "there is no basis for a verdict"))
+    return replace(worst(checks), goals=goals)
 
 
 def _caution_check(one: Caution) -> Check:
@@ -140,25 +145,57 @@ def _group_by_beam(
 
 
 def _compare(
-    plan: IonPlan, doses: _Doses, options: JudgementOptions, problems: tuple[str, ...], remembered: Remembered
-) -> list[Check]:
-    """The checks of beams and plan, in the order of a verdict. Each beam's doses are in memory while they are compared;
-    what remains of them are the sums."""
+    plan: IonPlan,
+    doses: _Doses,
+    options: JudgementOptions,
+    problems: tuple[str, ...],
+    remembered: Remembered,
+    anatomy: Anatomy,
+) -> tuple[list[Check], tuple[GoalResult, ...]]:
+    """The checks of beams and plan, in the order of a verdict, and the clinical goals. Each beam's doses are in memory
+    while they are compared; what remains of them are the sums."""
     checks = [
         _plain("completeness", CheckOutcome.NOT_JUDGED, "one planned and one computed dose each", "; ".join(problems))
     ]
     checks = checks if problems else []
-    planned_sum, computed_sum = (None, None) if remembered.has("plan", "sums") else _sums(plan, doses)
+    needed = bool(anatomy.structures) or not remembered.has("plan", "sums")
+    planned_sum, computed_sum = _sums(plan, doses) if needed else (None, None)
     of_beams: list[Check] = []
     for beam in plan.beams:
         pair = _Pair(doses.planned.get(beam.number), doses.computed.get(beam.number))
         _add(pair, planned_sum, computed_sum)
         of_beams += _of_beam(plan, beam, pair, options, remembered) if pair.complete else []
     checks += remembered.get("plan", "sums", lambda: _of_sums(plan, doses, options, planned_sum, computed_sum))
-    checks += of_beams
+    goals = _goals(plan, doses, options, planned_sum, computed_sum, anatomy)
+    checks += [*goal_check(options.goals, goals), *of_beams]
     if len(doses.planned) < len(plan.beams):
         checks.append(_no_beam_doses(plan, doses, options))
-    return checks
+    return checks, goals
+
+
+def _goals(
+    plan: IonPlan,
+    doses: _Doses,
+    options: JudgementOptions,
+    planned_sum: Sum | None,
+    computed_sum: Sum | None,
+    anatomy: Anatomy,
+) -> tuple[GoalResult, ...]:
+    """The clinical goals of the plan, where its planned and its computed dose are known."""
+    reference = _reference(doses, planned_sum)
+    if not anatomy.structures or reference is None or computed_sum is None:
+        return ()
+    beams = tuple(doses.computed.values())
+    total = computed_sum.dose(beams[0].dose_type)
+    variance = variance_of(beams, noise_of(beams, reference), total.grid)
+    return goals_of(options.goals, anatomy, GoalDoses(reference, total, variance, plan.fractions))
+
+
+def _reference(doses: _Doses, planned_sum: Sum | None) -> Dose | None:
+    """The planned dose of the plan: as it was planned, else the sum of its beams."""
+    if doses.plan is not None:
+        return doses.plan.read()
+    return None if planned_sum is None else planned_sum.dose(next(iter(doses.own.values())).dose_type)
 
 
 class _Pair:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mqi_communicator.case.model import Manifest
 from mqi_communicator.results.extension import Extension
+from mqi_communicator.results.goal_result import GoalOutcome, GoalResult
 from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 
 VERDICT = "verdict.json"
@@ -56,6 +57,34 @@ class CheckDocument(BaseModel):
         "not applicable."
     )
     note: str = Field(description="One sentence: what the value means, or why there is no verdict.")
+
+
+_InUnit = Unit("see `unit`")
+
+
+class GoalDocument(BaseModel):
+    """One clinical goal of one structure."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    structure: int = Field(description="ROINumber (3006,0022).")
+    goal: str = Field(description="The goal as configured, for example D95% >= 95 %.")
+    word: GoalOutcome = Field(
+        description="Whether the computed dose meets it: met, not_met, undecided (the limit is between `low` and "
+        "`high`, or the noise is unknown) or not_judged (`note` says why)."
+    )
+    unit: str = Field(description='Unit of limit and values: "Gy", "Gy(RBE)", "cc" or "%" (of prescription or volume).')
+    limit: Annotated[float, _InUnit] = Field(description="The limit.")
+    planned: Annotated[float | None, _InUnit] = Field(description="Of the planned dose; null if there is none.")
+    planned_meets: bool | None = Field(description="Whether the planned dose meets it; null if unknown.")
+    computed: Annotated[float | None, _InUnit] = Field(description="Of the computed dose; null if there is none.")
+    low: Annotated[float | None, _InUnit] = Field(
+        description="The computed value without statistical noise is at least this (2 sigma); null if unknown."
+    )
+    high: Annotated[float | None, _InUnit] = Field(
+        description="The computed value without statistical noise is at most this (2 sigma); null if unknown."
+    )
+    note: str = Field(description="Why it is undecided or not judged; may be empty.")
 
 
 _Protons = Unit("protons")
@@ -98,6 +127,11 @@ class VerdictDocument(BaseModel):
         description="The question that the verdict answers.",
     )
     checks: tuple[CheckDocument, ...] = Field(description="All checks, in the order in which they were made.")
+    goals: tuple[GoalDocument, ...] = Field(
+        default=(),
+        description="Clinical goals of the structures (`judgement.goals`). They decide nothing without a check "
+        "`clinical_goals`.",
+    )
     constancy: str = Field(
         default="",
         description="Name of the constancy sample; empty for a patient case. A constancy check is not patient QA.",
@@ -179,6 +213,7 @@ def verdict_document(
         word=verdict.outcome,
         why=verdict.why,
         checks=tuple(_check(check) for check in verdict.checks),
+        goals=tuple(_goal(goal) for goal in verdict.goals),
         constancy=constancy,
         extension=None if extension is None else _extension(extension),
     )
@@ -208,10 +243,22 @@ def _check(check: Check) -> CheckDocument:
     )
 
 
+def _goal(goal: GoalResult) -> GoalDocument:
+    facts = asdict(goal)
+    numbers = {name: rounded(facts[name]) for name in ("planned", "computed", "low", "high")}
+    return GoalDocument(word=facts.pop("outcome"), **facts | numbers)
+
+
 def check_of(document: CheckDocument) -> Check:
     """The check that a `CheckDocument` was made from, its numbers rounded."""
     facts = document.model_dump()
     return Check(outcome=facts.pop("word"), **facts)
+
+
+def goal_from(document: GoalDocument) -> GoalResult:
+    """The goal that a `GoalDocument` was made from, its numbers rounded."""
+    facts = document.model_dump()
+    return GoalResult(outcome=facts.pop("word"), **facts)
 
 
 def rounded(value: float | None) -> float | None:
@@ -272,7 +319,7 @@ def as_json(document: VerdictDocument | ManifestDocument) -> bytes:
 def verdict_of(text: bytes | str) -> Verdict:
     """Read a verdict.json. ValueError if it does not have this format version."""
     found = VerdictDocument.model_validate_json(text)
-    return Verdict(found.word, found.why, tuple(check_of(check) for check in found.checks))
+    return Verdict(found.word, found.why, tuple(map(check_of, found.checks)), tuple(map(goal_from, found.goals)))
 
 
 def schema_text() -> str:

@@ -1,30 +1,28 @@
 """Dose-volume histograms of contoured structures. Pure.
 
-Each structure is sampled slice by slice on a raster of its own, and only counts are kept, so that memory use does not
-depend on its size. A raster point is inside by the even-odd rule over all contours of its slice, so that a
-keyhole or a contour within a contour is a hole.
+A structure is divided into cells (`results.coverage`), each counted with its volume within the contours and the dose at
+its centre, linear between voxels. Only counts are kept, so that memory use does not depend on the structure's size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mqi_communicator.dicom.records import Dose
-from mqi_communicator.results.grids import at_points
+from mqi_communicator.dicom.records import Dose, Grid
+from mqi_communicator.results.coverage import Contour, Slab, slabs
+from mqi_communicator.results.grids import indices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Contour = tuple[float, "NDArray[np.float64]"]  # (z in mm, corners (n, 2) as x, y in mm)
+_BINS = 10_000
 
-_BINS = 2000
-_FINEST = 0.25  # mm between raster points in the plane
-_POINTS = 250_000  # of one structure, about
-_NEXT = 2.5  # slices: contours farther apart than this are not connected
+Fields = Callable[[Slab], "NDArray[np.float64]"]
+"""Doses in Gy at the cells of a slab: [dose, layer, row, column]; NaN outside a grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,110 +46,102 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Dvh:
-    """One structure in both doses. Only points on both grids are counted."""
+    """One structure in both doses. Only cells on the planned grid are counted."""
 
     volume_cc: float  # of the contours
-    covered: float  # 0..1: how much of it is on both dose grids
+    covered: float  # 0..1: how much of it is on the planned grid
     planned: Histogram
     computed: Histogram
 
 
 def dvh(contours: Sequence[Contour], slice_mm: float, planned: Dose, computed: Dose) -> Dvh | None:
-    """Planned and computed DVH; None if no point of the structure is on both grids.
+    """Planned and computed DVH; None if no cell of the structure is on the planned grid. The computed dose is 0 outside
+    its grid, which holds all of it.
 
     `slice_mm` is the distance of CT slices: the thickness of a contour without neighbours.
     """
-    slices = _by_slice(contours)
-    thickness = _thicknesses(sorted(slices), slice_mm)
     top = float(max(np.nanmax(planned.gy, initial=0.0), np.nanmax(computed.gy, initial=0.0)))
-    if top <= 0 or not slices:
+    before = sampler(planned.grid, plane_of(planned))
+    after = sampler(computed.grid, plane_of(computed), outside=0.0)
+    found = histograms(contours, slice_mm, lambda slab: np.concatenate([before(slab), after(slab)]), top)
+    if found is None:
+        return None
+    (first, second), volume, covered = found
+    return Dvh(volume, covered, first, second)
+
+
+def histograms(
+    contours: Sequence[Contour], slice_mm: float, fields: Fields, top: float
+) -> tuple[list[Histogram], float, float] | None:
+    """The histogram of each field, up to `top` Gy; the volume of the contours in cc; the part of it (0..1) where all
+    fields are known. None if that is nothing."""
+    if top <= 0 or not contours:
         return None
     step = top / _BINS * 1.001
-    counts = np.zeros((2, _BINS + 1))
-    sums = np.zeros(2)
     whole = seen = 0.0
-    gap = _raster(slices)
-    for z, areas in slices.items():
-        points = _inside(areas, z, gap)
-        weight = gap * gap * thickness[z]
-        whole += weight * len(points)
-        both = np.stack([at_points(planned, points), at_points(computed, points)])
-        both = both[:, np.isfinite(both).all(axis=0)]
-        seen += weight * both.shape[1]
-        sums += weight * both.sum(axis=1)
-        for row in (0, 1):
-            index = np.clip((both[row] / step).astype(np.intp), 0, _BINS)
-            counts[row] += weight * np.bincount(index, minlength=_BINS + 1)
-    if seen <= 0:
+    counts: NDArray[np.float64] | None = None
+    sums: NDArray[np.float64] | float = 0.0
+    for slab in slabs(contours, slice_mm):
+        inside = slab.inside > 0
+        weight = np.tile(slab.inside[inside], slab.levels.size)
+        doses = fields(slab)[:, :, inside].reshape(-1, weight.size)
+        whole += float(weight.sum())
+        known = np.isfinite(doses).all(axis=0)
+        if not known.all():
+            doses, weight = doses[:, known], weight[known]
+        counts = np.zeros((doses.shape[0], _BINS + 1)) if counts is None else counts
+        seen += float(weight.sum())
+        sums = sums + doses @ weight
+        for row, dose in enumerate(doses):
+            index = np.clip(dose / step, 0, _BINS).astype(np.intp)
+            counts[row] += np.bincount(index, weight, minlength=_BINS + 1)
+    if counts is None or seen <= 0:
         return None
-    before, after = (
-        Histogram(step, counts[row, ::-1].cumsum()[::-1] / seen, float(sums[row] / seen)) for row in (0, 1)
-    )
-    return Dvh(whole / 1000, seen / whole, before, after)
+    made = []
+    for count, total in zip(counts, np.asarray(sums), strict=True):
+        above = count[::-1].cumsum()[::-1]
+        made.append(Histogram(step, above / above[0], float(total / seen)))
+    return made, whole / 1000, seen / whole
 
 
-def _by_slice(contours: Sequence[Contour]) -> dict[float, list[NDArray[np.float64]]]:
-    found: dict[float, list[NDArray[np.float64]]] = {}
-    for z, corners in contours:
-        found.setdefault(z, []).append(corners)
-    return found
+def plane_of(dose: Dose) -> Callable[[int], NDArray[np.float32]]:
+    """The planes of a dose, for `sampler`."""
+    return lambda index: dose.gy[index][None]
 
 
-def _thicknesses(levels: Sequence[float], slice_mm: float) -> dict[float, float]:
-    """Thickness of each plane in mm: half the distance to each neighbour, or half a slice if there is none."""
-    far = _NEXT * slice_mm
+def sampler(grid: Grid, plane: Callable[[int], NDArray[np.float32]], outside: float = np.nan) -> Fields:
+    """Fields that are linear between the voxels of a grid. `plane` gives those of one z index: [field, y, x].
 
-    def half(a: float, b: float | None) -> float:
-        return abs(a - b) / 2 if b is not None and abs(a - b) <= far else slice_mm / 2
+    `outside`: their value outside the grid.
+    """
 
-    before = [None, *levels[:-1]]
-    after = [*levels[1:], None]
-    return {z: half(z, low) + half(z, high) for low, z, high in zip(before, levels, after, strict=True)}
+    def sample(slab: Slab) -> NDArray[np.float64]:
+        (z, far_z), (y, far_y), (x, far_x) = (
+            indices(grid, axis, mm) for axis, mm in enumerate((slab.levels, slab.rows, slab.columns))
+        )
+        layers = []
+        for index in z:
+            low = int(index)
+            lower = _mixed(plane(low), y, x)
+            part = index - low
+            layers.append(lower if part == 0 else lower + part * (_mixed(plane(low + 1), y, x) - lower))
+        made = np.stack(layers, axis=1)
+        made[:, far_z] = outside
+        made[:, :, far_y] = outside
+        made[:, :, :, far_x] = outside
+        return made
 
-
-def _raster(slices: dict[float, list[NDArray[np.float64]]]) -> float:
-    """Distance of raster points, so that a structure has about _POINTS of them, but not less than _FINEST."""
-    area = sum(_area(corners) for areas in slices.values() for corners in areas)
-    return float(max(_FINEST, (area / _POINTS) ** 0.5))
-
-
-def _area(corners: NDArray[np.float64]) -> float:
-    x, y = corners.T
-    return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
-
-
-def crossings(areas: Sequence[NDArray[np.float64]], level: float, axis: int) -> NDArray[np.float64]:
-    """Where the line `axis` = `level` (0: x, 1: y) crosses the outlines, in mm along the other axis, ascending."""
-    found = []
-    for corners in areas:
-        here, there = corners, np.roll(corners, -1, axis=0)
-        cut = (here[:, axis] <= level) != (there[:, axis] <= level)
-        a, b = here[cut], there[cut]
-        part = (level - a[:, axis]) / (b[:, axis] - a[:, axis])
-        found.append(a[:, 1 - axis] + part * (b[:, 1 - axis] - a[:, 1 - axis]))
-    return np.sort(np.concatenate(found)) if found else np.empty(0)
+    return sample
 
 
-def _inside(areas: Sequence[NDArray[np.float64]], z: float, gap: float) -> NDArray[np.float64]:
-    """Raster points (n, 3) in these outlines, x, y, z in mm: those with an odd number of crossings before them."""
-    corners = np.concatenate(areas)
-    (left, front), (right, back) = corners.min(axis=0), corners.max(axis=0)
-    x = np.arange(left + gap / 2, right + gap, gap)
-    y = np.arange(front + gap / 2, back + gap, gap)
-    row, at = _crossings_of_rows(areas, y)
-    turns = np.zeros((y.size, x.size + 1), dtype=np.int32)
-    np.add.at(turns, (row, np.searchsorted(x, at, side="right")), 1)
-    inside = np.cumsum(turns[:, :-1], axis=1) % 2 == 1
-    j, i = np.nonzero(inside)
-    return np.stack([x[i], y[j], np.full(j.size, z)], axis=1)
-
-
-def _crossings_of_rows(
-    areas: Sequence[NDArray[np.float64]], y: NDArray[np.float64]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Where rows at `y` cross the outlines: the row's index, and x in mm, of each crossing. See `crossings`."""
-    here, there = np.concatenate(areas), np.concatenate([np.roll(corners, -1, axis=0) for corners in areas])
-    row, edge = np.nonzero((here[:, 1] <= y[:, None]) != (there[:, 1] <= y[:, None]))
-    a, b = here[edge], there[edge]
-    part = (y[row] - a[:, 1]) / (b[:, 1] - a[:, 1])
-    return row, a[:, 0] + part * (b[:, 0] - a[:, 0])
+def _mixed(plane: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A plane [field, y, x] at fractional indices of rows and columns."""
+    low_y, low_x = y.astype(np.intp), x.astype(np.intp)
+    box = plane[:, low_y[0] : low_y[-1] + 2, low_x[0] : low_x[-1] + 2].astype(np.float64)
+    high_y = np.minimum(low_y - low_y[0] + 1, box.shape[1] - 1)
+    high_x = np.minimum(low_x - low_x[0] + 1, box.shape[2] - 1)
+    rows = box[:, low_y - low_y[0]]
+    rows += (y - low_y)[:, None] * (box[:, high_y] - rows)
+    made = rows[:, :, low_x - low_x[0]]
+    made += (x - low_x) * (rows[:, :, high_x] - made)
+    return made

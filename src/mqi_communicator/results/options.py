@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
+from mqi_communicator.results.clinical_goals import ClinicalGoals
 
 _STRICTER_FIRST = (  # section, pass limit, review limit, +1 where more is worse and -1 where more is better
     ("gamma", "pass_percent", "review_percent", -1),
@@ -141,6 +142,9 @@ class JudgementOptions(BaseModel):
         description="Best possible verdict of a plan of several beams with a planned dose of the whole plan but none "
         "of "
         "single beams. A beam without either is never judged.",
+    )
+    goals: ClinicalGoals = Field(
+        default_factory=ClinicalGoals, description="Clinical goals of structures, for example of TG-263 names."
     )
     machines: dict[DicomText, MachineLimits] = Field(
         default_factory=dict, description="Different tolerances by TreatmentMachineName."

@@ -15,6 +15,7 @@ from mqi_communicator.case.views import markdown_table
 from mqi_communicator.results.documents import (
     CheckDocument,
     ExtensionDocument,
+    GoalDocument,
     Unit,
     VerdictDocument,
     as_json,
@@ -141,6 +142,11 @@ CHECKS = {  # scope, unit of the value, the value
         "%",
         "With moqui and devices above the protons' start: by how much spots grow because they start farther away.",
     ),
+    "clinical_goals": (
+        "plan",
+        "",
+        "Present only if `judgement.goals.check` wants it: goals that are not met or unknown; `note` names three.",
+    ),
     "completeness": ("plan", "", "No value. Present only if doses are missing or duplicated; names them."),
     "basis": ("plan", "", "No value. Present only if there is no basis for a verdict; says why."),
 }
@@ -198,6 +204,7 @@ def page() -> str:
         _HEAD,
         _section("The file", VerdictDocument),
         _section("Each of `checks`", CheckDocument),
+        _section("Each of `goals`", GoalDocument),
         _section("`extension`", ExtensionDocument),
         "## Outcomes\n\nFrom best to worst. A verdict is the worst outcome of its checks.\n",
         markdown_table(("outcome", "meaning"), ((f"`{outcome}`", text) for outcome, text in OUTCOMES.items())),
@@ -229,7 +236,7 @@ def _type(part: Mapping[str, Any]) -> str:
     if "anyOf" in part:
         return " or ".join(_type(one) for one in part["anyOf"])
     if "$ref" in part:
-        return "an outcome" if part["$ref"].endswith("/CheckOutcome") else "group"
+        return "an outcome" if part["$ref"].endswith("Outcome") else "group"
     if "const" in part:
         return f"`{part['const']}`"
     names = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list of groups"}

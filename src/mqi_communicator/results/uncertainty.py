@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mqi_communicator.dicom.records import Dose
 from mqi_communicator.results.grids import box_of, cut, on_grid
@@ -13,13 +14,20 @@ from mqi_communicator.results.verdict import Check, CheckOutcome
 _HIGH = 0.5  # of the maximum
 
 
-def combined_uncertainty(beams: Sequence[Dose | DoseSource], planned: Dose) -> float | None:
-    """Relative uncertainty (1 sigma) of the sum, mean where the planned dose is >= 50 % of its maximum.
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Statistical noise of a sum of beams."""
 
-    None if a beam reports none. Beams are independent runs, so variances add. Within a beam the absolute uncertainty
-    goes with the square root of dose (counting statistics), anchored at the beam's own reported value, which is a mean
-    where its dose is high: at least half of its maximum in that region. (Its overall maximum may be one voxel of a
-    cavity.)
+    relative: float | None  # 1 sigma, mean where the planned dose is >= 50 % of its maximum; None if nothing is there
+    variances: tuple[float, ...]  # Gy: by beam, the variance of a voxel divided by the beam's dose in it
+
+
+def noise_of(beams: Sequence[Dose | DoseSource], planned: Dose) -> Noise | None:
+    """The noise of the sum. None if a beam reports no uncertainty.
+
+    Beams are independent runs, so variances add. Within a beam the absolute uncertainty goes with the square root of
+    dose (counting statistics), anchored at the beam's own reported value, which is a mean where its dose is high: at
+    least half of its maximum in that region. (Its overall maximum may be one voxel of a cavity.)
     """
     import numpy as np
 
@@ -31,18 +39,28 @@ def combined_uncertainty(beams: Sequence[Dose | DoseSource], planned: Dose) -> f
     grid, there = cut(planned, box).grid, high[box]
     total = np.zeros(int(there.sum()))
     variance = np.zeros_like(total)
+    factors: list[float] = []
     for beam in beams:
         if beam.uncertainty is None:
             return None
         dose = np.maximum(np.nan_to_num(on_grid(source(beam).read(), grid)[there]), 0)
         peak = float(dose.max(initial=0.0))
-        if peak <= 0:
-            continue
-        anchor = float(dose[dose >= _HIGH * peak].mean())
+        anchor = float(dose[dose >= _HIGH * peak].mean()) if peak > 0 else 0.0
+        factors.append(beam.uncertainty**2 * anchor)
         total += dose
-        variance += beam.uncertainty**2 * dose * anchor
+        variance += factors[-1] * dose
     hit = total > 0
-    return float((np.sqrt(variance[hit]) / total[hit]).mean()) if hit.any() else None
+    relative = float((np.sqrt(variance[hit]) / total[hit]).mean()) if hit.any() else None
+    return Noise(relative, tuple(factors))
+
+
+def combined_uncertainty(beams: Sequence[Dose | DoseSource], planned: Dose) -> float | None:
+    """Relative uncertainty (1 sigma) of the sum, mean where the planned dose is >= 50 % of its maximum.
+
+    None if a beam reports none.
+    """
+    noise = noise_of(beams, planned)
+    return None if noise is None else noise.relative
 
 
 def histories_factor(value: float, options: UncertaintyOptions) -> float:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mqi_communicator.results.goal_result import GoalResult
 
 from mqi_communicator.results.cause import cause
 
@@ -40,6 +44,7 @@ class Verdict:
     outcome: CheckOutcome
     why: str  # one sentence (`results.cause`)
     checks: tuple[Check, ...] = field(default_factory=tuple)
+    goals: tuple[GoalResult, ...] = field(default_factory=tuple)
 
 
 def worst(checks: tuple[Check, ...]) -> Verdict:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
-from mqi_communicator.results.dvh import crossings, dvh
+from mqi_communicator.results.coverage import crossings
+from mqi_communicator.results.dvh import dvh
 
 pytestmark = pytest.mark.pure
 
@@ -48,17 +49,56 @@ def test_a_box_in_a_rising_dose_has_the_doses_one_computes_by_hand():
     assert made.computed.dose_at(95) == pytest.approx(1.04 * 9.1, abs=0.02)
 
 
-def test_a_sphere_has_its_volume():
-    levels = np.arange(-15.0, 15.01, 3.0)
-    sphere = [(float(z), circle(np.sqrt(15.0**2 - z**2))) for z in levels if abs(z) < 15]
-    made = dvh(sphere, 3.0, rising(), rising())
-    assert made.volume_cc == pytest.approx(4 / 3 * np.pi * 1.5**3, rel=0.02)
+def ramp(axis, gy_per_mm=0.1):
+    """Dose that rises along z (0), y (1) or x (2): 10 Gy in the middle."""
+    return Dose(
+        GRID, (10 + gy_per_mm * np.meshgrid(*GRID.axes(), indexing="ij")[axis]).astype(np.float32), MEANING, None
+    )
+
+
+def sphere(radius, apart, first=0.0):
+    levels = np.arange(-20, 20) * apart + first
+    return [(float(z), circle(np.sqrt(radius**2 - z**2), corners=720)) for z in levels if abs(z) < radius - 1e-6]
+
+
+@pytest.mark.parametrize(("radius", "apart"), [(15.0, 3.0), (15.0, 1.0), (25.0, 2.0), (5.0, 1.0), (5.0, 2.0)])
+@pytest.mark.parametrize("first", [0.0, 1 / 3])
+def test_a_sphere_has_its_volume(radius, apart, first):
+    made = dvh(sphere(radius, apart, first * apart), apart, rising(), rising())
+    exact = 4 / 3 * np.pi * radius**3 / 1000
+    assert made.volume_cc == pytest.approx(exact, rel=1.05 * (apart / 2 / radius) ** 2)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_sphere_in_a_rising_dose_has_its_exact_dvh(axis):
+    """The part above a plane is a spherical cap."""
+    radius = 15.0
+    made = dvh(sphere(radius, 1.0), 1.0, ramp(axis), ramp(axis, 0.2))
+    assert made.planned.mean == pytest.approx(10, abs=1e-3)
+    for mm in np.linspace(-12, 12, 9):
+        high = radius - mm
+        cap = 100 * high**2 * (3 * radius - high) / (4 * radius**3)
+        assert made.planned.volume_at(10 + 0.1 * mm) == pytest.approx(cap, abs=0.8)
+        assert made.computed.dose_at(cap) == pytest.approx(10 + 0.2 * mm, abs=0.05)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_cylinder_in_a_rising_dose_has_its_volume_and_its_exact_dvh(axis):
+    """The part above a plane is a circular segment, or a slice."""
+    radius, half = 15.0, 24.0
+    levels = np.arange(-half + 1.5, half, 3.0)
+    made = dvh([(float(z), circle(radius, corners=720)) for z in levels], 3.0, ramp(axis), ramp(axis))
+    assert made.volume_cc == pytest.approx(np.pi * radius**2 * 2 * half / 1000, rel=5e-4)
+    for mm in np.linspace(-14, 14, 9):
+        segment = (radius**2 * np.arccos(mm / radius) - mm * np.sqrt(radius**2 - mm**2)) / (np.pi * radius**2)
+        exact = segment if axis else 0.5 - mm / (2 * half)
+        assert made.planned.volume_at(10 + 0.1 * mm) == pytest.approx(100 * exact, abs=1.3)
 
 
 def test_a_contour_within_a_contour_is_a_hole():
     ring = [*box(), *[(z, square(5.0)) for z, _ in box()]]
     made = dvh(ring, 3.0, rising(), rising())
-    assert made.volume_cc == pytest.approx((400 - 100) * 12 / 1000)
+    assert made.volume_cc == pytest.approx((400 - 100) * 12 / 1000, rel=2e-3)
 
 
 def test_contours_on_every_second_slice_stand_for_both_and_two_parts_do_not_grow_together():

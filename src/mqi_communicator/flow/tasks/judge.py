@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
+from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import position_of
 from mqi_communicator.dicom.positions import settled
 from mqi_communicator.dicom.records import CTVolume, Dose, DoseType, Extent, IonPlan
@@ -28,6 +29,7 @@ from mqi_communicator.results.compare import judge, limits_of
 from mqi_communicator.results.documents import VERDICT, VerdictDocument, as_json, verdict_document
 from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.extension import Extension, extension_for
+from mqi_communicator.results.goals import Anatomy
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sources import DoseSource, source
 from mqi_communicator.results.sums import Sum, common_grid
@@ -72,6 +74,7 @@ def judge_case(
         basis=reasons,
         cautions=(*case_cautions(plan, ct, planned, aside), *prepared.cautions, *case.cautions()),
         remembered=kept,
+        anatomy=_anatomy(spool) if judgement.goals.structures else Anatomy((), {}),
     )
     if extension is not None:
         extension = extension_for(extension, verdict, limits_of(plan, judgement).uncertainty)
@@ -92,6 +95,16 @@ def _of_another_recipe(spool: Spool, computed: Sequence[StoredDose]) -> tuple[st
     now = recipe_digest(spool)
     wrong = [str(one.dose.beam_number) for one in computed if one.recipe not in (None, now)]
     return (f"the kept dose of beam {', '.join(wrong)} was computed with another recipe",) if wrong else ()
+
+
+def _anatomy(spool: Spool) -> Anatomy:
+    """The contours and prescriptions of the case."""
+    (plan,) = admitted(spool, Kind.PLAN)
+    found = [one for file in admitted(spool, Kind.STRUCTURES) for one in read_contours(file)]
+    return Anatomy(
+        tuple((one.number, one.name, one.contours) for one in found),
+        read_labels(plan).prescriptions,
+    )
 
 
 def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> list[DoseSource]:
