@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from tests.e2e.pages import page
 
 from mqi_communicator.demo.sample import CANARY
-from mqi_communicator.demo.sample_canary import LABEL
+from mqi_communicator.demo.sample_canary import LABEL, PATIENT_ID
 
 
 def found_in(text: str) -> list[str]:
@@ -54,12 +54,12 @@ def test_no_word_of_the_patient_leaves_the_spool(site):
     assert found_in(str(daemon.lines)) == []
     assert found_in((site.folder / "host" / "sshd.log").read_text()) == []
     delivered = leaks_of(Path(str(case["results"])))
-    # The patient's own objects; and labels, as they were typed, in the report.
+    # The patient's own objects; and the patient id and labels, as they were typed, in the report.
     assert {Path(name).suffix for name in delivered} == {".dcm", ".html"}
     report = Path(str(case["results"])) / "report.pdf"
     printed = "".join(sheet.extract_text() for sheet in PdfReader(report).pages)
     for text in ((report.with_suffix(".html")).read_text("utf-8"), printed):
-        assert found_in(text) == [LABEL]
+        assert found_in(text) == [PATIENT_ID, LABEL]
     with closing(sqlite3.connect(site.workspace / "store.sqlite3")) as store:
         identity = store.execute("SELECT patient_id, plan_label FROM cases").fetchall()
         tables = ("events", "orders", "jobs", "work_items", "figures", "hosts", "notices", "breakers")

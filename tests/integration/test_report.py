@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from mqi_communicator.flow.tasks.report import redraw_report
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.volumes import MISSING
 from mqi_communicator.results.documents import verdict_of
+from mqi_communicator.results.options import JudgementOptions
 from mqi_communicator.results.table import value_text
 
 CRITERIA = ["3 %/3 mm", "2 %/2 mm", "3 %/2 mm local"]
@@ -183,13 +185,19 @@ def test_all_gamma_criteria_are_shown_next_to_the_deciding_one(reports):
 def test_nothing_of_the_patient_is_in_it_unless_the_site_wants_it(tmp_path):
     words = {"patient": "Grimaldi^Ottavia", "patient_id": "ID-990077", "plan": "Grimaldi pelvis", "structure": "PTV"}
     case = judged(tmp_path, "sum-only", change=renamed(**words))
-    html, pdf = case.report()
+    html, pdf = case.report(identity="none")
     (volumes,) = case.spool.viewer.iterdir()
     for output in (html, text_of(pdf), volumes.read_bytes().decode("latin-1")):
         assert not re.search("grimaldi|ottavia|990077", output, re.IGNORECASE)
         assert "PTV" in output
     assert "pelvis" in html
     assert "pelvis" in text_of(pdf)
+    for name in ("report.html", "report.pdf"):
+        (case.spool.results / name).unlink()
+    html, pdf = case.report(gamma=[])
+    for output in (html, text_of(pdf)):
+        assert "ID-990077" in output
+        assert not re.search("grimaldi|ottavia", output, re.IGNORECASE)
     for name in ("report.html", "report.pdf"):
         (case.spool.results / name).unlink()
     html, pdf = case.report(identity="name", labels=False, gamma=[])
@@ -242,6 +250,66 @@ def test_the_volumes_of_the_viewer_are_made_with_it_and_hold_the_delivered_dose(
         np.array((place % nx, place // nx % ny, place // nx // ny)) * dose["grid"]["spacing"] for place in places
     ]
     assert np.abs(computed[places] * dose["step_gy"] - delivered(points)).max() <= 0.51 * dose["step_gy"]
+
+
+GOALS = JudgementOptions.model_validate(
+    {
+        "gamma": {"per_beam": False},
+        "goals": {
+            "check": "review",
+            "structures": {"target": ["D95% >= 90 %", "D2% <= 50 %"], "*": ["Dmean <= 20 Gy"]},
+        },
+    }
+)
+
+
+def test_clinical_goals_are_on_the_first_page_and_in_the_verdict(tmp_path):
+    case = judged(tmp_path, judgement=GOALS)
+    html, pdf = case.report(gamma=[], centre="Clinic A")
+    document = json.loads((case.spool.results / "verdict.json").read_bytes())
+    of_target = [goal for goal in document["goals"] if goal["goal"] != "Dmean <= 20 Gy"]
+    assert [(goal["word"], goal["planned_meets"]) for goal in of_target] == [("met", True), ("not_met", False)]
+    assert case.word == "review"
+    assert "Target" not in (case.spool.results / "verdict.json").read_text()
+    first, second, *_ = PdfReader(BytesIO(pdf)).pages
+    for text in ("Target", "D2% <= 50 %", "notmet", "MQI-SAMPLE", "TRUNK10GY", "APPROVED,2020-01-0112:00", "ClinicA"):
+        assert squeezed(text) in squeezed(first.extract_text()), text
+    for text in ("MU per fraction", "decision (accept or reject)", "clinical goals", "planning system"):
+        assert squeezed(text) in squeezed(first.extract_text()), text
+    assert "Planandcomputation" in squeezed(second.extract_text())
+    assert "not met" in {cell for row in rows_of(html) for cell in row}
+
+
+def test_the_summary_is_one_page_and_digests_are_last(tmp_path):
+    """However many beams and goals there are, the second page begins with the details."""
+    forty = {"structures": {"*": tuple(f"V{gy}Gy <= 50 %" for gy in range(40))}}
+    many = GOALS.model_copy(update={"goals": GOALS.goals.model_copy(update=forty)})
+
+    def more_beams(draft):
+        beams = draft.object("RP.dcm").IonBeamSequence
+        beams[0].BeamName = "a beam with quite a long name that takes two lines, at least"
+
+    _html, pdf = judged(tmp_path, judgement=many, change=more_beams).report(gamma=[])
+    pages = [squeezed(page.extract_text()) for page in PdfReader(BytesIO(pdf)).pages]
+    assert [number for number, text in enumerate(pages) if "decision(acceptorreject)" in text] == [0]
+    assert [number for number, text in enumerate(pages) if "Planandcomputation" in text] == [1]
+    assert "moregoals:seethedetails" in pages[0]
+    digests = re.findall("[0-9a-f]{64}", "".join(pages[:-2]))
+    assert digests == []
+    assert re.search("[0-9a-f]{64}", pages[-1])
+
+
+def test_times_are_local_with_their_offset(tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        html, pdf = judged(tmp_path, "no-dose").report(gamma=[])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "1970-01-01 05:31:40 +05:30" in html
+    made = PdfReader(BytesIO(pdf)).metadata.creation_date
+    assert made.isoformat() == "1970-01-01T00:01:40+00:00"
 
 
 def test_without_a_planned_dose_it_is_marked_as_not_for_qa(reports):

@@ -22,7 +22,7 @@ def add_plan(draft: Draft) -> None:
     """RP.dcm: the truth's beams, five fractions, one patient setup per beam, private groups as vendors write them."""
     ds = start(draft, ION_PLAN, "RTPLAN")
     ds.SeriesNumber, ds.InstanceNumber = 3, 1
-    ds.RTPlanLabel, ds.RTPlanName, ds.RTPlanDescription = "MQI SAMPLE", "MQI SAMPLE", "MADE UP, NO PATIENT"
+    ds.RTPlanLabel, ds.RTPlanName, ds.RTPlanDescription = "TRUNK 10 GY", "TRUNK 10 GY", "MADE UP, NO PATIENT"
     ds.RTPlanDate, ds.RTPlanTime, ds.RTPlanGeometry = DATE, TIME, "PATIENT"
     ds.PlanIntent, ds.ApprovalStatus = "CURATIVE", "APPROVED"
     ds.ReviewDate, ds.ReviewTime, ds.ReviewerName = DATE, TIME, ""

@@ -179,7 +179,9 @@ def _print_result(case: CaseView, console: Console) -> None:
 def _report(results: Path) -> str:
     """The path of the report, or that there is none."""
     page = results / "report.html"
-    return f"report: {page} and report.pdf" if page.is_file() else "report: could not be generated, see mqi show"
+    if not page.is_file():
+        return "report: could not be generated, see mqi show"
+    return f"report: {page} and report.pdf (with the patient id: report.identity in the configuration)"
 
 
 def _stay(slot: Slot, console: Console, login: str) -> None:

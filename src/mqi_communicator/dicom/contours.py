@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _STRUCTURE_ELEMENTS = ("SOPClassUID", "StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence")
-_PLAN_ELEMENTS = ("PatientName", "PatientID", "PatientBirthDate", "DoseReferenceSequence")
+_PLAN_ELEMENTS = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "RTPlanDate",
+    "RTPlanTime",
+    "ReviewDate",
+    "ReviewTime",
+    "ReviewerName",
+    "DoseReferenceSequence",
+)
 _LIMITS = Limits(elements=2_000_000)  # contours are many
 CORNERS = 3  # of an area, at least
 LEVEL = 0.1  # mm: a contour whose corners differ by more in z is not axial
@@ -39,13 +49,18 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Patient and prescription of a plan. The identity is shown only if the site wants it, and never logged."""
+    """Patient, prescription, dates and persons of a plan. They are shown only as the site wants, and never logged."""
 
     patient_name: str
     patient_id: str
     birth_date: str
     prescription_gy: float | None  # TargetPrescriptionDose (300A,0026), of the course; the highest if there are several
     target: int | None  # the ROINumber it is prescribed to
+    plan_date: str = ""  # RTPlanDate (300A,0006)
+    plan_time: str = ""  # RTPlanTime (300A,0007)
+    review_date: str = ""  # ReviewDate (300E,0004), of the approval
+    review_time: str = ""  # ReviewTime (300E,0005)
+    reviewer: str = ""  # ReviewerName (300E,0008)
     prescriptions: Mapping[int | None, float] = field(default_factory=dict)  # Gy of the course by ROINumber, if any
 
 
@@ -106,9 +121,14 @@ def read_labels(plan: Path) -> Labels:
         ]
         dose, target = max(aims, key=lambda aim: aim[0]) if aims else (None, None)
         return Labels(
-            patient_name=str(data.get("PatientName", "") or ""),
-            patient_id=str(data.get("PatientID", "") or ""),
-            birth_date=str(data.get("PatientBirthDate", "") or ""),
+            patient_name=text(data, "PatientName"),
+            patient_id=text(data, "PatientID"),
+            birth_date=text(data, "PatientBirthDate"),
+            plan_date=text(data, "RTPlanDate"),
+            plan_time=text(data, "RTPlanTime"),
+            review_date=text(data, "ReviewDate"),
+            review_time=text(data, "ReviewTime"),
+            reviewer=text(data, "ReviewerName"),
             prescription_gy=dose,
             target=None if target is None else int(target),
             prescriptions={None if roi is None else int(roi): gy for gy, roi in sorted(aims, key=lambda aim: aim[0])},

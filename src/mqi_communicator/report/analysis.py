@@ -87,6 +87,7 @@ class Analysis:
     scanner: str
     ct: Grid
     shown: Volumes  # for the viewer
+    structures: tuple[Structure, ...]
 
 
 def analyse(
@@ -121,7 +122,8 @@ def analyse(
         more, lines = _of_beam(material, beam, judgement, criteria)
         rows += more
         profiles.append((f"beam {beam.number}", lines))
-    return Analysis(top, tuple(rows), values, points, views, tuple(profiles), volumes, scanner, grid, shown)
+    structures = material.structures
+    return Analysis(top, tuple(rows), values, points, views, tuple(profiles), volumes, scanner, grid, shown, structures)
 
 
 def _computed(material: ReportInput, beam: int | None, planned: Dose | None) -> Dose:

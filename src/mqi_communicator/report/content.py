@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from mqi_communicator.case.identity import Mask
-from mqi_communicator.dicom.contours import Labels, Structure
+from mqi_communicator.dicom.contours import Labels
 from mqi_communicator.dicom.records import IonPlan
-from mqi_communicator.report import pictures, provenance, tables
+from mqi_communicator.report import goal_table, pictures, plan_facts, provenance, summary, tables
 from mqi_communicator.report.analysis import Analysis
+from mqi_communicator.report.labels import LabelPolicy
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines
 from mqi_communicator.report.text import drawable, one_line
+from mqi_communicator.report.times import local
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
 from mqi_communicator.results.trend import MIN_CASES, TrendPosition
 from mqi_communicator.results.verdict import CheckOutcome
 
+_BEAMS = 8  # on the first page
 _LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
 _SIGNING = (
@@ -36,27 +39,6 @@ class Subject:
     trend: TrendPosition | None = None  # relative to earlier cases of its machine
 
 
-class LabelPolicy:
-    """Decides which labels of plan, beams and structures are shown, by the site's options."""
-
-    def __init__(self, labels: Labels, options: ReportOptions) -> None:
-        hidden = {
-            "none": (labels.patient_name, labels.patient_id, labels.birth_date),
-            "id": (labels.patient_name, labels.birth_date),
-            "name": (),
-        }[options.identity]
-        self._mask = Mask(*hidden)
-        self._shown = options.labels
-
-    def typed(self, text: str, otherwise: str) -> str:
-        """A label, masked; `otherwise` if labels are not shown or it is empty."""
-        return (one_line(self._mask(text)) if self._shown else "") or otherwise
-
-    def structure(self, structure: Structure) -> str:
-        """A structure by its name, or by its number and kind."""
-        return self.typed(structure.name, f"structure {structure.number} {one_line(structure.kind)}".strip())
-
-
 def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     """The whole report."""
     verdict, policy = subject.verdict, LabelPolicy(subject.labels, options)
@@ -67,23 +49,18 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     footer = f"constancy {sample} · " if sample else ""
     banner = f"CONSTANCY CHECK {sample}: not patient QA" if sample else ""
     banner = f"NOT FOR QA: {verdict.why}" if verdict.word is CheckOutcome.NOT_JUDGED else banner
+    name = _names(analysis, policy)
     sections = [
-        Section("Plan", _plan(subject, analysis, options, policy)),
+        Section("Plan and computation", _plan(subject, analysis, policy)),
         Section("Checks", _checks(verdict)),
         *_undecided(subject),
         *_extension(subject),
+        *_goals(verdict, name),
         *_numbers(subject, analysis, policy),
         *_pictures_of(analysis),
         *_trend(subject),
-        Section("Provenance", provenance.blocks(subject.manifest)),
         Section("Glossary", tables.glossary()),
-        Section(
-            "Signature",
-            (
-                Paragraph(_SIGNING),
-                SignatureLines(_SIGNED_BY_HAND),
-            ),
-        ),
+        Section("Provenance", provenance.blocks(subject.manifest)),
     ]
     return Page(
         title=f"{centre}{what}, case {verdict.case}",
@@ -93,36 +70,54 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         why=verdict.why,
         banner=banner,
         footer=f"{footer}case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
-        f"judged {subject.manifest.judged or '–'}",
+        f"judged {local(subject.manifest.judged)}",
+        summary=_summary(subject, options, policy, name),
+        signature=SignatureLines(_SIGNED_BY_HAND, _SIGNING),
         made=subject.manifest.judged or "",
         sections=tuple(sections),
     )
 
 
-def _plan(subject: Subject, analysis: Analysis, options: ReportOptions, policy: LabelPolicy) -> tuple[Block, ...]:
-    plan, labels = subject.plan, subject.labels
-    rows: list[tuple[str, str]] = []
-    if options.identity in ("id", "name"):
-        rows.append(("patient id", one_line(labels.patient_id) or "–"))
-    if options.identity == "name":
-        rows.append(("patient name", one_line(labels.patient_name) or "–"))
-        rows.append(("birth date", one_line(labels.birth_date) or "–"))
-    machines = ", ".join(sorted({one_line(beam.machine) for beam in plan.beams}))
-    dose_type = next((check.note for check in subject.verdict.checks if check.name == "dose_meaning"), "")
-    gy = labels.prescription_gy
-    rows += [
-        ("plan", policy.typed(plan.label, "–")),
-        ("plan UID", one_line(plan.sop_instance_uid)),
-        ("planning system", one_line(plan.manufacturer) or "–"),
-        ("treatment machine", machines),
-        ("fractions", str(plan.fractions)),
-        ("prescription", f"{gy:.2f} Gy in {plan.fractions} fractions" if gy else "none in the plan"),
-        ("CT", _ct(analysis)),
-        ("computed with", f"{subject.manifest.engine.get('engine', '–')}, {provenance.hosts_text(subject.manifest)}"),
-        ("dose type", dose_type or "none: no planned dose"),
-        ("question", subject.verdict.question),
+def _names(analysis: Analysis, policy: LabelPolicy) -> Callable[[int], str]:
+    """The shown names of structures, by number."""
+    known = {structure.number: policy.structure(structure) for structure in analysis.structures}
+    return lambda number: known.get(number, f"structure {number}")
+
+
+def _summary(
+    subject: Subject, options: ReportOptions, policy: LabelPolicy, name: Callable[[int], str]
+) -> tuple[Section, ...]:
+    """The first page."""
+    plan, manifest, verdict = subject.plan, subject.manifest, subject.verdict
+    facts = [
+        *plan_facts.patient(subject.labels, options.identity),
+        *plan_facts.plan(plan, subject.labels, policy),
+        *([("site", one_line(options.centre))] if options.centre else []),
+        ("computed with", f"{manifest.engine.get('engine', '–')}, {provenance.hosts_text(manifest)}"),
+        ("received", local(manifest.admitted)),
+        ("judged", local(manifest.judged)),
     ]
-    return Facts(tuple(rows)), tables.beams(plan, policy.typed)
+    beams = plan_facts.short_beams(plan, policy, _BEAMS)
+    return summary.sections(facts, beams, len(plan.beams) - _BEAMS, verdict.checks, verdict.goals, name)
+
+
+def _plan(subject: Subject, analysis: Analysis, policy: LabelPolicy) -> tuple[Block, ...]:
+    dose_type = next((check.note for check in subject.verdict.checks if check.name == "dose_meaning"), "")
+    rows = [
+        ("question", subject.verdict.question),
+        ("dose type", dose_type or "none: no planned dose"),
+        ("CT", _ct(analysis)),
+        ("plan UID", one_line(subject.plan.sop_instance_uid)),
+    ]
+    return plan_facts.beams(subject.plan, policy), Facts(tuple(rows))
+
+
+def _goals(verdict: VerdictDocument, name: Callable[[int], str]) -> tuple[Section, ...]:
+    """The clinical goals, if the site has any for these structures."""
+    if not verdict.goals:
+        return ()
+    decides = any(check.name == "clinical_goals" for check in verdict.checks)
+    return (Section("Clinical goals", goal_table.blocks(verdict.goals, name, decides=decides)),)
 
 
 def _ct(analysis: Analysis) -> str:

@@ -39,7 +39,7 @@ class ReportOptions(BaseModel):
     )
     centre: str = Field("", max_length=80, description="Name of the centre, in the header of each report.")
     identity: Literal["none", "id", "name"] = Field(
-        "none", description="Patient data in reports: none, the id, or name, id and birth date."
+        "id", description="Patient data in reports: none, the id, or name, id and birth date."
     )
     labels: bool = Field(
         default=True,

@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Names and values, in two columns."""
+    """Names and values, in two columns; `pairs` of them side by side."""
 
     rows: tuple[tuple[str, str], ...]
+    pairs: int = 1
+
+    @property
+    def lines(self) -> list[list[tuple[str, str]]]:
+        """The rows as they are set: `pairs` in each line, filled up with empty ones."""
+        filled = [*self.rows, *[("", "")] * (-len(self.rows) % self.pairs)]
+        return [filled[at : at + self.pairs] for at in range(0, len(filled), self.pairs)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +53,10 @@ class SignatureLines:
     """Fields to fill in by hand."""
 
     rows: tuple[str, ...]
+    note: str  # above them
 
 
-Block = Facts | Table | Picture | Paragraph | SignatureLines
+Block = Facts | Table | Picture | Paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +80,14 @@ class Page:
     footer: str  # of each page of the PDF
     made: str  # UTC, ISO 8601: the time of the verdict, not of drawing, so that equal content gives equal bytes
     sections: tuple[Section, ...] = field(default_factory=tuple)
+    summary: tuple[Section, ...] = field(default_factory=tuple)  # with the verdict on one page, which is signed
+    signature: SignatureLines | None = None  # at the end of that page; None if there is no such page
 
 
 def texts(page: Page) -> Sequence[str]:
     """All texts of a page in order."""
     found = [page.statement, page.title, page.outcome_text, page.why]
-    for section in page.sections:
+    for section in (*page.summary, *page.sections):
         found.append(section.title)
         for block in section.blocks:
             match block:
@@ -89,6 +99,5 @@ def texts(page: Page) -> Sequence[str]:
                     found.append(caption)
                 case Paragraph(text):
                     found.append(text)
-                case SignatureLines(rows):
-                    found += rows
+    found += [page.signature.note, *page.signature.rows] if page.signature is not None else []
     return [text for text in found if text]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -17,11 +18,13 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
     CondPageBreak,
-    Flowable,
     Frame,
     HRFlowable,
     Image,
+    KeepInFrame,
     KeepTogether,
+    NextPageTemplate,
+    PageBreak,
     PageTemplate,
     TableStyle,
 )
@@ -36,6 +39,7 @@ _SIZE = (210 * _MM, 297 * _MM)
 _SIDE, _TOP, _BOTTOM = 13 * _MM, 19 * _MM, 16 * _MM
 _TEXT = _SIZE[0] - 2 * _SIDE
 SIGNATURE_PLACE = "Signature"  # entry of the outline, whose target is the rectangle of the signature form
+SIGNATURE_BOX = (_SIDE, _BOTTOM, _TEXT, 46 * _MM)  # x, y, width, height in points, from below: of the first page
 INK, SOFT, LINE = "#1b1f24", "#5b6570", "#d5dae0"
 COLOURS = {
     "pass": "#14692b",
@@ -43,6 +47,8 @@ COLOURS = {
     "undecided": "#7a4d00",
     "not_judged": "#6a1b9a",
     "fail": "#b3141d",
+    "met": "#14692b",
+    "not_met": "#b3141d",
 }
 
 
@@ -92,10 +98,24 @@ def pdf(page: Page) -> bytes:
         invariant=1,
         pageCompression=1,
     )
-    frame = Frame(_SIDE, _BOTTOM, _TEXT, _SIZE[1] - _TOP - _BOTTOM, 0, 0, 0, 0, id="text")
-    document.addPageTemplates([PageTemplate(id="all", frames=[frame])])
-    document.build(_story(page, styles, clean), canvasmaker=_canvas(clean(page.footer), clean(page.statement)))
+    first = [] if page.signature is None else [_summary_template(_form(page.signature, styles, clean))]
+    document.addPageTemplates([*first, _template("details", 0)])
+    document.build(
+        _story(page, styles, clean), canvasmaker=_canvas(clean(page.footer), clean(page.statement), page.made)
+    )
     return held.getvalue()
+
+
+def _template(name: str, reserved: float, draw: Callable[[Any, Any], None] = lambda *_: None) -> PageTemplate:
+    """A page whose text ends `reserved` points above the margin."""
+    bottom = _BOTTOM + reserved
+    frame = Frame(_SIDE, bottom, _TEXT, _SIZE[1] - _TOP - bottom, 0, 0, 0, 0, id=name)
+    return PageTemplate(id=name, frames=[frame], onPage=draw)
+
+
+def _summary_template(form: Callable[[Any, Any], None]) -> PageTemplate:
+    """The first page, with the form at its end."""
+    return _template("summary", SIGNATURE_BOX[3] + 4 * _MM, form)
 
 
 def register_fonts() -> None:
@@ -106,14 +126,17 @@ def register_fonts() -> None:
             pdfmetrics.registerFont(TTFont(name, path))
 
 
-def _canvas(footer: str, statement: str) -> type:
-    """A canvas that adds header and footer when the number of pages is known."""
+def _canvas(footer: str, statement: str, made: str) -> type:
+    """A canvas that adds header and footer when the number of pages is known. `made`: its date, UTC, ISO 8601."""
+    date = f"D:{datetime.fromisoformat(made):%Y%m%d%H%M%S}Z" if made else ""
 
     class Numbered(Canvas):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._pages: list[dict[str, Any]] = []
-            self.signature_place: tuple[float, float, float, float] | None = None  # set by `_SignaturePlace`
+            self.signature_place: tuple[float, float, float, float] | None = None  # set by `_form`
+            if date:
+                self.setDateFormatter(lambda *_: date)
 
         def showPage(self) -> None:  # noqa: N802 - reportlab's name
             self._pages.append(dict(self.__dict__))
@@ -149,23 +172,55 @@ def _story(page: Page, styles: _Styles, clean: Callable[[str], str]) -> list[Any
     def paragraph(text: str, style: ParagraphStyle) -> Any:
         return platypus.Paragraph(escape(clean(text)) or "&nbsp;", style)
 
-    story: list[Any] = [paragraph(page.title, styles.title), _verdict(page, styles, paragraph)]
+    first: list[Any] = [paragraph(page.title, styles.title), _verdict(page, styles, paragraph)]
     if page.banner:
-        story.append(_band(page.banner, "#7a1fa2", styles, paragraph))
+        first.append(_band(page.banner, "#7a1fa2", styles, paragraph))
+    for section in page.summary:
+        first += _section(section, styles, paragraph)
+    if page.signature is None:
+        return [*first, *(flowable for section in page.sections for flowable in _section(section, styles, paragraph))]
+    high = _SIZE[1] - _TOP - _BOTTOM - SIGNATURE_BOX[3] - 4 * _MM
+    story: list[Any] = [
+        KeepInFrame(_TEXT + 1, high, first, mode="shrink"),
+        NextPageTemplate("details"),
+        PageBreak(),
+    ]
     for section in page.sections:
         story += _section(section, styles, paragraph)
     return story
+
+
+def _form(form: SignatureLines, styles: _Styles, clean: Callable[[str], str]) -> Callable[[Any, Any], None]:
+    """Draws the form to be signed into SIGNATURE_BOX."""
+
+    def draw(canvas: Any, _document: Any) -> None:
+        x, y, width, height = SIGNATURE_BOX
+        names = form.rows
+        rows = [[paragraph(name, styles.bold) for name in names[row : row + 2]] for row in range(0, len(names), 2)]
+        top = y + height
+        for part in (
+            paragraph("Signature", styles.heading),
+            paragraph(form.note, styles.small),
+            _table(rows, (0.5, 0.5), height=9.5 * _MM, head=True),
+        ):
+            _wide, high = part.wrapOn(canvas, width, height)
+            part.drawOn(canvas, x, top - high)
+            canvas.signature_place = (x, top - high, x + width, top)  # of the last part, the form
+            top -= high + 1.5 * _MM
+
+    def paragraph(text: str, style: ParagraphStyle) -> Any:
+        return platypus.Paragraph(escape(clean(text)), style)
+
+    return draw
 
 
 def _section(section: Section, styles: _Styles, paragraph: Callable[..., Any]) -> list[Any]:
     story: list[Any] = [CondPageBreak(30 * _MM)]
     head = [
         paragraph(section.title, styles.heading),
-        HRFlowable(width="100%", thickness=0.9, color=INK, spaceBefore=0, spaceAfter=3),
+        HRFlowable(width=_TEXT, thickness=0.9, color=INK, spaceBefore=0, spaceAfter=3),
     ]
     parts = [_block(block, styles, paragraph) for block in section.blocks]
-    if any(isinstance(block, SignatureLines) for block in section.blocks):  # keep the signature form on one page
-        return [*story, KeepTogether([*head, *(flowable for part in parts for flowable in part)])]
     if isinstance(section.blocks[0], Picture):  # keep a heading with its picture
         parts[0] = [*head, *parts[0]]
     else:
@@ -177,35 +232,18 @@ def _section(section: Section, styles: _Styles, paragraph: Callable[..., Any]) -
 
 def _block(block: Block, styles: _Styles, paragraph: Callable[..., Any]) -> list[Any]:
     match block:
-        case Facts(rows):
-            cells = [[paragraph(name, styles.bold), paragraph(value, styles.cell)] for name, value in rows]
-            return [_table(cells, (0.24, 0.76))]
+        case Facts(pairs=pairs):
+            cells = [
+                [cell for name, value in line for cell in (paragraph(name, styles.bold), paragraph(value, styles.cell))]
+                for line in block.lines
+            ]
+            return [_table(cells, (0.24, 0.76) if pairs == 1 else (0.15, 0.35) * pairs)]
         case Table():
             return [_rows(block, styles, paragraph)]
         case Picture():
             return _picture(block, paragraph(block.caption, styles.caption))
         case Paragraph(text, small):
             return [paragraph(text, styles.small if small else styles.text)]
-        case SignatureLines(names):
-            cells = [[paragraph(name, styles.bold) for name in names[row : row + 2]] for row in range(0, len(names), 2)]
-            return [_SignaturePlace(_table(cells, (0.5, 0.5), height=11 * _MM))]
-
-
-class _SignaturePlace(Flowable):  # type: ignore[misc]
-    """Draws the signature form, and notes its rectangle on the page: a signature is stamped there (`report.stamp`)."""
-
-    def __init__(self, form: Any) -> None:
-        super().__init__()
-        self._form = form
-
-    def wrap(self, width: float, height: float) -> tuple[float, float]:
-        self.width, self.height = self._form.wrap(width, height)
-        return self.width, self.height
-
-    def draw(self) -> None:
-        self._form.drawOn(self.canv, 0, 0)
-        left, bottom = self.canv.absolutePosition(0, 0)
-        self.canv.signature_place = (left, bottom, left + self.width, bottom + self.height)
 
 
 def _rows(table: Table, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
@@ -258,7 +296,10 @@ def _verdict(page: Page, styles: _Styles, paragraph: Callable[..., Any]) -> Any:
     outcome = paragraph(page.outcome_text, ParagraphStyle("v", parent=styles.outcome, textColor=colour))
     wide = 0.34 if len(page.outcome_text) > 6 else 0.18  # noqa: PLR2004 - characters that fit the narrow column
     made = Rows(
-        [[outcome, paragraph(page.why, styles.text)]], colWidths=[_TEXT * wide, _TEXT * (1 - wide)], spaceAfter=5
+        [[outcome, paragraph(page.why, styles.text)]],
+        colWidths=[_TEXT * wide, _TEXT * (1 - wide)],
+        spaceAfter=5,
+        hAlign="LEFT",
     )
     made.setStyle([("BOX", (0, 0), (-1, -1), 1.4, colour), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")])
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mqi_communicator.report.page import Block, Facts, Paragraph, Table
+from mqi_communicator.report.times import local
 from mqi_communicator.results.documents import ManifestDocument
 
 _ONE_BY_ONE = 12  # more inputs of one kind are not listed one by one, but only in manifest.json
@@ -20,8 +21,8 @@ def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
     facts = [
         ("software", f"MQI Communicator {manifest.version}"),
         ("configuration (SHA-256)", manifest.configuration),
-        ("admitted", manifest.admitted or "–"),
-        ("judged", manifest.judged or "–"),
+        ("received", local(manifest.admitted)),
+        ("judged", local(manifest.judged)),
         *([("judgement", f"number {n} of this case; earlier ones are in other folders")] if n > 1 else []),
         ("content admitted (digest)", manifest.content),
         *((name.replace("_", " "), value) for name, value in manifest.engine.items()),
@@ -29,13 +30,17 @@ def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
     runs = Table(
         ("beam", "run", "job", "host", "started (host clock)", "ended"),
         tuple(
-            (str(run.beam), str(run.run), run.token, run.host, run.started or "–", run.ended or "–")
+            (str(run.beam), str(run.run), run.token, run.host, local(run.started), local(run.ended))
             for run in manifest.runs
         ),
         (0.6, 0.5, 2.2, 1.4, 2.2, 2.2),
     )
     return (
-        Paragraph("Times are UTC. manifest.json in the same folder has the same data and all files.", small=True),
+        Paragraph(
+            "Times are local, with their offset from UTC. manifest.json in the same folder has the same data and all "
+            "files, with times in UTC.",
+            small=True,
+        ),
         Facts(tuple(facts)),
         runs,
         _inputs(manifest),

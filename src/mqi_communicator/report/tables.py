@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mqi_communicator.case.numbers import fixed
-from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.report.analysis import Analysis, DvhTable, PointRow
 from mqi_communicator.report.gammas import CEILING, MOST_VALUES, GammaRow
 from mqi_communicator.report.page import Block, Facts, Paragraph, Table
@@ -70,42 +69,14 @@ _GLOSSARY = (
 )
 
 
-def beams(plan: IonPlan, typed: Callable[[str, str], str]) -> Table:
-    """One row per treatment beam, in plan order."""
-    rows = []
-    for beam in plan.beams:
-        energies = [layer.energy for layer in beam.layers]
-        rows.append(
-            (
-                str(beam.number),
-                typed(beam.name, _NONE),
-                one_line(beam.machine),
-                f"{beam.gantry_angle:g}",
-                f"{beam.couch_angle:g}",
-                f"{beam.meterset:.2f}",
-                str(len(beam.layers)),
-                f"{min(energies):g} to {max(energies):g}" if energies else _NONE,
-                str(sum(int((layer.weights > 0).sum()) for layer in beam.layers)),  # or lines
-                ", ".join(fixed(mm, 1) for mm in beam.isocenter),
-            )
-        )
-    return Table(
-        ("beam", "name", "machine", "gantry (°)", "couch (°)", "MU / fraction", "layers", "energies (MeV)", "spots",
-         "isocentre x, y, z (mm)"),
-        tuple(rows),
-        (0.75, 1.7, 1.3, 0.8, 0.8, 1, 0.85, 1.7, 0.75, 1.9),
-        numbers=(3, 4, 5, 6, 8),
-    )  # fmt: skip
-
-
 def checks(found: Sequence[CheckDocument]) -> Table:
     """One row per check, with the values of verdict.json."""
     rows = tuple(
         (
             check.scope,
-            _NAMES.get(check.name, check.name.replace("_", " ")),
+            name_of(check.name),
             check.word.value.replace("_", " "),
-            value_text(_check(check)),
+            value_of(check),
             check.limit,
             _NONE if check.points is None else str(check.points),
             _NONE if check.uncertainty is None else f"{100 * check.uncertainty:.2f} %",
@@ -124,6 +95,16 @@ def checks(found: Sequence[CheckDocument]) -> Table:
 
 def _check(check: CheckDocument) -> Check:
     return check_of(check)
+
+
+def name_of(check: str) -> str:
+    """The shown name of a check."""
+    return _NAMES.get(check, check.replace("_", " "))
+
+
+def value_of(check: CheckDocument) -> str:
+    """The value of a check with its unit."""
+    return value_text(_check(check))
 
 
 def histories(noisy: CheckDocument, engine: Mapping[str, str]) -> str:
