@@ -6,6 +6,7 @@ run_needs=(openssh-client:ssh rsync:rsync util-linux:flock)
 demo_needs=("${run_needs[@]}" openssh-server:sshd util-linux:setsid procps:ps)
 test_needs=("${demo_needs[@]}" busybox:busybox dicom3tools:dciodvfy shellcheck:shellcheck prometheus:promtool
     systemd:systemd-analyze fuse3:fusermount3)
+long_needs=("${test_needs[@]}" plastimatch:plastimatch)
 browser_needs=("${test_needs[@]}" chromium:chromium chromium-driver:chromedriver)
 
 slurm_needs=(

@@ -14,10 +14,11 @@ cd "$here"
 
 usage() {
     cat <<'TEXT'
-usage: setup/prepare.sh [run | demo | test | slurm | browser] [--system | --check]
+usage: setup/prepare.sh [run | demo | test | long | slurm | browser] [--system | --check]
   run       for production; calls no package manager (deploy.sh)
   demo      also for the demo: sshd, rsync, the dose engine (deploy.sh --demo)
   test      also for the tests (test.sh); the default
+  long      also plastimatch, with which DVHs are compared (test.sh --long)
   slurm     also for the tests with a real Slurm (test.sh --slurm)
   browser   also for the tests in a real browser (test.sh --browser)
   --system  only install missing Debian packages, as root; write nothing into the checkout
@@ -28,7 +29,7 @@ TEXT
 mode=test only=""
 for word in "$@"; do
     case "$word" in
-    run | demo | test | slurm | browser) mode="$word" ;;
+    run | demo | test | long | slurm | browser) mode="$word" ;;
     --system | --check) only="$word" ;;
     -h | --help) usage; exit 0 ;;
     *) printf 'unknown argument: %s\n' "$word" >&2; usage >&2; exit 2 ;;
@@ -38,6 +39,7 @@ case "$mode" in
 run) needs=("${run_needs[@]}") ;;
 demo) needs=("${demo_needs[@]}") ;;
 test) needs=("${test_needs[@]}") ;;
+long) needs=("${long_needs[@]}") ;;
 slurm) needs=("${slurm_needs[@]}") ;;
 browser) needs=("${browser_needs[@]}") ;;
 esac

@@ -7,7 +7,7 @@ venv_digest() {
 }
 
 # The two kinds of environment: with the tools of the tests (which serves every mode), and without.
-venv_kind() { case "$1" in test | slurm | browser) printf test ;; *) printf run ;; esac; }
+venv_kind() { case "$1" in test | long | slurm | browser) printf test ;; *) printf run ;; esac; }
 
 venv_ready() {
     local marker

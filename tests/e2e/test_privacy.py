@@ -55,7 +55,7 @@ def test_no_word_of_the_patient_leaves_the_spool(site):
     assert found_in((site.folder / "host" / "sshd.log").read_text()) == []
     delivered = leaks_of(Path(str(case["results"])))
     # The patient's own objects; and the patient id and labels, as they were typed, in the report.
-    assert {Path(name).suffix for name in delivered} == {".dcm", ".html"}
+    assert {Path(name).suffix for name in delivered} == {".dcm", ".html", ".json"}
     report = Path(str(case["results"])) / "report.pdf"
     printed = "".join(sheet.extract_text() for sheet in PdfReader(report).pages)
     for text in ((report.with_suffix(".html")).read_text("utf-8"), printed):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from pypdf import PdfReader
 from tests.judged import CONVENTIONS, KEY, Judged, judged, renamed
+from tests.reported import reported
 from tests.viewed import rtdose
 
 from mqi_communicator.case.faults import Permanent
@@ -278,6 +279,30 @@ def test_clinical_goals_are_on_the_first_page_and_in_the_verdict(tmp_path):
         assert squeezed(text) in squeezed(first.extract_text()), text
     assert "Planandcomputation" in squeezed(second.extract_text())
     assert "not met" in {cell for row in rows_of(html) for cell in row}
+
+
+def test_the_same_report_is_there_as_data(reports):
+    """report.json has the numbers of the report, labels as the report shows them, and every key that a page reads."""
+    case, html, _pdf = reports["scale-error"]
+    text = (case.spool.results / "report.json").read_text("utf-8")
+    data, known = json.loads(text), json.loads(reported())
+    assert set(data) == set(known)
+    assert set(data["dvh"]) == set(known["dvh"])
+    assert set(data["gamma"]) == set(known["gamma"])
+    assert "MQI^SAMPLE" not in text
+    target = next(one for one in data["dvh"]["structures"] if one["name"] == "Target")
+    assert set(target) == set(known["dvh"]["structures"][0])
+    mean = next(values for name, *values in target["values"] if name == "mean")
+    row = next(row for row in rows_of(html) if row[0] == "Target" and len(row) == 12)
+    assert row[8] == f"{mean[0]:.2f} | {mean[1]:.2f}"
+    assert len(target["planned"]) == len(target["computed"]) == 200
+    assert (target["planned"][0], target["planned"][-1]) == (100.0, 0.0)
+    step = data["dvh"]["step_gy"]
+    assert sum(target["planned"]) * step / 100 - step / 2 == pytest.approx(mean[0], abs=step / 2)
+    gamma = next(
+        row for row in rows_of(html) if row[0] == "plan" and len(row) == 5
+    )  # scope, rate, points, mean, maximum
+    assert sum(data["gamma"]["counts"]) == int(gamma[2])
 
 
 def test_the_summary_is_one_page_and_digests_are_last(tmp_path):

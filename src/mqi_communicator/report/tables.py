@@ -250,7 +250,7 @@ def volumes(found: DvhTable, names: Sequence[str]) -> tuple[Block, ...]:
         cells += _compared(*(dose.volume_at(found.v95_gy) for dose in pair), digits=1)
         rows.append(tuple(cells))
     table = Table(
-        ("structure", "kind", "cm³", "on both grids", "D95 (Gy) planned | MC", "diff.", "D2 (Gy) planned | MC", "diff.",
+        ("structure", "kind", "cm³", "on the grid", "D95 (Gy) planned | MC", "diff.", "D2 (Gy) planned | MC", "diff.",
          "Dmean (Gy) planned | MC", "diff.", "V95 (%) planned | MC", "diff."),
         tuple(rows),
         (1.5, 1.25, 0.85, 0.8, 1.4, 0.75, 1.5, 0.75, 1.4, 0.75, 1.4, 0.7),
@@ -258,7 +258,7 @@ def volumes(found: DvhTable, names: Sequence[str]) -> tuple[Block, ...]:
     )  # fmt: skip
     note = (
         f"V95 is the volume that receives at least 95 % of {found.reference}. Volumes are those of the contours; only "
-        "points on both dose grids are counted. Not part of the verdict."
+        "points on the planned dose grid are counted. Not part of the verdict."
     )
     return Paragraph(note, small=True), table
 

@@ -12,7 +12,8 @@ import numpy as np
 from mqi_communicator.dicom.contours import Structure
 from mqi_communicator.dicom.records import Biology, DoseType, Extent, Grid, IonPlan
 from mqi_communicator.report.analysis import Analysis
-from mqi_communicator.report.content import LabelPolicy, Subject
+from mqi_communicator.report.content import Subject
+from mqi_communicator.report.labels import LabelPolicy
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.viewer_file import head, padding
 from mqi_communicator.report.volumes import GAMMA_STEP, MISSING, NO_GAMMA, Volumes

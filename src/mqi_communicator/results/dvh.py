@@ -33,6 +33,11 @@ class Histogram:
     volume: NDArray[np.float64]
     mean: float  # Gy
 
+    @property
+    def top(self) -> float:
+        """The highest dose, in Gy."""
+        return self.step * float(np.count_nonzero(self.volume))
+
     def dose_at(self, percent: float) -> float:
         """D of `percent` of the volume: the minimum dose of that part, in Gy."""
         levels = self.step * np.arange(len(self.volume))

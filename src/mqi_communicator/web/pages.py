@@ -22,6 +22,7 @@ from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.disks import Disks
 from mqi_communicator.web.guard import request_info
 from mqi_communicator.web.overview import Overviews
+from mqi_communicator.web.record import record_of
 from mqi_communicator.web.rendering import page
 from mqi_communicator.web.search import (
     EVENTS,
@@ -79,7 +80,7 @@ async def case_page(
     if found is None:
         return error_page(request, "There is no case with this key.")
     seen, events = found.case, found.events
-    files, checks, logs = await asyncio.to_thread(_on_disk, context, found.case)
+    files, checks, logs, recorded = await asyncio.to_thread(_on_disk, context, found.case)
     signed = await asyncio.to_thread(signature_view, seen, context.queries)
     made = timeline(seen, events, time.time())
     return page(
@@ -99,6 +100,8 @@ async def case_page(
         doing=context.queries.doing,
         files=files,
         checks=checks,
+        record=recorded,
+        earlier=found.earlier,
         logs=logs,
         problem=problem,
         given=given or {},
@@ -109,12 +112,13 @@ async def case_page(
     )
 
 
-def _on_disk(context: DashboardContext, seen: Any) -> tuple[Any, Any, Any]:
+def _on_disk(context: DashboardContext, seen: Any) -> tuple[Any, Any, Any, Any]:
     logs = {beam.beam: delivered.log_tail(seen, beam.beam, beam.run, context.folders) for beam in seen.beams}
     try:
-        return delivered.listing(seen, context.folders), context.queries.checks_of(seen), logs
+        files, checks = delivered.listing(seen, context.folders), context.queries.checks_of(seen)
+        return files, checks, logs, record_of(seen, context.folders)
     except (OSError, ValueError, KeyError):  # a damaged results folder must not break the page
-        return [], [], logs
+        return [], [], logs, None
 
 
 async def order(request: Request) -> Response:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mqi_communicator.case.identity import IdentityPolicy
@@ -33,12 +33,25 @@ class InvalidQuery(ValueError):  # noqa: N818 - named after what happened
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """One verdict of this case, or another revision of its plan."""
+
+    case: str
+    revision: int
+    number: int | None  # of the judgement of this case; None for another revision
+    at: float  # of the verdict; for another revision, when it was received
+    verdict: str  # "" if there is none
+    results: str  # "" where they are not those of the last judgement
+
+
+@dataclass(frozen=True, slots=True)
 class CaseDetail:
     """One case with its events and orders."""
 
     case: CaseView
     events: list[Event]
     orders: list[Order]
+    earlier: tuple[Judgement, ...]
 
 
 async def case_detail(context: DashboardContext, key: str) -> CaseDetail | None:
@@ -50,9 +63,25 @@ async def case_detail(context: DashboardContext, key: str) -> CaseDetail | None:
         except KeyError:
             return None
         (seen,) = context.queries.view(connection, [row], time.time())
-        return CaseDetail(seen, work_items.events_of(connection, key), orders.of_case(connection, key))
+        events = work_items.events_of(connection, key)
+        others = cases.of_lineage(connection, row.lineage, but=key) if row.lineage else []
+        return CaseDetail(seen, events, orders.of_case(connection, key), _judgements(seen, events, others))
 
     return await context.database.read(query)
+
+
+def _judgements(seen: CaseView, events: Sequence[Event], others: Sequence[cases.Case]) -> tuple[Judgement, ...]:
+    """The verdicts of this case and of the other revisions of its plan, newest first."""
+    made = [
+        event for event in events if event.step == "compare" and event.event == "step.done" and event.facts.get("word")
+    ]
+    own = [
+        Judgement(seen.case, seen.revision, number, event.at, str(event.facts["word"]), "")
+        for number, event in enumerate(made, start=1)
+    ]
+    own = [*own[:-1], *(replace(one, results=seen.results) for one in own[-1:])]
+    found = [Judgement(one.key, one.revision, None, one.seen, one.word, one.results) for one in others]
+    return tuple(sorted([*own, *found], key=lambda one: (one.revision, one.at), reverse=True))
 
 
 @dataclass(frozen=True, slots=True)

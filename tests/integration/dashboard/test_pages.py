@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import sqlite3
 import time
 from pathlib import Path
@@ -14,7 +15,10 @@ import pytest
 from tests.boards import token_of
 from tests.integration.dashboard import ENDED, asked
 from tests.planted import LIVE
+from tests.reported import reported
 
+from mqi_communicator.results.documents import as_json, verdict_document
+from mqi_communicator.results.verdict import worst
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.ownership import StoreLock
 
@@ -44,6 +48,31 @@ def test_a_case_shows_its_beams_times_and_events(otto, live):
     assert "case.seen" in page
     assert f"<title>Case {live['computing']}" in page  # the folder's name goes into no browser's history
     assert otto.get("/case/nobody").status_code == 404
+
+
+def test_a_case_shows_the_data_of_its_report(board, otto, base):
+    """Plan, goals, dose to structures, gamma and provenance; without a report the page is as before."""
+    key = str(otto.post("/api/v1/search", json={"word": "pass", "limit": 1}).json()["cases"][0]["case"])
+    assert 'id="dvh"' not in otto.get(f"/case/{key}").text
+    folder = base / "results" / key
+    folder.mkdir()
+    try:
+        (folder / "verdict.json").write_bytes(as_json(verdict_document(key, worst(()))))
+        (folder / "report.json").write_bytes(reported())
+        page = otto.get(f"/case/{key}").text
+        (folder / "report.json").write_bytes(b"{")
+        damaged = otto.get(f"/case/{key}")
+    finally:
+        shutil.rmtree(folder)
+    for text in ("TRUNK 10 GY", "range shifter RS_3CM IN", "D95% &gt;= 95 %", 'o-not_met">not met', "3 %/2 mm, global"):
+        assert text in page, text
+    assert "10.0 % outside the dose grids" in page
+    assert "&lt;b&gt;Cord&lt;/b&gt;" in page
+    assert "<b>Cord" not in page
+    assert page.count("<polyline points=") == 2
+    assert '<details id="provenance-tables">' in page
+    assert damaged.status_code == 200
+    assert 'id="dvh"' not in damaged.text
 
 
 def test_history_is_searched_filtered_and_paged(otto):

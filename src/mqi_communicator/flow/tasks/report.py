@@ -21,15 +21,17 @@ from mqi_communicator.dicom.rtdose import dose_facts, read_part, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.manifest import Record, manifest_of, results_locked, verified_manifest
 from mqi_communicator.flow.tasks.prepared_case import admitted_ct
-from mqi_communicator.flow.tasks.report_files import HTML, NAMES, PDF, remove_report, temporary
+from mqi_communicator.flow.tasks.report_files import DATA, HTML, NAMES, PDF, remove_report, temporary
 from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.flow.tasks.viewer import write_viewer
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.report.analysis import MARGIN, ReportInput, analyse
 from mqi_communicator.report.content import Subject, build
 from mqi_communicator.report.html import html
+from mqi_communicator.report.labels import LabelPolicy
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.pdf import pdf
+from mqi_communicator.report.record import record
 from mqi_communicator.report.viewer import ViewerFile, viewer_file
 from mqi_communicator.results.documents import (
     MANIFEST,
@@ -143,7 +145,8 @@ def build_report(
     subject, dose_type = Subject(verdict, manifest, plan, labels, trend), _meaning(convention)
     viewed = viewer_file(subject, analysis, material.structures, dose_type, options)
     page = build(subject, analysis, options)
-    return {HTML: html(page), PDF: pdf(page)}, viewed
+    data = record(page, analysis, dose_type, LabelPolicy(labels, options).structure)
+    return {HTML: html(page), PDF: pdf(page), DATA: data}, viewed
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.digests import digest_of
 
-HTML, PDF = "report.html", "report.pdf"
-NAMES = (HTML, PDF)
+HTML, PDF, DATA = "report.html", "report.pdf", "report.json"
+NAMES = (HTML, PDF, DATA)
 
 
 def digests_of_report(spool: Spool) -> dict[str, str]:

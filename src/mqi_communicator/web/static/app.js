@@ -52,8 +52,15 @@
         const fresh = page.getElementById(old.id);
         if (fresh) replacePart(old, fresh);
       });
+      // parts with a version are replaced as a whole when it changes: a script works in them
+      page.querySelectorAll("main section[data-once][id]").forEach((fresh) => {
+        const old = document.getElementById(fresh.id);
+        if (!old || old.dataset.once === fresh.dataset.once) return;
+        old.replaceWith(document.importNode(fresh, true));
+        document.getElementById(fresh.id).dispatchEvent(new Event("part-replaced", { bubbles: true }));
+      });
       // parts that did not exist when the page was loaded, such as beams, checks and results of a case
-      page.querySelectorAll("main section[data-live][id]").forEach((fresh) => {
+      page.querySelectorAll("main section:is([data-live], [data-once])[id]").forEach((fresh) => {
         if (document.getElementById(fresh.id)) return;
         let before = fresh.previousElementSibling;
         while (before && !(before.id && document.getElementById(before.id))) before = before.previousElementSibling;
@@ -63,6 +70,8 @@
           while (after && !(after.id && document.getElementById(after.id))) after = after.nextElementSibling;
           if (after) document.getElementById(after.id).before(document.importNode(fresh, true));
         }
+        const added = document.getElementById(fresh.id);
+        if (added) added.dispatchEvent(new Event("part-replaced", { bubbles: true }));
       });
     } catch { /* the stream reports that the server is gone */ } finally { busy = false; }
   };
