@@ -20,7 +20,7 @@ from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.database import open_database
 
 WARM_S = 10.0
-WORK_S = 180.0
+WORK_S = 400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def idle(base: Path, host: PrivateHost, *, folders: int, seconds: float) -> Idle
         return Idle(cpu, _rss_mib(process.pid), files)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(WORK_S)
         slot.release()
 
 

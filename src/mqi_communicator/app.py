@@ -50,12 +50,13 @@ from mqi_communicator.store.database import Database, StoreDamaged, open_databas
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.store.store_file import HeldFolder
+from mqi_communicator.system.changes import FolderChanges
 from mqi_communicator.system.child import ChildProcess
 from mqi_communicator.system.durable import make_folder
 from mqi_communicator.system.limits import set_limits
 from mqi_communicator.telemetry import http, logs, metrics
 
-TICK_LIMIT_S = 60.0  # an iteration of the loop takes one second
+TICK_LIMIT_S = 60.0  # an iteration of the loop takes seconds
 WORKER_PACKAGES = ("mqi_communicator.dose.prepare", "mqi_communicator.dicom")  # what every case needs in workers
 LEVELS = {  # of emitted events, where it is not info
     "remote.call": "debug",
@@ -149,7 +150,8 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
     notify = config.notify
     notifications = None if notify is None else Dispatcher(notify, channels(notify), database, time.time, emit)
     child = ChildProcess("dashboard", dashboard) if dashboard else None
-    driver, spool = Driver(tools, config.retry, listen), HeldFolder(config.paths.workspace / "spool")
+    changes = FolderChanges([config.paths.store.parent])
+    driver, spool = Driver(tools, config.retry, listen, changes), HeldFolder(config.paths.workspace / "spool")
     app = App(config, database, lock, tools, driver, counters, spool, notifications, child)
     return app
 

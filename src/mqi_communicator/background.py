@@ -30,7 +30,7 @@ BACKUP_PAUSE_S = 300.0  # after a backup that failed
 HEALTH_S = 600.0
 FIRST_HEALTH_S = 60.0
 CONSTANCY_S = 60.0
-RESULTS_S = 1.0
+RESULTS_S = 5.0
 RESULTS_PATIENCE_S = 30.0
 
 
@@ -65,6 +65,7 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
     ]
     if once:
         return work
+    work.append(app.driver.heed_changes())
     work.append(_fill_identities(app))
     work.append(periodic(HEALTH_S, partial(_check_health, app), first_s=FIRST_HEALTH_S))
     if app.config.constancy:
@@ -95,7 +96,7 @@ async def watch_folder(app: App) -> None:
 
 
 async def watch_results(app: App) -> None:
-    """Report within a turn that the results folder is no longer the one recorded, and that it is again."""
+    """Report within seconds that the results folder is no longer the one recorded, and that it is again."""
     log, pending = structlog.get_logger(), None
     while True:
         pending = pending or asyncio.create_task(asyncio.to_thread(app.tools.marker.verify))

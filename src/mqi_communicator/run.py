@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -34,7 +34,9 @@ RUNNING = "processing cases"  # for systemd
 class Stop:
     """Whether a stop was requested, and whether twice. The process ends in time, whatever hangs."""
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, patience_s: float, wake: Callable[[], None]) -> None:
+        """`wake` ends what the process waits for."""
+        self._wake = wake
         self.requested, self.hurry = asyncio.Event(), asyncio.Event()
         self._patience = patience_s
         self._deadline: threading.Timer | None = None
@@ -43,6 +45,7 @@ class Stop:
         """Handle SIGTERM or SIGINT."""
         if not self.requested.is_set():
             self.requested.set()
+            self._wake()
             self.end_within(self._patience + CLOSE_S)
         elif not self.hurry.is_set():
             self.hurry.set()
@@ -68,7 +71,7 @@ async def run(app: App, *, once: bool = False) -> str:
     Returns "stopped", or for `once` "quiet" or "unreachable". Jobs on hosts continue.
     """
     record_socket_folder(app.config.paths.workspace / "worker-socket")
-    stop, notifier = Stop(app.config.resources.stop_s), Notifier(os.environ)
+    stop, notifier = Stop(app.config.resources.stop_s, app.driver.wake), Notifier(os.environ)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.request)

@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from mqi_communicator.case.model import Event, Status, WorkItem
@@ -21,8 +22,11 @@ from mqi_communicator.flow.steps.table import SETTINGS, Limit, step_of
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.store import work_items
 from mqi_communicator.store.database import LostOwnership
+from mqi_communicator.system.changes import FolderChanges
 
 TICK_S = 1.0
+IDLE_TICK_S = 5.0  # where changes of the store are reported
+OPEN_AGAIN_S = 60.0
 CLOCK_STEP_S = 5.0  # the wall clock was set back if it falls behind the monotonic one by more between two ticks
 ABANDON_S = 5.0  # for cancelled steps to release what they hold
 GRACE_S = 60.0  # for a step that has passed its limit to end
@@ -46,12 +50,19 @@ class RunningStep:
 
 
 class Driver:
-    """Runs the step of every work item that is due. `listen` gets each event once it is stored."""
+    """Runs the step of every work item that is due. `listen` gets each event once it is stored.
 
-    def __init__(self, tools: Tools, retry: RetryOptions, listen: Listener) -> None:
+    `changes` reports writes to the store: orders then need no tick each second (`heed_changes`).
+    """
+
+    def __init__(
+        self, tools: Tools, retry: RetryOptions, listen: Listener, changes: FolderChanges | None = None
+    ) -> None:
         self._tools = tools
         self._retry = retry
         self._listen = listen
+        self._changes = changes
+        self._ticked_at = -math.inf  # monotonic seconds: when the last tick began
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._running: dict[tuple[str, int], RunningStep] = {}
         self._ended_since_read: set[tuple[str, int]] = set()  # the due items were read before these ended
@@ -88,11 +99,29 @@ class Driver:
         """End the wait for the next tick."""
         self._wake.set()
 
+    async def heed_changes(self) -> None:
+        """End the wait for the next tick when the store has changed, at most once per TICK_S. Never ends."""
+        if self._changes is None:
+            return
+        try:
+            while True:
+                self._changes.open()
+                if not self._changes.works:  # too many users of inotify: there is a tick each second
+                    await asyncio.sleep(OPEN_AGAIN_S)
+                    continue
+                await self._changes.wait()
+                await asyncio.sleep(max(0.0, self._ticked_at + TICK_S - time.monotonic()))
+                self.wake()
+        finally:
+            self._changes.close()
+
     async def tick(self) -> None:
-        """Apply orders, start what is due, then wait until something happens (a second at the most)."""
+        """Apply orders, start what is due, then wait until something happens (a few seconds at the most)."""
+        self._ticked_at = time.monotonic()
         await self._handle_clock_step()
         self._ended_since_read.clear()
-        pending, due = await self._tools.database.read(pending_orders.orders_and_due, self._tools.clock())
+        now = self._tools.clock()
+        pending, due = await self._tools.database.read(pending_orders.orders_and_due, now)
         signing: set[str] = set()  # later orders for these cases wait for the signature
         for order in pending:
             if order.order == SIGN or order.case in signing:
@@ -106,11 +135,12 @@ class Driver:
                     task.cancel()
         if pending:
             self._ended_since_read.clear()
-            due = await self._tools.database.read(work_items.due, self._tools.clock())
+            now = self._tools.clock()
+            due = await self._tools.database.read(work_items.due, now)
         for item in due:
             if (item.case, item.beam) not in self._tasks.keys() | self._ended_since_read:
                 await self._start(item)
-        await self._wait()
+        await self._wait(now)
 
     async def stop(self, patience_s: float = 0.0, hurry: asyncio.Event | None = None) -> list[RunningStep]:
         """Start nothing more; wait up to `patience_s` for running steps, less if `hurry` is set; cancel the rest, and
@@ -158,15 +188,16 @@ class Driver:
             await self._tools.database.write(work_items.wake_all, self._tools.clock())
         self._clock_offset = offset
 
-    async def _wait(self) -> None:
-        """Wait a second at the most; items that are due and running already do not shorten it."""
-        next_due = await self._tools.database.read(work_items.next_due)
-        pause = TICK_S if next_due is None else min(TICK_S, max(next_due - self._tools.clock(), 0.0) or TICK_S)
-        try:
+    async def _wait(self, read_at: float) -> None:
+        """Wait until something happens or the next item is due. `read_at`: when the due items were read; those have
+        started, or wait for one that runs."""
+        pause = IDLE_TICK_S if self._changes is not None and self._changes.works else TICK_S
+        next_due = await self._tools.database.read(work_items.next_due, read_at)
+        if next_due is not None:
+            pause = min(pause, max(next_due - self._tools.clock(), 0.0))
+        with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
         self._wake.clear()
 
     async def _start(self, item: WorkItem) -> None:

@@ -86,9 +86,10 @@ def due(connection: Connection, /, now: float) -> list[WorkItem]:
     return [_item(row) for row in connection.execute(query.order_by(cases.c.rank, work_items.c.due))]
 
 
-def next_due(connection: Connection, /) -> float | None:
-    """When the next live work item is due (epoch seconds)."""
-    query = select(work_items.c.due).where(work_items.c.status.in_(_LIVE)).order_by(work_items.c.due).limit(1)
+def next_due(connection: Connection, /, after: float = 0.0) -> float | None:
+    """When the next live work item is due that is not due at `after` (epoch seconds)."""
+    live = (work_items.c.status.in_(_LIVE), work_items.c.due > after)
+    query = select(work_items.c.due).where(*live).order_by(work_items.c.due).limit(1)
     return connection.execute(query).scalar_one_or_none()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,6 +132,32 @@ async def test_a_beam_checked_before_its_case_left_the_upload_is_checked_again_a
             break
     await driver.stop()
     assert seen == ["upload", "compare"]
+
+
+async def test_an_item_that_is_due_soon_does_not_wait_behind_one_that_runs(site, monkeypatch):
+    """The running one is due as well, and longer: only what becomes due later ends the wait."""
+    begun: list[str] = []
+
+    async def work(item, _tools):
+        begun.append(item.case)
+        await asyncio.Event().wait()
+        return Done({})
+
+    monkeypatch.setitem(driving.PERFORM, "admit", work)
+    monkeypatch.setattr(driving, "TICK_S", 3600.0)
+    site.resources, site.clock = ResourceOptions(admissions=2), time.time
+    driver = Driver(site, RetryOptions(), lambda _: None)
+    await driver._handle_clock_step()  # at the start everything is due
+    for key, due_in in (("running", -1.0), ("soon", 1.0)):
+        site.database.write_now(cases.add, cases.Case(key, Path("/watch", key), NOW, key, rank=1))
+        item = WorkItem(key, CASE_ITEM, "admit", Status.WAITING, due=time.time() + due_in, since=NOW)
+        site.database.write_now(work_items.add, item, Event(NOW, key, CASE_ITEM, "case.seen"))
+    async with asyncio.timeout(60):
+        await driver.tick()
+    driver.wake()
+    await driver.tick()
+    assert begun == ["running", "soon"]
+    await driver.stop()
 
 
 @pytest.mark.parametrize("wake", ["beams", "step"])
