@@ -20,6 +20,7 @@ from mqi_communicator.flow.background.housekeeping import tidy_hosts
 from mqi_communicator.flow.background.identities import fill_identities
 from mqi_communicator.flow.workers.kernels import cache_of, make_kernels
 from mqi_communicator.gauges import certificates
+from mqi_communicator.intake.rota import ScanRota
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
@@ -79,20 +80,24 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
 
 async def watch_folder(app: App) -> None:
     """Register new and changed case folders after each scan, and wake the driver."""
-    log = structlog.get_logger()
-    async for scan in Watch(app.config.paths.watch, app.config.intake).scans():
+    log, root, rota = structlog.get_logger(), app.config.paths.watch, ScanRota()
+    reported: frozenset[str] = frozenset()
+    async for scan in Watch(root, app.config.intake).scans():
         if scan.problem != app.folder_problem:
             log.warning("watch.untrusted", why=scan.problem) if scan.problem else log.info("watch.trusted")
             app.folder_problem = scan.problem
+        reported |= scan.reported
         if scan.listing is None:
             continue
+        names = rota.choose(scan.listing.folders, reported)
         try:
-            if await register_arrivals([app.config.paths.watch / name for name in scan.listing.folders], app.tools):
+            if changed := await register_arrivals([root / name for name in names], app.tools):
                 app.driver.wake()
         except StoreUnavailable as trouble:
             log_database_error(trouble)
         else:
-            app.folder_read = True
+            rota.note(names, {folder.name for folder in changed})
+            reported, app.folder_read = frozenset(), True
 
 
 async def watch_results(app: App) -> None:

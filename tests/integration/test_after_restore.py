@@ -82,7 +82,7 @@ async def test_a_case_cancelled_before_admission_is_not_registered_again(site):
     )
     site.order("cancel")
     await site.restore()
-    assert await register_arrivals([folder], site.app.tools) == 0
+    assert len(await register_arrivals([folder], site.app.tools)) == 0
     assert site.item().step == "admit"
     await site.work_until_cancelled()
 

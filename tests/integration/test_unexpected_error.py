@@ -103,7 +103,7 @@ async def test_a_case_fails_once_until_its_folder_changes_and_the_others_are_adm
 ):
     site.preparer = SimpleNamespace(refusals=check)
     folders = [site.watch / name for name in (*EXPECTED, "sound")]
-    assert await register_arrivals(folders, site) == 4
+    assert len(await register_arrivals(folders, site)) == 4
     found = await until_nothing_moves(site, monkeypatch)
     assert found["sound"].step == "prepare"
     for name, (reason, advice) in EXPECTED.items():
@@ -112,9 +112,9 @@ async def test_a_case_fails_once_until_its_folder_changes_and_the_others_are_adm
         assert (item.reason[: len(reason)], item.advice.count(advice)) == (reason, 1)
         assert [one["case"] for one in site.emitted if one["event"] == "step.started"].count(item.case) == 1
 
-    assert await register_arrivals(folders, site) == 0
+    assert len(await register_arrivals(folders, site)) == 0
     label(site.watch / "RecursionError" / "RP.dcm", "changed")
-    assert await register_arrivals(folders, site) == 1
+    assert len(await register_arrivals(folders, site)) == 1
     assert (await until_nothing_moves(site, monkeypatch))["RecursionError"].step == "prepare"
 
 

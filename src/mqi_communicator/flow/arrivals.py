@@ -13,10 +13,10 @@ from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 
 
-async def register_arrivals(folders: list[Path], tools: Tools) -> int:
-    """Register each folder that is new or has changed; returns how many. Never changes the folders."""
+async def register_arrivals(folders: list[Path], tools: Tools) -> list[Path]:
+    """Register each folder that is new or has changed; returns those. Never changes the folders."""
     known = await tools.database.read(cases.latest_by_source, folders)
-    count = 0
+    changed = []
     for folder, seen in await asyncio.to_thread(_scan_all, folders, tools.intake.max_files):
         case = known.get(folder)
         if case is None:
@@ -25,8 +25,8 @@ async def register_arrivals(folders: list[Path], tools: Tools) -> int:
             continue
         else:
             await _changed(case, seen, tools)
-        count += 1
-    return count
+        changed.append(folder)
+    return changed
 
 
 def _scan_all(folders: list[Path], max_files: int) -> list[tuple[Path, FolderScan]]:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mqi_communicator.intake.guard import Guard, Identity
@@ -27,10 +27,14 @@ logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would log file n
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """The result of one scan: a `listing`, or the `problem` that makes the folder untrusted."""
+    """The result of one scan: a `listing`, or the `problem` that makes the folder untrusted.
+
+    `reported`: the case folders in which the system has reported changes since the last scan.
+    """
 
     listing: Listing | None
     problem: str = ""
+    reported: frozenset[str] = frozenset()
 
 
 class Watch:
@@ -43,6 +47,7 @@ class Watch:
         self._guard = Guard()
         self._pending: asyncio.Future[ScanResult] | None = None
         self._wake = asyncio.Event()
+        self._reported: set[str] = set()
 
     async def scans(self) -> AsyncIterator[ScanResult]:
         """Yield a scan at once, after each reported change, and every `rescan_s` seconds. Never ends; close it."""
@@ -53,7 +58,8 @@ class Watch:
         try:
             while True:
                 self._wake.clear()
-                yield await self.scan()
+                reported, self._reported = frozenset(self._reported), set()
+                yield replace(await self.scan(), reported=reported)
                 await asyncio.sleep(min(self._settle, self._rescan))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, self._rescan - self._settle)):
@@ -64,6 +70,13 @@ class Watch:
 
     def scan_soon(self) -> None:
         """Trigger the next scan now."""
+        self._wake.set()
+
+    def _note(self, paths: set[str]) -> None:
+        """Remember in which folders something has changed, and scan soon."""
+        for path in paths:
+            with contextlib.suppress(ValueError, IndexError):  # the watched folder itself
+                self._reported.add(Path(path).relative_to(self._root).parts[0])
         self._wake.set()
 
     async def scan(self) -> ScanResult:
@@ -122,7 +135,7 @@ class Watch:
 
         while not stop.is_set():
             with contextlib.suppress(OSError, RuntimeError):  # no such folder, no inotify, too many watches; no loop
-                for _ in watch(
+                for changes in watch(
                     self._root,
                     stop_event=stop,
                     debounce=_STEP_MS,
@@ -131,5 +144,5 @@ class Watch:
                     ignore_permission_denied=True,
                     raise_interrupt=False,
                 ):
-                    loop.call_soon_threadsafe(self._wake.set)
+                    loop.call_soon_threadsafe(self._note, {path for _, path in changes})
             stop.wait(self._rescan)

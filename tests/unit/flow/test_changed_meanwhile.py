@@ -83,9 +83,9 @@ async def test_a_plan_replaced_after_it_was_copied_becomes_a_case_of_its_own(sit
     site.workers = WorkerPool(site, complete())
     assert isinstance(await admit(LINE, site), Done)
     site.database.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
-    assert await register_arrivals([site.folder], site) == 1
+    assert len(await register_arrivals([site.folder], site)) == 1
     assert len(site.database.read_now(cases.all_cases)) == 2
-    assert await register_arrivals([site.folder], site) == 0
+    assert len(await register_arrivals([site.folder], site)) == 0
 
 
 async def test_a_plan_replaced_while_the_communicator_was_down_becomes_a_case_of_its_own(site):
@@ -94,7 +94,7 @@ async def test_a_plan_replaced_while_the_communicator_was_down_becomes_a_case_of
     await register_arrivals([site.folder], site)  # what the folder is now is noted on the case that is at admit
     await admit(LINE, site)  # the next life finds the copy in the spool
     site.database.write_now(work_items.move, LINE, replace(LINE, step="prepare"), None)
-    assert await register_arrivals([site.folder], site) == 1
+    assert len(await register_arrivals([site.folder], site)) == 1
 
 
 async def test_a_file_replaced_while_it_is_refused_is_checked_again(site):
@@ -102,7 +102,7 @@ async def test_a_file_replaced_while_it_is_refused_is_checked_again(site):
     with pytest.raises(DicomProblem):
         await admit(LINE, site)
     site.database.write_now(work_items.move, LINE, replace(LINE, status=Status.FAILED), None)
-    assert await register_arrivals([site.folder], site) == 1
+    assert len(await register_arrivals([site.folder], site)) == 1
     assert site.database.read_now(work_items.get, "k1").status is Status.READY
 
 
@@ -123,7 +123,7 @@ async def test_a_case_that_takes_too_long_to_check_is_not_retried_until_its_fold
     assert refused.value.code == "case.too_slow"
     assert "intake.case_cpu_s" in refused.value.advice
     site.database.write_now(work_items.move, LINE, replace(LINE, status=Status.FAILED), None)
-    assert await register_arrivals([site.folder], site) == 0
+    assert len(await register_arrivals([site.folder], site)) == 0
     (site.folder / "plan.dcm").write_text("another plan")
-    assert await register_arrivals([site.folder], site) == 1
+    assert len(await register_arrivals([site.folder], site)) == 1
     assert site.database.read_now(work_items.get, "k1").status is Status.READY

@@ -84,8 +84,8 @@ async def test_a_folder_first_seen_in_the_future_is_registered_once_when_it_chan
     folder.mkdir()
     site.database.write_now(cases.change, "k1", seen=NOW + 3600)
     site.database.write_now(work_items.move, WAITING, replace(WAITING, status=Status.DONE), None)
-    assert await register_arrivals([folder], site) == 1
-    assert await register_arrivals([folder], site) == 0
+    assert len(await register_arrivals([folder], site)) == 1
+    assert len(await register_arrivals([folder], site)) == 0
     (folder / "another").touch()
-    assert await register_arrivals([folder], site) == 1
-    assert await register_arrivals([folder], site) == 0
+    assert len(await register_arrivals([folder], site)) == 1
+    assert len(await register_arrivals([folder], site)) == 0

@@ -82,6 +82,20 @@ async def test_a_share_that_goes_and_comes_back(root):
     assert folders_of(await watch.scan()) == ("case",)
 
 
+async def test_a_change_deep_in_a_case_is_reported_with_the_name_of_its_folder(tmp_path):
+    root = tmp_path / "watch"
+    (root / "old case" / "ct").mkdir(parents=True)
+    (root / "other").mkdir()
+    scans = Watch(root, SELDOM, settle_s=0.01).scans()
+    await anext(scans)
+    await asyncio.sleep(1)  # for the first listing of what there is
+    (root / "old case" / "ct" / "1.dcm").write_bytes(b"x")
+    async with asyncio.timeout(90):
+        seen = await anext(scans)
+    assert seen.reported == {"old case"}
+    await scans.aclose()
+
+
 async def test_ticks_go_on_without_the_folder_and_hear_it_come(tmp_path):
     root = tmp_path / "later"
     watch = Watch(root, OFTEN, settle_s=0.01)
