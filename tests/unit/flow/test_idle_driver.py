@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from mqi_communicator.flow import driver as driving
+from mqi_communicator.flow import pending_orders
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
 from mqi_communicator.store.database import open_database
@@ -43,7 +44,7 @@ def applied(monkeypatch) -> list[str]:
         await tools.database.write(lambda connection: connection.exec_driver_sql("DELETE FROM orders"))
         return []
 
-    monkeypatch.setattr(driving.pending_orders, "apply", apply)
+    monkeypatch.setattr(pending_orders, "apply", apply)
     return found
 
 
