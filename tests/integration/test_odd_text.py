@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from tests.odd_text import CONTROL, HIDING, TURNING, hidden, odd_texts
 from typer.testing import CliRunner
 
+from mqi_communicator.case.identity import IdentityPolicy
 from mqi_communicator.case.model import Event, Status, WorkItem, new_key
 from mqi_communicator.cli.main import app
 from mqi_communicator.config import load
@@ -58,7 +60,8 @@ def test_commands_and_csv_show_odd_characters_as_escapes(site, folder, words):
         ended = CliRunner().invoke(app, [*command, "--config", str(config)])
         assert ended.exit_code == 0, ended.output
         assert not hidden(ended.output.replace("\n", " ")), command
-    assert not hidden("".join(_row(case)))
+    named = replace(case, patient_id=words, plan_label=words, machine=words)
+    assert not hidden("".join(_row(named, IdentityPolicy(patient_id=True, plan_label=True), [])))
 
 
 def test_an_order_has_the_name_of_the_user_id_and_a_reason_that_can_be_seen(site):
