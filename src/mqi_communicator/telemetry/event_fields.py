@@ -58,6 +58,7 @@ FIELDS: dict[str, tuple[str, str]] = {  # type or unit, meaning
     "products": ("group", "SHA-256 of each file that the job made, by name."),
     "outputs": ("group", "SHA-256 of each file of the results, by name."),
     "word": ("text", "The verdict: [outcomes](verdict.md#outcomes)."),
+    "cause": ("text", "Why the verdict is not `pass`, in one sentence."),
     "report": ("text", "`drawn`, `not drawn` or `not wanted`."),
     "report_why": ("text", "Why there is none."),
     "job": ("text", "State of the job when it was cancelled."),

@@ -122,7 +122,7 @@ STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done, case
     "follow": (*_JOB, "histories", "uncertainty", "seconds", "outside", "runs"),
     "collect": ("fetched_bytes", "products"),
     "verify": ("maximum_gy", "uncertainty"),
-    "compare": ("word", "outputs", "constancy"),
+    "compare": ("word", "cause", "outputs", "constancy"),
     "report": ("report", "report_why", "outputs"),
     "deliver": (),
     "extend": (),

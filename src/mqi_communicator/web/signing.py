@@ -22,7 +22,7 @@ from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import request_info
 from mqi_communicator.web.signer import ROLE, shown_manifest, sign_request
 
-ANSWER_TIMEOUT_S = 20.0  # the results are verified, and the report is stamped in a worker
+ANSWER_TIMEOUT_S = 45.0  # the results are verified, and the report is stamped in a worker
 
 
 class SignatureRequest(BaseModel):
