@@ -67,7 +67,17 @@ def database(store):
     opened.close()
 
 
+def test_looking_before_the_first_start_changes_nothing_and_says_so(site, store):
+    schema = "select type, name, sql from sqlite_master order by name"
+    before = rows(store), rows(store, schema)
+    ended = CliRunner().invoke(app, ["status", "--config", str(site / "config.yaml")])
+    assert ended.exit_code == 1
+    assert "version" in ended.stderr
+    assert (rows(store), rows(store, schema)) == before
+
+
 def mqi(site, *words):
+    open_database(site / "workspace/store.sqlite3").close()  # the first start of this version migrates the store
     ended = CliRunner().invoke(app, [*words, "--config", str(site / "config.yaml")])
     assert ended.exit_code == 0, ended.output
     return ended.output

@@ -123,7 +123,7 @@ STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done, case
     "collect": ("fetched_bytes", "products"),
     "verify": ("maximum_gy", "uncertainty"),
     "compare": ("word", "cause", "outputs", "constancy"),
-    "report": ("report", "report_why", "outputs"),
+    "report": ("report", "report_why", "outputs", "viewer"),
     "deliver": (),
     "extend": (),
     "tidy": (),
@@ -183,6 +183,12 @@ LOG = (
         "step.internal_error", _ERROR, "An internal error; the step is retried. Report it.", (*_ITEM, "error", "frames")
     ),
     EventSpec("order.applied", _INFO, "An order was applied, or could not be.", ("case", "order", "answer")),
+    EventSpec(
+        "case.signature_recovered",
+        _INFO,
+        "A signature beside the delivered results was missing in the store; recorded.",
+        ("case",),
+    ),
     EventSpec("report.missing", _INFO, "The report could not be made; the case continues without it.", ("case", "why")),
     EventSpec("audit.head", _INFO, "The head of the event chain: after each delivery and backup.", ("number", "link")),
     EventSpec("backup.made", _INFO, "A backup of the store was made.", ("file",)),

@@ -11,6 +11,7 @@ from pathlib import Path
 from mqi_communicator.app import LEVELS
 from mqi_communicator.case.model import Event
 from mqi_communicator.flow.reconcile import StartupSummary
+from mqi_communicator.flow.signing import SIGN
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.store import chain, orders
 from mqi_communicator.telemetry import events as catalogue
@@ -56,7 +57,7 @@ def names(node: ast.expr | None, tree: ast.Module) -> list[str]:
         case ast.Name(id=constant) if constant in CONSTANTS:
             return [CONSTANTS[constant]]
         case ast.JoinedStr(values=[ast.Constant(value="order."), ast.FormattedValue()]):
-            return [f"order.{word}" for word in orders.NAMES]
+            return [f"order.{word}" for word in orders.NAMES if word != SIGN]  # recorded as case.signed
         case ast.Call(func=ast.Name(id=function)):
             (body,) = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == function]
             output = [one.value for one in ast.walk(body) if isinstance(one, ast.Return)]
