@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import time
@@ -157,7 +158,8 @@ def test_a_change_appears_in_the_list_that_is_watched_and_ctrl_c_ends_it(site):
     held = database.read_now(work_items.get, live[5])
     master, slave = pty.openpty()
     argv = [*MQI, "status", "--watch", "--config", str(config)]
-    process = subprocess.Popen(argv, stdout=slave, stderr=slave, env={**os.environ, "COLUMNS": "160", "LINES": "60"})
+    size = {**os.environ, "COLUMNS": "160", "LINES": "60"}
+    process = subprocess.Popen(argv, stdout=slave, stderr=slave, env=size, preexec_fn=heed_ctrl_c)  # noqa: PLW1509
     os.close(slave)
     try:
         read_until(master, "held by order")
@@ -169,8 +171,14 @@ def test_a_change_appears_in_the_list_that_is_watched_and_ctrl_c_ends_it(site):
         assert process.wait(60) == 130
     finally:
         process.kill()
+        process.wait()
         os.close(master)
         database.write_now(work_items.move, work_items.replace(held, status="ready"), held, None)
+
+
+def heed_ctrl_c() -> None:
+    """What a shell has started in the background ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_until(terminal: int, words: str, seconds: float = 120) -> None:
@@ -183,6 +191,6 @@ def read_until(terminal: int, words: str, seconds: float = 120) -> None:
 
 def test_a_reader_that_ends_early_is_no_error(site):
     config, _database, _live = site
-    command = f"{' '.join(MQI)} status --all --config {config} | head -1"
+    command = f"{shlex.join([*MQI, 'status', '--all', '--config', str(config)])} | head -1"
     ended = subprocess.run(("bash", "-c", command), capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -280,7 +280,6 @@ async def test_the_server_loads_the_packages_of_the_engine_so_that_no_worker_doe
     await gone(killed)
     assert await other.run(loaded, "mqi_communicator.dose.mcsquare.case")
     assert not await other.run(loaded, "mqi_communicator.dose.moqui.case")
-    assert not loaded("mqi_communicator.dose.mcsquare.case")
 
 
 DAEMON = """
