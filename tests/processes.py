@@ -25,3 +25,8 @@ def inside(folder: Path) -> list[int]:
             if place.is_relative_to(folder) and int(process.name) != os.getpid():
                 found.append(int(process.name))
     return found
+
+
+def heed_ctrl_c() -> None:
+    """For `preexec_fn`: what a shell has started in the background ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -127,12 +127,7 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
         hosts=build_compute_hosts(config, database, emit),
         engine=engine,
         preparation=config.preparation,
-        workers=WorkerPool(
-            memory_gib=config.resources.worker_memory_gib,
-            limit_s=config.resources.worker_limit_s,
-            cache=cache_of(config.paths.workspace),
-            packages=(type(engine).__module__.rpartition(".")[0], *WORKER_PACKAGES),
-        ),
+        workers=_worker_pool(config, engine),
         workspace=config.paths.workspace,
         results=config.paths.results,
         marker=marker,
@@ -154,6 +149,15 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
     driver, spool = Driver(tools, config.retry, listen, changes), HeldFolder(config.paths.workspace / "spool")
     app = App(config, database, lock, tools, driver, counters, spool, notifications, child)
     return app
+
+
+def _worker_pool(config: Config, engine: DoseEngine) -> WorkerPool:
+    return WorkerPool(
+        memory_gib=config.resources.worker_memory_gib,
+        limit_s=config.resources.worker_limit_s,
+        cache=cache_of(config.paths.workspace),
+        packages=(type(engine).__module__.rpartition(".")[0], *WORKER_PACKAGES),
+    )
 
 
 def open_store(config: Config, lock: StoreLock) -> Database:

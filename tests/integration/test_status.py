@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import event
 from tests.boards import MQI, configure
 from tests.planted import LIVE, plant
+from tests.processes import heed_ctrl_c
 from typer.testing import CliRunner
 
 from mqi_communicator.cli import selection
@@ -174,11 +175,6 @@ def test_a_change_appears_in_the_list_that_is_watched_and_ctrl_c_ends_it(site):
         process.wait()
         os.close(master)
         database.write_now(work_items.move, work_items.replace(held, status="ready"), held, None)
-
-
-def heed_ctrl_c() -> None:
-    """What a shell has started in the background ignores SIGINT, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_until(terminal: int, words: str, seconds: float = 120) -> None:

@@ -16,6 +16,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
+from tests.processes import heed_ctrl_c
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Permanent, Transient
 from mqi_communicator.flow.workers import pool
@@ -301,7 +302,13 @@ asyncio.run(main())
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 async def test_the_server_and_the_children_die_with_the_communicator(tmp_path: Path, number: signal.Signals):
     daemon = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", DAEMON, tmp_path / "pid", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        sys.executable,
+        "-c",
+        DAEMON,
+        tmp_path / "pid",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=heed_ctrl_c,
     )
     assert daemon.stdout is not None
     server = int(await daemon.stdout.readline())

@@ -10,8 +10,10 @@ from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.config import Config
 from mqi_communicator.flow.view import CaseView, view_named
+from mqi_communicator.store import orders
 from mqi_communicator.store.database import Database
 from mqi_communicator.store.existing import open_existing
+from mqi_communicator.store.orders import Order
 
 
 def open_store(config: Config, *, read_only: bool = True) -> Database:
@@ -32,3 +34,14 @@ def find_case(database: Database, name: str, shown: IdentityPolicy = NOTHING_SHO
         exit_codes.print_error(f'mqi: "{name}" matches {", ".join(case.case for case in found)}; give more of the key')
         raise typer.Exit(exit_codes.USAGE)
     return found[0]
+
+
+def applied_order(database: Database, number: int, wait_s: float) -> Order | None:
+    """The order once the communicator has applied it, None if that takes longer than `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        order = database.read_now(orders.get, number)
+        if order.applied is not None:
+            return order
+        time.sleep(0.1)
+    return None

@@ -12,13 +12,11 @@ from mqi_communicator.case.model import Priority
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.account import invoker
-from mqi_communicator.cli.cases import find_case, open_store
+from mqi_communicator.cli.cases import applied_order, find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import load
 from mqi_communicator.flow.transitions.apply import refusal_now
 from mqi_communicator.store import orders
-from mqi_communicator.store.database import Database
-from mqi_communicator.store.orders import Order
 from mqi_communicator.store.ownership import is_owned
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Reason, recorded with the order.")]
@@ -96,7 +94,7 @@ def _order(
             beam=beam,
             detail=detail,
         )
-        done = _applied(database, number) if running else None
+        done = applied_order(database, number, WAIT_S) if running else None
         effect = done is None or database.read_now(orders.had_effect, done)
         _print_result(facts, "" if done is None else done.answer, effect=effect, as_json=as_json)
         if not effect:
@@ -116,14 +114,3 @@ def _print_result(facts: dict[str, object], answer: str, *, effect: bool, as_jso
         print(f"{case}: the order to {order} is recorded; the communicator has not applied it yet")  # noqa: T201
     else:
         print(f"{case}: the order to {order} is recorded; it is applied when the communicator runs")  # noqa: T201
-
-
-def _applied(database: Database, number: int) -> Order | None:
-    """The order once it is applied, None if the communicator takes longer than WAIT_S."""
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        order = database.read_now(orders.get, number)
-        if order.applied is not None:
-            return order
-        time.sleep(0.1)
-    return None

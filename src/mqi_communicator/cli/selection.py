@@ -21,8 +21,6 @@ from mqi_communicator.store.database import Database
 from mqi_communicator.store.history import CaseQuery, PageCursor
 
 LAST = 20  # ended cases that are shown
-FAILED = 50  # failed cases that are shown under action required
-FAILED_S = 14 * 86400.0  # for how long
 _BATCH = 500
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _ENDED = ("done", "failed", "cancelled")
@@ -39,7 +37,7 @@ class Current:
 
 def current(connection: Any, now: float, last: int, shown: IdentityPolicy = NOTHING_SHOWN) -> Current:
     """Everything open, failed cases of the last days, and the `last` cases that ended, in one read of the store."""
-    failed = history.recently_ended(connection, "failed", FAILED, now - FAILED_S)
+    failed = history.recently_failed(connection, now)
     known = {case.key for case in failed}
     ended = [case for case in history.last_ended(connection, _ENDED, last + len(failed)) if case.key not in known]
     groups: dict[Group, list[CaseView]] = {group: [] for group in GROUP_TITLES}

@@ -12,12 +12,11 @@ from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.account import invoker
-from mqi_communicator.cli.cases import find_case, open_store
+from mqi_communicator.cli.cases import applied_order, find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, CaseName, ConfigFile
 from mqi_communicator.config import Config, load
 from mqi_communicator.flow.view import CaseView
 from mqi_communicator.store import orders
-from mqi_communicator.store.database import Database
 from mqi_communicator.store.ownership import is_owned
 
 if TYPE_CHECKING:
@@ -77,7 +76,8 @@ def sign(
             detail=request.text(),
         )
         running = is_owned(settings.paths.lock)
-        answer = _answer(database, number) if running else None
+        done = applied_order(database, number, WAIT_S) if running else None
+        answer = None if done is None else done.answer
         signed = answer is not None and not answer.startswith(orders.NOT_SIGNED)
         if as_json:
             print(json.dumps({"case": found.case, "running": running, "signed": signed, "answer": answer or ""}))  # noqa: T201
@@ -130,13 +130,3 @@ def _by_token(config: Config) -> User:
     if token is None or user is None:
         raise ActionRequired("the token is not valid, or has expired", "mqi token list shows the tokens")
     return token.acts_as(user)
-
-
-def _answer(database: Database, number: int) -> str | None:
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        order = database.read_now(orders.get, number)
-        if order.applied is not None:
-            return order.answer
-        time.sleep(0.1)
-    return None

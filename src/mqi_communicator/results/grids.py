@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SNAP = 1e-4  # voxels: a point this near to the outermost voxel centre is on it (DICOM decimal strings are rounded)
-_SAME_GRID_MM = 1e-3
-
-
-def same_grid(a: Grid, b: Grid) -> bool:
-    """Whether two grids have the same voxels to within a micrometre."""
-    near = all(abs(p - q) <= _SAME_GRID_MM for p, q in zip(a.origin, b.origin, strict=True))
-    step = all(abs(p - q) * max(a.shape) <= _SAME_GRID_MM for p, q in zip(a.spacing, b.spacing, strict=True))
-    return a.shape == b.shape and near and step
 
 
 def on_grid(dose: Dose, grid: Grid, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> NDArray[np.float64]:

@@ -50,14 +50,6 @@ def common_grid(grids: Sequence[Grid], types: Sequence[DoseType]) -> Grid:
     return whole
 
 
-def summed(beams: Sequence[Dose]) -> Dose:
-    """The dose of a plan from those of all its beams, on the smallest grid that holds them. See `common_grid`."""
-    total = Sum(common_grid([beam.grid for beam in beams], [beam.dose_type for beam in beams]))
-    for beam in beams:
-        total.add(beam)
-    return total.dose(beams[0].dose_type)
-
-
 def summed_on(beams: Sequence[Dose], grid: Grid) -> Dose:
     """The sum of planned beam doses on `grid`; the dose of a beam outside its own grid is 0."""
     total = Sum(grid)

@@ -15,7 +15,8 @@ from mqi_communicator.store.schema import cases, work_items
 from mqi_communicator.store.work_items import NOT_ENDED
 
 PageCursor = tuple[float, str]  # (seen, key) of the last case of a page: the next page starts after it
-_BATCH = 1000
+_FAILED = 50  # failed cases that are listed under action required
+_FAILED_S = 14 * 86400.0  # for how long
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,16 @@ def search(
     return [as_case(row) for row in connection.execute(query)]
 
 
-def search_all(connection: Connection, wanted: CaseQuery, watch: Path) -> Iterator[Sequence[Case]]:
-    """All cases that match, newest first, in batches."""
-    before: PageCursor | None = None
-    while page := search(connection, wanted, watch, limit=_BATCH, before=before):
-        yield page
-        before = (page[-1].seen, page[-1].key)
-
-
 def recently_ended(connection: Connection, status: str, limit: int, since: float = 0.0) -> list[Case]:
     """The cases that reached this final status, the latest first."""
     here = and_(work_items.c.case == cases.c.key, work_items.c.beam == CASE_ITEM)
     query = select(cases).join(work_items, here).where(work_items.c.status == status, work_items.c.since >= since)
     return [as_case(row) for row in connection.execute(query.order_by(work_items.c.since.desc()).limit(limit))]
+
+
+def recently_failed(connection: Connection, now: float) -> list[Case]:
+    """The failed cases that are listed under action required, the latest first. `now`: epoch seconds."""
+    return recently_ended(connection, "failed", _FAILED, now - _FAILED_S)
 
 
 def last_ended(connection: Connection, statuses: Sequence[str], limit: int) -> list[Case]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def make_folder(path: Path) -> None:
@@ -36,16 +38,24 @@ def sync_tree(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
+@contextmanager
+def new_file(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Write a file from its beginning; its content is durable at the end. Its name is once its folder is synced."""
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(number, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def replace_file(path: Path, text: str) -> None:
     """Write a small file, mode 0600, so that either the old or the new content is there whatever happens.
 
     One process at a time may do so: the new content is in a file of the same name with the suffix .tmp before.
     """
     aside = path.with_suffix(".tmp")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with new_file(aside) as file:
+        file.write(text.encode("utf-8"))
     aside.rename(path)
     sync_folder(path.parent)
 

@@ -112,12 +112,13 @@ async def submit(
     else:
         number = await context.database.write(orders.add_if_latest, known=request.known, **facts)
     running = context.queries.running()
-    answer = await _answer(context, number) if running else ""
+    answer = await answer_of(context, number, ANSWER_TIMEOUT_S) if running else ""
     return OrderResult(number, running, answer)
 
 
-async def _answer(context: DashboardContext, number: int) -> str:
-    deadline = time.monotonic() + ANSWER_TIMEOUT_S
+async def answer_of(context: DashboardContext, number: int, timeout_s: float) -> str:
+    """The answer to an order, "" if it is not applied in time or the server is closed."""
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and not context.closing.is_set():
         order = await context.database.read(orders.get, number)
         if order.applied is not None:

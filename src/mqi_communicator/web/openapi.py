@@ -27,6 +27,28 @@ _TEXT, _BOOL = {"type": "string"}, {"type": "boolean"}
 
 def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
     """The description, OpenAPI 3.1. `cookie` is the name of the session cookie."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "MQI Communicator",
+            "version": VERSION,
+            "description": "The records that mqi --json prints. Programs send a token (mqi token add) "
+            "as Authorization: Bearer. A browser signs in at /login; the session is a cookie, and each POST sends the "
+            "token of /api/v1/me in X-CSRF-Token.",
+        },
+        "components": {
+            "schemas": _schemas(search),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "Made by mqi token add."},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
+            },
+        },
+        "security": [{"token": []}, {"session": []}],
+        "paths": _paths(search.__name__),
+    }
+
+
+def _schemas(search: type[BaseModel]) -> dict[str, Any]:
     schemas: dict[str, Any] = {
         "Error": _object({"error": {**_TEXT, "description": "The error message."}}),
         "Me": _object({"name": _TEXT, "role": {"enum": ["viewer", "operator", "physicist"]}, "csrf": _TEXT}),
@@ -73,25 +95,7 @@ def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
             _object({"events": {"type": "array", "items": _ref("Event")}, "checks": {"type": "array"}}),
         ]
     }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "MQI Communicator",
-            "version": VERSION,
-            "description": "The records that mqi --json prints. Programs send a token (mqi token add) "
-            "as Authorization: Bearer. A browser signs in at /login; the session is a cookie, and each POST sends the "
-            "token of /api/v1/me in X-CSRF-Token.",
-        },
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "Made by mqi token add."},
-                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
-            },
-        },
-        "security": [{"token": []}, {"session": []}],
-        "paths": _paths(search.__name__),
-    }
+    return schemas
 
 
 def _paths(search: str) -> dict[str, Any]:

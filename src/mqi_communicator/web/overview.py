@@ -16,8 +16,6 @@ from mqi_communicator.store import breakers, cases, history, hosts, jobs, work_i
 from mqi_communicator.web.context import DashboardContext
 
 RECENT = 10  # recently completed cases that are shown
-FAILED = 50  # failed cases that are shown
-FAILED_S = 14 * 86400.0  # how long a failed case is listed under action required
 MOST = 200  # open cases that are shown; the rest is counted
 
 
@@ -89,7 +87,7 @@ class Overviews:
 def overview(connection: Any, context: DashboardContext, now: float) -> Overview:
     """The overview, in one read of the store."""
     live = cases.unfinished(connection)
-    failed = history.recently_ended(connection, "failed", FAILED, now - FAILED_S)
+    failed = history.recently_failed(connection, now)
     seen = context.queries.view(connection, [*live[:MOST], *failed], now)
     groups: dict[Group, list[CaseView]] = {"person": [], "running": [], "waiting": [], "held": []}
     for case in seen:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.store import orders
-from mqi_communicator.web.actions import OrderResult, whole_number
+from mqi_communicator.web.actions import OrderResult, answer_of, whole_number
 from mqi_communicator.web.authentication import check_password
 from mqi_communicator.web.client import client_address
 from mqi_communicator.web.context import DashboardContext
@@ -81,7 +81,7 @@ async def sign(request: Request, case: CaseView, wanted: SignatureRequest) -> Or
     facts = {"at": time.time(), "case": case.case, "order": "sign", "who": who, "why": wanted.reason.strip()}
     number = await context.database.write(orders.add, **facts, detail=given.text())  # type: ignore[arg-type]
     running = context.queries.running()
-    answer = await _answer(context, number) if running else ""
+    answer = await answer_of(context, number, ANSWER_TIMEOUT_S) if running else ""
     if answer.startswith(orders.NOT_SIGNED):
         raise Refusal(HTTPStatus.CONFLICT, f"{answer[0].upper()}{answer[1:]}")
     return OrderResult(number, running, answer)
@@ -102,13 +102,3 @@ async def _check_password(request: Request, context: DashboardContext, password:
     if attempt.user is None:
         structlog.get_logger().warning("web.sign_refused", user=user.name, address=address or "socket")
         raise Refusal(HTTPStatus.FORBIDDEN, "Incorrect password. Nothing was signed.")
-
-
-async def _answer(context: DashboardContext, number: int) -> str:
-    deadline = time.monotonic() + ANSWER_TIMEOUT_S
-    while time.monotonic() < deadline and not context.closing.is_set():
-        order = await context.database.read(orders.get, number)
-        if order.applied is not None:
-            return order.answer
-        await asyncio.sleep(0.1)
-    return ""

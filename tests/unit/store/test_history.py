@@ -46,8 +46,6 @@ def test_pages_follow_one_another_without_gap_or_repetition(store):
         pages += page
         before = (page[-1].seen, page[-1].key)
     assert pages == find(store)
-    portions = list(store.read_now(lambda connection: list(history.search_all(connection, CaseQuery(), WATCH))))
-    assert [case for portion in portions for case in portion] == pages
 
 
 def test_a_name_is_matched_literally_below_the_watched_folder_only(store):

@@ -17,6 +17,7 @@ from mqi_communicator.store import cases, history, signatures
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.history import CaseQuery
+from mqi_communicator.store.worklist import WorklistQuery, counts, worklist
 
 
 @pytest.fixture
@@ -39,13 +40,13 @@ def store(tmp_path):
 
 
 def due(store):
-    return [case.key for case in store.read_now(signatures.due, 10)]
+    return [case.key for case in store.read_now(worklist, WorklistQuery(), 10)]
 
 
 def test_delivered_cases_of_patients_wait_for_a_signature(store):
     assert due(store) == ["new", "old"]
-    assert store.read_now(signatures.counts_due) == {"pass": 1, "fail": 1}
-    assert [case.key for case in store.read_now(signatures.due, 1)] == ["new"]
+    assert store.read_now(counts, WorklistQuery()) == {"pass": 1, "fail": 1}
+    assert [case.key for case in store.read_now(worklist, WorklistQuery(), 1)] == ["new"]
 
 
 def test_a_second_signature_is_due_until_it_is_given(store):

@@ -9,7 +9,7 @@ admitted files and the same recipe alone; anything else is prepared again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from mqi_communicator.dose.prepare.preparation import Preparation, restore
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.digests import digest_of
-from mqi_communicator.flow.tasks.stored_array import write_array
+from mqi_communicator.flow.tasks.stored_array import grid_of, write_array
 from mqi_communicator.flow.tasks.stored_dose import recipe_digest
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.system.durable import make_folder, replace_file
@@ -77,7 +77,7 @@ def planned_grids(spool: Spool) -> tuple[Grid, ...]:
     """The grids of the planned doses."""
     about = _record(spool)
     if about is not None:
-        return tuple(_grid(one) for one in about["planned"])
+        return tuple(grid_of(one) for one in about["planned"])
     doses = load_manifest(spool.manifest).of(Kind.DOSE)
     return tuple(dose_facts(spool.case / file.stored).grid for file in doses)
 
@@ -105,17 +105,11 @@ def _ct(spool: Spool, about: Mapping[str, Any]) -> CTVolume:
             "cancel the case and copy its folder in again; the disk of paths.workspace may be failing",
         )
     hu = np.asarray(np.load(array, mmap_mode="r", allow_pickle=False))
-    grid = _grid(about["grid"])
+    grid = grid_of(about["grid"])
     ct: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in about["ct"].items()
     }
     return CTVolume(grid=grid, hu=hu.reshape(grid.shape), **ct)
-
-
-def _grid(about: Mapping[str, Sequence[float]]) -> Grid:
-    nz, ny, nx = (int(count) for count in about["shape"])
-    (x, y, z), (dx, dy, dz) = about["origin"], about["spacing"]
-    return Grid((nz, ny, nx), (x, y, z), (dx, dy, dz))
 
 
 def _paths(spool: Spool) -> tuple[Path, Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +44,7 @@ from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed_on
 from mqi_communicator.results.trend import TrendPosition
-from mqi_communicator.system.durable import sync_folder
+from mqi_communicator.system.durable import new_file, sync_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -208,12 +207,9 @@ def _planned(
 def _write_whole(path: Path, data: bytes) -> None:
     """Write a file in one rename, synced to disk before it appears. An incomplete file is removed."""
     part = temporary(path)
-    number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
     try:
-        with os.fdopen(number, "wb") as file:
+        with new_file(part, 0o640) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         part.rename(path)
         sync_folder(path.parent)
     finally:

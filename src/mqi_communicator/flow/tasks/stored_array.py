@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mqi_communicator.system.durable import sync_folder
+from mqi_communicator.dicom.records import Grid
+from mqi_communicator.system.durable import new_file, sync_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def grid_of(about: Mapping[str, Sequence[float]]) -> Grid:
+    """The grid that was recorded beside an array, as JSON."""
+    nz, ny, nx = (int(count) for count in about["shape"])
+    (x, y, z), (dx, dy, dz) = about["origin"], about["spacing"]
+    return Grid((nz, ny, nx), (x, y, z), (dx, dy, dz))
 
 
 def write_array(path: Path, values: NDArray[Any]) -> str:
@@ -26,14 +34,12 @@ def write_array(path: Path, values: NDArray[Any]) -> str:
     np.lib.format.write_array_header_1_0(head, about)
     digest = hashlib.sha256(head.getvalue())
     aside = path.with_suffix(".aside.npy")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+    with new_file(aside) as file:
         file.write(head.getvalue())
         for plane in values:
             data = np.ascontiguousarray(plane).data
             digest.update(data)
             file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
     aside.rename(path)
     sync_folder(path.parent)
     return digest.hexdigest()

@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from mqi_communicator.case.faults import Transient
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid, Medium
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.digests import digest_of
-from mqi_communicator.flow.tasks.stored_array import write_array
+from mqi_communicator.flow.tasks.stored_array import grid_of, write_array
 from mqi_communicator.system.durable import make_folder, replace_file
 
 _AGAIN = "mqi retry reads the beam's dose again; the disk of paths.workspace may be failing"
@@ -67,11 +66,11 @@ def open_dose(spool: Spool, number: int, token: str) -> StoredDose:
         had = str(about["sha256"])
         raise Transient(f"the kept dose of beam {number} has digest {found[:16]}… and had {had[:16]}…", _AGAIN)
     gy = np.asarray(np.load(array, mmap_mode="r", allow_pickle=False))
-    grid = _grid(about["grid"])
+    grid = grid_of(about["grid"])
     if gy.shape != grid.shape or gy.dtype != np.float32:
         raise Transient(f"the kept dose of beam {number} is {gy.dtype} of {gy.shape}, expected {grid.shape}", _AGAIN)
     dose = Dose(grid, gy, _dose_type(about["type"]), number, about["uncertainty"])
-    return StoredDose(dose, _grid(about["whole"]), token, about["recipe"], found)
+    return StoredDose(dose, grid_of(about["whole"]), token, about["recipe"], found)
 
 
 def recipe_digest(spool: Spool) -> str:
@@ -94,13 +93,9 @@ def _of_earlier_version(spool: Spool, number: int, token: str) -> StoredDose:
     with np.load(spool.dose / f"beam-{number}.npz", allow_pickle=False) as stored:
         about = json.loads(str(stored["about"]))
         _check_run(number, about["token"], token)
-        grid = _grid(about["grid"])
+        grid = grid_of(about["grid"])
         dose = Dose(grid, stored["gy"], _dose_type(about["meaning"]), number, about["uncertainty"])
     return StoredDose(dose, grid, token, None, hashlib.sha256(dose.gy.tobytes()).hexdigest())
-
-
-def _grid(about: Mapping[str, Any]) -> Grid:
-    return Grid(**{name: tuple(value) for name, value in about.items()})
 
 
 def _dose_type(words: Mapping[str, str]) -> DoseType:

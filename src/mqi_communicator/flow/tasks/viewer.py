@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING
 
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.report.viewer_file import SUFFIX
-from mqi_communicator.system.durable import make_folder, sync_folder
+from mqi_communicator.system.durable import make_folder, new_file, sync_folder
 
 if TYPE_CHECKING:
     from mqi_communicator.report.viewer import ViewerFile
@@ -18,14 +17,11 @@ def write_viewer(spool: Spool, made: ViewerFile) -> None:
     """Write the file, durably, and remove all others. OSError if it cannot be written."""
     make_folder(spool.viewer)
     part, digest = spool.viewer / ".part", hashlib.sha256()
-    number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(number, "wb") as file:
+        with new_file(part) as file:
             for piece in made.pieces():
                 digest.update(piece)
                 file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
         final = spool.viewer / f"{digest.hexdigest()}{SUFFIX}"
         part.rename(final)
     finally:
