@@ -17,6 +17,9 @@ from typing import Any
 import httpx
 import yaml
 
+from mqi_communicator.config import load
+from mqi_communicator.store.database import open_database
+
 PASSWORDS = {
     "vera": "vera only looks on", "otto": "otto gives orders", "phil": "phil may sign too", "pia": "pia signs as well",
 }  # fmt: skip
@@ -43,6 +46,12 @@ def configure(base: Path, web: dict[str, Any] | None = None, **sections: Any) ->
     }
     config = base / "config.yaml"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return config
+
+
+def with_store(config: Path) -> Path:
+    """The configuration, once its communicator has run: there is a store."""
+    open_database(load(config).paths.store).close()
     return config
 
 
@@ -84,7 +93,9 @@ class Client(httpx.Client):
 
 @contextmanager
 def dashboard(config: Path, command: str = "web", *, opened: str = "web.started") -> Iterator[Board]:
-    """`mqi web`, or `mqi run` with its dashboard, until the end. It is ready when it logs `opened`."""
+    """`mqi web` on a store, or `mqi run` with its dashboard, until the end. It is ready when it logs `opened`."""
+    if command == "web":
+        with_store(config)
     log = config.parent / f"{command}.log"
     with log.open("w") as out:
         process = subprocess.Popen([*MQI, command, "--config", str(config)], stdout=out, stderr=out, text=True)

@@ -17,7 +17,7 @@ from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.flow.view import checks_of, record, view
 from mqi_communicator.results.signature import SignatureDocument
-from mqi_communicator.store.database import open_database
+from mqi_communicator.store.existing import open_existing
 from mqi_communicator.web.context import DashboardContext, Finding, Folders, Queries
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.server import Dashboard, serve
@@ -35,9 +35,9 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
     users = users_of(options, config.paths.workspace)
     context = DashboardContext(
         options=options,
-        database=open_database(config.paths.store),
+        database=open_existing(config.paths.store),
         queries=Queries(
-            partial(view, shown=config.report.shown),
+            partial(view, policy=config.policy),
             record,
             checks_of,
             _signatures_of,
@@ -54,8 +54,7 @@ def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bo
         tokens=tokens_of(users.path),
         token_use=token_use_of(config.paths.workspace),
         sessions=Sessions(options.session_hours),
-        shown=config.report.shown,
-        sign_passes=options.sign_passes,
+        policy=config.policy,
     )
     return serve(context)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.standin.write_site import write_site
 
-from mqi_communicator.checks.hosts import Finding, check_host
+from mqi_communicator.checks.finding import Finding
+from mqi_communicator.checks.hosts import check_host
 from mqi_communicator.config import load
 
 LOADER = "tps_env: error while loading shared libraries: libcudart.so.12: cannot open shared object file"

@@ -16,8 +16,8 @@ from pathlib import Path
 from mqi_communicator.app import build_engine, build_host, build_scheduler, remote_root
 from mqi_communicator.case.faults import ActionRequired, Fault
 from mqi_communicator.case.request import RemoteRequest
-from mqi_communicator.case.visible import visible
 from mqi_communicator.case.work import Program, Work
+from mqi_communicator.checks.finding import Finding, failed, passed
 from mqi_communicator.compute.gpus import listed, read_inventory, reason_unusable
 from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.scheduler import JobState, Scheduler
@@ -32,29 +32,6 @@ SLOW_S = 2.0
 REQUEST_S = 60.0
 PROBE_S = 30.0
 MIB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check, with unusual characters of host output escaped. `advice` says what to do if not ok."""
-
-    ok: bool
-    what: str
-    advice: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "what", visible(self.what))
-        object.__setattr__(self, "advice", visible(self.advice))
-
-
-def passed(what: str) -> Finding:
-    """A check that passed."""
-    return Finding(ok=True, what=what)
-
-
-def failed(what: str, advice: str) -> Finding:
-    """A check that failed, and what to do."""
-    return Finding(ok=False, what=what, advice=advice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import ssl
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from mqi_communicator.app import build_engine
 from mqi_communicator.case.faults import ActionRequired, Fault
-from mqi_communicator.checks.hosts import Finding, check_host, failed, passed
+from mqi_communicator.checks import folders
+from mqi_communicator.checks.finding import Finding, failed, passed
+from mqi_communicator.checks.hosts import check_host
 from mqi_communicator.config import Config
-from mqi_communicator.delivery.marker import ResultsMarker
 from mqi_communicator.flow.memory import largest_ct
 from mqi_communicator.flow.options import ConstancyOptions
 from mqi_communicator.notify.dispatcher import Channel, channels
-from mqi_communicator.store.database import NETWORK_FILE_SYSTEMS, file_system_of
 from mqi_communicator.store.ownership import owner
 from mqi_communicator.system.ports import bind_error, children_of, listens
 from mqi_communicator.web.options import WebOptions
 from mqi_communicator.web.private import check_key
 from mqi_communicator.web.users import users_of
 
-GIB = 1 << 30
-
 
 async def check_all(config: Config) -> AsyncIterator[Finding]:
     """Yield all findings, in the order in which a case would encounter them."""
-    yield _watch_folder(config)
-    yield _writable_folder("paths.workspace", config.paths.workspace)
-    yield _results_folder(config)
-    yield _local_disk(config)
-    yield _free_space(config)
+    yield folders.watch_folder(config)
+    yield folders.workspace_folder(config)
+    yield folders.results_folder(config)
+    yield folders.local_disk(config)
+    yield folders.free_space(config)
     yield _worker_memory(config)
     yield _metrics_port(config)
     if config.web is not None:
@@ -53,50 +48,11 @@ async def check_all(config: Config) -> AsyncIterator[Finding]:
             yield finding
 
 
-def _watch_folder(config: Config) -> Finding:
-    folder = config.paths.watch
-    if not folder.is_dir():
-        return failed(f"paths.watch {folder} is not a folder", "create the folder, or mount the share")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return failed(f"paths.watch {folder} is not readable", "give this account read permission")
-    return passed(f"paths.watch {folder} is readable")
-
-
 def _sample(sample: ConstancyOptions) -> Finding:
     what = f"the folder {sample.folder} of the constancy sample {sample.name}"
     if not sample.folder.is_dir() or not os.access(sample.folder, os.R_OK | os.X_OK):
         return failed(f"{what} is not readable", "correct its path or permissions")
     return passed(f"{what} is readable")
-
-
-def _writable_folder(name: str, folder: Path) -> Finding:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-"):
-            pass
-    except OSError as error:
-        return failed(f"{name} {folder} is not writable: {error.strerror}", "correct the path or its permissions")
-    return passed(f"{name} {folder} is writable")
-
-
-def _results_folder(config: Config) -> Finding:
-    marker = ResultsMarker(config.paths.results, config.paths.results_id)
-    if fault := marker.problem():  # then it is not created either
-        return failed(f"paths.results {config.paths.results}: {fault.reason}", fault.advice)
-    return _writable_folder("paths.results", config.paths.results)
-
-
-def _local_disk(config: Config) -> Finding:
-    kind = file_system_of(config.paths.workspace)
-    if kind in NETWORK_FILE_SYSTEMS:
-        return failed(f"paths.workspace is on a network file system ({kind})", "move it to a local disk")
-    return passed(f"paths.workspace is on a local disk ({kind})")
-
-
-def _free_space(config: Config) -> Finding:
-    free, wanted = shutil.disk_usage(config.paths.workspace).free / GIB, config.resources.local_free_gib
-    what = f"{free:.1f} GiB are free on the disk of paths.workspace, {wanted:g} GiB must remain free"
-    return Finding(free > wanted, what, "free space, or lower resources.local_free_gib")
 
 
 def _worker_memory(config: Config) -> Finding:

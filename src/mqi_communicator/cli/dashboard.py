@@ -60,7 +60,6 @@ async def _serve(config: Config, options: WebOptions, *, watched: bool) -> None:
 
     set_limits()
     logs.setup(config.monitoring.log_level, console=config.monitoring.log_format == "console")
-    config.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

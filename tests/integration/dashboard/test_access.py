@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import httpx
 import pytest
-from tests.boards import MQI, PASSWORDS, Client, add_user, configure, dashboard, free_port, token_of
+from tests.boards import MQI, PASSWORDS, Client, add_user, configure, dashboard, free_port, token_of, with_store
 
 from mqi_communicator.case.faults import ActionRequired
 from mqi_communicator.checks import Finding, check_all
@@ -78,16 +78,18 @@ def test_builtin_tls_and_a_cookie_limited_to_it(tmp_path, certificate):
 def test_an_invalid_certificate_and_a_port_in_use_are_reported(tmp_path, certificate):
     (tmp_path / "broken.pem").write_text("no certificate")
     config = configure(tmp_path / "one", {"certificate": str(tmp_path / "broken.pem"), "key": str(certificate[1])})
-    assert "certificate or key cannot be used" in refused(config)
+    assert "certificate or key cannot be used" in refused(with_store(config))
     port = free_port()
     with dashboard(configure(tmp_path / "two", {"port": port})):
-        assert f"cannot be served on 127.0.0.1 port {port}" in refused(configure(tmp_path / "three", {"port": port}))
+        assert f"cannot be served on 127.0.0.1 port {port}" in refused(
+            with_store(configure(tmp_path / "three", {"port": port}))
+        )
 
 
 def test_a_key_or_users_that_others_may_read_or_change_are_refused(tmp_path, certificate):
     certificate[1].chmod(0o644)
     config = configure(tmp_path / "one", {"certificate": str(certificate[0]), "key": str(certificate[1])})
-    settings, users = load(config), tmp_path / "one/workspace/users.json"
+    settings, users = load(with_store(config)), tmp_path / "one/workspace/users.json"
     assert settings.web is not None
     UsersFile(users).put(User("ann", "viewer"))
     with pytest.raises(ActionRequired, match=r"key\.pem can be read by others: its mode is 0644"):
@@ -165,7 +167,7 @@ def test_a_proxy_is_trusted_on_its_socket_and_nowhere_else(behind_proxy):
 def test_a_socket_that_anybody_may_open_is_refused(behind_proxy):
     config, path = behind_proxy
     path.parent.chmod(0o755)
-    assert "could claim any user name" in refused(config)
+    assert "could claim any user name" in refused(with_store(config))
 
 
 def test_the_communicator_serves_its_own_dashboard_and_applies_the_orders_given_there(tmp_path):

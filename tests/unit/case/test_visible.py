@@ -15,7 +15,7 @@ from tests.odd_text import hidden, odd_texts
 from mqi_communicator.case.model import Event, WorkItem
 from mqi_communicator.case.views import cell
 from mqi_communicator.case.visible import visible, visible_in, visible_lines, visible_text
-from mqi_communicator.checks.hosts import failed
+from mqi_communicator.checks.finding import failed
 from mqi_communicator.dicom.problem import printable
 from mqi_communicator.notify.message import Notification, compose
 from mqi_communicator.report.text import one_line
