@@ -46,7 +46,7 @@ def _requests(browser: httpx.Client, live: list[str]) -> Iterator[tuple[str, str
     yield "history", "/history", None
     for name, wanted in (
         ("history, of one verdict", {"word": "fail"}),
-        ("history, of one status", {"status": "failed"}),
+        ("history, of one state", {"state": "failed"}),
         ("history, of one machine", {"machine": MACHINES[0]}),
         ("history, by a folder's name, a late page", {"text": "QA-0000"}),
         ("history, by a name that nobody has", {"text": "nobody"}),

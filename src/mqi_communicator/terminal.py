@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mqi_communicator.case.numbers import value_text
+from mqi_communicator.case.states import words
 from mqi_communicator.case.times import minute, short
-from mqi_communicator.case.views import BeamView, CaseView, case_state, group_of, state_of
+from mqi_communicator.case.views import BeamView, CaseView, needs_action, state_of_beam
 
 _FILE_WIDTH = 130  # characters of a line that goes into a file or a pipe
 
@@ -31,7 +32,7 @@ def table(found: Sequence[CaseView], *, head: bool = True) -> Table:
     grid.add_column("case", width=12, no_wrap=True)
     grid.add_column("received", width=16)
     grid.add_column("folder", ratio=2, overflow="fold")
-    grid.add_column("status", width=18)
+    grid.add_column("status", width=21)
     grid.add_column("why", ratio=5, overflow="fold")
     for case in found:
         grid.add_row(case.case, short(case.seen, now), Text(_folder(case)), _status(case), Text(_why(case, now)))
@@ -50,24 +51,24 @@ def _folder(case: CaseView) -> str:
 
 
 def _status(case: CaseView) -> Text:
-    if case.status == "done" and case.verdict:
-        return Text(f"done: {case.verdict.replace('_', ' ')}", _colour(case.verdict))
-    if case.status in ("done", "cancelled"):
-        return Text(case.status)
-    return Text(f"{case.step}, {case_state(case)}", "red bold" if group_of(case) == "person" else "")
+    if case.state in ("done", "to_review") and case.verdict:
+        return Text(f"{words(case.state)}: {words(case.verdict)}", _colour(case.verdict))
+    if case.state in ("done", "cancelled"):
+        return Text(case.state)
+    return Text(f"{case.step}, {words(case.state)}", "red bold" if needs_action(case) else "")
 
 
 def _why(case: CaseView, now: float) -> str:
     ready = "" if case.eta is None else f"; result expected at {minute(case.eta, now)}"
-    advice = f" -> {case.advice}" if case.advice and group_of(case) == "person" else ""
+    advice = f" -> {case.advice}" if case.advice and needs_action(case) else ""
     return case.why + ready + advice
 
 
 def _beam_status(beam: BeamView) -> str:
-    state = state_of(beam.status, needs_person=beam.needs_person, step=beam.step)
+    state = state_of_beam(beam)
     if state == "computing":
         return state if beam.percent is None else f"{state} {beam.percent:.0f} %"
-    return f"{beam.step}, {state}"
+    return f"{beam.step}, {words(state)}"
 
 
 def _beam_why(beam: BeamView) -> str:

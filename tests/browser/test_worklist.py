@@ -22,7 +22,7 @@ def texts(person, css: str) -> list[str]:
 def test_the_most_urgent_case_is_on_top_with_its_cause_and_is_opened_by_keyboard(board):
     with browser(board.address) as person:
         person.sign_in("phil")
-        assert person.text(".counts a:first-child").endswith("to review and sign")
+        assert person.text(".counts a:first-child").endswith("to review")
         first = person.text(f"{ROWS}:first-child")
         assert "fail" in first
         assert "the computed range is 5 mm deeper than planned" in first

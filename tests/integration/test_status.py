@@ -19,11 +19,13 @@ from tests.planted import LIVE, plant
 from tests.processes import heed_ctrl_c
 from typer.testing import CliRunner
 
+from mqi_communicator.case.states import STATES
+from mqi_communicator.case.views import ViewPolicy
 from mqi_communicator.cli import selection
 from mqi_communicator.cli.main import app
 from mqi_communicator.config import load
 from mqi_communicator.flow.view import view_all
-from mqi_communicator.store import work_items
+from mqi_communicator.store import history, work_items
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.existing import open_existing
 from mqi_communicator.store.history import CaseQuery
@@ -59,25 +61,45 @@ def keys(text: str) -> list[str]:
 def test_the_list_shows_what_is_open_by_group_and_the_last_twenty_that_ended(site):
     config, database, live = site
     text = status(config)
-    assert text.splitlines()[0].startswith("2 action required, 2 running, 3 waiting, 1 held; ")
-    heads = re.findall(r"^(Action required|Running|Waiting|Held|Recently completed) \(", text, re.MULTILINE)
-    assert heads == ["Action required", "Running", "Waiting", "Held", "Recently completed"]
     every = database.read_now(view_all, time.time())
-    ended = [case.case for case in every if case.status == "done"]
-    failed = [case.case for case in every if case.status == "failed"]
-    assert sorted(keys(text)[: len(LIVE) + 1]) == sorted([*live, *failed])
-    assert keys(text)[len(LIVE) + 1 :] == ended[:20]
+    review = [case.case for case in every if case.state == "to_review"]
+    assert text.splitlines()[0].startswith(
+        f"{len(review)} to review, 2 action required, 2 running, 3 waiting, 1 held; "
+    )
+    heads = re.findall(r"^(To review|Action required|Running|Waiting|Held|Recently completed) \(", text, re.MULTILINE)
+    assert heads == ["To review", "Action required", "Running", "Waiting", "Held", "Recently completed"]
+    ended = [case.case for case in every if case.state == "done"]
+    failed = [case.case for case in every if case.state == "failed"]
+    listed_open, first = len(LIVE) + 1, len(review)
+    assert sorted(keys(text)[:first]) == sorted(review)
+    assert sorted(keys(text)[first : first + listed_open]) == sorted([*live, *failed])
+    assert keys(text)[first + listed_open :] == ended[:20]
     assert "computing 58 %" in text
     assert all(words in text for words in ("host key mismatch", "have its", "administrator"))
     assert [case["case"] for case in listed(config)] == keys(text)
 
 
 def test_the_number_of_ended_cases_is_chosen(site):
-    config, _database, live = site
-    assert len(keys(status(config, "--limit", "3"))) == len(live) + 1 + 3
-    assert len(keys(status(config, "--limit", "0"))) == len(live) + 1
+    config, database, live = site
+    review = sum(case.state == "to_review" for case in database.read_now(view_all, time.time()))
+    assert len(keys(status(config, "--limit", "3"))) == review + len(live) + 1 + 3
+    assert len(keys(status(config, "--limit", "0"))) == review + len(live) + 1
     assert len(keys(status(config, "--all"))) == ENDED + len(live)
     assert len(keys(status(config, "--all", "--limit", "7"))) == 7
+
+
+def test_a_search_for_a_state_finds_the_cases_that_are_shown_in_it(site):
+    config, database, _live = site
+    paths, now = load(config).paths, time.time()
+    known: set[str] = set()
+    for policy in (ViewPolicy(), ViewPolicy(passes=False)):
+        every = database.read_now(view_all, now, policy=policy)
+        for state in STATES:
+            wanted = CaseQuery(state=state, policy=policy)
+            found = [case.key for case in database.read_now(history.search, wanted, paths.watch, limit=999)]
+            assert found == [case.case for case in every if case.state == state], (state, policy)
+        known |= {case.state for case in every}
+    assert known == set(STATES) - {"cancelled"}
 
 
 def test_filters_list_the_newest_first(site):

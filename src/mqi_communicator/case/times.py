@@ -28,6 +28,16 @@ def short(at: float, now: float) -> str:
     return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", here)
 
 
+def day(at: float) -> str:
+    """The local day: 2026-01-31."""
+    return time.strftime("%Y-%m-%d", time.localtime(at))
+
+
+def utc(at: float) -> str:
+    """For programs: ISO 8601 in UTC, 2026-01-31T13:05:09Z."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
 def midnight(now: float) -> float:
     """When the local day of `now` began (epoch seconds)."""
     return time.mktime((*time.localtime(now)[:3], 0, 0, 0, 0, 0, -1))

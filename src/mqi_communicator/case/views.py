@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Literal
 
+from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
+from mqi_communicator.case.states import ON_HOST, BeamState, Group, State
 from mqi_communicator.case.visible import visible
 
-Group = Literal["person", "running", "waiting", "held"]
-GROUP_TITLES: dict[Group, str] = {
-    "person": "Action required",
-    "running": "Running",
-    "waiting": "Waiting",
-    "held": "Held",
-}
-ON_HOST = ("follow", "collect", "verify")
+_OPEN = ("ready", "waiting")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # some locales take the full-width ones too
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPolicy:
+    """What a site shows of its cases, and which of them somebody has to review."""
+
+    shown: IdentityPolicy = NOTHING_SHOWN  # `report.identity`, `report.labels`
+    passes: bool = True  # `signing.passes`: whether a verdict of pass needs a signature
+
+
+DEFAULT_POLICY = ViewPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +68,56 @@ class CaseView:
     patient_id: str = field(default="", repr=False)  # "" where the site does not show it (`report.identity`)
     plan_label: str = field(default="", repr=False)  # "" where the site does not show it (`report.labels`)
     machine: str = ""  # TreatmentMachineName, "" until admitted
+    state: State = "waiting"  # state_of_case
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
 
 
-def group_of(case: CaseView) -> Group:
-    """The group in which an open or failed case is listed."""
-    if case.needs_person or case.status == "failed":
-        return "person"
-    if case.status == "held":
-        return "held"
-    computing = any(beam.step in ON_HOST and beam.status in ("ready", "waiting") for beam in case.beams)
+def state_of_case(case: CaseView, *, due: bool) -> State:
+    """The state of a case. `due`: `is_due`."""
+    if case.status in ("failed", "cancelled"):
+        return "failed" if case.status == "failed" else "cancelled"
+    if case.needs_person and case.status != "done":
+        return "action_required"
+    if due:
+        return "to_review"
+    if case.status in ("done", "held"):
+        return "done" if case.status == "done" else "held"
+    computing = any(beam.step in ON_HOST and beam.status in _OPEN for beam in case.beams)
     return "running" if computing or case.status == "ready" else "waiting"
 
 
-def case_state(case: CaseView) -> str:
-    """The status of a case as it is shown."""
-    if case.needs_person:
-        return "action required"
-    return "running" if group_of(case) == "running" else case.status
+def state_of_beam(beam: BeamView) -> BeamState:
+    """The state of a beam: computing as long as its job is followed."""
+    if beam.needs_person:
+        return "action_required"
+    if beam.status in _OPEN and beam.step in ON_HOST:
+        return "computing" if beam.step == "follow" else "running"
+    match beam.status:
+        case "ready":
+            return "running"
+        case "done" | "failed" | "held" | "cancelled":
+            return beam.status
+        case _:
+            return "waiting"
 
 
-def state_of(status: str, *, needs_person: bool = False, step: str = "") -> str:
-    """The status of a case or beam as it is shown. A beam in the step follow is computing on its host."""
-    if needs_person:
-        return "action required"
-    return "computing" if step == "follow" and status in ("ready", "waiting") else status
+def needs_action(case: CaseView) -> bool:
+    """Whether an operator has to act."""
+    return case.state in ("action_required", "failed")
+
+
+def group_of(case: CaseView) -> Group:
+    """The group in which a case is listed that is open, failed or to be reviewed. ValueError for others."""
+    if needs_action(case):
+        return "action_required"
+    match case.state:
+        case "to_review" | "running" | "waiting" | "held":
+            return case.state
+        case state:
+            raise ValueError(f"case {case.case} is {state}: it is listed in no group")
 
 
 def cell(text: str) -> str:

@@ -6,7 +6,7 @@ import time
 
 import typer
 
-from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
+from mqi_communicator.case.views import DEFAULT_POLICY, ViewPolicy
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.config import Config
 from mqi_communicator.flow.view import CaseView, view_named
@@ -22,11 +22,11 @@ def open_store(config: Config, *, read_only: bool = True) -> Database:
     return open_existing(config.paths.store, read_only=read_only)
 
 
-def find_case(database: Database, name: str, shown: IdentityPolicy = NOTHING_SHOWN) -> CaseView:
+def find_case(database: Database, name: str, policy: ViewPolicy = DEFAULT_POLICY) -> CaseView:
     """Find the case with this key, start of a key, or folder name.
 
     Prints a message and exits if there is none, or if the name matches cases of several folders."""
-    found = database.read_now(view_named, name, time.time(), shown)
+    found = database.read_now(view_named, name, time.time(), policy)
     if not found:
         exit_codes.print_error(f'mqi: no case matches "{name}"', "     mqi status lists them")
         raise typer.Exit(exit_codes.USAGE)

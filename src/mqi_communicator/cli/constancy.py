@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from mqi_communicator.case.times import minute
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
@@ -47,19 +48,24 @@ def _passed_or_running(one: Sample) -> bool:
 
 
 def _table(found: list[Sample]) -> Table:
-    grid = Table()
+    grid, now = Table(), time.time()
     for name in ("sample", "last", "case", "verdict", "reason", "next due"):
         grid.add_column(name, overflow="fold")
     for one in found:
         because = one.because + ("; its files have changed since the previous run" if one.changed_sample else "")
         outcome = coloured(one.verdict) or one.status
-        grid.add_row(one.name, _day(one.at), one.case, outcome, escape(because), escape(_next(one)))
+        grid.add_row(
+            one.name,
+            "never" if one.at is None else minute(one.at, now),
+            one.case,
+            outcome,
+            escape(because),
+            escape(_next(one, now)),
+        )
     return grid
 
 
-def _next(one: Sample) -> str:
-    return f"now: {one.due}" if one.due else _day(one.next_due)
-
-
-def _day(at: float | None) -> str:
-    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+def _next(one: Sample, now: float) -> str:
+    if one.due:
+        return f"now: {one.due}"
+    return "never" if one.next_due is None else minute(one.next_due, now)

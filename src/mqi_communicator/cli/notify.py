@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.times import moment
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
@@ -57,5 +57,5 @@ def _print_last_sent(settings: Config, channel: Channel) -> bool:
     if mark is None or not mark.sent:
         print(f"{channel.name}: nothing was sent yet")  # noqa: T201
     else:
-        print(f"{channel.name}: last sent {datetime.fromtimestamp(mark.sent, UTC):%Y-%m-%d %H:%M:%S} UTC")  # noqa: T201
+        print(f"{channel.name}: last sent {moment(mark.sent)}")  # noqa: T201
     return True

@@ -11,14 +11,15 @@ from typing import Any
 
 import typer
 
-from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
+from mqi_communicator.case.states import GROUP_TITLES, Group
 from mqi_communicator.case.times import midnight
-from mqi_communicator.case.views import GROUP_TITLES, CaseView, Group, group_of
+from mqi_communicator.case.views import DEFAULT_POLICY, CaseView, ViewPolicy, group_of
 from mqi_communicator.flow.view import view
-from mqi_communicator.store import cases, history
+from mqi_communicator.store import cases, history, worklist
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.database import Database
 from mqi_communicator.store.history import CaseQuery, PageCursor
+from mqi_communicator.store.worklist import WorklistQuery
 
 LAST = 20  # ended cases that are shown
 _BATCH = 500
@@ -28,34 +29,41 @@ _ENDED = ("done", "failed", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What is open, by group, and what ended last."""
+    """What is to be reviewed or open, by group, and what ended last."""
 
     groups: dict[Group, list[CaseView]]
+    to_review: int  # how many there are, also beyond those that are listed
     completed: list[CaseView]
     done_today: int
 
 
-def current(connection: Any, now: float, last: int, shown: IdentityPolicy = NOTHING_SHOWN) -> Current:
-    """Everything open, failed cases of the last days, and the `last` cases that ended, in one read of the store."""
-    failed = history.recently_failed(connection, now)
-    known = {case.key for case in failed}
-    ended = [case for case in history.last_ended(connection, _ENDED, last + len(failed)) if case.key not in known]
+def current(connection: Any, now: float, last: int, policy: ViewPolicy = DEFAULT_POLICY) -> Current:
+    """The most urgent cases to review, everything open, failed cases of the last days, and the `last` cases that ended,
+    each once, in one read of the store."""
+    wanted = WorklistQuery(passes=policy.passes)
+    review, failed = worklist.worklist(connection, wanted, LAST), history.recently_failed(connection, now)
+    listed = {case.key: case for case in (*review, *cases.unfinished(connection), *failed)}
     groups: dict[Group, list[CaseView]] = {group: [] for group in GROUP_TITLES}
-    for case in view(connection, [*cases.unfinished(connection), *failed], now, shown):
+    for case in view(connection, list(listed.values()), now, policy):
         groups[group_of(case)].append(case)
+    ended = history.last_ended(connection, _ENDED, last + len(listed))
+    completed = [case for case in ended if case.key not in listed][:last]
     return Current(
-        groups, view(connection, ended[:last], now, shown), history.counts(connection, midnight(now)).get("done", 0)
+        groups,
+        sum(worklist.counts(connection, wanted).values()),
+        view(connection, completed, now, policy),
+        history.counts(connection, midnight(now)).get("done", 0),
     )
 
 
 def matching(
-    database: Database, wanted: CaseQuery, watch: Path, limit: int | None, shown: IdentityPolicy = NOTHING_SHOWN
+    database: Database, wanted: CaseQuery, watch: Path, limit: int | None, policy: ViewPolicy = DEFAULT_POLICY
 ) -> Iterator[list[CaseView]]:
     """The cases that match, newest first, in batches. Each batch is one read, so that a slow reader holds no lock."""
 
     def read(connection: Any, size: int, before: PageCursor | None) -> tuple[list[Case], list[CaseView]]:
         found = history.search(connection, wanted, watch, limit=size, before=before)
-        return found, view(connection, found, time.time(), shown)
+        return found, view(connection, found, time.time(), policy)
 
     before: PageCursor | None = None
     left = limit

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import Event
+from mqi_communicator.case.times import moment
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes, selection
 from mqi_communicator.cli.cases import find_case, open_store
@@ -102,7 +103,7 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
     with exit_codes.report_faults(config):
         settings = load(config)
         database = open_store(settings)
-        found = find_case(database, case, settings.report.shown)
+        found = find_case(database, case, settings.policy)
         events = database.read_now(work_items.events_of, found.case)
         if as_json:
             print(json.dumps(record(found, events)))  # noqa: T201
@@ -116,7 +117,7 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
                 console.print(escape(visible(line)), soft_wrap=True)
         _print_checks(console, found)
         for event in events:
-            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+            when = moment(event.at)
             beam = f" beam {event.beam}" if event.beam else ""
             console.print(
                 escape(f"{when}  {event.event}{beam} {event.step}: {event.before} -> {event.after}  {event.why}"),

@@ -13,8 +13,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from mqi_communicator.case.states import GROUP_TITLES, words
 from mqi_communicator.case.times import offset
-from mqi_communicator.case.views import GROUP_TITLES, CaseView
+from mqi_communicator.case.views import CaseView
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli.selection import LAST, Current, current, matching
 from mqi_communicator.config import Config
@@ -64,20 +65,18 @@ class StatusList:
 
     def _batches(self) -> Iterator[list[CaseView]]:
         if self.wanted is not None:
-            yield from matching(
-                self.database, self.wanted, self.config.paths.watch, self.limit, self.config.report.shown
-            )
+            yield from self._matching(self.wanted, self.limit)
             return
         found = self._current()
         yield from found.groups.values()
         yield found.completed
 
     def _matching(self, wanted: CaseQuery, limit: int | None) -> Iterator[list[CaseView]]:
-        return matching(self.database, wanted, self.config.paths.watch, limit, self.config.report.shown)
+        return matching(self.database, wanted, self.config.paths.watch, limit, self.config.policy)
 
     def _current(self) -> Current:
         last = LAST if self.limit is None else self.limit
-        return self.database.read_now(current, time.time(), last, self.config.report.shown)
+        return self.database.read_now(current, time.time(), last, self.config.policy)
 
     def _tables(self, at_most: int | None = None) -> Iterable[RenderableType]:
         if self.wanted is None:
@@ -102,13 +101,16 @@ class StatusList:
 
 
 def _groups(found: Current, now: float) -> Iterable[RenderableType]:
-    counts = [f"{len(listed)} {GROUP_TITLES[group].lower()}" for group, listed in found.groups.items()]
+    sizes = {group: len(listed) for group, listed in found.groups.items()} | {"to_review": found.to_review}
+    counts = [f"{size} {words(group)}" for group, size in sizes.items()]
     yield Text(f"{', '.join(counts)}; {found.done_today} done today. Times are local, UTC{offset(now)}.")
     yield ""
     head = True
     for group, listed in found.groups.items():
         if listed:
-            yield Text(f"{GROUP_TITLES[group]} ({len(listed)})", "bold")
+            more = sizes[group] > len(listed)
+            number = f"the {len(listed)} most urgent of {sizes[group]}" if more else str(len(listed))
+            yield Text(f"{GROUP_TITLES[group]} ({number})", "bold")
             yield table(listed, head=head)
             yield ""
             head = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.case.times import day, minute
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
@@ -53,7 +54,7 @@ def add(
             print(json.dumps({"id": made.id, "user": user, "role": role, "expires": made.expires, "token": text}))  # noqa: T201
             return
         print(text)  # noqa: T201
-        exit_codes.print_error(f"token {made.id} acts for {user} as {role} until {_day(made.expires)}; keep it secret")
+        exit_codes.print_error(f"token {made.id} acts for {user} as {role} until {day(made.expires)}; keep it secret")
 
 
 @token.command(name="list")
@@ -70,9 +71,9 @@ def list_tokens(config: ConfigFile = DEFAULT, *, as_json: AsJson = False) -> Non
             return
         for one in found:
             ends = "expired" if one["expires"] <= now else "until"
-            used = "never used" if one["last_use"] is None else f"used {_minute(one['last_use'])}"
+            used = "never used" if one["last_use"] is None else f"used {minute(one['last_use'], now)}"
             who = f"{one['id']:10} {one['user']:24} {one['role']:10}"
-            print(f"{who} {ends} {_day(one['expires'])}  {used}  {one['purpose']}".rstrip())  # noqa: T201
+            print(f"{who} {ends} {day(one['expires'])}  {used}  {one['purpose']}".rstrip())  # noqa: T201
 
 
 @token.command()
@@ -92,11 +93,3 @@ def _files(config: Path) -> tuple[UsersFile, TokensFile, TokenUse]:
     settings = load(config)
     users = users_of(settings.web, settings.paths.workspace)
     return users, tokens_of(users.path), token_use_of(settings.paths.workspace)
-
-
-def _day(at: float) -> str:
-    return time.strftime("%Y-%m-%d", time.localtime(at))
-
-
-def _minute(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from mqi_communicator.case.times import minute, utc
 from mqi_communicator.case.views import cell
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
@@ -67,7 +68,7 @@ def _write(found: list[Trend]) -> None:
     for one in found:
         for row in one.rows:
             values = [_plain(getattr(row, column)) for column in COLUMNS]
-            out.writerow(("case", cell(one.machine), row.case, _day(row.at), row.verdict, *values))
+            out.writerow(("case", cell(one.machine), row.case, utc(row.at), row.verdict, *values))
         for name in (MEAN, TWO_SD):
             out.writerow((name, cell(one.machine), "", "", "", *_sums(one, name)))
 
@@ -82,7 +83,7 @@ def _plain(value: float | None) -> str:
 
 
 def _show(found: list[Trend]) -> None:
-    screen = console()
+    screen, now = console(), time.time()
     if not found:
         screen.print("no results were delivered yet")
     for one in found:
@@ -93,7 +94,7 @@ def _show(found: list[Trend]) -> None:
             grid.add_column(f"{what} ({unit})" if unit else what, justify="right")
         for row in one.rows:
             values = [_formatted(column, getattr(row, column)) for column in COLUMNS]
-            grid.add_row(_day(row.at), row.case, coloured(row.verdict), *values)
+            grid.add_row(minute(row.at, now), row.case, coloured(row.verdict), *values)
         grid.add_section()
         spreads = {column: one.spread(column) for column in COLUMNS}
         grid.add_row(MEAN, "", "", *(_formatted(column, spread.mean) for column, spread in spreads.items()))
@@ -103,8 +104,3 @@ def _show(found: list[Trend]) -> None:
 
 def _formatted(column: str, value: float | None) -> str:
     return "-" if value is None else f"{value:.{COLUMNS[column][2]}f}"
-
-
-def _day(at: float) -> str:
-    """UTC, as in all that is delivered."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

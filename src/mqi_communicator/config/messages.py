@@ -67,6 +67,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         *above, name = detail["loc"]
+        if now := _MOVED.get(".".join(map(str, detail["loc"]))):
+            return f"is now {now}"
         return _unknown(str(name), known_keys(model, tuple(above)))
     if kind == "union_tag_invalid":
         return f"must be one of {context['expected_tags'].replace(', ', ' or ')}, not {_quoted(context['tag'])}"
@@ -111,6 +113,7 @@ _WANTED = {
 
 
 _RENAMED = {"desk": "workers", "desk_memory_gib": "worker_memory_gib", "desk_limit_s": "worker_limit_s"}
+_MOVED = {"web.sign_passes": "signing.passes"}
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from mqi_communicator.case.views import ViewPolicy
 from mqi_communicator.compute.options import DirectOptions, GpuOptions
 from mqi_communicator.compute.slurm_options import SlurmOptions
 from mqi_communicator.config import file as config_file
@@ -196,6 +197,11 @@ class Config(BaseModel):
                 f"extension: max_histories_per_beam must be more than engine.histories_per_beam = {fixed}, not {most}"
             )
         return self
+
+    @property
+    def policy(self) -> ViewPolicy:
+        """What is shown of cases, and which of them somebody has to review."""
+        return ViewPolicy(self.report.shown, self.signing.passes)
 
     @property
     def backups(self) -> Path:

@@ -148,3 +148,7 @@ class SigningOptions(BaseModel):
     second: bool = Field(
         default=False, description="Whether an acceptance needs a second signature, by another physicist."
     )
+    passes: bool = Field(
+        default=True,
+        description="Whether a verdict of pass needs a signature; if not, such a case is not listed for review.",
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.case.model import Event, Status, WorkItem
-from mqi_communicator.case.views import BeamView, CaseView
+from mqi_communicator.case.states import is_due
+from mqi_communicator.case.views import DEFAULT_POLICY, BeamView, CaseView, ViewPolicy, state_of_case
 from mqi_communicator.case.visible import visible, visible_in
 from mqi_communicator.flow.hosts.forecast import forecast
 from mqi_communicator.flow.steps.table import step_of
@@ -25,26 +26,26 @@ __all__ = ["BeamView", "CaseView", "checks_of", "record", "view", "view_all", "v
 
 
 def view(
-    connection: Connection, found: Sequence[Case], now: float, shown: IdentityPolicy = NOTHING_SHOWN
+    connection: Connection, found: Sequence[Case], now: float, policy: ViewPolicy = DEFAULT_POLICY
 ) -> list[CaseView]:
-    """These cases, in the order given, with as much of their identity as is `shown`."""
+    """These cases, in the order given, with as much of their identity as the site shows."""
     families = work_items.of_cases(connection, [case.key for case in found])
     runs = jobs.of_cases(connection, [case.key for case in found])
     open_ones = any(not families[case.key][0].status.ended for case in found)
     etas = forecast(connection, now) if open_ones else {}
-    return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key), shown) for case in found]
+    return [_case(case, families[case.key], runs[case.key], now, etas.get(case.key), policy) for case in found]
 
 
 def view_all(
-    connection: Connection, now: float, limit: int | None = None, shown: IdentityPolicy = NOTHING_SHOWN
+    connection: Connection, now: float, limit: int | None = None, policy: ViewPolicy = DEFAULT_POLICY
 ) -> list[CaseView]:
     """All cases, newest first."""
-    return view(connection, cases.all_cases(connection, limit), now, shown)
+    return view(connection, cases.all_cases(connection, limit), now, policy)
 
 
-def view_named(connection: Connection, name: str, now: float, shown: IdentityPolicy = NOTHING_SHOWN) -> list[CaseView]:
+def view_named(connection: Connection, name: str, now: float, policy: ViewPolicy = DEFAULT_POLICY) -> list[CaseView]:
     """The cases that match `name`, newest first."""
-    return view(connection, cases.find(connection, name), now, shown)
+    return view(connection, cases.find(connection, name), now, policy)
 
 
 def record(case: CaseView, events: Sequence[Event]) -> dict[str, object]:
@@ -68,13 +69,13 @@ def _case(
     runs: Sequence[JobRow],
     now: float,
     eta: float | None,
-    shown: IdentityPolicy,
+    policy: ViewPolicy,
 ) -> CaseView:
-    own, beams = family[0], family[1:]
+    own, beams, shown = family[0], family[1:], policy.shown
     last = {job.token: job for job in runs}
     longer = extension_of(case.extension, closed=True)
     extended = longer.summary if longer is not None else ""
-    return CaseView(
+    made = CaseView(
         case=case.key,
         folder=visible(case.source.name),
         revision=case.revision,
@@ -101,6 +102,8 @@ def _case(
         plan_label=shown.label(case.plan_label, case.patient_id),
         machine=visible(case.machine),
     )
+    due = is_due(case.signature, case.word, case.superseded_by, case.constancy, passes=policy.passes)
+    return replace(made, state=state_of_case(made, due=due))
 
 
 def _beam(item: WorkItem, job: JobRow | None, now: float) -> BeamView:

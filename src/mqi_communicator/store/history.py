@@ -8,11 +8,13 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, literal, or_, select, tuple_, union_all
 
-from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.case.model import CASE_ITEM, Status
+from mqi_communicator.case.states import ON_HOST, State
+from mqi_communicator.case.views import DEFAULT_POLICY, ViewPolicy
 from mqi_communicator.store.cases import Case, as_case
 from mqi_communicator.store.schema import cases, work_items
 from mqi_communicator.store.work_items import NOT_ENDED
+from mqi_communicator.store.worklist import due
 
 PageCursor = tuple[float, str]  # (seen, key) of the last case of a page: the next page starts after it
 _FAILED = 50  # failed cases that are listed under action required
@@ -23,17 +25,17 @@ _FAILED_S = 14 * 86400.0  # for how long
 class CaseQuery:
     """Conditions of a search; empty ones do not apply.
 
-    `text` is the start of a key or a part of a folder's name; of what is `shown`, also of a patient id or plan label.
+    `text` is the start of a key, or a part of a folder's name or of the patient id or plan label that the site shows.
     """
 
     text: str = ""
     word: str = ""
-    status: str = ""
+    state: State | None = None
     machine: str = ""
     signature: str = ""
     since: float | None = None  # epoch seconds, of arrival
     until: float | None = None
-    shown: IdentityPolicy = NOTHING_SHOWN
+    policy: ViewPolicy = DEFAULT_POLICY
 
 
 def search(
@@ -88,17 +90,14 @@ def _conditions(wanted: CaseQuery, watch: Path) -> Iterator[ColumnElement[bool]]
     if wanted.text:
         name = func.substr(cast(cases.c.source, Text), len(str(watch)) + 2)
         starts = cases.c.key.startswith(wanted.text.lower(), autoescape=True)
-        parts = [name] + ([cases.c.patient_id] if wanted.shown.patient_id else [])
-        parts += [cases.c.plan_label] if wanted.shown.plan_label and wanted.shown.patient_id else []
+        shown = wanted.policy.shown
+        parts = [name] + ([cases.c.patient_id] if shown.patient_id else [])
+        parts += [cases.c.plan_label] if shown.plan_label and shown.patient_id else []
         yield or_(starts, *(part.contains(wanted.text, autoescape=True) for part in parts))
     if wanted.word:
         yield cases.c.word == wanted.word
-    if wanted.status:
-        own = and_(work_items.c.beam == CASE_ITEM, work_items.c.status == wanted.status)
-        if wanted.status == "done":  # most cases: a lookup for each is cheaper than a list
-            yield select(work_items.c.case).where(own, work_items.c.case == cases.c.key).exists()
-        else:
-            yield cases.c.key.in_(select(work_items.c.case).where(own))
+    if wanted.state is not None:
+        yield from _in_state(wanted.state, wanted.policy)
     if wanted.machine:
         yield cases.c.machine == wanted.machine
     if wanted.signature:
@@ -107,3 +106,33 @@ def _conditions(wanted: CaseQuery, watch: Path) -> Iterator[ColumnElement[bool]]
         yield cases.c.seen >= wanted.since
     if wanted.until is not None:
         yield cases.c.seen < wanted.until
+
+
+def _in_state(state: State, policy: ViewPolicy) -> Iterator[ColumnElement[bool]]:
+    """The conditions of a case in this state: `case.views.state_of_case`."""
+    own, other = work_items.alias("own"), work_items.alias("other")
+    others = select(other.c.case).where(other.c.case == own.c.case)
+    person = others.where(other.c.needs_person).exists()
+    computing = others.where(
+        other.c.beam != CASE_ITEM, other.c.step.in_(ON_HOST), other.c.status.in_((Status.READY, Status.WAITING))
+    ).exists()
+    status = own.c.status
+    conditions: dict[State, ColumnElement[bool]] = {
+        "to_review": or_(status == Status.DONE, and_(status.in_(NOT_ENDED), ~person)),
+        "action_required": and_(status.in_(NOT_ENDED), person),
+        "running": and_(~person, or_(status == Status.READY, and_(status == Status.WAITING, computing))),
+        "waiting": and_(~person, status == Status.WAITING, ~computing),
+        "held": and_(~person, status == Status.HELD),
+        "done": status == Status.DONE,
+        "failed": status == Status.FAILED,
+        "cancelled": status == Status.CANCELLED,
+    }
+    mine = select(own.c.case).where(own.c.beam == CASE_ITEM, conditions[state])
+    if state in ("to_review", "done"):  # most cases: a lookup for each is cheaper than a list
+        yield mine.where(own.c.case == cases.c.key).exists()
+    else:
+        yield cases.c.key.in_(mine)
+    if state == "to_review":
+        yield due(passes=policy.passes)
+    elif state in ("running", "waiting", "held", "done"):
+        yield ~due(passes=policy.passes)

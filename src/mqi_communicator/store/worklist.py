@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from mqi_communicator.case.signing import DUE, SignatureState
 from mqi_communicator.store.cases import Case, as_case
@@ -63,17 +63,25 @@ def _verdicts(wanted: WorklistQuery) -> tuple[str, ...]:
     return tuple(verdict for verdict in known if wanted.verdict in ("", verdict))
 
 
+def due(*, passes: bool) -> ColumnElement[bool]:
+    """The condition of a case that somebody has to review and sign: `case.states.is_due`."""
+    passed = cases.c.word == _PASS
+    return and_(
+        cases.c.signature.in_(DUE),
+        cases.c.superseded_by == "",
+        or_(cases.c.constancy == "", ~passed) if passes else ~passed,
+    )
+
+
 def _conditions(connection: Connection, wanted: WorklistQuery) -> Iterator[ColumnElement[bool]]:
     """No plans with a newer revision; constancy samples only if they did not pass."""
-    yield cases.c.superseded_by == ""
-    yield or_(cases.c.constancy == "", cases.c.word != _PASS)
     if wanted.signer:
+        yield cases.c.superseded_by == ""
+        yield or_(cases.c.constancy == "", cases.c.word != _PASS)
         yield cases.c.signed_by == wanted.signer
         yield cases.c.signature.in_((SignatureState.SECOND_DUE, SignatureState.SIGNED, SignatureState.REJECTED))
     else:
-        yield cases.c.signature.in_(DUE)
-        if not wanted.passes:
-            yield cases.c.word != _PASS
+        yield due(passes=wanted.passes)
     if wanted.verdict:
         yield cases.c.word == wanted.verdict
     if wanted.machine:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from mqi_communicator.case.states import State
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.store.orders import ConcurrentOrder
 from mqi_communicator.web import actions, delivered, openapi, signing
@@ -41,9 +42,7 @@ class SearchRequest(BaseModel):
     word: Literal["", "pass", "review", "undecided", "not_judged", "fail"] = Field(
         default="", description="The verdict."
     )
-    status: Literal["", "ready", "waiting", "held", "done", "failed", "cancelled"] = Field(
-        default="", description="The status of the case."
-    )
+    state: Literal["", State] = Field(default="", description="The state of the case.")
     machine: str = Field(default="", max_length=200, description="TreatmentMachineName.")
     signature: Literal["", "unsigned", "second_due", "signed", "rejected"] = Field(
         default="", description="State of the signature of the newest judgement."
@@ -86,7 +85,7 @@ async def _cases(request: Request, given: Mapping[str, Any], *, query: bool) -> 
     try:
         wanted = SearchRequest.model_validate(given)
         filters = wanted.model_dump(exclude={"before", "limit"})
-        found = await search(context, filter_of(filters, context.shown), wanted.before, wanted.limit)
+        found = await search(context, filter_of(filters, context.policy), wanted.before, wanted.limit)
     except ValidationError as error:
         return _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, _validation_message(error))
     except InvalidQuery as error:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mqi_communicator.case.identity import NOTHING_SHOWN, IdentityPolicy
 from mqi_communicator.case.model import Event
-from mqi_communicator.case.views import CaseView
+from mqi_communicator.case.views import DEFAULT_POLICY, CaseView, ViewPolicy
 from mqi_communicator.results.signature import SignatureDocument
 from mqi_communicator.store.database import Database
 from mqi_communicator.web.options import WebOptions
@@ -77,8 +76,7 @@ class DashboardContext:
     tokens: TokensFile
     token_use: TokenUse
     sessions: Sessions
-    shown: IdentityPolicy = NOTHING_SHOWN  # what pages show of a case's identity
-    sign_passes: bool = True  # whether a verdict of pass needs a signature
+    policy: ViewPolicy = DEFAULT_POLICY
     presence: Presence = field(default_factory=Presence)
     throttle: Throttle = field(default_factory=Throttle)
     closing: asyncio.Event = field(default_factory=asyncio.Event)

@@ -6,8 +6,8 @@ import csv
 import io
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.identity import IdentityPolicy
+from mqi_communicator.case.states import State
 from mqi_communicator.case.views import cell
 from mqi_communicator.results.trend import largest_deviation
 from mqi_communicator.store import figures, history
@@ -41,6 +42,7 @@ COLUMNS = (
     "folder",
     "revision",
     "seen",
+    "state",
     "verdict",
     "why",
     "host",
@@ -60,7 +62,7 @@ async def csv_file(request: Request) -> Response:
     """POST /history.csv: the cases that match the form."""
     context: DashboardContext = request.app.state.context
     try:
-        wanted = filter_of(request_info(request).form, context.shown)
+        wanted = filter_of(request_info(request).form, context.policy)
     except InvalidQuery as error:
         return refusal(request.url.path, HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
@@ -68,26 +70,34 @@ async def csv_file(request: Request) -> Response:
         yield _text([COLUMNS])
         before: PageCursor | None = None
         while True:
-            found, numbers = await context.database.read(_batch, wanted, context.folders.watch, before)
+            found = await context.database.read(_batch, context, wanted, before)
             if not found:
                 return
-            before = (found[-1].seen, found[-1].key)
-            yield _text([_row(case, context.shown, numbers.get(case.key, [])) for case in found])
+            before = (found[-1].case.seen, found[-1].case.key)
+            yield _text([_row(one, context.policy.shown) for one in found])
 
     name = time.strftime("mqi-history-%Y-%m-%d.csv")
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(rows(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _batch(
-    connection: Any, wanted: CaseQuery, watch: Path, before: PageCursor | None
-) -> tuple[list[Case], dict[str, list[Figure]]]:
-    """The next cases, with the numbers of their verdicts."""
-    found = history.search(connection, wanted, watch, limit=_BATCH, before=before)
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """A case, its state, and the numbers of its verdict."""
+
+    case: Case
+    state: State
+    numbers: Sequence[Figure]
+
+
+def _batch(connection: Any, context: DashboardContext, wanted: CaseQuery, before: PageCursor | None) -> list[_Exported]:
+    """The next cases."""
+    found = history.search(connection, wanted, context.folders.watch, limit=_BATCH, before=before)
     by_case: dict[str, list[Figure]] = {}
     for figure in figures.of_cases(connection, [case.key for case in found]):
         by_case.setdefault(figure.case, []).append(figure)
-    return found, by_case
+    views = context.queries.view(connection, found, time.time())
+    return [_Exported(case, view.state, by_case.get(case.key, [])) for case, view in zip(found, views, strict=True)]
 
 
 def _number(numbers: Sequence[Figure], check: str) -> str:
@@ -98,13 +108,14 @@ def _number(numbers: Sequence[Figure], check: str) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def _row(case: Case, shown: IdentityPolicy, numbers: Sequence[Figure]) -> list[str]:
+def _row(one: _Exported, shown: IdentityPolicy) -> list[str]:
+    case = one.case
     identity = (shown.patient(case.patient_id), shown.label(case.plan_label, case.patient_id), case.machine)
     facts = (case.word, case.why, case.host, case.priority, case.superseded_by, case.same_as, case.constancy)
     signed = (case.signature, case.signed_by, iso(case.signed_at or None))
-    arrival = (case.source.name, str(case.revision), iso(case.seen))
+    arrival = (case.source.name, str(case.revision), iso(case.seen), one.state)
     texts = [cell(value) for value in (case.key, *identity, *arrival, *facts, *signed)]
-    return [*texts, *(_number(numbers, check) for check in NUMBERS)]
+    return [*texts, *(_number(one.numbers, check) for check in NUMBERS)]
 
 
 def _text(rows: Sequence[Sequence[str]]) -> str:

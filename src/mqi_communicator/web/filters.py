@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import time
 
+from mqi_communicator.case import times
 from mqi_communicator.case.numbers import value_text
+from mqi_communicator.case.states import words
+from mqi_communicator.case.views import state_of_beam
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
 def clock(at: float | None) -> str:
-    """The time of day, with the date unless it is today."""
-    if at is None:
-        return "–"
-    day = "" if time.strftime("%Y%j", time.localtime(at)) == time.strftime("%Y%j") else "%Y-%m-%d "
-    return time.strftime(f"{day}%H:%M", time.localtime(at))
+    """The time of day with its offset, and with the date unless it is today."""
+    return "–" if at is None else times.minute(at, time.time())
 
 
 def moment(at: float | None) -> str:
-    """Date and time, to the second."""
-    return "–" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    """Date and time to the second, with the offset."""
+    return "–" if at is None else times.moment(at)
 
 
 def iso(at: float | None) -> str:
     """ISO 8601 in UTC, for the datetime attribute."""
-    return "" if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+    return "" if at is None else times.utc(at)
 
 
 def span(seconds: float | None) -> str:
@@ -71,11 +71,6 @@ def number(value: object, unit: str, name: str = "") -> str:
     return value_text(value, unit, name)
 
 
-def verdict(outcome: str) -> str:
-    """A verdict as it is shown."""
-    return outcome.replace("_", " ")
-
-
 def signature(state: str) -> str:
     """The state of a signature as it is shown."""
     return "second signature due" if state == "second_due" else state
@@ -88,6 +83,7 @@ FILTERS = {
     "span": span,
     "left": left,
     "size": size,
-    "verdict": verdict,
+    "words": words,
+    "beam_state": state_of_beam,
     "signature": signature,
 }

@@ -9,9 +9,11 @@ from pydantic import BaseModel, TypeAdapter
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.results.signature import SignatureDocument
+from mqi_communicator.store.worklist import URGENCY
 from mqi_communicator.web.actions import OrderRequest
-from mqi_communicator.web.search import CURSOR
+from mqi_communicator.web.search import CURSOR, DAY
 from mqi_communicator.web.signing import SignatureRequest
+from mqi_communicator.web.worklist import LONGEST_FILTER
 
 VERSION = "1.0.0"
 _REF = "#/components/schemas/{model}"
@@ -23,6 +25,14 @@ _KEY = {
     "schema": {"type": "string", "pattern": "^[a-z0-9]{1,40}$"},
 }
 _TEXT, _BOOL = {"type": "string"}, {"type": "boolean"}
+_FILTERS: dict[str, dict[str, Any]] = {  # of the worklist
+    "plan": {"pattern": "^([a-z0-9]{1,40})?$", "description": "Key of a case: those with the same plan label."},
+    "machine": {"maxLength": LONGEST_FILTER, "description": "TreatmentMachineName."},
+    "verdict": {"enum": ["", *URGENCY]},
+    "signer": {"maxLength": LONGEST_FILTER, "description": "User: instead of unsigned cases those signed by this one."},
+    "since": {"pattern": DAY, "description": "First day on which the case was received: 2026-01-31."},
+    "until": {"pattern": DAY, "description": "Last day on which the case was received."},
+}
 
 
 def document(search: type[BaseModel], cookie: str) -> dict[str, Any]:
@@ -106,8 +116,7 @@ def _paths(search: str) -> dict[str, Any]:
         "schema": {**_TEXT, "pattern": CURSOR},
         "description": "`after` of the previous page.",
     }
-    names = ("plan", "machine", "verdict", "signer", "since", "until")
-    filters = [{"name": name, "in": "query", "schema": _TEXT} for name in names]
+    filters = [{"name": name, "in": "query", "schema": {**_TEXT, **limits}} for name, limits in _FILTERS.items()]
     return {
         "/api/v1/me": {"get": _operation("me", "The signed-in user.", "Me")},
         "/api/v1/now": {"get": _operation("now", "Current cases, hosts and disks.", "Now")},

@@ -55,10 +55,6 @@ class WebOptions(BaseModel):
     session_hours: float = Field(
         default=10.0, gt=0, le=168, description="Lifetime of a session, in hours; after it the user signs in again."
     )
-    sign_passes: bool = Field(
-        default=True,
-        description="Whether a verdict of pass needs a signature; if not, the worklist does not list it.",
-    )
     client_header: str | None = Field(
         default=None,
         description="Header to which a reverse proxy on this machine appends the address of the browser "

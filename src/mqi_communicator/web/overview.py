@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mqi_communicator.case.states import GROUP_TITLES, Group
 from mqi_communicator.case.times import midnight
-from mqi_communicator.case.views import CaseView, Group, group_of
+from mqi_communicator.case.views import CaseView, group_of
 from mqi_communicator.case.visible import visible
 from mqi_communicator.store import breakers, cases, history, hosts, jobs, work_items
 from mqi_communicator.web.context import DashboardContext
@@ -57,7 +58,7 @@ class Overview:
 
     at: float
     overdue_s: float  # how long work has been due without being done
-    groups: dict[Group, list[CaseView]]
+    groups: dict[Group, list[CaseView]]  # without those to review, which are a list of their own
     beyond: int  # open cases that are not shown
     recent: list[CaseView]
     today: dict[str, int]  # status -> cases; of completed cases, those of today
@@ -89,9 +90,10 @@ def overview(connection: Any, context: DashboardContext, now: float) -> Overview
     live = cases.unfinished(connection)
     failed = history.recently_failed(connection, now)
     seen = context.queries.view(connection, [*live[:MOST], *failed], now)
-    groups: dict[Group, list[CaseView]] = {"person": [], "running": [], "waiting": [], "held": []}
+    groups: dict[Group, list[CaseView]] = {group: [] for group in GROUP_TITLES if group != "to_review"}
     for case in seen:
-        groups[group_of(case)].append(case)
+        if (group := group_of(case)) in groups:
+            groups[group].append(case)
     coming = work_items.next_due(connection)
     recent = history.last_ended(connection, ("done", "cancelled"), RECENT)
     return Overview(

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from mqi_communicator.case.views import group_of
+from mqi_communicator.case.states import STATES
 from mqi_communicator.store import figures
 from mqi_communicator.store.orders import ConcurrentOrder
 from mqi_communicator.web import actions, delivered, signing
@@ -28,7 +28,6 @@ from mqi_communicator.web.search import (
     EVENTS,
     OUTCOMES,
     SIGNATURES,
-    STATUSES,
     InvalidQuery,
     case_detail,
     filter_of,
@@ -94,7 +93,6 @@ async def case_page(
         status_text=actions.status_text,
         known=found.orders[0].id if found.orders else 0,
         applicable=actions.applicable(seen),
-        runs=seen.status in ("ready", "waiting") and group_of(seen) == "running",
         timeline=made,
         durations=durations(made),
         doing=context.queries.doing,
@@ -205,11 +203,11 @@ async def history(request: Request) -> Response:
     context, form = _context(request), request_info(request).form
     problem, found = "", None
     try:
-        found = await search(context, filter_of(form, context.shown), form.get("before", ""))
+        found = await search(context, filter_of(form, context.policy), form.get("before", ""))
     except InvalidQuery as error:
         problem = str(error)
     machines = (await context.database.read(figures.machines))[:_MACHINES]
-    searching = any(form.get(name) for name in ("text", "word", "status", "signature", "since", "until", "before"))
+    searching = any(form.get(name) for name in ("text", "word", "state", "signature", "since", "until", "before"))
     trends = [] if searching else await _trends(context, form.get("machine", ""), machines)
     return page(
         request,
@@ -218,7 +216,7 @@ async def history(request: Request) -> Response:
         found=found,
         form=form,
         outcomes=OUTCOMES,
-        statuses=STATUSES,
+        states=STATES,
         signatures=SIGNATURES,
         machines=machines,
         trends=trends,

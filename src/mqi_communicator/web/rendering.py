@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from mqi_communicator.case.views import case_state, state_of
 from mqi_communicator.case.visible import visible_text
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.filters import FILTERS, number
@@ -36,8 +35,6 @@ def environment() -> Environment:
     made.filters |= FILTERS
     made.globals |= {
         "number": number,
-        "state": state_of,
-        "case_state": case_state,
         "static": f"/static/{version(STATIC)}",
     }
     return made
@@ -55,7 +52,7 @@ def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **
         at_proxy=who.at_proxy,
         path=request.url.path,
         version=context.versions["MQI Communicator"],
-        shown=context.shown,
+        shown=context.policy.shown,
         presence=context.presence,
         **facts,
     )

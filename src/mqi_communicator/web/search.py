@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mqi_communicator.case.identity import IdentityPolicy
 from mqi_communicator.case.model import Event
 from mqi_communicator.case.signing import SignatureState
-from mqi_communicator.case.views import CaseView
+from mqi_communicator.case.states import STATES, State
+from mqi_communicator.case.views import CaseView, ViewPolicy
 from mqi_communicator.store import cases, history, orders, work_items
 from mqi_communicator.store.history import CaseQuery, PageCursor
 from mqi_communicator.store.orders import Order
@@ -19,7 +19,6 @@ from mqi_communicator.web.context import DashboardContext
 
 OUTCOMES = ("pass", "review", "undecided", "not_judged", "fail")
 SIGNATURES = tuple(state.value for state in SignatureState if state)
-STATUSES = ("ready", "waiting", "held", "done", "failed", "cancelled")
 DAY = r"^$|^20[0-9]{2}-[01][0-9]-[0-3][0-9]$"
 CURSOR = r"^$|^[0-9]{1,12}([.][0-9]{1,9})?~[a-z0-9]{1,40}$"
 KEY = re.compile(r"[a-z0-9]{1,40}")
@@ -114,13 +113,11 @@ def _cursor(text: str) -> PageCursor | None:
     return float(seen), key
 
 
-def filter_of(given: Mapping[str, str], shown: IdentityPolicy) -> CaseQuery:
+def filter_of(given: Mapping[str, str], policy: ViewPolicy) -> CaseQuery:
     """The filters of a form or query. InvalidQuery if one is invalid."""
-    word, status = given.get("word", ""), given.get("status", "")
+    word = given.get("word", "")
     if word and word not in OUTCOMES:
         raise InvalidQuery(f"word: must be one of {', '.join(OUTCOMES)}")
-    if status and status not in STATUSES:
-        raise InvalidQuery(f"status: must be one of {', '.join(STATUSES)}")
     signature = given.get("signature", "")
     if signature and signature not in SIGNATURES:
         raise InvalidQuery(f"signature: must be one of {', '.join(SIGNATURES)}")
@@ -128,13 +125,20 @@ def filter_of(given: Mapping[str, str], shown: IdentityPolicy) -> CaseQuery:
     return CaseQuery(
         text=given.get("text", "").strip()[:200],
         word=word,
-        status=status,
+        state=_state_of(given.get("state", "")),
         machine=given.get("machine", "")[:200],
         signature=signature,
         since=day_of(given.get("since", ""), "since"),
         until=None if until is None else until + _DAY_S,
-        shown=shown,
+        policy=policy,
     )
+
+
+def _state_of(text: str) -> State | None:
+    found = next((state for state in STATES if state == text), None)
+    if text and found is None:
+        raise InvalidQuery(f"state: must be one of {', '.join(STATES)}")
+    return found
 
 
 def day_of(text: str, name: str) -> float | None:

@@ -24,13 +24,13 @@ async def start_page(request: Request) -> Response:
     cache: RenderCache = request.app.state.cache
     given = {name: text for name, text in request.query_params.items() if text}
     whole = given.pop("show", "") == "all"
-    problem, wanted = "", WorklistQuery(passes=context.sign_passes)
+    problem, wanted = "", WorklistQuery(passes=context.policy.passes)
     try:
-        wanted = query_of(given, passes=context.sign_passes)
+        wanted = query_of(given, passes=context.policy.passes)
     except InvalidQuery as error:
         problem = str(error)
     found = await to_review(context, wanted, MOST if whole else SHOWN)
-    waiting = found if not wanted.filtered else await to_review(context, WorklistQuery(passes=context.sign_passes), 1)
+    waiting = found if not wanted.filtered else await to_review(context, WorklistQuery(passes=context.policy.passes), 1)
     seen = await cache.overviews.get(store_stamp(context))
     return page(
         request,
@@ -59,7 +59,7 @@ async def worklist(request: Request) -> Response:
     context: DashboardContext = request.app.state.context
     given = {name: text for name, text in request.query_params.items() if text}
     try:
-        found: Worklist = await to_review(context, query_of(given, passes=context.sign_passes), MOST)
+        found: Worklist = await to_review(context, query_of(given, passes=context.policy.passes), MOST)
     except InvalidQuery as error:
         return refusal(request.url.path, HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
     opened = {case.case: context.presence.users(case.case) for case in found.cases}

@@ -16,7 +16,7 @@ from mqi_communicator.web.search import KEY, InvalidQuery, day_of
 
 FILTERS = ("plan", "machine", "verdict", "signer", "since", "until")
 SHOWN, MOST = 25, 500  # cases in the list, and in the whole list
-_LONGEST = 200  # characters of a filter
+LONGEST_FILTER = 200  # characters
 _DAY_S = 86400.0
 
 
@@ -39,8 +39,8 @@ def query_of(given: Mapping[str, str], *, passes: bool) -> WorklistQuery:
     if unknown := sorted(set(given) - set(FILTERS)):
         raise InvalidQuery(f"{unknown[0]}: unknown filter; known are {', '.join(FILTERS)}")
     for name, text in given.items():
-        if len(text) > _LONGEST:
-            raise InvalidQuery(f"{name}: at most {_LONGEST} characters")
+        if len(text) > LONGEST_FILTER:
+            raise InvalidQuery(f"{name}: at most {LONGEST_FILTER} characters")
     if (verdict := given.get("verdict", "")) and verdict not in URGENCY:
         raise InvalidQuery(f"verdict: must be one of {', '.join(URGENCY)}")
     if (plan := given.get("plan", "")) and not KEY.fullmatch(plan):
@@ -74,7 +74,7 @@ def read_worklist(
     """The list as of one connection."""
     label = ""
     if wanted.plan and (named := cases.get_many(connection, [wanted.plan]).get(wanted.plan)):
-        label = context.shown.label(named.plan_label, named.patient_id)
+        label = context.policy.shown.label(named.plan_label, named.patient_id)
     found = context.queries.view(connection, worklist.worklist(connection, wanted, limit), now)
     return Worklist(found, worklist.counts(connection, wanted), label)
 

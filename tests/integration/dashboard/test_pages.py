@@ -27,11 +27,11 @@ def test_the_start_page_shows_state_and_reason_of_each_case(otto, live):
     page = otto.get("/").text
     parts = {
         name: page.split(f'<section id="{name}"')[1].split("</section>")[0]
-        for name in ("person", "running", "waiting", "held")
+        for name in ("action_required", "running", "waiting", "held")
     }
-    assert live["key changed"] in parts["person"]
-    assert "host key mismatch" in parts["person"]
-    assert "renew ssh.known_hosts_file" in parts["person"]
+    assert live["key changed"] in parts["action_required"]
+    assert "host key mismatch" in parts["action_required"]
+    assert "renew ssh.known_hosts_file" in parts["action_required"]
     assert live["computing"] in parts["running"]
     assert "58 %" in parts["running"]
     assert live["incomplete"] in parts["waiting"]
@@ -88,7 +88,7 @@ def test_history_is_searched_filtered_and_paged(otto):
     ]
     assert len(set(keys)) >= 100
     assert "QA-000042" in otto.post("/history", data={"text": "a-000042"}).text
-    failed = otto.post("/history", data={"status": "failed"}).text
+    failed = otto.post("/history", data={"state": "failed"}).text
     assert failed.count('scope="row"') == len([n for n in range(ENDED) if n % 200 == 17])
     assert (
         "No matching cases" in otto.post("/history", data={"text": "watch"}).text

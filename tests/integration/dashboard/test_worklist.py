@@ -19,8 +19,8 @@ def test_the_first_page_lists_what_is_to_be_signed_and_counts_it_first(base, ott
     page = otto.get("/").text
     (due,) = asked(base, "SELECT count(*) FROM cases WHERE signature IN ('unsigned', 'second_due')")[0]
     tile = page.split('id="count-review"')[1].split("</a>")[0]
-    assert f"<b>{due}</b> to review and sign" in tile
-    assert page.index('id="count-review"') < page.index('id="count-person"')
+    assert f"<b>{due}</b> to review" in tile
+    assert page.index('id="count-review"') < page.index('id="count-action_required"')
     found = otto.get("/api/v1/worklist").json()
     assert sum(found["counts"].values()) == due
     order = ["fail", "review", "undecided", "not_judged", "pass"]

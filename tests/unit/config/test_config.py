@@ -95,6 +95,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path):
     [
         ("retries: {}\n", "17: retries: unknown key; did you mean retry?"),
         ("resources:\n  desk: 2\n", "18: resources.desk: was renamed to workers"),
+        ("web:\n  sign_passes: false\n", "18: web.sign_passes: is now signing.passes"),
         ("retry:\n  trys: 3\n", "18: retry.trys: unknown key; did you mean tries?"),
         ("judgement:\n  machines:\n    G1:\n      gama: {}\n", "20: judgement.machines.G1.gama: unknown key; did you mean gamma?"),
         ("retry: {tries: 8, tries: 9}\n", "17: retry.tries: is a duplicate of line 17"),

@@ -9,6 +9,7 @@ import pytest
 from mqi_communicator.case.identity import CaseIdentity, IdentityPolicy
 from mqi_communicator.case.model import CASE_ITEM, Event, WorkItem
 from mqi_communicator.case.signing import SignatureState
+from mqi_communicator.case.views import ViewPolicy
 from mqi_communicator.store import cases, history, signatures, work_items
 from mqi_communicator.store.database import open_database
 from mqi_communicator.store.history import CaseQuery
@@ -76,7 +77,7 @@ def test_each_filter_narrows_the_list(store):
 
 def test_a_patient_is_found_only_where_the_site_shows_the_identity(store):
     def found(text, shown):
-        wanted = CaseQuery(text=text, shown=shown)
+        wanted = CaseQuery(text=text, policy=ViewPolicy(shown))
         return [case.key for case in store.read_now(history.search, wanted, Path("/in"), limit=9)]
 
     assert found("ID-3", BOTH) == ["review1"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.model import Event
-from mqi_communicator.case.views import BeamView, CaseView, group_of
+from mqi_communicator.case.states import is_due
+from mqi_communicator.case.views import BeamView, CaseView, group_of, state_of_beam, state_of_case
 from mqi_communicator.web import filters
 from mqi_communicator.web.actions import OrderRequest, applicable
 from mqi_communicator.web.chart import HEIGHT, WIDTH, trend_of
@@ -121,8 +124,8 @@ def test_sizes(count, text):
 @pytest.mark.parametrize(
     ("seen", "group"),
     [
-        (case(person=True), "person"),
-        (case("failed"), "person"),
+        (case(person=True), "action_required"),
+        (case("failed"), "action_required"),
         (case("held"), "held"),
         (case("ready", "upload"), "running"),
         (case(beams=(beam(),)), "running"),
@@ -131,7 +134,61 @@ def test_sizes(count, text):
     ],
 )
 def test_the_group_of_a_case_on_the_start_page(seen, group):
-    assert group_of(seen) == group
+    assert group_of(replace(seen, state=state_of_case(seen, due=False))) == group
+
+
+@pytest.mark.parametrize(
+    ("seen", "due", "state"),
+    [
+        (case("done"), False, "done"),
+        (case("done"), True, "to_review"),
+        (case("waiting", "tidy"), True, "to_review"),
+        (case("waiting", "tidy", person=True), True, "action_required"),
+        (case("failed", "tidy"), True, "failed"),
+        (case("cancelled"), True, "cancelled"),
+        (case("held", beams=(beam(),)), False, "held"),
+    ],
+)
+def test_the_state_of_a_case_is_one_word(seen, due, state):
+    assert state_of_case(seen, due=due) == state
+
+
+def test_a_case_that_has_ended_is_in_no_group():
+    with pytest.raises(ValueError, match="no group"):
+        group_of(replace(case("done"), state="done"))
+
+
+@pytest.mark.parametrize(
+    ("seen", "state"),
+    [
+        (beam(), "computing"),
+        (beam(step="collect"), "running"),
+        (beam(step="submit", status="ready"), "running"),
+        (beam(step="submit"), "waiting"),
+        (beam(needs_person=True), "action_required"),
+        (beam(status="held"), "held"),
+        (beam(step="verify", status="done"), "done"),
+    ],
+)
+def test_the_state_of_a_beam_is_one_word(seen, state):
+    assert state_of_beam(seen) == state
+
+
+@pytest.mark.parametrize(
+    ("signature", "verdict", "superseded", "constancy", "passes", "due"),
+    [
+        ("unsigned", "fail", "", "", False, True),
+        ("second_due", "pass", "", "", True, True),
+        ("unsigned", "pass", "", "", False, False),
+        ("unsigned", "pass", "", "daily", True, False),
+        ("unsigned", "review", "", "daily", True, True),
+        ("unsigned", "fail", "k2", "", True, False),
+        ("signed", "fail", "", "", True, False),
+        ("", "fail", "", "", True, False),
+    ],
+)
+def test_which_judgements_somebody_has_to_review(signature, verdict, superseded, constancy, passes, due):
+    assert is_due(signature, verdict, superseded, constancy, passes=passes) is due
 
 
 @pytest.mark.parametrize(
