@@ -18,6 +18,7 @@ from mqi_communicator.web.presence import Presence
 from mqi_communicator.web.sessions import Sessions
 from mqi_communicator.web.throttle import Throttle
 from mqi_communicator.web.tokens import TokensFile, TokenUse
+from mqi_communicator.web.updates import Updates
 from mqi_communicator.web.users import UsersFile
 
 
@@ -77,9 +78,14 @@ class DashboardContext:
     token_use: TokenUse
     sessions: Sessions
     policy: ViewPolicy = DEFAULT_POLICY
-    presence: Presence = field(default_factory=Presence)
+    updates: Updates = field(init=False)
+    presence: Presence = field(init=False)
     throttle: Throttle = field(default_factory=Throttle)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     signing_in: int = 0  # sign-ins that wait or are checked
     listeners: Counter[str] = field(default_factory=Counter)  # open live streams by user
     port: int = 0  # 0 until the server listens
+
+    def __post_init__(self) -> None:
+        self.updates = Updates(self.folders.store.parent)
+        self.presence = Presence(self.updates.notify)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections import Counter
@@ -18,7 +17,6 @@ from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import refusal, request_info
 from mqi_communicator.web.search import KEY
 
-POLL_S = 1.0
 HEARTBEAT_S = 10.0  # sent without changes too: silence then means that the server is gone
 MAX_STREAMS = 100
 MAX_STREAMS_PER_USER = 10  # in all sessions of the user, so that no user can exhaust MAX_STREAMS
@@ -74,7 +72,7 @@ class _CountedStream(StreamingResponse):
 
 async def _messages(request: Request, context: DashboardContext, user: str) -> AsyncIterator[str]:
     case = request.query_params.get("case", "")
-    with context.presence.opened(case if KEY.fullmatch(case) else "", user):
+    with context.updates.followed(), context.presence.opened(case if KEY.fullmatch(case) else "", user):
         async for message in _states(request, context):
             yield message
 
@@ -83,16 +81,13 @@ async def _states(request: Request, context: DashboardContext) -> AsyncIterator[
     sent, sent_at = "", 0.0
     yield "retry: 2000\n\n"
     while not context.closing.is_set() and _still_signed_in(request, context):
+        change = context.updates.next
         mark, running = f"{store_stamp(context)}.{context.presence.version}", context.queries.running()
         state = f"{mark} {running}"
         if state != sent or time.monotonic() - sent_at >= HEARTBEAT_S:
             sent, sent_at = state, time.monotonic()
             yield f"event: state\ndata: {json.dumps({'mark': mark, 'running': running})}\n\n"
-        try:
-            async with asyncio.timeout(POLL_S):
-                await context.closing.wait()
-        except TimeoutError:
-            pass
+        await context.updates.wait(change)
 
 
 def _still_signed_in(request: Request, context: DashboardContext) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Presence:
-    """Open pages of cases. `version` grows with each change, so that other open pages are refreshed."""
+    """Open pages of cases. `version` grows with each change, and `notify` is called, so that other open pages are
+    refreshed."""
 
+    notify: Callable[[], None] = lambda: None
     version: int = 0
     _open: dict[str, Counter[str]] = field(default_factory=dict)  # case -> user -> pages
 
@@ -22,7 +24,7 @@ class Presence:
             yield
             return
         self._open.setdefault(case, Counter())[user] += 1
-        self.version += 1
+        self._changed()
         try:
             yield
         finally:
@@ -32,7 +34,11 @@ class Presence:
                 del here[user]
             if not here:
                 del self._open[case]
-            self.version += 1
+            self._changed()
+
+    def _changed(self) -> None:
+        self.version += 1
+        self.notify()
 
     def users(self, case: str) -> list[str]:
         """The users who have the case open, by name."""

@@ -54,6 +54,7 @@ class Dashboard:
     async def close(self) -> None:
         """Close all connections and sockets."""
         self.context.closing.set()
+        self.context.updates.notify()
         await self._site.state.cache.check_run.close()
         for server in self._servers:
             await server.close()
