@@ -19,18 +19,17 @@ prepared again, if no beam of theirs has started.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.flow.recovery.cases import known_keys, lost_cases, orders_in_effect, readmit, reapply_orders
+from mqi_communicator.flow.recovery.cases import lost_cases, orders_in_effect, readmit, reapply_orders
 from mqi_communicator.flow.recovery.deliveries import (
     DELIVERY_RECOVERED,
-    cases_not_cancelled,
     close_case,
+    perhaps_delivered,
     recovered_delivery,
 )
 from mqi_communicator.flow.recovery.inputs import (
@@ -42,7 +41,7 @@ from mqi_communicator.flow.recovery.inputs import (
 )
 from mqi_communicator.flow.recovery.signatures import SIGNATURE_RECOVERED, recover_signatures
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import jobs, orders, work_items
+from mqi_communicator.store import cases, history, jobs, orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ async def reconcile(tools: Tools) -> StartupSummary:
 
     Two faults stop the start: ActionRequired if the orders.json of any case in the spool is damaged, and Permanent if
     the manifest of a case that the store has lost is damaged."""
-    known = await tools.database.read(known_keys)
+    known = await tools.database.read(cases.keys)
     ordered = await asyncio.to_thread(orders_in_effect, tools.workspace / "spool")
     # first, so that a lost case with the same content as a cancelled one is not taken for its duplicate
     for key in sorted(known & ordered.keys()):
@@ -79,7 +78,7 @@ async def reconcile(tools: Tools) -> StartupSummary:
         await tools.database.write(extend_again, item, text, tools.clock())
         tools.emit("case.extension_recovered", case=item.case)
     delivered = unverified = 0
-    for item in await tools.database.read(cases_not_cancelled):
+    for item in await perhaps_delivered(tools):
         try:
             delivery = await recovered_delivery(item, tools)
         except Fault as fault:
@@ -102,5 +101,4 @@ def _emit_reapplied(case: str, reapplied: Sequence[str], tools: Tools) -> None:
 
 
 def _cases_jobs_orders(connection: Connection) -> tuple[dict[str, int], int, int]:
-    counts = Counter(str(item.status) for item in work_items.case_items(connection))
-    return dict(counts), jobs.count_active(connection), len(orders.pending(connection))
+    return history.counts(connection, 0.0), jobs.count_active(connection), len(orders.pending(connection))

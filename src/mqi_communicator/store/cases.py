@@ -70,6 +70,11 @@ def get(connection: Connection, key: str) -> Case:
     return as_case(row)
 
 
+def keys(connection: Connection) -> set[str]:
+    """The keys of all cases."""
+    return set(connection.execute(select(cases.c.key)).scalars())
+
+
 def get_many(connection: Connection, keys: Sequence[str]) -> dict[str, Case]:
     """Those of these cases that exist, by key."""
     found: dict[str, Case] = {}

@@ -25,11 +25,6 @@ from mqi_communicator.store.orders import Order
 SUFFIX = " (the store had lost this order)"
 
 
-def known_keys(connection: Connection) -> set[str]:
-    """The keys of all cases of the store."""
-    return {case.key for case in cases.all_cases(connection)}
-
-
 def orders_in_effect(spool: Path) -> dict[str, list[Order]]:
     """The orders in effect, by case key."""
     found = {folder.name: orders_of(Spool(folder)) for folder in (spool.iterdir() if spool.is_dir() else [])}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.faults import Permanent
+from mqi_communicator.case.faults import ActionRequired, Permanent
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.delivery.folder import delivered_results
 from mqi_communicator.flow.spool.decisions import ended_of
+from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.flow.transitions.judgements import JUDGEMENT_RECOVERED
@@ -80,11 +81,30 @@ def close_case(connection: Connection, own: WorkItem, delivery: Delivered, now: 
     signatures.open_case(connection, own.case, str(delivery.folder))
 
 
-def cases_not_cancelled(connection: Connection) -> list[WorkItem]:
-    """The items of cases that are neither cancelled nor being cancelled."""
-    return [
-        item for item in work_items.case_items(connection) if item.status is not Status.CANCELLED and not item.wanted
-    ]
+async def perhaps_delivered(tools: Tools) -> list[WorkItem]:
+    """The items of cases that `recovered_delivery` may close: those that are not delivered, as far as the store knows,
+    and those of which the spool records a later judgement than the first. None that is cancelled, or being so."""
+    again = await asyncio.to_thread(_judged_again, tools.workspace / "spool")
+    return await tools.database.read(_undelivered_or, again)
+
+
+def _undelivered_or(connection: Connection, keys: Sequence[str]) -> list[WorkItem]:
+    undone = [item for item in work_items.undone_cases(connection) if item.step in BEFORE_DELIVERY]
+    known = {item.case for item in undone}
+    return [*undone, *work_items.not_cancelled(connection, [key for key in keys if key not in known])]
+
+
+def _judged_again(spool: Path) -> list[str]:
+    """The cases of which a judgement after the first was delivered, or whose record of it is damaged."""
+    found = []
+    for folder in spool.iterdir() if spool.is_dir() else ():
+        try:
+            ended = ended_of(Spool(folder))
+        except ActionRequired:
+            found.append(folder.name)
+        else:
+            found += [folder.name] if ended is not None and ended.judgement != 1 else []
+    return found
 
 
 def _delivered(results: Path, key: str, name: str, judgement: int) -> Delivered | None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.dose.recipe import changes, job_changes
-from mqi_communicator.flow.recovery.deliveries import BEFORE_DELIVERY, cases_not_cancelled
+from mqi_communicator.flow.recovery.deliveries import BEFORE_DELIVERY
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.decide import COMPARE, EXTENDED, FIRST_BEAM_STEP, PREPARE, UPLOAD, extended
 from mqi_communicator.store import audit, cases, jobs, work_items
@@ -47,9 +47,9 @@ def prepare_again(connection: Connection, key: str, why: str, now: float) -> boo
 async def lost_extensions(tools: Tools) -> list[tuple[WorkItem, str]]:
     """Cases whose longer run was ordered without the store knowing, and its declaration."""
     found = []
-    for item in await tools.database.read(cases_not_cancelled):
+    for item in await tools.database.read(work_items.undone_cases):
         note = tools.spool(item.case).extension
-        if item.step == EXTEND or item.status is Status.DONE or not await asyncio.to_thread(note.is_file):
+        if item.step == EXTEND or not await asyncio.to_thread(note.is_file):
             continue  # the step itself repeats the order
         history = await tools.database.read(audit.history, item.case)
         if not any(one.name == EXTENDED for one in history):
@@ -76,6 +76,4 @@ def extend_again(connection: Connection, own: WorkItem, text: str, now: float) -
 
 def undelivered(connection: Connection) -> list[WorkItem]:
     """The items of cases that are not delivered, as far as the store knows, and are not being cancelled."""
-    over = (Status.DONE, Status.CANCELLED)
-    own = [item for item in work_items.case_items(connection) if item.status not in over and not item.wanted]
-    return [item for item in own if item.step in BEFORE_DELIVERY]
+    return [item for item in work_items.undone_cases(connection) if item.step in BEFORE_DELIVERY]
