@@ -33,11 +33,11 @@ from mqi_communicator.intake.examination import Complete
 from mqi_communicator.intake.options import IntakeOptions
 from mqi_communicator.intake.spooling import copy_to_spool
 from mqi_communicator.report.options import ReportOptions
+from mqi_communicator.results.documents import RunDocument, utc
 from mqi_communicator.results.geometry import direction
 from mqi_communicator.results.grids import on_grid
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.store.chain import Entry
-from mqi_communicator.store.jobs import JobRow
 
 KEY = "reportcase22"
 CONVENTIONS = {
@@ -176,8 +176,8 @@ def judged(
     limits = judgement or JudgementOptions.model_validate({"gamma": {"per_beam": False}})
     basis = Basis("0.1.0", "c" * 64)
     word, _why, _digests = judge_case(spool, tokens, preparer, limits, CONVENTIONS, basis)
-    jobs = [
-        JobRow(token, KEY, n, 1, "gpu1", "ended", active=False, claimed=0.0, started=50.0, ended=80.0)
+    runs = [
+        RunDocument(beam=n, token=token, run=1, host="gpu1", started=utc(50.0), ended=utc(80.0))
         for n, token in tokens.items()
     ]
     history = [
@@ -185,7 +185,7 @@ def judged(
         for n, (at, step) in enumerate(((10.0, "admit"), (100.0, "compare")), start=1)
     ]
     evidence = {"engine": "known", "histories_per_beam": "200000"}
-    return Judged(spool, Record(jobs, history, evidence, basis), word, limits)
+    return Judged(spool, Record(runs, history, evidence, basis), word, limits)
 
 
 def renamed(**names: str) -> Callable[[Draft], None]:

@@ -37,7 +37,7 @@ from mqi_communicator.flow.hosts.guard import Emit, GuardedHost
 from mqi_communicator.flow.hosts.poller import JobPoller
 from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.flow.workers.kernels import cache_of
+from mqi_communicator.flow.workers.compiled import cache_of
 from mqi_communicator.flow.workers.pool import WorkerPool
 from mqi_communicator.notify.dispatcher import Dispatcher, channels
 from mqi_communicator.remote.host import Host

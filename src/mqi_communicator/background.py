@@ -18,7 +18,8 @@ from mqi_communicator.flow.background.constancy import begin_due
 from mqi_communicator.flow.background.host_health import check_hosts
 from mqi_communicator.flow.background.housekeeping import tidy_hosts
 from mqi_communicator.flow.background.identities import fill_identities
-from mqi_communicator.flow.workers.kernels import cache_of, make_kernels
+from mqi_communicator.flow.workers.compiled import cache_of
+from mqi_communicator.flow.workers.kernels import make_kernels
 from mqi_communicator.gauges import certificates
 from mqi_communicator.intake.rota import ScanRota
 from mqi_communicator.intake.watch import Watch

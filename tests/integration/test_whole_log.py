@@ -55,7 +55,7 @@ def beam(tmp_path):
         spool=lambda _: case.spool,
         preparer=Preparer(engine, PreparationOptions()),
     )
-    return log, lambda: verify(WorkItem(job.case, job.beam, "verify"), tools)
+    return log, lambda: verify(WorkItem(case.spool.root.name, job.beam, "verify"), tools)
 
 
 async def test_a_whole_log_that_is_good_keeps_its_dose(beam):

@@ -65,7 +65,7 @@ async def _redraw(
     """Regenerate the reports in worker processes. Returns by case why that failed, or ""."""
     from mqi_communicator.flow.spool.layout import Spool
     from mqi_communicator.flow.tasks import redraw_report
-    from mqi_communicator.flow.workers.kernels import cache_of
+    from mqi_communicator.flow.workers.compiled import cache_of
     from mqi_communicator.flow.workers.pool import WorkerPool
 
     workers = WorkerPool(

@@ -23,6 +23,7 @@ _ADDED = frozenset({*_SIGNED, *(f".{name}.part" for name in _SIGNED)})  # .part:
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CHUNK = 1 << 20  # bytes
 _RETRY = "compare the case again: mqi retry"
+_CHANGED = "run mqi retry to compare the case again; the disk of paths.workspace may be failing"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _BARRED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -145,8 +146,10 @@ def _copy(prepared: Path, part: Path, wanted: dict[str, str]) -> None:
         for folder in reversed(target.relative_to(part).parents[:-1]):
             (part / folder).mkdir(mode=0o750, exist_ok=True)
             folders.add(part / folder)
-        if _copy_file(prepared / name, target) != digest:
-            raise Permanent(f"{name} of case {part.name[1:-5]} does not match its digest in the manifest", _RETRY)
+        if (found := _copy_file(prepared / name, target)) != digest:
+            raise Permanent(
+                f"the result {name} has digest {found[:16]}… now and had {digest[:16]}… when it was made", _CHANGED
+            )
     for folder in sorted(folders, reverse=True):
         sync_folder(folder)
 

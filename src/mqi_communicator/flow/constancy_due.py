@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from mqi_communicator.store import audit
-from mqi_communicator.store.work_items import event_of
+from mqi_communicator.store.chain import event_of
 
 DUE = "constancy.due"  # the first event of such a case
 READMITTED = "case.readmitted"  # the first one after a restore

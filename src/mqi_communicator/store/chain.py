@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mqi_communicator.case.event_names import current_name
+from mqi_communicator.case.model import Event
 
 GENESIS = "0" * 64
 CONTENT = ("id", "seq", "at", "case", "beam", "event", "step", "before", "after", "who", "why", "facts")
@@ -39,6 +40,12 @@ class Entry:
     def name(self) -> str:
         """The event's current name; `event` is the name it was recorded with."""
         return current_name(self.event, self.beam)
+
+
+def event_of(entry: Entry) -> Event:
+    """A recorded event under its current name."""
+    columns = {name: getattr(entry, name) for name in Event.__slots__ if name not in ("event", "facts")}
+    return Event(**columns, event=entry.name, facts=json.loads(entry.facts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.store.audit import append, history
-from mqi_communicator.store.chain import Entry
+from mqi_communicator.store.chain import event_of
 from mqi_communicator.store.schema import batched, cases, events, work_items
 
 _LIVE = (Status.READY, Status.WAITING)
@@ -104,9 +104,21 @@ def of_case(connection: Connection, /, case: str) -> list[WorkItem]:
     return [_item(row) for row in connection.execute(query)]
 
 
-def case_items(connection: Connection, /) -> list[WorkItem]:
-    """The work items of the cases themselves."""
-    return [_item(row) for row in connection.execute(select(work_items).where(work_items.c.beam == CASE_ITEM))]
+def undone_cases(connection: Connection, /) -> list[WorkItem]:
+    """The work items of the cases that are neither done nor cancelled nor being cancelled."""
+    query = select(work_items).where(
+        work_items.c.beam == CASE_ITEM, work_items.c.status.in_((*NOT_ENDED, Status.FAILED)), work_items.c.wanted == ""
+    )
+    return [_item(row) for row in connection.execute(query)]
+
+
+def not_cancelled(connection: Connection, /, keys: Iterable[str]) -> list[WorkItem]:
+    """The work items of those of these cases that are neither cancelled nor being cancelled."""
+    found: list[WorkItem] = []
+    for part in batched(list(keys)):
+        own = (work_items.c.beam == CASE_ITEM, work_items.c.status != Status.CANCELLED, work_items.c.wanted == "")
+        found += map(_item, connection.execute(select(work_items).where(work_items.c.case.in_(part), *own)))
+    return found
 
 
 def live(connection: Connection, /) -> list[WorkItem]:
@@ -169,12 +181,6 @@ def set_reason(connection: Connection, /, item: WorkItem, reason: str) -> None:
 def events_of(connection: Connection, /, case: str) -> list[Event]:
     """The events of a case, in order."""
     return [event_of(entry) for entry in history(connection, case)]
-
-
-def event_of(entry: Entry) -> Event:
-    """A recorded event under its current name."""
-    columns = {name: getattr(entry, name) for name in Event.__slots__ if name not in ("event", "facts")}
-    return Event(**columns, event=entry.name, facts=json.loads(entry.facts))
 
 
 def usual_duration(connection: Connection, /, steps: tuple[str, ...], limit: int = 20) -> float | None:

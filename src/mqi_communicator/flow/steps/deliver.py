@@ -11,6 +11,7 @@ from mqi_communicator.flow.spool.decisions import Ended, note_ended
 from mqi_communicator.flow.tasks.manifest import Record, deliver_case
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions import judgements
+from mqi_communicator.results.documents import RunDocument, utc
 from mqi_communicator.store import audit, cases, jobs, signatures, work_items
 
 
@@ -32,8 +33,15 @@ async def record_of(item: WorkItem, tools: Tools) -> Record:
     runs = await tools.database.read(jobs.of_case, item.case)
     beams = {beam.token for beam in (await tools.database.read(work_items.of_case, item.case))[1:]}
     return Record(
-        runs=[job for job in runs if job.token in beams],
+        runs=[run_document(job) for job in runs if job.token in beams],
         history=await tools.database.read(audit.history, item.case),
         evidence=evidence_of(await asyncio.to_thread(tools.spool(item.case).made_with), tools.preparer),
         basis=tools.basis,
+    )
+
+
+def run_document(job: jobs.JobRow) -> RunDocument:
+    """A job as a manifest records it."""
+    return RunDocument(
+        beam=job.beam, token=job.token, run=job.run, host=job.host, started=utc(job.started), ended=utc(job.ended)
     )

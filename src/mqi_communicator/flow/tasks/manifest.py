@@ -24,11 +24,8 @@ from mqi_communicator.results.documents import (
     RunDocument,
     as_json,
     manifest_document,
-    utc,
 )
-from mqi_communicator.store.chain import Entry
-from mqi_communicator.store.jobs import JobRow
-from mqi_communicator.store.work_items import event_of
+from mqi_communicator.store.chain import Entry, event_of
 from mqi_communicator.system.durable import sync_file, sync_folder, sync_tree
 
 EVENTS = "events.jsonl"
@@ -39,7 +36,7 @@ _AGAIN = "move the folder away if it is not needed, then run mqi retry"
 class Record:
     """What store and configuration record of how a case was computed."""
 
-    runs: Sequence[JobRow]  # the accepted run of each beam
+    runs: Sequence[RunDocument]  # the accepted run of each beam
     history: Sequence[Entry]
     evidence: Mapping[str, str]
     basis: Basis
@@ -80,7 +77,7 @@ def manifest_of(spool: Spool, record: Record, digests: Mapping[str, str] | None 
         configuration=record.basis.config_digest,
         engine=record.evidence,
         judgement=record.judgement,
-        runs=[_run(job) for job in record.runs],
+        runs=record.runs,
         outputs=[
             output(path, prepared, digests.get(str(path.relative_to(prepared)), ""))
             for path in sorted(prepared.rglob("*"))
@@ -94,8 +91,7 @@ def manifest_of(spool: Spool, record: Record, digests: Mapping[str, str] | None 
 
 def _complete(spool: Spool, record: Record) -> None:
     prepared = spool.results
-    digests = {name: digest for name, digest in digests_of(prepared).items() if name != EVENTS}
-    _check_unchanged(digests, record.history)
+    digests = _digests(prepared, record.history)
     events = [_public(entry) for entry in record.history]
     (prepared / EVENTS).write_text(
         "".join(json.dumps(item, sort_keys=True) + "\n" for item in events), encoding="utf-8"
@@ -108,20 +104,23 @@ def _complete(spool: Spool, record: Record) -> None:
     sync_folder(prepared)
 
 
-def _check_unchanged(now: Mapping[str, str], history: Sequence[Entry]) -> None:
-    """Verify that the files to be delivered are those that were judged and drawn. Permanent, with both digests, if not.
-    A case judged by a version without digests is delivered as it is."""
-    judged, report = _outputs(history, "compare"), _outputs(history, "report")
-    if not judged:
-        return
-    then = judged | report
-    for name in sorted({*then, *now} - {EVENTS}):
-        if now.get(name) != then.get(name):
-            found, had = (f"{one[name][:16]}…" if name in one else "none" for one in (now, then))
-            raise Permanent(
-                f"the result {name} has digest {found} now and had {had} when it was judged",
-                "run mqi retry to compare the case again; the disk of paths.workspace may be failing",
-            )
+def _digests(prepared: Path, history: Sequence[Entry]) -> Mapping[str, str]:
+    """The digests of the files to be delivered, as they were judged and drawn: their copies are verified with them.
+
+    Permanent if a file is missing, or was not there then. A case judged by a version without digests is delivered as it
+    is."""
+    then = {name: digest for name, digest in _outputs(history, "compare").items() if name != EVENTS}
+    if not then:
+        return {name: digest for name, digest in digests_of(prepared).items() if name != EVENTS}
+    then |= _outputs(history, "report")
+    now = {str(path.relative_to(prepared)) for path in prepared.rglob("*") if path.is_file()} - {EVENTS}
+    for name in sorted(now ^ then.keys()):
+        what = "was not there when the case was judged" if name in now else "is missing"
+        raise Permanent(
+            f"the result {name} {what}",
+            "run mqi retry to compare the case again; the disk of paths.workspace may be failing",
+        )
+    return then
 
 
 def _public(entry: Entry) -> dict[str, object]:
@@ -130,12 +129,6 @@ def _public(entry: Entry) -> dict[str, object]:
     recorded = {"event": entry.event, "id": entry.id, "seq": entry.seq, "link": entry.link}
     fields = asdict(event) | recorded
     return {**fields, "why": ""} if event.step == "admit" or "code" in event.facts else fields
-
-
-def _run(job: JobRow) -> RunDocument:
-    return RunDocument(
-        beam=job.beam, token=job.token, run=job.run, host=job.host, started=utc(job.started), ended=utc(job.ended)
-    )
 
 
 @contextlib.contextmanager

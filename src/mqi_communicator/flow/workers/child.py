@@ -7,6 +7,7 @@ import os
 import pickle
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -14,10 +15,10 @@ from typing import Any
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Fault
 from mqi_communicator.flow.workers import fork_server
+from mqi_communicator.flow.workers.compiled import CACHE
 from mqi_communicator.flow.workers.unexpected import fault_of
 from mqi_communicator.system.parent import die_with_parent, end_before_the_communicator
 
-CACHE = "NUMBA_CACHE_DIR"  # where numba keeps what it has compiled
 OOM_SCORE = 500
 
 
@@ -45,9 +46,15 @@ def run_task(replies: Connection, pickled: bytes) -> None:
     end_before_the_communicator(OOM_SCORE)
     task: Task = pickle.loads(pickled)  # noqa: S301 - the communicator wrote it
     if task.cache:
-        os.environ[CACHE] = task.cache
+        _keep_compiled_code_in(task.cache)
     resource.setrlimit(resource.RLIMIT_DATA, (task.memory_bytes, task.memory_bytes))
     replies.send_bytes(_answer(task))
+
+
+def _keep_compiled_code_in(folder: str) -> None:
+    os.environ[CACHE] = folder
+    if (numba := sys.modules.get("numba")) is not None:  # it has read the variable when it was loaded
+        numba.config.CACHE_DIR = folder
 
 
 def name_of(work: Callable[..., object]) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Fault, Transient
 from mqi_communicator.flow.workers.child import Task, name_of, run_task
+from mqi_communicator.flow.workers.compiled import CACHE
 from mqi_communicator.flow.workers.unexpected import fault_of_end
 
 P = ParamSpec("P")
@@ -55,6 +57,8 @@ class WorkerPool:
         self._limit = limit_s
         self._grace = _GRACE_CPU_S
         self._cache = str(cache or "")
+        if cache is not None:
+            os.environ.setdefault(CACHE, str(cache))  # the fork server inherits it
         modules = [module for package in packages for module in _modules_of(package)]
         _CONTEXT.set_forkserver_preload(["mqi_communicator.flow.workers.fork_server", *modules])
 
