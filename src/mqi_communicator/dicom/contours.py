@@ -92,7 +92,16 @@ def closed_outlines(drawn: Dataset) -> Iterator[NDArray[np.float64]]:
     """Yield the corners (n, 3) in mm of each closed contour of an item of ROIContourSequence."""
     for item in drawn.get("ContourSequence") or ():
         if text(item, "ContourGeometricType").startswith("CLOSED"):
-            yield np.asarray(item.ContourData, dtype=np.float64).reshape(-1, 3)
+            yield _numbers(item, "ContourData").reshape(-1, 3)
+
+
+def _numbers(item: Dataset, keyword: str) -> NDArray[np.float64]:
+    """The values of an element of decimal strings, all at once: a structure set has millions, and pydicom makes an
+    object of each. KeyError if there is no such element."""
+    raw = item.get_item(keyword).value if keyword in item else item[keyword].value
+    if isinstance(raw, bytes):
+        return np.array(raw.rstrip(b"\0 ").split(b"\\"), dtype=np.float64)
+    return np.asarray(raw, dtype=np.float64)
 
 
 def _contours(drawn: Dataset) -> tuple[tuple[float, NDArray[np.float64]], ...]:

@@ -14,13 +14,14 @@ import numpy as np
 
 from mqi_communicator.dicom.contours import Labels, Structure
 from mqi_communicator.dicom.records import Beam, CTVolume, Dose, Extent, Grid, IonPlan
-from mqi_communicator.report.gammas import GammaRow, beam_gamma, gamma_map, plan_gamma
+from mqi_communicator.report.gammas import CEILING, GammaRow, beam_gamma, gamma_map, plan_gamma
 from mqi_communicator.report.options import Criterion
 from mqi_communicator.report.planes import View, view_through
 from mqi_communicator.report.volumes import Volumes, corners_of, shown_box, view_volumes
 from mqi_communicator.results.dvh import Dvh, dvh
+from mqi_communicator.results.gamma import counted_part
 from mqi_communicator.results.grids import at_points, corners, cropped
-from mqi_communicator.results.options import JudgementOptions
+from mqi_communicator.results.options import GammaOptions, JudgementOptions
 from mqi_communicator.results.planes import (
     Point,
     Profile,
@@ -28,12 +29,14 @@ from mqi_communicator.results.planes import (
     beam_profiles,
     high_dose_centre,
     largest_difference,
+    profile_ends,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MARGIN = 50.0  # mm of computed dose kept around the planned grid
+_AROUND = 5.0  # mm of a beam's computed dose around what is evaluated, for interpolation
 _WITHIN = 0.95  # V95: of the reference dose
 
 
@@ -46,7 +49,7 @@ class ReportInput:
     ct: Callable[[], CTVolume]
     structures: tuple[Structure, ...]
     planned: Callable[[int | None], Dose | None]  # by beam number, None for the plan; None if there is none
-    computed: Callable[[int | None, NDArray[np.float64] | None], Dose]  # by beam; near these points (x, y, z), if any
+    computed: Callable[[int | None, NDArray[np.float64] | None], Dose]  # by beam; in the box of these points, if any
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,15 @@ def analyse(
     return Analysis(top, tuple(rows), values, points, views, tuple(profiles), volumes, scanner, grid, shown, structures)
 
 
-def _computed(material: ReportInput, beam: int | None, planned: Dose | None) -> Dose:
-    """The computed dose of a beam or the plan; of a planned one only the part near its grid."""
-    if planned is None:
-        return material.computed(beam, None)
-    near = corners([planned.grid])
-    return cropped(material.computed(beam, near), near, MARGIN)
+def _evaluated(
+    beam: Beam, planned: Dose, centre: Point, options: GammaOptions, criteria: Sequence[Criterion]
+) -> NDArray[np.float64]:
+    """Corners of a box (n, 3), x, y, z in mm, that holds all of a beam's computed dose that is evaluated: where gamma
+    is searched, and its profiles."""
+    reach = CEILING * max(options.distance_mm, *(one.distance_mm for one in criteria), 0.0) + _AROUND
+    counted = corners([counted_part(planned, options)[0].grid])
+    lines = profile_ends(beam, centre)
+    return np.concatenate([counted - reach, counted + reach, lines - _AROUND, lines + _AROUND])
 
 
 def _limits(judgement: JudgementOptions, beams: Sequence[Beam]) -> JudgementOptions:
@@ -198,11 +204,12 @@ def _of_beam(
     material: ReportInput, beam: Beam, judgement: JudgementOptions, criteria: Sequence[Criterion]
 ) -> tuple[list[GammaRow], tuple[Profile, ...]]:
     planned = material.planned(beam.number)
-    computed = _computed(material, beam.number, planned)
     if planned is None:
+        computed = material.computed(beam.number, None)
         return [], beam_profiles(None, computed, beam, high_dose_centre(computed))
-    options = judgement.for_machine(beam.machine).gamma
+    options, centre = judgement.for_machine(beam.machine).gamma, high_dose_centre(planned)
+    computed = material.computed(beam.number, _evaluated(beam, planned, centre, options, criteria))
     rows: list[GammaRow] = []
     if len(material.plan.beams) > 1:
         rows = beam_gamma(f"beam {beam.number}", planned, computed, options, criteria)
-    return rows, beam_profiles(planned, computed, beam, high_dose_centre(planned))
+    return rows, beam_profiles(planned, computed, beam, centre)

@@ -103,7 +103,7 @@ def view_picture(view: View, top: float) -> bytes:
                 axes = grid[0][row] if alone else grid[row][column]
                 image = _panel(axes, view, row, kind, values, top)
                 if alone or row == 0:
-                    axes.set_title(kind, pad=3)
+                    axes.set_title(kind, pad=3, y=1.0)
                 if alone or column == 0:
                     axes.set_ylabel(name)
                 if alone or row == rows - 1:
@@ -229,7 +229,7 @@ def _curves(axes: Any, profile: Profile) -> None:
     if profile.planned is not None:
         axes.plot(profile.mm, profile.planned, color=PLANNED, linewidth=1.6, label="planned")
     axes.plot(profile.mm, profile.computed, color=COMPUTED, linewidth=1.0, linestyle=(0, (4, 1.2)), label="computed")
-    axes.set_title(profile.title)
+    axes.set_title(profile.title, y=1.0)  # given: then it is not searched for
     axes.set_ylim(bottom=0)
     _grid_lines(axes)
 

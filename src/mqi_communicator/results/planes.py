@@ -116,6 +116,13 @@ def beam_profiles(planned: Dose | None, computed: Dose, beam: Beam, point: Point
     )
 
 
+def profile_ends(beam: Beam, point: Point) -> NDArray[np.float64]:
+    """Where the profiles of a beam begin and end (6, 3), x, y, z in mm."""
+    axis = np.asarray(direction(beam))
+    reaches = [(axis, _DEEP), *((side, _REACH) for side in across(axis))]
+    return np.asarray(point) + np.array([sign * reach * along for along, reach in reaches for sign in (-1, 1)])
+
+
 def axis_profiles(planned: Dose | None, computed: Dose, point: Point) -> tuple[Profile, ...]:
     """Along the patient's x, y and z, through a point."""
     names = (("x", ", to the left"), ("y", ", to the back"), ("z", ", to the head"))

@@ -169,7 +169,7 @@ def _write(
             replace(origin, token=token),
             plan=plan,
             frame_of_reference_uid=ct.frame_of_reference_uid,
-            whole=doses[0].stored.whole,
+            whole=total.grid,
         )
         digests[name] = written.sha256
 

@@ -24,7 +24,7 @@ from mqi_communicator.flow.tasks.report_files import DATA, HTML, NAMES, PDF, rem
 from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.flow.tasks.viewer import write_viewer
 from mqi_communicator.intake.manifest import load_manifest
-from mqi_communicator.report.analysis import MARGIN, ReportInput, analyse
+from mqi_communicator.report.analysis import ReportInput, analyse
 from mqi_communicator.report.content import Subject, build
 from mqi_communicator.report.html import html
 from mqi_communicator.report.labels import LabelPolicy
@@ -169,7 +169,7 @@ def _dose_file(beam: int | None) -> str:
 
 
 def _computed(path: Path, dose_type: DoseType, beam: int | None, near: NDArray[np.float64] | None) -> Dose:
-    dose = read_rtdose(path, dose_type) if near is None else read_part(path, dose_type, near, MARGIN)
+    dose = read_rtdose(path, dose_type) if near is None else read_part(path, dose_type, near, 0.0)
     return replace(dose, beam_number=beam)
 
 
