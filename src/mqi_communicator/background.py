@@ -25,7 +25,7 @@ from mqi_communicator.intake.rota import ScanRota
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
-from mqi_communicator.store.database import StoreUnavailable
+from mqi_communicator.store.database import StoreUnavailable, verify_indexes
 
 HOUSEKEEPING_S = 3600.0
 BACKUP_PAUSE_S = 300.0  # after a backup that failed
@@ -69,6 +69,7 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
         return work
     work.append(app.driver.heed_changes())
     work.append(_fill_identities(app))
+    work.append(verify_indexes(app.config.paths.store))
     work.append(periodic(HEALTH_S, partial(_check_health, app), first_s=FIRST_HEALTH_S))
     if app.config.constancy:
         work.append(periodic(CONSTANCY_S, ConstancyCheck(app).run))

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -160,10 +160,28 @@ def interrupted(path: Path) -> ActionRequired:
 
 
 def verify_intact(path: Path) -> None:
-    """Read the whole store at `path` once, if there is one, as its owner. StoreDamaged if it is damaged."""
+    """Read the whole store at `path` once, if there is one, as its owner, without its indexes. StoreDamaged if it is
+    damaged."""
     roll_back(path)
-    if not is_blank(path) and (wrong := find_damage(path)):
-        raise StoreDamaged(f"the store {path} is damaged: {wrong}", "mqi restore")
+    if not is_blank(path) and (wrong := find_damage(path, quick=True)):
+        raise _damaged(path, wrong)
+
+
+async def verify_indexes(path: Path) -> None:
+    """Verify everything of the store at `path`, while it is in use. StoreDamaged if it is damaged."""
+    opened: list[sqlite3.Connection] = []
+    try:
+        wrong = await asyncio.to_thread(find_damage, path, on_open=opened.append)
+    finally:
+        with suppress(sqlite3.Error):  # it is closed; else the caller was cancelled, and does not wait for the thread
+            for file in opened:
+                file.interrupt()
+    if wrong:
+        raise _damaged(path, wrong)
+
+
+def _damaged(path: Path, wrong: str) -> StoreDamaged:
+    return StoreDamaged(f"the store {path} is damaged: {wrong}", "mqi restore")
 
 
 def file_system_of(folder: Path) -> str:

@@ -70,6 +70,16 @@ def test_the_status_loads_options_and_the_store_and_nothing_that_works(config):
     assert ours(modules) & WORKING == set()
 
 
+def test_no_plugin_of_another_package_is_loaded(config, monkeypatch):
+    other = config.parent / "other"
+    (other / "other-1.0.dist-info").mkdir(parents=True)
+    (other / "other-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (other / "other-1.0.dist-info/entry_points.txt").write_text("[pydantic]\nother = other_plugin:plugin\n")
+    (other / "other_plugin.py").write_text("def plugin(): ...\n")
+    monkeypatch.setenv("PYTHONPATH", str(other))
+    assert "other_plugin" not in loaded("status", "--config", str(config))
+
+
 @pytest.mark.parametrize("name", sorted(WORKING))
 def test_what_the_status_does_not_load_exists(name):
     assert find_spec(f"mqi_communicator.{name}")

@@ -22,7 +22,7 @@ from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.store import cases
 from mqi_communicator.store.backup import back_up, backups, find_damage, is_blank, latest_intact
-from mqi_communicator.store.database import StoreDamaged, open_database, verify_intact
+from mqi_communicator.store.database import StoreDamaged, open_database, verify_indexes, verify_intact
 from mqi_communicator.store.options import BackupOptions
 from mqi_communicator.store.restore import complete, is_interrupted, restore
 
@@ -142,6 +142,32 @@ def test_damage_that_sqlite_does_not_notice_is_detected_before_work_starts(store
     damage(store)
     with pytest.raises(StoreDamaged):
         verify_intact(store)
+
+
+def spoil_index(path: Path) -> None:
+    """An index of other values than its table has; every page of the file is sound."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.executescript("CREATE TABLE pair (a, b); INSERT INTO pair VALUES (1, 2); CREATE INDEX by_a ON pair (a)")
+        file.execute("PRAGMA writable_schema=ON")
+        file.execute("UPDATE sqlite_master SET sql = 'CREATE INDEX by_a ON pair (b)' WHERE name = 'by_a'")
+
+
+async def test_a_wrong_index_is_found_beside_the_first_cases_and_by_a_backup(store, tmp_path):
+    spoil_index(store)
+    verify_intact(store)
+    with pytest.raises(StoreDamaged, match="index by_a"):
+        await verify_indexes(store)
+    with pytest.raises(ActionRequired, match="index by_a"):
+        back_up(store, tmp_path / "backups", 3, NOON)
+
+
+async def test_the_verification_of_an_intact_store_ends_and_can_be_cancelled(store):
+    await verify_indexes(store)
+    task = asyncio.create_task(verify_indexes(store))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_an_interrupted_creation_is_completed_at_the_next_start(tmp_path):

@@ -68,9 +68,9 @@ async def test_without_reports_followers_look_each_second(tmp_path: Path, monkey
 
 
 def test_who_opens_and_closes_a_page_of_a_case_changes_other_pages():
-    told: list[int] = []
-    presence = Presence(lambda: told.append(presence.version))
+    versions: list[int] = []
+    presence = Presence(lambda: versions.append(presence.version))
     with presence.opened("case", "vera"):
-        assert told == [1]
+        assert versions == [1]
     with presence.opened("", "vera"):
-        assert told == [1, 2]
+        assert versions == [1, 2]
