@@ -120,7 +120,8 @@ def profile_ends(beam: Beam, point: Point) -> NDArray[np.float64]:
     """Where the profiles of a beam begin and end (6, 3), x, y, z in mm."""
     axis = np.asarray(direction(beam))
     reaches = [(axis, _DEEP), *((side, _REACH) for side in across(axis))]
-    return np.asarray(point) + np.array([sign * reach * along for along, reach in reaches for sign in (-1, 1)])
+    ends = [sign * reach * along for along, reach in reaches for sign in (-1, 1)]
+    return np.asarray(np.asarray(point) + np.array(ends), dtype=np.float64)
 
 
 def axis_profiles(planned: Dose | None, computed: Dose, point: Point) -> tuple[Profile, ...]:
