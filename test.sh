@@ -133,7 +133,7 @@ for suite in "${suites[@]}"; do
     quick) quick ;;
     faults) faults ;;
     long) long ;;
-    audit) shown "audit" "$python" setup/audit.py ;;
+    audit) shown "audit" "$python" .ci/audit.py ;;
     bench) shown "bench" "$python" bench/run.py ;;
     *) shown "$suite" "$python" -m pytest -q "tests/$suite" "${arguments[@]}" ;;
     esac

@@ -5,9 +5,6 @@ called_in=$PWD
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$here"
 . setup/common.sh
-. setup/python.sh
-. setup/poetry.sh
-. setup/offline.sh
 
 usage() {
     cat <<'TEXT'
@@ -27,36 +24,18 @@ wrong() {
 
 absolute() { case "$1" in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$called_in" "$1" ;; esac; }
 
-project_version() {
-    "$1" -c 'import sys, tomllib; print(tomllib.load(open(sys.argv[1], "rb"))["project"]["version"])' "$2/pyproject.toml"
-}
-
-# Unpack the commit to "$tree", which has the name of the unpacked bundle.
-commit_only() {
-    local version
-    mkdir "$work/tree"
-    git archive HEAD | tar -x -C "$work/tree"
-    version=$(project_version "$pip_python" "$work/tree")
-    tree="$work/mqi-communicator-$version"
-    mv "$work/tree" "$tree"
-}
-
 wheels() {
-    "$pip_python" -m pip download --no-deps --only-binary=:all: --require-hashes --dest "$tree/bundle/wheels" -r "$1"
+    "$python" -m pip download --no-deps --only-binary=:all: --require-hashes --dest "$tree/bundle/wheels" -r "$1"
 }
 
-engine() {
-    "$pip_python" "$tree/setup/fetch_engine.py" "$tree/bundle" --only-wheel --pip "$pip_python"
-}
-
-# Fill the folder bundle/; the list of digests comes last.
+# Fill the folder bundle/ of "$tree"; the list of digests comes last.
 fill() {
     mkdir -p "$tree/bundle/wheels"
-    bundle_is_for "$pip_python" >"$tree/bundle/made-for"
-    "$pip_python" "$tree/setup/requirements.py" >"$tree/bundle/requirements.txt"
-    quietly "the libraries of poetry.lock" wheels "$tree/bundle/requirements.txt"
+    "$python" -c 'import sys, sysconfig; print("%d.%d" % sys.version_info[:2], sysconfig.get_platform())' >"$tree/bundle/made-for"
+    "$python" "$tree/setup/lockfile.py" run >"$work/requirements.txt"
+    quietly "the libraries of poetry.lock" wheels "$work/requirements.txt"
     quietly "pip and its build tools" wheels "$tree/setup/installer.txt"
-    quietly "the dose engine MCsquare" engine
+    quietly "the dose engine MCsquare" "$python" -m mqi_communicator fetch-engine "$tree/bundle" --only-wheel
     (cd "$tree" && find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum) >"$work/sums"
     mv "$work/sums" "$tree/bundle/SHA256SUMS"
 }
@@ -68,18 +47,19 @@ pack() {
 }
 
 make() {
-    local base file
+    local file version
     { [ -e .git ] && git rev-parse -q --verify HEAD >/dev/null; } || fail "$here is not a git checkout; a bundle is made from a commit"
     [ -z "$(git status --porcelain)" ] || say "note: uncommitted changes (git status) are not part of the bundle"
-    mkdir -p "$state" "$here/dist"
+    setup/prepare.sh run
+    mkdir -p "$here/dist"
     lock_setup
-    base=$(find_python) || { explain_no_python; exit 1; }
-    make_poetry "$base"
-    pip_python="$poetry_home/bin/python"
     work=$(mktemp -d "$state/bundle.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     export PYTHONDONTWRITEBYTECODE=1
-    commit_only
+    version=$(git show HEAD:pyproject.toml | sed -n 's/^version = "\(.*\)"$/\1/p')
+    tree="$work/mqi-communicator-$version"
+    mkdir "$tree"
+    git archive HEAD | tar -x -C "$tree"
     file=$(absolute "${1:-$here/dist/${tree##*/}.tar}")
     [ -d "$(dirname -- "$file")" ] || fail "the folder does not exist: $(dirname -- "$file")"
     fill
@@ -90,14 +70,31 @@ make() {
     say "sha256 $(sha256sum <"$file" | cut -d' ' -f1)"
 }
 
+# Check that every bundled file is unchanged and that none was added to the libraries.
+verify() {
+    local list=bundle/SHA256SUMS output added wrong
+    has_bundle || fail "$here is not an unpacked bundle: it has no folder bundle/"
+    say "set-up: verifying the digest of each file of the bundle"
+    [ -r "$list" ] || fail "the bundle is incomplete: $list is missing. Unpack it again."
+    ! grep -qvE '^[0-9a-f]{64}  [^/]' "$list" || fail "the bundle is incomplete: $list is damaged. Unpack it again."
+    added=$(LC_ALL=C comm -13 <(cut -c 67- "$list" | LC_ALL=C sort) <(find bundle ! -type d ! -path "$list" | LC_ALL=C sort))
+    output=$(LC_ALL=C sha256sum --check --strict --quiet "$list" 2>&1) && [ -z "$added" ] && return 0
+    wrong=$(
+        sed -n -e 's/: FAILED open or read$/ is missing or not readable/p' -e 's/: FAILED$/ was changed/p' <<<"$output"
+        sed -n 's/.$/& was added/p' <<<"$added"
+    )
+    wrong=${wrong:-${output:-sha256sum failed}}
+    fail "the bundle has changed since it was made ($(wc -l <<<"$wrong") files); nothing was installed. Unpack it again.
+$(sed -n '1,10s/^/  /p' <<<"$wrong")"
+}
+
 case "${1:-}" in
 -h | --help) usage ;;
 make) [ "$#" -le 2 ] || wrong "make takes one file"; make "${2:-}" ;;
 verify)
     [ "$#" -eq 1 ] || wrong "verify takes no arguments"
-    has_bundle || fail "$here is not an unpacked bundle: it has no folder bundle/"
-    verify_bundle
-    say "all $(wc -l <"$bundle/SHA256SUMS") files are unchanged since the bundle was made"
+    verify
+    say "all $(wc -l <bundle/SHA256SUMS) files are unchanged since the bundle was made"
     ;;
 *) wrong "specify make or verify" ;;
 esac

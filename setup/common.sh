@@ -5,8 +5,6 @@ unset PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV CONDA_PREFIX CDPATH
 state="$here/.setup"
 log="$state/setup.log"
 python="$here/.venv/bin/python"
-poetry_home="$state/poetry"
-engine_home="$state/mcsquare"
 bundle="$here/bundle"
 
 say() { printf '%s\n' "$*"; }
@@ -15,6 +13,8 @@ fail() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
+
+has_bundle() { [ -d "$bundle" ]; }
 
 # One set-up per checkout at a time; the lock is released when this process and its children end.
 lock_setup() {

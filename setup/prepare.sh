@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Prepare this checkout to run: .venv (by a private Poetry, or from the folder bundle/ if there is one) and, for the demo
-# and the tests, system programs and the dose engine. Everything is stored in .venv and .setup; a repeated run takes
-# almost no time.
+# Prepare this checkout to run: .venv with the libraries of poetry.lock and, for the demo and the tests, system programs and
+# the dose engine. Everything is stored in .venv and .setup; a repeated run takes almost no time.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$here"
@@ -9,8 +8,6 @@ cd "$here"
 . setup/python.sh
 . setup/packages.sh
 . setup/venv.sh
-. setup/poetry.sh
-. setup/offline.sh
 
 usage() {
     cat <<'TEXT'
@@ -35,22 +32,13 @@ for word in "$@"; do
     *) printf 'unknown argument: %s\n' "$word" >&2; usage >&2; exit 2 ;;
     esac
 done
-case "$mode" in
-run) needs=("${run_needs[@]}") ;;
-demo) needs=("${demo_needs[@]}") ;;
-test) needs=("${test_needs[@]}") ;;
-long) needs=("${long_needs[@]}") ;;
-slurm) needs=("${slurm_needs[@]}") ;;
-browser) needs=("${browser_needs[@]}") ;;
-esac
 
-engine_ready() { [ "$mode" = run ] || [ -e "$engine_home/MCsquare_linux" ]; }
+engine_ready() { [ "$mode" = run ] || [ -e "$state/mcsquare/MCsquare_linux" ]; }
 axe_ready() { [ "$mode" != browser ] || [ -e "$state/axe/axe.min.js" ]; }
 
 check() {
-    local missing ready=0
-    missing=$(missing_packages "${needs[@]}" | tr '\n' ' ')
-    [ -z "$missing" ] || { say "missing programs; they are in the Debian packages: $missing"; ready=1; }
+    local ready=0
+    [ "${#missing[@]}" -eq 0 ] || { say "missing programs; they are in the Debian packages: ${missing[*]}"; ready=1; }
     venv_ready "$mode" || { say "missing: a virtual environment .venv that matches poetry.lock"; ready=1; }
     engine_ready || { say "missing: the dose engine in .setup/mcsquare"; ready=1; }
     axe_ready || { say "missing: axe-core in .setup/axe"; ready=1; }
@@ -58,41 +46,34 @@ check() {
     return "$ready"
 }
 
-system() {
-    local missing
-    mapfile -t missing < <(missing_packages "${needs[@]}")
-    [ "${#missing[@]}" -gt 0 ] || { say "no Debian package is missing ($mode)"; return 0; }
-    [ "$(id -u)" -eq 0 ] || fail "Debian packages are missing (${missing[*]}); run as root: setup/prepare.sh $mode --system"
-    install_packages "${missing[@]}"
+need_packages() {
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    [ "$(id -u)" -ne 0 ] || [ "$mode$only" = run ] || { install_packages "${missing[@]}"; return 0; }
+    say "Missing on this machine: ${missing[*]}. An administrator can install them with this command:" >&2
+    say "  apt-get install -y --no-install-recommends ${missing[*]}" >&2
+    exit 1
 }
 
 prepare() {
-    if has_bundle && [ "$(venv_kind "$mode")" = test ]; then
-        venv_ready "$mode" || fail "a bundle contains the libraries for production and the demo, not the tools of the tests"
-    fi
-    need_packages "$mode" "${needs[@]}"
+    local engine=(-m mqi_communicator fetch-engine "$state/mcsquare")
     if venv_ready "$mode" && engine_ready && axe_ready; then return 0; fi
-    mkdir -p "$state" 2>/dev/null && [ -w "$state" ] || fail "this checkout is not set up and $here is not writable: run setup/prepare.sh $mode as its owner"
+    { mkdir -p "$state" && [ -w "$state" ]; } 2>/dev/null || fail "this checkout is not set up and $here is not writable: run setup/prepare.sh $mode as its owner"
     lock_setup
-    if has_bundle; then from_bundle; else from_registries; fi
+    if has_bundle; then
+        setup/bundle.sh verify
+        engine+=(--wheel "$bundle"/opentps_core-*.whl)
+    fi
+    venv_ready "$mode" || make_venv "$mode"
+    engine_ready || quietly "the dose engine MCsquare" "$python" "${engine[@]}"
+    axe_ready || quietly "axe-core" "$python" tests/browser/fetch_axe.py "$state/axe"
 }
 
-from_registries() {
-    venv_ready "$mode" || make_venv "$mode" poetry_venv
-    engine_ready || quietly "the dose engine MCsquare" \
-        "$poetry_home/bin/python" setup/fetch_engine.py "$engine_home" --pip "$poetry_home/bin/python"
-    axe_ready || quietly "axe-core" "$poetry_home/bin/python" setup/fetch_axe.py "$state/axe"
-}
-
-from_bundle() {
-    verify_bundle
-    only_bundled_python
-    venv_ready "$mode" || make_venv "$mode" bundled_venv
-    engine_ready || quietly "the dose engine MCsquare, from the bundle" bundled_engine
-}
-
+if has_bundle && [ "$(venv_kind "$mode")" = test ] && ! venv_ready "$mode"; then
+    fail "a bundle contains the libraries for production and the demo, not the tools of the tests"
+fi
+mapfile -t missing < <(missing_packages "$mode")
 case "$only" in
 --check) check ;;
---system) system ;;
-*) prepare ;;
+--system) need_packages; say "no Debian package is missing ($mode)" ;;
+*) need_packages; prepare ;;
 esac

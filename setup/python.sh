@@ -1,10 +1,16 @@
 # Sourced by prepare.sh: find a Python that this project supports.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
-# The supported versions, as an expression and as text; a bundle restricts them (offline.sh).
+# The supported versions, as an expression and as text; a bundle has the libraries for one of them.
 fit='(3, 11) <= sys.version_info[:2] < (3, 13)'
 fit_words="Python 3.11 or 3.12"
 fit_help="Install one (Debian 12: apt-get install python3 python3-venv), or name one: MQI_PYTHON=/path/to/python3.12"
+if [ -r "$bundle/made-for" ]; then
+    read -r version platform <"$bundle/made-for"
+    fit="('%d.%d' % sys.version_info[:2], sysconfig.get_platform()) == ('$version', '$platform')"
+    fit_words="Python $version on $platform, which this bundle was made for"
+    fit_help="Install it, or name it: MQI_PYTHON=/path/to/python$version, or make the bundle with the Python of this machine."
+fi
 
 # is_fit PYTHON: print the path of the actual interpreter if it is supported.
 is_fit() {
@@ -23,10 +29,7 @@ find_python() {
     local name found first=""
     while IFS= read -r name; do
         found=$(is_fit "$name") || continue
-        if "$found" -c 'import ensurepip' 2>/dev/null; then
-            printf '%s\n' "$found"
-            return 0
-        fi
+        "$found" -c 'import ensurepip' 2>/dev/null && first=$found && break
         first=${first:-$found}
     done < <(python_candidates)
     [ -n "$first" ] && printf '%s\n' "$first"

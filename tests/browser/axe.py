@@ -27,7 +27,7 @@ def _script() -> str:
     if kept.is_file():
         return kept.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="mqi-axe-") as folder:
-        subprocess.run([sys.executable, str(ROOT / "setup/fetch_axe.py"), folder], check=True)
+        subprocess.run([sys.executable, str(ROOT / "tests/browser/fetch_axe.py"), folder], check=True)
         return (Path(folder) / "axe.min.js").read_text(encoding="utf-8")
 
 

@@ -1,21 +1,18 @@
-"""The engine's installer as a person runs it: as a script, in odd places, with bad luck."""
+"""mqi fetch-engine as a person runs it: in odd places, with bad luck."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "setup" / "fetch_engine.py"
-
 
 def fetch(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), *(str(argument) for argument in arguments)]
+    command = [sys.executable, "-m", "mqi_communicator", "fetch-engine", *(str(argument) for argument in arguments)]
     env = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
@@ -25,7 +22,7 @@ def home() -> Path:
     default = Path(__file__).parents[2] / ".setup" / "mcsquare"
     path = Path(os.environ.get("MQI_ENGINE_HOME", default))
     if not (path / "MCsquare_linux").is_file():
-        pytest.fail(f"the engine is not in {path}: run ./test.sh, or python3 setup/fetch_engine.py '{path}'")
+        pytest.fail(f"the engine is not in {path}: run ./test.sh, or ./mqi fetch-engine '{path}'")
     return path
 
 
@@ -43,20 +40,23 @@ def test_what_was_fetched_is_whole_and_a_second_run_leaves_it_alone(home):
 
 
 def test_an_unreachable_index_is_said_and_leaves_nothing(tmp_path):
-    venv.create(tmp_path / "py", with_pip=True)
     target = tmp_path / "a b" / "engine"
     options = {"PIP_INDEX_URL": "http://127.0.0.1:9/none", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
-    done = fetch(target, "--pip", tmp_path / "py" / "bin" / "python", **options)
+    done = fetch(target, **options)
     assert done.returncode == 1
-    assert "could not download opentps-core==3.0.0" in done.stderr
+    assert "cannot download opentps-core==3.0.0" in done.stderr
     assert "reachable" in done.stderr
     assert list(target.parent.iterdir()) == []
 
 
 def test_a_python_without_pip_is_said(tmp_path):
-    done = fetch(tmp_path / "engine", "--pip", tmp_path / "no-python")
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip/__init__.py").touch()
+    (tmp_path / "pip/__main__.py").write_text("raise SystemExit('no pip here')")
+    done = fetch(tmp_path / "engine", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
-    assert "--pip" in done.stderr
+    assert "no pip here" in done.stderr
+    assert "--wheel" in done.stderr
 
 
 def test_a_wheel_of_another_digest_is_not_used(tmp_path):
@@ -73,5 +73,5 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     done = fetch(tmp_path)
     assert done.returncode == 1
-    assert "not made by this script" in done.stderr
+    assert "is not a fetched engine" in done.stderr
     assert (tmp_path / "thesis.txt").read_text() == "mine"

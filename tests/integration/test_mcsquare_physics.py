@@ -49,7 +49,7 @@ def home() -> Path:
     default = Path(__file__).parents[2] / ".setup" / "mcsquare"
     path = Path(os.environ.get("MQI_ENGINE_HOME", default))
     if not (path / "MCsquare_linux").is_file():
-        pytest.fail(f"the engine is not in {path}: run ./test.sh, or python3 setup/fetch_engine.py '{path}'")
+        pytest.fail(f"the engine is not in {path}: run ./test.sh, or ./mqi fetch-engine '{path}'")
     return path
 
 

@@ -104,7 +104,7 @@ def test_wrong_words_are_told(place, words):
 
 
 def test_every_library_of_production_is_required_by_the_digests_of_its_wheels():
-    argv = (sys.executable, "setup/requirements.py")
+    argv = (sys.executable, "setup/lockfile.py", "run")
     output = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
     required = {line.split("==")[0]: line for line in output.splitlines()}
     packages = tomllib.loads((ROOT / "poetry.lock").read_text())["package"]
@@ -116,3 +116,13 @@ def test_every_library_of_production_is_required_by_the_digests_of_its_wheels():
         digests = {file["hash"] for file in package["files"] if file["file"].endswith(".whl")}
         assert set(line.split("--hash=", 1)[1].split(" --hash=")) == digests
     assert 'platform_system == "Windows"' in required["colorama"]
+
+
+def test_the_tools_of_the_tests_are_required_under_the_conditions_of_either_group():
+    argv = (sys.executable, "setup/lockfile.py", "test")
+    output = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    required = {line.split("==")[0]: line for line in output.splitlines()}
+    assert len(required) == len(tomllib.loads((ROOT / "poetry.lock").read_text())["package"])
+    assert '; (platform_system == "Windows") or (sys_platform == "win32") --hash' in required["colorama"]
+    assert ";" not in required["cffi"]  # production needs it everywhere
+    assert ";" not in required["pytest"]

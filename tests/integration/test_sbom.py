@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def made(*words: str) -> dict[str, object]:
     ended = subprocess.run(
-        [sys.executable, "setup/sbom.py", *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, ".ci/sbom.py", *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert ended.returncode == 0, ended.stderr
     document: dict[str, object] = json.loads(ended.stdout)
@@ -49,7 +49,7 @@ def test_the_product_and_what_it_depends_on_stand_in_it():
 
 SCRIPT = """
 import sys
-sys.path.insert(0, "setup")
+sys.path.insert(0, ".ci")
 from audit import judge
 print("code", judge({"a", "b"}, %s, %d))
 """
@@ -78,7 +78,7 @@ def test_no_answer_is_said_and_is_no_success(tmp_path):
     (tmp_path / "pip_audit.py").write_text("import sys; sys.exit('connection refused by registry.example')")
     search = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     ended = subprocess.run(
-        [sys.executable, "setup/audit.py"],
+        [sys.executable, ".ci/audit.py"],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": search}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert ended.returncode == 3

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mqi_communicator.app import build_engine, build_host, build_scheduler, remote_root
 from mqi_communicator.case.faults import ActionRequired, Fault
@@ -49,17 +50,20 @@ class _Target:
         return self.host.name
 
 
-async def check_host(config: Config, options: HostOptions) -> AsyncIterator[Finding]:
-    """Yield all findings about one host, in the order in which a case would encounter them."""
+async def check_host(
+    config: Config, options: HostOptions, part: Literal["all", "host", "engine"] = "all"
+) -> AsyncIterator[Finding]:
+    """Yield all findings about one host, in the order in which a case would encounter them; or those about the host
+    itself, or about its engine, alone."""
     host = build_host(options)
     target = _Target(config, options, host, build_scheduler(config, options), remote_root(config, options))
     try:
         reached = await _findings(lambda: _connection(target))
-        for finding in reached:
+        for finding in reached if part != "engine" else ():
             yield finding
         if not all(finding.ok for finding in reached):
             return
-        for check in (_clock, _host_requirements, _engine_requirements, _gpus, _free_space, _round_trip):
+        for check in _PARTS[part]:
             for finding in await _findings(lambda check=check: check(target)):  # type: ignore[misc]
                 yield finding
     finally:
@@ -210,3 +214,10 @@ async def _run_probe_job(target: _Target, key: str) -> Finding:
         f"a job runs on {target.name}, and its log can be fetched",
         "the fetched log differs from the one on the host",
     )
+
+
+_PARTS = {
+    "all": (_clock, _host_requirements, _engine_requirements, _gpus, _free_space, _round_trip),
+    "host": (_clock, _host_requirements, _free_space),
+    "engine": (_engine_requirements,),
+}

@@ -35,9 +35,8 @@ async def check_all(config: Config) -> AsyncIterator[Finding]:
     if config.web is not None:
         yield _dashboard(config, config.web)
         yield _users(config, config.web)
-    yield (models := _beam_models(config))
-    if models.ok:
-        yield passed(build_engine(config).abilities.description)
+    for finding in _beam_models(config):
+        yield finding
     for sample in config.constancy:
         yield _sample(sample)
     if config.notify is not None:
@@ -46,6 +45,25 @@ async def check_all(config: Config) -> AsyncIterator[Finding]:
     for options in config.all_hosts:
         async for finding in check_host(config, options):
             yield finding
+
+
+async def check_section(config: Config, section: str) -> AsyncIterator[Finding]:
+    """Yield the findings about one section of the configuration alone; the others may not be final yet."""
+    match section:
+        case "paths":
+            yield folders.watch_folder(config)
+            yield (workspace := folders.workspace_folder(config))
+            yield folders.results_folder(config)
+            if workspace.ok:
+                yield folders.local_disk(config)
+            yield folders.free_space(config)
+        case "ssh" | "engine":
+            for options in config.all_hosts:
+                async for finding in check_host(config, options, "host" if section == "ssh" else "engine"):
+                    yield finding
+        case "machines" | "scanners":
+            for finding in _beam_models(config):
+                yield finding
 
 
 def _sample(sample: ConstancyOptions) -> Finding:
@@ -124,12 +142,17 @@ def _notification_channel(way: Channel) -> Finding:
         )
 
 
-def _beam_models(config: Config) -> Finding:
-    try:
-        build_engine(config)
-    except ActionRequired as fault:
-        return failed(fault.reason, fault.advice)
+def _beam_models(config: Config) -> list[Finding]:
+    """What is wrong with the beam model of each machine and the curve of each scanner, or that nothing is."""
+    wrong = []
+    for group in ("machines", "scanners"):
+        for name, one in getattr(config, group).items():
+            try:
+                build_engine(config.model_copy(update={"machines": {}, "scanners": {}, group: {name: one}}))
+            except ActionRequired as fault:
+                wrong.append(failed(fault.reason, fault.advice))
+    if wrong:
+        return wrong
     machines, scanners = ", ".join(config.machines) or "none", ", ".join(config.scanners) or "none"
-    return passed(
-        f"beam models and curves match their commissioned digests (machines: {machines}; scanners: {scanners})"
-    )
+    found = f"beam models and curves match their commissioned digests (machines: {machines}; scanners: {scanners})"
+    return [passed(found), passed(build_engine(config).abilities.description)]

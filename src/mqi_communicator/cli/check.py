@@ -30,7 +30,12 @@ async def _collect(settings: Config, *, speak: bool) -> list[Finding]:
     async for finding in check_all(settings):
         findings.append(finding)
         if speak:
-            print(f"{'ok ' if finding.ok else 'NO '} {finding.what}")  # noqa: T201
-            if not finding.ok and finding.advice:
-                print(f"    -> {finding.advice}")  # noqa: T201
+            print_finding(finding)
     return findings
+
+
+def print_finding(finding: Finding) -> None:
+    """Print the result of one check at once, and what to do if it failed."""
+    print(f"{'ok ' if finding.ok else 'NO '} {finding.what}", flush=True)  # noqa: T201
+    if not finding.ok and finding.advice:
+        print(f"    -> {finding.advice}", flush=True)  # noqa: T201

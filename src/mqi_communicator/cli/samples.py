@@ -1,4 +1,4 @@
-"""demo, sample: process or write synthetic cases."""
+"""demo, sample, fetch-engine: process or write synthetic cases, with the engine that the demo computes with."""
 
 from __future__ import annotations
 
@@ -16,14 +16,40 @@ def demo(
         bool, typer.Option("--stay", help="Keep the host and the communicator running to look around.")
     ] = False,
     folder: Annotated[Path, typer.Option(help="Folder of the demo's files.")] = Path(".demo"),
-    engine_home: Annotated[Path, typer.Option(help="Folder of the fetched engine.")] = Path(".setup/mcsquare"),
+    engine_home: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the engine, fetched if missing; default: mcsquare in the demo's folder."),
+    ] = None,
 ) -> None:
     """Process the bundled sample end to end: a private sshd, rsync, Monte Carlo, a verdict."""
+    from mqi_communicator.demo.fetch_engine import ensure_engine
     from mqi_communicator.demo.show import run_demo
 
+    home = (engine_home or folder / "mcsquare").resolve()
     with exit_codes.report_faults():
-        if not run_demo(folder.resolve(), engine_home.resolve(), stay=stay):
+        if not (home / "MCsquare_linux").exists():
+            print("fetching the dose engine MCsquare", flush=True)  # noqa: T201
+            ensure_engine(home)
+        if not run_demo(folder.resolve(), home, stay=stay):
             raise typer.Exit(exit_codes.NOT_PASSED)
+
+
+def fetch_engine(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the engine; must be new or empty.")],
+    *,
+    wheel: Annotated[Path | None, typer.Option(help="Local copy of its package, if there is no network.")] = None,
+    only_wheel: Annotated[bool, typer.Option("--only-wheel", help="Only download that package into DIR.")] = False,
+) -> None:
+    """Fetch the dose engine MCsquare, verified by its digest; a complete folder is not changed."""
+    from mqi_communicator.demo.fetch_engine import download, ensure_engine
+
+    with exit_codes.report_faults():
+        if only_wheel:
+            print(f"downloaded {download(folder)}")  # noqa: T201
+        elif ensure_engine(folder, wheel):
+            print(f"the engine was fetched into {folder}")  # noqa: T201
+        else:
+            print(f"the engine is in {folder}; all digests match")  # noqa: T201
 
 
 def sample(

@@ -173,6 +173,25 @@ def reference() -> str:
     return "\n".join(pages) + "\n"
 
 
+def example_of(key: str) -> object:
+    """The value that the example shows for a key without a default, such as machines.*.sha256. KeyError for others."""
+    return _SHOWN[key]
+
+
+def question(key: str) -> str:
+    """What a key means, such as machines.*.sha256, as a person is asked for it. LookupError for an unknown key."""
+    groups: list[type[BaseModel]] = [Config]
+    *path, last = [part for part in key.split(".") if part != "*"]
+    for part in path:
+        groups = next(_groups(group.model_fields[part].annotation)[0] for group in groups if part in group.model_fields)
+    return next(group.model_fields[last].description or "" for group in groups if last in group.model_fields)
+
+
+def name_of(section: str) -> str:
+    """The name that the example shows in a section whose keys are names."""
+    return _NAMES[section]
+
+
 def _section(name: str, field: FieldInfo) -> Iterator[str]:
     if name in _EXAMPLES:
         yield from _commented(_EXAMPLES[name].splitlines())

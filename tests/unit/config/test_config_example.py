@@ -11,6 +11,9 @@ import yaml
 
 from mqi_communicator.config import Config, load
 from mqi_communicator.config.example import example, reference
+from mqi_communicator.config.file import ConfigProblem
+from mqi_communicator.config.minimal import example as minimal_example
+from mqi_communicator.config.minimal import minimal
 from mqi_communicator.dose.moqui.options import MoquiOptions
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,3 +93,27 @@ def test_the_other_engine_of_the_example_loads_with_all_its_pictures(tmp_path, f
 def test_every_option_has_a_sentence():
     assert not re.search(r"\|\s*\|$", reference(), re.MULTILINE)
     assert not re.search(r"^ *#\s*$", example(), re.MULTILINE)
+
+
+def test_the_minimal_configuration_is_not_stale_and_short():
+    text = (ROOT / "config.minimal.yaml").read_text()
+    assert text == minimal(minimal_example()), "run: python -m mqi_communicator.config.minimal > config.minimal.yaml"
+    assert len(text.splitlines()) < 40
+
+
+def test_the_minimal_configuration_loads_and_says_what_the_example_says():
+    small, whole = load(ROOT / "config.minimal.yaml"), load(ROOT / "config.example.yaml")
+    for section in ("paths", "engine", "machines", "scanners", "dose_conventions"):
+        assert getattr(small, section) == getattr(whole, section), section
+    assert small.ssh is not None
+    assert small.web is not None
+
+
+@pytest.mark.parametrize("section", ["paths", "ssh", "engine"])
+def test_no_section_of_the_minimal_configuration_can_be_left_out(section, tmp_path):
+    settings = minimal_example()
+    del settings[section]
+    path = tmp_path / "config.yaml"
+    path.write_text(minimal(settings))
+    with pytest.raises(ConfigProblem):
+        load(path)

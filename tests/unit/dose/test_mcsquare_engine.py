@@ -405,7 +405,7 @@ def test_evidence_names_digests_and_who_vouches():
 def test_needs_name_the_engines_files_with_advice():
     needs = MCsquare(MCsquareOptions(home="/opt/a b"), {}, {}).needs()
     assert [need.kind for need in needs] == ["executable", "sha256", "readable", "starts"]
-    assert all(need.what.startswith("/opt/a b/") and "fetch_engine.py" in need.advice for need in needs)
+    assert all(need.what.startswith("/opt/a b/") and "mqi fetch-engine" in need.advice for need in needs)
 
 
 def test_a_longer_run_differs_in_its_histories_alone():

@@ -87,7 +87,7 @@ def test_what_the_status_does_not_load_exists(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_list_says_what_the_command_says(name):
-    output = {word: text for commands in COMMANDS.values() for word, text in commands.items()}
+    output = {word: text for commands in COMMANDS.values() for word, (_, text) in commands.items()}
     command = whole().commands[name]
     assert (command.name, command.help) == (name, output[name])
 

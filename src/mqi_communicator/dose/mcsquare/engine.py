@@ -78,7 +78,7 @@ class MCsquare:
     def needs(self) -> Sequence[Need]:
         """The binary, its digest, its materials, and that it starts."""
         home = self._options.home.rstrip("/")
-        get = "fetch it with `python3 setup/fetch_engine.py FOLDER`, copy the folder to the host, and name it as home"
+        get = "fetch it with `mqi fetch-engine FOLDER`, copy the folder to the host, and name it as home"
         binary, digest = f"{home}/MCsquare_linux", self._options.engine_sha256
         return (
             Need("executable", binary, f"MCsquare_linux is not in {home}, or not executable: {get}"),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mqi_communicator.dicom.records import Medium
 
 _SHA256 = r"^[0-9a-f]{64}$"
-_FETCHED_ENGINE = "25243b76560dff0584c519f6a629c6834349c5246a6962225c935d5aa315a64f"  # by setup/fetch_engine.py
+_FETCHED_ENGINE = "25243b76560dff0584c519f6a629c6834349c5246a6962225c935d5aa315a64f"  # by mqi fetch-engine
 
 
 class MCsquareOptions(BaseModel):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check the libraries of poetry.lock for known vulnerabilities (pip-audit). Needs a network.
 
-.venv/bin/python setup/audit.py
+.venv/bin/python .ci/audit.py
 
 Exit: 0 no known vulnerability; 1 some, each is listed; 3 no network. A skipped library counts as a failure.
 """
@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "setup"))
 
 from lockfile import ROOT, locked, plain
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The software bill of materials: every library of poetry.lock with its version, as CycloneDX 1.6 in JSON.
 
-.venv/bin/python setup/sbom.py [--all] > sbom.cdx.json
+.venv/bin/python .ci/sbom.py [--all] > sbom.cdx.json
 
 Without --all the production libraries; with it, also those of the tests. The same lock file gives the same components.
 """
@@ -18,8 +18,11 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.dependency import Dependency
 from cyclonedx.output.json import JsonV1Dot6
-from lockfile import ROOT, locked, plain
 from packageurl import PackageURL
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "setup"))
+
+from lockfile import ROOT, locked, plain
 
 
 def bill(root: Path, *, everything: bool) -> Bom:

@@ -1,8 +1,8 @@
-"""Fetch axe-core, which checks pages for barriers, for the tests in a browser: `python3 setup/fetch_axe.py TARGET_DIR`.
+"""Fetch axe-core, which checks pages for barriers: `python3 tests/browser/fetch_axe.py TARGET_DIR`.
 
 axe-core (Deque Systems, MPL-2.0) comes from the npm registry and is verified by its digest. Only its one script and its
 licence are kept. It may be run again at any time. It is used by tests alone and is no part of MQI Communicator.
-"""  # noqa: INP001 - a script, run by path
+"""
 
 from __future__ import annotations
 
