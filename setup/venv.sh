@@ -52,8 +52,7 @@ make_venv() {
     printf '%s' "$here" >"$state/venv-place"
     ! has_bundle || pip=(--without-pip)
     [ -d "$here/.venv" ] || quietly "a virtual environment with $("$base" -V)" "$base" -m venv "${pip[@]}" "$here/.venv"
-    "$base" setup/lockfile.py "$(venv_kind "$1")" >"$wanted"
-    quietly "pip" run_pip install "${hashed[@]}" -r setup/installer.txt
+    { "$base" setup/lockfile.py "$(venv_kind "$1")" && grep '^poetry-core==' setup/installer.txt; } >"$wanted"
     quietly "the libraries of poetry.lock" run_pip install "${hashed[@]}" -r "$wanted"
     quietly "the project itself" run_pip install --no-deps --no-build-isolation --editable "$here"
     "$python" -m compileall -q "$here/src" # like the libraries: the user who runs it may have no write permission here
