@@ -15,8 +15,9 @@ usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   --faults     random faults against the whole program: [--minutes N] (default 5) [--seed S] (default: random, printed)
   --browser    the dashboard in a real browser
   --bench      measurements (bench/run.py)
+  --wheel      build the wheel and the source distribution into dist/, and run the demo from the wheel
   --audit      known vulnerabilities of the libraries (pip-audit); needs a network
-  --all        all of these but --quick, which is part of the first, and --audit
+  --all        all of these but --quick and --wheel, which are part of others, and --audit
 Arguments after -- go to pytest (-k WORD: tests with this word in their names); for --faults they are --rounds N,
 --at-once N, --hosts N, --backend slurm, --only FAULT, --kill POINT, --json FILE, --keep DIR, --outage CASES, --write and
 --list (docs/reliability.md). Exit: 0 all passed, 1 something failed, 2 usage
@@ -36,7 +37,7 @@ suites=() all="" minutes="" seed="" arguments=()
 while [ "$#" -gt 0 ]; do
     case "$1" in
     -h | --help) usage; exit 0 ;;
-    --quick | --long | --slurm | --faults | --browser | --bench | --audit) suites+=("${1#--}") ;;
+    --quick | --long | --slurm | --faults | --browser | --bench | --audit | --wheel) suites+=("${1#--}") ;;
     --all) all=yes; suites=(checks long slurm faults browser bench) ;;
     --minutes) number "$@"; minutes="$2"; shift ;;
     --seed) number "$@"; seed="$2"; shift ;;
@@ -48,7 +49,7 @@ done
 [ "${#suites[@]}" -gt 0 ] || suites=(checks)
 if [ -n "$minutes$seed" ] && [[ " ${suites[*]} " != *" faults "* ]]; then wrong "--minutes and --seed require --faults"; fi
 
-exists() { [ "$1" = checks ] || [ "$1" = quick ] || [ "$1" = audit ] || [ "$1" = long ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
+exists() { [ "$1" = checks ] || [ "$1" = quick ] || [ "$1" = audit ] || [ "$1" = wheel ] || [ "$1" = long ] || [ -d "tests/$1" ] || { [ "$1" = bench ] && [ -f bench/run.py ]; }; }
 absent=()
 for suite in "${suites[@]}"; do exists "$suite" || absent+=("--$suite"); done
 if [ "${#absent[@]}" -gt 0 ] && [ -z "$all" ]; then
@@ -133,6 +134,10 @@ for suite in "${suites[@]}"; do
     quick) quick ;;
     faults) faults ;;
     long) long ;;
+    wheel)
+        stage "wheel and source in dist/" .ci/build
+        shown "wheel" "$python" -m pytest -q tests/e2e/long/test_wheel.py "${arguments[@]}"
+        ;;
     audit) shown "audit" "$python" .ci/audit.py ;;
     bench) shown "bench" "$python" bench/run.py ;;
     *) shown "$suite" "$python" -m pytest -q "tests/$suite" "${arguments[@]}" ;;

@@ -45,8 +45,8 @@ from mqi_communicator.remote.local import LocalHost
 from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import work_items
-from mqi_communicator.store.backup import backups, is_blank
-from mqi_communicator.store.database import Database, StoreDamaged, open_database, verify_intact
+from mqi_communicator.store.backup import back_up, backups, is_blank
+from mqi_communicator.store.database import Database, StoreDamaged, needs_upgrade, open_database, verify_intact
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.store.store_file import HeldFolder
@@ -168,12 +168,18 @@ def open_store(config: Config, lock: StoreLock) -> Database:
         verify_intact(config.paths.store)
         if is_blank(config.paths.store):
             _no_store(config)
+        if needs_upgrade(config.paths.store):  # the only way back to the older version
+            back_up(config.paths.store, config.backups / BEFORE_UPGRADE, KEPT_BEFORE_UPGRADE, time.time())
         database = open_database(config.paths.store)
         lock.take(database)
     except BaseException:
         lock.release()
         raise
     return database
+
+
+BEFORE_UPGRADE = "before-upgrade"  # in the folder of the backups
+KEPT_BEFORE_UPGRADE = 5
 
 
 def _no_store(config: Config) -> None:

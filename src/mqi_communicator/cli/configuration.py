@@ -1,4 +1,4 @@
-"""config init: ask for the settings of a site, prove each answer, and write the configuration."""
+"""config: ask for the settings of a site and write its configuration, each answer proved; print an example."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,11 +16,15 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.check import print_finding
 from mqi_communicator.cli.options import DEFAULT, ConfigFile
 from mqi_communicator.config import ConfigProblem, load
+from mqi_communicator.config.example import example as whole_example
 from mqi_communicator.config.example import question
 from mqi_communicator.config.minimal import KEYS, MOQUI_KEYS, NAMED, example, minimal
 
 config = typer.Typer(
-    help="Write the configuration of a site.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="Write the configuration of a site, or print an example.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 ASKED = ("paths", "ssh", "engine", "machines", "scanners", "dose_conventions")
 _DIGESTS = {"sha256": "beam_model", "density_sha256": "density", "material_sha256": "material"}
@@ -30,13 +34,9 @@ _NAMES = {
     "dose_conventions": "Manufacturer of a planning system, as in its RTDOSE files",
 }
 _MOQUI_SHOWN = {"program": "/opt/moqui/tps_env", "calibration": "default"}
+_OPTIONAL = ("port", "commissioned_by", "commissioned_on")
 # In place of the sections that have not been answered yet.
 _PLACEHOLDERS: dict[str, Any] = {"local": {}, "engine": {"kind": "mcsquare", "home": "/opt/mcsquare"}}
-
-
-@config.callback()
-def _group() -> None:
-    """Keeps `init` a command of its own."""
 
 
 @config.command()
@@ -58,6 +58,14 @@ def init(config: ConfigFile = DEFAULT) -> None:
         print(f"\n{config} is written; now everything is checked, as by `mqi check`")  # noqa: T201
         if not asyncio.run(_show(check_all(load(config)))):
             raise typer.Exit(exit_codes.NOT_PASSED)
+
+
+@config.command(name="example")
+def print_example(
+    *, small: Annotated[bool, typer.Option("--minimal", help="Only what a site must say.")] = False
+) -> None:
+    """Print a configuration file with every setting and its default."""
+    print(minimal(example()) if small else whole_example(), end="")  # noqa: T201
 
 
 def _ask_section(section: str, settings: dict[str, Any], config: Path) -> None:
@@ -91,12 +99,16 @@ def _ask(section: str, shown: Mapping[str, Any], settings: Mapping[str, Any], co
         keys = (MOQUI_KEYS if answers["kind"] == "moqui" else KEYS)["engine"][1:]
     elif _is_moqui(settings):
         keys = MOQUI_KEYS.get(section, keys)
+    if section == "ssh":
+        keys = (*keys, "port")
     for key in keys:
         if key in _DIGESTS:
             answers[key] = _digest(config.parent / Path(answers[_DIGESTS[key]]).expanduser())
         elif key != "commissioned_on" or answers.get("commissioned_by"):
             answers[key] = _prompt(f"{path}.{key}", shown.get(key, _MOQUI_SHOWN.get(key, "")))
-    return {key: answer for key, answer in answers.items() if answer or not key.startswith("commissioned")}
+    if (port := answers.get("port", "")).isdecimal():
+        answers["port"] = int(port)
+    return {key: answer for key, answer in answers.items() if answer or key not in _OPTIONAL}
 
 
 def _prompt(path: str, shown: object) -> str:
@@ -113,8 +125,8 @@ def _is_moqui(settings: Mapping[str, Any]) -> bool:
 
 
 def _rest(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The sections that nobody is asked for: the dashboard, and the host's GPUs for an engine that needs them."""
-    return {"gpus": {}, "web": {}} if _is_moqui(settings) else {"web": {}}
+    """The section that nobody is asked for: the host's GPUs, for an engine that needs them."""
+    return {"gpus": {}} if _is_moqui(settings) else {}
 
 
 def _digest(file: Path) -> str:

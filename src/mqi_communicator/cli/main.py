@@ -70,7 +70,7 @@ COMMANDS = {
     },
     "Set up": {
         "demo": ("samples", "Process the bundled sample end to end: a private sshd, rsync, Monte Carlo, a verdict."),
-        "config": ("configuration", "Write the configuration of a site."),
+        "config": ("configuration", "Write the configuration of a site, or print an example."),
         "check": (
             "check",
             "Verify the configuration against reality: folders, host, host key, rsync, engine, free space, clock.",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mqi_communicator.cli import exit_codes
+from mqi_communicator.cli.options import DEFAULT, ConfigFile
+
+if TYPE_CHECKING:
+    from mqi_communicator.demo.sample_site import SiteNames
 
 
 def demo(
@@ -64,6 +68,14 @@ def sample(
     vendor: Annotated[
         str, typer.Option(help="Write the case as this clinical system does; --list shows all. Not with every kind.")
     ] = "",
+    machine: Annotated[
+        str, typer.Option(help="Write it for this machine of the configuration, to rehearse it. Not with --vendor.")
+    ] = "",
+    scanner: Annotated[str, typer.Option(help="With --machine: scanner of the configuration; empty: the first.")] = "",
+    planning_system: Annotated[
+        str, typer.Option(help="With --machine: key of dose_conventions in the configuration; empty: the first.")
+    ] = "",
+    config: ConfigFile = DEFAULT,
     *,
     list_kinds: Annotated[bool, typer.Option("--list", help="List kinds, sizes and vendors; write nothing.")] = False,
 ) -> None:
@@ -79,12 +91,24 @@ def sample(
     if folder is None or (folder.exists() and any(folder.iterdir())):
         exit_codes.print_error("mqi: give a folder that is new or empty")
         raise typer.Exit(exit_codes.USAGE)
-    with exit_codes.report_faults():
+    if vendor and machine:
+        exit_codes.print_error("mqi: --machine and --vendor exclude each other")
+        raise typer.Exit(exit_codes.USAGE)
+    with exit_codes.report_faults(config):
+        site = _site(config, machine, scanner, planning_system) if machine else None
         try:
-            write_sample(folder, kind=kind, size=size or _usual_size(vendor), seed=seed, vendor=vendor)
+            write_sample(folder, kind=kind, size=size or _usual_size(vendor), seed=seed, vendor=vendor, site=site)
         except ValueError as error:
             exit_codes.print_error(f"mqi: {error}")
             raise typer.Exit(exit_codes.USAGE) from None
+
+
+def _site(config: Path, machine: str, scanner: str, planning_system: str) -> SiteNames:
+    """The names of the site; the configuration is loaded for them alone."""
+    from mqi_communicator.config import load
+    from mqi_communicator.demo.sample_site import names_of
+
+    return names_of(load(config), machine, scanner, planning_system)
 
 
 def _usual_size(vendor: str) -> str:

@@ -26,7 +26,6 @@ KEYS: dict[str, tuple[str, ...]] = {
         "density", "density_sha256", "material", "material_sha256", "commissioned_by", "commissioned_on"
     ),
     "dose_conventions": ("medium", "biology", "extent"),
-    "web": (),
 }  # fmt: skip
 # With moqui: the program in place of a folder, and its built-in conversion in place of files.
 MOQUI_KEYS: dict[str, tuple[str, ...]] = {
@@ -40,7 +39,6 @@ _COMMENTS = {
     "machines": "by TreatmentMachineName; a model that nobody commissioned is computed with and never judged",
     "scanners": "by Manufacturer|ManufacturerModelName|StationName",
     "dose_conventions": "by Manufacturer of the planning system: what its planned doses are",
-    "web": "the dashboard, on this machine only",
 }
 _CHOSEN = {"ssh.known_hosts_file": "~/.ssh/mqi_known_hosts", "engine.kind": "mcsquare"}  # the example has the defaults
 NAMED = ("machines", "scanners", "dose_conventions")

@@ -224,10 +224,31 @@ def make_engine(path: Path, pragmas: Sequence[str] = (), *, mode: str = "rwc") -
     return engine
 
 
-def _upgrade(engine: Engine) -> None:
+def needs_upgrade(path: Path) -> bool:
+    """Whether the store at `path` has the format of an older version, which `open_database` upgrades."""
+    if is_blank(path):
+        return False
+    engine = make_engine(path, mode="rw")
+    try:
+        return "" < _format_of(engine) < newest_version()
+    finally:
+        engine.dispose()
+
+
+def _format_of(engine: Engine) -> str:
+    """The version of a store, "" if it is new."""
     with engine.connect() as connection, connection.begin():
-        if inspect(connection).has_table("alembic_version") and version_of(connection) == newest_version():
-            return
+        return (version_of(connection) or "") if inspect(connection).has_table("alembic_version") else ""
+
+
+def _upgrade(engine: Engine) -> None:
+    if (version := _format_of(engine)) == newest_version():
+        return
+    if version > newest_version():
+        raise ActionRequired(
+            f"the store {engine.url.database} has the format of a newer version of the communicator",
+            "start that version, or restore the backup that was made before the upgrade (mqi restore FILE)",
+        )
     from alembic import command  # imported here: loading it is a large part of the start-up time
     from alembic.config import Config as AlembicConfig
 
