@@ -67,7 +67,7 @@ def launcher(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The program that a documented command names, as it is run here, and its arguments."""
     first, *rest = words
     if first.endswith("mqi"):
-        depth = 2 if rest[0] in ("user", "token") else 1  # these have commands of their own
+        depth = 2 if rest[0] in ("user", "token", "config") else 1  # these have commands of their own
         return ("mqi", *rest[:depth]), tuple(rest[depth:])
     if first.startswith("python"):
         if rest[0] == "-m":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from mqi_communicator.app import build_engine, build_host, build_scheduler, remote_root
-from mqi_communicator.case.faults import ActionRequired, Fault
+from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.request import RemoteRequest
 from mqi_communicator.case.work import Program, Work
 from mqi_communicator.checks.finding import Finding, failed, passed
@@ -24,6 +24,7 @@ from mqi_communicator.compute.job import Job
 from mqi_communicator.compute.scheduler import JobState, Scheduler
 from mqi_communicator.config import Config
 from mqi_communicator.config.hosts import HostOptions
+from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.remote import requirements, workspace
 from mqi_communicator.remote.host import Host
 
@@ -59,8 +60,9 @@ async def check_host(
     target = _Target(config, options, host, build_scheduler(config, options), remote_root(config, options))
     try:
         reached = await _findings(lambda: _connection(target))
-        for finding in reached if part != "engine" else ():
-            yield finding
+        for finding in reached:
+            if part != "engine" or not finding.ok:  # the host itself was checked with its section
+                yield finding
         if not all(finding.ok for finding in reached):
             return
         for check in _PARTS[part]:
@@ -110,16 +112,19 @@ async def _host_requirements(target: _Target) -> list[Finding]:
 
 async def _engine_requirements(target: _Target) -> list[Finding]:
     """Check what the engine needs. It is started only on a host that computes itself, not on a submit node."""
-    try:
-        wanted = build_engine(target.config).needs()
-    except ActionRequired:  # reported already
-        return []
+    wanted = _engine_alone(target.config).needs()
     if target.scheduler.name != "direct":
         wanted = [need for need in wanted if need.kind != "starts"]
     reported = requirements.read_needs(
         wanted, await target.host.request(requirements.needs(wanted), deadline=REQUEST_S)
     )
     return [Finding(ok, f"{target.name}: {what}", advice) for ok, what, advice in reported]
+
+
+def _engine_alone(config: Config) -> DoseEngine:
+    """The engine without machines and scanners, whose files are checked elsewhere: what it needs does not depend on
+    them, and is checked even if one of them is wrong."""
+    return build_engine(config.model_copy(update={"machines": {}, "scanners": {}}))
 
 
 async def _gpus(target: _Target) -> list[Finding]:
@@ -146,11 +151,7 @@ async def _gpus(target: _Target) -> list[Finding]:
 
 def _no_gpus(target: _Target) -> list[Finding]:
     """Without configured GPUs the engine must not need any."""
-    try:
-        engine = build_engine(target.config)
-    except ActionRequired:  # reported already
-        return []
-    if target.scheduler.name != "direct" or not engine.uses_gpus:
+    if target.scheduler.name != "direct" or not _engine_alone(target.config).uses_gpus:
         return []
     what = f"the dose engine needs a GPU, and the configuration has no gpus for {target.name}"
     return [failed(what, "add `gpus: {}` to the host")]

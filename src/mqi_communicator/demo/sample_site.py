@@ -37,9 +37,9 @@ def names_of(config: Config, machine: str, scanner: str = "", planning_system: s
     system = _configured("dose_conventions", config.dose_conventions, planning_system)
     convention = config.dose_conventions[system]
     maker, model, station = (*scanner.split("|"), "", "")[:3]
-    factor = convention.rbe_factor if convention.biology is Biology.RBE else 1.0
+    factor = convention.rbe_factor if convention.biology == Biology.RBE else 1.0
     return SiteNames(
-        machine, (maker, model, station), system, factor, 1 if convention.extent is Extent.FRACTION else FRACTIONS
+        machine, (maker, model, station), system, factor, 1 if convention.extent == Extent.FRACTION else FRACTIONS
     )
 
 
