@@ -40,8 +40,8 @@ fi
 [ "${#stay[@]}" -eq 0 ] || wrong "--stay requires --demo"
 config="${config:-$here/config.yaml}"
 if [ ! -f "$config" ]; then
-    printf 'error: the configuration file %s does not exist\nMake one:  cp "%s" "%s"\nand enter your folders, host and machines.\n' \
-        "$config" "$here/config.example.yaml" "$config" >&2
+    printf 'error: the configuration file %s does not exist\nMake one:  "%s/mqi" config init --config "%s"\n%s\n' \
+        "$config" "$here" "$config" "It asks for your folders, host and machines. config.example.yaml shows every setting." >&2
     exit 2
 fi
 "$here/setup/prepare.sh" run

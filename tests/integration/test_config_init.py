@@ -54,7 +54,7 @@ def test_a_site_answers_and_its_configuration_is_proved(tmp_path, host):
     assert [line for line in proof if line.startswith("NO") and "metrics page" not in line] == [], ended.stdout
     for wrong in (
         f"NO  paths.watch {tmp_path}/nowhere is not a folder",
-        "Connection refused",
+        "here refuses connections",
         "no model cannot be read",
     ):
         assert wrong in ended.stdout
