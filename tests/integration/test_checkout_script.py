@@ -86,6 +86,34 @@ def test_a_checkout_that_is_set_up_is_left_as_it_is(checkout):
     assert {path: path.lstat().st_mtime_ns for path in checkout.rglob("*")} == before
 
 
+BARE = """#!/bin/sh
+case "$*" in *ensurepip*) exit 1 ;; esac
+echo "$0"
+"""  # a supported Python without ensurepip, as Debian has it without python3-venv
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_a_python_that_cannot_install_pip_is_a_missing_package(checkout, tmp_path, bundled):
+    """A bundle has its own pip."""
+    for name in ("pyproject.toml", "poetry.lock"):
+        shutil.copy(ROOT / name, checkout)
+    shutil.copytree(ROOT / "setup", checkout / "setup", dirs_exist_ok=True)
+    if bundled:
+        (checkout / "bundle").mkdir()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("bash", "dirname", "sort", "ssh", "rsync", "flock", "tr", "cat", "cut", "sha256sum"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    (programs / "python3.11").write_text(BARE)
+    (programs / "python3.11").chmod(0o755)
+    argv = (checkout / "setup/prepare.sh", "run", "--check")
+    settings = {"PATH": str(programs), "HOME": str(tmp_path)}
+    ended = subprocess.run(argv, env=settings, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ("python3-venv" in ended.stdout) is not bundled
+    assert "missing: a virtual environment" in ended.stdout
+
+
 def test_shellcheck_finds_nothing_in_our_scripts():
     scripts = ("mqi", "deploy.sh", "test.sh", *(f"setup/{path.name}" for path in (ROOT / "setup").glob("*.sh")))
     argv = ("shellcheck", "--external-sources", "--format=json", *scripts)

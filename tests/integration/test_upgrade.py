@@ -23,7 +23,7 @@ MADE = Path(__file__).parents[1] / "fixtures/store_4614cf4/site.tar.xz"
 
 
 @pytest.fixture
-def site(tmp_path) -> Path:
+def site(tmp_path: Path) -> Path:
     """A site whose store an older version wrote."""
     with tarfile.open(MADE) as packed:
         packed.extractall(tmp_path, filter="data")
