@@ -115,7 +115,7 @@ def _case_to_follow(slot: Slot, database: Database, console: Console) -> str:
     name = f"sample-{number}"
     made = slot.watch / f".{name}.making"
     shutil.rmtree(made, ignore_errors=True)
-    write_sample(made, **SAMPLE, seed=number)
+    write_sample(made, seed=number, site=None, **SAMPLE)
     made.rename(slot.watch / name)
     console.print(f"the sample case is in the watched folder: {slot.watch / name}", soft_wrap=True)
     return name
