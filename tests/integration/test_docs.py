@@ -1,7 +1,6 @@
 """The documents tell the truth: commands exist, links lead somewhere, the house is the one that stands."""
 
 import ast
-import importlib.metadata
 import re
 import shlex
 import subprocess
@@ -228,7 +227,7 @@ def test_every_dependency_is_told():
 
 
 def test_the_changelog_begins_with_this_version():
-    version = importlib.metadata.version("mqi-communicator")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert first
     assert first[1] == version
