@@ -31,7 +31,8 @@ def init(config: Path, answers: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_site_answers_and_its_configuration_is_proved(tmp_path, host):
-    (tmp_path / "in").mkdir()
+    for name in ("in", "work", "out"):
+        (tmp_path / name).mkdir()
     reach, folders = host.options(), [str(tmp_path / name) for name in ("in", "work", "out")]
     paths = [*folders, str(tmp_path / "there")]
     ssh = ["here", str(reach.host), str(reach.user), str(reach.identity_file), str(reach.known_hosts_file)]
@@ -53,7 +54,7 @@ def test_a_site_answers_and_its_configuration_is_proved(tmp_path, host):
     proof = ended.stdout.split("is written", 1)[1].splitlines()
     assert [line for line in proof if line.startswith("NO") and "metrics page" not in line] == [], ended.stdout
     for wrong in (
-        f"NO  paths.watch {tmp_path}/nowhere is not a folder",
+        f"NO  paths.watch {tmp_path}/nowhere",
         "here refuses connections",
         "no model cannot be read",
     ):
