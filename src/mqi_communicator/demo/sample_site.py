@@ -36,11 +36,10 @@ def names_of(config: Config, machine: str, scanner: str = "", planning_system: s
     scanner = _configured("scanners", config.scanners, scanner)
     system = _configured("dose_conventions", config.dose_conventions, planning_system)
     convention = config.dose_conventions[system]
-    maker, model, station = (*scanner.split("|"), "", "")[:3]
+    made_by = [*scanner.split("|"), "", ""]
     factor = convention.rbe_factor if convention.biology == Biology.RBE else 1.0
-    return SiteNames(
-        machine, (maker, model, station), system, factor, 1 if convention.extent == Extent.FRACTION else FRACTIONS
-    )
+    fractions = 1 if convention.extent == Extent.FRACTION else FRACTIONS
+    return SiteNames(machine, (made_by[0], made_by[1], made_by[2]), system, factor, fractions)
 
 
 def as_of_site(draft: Draft, names: SiteNames) -> None:
