@@ -104,10 +104,10 @@ class Site:
             change(made)
         return made.rename(self.watch / name)
 
-    def mqi(self, *words: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
-        """Run the CLI to its end."""
+    def mqi(self, *words: str, timeout: float = 180, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the CLI to its end; it reads `typed` on standard input."""
         argv = [sys.executable, "-m", "mqi_communicator", *words, "--config", str(self.config)]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
+        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, input=typed)
 
     def status(self) -> list[dict[str, object]]:
         """The cases of `mqi status --json`, without starting an interpreter each time it is asked."""

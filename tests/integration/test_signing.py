@@ -159,7 +159,10 @@ async def test_a_judgement_ordered_later_waits_for_the_signature(signing):
     rejudge = signing.app.database.write_now(
         orders.add, at=1.0, case=KEY, order="rejudge", who="otto", why="other limits"
     )
-    (answer, judged) = await signing.answered(sign, rejudge)
+    (answer,) = await signing.answered(sign)
+    assert signing.get(rejudge).applied is None
+    assert await signing.app.driver.idle_reason() == "", "`once` applies it before it ends"
+    (judged,) = await signing.answered(rejudge)
     assert answer.startswith("accepted by")
     assert judged == "judged again with the current limits"
     assert signing.case().signature == "", "the signature is that of the earlier judgement"

@@ -50,6 +50,7 @@ def test_what_an_interrupted_try_left_is_kept_or_replaced(tmp_path, monkeypatch,
     signed = sign_results(case.spool, folder, request, "seen", 60.0, second=False)
     assert signatures_of(folder) == (signed.document,)
     assert sign_results(case.spool, folder, request, "seen", 60.0, second=False) == signed
+    assert not list(folder.glob(".*"))
     assert delivered_results(folder.parent, KEY) is not None
 
 

@@ -15,7 +15,7 @@ from mqi_communicator.flow import outcomes, pending_orders
 from mqi_communicator.flow.hosts.guard import guarded
 from mqi_communicator.flow.idle import IdleStates
 from mqi_communicator.flow.options import RetryOptions
-from mqi_communicator.flow.signing import SIGN, Signing
+from mqi_communicator.flow.signing import Signing
 from mqi_communicator.flow.steps.cancel import cancel
 from mqi_communicator.flow.steps.functions import PERFORM
 from mqi_communicator.flow.steps.table import SETTINGS, Limit, step_of
@@ -122,13 +122,10 @@ class Driver:
         self._ended_since_read.clear()
         now = self._tools.clock()
         pending, due = await self._tools.database.read(pending_orders.orders_and_due, now)
-        signing: set[str] = set()  # later orders for these cases wait for the signature
-        for order in pending:
-            if order.order == SIGN or order.case in signing:
-                signing.add(order.case)
-                if order.order == SIGN:
-                    self._signing.begin(order)
-                continue
+        signing, ready = pending_orders.split(pending)
+        for order in signing:
+            self._signing.begin(order)
+        for order in ready:
             for event in await pending_orders.apply(self._tools, order):
                 self._listen(event)
                 if order.order == "cancel" and (task := self._tasks.get((event.case, event.beam))):
@@ -167,7 +164,8 @@ class Driver:
             self._tasks or self._signing.under_way
         ):  # first: a step that ends while the store is read may make another item due
             return ""
-        if await self._tools.database.read(work_items.due, self._tools.clock()):
+        pending, due = await self._tools.database.read(pending_orders.orders_and_due, self._tools.clock())
+        if due or pending_orders.split(pending)[1]:
             return ""
         return self._idle.reason(await self._tools.database.read(work_items.live))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from mqi_communicator.case.model import Event, WorkItem
+from mqi_communicator.flow.signing import SIGN
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.apply import apply_order
 from mqi_communicator.store import orders, work_items
@@ -14,6 +15,18 @@ from mqi_communicator.store.orders import Order
 def orders_and_due(connection: Connection, now: float) -> tuple[list[Order], list[WorkItem]]:
     """The orders that are not applied yet, and the items that are due, both in order."""
     return orders.pending(connection), work_items.due(connection, now)
+
+
+def split(pending: list[Order]) -> tuple[list[Order], list[Order]]:
+    """The orders to sign, and those to apply now: later orders for a case wait until its order to sign is answered."""
+    signing: list[Order] = []
+    ready: list[Order] = []
+    for order in pending:
+        if order.order == SIGN:
+            signing.append(order)
+        elif order.case not in {one.case for one in signing}:
+            ready.append(order)
+    return signing, ready
 
 
 async def apply(tools: Tools, order: Order) -> list[Event]:

@@ -45,10 +45,12 @@ def test_a_case_is_judged_again_with_other_limits_and_the_old_verdict_is_kept(si
     site.mqi("once", timeout=280)
     (first,) = site.status()
     assert first["verdict"] == "undecided"  # 20 000 histories are few
-    signed = site.mqi(
-        *("sign", "case", "--reject", "--name", "Ada Byron", "--role", "physicist", "--reason", "too noisy")
-    )
-    assert signed.returncode == 0, signed.stderr
+    person = ("--role", "physicist", "--full-name", "Ada Byron", "--title", "physicist", "--password-stdin")
+    added = site.mqi("user", "add", "ada", *person, typed="a long enough password\n")
+    assert added.returncode == 0, added.stderr
+    rejected = ("--reject", "--user", "ada", "--password-stdin", "--reason", "too noisy")
+    signed = site.mqi("sign", "case", *rejected, typed="a long enough password\n")
+    assert "applied when the communicator runs" in signed.stderr
     site.change("judgement", uncertainty={"limit_percent": 50})
     runs = site.starts()
     assert "applied when the communicator runs" in site.mqi("rejudge", "case", "--reason", "other limits").stdout

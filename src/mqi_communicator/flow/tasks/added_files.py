@@ -31,10 +31,22 @@ def replace(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
+def remove_leftover(path: Path) -> None:
+    """Remove what a killed process left beside a file that got its name. DiskFull if that is not possible."""
+    try:
+        _part(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise DiskFull(f"{_part(path).name} cannot be removed: {error.strerror}", "check the results folder") from None
+
+
+def _part(path: Path) -> Path:
+    return path.parent / f".{path.name}.part"
+
+
 @contextmanager
 def _unnamed(path: Path, data: bytes) -> Iterator[Path]:
     """The data in a file that has not its name yet, and is removed at the end."""
-    part = path.parent / f".{path.name}.part"
+    part = _part(path)
     try:
         part.unlink(missing_ok=True)
         number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)

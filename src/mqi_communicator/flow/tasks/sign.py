@@ -15,7 +15,7 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.case.signing import SignatureState, SignRequest
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.added_files import replace, write_once
+from mqi_communicator.flow.tasks.added_files import remove_leftover, replace, write_once
 from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.manifest import results_locked, verified_manifest
 from mqi_communicator.flow.tasks.report_files import PDF
@@ -63,6 +63,7 @@ def sign_results(
         place = request.number - 1
         if len(found) > place and _same(found[place], document):
             signed = found[place]
+            remove_leftover(delivered / SIGNATURES[place])
         else:
             _check(found, document, second=second)
             signed = _with_report(delivered, document, at)
