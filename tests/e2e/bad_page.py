@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.e2e import bad_hosts
+from tests.e2e import bad_hosts, bad_records
 from tests.e2e.bad_cases import CASES, CHOSEN
 from tests.e2e.bad_inputs import Outcome, examined, outcome_of, spend
 from tests.e2e.conftest import Site
@@ -60,7 +60,12 @@ def main() -> None:
                     site = Site(base / "disks", host, resources={"jobs": 2, "local_free_gib": 0, "remote_free_gib": 0})
                     sections.append(table("Full disks", bad_hosts.try_disks(site)))
             sections.append(table("Configuration", bad_hosts.try_settings(Site(_new(base / "settings"), host))))
+        sections.append(table("Treatment records", [_record(bad, base) for bad in bad_records.RECORDS]))
     PAGE.write_text(HEAD + "\n".join(sections), encoding="utf-8")
+
+
+def _record(bad: bad_records.BadRecord, base: Path) -> Outcome:
+    return bad_records.reported(bad, _new(base / f"record {bad_records.RECORDS.index(bad)}"))
 
 
 def _cases(site: Site) -> list[Outcome]:

@@ -7,7 +7,7 @@ import json
 import os
 
 import pytest
-from tests.e2e import bad_hosts, bad_inputs
+from tests.e2e import bad_hosts, bad_inputs, bad_records
 from tests.e2e.bad_cases import CASES, CHOSEN, FILE_CANARY, HELD, OTHERS, THROUGH, UNREADABLE
 from tests.e2e.bad_inputs import GROWING, Outcome, examined, outcome_of, spend
 from tests.e2e.bad_page import PAGE, row_of
@@ -49,6 +49,14 @@ def test_admission_ends_as_it_should_and_the_page_shows_what_it_says(config, tmp
     assert reported.end.startswith(bad.end)
     for words in bad.says:
         assert words in reported.text
+    assert row_of(reported) in PAGE.read_text(encoding="utf-8"), ANEW
+
+
+@pytest.mark.parametrize("bad", bad_records.RECORDS, ids=lambda bad: bad.what)
+def test_a_record_ends_as_it_should_and_the_page_shows_what_it_says(tmp_path, bad):
+    reported = bad_records.reported(bad, tmp_path)
+    assert reported.end == bad.end
+    assert bad.says in reported.text
     assert row_of(reported) in PAGE.read_text(encoding="utf-8"), ANEW
 
 

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -203,10 +203,13 @@ def test_the_table_of_what_engines_compute_is_the_one_that_refuses():
     assert markdown() in (ROOT / "docs/limits.md").read_text(), "run: python -m mqi_communicator.dose.abilities"
 
 
-def test_every_check_is_told():
+DELIVERED = ROOT / "src/mqi_communicator/results/delivered"
+
+
+def checks_in(paths: Iterable[Path], made: tuple[str, ...]) -> set[str]:
+    """The names of checks that modules make with one of these functions."""
     named = set()
-    made = ("Check", "_check", "_plain", "Caution")
-    for path in (ROOT / "src/mqi_communicator").glob("[rd]*/**/*.py"):  # results, dose
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in made:
                 first = next(
@@ -214,6 +217,17 @@ def test_every_check_is_told():
                 )
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     named.add(first.value)
+    return named
+
+
+def test_every_check_of_a_delivery_is_told():
+    named = checks_in(DELIVERED.glob("*.py"), ("Check", "graded", "not_judged"))
+    assert named == {name for name, *_ in rows(ROOT / "docs/delivery.md", "What the numbers mean")}
+
+
+def test_every_check_is_told():
+    paths = (ROOT / "src/mqi_communicator").glob("[rd]*/**/*.py")  # results, dose
+    named = checks_in((path for path in paths if path.parent != DELIVERED), ("Check", "_check", "_plain", "Caution"))
     reported = {name for name, *_ in rows(ROOT / "docs/validation.md", "Checks and default limits")}
     assert named - {"completeness", "basis"} == reported
     assert named == CHECKS.keys()

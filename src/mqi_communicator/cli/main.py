@@ -28,6 +28,10 @@ COMMANDS = {
             "plan",
             "Summarize RT Ion Plans, and list for each engine every reason why a beam cannot be computed.",
         ),
+        "delivery": (
+            "delivery",
+            "Judge what a machine recorded of a plan's fractions, spot by spot, against the plan.",
+        ),
         "trend": (
             "trend",
             "Show gamma, dose scale and range difference of the delivered cases by machine, with mean and 2 SD.",

@@ -76,16 +76,27 @@ def sample(
         str, typer.Option(help="With --machine: key of dose_conventions in the configuration; empty: the first.")
     ] = "",
     config: ConfigFile = DEFAULT,
+    deliveries: Annotated[
+        int, typer.Option(min=0, max=60, help="Also write treatment records of this many fractions (deliveries/).")
+    ] = 0,
+    delivery: Annotated[
+        str, typer.Option(metavar="KIND", help="What is wrong with the last fraction; --list shows all.")
+    ] = "good",
     *,
-    list_kinds: Annotated[bool, typer.Option("--list", help="List kinds, sizes and vendors; write nothing.")] = False,
+    list_kinds: Annotated[
+        bool, typer.Option("--list", help="List kinds, sizes, vendors and deliveries; write nothing.")
+    ] = False,
 ) -> None:
     """Write a synthetic case; it tests the processing, not the physics."""
+    from mqi_communicator.demo.delivered import DELIVERIES
     from mqi_communicator.demo.sample import KINDS, SIZES, VENDORS, write_sample
+    from mqi_communicator.demo.sample_records import write_deliveries
 
     if list_kinds:
         sizes = ((f"--size {size.name}", size.what) for size in SIZES.values())
         vendors = ((f"--vendor {name}", vendor.what) for name, vendor in VENDORS.items())
-        for name, what in (*KINDS.items(), *sizes, *vendors):
+        delivered = ((f"--delivery {name}", what) for name, what in DELIVERIES.items())
+        for name, what in (*KINDS.items(), *sizes, *vendors, *delivered):
             print(f"{name:24} {what}")  # noqa: T201
         return
     if folder is None or (folder.exists() and any(folder.iterdir())):
@@ -94,10 +105,15 @@ def sample(
     if vendor and machine:
         exit_codes.print_error("mqi: --machine and --vendor exclude each other")
         raise typer.Exit(exit_codes.USAGE)
+    if delivery not in DELIVERIES:
+        exit_codes.print_error(f"mqi: unknown kind of delivery {delivery!r}; choose from: {', '.join(DELIVERIES)}")
+        raise typer.Exit(exit_codes.USAGE)
     with exit_codes.report_faults(config):
         site = _site(config, machine, scanner, planning_system) if machine else None
         try:
             write_sample(folder, kind=kind, size=size or _usual_size(vendor), seed=seed, vendor=vendor, site=site)
+            if deliveries:
+                write_deliveries(folder, deliveries, delivery, seed)
         except ValueError as error:
             exit_codes.print_error(f"mqi: {error}")
             raise typer.Exit(exit_codes.USAGE) from None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mqi_communicator.dicom.collector import Collector, tagged
 from mqi_communicator.dicom.range_shifters import Settings
 from mqi_communicator.dicom.records import Layer, LayerKind
-from mqi_communicator.dicom.scan_elements import ScanElements, read_elements
+from mqi_communicator.dicom.scan_elements import ScanElements, read_elements, read_size
 from mqi_communicator.dicom.scanning import Scanning
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def read_layers(
             adds_up = False
         adds_up = adds_up and _agrees(point, done, mine, final, here, single=not paired)
         if scan.weights.any():
-            layers.append(Layer(energy, scan.positions(here), scan.weights, scanning.kind, shifters=shifters[index]))
+            size = read_size(point, private=scanning.private)
+            spots = scan.positions(here)
+            layers.append(Layer(energy, spots, scan.weights, scanning.kind, shifters=shifters[index], size=size))
         done += mine
     if scanning.kind is LayerKind.LINES:
         _check_first(scans, collector)

@@ -5,6 +5,7 @@
 | (300B,xx92) | number of positions |
 | (300B,xx94) | x and y of each position, mm, float32 little endian |
 | (300B,xx96) | weight of each position, float32 little endian |
+| (300B,xx98) | size of the spot, FWHM x and y, mm, float32 little endian |
 | (300B,xx9A) | number of paintings |
 
 xx is the number of the block that the creator has reserved (PS3.5 7.8.1). Other manufacturers use the group
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-COUNT, POSITIONS, WEIGHTS, PAINTINGS = 0x92, 0x94, 0x96, 0x9A
+COUNT, POSITIONS, WEIGHTS, SIZE, PAINTINGS = 0x92, 0x94, 0x96, 0x98, 0x9A
 _GROUP = 0x300B
 _CREATOR = "IMPAC"
 _BLOCKS = range(0x10, 0x100)

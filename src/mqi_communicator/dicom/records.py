@@ -81,6 +81,7 @@ class Layer:
     kind: LayerKind = LayerKind.SPOTS
     cut: bool = False  # the spots are pieces of lines (`dose.prepare.lines`)
     shifters: tuple[ShifterSetting, ...] = ()  # as in the plan; see `dose.prepare.shifters` for a prepared plan
+    size: tuple[float, float] | None = None  # mm, FWHM x, y in air at isocentre, ScanningSpotSize (300A,0398)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from mqi_communicator.dicom.line_block import (
     COUNT,
     PAINTINGS,
     POSITIONS,
+    SIZE,
     WEIGHTS,
     line_blocks,
     name_of,
@@ -93,6 +94,18 @@ def read_paintings(point: Dataset, *, private: bool) -> int:
     return _whole(value) or 1
 
 
+def read_size(point: Dataset, *, private: bool = False) -> tuple[float, float] | None:
+    """Return ScanningSpotSize (300A,0398), or that of line scanning: FWHM x, y in mm; None without two above 0."""
+    value = point.get("ScanningSpotSize")
+    for block in line_blocks(point) if private else ():
+        own = value_of(point, block, SIZE)
+        value = value if own is None else own
+    values = floats(value)
+    if values.size != 2 or not (np.isfinite(values).all() and (values > 0).all()):  # noqa: PLR2004 - x and y
+        return None
+    return float(values[0]), float(values[1])
+
+
 def _standard(point: Dataset, collector: Collector, missing: str) -> ScanElements:
     keywords = ("ScanSpotPositionMap", "ScanSpotMetersetWeights", "NumberOfScanSpotPositions")
     coordinates, weights, count = (point.get(keyword) for keyword in keywords)
@@ -114,12 +127,12 @@ def _elements(
     for value, name in zip((coordinates, weights), names, strict=False):
         if isinstance(value, bytes) and len(value) % _FLOAT:
             collector.add("beam.spots", f"{name} has {len(value)} bytes", expected="4 for each number")
-    mine = _floats(weights)
+    mine = floats(weights)
     wrong = mine[~np.isfinite(mine) | (mine < 0)]
     if wrong.size:
         collector.add("beam.weights", f"a spot weight {_tag(names[1])} is {wrong[0]:g}", expected="0 or more")
         mine = np.empty(0)
-    return ScanElements(_floats(coordinates), mine, _whole(count), names, weights is not None, missing)
+    return ScanElements(floats(coordinates), mine, _whole(count), names, weights is not None, missing)
 
 
 def _without(standard: ScanElements, point: Dataset) -> ScanElements:
@@ -140,7 +153,7 @@ def _tag(name: str) -> str:
     return name[name.index("(") :]
 
 
-def _floats(value: object) -> Doubles:
+def floats(value: object) -> Doubles:
     """Return the numbers of an FL element. UN, for private elements in implicit VR and in explicit VR above 65 534
     bytes (PS3.5 6.2.2), is read as bytes."""
     if isinstance(value, bytes):

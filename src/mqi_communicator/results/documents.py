@@ -212,7 +212,7 @@ def verdict_document(
         case=case,
         word=verdict.outcome,
         why=verdict.why,
-        checks=tuple(_check(check) for check in verdict.checks),
+        checks=tuple(check_document(check) for check in verdict.checks),
         goals=tuple(_goal(goal) for goal in verdict.goals),
         constancy=constancy,
         extension=None if extension is None else _extension(extension),
@@ -229,7 +229,8 @@ def _extension(extension: Extension) -> ExtensionDocument:
     )
 
 
-def _check(check: Check) -> CheckDocument:
+def check_document(check: Check) -> CheckDocument:
+    """The document of a check, numbers rounded to four significant digits."""
     return CheckDocument(
         name=check.name,
         scope=check.scope,
@@ -311,7 +312,7 @@ def utc(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def as_json(document: VerdictDocument | ManifestDocument) -> bytes:
+def as_json(document: BaseModel) -> bytes:
     """The document as indented JSON in UTF-8; equal documents give equal bytes."""
     return (document.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 

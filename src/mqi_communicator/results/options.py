@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
 from mqi_communicator.results.clinical_goals import ClinicalGoals
+from mqi_communicator.results.delivery_options import STRICTER_FIRST, DeliveryOptions
 
 _STRICTER_FIRST = (  # section, pass limit, review limit, +1 where more is worse and -1 where more is better
     ("gamma", "pass_percent", "review_percent", -1),
@@ -17,6 +18,7 @@ _STRICTER_FIRST = (  # section, pass limit, review limit, +1 where more is worse
     ("range", "pass_mm", "review_mm", 1),
     ("range", "falloff_pass_mm", "falloff_review_mm", 1),
     ("penumbra", "pass_mm", "review_mm", 1),
+    *STRICTER_FIRST,
 )
 
 
@@ -112,6 +114,7 @@ class MachineLimits(BaseModel):
     uncertainty: UncertaintyOptions | None = Field(
         None, description="Statistical uncertainty allowed for this machine."
     )
+    delivery: DeliveryOptions | None = Field(None, description="What this machine recorded of deliveries.")
 
 
 class JudgementOptions(BaseModel):
@@ -136,6 +139,9 @@ class JudgementOptions(BaseModel):
     )
     planned_sum: PlannedSumOptions = Field(
         default_factory=PlannedSumOptions, description="Consistency of planned beam doses and plan dose."
+    )
+    delivery: DeliveryOptions = Field(
+        default_factory=DeliveryOptions, description="What a machine recorded of a fraction, against the plan."
     )
     without_beam_doses: Literal["pass", "review", "not_judged"] = Field(
         "review",

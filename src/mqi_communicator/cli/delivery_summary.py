@@ -1,0 +1,79 @@
+"""Judges treatment records against a plan, and writes the result for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mqi_communicator.case.faults import Permanent
+from mqi_communicator.dicom.plan import sound_plan
+from mqi_communicator.dicom.problem import Problem, printable, without_repeats
+from mqi_communicator.results.delivered.documents import DeliveryDocument, JudgedFraction, delivery_document
+from mqi_communicator.results.delivered.judge import judge_fraction
+from mqi_communicator.results.options import JudgementOptions
+from mqi_communicator.results.table import text
+from mqi_communicator.treatment.files import read_deliveries
+from mqi_communicator.treatment.fractions import by_fraction, without_copies
+from mqi_communicator.treatment.join import join
+from mqi_communicator.treatment.joined import JoinedBeam
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """All fractions of a plan that are recorded, and what was refused."""
+
+    fractions: tuple[JudgedFraction, ...]
+    refused: tuple[Problem, ...]
+    document: DeliveryDocument
+
+
+def judge_files(files: Sequence[Path], plan_file: Path, config: Path | None) -> Judged | None:
+    """Judge the records in files and folders; None if there is none.
+
+    DicomProblem if the plan cannot be read or contradicts itself; Permanent if a file or folder does not exist;
+    ConfigProblem if the configuration is invalid.
+    """
+    options = _options(config)
+    for path in (*files, plan_file):
+        if not path.exists():
+            raise Permanent(f"{printable(str(path))} does not exist")
+    plan = sound_plan(plan_file)
+    found, problems = read_deliveries(files)
+    deliveries, differing = without_copies(found)
+    problems += differing
+    joined: list[JoinedBeam] = []
+    for delivery in deliveries:
+        beams, contradictions = join(plan, delivery)
+        problems += contradictions
+        joined += [] if contradictions else beams
+    if not joined and not problems:
+        return None
+    fractions = tuple(
+        JudgedFraction(one, judge_fraction(one, plan.beams, options)) for one in by_fraction(joined, plan.beams)
+    )
+    refused = tuple(without_repeats(problems))
+    return Judged(fractions, refused, delivery_document(plan.sop_instance_uid, fractions, refused))
+
+
+def _options(config: Path | None) -> JudgementOptions:
+    if config is None:
+        return JudgementOptions()
+    from mqi_communicator.config import load
+
+    return load(config).judgement
+
+
+def lines(judged: Judged) -> Iterator[str]:
+    """Yield the verdict of each fraction with its checks, and every reason of a refusal."""
+    for one in judged.fractions:
+        records = len(one.fraction.sources)
+        yield f"{one.fraction.label} ({records} {'record' if records == 1 else 'records'})"
+        yield from (f"  {line}".rstrip() for line in text(one.verdict).splitlines())
+        yield ""
+    if judged.refused:
+        yield "not judged:"
+        yield from (f"  {problem}" for problem in judged.refused)
+        yield from (f"    {advice}" for advice in dict.fromkeys(one.advice for one in judged.refused if one.advice))
+        yield ""
+    yield f"{judged.document.word.value}: {judged.document.why}"

@@ -1,0 +1,1 @@
+"""Judges what a machine recorded of a fraction against the plan. Pure."""

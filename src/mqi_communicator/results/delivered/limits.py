@@ -1,0 +1,25 @@
+"""Checks of a fraction with one or two limits. Pure."""
+
+from __future__ import annotations
+
+from mqi_communicator.case.numbers import short
+from mqi_communicator.results.verdict import Check, CheckOutcome
+
+_DIGITS = 3  # a value is judged as it is shown: 1.0004 mm are 1.000 mm
+
+
+def graded(name: str, scope: str, value: float, unit: str, steps: tuple[float, float], note: str) -> Check:
+    """A check whose value passes up to the first limit in size, and is for review up to the second."""
+    passes, reviews = steps
+    value = round(value, _DIGITS)
+    if abs(value) <= passes:
+        outcome = CheckOutcome.PASS
+    else:
+        outcome = CheckOutcome.REVIEW if abs(value) <= reviews else CheckOutcome.FAIL
+    limit = f"<= {short(passes, 2)} {unit} pass, <= {short(reviews, 2)} {unit} review"
+    return Check(name, scope, outcome, value, unit, limit, None, None, note)
+
+
+def not_judged(name: str, scope: str, note: str, *, limit: str) -> Check:
+    """A check for which the record has nothing."""
+    return Check(name, scope, CheckOutcome.NOT_JUDGED, None, "", limit, None, None, note)

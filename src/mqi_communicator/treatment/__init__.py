@@ -1,0 +1,1 @@
+"""What machines recorded of deliveries: reads it, joins it to the plan, and groups it by fraction."""
