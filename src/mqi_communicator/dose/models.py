@@ -116,14 +116,31 @@ def _read_model(name: str, options: MachineOptions, parse: Callable[[bytes, Comm
 
 
 def _read_curve(whose: str, options: ScannerOptions) -> Curve:
-    density = _read(whose, "density file", options.density, options.density_sha256)
-    material = _read(whose, "material file", options.material, options.material_sha256)
+    density, material = _read_both(
+        whose,
+        ("density file", options.density, options.density_sha256),
+        ("material file", options.material, options.material_sha256),
+    )
     try:
         curve = parse_curve(density, material, _signed(options.commissioned_by, options.commissioned_on))
     except ValueError as problem:
         files = f"{options.density}, {options.material}"
         raise ActionRequired(f"{whose}: conversion curve ({files}): {problem}", "correct the file") from problem
     return replace(curve, kvp=options.kvp)
+
+
+def _read_both(whose: str, *files: tuple[str, Path, str]) -> list[bytes]:
+    """The files, or one fault with what is wrong with any of them."""
+    found, faults = [], []
+    for what, path, expected in files:
+        try:
+            found.append(_read(whose, what, path, expected))
+        except ActionRequired as fault:
+            faults.append(fault)
+    if faults:
+        advice = "; ".join(dict.fromkeys(fault.advice for fault in faults))
+        raise ActionRequired("; ".join(fault.reason for fault in faults), advice)
+    return found
 
 
 def _read(whose: str, what: str, path: Path, expected: str) -> bytes:

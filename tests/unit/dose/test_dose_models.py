@@ -96,6 +96,11 @@ def test_curves_are_proved_file_by_file(tmp_path):
     again = options.model_copy(update={"material_sha256": digest(material.read_bytes())})
     with pytest.raises(ActionRequired, match="material file's HU must rise"):
         read_curves({"A|B|C": again})
+    density.unlink()
+    with pytest.raises(
+        ActionRequired, match=r"density file .*d\.txt cannot be read.*; .*material file .*m\.txt has sha256"
+    ):
+        read_curves({"A|B|C": options})
 
 
 def test_options_refuse_what_cannot_be_meant():
