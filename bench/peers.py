@@ -1,4 +1,4 @@
-"""Cost of orchestration: the same jobs through the product, by a bare script and, where it is installed, by AiiDA.
+"""Cost of orchestration: the same jobs through the product and by a bare script.
 
 A job is the stand-in engine that sleeps; a case has two, and the host runs two at once. So the least that anything can
 take is known: half of what all jobs take.
@@ -44,7 +44,6 @@ SETTLE_S = 0.5
 WARM = 900  # the case that is taken before the measurement: then the libraries are loaded and the kernels compiled
 LIMIT_S = 900.0
 IDLE_CPU_S = 0.15  # in three seconds
-AIIDA = "MQI_BENCH_AIIDA"  # the Python of an environment with aiida-core
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Peer:
     @property
     def over_bound(self) -> float:
         """Time from the first job's start to the last one's end, over the least possible."""
-        return self.wall / self.bound
+        return (self.wall - self.start - self.end) / self.bound
 
 
 def _site(base: Path, host: PrivateHost, seconds: float) -> Fleet:

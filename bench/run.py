@@ -12,12 +12,13 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import clinical, fleet, idle, overhead, transfer, web
+from bench import clinical, fleet, idle, overhead, peers, transfer, web
 from bench.page import Row, as_markdown, as_text, write_page
 
 from mqi_communicator.demo.host import PrivateHost
 
 MB = 1_000_000
+PEER_JOB_S = 5.0
 
 
 def main() -> None:  # noqa: C901 - one line for each benchmark
@@ -34,6 +35,8 @@ def main() -> None:  # noqa: C901 - one line for each benchmark
         for kind, night in (("host", fleet.on_host), ("slurm", fleet.on_slurm)):
             if f"fleet-{kind}" in args.only:
                 rows += _fleet(kind, night(base / f"fleet-{kind}", args.cases, args.beam_seconds), args.cases)
+        if "peers" in args.only:
+            rows += _peers(base, host)
         if "clinical" in args.only:
             rows += _clinical(base, host)
         if "web" in args.only:
@@ -47,7 +50,7 @@ def main() -> None:  # noqa: C901 - one line for each benchmark
 
 
 def _arguments() -> argparse.Namespace:
-    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "clinical", "web", "gamma", "viewer")
+    every = ("transfer", "overhead", "idle", "fleet-host", "fleet-slurm", "peers", "clinical", "web", "gamma", "viewer")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=3, help="how often the case is taken each way")
@@ -117,6 +120,30 @@ def _fleet(kind: str, night: fleet.FleetResult, cases: int) -> list[Row]:
         Row("pause of a GPU between two jobs, median", f"{night.gap:.1f} s", "<= 2 s", night.gap <= 2),
         Row(f"status queries per tick of {night.tick:.0f} s", per_tick, "<= 1", night.per_tick <= 1),
     ]
+
+
+def _peers(base: Path, host: PrivateHost) -> list[Row]:
+    rows = []
+    for count in (1, 10):
+        mine = peers.product(base / f"peers-{count}", host, count, PEER_JOB_S)
+        bare = peers.script(base / f"peers-bare-{count}", host, count, PEER_JOB_S)
+        name = f"{count} case{'s' if count > 1 else ''} of two jobs of {PEER_JOB_S:g} s"
+        each, end = mine.cpu / count, mine.end - mine.judging
+        rows += [
+            Row(f"{name}: product, bare script, bound", f"{mine.wall:.1f}, {bare.wall:.1f}, {mine.bound:.1f} s"),
+            Row(f"**{name}**: processor of a case", f"{each:.2f} s", "<= 0.8 s", each <= 0.8),
+            Row("the same by the bare script", f"{bare.cpu / count:.2f} s"),
+            Row("from the folder to the first job", f"{mine.start:.1f} s", f"<= {peers.SETTLE_S + 1:g} s",
+                mine.start <= peers.SETTLE_S + 1),
+            Row("from the last job's end to the delivery, comparison apart", f"{end:.1f} s", "<= 0.5 s", end <= 0.5),
+        ]  # fmt: skip
+        if count > 1:
+            rows += [
+                Row("from the first job's start to the last one's end, over the bound", f"{mine.over_bound:.2f}",
+                    "<= 1.06", mine.over_bound <= 1.06),
+                Row("pause of a slot between two jobs, median", f"{mine.pause:.2f} s", "<= 0.2 s", mine.pause <= 0.2),
+            ]  # fmt: skip
+    return rows
 
 
 def _web(base: Path, cases: int) -> list[Row]:
