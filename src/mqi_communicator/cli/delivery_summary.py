@@ -1,4 +1,4 @@
-"""Judges treatment records against a plan, and writes the result for a terminal."""
+"""Judges treatment records and logs against a plan, and writes the result for a terminal."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mqi_communicator.treatment.files import read_deliveries
 from mqi_communicator.treatment.fractions import by_fraction, without_copies
 from mqi_communicator.treatment.join import join
 from mqi_communicator.treatment.joined import JoinedBeam
+from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ def judge_files(files: Sequence[Path], plan_file: Path, config: Path | None) -> 
     DicomProblem if the plan cannot be read or contradicts itself; Permanent if a file or folder does not exist;
     ConfigProblem if the configuration is invalid.
     """
-    options = _options(config)
+    options, calibrations = _options(config)
     for path in (*files, plan_file):
         if not path.exists():
             raise Permanent(f"{printable(str(path))} does not exist")
     plan = sound_plan(plan_file)
-    found, problems = read_deliveries(files)
+    found, problems = read_deliveries(files, plan, calibrations)
     deliveries, differing = without_copies(found)
     problems += differing
     joined: list[JoinedBeam] = []
@@ -56,12 +57,14 @@ def judge_files(files: Sequence[Path], plan_file: Path, config: Path | None) -> 
     return Judged(fractions, refused, delivery_document(plan.sop_instance_uid, fractions, refused))
 
 
-def _options(config: Path | None) -> JudgementOptions:
+def _options(config: Path | None) -> tuple[JudgementOptions, dict[str, SumitomoOptions]]:
+    """The limits, and the calibration of logs by machine."""
     if config is None:
-        return JudgementOptions()
+        return JudgementOptions(), {}
     from mqi_communicator.config import load
 
-    return load(config).judgement
+    loaded = load(config)
+    return loaded.judgement, {name: one.logs for name, one in loaded.machines.items() if one.logs is not None}
 
 
 def lines(judged: Judged) -> Iterator[str]:

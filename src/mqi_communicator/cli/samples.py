@@ -77,7 +77,7 @@ def sample(
     ] = "",
     config: ConfigFile = DEFAULT,
     deliveries: Annotated[
-        int, typer.Option(min=0, max=60, help="Also write treatment records of this many fractions (deliveries/).")
+        int, typer.Option(min=0, max=60, help="Also write treatment records and logs of this many fractions.")
     ] = 0,
     delivery: Annotated[
         str, typer.Option(metavar="KIND", help="What is wrong with the last fraction; --list shows all.")
@@ -90,12 +90,14 @@ def sample(
     """Write a synthetic case; it tests the processing, not the physics."""
     from mqi_communicator.demo.delivered import DELIVERIES
     from mqi_communicator.demo.sample import KINDS, SIZES, VENDORS, write_sample
+    from mqi_communicator.demo.sample_logs import LOG_KINDS
     from mqi_communicator.demo.sample_records import write_deliveries
 
+    known = DELIVERIES | {name: what for name, (_, what) in LOG_KINDS.items()}
     if list_kinds:
         sizes = ((f"--size {size.name}", size.what) for size in SIZES.values())
         vendors = ((f"--vendor {name}", vendor.what) for name, vendor in VENDORS.items())
-        delivered = ((f"--delivery {name}", what) for name, what in DELIVERIES.items())
+        delivered = ((f"--delivery {name}", what) for name, what in known.items())
         for name, what in (*KINDS.items(), *sizes, *vendors, *delivered):
             print(f"{name:24} {what}")  # noqa: T201
         return
@@ -105,8 +107,8 @@ def sample(
     if vendor and machine:
         exit_codes.print_error("mqi: --machine and --vendor exclude each other")
         raise typer.Exit(exit_codes.USAGE)
-    if delivery not in DELIVERIES:
-        exit_codes.print_error(f"mqi: unknown kind of delivery {delivery!r}; choose from: {', '.join(DELIVERIES)}")
+    if delivery not in known:
+        exit_codes.print_error(f"mqi: unknown kind of delivery {delivery!r}; choose from: {', '.join(known)}")
         raise typer.Exit(exit_codes.USAGE)
     with exit_codes.report_faults(config):
         site = _site(config, machine, scanner, planning_system) if machine else None

@@ -111,6 +111,15 @@ devices:
     commissioned_by: A. Physicist
     commissioned_on: 2026-01-31
     measured: "6 x 8 cm2 L-shaped brass aperture on either side of its tray: profiles at 30 and 80 mm\""""
+_LOGS = """\
+logs:
+  offset: [24580, 32772]
+  gain_mm: [0.00726, 0.0071411]
+  planned_gain_mm: [0.005445, 0.0071411]
+  counts_per_mu: 4.67e+7
+  range_factors: {2: 1, 3: 2.978723, 4: 8.936170, 5: 26.808511}
+  commissioned_by: A. Physicist
+  commissioned_on: 2026-01-31"""
 _SHIFTERS = """\
 range_shifters:
   RS_3CM:
@@ -137,6 +146,7 @@ _EXAMPLES = {
     "constancy": _CONSTANCY,
     "machines.*.moqui.devices": _DEVICES,
     "machines.*.range_shifters": _SHIFTERS,
+    "machines.*.logs": _LOGS,
     "engine.flavours": _FLAVOUR,
     "engine.before": _BEFORE,
     "engine.after": _AFTER,

@@ -14,12 +14,13 @@ from mqi_communicator.dicom.records import LayerKind
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mqi_communicator.dicom.records import Beam, IonPlan
+    from mqi_communicator.dicom.records import Beam, IonPlan, Layer
 
     Doubles = NDArray[np.float64]
 
 _POSITION, _WIDEST = 0.12, 0.3  # mm: standard deviation, and the largest error
 _MU, _MOST = 0.004, 0.012  # the same of a spot's MU, relative
+_TURNS = 0.1  # of these, where lines turn: the beam is between them for much longer
 _SIZE = 0.02  # the largest error of a layer's spot size, relative
 _SIZE_IF_NONE = (9.0, 10.0)  # mm FWHM, where the plan has none
 
@@ -34,6 +35,7 @@ class SpotLayer:
     mu: Doubles  # (n,) MU
     size: tuple[float, float]  # mm FWHM
     indices: NDArray[np.int64]  # (n,) of the planned spots, from 0
+    planned: Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,12 @@ class _Draft:
     sessions: list[Session] = field(default_factory=list)
 
     def change(self, beam: int, layer: int, how: Callable[[SpotLayer], SpotLayer]) -> None:
-        """Change one layer of one beam, both counted from 0."""
+        """Change one layer of one beam, both counted from 0; of a beam with fewer layers, the last."""
         session = self.sessions[0]
         parts = list(session.parts)
         layers = list(parts[beam].layers)
-        layers[layer] = how(layers[layer])
+        at = min(layer, len(layers) - 1)
+        layers[at] = how(layers[at])
         parts[beam] = replace(parts[beam], layers=tuple(layers))
         self.sessions[0] = replace(session, parts=tuple(parts))
 
@@ -91,12 +94,14 @@ def _layers(beam: Beam, random: np.random.Generator | None) -> tuple[SpotLayer, 
         mu = layer.weights * beam.mu_per_weight
         spots, size = layer.spots, layer.size or _SIZE_IF_NONE
         if random is not None:
-            spots = spots + _centred(np.clip(random.normal(0, _POSITION, spots.shape), -_WIDEST, _WIDEST), mu)
+            errors = np.clip(random.normal(0, _POSITION, spots.shape), -_WIDEST, _WIDEST)
+            spots = spots + _centred(errors * (_TURNS if layer.kind is LayerKind.LINES else 1.0), mu)
             errors = np.clip(random.normal(0, _MU, mu.shape), -_MOST, _MOST)
             mu = mu * (1 + errors - float((errors * mu).sum() / mu.sum()))
             factor = 1 + random.uniform(-_SIZE, _SIZE)
             size = (size[0] * factor, size[1] * factor)
-        made.append(SpotLayer(index, layer.energy, spots, mu, size, np.arange(len(mu), dtype=np.int64)))
+        indices = np.arange(len(mu), dtype=np.int64)
+        made.append(SpotLayer(index, layer.energy, spots, mu, size, indices, layer))
     return tuple(made)
 
 
@@ -111,7 +116,7 @@ def _good(draft: _Draft) -> None:
 
 
 def _shifted_layer(draft: _Draft) -> None:
-    draft.change(0, 1, lambda layer: replace(layer, positions=layer.positions + np.asarray((0.8, -0.6))))
+    draft.change(0, 1, lambda layer: replace(layer, positions=layer.positions + np.asarray((0.0, 1.0))))
 
 
 def _more_in_a_layer(draft: _Draft) -> None:
@@ -126,7 +131,7 @@ def _more_in_all(draft: _Draft) -> None:
 
 def _missing_spot(draft: _Draft) -> None:
     """The spot in the middle of a layer, with its MU; of a line only its MU."""
-    lines = draft.plan.beams[0].layers[1].kind is LayerKind.LINES
+    lines = draft.plan.beams[0].layers[0].kind is LayerKind.LINES
     draft.change(0, 1, lambda layer: _without(layer, lines=lines))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import numpy as np
 import pydicom
 
 from mqi_communicator.case.model import Kind
-from mqi_communicator.demo.delivered import Part, Session, SpotLayer, sessions_of
+from mqi_communicator.demo.delivered import DELIVERIES, Part, Session, SpotLayer, sessions_of
 from mqi_communicator.demo.sample_case import Uids, encode
 from mqi_communicator.demo.sample_images import item
+from mqi_communicator.demo.sample_logs import LOG_KINDS, write_logs
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.treatment_record import ION_RECORD
@@ -22,13 +24,13 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
-FOLDER = "deliveries"
+FOLDER, LOGS = "deliveries", "logs"
 _PULSE = 0.004  # MU
 _PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "StudyTime")
 
 
 def write_deliveries(case: Path, count: int, kind: str = "good", seed: int = 1) -> None:
-    """Write records of fractions 1 to `count` of a sample case into its folder `deliveries`.
+    """Write records of fractions 1 to `count` of a sample case into its folder `deliveries`, and logs into `logs`.
 
     The last fraction is of `kind`, the others have no known error. KeyError for an unknown kind; DicomProblem if the
     plan of the case cannot be delivered.
@@ -38,11 +40,13 @@ def write_deliveries(case: Path, count: int, kind: str = "good", seed: int = 1) 
     target = case / FOLDER
     target.mkdir(exist_ok=True)
     for fraction in range(1, count + 1):
-        made = sessions_of(plan, fraction, kind if fraction == count else "good", seed)
+        known = kind if fraction == count and kind in DELIVERIES else "good"
+        made = sessions_of(plan, fraction, known, seed)
         for number, session in enumerate(made, start=1):
             uids = Uids(f"{plan.sop_instance_uid}|{kind}|{seed}")
             record = record_of(session, like, uids.of("record", fraction, number))
             (target / f"RT.{fraction:02}.{number}.dcm").write_bytes(encode(record))
+            write_logs(case / LOGS, session, plan, kind if kind in LOG_KINDS and fraction == count else "")
 
 
 def _is_plan(path: Path) -> bool:
@@ -104,13 +108,11 @@ def _beam(part: Part, session: Session) -> Dataset:
 
 def _with_pulse(layer: SpotLayer) -> SpotLayer:
     """The layer after a test pulse on its first spot, counted from 1."""
-    return SpotLayer(
-        layer.index,
-        layer.energy,
-        np.concatenate([layer.positions[:1], layer.positions]),
-        np.concatenate([[_PULSE], layer.mu]),
-        layer.size,
-        np.concatenate([[0], layer.indices + 1]),
+    return replace(
+        layer,
+        positions=np.concatenate([layer.positions[:1], layer.positions]),
+        mu=np.concatenate([[_PULSE], layer.mu]),
+        indices=np.concatenate([[0], layer.indices + 1]),
     )
 
 

@@ -24,6 +24,7 @@ from mqi_communicator.dicom.walk import Limits
 _ELEMENTS = (
     "SOPClassUID",
     "SOPInstanceUID",
+    "StudyInstanceUID",
     "Manufacturer",
     "ManufacturerModelName",
     "SoftwareVersions",
@@ -82,6 +83,7 @@ def _read(opened: Opened) -> tuple[IonPlan, tuple[Problem, ...]]:
         file=opened.name,
         approval=text(data, "ApprovalStatus"),
         intent=text(data, "PlanIntent"),
+        study_uid=text(data, "StudyInstanceUID"),
         model=" ".join(filter(None, (text(data, "ManufacturerModelName"), _version(data)))),
     )
     return plan, tuple(collector.problems)

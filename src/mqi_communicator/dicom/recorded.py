@@ -30,6 +30,8 @@ class RecordedLayer:
     indices: NDArray[np.int64] | None  # (n,) ScanSpotPrescribedIndices (300A,0391) as written; None: not recorded
     in_order: bool  # whether the spots were delivered in the order of the plan: ScanSpotReordered (300A,0393) is NO
     size: tuple[float, float] | None  # mm, FWHM x, y: ScanningSpotSize (300A,0398); None: not recorded
+    paintings: NDArray[np.int64] | None = None  # (n,): of a continuous log, which has pieces of the way for spots
+    given: NDArray[np.float64] | None = None  # (k, 2) mm: the positions that the machine was given, where logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class RecordedBeam:
 class RecordedDelivery:
     """One session as a machine recorded it."""
 
-    uid: str  # SOPInstanceUID of the record
+    uid: str  # SOPInstanceUID of the record; of logs, plan, beam and time
     digest: str  # SHA-256 of the content: a copy has the same
-    source: str  # name of the file, fit for a message; never logged
+    source: str  # name of the file or folder, fit for a message; never logged
     plan_uid: str  # SOPInstanceUID of the plan
     machine: str  # TreatmentMachineName (300A,00B2); "" if it is not recorded
     started: str  # date and time, YYYYMMDDHHMMSS as far as recorded; "" if it is not

@@ -189,6 +189,7 @@ class IonPlan:
     model: str = ""  # ManufacturerModelName and SoftwareVersions of the planning system
     approval: str = ""  # ApprovalStatus (300E,0002)
     intent: str = ""  # PlanIntent (300A,000A)
+    study_uid: str = ""  # StudyInstanceUID (0020,000D)
 
     def number_of(self, own_number: int) -> int | None:
         """Return `Beam.number` of the beam with this BeamNumber in the plan; None if there is none."""

@@ -13,6 +13,7 @@ from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dose.mcsquare.options import MCsquareOptions
 from mqi_communicator.dose.moqui.options import BuiltInMachineOptions, MoquiMachineOptions, MoquiOptions
 from mqi_communicator.dose.range_shifter_options import RangeShifterOptions
+from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 
 _SHA256 = r"^[0-9a-f]{64}$"
 Keys = tuple[str, ...]
@@ -36,6 +37,9 @@ class MachineOptions(BaseModel):
     )
     range_shifters: dict[DicomText, RangeShifterOptions] = Field(
         default_factory=dict, description="Range shifters of this machine, by RangeShifterID (300A,0318) of the plan."
+    )
+    logs: SumitomoOptions | None = Field(
+        default=None, description="Calibration of the machine's logs, for `mqi delivery`."
     )
 
 

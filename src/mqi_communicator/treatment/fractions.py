@@ -113,5 +113,7 @@ def _one(layers: Sequence[JoinedLayer]) -> JoinedLayer:
         recorded_mu=np.concatenate([layer.recorded_mu for layer in layers]),
         recorded_sizes=np.concatenate([layer.recorded_sizes for layer in layers]),
         partner=np.concatenate([layer.partner for layer in layers]),
+        offsets=np.concatenate([layer.offsets for layer in layers]),
+        delivered=np.sum([layer.delivered for layer in layers], axis=0),
         pairing=Pairing.NEAREST if any(layer.pairing is Pairing.NEAREST for layer in layers) else first.pairing,
     )

@@ -7,7 +7,7 @@ refused and never judged. The MU do not decide: they are what is judged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.recorded import CONTINUATION, NORMAL, RecordedBeam, RecordedDelivery, RecordedLayer
 from mqi_communicator.treatment.joined import JoinedBeam, JoinedLayer, Pairing
 from mqi_communicator.treatment.pairing import index_base, partners_of
+from mqi_communicator.treatment.paths import Log, along, way_of
 
 if TYPE_CHECKING:
     from mqi_communicator.dicom.records import Beam, IonPlan, Layer
@@ -24,6 +25,9 @@ SAME_ENERGY = 0.05  # MeV: energies are written with one or more decimals
 CORRELATION = 0.99  # of recorded and planned positions of a layer
 FARTHEST = 10.0  # mm: a layer farther from its place on average is that of another beam
 _ONCE = 0.9  # of the spots: without indices, at least so many must belong to spots of their own
+_GIVEN = 0.1  # mm: raw values have steps of 0.01 mm
+_LEADING = 2  # positions that a machine is given beside those of the plan
+_COUNTS = 0.2  # by how much the counts of a layer may differ from the planned MU
 _SCATTER = 1.0  # mm RMS: a layer of few spots that agree so well fits, whatever the correlation
 _ROUNDING = 1e-9
 _OTHER = "Judge it with the plan that was delivered; if it was this one, ask why the record differs."
@@ -66,11 +70,27 @@ def _beam(
     if base is None:
         report("join.indices", "ScanSpotPrescribedIndices (300A,0391) are beyond the spots of the planned layer")
         return None
-    layers = [_layer(planned, index, pieces, base) for index in sorted({index for _, index in pieces})]
-    for layer in layers:
-        if found := _wrong_map(layer):
-            report("join.spots", f"layer {layer.index + 1} ({layer.energy:g} MeV): {found}")
+    layers = [_layer(planned, index, recorded, pieces, base) for index in sorted({index for _, index in pieces})]
+    for code, index, found in (*_wrong_maps(planned, pieces), *_wrong_spots(recorded, layers)):
+        report(code, f"layer {index + 1} ({planned.layers[index].energy:g} MeV): {found}")
     return None if len(problems) > before else JoinedBeam(delivery, recorded, planned, tuple(layers))
+
+
+def _wrong_maps(planned: Beam, pieces: _Pieces) -> Iterator[tuple[str, int, str]]:
+    """Code, layer and what is wrong with the positions that the machine was given."""
+    for piece, index in pieces:
+        if found := _wrong_given(piece, planned.layers[index]):
+            yield "join.given", index, found
+
+
+def _wrong_spots(recorded: RecordedBeam, layers: Sequence[JoinedLayer]) -> Iterator[tuple[str, int, str]]:
+    """Code, layer and what is wrong with what was recorded."""
+    for number, layer in enumerate(layers):
+        whole = 0 < number < len(layers) - 1 or (recorded.kind != CONTINUATION and recorded.termination == NORMAL)
+        if found := _wrong_map(layer):
+            yield "join.spots", layer.index, found
+        if found := _wrong_counts(layer, whole=whole):
+            yield "join.counts", layer.index, found
 
 
 def _unknown_energies(recorded: RecordedBeam, planned: Beam) -> list[float]:
@@ -132,25 +152,68 @@ def _listed(indices: Sequence[int]) -> str:
     return f"layer {numbers[0]}" if len(numbers) == 1 else f"layers {', '.join(numbers)}"
 
 
-def _layer(planned: Beam, index: int, pieces: _Pieces, base: int) -> JoinedLayer:
+def _layer(planned: Beam, index: int, recorded: RecordedBeam, pieces: _Pieces, base: int) -> JoinedLayer:
     """All that was recorded of one layer of the plan."""
     layer = planned.layers[index]
     mine = [piece for piece, of in pieces if of == index]
-    assigned = [partners_of(piece, layer, base) for piece in mine]
+    mu = np.concatenate([piece.mu for piece in mine])
+    positions = np.concatenate([piece.positions for piece in mine])
     sizes = [np.broadcast_to(piece.size or (np.nan, np.nan), (len(piece.mu), 2)) for piece in mine]
-    pairings = {pairing for _, pairing in assigned}
+    spots, planned_mu = layer.spots, layer.weights * planned.mu_per_weight
+    if mine[0].paintings is not None:
+        way = way_of(layer)
+        spots, planned_mu, pairing = way.centres, way.weights * planned.mu_per_weight, Pairing.WAY
+        paintings = np.concatenate([np.zeros(0, np.int64), *(p.paintings for p in mine if p.paintings is not None)])
+        resumed = recorded.kind == CONTINUATION and index == min(of for _, of in pieces)
+        wanted = float(planned_mu.sum()) / max(planned.delivery.paintings, len(np.unique(paintings)))
+        partner, offsets, delivered = along(way, Log(positions, mu, paintings), wanted, resumed=resumed)
+    else:
+        assigned = [partners_of(piece, layer, base) for piece in mine]
+        partner = np.concatenate([one for one, _ in assigned])
+        pairings = {one for _, one in assigned}
+        pairing = Pairing.NEAREST if Pairing.NEAREST in pairings else min(pairings)
+        paired = partner >= 0
+        offsets = np.full(positions.shape, np.nan)
+        offsets[paired] = positions[paired] - spots[partner[paired]]
+        delivered = np.bincount(partner[paired], weights=mu[paired], minlength=len(spots)).astype(np.float64)
     return JoinedLayer(
         index=index,
         energy=layer.energy,
-        spots=layer.spots,
-        mu=layer.weights * planned.mu_per_weight,
+        spots=spots,
+        mu=planned_mu,
         size=layer.size,
-        recorded=np.concatenate([piece.positions for piece in mine]),
-        recorded_mu=np.concatenate([piece.mu for piece in mine]),
+        recorded=positions,
+        recorded_mu=mu,
         recorded_sizes=np.concatenate(sizes),
-        partner=np.concatenate([partner for partner, _ in assigned]),
-        pairing=Pairing.NEAREST if Pairing.NEAREST in pairings else min(pairings),
+        partner=partner,
+        offsets=offsets,
+        delivered=delivered,
+        pairing=pairing,
     )
+
+
+def _wrong_given(piece: RecordedLayer, layer: Layer) -> str:
+    """Why the positions that the machine was given are not those of the planned layer; "" if they are or not logged."""
+    if piece.given is None:
+        return ""
+    more = len(piece.given) - len(layer.spots)
+    if not 0 <= more <= _LEADING:
+        return f"the machine was given {len(piece.given)} positions, expected the {len(layer.spots)} of the plan and 2"
+    parts = [piece.given[start : start + len(layer.spots)] for start in range(more + 1)]
+    away = min(float(np.abs(part - layer.spots).max()) for part in parts)
+    if away <= _GIVEN:
+        return ""
+    return f"the positions that the machine was given are up to {away:.1f} mm from those of the plan"
+
+
+def _wrong_counts(layer: JoinedLayer, *, whole: bool) -> str:
+    """Why the MU of a continuous log cannot be those of this layer: counts have a calibration, MU have none."""
+    if layer.pairing is not Pairing.WAY:
+        return ""
+    share = float(layer.recorded_mu.sum() / layer.mu.sum())
+    if share <= 1 + _COUNTS and (share >= 1 - _COUNTS or not whole):
+        return ""
+    return f"the log has {100 * share:.0f} % of the planned MU, expected 80 to 120 %: another layer or calibration"
 
 
 def _wrong_map(layer: JoinedLayer) -> str:
@@ -167,8 +230,10 @@ def _wrong_map(layer: JoinedLayer) -> str:
             "the record has no indices of spots (300A,0391), and too few recorded spots are near a planned one that "
             "no other is near"
         )
-    planned = layer.spots[layer.partner[paired]]
-    offset = layer.recorded[paired] - planned
+    far = 1 - float(layer.recorded_mu[paired].sum() / layer.recorded_mu.sum())
+    if layer.pairing is Pairing.WAY and far > 1 - _ONCE:
+        return f"{100 * far:.0f} % of the recorded MU are far from the planned way"
+    planned, offset = layer.spots[layer.partner[paired]], layer.offsets[paired]
     shift = offset.mean(axis=0)
     if (away := float(np.hypot(*shift))) > FARTHEST:
         return f"the spots are {away:.1f} mm away from those of the plan on average, expected at most {FARTHEST:g} mm"

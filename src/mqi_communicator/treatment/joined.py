@@ -22,11 +22,15 @@ class Pairing(StrEnum):
     INDICES = "indices"  # ScanSpotPrescribedIndices (300A,0391)
     ORDER = "order"  # ScanSpotReordered (300A,0393) is NO, and the record begins with the first spot
     NEAREST = "nearest"  # nothing is recorded: the nearest spot of the plan
+    WAY = "way"  # a continuous log: the place on the planned way (`treatment.paths`)
 
 
 @dataclass(frozen=True, slots=True)
 class JoinedLayer:
-    """The recorded spots of one layer of the plan. Without a partner are test pulses and spots that nobody planned."""
+    """The recorded spots of one layer of the plan. Without a partner are test pulses and spots that nobody planned.
+
+    Of a continuous log they are pieces, and the spots of the plan are parts of its way (`treatment.paths`).
+    """
 
     index: int  # of the plan's layer, from 0
     energy: float  # MeV, of the plan
@@ -37,17 +41,9 @@ class JoinedLayer:
     recorded_mu: Doubles  # (m,) MU
     recorded_sizes: Doubles  # (m, 2) mm, FWHM x, y; NaN where not recorded
     partner: NDArray[np.int64]  # (m,) index of the planned spot; -1: none
+    offsets: Doubles  # (m, 2) mm: recorded minus planned position; NaN without a partner
+    delivered: Doubles  # (n,) MU recorded of each planned spot
     pairing: Pairing
-
-    @property
-    def offsets(self) -> Doubles:
-        """(m, 2) mm: recorded minus planned position; NaN without a partner."""
-        import numpy as np
-
-        found: Doubles = np.full(self.recorded.shape, np.nan)
-        paired = self.partner >= 0
-        found[paired] = self.recorded[paired] - self.spots[self.partner[paired]]
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ def test_sizes_decide_only_where_they_are_measured_or_required(plan, deliveries)
     required = JudgementOptions(delivery=DeliveryOptions(size_required=True))
     assert judged(plan, none, required).outcome.value == "not_judged"
     wide = [each_layer(one, lambda layer: replace(layer, size=(11.0, 10.0))) for one in deliveries()]
-    assert (of(judged(plan, wide), "spot_size").value, judged(plan, wide).outcome.value) == (22.222, "fail")
+    assert (of(judged(plan, wide), "spot_size").value, judged(plan, wide).outcome.value) == (22.22, "fail")
 
 
 def test_another_machine_is_for_review(plan, deliveries):
@@ -197,17 +197,22 @@ def test_limits_are_those_of_the_machine(plan, deliveries):
 
 
 def layer_of(spots, recorded, mu, recorded_mu, size=(8.0, 10.0)):
+    recorded, recorded_mu = np.asarray(recorded, float), np.asarray(recorded_mu, float)
+    nothing = np.full((len(recorded), 2), np.nan)
+    partner = np.arange(len(recorded))
     return JoinedLayer(
-        0,
-        120.0,
-        np.asarray(spots, float),
-        np.asarray(mu, float),
-        size,
-        np.asarray(recorded, float),
-        np.asarray(recorded_mu, float),
-        np.full((len(recorded), 2), np.nan),
-        np.arange(len(recorded)),
-        Pairing.INDICES,
+        index=0,
+        energy=120.0,
+        spots=np.asarray(spots, float),
+        mu=np.asarray(mu, float),
+        size=size,
+        recorded=recorded,
+        recorded_mu=recorded_mu,
+        recorded_sizes=nothing,
+        partner=partner,
+        offsets=nothing,
+        delivered=np.zeros(len(mu)),
+        pairing=Pairing.INDICES,
     )
 
 

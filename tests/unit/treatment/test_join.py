@@ -201,12 +201,12 @@ def test_other_files_in_a_folder_are_left_out(tmp_path, plan):
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     write(below, records(plan))
-    found, problems = read_deliveries([tmp_path])
+    found, problems = read_deliveries([tmp_path], plan, {})
     assert (len(found), problems) == (1, [])
 
 
 def test_a_named_file_must_be_a_record(tmp_path):
-    path, _ = plan_in(tmp_path)
-    found, problems = read_deliveries([path, tmp_path / "missing.dcm"])
+    path, plan = plan_in(tmp_path)
+    found, problems = read_deliveries([path, tmp_path / "missing.dcm"], plan, {})
     assert not found
     assert [problem.code for problem in problems] == ["record.other", "record.unreadable"]

@@ -15,6 +15,7 @@ from mqi_communicator.dose.moqui.flavour_options import FlavourOptions
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
 from mqi_communicator.dose.moqui.step_options import StepOptions
 from mqi_communicator.dose.range_shifter_options import RangeShifterOptions
+from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 
 _SHA256 = r"^([0-9a-f]{64})?$"
 _PATH = r"^(/|~/)[^\n\t]*$"
@@ -224,6 +225,9 @@ class BuiltInMachineOptions(BaseModel):
     )
     snout_position: float | None = Field(
         default=None, gt=0, lt=5_000, description="Snout position in mm for plans without one."
+    )
+    logs: SumitomoOptions | None = Field(
+        default=None, description="Calibration of the machine's logs, for `mqi delivery`."
     )
     spot_sigma: float | None = Field(
         default=None,

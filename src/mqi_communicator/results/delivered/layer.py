@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.results.delivered.fluence import fluence_difference
+from mqi_communicator.treatment.joined import Pairing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 _ECHO_MM = 1e-3  # of positions and sizes: no detector repeats so well
+_BETWEEN = 0.1  # of a part's MU: of a line that is missing, the log has some of its neighbours'
 _ECHO_MU = (1e-4, 1e-5)  # of MU: relative, and MU
 
 
@@ -48,9 +50,10 @@ def numbers_of(layer: JoinedLayer) -> LayerNumbers:
     paired = layer.partner >= 0
     partner, mu = layer.partner[paired], layer.recorded_mu[paired]
     count = len(layer.mu)
-    delivered = np.bincount(partner, weights=mu, minlength=count).astype(np.float64)
+    delivered = layer.delivered
     times = np.bincount(partner, minlength=count)
     meant = layer.mu > 0
+    least = _BETWEEN * layer.mu if layer.pairing is Pairing.WAY else np.zeros(count)
     offsets = layer.offsets[paired]
     lengths = np.hypot(offsets[:, 0], offsets[:, 1])[mu > 0]
     weight = float(mu.sum())
@@ -62,8 +65,8 @@ def numbers_of(layer: JoinedLayer) -> LayerNumbers:
         energy=layer.energy,
         planned=layer.mu[meant],
         delivered=delivered[meant],
-        hit=delivered[meant] > 0,
-        repeated=int(((times > 1) & (delivered > 1.5 * layer.mu)).sum()),
+        hit=(delivered > least)[meant],
+        repeated=int(((times > 1) & (delivered > 1.5 * layer.mu)).sum()) if layer.pairing is not Pairing.WAY else 0,
         extra=float(layer.recorded_mu[~paired].sum()) + float(delivered[~meant].sum()),
         mean_offset=float(np.hypot(*mean)),
         worst_offset=float(lengths.max()) if lengths.size else 0.0,

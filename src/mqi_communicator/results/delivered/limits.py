@@ -5,7 +5,7 @@ from __future__ import annotations
 from mqi_communicator.case.numbers import short
 from mqi_communicator.results.verdict import Check, CheckOutcome
 
-_DIGITS = 3  # a value is judged as it is shown: 1.0004 mm are 1.000 mm
+_DIGITS = 2  # a value is judged as it is shown: 1.004 mm are 1.00 mm
 
 
 def graded(name: str, scope: str, value: float, unit: str, steps: tuple[float, float], note: str) -> Check:

@@ -1,0 +1,115 @@
+"""Reads the binary files of a layer (big endian): what was delivered (.ptn), and the planned map (.mgn).
+
+| .ptn, 16 bytes a row | X, Y, X size, Y size, Dose1, Dose2, layer, state: 16 bits each |
+|---|---|
+| .mgn, 14 bytes a row | time in us: 32 bits; X and Y amplifier, X and Y preset, flag: 16 bits each |
+
+State bit 14: the beam is on; bits 0 to 6: the painting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mqi_communicator.dicom.problem import printable
+from mqi_communicator.treatment.sumitomo.folder import Report
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
+
+    Doubles = NDArray[np.float64]
+    Raw = NDArray[np.void]
+
+LOG_ROW = np.dtype([(name, ">u2") for name in ("x", "y", "sx", "sy", "dose1", "dose2", "layer", "state")])
+MAP_ROW = np.dtype([("us", ">u4"), *((name, ">u2") for name in ("ax", "ay", "x", "y", "flag"))])
+BEAM_ON, PAINTING = 1 << 14, 0x7F
+_MOST = 256 << 20  # bytes of a file
+_OFF = 0.01  # of all counts, at most, may be recorded while the beam is off
+_PART = 24  # pieces are shorter than this part of the spot's sigma: a third would blur where two lines meet
+FWHM = 2.3548200450309493  # in sigmas
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The rows of a layer with the beam on."""
+
+    positions: Doubles  # (n, 2) mm
+    sizes: Doubles  # (n, 2) mm FWHM
+    counts: Doubles  # (n,) of the first monitor, at factor 1
+    paintings: NDArray[np.int64]  # (n,)
+    ratio: float  # of the second monitor to the first
+
+
+def read_rows(path: Path, row: np.dtype[np.void], report: Report) -> Raw | None:
+    """All rows of a file; None, and what is wrong, if it is not there, empty or cut."""
+    try:
+        data = path.read_bytes() if path.stat().st_size <= _MOST else b""
+    except OSError as error:
+        report("log.unreadable", f"{printable(path.name)} cannot be read: {error.strerror}")
+        return None
+    if not data or len(data) % row.itemsize:
+        report("log.truncated", f"{printable(path.name)} has {len(data)} bytes, expected rows of {row.itemsize}")
+        return None
+    return np.frombuffer(data, dtype=row)
+
+
+def samples_of(
+    rows: Raw, factors: tuple[float, float], options: SumitomoOptions, name: str, report: Report
+) -> Samples | None:
+    """The rows with the beam on in mm and counts; None, and what is wrong, if they contradict themselves."""
+    on = (rows["state"] & BEAM_ON) > 0
+    first = rows["dose1"].astype(np.float64) * factors[0]
+    if not (first[on] > 0).any():
+        report("log.no_beam", f"{printable(name)} has no row with the beam on and a dose")
+        return None
+    if (off := float(first[~on].sum())) > _OFF * float(first.sum()):
+        report("log.beam_off", f"{printable(name)} has {off:.3g} of {first.sum():.3g} counts in rows with the beam off")
+        return None
+    off_rails = on & (first > 0) & ((rows["x"] >= options.rail) | (rows["y"] >= options.rail))
+    if count := int(off_rails.sum()):
+        report(
+            "log.rail",
+            f"{printable(name)} has {count} rows with the beam on and no position (raw {options.rail} or more)",
+        )
+        return None
+    lit = rows[on]
+    unit = 1.0 if options.size == "fwhm" else FWHM
+    return Samples(
+        positions=_mm(lit["x"], lit["y"], options.offset, options.gain_mm),
+        sizes=unit * _mm(lit["sx"], lit["sy"], (0.0, 0.0), options.gain_mm),
+        counts=first[on],
+        paintings=(lit["state"] & PAINTING).astype(np.int64),
+        ratio=float(lit["dose2"].astype(np.float64).sum()) * factors[1] / float(first[on].sum()),
+    )
+
+
+def planned_map(rows: Raw, options: SumitomoOptions) -> Doubles:
+    """(n, 2) mm: the positions that the machine was given."""
+    return _mm(rows["x"], rows["y"], options.planned_offset, options.planned_gain_mm)
+
+
+def merged(samples: Samples) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
+    """Positions (m, 2) mm, counts (m,) and paintings (m,) of pieces shorter than a part of the spot's sigma.
+
+    Counts and their first moments are kept.
+    """
+    sigma = float(np.median(samples.sizes[samples.sizes > 0])) / FWHM if (samples.sizes > 0).any() else 3.0
+    steps = np.hypot(*np.diff(samples.positions, axis=0, prepend=samples.positions[:1]).T)
+    piece = (np.cumsum(steps) * _PART / sigma).astype(np.int64)
+    new = np.concatenate([[True], (np.diff(piece) > 0) | (np.diff(samples.paintings) != 0)])
+    start = np.flatnonzero(new)
+    counts = np.add.reduceat(samples.counts, start)
+    moments = np.add.reduceat(samples.positions * samples.counts[:, np.newaxis], start)
+    lit = counts > 0
+    return moments[lit] / counts[lit, np.newaxis], counts[lit], samples.paintings[start][lit]
+
+
+def _mm(x: Raw, y: Raw, offset: tuple[float, float], gain: tuple[float, float]) -> Doubles:
+    found: Doubles = (np.stack([x, y], axis=1).astype(np.float64) - np.asarray(offset)) * np.asarray(gain)
+    return found

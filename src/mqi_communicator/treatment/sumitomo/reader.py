@@ -1,0 +1,166 @@
+"""Reads the folder of one delivery into the records that treatment records become too."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mqi_communicator.dicom.problem import Problem, printable
+from mqi_communicator.dicom.recorded import (
+    CONTINUATION,
+    NORMAL,
+    TREATMENT,
+    RecordedBeam,
+    RecordedDelivery,
+    RecordedLayer,
+)
+from mqi_communicator.treatment.sumitomo.folder import (
+    PLAN_INFO,
+    PLAN_RANGE,
+    LayerFiles,
+    PlanInfo,
+    Report,
+    read_plan_info,
+    read_plan_range,
+)
+from mqi_communicator.treatment.sumitomo.layer_files import (
+    LOG_ROW,
+    MAP_ROW,
+    Samples,
+    merged,
+    planned_map,
+    read_rows,
+    samples_of,
+)
+
+if TYPE_CHECKING:
+    from mqi_communicator.dicom.records import Beam, IonPlan
+    from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
+
+_MONITORS = 0.01  # by how much the ratio of the two monitors may differ between layers
+_ADVICE = "Copy the folder of this delivery again; if it is the same, ask the vendor of the machine."
+_CALIBRATE = "Commission the calibration of this machine's logs, and give the configuration with --config."
+
+
+def is_delivery(folder: Path) -> bool:
+    """Whether a folder is that of a delivery."""
+    return (folder / PLAN_INFO).is_file()
+
+
+def read_folder(
+    folder: Path, plan: IonPlan, calibrations: Mapping[str, SumitomoOptions]
+) -> tuple[RecordedDelivery | None, tuple[Problem, ...]]:
+    """Read the logs of one delivery. `calibrations`: by TreatmentMachineName. With problems it must not be judged."""
+    problems: list[Problem] = []
+    source = printable(folder.name)
+
+    def report(code: str, found: str, advice: str = _ADVICE) -> None:
+        problems.append(Problem(code, source, found, advice=advice))
+
+    info, rows = read_plan_info(folder, report), read_plan_range(folder, report)
+    if info is None:
+        return None, tuple(problems)
+    _check_info(info, rows, folder, plan, report)
+    beam = next((one for one in plan.beams if one.own_number == info.beam), None)
+    options = None if beam is None else calibrations.get(beam.machine)
+    if beam is None:
+        report("log.plan", f"DICOM_BEAM_NUMBER is {info.beam}, and the plan has no such treatment beam")
+    elif options is None:
+        name = printable(beam.machine)
+        report("log.calibration", f"machine {name} has no calibration of its logs (machines.{name}.logs)", _CALIBRATE)
+    if beam is None or options is None:
+        return None, tuple(problems)
+    found = [_layer(folder, row, options, report) for row in rows]
+    _check_monitors([(row, samples) for row, (samples, _) in zip(rows, found, strict=True) if samples], report)
+    layers = [layer for _, layer in found if layer is not None]
+    recorded = _beam(info, beam, tuple(layers))
+    return RecordedDelivery(
+        uid=f"{plan.sop_instance_uid} {info.beam} {info.started}",
+        digest=_digest(folder, rows),
+        source=source,
+        plan_uid=plan.sop_instance_uid,
+        machine="",
+        started=info.started,
+        beams=(recorded,),
+    ), tuple(problems)
+
+
+def _check_info(info: PlanInfo, rows: tuple[LayerFiles, ...], folder: Path, plan: IonPlan, report: Report) -> None:
+    if info.study_uid != plan.study_uid:
+        report("log.plan", "DICOM_STUDY_INS_UID is another study (0020,000D) than that of the plan")
+    if folder.name.isdigit() and folder.name != info.started:
+        report("log.plan_info", "TCSC_IRRAD_DATETIME differs from the name of the folder")
+    numbers = [row.number for row in rows]
+    if rows and numbers != list(range(info.first, info.last + 1)):
+        report(
+            "log.layers",
+            f"{PLAN_RANGE} has {len(rows)} layers, expected each of {info.first} to {info.last} once ({PLAN_INFO})",
+        )
+
+
+def _beam(info: PlanInfo, planned: Beam, layers: tuple[RecordedLayer, ...]) -> RecordedBeam:
+    """Interruptions are not recorded: a delivery that ends before the last layer of the plan was interrupted."""
+    return RecordedBeam(
+        number=info.beam,
+        fraction=None,
+        kind=CONTINUATION if info.first > 1 else TREATMENT,
+        termination=NORMAL if info.last >= len(planned.layers) else "UNKNOWN",
+        layers=layers,
+    )
+
+
+def _layer(
+    folder: Path, row: LayerFiles, options: SumitomoOptions, report: Report
+) -> tuple[Samples | None, RecordedLayer | None]:
+    factors = [options.range_factors.get(code) for code in row.ranges]
+    if None in factors:
+        codes = ", ".join(str(code) for code in sorted(options.range_factors))
+        code = row.ranges[factors.index(None)]
+        report("log.range", f"layer {row.number}: the code of the dose range is {code}, expected one of {codes}")
+        return None, None
+    log, given = read_rows(folder / row.log, LOG_ROW, report), read_rows(folder / row.planned, MAP_ROW, report)
+    if log is None or given is None:
+        return None, None
+    samples = samples_of(log, (float(factors[0] or 0), float(factors[1] or 0)), options, row.log, report)
+    if samples is None:
+        return None, None
+    positions, counts, paintings = merged(samples)
+    size = np.average(samples.sizes, axis=0, weights=samples.counts)
+    return samples, RecordedLayer(
+        energy=row.energy,
+        positions=positions,
+        mu=counts / options.counts_per_mu,
+        indices=None,
+        in_order=True,
+        size=(float(size[0]), float(size[1])) if (size > 0).all() else None,
+        paintings=paintings,
+        given=planned_map(given, options),
+    )
+
+
+def _check_monitors(layers: list[tuple[LayerFiles, Samples]], report: Report) -> None:
+    ratios = np.asarray([samples.ratio for _, samples in layers])
+    if not ratios.size:
+        return
+    middle = float(np.median(ratios))
+    apart = np.abs(ratios - middle) > _MONITORS * middle
+    if apart.any():
+        row, samples = layers[int(np.flatnonzero(apart)[0])]
+        more = f" ({int(apart.sum()) - 1} more layers)" if apart.sum() > 1 else ""
+        report(
+            "log.monitors",
+            f"layer {row.number}: the second monitor has {samples.ratio:.3f} of the first{more}, expected "
+            f"{middle:.3f} within 1 % as in the other layers",
+        )
+
+
+def _digest(folder: Path, rows: tuple[LayerFiles, ...]) -> str:
+    digest = hashlib.sha256()
+    for name in (PLAN_INFO, PLAN_RANGE, *(name for row in rows for name in (row.log, row.planned))):
+        path = folder / name
+        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"missing")
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""Logs of a Sumitomo machine: read, joined and judged like treatment records, or refused by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.delivered import plan_in
+
+from mqi_communicator.demo.delivered import sessions_of
+from mqi_communicator.demo.sample_logs import CALIBRATION, LOG_KINDS, write_logs
+from mqi_communicator.results.delivered.judge import judge_fraction
+from mqi_communicator.results.options import JudgementOptions
+from mqi_communicator.treatment.files import read_deliveries
+from mqi_communicator.treatment.fractions import by_fraction
+from mqi_communicator.treatment.join import join
+from mqi_communicator.treatment.joined import Pairing
+from mqi_communicator.treatment.paths import LONGEST, way_of
+
+CALIBRATIONS = {"MQI-DEMO": CALIBRATION}
+SPOTS, LINES = "", "sumitomo-line"
+
+
+@pytest.fixture(scope="module", params=[SPOTS, LINES], ids=["spots", "lines"])
+def plan(request, tmp_path_factory):
+    return plan_in(tmp_path_factory.mktemp("plan"), request.param)[1]
+
+
+def delivered(plan, folder, kind="good", wrong=""):
+    for session in sessions_of(plan, 1, kind):
+        write_logs(folder, session, plan, wrong)
+    return read_deliveries([folder], plan, CALIBRATIONS)
+
+
+def joined(plan, deliveries):
+    found = [join(plan, one) for one in deliveries]
+    return [beam for beams, _ in found for beam in beams], [problem for _, problems in found for problem in problems]
+
+
+def judged(plan, folder, kind):
+    deliveries, problems = delivered(plan, folder, kind)
+    beams, contradictions = joined(plan, deliveries)
+    assert not problems
+    assert not contradictions
+    (fraction,) = by_fraction(beams, plan.beams)
+    return judge_fraction(fraction, plan.beams, JudgementOptions())
+
+
+def test_an_exact_log_gives_the_plan_back(plan, tmp_path):
+    deliveries, problems = delivered(plan, tmp_path, "echo")
+    beams, contradictions = joined(plan, deliveries)
+    assert not problems
+    assert not contradictions
+    assert sorted(beam.planned.number for beam in beams) == [1, 2]
+    for beam in beams:
+        for layer, planned in zip(beam.layers, beam.planned.layers, strict=True):
+            assert layer.pairing is Pairing.WAY
+            assert layer.mu.sum() == pytest.approx(planned.weights.sum() * beam.planned.mu_per_weight, rel=1e-9)
+            assert layer.delivered.sum() == pytest.approx(layer.mu.sum(), rel=1e-6)
+            assert np.abs(layer.offsets).max() < 0.01
+            part = 1e-6 if planned.kind == "spots" else 0.03
+            assert layer.delivered == pytest.approx(layer.mu, rel=part, abs=1e-7)
+
+
+def test_the_way_is_cut_where_lines_turn(plan):
+    for layer in plan.beams[0].layers:
+        way = way_of(layer)
+        assert way.weights.sum() == pytest.approx(layer.weights.sum())
+        assert np.hypot(*(way.end - way.begin).T).max() <= LONGEST + 1e-9
+        ends = {tuple(place) for place in np.round(way.end, 6)}
+        assert {tuple(place) for place in np.round(layer.spots[layer.weights > 0], 6)} <= ends
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "name"),
+    [
+        ("good", "pass", ""),
+        ("other-order", "pass", ""),
+        ("shifted-layer", "review", "layer_position"),
+        ("more-in-a-layer", "review", "layer_mu"),
+        ("more-in-all", "fail", "fraction_mu"),
+        ("resumed", "review", "interruption"),
+        ("repeated", "fail", "fraction_mu"),
+    ],
+)
+def test_a_delivery_ends_in_its_outcome(plan, tmp_path, kind, outcome, name):
+    verdict = judged(plan, tmp_path, kind)
+    failed = {check.name: check.outcome.value for check in verdict.checks if check.outcome.value != "pass"}
+    assert verdict.outcome.value == outcome, (verdict.why, failed)
+    assert name in {"", *failed}
+
+
+def test_a_missing_spot_is_found(plan, tmp_path):
+    verdict = judged(plan, tmp_path, "missing-spot")
+    assert verdict.outcome.value in ("review", "fail")
+    assert "missing_spots" in {check.name for check in verdict.checks if check.outcome.value != "pass"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ("truncated-log", "log.truncated"),
+        ("missing-log", "log.unreadable"),
+        ("unknown-range", "log.range"),
+        ("off-rails", "log.rail"),
+        ("other-monitor", "log.monitors"),
+    ],
+)
+def test_wrong_logs_are_refused_by_name(plan, tmp_path, wrong, code):
+    assert wrong in LOG_KINDS
+    deliveries, problems = delivered(plan, tmp_path, wrong=wrong)
+    assert {problem.code for problem in problems} == {code}
+    assert len(deliveries) == 1  # the other beam's
+
+
+@pytest.mark.parametrize("kind", ["other-plan", "swapped-beams"])
+def test_logs_of_another_plan_or_beam_are_refused(plan, tmp_path, kind):
+    deliveries, problems = delivered(plan, tmp_path, kind)
+    beams, contradictions = joined(plan, deliveries)
+    assert not problems
+    assert not beams
+    assert {problem.code for problem in contradictions} & {"join.given", "join.energy", "join.layers"}
+
+
+def test_without_a_calibration_nothing_is_read(plan, tmp_path):
+    delivered(plan, tmp_path)
+    deliveries, problems = read_deliveries([tmp_path], plan, {})
+    assert not deliveries
+    assert {problem.code for problem in problems} == {"log.calibration"}
+
+
+def test_a_calibration_that_is_far_off_is_refused_and_a_small_error_is_judged(plan, tmp_path):
+    delivered(plan, tmp_path)
+    for factor, codes in ((1.3, {"join.counts"}), (0.7, {"join.counts"}), (1.1, set())):
+        other = CALIBRATION.model_copy(update={"counts_per_mu": factor * CALIBRATION.counts_per_mu})
+        deliveries, problems = read_deliveries([tmp_path], plan, {"MQI-DEMO": other})
+        assert not problems
+        found = {problem.code for problem in joined(plan, deliveries)[1]}
+        assert found >= codes
+        assert bool(found) == bool(codes)
