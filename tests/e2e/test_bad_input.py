@@ -1,5 +1,6 @@
 """Bad input: clear messages, nothing sent, nothing touched, nothing leaked. Five cases go through the real program, the
-others through admission in this process; `--long` puts all of them through the program."""
+others through admission in this process. `--long` puts all of them through the program, and tries bad hosts, bad
+settings and full disks."""
 
 from __future__ import annotations
 
@@ -150,6 +151,7 @@ HOSTS = {
 }
 
 
+@pytest.mark.long
 def test_a_bad_host_is_told_and_the_case_waits(hosts):
     trials, _case = hosts
     for trial in trials:
@@ -161,6 +163,7 @@ def test_a_bad_host_is_told_and_the_case_waits(hosts):
     assert {trial.outcome.what for trial in trials} == set(HOSTS)
 
 
+@pytest.mark.long
 def test_with_a_good_host_the_same_case_goes_through(hosts):
     _trials, case = hosts
     assert case["status"] == "done", case
@@ -173,6 +176,7 @@ def settings(tmp_path_factory):
         return bad_hosts.try_settings(Site(folder, host))
 
 
+@pytest.mark.long
 def test_every_mistake_in_the_settings_is_told_with_its_line_and_ends_with_exit_2(settings):
     for outcome in settings:
         assert outcome.end == "exit 2", outcome
@@ -195,6 +199,7 @@ def disks(tmp_path_factory):
         yield bad_hosts.try_disks(site)
 
 
+@pytest.mark.long
 def test_a_full_disk_is_told_and_waited_out(disks):
     *full, last = disks
     for outcome in full:
