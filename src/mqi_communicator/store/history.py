@@ -6,13 +6,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
 from mqi_communicator.case.model import CASE_ITEM, Status
+from mqi_communicator.case.signing import DUE
 from mqi_communicator.case.states import ON_HOST, State
 from mqi_communicator.case.views import DEFAULT_POLICY, ViewPolicy
 from mqi_communicator.store.cases import Case, as_case
-from mqi_communicator.store.schema import cases, work_items
+from mqi_communicator.store.schema import cases, unindexed, work_items
 from mqi_communicator.store.work_items import NOT_ENDED
 from mqi_communicator.store.worklist import due
 
@@ -46,7 +60,11 @@ def search(
     if before is not None:
         query = query.where(tuple_(cases.c.seen, cases.c.key) < before)
     query = query.order_by(cases.c.seen.desc(), cases.c.key.desc()).limit(limit)
-    return [as_case(row) for row in connection.execute(query)]
+    if wanted.state != "to_review" or wanted.text:
+        return [as_case(row) for row in connection.execute(query)]
+    parts = (query.where(cases.c.signature == signature) for signature in DUE)  # each in the order of an index
+    found = [as_case(row) for part in parts for row in connection.execute(part)]
+    return sorted(found, key=lambda case: (case.seen, case.key), reverse=True)[:limit]
 
 
 def recently_ended(connection: Connection, status: str, limit: int, since: float = 0.0) -> list[Case]:
@@ -94,18 +112,24 @@ def _conditions(wanted: CaseQuery, watch: Path) -> Iterator[ColumnElement[bool]]
         parts = [name] + ([cases.c.patient_id] if shown.patient_id else [])
         parts += [cases.c.plan_label] if shown.plan_label and shown.patient_id else []
         yield or_(starts, *(part.contains(wanted.text, autoescape=True) for part in parts))
+    # a text is searched in an index that contains the names, and no other one is of use then
+    of = unindexed if wanted.text else _as_it_is
     if wanted.word:
-        yield cases.c.word == wanted.word
+        yield of(cases.c.word) == wanted.word
     if wanted.state is not None:
         yield from _in_state(wanted.state, wanted.policy)
     if wanted.machine:
-        yield cases.c.machine == wanted.machine
+        yield of(cases.c.machine) == wanted.machine
     if wanted.signature:
-        yield cases.c.signature == wanted.signature
+        yield of(cases.c.signature) == wanted.signature
     if wanted.since is not None:
         yield cases.c.seen >= wanted.since
     if wanted.until is not None:
         yield cases.c.seen < wanted.until
+
+
+def _as_it_is(column: Column[str]) -> ColumnElement[str]:
+    return column
 
 
 def _in_state(state: State, policy: ViewPolicy) -> Iterator[ColumnElement[bool]]:
@@ -120,7 +144,7 @@ def _in_state(state: State, policy: ViewPolicy) -> Iterator[ColumnElement[bool]]
     conditions: dict[State, ColumnElement[bool]] = {
         "to_review": or_(status == Status.DONE, and_(status.in_(NOT_ENDED), ~person)),
         "action_required": and_(status.in_(NOT_ENDED), person),
-        "running": and_(~person, or_(status == Status.READY, and_(status == Status.WAITING, computing))),
+        "running": and_(status.in_((Status.READY, Status.WAITING)), ~person, or_(status == Status.READY, computing)),
         "waiting": and_(~person, status == Status.WAITING, ~computing),
         "held": and_(~person, status == Status.HELD),
         "done": status == Status.DONE,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from mqi_communicator.case.signing import DUE, SignatureState
+from mqi_communicator.case.signing import DUE
 from mqi_communicator.store.cases import Case, as_case
-from mqi_communicator.store.schema import cases
+from mqi_communicator.store.schema import cases, unindexed
 
 URGENCY = ("fail", "review", "undecided", "not_judged", "pass")  # of verdicts, the most urgent first
 _PASS = "pass"  # noqa: S105 - not a password
@@ -67,29 +67,29 @@ def due(*, passes: bool) -> ColumnElement[bool]:
     """The condition of a case that somebody has to review and sign: `case.states.is_due`."""
     passed = cases.c.word == _PASS
     return and_(
-        cases.c.signature.in_(DUE),
+        unindexed(cases.c.signature).in_(DUE),
         cases.c.superseded_by == "",
-        or_(cases.c.constancy == "", ~passed) if passes else ~passed,
+        or_(unindexed(cases.c.constancy) == "", ~passed) if passes else ~passed,
     )
 
 
 def _conditions(connection: Connection, wanted: WorklistQuery) -> Iterator[ColumnElement[bool]]:
     """No plans with a newer revision; constancy samples only if they did not pass."""
-    if wanted.signer:
+    if wanted.signer:  # a case has a signer only while its newest judgement is signed
         yield cases.c.superseded_by == ""
-        yield or_(cases.c.constancy == "", cases.c.word != _PASS)
+        yield or_(unindexed(cases.c.constancy) == "", unindexed(cases.c.word) != _PASS)
         yield cases.c.signed_by == wanted.signer
-        yield cases.c.signature.in_((SignatureState.SECOND_DUE, SignatureState.SIGNED, SignatureState.REJECTED))
     else:
+        yield cases.c.signature.in_(DUE)
         yield due(passes=wanted.passes)
     if wanted.verdict:
-        yield cases.c.word == wanted.verdict
+        yield (unindexed(cases.c.word) if wanted.signer else cases.c.word) == wanted.verdict
     if wanted.machine:
-        yield cases.c.machine == wanted.machine
+        yield unindexed(cases.c.machine) == wanted.machine
     if wanted.plan:
         label = connection.execute(select(cases.c.plan_label).where(cases.c.key == wanted.plan)).scalar_one_or_none()
-        yield cases.c.plan_label == label if label else cases.c.key == wanted.plan
+        yield unindexed(cases.c.plan_label) == label if label else cases.c.key == wanted.plan
     if wanted.since is not None:
-        yield cases.c.seen >= wanted.since
+        yield unindexed(cases.c.seen) >= wanted.since
     if wanted.until is not None:
-        yield cases.c.seen < wanted.until
+        yield unindexed(cases.c.seen) < wanted.until

@@ -45,7 +45,7 @@ def test_the_machines_of_an_older_store_are_migrated(tmp_path, store):
     store.close()
     path = tmp_path / "store.sqlite"
     with closing(sqlite3.connect(path)) as opened, opened:
-        for index in ("patient", "machine", "label", "seen", "signature"):
+        for index in ("patient", "machine", "label", "seen", "signature", "signature_seen", "signer"):
             opened.execute(f"DROP INDEX cases_by_{index}")
         opened.execute("CREATE INDEX cases_by_seen ON cases (seen, key, source)")
         opened.execute("CREATE INDEX cases_by_signature ON cases (signature, word, seen)")
