@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.web import api, export, live, pages, signing_in, start_page, viewer
@@ -76,7 +76,15 @@ async def _http(request: Request, error: Exception) -> Response:
         request, status, "Page not found." if status == HTTPStatus.NOT_FOUND else f"{status.phrase}."
     )
     answer.headers.update(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """Those of all routes of this path: Starlette names those of the first one."""
+    found = [one for one in ROUTES if isinstance(one, Route) and one.matches(request.scope)[0] is not Match.NONE]
+    return {method for one in found for method in one.methods or ()}
 
 
 async def _fault(request: Request, error: Exception) -> Response:

@@ -193,6 +193,12 @@ def test_the_api_returns_what_the_command_line_prints(otto, live):
     assert now["hosts"][1]["breakers"]["commands"]["state"] == "open"
 
 
+@pytest.mark.parametrize("path", ["/login", "/history", "/api/v1/cases/nobody/signatures"])
+def test_a_method_that_is_not_allowed_is_refused_with_all_that_are(otto, path):
+    answer = otto.request("PUT", path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
 def test_changes_are_sent_to_open_pages(base, board, live):
     with board.signed_in("vera") as client, client.stream("GET", "/live") as stream:
         lines = (line for line in stream.iter_lines() if line.startswith("data: "))
