@@ -192,7 +192,7 @@ def test_a_user_with_a_changed_password_is_signed_out(planted, board):
 
 
 def test_the_pictures_of_the_documentation_can_be_made_and_are_all_there(tmp_path):
-    pictures.main(tmp_path)
+    pictures.main(tmp_path, size="tiny")
     made = {path.name for path in tmp_path.iterdir()}
     page = (pictures.HERE.parent / "dashboard.md").read_text()
     assert made == {path.name for path in pictures.HERE.iterdir()}

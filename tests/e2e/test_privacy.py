@@ -68,4 +68,6 @@ def test_no_word_of_the_patient_leaves_the_spool(site):
     assert found_in(str(recorded)) == []
     spool = site.workspace / "spool" / str(case["case"])
     assert [path.name for path in spool.rglob("*") if found_in(path.name)] == []
+    (volumes,) = (spool / "viewer").glob("*.bin")
+    assert found_in(volumes.read_bytes().decode("latin-1")) == [LABEL]  # in the name of a structure, as in the report
     assert modes + loose(site.workspace) + loose(site.results) == []

@@ -20,6 +20,7 @@ from mqi_communicator.demo.vendors import VENDORS
 from mqi_communicator.remote.options import SshOptions
 
 HISTORIES = 400_000  # per beam: a statistical uncertainty (1 sigma) of 1.3 % per beam and 0.9 % for the plan
+GOALS = {"Target": ["D95% >= 95 %", "D2% <= 107 %"], "Lung": ["V20Gy(RBE) <= 30 %", "Dmean <= 5 Gy(RBE)"]}
 SCANNER = f"{MANUFACTURER}|SYNTHETIC CT|DEMO"  # Manufacturer|ManufacturerModelName|StationName of the sample CT
 
 
@@ -36,6 +37,7 @@ def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = 
         },
         "ssh": ssh.model_dump(mode="json", exclude_defaults=True),
         **demo_sections(engine_home),
+        "judgement": {"goals": {"structures": GOALS}},
         "intake": {"rescan_s": 2, "settle_s": 1},
         "resources": {"jobs": 1, "local_free_gib": 0.5, "remote_free_gib": 0.5},
         "direct": {"poll_s": 2},

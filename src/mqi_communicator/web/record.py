@@ -124,7 +124,7 @@ def _chart(dvh: Mapping[str, Any]) -> Chart | None:
         extent=dvh["extent"],
         reference=dvh["reference"],
         top_gy=top,
-        data=json.dumps({"step": step, "curves": shown}, separators=(",", ":")),
+        data=json.dumps({"step": step, "unit": dvh["unit"], "curves": shown}, separators=(",", ":")),
     )
 
 

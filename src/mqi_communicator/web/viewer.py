@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from mqi_communicator.case.model import Event
+from mqi_communicator.case.views import CaseView
 from mqi_communicator.report.viewer_file import SUFFIX, chunks, owner
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.guard import refusal
@@ -40,27 +41,34 @@ def recorded(events: Sequence[Event]) -> str | None:
     return found
 
 
+async def _case_and_digest(request: Request) -> tuple[CaseView, str | None] | None:
+    """The case of the address and what `recorded` says of it; None if there is no such case."""
+    seen = await case_detail(request.app.state.context, str(request.path_params["key"]))
+    return None if seen is None else (seen.case, recorded(seen.events))
+
+
 async def page_of_case(request: Request) -> Response:
     """GET /case/KEY/viewer."""
     context: DashboardContext = request.app.state.context
-    seen = await case_detail(context, str(request.path_params["key"]))
-    if seen is None:
+    found = await _case_and_digest(request)
+    if found is None:
         return error_page(request, _NO_CASE)
-    key, digest = seen.case.case, recorded(seen.events)
+    case, digest = found
+    key = case.case
     made = bool(digest) and await asyncio.to_thread(_path(context, key, digest or "").is_file)
     missing = f"Case {key} has no volumes to show. They are made with the report: mqi rejudge {key} makes both again."
-    if digest is None and not seen.case.results:
+    if digest is None and not case.results:
         missing = f"Case {key} has no volumes to show yet. They are made with the report, when the case is judged."
-    return page(request, "viewer.html", case=seen.case, file=digest if made else "", missing=missing)
+    return page(request, "viewer.html", case=case, file=digest if made else "", missing=missing)
 
 
 async def volumes(request: Request) -> Response:
     """GET /case/KEY/viewer/DIGEST.bin: the recorded file, verified before it is sent."""
     context: DashboardContext = request.app.state.context
-    seen = await case_detail(context, str(request.path_params["key"]))
-    if seen is None:
+    found = await _case_and_digest(request)
+    if found is None:
         return error_page(request, _NO_CASE)
-    key, digest = seen.case.case, recorded(seen.events)
+    key, digest = found[0].case, found[1]
     if not digest or request.path_params["name"] != f"{digest}{SUFFIX}":
         return error_page(request, "There are no such volumes.")
     try:

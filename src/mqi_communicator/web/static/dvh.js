@@ -16,13 +16,13 @@
   };
 
   const show = (figure, gy) => {
-    const { step, curves } = dataOf(figure), top = step * (curves[0].planned.length - 1);
+    const { step, unit, curves } = dataOf(figure), top = step * (curves[0].planned.length - 1);
     const dose = Math.min(Math.max(gy, 0), top), x = LEFT + dose / top * (RIGHT - LEFT);
     const cursor = figure.querySelector(".cursor");
     cursor.removeAttribute("hidden");
     cursor.setAttribute("x1", x);
     cursor.setAttribute("x2", x);
-    figure.querySelector("output").textContent = `${dose.toFixed(2)} Gy`;
+    figure.querySelector("output").textContent = `${dose.toFixed(2)} ${unit}`;
     figure.querySelector("input[type=range]").value = dose;
     figure.querySelectorAll(".at").forEach((cell) => { cell.hidden = false; });
     figure.querySelectorAll("td.at").forEach((cell, number) => {
