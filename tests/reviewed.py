@@ -64,7 +64,7 @@ def _record(base: Path, results: Path, word: str, why: str, volumes: str, begin:
             first = Event(begin + (31 if beam else 0), KEY, beam, "beam.started" if beam else "case.seen")
             work_items.add(connection, item, first)
         for at, beam, step in done:
-            more = facts.get(step, {}) | {"took_s": 3.0}
+            more: dict[str, object] = {**facts.get(step, {}), "took_s": 3.0}
             audit.append(connection, Event(begin + at, KEY, beam, "step.done", step, "ready", "ready", facts=more))
         signatures.open_case(connection, KEY, str(results))
 
