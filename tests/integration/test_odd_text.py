@@ -18,7 +18,7 @@ from mqi_communicator.config import load
 from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.database import open_database
-from mqi_communicator.web.export import _row
+from mqi_communicator.web.export import _Exported, _row
 
 CONFIG = """
 paths: {watch: incoming, workspace: workspace, results: results, remote: /home/mqi/work}
@@ -61,7 +61,7 @@ def test_commands_and_csv_show_odd_characters_as_escapes(site, folder, words):
         assert ended.exit_code == 0, ended.output
         assert not hidden(ended.output.replace("\n", " ")), command
     named = replace(case, patient_id=words, plan_label=words, machine=words)
-    assert not hidden("".join(_row(named, IdentityPolicy(patient_id=True, plan_label=True), [])))
+    assert not hidden("".join(_row(_Exported(named, "waiting", []), IdentityPolicy(patient_id=True, plan_label=True))))
 
 
 def test_an_order_has_the_name_of_the_user_id_and_a_reason_that_can_be_seen(site):
