@@ -20,7 +20,7 @@ from mqi_communicator.flow.driver import RunningStep
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.workers.socket_folder import record_socket_folder
 from mqi_communicator.store import audit
-from mqi_communicator.store.database import StoreReplaced, StoreUnavailable
+from mqi_communicator.store.database import StoreReplaced, StoreUnavailable, verify_indexes
 from mqi_communicator.telemetry import http
 from mqi_communicator.telemetry.loop_watchdog import LoopWatchdog
 from mqi_communicator.telemetry.systemd import Notifier
@@ -77,6 +77,8 @@ async def run(app: App, *, once: bool = False) -> str:
         loop.add_signal_handler(name, stop.request)
     log = structlog.get_logger()
     monitor = None if once else await serve_pages(app)
+    if once:  # `run` verifies them beside the first cases, and `once` may end before that is done
+        await verify_indexes(app.config.paths.store)
     await _reconcile(app)
     log.info("started", port=None if monitor is None else monitor.port, epoch=app.database.epoch)
     background = [asyncio.create_task(work) for work in background_work(app, once=once)]

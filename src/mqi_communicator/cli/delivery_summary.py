@@ -51,7 +51,7 @@ def judge_files(files: Sequence[Path], plan_file: Path, config: Path | None) -> 
     if not joined and not problems:
         return None
     fractions = tuple(
-        JudgedFraction(one, judge_fraction(one, plan.beams, options)) for one in by_fraction(joined, plan.beams)
+        JudgedFraction(one, judge_fraction(one, plan, options)) for one in by_fraction(joined, plan.beams)
     )
     refused = tuple(without_repeats(problems))
     return Judged(fractions, refused, delivery_document(plan.sop_instance_uid, fractions, refused))

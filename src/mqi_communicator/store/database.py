@@ -160,15 +160,20 @@ def interrupted(path: Path) -> ActionRequired:
 
 
 def verify_intact(path: Path) -> None:
-    """Read the whole store at `path` once, if there is one, as its owner, without its indexes. StoreDamaged if it is
-    damaged."""
+    """Read the whole store at `path` once, if there is one, as its owner. StoreDamaged if it is damaged.
+
+    Its indexes are verified only if `verify_indexes` has found damage, until the store is intact."""
     roll_back(path)
-    if not is_blank(path) and (wrong := find_damage(path, quick=True)):
+    found_before = _mark_of(path)
+    if not is_blank(path) and (wrong := find_damage(path, quick=not found_before.exists())):
         raise _damaged(path, wrong)
+    with suppress(OSError):
+        found_before.unlink(missing_ok=True)
 
 
 async def verify_indexes(path: Path) -> None:
-    """Verify everything of the store at `path`, while it is in use. StoreDamaged if it is damaged."""
+    """Verify everything of the store at `path`, while it is in use. StoreDamaged if it is damaged; the next start then
+    verifies everything before it works with the store."""
     opened: list[sqlite3.Connection] = []
     try:
         wrong = await asyncio.to_thread(find_damage, path, on_open=opened.append)
@@ -177,7 +182,14 @@ async def verify_indexes(path: Path) -> None:
             for file in opened:
                 file.interrupt()
     if wrong:
+        with suppress(OSError):
+            _mark_of(path).touch()
         raise _damaged(path, wrong)
+
+
+def _mark_of(path: Path) -> Path:
+    """Exists if `verify_indexes` has found the store damaged."""
+    return path.with_name(f"{path.name}.damaged")
 
 
 def _damaged(path: Path, wrong: str) -> StoreDamaged:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, printable
@@ -19,12 +20,18 @@ def read_deliveries(
 ) -> tuple[list[RecordedDelivery], list[Problem]]:
     """Read every treatment record and every folder of logs among and below `paths`, and the problems of those not read.
 
-    Other files in folders are left out; a file that is itself among `paths` must be a record. Links are not followed.
+    Other files in folders are left out; a file that is itself among `paths` must be a record, and what cannot be read
+    may be one. Links are not followed.
     `calibrations` of logs: by TreatmentMachineName.
     """
     deliveries: list[RecordedDelivery] = []
     problems: list[Problem] = []
-    for path, named in _found(paths):
+
+    def unreadable(error: OSError) -> None:
+        name, reason = printable(Path(str(error.filename)).name), f"it cannot be read: {error.strerror}"
+        problems.append(Problem("record.unreadable", name, reason, advice="Make it readable, or give another."))
+
+    for path, named in _found(paths, unreadable):
         try:
             if path.is_dir():
                 delivery, found = read_folder(path, plan, calibrations)
@@ -35,31 +42,33 @@ def read_deliveries(
         except DicomProblem as error:
             problems.append(as_problem(error))
         except OSError as error:
-            reason = f"it cannot be read: {error.strerror}"
-            problems.append(Problem("record.unreadable", printable(path.name), reason, advice="Give another file."))
+            unreadable(OSError(error.errno, error.strerror, str(path)))
         else:
             problems += found
             deliveries += [delivery] if delivery is not None and not found else []
     return deliveries, problems
 
 
-def _found(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+def _found(paths: Iterable[Path], unreadable: Callable[[OSError], None]) -> Iterator[tuple[Path, bool]]:
     """Each regular file outside of folders of logs and each of these folders once, and whether it was named itself."""
     seen: set[Path] = set()
     for path in paths:
-        for one in sorted(_below(path)) if path.is_dir() else [path]:
+        for one in sorted(_below(path, unreadable)) if path.is_dir() else [path]:
             if one.resolve() not in seen:
                 seen.add(one.resolve())
                 yield one, one == path
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    for above, folders, names in os.walk(folder):
-        if is_delivery(Path(above)):
-            folders.clear()
-            yield Path(above)
-            continue
-        for name in names:
-            path = Path(above) / name
-            if path.is_file() and not path.is_symlink():
-                yield path
+def _below(folder: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    for above, folders, names in os.walk(folder, onerror=unreadable):
+        here = Path(above)
+        try:
+            if is_delivery(here):
+                folders.clear()
+                found = [here]
+            else:
+                found = [here / name for name in names if stat.S_ISREG((here / name).lstat().st_mode)]
+        except OSError as error:
+            unreadable(error)
+        else:
+            yield from found

@@ -74,21 +74,21 @@ def without_copies(deliveries: Iterable[RecordedDelivery]) -> tuple[list[Recorde
 
 def by_fraction(beams: Sequence[JoinedBeam], order: Sequence[Beam]) -> tuple[Fraction, ...]:
     """Group joined beams; `order`: the beams of the plan. The same beams in another order give the same fractions."""
-    groups: dict[tuple[int, str], list[JoinedBeam]] = {}
+    groups: dict[tuple[bool, int, str], list[JoinedBeam]] = {}
     for one in sorted(beams, key=lambda one: (one.delivery.started, one.delivery.uid)):
         number = one.recorded.fraction
-        key = (number, "") if number is not None else (-1, one.delivery.started[:_DATE])
+        key = (True, number, "") if number is not None else (False, 0, one.delivery.started[:_DATE])
         groups.setdefault(key, []).append(one)
     return tuple(_fraction(key, groups[key], order) for key in sorted(groups))
 
 
-def _fraction(key: tuple[int, str], parts: Sequence[JoinedBeam], order: Sequence[Beam]) -> Fraction:
-    number, date = key
-    label = f"fraction {number}" if not date and number >= 0 else f"date {date or 'unknown'}"
+def _fraction(key: tuple[bool, int, str], parts: Sequence[JoinedBeam], order: Sequence[Beam]) -> Fraction:
+    known, number, date = key
+    label = f"fraction {number}" if known else f"date {date or 'unknown'}"
     found = [(beam, tuple(part for part in parts if part.planned is beam)) for beam in order]
     beams = tuple(FractionBeam(beam, mine, _merged(mine)) for beam, mine in found if mine)
     sources = tuple(dict.fromkeys(part.delivery.source for part in parts))
-    return Fraction(label, number if number >= 0 else None, beams, sources)
+    return Fraction(label, number if known else None, beams, sources)
 
 
 def _merged(parts: Sequence[JoinedBeam]) -> tuple[JoinedLayer, ...]:

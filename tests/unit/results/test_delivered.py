@@ -40,7 +40,7 @@ def judged(plan, deliveries, options=OPTIONS):
     joined = [join(plan, one) for one in deliveries]
     assert not any(problems for _, problems in joined)
     (fraction,) = by_fraction([beam for beams, _ in joined for beam in beams], plan.beams)
-    return judge_fraction(fraction, plan.beams, options)
+    return judge_fraction(fraction, plan, options)
 
 
 def outcomes(verdict, scope="beam 1"):
@@ -114,6 +114,16 @@ def test_a_fraction_less_than_1_percent_above_plan_does_not_fail(plan, deliverie
         ("beam 1", "beam_mu"): "review",
         ("beam 2", "beam_mu"): "review",
     }
+
+
+@pytest.mark.parametrize("number", [-1, 0, 6])
+def test_a_fraction_beyond_those_of_the_plan_is_for_review(plan, deliveries, number):
+    """It is dose that nobody planned, however well it was delivered."""
+    assert plan.fractions == 5
+    beams = [tuple(replace(beam, fraction=number) for beam in one.beams) for one in deliveries()]
+    verdict = judged(plan, [replace(one, beams=mine) for one, mine in zip(deliveries(), beams, strict=True)])
+    assert not_passed(verdict) == {("fraction", "fraction_number"): "review"}
+    assert verdict.why == f"the record is of fraction {number}, and the plan has 5 fractions"
 
 
 def test_a_missing_spot_is_seen_by_its_own_check(plan, deliveries):

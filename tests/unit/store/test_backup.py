@@ -161,6 +161,22 @@ async def test_a_wrong_index_is_found_beside_the_first_cases_and_by_a_backup(sto
         back_up(store, tmp_path / "backups", 3, NOON)
 
 
+async def test_after_a_wrong_index_no_start_works_with_the_store_until_it_is_intact(store):
+    """A service starts again by itself: it must not process cases until the same damage is found again."""
+    spoil_index(store)
+    with pytest.raises(StoreDamaged):
+        await verify_indexes(store)
+    for _ in range(2):
+        with pytest.raises(StoreDamaged, match="index by_a"):
+            verify_intact(store)
+    with contextlib.closing(sqlite3.connect(store)) as file:
+        file.execute("DROP TABLE pair")
+        file.commit()
+    verify_intact(store)
+    spoil_index(store)
+    verify_intact(store)  # as at any other start
+
+
 async def test_the_verification_of_an_intact_store_ends_and_can_be_cancelled(store):
     await verify_indexes(store)
     task = asyncio.create_task(verify_indexes(store))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,6 +206,26 @@ def test_other_files_in_a_folder_are_left_out(tmp_path, plan):
     write(below, records(plan))
     found, problems = read_deliveries([tmp_path], plan, {})
     assert (len(found), problems) == (1, [])
+
+
+def test_a_folder_that_cannot_be_read_is_reported(tmp_path, plan, monkeypatch):
+    """It may have a record of the same fraction."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, records(plan))
+    listed = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "b":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # root may read every folder
+    found, problems = read_deliveries([tmp_path], plan, {})
+    assert len(found) == 1
+    assert [(one.code, one.file, one.found) for one in problems] == [
+        ("record.unreadable", "b", "it cannot be read: Permission denied")
+    ]
 
 
 def test_a_named_file_must_be_a_record(tmp_path):

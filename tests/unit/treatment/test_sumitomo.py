@@ -42,7 +42,7 @@ def judged(plan, folder, kind):
     assert not problems
     assert not contradictions
     (fraction,) = by_fraction(beams, plan.beams)
-    return judge_fraction(fraction, plan.beams, JudgementOptions())
+    return judge_fraction(fraction, plan, JudgementOptions())
 
 
 def test_an_exact_log_gives_the_plan_back(plan, tmp_path):
@@ -121,11 +121,28 @@ def test_logs_of_another_plan_or_beam_are_refused(plan, tmp_path, kind):
     assert {problem.code for problem in contradictions} & {"join.given", "join.energy", "join.layers"}
 
 
+def test_logs_without_the_file_that_names_the_beam_are_not_left_out(plan, tmp_path):
+    delivered(plan, tmp_path)
+    next(tmp_path.rglob("PlanInfo.txt")).unlink()
+    deliveries, problems = read_deliveries([tmp_path], plan, CALIBRATIONS)
+    assert len(deliveries) == 1  # the other beam's
+    assert {problem.code for problem in problems} == {"log.unreadable"}
+
+
 def test_without_a_calibration_nothing_is_read(plan, tmp_path):
     delivered(plan, tmp_path)
     deliveries, problems = read_deliveries([tmp_path], plan, {})
     assert not deliveries
     assert {problem.code for problem in problems} == {"log.calibration"}
+
+
+def test_a_calibration_that_nobody_commissioned_judges_nothing(plan, tmp_path):
+    delivered(plan, tmp_path)
+    draft = CALIBRATION.model_copy(update={"commissioned_by": " "})
+    deliveries, problems = read_deliveries([tmp_path], plan, {"MQI-DEMO": draft})
+    assert not deliveries
+    assert {problem.code for problem in problems} == {"log.calibration"}
+    assert all("nobody has commissioned" in str(problem) for problem in problems)
 
 
 def test_a_calibration_that_is_far_off_is_refused_and_a_small_error_is_judged(plan, tmp_path):

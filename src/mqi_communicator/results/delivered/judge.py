@@ -18,7 +18,7 @@ from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict, worst
 from mqi_communicator.treatment.joined import Pairing
 
 if TYPE_CHECKING:
-    from mqi_communicator.dicom.records import Beam
+    from mqi_communicator.dicom.records import Beam, IonPlan
     from mqi_communicator.results.options import JudgementOptions
     from mqi_communicator.treatment.fractions import Fraction, FractionBeam
 
@@ -27,9 +27,9 @@ _OPTIONAL = "spot_size"
 _EXPLAINS = 1.5  # a layer's MU explain those of its beam if their error is so many times as large
 
 
-def judge_fraction(fraction: Fraction, beams: tuple[Beam, ...], options: JudgementOptions) -> Verdict:
-    """Judge one fraction. `beams`: those of the plan."""
-    checks = [*_whole(fraction, beams, options)]
+def judge_fraction(fraction: Fraction, plan: IonPlan, options: JudgementOptions) -> Verdict:
+    """Judge one fraction of a plan."""
+    checks = [*_number(fraction, plan), *_whole(fraction, plan.beams, options)]
     required = True
     for beam in fraction.beams:
         checks += _beam(beam, options.for_machine(beam.planned.machine))
@@ -40,6 +40,14 @@ def judge_fraction(fraction: Fraction, beams: tuple[Beam, ...], options: Judgeme
 
 def _is_unknown_size(check: Check) -> bool:
     return check.name == _OPTIONAL and check.outcome is CheckOutcome.NOT_JUDGED
+
+
+def _number(fraction: Fraction, plan: IonPlan) -> Iterator[Check]:
+    """A fraction more than planned is dose that nobody planned."""
+    if fraction.number is not None and not 1 <= fraction.number <= plan.fractions:
+        limit = f"1 to {plan.fractions}"
+        note = f"the record is of fraction {fraction.number}, and the plan has {plan.fractions} fractions"
+        yield Check("fraction_number", "fraction", CheckOutcome.REVIEW, fraction.number, "", limit, None, None, note)
 
 
 def _whole(fraction: Fraction, beams: tuple[Beam, ...], options: JudgementOptions) -> Iterator[Check]:

@@ -47,8 +47,8 @@ _CALIBRATE = "Commission the calibration of this machine's logs, and give the co
 
 
 def is_delivery(folder: Path) -> bool:
-    """Whether a folder is that of a delivery."""
-    return (folder / PLAN_INFO).is_file()
+    """Whether a folder is that of a delivery, be it incomplete."""
+    return any((folder / name).is_file() for name in (PLAN_INFO, PLAN_RANGE))
 
 
 def read_folder(
@@ -72,6 +72,9 @@ def read_folder(
     elif options is None:
         name = printable(beam.machine)
         report("log.calibration", f"machine {name} has no calibration of its logs (machines.{name}.logs)", _CALIBRATE)
+    elif not options.commissioned_by.strip():
+        name = printable(beam.machine)
+        report("log.calibration", f"nobody has commissioned the calibration of machine {name}'s logs", _CALIBRATE)
     if beam is None or options is None:
         return None, tuple(problems)
     found = [_layer(folder, row, options, report) for row in rows]
