@@ -123,13 +123,13 @@ class Driver:
         now = self._tools.clock()
         pending, due = await self._tools.database.read(pending_orders.orders_and_due, now)
         signing, ready = pending_orders.split(pending)
-        for order in signing:
-            self._signing.begin(order)
         for order in ready:
             for event in await pending_orders.apply(self._tools, order):
                 self._listen(event)
                 if order.order == "cancel" and (task := self._tasks.get((event.case, event.beam))):
                     task.cancel()
+        for order in signing:  # after older orders for its case
+            self._signing.begin(order)
         if pending:
             self._ended_since_read.clear()
             now = self._tools.clock()

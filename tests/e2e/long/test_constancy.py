@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import yaml
@@ -36,7 +37,7 @@ def test_a_sample_is_computed_by_itself_and_again_after_a_change(site):
     site.histories(30_000)
     answer = site.mqi("constancy")
     assert answer.returncode == (0 if first["verdict"] == "pass" else 1), answer.stderr
-    assert "histories_per_beam (20000 to" in answer.stdout.replace("\n", " ")
+    assert "histories_per_beam (20000 to" in " ".join(re.sub("[^ -~]", " ", answer.stdout).split())
     daemon = site.daemon()
     runs = site.wait_for(lambda cases: len(cases) == 3 and cases[0]["status"] == "done", "the sample is computed again")
     daemon.stop()
