@@ -67,6 +67,23 @@ def test_logs_need_the_calibration_of_the_site(sample, config):
     assert "fail: date 20200103: the spots of layer 2 (125 MeV) are 1 mm off on average (beam 1)" in found.output
 
 
+def test_a_calibration_that_nobody_commissioned_decides_nothing(sample, config, tmp_path):
+    folder, plan = sample
+    settings = yaml.safe_load(config.read_text())
+    del settings["machines"]["MQI-DEMO"]["logs"]["commissioned_on"]
+    config.write_text(yaml.safe_dump(settings))
+    written = tmp_path / "verdict.json"
+    found = mqi("delivery", folder / "logs", "--plan", plan, "--config", config, "--output", written)
+    assert found.exit_code == 1
+    why = "the calibration of the logs of machine MQI-DEMO has no commissioned_by and commissioned_on"
+    assert f"date 20200102 (2 records)\n  not_judged: {why}" in found.output
+    document = json.loads(written.read_text())
+    assert document["word"] == "not_judged"
+    checks = [check for one in document["fractions"] for check in one["checks"]]
+    assert {check["outcome"] for check in checks} == {"not_judged"}
+    assert why in next(check["note"] for check in checks if check["name"] == "basis")
+
+
 def test_what_cannot_be_judged_is_a_usage_error_or_a_reason(sample, tmp_path):
     folder, plan = sample
     (tmp_path / "empty").mkdir()

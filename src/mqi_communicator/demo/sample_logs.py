@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ CALIBRATION = SumitomoOptions(
     counts_per_mu=4.67e7,
     range_factors={2: 1.0, 3: 2.978723, 4: 8.936170, 5: 26.808511},
     commissioned_by="MQI SAMPLE",
+    commissioned_on=date(2020, 1, 1),
 )
 """Of the machine that writes the samples."""
 

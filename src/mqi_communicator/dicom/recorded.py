@@ -61,3 +61,4 @@ class RecordedDelivery:
     machine: str  # TreatmentMachineName (300A,00B2); "" if it is not recorded
     started: str  # date and time, YYYYMMDDHHMMSS as far as recorded; "" if it is not
     beams: tuple[RecordedBeam, ...]
+    not_to_judge: tuple[str, ...] = ()  # reasons, as sentences with what to do: a calibration that nobody commissioned

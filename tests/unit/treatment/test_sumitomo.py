@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.delivered import plan_in
@@ -136,13 +138,33 @@ def test_without_a_calibration_nothing_is_read(plan, tmp_path):
     assert {problem.code for problem in problems} == {"log.calibration"}
 
 
-def test_a_calibration_that_nobody_commissioned_judges_nothing(plan, tmp_path):
-    delivered(plan, tmp_path)
-    draft = CALIBRATION.model_copy(update={"commissioned_by": " "})
-    deliveries, problems = read_deliveries([tmp_path], plan, {"MQI-DEMO": draft})
-    assert not deliveries
-    assert {problem.code for problem in problems} == {"log.calibration"}
-    assert all("nobody has commissioned" in str(problem) for problem in problems)
+@pytest.mark.parametrize("missing", [{"commissioned_by": " "}, {"commissioned_on": None}])
+def test_without_commissioning_nothing_that_rests_on_the_calibration_is_judged(plan, tmp_path, missing):
+    delivered(plan, tmp_path, "more-in-all")
+    deliveries, _ = read_deliveries([tmp_path], plan, {"MQI-DEMO": CALIBRATION.model_copy(update=missing)})
+    (fraction,) = by_fraction(joined(plan, deliveries)[0], plan.beams)
+    verdict = judge_fraction(fraction, plan, JudgementOptions())
+    assert {check.outcome.value for check in verdict.checks} == {"not_judged"}
+    assert next(check.value for check in verdict.checks if check.name == "fraction_mu") == pytest.approx(3, abs=0.1)
+    assert [check.scope for check in verdict.checks if check.name == "basis"] == ["beam 1", "beam 2"]
+    assert verdict.why == (
+        "the calibration of the logs of machine MQI-DEMO has no commissioned_by and commissioned_on: commission it, "
+        "and enter both under machines.MQI-DEMO.logs"
+    )
+
+
+def test_a_beam_whose_calibration_is_commissioned_is_judged_beside_one_whose_is_not(plan, tmp_path):
+    delivered(plan, tmp_path, "more-in-all")
+    reasons = ("the calibration is not commissioned",)
+    deliveries = [
+        replace(one, not_to_judge=reasons if one.beams[0].number == 2 else ())
+        for one in read_deliveries([tmp_path], plan, CALIBRATIONS)[0]
+    ]
+    (fraction,) = by_fraction(joined(plan, deliveries)[0], plan.beams)
+    verdict = judge_fraction(fraction, plan, JudgementOptions())
+    outcomes = {(check.scope, check.name): check.outcome.value for check in verdict.checks}
+    assert outcomes["fraction", "fraction_mu"] == outcomes["beam 2", "beam_mu"] == "not_judged"
+    assert outcomes["beam 1", "beam_mu"] == "fail"
 
 
 def test_a_calibration_that_is_far_off_is_refused_and_a_small_error_is_judged(plan, tmp_path):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mqi_communicator.case.numbers import short
 from mqi_communicator.dicom.problem import printable
+from mqi_communicator.results.delivered.basis import basis_of, reasons_of, without_outcome
 from mqi_communicator.results.delivered.layer import LayerNumbers, numbers_of
 from mqi_communicator.results.delivered.limits import graded, not_judged
 from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict, worst
@@ -29,10 +30,11 @@ _EXPLAINS = 1.5  # a layer's MU explain those of its beam if their error is so m
 
 def judge_fraction(fraction: Fraction, plan: IonPlan, options: JudgementOptions) -> Verdict:
     """Judge one fraction of a plan."""
-    checks = [*_number(fraction, plan), *_whole(fraction, plan.beams, options)]
+    checks = [*basis_of(fraction.beams), *_number(fraction, plan), *_whole(fraction, plan.beams, options)]
     required = True
     for beam in fraction.beams:
-        checks += _beam(beam, options.for_machine(beam.planned.machine))
+        of_beam = _beam(beam, options.for_machine(beam.planned.machine))
+        checks += map(without_outcome, of_beam) if reasons_of(beam) else of_beam
         required = required and options.for_machine(beam.planned.machine).delivery.size_required
     deciding = [check for check in checks if required or not _is_unknown_size(check)]
     return replace(worst(tuple(deciding)), checks=tuple(checks))
@@ -63,7 +65,7 @@ def _whole(fraction: Fraction, beams: tuple[Beam, ...], options: JudgementOption
     most = min(options.for_machine(beam.planned.machine).delivery.over_percent for beam in fraction.beams)
     times = [len([part for part in beam.parts if part.recorded.kind == "TREATMENT"]) for beam in fraction.beams]
     again = "; beams are recorded more than once from their beginning" if max(times) > 1 else ""
-    yield Check(
+    check = Check(
         "fraction_mu",
         "fraction",
         CheckOutcome.FAIL if round(over, 3) > most else CheckOutcome.PASS,
@@ -75,6 +77,7 @@ def _whole(fraction: Fraction, beams: tuple[Beam, ...], options: JudgementOption
         f"the fraction has {short(delivered, 2)} MU, {short(abs(over), 2)} % {'more' if over > 0 else 'less'} than the "
         f"{short(planned, 2)} MU planned for its beams{again}",
     )
+    yield without_outcome(check) if any(map(reasons_of, fraction.beams)) else check
 
 
 def _beam(beam: FractionBeam, options: JudgementOptions) -> Iterator[Check]:

@@ -28,6 +28,13 @@ class SumitomoOptions(BaseModel):
         65000, ge=0, le=65535, description="Raw x or y from here on is no position: the beam is off, or outside."
     )
     commissioned_by: str = Field(
-        default="", max_length=200, description="Who commissioned the calibration; empty: nothing is judged with it."
+        default="",
+        max_length=200,
+        description="Who commissioned the calibration. Without both, nothing read by it is judged.",
     )
     commissioned_on: date | None = Field(default=None, description="Date of commissioning, YYYY-MM-DD.")
+
+    @property
+    def commissioned(self) -> bool:
+        """Whether a person and a day are given."""
+        return bool(self.commissioned_by.strip() and self.commissioned_on)

@@ -72,9 +72,6 @@ def read_folder(
     elif options is None:
         name = printable(beam.machine)
         report("log.calibration", f"machine {name} has no calibration of its logs (machines.{name}.logs)", _CALIBRATE)
-    elif not options.commissioned_by.strip():
-        name = printable(beam.machine)
-        report("log.calibration", f"nobody has commissioned the calibration of machine {name}'s logs", _CALIBRATE)
     if beam is None or options is None:
         return None, tuple(problems)
     found = [_layer(folder, row, options, report) for row in rows]
@@ -89,7 +86,16 @@ def read_folder(
         machine="",
         started=info.started,
         beams=(recorded,),
+        not_to_judge=_not_to_judge(beam, options),
     ), tuple(problems)
+
+
+def _not_to_judge(beam: Beam, options: SumitomoOptions) -> tuple[str, ...]:
+    if options.commissioned:
+        return ()
+    name = printable(beam.machine)
+    reason = f"the calibration of the logs of machine {name} has no commissioned_by and commissioned_on"
+    return (f"{reason}: commission it, and enter both under machines.{name}.logs",)
 
 
 def _check_info(info: PlanInfo, rows: tuple[LayerFiles, ...], folder: Path, plan: IonPlan, report: Report) -> None:
