@@ -165,7 +165,7 @@ def _layer(planned: Beam, index: int, recorded: RecordedBeam, pieces: _Pieces, b
         spots, planned_mu, pairing = way.centres, way.weights * planned.mu_per_weight, Pairing.WAY
         paintings = np.concatenate([np.zeros(0, np.int64), *(p.paintings for p in mine if p.paintings is not None)])
         resumed = recorded.kind == CONTINUATION and index == min(of for _, of in pieces)
-        wanted = float(planned_mu.sum()) / max(planned.delivery.paintings, len(np.unique(paintings)))
+        wanted = float(planned_mu.sum()) / max(planned.delivery.paintings, np.count_nonzero(np.bincount(paintings)))
         partner, offsets, delivered = along(way, Log(positions, mu, paintings), wanted, resumed=resumed)
     else:
         assigned = [partners_of(piece, layer, base) for piece in mine]
@@ -224,7 +224,7 @@ def _wrong_map(layer: JoinedLayer) -> str:
     paired = layer.partner >= 0
     if not paired.any():
         return "no recorded spot is one of the plan"
-    once = len(np.unique(layer.partner[paired])) / min(len(layer.mu), int(paired.sum()))
+    once = np.count_nonzero(np.bincount(layer.partner[paired])) / min(len(layer.mu), int(paired.sum()))
     if layer.pairing is Pairing.NEAREST and (once < _ONCE or paired.mean() < _ONCE):
         return (
             "the record has no indices of spots (300A,0391), and too few recorded spots are near a planned one that "

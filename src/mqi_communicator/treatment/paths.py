@@ -78,7 +78,7 @@ def along(way: ScanPath, log: Log, wanted: float, *, resumed: bool) -> tuple[Ind
     offsets = np.full((len(log.mu), 2), np.nan)
     delivered = np.zeros(len(way.weights))
     planned = np.cumsum(way.weights) / float(way.weights.sum())
-    for painting in np.unique(log.paintings):
+    for painting in np.flatnonzero(np.bincount(log.paintings)):
         mine = np.flatnonzero(log.paintings == painting)
         done = np.cumsum(log.mu[mine])
         middle = done - log.mu[mine] / 2
@@ -97,14 +97,26 @@ def along(way: ScanPath, log: Log, wanted: float, *, resumed: bool) -> tuple[Ind
 
 def _nearest(way: ScanPath, positions: Doubles, expected: Indices) -> tuple[Indices, Doubles, Doubles]:
     """The nearest part among those around the expected one, the offset from it, and where on it (0 to 1)."""
-    around = np.clip(expected[:, np.newaxis] + np.arange(-_WINDOW, _WINDOW + 1), 0, len(way.weights) - 1)
-    begin, step = way.begin[around], (way.end - way.begin)[around]
-    length = np.maximum((step**2).sum(axis=2), 1e-12)
-    share = np.clip(((positions[:, np.newaxis] - begin) * step).sum(axis=2) / length, 0.0, 1.0)
-    offset = positions[:, np.newaxis] - begin - share[:, :, np.newaxis] * step
-    best = (offset**2).sum(axis=2).argmin(axis=1)
-    rows = np.arange(len(positions))
-    return around[rows, best], offset[rows, best], share[rows, best]
+    best = np.zeros(len(positions), dtype=np.int64)
+    least = np.full(len(positions), np.inf)
+    for shift in range(-_WINDOW, _WINDOW + 1):
+        part = np.clip(expected + shift, 0, len(way.weights) - 1)
+        (x, y), _ = _from_part(way, positions, part)
+        distance = x * x + y * y
+        nearer = distance < least
+        best, least = np.where(nearer, part, best), np.where(nearer, distance, least)
+    offset, share = _from_part(way, positions, best)
+    return best, np.stack(offset, axis=1), share
+
+
+def _from_part(way: ScanPath, positions: Doubles, part: Indices) -> tuple[tuple[Doubles, Doubles], Doubles]:
+    """The offset (x, y) of each position from the nearest point of its part, and where on the part this is (0 to 1)."""
+    begin, step = way.begin, way.end - way.begin
+    length = np.maximum((step**2).sum(axis=1), 1e-12)
+    along_x, along_y = step[:, 0][part], step[:, 1][part]
+    x, y = positions[:, 0] - begin[:, 0][part], positions[:, 1] - begin[:, 1][part]
+    share = np.clip((x * along_x + y * along_y) / length[part], 0.0, 1.0)
+    return (x - share * along_x, y - share * along_y), share
 
 
 def _by_part(way: ScanPath, part: Indices, share: Doubles, mu: Doubles) -> Doubles:

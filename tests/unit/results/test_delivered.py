@@ -234,3 +234,20 @@ def test_the_difference_of_fluence_of_one_spot_is_that_of_two_gaussians():
     assert fluence_difference(layer_of([(0, 0)], [(0, 0)], [1], [1.04])) == pytest.approx(4.0, rel=0.01)
     assert fluence_difference(layer_of([(0, 0), (90, 0)], [(0, 0)], [1, 1], [1])) == pytest.approx(100.0, rel=0.01)
     assert fluence_difference(layer_of([(0, 0)], [(0, 0)], [1], [1], None)) is None
+
+
+def test_the_fluence_is_the_sum_of_the_gaussians_of_all_spots():
+    random = np.random.default_rng(1)
+    spots = random.uniform(-20, 20, (60, 2))
+    planned, moved, delivered = random.uniform(0.5, 1, 60), spots + random.normal(0, 0.4, (60, 2)), np.ones(60)
+    found = fluence_difference(layer_of(spots, moved, planned, delivered, (8.0, 8.0)))
+    axis = np.arange(-32, 32, 0.3)
+    x, y = np.meshgrid(axis, axis)
+    sigma = 8.0 / 2.35482
+
+    def fluence(places, mu):
+        distances = (x[..., None] - places[:, 0]) ** 2 + (y[..., None] - places[:, 1]) ** 2
+        return np.exp(-distances / 2 / sigma**2) @ mu
+
+    expected = 100 * np.abs(fluence(moved, delivered) - fluence(spots, planned)).max() / fluence(spots, planned).max()
+    assert found == pytest.approx(expected, rel=0.01)
