@@ -154,11 +154,22 @@ def _other_monitor(target: Path) -> None:
     path.write_bytes(rows.tobytes())
 
 
+def _other_monitor_in_part(target: Path) -> None:
+    """A fifth of the rows of a layer; the ratio of the whole layer changes by less than 1 %."""
+    path = _first(target, "*.ptn")
+    rows = np.frombuffer(path.read_bytes(), dtype=LOG_ROW).copy()
+    lit = np.flatnonzero(rows["dose1"])
+    part = lit[len(lit) // 2 : len(lit) // 2 + len(lit) // 5]
+    rows["dose2"][part] = np.rint(0.96 * rows["dose2"][part])
+    path.write_bytes(rows.tobytes())
+
+
 LOG_KINDS: dict[str, tuple[Callable[[Path], None], str]] = {
     "truncated-log": (_truncated, "logs: a .ptn file that is cut"),
     "missing-log": (_missing_log, "logs: a .ptn file is missing"),
     "unknown-range": (_unknown_range, "logs: a dose range with an unknown code"),
     "off-rails": (_off_the_rails, "logs: a row with the beam on and no position"),
     "other-monitor": (_other_monitor, "logs: the second monitor of a layer differs"),
+    "other-monitor-in-part": (_other_monitor_in_part, "logs: the second monitor differs in a part of a layer"),
 }
 """What can be wrong with logs alone, with a one-line description each."""

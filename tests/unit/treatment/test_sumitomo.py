@@ -105,6 +105,7 @@ def test_a_missing_spot_is_found(plan, tmp_path):
         ("unknown-range", "log.range"),
         ("off-rails", "log.rail"),
         ("other-monitor", "log.monitors"),
+        ("other-monitor-in-part", "log.monitors"),
     ],
 )
 def test_wrong_logs_are_refused_by_name(plan, tmp_path, wrong, code):

@@ -17,6 +17,7 @@ import numpy as np
 
 from mqi_communicator.dicom.problem import printable
 from mqi_communicator.treatment.sumitomo.folder import Report
+from mqi_communicator.treatment.sumitomo.pieces import merged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +32,7 @@ MAP_ROW = np.dtype([("us", ">u4"), *((name, ">u2") for name in ("ax", "ay", "x",
 BEAM_ON, PAINTING = 1 << 14, 0x7F
 _MOST = 256 << 20  # bytes of a file
 _OFF = 0.01  # of all counts, at most, may be recorded while the beam is off
-_PART = 24  # pieces are shorter than this part of the spot's sigma: a third would blur where two lines meet
+_SIGMA = 3.0  # mm, of the spots if it is not recorded: a small one, so that pieces are short
 FWHM = 2.3548200450309493  # in sigmas
 
 
@@ -40,10 +41,10 @@ class Samples:
     """The rows of a layer with the beam on."""
 
     positions: Doubles  # (n, 2) mm
-    sizes: Doubles  # (n, 2) mm FWHM
+    size: tuple[float, float] | None  # mm FWHM, mean weighted by counts; None: not recorded
     counts: Doubles  # (n,) of the first monitor, at factor 1
     paintings: NDArray[np.int64]  # (n,)
-    ratio: float  # of the second monitor to the first
+    second: Doubles  # (n,) counts of the second monitor, at factor 1
 
 
 def read_rows(path: Path, row: np.dtype[np.void], report: Report) -> Raw | None:
@@ -79,13 +80,13 @@ def samples_of(
         )
         return None
     lit = rows[on]
-    unit = 1.0 if options.size == "fwhm" else FWHM
+    counts = first[on]
     return Samples(
         positions=_mm(lit["x"], lit["y"], options.offset, options.gain_mm),
-        sizes=unit * _mm(lit["sx"], lit["sy"], (0.0, 0.0), options.gain_mm),
-        counts=first[on],
+        size=_mean_size(lit, counts, options),
+        counts=counts,
         paintings=(lit["state"] & PAINTING).astype(np.int64),
-        ratio=float(lit["dose2"].astype(np.float64).sum()) * factors[1] / float(first[on].sum()),
+        second=lit["dose2"].astype(np.float64) * factors[1],
     )
 
 
@@ -94,20 +95,17 @@ def planned_map(rows: Raw, options: SumitomoOptions) -> Doubles:
     return _mm(rows["x"], rows["y"], options.planned_offset, options.planned_gain_mm)
 
 
-def merged(samples: Samples) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
-    """Positions (m, 2) mm, counts (m,) and paintings (m,) of pieces shorter than a part of the spot's sigma.
+def pieces_of(samples: Samples) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
+    """Positions (m, 2) mm, counts (m,) and paintings (m,) of pieces shorter than a part of the spot's sigma."""
+    sigma = (samples.size[0] + samples.size[1]) / 2 / FWHM if samples.size else _SIGMA
+    return merged(samples.positions, samples.counts, samples.paintings, sigma)
 
-    Counts and their first moments are kept.
-    """
-    sigma = float(np.median(samples.sizes[samples.sizes > 0])) / FWHM if (samples.sizes > 0).any() else 3.0
-    steps = np.hypot(*np.diff(samples.positions, axis=0, prepend=samples.positions[:1]).T)
-    piece = (np.cumsum(steps) * _PART / sigma).astype(np.int64)
-    new = np.concatenate([[True], (np.diff(piece) > 0) | (np.diff(samples.paintings) != 0)])
-    start = np.flatnonzero(new)
-    counts = np.add.reduceat(samples.counts, start)
-    moments = np.add.reduceat(samples.positions * samples.counts[:, np.newaxis], start)
-    lit = counts > 0
-    return moments[lit] / counts[lit, np.newaxis], counts[lit], samples.paintings[start][lit]
+
+def _mean_size(rows: Raw, counts: Doubles, options: SumitomoOptions) -> tuple[float, float] | None:
+    unit = 1.0 if options.size == "fwhm" else FWHM
+    raw = [float(rows[name] @ counts / counts.sum()) for name in ("sx", "sy")]
+    x, y = (unit * one * abs(gain) for one, gain in zip(raw, options.gain_mm, strict=True))
+    return (x, y) if x > 0 and y > 0 else None
 
 
 def _mm(x: Raw, y: Raw, offset: tuple[float, float], gain: tuple[float, float]) -> Doubles:

@@ -27,6 +27,13 @@ class SumitomoOptions(BaseModel):
     rail: int = Field(
         65000, ge=0, le=65535, description="Raw x or y from here on is no position: the beam is off, or outside."
     )
+    monitors_percent: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        description="By how much the ratio of the two monitors may differ, between layers and within one; more is "
+        "refused.",
+    )
     commissioned_by: str = Field(
         default="",
         max_length=200,

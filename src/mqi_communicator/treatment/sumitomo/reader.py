@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mqi_communicator.dicom.problem import Problem, printable
 from mqi_communicator.dicom.recorded import (
     CONTINUATION,
@@ -30,18 +28,17 @@ from mqi_communicator.treatment.sumitomo.folder import (
 from mqi_communicator.treatment.sumitomo.layer_files import (
     LOG_ROW,
     MAP_ROW,
-    Samples,
-    merged,
+    pieces_of,
     planned_map,
     read_rows,
     samples_of,
 )
+from mqi_communicator.treatment.sumitomo.monitors import wrong_part, wrong_ratio
 
 if TYPE_CHECKING:
     from mqi_communicator.dicom.records import Beam, IonPlan
     from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 
-_MONITORS = 0.01  # by how much the ratio of the two monitors may differ between layers
 _ADVICE = "Copy the folder of this delivery again; if it is the same, ask the vendor of the machine."
 _CALIBRATE = "Commission the calibration of this machine's logs, and give the configuration with --config."
 
@@ -75,9 +72,10 @@ def read_folder(
     if beam is None or options is None:
         return None, tuple(problems)
     found = [_layer(folder, row, options, report) for row in rows]
-    _check_monitors([(row, samples) for row, (samples, _) in zip(rows, found, strict=True) if samples], report)
-    layers = [layer for _, layer in found if layer is not None]
-    recorded = _beam(info, beam, tuple(layers))
+    ratios = {row.number: one[0] for row, one in zip(rows, found, strict=True) if one is not None}
+    if ratios and (wrong := wrong_ratio(ratios, options.monitors_percent)):
+        report("log.monitors", wrong)
+    recorded = _beam(info, beam, tuple(one[1] for one in found if one is not None))
     return RecordedDelivery(
         uid=f"{plan.sop_instance_uid} {info.beam} {info.started}",
         digest=_digest(folder, rows),
@@ -124,47 +122,34 @@ def _beam(info: PlanInfo, planned: Beam, layers: tuple[RecordedLayer, ...]) -> R
 
 def _layer(
     folder: Path, row: LayerFiles, options: SumitomoOptions, report: Report
-) -> tuple[Samples | None, RecordedLayer | None]:
+) -> tuple[float, RecordedLayer] | None:
+    """The ratio of the monitors, and the layer; None, and what is wrong, if it cannot be used."""
     factors = [options.range_factors.get(code) for code in row.ranges]
     if None in factors:
         codes = ", ".join(str(code) for code in sorted(options.range_factors))
         code = row.ranges[factors.index(None)]
         report("log.range", f"layer {row.number}: the code of the dose range is {code}, expected one of {codes}")
-        return None, None
+        return None
     log, given = read_rows(folder / row.log, LOG_ROW, report), read_rows(folder / row.planned, MAP_ROW, report)
     if log is None or given is None:
-        return None, None
-    samples = samples_of(log, (float(factors[0] or 0), float(factors[1] or 0)), options, row.log, report)
+        return None
+    steps = (float(factors[0] or 0), float(factors[1] or 0))
+    samples = samples_of(log, steps, options, row.log, report)
     if samples is None:
-        return None, None
-    positions, counts, paintings = merged(samples)
-    size = np.average(samples.sizes, axis=0, weights=samples.counts)
-    return samples, RecordedLayer(
+        return None
+    if wrong := wrong_part(samples, steps, options):
+        report("log.monitors", f"layer {row.number}: {wrong}")
+    positions, counts, paintings = pieces_of(samples)
+    return float(samples.second.sum() / samples.counts.sum()), RecordedLayer(
         energy=row.energy,
         positions=positions,
         mu=counts / options.counts_per_mu,
         indices=None,
         in_order=True,
-        size=(float(size[0]), float(size[1])) if (size > 0).all() else None,
+        size=samples.size,
         paintings=paintings,
         given=planned_map(given, options),
     )
-
-
-def _check_monitors(layers: list[tuple[LayerFiles, Samples]], report: Report) -> None:
-    ratios = np.asarray([samples.ratio for _, samples in layers])
-    if not ratios.size:
-        return
-    middle = float(np.median(ratios))
-    apart = np.abs(ratios - middle) > _MONITORS * middle
-    if apart.any():
-        row, samples = layers[int(np.flatnonzero(apart)[0])]
-        more = f" ({int(apart.sum()) - 1} more layers)" if apart.sum() > 1 else ""
-        report(
-            "log.monitors",
-            f"layer {row.number}: the second monitor has {samples.ratio:.3f} of the first{more}, expected "
-            f"{middle:.3f} within 1 % as in the other layers",
-        )
 
 
 def _digest(folder: Path, rows: tuple[LayerFiles, ...]) -> str:
