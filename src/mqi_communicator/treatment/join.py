@@ -165,7 +165,9 @@ def _layer(planned: Beam, index: int, recorded: RecordedBeam, pieces: _Pieces, b
         spots, planned_mu, pairing = way.centres, way.weights * planned.mu_per_weight, Pairing.WAY
         paintings = np.concatenate([np.zeros(0, np.int64), *(p.paintings for p in mine if p.paintings is not None)])
         resumed = recorded.kind == CONTINUATION and index == min(of for _, of in pieces)
-        wanted = float(planned_mu.sum()) / max(planned.delivery.paintings, np.count_nonzero(np.bincount(paintings)))
+        wanted = float(planned_mu.sum()) / max(
+            planned.delivery.paintings, int(np.count_nonzero(np.bincount(paintings)))
+        )
         partner, offsets, delivered = along(way, Log(positions, mu, paintings), wanted, resumed=resumed)
     else:
         assigned = [partners_of(piece, layer, base) for piece in mine]
