@@ -63,7 +63,7 @@ def _judged(folder: Path, plan: IonPlan) -> Verdict:
     beams, contradictions = join(plan, deliveries[0])
     assert not contradictions, contradictions
     (fraction,) = by_fraction(beams, plan.beams)
-    return judge_fraction(fraction, plan.beams, JudgementOptions())
+    return judge_fraction(fraction, plan, JudgementOptions())
 
 
 def _plan(layers: int) -> IonPlan:
