@@ -80,7 +80,7 @@ def test_a_calibration_that_nobody_commissioned_decides_nothing(sample, config, 
     document = json.loads(written.read_text())
     assert document["word"] == "not_judged"
     checks = [check for one in document["fractions"] for check in one["checks"]]
-    assert {check["outcome"] for check in checks} == {"not_judged"}
+    assert {check["word"] for check in checks} == {"not_judged"}
     assert why in next(check["note"] for check in checks if check["name"] == "basis")
 
 

@@ -115,6 +115,15 @@ def test_wrong_logs_are_refused_by_name(plan, tmp_path, wrong, code):
     assert len(deliveries) == 1  # the other beam's
 
 
+def test_a_log_that_is_too_large_is_refused_with_its_size(plan, tmp_path):
+    delivered(plan, tmp_path)
+    with next(tmp_path.rglob("*.ptn")).open("r+b") as log:
+        log.truncate(2**28 + 16)  # sparse
+    problems = read_deliveries([tmp_path], plan, CALIBRATIONS)[1]
+    assert [problem.code for problem in problems] == ["log.unreadable"]
+    assert "has 268435472 bytes, expected at most 268435456" in problems[0].found
+
+
 @pytest.mark.parametrize("kind", ["other-plan", "swapped-beams"])
 def test_logs_of_another_plan_or_beam_are_refused(plan, tmp_path, kind):
     deliveries, problems = delivered(plan, tmp_path, kind)

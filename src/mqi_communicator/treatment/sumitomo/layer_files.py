@@ -50,7 +50,10 @@ class Samples:
 def read_rows(path: Path, row: np.dtype[np.void], report: Report) -> Raw | None:
     """All rows of a file; None, and what is wrong, if it is not there, empty or cut."""
     try:
-        data = path.read_bytes() if path.stat().st_size <= _MOST else b""
+        if (size := path.stat().st_size) > _MOST:
+            report("log.unreadable", f"{printable(path.name)} has {size} bytes, expected at most {_MOST}")
+            return None
+        data = path.read_bytes()
     except OSError as error:
         report("log.unreadable", f"{printable(path.name)} cannot be read: {error.strerror}")
         return None
