@@ -49,7 +49,7 @@ def _number(fraction: Fraction, plan: IonPlan) -> Iterator[Check]:
     if fraction.number is not None and not 1 <= fraction.number <= plan.fractions:
         limit = f"1 to {plan.fractions}"
         note = f"the record is of fraction {fraction.number}, and the plan has {plan.fractions} fractions"
-        yield Check("fraction_number", "fraction", CheckOutcome.REVIEW, fraction.number, "", limit, None, None, note)
+        yield Check("fraction_number", "fraction", CheckOutcome.REVIEW, None, "", limit, None, None, note)
 
 
 def _whole(fraction: Fraction, beams: tuple[Beam, ...], options: JudgementOptions) -> Iterator[Check]:
