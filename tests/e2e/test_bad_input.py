@@ -217,5 +217,6 @@ def test_the_page_shows_what_is_said_of_cases(evening):
     assert missing_on_the_page([outcome_of(bad.what, evening.of(bad)) for bad in dropped]) == [], ANEW
 
 
+@pytest.mark.long
 def test_the_page_shows_what_is_said_of_hosts_and_settings(hosts, settings):
     assert missing_on_the_page([trial.outcome for trial in hosts[0]] + settings) == [], ANEW

@@ -34,6 +34,7 @@ def test_cancel_ends_the_jobs_provably_and_tidies_the_host(slow):
     assert {event["why"] for event in ordered} == {"wrong plan"}
 
 
+@pytest.mark.long
 def test_an_order_given_while_nobody_runs_is_carried_out_at_the_next_start(slow):
     slow.drop()
     daemon = slow.daemon()

@@ -22,6 +22,7 @@ def test_a_planted_error_ends_as_promised(evening, kind):
     ends_as_promised(evening.cases[kind], kind)
 
 
+@pytest.mark.long
 def test_a_report_asked_for_says_the_same(evening):
     site = evening.site
     results = Path(str(evening.cases["range-error"]["results"]))

@@ -49,6 +49,7 @@ def start(folder: Path) -> list[str]:
     return subprocess.run(words, env=settings, capture_output=True, text=True, check=True).stdout.split()
 
 
+@pytest.mark.long
 def test_a_kernel_is_compiled_once_and_then_loaded_by_the_fork_server(tmp_path: Path):
     assert start(tmp_path) == ["False", "1", "0"]
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").rglob("*")}

@@ -145,6 +145,7 @@ def test_a_beam_comes_home_as_its_dose(moqui, flavour):
     assert 0.005 < (ran.dose.uncertainty or 0) < 0.08
 
 
+@pytest.mark.long
 def test_lines_have_the_dose_of_spots_that_are_dense_on_them(moqui):
     at = moqui(kind="line-private")
     planned = at.plan.beams[1]
@@ -263,6 +264,7 @@ def test_the_planned_dose_of_the_samples_is_the_stand_ins_truth(cases):
     assert (ct.hu == hounsfield(TINY.ct)).all()
 
 
+@pytest.mark.long
 def test_a_setup_beam_keeps_its_number_and_the_next_beam_is_not_taken_for_it(moqui):
     at = moqui(kind="setup-beam")
     assert [beam.number for beam in at.plan.beams] == [2, 3]

@@ -36,6 +36,7 @@ KINDS = {
     "sum-only": ("REVIEW", ("beam doses",)),
     "no-dose": ("NOT JUDGED", ()),
 }
+SHOWN = [pytest.param(kind, marks=pytest.mark.long if kind in ("shift-error", "sum-only") else ()) for kind in KINDS]
 
 
 class Reader(HTMLParser):
@@ -105,7 +106,7 @@ def reports(tmp_path_factory):
     return Reports(tmp_path_factory.mktemp("reports"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHOWN)
 def test_it_starts_with_the_statement_the_verdict_and_the_reason(reports, kind):
     case, html, pdf = reports[kind]
     verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
@@ -116,7 +117,7 @@ def test_it_starts_with_the_statement_the_verdict_and_the_reason(reports, kind):
         assert "not evidence of delivery" in page.extract_text()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHOWN)
 def test_it_has_every_check_with_value_and_limit_of_the_verdict(reports, kind):
     case, html, _pdf = reports[kind]
     verdict = verdict_of((case.spool.results / "verdict.json").read_bytes())
@@ -130,7 +131,7 @@ def test_it_has_every_check_with_value_and_limit_of_the_verdict(reports, kind):
     assert set(KINDS[kind][1]) <= blamed | {row[1] for row in rows if len(row) == 8 and row[2] == "review"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHOWN)
 def test_the_html_is_well_formed_and_refers_to_nothing_outside(reports, kind):
     _case, html, _pdf = reports[kind]
     read = Reader(html)
@@ -142,7 +143,7 @@ def test_the_html_is_well_formed_and_refers_to_nothing_outside(reports, kind):
     assert "url(" not in without_pictures
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHOWN)
 def test_the_pdf_has_the_text_of_the_html(reports, kind):
     _case, html, pdf = reports[kind]
     there = text_of(pdf)

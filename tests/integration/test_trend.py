@@ -84,6 +84,7 @@ def test_a_case_is_compared_with_earlier_ones_by_its_worst_beam(site):
     assert [row.case for row in found.before.rows] == [row.case for row in rows[:10]]
 
 
+@pytest.mark.long
 def test_the_report_shows_it_if_there_are_enough_cases(tmp_path):
     case = judged(tmp_path)
     own = Row("own", 100.0, "pass", 99.0, 1.010, -0.3)
