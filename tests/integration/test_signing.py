@@ -159,14 +159,21 @@ async def test_a_judgement_ordered_later_waits_for_the_signature(signing):
     rejudge = signing.app.database.write_now(
         orders.add, at=1.0, case=KEY, order="rejudge", who="otto", why="other limits"
     )
-    (answer,) = await signing.answered(sign)
-    assert signing.get(rejudge).applied is None
-    assert await signing.app.driver.idle_reason() == "", "`once` applies it before it ends"
-    (judged,) = await signing.answered(rejudge)
+    (answer, judged) = await signing.answered(sign, rejudge)
+    assert signing.get(sign).applied <= signing.get(rejudge).applied
     assert answer.startswith("accepted by")
     assert judged == "judged again with the current limits"
     assert signing.case().signature == "", "the signature is that of the earlier judgement"
     assert len(signatures_of(signing.folder)) == 1
+
+
+async def test_once_does_not_end_before_an_order_that_no_signature_holds_back(signing):
+    assert await signing.app.driver.idle_reason() == "quiet"
+    rejudge = signing.app.database.write_now(
+        orders.add, at=1.0, case=KEY, order="rejudge", who="otto", why="other limits"
+    )
+    assert await signing.app.driver.idle_reason() == ""
+    await signing.answered(rejudge)
 
 
 async def test_a_plan_with_a_newer_revision_is_not_signed(signing):

@@ -6,12 +6,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import tarfile
 import time
-from pathlib import Path
 
 import pytest
-import yaml
+from tests.old_site import old_site
 from typer.testing import CliRunner
 
 from mqi_communicator.case.event_names import OF_BEAMS, OF_CASES, current_name, recorded_names
@@ -25,7 +23,6 @@ from mqi_communicator.store.database import open_database
 from mqi_communicator.store.restore import restore
 from mqi_communicator.web.timeline import durations, timeline
 
-MADE = Path(__file__).parents[1] / "fixtures/store_4614cf4/site.tar.xz"
 DELIVERED, FAILED, BLOCKED, CANCELLED = "i33btcgbirfv", "7j52mr5dnws8", "y8yajh9baejr", "uezh77ktbi78"
 EVENTS = 62
 FORMER = sorted({*OF_CASES, *OF_BEAMS})
@@ -39,20 +36,7 @@ def rows(store, query="select * from events order by id"):
 @pytest.fixture
 def site(tmp_path):
     """The folder in which the old version ran, moved here."""
-    with tarfile.open(MADE) as packed:
-        packed.extractall(tmp_path, filter="data")
-    (tmp_path / "workspace").mkdir()
-    (tmp_path / "watch").mkdir()
-    store = (tmp_path / "store.sqlite3").rename(tmp_path / "workspace/store.sqlite3")
-    with contextlib.closing(sqlite3.connect(store)) as opened, opened:
-        opened.execute("update cases set results = replace(results, '/tmp/oldsite', ?)", (str(tmp_path),))
-    settings = {
-        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
-        "local": {},
-        "engine": {"home": "/opt/mcsquare"},
-    }
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
-    return tmp_path
+    return old_site(tmp_path)
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-import tarfile
 from pathlib import Path
 
 import pytest
-import yaml
+from tests.old_site import old_site
 from typer.testing import CliRunner
 
 from mqi_communicator.app import open_store
@@ -19,24 +18,11 @@ from mqi_communicator.config import load
 from mqi_communicator.store.database import newest_version, open_database
 from mqi_communicator.store.ownership import StoreLock
 
-MADE = Path(__file__).parents[1] / "fixtures/store_4614cf4/site.tar.xz"
-
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A site whose store an older version wrote."""
-    with tarfile.open(MADE) as packed:
-        packed.extractall(tmp_path, filter="data")
-    for name in ("workspace", "watch"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "store.sqlite3").rename(tmp_path / "workspace/store.sqlite3")
-    settings = {
-        "paths": {name: str(tmp_path / name) for name in ("watch", "workspace", "results", "remote")},
-        "local": {},
-        "engine": {"home": "/opt/mcsquare"},
-    }
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
-    return tmp_path
+    return old_site(tmp_path)
 
 
 def content(store: Path) -> list[str]:

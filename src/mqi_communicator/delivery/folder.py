@@ -23,7 +23,7 @@ _ADDED = frozenset({*_SIGNED, *(f".{name}.part" for name in _SIGNED)})  # .part:
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CHUNK = 1 << 20  # bytes
 _RETRY = "compare the case again: mqi retry"
-_CHANGED = "run mqi retry to compare the case again; the disk of paths.workspace may be failing"
+CHANGED = "run mqi retry to compare the case again; the disk of paths.workspace may be failing"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _BARRED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -148,7 +148,7 @@ def _copy(prepared: Path, part: Path, wanted: dict[str, str]) -> None:
             folders.add(part / folder)
         if (found := _copy_file(prepared / name, target)) != digest:
             raise Permanent(
-                f"the result {name} has digest {found[:16]}… now and had {digest[:16]}… when it was made", _CHANGED
+                f"the result {name} has digest {found[:16]}… now and had {digest[:16]}… when it was made", CHANGED
             )
     for folder in sorted(folders, reverse=True):
         sync_folder(folder)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
+NO_TREATMENT = frozenset({"SETUP", "OPEN_PORTFILM"})  # values of TreatmentDeliveryType: pictures
 _KINDS = {
     CT_IMAGE: Kind.CT,
     "1.2.840.10008.5.1.4.1.1.2.1": Kind.CT,  # enhanced: refused by the CT reader

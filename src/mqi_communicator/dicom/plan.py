@@ -15,7 +15,7 @@ from pydicom import Dataset
 
 from mqi_communicator.dicom.beam import read_beam
 from mqi_communicator.dicom.collector import Collector, tagged, text
-from mqi_communicator.dicom.header import ION_PLAN
+from mqi_communicator.dicom.header import ION_PLAN, NO_TREATMENT
 from mqi_communicator.dicom.problem import DicomProblem, Problem, printable, refusal
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.records import Beam, IonPlan
@@ -39,7 +39,6 @@ _ELEMENTS = (
     "ReferencedStructureSetSequence",
 )
 _LIMITS = Limits(elements=1_000_000)  # a plan is parsed whole
-_SKIPPED = frozenset({"SETUP", "OPEN_PORTFILM"})  # pictures, no treatment
 _OTHER_PLANS = {"1.2.840.10008.5.1.4.1.1.481.5": "an RT Plan (photons or electrons)"}
 
 
@@ -147,7 +146,7 @@ def _beams(data: Dataset, group: Dataset, collector: Collector) -> tuple[Beam, .
     beams = [
         read_beam(item, references, _position(item, setups), collector.of_beam(item))
         for item in items
-        if text(item, "TreatmentDeliveryType") not in _SKIPPED
+        if text(item, "TreatmentDeliveryType") not in NO_TREATMENT
     ]
     if not beams:
         collector.add(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.collector import Collector, tagged, text
+from mqi_communicator.dicom.header import NO_TREATMENT
 from mqi_communicator.dicom.problem import DicomProblem, Problem, printable
 from mqi_communicator.dicom.reading import Opened, open_dicom
 from mqi_communicator.dicom.recorded import CONTINUATION, TREATMENT, RecordedBeam, RecordedDelivery, RecordedLayer
@@ -40,7 +41,6 @@ _ELEMENTS = (
     "TreatmentSessionIonBeamSequence",
 )
 _LIMITS = Limits(elements=1_000_000)  # a record is parsed whole
-_SKIPPED = frozenset({"SETUP", "OPEN_PORTFILM"})  # pictures, no treatment
 _SHARE, _LEAST = 0.01, 0.05  # of MU, and MU: by how much totals may differ from the sum of the spots
 _LINES = 0x3009  # the group of Sumitomo's delivered lines
 _ADVICE = "Export the record again; if it is the same, ask the vendor of the record-and-verify system."
@@ -115,7 +115,7 @@ def _place(item: Dataset, collector: Collector) -> Collector:
 def _beam(item: Dataset, collector: Collector) -> RecordedBeam | None:
     """Read one beam; None for a beam that is not treatment, and, with a problem, for one that is not understood."""
     kind = text(item, "TreatmentDeliveryType", TREATMENT)
-    if kind in _SKIPPED:
+    if kind in NO_TREATMENT:
         return None
     if kind not in (TREATMENT, CONTINUATION):
         expected = f"{TREATMENT} or {CONTINUATION}"

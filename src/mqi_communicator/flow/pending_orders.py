@@ -21,10 +21,12 @@ def split(pending: list[Order]) -> tuple[list[Order], list[Order]]:
     """The orders to sign, and those to apply now: later orders for a case wait until its order to sign is answered."""
     signing: list[Order] = []
     ready: list[Order] = []
+    held: set[str] = set()
     for order in pending:
         if order.order == SIGN:
+            held.add(order.case)
             signing.append(order)
-        elif order.case not in {one.case for one in signing}:
+        elif order.case not in held:
             ready.append(order)
     return signing, ready
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
-from mqi_communicator.delivery.folder import deliver
+from mqi_communicator.delivery.folder import CHANGED, deliver
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.digests import digest_of, digests_of
@@ -116,10 +116,7 @@ def _digests(prepared: Path, history: Sequence[Entry]) -> Mapping[str, str]:
     now = {str(path.relative_to(prepared)) for path in prepared.rglob("*") if path.is_file()} - {EVENTS}
     for name in sorted(now ^ then.keys()):
         what = "was not there when the case was judged" if name in now else "is missing"
-        raise Permanent(
-            f"the result {name} {what}",
-            "run mqi retry to compare the case again; the disk of paths.workspace may be failing",
-        )
+        raise Permanent(f"the result {name} {what}", CHANGED)
     return then
 
 
