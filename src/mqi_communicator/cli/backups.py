@@ -17,6 +17,7 @@ from mqi_communicator.config import load
 from mqi_communicator.store.backup import back_up, backups, find_damage, latest_intact
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import restore as put_back
+from mqi_communicator.system.command import typed, typed_start
 
 Which = Annotated[Path | None, typer.Argument(metavar="BACKUP", help="Backup file; default: the newest intact one.")]
 List = Annotated[bool, typer.Option("--list", help="List the backups and whether they are intact; change nothing.")]
@@ -45,7 +46,7 @@ def restore(
         settings.paths.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.hold()
         try:
-            chosen = name or _newest(settings.backups)
+            chosen = name or _newest(settings.backups, config)
             aside = put_back(chosen, settings.paths.store, time.time())
         finally:
             lock.release()
@@ -55,13 +56,14 @@ def restore(
         print(f"restored {chosen}")  # noqa: T201
         if aside is not None:
             print(f"the old store is kept in {aside}")  # noqa: T201
-        print("start the communicator: it recovers what happened after the backup")  # noqa: T201
+        print(f"start the communicator: it recovers what happened after the backup: {typed_start(config)}")  # noqa: T201
 
 
-def _newest(folder: Path) -> Path:
+def _newest(folder: Path, config: Path) -> Path:
     found = latest_intact(folder)
     if found is None:
-        raise ActionRequired(f"{folder} holds no intact backup", "give a file: mqi restore FILE")
+        command = typed("restore", "--config", config, "FILE")
+        raise ActionRequired(f"{folder} holds no intact backup", f"give a file: {command}")
     return found.path
 
 

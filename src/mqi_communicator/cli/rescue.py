@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.config import ConfigProblem, load
 from mqi_communicator.store.backup import Backup, latest_intact
+from mqi_communicator.system.command import typed
 
 
 def how_to_restore(config: Path) -> list[str]:
@@ -22,11 +22,11 @@ def how_to_restore(config: Path) -> list[str]:
         return [fault.reason, fault.advice]
     if newest is None:
         other = "without a backup, move the damaged file away: the communicator then recovers the cases in the spool"
-        return [f"{folder} holds no intact backup: give a file: ./mqi restore --config {config} FILE", other]
-    command = shlex.join(["./mqi", "restore", "--config", str(config), str(newest.path)])
+        command = typed("restore", "--config", config, "FILE")
+        return [f"{folder} holds no intact backup: give a file: {command}", other]
     return [
         f"the newest intact backup is {age(newest, time.time())} old; nothing was changed. Restore it with",
-        command,
+        typed("restore", "--config", config, newest.path),
     ]
 
 

@@ -27,6 +27,7 @@ from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import work_items
 from mqi_communicator.store.history import CaseQuery
 from mqi_communicator.store.ownership import is_owned
+from mqi_communicator.system.command import typed_start
 from mqi_communicator.terminal import checks_table, table
 from mqi_communicator.terminal import console as terminal
 
@@ -52,7 +53,7 @@ def status(
             raise typer.Exit(exit_codes.USAGE)
         start = selection.since(since, time.time()) if since else None
         settings = load(config)
-        found = StatusList(settings, open_store(settings), limit, _query(start, verdict, every=every))
+        found = StatusList(settings, config, open_store(settings), limit, _query(start, verdict, every=every))
         if as_json:
             found.write_json(sys.stdout)
         elif watch:
@@ -81,11 +82,11 @@ def why(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = False
             }
             print(json.dumps(document))  # noqa: T201
             return
-        for line in _why_lines(found, running=is_owned(settings.paths.lock)):
+        for line in _why_lines(found, config, running=is_owned(settings.paths.lock)):
             print(line)  # noqa: T201
 
 
-def _why_lines(case: CaseView, *, running: bool) -> list[str]:
+def _why_lines(case: CaseView, config: Path, *, running: bool) -> list[str]:
     verdict = f"{case.verdict}: " if case.status == "done" and case.verdict else ""
     lines = [f"{case.case}: {verdict}{case.why}" + (f" -> {case.advice}" if case.advice else "")]
     lines += [
@@ -94,7 +95,7 @@ def _why_lines(case: CaseView, *, running: bool) -> list[str]:
         if beam.status != "done"
     ]
     if not running and case.status in ("ready", "waiting"):
-        lines.append("  the communicator is not running: cases wait until ./deploy.sh starts it")
+        lines.append(f"  the communicator is not running: cases wait until it is started: {typed_start(config)}")
     return lines
 
 

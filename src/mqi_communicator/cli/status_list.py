@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -23,6 +24,7 @@ from mqi_communicator.delivery.marker import ResultsMarker
 from mqi_communicator.store.database import Database
 from mqi_communicator.store.history import CaseQuery
 from mqi_communicator.store.ownership import is_owned
+from mqi_communicator.system.command import typed_start
 from mqi_communicator.terminal import table
 
 WATCH_S = 2.0  # between two readings
@@ -35,6 +37,7 @@ class StatusList:
     """The cases that match `wanted`, at most `limit`; without `wanted`, those open and the last `limit` that ended."""
 
     config: Config
+    config_file: Path
     database: Database
     limit: int | None
     wanted: CaseQuery | None
@@ -94,7 +97,8 @@ class StatusList:
         if problem := _results_problem(self.config):
             yield Text(visible(f"Nothing is delivered: {problem}"), "red bold")
         if not self._running():
-            yield Text("The communicator is not running: cases wait until ./deploy.sh starts it.", "red bold")
+            start = visible(typed_start(self.config_file))
+            yield Text(f"The communicator is not running: cases wait until it is started: {start}", "red bold")
 
     def _running(self) -> bool:
         return is_owned(self.config.paths.lock)

@@ -14,7 +14,7 @@ import yaml
 from mqi_communicator.config.example import example_of, name_of
 
 _HEAD = """\
-# What a site must say; all else has a default (config.example.yaml). `mqi config init` asks for it and writes it.
+# What a site must say; all else has a default: `mqi config example` shows it. `mqi config init` asks and writes.
 """
 # The keys of each section; below a name that the site chooses where the section has names.
 KEYS: dict[str, tuple[str, ...]] = {

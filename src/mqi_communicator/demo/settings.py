@@ -18,6 +18,7 @@ from mqi_communicator.demo.slot import Slot
 from mqi_communicator.demo.truth import MACHINE
 from mqi_communicator.demo.vendors import VENDORS
 from mqi_communicator.remote.options import SshOptions
+from mqi_communicator.system.command import typed
 
 HISTORIES = 400_000  # per beam: a statistical uncertainty (1 sigma) of 1.3 % per beam and 0.9 % for the plan
 GOALS = {"Target": ["D95% >= 95 %", "D2% <= 107 %"], "Lung": ["V20Gy(RBE) <= 30 %", "Dmean <= 5 Gy(RBE)"]}
@@ -27,7 +28,9 @@ SCANNER = f"{MANUFACTURER}|SYNTHETIC CT|DEMO"  # Manufacturer|ManufacturerModelN
 def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = False) -> None:
     """Write `slot.config`; with `web`, with a dashboard too. ActionRequired if the engine has not been fetched."""
     if not (engine_home / "MCsquare_linux").is_file():
-        raise ActionRequired(f"the dose engine is missing in {engine_home}", "run ./deploy.sh --demo, which fetches it")
+        raise ActionRequired(
+            f"the dose engine is missing in {engine_home}", f"fetch it: {typed('fetch-engine', engine_home)}"
+        )
     settings = {
         "paths": {
             "watch": str(slot.watch),

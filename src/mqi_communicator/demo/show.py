@@ -26,6 +26,7 @@ from mqi_communicator.demo.special import SAMPLE, special_lines
 from mqi_communicator.flow.view import CaseView, view_all
 from mqi_communicator.store import orders
 from mqi_communicator.store.database import Database, open_database
+from mqi_communicator.system.command import typed
 from mqi_communicator.terminal import checks_table, table
 from mqi_communicator.terminal import console as terminal
 
@@ -186,9 +187,8 @@ def _report(results: Path) -> str:
 
 def _stay(slot: Slot, console: Console, login: str) -> None:
     console.print(login, soft_wrap=True, highlight=False)
-    console.print(
-        f"host and communicator keep running. Look around:  ./mqi status --config '{slot.config}'", soft_wrap=True
-    )
+    command = typed("status", "--config", slot.config)
+    console.print(f"host and communicator keep running. Look around:  {command}", soft_wrap=True, markup=False)
     console.print(f"put cases into {slot.watch}; stop with Ctrl-C", soft_wrap=True)
     try:
         signal.pause()

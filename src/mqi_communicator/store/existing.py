@@ -35,7 +35,7 @@ def open_existing(path: Path, *, read_only: bool = False) -> Database:
     if not size:
         raise ActionRequired(
             f"there is no store yet: {path} does not exist",
-            "start the communicator (./deploy.sh), which creates it; if it has run before, correct paths.workspace",
+            "start the communicator, which creates it; if it has run before, correct paths.workspace",
         )
     engine = make_engine(path, ("query_only=ON",) if read_only else (), mode="rw")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -73,8 +74,10 @@ def test_the_demo_passes(installed):
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "verdict: pass" in ended.stdout
     assert (installed.folder / "the demo/mcsquare/MCsquare_linux").is_file()
-    status = installed.mqi("status", "--json", "--config", installed.folder / "the demo/slot-1/config.yaml")
-    assert json.loads(status.stdout)
+    config = installed.folder / "the demo/slot-1/config.yaml"
+    assert json.loads(installed.mqi("status", "--json", "--config", config).stdout)
+    start = shlex.join(("mqi", "run", "--config", str(config)))
+    assert f"cases wait until it is started: {start}" in installed.mqi("status", "--config", config).stdout
 
 
 def test_every_file_of_the_package_is_in_the_wheel_and_in_the_source(built):
