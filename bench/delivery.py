@@ -58,8 +58,8 @@ def measure(folder: Path, layers: int = LAYERS) -> Cost:
 
 
 def _judged(folder: Path, plan: IonPlan) -> Verdict:
-    deliveries, problems = read_deliveries([folder], plan, {plan.beams[0].machine: CALIBRATION})
-    assert not problems, problems
+    deliveries, refused = read_deliveries([folder], plan, {plan.beams[0].machine: CALIBRATION})
+    assert not refused, refused
     beams, contradictions = join(plan, deliveries[0])
     assert not contradictions, contradictions
     (fraction,) = by_fraction(beams, plan.beams)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.demo.sample_case import Uids, encode
 from mqi_communicator.demo.sample_records import record_of
 from mqi_communicator.dicom.plan import sound_plan
+from mqi_communicator.dicom.problem import Problem
+from mqi_communicator.dicom.recorded import RecordedDelivery
 from mqi_communicator.dicom.records import IonPlan
+from mqi_communicator.treatment.files import read_deliveries
+from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 
 
 @cache
@@ -46,3 +51,11 @@ def write(folder: Path, data: list[Dataset]) -> list[Path]:
         paths.append(folder / f"record-{number}.dcm")
         paths[-1].write_bytes(encode(one))
     return paths
+
+
+def read(
+    paths: list[Path], plan: IonPlan, calibrations: Mapping[str, SumitomoOptions]
+) -> tuple[list[RecordedDelivery], list[Problem]]:
+    """What is recorded below `paths`, and the problems of what is refused."""
+    deliveries, refused = read_deliveries(paths, plan, calibrations)
+    return deliveries, [problem for one in refused for problem in one.problems]

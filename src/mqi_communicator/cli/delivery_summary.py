@@ -14,9 +14,8 @@ from mqi_communicator.results.delivered.judge import judge_fraction
 from mqi_communicator.results.options import JudgementOptions
 from mqi_communicator.results.table import text
 from mqi_communicator.treatment.files import read_deliveries
-from mqi_communicator.treatment.fractions import by_fraction, without_copies
-from mqi_communicator.treatment.join import join
-from mqi_communicator.treatment.joined import JoinedBeam
+from mqi_communicator.treatment.fractions import by_fraction
+from mqi_communicator.treatment.join import join_all
 from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 
 
@@ -40,21 +39,16 @@ def judge_files(files: Sequence[Path], plan_file: Path, config: Path | None) -> 
         if not path.exists():
             raise Permanent(f"{printable(str(path))} does not exist")
     plan = sound_plan(plan_file)
-    found, problems = read_deliveries(files, plan, calibrations)
-    deliveries, differing = without_copies(found)
-    problems += differing
-    joined: list[JoinedBeam] = []
-    for delivery in deliveries:
-        beams, contradictions = join(plan, delivery)
-        problems += contradictions
-        joined += [] if contradictions else beams
-    if not joined and not problems:
+    found, unread = read_deliveries(files, plan, calibrations)
+    joined, contradicting = join_all(plan, found)
+    refused = (*unread, *contradicting)
+    if not joined and not refused:
         return None
     fractions = tuple(
-        JudgedFraction(one, judge_fraction(one, plan, options)) for one in by_fraction(joined, plan.beams)
+        JudgedFraction(one, judge_fraction(one, plan, options, refused)) for one in by_fraction(joined, plan.beams)
     )
-    refused = tuple(without_repeats(problems))
-    return Judged(fractions, refused, delivery_document(plan.sop_instance_uid, fractions, refused))
+    problems = tuple(without_repeats([problem for one in refused for problem in one.problems]))
+    return Judged(fractions, problems, delivery_document(plan.sop_instance_uid, fractions, problems))
 
 
 def _options(config: Path | None) -> tuple[JudgementOptions, dict[str, SumitomoOptions]]:

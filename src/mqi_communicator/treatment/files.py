@@ -11,25 +11,28 @@ from mqi_communicator.dicom.problem import DicomProblem, Problem, as_problem, pr
 from mqi_communicator.dicom.recorded import RecordedDelivery
 from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.dicom.treatment_record import is_treatment_record, read_treatment_record
+from mqi_communicator.treatment.fractions import Refused
 from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 from mqi_communicator.treatment.sumitomo.reader import is_delivery, read_folder
 
 
 def read_deliveries(
     paths: Iterable[Path], plan: IonPlan, calibrations: Mapping[str, SumitomoOptions]
-) -> tuple[list[RecordedDelivery], list[Problem]]:
-    """Read every treatment record and every folder of logs among and below `paths`, and the problems of those not read.
+) -> tuple[list[RecordedDelivery], list[Refused]]:
+    """Read every treatment record and every folder of logs among and below `paths`; those with problems are refused.
 
     Other files in folders are left out; a file that is itself among `paths` must be a record, and what cannot be read
     may be one. Links are not followed.
     `calibrations` of logs: by TreatmentMachineName.
     """
     deliveries: list[RecordedDelivery] = []
-    problems: list[Problem] = []
+    refused: list[Refused] = []
 
     def unreadable(error: OSError) -> None:
         name, reason = printable(Path(str(error.filename)).name), f"it cannot be read: {error.strerror}"
-        problems.append(Problem("record.unreadable", name, reason, advice="Make it readable, or give another."))
+        refused.append(
+            Refused((Problem("record.unreadable", name, reason, advice="Make it readable, or give another."),))
+        )
 
     for path, named in _found(paths, unreadable):
         try:
@@ -40,13 +43,16 @@ def read_deliveries(
             else:
                 continue
         except DicomProblem as error:
-            problems.append(as_problem(error))
+            refused.append(Refused((as_problem(error),)))
         except OSError as error:
             unreadable(OSError(error.errno, error.strerror, str(path)))
         else:
-            problems += found
-            deliveries += [delivery] if delivery is not None and not found else []
-    return deliveries, problems
+            known = () if delivery is None else (delivery,)
+            if found:
+                refused.append(Refused(tuple(found), known))
+            else:
+                deliveries += known
+    return deliveries, refused
 
 
 def _found(paths: Iterable[Path], unreadable: Callable[[OSError], None]) -> Iterator[tuple[Path, bool]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.problem import Problem
-from mqi_communicator.dicom.recorded import NORMAL, RecordedDelivery
+from mqi_communicator.dicom.recorded import CONTINUATION, NORMAL, RecordedDelivery
 from mqi_communicator.treatment.joined import JoinedBeam, JoinedLayer, Pairing
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ class FractionBeam:
 
     @property
     def interruptions(self) -> int:
-        """How many parts did not end normally."""
-        return sum(part.recorded.termination != NORMAL for part in self.parts)
+        """How many parts did not end normally, or continue another, whichever are more."""
+        broken = sum(part.recorded.termination != NORMAL for part in self.parts)
+        return max(broken, sum(part.recorded.kind == CONTINUATION for part in self.parts))
 
     @property
     def missing_layers(self) -> tuple[int, ...]:
@@ -40,7 +41,7 @@ class FractionBeam:
     @property
     def finished(self) -> bool:
         """Whether every layer is recorded, and a part ended normally."""
-        return not self.missing_layers and self.interruptions < len(self.parts)
+        return not self.missing_layers and any(part.recorded.termination == NORMAL for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +54,46 @@ class Fraction:
     sources: tuple[str, ...]  # of the deliveries, in the order of time; fit for a message
 
 
-def without_copies(deliveries: Iterable[RecordedDelivery]) -> tuple[list[RecordedDelivery], list[Problem]]:
-    """Leave out copies of the same record, and report records that differ under one UID: neither is trusted."""
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Records that are not judged, and why. Without `deliveries` it is not known what they are of."""
+
+    problems: tuple[Problem, ...]
+    deliveries: tuple[RecordedDelivery, ...] = ()
+    other_plan: bool = False  # they name another plan: they are of no fraction of this one
+
+    def may_be_of(self, fraction: Fraction) -> bool:
+        """Whether something of this fraction may be in them: by number where both have one, else by date."""
+        if self.other_plan:
+            return False
+        return not self.deliveries or any(_may_be_of(one, fraction) for one in self.deliveries)
+
+
+def _may_be_of(delivery: RecordedDelivery, fraction: Fraction) -> bool:
+    numbers = {beam.fraction for beam in delivery.beams}
+    if fraction.number is not None and numbers and None not in numbers:
+        return fraction.number in numbers
+    dates = {part.delivery.started[:_DATE] for beam in fraction.beams for part in beam.parts}
+    return not delivery.started or "" in dates or delivery.started[:_DATE] in dates
+
+
+def without_copies(deliveries: Iterable[RecordedDelivery]) -> tuple[list[RecordedDelivery], list[Refused]]:
+    """Leave out copies of the same record, and refuse records that differ under one UID: neither is trusted."""
     by_uid: dict[str, dict[str, RecordedDelivery]] = {}
     for one in sorted(deliveries, key=lambda one: (one.started, one.uid, one.source)):
         by_uid.setdefault(one.uid or one.digest, {}).setdefault(one.digest, one)
     kept = [one for same in by_uid.values() if len(same) == 1 for one in same.values()]
-    problems = [
-        Problem(
-            "join.copies",
-            " and ".join(sorted(one.source for one in same.values())),
-            "the records have the same SOPInstanceUID (0008,0018) and differ",
-            advice="Export the record of this delivery again, and give one of them.",
-        )
-        for same in by_uid.values()
-        if len(same) > 1
-    ]
-    return kept, problems
+    refused = [Refused((_differing(same.values()),), tuple(same.values())) for same in by_uid.values() if len(same) > 1]
+    return kept, refused
+
+
+def _differing(same: Iterable[RecordedDelivery]) -> Problem:
+    return Problem(
+        "join.copies",
+        " and ".join(sorted(one.source for one in same)),
+        "the records have the same SOPInstanceUID (0008,0018) and differ",
+        advice="Export the record of this delivery again, and give one of them.",
+    )
 
 
 def by_fraction(beams: Sequence[JoinedBeam], order: Sequence[Beam]) -> tuple[Fraction, ...]:

@@ -7,13 +7,14 @@ refused and never judged. The MU do not decide: they are what is judged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.recorded import CONTINUATION, NORMAL, RecordedBeam, RecordedDelivery, RecordedLayer
+from mqi_communicator.treatment.fractions import Refused, without_copies
 from mqi_communicator.treatment.joined import JoinedBeam, JoinedLayer, Pairing
 from mqi_communicator.treatment.pairing import index_base, partners_of
 from mqi_communicator.treatment.paths import Log, along, way_of
@@ -27,7 +28,7 @@ FARTHEST = 10.0  # mm: a layer farther from its place on average is that of anot
 _ONCE = 0.9  # of the spots: without indices, at least so many must belong to spots of their own
 _GIVEN = 0.1  # mm: raw values have steps of 0.01 mm
 _LEADING = 2  # positions that a machine is given beside those of the plan
-_COUNTS = 0.2  # by how much the counts of a layer may differ from the planned MU
+COUNTS = 0.2  # by how much the counts of a layer may differ from the planned MU
 _SCATTER = 1.0  # mm RMS: a layer of few spots that agree so well fits, whatever the correlation
 _ROUNDING = 1e-9
 _OTHER = "Judge it with the plan that was delivered; if it was this one, ask why the record differs."
@@ -42,6 +43,21 @@ def join(plan: IonPlan, delivery: RecordedDelivery) -> tuple[tuple[JoinedBeam, .
     problems: list[Problem] = []
     beams = [beam for one in delivery.beams if (beam := _beam(plan, delivery, one, problems)) is not None]
     return tuple(beams), tuple(problems)
+
+
+def join_all(
+    plan: IonPlan, deliveries: Iterable[RecordedDelivery]
+) -> tuple[tuple[JoinedBeam, ...], tuple[Refused, ...]]:
+    """Join several deliveries, copies once; those with a contradiction are refused."""
+    kept, refused = without_copies(deliveries)
+    joined: list[JoinedBeam] = []
+    for one in kept:
+        beams, problems = join(plan, one)
+        if problems:
+            refused.append(Refused(problems, (one,), other_plan=one.plan_uid != plan.sop_instance_uid))
+        else:
+            joined += beams
+    return tuple(joined), tuple(refused)
 
 
 def _beam(
@@ -68,7 +84,10 @@ def _beam(
         report("join.layers", found)
     base = index_base([(piece, planned.layers[index]) for piece, index in pieces])
     if base is None:
-        report("join.indices", "ScanSpotPrescribedIndices (300A,0391) are beyond the spots of the planned layer")
+        report(
+            "join.indices",
+            "ScanSpotPrescribedIndices (300A,0391) are beyond the spots of the planned layer, or name none of them",
+        )
         return None
     layers = [_layer(planned, index, recorded, pieces, base) for index in sorted({index for _, index in pieces})]
     for code, index, found in (*_wrong_maps(planned, pieces), *_wrong_spots(recorded, layers)):
@@ -86,7 +105,9 @@ def _wrong_maps(planned: Beam, pieces: _Pieces) -> Iterator[tuple[str, int, str]
 def _wrong_spots(recorded: RecordedBeam, layers: Sequence[JoinedLayer]) -> Iterator[tuple[str, int, str]]:
     """Code, layer and what is wrong with what was recorded."""
     for number, layer in enumerate(layers):
-        whole = 0 < number < len(layers) - 1 or (recorded.kind != CONTINUATION and recorded.termination == NORMAL)
+        begun = number > 0 or recorded.kind != CONTINUATION
+        ended = number < len(layers) - 1 or recorded.termination == NORMAL
+        whole = begun and ended
         if found := _wrong_map(layer):
             yield "join.spots", layer.index, found
         if found := _wrong_counts(layer, whole=whole):
@@ -213,7 +234,7 @@ def _wrong_counts(layer: JoinedLayer, *, whole: bool) -> str:
     if layer.pairing is not Pairing.WAY:
         return ""
     share = float(layer.recorded_mu.sum() / layer.mu.sum())
-    if share <= 1 + _COUNTS and (share >= 1 - _COUNTS or not whole):
+    if share <= 1 + COUNTS and (share >= 1 - COUNTS or not whole):
         return ""
     return f"the log has {100 * share:.0f} % of the planned MU, expected 80 to 120 %: another layer or calibration"
 

@@ -29,7 +29,7 @@ _MOST_DISTANCES = 4_000_000  # numbers in memory at once
 def index_base(pairs: Sequence[tuple[RecordedLayer, Layer]]) -> int | None:
     """Whether the indices of a beam begin at 0 or at 1: where recorded and planned positions agree best.
 
-    None if the indices fit the plan's spots neither way. 0 if there are no indices.
+    None if the indices fit the plan's spots neither way, or none of them is that of a spot. 0 if there are no indices.
     """
     found = [(distance, base) for base in _BASES if (distance := _distance(pairs, base)) is not None]
     return min(found)[1] if found else None
@@ -45,18 +45,25 @@ def partners_of(recorded: RecordedLayer, planned: Layer, base: int) -> tuple[Ind
 
 
 def _distance(pairs: Sequence[tuple[RecordedLayer, Layer]], base: int) -> float | None:
-    """Median distance in mm between recorded and planned spots, rounded; None if an index is beyond the layer."""
+    """Median distance in mm between recorded and planned spots, rounded; 0 if there are no indices.
+
+    None if an index is beyond the layer, or if there are indices and none has a spot.
+    """
     distances = [np.zeros(0)]
+    indexed = False
     for recorded, planned in pairs:
         if recorded.indices is None:
             continue
+        indexed = True
         partner = recorded.indices - base
         if (partner >= len(planned.weights)).any():
             return None
         paired = partner >= 0
         distances.append(np.linalg.norm(recorded.positions[paired] - planned.spots[partner[paired]], axis=1))
     together = np.concatenate(distances)
-    return round(float(np.median(together)), 2) if together.size else 0.0
+    if together.size:
+        return round(float(np.median(together)), 2)
+    return None if indexed else 0.0
 
 
 def _nearest(recorded: RecordedLayer, planned: Layer) -> Indices:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from tests.delivered import plan_in, records, write
 
+from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dicom.treatment_record import read_treatment_record
 from mqi_communicator.results.delivered.fluence import fluence_difference
 from mqi_communicator.results.delivered.judge import judge_fraction
 from mqi_communicator.results.delivery_options import DeliveryOptions
 from mqi_communicator.results.options import JudgementOptions
-from mqi_communicator.treatment.fractions import by_fraction
-from mqi_communicator.treatment.join import join
+from mqi_communicator.treatment.fractions import Refused, by_fraction
+from mqi_communicator.treatment.join import join, join_all
 from mqi_communicator.treatment.joined import JoinedLayer, Pairing
 
 OPTIONS = JudgementOptions()
@@ -174,6 +175,44 @@ def test_one_quantity_alone_may_repeat_the_plan(plan, deliveries):
     first = replace(first, layers=tuple(replace(layer, positions=planned.spots) for layer, planned in pairs))
     echo = replace(delivery, beams=(first, second))
     assert set(not_passed(judged(plan, [echo]))) == {("beam 1", "layer_position"), ("beam 1", "spot_position")}
+
+
+@pytest.mark.parametrize("decimals", [2, 3])
+def test_a_record_of_the_plan_rounded_is_not_judged(plan, deliveries, decimals):
+    rounded = [
+        each_layer(one, lambda layer: replace(layer, positions=layer.positions.round(decimals), mu=layer.mu.round(3)))
+        for one in deliveries("echo")
+    ]
+    verdict = judged(plan, rounded)
+    assert {outcomes(verdict)[name] for name in ("layer_position", "spot_position", "beam_mu", "spot_mu")} == {
+        "not_judged"
+    }
+
+
+def test_a_measurement_written_with_two_decimals_is_judged(plan, deliveries):
+    rounded = [
+        each_layer(one, lambda layer: replace(layer, positions=layer.positions.round(2), mu=layer.mu.round(3)))
+        for one in deliveries()
+    ]
+    assert judged(plan, rounded).outcome.value == "pass"
+
+
+def test_a_refused_record_that_may_be_of_the_fraction_keeps_it_from_passing(plan, deliveries):
+    good = deliveries()[0]
+    (fraction,) = by_fraction(join(plan, good)[0], plan.beams)
+    wrong = replace(good, uid="1.2.3", beams=(replace(good.beams[0], number=9),))
+    elsewhere = replace(wrong, beams=(replace(wrong.beams[0], fraction=2),))
+    other = replace(wrong, plan_uid="1.2.9")
+    unread = Refused((Problem("record.unreadable", "x", "it cannot be read"),))
+    for more, outcome in (((wrong,), "not_judged"), ((elsewhere,), "pass"), ((other,), "pass"), ((), "pass")):
+        joined, refused = join_all(plan, (good, *more))
+        assert (len(joined), len(refused)) == (2, len(more))
+        assert judge_fraction(fraction, plan, OPTIONS, refused).outcome.value == outcome
+    verdict = judge_fraction(fraction, plan, OPTIONS, [unread])
+    assert verdict.outcome.value == "not_judged"
+    assert verdict.why == "a record was refused that may be of this fraction: it cannot be read"
+    copies = join_all(plan, (good, replace(good, digest="0")))[1]
+    assert judge_fraction(fraction, plan, OPTIONS, copies).outcome.value == "not_judged"
 
 
 def test_sizes_decide_only_where_they_are_measured_or_required(plan, deliveries):

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.delivered import plan_in, records, write
+from tests.delivered import plan_in, read, records, write
 
 from mqi_communicator.dicom.treatment_record import read_treatment_record
-from mqi_communicator.treatment.files import read_deliveries
 from mqi_communicator.treatment.fractions import by_fraction, without_copies
 from mqi_communicator.treatment.join import join
 from mqi_communicator.treatment.joined import Pairing
@@ -123,6 +122,32 @@ def test_indices_beyond_the_layer_are_refused(plan, deliveries):
     assert reasons(plan, beyond) == {"join.indices"}
 
 
+def one_spot(layers):
+    return tuple(replace(one, spots=one.spots[:1], weights=one.weights[:1]) for one in layers)
+
+
+def test_layers_of_one_spot_are_paired_by_their_index(plan, deliveries):
+    """The index is 0 in every layer; counted from 1 it would be a test pulse."""
+    (delivery,) = deliveries()
+    single = replace(plan, beams=tuple(replace(beam, layers=one_spot(beam.layers)) for beam in plan.beams))
+    for number in range(len(delivery.beams)):
+        delivery = each_layer(
+            delivery,
+            number,
+            lambda one: replace(one, positions=one.positions[:1], mu=one.mu[:1], indices=one.indices[:1]),
+        )
+    beams, problems = join(single, delivery)
+    assert not problems
+    assert {tuple(layer.partner) for beam in beams for layer in beam.layers} == {(0,)}
+
+
+def test_indices_that_name_no_spot_are_refused(plan, deliveries):
+    (delivery,) = deliveries()
+    assert reasons(plan, each_layer(delivery, 0, lambda one: replace(one, indices=0 * one.indices - 1))) == {
+        "join.indices"
+    }
+
+
 def test_all_contradictions_are_named_at_once(plan, deliveries):
     (delivery,) = deliveries()
     wrong = changed(each_layer(delivery, 0, lambda one: replace(one, positions=-one.positions)), 1, number=9)
@@ -152,7 +177,7 @@ def test_a_copy_counts_once_and_another_content_of_a_uid_not_at_all(deliveries):
     assert ([one.digest for one in kept], problems) == ([delivery.digest], [])
     kept, problems = without_copies([delivery, replace(delivery, digest="0" * 64, source="other")])
     assert not kept
-    assert [problem.code for problem in problems] == ["join.copies"]
+    assert [problem.code for one in problems for problem in one.problems] == ["join.copies"]
 
 
 def test_parts_of_a_fraction_belong_together(plan, deliveries):
@@ -204,7 +229,7 @@ def test_other_files_in_a_folder_are_left_out(tmp_path, plan):
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     write(below, records(plan))
-    found, problems = read_deliveries([tmp_path], plan, {})
+    found, problems = read([tmp_path], plan, {})
     assert (len(found), problems) == (1, [])
 
 
@@ -221,7 +246,7 @@ def test_a_folder_that_cannot_be_read_is_reported(tmp_path, plan, monkeypatch):
         return listed(path)
 
     monkeypatch.setattr(os, "scandir", scandir)  # root may read every folder
-    found, problems = read_deliveries([tmp_path], plan, {})
+    found, problems = read([tmp_path], plan, {})
     assert len(found) == 1
     assert [(one.code, one.file, one.found) for one in problems] == [
         ("record.unreadable", "b", "it cannot be read: Permission denied")
@@ -230,6 +255,6 @@ def test_a_folder_that_cannot_be_read_is_reported(tmp_path, plan, monkeypatch):
 
 def test_a_named_file_must_be_a_record(tmp_path):
     path, plan = plan_in(tmp_path)
-    found, problems = read_deliveries([path, tmp_path / "missing.dcm"], plan, {})
+    found, problems = read([path, tmp_path / "missing.dcm"], plan, {})
     assert not found
     assert [problem.code for problem in problems] == ["record.other", "record.unreadable"]

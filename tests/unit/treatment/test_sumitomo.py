@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.delivered import plan_in
+from tests.delivered import plan_in, read
 
 from mqi_communicator.demo.delivered import sessions_of
 from mqi_communicator.demo.sample_logs import CALIBRATION, LOG_KINDS, write_logs
 from mqi_communicator.results.delivered.judge import judge_fraction
 from mqi_communicator.results.options import JudgementOptions
-from mqi_communicator.treatment.files import read_deliveries
 from mqi_communicator.treatment.fractions import by_fraction
 from mqi_communicator.treatment.join import join
 from mqi_communicator.treatment.joined import Pairing
@@ -30,7 +30,7 @@ def plan(request, tmp_path_factory):
 def delivered(plan, folder, kind="good", wrong=""):
     for session in sessions_of(plan, 1, kind):
         write_logs(folder, session, plan, wrong)
-    return read_deliveries([folder], plan, CALIBRATIONS)
+    return read([folder], plan, CALIBRATIONS)
 
 
 def joined(plan, deliveries):
@@ -91,6 +91,58 @@ def test_a_delivery_ends_in_its_outcome(plan, tmp_path, kind, outcome, name):
     assert name in {"", *failed}
 
 
+def cut(session, beam, layer, share, *, resumed=False):
+    """The session with a beam interrupted in a layer, or its rest alone, after this share of the layer's spots."""
+    first, others = session.parts[beam], [part for part in session.parts if part is not session.parts[beam]]
+    here = first.layers[layer]
+    at = round(share * len(here.mu))
+    part = slice(at - 1, None) if resumed else slice(0, at)  # a line begins where the one before it ends
+    mu = np.where(here.indices == at - 1, 0.0, here.mu) if resumed else here.mu
+    changed = replace(here, positions=here.positions[part], mu=mu[part], indices=here.indices[part])
+    index = layer % len(first.layers)
+    layers = (changed, *first.layers[index + 1 :]) if resumed else (*first.layers[:index], changed)
+    minute = 30 if resumed else session.minute
+    return replace(session, parts=(replace(first, layers=layers), *([] if resumed else others)), minute=minute)
+
+
+@pytest.mark.parametrize(("beam", "layer"), [(1, 0), (0, -1)])
+def test_an_interruption_in_the_first_or_last_layer_is_no_contradiction(plan, tmp_path, beam, layer):
+    (whole,) = sessions_of(plan, 1)
+    write_logs(tmp_path, cut(whole, beam, layer, 0.5), plan)
+    deliveries, problems = read([tmp_path], plan, CALIBRATIONS)
+    beams, contradictions = joined(plan, deliveries)
+    assert (problems, contradictions) == ([], [])
+    (fraction,) = by_fraction(beams, plan.beams)
+    verdict = judge_fraction(fraction, plan, JudgementOptions())
+    assert verdict.outcome.value == "not_judged"
+    interrupted = {check.scope: check.outcome.value for check in verdict.checks if check.name == "interruption"}
+    assert interrupted == {f"beam {beam + 1}": "not_judged", f"beam {2 - beam}": "pass"}
+
+    write_logs(tmp_path, cut(whole, beam, layer, 0.5, resumed=True), plan)
+    beams, contradictions = joined(plan, read([tmp_path], plan, CALIBRATIONS)[0])
+    assert not contradictions
+    (fraction,) = by_fraction(beams, plan.beams)
+    failed = {
+        (check.name, check.scope): check.outcome.value
+        for check in judge_fraction(fraction, plan, JudgementOptions()).checks
+        if check.outcome.value != "pass"
+    }
+    assert failed == {("interruption", f"beam {beam + 1}"): "review"}
+
+
+def test_a_log_is_read_once(plan, tmp_path, monkeypatch):
+    delivered(plan, tmp_path)
+    opened = []
+    whole = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (opened.append(path), whole(path))[1])
+    first = read([tmp_path], plan, CALIBRATIONS)[0]
+    assert len(opened) == len(set(opened)) > 0
+    log = next(tmp_path.rglob("*.mgn"))
+    log.write_bytes(log.read_bytes()[:4] + b"\1" + log.read_bytes()[5:])
+    second = read([tmp_path], plan, CALIBRATIONS)[0]
+    assert len({one.digest for one in first} & {one.digest for one in second}) == len(first) - 1
+
+
 def test_a_missing_spot_is_found(plan, tmp_path):
     verdict = judged(plan, tmp_path, "missing-spot")
     assert verdict.outcome.value in ("review", "fail")
@@ -119,7 +171,7 @@ def test_a_log_that_is_too_large_is_refused_with_its_size(plan, tmp_path):
     delivered(plan, tmp_path)
     with next(tmp_path.rglob("*.ptn")).open("r+b") as log:
         log.truncate(2**28 + 16)  # sparse
-    problems = read_deliveries([tmp_path], plan, CALIBRATIONS)[1]
+    problems = read([tmp_path], plan, CALIBRATIONS)[1]
     assert [problem.code for problem in problems] == ["log.unreadable"]
     assert "has 268435472 bytes, expected at most 268435456" in problems[0].found
 
@@ -136,14 +188,14 @@ def test_logs_of_another_plan_or_beam_are_refused(plan, tmp_path, kind):
 def test_logs_without_the_file_that_names_the_beam_are_not_left_out(plan, tmp_path):
     delivered(plan, tmp_path)
     next(tmp_path.rglob("PlanInfo.txt")).unlink()
-    deliveries, problems = read_deliveries([tmp_path], plan, CALIBRATIONS)
+    deliveries, problems = read([tmp_path], plan, CALIBRATIONS)
     assert len(deliveries) == 1  # the other beam's
     assert {problem.code for problem in problems} == {"log.unreadable"}
 
 
 def test_without_a_calibration_nothing_is_read(plan, tmp_path):
     delivered(plan, tmp_path)
-    deliveries, problems = read_deliveries([tmp_path], plan, {})
+    deliveries, problems = read([tmp_path], plan, {})
     assert not deliveries
     assert {problem.code for problem in problems} == {"log.calibration"}
 
@@ -151,7 +203,7 @@ def test_without_a_calibration_nothing_is_read(plan, tmp_path):
 @pytest.mark.parametrize("missing", [{"commissioned_by": " "}, {"commissioned_on": None}])
 def test_without_commissioning_nothing_that_rests_on_the_calibration_is_judged(plan, tmp_path, missing):
     delivered(plan, tmp_path, "more-in-all")
-    deliveries, _ = read_deliveries([tmp_path], plan, {"MQI-DEMO": CALIBRATION.model_copy(update=missing)})
+    deliveries, _ = read([tmp_path], plan, {"MQI-DEMO": CALIBRATION.model_copy(update=missing)})
     (fraction,) = by_fraction(joined(plan, deliveries)[0], plan.beams)
     verdict = judge_fraction(fraction, plan, JudgementOptions())
     assert {check.outcome.value for check in verdict.checks} == {"not_judged"}
@@ -168,7 +220,7 @@ def test_a_beam_whose_calibration_is_commissioned_is_judged_beside_one_whose_is_
     reasons = ("the calibration is not commissioned",)
     deliveries = [
         replace(one, not_to_judge=reasons if one.beams[0].number == 2 else ())
-        for one in read_deliveries([tmp_path], plan, CALIBRATIONS)[0]
+        for one in read([tmp_path], plan, CALIBRATIONS)[0]
     ]
     (fraction,) = by_fraction(joined(plan, deliveries)[0], plan.beams)
     verdict = judge_fraction(fraction, plan, JudgementOptions())
@@ -181,7 +233,7 @@ def test_a_calibration_that_is_far_off_is_refused_and_a_small_error_is_judged(pl
     delivered(plan, tmp_path)
     for factor, codes in ((1.3, {"join.counts"}), (0.7, {"join.counts"}), (1.1, set())):
         other = CALIBRATION.model_copy(update={"counts_per_mu": factor * CALIBRATION.counts_per_mu})
-        deliveries, problems = read_deliveries([tmp_path], plan, {"MQI-DEMO": other})
+        deliveries, problems = read([tmp_path], plan, {"MQI-DEMO": other})
         assert not problems
         found = {problem.code for problem in joined(plan, deliveries)[1]}
         assert found >= codes

@@ -6,7 +6,7 @@ planned, so that what is missing counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,16 +21,23 @@ from mqi_communicator.treatment.joined import Pairing
 if TYPE_CHECKING:
     from mqi_communicator.dicom.records import Beam, IonPlan
     from mqi_communicator.results.options import JudgementOptions
-    from mqi_communicator.treatment.fractions import Fraction, FractionBeam
+    from mqi_communicator.treatment.fractions import Fraction, FractionBeam, Refused
 
 _ECHO = "the record repeats the plan in every spot, so it is no measurement"
 _OPTIONAL = "spot_size"
 _EXPLAINS = 1.5  # a layer's MU explain those of its beam if their error is so many times as large
 
 
-def judge_fraction(fraction: Fraction, plan: IonPlan, options: JudgementOptions) -> Verdict:
-    """Judge one fraction of a plan."""
-    checks = [*basis_of(fraction.beams), *_number(fraction, plan), *_whole(fraction, plan.beams, options)]
+def judge_fraction(
+    fraction: Fraction, plan: IonPlan, options: JudgementOptions, refused: Iterable[Refused] = ()
+) -> Verdict:
+    """Judge one fraction of a plan. `refused`: records beside it that are not judged; it may be incomplete then."""
+    checks = [
+        *basis_of(fraction.beams),
+        *_refused([one for one in refused if one.may_be_of(fraction)]),
+        *_number(fraction, plan),
+        *_whole(fraction, plan.beams, options),
+    ]
     required = True
     for beam in fraction.beams:
         of_beam = _beam(beam, options.for_machine(beam.planned.machine))
@@ -42,6 +49,15 @@ def judge_fraction(fraction: Fraction, plan: IonPlan, options: JudgementOptions)
 
 def _is_unknown_size(check: Check) -> bool:
     return check.name == _OPTIONAL and check.outcome is CheckOutcome.NOT_JUDGED
+
+
+def _refused(refused: list[Refused]) -> Iterator[Check]:
+    """What is missing may be an overdose: without it the fraction does not pass."""
+    if refused:
+        reason = str(replace(refused[0].problems[0], file=""))
+        records = "a record was" if len(refused) == 1 else f"{len(refused)} records were"
+        note = f"{records} refused that may be of this fraction: {reason}"
+        yield not_judged("refused", "fraction", note, limit="no record refused")
 
 
 def _number(fraction: Fraction, plan: IonPlan) -> Iterator[Check]:

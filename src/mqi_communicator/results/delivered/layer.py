@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
-_ECHO_MM = 1e-3  # of positions and sizes: no detector repeats so well
+_ECHO_MM = 0.0101  # in x and in y, of positions and sizes: no detector repeats so well; a plan rounded to 0.01 mm does
 _BETWEEN = 0.1  # of a part's MU: of a line that is missing, the log has some of its neighbours'
 _ECHO_MU = (1e-4, 1e-5)  # of MU: relative, and MU
+_ROUNDED = (2, 3, 4)  # decimals to which a record may round the plan's MU
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,10 @@ def numbers_of(layer: JoinedLayer) -> LayerNumbers:
     least = _BETWEEN * layer.mu if layer.pairing is Pairing.WAY else np.zeros(count)
     offsets = layer.offsets[paired]
     lengths = np.hypot(offsets[:, 0], offsets[:, 1])[mu > 0]
+    farthest = np.abs(offsets[mu > 0]).max(initial=0.0)
     weight = float(mu.sum())
     mean = (offsets * mu[:, np.newaxis]).sum(axis=0) / weight if weight > 0 else np.zeros(2)
     size_error, size_echo = _sizes(layer, paired)
-    echo_mu = np.abs(delivered - layer.mu) <= np.maximum(_ECHO_MU[0] * layer.mu, _ECHO_MU[1])
     return LayerNumbers(
         index=layer.index,
         energy=layer.energy,
@@ -72,8 +73,14 @@ def numbers_of(layer: JoinedLayer) -> LayerNumbers:
         worst_offset=float(lengths.max()) if lengths.size else 0.0,
         size_error=size_error,
         fluence=fluence_difference(layer),
-        echoes=(bool((lengths <= _ECHO_MM).all()), bool(echo_mu.all()), size_echo),
+        echoes=(bool(farthest <= _ECHO_MM), _repeats(delivered, layer.mu), size_echo),
     )
+
+
+def _repeats(delivered: Doubles, planned: Doubles) -> bool:
+    """Whether the MU of every spot are the planned ones, or these rounded."""
+    least = np.maximum(_ECHO_MU[0] * planned, _ECHO_MU[1])
+    return any((np.abs(delivered - one) <= least).all() for one in (planned, *(planned.round(n) for n in _ROUNDED)))
 
 
 def _sizes(layer: JoinedLayer, paired: NDArray[np.bool_]) -> tuple[float | None, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ PLAN_INFO, PLAN_RANGE = "PlanInfo.txt", "PlanRange.txt"
 _MOST = 1 << 20  # bytes of a text file
 _COLUMNS = ("LAYER_NO", "LAYER_ENERGY", "DOSE1_RANGE", "DOSE2_RANGE", "SCAN_OUT_FL_NM", "PLAN_SCAN_OUT_FL_NM")
 Report = Callable[[str, str], None]  # code and what was found
+Digests = dict[str, bytes]  # SHA-256 of each file that was read, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,9 @@ class LayerFiles:
     planned: str  # name of the .mgn
 
 
-def read_plan_info(folder: Path, report: Report) -> PlanInfo | None:
-    """Read PlanInfo.txt; None, and what is wrong, if it cannot be used."""
-    text = _text(folder / PLAN_INFO, report)
+def read_plan_info(folder: Path, report: Report, digests: Digests) -> PlanInfo | None:
+    """Read PlanInfo.txt; None, and what is wrong, if it cannot be used. `digests` gets its SHA-256."""
+    text = _text(folder / PLAN_INFO, report, digests)
     if text is None:
         return None
     values = {key.strip(): value.strip() for line in text.splitlines() for key, _, value in [line.partition(",")]}
@@ -58,9 +60,9 @@ def read_plan_info(folder: Path, report: Report) -> PlanInfo | None:
     return None
 
 
-def read_plan_range(folder: Path, report: Report) -> tuple[LayerFiles, ...]:
-    """Read PlanRange.txt by ascending layer; nothing, and what is wrong, if it cannot be used."""
-    text = _text(folder / PLAN_RANGE, report)
+def read_plan_range(folder: Path, report: Report, digests: Digests) -> tuple[LayerFiles, ...]:
+    """Read PlanRange.txt by ascending layer; nothing, and what is wrong, if it cannot be used. `digests`: as above."""
+    text = _text(folder / PLAN_RANGE, report, digests)
     if text is None:
         return ()
     rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
@@ -94,7 +96,7 @@ def _name(text: str) -> str:
     return name
 
 
-def _text(path: Path, report: Report) -> str | None:
+def _text(path: Path, report: Report, digests: Digests) -> str | None:
     try:
         with path.open("rb") as file:
             data = file.read(_MOST + 1)
@@ -104,4 +106,5 @@ def _text(path: Path, report: Report) -> str | None:
     if len(data) > _MOST:
         report("log.unreadable", f"{printable(path.name)} is larger than 1 MiB")
         return None
+    digests[path.name] = hashlib.sha256(data).digest()
     return data.decode("utf-8-sig", "replace")

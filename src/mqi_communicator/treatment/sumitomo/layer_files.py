@@ -9,6 +9,7 @@ State bit 14: the beam is on; bits 0 to 6: the painting.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.problem import printable
-from mqi_communicator.treatment.sumitomo.folder import Report
+from mqi_communicator.treatment.sumitomo.folder import Digests, Report
 from mqi_communicator.treatment.sumitomo.pieces import merged
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class Samples:
     second: Doubles  # (n,) counts of the second monitor, at factor 1
 
 
-def read_rows(path: Path, row: np.dtype[np.void], report: Report) -> Raw | None:
-    """All rows of a file; None, and what is wrong, if it is not there, empty or cut."""
+def read_rows(path: Path, row: np.dtype[np.void], report: Report, digests: Digests) -> Raw | None:
+    """All rows of a file; None, and what is wrong, if it is not there, empty or cut. `digests` gets its SHA-256."""
     try:
         if (size := path.stat().st_size) > _MOST:
             report("log.unreadable", f"{printable(path.name)} has {size} bytes, expected at most {_MOST}")
@@ -57,6 +58,7 @@ def read_rows(path: Path, row: np.dtype[np.void], report: Report) -> Raw | None:
     except OSError as error:
         report("log.unreadable", f"{printable(path.name)} cannot be read: {error.strerror}")
         return None
+    digests[path.name] = hashlib.sha256(data).digest()
     if not data or len(data) % row.itemsize:
         report("log.truncated", f"{printable(path.name)} has {len(data)} bytes, expected rows of {row.itemsize}")
         return None

@@ -16,9 +16,11 @@ from mqi_communicator.dicom.recorded import (
     RecordedDelivery,
     RecordedLayer,
 )
+from mqi_communicator.treatment.join import COUNTS
 from mqi_communicator.treatment.sumitomo.folder import (
     PLAN_INFO,
     PLAN_RANGE,
+    Digests,
     LayerFiles,
     PlanInfo,
     Report,
@@ -58,7 +60,8 @@ def read_folder(
     def report(code: str, found: str, advice: str = _ADVICE) -> None:
         problems.append(Problem(code, source, found, advice=advice))
 
-    info, rows = read_plan_info(folder, report), read_plan_range(folder, report)
+    digests: Digests = {}
+    info, rows = read_plan_info(folder, report, digests), read_plan_range(folder, report, digests)
     if info is None:
         return None, tuple(problems)
     _check_info(info, rows, folder, plan, report)
@@ -71,14 +74,14 @@ def read_folder(
         report("log.calibration", f"machine {name} has no calibration of its logs (machines.{name}.logs)", _CALIBRATE)
     if beam is None or options is None:
         return None, tuple(problems)
-    found = [_layer(folder, row, options, report) for row in rows]
+    found = [_layer(folder, row, options, report, digests) for row in rows]
     ratios = {row.number: one[0] for row, one in zip(rows, found, strict=True) if one is not None}
     if ratios and (wrong := wrong_ratio(ratios, options.monitors_percent)):
         report("log.monitors", wrong)
     recorded = _beam(info, beam, tuple(one[1] for one in found if one is not None))
     return RecordedDelivery(
         uid=f"{plan.sop_instance_uid} {info.beam} {info.started}",
-        digest=_digest(folder, rows),
+        digest=_digest(digests),
         source=source,
         plan_uid=plan.sop_instance_uid,
         machine="",
@@ -110,18 +113,31 @@ def _check_info(info: PlanInfo, rows: tuple[LayerFiles, ...], folder: Path, plan
 
 
 def _beam(info: PlanInfo, planned: Beam, layers: tuple[RecordedLayer, ...]) -> RecordedBeam:
-    """Interruptions are not recorded: a delivery that ends before the last layer of the plan was interrupted."""
+    """Interruptions are not recorded: they follow from the layers, and within the first and the last one from the MU.
+
+    A delivery that ends before the last layer of the plan, or in it, was interrupted; one that begins after the first
+    layer, or in it, is the continuation of another.
+    """
+    short = [index for index in (0, -1) if _is_part(layers, planned, index)]
+    resumed = info.first > 1 or (0 in short and info.last > info.first)
+    ended = info.last >= len(planned.layers) and (-1 not in short or info.first == info.last > 1)
     return RecordedBeam(
         number=info.beam,
         fraction=None,
-        kind=CONTINUATION if info.first > 1 else TREATMENT,
-        termination=NORMAL if info.last >= len(planned.layers) else "UNKNOWN",
+        kind=CONTINUATION if resumed else TREATMENT,
+        termination=NORMAL if ended else "UNKNOWN",
         layers=layers,
     )
 
 
+def _is_part(layers: tuple[RecordedLayer, ...], planned: Beam, index: int) -> bool:
+    """Whether the first or last layer of the plan, at `index`, has too few MU to be complete."""
+    wanted = float(planned.layers[index].weights.sum()) * planned.mu_per_weight
+    return bool(layers) and float(layers[index].mu.sum()) < (1 - COUNTS) * wanted
+
+
 def _layer(
-    folder: Path, row: LayerFiles, options: SumitomoOptions, report: Report
+    folder: Path, row: LayerFiles, options: SumitomoOptions, report: Report, digests: Digests
 ) -> tuple[float, RecordedLayer] | None:
     """The ratio of the monitors, and the layer; None, and what is wrong, if it cannot be used."""
     factors = [options.range_factors.get(code) for code in row.ranges]
@@ -130,7 +146,8 @@ def _layer(
         code = row.ranges[factors.index(None)]
         report("log.range", f"layer {row.number}: the code of the dose range is {code}, expected one of {codes}")
         return None
-    log, given = read_rows(folder / row.log, LOG_ROW, report), read_rows(folder / row.planned, MAP_ROW, report)
+    log = read_rows(folder / row.log, LOG_ROW, report, digests)
+    given = read_rows(folder / row.planned, MAP_ROW, report, digests)
     if log is None or given is None:
         return None
     steps = (float(factors[0] or 0), float(factors[1] or 0))
@@ -152,9 +169,9 @@ def _layer(
     )
 
 
-def _digest(folder: Path, rows: tuple[LayerFiles, ...]) -> str:
-    digest = hashlib.sha256()
-    for name in (PLAN_INFO, PLAN_RANGE, *(name for row in rows for name in (row.log, row.planned))):
-        path = folder / name
-        digest.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"missing")
-    return digest.hexdigest()
+def _digest(digests: Digests) -> str:
+    """Of all files that were read, by name; without problems, of the whole delivery."""
+    together = hashlib.sha256()
+    for name in sorted(digests):
+        together.update(f"{name}\0".encode("utf-8", "surrogateescape") + digests[name])
+    return together.hexdigest()
