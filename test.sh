@@ -64,9 +64,11 @@ case " ${suites[*]} " in *" long "*)
 esac
 case " ${suites[*]} " in *" slurm "* | *" bench "*) setup/prepare.sh slurm ;; esac
 case " ${suites[*]} " in *" browser "*) setup/prepare.sh browser ;; esac
-unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
+# Three workers and all programs that tests start read the same modules: each is compiled once, not at each start.
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONDONTWRITEBYTECODE
 python="$here/.venv/bin/python"
 failed=()
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 
 # stage NAME COMMAND...: print one line if it passes, else its output; later stages run in any case.
 stage() {
@@ -93,25 +95,36 @@ import_rules() { "$python" -c 'import sys; from importlinter.cli import lint_imp
 # workers N PYTEST ARGUMENT...: N test processes at once, each with whole files.
 workers() { "$python" -m pytest -q -n "$1" --dist loadfile --no-loadscope-reorder "${@:2}"; }
 
-source_checks() {
+types() {
     local typed=(src tests)
     compgen -G 'bench/*.py' >/dev/null && typed+=(bench)
+    stage "mypy" "$python" -m mypy "${typed[@]}"
+    [ "${#failed[@]}" -eq 0 ]
+}
+
+# source_checks PYTEST ARGUMENT...: mypy uses one core, all other checks of the source the other. Collecting the tests
+# compiles them, which each worker would do for itself.
+source_checks() {
+    local typing
+    types &
+    typing=$!
     stage "ruff check" "$python" -m ruff check -q .
     stage "ruff format --check" "$python" -m ruff format -q --check .
-    stage "mypy" "$python" -m mypy "${typed[@]}"
     stage "lint-imports" import_rules
+    [ "$1" = tests/unit ] || stage "documents" "$python" -m sphinx -q -E -W --keep-going -b html docs .setup/docs
+    stage "collecting the tests" "$python" -m pytest -q --collect-only "$@"
+    wait "$typing" || failed+=("mypy")
 }
 
 quick() {
-    source_checks
+    source_checks tests/unit
     shown "unit tests" workers 2 -m "not thorough and not long" tests/unit "${arguments[@]}"
 }
 
 checks() {
     local extra=() suite
     for suite in slurm faults browser; do extra+=("--ignore=tests/$suite"); done
-    source_checks
-    stage "documents" "$python" -m sphinx -q -E -W --keep-going -b html docs .setup/docs
+    source_checks "${extra[@]}"
     # These tests wait for a third of their time: three workers keep two cores busy.
     shown "pytest" workers 3 -m "not long" "${extra[@]}" "${arguments[@]}"
 }

@@ -8,11 +8,9 @@ import sys
 
 import pydicom
 import pytest
+from tests.written import FILES
 
-from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.dose.abilities import TABLE
-
-FILES = sample_files("pass", "tiny")
 
 
 @pytest.fixture

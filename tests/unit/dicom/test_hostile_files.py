@@ -13,9 +13,9 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.written import FILES
 
 from mqi_communicator.case.model import Kind
-from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.equality import same_object
 from mqi_communicator.dicom.header import read_header
@@ -24,7 +24,6 @@ from mqi_communicator.dicom.problem import UNFINISHED, DicomProblem, printable
 from mqi_communicator.dicom.reading import open_dicom
 from mqi_communicator.dicom.walk import Budget, Limits, Walk
 
-FILES = sample_files("pass", "tiny")
 PLAN = FILES["RP.dcm"]
 CT = FILES["CT.0001.dcm"]
 

@@ -10,8 +10,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
+from tests.written import FILES
 
-from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.demo.truth import TINY
 from mqi_communicator.dicom.ct import check_ct, read_ct
 from mqi_communicator.dicom.problem import DicomProblem
@@ -19,7 +19,6 @@ from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
 from mqi_communicator.dicom.structures import read_structures
 
-FILES = sample_files("pass", "tiny")
 MEANING = DoseType(Medium.MEDIUM, Biology.PHYSICAL, Extent.COURSE)
 PLAN_DOSE = next(name for name in FILES if name.startswith("RD") and "beam" not in name)
 BEAM_DOSE = next(name for name in FILES if name.startswith("RD") and "beam" in name)

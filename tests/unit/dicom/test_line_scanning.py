@@ -10,14 +10,14 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from tests.written import FILES
 
-from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.dicom.plan import read_plan, sound_plan
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.records import LayerKind
 from mqi_communicator.dose.abilities import scan_mode
 
-BYTES = sample_files("pass", "tiny")["RP.dcm"]
+BYTES = FILES["RP.dcm"]
 PLACES = [-10.0, 2.0, 10.0, 2.0, 10.0, -2.0, -10.0, -2.0]
 SPOT_TAGS = ("NumberOfScanSpotPositions", "ScanSpotPositionMap", "ScanSpotMetersetWeights")
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"

@@ -12,9 +12,9 @@ from tests.unit.dicom.test_apertures import block
 from tests.unit.dicom.test_plan_reader import item
 from tests.unit.dicom.test_range_shifters import listed, put, setting
 from tests.unit.dicom.test_structures import override
+from tests.written import FILES
 
 from mqi_communicator.case.visible import visible
-from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.dicom.contours import read_contours
 from mqi_communicator.dicom.ct import check_ct
 from mqi_communicator.dicom.header import read_header
@@ -23,8 +23,6 @@ from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.rtdose import dose_facts
 from mqi_communicator.dicom.structures import read_structures
-
-FILES = sample_files("pass", "tiny")
 
 
 @pytest.fixture

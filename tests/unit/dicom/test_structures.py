@@ -8,13 +8,11 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from tests.written import FILES
 
-from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.dicom.contours import read_contours
 from mqi_communicator.dicom.problem import DicomProblem
 from mqi_communicator.dicom.structures import read_structures
-
-FILES = sample_files("pass", "tiny")
 
 
 @pytest.fixture

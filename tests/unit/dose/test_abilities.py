@@ -11,8 +11,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from tests.written import FILES
 
-from mqi_communicator.demo.sample import sample_files
 from mqi_communicator.dicom.plan import read_plan
 from mqi_communicator.dose.abilities import (
     APERTURES,
@@ -26,7 +26,7 @@ from mqi_communicator.dose.abilities import (
 )
 from mqi_communicator.dose.moqui.flavours import BUILT_IN
 
-BYTES = sample_files("pass", "tiny")["RP.dcm"]
+BYTES = FILES["RP.dcm"]
 
 
 @pytest.fixture

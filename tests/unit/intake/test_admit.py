@@ -12,10 +12,11 @@ from copy import deepcopy
 
 import pydicom
 import pytest
+from tests import written
 
 from mqi_communicator.case.faults import Permanent, Transient
 from mqi_communicator.case.model import Kind
-from mqi_communicator.demo.sample import KINDS, sample_files, write_sample
+from mqi_communicator.demo.sample import KINDS, write_sample
 from mqi_communicator.dicom.header import read_header
 from mqi_communicator.dicom.problem import Problem
 from mqi_communicator.dose.abilities import MCSQUARE
@@ -28,7 +29,7 @@ from mqi_communicator.intake.spooling import copy_to_spool
 
 OPTIONS = IntakeOptions(settle_s=2, still_s=10, patience_s=1000, no_dose_still_s=100)
 BESIDE = ("MR.0001.dcm", "RS.mr.dcm", "REG.dcm", "RD.sum.dcm", "CT.0001.dcm", "CT.0014.dcm")  # nothing refers to them
-FILES = {name: content for name, content in sample_files("pass", "tiny").items() if name not in BESIDE}
+FILES = {name: content for name, content in written.FILES.items() if name not in BESIDE}
 CT = sorted(name for name in FILES if name.startswith("CT"))
 DOSES = sorted(name for name in FILES if name.startswith("RD"))
 ROLES = ("RP.dcm", "RS.dcm", *DOSES, *CT)

@@ -6,6 +6,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 
 from mqi_communicator.app import LEVELS
@@ -19,15 +20,6 @@ from mqi_communicator.telemetry.logs import _is_warning
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "src/mqi_communicator"
-TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")}
-CONSTANTS = {
-    target.id: node.value.value
-    for tree in TREES.values()
-    for node in tree.body
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    for target in node.targets
-    if isinstance(target, ast.Name)
-}
 LISTENED = (
     "flow/transitions/decide.py",
     "flow/transitions/orders.py",
@@ -36,6 +28,25 @@ OPEN = {
     "startup.summary": {one.name for one in fields(StartupSummary)},
     "remote.call": {"why"},
 }  # what a ** adds to a line
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Each module of the product, by its path."""
+    return {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in SOURCE.rglob("*.py")}
+
+
+@cache
+def constants() -> dict[str, str]:
+    """The strings that modules give a name."""
+    return {
+        target.id: node.value.value
+        for tree in trees().values()
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 @dataclass(frozen=True)
@@ -54,8 +65,8 @@ def names(node: ast.expr | None, tree: ast.Module) -> list[str]:
     match node:
         case ast.Constant(value=str(name)):
             return [name]
-        case ast.Name(id=constant) if constant in CONSTANTS:
-            return [CONSTANTS[constant]]
+        case ast.Name(id=constant) if constant in constants():
+            return [constants()[constant]]
         case ast.JoinedStr(values=[ast.Constant(value="order."), ast.FormattedValue()]):
             return [f"order.{word}" for word in orders.NAMES if word != SIGN]  # recorded as case.signed
         case ast.Call(func=ast.Name(id=function)):
@@ -107,8 +118,14 @@ def recorded(file: str, tree: ast.Module) -> Iterator[Seen]:
                 yield Seen(file, name, serious if file in LISTENED else "", frozenset())
 
 
-LOG = [seen for file, tree in TREES.items() if not file.startswith("remote/") for seen in logged(file, tree)]
-RECORD = [seen for file, tree in TREES.items() for seen in recorded(file, tree)]
+@cache
+def log() -> list[Seen]:
+    return [seen for file, tree in trees().items() if not file.startswith("remote/") for seen in logged(file, tree)]
+
+
+@cache
+def record() -> list[Seen]:
+    return [seen for file, tree in trees().items() for seen in recorded(file, tree)]
 
 
 def levels(places: list[Seen]) -> dict[str, set[str]]:
@@ -119,18 +136,18 @@ def levels(places: list[Seen]) -> dict[str, set[str]]:
 
 
 def test_the_recorded_events_are_those_of_the_catalogue():
-    assert levels(RECORD) == {one.name: set(one.levels) for one in catalogue.RECORD}
+    assert levels(record()) == {one.name: set(one.levels) for one in catalogue.RECORD}
 
 
 def test_the_logged_events_are_those_of_the_catalogue():
     declared = {one.name: set(one.levels) for one in catalogue.LOG}
     declared["library.message"] = set()  # its level is the library's own
-    assert levels(LOG) == declared
+    assert levels(log()) == declared
 
 
 def test_each_logged_event_has_the_declared_fields():
     given: dict[str, set[str]] = defaultdict(set)
-    for seen in LOG:
+    for seen in log():
         given[seen.name] |= seen.fields
         if seen.more and seen.name != "library.message":
             given[seen.name] |= OPEN[seen.name]
@@ -147,7 +164,7 @@ def test_the_facts_of_each_step_are_declared():
     way = [step.name for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])]
     assert list(catalogue.STEPS) == way
     for step, declared in catalogue.STEPS.items():
-        for node in ast.walk(TREES[f"flow/steps/{step}.py"]):
+        for node in ast.walk(trees()[f"flow/steps/{step}.py"]):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Done" and node.args:
                 assert literal(node.args[0]) <= set(declared), ast.unparse(node)
 
