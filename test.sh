@@ -64,7 +64,7 @@ case " ${suites[*]} " in *" long "*)
 esac
 case " ${suites[*]} " in *" slurm "* | *" bench "*) setup/prepare.sh slurm ;; esac
 case " ${suites[*]} " in *" browser "*) setup/prepare.sh browser ;; esac
-# Three workers and all programs that tests start read the same modules: each is compiled once, not at each start.
+# All workers and all programs that tests start read the same modules: each is compiled once, not at each start.
 unset PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONDONTWRITEBYTECODE
 python="$here/.venv/bin/python"
 failed=()
@@ -125,8 +125,8 @@ checks() {
     local extra=() suite
     for suite in slurm faults browser; do extra+=("--ignore=tests/$suite"); done
     source_checks "${extra[@]}"
-    # These tests wait for a third of their time: three workers keep two cores busy.
-    shown "pytest" workers 3 -m "not long" "${extra[@]}" "${arguments[@]}"
+    # These tests wait for a third of their time: four workers keep two cores busy.
+    shown "pytest" workers 4 -m "not long" "${extra[@]}" "${arguments[@]}"
 }
 
 long() {

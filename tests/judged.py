@@ -6,9 +6,12 @@ What the engine would have computed follows from the sample's own planned dose: 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -40,6 +43,7 @@ from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.store.chain import Entry
 
 KEY = "reportcase22"
+JUDGEMENT = JudgementOptions.model_validate({"gamma": {"per_beam": False}})
 CONVENTIONS = {
     "MQI SAMPLE": DoseConvention(medium=Medium.MEDIUM, biology=Biology.PHYSICAL, extent=Extent.COURSE, rbe_factor=1.1)
 }
@@ -152,7 +156,32 @@ def judged(
     reasons: tuple[str, ...] = (),
     judgement: JudgementOptions | None = None,
 ) -> Judged:
-    """Admit a sample (after a change of your own), give it its dose, and judge it."""
+    """Admit a sample (after a change of your own), give it its dose, and judge it.
+
+    A sample that is asked for again, unchanged, is a copy of the first one.
+    """
+    if change is not None or judgement is not None:
+        return _judged(folder, kind, size, noise, change, reasons, judgement or JUDGEMENT)
+    base, made = _template(kind, size, noise, reasons)
+    shutil.copytree(base.name, folder, dirs_exist_ok=True)
+    return replace(made, spool=Spool(folder / "spool" / KEY))
+
+
+@cache
+def _template(kind: str, size: str, noise: float, reasons: tuple[str, ...]) -> tuple[TemporaryDirectory[str], Judged]:
+    base: TemporaryDirectory[str] = TemporaryDirectory(prefix="judged-")
+    return base, _judged(Path(base.name), kind, size, noise, None, reasons, JUDGEMENT)
+
+
+def _judged(
+    folder: Path,
+    kind: str,
+    size: str,
+    noise: float,
+    change: Callable[[Draft], None] | None,
+    reasons: tuple[str, ...],
+    judgement: JudgementOptions,
+) -> Judged:
     draft = draft_case(size, uids_of(kind, size, 1))
     apply(kind, draft)
     if change is not None:
@@ -173,9 +202,8 @@ def judged(
         spool.back(token).mkdir(parents=True)
         (spool.back(token) / "log").write_text("")
         keep_beam_dose(spool, number, token, preparer, {})
-    limits = judgement or JudgementOptions.model_validate({"gamma": {"per_beam": False}})
     basis = Basis("0.1.0", "c" * 64)
-    word, _why, _digests = judge_case(spool, tokens, preparer, limits, CONVENTIONS, basis)
+    word, _why, _digests = judge_case(spool, tokens, preparer, judgement, CONVENTIONS, basis)
     runs = [
         RunDocument(beam=n, token=token, run=1, host="gpu1", started=utc(50.0), ended=utc(80.0))
         for n, token in tokens.items()
@@ -185,7 +213,7 @@ def judged(
         for n, (at, step) in enumerate(((10.0, "admit"), (100.0, "compare")), start=1)
     ]
     evidence = {"engine": "known", "histories_per_beam": "200000"}
-    return Judged(spool, Record(runs, history, evidence, basis), word, limits)
+    return Judged(spool, Record(runs, history, evidence, basis), word, judgement)
 
 
 def renamed(**names: str) -> Callable[[Draft], None]:

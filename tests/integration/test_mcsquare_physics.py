@@ -133,7 +133,7 @@ HALO_LOST = (
 PSTAR = {90.0: 6.398, 100.0: 7.718, 125.0: 11.46, 150.0: 15.77, 175.0: 20.62, 200.0: 25.96, 225.0: 31.74}
 
 
-@pytest.mark.parametrize("energy", [103.0, 150.0, 200.0])
+@pytest.mark.parametrize("energy", [103.0, *(pytest.param(each, marks=pytest.mark.long) for each in (150.0, 200.0))])
 def test_range_in_water_is_the_csda_range_of_the_models_mean_energy(compute, model, energy):
     """R80 of a beam with a Gaussian energy spread is the range of its mean energy. Allowed: 0.5 mm (half a bin of 1 mm,
     statistics) and 0.2 % (range against path length, and the tables of two laboratories)."""
@@ -190,7 +190,11 @@ def iec_to_dicom(point: tuple[float, float, float], gantry: float, couch: float)
     return np.array([table[0], -table[2], table[1]])
 
 
-@pytest.mark.parametrize(("gantry", "couch"), [(0, 0), (90, 0), (270, 0), (180, 0), (0, 30), (90, 340), (215, 90)])
+ANGLES = [(0, 0), (90, 0), (90, 340)]
+MORE_ANGLES = [pytest.param(*each, marks=pytest.mark.long) for each in ((270, 0), (180, 0), (0, 30), (215, 90))]
+
+
+@pytest.mark.parametrize(("gantry", "couch"), ANGLES + MORE_ANGLES)
 def test_an_off_axis_spot_lands_where_iec_61217_says(compute, gantry, couch):
     """The centroid in the slab through the isocentre, and no dose 30 mm beyond it: 100 MeV reach 78 mm only."""
     grid = Grid((36, 48, 60), (-87.0, 33.5, 411.5), (2.0, 2.5, 3.0))
@@ -270,7 +274,8 @@ def test_dose_goes_with_beam_meterset_not_with_the_scale_of_the_weights(compute)
     assert doses[2] == pytest.approx(doses[0], rel=1e-4)
 
 
-def test_uncertainty_is_told_and_falls_with_the_root_of_the_histories(compute):
+@pytest.mark.long
+def test_uncertainty_is_reported_and_falls_with_the_root_of_the_histories(compute):
     beam = field((120.0, [(0, 0, 1.0)]))
     few, many = (accepted(compute(beam, volume(SMALL), histories_per_beam=n)) for n in (10_000, 160_000))
     assert few.uncertainty is not None

@@ -63,6 +63,7 @@ def _end(gy):
     return float(np.interp(-0.8 * profile[top], -profile[[after - 1, after]], y[[after - 1, after]]))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not (ENGINE / "MCsquare_linux").exists(), reason="the engine is not fetched")
 def test_the_engine_finds_the_planned_dose_and_the_planted_errors(tmp_path):
     planned = planned_dose(TINY)[1]
