@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from tests.doing import do, looked_at
 from tests.engine_files import common_files
+from tests.seldom import seldom
 from tests.standin import site, small
 from tests.standin.failures import FAILS, FAST
 from tests.standin.machine import Spots
@@ -132,9 +133,7 @@ def agree(dose: Dose | None, wanted: np.ndarray, allowed: float = 0.01) -> None:
     assert np.median(off) < 3 * allowed
 
 
-@pytest.mark.parametrize(
-    "flavour", [pytest.param(each, marks=[] if each == "clinic" else pytest.mark.long) for each in FLAVOURS]
-)
+@pytest.mark.parametrize("flavour", seldom(FLAVOURS, often=["clinic"]))
 def test_a_beam_comes_home_as_its_dose(moqui, flavour):
     """Gantry, couch, spots, energies, monitor units, fractions: the whole way through DICOM, input and output."""
     at = moqui(flavour)
@@ -307,11 +306,7 @@ def test_every_fault_of_the_stand_in_has_a_row():
     assert set(FAILS) == set(FAULTS)
 
 
-IN_PROCESSES = ("disk-full", "wrong-grid")
-EACH = [pytest.param(fault, marks=[] if fault in IN_PROCESSES else pytest.mark.long) for fault in FAULTS]
-
-
-@pytest.mark.parametrize("fault", EACH)
+@pytest.mark.parametrize("fault", seldom(FAULTS, often=["disk-full", "wrong-grid"]))
 def test_each_way_to_fail_is_found(moqui, fault):
     flavour, engine, code, words, retryable = FAILS[fault]
     at = moqui(flavour, behaves={"fault": fault}, **engine)

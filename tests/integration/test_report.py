@@ -15,6 +15,7 @@ import pytest
 from pypdf import PdfReader
 from tests.judged import CONVENTIONS, KEY, Judged, judged, renamed
 from tests.reported import reported
+from tests.seldom import seldom
 from tests.viewed import rtdose
 
 from mqi_communicator.case.faults import Permanent
@@ -36,7 +37,7 @@ KINDS = {
     "sum-only": ("REVIEW", ("beam doses",)),
     "no-dose": ("NOT JUDGED", ()),
 }
-SHOWN = [pytest.param(kind, marks=pytest.mark.long if kind in ("shift-error", "sum-only") else ()) for kind in KINDS]
+SHOWN = seldom(KINDS, often=KINDS.keys() - {"shift-error", "sum-only"})
 
 
 class Reader(HTMLParser):
