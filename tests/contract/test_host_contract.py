@@ -299,3 +299,13 @@ async def test_closing_ends_what_runs_and_may_be_repeated(host: Runner):
     with pytest.raises(Unreachable):
         await running
     await host.close()
+
+
+async def test_closing_ends_what_has_just_begun(host: Runner, tmp_path: Path):
+    """Its connection or its process is not there yet. A cancellation would end the tasks that wait for the answer."""
+    running = [asyncio.create_task(host.run(f"sleep 39.25; echo >'{tmp_path}/made'", deadline=60)) for _ in range(2)]
+    await asyncio.sleep(0)
+    await host.close()
+    ends = await asyncio.gather(*running, return_exceptions=True)
+    assert [type(end) for end in ends] == [Unreachable] * 2
+    assert not (tmp_path / "made").exists()

@@ -40,13 +40,20 @@ class Connection:
         self._opening: asyncio.Task[Process] | None = None
 
     async def ready(self) -> Process:
-        """Return the master once the host has answered. Concurrent callers share one attempt and its fault."""
+        """Return the master once the host has answered. Concurrent callers share one attempt and its fault.
+
+        Unreachable if the connection is closed meanwhile.
+        """
         if self._master is not None and self._master.returncode is None:
             return self._master
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
             self._opening.add_done_callback(self._opened)
-        return await asyncio.shield(self._opening)
+        opening = self._opening
+        await asyncio.wait({opening})  # unlike `await opening`, its cancellation is not the caller's
+        if opening.cancelled():
+            raise Unreachable(f"the connection to {self._options.name} was closed")
+        return opening.result()
 
     async def drop(self, useless: Process) -> None:
         """End this master unless it was replaced already; the next `ready` opens a new one."""

@@ -32,6 +32,7 @@ class Children:
 
     def __init__(self) -> None:
         self._running: set[Process] = set()
+        self._closed = False
 
     async def execute(
         self,
@@ -50,6 +51,8 @@ class Children:
         process = await start(argv, env=env, cwd=cwd)
         self._running.add(process)
         try:
+            if self._closed:  # since it was being started
+                await end_group(process)
             return await _communicate(process, stdin, on_line)
         finally:
             if process.returncode is None:
@@ -58,7 +61,8 @@ class Children:
             self._running.discard(process)
 
     async def end_all(self) -> None:
-        """End every group still running."""
+        """End every group that is running or being started. Nothing may be executed after this."""
+        self._closed = True
         await asyncio.gather(*(end_group(process) for process in tuple(self._running)))
 
 
