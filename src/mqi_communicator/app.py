@@ -46,10 +46,11 @@ from mqi_communicator.remote.ssh import SshHost
 from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store import work_items
 from mqi_communicator.store.backup import back_up, backups, is_blank
-from mqi_communicator.store.database import Database, StoreDamaged, needs_upgrade, open_database, verify_intact
+from mqi_communicator.store.database import Database, StoreDamaged, needs_upgrade, open_database
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import complete
 from mqi_communicator.store.store_file import HeldFolder
+from mqi_communicator.store.verification import verify_intact
 from mqi_communicator.system.changes import FolderChanges
 from mqi_communicator.system.child import ChildProcess
 from mqi_communicator.system.durable import make_folder

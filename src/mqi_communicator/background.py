@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,10 +26,12 @@ from mqi_communicator.intake.rota import ScanRota
 from mqi_communicator.intake.watch import Watch
 from mqi_communicator.store import audit
 from mqi_communicator.store.backup import back_up, backups
-from mqi_communicator.store.database import StoreUnavailable, verify_indexes
+from mqi_communicator.store.database import StoreUnavailable
+from mqi_communicator.store.verification import verify_indexes
 
 HOUSEKEEPING_S = 3600.0
 BACKUP_PAUSE_S = 300.0  # after a backup that failed
+VERIFY_AGAIN_S = 300.0  # after the store could not be read
 HEALTH_S = 600.0
 FIRST_HEALTH_S = 60.0
 CONSTANCY_S = 60.0
@@ -69,7 +72,7 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
         return work
     work.append(app.driver.heed_changes())
     work.append(_fill_identities(app))
-    work.append(verify_indexes(app.config.paths.store))
+    work.append(verify_store(app.config.paths.store))
     work.append(periodic(HEALTH_S, partial(_check_health, app), first_s=FIRST_HEALTH_S))
     if app.config.constancy:
         work.append(periodic(CONSTANCY_S, ConstancyCheck(app).run))
@@ -78,6 +81,16 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
     if app.notifications is not None:
         work.append(app.notifications.run())
     return work
+
+
+async def verify_store(path: Path) -> None:
+    """Verify the whole store once; again after a pause if it cannot be read. StoreDamaged if it is damaged."""
+    while True:
+        try:
+            return await verify_indexes(path)
+        except StoreUnavailable as trouble:
+            log_database_error(trouble)
+        await asyncio.sleep(VERIFY_AGAIN_S)
 
 
 async def watch_folder(app: App) -> None:

@@ -20,7 +20,8 @@ from mqi_communicator.flow.driver import RunningStep
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.workers.socket_folder import record_socket_folder
 from mqi_communicator.store import audit
-from mqi_communicator.store.database import StoreReplaced, StoreUnavailable, verify_indexes
+from mqi_communicator.store.database import StoreReplaced, StoreUnavailable
+from mqi_communicator.store.verification import verify_indexes
 from mqi_communicator.telemetry import http
 from mqi_communicator.telemetry.loop_watchdog import LoopWatchdog
 from mqi_communicator.telemetry.systemd import Notifier

@@ -14,7 +14,7 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.cli.rescue import age
 from mqi_communicator.config import load
-from mqi_communicator.store.backup import back_up, backups, find_damage, latest_intact
+from mqi_communicator.store.backup import back_up, backups, latest_intact, why_unusable
 from mqi_communicator.store.ownership import StoreLock
 from mqi_communicator.store.restore import restore as put_back
 from mqi_communicator.system.command import typed, typed_start
@@ -69,7 +69,7 @@ def _newest(folder: Path, config: Path) -> Path:
 
 def _list(folder: Path, *, as_json: bool) -> None:
     now = time.time()
-    found = [(one, find_damage(one.path)) for one in backups(folder)]
+    found = [(one, why_unusable(one.path)) for one in backups(folder)]
     if as_json:
         rows = [{"backup": str(one.path), "made": one.made, "wrong": wrong} for one, wrong in found]
         print(json.dumps(rows))  # noqa: T201

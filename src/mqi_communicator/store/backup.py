@@ -48,7 +48,8 @@ def back_up(store: Path, folder: Path, keep: int, now: float, *, source: sqlite3
         try:
             with _copy_faults(store, folder), contextlib.ExitStack() as over:
                 _copy(source or over.enter_context(contextlib.closing(_reader(store))), part)
-            if wrong := find_damage(part):
+                wrong = find_damage(part)
+            if wrong:
                 raise _damaged(store, wrong)
             made = part.rename(_free_name(folder, now))
             sync_folder(folder)
@@ -72,7 +73,15 @@ def backups(folder: Path) -> list[Backup]:
 
 def latest_intact(folder: Path) -> Backup | None:
     """The newest intact copy, None if there is none."""
-    return next((one for one in backups(folder) if not find_damage(one.path)), None)
+    return next((one for one in backups(folder) if not why_unusable(one.path)), None)
+
+
+def why_unusable(backup: Path) -> str:
+    """Why a copy cannot be restored, in one line: it is damaged or cannot be read; "" if it is intact."""
+    try:
+        return find_damage(backup)
+    except sqlite3.Error as error:
+        return str(error)
 
 
 def is_blank(path: Path) -> bool:
@@ -100,6 +109,8 @@ def find_damage(
 ) -> str:
     """The damage of a store's file, in one line; "" if it is intact. Writes nothing.
 
+    sqlite3.Error if the file cannot be read for another reason: it is locked, or its disk fails.
+
     `quick`: every page is read, but indexes are not compared with their tables, nor references with what they refer to,
     which takes five times as long. `on_open` gets the connection, to interrupt it from another thread.
     """
@@ -113,9 +124,12 @@ def find_damage(
                 return str(first)
             if not quick and file.execute("PRAGMA foreign_key_check").fetchone() is not None:
                 return "rows refer to missing rows"
-            file.execute("SELECT version_num FROM alembic_version").fetchone()
+            if file.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone() is None:
+                return "it is not a store of MQI Communicator"
     except sqlite3.Error as error:
-        return str(error)
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
+            return str(error)
+        raise
     return ""
 
 

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -17,7 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.store.backup import DAMAGED, Backup, find_damage, is_blank, quoted, roll_back
+from mqi_communicator.store.backup import DAMAGED, Backup, is_blank, quoted
 from mqi_communicator.store.restore import is_interrupted
 from mqi_communicator.store.schema import ownership
 from mqi_communicator.store.store_file import StoreFile
@@ -157,43 +157,6 @@ def interrupted(path: Path) -> ActionRequired:
     return ActionRequired(
         f"a restore of the store {path} was interrupted", "run mqi restore again, or start the communicator"
     )
-
-
-def verify_intact(path: Path) -> None:
-    """Read the whole store at `path` once, if there is one, as its owner. StoreDamaged if it is damaged.
-
-    Its indexes are verified only if `verify_indexes` has found damage, until the store is intact."""
-    roll_back(path)
-    found_before = _mark_of(path)
-    if not is_blank(path) and (wrong := find_damage(path, quick=not found_before.exists())):
-        raise _damaged(path, wrong)
-    with suppress(OSError):
-        found_before.unlink(missing_ok=True)
-
-
-async def verify_indexes(path: Path) -> None:
-    """Verify everything of the store at `path`, while it is in use. StoreDamaged if it is damaged; the next start then
-    verifies everything before it works with the store."""
-    opened: list[sqlite3.Connection] = []
-    try:
-        wrong = await asyncio.to_thread(find_damage, path, on_open=opened.append)
-    finally:
-        with suppress(sqlite3.Error):  # it is closed; else the caller was cancelled, and does not wait for the thread
-            for file in opened:
-                file.interrupt()
-    if wrong:
-        with suppress(OSError):
-            _mark_of(path).touch()
-        raise _damaged(path, wrong)
-
-
-def _mark_of(path: Path) -> Path:
-    """Exists if `verify_indexes` has found the store damaged."""
-    return path.with_name(f"{path.name}.damaged")
-
-
-def _damaged(path: Path, wrong: str) -> StoreDamaged:
-    return StoreDamaged(f"the store {path} is damaged: {wrong}", "mqi restore")
 
 
 def file_system_of(folder: Path) -> str:

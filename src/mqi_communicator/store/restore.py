@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mqi_communicator.case.faults import ActionRequired
-from mqi_communicator.store.backup import find_damage
+from mqi_communicator.store.backup import why_unusable
 from mqi_communicator.system.durable import sync_folder
 
 _OF_A_STORE = ("", "-wal", "-shm", "-journal")
@@ -19,7 +19,7 @@ def restore(backup: Path, store: Path, now: float) -> Path | None:
 
     The caller holds the store's lock. ActionRequired, and nothing changed, if the backup is damaged.
     """
-    if wrong := find_damage(backup):
+    if wrong := why_unusable(backup):
         raise ActionRequired(f"{backup} cannot be restored: {wrong}", "mqi restore --list shows those that are intact")
     ready = _ready(store)
     part = ready.with_suffix(".part")
@@ -27,7 +27,7 @@ def restore(backup: Path, store: Path, now: float) -> Path | None:
     part.chmod(0o600)
     with part.open("rb") as handle:
         os.fsync(handle.fileno())
-    if wrong := find_damage(part):
+    if wrong := why_unusable(part):
         part.unlink()
         raise ActionRequired(f"the copy of {backup} is damaged: {wrong}", "check the disk of paths.workspace")
     part.rename(ready)

@@ -21,10 +21,11 @@ from mqi_communicator import background
 from mqi_communicator.case.faults import ActionRequired, Transient
 from mqi_communicator.cli.rescue import how_to_restore
 from mqi_communicator.store import cases
-from mqi_communicator.store.backup import back_up, backups, find_damage, is_blank, latest_intact
-from mqi_communicator.store.database import StoreDamaged, open_database, verify_indexes, verify_intact
+from mqi_communicator.store.backup import back_up, backups, find_damage, is_blank, latest_intact, why_unusable
+from mqi_communicator.store.database import StoreDamaged, StoreUnavailable, open_database
 from mqi_communicator.store.options import BackupOptions
 from mqi_communicator.store.restore import complete, is_interrupted, restore
+from mqi_communicator.store.verification import verify_indexes, verify_intact
 
 NOON = 1_800_000_000.0
 
@@ -177,6 +178,49 @@ async def test_after_a_wrong_index_no_start_works_with_the_store_until_it_is_int
     verify_intact(store)  # as at any other start
 
 
+async def test_a_store_that_cannot_be_read_now_is_not_called_damaged(store, tmp_path, monkeypatch):
+    """A store was restored from its backup for a lock."""
+    monkeypatch.setattr("mqi_communicator.store.backup._LOCKED_S", 0.0)
+    with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable, match="cannot be verified: database is locked"):
+            await verify_indexes(store)
+        with pytest.raises(StoreUnavailable, match="database is locked"):
+            verify_intact(store)
+        with pytest.raises(ActionRequired, match="cannot be restored: database is locked"):
+            restore(store, tmp_path / "other.sqlite3", NOON)
+    with pytest.raises(StoreUnavailable, match="unable to open"):
+        await verify_indexes(tmp_path / "missing.sqlite3")
+    assert list(tmp_path.glob("*.damaged")) == []
+    spoil_index(store)
+    verify_intact(store)  # as at any other start
+
+
+async def test_a_store_that_cannot_be_read_now_is_verified_later(store, monkeypatch):
+    reads: list[Path] = []
+
+    async def locked_once(path: Path) -> None:
+        reads.append(path)
+        if len(reads) == 1:
+            raise StoreUnavailable("database is locked", "wait")
+
+    monkeypatch.setattr(background, "verify_indexes", locked_once)
+    monkeypatch.setattr(background, "VERIFY_AGAIN_S", 0.0)
+    with capture_logs() as logged:
+        await background.verify_store(store)
+    assert reads == [store, store]
+    assert [one["event"] for one in logged] == ["database.error"]
+
+
+def test_a_database_of_something_else_is_no_store(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.sqlite3")) as file:
+        file.execute("CREATE TABLE other (a)")
+        file.commit()
+    with pytest.raises(StoreDamaged, match="not a store of MQI Communicator"):
+        verify_intact(tmp_path / "other.sqlite3")
+
+
 async def test_the_verification_of_an_intact_store_ends_and_can_be_cancelled(store):
     await verify_indexes(store)
     task = asyncio.create_task(verify_indexes(store))
@@ -216,7 +260,7 @@ def interrupt(path: Path) -> None:
 def test_a_transaction_that_a_power_cut_interrupted_is_rolled_back(store):
     """A power cut in a test found it: the store counted as damaged at each later start, and there was no backup yet."""
     interrupt(store)
-    assert "readonly" in find_damage(store)
+    assert "readonly" in why_unusable(store)
     verify_intact(store)
     assert keys(store) == {"first"}
 
