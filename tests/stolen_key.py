@@ -59,10 +59,11 @@ class Installed:
         """The folder of the run."""
         return self.root / "cases" / KEY / "runs" / TOKEN
 
-    def command(self, line: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-        """What comes of a command line."""
+    def command(self, line: str, stdin: bytes = b"", *, forced: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """What comes of a command line. `forced`: other words of the forced command."""
+        argv = (*self._argv[:2], *(forced or self._argv[2:]))
         done = subprocess.run(
-            self._argv, input=stdin, env={**self._environment, "SSH_ORIGINAL_COMMAND": line},
+            argv, input=stdin, env={**self._environment, "SSH_ORIGINAL_COMMAND": line},
             capture_output=True, timeout=SECONDS, check=False,
         )  # fmt: skip
         out, err = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))

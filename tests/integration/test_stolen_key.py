@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.stolen_key import KEY, SECRET, SHELLS, TOKEN, Installed, shell
+from tests.stolen_key import KEY, MARK, SECRET, SHELLS, TOKEN, Installed, shell
 
 pytestmark = pytest.mark.real
 
@@ -140,13 +140,32 @@ def refused(site: Installed, order: bytes) -> None:
 
 
 def test_an_order_as_the_product_sends_it_is_carried_out(site: Installed):
-    """What the refusals below differ from."""
+    """What the refusals below differ from. A word is never a pattern of names of files."""
+    site.engine.write_text('#!/bin/sh\nprintf \'%s\\n\' "$NAMED" "$@"\n')
+    words = ("it's", "*", "/*", "?", "[a-z]*", "$HOME", "~", "\\")
     lines = (
-        ("folder", "Outputs"), ("product", "Outputs/made"), program("NAMED=b", str(site.engine), "it's", count="1"),
+        ("folder", "Outputs"), ("product", "Outputs/made"), program("NAMED=*", str(site.engine), *words, count="1"),
         program("true", limit="5"), ("show", "../../input/common/x"),
     )  # fmt: skip
     assert "mqi-submit begun" in site.submit(site.order(*lines))
-    assert site.ended() == ("0", "mqi-program p\ncomputed\nmqi-program p\ninput")
+    written = "\n".join(("mqi-program p", "*", *words, "mqi-program p", "input"))
+    assert site.ended() == ("0", written)
+
+
+def test_an_order_that_was_cut_or_is_too_long_is_none(kept: Installed):
+    whole = kept.order(program(str(kept.engine)))
+    long = kept.order(program(str(kept.engine), "x" * (1 << 20)))
+    for order, why in ((whole[:-4], "cut"), (whole[:-2], "cut"), (whole[:-1], "bad-order line 6"), (long, "cut")):
+        assert f"mqi-trouble {why}" in kept.submit(order)
+    assert kept.untouched()
+    assert list((kept.root / "gates").iterdir()) == []
+    assert list((kept.root / "cases" / KEY / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("root", ["work", "./work", "~/work", "/", "//", ""])
+def test_a_script_that_was_installed_without_a_workspace_answers_nothing(kept: Installed, root: str):
+    output = kept.command(f"mqi-host {MARK} 50 hello", forced=("--only", root))
+    assert (output.returncode, output.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -249,11 +268,14 @@ def test_nothing_is_told_of_files_that_are_not_beside_a_named_program(site: Inst
         ("readable", f"{site.outside}/secret"), ("sha256", f"{site.outside}/secret", digest), ("executable", "/bin/sh"),
         ("program", "/bin/sh"), ("readable", f"{site.opt}/../outside/secret"), ("starts", "/bin/sh", "-c", "id"),
         ("executable", str(site.engine)), ("readable", f"{site.opt}/data/list"), ("program", "true"),
-        ("starts", str(site.engine)),
+        ("starts", str(site.engine), "*"),
     ]  # fmt: skip
+    site.engine.write_text('#!/bin/sh\necho "$@"\n')
     output = site.ask("needs", stdin="".join("\t".join(line) + "\n" for line in lines).encode()).stdout
     reported = [line.split()[2] for line in output.splitlines() if line.startswith(("mqi-need", "mqi-started"))]
     assert reported == [*["barred"] * 6, "ok", "ok", "ok", "0"]
+    printed = base64.b64encode(b"*\n").decode()
+    assert f"mqi-started 10 0 {printed}\n" in output
 
 
 LETTERS = "-tpre.iLsfxCIvu"
@@ -277,6 +299,8 @@ RSYNC = {
     "receive by way of another folder": ("receive", (*SENT[:3], "--temp-dir=/tmp", *SENT[3:])),
     "receive and compare elsewhere": ("receive", (*SENT[:3], "--link-dest=/tmp", *SENT[3:])),
     "receive two paths": ("receive", (*SENT, "y")),
+    "receive into the first of two paths": ("receive", (*SENT[:-2], "/tmp", "x")),
+    "send from the first of two paths": ("provide", (*ASKED[:-2], "{outside}", "secret")),
     "receive names of files": ("receive", (*SENT[:3], "--files-from={outside}/secret", *SENT[3:])),
     "no sender": ("provide", changed(ASKED, 1)),
     "follow links": ("provide", changed(ASKED, 2, "-tprIRLe.iLsfxCIvu")),
@@ -361,6 +385,18 @@ def test_a_log_that_is_a_link_is_not_shown(site: Installed):
     output = site.ask("poll", str(site.root), "0", "4096", stdin=f"{TOKEN}\n".encode()).stdout
     assert f"mqi-job {TOKEN} job" in output
     assert base64.b64encode(SECRET.encode()).decode()[:16] not in output
+
+
+def test_a_record_of_a_job_that_is_a_link_is_not_shown(site: Installed):
+    gate = site.root / "gates" / TOKEN
+    for folder in (gate, site.run):
+        folder.mkdir(parents=True)
+    (site.outside / "word").write_text("0,s3cret\n")
+    for link in (gate / "started", site.run / "exit"):
+        link.symlink_to(site.outside / "word")
+    output = site.ask("poll", str(site.root), "0", "4096", stdin=f"{TOKEN}\n".encode()).stdout
+    assert f"mqi-job {TOKEN} job none garbled garbled" in output
+    assert "s3cret" not in output
 
 
 def test_a_shown_file_that_is_a_link_is_not_shown(site: Installed):
