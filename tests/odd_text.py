@@ -17,6 +17,20 @@ HIDING = "\u00ad\u200b\u200c\u200d\u2028\u2029\u2060\ufeff\ue000\U000e0041\udc80
 PLAIN = "abc é陽[]=+-@'\"<>&{}%\\/"
 
 
+KINDS = {
+    "control characters": CONTROL,
+    "bidirectional characters": TURNING,
+    "invisible characters": HIDING,
+    "half characters": "\ud800\udcff\udfff\udbff",
+    "markup": "<script>alert(1)</script><img src=x onerror=alert(1)>\"' onload='x' &lt;b&gt; {{ 7 * 7 }} {% raw %} %s",
+    "a formula": "=cmd|' /C calc'!A0",
+    "another formula": "\t@SUM(1+9)*cmd",
+    "a very long text": "long " * 4000,
+    "a NUL": "before\0after",
+    "lines": 'one\r\nmqi: two\n{"event":"started"}\n\n[31mthree\u2028four',
+}
+
+
 def odd_texts(*, without: str = "") -> st.SearchStrategy[str]:
     """Short texts, most of them with such characters."""
     letters = [char for char in CONTROL + TURNING + HIDING + PLAIN if char not in without]
@@ -44,7 +58,8 @@ def strings(value: object) -> Iterator[str]:
                 yield from strings(getattr(value, one.name))
 
 
-NAME = "n" + (CONTROL + TURNING + HIDING).encode("utf-8", "ignore").decode().replace("\x00", "") + "z"
+MARKUP = "<img src='x'><b></para>&amp;&#0;{{7}}%s"
+NAME = "n" + (CONTROL + TURNING + HIDING + MARKUP).encode("utf-8", "ignore").decode().replace("\x00", "") + "z"
 CODE = "A\x07\b\x1b[2J\x7f\x85\x9b\u00adZ"  # of the character set that every reader of DICOM has
 
 
