@@ -19,11 +19,13 @@ import yaml
 
 from mqi_communicator.config import load
 from mqi_communicator.store.database import open_database
+from mqi_communicator.web.options import Role
+from mqi_communicator.web.users import User, hash_password, users_of
 
 PASSWORDS = {
     "vera": "vera only looks on", "otto": "otto gives orders", "phil": "phil may sign too", "pia": "pia signs as well",
 }  # fmt: skip
-ROLES = {"vera": "viewer", "otto": "operator", "phil": "physicist"}
+ROLES: dict[str, Role] = {"vera": "viewer", "otto": "operator", "phil": "physicist"}
 START_S = 240.0
 MQI = (sys.executable, "-m", "mqi_communicator")
 
@@ -56,12 +58,13 @@ def with_store(config: Path) -> Path:
 
 
 def add_user(config: Path, name: str) -> None:
-    """Add one of ROLES as a user, or a physicist."""
-    role = ROLES.get(name, "physicist")
-    words = [*MQI, "user", "add", name, "--role", role, "--password-stdin", "--config", str(config)]
+    """Add one of ROLES as a user, or a physicist, as `mqi user add` does."""
+    role: Role = ROLES.get(name, "physicist")
+    person: dict[str, str] = {}
     if role == "physicist":
-        words += ["--full-name", f"{name.title()} Example", "--title", "Medical Physicist"]
-    subprocess.run(words, input=f"{PASSWORDS[name]}\n", text=True, check=True, capture_output=True)
+        person = {"full_name": f"{name.title()} Example", "title": "Medical Physicist"}
+    options = load(config)
+    users_of(options.web, options.paths.workspace).put(User(name, role, hash_password(PASSWORDS[name]), **person))
 
 
 @dataclass(slots=True)
