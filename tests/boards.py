@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
+import pytest
 import yaml
 
 from mqi_communicator.config import load
@@ -124,6 +125,29 @@ def _reported(process: subprocess.Popen[str], log: Path, wanted: str) -> dict[st
             break
         time.sleep(0.05)
     raise AssertionError(log.read_text(encoding="utf-8"))
+
+
+def board_of(site: str, command: str = "web") -> Any:
+    """A fixture of a module: the dashboard of the configuration in the fixture `site`, which is its path or has it."""
+
+    @pytest.fixture(scope="module")
+    def board(request: pytest.FixtureRequest) -> Iterator[Board]:
+        found = request.getfixturevalue(site)
+        with dashboard(getattr(found, "config", found), command) as made:
+            yield made
+
+    return board
+
+
+def client_of(name: str, scope: Literal["module", "package"] = "module") -> Any:
+    """A fixture: this user, signed in to the dashboard of the fixture `board`."""
+
+    @pytest.fixture(scope=scope)
+    def client(board: Board) -> Iterator[Client]:
+        with board.signed_in(name) as made:
+            yield made
+
+    return client
 
 
 def token_of(page: str) -> str:

@@ -10,7 +10,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.keys import Keys
 
-from tests.boards import dashboard
+from tests.boards import board_of
 from tests.browser.driving import NARROW, WIDE, Browser, browser
 from tests.viewed import KEY, LEFT, Viewed, drawn, left_of_target, rtdose, viewed
 
@@ -31,10 +31,7 @@ def shown(tmp_path_factory) -> Viewed:
     return viewed(tmp_path_factory.mktemp("viewer") / "site", "HFP")
 
 
-@pytest.fixture(scope="module")
-def board(shown):
-    with dashboard(shown.config) as made:
-        yield made
+board = board_of("shown")
 
 
 @pytest.fixture(scope="module")

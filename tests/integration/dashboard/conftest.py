@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.boards import ROLES, Board, Client, add_user, configure, dashboard
+from tests.boards import ROLES, Board, add_user, client_of, configure, dashboard
 from tests.integration.dashboard import ENDED
 from tests.planted import LIVE, plant
 
@@ -36,13 +36,5 @@ def board(base, live) -> Iterator[Board]:
         yield made
 
 
-@pytest.fixture(scope="package")
-def otto(board) -> Iterator[Client]:
-    with board.signed_in("otto") as client:
-        yield client
-
-
-@pytest.fixture(scope="package")
-def vera(board) -> Iterator[Client]:
-    with board.signed_in("vera") as client:
-        yield client
+otto = client_of("otto", "package")
+vera = client_of("vera", "package")

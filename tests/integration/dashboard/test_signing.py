@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 
 import httpx
 import pytest
 from pypdf import PdfReader
-from tests.boards import MQI, PASSWORDS, Board, Client, add_user, dashboard, token_of
+from tests.boards import MQI, PASSWORDS, Board, Client, add_user, board_of, client_of, token_of
 from tests.judged import KEY
 from tests.signed import add_case, delivered_case, settings, store
 
@@ -35,22 +34,9 @@ def config(base):
     return made
 
 
-@pytest.fixture(scope="module")
-def running(config) -> Iterator[Board]:
-    with dashboard(config, "run") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def phil(running) -> Iterator[Client]:
-    with running.signed_in("phil") as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def pia(running) -> Iterator[Client]:
-    with running.signed_in("pia") as client:
-        yield client
+board = board_of("config", "run")
+phil = client_of("phil")
+pia = client_of("pia")
 
 
 def form(client: Client, **changes: str) -> dict[str, str]:
@@ -77,9 +63,9 @@ def unsigned(client: Client) -> bool:
     return (answer["state"], answer["signatures"]) == ("unsigned", [])
 
 
-def test_the_page_offers_the_form_to_physicists_alone(running, phil):
+def test_the_page_offers_the_form_to_physicists_alone(board, phil):
     assert "Signs as Phil Example, Medical Physicist" in phil.get(PAGE).text
-    with running.signed_in("otto") as otto:
+    with board.signed_in("otto") as otto:
         page = otto.get(PAGE).text
         assert "Signing requires the role physicist" in page
         assert "sign-password" not in page
@@ -89,7 +75,7 @@ def test_the_page_offers_the_form_to_physicists_alone(running, phil):
     assert unsigned(phil)
 
 
-def test_a_wrong_password_is_refused_counted_and_logged(running, phil, base):
+def test_a_wrong_password_is_refused_counted_and_logged(board, phil, base):
     refused = phil.post(SIGN, data=form(phil, password="not the password"))
     assert refused.status_code == 403
     assert "Incorrect password. Nothing was signed." in refused.text
@@ -125,10 +111,10 @@ def test_a_missing_reason_is_refused_by_the_communicator(phil):
     assert unsigned(phil)
 
 
-def test_an_account_without_a_name_cannot_sign(running, config, phil):
+def test_an_account_without_a_name_cannot_sign(board, config, phil):
     without = [*MQI, "user", "add", "nemo", "--role", "physicist", "--password-stdin", "--config", str(config)]
     subprocess.run(without, input="nemo has no name\n", text=True, check=True, capture_output=True)
-    with Client(running.address) as nemo:
+    with Client(board.address) as nemo:
         assert nemo.sign_in("nemo", "nemo has no name").status_code == 303
         page = nemo.get(PAGE).text
         assert "Your account has no name and title" in page
@@ -137,11 +123,11 @@ def test_an_account_without_a_name_cannot_sign(running, config, phil):
         assert "mqi user edit nemo" in refused.text
 
 
-def test_a_token_of_a_lesser_role_cannot_sign_and_needs_no_csrf_token(running, config, phil):
+def test_a_token_of_a_lesser_role_cannot_sign_and_needs_no_csrf_token(board, config, phil):
     made = mqi(config, "token", "add", "phil", "--role", "operator", "--purpose", "night shift")
     assert made.returncode == 0, made.stderr
     seen = phil.get(f"{API}/signatures").json()["seen"]
-    with bearer(running, made.stdout.strip()) as client:
+    with bearer(board, made.stdout.strip()) as client:
         assert client.get("/api/v1/me").json() == {"name": "phil", "role": "operator", "csrf": ""}
         refused = client.post(f"{API}/signatures", json={"decision": "accept", "reason": "x", "seen": seen})
         assert (refused.status_code, "physicist" in refused.json()["error"]) == (403, True)
@@ -155,16 +141,16 @@ def test_a_token_of_a_lesser_role_cannot_sign_and_needs_no_csrf_token(running, c
     assert "phil (token " in json.dumps(phil.get(PAGE).text)
 
 
-def test_a_wrong_expired_or_removed_token_is_refused(running, config):
+def test_a_wrong_expired_or_removed_token_is_refused(board, config):
     made = mqi(config, "token", "add", "vera", "--days", "30", "--json")
     token = json.loads(made.stdout)
-    with bearer(running, token["token"]) as client:
+    with bearer(board, token["token"]) as client:
         assert client.get("/api/v1/me").json()["role"] == "viewer"
         assert mqi(config, "token", "remove", token["id"]).returncode == 0
         refused = client.get("/api/v1/me")
         assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="mqi"')
     for wrong in ("mqi_aaaaaaaa_" + "x" * 43, "nonsense", token["token"][:-1]):
-        with bearer(running, wrong) as client:
+        with bearer(board, wrong) as client:
             assert client.get("/api/v1/status").status_code == 401
     assert mqi(config, "token", "add", "vera", "--role", "operator").returncode == 1
     assert mqi(config, "token", "add", "nobody").returncode == 1
@@ -195,9 +181,9 @@ def test_phil_signs_on_the_page(phil, base):
     assert (signature["account"], signature["proof"], signature["through"]) == ("phil", "password", "dashboard")
 
 
-def test_the_api_shows_the_signature_and_serves_the_signed_report(phil, running, config, tmp_path):
+def test_the_api_shows_the_signature_and_serves_the_signed_report(phil, board, config, tmp_path):
     token = mqi(config, "token", "add", "vera").stdout.strip()
-    with bearer(running, token) as client:
+    with bearer(board, token) as client:
         shown = client.get(API).json()
         assert (shown["signature"], shown["signed_by"]) == ("second_due", "phil")
         found = client.post("/api/v1/search", json={"signature": "second_due"}).json()["cases"]
@@ -265,10 +251,10 @@ def test_signed_results_are_not_signed_again_over_the_api(pia):
     assert pia.post(f"{API}/signatures", json={**wanted, "seen": "x"}).status_code == 422
 
 
-def test_wrong_passwords_lock_signing_as_they_lock_signing_in(running, pia):
+def test_wrong_passwords_lock_signing_as_they_lock_signing_in(board, pia):
     seen = pia.get(f"{API}/signatures").json()["seen"]
     wanted = {"decision": "reject", "reason": "guessing", "seen": seen, "password": "wrong wrong"}
     answers = [pia.post(f"{API}/signatures", json=wanted).status_code for _ in range(6)]
     assert answers == [403] * 5 + [429]
-    with Client(running.address) as other:
+    with Client(board.address) as other:
         assert other.sign_in("pia").status_code == 429, "the same lock"

@@ -6,7 +6,7 @@ import hashlib
 import re
 
 import pytest
-from tests.boards import Client, dashboard
+from tests.boards import Client, board_of, client_of
 from tests.viewed import KEY, drawn, viewed
 
 from mqi_communicator.report.viewer_file import owner
@@ -19,16 +19,8 @@ def shown(tmp_path_factory):
     return viewed(tmp_path_factory.mktemp("viewer") / "site")
 
 
-@pytest.fixture(scope="module")
-def board(shown):
-    with dashboard(shown.config) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def vera(board):
-    with board.signed_in("vera") as client:
-        yield client
+board = board_of("shown")
+vera = client_of("vera")
 
 
 def address(digest: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,11 +49,26 @@ def applied(monkeypatch) -> list[str]:
     return found
 
 
-async def test_an_order_of_another_process_ends_the_wait(site, applied, tmp_path: Path, monkeypatch):
+@pytest.fixture
+async def started(site, monkeypatch) -> AsyncIterator[Callable[[Path], Awaitable[Driver]]]:
+    """Make a driver that is woken by changes in a folder; without them it waits for an hour."""
     monkeypatch.setattr(driving, "IDLE_TICK_S", 3600.0)
-    driver = Driver(site, RetryOptions(), lambda _: None, FolderChanges([tmp_path]))
-    heeding = asyncio.create_task(driver.heed_changes())
-    await asyncio.sleep(0)
+    heeding: list[asyncio.Task[None]] = []
+
+    async def start(folder: Path) -> Driver:
+        driver = Driver(site, RetryOptions(), lambda _: None, FolderChanges([folder]))
+        heeding.append(asyncio.create_task(driver.heed_changes()))
+        await asyncio.sleep(0)
+        return driver
+
+    yield start
+    for task in heeding:
+        task.cancel()
+    await asyncio.gather(*heeding, return_exceptions=True)
+
+
+async def test_an_order_of_another_process_ends_the_wait(started, applied, tmp_path: Path):
+    driver = await started(tmp_path)
     driver.wake()
     await driver.tick()
     waiting = asyncio.create_task(driver.tick())
@@ -63,34 +79,21 @@ async def test_an_order_of_another_process_ends_the_wait(site, applied, tmp_path
         driver.wake()
         await driver.tick()
     assert applied == ["hold"]
-    heeding.cancel()
-    await asyncio.gather(heeding, return_exceptions=True)
 
 
-async def test_where_the_system_reports_no_changes_there_is_a_tick_each_second(
-    site, applied, tmp_path: Path, monkeypatch
-):
-    monkeypatch.setattr(driving, "IDLE_TICK_S", 3600.0)
-    driver = Driver(site, RetryOptions(), lambda _: None, FolderChanges([tmp_path / "missing"]))
-    heeding = asyncio.create_task(driver.heed_changes())
-    await asyncio.sleep(0)
+async def test_where_the_system_reports_no_changes_there_is_a_tick_each_second(started, tmp_path: Path):
+    driver = await started(tmp_path / "missing")
     async with asyncio.timeout(60):
         for _ in range(3):
             await driver.tick()
-    heeding.cancel()
-    await asyncio.gather(heeding, return_exceptions=True)
 
 
-async def test_a_tick_without_work_writes_nothing_that_would_cause_the_next_one(site, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(driving, "IDLE_TICK_S", 3600.0)
+async def test_a_tick_without_work_writes_nothing_that_would_cause_the_next_one(started, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(driving, "TICK_S", 0.0)
-    driver = Driver(site, RetryOptions(), lambda _: None, FolderChanges([tmp_path]))
-    heeding = asyncio.create_task(driver.heed_changes())
-    await asyncio.sleep(0)
+    driver = await started(tmp_path)
     driver.wake()
     await driver.tick()
     waiting = asyncio.create_task(driver.tick())
     assert await asyncio.wait([waiting], timeout=3) == (set(), {waiting})
     waiting.cancel()
-    heeding.cancel()
-    await asyncio.gather(waiting, heeding, return_exceptions=True)
+    await asyncio.gather(waiting, return_exceptions=True)
