@@ -136,3 +136,21 @@ async def test_an_outcome_that_cannot_be_recorded_fails_its_item_and_is_not_repe
     assert found["sound"].reason == "internal error: the outcome of the step cannot be recorded (TypeError)"
     assert [one["error"] for one in site.emitted if one["event"] == "step.internal_error"] == ["TypeError"]
     assert found["sound"].beam == CASE_ITEM
+
+
+async def test_an_exception_of_a_step_in_the_daemon_is_retried_a_few_times_and_fails_its_item(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+):
+    tries: list[str] = []
+
+    async def work(item: WorkItem, _tools: object) -> Done:
+        tries.append(item.case)
+        raise KeyError("a name of a patient")
+
+    monkeypatch.setitem(PERFORM, "admit", work)
+    await register_arrivals([site.watch / "sound"], site)
+    found = await until_nothing_moves(site, monkeypatch)
+    assert len(tries) == RetryOptions().tries
+    assert (found["sound"].status, found["sound"].reason) == (Status.FAILED, "internal error: KeyError (8 tries)")
+    assert found["sound"].advice == "report it, with the log"
+    assert "patient" not in repr(site.emitted)
