@@ -73,3 +73,4 @@ def test_the_hook_names_the_script_and_passes_an_identifier_and_a_folder():
     hook = (ROOT / "deploy/orthanc/stable-study.lua").read_text()
     assert "function OnStableStudy(studyId, tags, metadata)" in hook
     assert "/opt/mqi/deploy/orthanc/study-to-case.sh ' .. studyId" in hook
+    assert hook.rstrip().endswith("&')\nend"), "in the background: Orthanc answers no request while a hook runs"
