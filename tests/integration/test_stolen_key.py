@@ -408,8 +408,10 @@ def test_a_shown_file_that_is_a_link_is_not_shown(site: Installed):
 
 
 def test_a_product_behind_a_link_is_no_product(site: Installed):
-    site.engine.write_text(f"#!/bin/sh\nln -s '{site.outside}' Outputs\nln -s . inside\necho x >made\n")
-    products = (("product", "Outputs/secret"), ("product", "inside/made"), ("product", "made"))
+    site.engine.write_text(
+        f"#!/bin/sh\nln -s '{site.outside}' Outputs\nln -s . inside\necho x >made; ln -s made alias\n"
+    )
+    products = tuple(("product", name) for name in ("Outputs/secret", "inside/made", "alias", "made"))
     site.submit(site.order(*products, program(str(site.engine))))
     assert site.ended()[0] == "0"
     listed = (site.run / "products.sha256").read_text().splitlines()
