@@ -13,6 +13,7 @@ import pytest
 from mqi_communicator.config import load
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.truth_engine import BEAM_MODEL, DENSITY_CURVE, MATERIAL_CURVE
+from mqi_communicator.system.command import typed, typed_start
 
 ENGINE = Path(os.environ.get("MQI_ENGINE_HOME", Path(__file__).parents[2] / ".setup/mcsquare"))
 pytestmark = pytest.mark.real
@@ -59,6 +60,8 @@ def test_a_site_answers_and_its_configuration_is_proved(tmp_path, host):
         "no model cannot be read",
     ):
         assert wrong in ended.stdout
+    assert f"start the communicator:  {typed_start(config)}" in ended.stdout
+    assert f"rehearse a machine with a sample:  {typed('sample', 'rehearsal', '--machine', 'GTR1')}" in ended.stdout
     made = load(config)
     assert list(made.machines) == ["GTR1", "GTR2"]
     assert made.ssh is not None

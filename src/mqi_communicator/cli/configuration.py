@@ -19,6 +19,7 @@ from mqi_communicator.config import ConfigProblem, load
 from mqi_communicator.config.example import example as whole_example
 from mqi_communicator.config.example import question
 from mqi_communicator.config.minimal import KEYS, MOQUI_KEYS, NAMED, example, minimal
+from mqi_communicator.system.command import typed, typed_start
 
 config = typer.Typer(
     help="Write the configuration of a site, or print an example.",
@@ -56,7 +57,9 @@ def init(config: ConfigFile = DEFAULT) -> None:
         with config.open("x", encoding="utf-8") as file:
             file.write(minimal({**settings, **_rest(settings)}))
         print(f"\n{config} is written; now everything is checked, as by `mqi check`")  # noqa: T201
-        if not asyncio.run(_show(check_all(load(config)))):
+        good = asyncio.run(_show(check_all(made := load(config))))
+        print("\n" + "\n".join(_next_steps(config, next(iter(made.machines)), good=good)))  # noqa: T201
+        if not good:
             raise typer.Exit(exit_codes.NOT_PASSED)
 
 
@@ -66,6 +69,13 @@ def print_example(
 ) -> None:
     """Print a configuration file with every setting and its default."""
     print(minimal(example()) if small else whole_example(), end="")  # noqa: T201
+
+
+def _next_steps(config: Path, machine: str, *, good: bool) -> list[str]:
+    """What to do after the questions, as commands to type."""
+    again = [] if good else [f"correct what is marked NO, and check again:  {typed('check', '--config', config)}"]
+    sample = typed("sample", "rehearsal", "--machine", machine, "--config", config)
+    return [*again, f"start the communicator:  {typed_start(config)}", f"rehearse a machine with a sample:  {sample}"]
 
 
 def _ask_section(section: str, settings: dict[str, Any], config: Path) -> None:
