@@ -51,7 +51,7 @@ def plain(text: str) -> str:
     text = re.sub(r"; next check in \d+ s", "", text)
     text = re.sub(r"\b2\.25\.\d+", "2.25.…", text)
     text = re.sub(r"^(failed|waiting|cancelled) at \w+: ", "", text)
-    text = re.sub(r"^\S+ does not answer \((.*)\); next try in \d+ s$", r"\1", text)  # as the breaker tells it
+    text = re.sub(r"^\S+ does not answer \((.*)\); calls to it are paused and retried$", r"\1", text)
     text = re.sub(r"/\S*/(config\.yaml)", r"\1", text)
     text = re.sub(r"/\S*/(workspace|results|remote|other-\w+|known_\w+|known_hosts|engine)\b", r"…/\1", text)
     text = re.sub(r"\d+\.\d+ GiB are free", "… GiB are free", text)

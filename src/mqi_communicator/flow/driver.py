@@ -65,6 +65,7 @@ class Driver:
         self._ticked_at = -math.inf  # monotonic seconds: when the last tick began
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._running: dict[tuple[str, int], RunningStep] = {}
+        self._queued: dict[tuple[str, int], tuple[str, str]] = {}  # what a due item waits for here; its reason before
         self._ended_since_read: set[tuple[str, int]] = set()  # the due items were read before these ended
         self._wake = asyncio.Event()
         self._idle = IdleStates()
@@ -199,15 +200,19 @@ class Driver:
         self._wake.clear()
 
     async def _start(self, item: WorkItem) -> None:
-        step, shown = step_of(item), item
+        step = step_of(item)
         cancelling = item.wanted == "cancel"
         limit: Limit = "" if cancelling else step.limit
-        if limit:
-            if self._in_use[limit] >= self._limits[limit]:
-                setting = f"resources.{SETTINGS[limit]} = {self._limits[limit]}"
-                why = f"waiting for other {limit} to finish ({setting})"
+        if limit and self._in_use[limit] >= self._limits[limit]:
+            setting = f"resources.{SETTINGS[limit]} = {self._limits[limit]}"
+            why = f"waiting for other {limit} to finish ({setting})"
+            if item.reason != why:
+                self._queued[item.case, item.beam] = why, item.reason
                 await self._tools.database.write(work_items.set_reason, item, why)
-                return
+            return
+        why, before = self._queued.pop((item.case, item.beam), ("", ""))
+        shown = replace(item, reason=before) if why and why == item.reason else item
+        if limit:
             item = await self._shown_as_running(item)
             self._in_use[limit] += 1  # nothing may fail between here and the task that frees the slot
         work = cancel(item, self._tools) if cancelling else PERFORM[step.name](item, self._tools)

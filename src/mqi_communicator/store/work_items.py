@@ -160,6 +160,19 @@ def wake_step(connection: Connection, /, step: str, now: float) -> None:
     connection.execute(update(work_items).where(here).values(due=now))
 
 
+def wake_first(connection: Connection, /, step: str, now: float) -> None:
+    """Make the first of the work items due now that wait at a step without a host, by the rank of their cases."""
+    first = (
+        select(work_items.c.case, work_items.c.beam)
+        .join(cases, cases.c.key == work_items.c.case)
+        .where(work_items.c.step == step, work_items.c.status.in_(_LIVE), work_items.c.due > now, cases.c.host == "")
+        .order_by(cases.c.rank)
+        .limit(1)
+    )
+    for case, beam in connection.execute(first).all():
+        wake(connection, case, beam, now)
+
+
 def wake_all(connection: Connection, /, now: float) -> None:
     """Make every live work item due now."""
     connection.execute(update(work_items).where(work_items.c.status.in_(_LIVE), work_items.c.due > now).values(due=now))

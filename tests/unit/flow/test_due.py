@@ -17,6 +17,7 @@ from mqi_communicator.flow import driver as driving
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
 from mqi_communicator.flow.steps.table import Step
+from mqi_communicator.flow.transitions.record import record_outcome
 from mqi_communicator.store import audit, cases, work_items
 from mqi_communicator.store.database import open_database
 
@@ -204,3 +205,44 @@ async def test_no_verdict_waits_for_an_admission_or_a_report_and_urgent_cases_go
         "report": "waiting for other reports to finish (resources.workers = 1)",
     }
     await driver.stop()
+
+
+async def test_a_wait_for_other_steps_changes_no_event(site, monkeypatch):
+    """With many waiting cases, one waits for another's step between two checks, and finds what it found before."""
+    site.resources = ResourceOptions(workers=4, transfers=1)
+    polls = dict.fromkeys(("k1", "k2"), 0)
+    events: list[Event] = []
+
+    async def work(item, _tools):
+        polls[item.case] += 1
+        await asyncio.sleep(0.01)
+        return Wait(0.01, "waiting for the host")
+
+    began = time.monotonic()
+    site.clock = lambda: NOW + time.monotonic() - began
+    monkeypatch.setattr(driving, "step_of", lambda _line: Step("admit", "transfers", 60.0, "being tested"))
+    monkeypatch.setitem(driving.PERFORM, "admit", work)
+    driver = Driver(site, RetryOptions(), events.append)
+    for key in polls:
+        add(site, key, rank=1)
+    queued = set()
+    async with asyncio.timeout(60):
+        while min(polls.values()) < 4:
+            await driver.tick()
+            queued |= {site.database.read_now(work_items.get, key).reason.split(" (")[0] for key in polls}
+    await driver.stop()
+    assert "waiting for other transfers to finish" in queued
+    assert sorted((event.case, event.why) for event in events) == [(key, "waiting for the host") for key in polls]
+
+
+def test_the_end_of_a_case_makes_the_first_due_that_waits_without_a_host(site):
+    for key, rank, host in (("ends", 1, "gpu1"), ("sent", 2, "gpu1"), ("second", 4, ""), ("first", 3, "")):
+        step, status = ("tidy", Status.READY) if key == "ends" else ("upload", Status.WAITING)
+        site.database.write_now(cases.add, cases.Case(key, Path("/watch", key), NOW, key, rank=rank, host=host))
+        item = WorkItem(key, CASE_ITEM, step, status, due=NOW + 500, since=NOW)
+        site.database.write_now(work_items.add, item, Event(NOW, key, CASE_ITEM, "case.seen"))
+    before = site.database.read_now(work_items.get, "ends")
+    after = replace(before, status=Status.DONE, due=NOW)
+    site.database.write_now(record_outcome, before, after, None, Done({}))
+    due = {key: site.database.read_now(work_items.get, key).due - NOW for key in ("sent", "second", "first")}
+    assert due == {"sent": 500, "second": 500, "first": 0}

@@ -156,7 +156,7 @@ class GuardedHost:
         if state.recovering:
             why = f"{self.name} answers again ({state.why}); at most {2**state.answered} calls at once for now"
             return AtLimit(why, retry_in=pause * (0.2 + chance))
-        why = f"{self.name} does not answer ({state.why}); next try in {pause:.0f} s"
+        why = f"{self.name} does not answer ({state.why}); calls to it are paused and retried"  # the same at each try
         return BreakerOpen(why, "", pause * (1 + 0.2 * chance))
 
     async def _save(self, kind: str, state: Breaker) -> None:

@@ -25,17 +25,18 @@ CALL_S = 60.0
 SLOWEST = 200e3  # bytes per s: a slower transfer is ended and resumed
 DIGEST = 50e6  # bytes per s that sha256sum manages at the very least
 GIB = 1 << 30
-RECHECK_S = 30.0
+RECHECK_S = 600.0  # the end of another case makes the first that waits due sooner
 FEW_INODES = 1000  # a case needs a few dozen
 ASSUMED_JOB_S = 300.0  # where no job was measured yet
 
 
 async def upload(item: WorkItem, tools: Tools) -> Outcome:
     """`cases/<key>/input/` on a host has every digest of our SHA256SUMS, and each beam has a work item."""
+    host = await _choose_host(item.case, tools)
+    workspace.read_workspace(await host.guarded.request(workspace.workspace(host.root), deadline=CALL_S))
     source = tools.spool(item.case).input
     sums, size = await asyncio.to_thread(_digest_and_size, source)
     manifest = await asyncio.to_thread(load_manifest, tools.spool(item.case).manifest)
-    host = await _choose_host(item.case, len(manifest.beams), tools)
     sent = await _send(item.case, source, sums, size, host, tools)
     await asyncio.to_thread(write_durably, tools.spool(item.case).sent_to, host.name)
     now = tools.clock()
@@ -44,7 +45,7 @@ async def upload(item: WorkItem, tools: Tools) -> Outcome:
     return Done({"sent_bytes": size if sent else 0, "input": sums, "host": host.name})
 
 
-async def _choose_host(key: str, beams: int, tools: Tools) -> ComputeHost:
+async def _choose_host(key: str, tools: Tools) -> ComputeHost:
     """The host of the case. It is fixed once a beam has started; before that, another may be chosen whenever the host
     does not answer."""
     case = await tools.database.read(cases.get, key)
@@ -55,7 +56,10 @@ async def _choose_host(key: str, beams: int, tools: Tools) -> ComputeHost:
     known = tools.hosts.get(case.host)
     if case.host and (begun or (known is not None and not known.guarded.paused)):
         return await tools.host_of(key)
-    return tools.hosts[await tools.database.write(_choose, key, beams, tools)]
+    if case.host and len(tools.hosts) == 1:
+        return await tools.host_of(key)
+    manifest = await asyncio.to_thread(load_manifest, tools.spool(key).manifest)
+    return tools.hosts[await tools.database.write(_choose, key, len(manifest.beams), tools)]
 
 
 def _choose(connection: Connection, key: str, beams: int, tools: Tools) -> str:
@@ -90,7 +94,6 @@ def _digest_and_size(folder: Path) -> tuple[str, int]:
 async def _send(key: str, source: Path, sums: str, size: int, host: ComputeHost, tools: Tools) -> bool:
     """Whether anything had to be sent."""
     remote, root = host.guarded, host.root
-    workspace.read_workspace(await remote.request(workspace.workspace(root), deadline=CALL_S))
     try:
         if workspace.read_settled(await remote.request(workspace.settled(root, key, sums), deadline=CALL_S)):
             return False

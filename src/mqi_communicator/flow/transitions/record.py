@@ -22,6 +22,8 @@ def record_outcome(
         _resend_case(connection, item.case, outcome.why, moved)
     if isinstance(outcome, Extend):
         _extend_beams(connection, item.case, outcome.why, moved.due)
+    if moved.beam == CASE_ITEM and moved.status.ended:
+        work_items.wake_first(connection, UPLOAD, moved.due)
     if moved.beam != CASE_ITEM and moved.status.ended:
         work_items.wake(connection, item.case, CASE_ITEM, moved.due)
     if moved.beam == CASE_ITEM and moved.step != item.step:
