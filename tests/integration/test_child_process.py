@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.boards import configure, free_port
+from tests.boards import configure, free_port, with_store
 
 from mqi_communicator.cli.dashboard import watched_web
 from mqi_communicator.system import child
@@ -66,7 +66,7 @@ def quick(monkeypatch):
 def site(tmp_path):
     """A configuration of a dashboard on a free port, and its address."""
     port = free_port()
-    return configure(tmp_path / "site", {"port": port}), f"http://127.0.0.1:{port}/login"
+    return with_store(configure(tmp_path / "site", {"port": port})), f"http://127.0.0.1:{port}/login"
 
 
 def exists(pid):
