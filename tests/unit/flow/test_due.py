@@ -16,9 +16,11 @@ from mqi_communicator.case.outcome import Done, Wait
 from mqi_communicator.flow import driver as driving
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.options import ResourceOptions, RetryOptions
+from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.steps.table import Step
+from mqi_communicator.flow.transitions.apply import apply_order
 from mqi_communicator.flow.transitions.record import record_outcome
-from mqi_communicator.store import audit, cases, work_items
+from mqi_communicator.store import audit, cases, orders, work_items
 from mqi_communicator.store.database import open_database
 
 NOW = 1_800_000_000.0
@@ -246,3 +248,15 @@ def test_the_end_of_a_case_makes_the_first_due_that_waits_without_a_host(site):
     site.database.write_now(record_outcome, before, after, None, Done({}))
     due = {key: site.database.read_now(work_items.get, key).due - NOW for key in ("sent", "second", "first")}
     assert due == {"sent": 500, "second": 500, "first": 0}
+
+
+def test_a_job_that_is_declared_lost_makes_the_beams_due_that_wait_for_its_slot(site, tmp_path):
+    for key, rank in (("lost", 1), ("next", 2)):
+        add(site, key, rank)
+        step = "follow" if key == "lost" else "submit"
+        item = WorkItem(key, 1, step, Status.WAITING, due=NOW + 100, since=NOW)
+        site.database.write_now(work_items.add_beam, item)
+    number = site.database.write_now(orders.add, at=NOW, case="lost", beam=1, order="lost", who="ann", why="it is dead")
+    order = site.database.read_now(orders.get, number)
+    site.database.write_now(apply_order, order, Spool(tmp_path / "spool/lost"), NOW, 3600.0)
+    assert site.database.read_now(work_items.get, "next", 1).due == NOW

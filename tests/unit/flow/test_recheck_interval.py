@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mqi_communicator.flow.steps.submit import MAX_PAUSE_S, recheck_in
+from mqi_communicator.flow.steps.submit import FULL_S, MAX_PAUSE_S, recheck_in
 from mqi_communicator.store.jobs import Refusal
 
 
@@ -16,4 +16,9 @@ from mqi_communicator.store.jobs import Refusal
 )
 def test_the_next_beams_are_checked_each_tick_and_the_others_less_often(ahead, slots, seconds):
     host: Any = SimpleNamespace(slots=slots, scheduler=SimpleNamespace(tick_s=5.0))
-    assert recheck_in(Refusal(in_use=slots, ahead=ahead), host) == seconds
+    assert recheck_in(Refusal(in_use=max(slots - 1, 0), ahead=ahead), host) == seconds
+
+
+def test_while_every_slot_is_in_use_the_end_of_a_job_is_waited_for():
+    host: Any = SimpleNamespace(slots=3, scheduler=SimpleNamespace(tick_s=5.0))
+    assert recheck_in(Refusal(in_use=3, ahead=0), host) == FULL_S

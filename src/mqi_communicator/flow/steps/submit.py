@@ -23,6 +23,7 @@ from mqi_communicator.store import cases, jobs, work_items
 START_S = 90.0
 AGAIN_S = 10.0
 MAX_PAUSE_S = 30.0  # between two checks of a beam that waits for its turn
+FULL_S = 120.0  # the same while every slot is in use: the end of a job makes all that wait due
 ENDED = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
@@ -57,6 +58,8 @@ async def submit(item: WorkItem, tools: Tools) -> Outcome:
 
 def recheck_in(refused: jobs.Refusal, host: ComputeHost) -> float:
     """Seconds until the next check. A beam further back in the queue is checked less often."""
+    if 0 < host.slots <= refused.in_use:
+        return FULL_S
     return min(MAX_PAUSE_S, host.scheduler.tick_s * (1 + refused.ahead // max(host.slots, 1)))
 
 

@@ -51,6 +51,7 @@ def _move_items(connection: Connection, order: Order, now: float) -> tuple[list[
         work_items.move(connection, before, moved, event)
         if order.order == "lost":
             jobs.presume_lost(connection, before.case, before.beam, before.run, order.who)
+            work_items.wake_step(connection, "submit", now)
     if moves and order.order == "rejudge":
         signatures.withdraw(connection, order.case)
     orders.answer(connection, order.id, answer, now)
