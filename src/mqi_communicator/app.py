@@ -35,7 +35,7 @@ from mqi_communicator.flow.hosts.call_budget import CallBudget
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.hosts.guard import Emit, GuardedHost
 from mqi_communicator.flow.hosts.poller import JobPoller
-from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import ALL_STEPS
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.workers.compiled import cache_of
 from mqi_communicator.flow.workers.pool import WorkerPool
@@ -64,6 +64,7 @@ LEVELS = {  # of emitted events, where it is not info
     "notify.failed": "warning",
     "notify.incomplete": "warning",
     "results.mismatch": "warning",
+    "delivery.refused": "warning",
     "signature.deferred": "warning",
     "notify.internal_error": "error",
     "step.internal_error": "error",
@@ -89,7 +90,14 @@ class App:
     looped_at: float = 0.0  # monotonic seconds: the last iteration of the loop, successful or not
     folder_read: bool = False  # the watched folder was read at least once
     folder_problem: str = ""  # why the last scan of the watched folder is untrusted
+    deliveries_read: bool = False  # the same of the folder of deliveries, if there is one
+    deliveries_problem: str = ""
     results_problem: str = ""  # why nothing is delivered to the results folder
+
+    @property
+    def all_read(self) -> bool:
+        """Whether every folder in which cases arrive was read at least once."""
+        return self.folder_read and (self.deliveries_read or self.config.paths.deliveries is None)
 
 
 def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
@@ -108,7 +116,7 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
         marker.establish()
     app: App
     counters = metrics.Metrics(
-        [step.name for step in (*CASE_STEPS, *BEAM_STEPS)],
+        [step.name for step in ALL_STEPS],
         [outcome.value for outcome in CheckOutcome],
         lambda: gauges.read_gauges(config, app.tools, app.driver, app.last_checks),
         dashboard_pid=lambda: None if app.dashboard is None else app.dashboard.pid,
@@ -142,6 +150,7 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
         emit=emit,
         extension=config.extension,
         signing=config.signing,
+        calibrations=config.calibrations,
     )
     notify = config.notify
     notifications = None if notify is None else Dispatcher(notify, channels(notify), database, time.time, emit)
@@ -282,10 +291,11 @@ async def ready(app: App) -> http.Health:
         for kind, breaker in host.guarded.breakers.items()
     }
     return http.Health(
-        app.folder_read,
+        app.all_read,
         {
             "watched_folder_read": app.folder_read,
             "watched_folder_doubt": app.folder_problem,
+            "deliveries_folder_doubt": app.deliveries_problem,
             "results_folder_doubt": app.results_problem,
             "breakers": states,
         },

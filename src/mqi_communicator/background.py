@@ -14,6 +14,7 @@ import structlog
 
 from mqi_communicator.app import App
 from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.model import CaseKind
 from mqi_communicator.flow.arrivals import register_arrivals
 from mqi_communicator.flow.background.constancy import begin_due
 from mqi_communicator.flow.background.host_health import check_hosts
@@ -63,6 +64,7 @@ def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
     """Everything that runs beside the driver. `once`: only what the cases need."""
     work = [
         watch_folder(app),
+        *([watch_deliveries(app, deliveries)] if (deliveries := app.config.paths.deliveries) is not None else []),
         watch_results(app),
         periodic(HOUSEKEEPING_S, partial(_tidy_hosts, app), first_s=HOUSEKEEPING_S),
         periodic(app.config.backup.every_s, partial(back_up_if_due, app)),
@@ -113,6 +115,29 @@ async def watch_folder(app: App) -> None:
         else:
             rota.note(names, {folder.name for folder in changed})
             reported, app.folder_read = frozenset(), True
+
+
+async def watch_deliveries(app: App, root: Path) -> None:
+    """Register new and changed folders of deliveries after each scan, and wake the driver."""
+    log, rota = structlog.get_logger(), ScanRota()
+    reported: frozenset[str] = frozenset()
+    async for scan in Watch(root, app.config.intake).scans():
+        problem = f"paths.deliveries: {scan.problem}" if scan.problem else ""
+        if problem != app.deliveries_problem:
+            log.warning("watch.untrusted", why=problem) if problem else log.info("watch.trusted")
+            app.deliveries_problem = problem
+        reported |= scan.reported
+        if scan.listing is None:
+            continue
+        names = rota.choose(scan.listing.folders, reported)
+        try:
+            if changed := await register_arrivals([root / name for name in names], app.tools, CaseKind.DELIVERY):
+                app.driver.wake()
+        except StoreUnavailable as trouble:
+            log_database_error(trouble)
+        else:
+            rota.note(names, {folder.name for folder in changed})
+            reported, app.deliveries_read = frozenset(), True
 
 
 async def watch_results(app: App) -> None:

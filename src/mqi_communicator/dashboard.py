@@ -13,7 +13,7 @@ from typing import Any
 
 from mqi_communicator.case.views import CaseView
 from mqi_communicator.config import Config, effective_digest
-from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import IN_ORDER
 from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.flow.view import checks_of, record, view
 from mqi_communicator.results.signature import SignatureDocument
@@ -31,7 +31,7 @@ _LIBRARIES = ("numba", "numpy", "pydicom", "sqlalchemy", "starlette", "uvicorn")
 
 def open_dashboard(config: Config, options: WebOptions, running: Callable[[], bool]) -> Dashboard:
     """Serve the dashboard of a configuration. ActionRequired when it cannot be served. Needs a running loop."""
-    steps = {step.name: step.activity for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])}
+    steps = {step.name: step.activity for step in IN_ORDER}
     users = users_of(options, config.paths.workspace)
     context = DashboardContext(
         options=options,

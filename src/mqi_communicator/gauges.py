@@ -18,7 +18,7 @@ from mqi_communicator.config import Config
 from mqi_communicator.flow.background.host_health import HostHealth
 from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
-from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import ALL_STEPS
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote.certificate import certificate_of, expires
 from mqi_communicator.store import cases, jobs, work_items
@@ -26,7 +26,7 @@ from mqi_communicator.store.backup import backups
 from mqi_communicator.telemetry.metrics import Reading
 
 GIB, MIB = 1 << 30, 1 << 20
-STEPS = tuple(step.name for step in (*CASE_STEPS, *BEAM_STEPS))
+STEPS = tuple(step.name for step in ALL_STEPS)
 PRIORITIES = tuple(priority.value for priority in Priority)
 
 

@@ -142,7 +142,9 @@ async def _tick(app: App, *, once: bool) -> str:
     app.ticked_at = time.monotonic()
     if once and app.folder_problem and not app.folder_read:
         raise ActionRequired(app.folder_problem, "Check paths.watch; no case was admitted.")
-    return await app.driver.idle_reason() if once and app.folder_read else ""
+    if once and app.deliveries_problem and not app.deliveries_read:
+        raise ActionRequired(app.deliveries_problem, "Check paths.deliveries; no delivery was received.")
+    return await app.driver.idle_reason() if once and app.all_read else ""
 
 
 def _report_stuck(stuck: RunningStep | None, notifier: Notifier) -> None:

@@ -48,6 +48,14 @@ def rank_of(priority: Priority, seen: float, ageing_s: float) -> float:
     return seen - ahead[priority] * ageing_s
 
 
+class CaseKind(StrEnum):
+    """What a case is."""
+
+    PLAN = "plan"  # a plan that is recalculated
+    DELIVERY = "delivery"  # a folder of what a machine recorded
+    FRACTION = "fraction"  # a fraction of a plan, judged from all deliveries that belong to it
+
+
 class Kind(StrEnum):
     """What a file of a case is (DICOM PS3.4 annex B, by SOP Class UID)."""
 

@@ -68,6 +68,9 @@ class CaseView:
     patient_id: str = field(default="", repr=False)  # "" where the site does not show it (`report.identity`)
     plan_label: str = field(default="", repr=False)  # "" where the site does not show it (`report.labels`)
     machine: str = ""  # TreatmentMachineName, "" until admitted
+    kind: str = "plan"  # case.model.CaseKind: plan, delivery or fraction
+    parent: str = ""  # key of the plan's case; "" of a plan, and of a delivery that is not joined
+    fraction: str = ""  # the label of a fraction; of a delivery those of its fractions, parted by commas
     state: State = "waiting"  # state_of_case
 
     def to_dict(self) -> dict[str, object]:

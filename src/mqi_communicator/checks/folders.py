@@ -30,6 +30,18 @@ def watch_folder(config: Config) -> Finding:
     return passed(f"paths.watch {folder} is readable")
 
 
+def deliveries_folder(config: Config) -> Finding | None:
+    """Whether the folder of deliveries can be read; None if there is none."""
+    folder = config.paths.deliveries
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        return _missing("paths.deliveries", folder, _SHARED, "mount its share, or create it")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return failed(f"paths.deliveries {folder} is not readable", "give this account read permission")
+    return passed(f"paths.deliveries {folder} is readable")
+
+
 def workspace_folder(config: Config) -> Finding:
     """Whether the communicator can write its workspace. Root can write those of others: that says nothing."""
     folder = config.paths.workspace

@@ -26,6 +26,8 @@ from mqi_communicator.web.users import users_of
 async def check_all(config: Config) -> AsyncIterator[Finding]:
     """Yield all findings, in the order in which a case would encounter them."""
     yield folders.watch_folder(config)
+    if (deliveries := folders.deliveries_folder(config)) is not None:
+        yield deliveries
     yield folders.workspace_folder(config)
     yield folders.results_folder(config)
     yield folders.local_disk(config)
@@ -52,6 +54,8 @@ async def check_section(config: Config, section: str) -> AsyncIterator[Finding]:
     match section:
         case "paths":
             yield folders.watch_folder(config)
+            if (deliveries := folders.deliveries_folder(config)) is not None:
+                yield deliveries
             yield (workspace := folders.workspace_folder(config))
             yield folders.results_folder(config)
             if workspace.ok:

@@ -58,7 +58,7 @@ def _options(config: Path | None) -> tuple[JudgementOptions, dict[str, SumitomoO
     from mqi_communicator.config import load
 
     loaded = load(config)
-    return loaded.judgement, {name: one.logs for name, one in loaded.machines.items() if one.logs is not None}
+    return loaded.judgement, loaded.calibrations
 
 
 def lines(judged: Judged) -> Iterator[str]:

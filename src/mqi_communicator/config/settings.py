@@ -40,6 +40,7 @@ from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.store.options import BackupOptions
 from mqi_communicator.telemetry.options import MonitoringOptions
+from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 from mqi_communicator.web.options import WebOptions
 
 __all__ = ["Config", "ConfigProblem", "PathOptions", "effective_digest", "load"]
@@ -55,6 +56,11 @@ class PathOptions(BaseModel):
 
     watch: Path = Field(
         description="Watched folder: each case arrives as a folder of DICOM files. It is never written to."
+    )
+    deliveries: Path | None = Field(
+        default=None,
+        description="Folder of what treatment machines recorded: each delivery, or several, arrive as a folder of "
+        "treatment records and logs. It is never written to. Without it none are read.",
     )
     workspace: Path = Field(
         description="Private folder on a local disk: the store, the spool of admitted cases, temporary files."
@@ -204,6 +210,11 @@ class Config(BaseModel):
         return ViewPolicy(self.report.shown, self.signing.passes)
 
     @property
+    def calibrations(self) -> dict[str, SumitomoOptions]:
+        """Calibrations of logs, by TreatmentMachineName."""
+        return {name: one.logs for name, one in self.machines.items() if one.logs is not None}
+
+    @property
     def backups(self) -> Path:
         """Folder of the backups of the store."""
         return self.backup.folder or self.paths.workspace / "backups"
@@ -264,7 +275,8 @@ def _expanded(path: Path) -> Path:
 
 def _overlaps(paths: PathOptions, document: config_file.Document) -> list[Mistake]:
     """Find folders inside one another: results in the watched folder would be admitted as cases."""
-    places: dict[str, Path] = {name: getattr(paths, name).resolve() for name in ("watch", "workspace", "results")}
+    names = [name for name in ("watch", "deliveries", "workspace", "results") if getattr(paths, name) is not None]
+    places: dict[str, Path] = {name: getattr(paths, name).resolve() for name in names}
     mistakes = []
     for (name, inner), (other, outer) in permutations(places.items(), 2):
         if inner != outer and inner.is_relative_to(outer):
@@ -279,8 +291,10 @@ def _samples(config: Config, document: config_file.Document) -> list[Mistake]:
     mistakes = []
     for number, sample in enumerate(config.constancy):
         keys, folder = ("constancy", number, "folder"), sample.folder.resolve()
-        for name in ("watch", "workspace", "results"):
-            ours = getattr(config.paths, name).resolve()
+        for name in ("watch", "deliveries", "workspace", "results"):
+            if (of_ours := getattr(config.paths, name)) is None:
+                continue
+            ours = of_ours.resolve()
             if folder.is_relative_to(ours) or ours.is_relative_to(folder):
                 what = f"overlaps paths.{name}; it needs a folder of its own"
                 mistakes.append(Mistake(document.line_of(keys), config_file.dotted(keys), what))

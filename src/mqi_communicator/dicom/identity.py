@@ -30,8 +30,8 @@ def read_identity(plan: Path) -> CaseIdentity:
         data = opened.parse(opened.spans(), _ELEMENTS)
         mask = Mask(_text(data, "PatientName"), _text(data, "PatientBirthDate"))
         return CaseIdentity(
-            patient_id=_line(_text(data, "PatientID")),
-            plan_label=_line(mask(_text(data, "RTPlanLabel"))),
+            patient_id=id_line(_text(data, "PatientID")),
+            plan_label=id_line(mask(_text(data, "RTPlanLabel"))),
         )
 
 
@@ -39,5 +39,6 @@ def _text(data: Dataset, name: str) -> str:
     return str(data.get(name, "") or "")
 
 
-def _line(text: str) -> str:
+def id_line(text: str) -> str:
+    """Text of an identity as the store has it: one visible line of at most 64 characters."""
     return visible(" ".join(text.split()))[:_LONGEST]

@@ -25,6 +25,7 @@ _ELEMENTS = (
     "SOPClassUID",
     "SOPInstanceUID",
     "StudyInstanceUID",
+    "PatientID",
     "Manufacturer",
     "ManufacturerModelName",
     "SoftwareVersions",
@@ -83,6 +84,7 @@ def _read(opened: Opened) -> tuple[IonPlan, tuple[Problem, ...]]:
         approval=text(data, "ApprovalStatus"),
         intent=text(data, "PlanIntent"),
         study_uid=text(data, "StudyInstanceUID"),
+        patient_id=text(data, "PatientID"),
         model=" ".join(filter(None, (text(data, "ManufacturerModelName"), _version(data)))),
     )
     return plan, tuple(collector.problems)

@@ -6,7 +6,7 @@ written to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,4 +61,5 @@ class RecordedDelivery:
     machine: str  # TreatmentMachineName (300A,00B2); "" if it is not recorded
     started: str  # date and time, YYYYMMDDHHMMSS as far as recorded; "" if it is not
     beams: tuple[RecordedBeam, ...]
+    patient_id: str = field(default="", repr=False)  # never logged; "" if it is not recorded
     not_to_judge: tuple[str, ...] = ()  # reasons, as sentences with what to do: a calibration that nobody commissioned

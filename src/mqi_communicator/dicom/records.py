@@ -5,7 +5,7 @@ Arrays are indexed [z, y, x], z ascending. All records are frozen; arrays must n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -190,6 +190,7 @@ class IonPlan:
     approval: str = ""  # ApprovalStatus (300E,0002)
     intent: str = ""  # PlanIntent (300A,000A)
     study_uid: str = ""  # StudyInstanceUID (0020,000D)
+    patient_id: str = field(default="", repr=False)  # PatientID (0010,0020); never logged
 
     def number_of(self, own_number: int) -> int | None:
         """Return `Beam.number` of the beam with this BeamNumber in the plan; None if there is none."""

@@ -33,6 +33,7 @@ ION_RECORD = "1.2.840.10008.5.1.4.1.1.481.9"
 _ELEMENTS = (
     "SOPClassUID",
     "SOPInstanceUID",
+    "PatientID",
     "TreatmentDate",
     "TreatmentTime",
     "ReferencedRTPlanSequence",
@@ -90,6 +91,7 @@ def _read(opened: Opened) -> tuple[RecordedDelivery, tuple[Problem, ...]]:
         machine=_machine(data),
         started=text(data, "TreatmentDate") + text(data, "TreatmentTime").partition(".")[0],
         beams=tuple(beams),
+        patient_id=text(data, "PatientID"),
     ), tuple(collector.problems)
 
 

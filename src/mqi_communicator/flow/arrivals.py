@@ -6,25 +6,27 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem, new_key
+from mqi_communicator.case.model import CASE_ITEM, CaseKind, Event, Status, WorkItem, new_key
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.intake.scan import FolderScan, scan_folder
 from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 
+FIRST_STEP = {CaseKind.PLAN: "admit", CaseKind.DELIVERY: "receive"}
 
-async def register_arrivals(folders: list[Path], tools: Tools) -> list[Path]:
+
+async def register_arrivals(folders: list[Path], tools: Tools, kind: CaseKind = CaseKind.PLAN) -> list[Path]:
     """Register each folder that is new or has changed; returns those. Never changes the folders."""
     known = await tools.database.read(cases.latest_by_source, folders)
     changed = []
     for folder, seen in await asyncio.to_thread(_scan_all, folders, tools.intake.max_files):
         case = known.get(folder)
         if case is None:
-            await _new_case(folder, seen, tools)
+            await _new_case(folder, seen, tools, kind)
         elif case.fingerprint == seen.fingerprint:
             continue
         else:
-            await _changed(case, seen, tools)
+            await _changed(case, seen, tools, kind)
         changed.append(folder)
     return changed
 
@@ -37,10 +39,10 @@ def _scan_all(folders: list[Path], max_files: int) -> list[tuple[Path, FolderSca
     return found
 
 
-async def _new_case(folder: Path, seen: FolderScan, tools: Tools) -> None:
+async def _new_case(folder: Path, seen: FolderScan, tools: Tools, kind: CaseKind) -> None:
     now = tools.clock()
-    case = Case(key=new_key(), source=folder, seen=now, fingerprint=seen.fingerprint, changed=now, rank=now)
-    item = WorkItem(case.key, CASE_ITEM, "admit", due=now, since=now)
+    case = Case(key=new_key(), source=folder, seen=now, fingerprint=seen.fingerprint, changed=now, rank=now, kind=kind)
+    item = WorkItem(case.key, CASE_ITEM, FIRST_STEP[kind], due=now, since=now)
     await tools.database.write(_add, case, item)
     tools.emit("case.seen", case=case.key, files=seen.count, bytes=seen.bytes)
 
@@ -50,11 +52,11 @@ def _add(connection, case: Case, item: WorkItem) -> None:  # type: ignore[no-unt
     work_items.add(connection, item, Event(item.since, item.case, item.beam, "case.seen", item.step, "", item.status))
 
 
-async def _changed(case: Case, seen: FolderScan, tools: Tools) -> None:
+async def _changed(case: Case, seen: FolderScan, tools: Tools, kind: CaseKind) -> None:
     """Before admission, the same case is checked again; after it, new content becomes a case of its own."""
     item = await tools.database.read(work_items.get, case.key)
-    if item.step != "admit" or item.wanted or item.status in (Status.DONE, Status.CANCELLED):
-        await _new_case(case.source, seen, tools)
+    if item.step != FIRST_STEP[kind] or item.wanted or item.status in (Status.DONE, Status.CANCELLED):
+        await _new_case(case.source, seen, tools, kind)
         return
     now = tools.clock()
     await tools.database.write(cases.change, case.key, fingerprint=seen.fingerprint, changed=now)

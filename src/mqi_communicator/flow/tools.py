@@ -23,6 +23,7 @@ from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.store import cases
 from mqi_communicator.store.database import Database
+from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Tools:
     emit: Emit
     extension: ExtensionOptions | None = None  # None: no longer runs
     signing: SigningOptions = field(default_factory=SigningOptions)
+    calibrations: Mapping[str, SumitomoOptions] = field(default_factory=dict)  # of logs, by TreatmentMachineName
 
     @property
     def preparer(self) -> Preparer:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.model import Event, Status, WorkItem
+from mqi_communicator.case.model import CaseKind, Event, Status, WorkItem
 from mqi_communicator.case.states import is_due
 from mqi_communicator.case.views import DEFAULT_POLICY, BeamView, CaseView, ViewPolicy, state_of_case
 from mqi_communicator.case.visible import visible, visible_in
@@ -56,10 +56,12 @@ def record(case: CaseView, events: Sequence[Event]) -> dict[str, object]:
 
 def checks_of(case: CaseView) -> list[dict[str, object]]:
     """The named checks of the delivered verdict; none before it is delivered, or where the folder was moved away."""
-    path = Path(case.results) / "verdict.json"
+    folder = Path(case.results)
+    path = folder / ("delivery.json" if case.kind == CaseKind.FRACTION else "verdict.json")
     if not case.results or not path.is_file():
         return []
-    checks: list[dict[str, object]] = json.loads(path.read_text(encoding="utf-8"))["checks"]
+    document = json.loads(path.read_text(encoding="utf-8"))
+    checks: list[dict[str, object]] = (document["fractions"][0] if "fractions" in document else document)["checks"]
     return [{name: visible_in(value) for name, value in check.items()} for check in checks]
 
 
@@ -101,6 +103,9 @@ def _case(
         patient_id=shown.patient(case.patient_id),
         plan_label=shown.label(case.plan_label, case.patient_id),
         machine=visible(case.machine),
+        kind=case.kind,
+        parent=case.parent,
+        fraction=case.fraction,
     )
     due = is_due(case.signature, case.word, case.superseded_by, case.constancy, passes=policy.passes)
     return replace(made, state=state_of_case(made, due=due))

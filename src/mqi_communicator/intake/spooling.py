@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Transient
@@ -39,7 +39,7 @@ def copy_to_spool(folder: Path, spool_case_dir: Path, examination: Complete) -> 
     0700. Transient if a file changed since it was examined: examine again. DiskFull if the spool is full.
     """
     manifest = spool_case_dir / MANIFEST
-    with _faults():
+    with spool_faults():
         if manifest.exists():
             return load_manifest(manifest)
         spool_case_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,16 +47,16 @@ def copy_to_spool(folder: Path, spool_case_dir: Path, examination: Complete) -> 
             leftover.unlink()
         count = len(examination.parts)
         files = tuple(
-            _copy(folder, part, spool_case_dir / f"{number:04d}.dcm", f"file {number} of {count}")
+            copy_part(folder, part, spool_case_dir / f"{number:04d}.dcm", f"file {number} of {count}")
             for number, part in enumerate(examination.parts, start=1)
         )
         admitted = _manifest(files, spool_case_dir, examination.aside)
-        _write(manifest, admitted)
+        write_manifest(manifest, admitted)
     return admitted
 
 
 @contextlib.contextmanager
-def _faults() -> Iterator[None]:
+def spool_faults() -> Iterator[None]:
     """Raise errors of the system as faults. They name no file, because faults are logged."""
     try:
         yield
@@ -69,8 +69,8 @@ def _faults() -> Iterator[None]:
         raise Transient(f"the case could not be copied: {error.strerror}") from None
 
 
-def _copy(folder: Path, part: Part, target: Path, which: str) -> StoredFile:
-    """Copy and hash one file, and check that it is unchanged before and after."""
+def copy_part(folder: Path, part: Part, target: Path, which: str) -> StoredFile:
+    """Copy and hash one file, and check that it is unchanged before and after: Transient if not."""
     digest = hashlib.sha256()
     with _open_inside(folder, part.name) as source:
         _refuse_change(source, part, which)
@@ -81,10 +81,14 @@ def _copy(folder: Path, part: Part, target: Path, which: str) -> StoredFile:
             copy.flush()
             os.fsync(copy.fileno())
         _refuse_change(source, part, which)
-    header = read_header(target)
-    if target.stat().st_size != part.size or not header or header.sop_instance_uid != part.sop_instance_uid:
+    if target.stat().st_size != part.size or (part.sop_instance_uid and _uid_of(target) != part.sop_instance_uid):
         raise _changed(which)
     return StoredFile(target.name, digest.hexdigest(), part.size, part.kind, part.sop_instance_uid, part.name)
+
+
+def _uid_of(path: Path) -> str:
+    header = read_header(path)
+    return header.sop_instance_uid if header else ""
 
 
 @contextlib.contextmanager
@@ -120,11 +124,10 @@ def _manifest(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[
     (plan,) = (file for file in files if file.kind is Kind.PLAN)
     # A UID of the standard itself, which some systems write, identifies no plan: plans of two patients would match.
     instance = plan.sha256 if plan.sop_instance_uid.startswith(_OF_DICOM) else plan.sop_instance_uid
-    content = "\n".join(sorted(file.sha256 for file in files))
     beams = sound_plan(spool_case_dir / plan.stored).beams
     return Manifest(
-        content=hashlib.sha256(content.encode()).hexdigest(),
-        lineage=hashlib.sha256(instance.encode()).hexdigest(),
+        content=content_of(files),
+        lineage=lineage_of(instance),
         beams=tuple((beam.number, beam.name) for beam in beams),
         files=files,
         aside=aside,
@@ -134,7 +137,17 @@ def _manifest(files: tuple[StoredFile, ...], spool_case_dir: Path, aside: tuple[
     )
 
 
-def _write(path: Path, manifest: Manifest) -> None:
+def content_of(files: Iterable[StoredFile]) -> str:
+    """One SHA-256 over the digests of all files, whatever their names and order are."""
+    return hashlib.sha256("\n".join(sorted(file.sha256 for file in files)).encode()).hexdigest()
+
+
+def lineage_of(plan_uid: str) -> str:
+    """What the revisions of a plan share, from its SOPInstanceUID."""
+    return hashlib.sha256(plan_uid.encode()).hexdigest()
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the manifest durably, with the name of its folder, so that it is never partial."""
     replace_file(path, json.dumps(dataclasses.asdict(manifest), indent=1))  # ASCII: undecodable names are escaped
     sync_folder(path.parent.parent)

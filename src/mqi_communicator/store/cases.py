@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, or_, select, update
 
 from mqi_communicator.case.identity import CaseIdentity
-from mqi_communicator.case.model import CASE_ITEM
+from mqi_communicator.case.model import CASE_ITEM, CaseKind
 from mqi_communicator.store.schema import batched, cases, work_items
 from mqi_communicator.store.work_items import NOT_ENDED
 
@@ -46,6 +46,9 @@ class Case:
     patient_id: str = field(default="", repr=False)
     plan_label: str = field(default="", repr=False)
     machine: str = ""
+    kind: str = CaseKind.PLAN
+    parent: str = ""
+    fraction: str = ""
 
 
 def as_case(row: Row[tuple[object, ...]]) -> Case:
@@ -96,8 +99,9 @@ def identify(connection: Connection, key: str, identity: CaseIdentity | None) ->
 
 
 def unidentified(connection: Connection) -> list[str]:
-    """The keys of admitted cases without patient id and plan label, newest first."""
-    query = select(cases.c.key).where(cases.c.patient_id == "", cases.c.plan_label == "", cases.c.content != "")
+    """The keys of admitted plans without patient id and plan label, newest first."""
+    nothing = (cases.c.patient_id == "", cases.c.plan_label == "", cases.c.content != "")
+    query = select(cases.c.key).where(*nothing, cases.c.kind == CaseKind.PLAN)
     return list(connection.execute(query.order_by(cases.c.seen.desc())).scalars())
 
 
@@ -111,19 +115,16 @@ def latest_by_source(connection: Connection, folders: Sequence[Path]) -> dict[Pa
     return found
 
 
-def with_content(connection: Connection, content: str, *, but: str) -> list[Case]:
+def with_content(connection: Connection, content: str, *, but: str, kind: str = CaseKind.PLAN) -> list[Case]:
     """The other patients' cases that were admitted with the same content, oldest first."""
-    query = (
-        select(cases)
-        .where(cases.c.content == content, cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "")
-        .order_by(cases.c.seen)
-    )
+    others = (cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "", cases.c.kind == kind)
+    query = select(cases).where(cases.c.content == content, *others).order_by(cases.c.seen)
     return [as_case(row) for row in connection.execute(query)]
 
 
 def of_lineage(connection: Connection, lineage: str, *, but: str) -> list[Case]:
     """The other revisions of one plan, oldest first, without constancy samples."""
-    others = (cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "")
+    others = (cases.c.key != but, cases.c.same_as == "", cases.c.constancy == "", cases.c.kind == CaseKind.PLAN)
     query = select(cases).where(cases.c.lineage == lineage, *others)
     return [as_case(row) for row in connection.execute(query.order_by(cases.c.revision))]
 

@@ -73,6 +73,9 @@ cases = Table(
     Column("patient_id", Text, nullable=False, server_default=""),  # case.identity.CaseIdentity, as admitted
     Column("plan_label", Text, nullable=False, server_default=""),
     Column("machine", Text, nullable=False, server_default=""),
+    Column("kind", Text, nullable=False, server_default="plan"),  # case.model.CaseKind
+    Column("parent", Text, nullable=False, server_default=""),  # key of the plan's case; "" until a delivery is joined
+    Column("fraction", Text, nullable=False, server_default=""),  # labels of fractions, parted by commas
 )
 Index("cases_by_rank", cases.c.rank)
 Index("cases_by_source", cases.c.source)
@@ -109,6 +112,7 @@ Index("cases_by_signature_seen", cases.c.signature, cases.c.seen)
 Index("cases_by_patient", cases.c.patient_id)
 Index("cases_by_machine", cases.c.machine, cases.c.seen)
 Index("cases_by_label", cases.c.plan_label, cases.c.seen)
+Index("cases_by_parent", cases.c.parent, cases.c.kind)
 
 work_items = Table(
     "work_items",

@@ -47,6 +47,14 @@ RECORD = (
         ("files", "content", "ct_slices", "set_aside", "revision", "same_as", "constancy", "because", "basis"),
     ),
     EventSpec(
+        "fraction.begun",
+        (),
+        "The first delivery of a fraction was joined to its plan: the fraction is a case.",
+        ("parent", "fraction"),
+    ),
+    EventSpec("fraction.changed", (), "Another delivery of it was joined or refused before it was judged."),
+    EventSpec("fraction.reopened", (), "The same after it was judged: it is judged again, and its signature ends."),
+    EventSpec(
         "case.prepared_again",
         (),
         "At startup: the configuration has changed and no beam was submitted; the engine's input is prepared again.",
@@ -118,6 +126,10 @@ STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done, case
     "admit": ("files", "bytes", "content", "ct_slices", "set_aside", "revision", "same_as", "constancy"),
     "prepare": ("beams", "files", "bytes", "first_histories", "most_histories"),
     "upload": ("sent_bytes", "input", "host"),
+    "receive": ("files", "bytes", "content", "same_as"),
+    "join": ("parent", "fractions"),
+    "judge": ("word", "cause", "outputs", "deliveries", "refused"),
+    "publish": (),
     "submit": ("token", "host", "gpus"),
     "follow": (*_JOB, "histories", "uncertainty", "seconds", "outside", "runs"),
     "collect": ("fetched_bytes", "products"),
@@ -189,6 +201,11 @@ LOG = (
         "A signature beside the delivered results was missing in the store; recorded.",
         ("case",),
     ),
+    EventSpec(
+        "delivery.joined", _INFO, "A delivery belongs to the plan of this case.", ("case", "parent", "fractions")
+    ),
+    EventSpec("delivery.judged", _INFO, "A fraction was judged.", ("case", "parent", "word", "deliveries")),
+    EventSpec("delivery.refused", _WARNING, "A delivery contradicts its plan.", ("case", "parent", "code")),
     EventSpec("report.missing", _INFO, "The report could not be made; the case continues without it.", ("case", "why")),
     EventSpec("audit.head", _INFO, "The head of the event chain: after each delivery and backup.", ("number", "link")),
     EventSpec("backup.made", _INFO, "A backup of the store was made.", ("file",)),

@@ -40,6 +40,9 @@ def join(plan: IonPlan, delivery: RecordedDelivery) -> tuple[tuple[JoinedBeam, .
     if delivery.plan_uid != plan.sop_instance_uid:
         found = "the record is of another plan: it refers to another SOPInstanceUID (0008,0018)"
         return (), (Problem("join.plan", delivery.source, found, advice=_OTHER),)
+    if plan.patient_id and delivery.patient_id and plan.patient_id != delivery.patient_id:
+        found = "the record is of another patient: PatientID (0010,0020) differs from that of the plan"
+        return (), (Problem("join.patient", delivery.source, found, advice=_OTHER),)
     problems: list[Problem] = []
     beams = [beam for one in delivery.beams if (beam := _beam(plan, delivery, one, problems)) is not None]
     return tuple(beams), tuple(problems)

@@ -17,7 +17,7 @@ _KINDS = {
     ".json": "application/json",
     ".png": "image/png",
 }
-_FIRST = ("report-signed-2.pdf", "report-signed.pdf", "report.html", "report.pdf", "verdict.json")
+_FIRST = ("report-signed-2.pdf", "report-signed.pdf", "report.html", "report.pdf", "verdict.json", "delivery.json")
 _LARGEST = 64 << 20  # bytes
 _LOG_BYTES = 8192
 _LOG_LINES = 40

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from mqi_communicator.case.model import CaseKind
 from mqi_communicator.case.states import STATES
 from mqi_communicator.store import figures
 from mqi_communicator.store.orders import ConcurrentOrder
@@ -100,6 +101,7 @@ async def case_page(
         checks=checks,
         record=recorded,
         earlier=found.earlier,
+        fractions=found.fractions,
         logs=logs,
         problem=problem,
         given=given or {},
@@ -114,7 +116,7 @@ def _on_disk(context: DashboardContext, seen: Any) -> tuple[Any, Any, Any, Any]:
     logs = {beam.beam: delivered.log_tail(seen, beam.beam, beam.run, context.folders) for beam in seen.beams}
     try:
         files, checks = delivered.listing(seen, context.folders), context.queries.checks_of(seen)
-        return files, checks, logs, record_of(seen, context.folders)
+        return files, checks, logs, record_of(seen, context.folders) if seen.kind == CaseKind.PLAN else None
     except (OSError, ValueError, KeyError):  # a damaged results folder must not break the page
         return [], [], logs, None
 

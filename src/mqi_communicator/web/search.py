@@ -12,7 +12,7 @@ from mqi_communicator.case.model import Event
 from mqi_communicator.case.signing import SignatureState
 from mqi_communicator.case.states import STATES, State
 from mqi_communicator.case.views import CaseView, ViewPolicy
-from mqi_communicator.store import cases, history, orders, work_items
+from mqi_communicator.store import cases, deliveries, history, orders, work_items
 from mqi_communicator.store.history import CaseQuery, PageCursor
 from mqi_communicator.store.orders import Order
 from mqi_communicator.web.context import DashboardContext
@@ -51,6 +51,7 @@ class CaseDetail:
     events: list[Event]
     orders: list[Order]
     earlier: tuple[Judgement, ...]
+    fractions: tuple[CaseView, ...]  # of a plan: those of which something is recorded
 
 
 async def case_detail(context: DashboardContext, key: str) -> CaseDetail | None:
@@ -64,15 +65,24 @@ async def case_detail(context: DashboardContext, key: str) -> CaseDetail | None:
         (seen,) = context.queries.view(connection, [row], time.time())
         events = work_items.events_of(connection, key)
         others = cases.of_lineage(connection, row.lineage, but=key) if row.lineage else []
-        return CaseDetail(seen, events, orders.of_case(connection, key), _judgements(seen, events, others))
+        given, now = orders.of_case(connection, key), time.time()
+        fractions = context.queries.view(connection, deliveries.fractions_of(connection, key), now)
+        return CaseDetail(seen, events, given, _judgements(seen, events, others), _in_order(fractions))
 
     return await context.database.read(query)
+
+
+def _in_order(fractions: Sequence[CaseView]) -> tuple[CaseView, ...]:
+    """By number, after those of which only a date is known."""
+    return tuple(sorted(fractions, key=lambda one: (one.fraction[:1], len(one.fraction), one.fraction)))
 
 
 def _judgements(seen: CaseView, events: Sequence[Event], others: Sequence[cases.Case]) -> tuple[Judgement, ...]:
     """The verdicts of this case and of the other revisions of its plan, newest first."""
     made = [
-        event for event in events if event.step == "compare" and event.event == "step.done" and event.facts.get("word")
+        event
+        for event in events
+        if event.step in ("compare", "judge") and event.event == "step.done" and event.facts.get("word")
     ]
     own = [
         Judgement(seen.case, seen.revision, number, event.at, str(event.facts["word"]), "")

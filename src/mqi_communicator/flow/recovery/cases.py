@@ -8,13 +8,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.model import CASE_ITEM, Event, Manifest, Status, WorkItem
+from mqi_communicator.case.model import CASE_ITEM, CaseKind, Event, Manifest, Status, WorkItem
 from mqi_communicator.case.outcome import Done
 from mqi_communicator.flow.constancy_due import READMITTED
 from mqi_communicator.flow.spool.decisions import orders_of
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.spool.origin import read_due, read_origin
 from mqi_communicator.flow.steps.admit import register
+from mqi_communicator.flow.steps.receive import register_delivery
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.apply import apply_order
 from mqi_communicator.intake.manifest import load_manifest
@@ -61,14 +62,35 @@ def lost_cases(
     return sorted(found, key=lambda pair: pair[0].seen)
 
 
+_STEPS: dict[str, tuple[str, str]] = {  # the first one of a case, and the one after its files are in the spool
+    CaseKind.PLAN: ("admit", "prepare"),
+    CaseKind.DELIVERY: ("receive", "join"),
+    CaseKind.FRACTION: ("judge", "judge"),
+}
+
+
+def _register(connection: Connection, case: Case, manifest: Manifest, now: float) -> Done:
+    match case.kind:
+        case CaseKind.DELIVERY:
+            return register_delivery(connection, case.key, case, manifest)
+        case CaseKind.FRACTION:
+            for parent in cases.get_many(connection, [case.parent]).values():
+                shown = {"patient_id": parent.patient_id, "plan_label": parent.plan_label, "machine": parent.machine}
+                cases.change(connection, case.key, **shown)
+            return Done()
+        case _:
+            return register(connection, case.key, manifest, now)
+
+
 def readmit(
     connection: Connection, case: Case, manifest: Manifest | None, given: Sequence[Order], tools: Tools, now: float
 ) -> list[str]:
     """Add the case and its work item again, and apply the orders in effect; returns the names of the orders."""
     cases.add(connection, case)
-    done = Done(last=True) if manifest is None else register(connection, case.key, manifest, now)
+    done = Done(last=True) if manifest is None else _register(connection, case, manifest, now)
     status = Status.DONE if done.last and manifest is not None else Status.READY
-    item = WorkItem(case.key, CASE_ITEM, "admit" if done.last else "prepare", status=status, due=now, since=now)
+    first, second = _STEPS[case.kind]
+    item = WorkItem(case.key, CASE_ITEM, first if done.last else second, status=status, due=now, since=now)
     why = "the store had lost the case; its files were in the spool"
     facts = {name: value for name, value in done.facts.items() if name != "bytes"}
     due = read_due(tools.spool(case.key).origin) if case.constancy else None

@@ -14,14 +14,14 @@ from mqi_communicator.case.model import CASE_ITEM, Event, Status, WorkItem
 from mqi_communicator.delivery.folder import delivered_results
 from mqi_communicator.flow.spool.decisions import ended_of
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.delivered_verdict import read_verdict
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions import judgements
 from mqi_communicator.flow.transitions.judgements import JUDGEMENT_RECOVERED
-from mqi_communicator.results.documents import VERDICT, verdict_of
 from mqi_communicator.store import audit, cases, jobs, signatures, work_items
 
 DELIVERY_RECOVERED = "case.delivery_recovered"
-BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare")
+BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare", "judge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +113,10 @@ def _delivered(results: Path, key: str, name: str, judgement: int) -> Delivered 
         return None
     folder, manifest, digest = delivery
     try:
-        verdict = verdict_of((folder / VERDICT).read_bytes())
-    except ValueError:
+        word, why = read_verdict(folder)
+    except (OSError, ValueError):
         raise Permanent(f"the verdict delivered under {key} cannot be read") from None
-    return Delivered(folder, manifest, digest, verdict.outcome, verdict.why, judgement)
+    return Delivered(folder, manifest, digest, word, why, judgement)
 
 
 def _judgement(connection: Connection, key: str) -> int:

@@ -14,7 +14,7 @@ from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.store.cases import Case
 
 _KEPT = ("seen", "fingerprint", "changed", "priority", "rank")
-_KEPT_LATER = {"constancy": ""}  # the default, for a record of an older version
+_KEPT_LATER = {"constancy": "", "kind": "plan", "parent": "", "fraction": ""}  # defaults, for an older record
 
 
 def write_origin(path: Path, case: Case, due: Due | None = None) -> None:

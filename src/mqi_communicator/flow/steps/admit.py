@@ -36,17 +36,17 @@ async def admit(item: WorkItem, tools: Tools) -> Outcome:
     case = await tools.database.read(cases.get, item.case)
     spool = tools.spool(item.case)
     if not spool.manifest.exists():
-        seen = await asyncio.to_thread(_scan, case, tools.intake.max_files)
+        seen = await asyncio.to_thread(scan_source, case, tools.intake.max_files)
         if seen is None:
             why = "its folder is missing; the case continues when the folder is back, mqi cancel ends it"
             return Wait(RECHECK_S, why, parked=True)
-        unchanged_s = await _unchanged_for(case, seen, tools)
+        unchanged_s = await unchanged_for(case, seen, tools)
         if unchanged_s < tools.intake.settle_s and not item.reason:
             tools.workers.warm_up()
             return Wait(tools.intake.settle_s - unchanged_s, "its files arrived only just now", code="case.incomplete")
         examined = await _examine(case, unchanged_s, tools)
         if isinstance(examined, Incomplete):
-            return _wait(examined, unchanged_s, tools)
+            return wait_for(examined, unchanged_s, tools)
         if isinstance(examined, Rejected):
             await tools.database.write(cases.change, item.case, fingerprint=seen.fingerprint)
             raise DicomProblem(examined.reason, examined.advice, examined.code)
@@ -73,14 +73,14 @@ async def _examine(case: Case, unchanged_s: float, tools: Tools) -> Examination:
         )
 
 
-def _wait(examined: Incomplete, unchanged_s: float, tools: Tools) -> Wait:
+def wait_for(examined: Incomplete, unchanged_s: float, tools: Tools) -> Wait:
     """When to check again. A change in the folder is noticed before that."""
     pause = EXAMINE_S if examined.retry_in_s is None else min(EXAMINE_S, max(0.2, examined.retry_in_s))
     parked = unchanged_s >= max(tools.intake.settle_s, tools.intake.still_s)  # `--once` waits for what ends soon
     return Wait(pause, examined.summary, needs_person=examined.overdue, parked=parked, code="case.incomplete")
 
 
-def _scan(case: Case, max_files: int) -> FolderScan | None:
+def scan_source(case: Case, max_files: int) -> FolderScan | None:
     """The content of the case's folder; None if it is missing. Unreachable while its share does not answer."""
     try:
         return scan_folder(case.source, max_files) if case.source.is_dir() else None
@@ -90,7 +90,7 @@ def _scan(case: Case, max_files: int) -> FolderScan | None:
         raise Transient(f"the case folder cannot be listed: {error.strerror}") from None
 
 
-async def _unchanged_for(case: Case, seen: FolderScan, tools: Tools) -> float:
+async def unchanged_for(case: Case, seen: FolderScan, tools: Tools) -> float:
     """For how many seconds the folder has been unchanged. Where changes are not reported, the last scan may be old."""
     now = tools.clock()
     if seen.fingerprint == case.fingerprint and case.changed <= now:  # later than now: the clock was set back
@@ -110,6 +110,7 @@ def register(connection: Connection, key: str, manifest: Manifest, now: float) -
     """Record whether the case is known already, a new revision of a known plan, or new."""
     cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
     cases.identify(connection, key, manifest.identity)
+    work_items.wake_step(connection, "join", now)  # deliveries that wait for this plan
     facts: dict[str, object] = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files)}
     facts |= {"content": manifest.content, "ct_slices": len(manifest.of(Kind.CT)), "set_aside": len(manifest.aside)}
     own = cases.get(connection, key)
@@ -118,7 +119,7 @@ def register(connection: Connection, key: str, manifest: Manifest, now: float) -
     if own.superseded_by:  # the process was stopped between this line and the next
         return Done(facts)
     for same in cases.with_content(connection, manifest.content, but=key):
-        if _has_verdict(same, work_items.get(connection, same.key)):
+        if has_verdict(same, work_items.get(connection, same.key)):
             cases.change(connection, key, same_as=same.key)
             return Done({**facts, "same_as": same.key}, last=True)
     older = cases.of_lineage(connection, manifest.lineage, but=key)
@@ -129,7 +130,7 @@ def register(connection: Connection, key: str, manifest: Manifest, now: float) -
     return Done({**facts, "revision": revision})
 
 
-def _has_verdict(case: Case, item: WorkItem) -> bool:
+def has_verdict(case: Case, item: WorkItem) -> bool:
     """Whether a case has a verdict, or will have one. A delivered case has one, even if its tidying failed."""
     ending = bool(item.wanted or case.superseded_by)
     return item.status is Status.DONE or item.step == TIDY or not (item.status.ended or ending)

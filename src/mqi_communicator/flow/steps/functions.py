@@ -12,7 +12,11 @@ from mqi_communicator.flow.steps.compare import compare
 from mqi_communicator.flow.steps.deliver import deliver
 from mqi_communicator.flow.steps.extend import extend
 from mqi_communicator.flow.steps.follow import follow
+from mqi_communicator.flow.steps.join import join
+from mqi_communicator.flow.steps.judge import judge
 from mqi_communicator.flow.steps.prepare import prepare
+from mqi_communicator.flow.steps.publish import publish
+from mqi_communicator.flow.steps.receive import receive
 from mqi_communicator.flow.steps.report import report
 from mqi_communicator.flow.steps.submit import submit
 from mqi_communicator.flow.steps.tidy import tidy
@@ -29,6 +33,10 @@ PERFORM: dict[str, Callable[[WorkItem, Tools], Awaitable[Outcome]]] = {
     "deliver": deliver,
     "extend": extend,
     "tidy": tidy,
+    "receive": receive,
+    "join": join,
+    "judge": judge,
+    "publish": publish,
     "submit": submit,
     "follow": follow,
     "collect": collect,

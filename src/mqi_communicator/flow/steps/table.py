@@ -44,6 +44,17 @@ CASE_STEPS = (
     Step("tidy", "", HOUR, "the host is being cleaned up"),
 )
 
+DELIVERY_STEPS = (
+    Step("receive", "admissions", 4 * HOUR, "being checked and copied to the spool"),
+    Step("join", "comparisons", HOUR, "being joined to its plan"),
+)
+
+FRACTION_STEPS = (
+    Step("judge", "comparisons", HOUR, "being compared with the plan"),
+    Step("publish", "reports", HOUR, "the results are being delivered"),
+    CASE_STEPS[-1],
+)
+
 BEAM_STEPS = (
     Step("submit", "", 10 * 60.0, "the job is being submitted to the host"),
     Step("follow", "", 10 * 60.0, "the dose engine is computing", only_polls=True),
@@ -52,9 +63,17 @@ BEAM_STEPS = (
 )
 
 
+CASE_SEQUENCES = (CASE_STEPS, DELIVERY_STEPS, FRACTION_STEPS)
+_DELIVERED = (*DELIVERY_STEPS, *FRACTION_STEPS[:-1])
+ALL_STEPS = (*CASE_STEPS, *BEAM_STEPS, *_DELIVERED)
+IN_ORDER = (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:], *_DELIVERED)  # of what happens to a plan, then to a delivery
+
+
 def steps_of(item: WorkItem) -> tuple[Step, ...]:
-    """The steps of a case or of a beam."""
-    return CASE_STEPS if item.beam == CASE_ITEM else BEAM_STEPS
+    """The steps of a plan, a delivery, a fraction or a beam; where two have a step, nothing follows it."""
+    if item.beam != CASE_ITEM:
+        return BEAM_STEPS
+    return next(steps for steps in CASE_SEQUENCES if any(step.name == item.step for step in steps))
 
 
 def step_of(item: WorkItem) -> Step:

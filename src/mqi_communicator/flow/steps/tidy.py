@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import shutil
 
-from mqi_communicator.case.model import WorkItem
+from mqi_communicator.case.model import CaseKind, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import note_spent
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.remote import workspace
-from mqi_communicator.store import jobs
+from mqi_communicator.store import cases, jobs
 
 REMOVE_S = 120.0
 
 
 async def tidy(item: WorkItem, tools: Tools) -> Outcome:
     """Nothing of the case is left on the host; the spool keeps the admitted files and the doses."""
+    if (await tools.database.read(cases.get, item.case)).kind != CaseKind.PLAN:
+        return Done()  # nothing of it was sent anywhere
     await tidy_host(item.case, tools)
     spool = tools.spool(item.case)
     for folder in (spool.input, spool.root / "back", spool.prepared):

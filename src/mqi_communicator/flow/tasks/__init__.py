@@ -11,6 +11,9 @@ from mqi_communicator.flow.workers.deferred import Deferred
 
 if TYPE_CHECKING:
     from mqi_communicator.flow.tasks.beam import keep_beam_dose as keep_beam_dose
+    from mqi_communicator.flow.tasks.delivered import join_delivery as join_delivery
+    from mqi_communicator.flow.tasks.delivered import judge_delivered as judge_delivered
+    from mqi_communicator.flow.tasks.delivered import named_plans as named_plans
     from mqi_communicator.flow.tasks.engine_input import write_input as write_input
     from mqi_communicator.flow.tasks.figures import judge_with_figures as judge_with_figures
     from mqi_communicator.flow.tasks.identity import identity_of as identity_of
@@ -18,10 +21,17 @@ if TYPE_CHECKING:
     from mqi_communicator.flow.tasks.report import redraw_report as redraw_report
     from mqi_communicator.flow.tasks.sign import sign_results as sign_results
     from mqi_communicator.intake.admit import examine as examine
+    from mqi_communicator.intake.deliveries import copy_delivery as copy_delivery
+    from mqi_communicator.intake.deliveries import examine_delivery as examine_delivery
     from mqi_communicator.intake.spooling import copy_to_spool as copy_to_spool
 else:
     examine = Deferred("mqi_communicator.intake.admit", "examine")
     copy_to_spool = Deferred("mqi_communicator.intake.spooling", "copy_to_spool")
+    examine_delivery = Deferred("mqi_communicator.intake.deliveries", "examine_delivery")
+    copy_delivery = Deferred("mqi_communicator.intake.deliveries", "copy_delivery")
+    named_plans = Deferred("mqi_communicator.flow.tasks.delivered", "named_plans")
+    join_delivery = Deferred("mqi_communicator.flow.tasks.delivered", "join_delivery")
+    judge_delivered = Deferred("mqi_communicator.flow.tasks.delivered", "judge_delivered")
     write_input = Deferred("mqi_communicator.flow.tasks.engine_input", "write_input")
     keep_beam_dose = Deferred("mqi_communicator.flow.tasks.beam", "keep_beam_dose")
     judge_with_figures = Deferred("mqi_communicator.flow.tasks.figures", "judge_with_figures")

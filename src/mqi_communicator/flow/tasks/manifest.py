@@ -29,6 +29,7 @@ from mqi_communicator.store.chain import Entry, event_of
 from mqi_communicator.system.durable import sync_file, sync_folder, sync_tree
 
 EVENTS = "events.jsonl"
+JUDGED = ("compare", "judge")  # the step that makes the verdict: of a plan, of a fraction
 _AGAIN = "move the folder away if it is not needed, then run mqi retry"
 
 
@@ -69,7 +70,7 @@ def manifest_of(spool: Spool, record: Record, digests: Mapping[str, str] | None 
     A file that has changed since is found when it is delivered: its copy is verified."""
     prepared = spool.results
     if digests is None:
-        digests = _outputs(record.history, "compare")
+        digests = _outputs(record.history, *JUDGED)
     return manifest_document(
         spool.root.name,
         load_manifest(spool.manifest),
@@ -85,7 +86,7 @@ def manifest_of(spool: Spool, record: Record, digests: Mapping[str, str] | None 
         ],
         chain=ChainDocument(event=record.history[-1].id, link=record.history[-1].link) if record.history else None,
         admitted_at=_when(record.history, "admit"),
-        judged_at=_when(record.history, "compare"),
+        judged_at=_when(record.history, *JUDGED),
     )
 
 
@@ -109,7 +110,7 @@ def _digests(prepared: Path, history: Sequence[Entry]) -> Mapping[str, str]:
 
     Permanent if a file is missing, or was not there then. A case judged by a version without digests is delivered as it
     is."""
-    then = {name: digest for name, digest in _outputs(history, "compare").items() if name != EVENTS}
+    then = {name: digest for name, digest in _outputs(history, *JUDGED).items() if name != EVENTS}
     if not then:
         return {name: digest for name, digest in digests_of(prepared).items() if name != EVENTS}
     then |= _outputs(history, "report")
@@ -155,17 +156,17 @@ def output(path: Path, folder: Path, digest: str = "") -> OutputDocument:
     return OutputDocument(name=name, bytes=path.stat().st_size, sha256=digest or digest_of(path))
 
 
-def _when(history: Sequence[Entry], step: str) -> float | None:
-    entry = _last(history, step)
+def _when(history: Sequence[Entry], *steps: str) -> float | None:
+    entry = _last(history, steps)
     return None if entry is None else entry.at
 
 
-def _outputs(history: Sequence[Entry], step: str) -> dict[str, str]:
-    """The digests of the files that a step made, by name."""
-    entry = _last(history, step)
+def _outputs(history: Sequence[Entry], *steps: str) -> dict[str, str]:
+    """The digests of the files that the last of these steps made, by name."""
+    entry = _last(history, steps)
     made = {} if entry is None else event_of(entry).facts.get("outputs", {})
     return {str(name): str(digest) for name, digest in made.items()} if isinstance(made, dict) else {}
 
 
-def _last(history: Sequence[Entry], step: str) -> Entry | None:
-    return next((entry for entry in reversed(history) if entry.step == step and entry.name == "step.done"), None)
+def _last(history: Sequence[Entry], steps: Sequence[str]) -> Entry | None:
+    return next((entry for entry in reversed(history) if entry.step in steps and entry.name == "step.done"), None)

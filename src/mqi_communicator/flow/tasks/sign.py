@@ -16,12 +16,13 @@ from mqi_communicator.case.model import Kind
 from mqi_communicator.case.signing import SignatureState, SignRequest
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.added_files import remove_leftover, replace, write_once
+from mqi_communicator.flow.tasks.delivered_verdict import VERDICTS, read_verdict
 from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.manifest import results_locked, verified_manifest
 from mqi_communicator.flow.tasks.report_files import PDF
 from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.report.stamp import Stamp, stamped
-from mqi_communicator.results.documents import MANIFEST, VERDICT, ManifestDocument, VerdictDocument, utc
+from mqi_communicator.results.documents import MANIFEST, ManifestDocument, utc
 from mqi_communicator.results.signature import (
     SIGNATURE,
     SIGNATURES,
@@ -78,11 +79,11 @@ def _document(
     delivered: Path, manifest: ManifestDocument, request: SignRequest, reason: str, at: float
 ) -> SignatureDocument:
     """The signature, without the digest of the signed report. Permanent if it is not valid."""
-    verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes()).word
+    verdict, _ = read_verdict(delivered)
     decision = Decision(request.decision)
     if needs_reason(decision, verdict) and not reason.strip():
         raise Permanent(f"to {decision.value} a verdict {verdict.value} needs a reason", "give a reason")
-    digests = {file.name: file.sha256 for file in manifest.outputs if file.name in (VERDICT, PDF)}
+    digests = {file.name: file.sha256 for file in manifest.outputs if file.name in (*VERDICTS, PDF)}
     digests |= {str(Kind.PLAN): file.sha256 for file in manifest.inputs if file.kind == Kind.PLAN}
     if request.number == 2:  # noqa: PLR2004 - the second signature
         digests[SIGNATURE] = digest_of(delivered / SIGNATURE) if (delivered / SIGNATURE).is_file() else ""

@@ -6,13 +6,17 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.model import Event, Priority, rank_of
+from mqi_communicator.case.model import CaseKind, Event, Priority, rank_of
 from mqi_communicator.flow.constancy_due import recorded_due
 from mqi_communicator.flow.spool.decisions import note_order
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.transitions.decide import COMPARE
+from mqi_communicator.flow.transitions.fractions import JUDGE
 from mqi_communicator.flow.transitions.orders import event_of, moves_of_order, priority_refusal
 from mqi_communicator.store import audit, cases, jobs, orders, signatures, work_items
 from mqi_communicator.store.orders import Order
+
+JUDGED_AT: dict[str, str] = {CaseKind.PLAN: COMPARE, CaseKind.DELIVERY: "", CaseKind.FRACTION: JUDGE}
 
 
 def apply_order(
@@ -40,12 +44,15 @@ def refusal_now(connection: Connection, case: str, order: str, beam: int, detail
     if order == "priority":
         own, before = work_items.get(connection, case), Priority(cases.get(connection, case).priority)
         return priority_refusal(own, before, Priority(detail))
-    moves, answer = moves_of_order(order, work_items.of_case(connection, case), 0.0, beam)
+    judged_at = JUDGED_AT[cases.get(connection, case).kind]
+    moves, answer = moves_of_order(order, work_items.of_case(connection, case), 0.0, beam, judged_at)
     return "" if moves else answer
 
 
 def _move_items(connection: Connection, order: Order, now: float) -> tuple[list[Event], str]:
-    moves, answer = moves_of_order(order.order, work_items.of_case(connection, order.case), now, order.beam)
+    judged_at = JUDGED_AT[cases.get(connection, order.case).kind]
+    items = work_items.of_case(connection, order.case)
+    moves, answer = moves_of_order(order.order, items, now, order.beam, judged_at)
     events = [event_of(order.order, order.who, order.why, before, moved, now) for before, moved in moves]
     for (before, moved), event in zip(moves, events, strict=True):
         work_items.move(connection, before, moved, event)

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.flow.transitions.decide import EXTENDED
+from mqi_communicator.flow.transitions.fractions import REOPENED
 from mqi_communicator.store.chain import Entry
 
 REJUDGED = "order.rejudge"
 JUDGEMENT_RECOVERED = "case.judgement_recovered"  # delivered before a restore: unknown to the restored store
 
 
+_ANOTHER = (REJUDGED, EXTENDED, JUDGEMENT_RECOVERED, REOPENED)
+
+
 def number(history: Sequence[Entry]) -> int:
-    """Counted from 1: each order to judge again and each longer run makes another."""
-    return 1 + sum(one.beam == CASE_ITEM and one.name in (REJUDGED, EXTENDED, JUDGEMENT_RECOVERED) for one in history)
+    """Counted from 1: each order to judge again, each longer run and each further delivery makes another."""
+    return 1 + sum(one.beam == CASE_ITEM and one.name in _ANOTHER for one in history)
 
 
 def folder(key: str, judgement: int) -> str:

@@ -11,10 +11,12 @@ from mqi_communicator.flow.transitions.decide import COMPARE, FIRST_BEAM_STEP, P
 Moves = list[tuple[WorkItem, WorkItem]]
 
 
-def moves_of_order(order: str, items: Sequence[WorkItem], now: float, beam: int = CASE_ITEM) -> tuple[Moves, str]:
+def moves_of_order(
+    order: str, items: Sequence[WorkItem], now: float, beam: int = CASE_ITEM, judged_at: str = COMPARE
+) -> tuple[Moves, str]:
     """The moves that an order makes on the items of a case, and the answer to its giver. No moves: the answer says why.
 
-    `beam`: the beam of an order about one beam.
+    `beam`: the beam of an order about one beam. `judged_at`: the step that makes the verdict, "" if none does.
     """
     match order:
         case "hold":
@@ -24,11 +26,11 @@ def moves_of_order(order: str, items: Sequence[WorkItem], now: float, beam: int 
         case "cancel":
             return _cancel_case(items, now)
         case "retry":
-            return _retry_case(items, now)
+            return _retry_case(items, now, judged_at)
         case "lost":
             return _lost([item for item in items if item.beam == beam != CASE_ITEM], now)
         case "rejudge":
-            return _rejudge(items[0], now)
+            return _rejudge(items[0], now, judged_at)
         case _:
             return [], f"unknown order {order}"
 
@@ -77,23 +79,23 @@ def _cancel(item: WorkItem, now: float) -> WorkItem:
     )
 
 
-def _retry_case(items: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
+def _retry_case(items: Sequence[WorkItem], now: float, judged_at: str) -> tuple[Moves, str]:
     """If a beam is computed again, the case returns to the upload, since its input may have been removed. A case that
     is not at its upload yet stays where it is: while it is being extended, its old input must not be sent."""
     own = items[0]
     if own.wanted:
         return [], "the case is being cancelled; retry it afterwards"
     refused = f"nothing to retry: the case is {own.status}, and nothing of it has failed"
-    moves, answer = _all(items, lambda item: _retry(item, now), "retried", refused)
+    moves, answer = _all(items, lambda item: _retry(item, now, judged_at), "retried", refused)
     if all(after.run == before.run for before, after in moves):
         return moves, answer
     status = Status.HELD if own.status is Status.HELD else Status.READY
     step = own.step if own.step in ("admit", PREPARE) else UPLOAD
-    again = replace(_retry(own, now), step=step, status=status, tries=0, due=now, since=now)
+    again = replace(_retry(own, now, judged_at), step=step, status=status, tries=0, due=now, since=now)
     return [(own, again), *(move for move in moves if move[0] is not own)], answer
 
 
-def _retry(item: WorkItem, now: float) -> WorkItem:
+def _retry(item: WorkItem, now: float, judged_at: str) -> WorkItem:
     """A failed beam starts a new run; a failed case continues at the step that failed; after a problem, an item that
     waits is due now."""
     if item.status is Status.WAITING and not item.wanted and (item.tries or item.needs_person or item.advice):
@@ -104,7 +106,8 @@ def _retry(item: WorkItem, now: float) -> WorkItem:
         item, status=Status.READY, tries=0, due=now, since=now, reason="", advice="", wanted="", needs_person=False
     )
     if item.beam == CASE_ITEM:  # results that cannot be delivered are made again
-        return replace(fresh, step="compare") if item.step == "deliver" and item.status is Status.FAILED else fresh
+        undelivered = item.step in ("deliver", "publish") and item.status is Status.FAILED
+        return replace(fresh, step=judged_at) if undelivered else fresh
     return replace(fresh, step=FIRST_BEAM_STEP, run=item.run + 1, base_run=item.run + 1)
 
 
@@ -123,11 +126,13 @@ def _lost(beams: Sequence[WorkItem], now: float) -> tuple[Moves, str]:
     return [(item, replace(fresh, reason="", advice="", needs_person=False))], "declared lost; the next run may start"
 
 
-def _rejudge(own: WorkItem, now: float) -> tuple[Moves, str]:
-    """Compare the kept doses once more; results that were delivered stay."""
+def _rejudge(own: WorkItem, now: float, judged_at: str) -> tuple[Moves, str]:
+    """Compare the kept doses or records once more; results that were delivered stay."""
+    if not judged_at:
+        return [], "a delivery has no verdict; its fractions have"
     if own.status is not Status.DONE:
         return [], f"only a case that is done can be judged again: this one is {own.status} at {own.step}"
-    again = replace(own, step=COMPARE, status=Status.READY, tries=0, due=now, since=now, reason="", advice="")
+    again = replace(own, step=judged_at, status=Status.READY, tries=0, due=now, since=now, reason="", advice="")
     return [(own, again)], "judged again with the current limits"
 
 

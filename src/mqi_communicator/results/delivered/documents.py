@@ -13,6 +13,7 @@ from mqi_communicator.results.documents import CheckDocument, check_document
 from mqi_communicator.results.verdict import CheckOutcome, Verdict
 from mqi_communicator.treatment.fractions import Fraction
 
+DELIVERY = "delivery.json"
 _ORDER = list(CheckOutcome)
 _FROZEN = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -56,6 +57,7 @@ class DeliveryDocument(BaseModel):
         "mqi-delivery/1", alias="schema", description="Name and version of this format."
     )
     plan: str = Field(description="SOPInstanceUID (0008,0018) of the plan.")
+    case: str = Field("", description="Key of the plan's case; empty on the command line.")
     word: CheckOutcome = Field(
         description="The worst outcome of the fractions; not_judged, or worse, if a record was refused."
     )
@@ -69,7 +71,15 @@ class DeliveryDocument(BaseModel):
     refused: tuple[RefusalDocument, ...] = Field(description="Why records were refused; empty if none was.")
 
 
-def delivery_document(plan_uid: str, judged: Sequence[JudgedFraction], refused: Sequence[Problem]) -> DeliveryDocument:
+def verdict_in(text: bytes | str) -> tuple[CheckOutcome, str]:
+    """Verdict and cause of a delivery.json. ValueError if it does not have this format version."""
+    found = DeliveryDocument.model_validate_json(text)
+    return found.word, found.why
+
+
+def delivery_document(
+    plan_uid: str, judged: Sequence[JudgedFraction], refused: Sequence[Problem], case: str = ""
+) -> DeliveryDocument:
     """The document of all fractions and refusals. ValueError if there is neither."""
     outcomes = [(_ORDER.index(one.verdict.outcome), f"{one.fraction.label}: {one.verdict.why}") for one in judged]
     if refused:
@@ -81,6 +91,7 @@ def delivery_document(plan_uid: str, judged: Sequence[JudgedFraction], refused: 
     rank, why = max(outcomes, key=lambda one: one[0])
     return DeliveryDocument(
         plan=plan_uid,
+        case=case,
         word=_ORDER[rank],
         why=why,
         fractions=tuple(map(_fraction, judged)),

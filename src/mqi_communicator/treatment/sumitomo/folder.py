@@ -22,6 +22,7 @@ class PlanInfo:
     """What PlanInfo.txt has of a delivery."""
 
     study_uid: str
+    patient_id: str  # never logged
     beam: int  # BeamNumber of the plan
     started: str  # YYYYMMDDHHMMSS...
     first: int  # number of the first layer, from 1
@@ -48,6 +49,7 @@ def read_plan_info(folder: Path, report: Report, digests: Digests) -> PlanInfo |
     try:
         return PlanInfo(
             study_uid=values["DICOM_STUDY_INS_UID"],
+            patient_id=values["DICOM_PATIENT_ID"],
             beam=int(values["DICOM_BEAM_NUMBER"]),
             started=values["TCSC_IRRAD_DATETIME"],
             first=int(values["START_LAYER_NUMBER"]),

@@ -87,6 +87,7 @@ def read_folder(
         machine="",
         started=info.started,
         beams=(recorded,),
+        patient_id=info.patient_id,
         not_to_judge=_not_to_judge(beam, options),
     ), tuple(problems)
 

@@ -1,0 +1,280 @@
+"""Deliveries that arrive in a folder end at their plan and fraction, in whatever order they come, or are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+from dataclasses import replace
+
+import pydicom
+import pytest
+import yaml
+from tests.delivered import plan_bytes, records, write
+from tests.spooled import shut
+
+from mqi_communicator.app import build
+from mqi_communicator.case.identity import CaseIdentity
+from mqi_communicator.case.model import CASE_ITEM, CaseKind, Event, Kind, Manifest, Status, StoredFile, WorkItem
+from mqi_communicator.config import load
+from mqi_communicator.demo.delivered import sessions_of
+from mqi_communicator.demo.sample_case import encode
+from mqi_communicator.demo.sample_logs import CALIBRATION, write_logs
+from mqi_communicator.dicom.plan import sound_plan
+from mqi_communicator.flow.arrivals import register_arrivals
+from mqi_communicator.flow.driver import Driver
+from mqi_communicator.flow.reconcile import reconcile
+from mqi_communicator.flow.spool.origin import write_origin
+from mqi_communicator.flow.steps.admit import register
+from mqi_communicator.flow.view import view_all
+from mqi_communicator.intake.spooling import content_of, lineage_of, write_manifest
+from mqi_communicator.store import cases, orders, work_items
+from mqi_communicator.store.worklist import WorklistQuery, worklist
+
+PLAN = "planplan2345"
+
+
+class InThisProcess:
+    """Runs the functions of workers here: a process for each costs a second."""
+
+    def warm_up(self):
+        """Nothing to do."""
+
+    async def run(self, work, *args, **more):
+        return work(*args, **more)
+
+    async def run_within(self, _limit, work, *args, **more):
+        return work(*args, **more)
+
+
+class Site:
+    """A communicator with a folder of deliveries; its plans are held, so that no host is needed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.arrived = folder / "deliveries"
+        for name in ("watch", "deliveries"):
+            (folder / name).mkdir(exist_ok=True)
+        names = ("watch", "deliveries", "workspace", "results", "remote")
+        settings = {
+            "paths": {name: str(folder / name) for name in names},
+            "local": {},
+            "engine": {"kind": "mcsquare", "home": str(folder)},
+            "intake": {"settle_s": 0, "patience_s": 0},
+        }
+        (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+        self.app = build(load(folder / "config.yaml"))
+        self.tools = replace(self.app.tools, workers=InThisProcess(), calibrations={"MQI-DEMO": CALIBRATION})
+        self.driver = Driver(self.tools, self.app.config.retry, lambda _event: None)
+
+    def read(self, ask, *args, **more):
+        return self.app.database.read_now(ask, *args, **more)
+
+    def admit(self, key=PLAN, seen=1.0, **changed):
+        """A plan as admission leaves it, with these elements changed; returns it as read."""
+        data = pydicom.dcmread(io.BytesIO(plan_bytes()))
+        for name, value in changed.items():
+            setattr(data, name, value)
+        spool = self.tools.spool(key)
+        spool.case.mkdir(parents=True)
+        (spool.case / "0001.dcm").write_bytes(encode(data))
+        sha256 = hashlib.sha256((spool.case / "0001.dcm").read_bytes()).hexdigest()
+        file = StoredFile("0001.dcm", sha256, 1, Kind.PLAN, data.SOPInstanceUID, "RP.dcm")
+        identity = CaseIdentity(data.PatientID, "a label", "MQI-DEMO")
+        lineage = lineage_of(str(data.SOPInstanceUID))
+        manifest = Manifest(content_of([file]), lineage, ((1, "1"), (2, "2")), (file,), identity=identity)
+        write_manifest(spool.manifest, manifest)
+        case = cases.Case(key, self.folder / "watch" / key, seen, "f", rank=seen)
+        write_origin(spool.origin, case)
+
+        def add(connection):
+            cases.add(connection, case)
+            item = WorkItem(key, CASE_ITEM, "prepare", status=Status.HELD)
+            work_items.add(connection, item, Event(seen, key, CASE_ITEM, "case.seen"))
+            register(connection, key, manifest, seen)
+
+        self.app.database.write_now(add)
+        return sound_plan(spool.case / "0001.dcm")
+
+    async def deliver(self, name, data):
+        """Records arrive in a folder, and everything that can happen happens."""
+        (self.arrived / name).mkdir(exist_ok=True)
+        write(self.arrived / name, data)
+        await self.scan()
+
+    async def scan(self):
+        await register_arrivals(sorted(self.arrived.iterdir()), self.tools, CaseKind.DELIVERY)
+        await self.settle()
+
+    async def settle(self):
+        self.app.database.write_now(work_items.wake_all, self.tools.clock())
+        for _ in range(60):
+            async with asyncio.timeout(60):
+                self.driver.wake()
+                await self.driver.tick()
+                await asyncio.sleep(0)
+                if not self.driver.under_way and await self.driver.idle_reason():
+                    return
+        raise AssertionError([(one.step, one.status, one.reason) for one in self.read(work_items.live)])
+
+    async def order(self, key, order):
+        self.app.database.write_now(
+            orders.add, at=self.tools.clock(), case=key, order=order, who="me", why="because", detail="", beam=0
+        )
+        await self.settle()
+
+    def views(self, kind):
+        found = self.read(view_all, self.tools.clock())
+        return sorted((one for one in found if one.kind == kind), key=lambda one: (one.seen, one.fraction))
+
+    def fractions(self):
+        return {(one.parent, one.fraction): one.verdict for one in self.views(CaseKind.FRACTION)}
+
+
+@pytest.fixture
+async def site(tmp_path):
+    made = Site(tmp_path)
+    yield made
+    await shut(made.app)
+
+
+async def test_a_delivery_waits_for_its_plan_and_is_judged_when_it_is_admitted(site):
+    plan = site.admit("otherplan234", SOPInstanceUID="1.2.3.4")
+    plan = replace(plan, sop_instance_uid=str(pydicom.dcmread(io.BytesIO(plan_bytes())).SOPInstanceUID))
+    await site.deliver("first", records(plan))
+    (waiting,) = site.views(CaseKind.DELIVERY)
+    assert (waiting.step, waiting.status, waiting.state) == ("join", "waiting", "waiting")
+    assert waiting.why.startswith("waits for its plan, which is not admitted")
+    assert not site.fractions()
+    site.admit()
+    await site.settle()
+    (joined,) = site.views(CaseKind.DELIVERY)
+    assert (joined.status, joined.parent, joined.why) == ("done", PLAN, f"joined to case {PLAN}: fraction 1")
+    (fraction,) = site.views(CaseKind.FRACTION)
+    assert (fraction.verdict, fraction.state, fraction.step, fraction.status) == ("pass", "to_review", "tidy", "done")
+    results = site.folder / "results" / fraction.case
+    document = json.loads((results / "delivery.json").read_text())
+    assert (document["case"], document["word"], document["fractions"][0]["label"]) == (PLAN, "pass", "fraction 1")
+    manifest = json.loads((results / "manifest.json").read_text())
+    assert [one["stored"] for one in manifest["inputs"]] == sorted((f"{PLAN}/0001.dcm", f"{joined.case}/0001.dcm"))
+    assert "MQI-SAMPLE" not in (results / "events.jsonl").read_text()
+    assert [case.key for case in site.read(worklist, WorklistQuery(), 9)] == [fraction.case]
+
+
+async def test_fractions_in_one_folder_end_apart_and_a_late_part_reopens_its_own(site):
+    plan = site.admit()
+    first, late = records(plan, "resumed", 2)
+    await site.deliver("week", [*records(plan, fraction=3), first, *records(plan, fraction=1)])
+    assert site.fractions() == {
+        (PLAN, "fraction 1"): "pass",
+        (PLAN, "fraction 2"): "not_judged",
+        (PLAN, "fraction 3"): "pass",
+    }
+    before = {one.fraction: one for one in site.views(CaseKind.FRACTION)}
+    await site.deliver("rest", [late])
+    after = {one.fraction: one for one in site.views(CaseKind.FRACTION)}
+    assert after["fraction 2"].verdict == "review"
+    assert after["fraction 2"].results == before["fraction 2"].results + "-judged-2"
+    first_results = site.folder / "results" / before["fraction 2"].case
+    assert json.loads((first_results / "delivery.json").read_text())["word"] == "not_judged"
+    assert (after["fraction 1"], after["fraction 3"]) == (before["fraction 1"], before["fraction 3"])
+
+
+async def test_a_repeated_fraction_fails_and_a_copy_counts_once(site):
+    plan = site.admit()
+    first, again = records(plan, "repeated")
+    await site.deliver("one", [first])
+    await site.deliver("copy", [first])
+    assert site.views(CaseKind.DELIVERY)[1].same_as == site.views(CaseKind.DELIVERY)[0].case
+    assert site.fractions() == {(PLAN, "fraction 1"): "pass"}
+    await site.deliver("two", [first, again])
+    assert site.fractions() == {(PLAN, "fraction 1"): "fail"}
+
+
+async def test_each_of_two_plans_of_a_patient_gets_its_own(site):
+    one = site.admit()
+    other = site.admit("otherplan234", seen=2.0, SOPInstanceUID="1.2.3.4")
+    await site.deliver("one", records(one))
+    await site.deliver("other", records(other, seed=2))
+    assert site.fractions() == {(PLAN, "fraction 1"): "pass", ("otherplan234", "fraction 1"): "pass"}
+    await site.deliver("both", [*records(one, seed=3), *records(other, seed=4)])
+    refused = site.views(CaseKind.DELIVERY)[2]
+    assert (refused.status, refused.state) == ("failed", "failed")
+    assert refused.why.endswith("the folder has deliveries of several plans")
+
+
+@pytest.mark.parametrize("wrong", ["patient", "beam"])
+async def test_a_refused_delivery_holds_its_fraction_until_it_is_cancelled(site, wrong):
+    plan = site.admit()
+    await site.deliver("good", [*records(plan), *records(plan, fraction=2)])
+    (bad,) = records(plan, "good" if wrong == "patient" else "swapped-beams", seed=2)
+    if wrong == "patient":
+        bad.PatientID = "SOMEBODY-ELSE"
+    await site.deliver("bad", [bad])
+    refused = site.views(CaseKind.DELIVERY)[1]
+    assert (refused.status, refused.parent) == ("failed", PLAN)
+    assert ("of another patient" in refused.why) == (wrong == "patient")
+    assert "SOMEBODY-ELSE" not in refused.why
+    assert site.fractions() == {(PLAN, "fraction 1"): "not_judged", (PLAN, "fraction 2"): "pass"}
+    fraction = next(one for one in site.views(CaseKind.FRACTION) if one.fraction == "fraction 1")
+    assert fraction.why.startswith("a record was refused that may be of this fraction")
+    await site.order(refused.case, "cancel")
+    await site.order(fraction.case, "rejudge")
+    assert site.fractions() == {(PLAN, "fraction 1"): "pass", (PLAN, "fraction 2"): "pass"}
+
+
+async def test_logs_find_the_only_plan_of_the_patient_and_study_that_they_fit(site):
+    plan = site.admit()
+    site.admit("othersite234", seen=2.0, SOPInstanceUID="1.2.3.5", PatientID="SOMEBODY-ELSE")
+    site.admit("otherstudy23", seen=3.0, SOPInstanceUID="1.2.3.6", StudyInstanceUID="1.2.9")
+    (session,) = sessions_of(plan, 1)
+    write_logs(site.arrived / "log", session, plan)
+    await site.scan()
+    assert site.fractions() == {(PLAN, "date 20200102"): "pass"}
+    site.admit("sameplan2345", seen=4.0, SOPInstanceUID="1.2.3.7")
+    (session,) = sessions_of(plan, 2)
+    write_logs(site.arrived / "log2", session, plan)
+    await site.scan()
+    undecided = site.views(CaseKind.DELIVERY)[1]
+    assert (undecided.state, undecided.parent) == ("action_required", "")
+    assert undecided.why.startswith(f"the logs fit the plans of cases {PLAN} and sameplan2345, and only one")
+    assert site.fractions() == {(PLAN, "date 20200102"): "pass"}
+
+
+async def test_logs_of_a_patient_without_a_plan_wait(site):
+    plan = site.admit(PatientID="SOMEBODY-ELSE")
+    (session,) = sessions_of(plan, 1)
+    write_logs(site.arrived / "log", session, plan)
+    await site.scan()
+    (waiting,) = site.views(CaseKind.DELIVERY)
+    assert waiting.status == "waiting"
+    assert waiting.why.startswith("waits for its plan: none of the 0 admitted plans of this patient")
+    await site.order(waiting.case, "cancel")
+    site.admit("lateplan2345", seen=5.0)
+    await site.settle()
+    assert site.views(CaseKind.DELIVERY)[0].status == "cancelled"
+    assert not site.fractions()
+
+
+async def test_a_store_that_lost_deliveries_recovers_them_and_judges_nothing_again(site):
+    plan = site.admit()
+    await site.deliver("one", records(plan))
+    before = [(one.case, one.kind, one.parent, one.fraction, one.verdict) for one in site.views(CaseKind.FRACTION)]
+    await shut(site.app)
+    for path in (site.folder / "workspace").glob("store.sqlite3*"):
+        path.unlink()
+    restored = Site(site.folder)
+    try:
+        found = await reconcile(restored.tools)
+        assert (found.readmitted, found.delivered) == (3, 1)
+        held = restored.read(work_items.get, PLAN)
+        restored.app.database.write_now(work_items.move, held, replace(held, status=Status.HELD), None)
+        await restored.settle()
+        views = restored.views(CaseKind.FRACTION)
+        assert [(one.case, one.kind, one.parent, one.fraction, one.verdict) for one in views] == before
+        assert sorted(path.name for path in (site.folder / "results").iterdir() if path.is_dir()) == [before[0][0]]
+        await restored.scan()  # the folder is known
+        assert len(restored.views(CaseKind.DELIVERY)) == 1
+    finally:
+        await shut(restored.app)
