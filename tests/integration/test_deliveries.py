@@ -17,6 +17,7 @@ from tests.spooled import shut
 from mqi_communicator.app import build
 from mqi_communicator.case.identity import CaseIdentity
 from mqi_communicator.case.model import CASE_ITEM, CaseKind, Event, Kind, Manifest, Status, StoredFile, WorkItem
+from mqi_communicator.case.signing import SignRequest
 from mqi_communicator.config import load
 from mqi_communicator.demo.delivered import sessions_of
 from mqi_communicator.demo.sample_case import encode
@@ -27,6 +28,7 @@ from mqi_communicator.flow.driver import Driver
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.flow.steps.admit import register
+from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.view import view_all
 from mqi_communicator.intake.spooling import content_of, lineage_of, write_manifest
 from mqi_communicator.store import cases, orders, work_items
@@ -109,18 +111,17 @@ class Site:
 
     async def settle(self):
         self.app.database.write_now(work_items.wake_all, self.tools.clock())
-        for _ in range(60):
-            async with asyncio.timeout(60):
-                self.driver.wake()
+        async with asyncio.timeout(60):
+            while True:
+                if not self.driver.under_way:
+                    if await self.driver.idle_reason():
+                        return
+                    self.driver.wake()  # what is due starts in this tick
                 await self.driver.tick()
-                await asyncio.sleep(0)
-                if not self.driver.under_way and await self.driver.idle_reason():
-                    return
-        raise AssertionError([(one.step, one.status, one.reason) for one in self.read(work_items.live)])
 
-    async def order(self, key, order):
+    async def order(self, key, order, detail=""):
         self.app.database.write_now(
-            orders.add, at=self.tools.clock(), case=key, order=order, who="me", why="because", detail="", beam=0
+            orders.add, at=self.tools.clock(), case=key, order=order, who="me", why="because", detail=detail, beam=0
         )
         await self.settle()
 
@@ -160,6 +161,24 @@ async def test_a_delivery_waits_for_its_plan_and_is_judged_when_it_is_admitted(s
     assert [one["stored"] for one in manifest["inputs"]] == sorted((f"{PLAN}/0001.dcm", f"{joined.case}/0001.dcm"))
     assert "MQI-SAMPLE" not in (results / "events.jsonl").read_text()
     assert [case.key for case in site.read(worklist, WorklistQuery(), 9)] == [fraction.case]
+    request = (
+        "accept",
+        1,
+        "ann",
+        "Ann Example",
+        "Physicist",
+        "password",
+        "dashboard",
+        digest_of(results / "manifest.json"),
+    )
+    await site.order(fraction.case, "sign", SignRequest(*request).text())
+    assert site.views(CaseKind.FRACTION)[0].signature == "signed"
+    signature = json.loads((results / "signature.json").read_text())
+    assert (signature["verdict"], signature["digests"]["delivery.json"]) == (
+        "pass",
+        digest_of(results / "delivery.json"),
+    )
+    assert site.read(worklist, WorklistQuery(), 9) == []
 
 
 async def test_fractions_in_one_folder_end_apart_and_a_late_part_reopens_its_own(site):

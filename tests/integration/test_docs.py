@@ -17,7 +17,14 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.main import app
 from mqi_communicator.cli.reference import page as cli_page
 from mqi_communicator.dose.abilities import markdown
-from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS, SETTINGS
+from mqi_communicator.flow.steps.table import (
+    ALL_STEPS,
+    BEAM_STEPS,
+    CASE_STEPS,
+    DELIVERY_STEPS,
+    FRACTION_STEPS,
+    SETTINGS,
+)
 from mqi_communicator.flow.transitions.decide import decide
 from mqi_communicator.results.reference import CHECKS
 from mqi_communicator.results.verdict import CheckOutcome
@@ -175,7 +182,9 @@ def test_the_table_of_steps_is_the_way_of_a_case():
     limits = {
         name: bound.strip(" `").removeprefix("resources.") for name, _, _, bound in rows(DESIGN, "How a case moves")
     }
-    for step in (*CASE_STEPS, *BEAM_STEPS):
+    assert [name for name, line in reported if line == "delivery"] == [step.name for step in DELIVERY_STEPS]
+    assert [*(name for name, line in reported if line == "fraction"), "tidy"] == [step.name for step in FRACTION_STEPS]
+    for step in ALL_STEPS:
         if step.limit:
             assert limits[step.name] == SETTINGS[step.limit]
 

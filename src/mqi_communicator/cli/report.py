@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from mqi_communicator.case.faults import Fault
+from mqi_communicator.case.model import CaseKind
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import find_case, open_store
@@ -42,7 +43,7 @@ def report(
         settings = load(config)
         database = open_store(settings)
         found = database.read_now(view_all, time.time()) if every else [find_case(database, case)]
-        delivered = [view for view in found if view.results]
+        delivered = [view for view in found if view.results and view.kind == CaseKind.PLAN]
         if not delivered:
             exit_codes.print_error(
                 "mqi: there are no delivered results to report on", "     mqi status shows the state of the cases"

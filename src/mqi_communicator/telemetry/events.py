@@ -126,10 +126,6 @@ STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done, case
     "admit": ("files", "bytes", "content", "ct_slices", "set_aside", "revision", "same_as", "constancy"),
     "prepare": ("beams", "files", "bytes", "first_histories", "most_histories"),
     "upload": ("sent_bytes", "input", "host"),
-    "receive": ("files", "bytes", "content", "same_as"),
-    "join": ("parent", "fractions"),
-    "judge": ("word", "cause", "outputs", "deliveries", "refused"),
-    "publish": (),
     "submit": ("token", "host", "gpus"),
     "follow": (*_JOB, "histories", "uncertainty", "seconds", "outside", "runs"),
     "collect": ("fetched_bytes", "products"),
@@ -139,6 +135,10 @@ STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done, case
     "deliver": (),
     "extend": (),
     "tidy": (),
+    "receive": ("files", "bytes", "content", "same_as"),
+    "join": ("parent", "fractions"),
+    "judge": ("word", "cause", "outputs", "deliveries", "refused"),
+    "publish": (),
 }
 
 LOG = (
@@ -319,9 +319,9 @@ text or numbers; what is empty is left out.
 _STEPS = """\
 ## Facts of each step
 
-The facts of `step.done` besides those above; of a last step (`tidy`, `verify`; `admit` of a case that is known already)
-those of `case.done` or `beam.done`, and of `case.cancelled` or `beam.cancelled` where it ended at that moment. What
-does not apply is absent.
+The facts of `step.done` besides those above; of a last step (`tidy`, `verify`, `join`; `admit` and `receive` of what is
+known already) those of `case.done` or `beam.done`, and of `case.cancelled` or `beam.cancelled` where it ended at that
+moment. What does not apply is absent.
 """
 _LOG = """\
 ## Logged only

@@ -98,9 +98,10 @@ def test_scripts_and_styles_are_kept_by_browsers_under_names_of_their_content(bo
 
 
 def test_every_step_has_a_colour_of_its_own(otto):
-    from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+    from mqi_communicator.flow.steps.table import ALL_STEPS, BEAM_STEPS, CASE_STEPS
 
     css = otto.get("/static/app.css").text
     colours = [re.search(rf"\.s-{step.name} {{ --c: var\((--c\d+)\)", css) for step in (*CASE_STEPS, *BEAM_STEPS)]
     assert None not in colours
+    assert all(f".s-{step.name} {{" in css for step in ALL_STEPS)
     assert len({found[1] for found in colours if found}) == len(colours)

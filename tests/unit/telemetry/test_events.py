@@ -13,7 +13,7 @@ from mqi_communicator.app import LEVELS
 from mqi_communicator.case.model import Event
 from mqi_communicator.flow.reconcile import StartupSummary
 from mqi_communicator.flow.signing import SIGN
-from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS
+from mqi_communicator.flow.steps.table import IN_ORDER
 from mqi_communicator.store import chain, orders
 from mqi_communicator.telemetry import events as catalogue
 from mqi_communicator.telemetry.logs import _is_warning
@@ -161,7 +161,7 @@ def literal(node: ast.expr | None) -> set[str]:
 
 
 def test_the_facts_of_each_step_are_declared():
-    way = [step.name for step in (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:])]
+    way = [step.name for step in IN_ORDER]
     assert list(catalogue.STEPS) == way
     for step, declared in catalogue.STEPS.items():
         for node in ast.walk(trees()[f"flow/steps/{step}.py"]):

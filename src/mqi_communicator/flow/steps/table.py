@@ -63,7 +63,6 @@ BEAM_STEPS = (
 )
 
 
-CASE_SEQUENCES = (CASE_STEPS, DELIVERY_STEPS, FRACTION_STEPS)
 _DELIVERED = (*DELIVERY_STEPS, *FRACTION_STEPS[:-1])
 ALL_STEPS = (*CASE_STEPS, *BEAM_STEPS, *_DELIVERED)
 IN_ORDER = (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:], *_DELIVERED)  # of what happens to a plan, then to a delivery
@@ -73,7 +72,8 @@ def steps_of(item: WorkItem) -> tuple[Step, ...]:
     """The steps of a plan, a delivery, a fraction or a beam; where two have a step, nothing follows it."""
     if item.beam != CASE_ITEM:
         return BEAM_STEPS
-    return next(steps for steps in CASE_SEQUENCES if any(step.name == item.step for step in steps))
+    sequences = (CASE_STEPS, DELIVERY_STEPS, FRACTION_STEPS)
+    return next(steps for steps in sequences if any(step.name == item.step for step in steps))
 
 
 def step_of(item: WorkItem) -> Step:

@@ -15,7 +15,7 @@ from mqi_communicator.store.deliveries import fractions_of
 
 JUDGE = "judge"
 BEGUN = "fraction.begun"
-CHANGED = "fraction.changed"  # another delivery of it was joined or refused, before it was judged
+DELIVERY_CHANGED = "fraction.changed"  # another delivery of it was joined or refused, before it was judged
 REOPENED = "fraction.reopened"  # the same after it was judged: there will be another judgement
 
 
@@ -48,6 +48,10 @@ def judge_fraction(
     work_items.add(connection, item, Event(now, case.key, CASE_ITEM, BEGUN, JUDGE, "", item.status, facts=facts))
 
 
+def _name_at(step: str) -> str:
+    return DELIVERY_CHANGED if step == JUDGE else REOPENED
+
+
 def judge_again(connection: Connection, parent: str, labels: Sequence[str], now: float) -> None:
     """Have these fractions judged again, all of the plan if no label is known: a delivery of them was refused."""
     for case in fractions_of(connection, parent):
@@ -63,7 +67,6 @@ def _again(connection: Connection, case: Case, now: float) -> None:
     status = Status.HELD if item.status is Status.HELD else Status.READY
     moved = replace(item, step=JUDGE, status=status, run=item.run + 1, tries=0, due=now, since=now)
     moved = replace(moved, reason=moved.reason if status is Status.HELD else "", advice="", needs_person=False)
-    name = CHANGED if item.step == JUDGE else REOPENED
-    event = Event(now, item.case, item.beam, name, item.step, item.status, f"{JUDGE}/{status}")
+    event = Event(now, item.case, item.beam, _name_at(item.step), item.step, item.status, f"{JUDGE}/{status}")
     work_items.move(connection, item, moved, event)
     signatures.withdraw(connection, case.key)
