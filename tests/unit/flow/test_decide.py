@@ -13,7 +13,7 @@ from mqi_communicator.case.model import CASE_ITEM, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Extend, NewRun, Wait
 from mqi_communicator.flow.options import RetryOptions
 from mqi_communicator.flow.steps.functions import PERFORM
-from mqi_communicator.flow.steps.table import BEAM_STEPS, CASE_STEPS, next_step
+from mqi_communicator.flow.steps.table import ALL_STEPS, BEAM_STEPS, CASE_STEPS, next_step
 from mqi_communicator.flow.transitions.decide import IllegalMove, backoff, decide, extended
 from mqi_communicator.flow.transitions.orders import moves_of_order
 
@@ -38,7 +38,7 @@ def test_repeated_done_reaches_every_step(item, steps):
 
 
 def test_every_step_has_a_function():
-    assert list(PERFORM) == [step.name for step in (*CASE_STEPS, *BEAM_STEPS)]
+    assert list(PERFORM) == [step.name for step in ALL_STEPS]
 
 
 def test_a_last_outcome_ends_the_item():

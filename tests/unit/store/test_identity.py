@@ -45,16 +45,17 @@ def test_the_machines_of_an_older_store_are_migrated(tmp_path, store):
     store.close()
     path = tmp_path / "store.sqlite"
     with closing(sqlite3.connect(path)) as opened, opened:
-        for index in ("patient", "machine", "label", "seen", "signature", "signature_seen", "signer"):
+        for index in ("patient", "machine", "label", "seen", "signature", "signature_seen", "signer", "parent"):
             opened.execute(f"DROP INDEX cases_by_{index}")
         opened.execute("CREATE INDEX cases_by_seen ON cases (seen, key, source)")
         opened.execute("CREATE INDEX cases_by_signature ON cases (signature, word, seen)")
-        for column in ("patient_id", "plan_label", "machine"):
+        for column in ("patient_id", "plan_label", "machine", "kind", "parent", "fraction"):
             opened.execute(f"ALTER TABLE cases DROP COLUMN {column}")
         opened.execute("INSERT INTO figures VALUES ('k1', 'gamma', 'plan', 1, 'GTR2', 'pass', 99, '%')")
         opened.execute("UPDATE alembic_version SET version_num = '0010'")
     again = open_database(path)
-    assert again.read_now(cases.get, KEY).machine == "GTR2"
+    found = again.read_now(cases.get, KEY)
+    assert (found.machine, found.kind, found.parent, found.fraction) == ("GTR2", "plan", "", "")
     again.close()
 
 
