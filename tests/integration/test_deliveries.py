@@ -114,10 +114,10 @@ class Site:
         async with asyncio.timeout(60):
             while True:
                 if not self.driver.under_way:
-                    if await self.driver.idle_reason():
-                        return
                     self.driver.wake()  # what is due starts in this tick
                 await self.driver.tick()
+                if not self.driver.under_way and await self.driver.idle_reason():
+                    return
 
     async def order(self, key, order, detail=""):
         self.app.database.write_now(
