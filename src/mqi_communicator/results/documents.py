@@ -21,6 +21,7 @@ from mqi_communicator.results.goal_result import GoalOutcome, GoalResult
 from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 
 VERDICT = "verdict.json"
+DELIVERY = "delivery.json"  # the verdict on a fraction (`results.delivered.documents`)
 MANIFEST = "manifest.json"
 SCHEMA = "verdict.schema.json"
 _DIGITS = 4  # significant

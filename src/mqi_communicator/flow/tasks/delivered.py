@@ -20,9 +20,9 @@ from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.engine_input import read_plan
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.spooling import content_of, lineage_of, write_manifest
-from mqi_communicator.results.delivered.documents import DELIVERY, JudgedFraction, delivery_document
+from mqi_communicator.results.delivered.documents import JudgedFraction, delivery_document
 from mqi_communicator.results.delivered.judge import judge_fraction
-from mqi_communicator.results.documents import as_json
+from mqi_communicator.results.documents import DELIVERY, as_json
 from mqi_communicator.results.options import JudgementOptions
 from mqi_communicator.system.durable import sync_folder, sync_tree
 from mqi_communicator.treatment.files import read_deliveries

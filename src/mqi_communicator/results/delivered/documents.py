@@ -13,7 +13,6 @@ from mqi_communicator.results.documents import CheckDocument, check_document
 from mqi_communicator.results.verdict import CheckOutcome, Verdict
 from mqi_communicator.treatment.fractions import Fraction
 
-DELIVERY = "delivery.json"
 _ORDER = list(CheckOutcome)
 _FROZEN = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -69,12 +68,6 @@ class DeliveryDocument(BaseModel):
     )
     fractions: tuple[FractionDocument, ...] = Field(description="The fractions in order.")
     refused: tuple[RefusalDocument, ...] = Field(description="Why records were refused; empty if none was.")
-
-
-def verdict_in(text: bytes | str) -> tuple[CheckOutcome, str]:
-    """Verdict and cause of a delivery.json. ValueError if it does not have this format version."""
-    found = DeliveryDocument.model_validate_json(text)
-    return found.word, found.why
 
 
 def delivery_document(
