@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from mqi_communicator.case.model import CASE_ITEM, CaseKind, Event, Status, WorkItem, new_key
+from mqi_communicator.flow.transitions.judgements import REOPENED
 from mqi_communicator.store import cases, signatures, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.deliveries import fractions_of
@@ -16,7 +17,6 @@ from mqi_communicator.store.deliveries import fractions_of
 JUDGE = "judge"
 BEGUN = "fraction.begun"
 DELIVERY_CHANGED = "fraction.changed"  # another delivery of it was joined or refused, before it was judged
-REOPENED = "fraction.reopened"  # the same after it was judged: there will be another judgement
 
 
 def judge_fraction(

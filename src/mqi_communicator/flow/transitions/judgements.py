@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from mqi_communicator.case.model import CASE_ITEM
 from mqi_communicator.flow.transitions.decide import EXTENDED
-from mqi_communicator.flow.transitions.fractions import REOPENED
 from mqi_communicator.store.chain import Entry
 
 REJUDGED = "order.rejudge"
 JUDGEMENT_RECOVERED = "case.judgement_recovered"  # delivered before a restore: unknown to the restored store
 
 
+REOPENED = "fraction.reopened"  # another delivery of a fraction was joined or refused after it was judged
 _ANOTHER = (REJUDGED, EXTENDED, JUDGEMENT_RECOVERED, REOPENED)
 
 
