@@ -34,7 +34,6 @@ Look up the meaning, type and default of each setting of the YAML file. The page
 # Values shown in the example where a field has no default, or its default is not instructive.
 _SHOWN: dict[str, object] = {
     "paths.watch": "/data/mqi/incoming",
-    "paths.deliveries": "/data/mqi/deliveries",
     "paths.workspace": "/var/lib/mqi",
     "paths.results": "/data/mqi/results",
     "paths.remote": "/home/mqi/work",
