@@ -40,6 +40,7 @@ def held(testbed: Testbed, random: Random) -> Iterator[None]:
         _order(testbed, "hold", key)
     yield
     if key:
+        testbed.released.add(key)
         testbed.until(lambda: _order(testbed, "release", key), 60)
 
 

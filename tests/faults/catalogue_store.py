@@ -72,6 +72,7 @@ def store_restored(testbed: Testbed, _: Random) -> Iterator[None]:
     testbed.stop(signal.SIGKILL)
     testbed.process = None
     answer = testbed.mqi("restore", timeout=PATIENCE_S)
+    testbed.restored = True
     testbed.missed = answer.returncode != 0
     if testbed.missed and not testbed.refusing and "holds no intact backup" not in answer.stderr:
         testbed.notes.append(f"mqi restore ended with {answer.returncode}: {answer.stderr[-200:]}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 from collections import Counter
@@ -22,6 +23,7 @@ _plan: dict[str, Any] = json.loads(os.environ.get("FAULTS_PLAN", "{}"))
 _journal = os.environ.get("FAULTS_JOURNAL", "")
 _passed: Counter[str] = Counter()
 # Kinds of files that are renamed into place. Code that numba has compiled has a name for each function.
+VOLUMES = re.compile(r"[0-9a-f]{64}\.bin")
 KINDS = {".npy": "dose", ".dcm": "rtdose", ".sqlite3": "backup", ".nbi": "kernel", ".nbc": "kernel"}
 
 
@@ -93,6 +95,10 @@ def _renamed(source: Path, target: Path) -> str:
         return "prepared"
     if target.parent.name == "dose" and target.suffix == ".json":
         return "dose-record"
+    if target.parent.parent.name == "comparison":
+        return "check"
+    if VOLUMES.fullmatch(target.name):
+        return "volumes"
     if target.suffix in KINDS:
         return KINDS[target.suffix]
     return "report" if target.stem == "report" else target.name

@@ -98,6 +98,8 @@ class Testbed(Fleet):
         self.ordered: set[int] = set()  # cases that were cancelled by order
         self.inflicted: Counter[str] = Counter()  # faults that had a target
         self.missed = False  # set by a fault without a target
+        self.released: set[str] = set()  # keys of cases that were released by order
+        self.restored = False  # whether a backup replaced the store, which loses orders that are not applied yet
         self.notes: list[str] = []  # defects that a fault observed
         self.died: list[str] = []  # unplanned ends of the communicator
         self.refused = 0
