@@ -319,8 +319,15 @@ def as_json(document: BaseModel) -> bytes:
 
 
 def verdict_of(text: bytes | str) -> Verdict:
-    """Read a verdict.json. ValueError if it does not have this format version."""
-    found = VerdictDocument.model_validate_json(text)
+    """Read a verdict.json. ValueError if it does not have this format version.
+
+    Sections that a later version of the program has added are left out: after going back, results remain readable.
+    """
+    given = json.loads(text)
+    if not isinstance(given, dict):
+        raise ValueError("a verdict is an object")  # noqa: TRY004 - as for all that is not a verdict
+    known = {field.alias or name for name, field in VerdictDocument.model_fields.items()}
+    found = VerdictDocument.model_validate_json(json.dumps({name: given[name] for name in given.keys() & known}))
     return Verdict(found.word, found.why, tuple(map(check_of, found.checks)), tuple(map(goal_from, found.goals)))
 
 

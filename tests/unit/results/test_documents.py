@@ -104,6 +104,10 @@ def test_a_verdict_can_be_read_back():
     assert as_json(verdict_document(KEY, verdict_of(written))) == written
     with pytest.raises(ValueError, match="mqi-verdict/1"):
         verdict_of(written.replace(b"mqi-verdict/1", b"mqi-verdict/9"))
+    with pytest.raises(ValueError, match="object"):
+        verdict_of(b"[]")
+    later = json.dumps(json.loads(written) | {"added later": {"any": "thing"}})
+    assert verdict_of(later) == verdict_of(written)
 
 
 def manifest(**changed):
