@@ -7,7 +7,7 @@ cd "$here"
 usage() {
     cat <<'TEXT'
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
-  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about eight minutes on two cores
+  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about twelve minutes on two cores
   --quick      lint, formatting, types, import rules and the unit tests; under 2 minutes on two cores
   --long       long scenarios with the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports, an outage,
                a kill at each step, every bad input, every wrong dose

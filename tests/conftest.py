@@ -51,6 +51,14 @@ def _pure(request: pytest.FixtureRequest):
     _watching = False
 
 
+@pytest.fixture(autouse=True)
+def _log():
+    """A command that a test runs in this process may set up the log, on an output that is closed with the test."""
+    yield
+    if (structlog := sys.modules.get("structlog")) is not None and structlog.is_configured():
+        structlog.reset_defaults()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The stories of tests/e2e/long are marked `long`."""
     for item in items:
