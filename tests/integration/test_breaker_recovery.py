@@ -175,3 +175,9 @@ async def test_cases_on_a_host_probe_its_paused_transfers(site):
     both = [upload(to_upload(site, key, "one"), site) for key in ("k1", "k2")]
     ends = await asyncio.gather(*both, return_exceptions=True)
     assert [type(end).__name__ for end in ends] == ["Unreachable", "Unreachable"]
+
+
+async def test_a_case_whose_host_was_removed_before_its_beams_began_goes_to_the_one_that_is_left(site):
+    with pytest.raises(Unreachable):
+        await upload(to_upload(site, "k1", "removed"), site)
+    assert (await site.database.read(cases.get, "k1")).host == "one"

@@ -54,9 +54,7 @@ async def _choose_host(key: str, tools: Tools) -> ComputeHost:
         return await tools.host_of(key)
     begun = len(await tools.database.read(work_items.of_case, key)) > 1
     known = tools.hosts.get(case.host)
-    if case.host and (begun or (known is not None and not known.guarded.paused)):
-        return await tools.host_of(key)
-    if case.host and len(tools.hosts) == 1:
+    if case.host and (begun or (known is not None and (len(tools.hosts) == 1 or not known.guarded.paused))):
         return await tools.host_of(key)
     manifest = await asyncio.to_thread(load_manifest, tools.spool(key).manifest)
     return tools.hosts[await tools.database.write(_choose, key, len(manifest.beams), tools)]
