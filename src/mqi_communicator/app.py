@@ -73,6 +73,14 @@ LEVELS = {  # of emitted events, where it is not info
 
 
 @dataclass(slots=True)
+class Arrivals:
+    """What the scans of a folder in which cases arrive have found."""
+
+    read: bool = False  # it was read at least once
+    problem: str = ""  # why the last scan is untrusted
+
+
+@dataclass(slots=True)
 class App:
     """Everything a running communicator consists of."""
 
@@ -88,16 +96,14 @@ class App:
     last_checks: gauges.LastChecks = field(default_factory=gauges.LastChecks)
     ticked_at: float = 0.0  # monotonic seconds: the driver last started all that was due
     looped_at: float = 0.0  # monotonic seconds: the last iteration of the loop, successful or not
-    folder_read: bool = False  # the watched folder was read at least once
-    folder_problem: str = ""  # why the last scan of the watched folder is untrusted
-    deliveries_read: bool = False  # the same of the folder of deliveries, if there is one
-    deliveries_problem: str = ""
+    watched: Arrivals = field(default_factory=Arrivals)  # paths.watch
+    deliveries: Arrivals = field(default_factory=Arrivals)  # paths.deliveries, if there is one
     results_problem: str = ""  # why nothing is delivered to the results folder
 
     @property
     def all_read(self) -> bool:
         """Whether every folder in which cases arrive was read at least once."""
-        return self.folder_read and (self.deliveries_read or self.config.paths.deliveries is None)
+        return self.watched.read and (self.deliveries.read or self.config.paths.deliveries is None)
 
 
 def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
@@ -293,9 +299,9 @@ async def ready(app: App) -> http.Health:
     return http.Health(
         app.all_read,
         {
-            "watched_folder_read": app.folder_read,
-            "watched_folder_doubt": app.folder_problem,
-            "deliveries_folder_doubt": app.deliveries_problem,
+            "watched_folder_read": app.watched.read,
+            "watched_folder_doubt": app.watched.problem,
+            "deliveries_folder_doubt": app.deliveries.problem,
             "results_folder_doubt": app.results_problem,
             "breakers": states,
         },
@@ -308,7 +314,7 @@ async def serve_pages(app: App) -> http.Monitor:
     async def page() -> bytes:
         app.last_checks.healthy, app.last_checks.watched = (
             (await health(app)).ok,
-            app.folder_read and not app.folder_problem,
+            app.watched.read and not app.watched.problem,
         )
         app.last_checks.results = not app.results_problem
         app.last_checks.dashboard = None if app.dashboard is None else app.dashboard.reporting

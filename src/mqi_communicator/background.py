@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from mqi_communicator.app import App
+from mqi_communicator.app import App, Arrivals
 from mqi_communicator.case.faults import Fault
 from mqi_communicator.case.model import CaseKind
 from mqi_communicator.flow.arrivals import register_arrivals
@@ -62,14 +62,16 @@ def log_database_error(trouble: StoreUnavailable) -> None:
 
 def background_work(app: App, *, once: bool) -> list[Coroutine[Any, Any, None]]:
     """Everything that runs beside the driver. `once`: only what the cases need."""
+    paths = app.config.paths
     work = [
-        watch_folder(app),
-        *([watch_deliveries(app, deliveries)] if (deliveries := app.config.paths.deliveries) is not None else []),
+        watch_arrivals(app, paths.watch, CaseKind.PLAN, app.watched),
         watch_results(app),
         periodic(HOUSEKEEPING_S, partial(_tidy_hosts, app), first_s=HOUSEKEEPING_S),
         periodic(app.config.backup.every_s, partial(back_up_if_due, app)),
         _compile_kernels(app),
     ]
+    if paths.deliveries is not None:
+        work.append(watch_arrivals(app, paths.deliveries, CaseKind.DELIVERY, app.deliveries, "paths.deliveries: "))
     if once:
         return work
     work.append(app.driver.heed_changes())
@@ -95,49 +97,27 @@ async def verify_store(path: Path) -> None:
         await asyncio.sleep(VERIFY_AGAIN_S)
 
 
-async def watch_folder(app: App) -> None:
-    """Register new and changed case folders after each scan, and wake the driver."""
-    log, root, rota = structlog.get_logger(), app.config.paths.watch, ScanRota()
-    reported: frozenset[str] = frozenset()
-    async for scan in Watch(root, app.config.intake).scans():
-        if scan.problem != app.folder_problem:
-            log.warning("watch.untrusted", why=scan.problem) if scan.problem else log.info("watch.trusted")
-            app.folder_problem = scan.problem
-        reported |= scan.reported
-        if scan.listing is None:
-            continue
-        names = rota.choose(scan.listing.folders, reported)
-        try:
-            if changed := await register_arrivals([root / name for name in names], app.tools):
-                app.driver.wake()
-        except StoreUnavailable as trouble:
-            log_database_error(trouble)
-        else:
-            rota.note(names, {folder.name for folder in changed})
-            reported, app.folder_read = frozenset(), True
-
-
-async def watch_deliveries(app: App, root: Path) -> None:
-    """Register new and changed folders of deliveries after each scan, and wake the driver."""
+async def watch_arrivals(app: App, root: Path, kind: CaseKind, found: Arrivals, named: str = "") -> None:
+    """Register new and changed folders after each scan, and wake the driver. `named`: begins a message about `root`."""
     log, rota = structlog.get_logger(), ScanRota()
     reported: frozenset[str] = frozenset()
     async for scan in Watch(root, app.config.intake).scans():
-        problem = f"paths.deliveries: {scan.problem}" if scan.problem else ""
-        if problem != app.deliveries_problem:
+        problem = f"{named}{scan.problem}" if scan.problem else ""
+        if problem != found.problem:
             log.warning("watch.untrusted", why=problem) if problem else log.info("watch.trusted")
-            app.deliveries_problem = problem
+            found.problem = problem
         reported |= scan.reported
         if scan.listing is None:
             continue
         names = rota.choose(scan.listing.folders, reported)
         try:
-            if changed := await register_arrivals([root / name for name in names], app.tools, CaseKind.DELIVERY):
+            if changed := await register_arrivals([root / name for name in names], app.tools, kind):
                 app.driver.wake()
         except StoreUnavailable as trouble:
             log_database_error(trouble)
         else:
             rota.note(names, {folder.name for folder in changed})
-            reported, app.deliveries_read = frozenset(), True
+            reported, found.read = frozenset(), True
 
 
 async def watch_results(app: App) -> None:

@@ -140,10 +140,10 @@ async def _tick(app: App, *, once: bool) -> str:
     await app.driver.tick()
     app.driver.check()
     app.ticked_at = time.monotonic()
-    if once and app.folder_problem and not app.folder_read:
-        raise ActionRequired(app.folder_problem, "Check paths.watch; no case was admitted.")
-    if once and app.deliveries_problem and not app.deliveries_read:
-        raise ActionRequired(app.deliveries_problem, "Check paths.deliveries; no delivery was received.")
+    if once and app.watched.problem and not app.watched.read:
+        raise ActionRequired(app.watched.problem, "Check paths.watch; no case was admitted.")
+    if once and app.deliveries.problem and not app.deliveries.read:
+        raise ActionRequired(app.deliveries.problem, "Check paths.deliveries; no delivery was received.")
     return await app.driver.idle_reason() if once and app.all_read else ""
 
 

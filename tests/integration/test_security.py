@@ -90,7 +90,7 @@ async def test_the_pages_say_nothing_of_cases_folders_or_machines(app, tmp_path)
     app.database.write_now(cases.add, cases.Case(KEY, tmp_path / "watch" / FOLDER, 1.0, "f", host="box"))
     item = WorkItem(KEY, CASE_ITEM, "admit", reason=f"{FOLDER} is odd", due=1.0)
     app.database.write_now(work_items.add, item, Event(1.0, KEY, CASE_ITEM, "case.seen", why=FOLDER))
-    app.folder_problem = ""
+    app.watched.problem = ""
     pages = [app.metrics.render().decode(), str((await health(app)).facts), str((await ready(app)).facts)]
     assert 'mqi_work_items{status="ready",step="admit"} 1.0' in pages[0]
     words = [KEY, "DOE", "JANE", "1234567", str(tmp_path), os.uname().nodename, f'pid="{os.getpid()}"']
