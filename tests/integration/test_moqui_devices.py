@@ -15,6 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 from tests.integration.test_moqui_standin import Site, agree, truth
+from tests.seldom import seldom
 from tests.standin import site
 from tests.standin.failures import FAST
 
@@ -163,7 +164,7 @@ def test_one_that_is_listed_and_out_would_be_computed_in_and_the_log_shows_it(at
     assert "none was requested" in ran.judged.why
 
 
-@pytest.mark.parametrize("mounting", [pytest.param("SOURCE_SIDE", marks=pytest.mark.long), "PATIENT_SIDE"])
+@pytest.mark.parametrize("mounting", seldom(["SOURCE_SIDE", "PATIENT_SIDE"], often=["PATIENT_SIDE"]))
 def test_an_aperture_is_as_wide_and_where_the_plan_has_it(at, mounting):
     here = at("aperture", cut(mounting))
     ran = here.run(1)

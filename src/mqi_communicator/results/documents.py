@@ -327,7 +327,7 @@ def verdict_of(text: bytes | str) -> Verdict:
     if not isinstance(given, dict):
         raise ValueError("a verdict is an object")  # noqa: TRY004 - as for all that is not a verdict
     known = {field.alias or name for name, field in VerdictDocument.model_fields.items()}
-    found = VerdictDocument.model_validate_json(json.dumps({name: given[name] for name in given.keys() & known}))
+    found = VerdictDocument.model_validate({name: given[name] for name in given.keys() & known})
     return Verdict(found.word, found.why, tuple(map(check_of, found.checks)), tuple(map(goal_from, found.goals)))
 
 

@@ -21,6 +21,11 @@ def labels_of(case: Case) -> tuple[str, ...]:
     return tuple(case.fraction.split(_PARTED)) if case.fraction else ()
 
 
+def identity_from(plan: Case) -> dict[str, str]:
+    """What a delivery and a fraction show of the patient and the machine: columns of the case of their plan."""
+    return {"patient_id": plan.patient_id, "plan_label": plan.plan_label, "machine": plan.machine}
+
+
 def plans_of_lineage(connection: Connection, lineage: str) -> list[Case]:
     """The newest revision of the plan with this lineage, if it is admitted."""
     return _plans(connection, cases.c.lineage == lineage)

@@ -21,6 +21,7 @@ from mqi_communicator.flow.transitions.apply import apply_order
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
+from mqi_communicator.store.deliveries import identity_from
 from mqi_communicator.store.orders import Order
 
 SUFFIX = " (the store had lost this order)"
@@ -75,8 +76,7 @@ def _register(connection: Connection, case: Case, manifest: Manifest, now: float
             return register_delivery(connection, case.key, case, manifest)
         case CaseKind.FRACTION:
             for parent in cases.get_many(connection, [case.parent]).values():
-                shown = {"patient_id": parent.patient_id, "plan_label": parent.plan_label, "machine": parent.machine}
-                cases.change(connection, case.key, **shown)
+                cases.change(connection, case.key, **identity_from(parent))
             return Done()
         case _:
             return register(connection, case.key, manifest, now)

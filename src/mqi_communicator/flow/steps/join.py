@@ -19,7 +19,13 @@ from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.fractions import judge_again, judge_fraction
 from mqi_communicator.store import cases
 from mqi_communicator.store.cases import Case
-from mqi_communicator.store.deliveries import fractions_of, labels_text, plans_of_lineage, plans_of_patient
+from mqi_communicator.store.deliveries import (
+    fractions_of,
+    identity_from,
+    labels_text,
+    plans_of_lineage,
+    plans_of_patient,
+)
 
 WAIT_S = 3600.0  # the admission of a plan ends the wait
 _ONE_PLAN = "Put the deliveries of each plan, and of each patient, into a folder of their own."
@@ -85,8 +91,8 @@ def _record_join(
     connection: Connection, key: str, parent: Case, labels: Sequence[str], new: frozenset[str], now: float
 ) -> None:
     why = f"joined to case {parent.key}: {', '.join(labels)}"
-    shown = {"patient_id": parent.patient_id, "plan_label": parent.plan_label, "machine": parent.machine}
-    cases.change(connection, key, parent=parent.key, fraction=labels_text(tuple(labels)), why=why, **shown)
+    fraction = labels_text(tuple(labels))
+    cases.change(connection, key, parent=parent.key, fraction=fraction, why=why, **identity_from(parent))
     for label in labels:
         judge_fraction(connection, parent, label, new, now)
 

@@ -26,7 +26,7 @@ async def judge(item: WorkItem, tools: Tools) -> Outcome:
         case.fraction,
         tools.spool(case.parent),
         [tools.spool(one.key) for one in joined],
-        [one.key for one in refused],
+        len(refused),
         tools.judgement,
         tools.calibrations,
     )

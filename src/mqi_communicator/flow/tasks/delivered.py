@@ -100,19 +100,19 @@ def judge_delivered(
     label: str,
     plan_case: Spool,
     deliveries: Sequence[Spool],
-    refused: Sequence[str],
+    refused: int,
     judgement: JudgementOptions,
     calibrations: Mapping[str, SumitomoOptions],
 ) -> tuple[str, str, dict[str, str]]:
     """Judge one fraction from all deliveries of it, and write `results/` in one rename.
 
-    `refused`: why each delivery of it was refused. Returns the verdict, its cause, and the digests of the files.
-    Permanent if nothing is recorded of it.
+    `refused`: how many other deliveries that may be of it were refused. Returns the verdict, its cause, and the digests
+    of the files. Permanent if nothing is recorded of it.
     """
     plan = read_plan(plan_case)
     found, unread = _read(deliveries, plan, calibrations)
     joined, contradicting = join_all(plan, found)
-    held = [Refused((Problem("delivery.refused", "", _HELD),)) for _ in refused]
+    held = [Refused((Problem("delivery.refused", "", _HELD),))] * refused
     everything = (*unread, *contradicting, *held)
     fraction = next((one for one in by_fraction(joined, plan.beams) if one.label == label), None)
     if fraction is None:
