@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Self
+import re
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from mqi_communicator.compute.options import DirectOptions, GpuOptions
 from mqi_communicator.compute.slurm_options import SlurmOptions
 from mqi_communicator.remote.options import LocalOptions, SshOptions
+
+
+def _plain(value: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+/?", value) or ".." in value.split("/"):
+        raise ValueError("must be an absolute path on the compute host, of letters, digits and /._- only")
+    return value.rstrip("/")
+
+
+RemoteFolder = Annotated[str, AfterValidator(_plain)]
 
 
 class HostOptions(BaseModel):
@@ -29,7 +39,7 @@ class HostOptions(BaseModel):
         le=1000,
         description="Most jobs of the communicator on this host at a time; default: resources.jobs.",
     )
-    remote: str | None = Field(
+    remote: RemoteFolder | None = Field(
         default=None, description="The communicator's folder on this host; default: paths.remote."
     )
 

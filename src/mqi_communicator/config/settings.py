@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mqi_communicator.case.views import ViewPolicy
 from mqi_communicator.compute.options import DirectOptions, GpuOptions
@@ -21,7 +20,7 @@ from mqi_communicator.compute.slurm_options import SlurmOptions
 from mqi_communicator.config import file as config_file
 from mqi_communicator.config import messages as config_messages
 from mqi_communicator.config.file import ConfigProblem, Mistake
-from mqi_communicator.config.hosts import HostOptions
+from mqi_communicator.config.hosts import HostOptions, RemoteFolder
 from mqi_communicator.dicom.configured import DicomText
 from mqi_communicator.dose.options import AnyMachine, AnyScanner, EngineOptions, misfits
 from mqi_communicator.dose.prepare.options import PreparationOptions
@@ -66,17 +65,10 @@ class PathOptions(BaseModel):
         description="Private folder on a local disk: the store, the spool of admitted cases, temporary files."
     )
     results: Path = Field(description="Folder to which the results of each case are delivered.")
-    remote: str = Field(
+    remote: RemoteFolder = Field(
         description="Folder on the compute host for the communicator alone; absolute path of letters, digits, /._- "
         "only."
     )
-
-    @field_validator("remote")
-    @classmethod
-    def _plain(cls, value: str) -> str:
-        if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+/?", value) or ".." in value.split("/"):
-            raise ValueError("must be an absolute path on the compute host, of letters, digits and /._- only")
-        return value.rstrip("/")
 
     @property
     def store(self) -> Path:

@@ -188,6 +188,10 @@ def test_folders_inside_one_another_are_refused(tmp_path, old, new, line):
 def test_the_remote_folder_is_plain(tmp_path, remote):
     (line,) = reported(tmp_path, GOOD.replace("/home/mqi/remote/", f"'{remote}'"))
     assert line.startswith("5: paths.remote: must be an absolute path")
+    a_host = f"hosts: [{{ssh: {{name: gpu2, host: gpu2}}, remote: '{remote}'}}]\n"
+    ssh = GOOD[GOOD.index("ssh:") : GOOD.index("engine:")]
+    (line,) = reported(tmp_path, GOOD.replace(ssh, a_host))
+    assert line.startswith("6: hosts[1].remote: must be an absolute path")
 
 
 def test_a_file_that_is_not_there(tmp_path):
