@@ -95,6 +95,8 @@ import_rules() { "$python" -c 'import sys; from importlinter.cli import lint_imp
 # workers N PYTEST ARGUMENT...: N test processes at once, each with whole files.
 workers() { "$python" -m pytest -q -n "$1" --dist loadfile --no-loadscope-reorder "${@:2}"; }
 
+others=(--ignore=tests/slurm --ignore=tests/faults --ignore=tests/browser)  # suites of their own
+
 types() {
     local typed=(src tests)
     compgen -G 'bench/*.py' >/dev/null && typed+=(bench)
@@ -122,15 +124,13 @@ quick() {
 }
 
 checks() {
-    local extra=() suite
-    for suite in slurm faults browser; do extra+=("--ignore=tests/$suite"); done
-    source_checks "${extra[@]}"
+    source_checks "${others[@]}"
     # These tests wait for a third of their time: four workers keep two cores busy.
-    shown "pytest" workers 4 -m "not long" "${extra[@]}" "${arguments[@]}"
+    shown "pytest" workers 4 -m "not long" "${others[@]}" "${arguments[@]}"
 }
 
 long() {
-    shown "long" workers 2 -m long tests/e2e tests/integration "${arguments[@]}"
+    shown "long" workers 2 -m long "${others[@]}" "${arguments[@]}"
     [ "${#arguments[@]}" -gt 0 ] || MQI_EXAMPLES=new shown "properties, new examples" workers 2 -m "hypothesis and not long" tests/unit tests/integration
 }
 

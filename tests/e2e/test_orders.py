@@ -47,6 +47,7 @@ def test_an_order_given_while_nobody_runs_is_carried_out_at_the_next_start(slow)
     assert daemon.stop() == 0
 
 
+@pytest.mark.long
 def test_hold_stops_a_case_and_release_lets_it_go_on(site):
     site.drop(kind="missing-slice")
     daemon = site.daemon()
@@ -73,6 +74,7 @@ def test_an_order_for_an_unknown_case_says_so(site):
     assert 'no case matches "nobody"' in answer.stderr
 
 
+@pytest.mark.long
 def test_a_second_communicator_is_told_who_holds_the_store(site):
     daemon = site.daemon()
     next(daemon.events())

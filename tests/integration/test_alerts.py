@@ -193,6 +193,7 @@ def run_tests(tmp_path, histories):
     return promtool("test", "rules", "tests.yml", folder=tmp_path)
 
 
+@pytest.mark.long
 def test_each_alert_fires_when_it_must_and_is_silent_when_it_must_not(tmp_path):
     ended = run_tests(tmp_path, HISTORIES)
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -194,7 +194,7 @@ def iec_to_dicom(point: tuple[float, float, float], gantry: float, couch: float)
 ANGLES = [(0, 0), (90, 0), (270, 0), (180, 0), (0, 30), (90, 340), (215, 90)]
 
 
-@pytest.mark.parametrize("angles", seldom(ANGLES, often=[(0, 0), (90, 0), (90, 340)]))
+@pytest.mark.parametrize("angles", seldom(ANGLES, often=[(90, 340)]))
 def test_an_off_axis_spot_lands_where_iec_61217_says(compute, angles):
     gantry, couch = angles
     """The centroid in the slab through the isocentre, and no dose 30 mm beyond it: 100 MeV reach 78 mm only."""
@@ -220,6 +220,7 @@ def test_an_off_axis_spot_lands_where_iec_61217_says(compute, angles):
     assert np.abs(beside).max() < 0.5, (centroid, expected)
 
 
+@pytest.mark.long
 def test_a_cavity_shifts_the_range_of_the_one_spot_that_meets_it(compute):
     """Air at high x, low y, high z. A mirrored axis, of the CT alone, of the dose alone or of both, moves the long
     range to another place: the spots lie unevenly about the centre."""
@@ -247,6 +248,7 @@ def energy_mev(dose: Dose, density: float) -> float:
     return float(dose.gy.sum(dtype=float)) * kg / 1.602176634e-13
 
 
+@pytest.mark.long
 def test_energy_balance_in_absolute_terms(compute, model):
     """What the protons bring stays, but for neutrons and photons that leave: a few percent, more at high energy.
 
@@ -263,6 +265,7 @@ def test_energy_balance_in_absolute_terms(compute, model):
 SMALL = Grid((20, 45, 20), (-28.5, 2.0, -28.5), (3.0, 4.0, 3.0))
 
 
+@pytest.mark.long
 def test_dose_goes_with_beam_meterset_not_with_the_scale_of_the_weights(compute):
     once = field((120.0, [(-5, 0, 1.0), (5, 0, 3.0)]), meterset=10.0)
     layers = (replace(once.layers[0], weights=once.layers[0].weights * 7),)
@@ -284,6 +287,7 @@ def test_uncertainty_is_reported_and_falls_with_the_root_of_the_histories(comput
     assert 3.0 < few.uncertainty / many.uncertainty < 5.3
 
 
+@pytest.mark.long
 def test_a_target_uncertainty_is_reached(compute):
     ran = compute(field((120.0, [(0, 0, 1.0)])), volume(SMALL), histories_per_beam=5_000, target_uncertainty=0.03)
     uncertainty = accepted(ran).uncertainty
@@ -291,6 +295,7 @@ def test_a_target_uncertainty_is_reached(compute):
     assert 0.02 < uncertainty <= 0.03
 
 
+@pytest.mark.long
 def test_dose_to_water_in_bone_is_larger_by_the_ratio_of_stopping_powers(compute):
     beam = field((120.0, [(0, 0, 1.0)]))
     entrance = {}

@@ -15,7 +15,6 @@ import numpy as np
 import pydicom
 import pytest
 from tests.integration.test_moqui_standin import Site, agree, truth
-from tests.seldom import seldom
 from tests.standin import site
 from tests.standin.failures import FAST
 
@@ -28,7 +27,7 @@ from mqi_communicator.dose.moqui.case import MoquiCase
 from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.preparation import prepare
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 L_SHAPE = np.array([(-22.0, -25.0), (30.0, -25.0), (30.0, 4.0), (6.0, 4.0), (6.0, 31.0), (-22.0, 31.0)])
 
@@ -136,7 +135,6 @@ def test_the_plans_own_distance_would_put_it_elsewhere_and_the_log_shows_it(at):
     assert off(dose_in(ran.folder, good, bad), good.gy) > 0.02, "and the dose is another one"
 
 
-@pytest.mark.long
 def test_a_range_shifter_that_is_out_is_not_sent(at):
     """moqui would build it whatever its setting."""
     here = at("out", shifted(word="OUT"))
@@ -146,7 +144,6 @@ def test_a_range_shifter_that_is_out_is_not_sent(at):
     agree(ran.dose, truth(here.ct, here.plan, 1), 0.003)
 
 
-@pytest.mark.long
 def test_one_that_is_listed_and_out_would_be_computed_in_and_the_log_shows_it(at):
     here = at("listed", shifted(word="OUT"))
 
@@ -164,7 +161,7 @@ def test_one_that_is_listed_and_out_would_be_computed_in_and_the_log_shows_it(at
     assert "none was requested" in ran.judged.why
 
 
-@pytest.mark.parametrize("mounting", seldom(["SOURCE_SIDE", "PATIENT_SIDE"], often=["PATIENT_SIDE"]))
+@pytest.mark.parametrize("mounting", ["SOURCE_SIDE", "PATIENT_SIDE"])
 def test_an_aperture_is_as_wide_and_where_the_plan_has_it(at, mounting):
     here = at("aperture", cut(mounting))
     ran = here.run(1)
@@ -189,7 +186,6 @@ def test_the_plans_own_outline_would_be_too_wide(at):
     assert off(naive.gy, wanted) > 0.3, "voxels beside the opening get dose"
 
 
-@pytest.mark.long
 def test_a_range_shifter_above_an_aperture(at):
     here = at("both", lambda beam: replace(cut()(shifted(370.0)(beam)), devices=(*cut()(beam).devices,)))
     ran = here.run(1)
@@ -198,7 +194,6 @@ def test_a_range_shifter_above_an_aperture(at):
     agree(ran.dose, truth(here.ct, here.plan, 1), 0.01)
 
 
-@pytest.mark.long
 def test_protons_start_above_a_range_shifter_near_the_snout(at):
     """From the plan's snout they would start within it, and cross 13 of its 35 mm."""
     here = at("near", shifted(337.0, snout_position=300.0))
@@ -215,7 +210,6 @@ def test_protons_start_above_a_range_shifter_near_the_snout(at):
     assert off(within.gy, wanted) > 0.3
 
 
-@pytest.mark.long
 def test_away_from_the_origin_moqui_would_lose_secondary_protons(at):
     here = at("shifter", shifted())
     wanted = truth(here.ct, here.plan, 1)
@@ -236,7 +230,6 @@ def test_away_from_the_origin_moqui_would_lose_secondary_protons(at):
     assert values.sum() / wanted.sum() == pytest.approx(0.96, abs=0.005)
 
 
-@pytest.mark.long
 def test_the_other_beam_of_the_plan_stays_open(at):
     here = at("other", shifted())
     ran = here.run(2)

@@ -170,6 +170,7 @@ def dense_spots(layer: Layer) -> Layer:
     return Layer(layer.energy, np.concatenate(spots), np.concatenate(weights))
 
 
+@pytest.mark.long
 def test_it_says_as_much_as_moqui_does(moqui):
     """A table of histories of 2.4 kB, and a section of more than 4.07 kB: the last 4 kB cut through it."""
     ran = moqui().run(1)
@@ -182,6 +183,7 @@ def test_it_says_as_much_as_moqui_does(moqui):
     assert ran.log[-4096:].count("Time taken by MC engine") == 1, "the first run's end mark is not in it"
 
 
+@pytest.mark.long
 def test_a_gpu_builds_longer_words_are_judged_too(moqui):
     at = moqui(behaves={"log_bytes": 40_000})
     ran = at.run(2)
@@ -240,7 +242,7 @@ def test_wide_air_around_the_patient_takes_no_range(gantry):
 FORMATS = list(itertools.product(("mha", "mhd", "raw"), ("centre", "edge")))
 
 
-@pytest.mark.parametrize("saved", seldom(FORMATS, often=[("mha", "centre"), ("mhd", "edge")]))
+@pytest.mark.parametrize("saved", seldom(FORMATS, often=[("mha", "centre")]))
 def test_every_format_is_the_same_dose(moqui, saved):
     dose_format, offset = saved
     at = moqui(behaves={"offset": offset, "noise": 0.0}, format=dose_format, seeds=1)
@@ -288,6 +290,7 @@ def test_a_plan_that_aims_elsewhere_gives_a_dose_elsewhere(moqui, kind, axis, mo
     assert centres[1] - centres[0] == pytest.approx(moved, abs=0.7)
 
 
+@pytest.mark.long
 def test_several_gpus_of_the_clinic_are_named_as_the_job_numbers_them(moqui, monkeypatch):
     at = moqui("clinic", gpus_per_beam=4, seeds=1, behaves={"needs_gpu": True})
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
@@ -331,13 +334,14 @@ def test_half_a_dose_is_none_in_any_format(moqui, dose_format, fault):
         assert (ran.folder / "Outputs" / "beam_1_0_Dose.mhd").stat().st_size > 0
 
 
-@pytest.mark.parametrize("fault", ["short", "dcm-unsaved"])
+@pytest.mark.parametrize("fault", seldom(["short", "dcm-unsaved"], often=["dcm-unsaved"]))
 def test_half_a_dicom_dose_is_none(moqui, fault):
     ran = moqui("fork", behaves={"fault": fault}, format="dcm", seeds=1).run(1)
     assert isinstance(ran.judged, Refused) or isinstance(ran.refused, DicomProblem)
     assert ran.dose is None
 
 
+@pytest.mark.long
 def test_a_random_crash_is_over_in_the_next_run(moqui):
     at = moqui(behaves={"fault": "save-crash", "fault_runs": 1}, seeds=1)
     first, second = at.run(1), at.run(1)
@@ -390,6 +394,7 @@ def edit(folder: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.long
 def test_lists_that_a_step_of_the_site_writes_are_computed(moqui):
     """An interpreter before moqui: here it copies lists that were sent with another case."""
     lists = common_files(moqui("fork").engine, *_case(moqui("fork")))
@@ -422,6 +427,7 @@ def _case(at: Site) -> tuple[IonPlan, CTVolume]:
     return at.plan, at.ct
 
 
+@pytest.mark.long
 def test_progress_is_seen_while_it_runs(moqui):
     at = moqui()
     log = at.run(1).log
@@ -433,6 +439,7 @@ def test_progress_is_seen_while_it_runs(moqui):
     assert len(set(reported)) > 10
 
 
+@pytest.mark.long
 def test_runs_leave_a_witness_with_their_gpus(moqui, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     monkeypatch.setenv("MQI_TOKEN", "case-b1-r1")

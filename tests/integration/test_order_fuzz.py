@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.seldom import seldom
 from tests.stolen_key import KEY, SHELLS, TOKEN, Installed, shell
 
 from mqi_communicator.remote.verbs import library
@@ -129,7 +130,7 @@ def orders(draw: st.DrawFn) -> bytes:
     return "".join("\t".join(line) + "\n" for line in lines).encode() + draw(st.sampled_from((b"", b"", b"", b"end")))
 
 
-@pytest.fixture(scope="module", params=SHELLS)
+@pytest.fixture(scope="module", params=seldom(SHELLS, often=["dash"]))
 def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], bytes | None]:
     """The script's own reader, in a shell."""
     script = tmp_path_factory.mktemp("reader") / "reader"

@@ -150,6 +150,7 @@ def command(config: Path, *words: str) -> str:
     return ended.stdout + ended.stderr
 
 
+@pytest.mark.long
 def test_a_running_communicator_reports_it_and_continues(tmp_path):
     config, results = write_idle_config(tmp_path), tmp_path / "results"
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(config))

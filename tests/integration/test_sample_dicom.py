@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.seldom import seldom
 
 from mqi_communicator.demo.planned import planned_dose
 from mqi_communicator.demo.sample import KINDS, sample_files, write_sample
@@ -28,7 +29,9 @@ def good_files():
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - NOT_CONFORMANT))
+@pytest.mark.parametrize(
+    "kind", seldom(sorted(set(KINDS) - NOT_CONFORMANT), often=["pass", "aperture", "couch", "prone"])
+)
 def test_conformant(tmp_path, kind):
     write_sample(tmp_path, kind=kind, size="tiny")
     files = sorted(p for p in tmp_path.rglob("*") if p.is_file())
@@ -77,6 +80,7 @@ def test_the_engine_finds_the_planned_dose_and_the_planted_errors(tmp_path):
     assert _centre(good, 0) == pytest.approx(_centre(planned, 0), abs=0.3)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not (ENGINE / "MCsquare_linux").exists(), reason="the engine is not fetched")
 def test_on_the_wide_ct_every_proton_starts_inside(tmp_path):
     beam = STANDARD.beams()[1]

@@ -56,6 +56,7 @@ def life(config: Path, temporary: Path, lives: list[subprocess.Popen[str]]) -> s
     return started
 
 
+@pytest.mark.long
 def test_what_a_killed_communicator_left_is_removed_by_the_next(short, tmp_path, lives):
     config = write_idle_config(tmp_path)
     foreign = short / "pymp-foreign"

@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from tests.judged import CONVENTIONS, KnownDose, judged
+from tests.seldom import seldom
 
 from mqi_communicator.case.faults import Permanent, Transient
 from mqi_communicator.dicom.lattice import place_in, united
@@ -149,7 +150,13 @@ def test_doses_are_delivered_on_one_part_of_the_grid_of_the_ct_and_read_back_in_
         assert np.array_equal(part.gy, whole.gy)
 
 
-@pytest.mark.parametrize("kind", ["pass", "prone", "feet-first", "decubitus", "couch", "external-water", "line-scan"])
+@pytest.mark.parametrize(
+    "kind",
+    seldom(
+        ["pass", "prone", "feet-first", "decubitus", "couch", "external-water", "line-scan"],
+        often=["pass", "decubitus"],
+    ),
+)
 def test_a_prepared_case_is_restored_as_it_was_prepared(tmp_path, kind):
     case = judged(tmp_path, kind)
     read = read_case(case.spool)

@@ -259,6 +259,7 @@ async def test_a_task_that_is_cancelled_while_its_process_starts_is_killed(
     assert not (tmp_path / "pid").exists() or not alive(await noted(tmp_path / "pid"))
 
 
+@pytest.mark.long
 async def test_a_server_that_is_killed_takes_its_children_along_and_another_starts(workers: WorkerPool, tmp_path: Path):
     task = asyncio.create_task(workers.run(slow, tmp_path / "pid"))
     child = await noted(tmp_path / "pid")
@@ -274,6 +275,7 @@ def loaded(name: str) -> bool:
     return name in sys.modules
 
 
+@pytest.mark.long
 async def test_the_server_loads_the_packages_of_the_engine_so_that_no_worker_does(workers: WorkerPool):
     killed = await workers.run(os.getppid)
     other = WorkerPool(memory_gib=2, limit_s=60, packages=["mqi_communicator.dose.mcsquare"])

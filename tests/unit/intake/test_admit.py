@@ -463,6 +463,7 @@ def test_overdue_is_said(folder):
     assert look(folder, 1000).overdue
 
 
+@pytest.mark.long  # tests/e2e/test_bad_input.py tries those that are refused, and the page of them
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_sample_has_an_answer(tmp_path, kind):
     write_sample(tmp_path / "case", kind=kind, size="tiny")

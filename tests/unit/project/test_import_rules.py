@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.seldom import seldom
 
 ROOT = Path(__file__).resolve().parents[3]
 RULES = ROOT / ".importlinter"
@@ -48,6 +49,7 @@ PLANTED = [
     ("sql", "web/planted.py", "import sqlalchemy"),
     ("http", "flow/planted.py", "import starlette"),
 ]
+OFTEN = [PLANTED[0], *(one for one in PLANTED if one[0] in ("no-cycles", "backends", "sql"))][:5]
 
 
 def contracts():
@@ -82,8 +84,9 @@ def test_the_walls_stand(source):
     assert f"{len(contracts())} kept, 0 broken" in output
 
 
-@pytest.mark.parametrize(("contract", "place", "line"), PLANTED)
-def test_a_planted_violation_is_caught(source, contract, place, line):
+@pytest.mark.parametrize("planted", seldom(PLANTED, often=OFTEN), ids="-".join)
+def test_a_planted_violation_is_caught(source, planted):
+    contract, place, line = planted
     target = source / "mqi_communicator" / place
     target.parent.mkdir(exist_ok=True)
     before = target.read_text() if target.exists() else '"""Planted."""\n'

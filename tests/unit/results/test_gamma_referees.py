@@ -36,6 +36,7 @@ def ours(name, local):
 
 
 @needs_pymedphys
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "local"), BOTH)
 def test_pymedphys_passes_and_fails_the_same_points(name, local):
     (planned, computed), options, found = PAIRS[name], options_of(local), ours(name, local)

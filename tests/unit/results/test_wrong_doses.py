@@ -23,7 +23,7 @@ CHECKED = {"large": 6, "small": 7}  # cells of a row that the quick limits know;
 PAGE = {size: {cells[0]: cells for cells in dose_page.shown(size)} for size in CASES}
 ANEW = "run: python -m tests.unit.results.dose_page"
 
-SIZES = [pytest.param("large", marks=pytest.mark.thorough), "small"]
+SIZES = [pytest.param("large", marks=[pytest.mark.thorough, pytest.mark.long]), "small"]
 
 pytestmark = pytest.mark.pure
 
