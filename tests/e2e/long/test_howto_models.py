@@ -37,7 +37,7 @@ def save(site) -> None:
 def why(site, name: str, words: str, seconds: float = 90) -> str:
     """What `mqi why` says, once it says this."""
     deadline = time.monotonic() + seconds
-    while words not in (said := site.mqi("why", name).stdout):
+    while words not in (said := str(site.mqi("why", name).stdout)):
         assert time.monotonic() < deadline, f"{words} is not in: {said}"
         time.sleep(0.5)
     return said

@@ -85,6 +85,19 @@ def digests(folder: Path) -> dict[str, str]:
 def test_forth_back_and_forth_again(site, older, monkeypatch):
     versions = Versions(site, older, monkeypatch)
     site.commission_engine()
+    begin_with_the_older(site, versions)
+    go_forth(site, versions)
+    assert set(Counter(site.starts()).values()) == {1}, "no job ran twice"
+    delivered = digests(site.results)
+    go_back(site, versions)
+    assert digests(site.results) == delivered
+    go_forth_again(site, versions)
+    assert digests(site.results) == delivered
+    assert site.mqi("audit", "--verify").returncode == 0
+
+
+def begin_with_the_older(site, versions) -> None:
+    """One case is done, and the jobs of another one are running, when 0.1.0 is stopped."""
     versions.put_older()
     daemon = site.daemon()
     site.drop("before")
@@ -96,6 +109,9 @@ def test_forth_back_and_forth_again(site, older, monkeypatch):
     versions.wait_for(is_computed("across"), "a job runs on the host")
     assert daemon.stop() == 0
 
+
+def go_forth(site, versions) -> None:
+    """The start upgrades the store, after a backup; the jobs are followed; a third case is computed."""
     versions.put_newer()
     refused = site.mqi("status")
     assert refused.returncode == 1
@@ -109,12 +125,13 @@ def test_forth_back_and_forth_again(site, older, monkeypatch):
     site.drop("after", seed=3)
     versions.wait_for(all_are("done", "after"), "this version completes a case")
     assert daemon.stop() == 0
-    assert set(Counter(site.starts()).values()) == {1}, "no job ran twice"
     assert site.mqi("audit", "--verify").returncode == 0
-    delivered, started = digests(site.results), Counter(site.starts())
-    (backup,) = (site.workspace / "backups/before-upgrade").glob("*.sqlite3")
 
-    store = digests(site.workspace)["store.sqlite3"]
+
+def go_back(site, versions) -> None:
+    """0.1.0 refuses the store of this version; with the one from before, what this version completed fails."""
+    store, started = digests(site.workspace)["store.sqlite3"], Counter(site.starts())
+    (backup,) = (site.workspace / "backups/before-upgrade").glob("*.sqlite3")
     versions.put_older()
     refused = site.mqi("status")
     assert refused.returncode == 1
@@ -124,19 +141,18 @@ def test_forth_back_and_forth_again(site, older, monkeypatch):
     assert restored.returncode == 0, restored.stderr
     daemon = site.daemon()
     daemon.until("started")
-    versions.wait_for(all_are("failed", "across", "after"), "what 0.2.0 has completed fails under 0.1.0")
+    versions.wait_for(all_are("failed", "across", "after"), "what this version has completed fails under 0.1.0")
     versions.wait_for(all_are("done", "before"), "what 0.1.0 has completed stays")
     assert daemon.stop() == 0
-    assert digests(site.results) == delivered
     again = Counter(site.starts()) - started
     assert all(token.endswith("-r2") and count == 1 for token, count in again.items()), again
 
+
+def go_forth_again(site, versions) -> None:
+    """What this version delivered counts, unless 0.1.0 has computed the case again."""
     versions.put_newer()
     daemon = site.daemon()
     daemon.until("started")
     versions.wait_for(all_are("done", "before", "across"), "what was delivered counts again")
-    answer = site.mqi("why", "after").stdout
-    assert "the results folder already has other results" in answer, "0.1.0 has computed it again"
+    assert "the results folder already has other results" in site.mqi("why", "after").stdout
     assert daemon.stop() == 0
-    assert digests(site.results) == delivered
-    assert site.mqi("audit", "--verify").returncode == 0
