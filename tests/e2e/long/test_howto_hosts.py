@@ -40,10 +40,10 @@ def save(site) -> None:
 def why(site, name: str, words: str, seconds: float = 60) -> str:
     """What `mqi why` says, once it says this."""
     deadline = time.monotonic() + seconds
-    while words not in (said := str(site.mqi("why", name).stdout)):
-        assert time.monotonic() < deadline, f"{words} is not in: {said}"
+    while words not in (shown := str(site.mqi("why", name).stdout)):
+        assert time.monotonic() < deadline, f"{words} is not in: {shown}"
         time.sleep(0.5)
-    return said
+    return shown
 
 
 def test_a_host_is_added_while_a_case_is_under_way_and_the_first_one_is_removed(site, host, second):
@@ -84,8 +84,8 @@ def test_a_host_is_added_while_a_case_is_under_way_and_the_first_one_is_removed(
     assert checked.returncode == 0, checked.stdout
     assert daemon.stop() == 0
     site.daemon()
-    said = why(site, "left on it", "which is no longer configured")
-    assert "is computed on" in said
+    shown = why(site, "left on it", "which is no longer configured")
+    assert "is computed on" in shown
     assert site.mqi("cancel", "left on it").returncode == 0
     for name, seed in (("left on it", 2), ("cancelled in time", 3)):
         site.drop(f"{name}, again", seed=seed)

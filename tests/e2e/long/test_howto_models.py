@@ -37,10 +37,10 @@ def save(site) -> None:
 def why(site, name: str, words: str, seconds: float = 90) -> str:
     """What `mqi why` says, once it says this."""
     deadline = time.monotonic() + seconds
-    while words not in (said := str(site.mqi("why", name).stdout)):
-        assert time.monotonic() < deadline, f"{words} is not in: {said}"
+    while words not in (shown := str(site.mqi("why", name).stdout)):
+        assert time.monotonic() < deadline, f"{words} is not in: {shown}"
         time.sleep(0.5)
-    return said
+    return shown
 
 
 def test_ones_own_machine_is_rehearsed(site):
@@ -80,14 +80,14 @@ def test_a_beam_model_is_replaced(site):
     checked = site.mqi("check")
     assert checked.returncode == 0, checked.stdout
     daemon = restart(site, daemon)
-    said = why(site, "under way", declared["sha256"][:8])
-    assert before["sha256"][:8] in said
+    shown = why(site, "under way", declared["sha256"][:8])
+    assert before["sha256"][:8] in shown
     site.drop("new model", seed=3)
     site.wait_for(is_done("new model"), "it is computed with the new model")
 
     assert site.mqi("rejudge", "old model").returncode == 0
-    said = why(site, "old model", declared["sha256"][:8])
-    assert before["sha256"][:8] in said
+    shown = why(site, "old model", declared["sha256"][:8])
+    assert before["sha256"][:8] in shown
 
     site.settings["machines"][MACHINE] = before
     save(site)
