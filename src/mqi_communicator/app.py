@@ -59,6 +59,7 @@ from mqi_communicator.telemetry import http, logs, metrics
 
 TICK_LIMIT_S = 60.0  # an iteration of the loop takes seconds
 WORKER_PACKAGES = ("mqi_communicator.dose.prepare", "mqi_communicator.dicom")  # what every case needs in workers
+REPORT_PACKAGE = "mqi_communicator.report"  # where reports are drawn
 LEVELS = {  # of emitted events, where it is not info
     "remote.call": "debug",
     "notify.failed": "warning",
@@ -168,11 +169,12 @@ def build(config: Config, *, dashboard: Sequence[str] = ()) -> App:
 
 
 def _worker_pool(config: Config, engine: DoseEngine) -> WorkerPool:
+    drawn = (REPORT_PACKAGE,) if config.report.draw else ()
     return WorkerPool(
         memory_gib=config.resources.worker_memory_gib,
         limit_s=config.resources.worker_limit_s,
         cache=cache_of(config.paths.workspace),
-        packages=(type(engine).__module__.rpartition(".")[0], *WORKER_PACKAGES),
+        packages=(type(engine).__module__.rpartition(".")[0], *WORKER_PACKAGES, *drawn),
     )
 
 

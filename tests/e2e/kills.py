@@ -21,9 +21,10 @@ def reached(record: dict[str, object]) -> Point | None:
     return None
 
 
-def killed_at(points: Iterable[Point], site: Site) -> None:
+def killed_at(points: Iterable[Point], site: Site, *, reports: bool = True) -> None:
     """Kill the communicator once at each point: the case ends with its verdict, and no job runs twice."""
-    site.reports()
+    if reports:
+        site.reports()
     site.drop()
     missing = set(points)
     for _life in range(3 * len(missing)):

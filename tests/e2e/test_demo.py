@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from tests.e2e.conftest import ENGINE
 
 
@@ -14,6 +15,7 @@ def of_this_demo(folder) -> list[str]:
     return [line for line in every.splitlines() if str(folder) in line]
 
 
+@pytest.mark.long
 def test_ctrl_c_cancels_the_jobs_and_leaves_no_process(tmp_path):
     argv = [sys.executable, "-m", "mqi_communicator", "demo", "--folder", str(tmp_path), "--engine-home", str(ENGINE)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:

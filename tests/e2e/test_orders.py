@@ -67,6 +67,7 @@ def test_hold_stops_a_case_and_release_lets_it_go_on(site):
     daemon.stop()
 
 
+@pytest.mark.long
 def test_an_order_for_an_unknown_case_says_so(site):
     site.mqi("once")  # the first start creates the store
     answer = site.mqi("cancel", "nobody")

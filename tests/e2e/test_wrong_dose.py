@@ -1,4 +1,4 @@
-"""A planted error ends in the verdict, and in the check, that the documentation promises: three kinds in one run."""
+"""A planted error ends in the verdict, and in the check, that the documentation promises: two kinds in one run."""
 
 from __future__ import annotations
 

@@ -61,6 +61,7 @@ def test_ports_of_the_running_communicator_are_no_defect_and_those_of_others_are
         ]
 
 
+@pytest.mark.long
 def test_a_dashboard_that_lost_its_port_to_another_program_is_a_defect_while_the_communicator_runs(tmp_path: Path):
     """The communicator held the store, and the port was taken for its own."""
     web = free_port()

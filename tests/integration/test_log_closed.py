@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.idle_site import write_idle_config
 from tests.processes import kill
+from tests.seldom import seldom
 
 pytestmark = pytest.mark.real
 
@@ -18,7 +19,7 @@ def config(tmp_path: Path) -> Path:
     return write_idle_config(tmp_path)
 
 
-@pytest.mark.parametrize("merged", ["2>errors", "2>&1"])
+@pytest.mark.parametrize("merged", seldom(["2>errors", "2>&1"], often=["2>errors"]))
 def test_it_stops_gracefully(config: Path, tmp_path: Path, merged: str):
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(config))
     with (tmp_path / "errors").open("wb") as errors:

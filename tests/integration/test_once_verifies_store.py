@@ -15,6 +15,7 @@ from mqi_communicator.store.database import open_database
 pytestmark = pytest.mark.real
 
 
+@pytest.mark.long
 def test_once_does_not_work_with_a_wrong_index(tmp_path):
     config = write_idle_config(tmp_path)
     store = load(config).paths.store

@@ -345,6 +345,7 @@ def test_without_a_planned_dose_it_is_marked_as_not_for_qa(reports):
     assert "NOTFORQA" in text_of(pdf)
 
 
+@pytest.mark.long
 def test_the_same_case_gives_the_same_bytes(reports):
     case, html, pdf = reports["pass"]
     for name in ("report.html", "report.pdf"):
@@ -370,6 +371,7 @@ def test_it_is_delivered_by_digest_and_can_be_generated_again(reports, tmp_path)
         redraw_report(case.spool, delivered, case.judgement, CONVENTIONS, ReportOptions())
 
 
+@pytest.mark.long
 def test_an_incomplete_report_is_generated_again_and_a_cleared_spool_is_reported(tmp_path):
     case = judged(tmp_path, "no-dose")
     html, _pdf = case.report(gamma=[])

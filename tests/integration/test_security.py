@@ -58,6 +58,7 @@ def for_others(folder: Path) -> tuple[int, list[str]]:
     return len(made), [str(path) for path in made if path.stat().st_mode & 0o077]
 
 
+@pytest.mark.long
 async def test_neither_the_communicator_nor_its_children_leave_a_core_or_a_file_for_others(app):
     assert limits() == ((0, 0), 0o077)
     assert await app.tools.workers.run(limits) == ((0, 0), 0o077)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.seldom import seldom
 from tests.stolen_key import SHELLS, TOKEN, Installed, shell
 
 from mqi_communicator.case.faults import ActionRequired
@@ -23,7 +24,7 @@ EVERY = SlurmOptions(
 )  # fmt: skip
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=seldom(SHELLS, often=["dash"]))
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Installed:
     (tmp_path / "sbatch.options").write_text(ALLOWED)
     made = Installed(tmp_path, shell(request.param), ("--sbatch", str(tmp_path / "sbatch.options")))

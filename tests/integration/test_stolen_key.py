@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.seldom import seldom
 from tests.stolen_key import KEY, MARK, SECRET, SHELLS, TOKEN, Installed, shell
 
 pytestmark = pytest.mark.real
@@ -22,12 +23,12 @@ def installed(folder: Path, name: str) -> Installed:
     return made
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=seldom(SHELLS, often=["dash"]))
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Installed:
     return installed(tmp_path, request.param)
 
 
-@pytest.fixture(scope="module", params=SHELLS)
+@pytest.fixture(scope="module", params=seldom(SHELLS, often=["dash"]))
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """One for all that is refused, for nothing of that may leave anything."""
     return installed(tmp_path_factory.mktemp("kept"), request.param)

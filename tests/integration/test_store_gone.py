@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.idle_site import write_idle_config
 from tests.processes import kill
+from tests.seldom import seldom
 
 pytestmark = pytest.mark.real
 
@@ -34,7 +35,7 @@ def replace(store: Path) -> None:
     aside.rename(store)
 
 
-@pytest.mark.parametrize("befall", [remove, replace])
+@pytest.mark.parametrize("befall", seldom([remove, replace], often=[remove]))
 def test_it_stops_with_a_message_and_saves_the_content(config: Path, tmp_path: Path, befall):
     store = tmp_path / "workspace" / "store.sqlite3"
     words = (sys.executable, "-m", "mqi_communicator", "run", "--config", str(config))

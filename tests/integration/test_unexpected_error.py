@@ -98,6 +98,7 @@ async def until_nothing_moves(site: Any, monkeypatch: pytest.MonkeyPatch) -> dic
     return {case.source.name: site.database.read_now(work_items.get, case.key) for case in known}
 
 
+@pytest.mark.long
 async def test_a_case_fails_once_until_its_folder_changes_and_the_others_are_admitted(
     site: Any, monkeypatch: pytest.MonkeyPatch
 ):

@@ -223,6 +223,7 @@ async def test_what_takes_too_much_processor_time_is_ended_and_what_only_waits_i
     assert waited == 7
 
 
+@pytest.mark.long
 async def test_native_code_that_takes_too_much_processor_time_is_refused_in_words(workers: WorkerPool):
     """It does not return to Python to be ended, and what was killed was tried again for ever."""
     workers._grace = 1
@@ -319,6 +320,7 @@ async def test_the_server_and_the_children_die_with_the_communicator(tmp_path: P
     await asyncio.gather(gone(server), gone(child), daemon.wait())
 
 
+@pytest.mark.long
 async def test_the_server_starts_before_it_is_needed(workers: WorkerPool):
     killed = await workers.run(os.getppid)
     os.kill(killed, signal.SIGKILL)

@@ -73,6 +73,7 @@ async def _redraw(
         memory_gib=settings.resources.worker_memory_gib,
         limit_s=settings.report.limit_s,
         cache=cache_of(settings.paths.workspace),
+        packages=("mqi_communicator.report",),
     )
     answers: dict[str, str] = {}
     for case in cases:

@@ -75,6 +75,7 @@ def test_builtin_tls_and_a_cookie_limited_to_it(tmp_path, certificate):
             assert client.get("/", headers={"Host": "10.0.0.1"}).status_code == 421
 
 
+@pytest.mark.long
 def test_an_invalid_certificate_and_a_port_in_use_are_reported(tmp_path, certificate):
     (tmp_path / "broken.pem").write_text("no certificate")
     config = configure(tmp_path / "one", {"certificate": str(tmp_path / "broken.pem"), "key": str(certificate[1])})
@@ -208,6 +209,7 @@ def test_the_communicator_serves_its_own_dashboard_and_applies_the_orders_given_
     assert board.process.returncode == 0
 
 
+@pytest.mark.long
 def test_without_a_section_web_there_is_no_dashboard(tmp_path):
     config = configure(tmp_path / "site")
     config.write_text(config.read_text().replace("web:\n  port: 0\n", ""))

@@ -35,6 +35,7 @@ def connect(board: Board) -> socket.socket:
     return socket.create_connection((where.hostname, where.port), timeout=30)
 
 
+@pytest.mark.long
 def test_seven_hundred_idle_connections_keep_nobody_out(base, board, vera, stack):
     log = base / "web.log"
     stream = stack.enter_context(vera.stream("GET", "/live"))

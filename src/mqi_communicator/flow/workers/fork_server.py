@@ -1,8 +1,9 @@
 """Set up the fork server: `multiprocessing` imports this module there, once, before the first task.
 
 Loading the libraries of tasks takes seconds, a fork next to nothing. The server runs no thread and no task itself, so
-that every child starts clean. It loads what comparison and report need too: that is 2 to 4 s of a processor for each
-case, against 80 MB of memory that all workers share. Compiled kernels are loaded if they are compiled already.
+that every child starts clean. It loads what the comparison needs too, and the packages that the pool names (those of
+the engine, and of reports where they are drawn): that is 2 to 4 s of a processor for each case, against 80 MB of memory
+that all workers share. Compiled kernels are loaded if they are compiled already.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PRELOAD = (
     "mqi_communicator.flow.tasks.beam",
     "mqi_communicator.flow.tasks.engine_input",
     "mqi_communicator.flow.tasks.figures",
-    "mqi_communicator.flow.tasks.report",
+    "mqi_communicator.flow.tasks.judge",
 )
 SERVER = 0  # its process id, in the server and in its children
 

@@ -59,7 +59,7 @@ class WorkerPool:
         self._cache = str(cache or "")
         if cache is not None:
             os.environ.setdefault(CACHE, str(cache))  # the fork server inherits it
-        modules = [module for package in packages for module in _modules_of(package)]
+        modules = [module for package in packages for module in modules_of(package)]
         _CONTEXT.set_forkserver_preload(["mqi_communicator.flow.workers.fork_server", *modules])
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -99,13 +99,13 @@ class _ChildDied(Exception):  # noqa: N818 - named after what happened
         self.exit_code = exit_code  # negative: the number of a signal; None if it is not known
 
 
-def _modules_of(package: str) -> Iterator[str]:
+def modules_of(package: str) -> Iterator[str]:
     """The names of all modules of a package, which are not imported here."""
     spec = find_spec(package)
     for module in iter_modules(None if spec is None else spec.submodule_search_locations):
         name = f"{package}.{module.name}"
         if module.ispkg:
-            yield from _modules_of(name)
+            yield from modules_of(name)
         else:
             yield name
 
