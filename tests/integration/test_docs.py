@@ -31,7 +31,8 @@ from mqi_communicator.results.verdict import CheckOutcome
 from mqi_communicator.store.schema import metadata
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md")) + sorted((ROOT / "changes").glob("*.md"))
 SHELL = ("console", "sh", "bash", "shell", "text", "")
 
 

@@ -24,7 +24,16 @@ PHRASES = [
     for phrase in entry["ban"]
 ]
 CODE = ("src", "tests", "bench", "setup")
-TEXTS = ("README.md", "CHANGELOG.md", "docs/**/*.md", "*.sh", "setup/*.sh", "config.example.yaml", "deploy/**/*")
+TEXTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "changes/*.md",
+    "docs/**/*.md",
+    "*.sh",
+    "setup/*.sh",
+    "config.example.yaml",
+    "deploy/**/*",
+)
 TEMPLATES = ("src/**/*.html", "src/**/*.j2", "src/**/*.js", "src/**/*.txt", "src/**/*.sh")
 # Names and texts of older versions, which are read for ever.
 EXEMPT = ("src/mqi_communicator/case/event_names.py", "tests/integration/test_store_of_4614cf4.py")
