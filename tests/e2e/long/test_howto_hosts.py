@@ -10,7 +10,7 @@ import yaml
 
 from mqi_communicator.demo.host import PrivateHost
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def save(site) -> None:
     site.config.write_text(yaml.safe_dump(site.settings))
 
 
-def why(site, name: str, words: str, seconds: float = 60) -> str:
+def why(site, name: str, words: str, seconds: float = 240) -> str:
     """What `mqi why` says, once it says this."""
     deadline = time.monotonic() + seconds
     while words not in (shown := str(site.mqi("why", name).stdout)):

@@ -13,7 +13,7 @@ import yaml
 from mqi_communicator.demo.truth import MACHINE
 
 OWN = "GTR1"
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 def named(cases, name: str):
@@ -34,7 +34,7 @@ def save(site) -> None:
     site.config.write_text(yaml.safe_dump(site.settings))
 
 
-def why(site, name: str, words: str, seconds: float = 90) -> str:
+def why(site, name: str, words: str, seconds: float = 240) -> str:
     """What `mqi why` says, once it says this."""
     deadline = time.monotonic() + seconds
     while words not in (shown := str(site.mqi("why", name).stdout)):

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 OLDER = "d00bec13ef773641c2e47c19da484b84bf42a587"  # the last commit of 0.1.0
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ class Versions:
         argv = (sys.executable, "-c", "import mqi_communicator as it; print(it.__file__)")
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
 
-    def wait_for(self, wanted, what: str, seconds: float = 240):
+    def wait_for(self, wanted, what: str, seconds: float = 480):
         """As `site.wait_for`, through the CLI of the version in place: reading the store here would upgrade it."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
