@@ -8,7 +8,7 @@ usage() {
     cat <<'TEXT'
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
   (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about nine minutes on two cores
-  --quick      lint, formatting, types, import rules and the unit tests; under 2 minutes on two cores
+  --quick      lint, formatting, types, import rules and the unit tests; about three minutes on two cores
   --long       long scenarios with the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports, an outage,
                upgrades, a kill at each step, every bad input, every wrong dose; and tests of which the others try some
   --slurm      tests against a real Slurm on this machine
