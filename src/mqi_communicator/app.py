@@ -38,7 +38,7 @@ from mqi_communicator.flow.hosts.poller import JobPoller
 from mqi_communicator.flow.steps.table import ALL_STEPS
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.workers.compiled import cache_of
-from mqi_communicator.flow.workers.pool import WorkerPool
+from mqi_communicator.flow.workers.pool import REPORT_PACKAGE, WorkerPool
 from mqi_communicator.notify.dispatcher import Dispatcher, channels
 from mqi_communicator.remote.host import Host
 from mqi_communicator.remote.local import LocalHost
@@ -59,7 +59,6 @@ from mqi_communicator.telemetry import http, logs, metrics
 
 TICK_LIMIT_S = 60.0  # an iteration of the loop takes seconds
 WORKER_PACKAGES = ("mqi_communicator.dose.prepare", "mqi_communicator.dicom")  # what every case needs in workers
-REPORT_PACKAGE = "mqi_communicator.report"  # where reports are drawn
 LEVELS = {  # of emitted events, where it is not info
     "remote.call": "debug",
     "notify.failed": "warning",

@@ -73,7 +73,7 @@ class Site:
         for section, values in changes.items():
             settings[section] = {**settings.get(section, {}), **values}
         self.settings = settings
-        self.config.write_text(yaml.safe_dump(settings))
+        self.save()
 
     def _engine(self) -> Path:
         """The fetched engine, its binary replaced by the wrapper that keeps the witness."""
@@ -130,10 +130,14 @@ class Site:
             time.sleep(0.2)
         pytest.fail(f"never: {what}\n{json.dumps(cases, indent=1)}")
 
+    def save(self) -> None:
+        """Write `settings` as the configuration of the next start."""
+        self.config.write_text(yaml.safe_dump(self.settings))
+
     def change(self, section: str, **values: object) -> None:
         """Other settings from the next start on."""
         self.settings[section] |= values
-        self.config.write_text(yaml.safe_dump(self.settings))
+        self.save()
 
     def commission_engine(self) -> None:
         """Declare the wrapper as the engine, as `mqi check` requires of the one on the host."""

@@ -67,13 +67,13 @@ async def _redraw(
     from mqi_communicator.flow.spool.layout import Spool
     from mqi_communicator.flow.tasks import redraw_report
     from mqi_communicator.flow.workers.compiled import cache_of
-    from mqi_communicator.flow.workers.pool import WorkerPool
+    from mqi_communicator.flow.workers.pool import REPORT_PACKAGE, WorkerPool
 
     workers = WorkerPool(
         memory_gib=settings.resources.worker_memory_gib,
         limit_s=settings.report.limit_s,
         cache=cache_of(settings.paths.workspace),
-        packages=("mqi_communicator.report",),
+        packages=(REPORT_PACKAGE,),
     )
     answers: dict[str, str] = {}
     for case in cases:

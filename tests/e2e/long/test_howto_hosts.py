@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
-import yaml
+from tests.e2e.waits import all_are, is_computed, named, why
 
 from mqi_communicator.demo.host import PrivateHost
 
@@ -17,33 +16,6 @@ pytestmark = pytest.mark.timeout(1800)
 def second(tmp_path) -> Iterator[PrivateHost]:
     with PrivateHost(tmp_path / "second host") as private:
         yield private
-
-
-def named(cases, name: str):
-    return next((case for case in cases if case["folder"] == name), {})
-
-
-def is_done(name: str):
-    return lambda cases: named(cases, name).get("status") == "done"
-
-
-def is_computed(name: str):
-    return lambda cases: any(
-        beam["percent"] and beam["step"] == "follow" for beam in named(cases, name).get("beams", ())
-    )
-
-
-def save(site) -> None:
-    site.config.write_text(yaml.safe_dump(site.settings))
-
-
-def why(site, name: str, words: str, seconds: float = 240) -> str:
-    """What `mqi why` says, once it says this."""
-    deadline = time.monotonic() + seconds
-    while words not in (shown := str(site.mqi("why", name).stdout)):
-        assert time.monotonic() < deadline, f"{words} is not in: {shown}"
-        time.sleep(0.5)
-    return shown
 
 
 def test_a_host_is_added_while_a_case_is_under_way_and_the_first_one_is_removed(site, host, second):
@@ -58,14 +30,14 @@ def test_a_host_is_added_while_a_case_is_under_way_and_the_first_one_is_removed(
     reach = second.options().model_dump(mode="json", exclude_defaults=True)
     own = {"remote": str(site.folder / "remote-2"), "direct": dict(first["direct"])}
     site.settings["hosts"] = [first, {"ssh": {**reach, "name": "gpu2"}, **own}]
-    save(site)
+    site.save()
     checked = site.mqi("check")
     assert checked.returncode == 0, checked.stdout
     assert daemon.stop() == 0
     site.histories(20_000)
-    save(site)
+    site.save()
     daemon = site.daemon()
-    site.wait_for(is_done("under way"), "a case under way stays on its host")
+    site.wait_for(all_are("done", "under way"), "a case under way stays on its host")
     assert len(site.starts()) == 2, "no beam was computed again"
 
     # Remove a host, step 1: nothing new starts there.
@@ -78,7 +50,7 @@ def test_a_host_is_added_while_a_case_is_under_way_and_the_first_one_is_removed(
     assert site.ask("select count(*) from jobs where active") == [(0,)]
     assert site.mqi("cancel", "cancelled in time").returncode == 0
     site.settings["hosts"] = site.settings["hosts"][1:]
-    save(site)
+    site.save()
     # Step 3.
     checked = site.mqi("check")
     assert checked.returncode == 0, checked.stdout
@@ -89,5 +61,5 @@ def test_a_host_is_added_while_a_case_is_under_way_and_the_first_one_is_removed(
     assert site.mqi("cancel", "left on it").returncode == 0
     for name, seed in (("left on it", 2), ("cancelled in time", 3)):
         site.drop(f"{name}, again", seed=seed)
-        site.wait_for(is_done(f"{name}, again"), "copied in again it is computed on the second host")
+        site.wait_for(all_are("done", f"{name}, again"), "copied in again it is computed on the second host")
         assert named(site.status(), f"{name}, again")["host"] == "gpu2"

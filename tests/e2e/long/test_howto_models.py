@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from pathlib import Path
 
 import pytest
-import yaml
+from tests.e2e.waits import all_are, is_computed, why
 
 from mqi_communicator.demo.truth import MACHINE
 
@@ -16,43 +15,16 @@ OWN = "GTR1"
 pytestmark = pytest.mark.timeout(1800)
 
 
-def named(cases, name: str):
-    return next((case for case in cases if case["folder"] == name), {})
-
-
-def is_done(name: str):
-    return lambda cases: named(cases, name).get("status") == "done"
-
-
-def is_computed(name: str):
-    return lambda cases: any(
-        beam["percent"] and beam["step"] == "follow" for beam in named(cases, name).get("beams", ())
-    )
-
-
-def save(site) -> None:
-    site.config.write_text(yaml.safe_dump(site.settings))
-
-
-def why(site, name: str, words: str, seconds: float = 240) -> str:
-    """What `mqi why` says, once it says this."""
-    deadline = time.monotonic() + seconds
-    while words not in (shown := str(site.mqi("why", name).stdout)):
-        assert time.monotonic() < deadline, f"{words} is not in: {shown}"
-        time.sleep(0.5)
-    return shown
-
-
 def test_ones_own_machine_is_rehearsed(site):
     site.commission_engine()
     site.settings["machines"][OWN] = site.settings["machines"].pop(MACHINE)
-    save(site)
+    site.save()
     made = site.mqi("sample", str(site.folder / "rehearsal"), "--machine", OWN)
     assert made.returncode == 0, made.stderr
     site.reports()
     site.daemon()
     (site.folder / "rehearsal").rename(site.watch / f"rehearsal-{OWN}")
-    (case,) = site.wait_for(is_done(f"rehearsal-{OWN}"), "each beam is computed, fetched and compared")
+    (case,) = site.wait_for(all_are("done", f"rehearsal-{OWN}"), "each beam is computed, fetched and compared")
     assert site.mqi("why", f"rehearsal-{OWN}").returncode == 0
     results = Path(str(case["results"]))
     verdict = json.loads((results / "verdict.json").read_text())
@@ -64,7 +36,7 @@ def test_a_beam_model_is_replaced(site):
     site.commission_engine()
     site.daemon()
     site.drop("old model")
-    site.wait_for(is_done("old model"), "a case is judged with the old model")
+    site.wait_for(all_are("done", "old model"), "a case is judged with the old model")
     site.histories(600_000)
     daemon = restart(site)
     site.drop("under way", seed=2)
@@ -76,24 +48,24 @@ def test_a_beam_model_is_replaced(site):
     new.write_text(old.read_text() + "\n")  # another digest, the same doses
     declared |= {"beam_model": str(new), "sha256": hashlib.sha256(new.read_bytes()).hexdigest()}
     declared |= {"commissioned_by": "A. Physicist", "commissioned_on": "2027-01-15"}
-    save(site)
+    site.save()
     checked = site.mqi("check")
     assert checked.returncode == 0, checked.stdout
     daemon = restart(site, daemon)
     shown = why(site, "under way", declared["sha256"][:8])
     assert before["sha256"][:8] in shown
     site.drop("new model", seed=3)
-    site.wait_for(is_done("new model"), "it is computed with the new model")
+    site.wait_for(all_are("done", "new model"), "it is computed with the new model")
 
     assert site.mqi("rejudge", "old model").returncode == 0
     shown = why(site, "old model", declared["sha256"][:8])
     assert before["sha256"][:8] in shown
 
     site.settings["machines"][MACHINE] = before
-    save(site)
+    site.save()
     restart(site, daemon)
-    site.wait_for(is_done("under way"), "with the old model it continues")
-    site.wait_for(is_done("old model"), "and the old case is judged again")
+    site.wait_for(all_are("done", "under way"), "with the old model it continues")
+    site.wait_for(all_are("done", "old model"), "and the old case is judged again")
 
 
 def restart(site, daemon=None):

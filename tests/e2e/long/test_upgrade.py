@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.e2e.waits import all_are, is_computed
 
 ROOT = Path(__file__).parents[3]
 OLDER = "d00bec13ef773641c2e47c19da484b84bf42a587"  # the last commit of 0.1.0
@@ -61,20 +62,6 @@ class Versions:
                 return cases
             time.sleep(1)
         return pytest.fail(f"never: {what}\n{json.dumps(cases, indent=1)}")
-
-
-def named(cases, name: str):
-    return next((case for case in cases if case["folder"] == name), {})
-
-
-def all_are(status: str, *names: str):
-    return lambda cases: all(named(cases, name).get("status") == status for name in names)
-
-
-def is_computed(name: str):
-    return lambda cases: any(
-        beam["percent"] and beam["step"] == "follow" for beam in named(cases, name).get("beams", ())
-    )
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -49,7 +49,7 @@ PLANTED = [
     ("sql", "web/planted.py", "import sqlalchemy"),
     ("http", "flow/planted.py", "import starlette"),
 ]
-OFTEN = [PLANTED[0], *(one for one in PLANTED if one[0] in ("no-cycles", "backends", "sql"))][:5]
+OFTEN = PLANTED[::6]
 
 
 def contracts():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from mqi_communicator.app import REPORT_PACKAGE, WORKER_PACKAGES
-from mqi_communicator.flow.workers.pool import modules_of
+from mqi_communicator.app import WORKER_PACKAGES
+from mqi_communicator.flow.workers.pool import REPORT_PACKAGE, modules_of
 
 HEAVY = {"jinja2", "matplotlib", "numba", "numpy", "pydicom", "pymedphys", "reportlab", "scipy"}
 HEAVY |= {"argon2", "h11", "starlette", "uvicorn"}  # of the dashboard, which is a process of its own

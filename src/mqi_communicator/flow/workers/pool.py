@@ -37,6 +37,7 @@ _GIB = 1 << 30
 _RESTART_S = 0.5
 _GRACE_CPU_S = 30
 _ENDED_S = 5.0  # for the fork server to report how a child ended
+REPORT_PACKAGE = "mqi_communicator.report"  # for `packages`, where reports are drawn
 _CONTEXT = multiprocessing.get_context("forkserver")
 # One thread starts the fork server and all children. The kernel kills the server when this thread ends: with the
 # interpreter.
