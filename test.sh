@@ -7,7 +7,7 @@ cd "$here"
 usage() {
     cat <<'TEXT'
 usage: ./test.sh [SUITE]... [-- PYTEST ARGUMENT...]
-  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about nine minutes on two cores
+  (no suite)   lint, formatting, types, import rules, the documents as pages, and the tests; about eight minutes on two cores
   --quick      lint, formatting, types, import rules and the unit tests; about three minutes on two cores
   --long       long scenarios with the whole program: GPU hosts, fleets of cases, moqui, restores, stops, reports, an outage,
                upgrades, a kill at each step, every bad input, every wrong dose; and tests of which the others try some
@@ -125,8 +125,8 @@ quick() {
 
 checks() {
     source_checks "${others[@]}"
-    # These tests wait for a third of their time: four workers keep two cores busy.
-    shown "pytest" workers 4 -m "not long" "${others[@]}" "${arguments[@]}"
+    # These tests wait for a good part of their time: five workers keep two cores busy.
+    shown "pytest" workers 5 -m "not long" "${others[@]}" "${arguments[@]}"
 }
 
 long() {

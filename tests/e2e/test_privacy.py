@@ -34,7 +34,7 @@ def loose(tree: Path) -> list[str]:
 
 
 def test_no_word_of_the_patient_leaves_the_spool(site):
-    site.histories(150_000)
+    site.histories(60_000)
     site.reports()
     folder = site.drop(f"{CANARY[0]} {CANARY[1]}", kind="canary")
     assert leaks_of(folder), "the canary is in the case"

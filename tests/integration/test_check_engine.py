@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.seldom import seldom
 from tests.standin.write_site import write_site
 
 from mqi_communicator.checks.finding import Finding
@@ -36,7 +37,7 @@ async def test_the_stand_in_starts_and_leaves_nothing_behind(tmp_path):
     assert not (tmp_path / "host" / "tps_env.count").exists()
 
 
-@pytest.mark.parametrize("stdbuf", [True, False])
+@pytest.mark.parametrize("stdbuf", seldom([True, False], often=[False]))
 async def test_a_library_that_is_not_found_is_named(tmp_path, stdbuf):
     config = write_site(tmp_path, stdbuf=stdbuf)
     (tmp_path / "host" / "tps_env").write_text(f"#!/bin/sh\necho '{LOADER}' >&2\nexit 127\n")

@@ -38,6 +38,7 @@ def test_free_ports(tmp_path: Path):
     ]
 
 
+@pytest.mark.long
 def test_ports_of_the_running_communicator_are_no_defect_and_those_of_others_are(tmp_path: Path):
     metrics, web = free_port(), free_port()
     config = configure(tmp_path / "site", {"port": web}, monitoring={"metrics_port": metrics})

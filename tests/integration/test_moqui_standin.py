@@ -242,7 +242,8 @@ def test_wide_air_around_the_patient_takes_no_range(gantry):
 FORMATS = list(itertools.product(("mha", "mhd", "raw"), ("centre", "edge")))
 
 
-@pytest.mark.parametrize("saved", seldom(FORMATS, often=[("mha", "centre")]))
+@pytest.mark.long
+@pytest.mark.parametrize("saved", FORMATS)
 def test_every_format_is_the_same_dose(moqui, saved):
     dose_format, offset = saved
     at = moqui(behaves={"offset": offset, "noise": 0.0}, format=dose_format, seeds=1)
@@ -334,7 +335,8 @@ def test_half_a_dose_is_none_in_any_format(moqui, dose_format, fault):
         assert (ran.folder / "Outputs" / "beam_1_0_Dose.mhd").stat().st_size > 0
 
 
-@pytest.mark.parametrize("fault", seldom(["short", "dcm-unsaved"], often=["dcm-unsaved"]))
+@pytest.mark.long
+@pytest.mark.parametrize("fault", ["short", "dcm-unsaved"])
 def test_half_a_dicom_dose_is_none(moqui, fault):
     ran = moqui("fork", behaves={"fault": fault}, format="dcm", seeds=1).run(1)
     assert isinstance(ran.judged, Refused) or isinstance(ran.refused, DicomProblem)

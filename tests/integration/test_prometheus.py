@@ -116,6 +116,7 @@ async def prometheus(folder, target) -> AsyncIterator[Prometheus]:
         await process.wait()
 
 
+@pytest.mark.long
 async def test_every_query_of_dashboard_and_rules_returns_data(tmp_path):
     async with broken_site(tmp_path) as site, served(site) as port, prometheus(tmp_path, port) as server:
 

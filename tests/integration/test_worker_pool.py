@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.processes import heed_ctrl_c
+from tests.seldom import seldom
 
 from mqi_communicator.case.faults import CpuTimeExceeded, Permanent, Transient
 from mqi_communicator.flow.workers import pool
@@ -302,7 +303,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", seldom([signal.SIGKILL, signal.SIGINT], often=[signal.SIGKILL]))
 async def test_the_server_and_the_children_die_with_the_communicator(tmp_path: Path, number: signal.Signals):
     daemon = await asyncio.create_subprocess_exec(
         sys.executable,

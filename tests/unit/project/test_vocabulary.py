@@ -37,21 +37,22 @@ TEXTS = (
 TEMPLATES = ("src/**/*.html", "src/**/*.j2", "src/**/*.js", "src/**/*.txt", "src/**/*.sh")
 # Names and texts of older versions, which are read for ever.
 EXEMPT = ("src/mqi_communicator/case/event_names.py", "tests/integration/test_store_of_4614cf4.py")
-FIELDS = {
-    (ast.Name, "id"), (ast.Attribute, "attr"), (ast.FunctionDef, "name"), (ast.AsyncFunctionDef, "name"),
-    (ast.ClassDef, "name"), (ast.arg, "arg"), (ast.keyword, "arg"), (ast.alias, "name"), (ast.alias, "asname"),
-    (ast.ImportFrom, "module"), (ast.ExceptHandler, "name"), (ast.MatchAs, "name"), (ast.MatchStar, "name"),
-    (ast.TypeVar, "name") if hasattr(ast, "TypeVar") else (ast.Name, "id"),
+ANY_PHRASE = re.compile("|".join(pattern.pattern for pattern, _ in PHRASES), re.IGNORECASE)
+FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.Name: ("id",), ast.Attribute: ("attr",), ast.FunctionDef: ("name",), ast.AsyncFunctionDef: ("name",),
+    ast.ClassDef: ("name",), ast.arg: ("arg",), ast.keyword: ("arg",), ast.alias: ("name", "asname"),
+    ast.ImportFrom: ("module",), ast.ExceptHandler: ("name",), ast.MatchAs: ("name",), ast.MatchStar: ("name",),
 }  # fmt: skip
+if hasattr(ast, "TypeVar"):  # Python 3.12
+    FIELDS[ast.TypeVar] = ("name",)
 
 
 def names_in(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """(line, name) of everything that a module names or refers to."""
     for node in ast.walk(tree):
-        for kind, field in FIELDS:
-            if type(node) is kind and (name := getattr(node, field)):
-                for part in str(name).split("."):
-                    yield getattr(node, "lineno", 0), part
+        for field in FIELDS.get(type(node), ()):
+            for part in str(getattr(node, field) or "").split("."):
+                yield getattr(node, "lineno", 0), part
 
 
 def banned_names(source: str) -> Iterator[tuple[int, str]]:
@@ -63,7 +64,7 @@ def banned_names(source: str) -> Iterator[tuple[int, str]]:
 
 def banned_phrases(text: str, first: int = 1) -> Iterator[tuple[int, str]]:
     """(line, what is wrong) of each banned phrase; `first` is the line at which the text begins."""
-    for pattern, instead in PHRASES:
+    for pattern, instead in PHRASES if ANY_PHRASE.search(text) else ():
         for found in pattern.finditer(text):
             yield first + text.count("\n", 0, found.start()), f'"{" ".join(found[0].split())}": write {instead}'
 
