@@ -113,6 +113,7 @@ def test_conformant(tmp_path, sent):
         assert not [line for line in (output.stdout + output.stderr).splitlines() if "Error" in line], name
 
 
+@pytest.mark.long
 def test_preparing_twice_sends_the_same_bytes_and_another_case_shares_no_uid(tmp_path):
     first, again, other = (
         _sent(tmp_path / name, kind, "upstream")[1]

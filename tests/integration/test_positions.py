@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 
+import pytest
 from tests.judged import judged
 
 
@@ -30,6 +31,7 @@ def test_a_dose_of_another_position_is_compared_where_it_belongs(tmp_path):
     assert "patient_position" not in checks(case)
 
 
+@pytest.mark.long
 def test_an_assumed_position_needs_a_review_and_is_reported(tmp_path):
     case = judged(tmp_path, "decubitus", change=without_position)
     assert case.word == "review"

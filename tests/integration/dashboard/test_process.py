@@ -86,6 +86,7 @@ def case_arrives(site: Path, name: str) -> bool:
     return bool(until(known))
 
 
+@pytest.mark.long
 def test_cases_go_on_while_the_dashboard_is_stopped_and_it_is_started_again_when_it_was_killed(site, board):
     first = child(board)
     assert metrics(site)["mqi_dashboard_up"] == 1

@@ -104,6 +104,7 @@ def test_a_form_without_its_token_or_decision_is_refused(phil):
     assert unsigned(phil)
 
 
+@pytest.mark.long
 def test_a_missing_reason_is_refused_by_the_communicator(phil):
     refused = phil.post(SIGN, data=form(phil, reason=""))
     assert refused.status_code == 409
@@ -157,6 +158,7 @@ def test_a_wrong_expired_or_removed_token_is_refused(board, config):
     assert mqi(config, "token", "add", "vera", "--days", "900").returncode == 1
 
 
+@pytest.mark.long
 def test_a_new_password_or_role_keeps_the_name_of_the_person(config):
     given = (*MQI, "user", "add", "vera", "--role", "viewer", "--password-stdin", "--config", str(config))
     named = mqi(config, "user", "edit", "vera", "--full-name", "Vera Example", "--title", "Dosimetrist")
