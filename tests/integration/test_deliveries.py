@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import html
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pydicom
 import pytest
 import yaml
+from pypdf import PdfReader
 from tests.delivered import plan_bytes, records, write
 from tests.spooled import shut
 
@@ -53,7 +58,7 @@ class InThisProcess:
 class Site:
     """A communicator with a folder of deliveries; its plans are held, so that no host is needed."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, draw=False):
         self.folder = folder
         self.arrived = folder / "deliveries"
         for name in ("watch", "deliveries"):
@@ -64,6 +69,7 @@ class Site:
             "local": {},
             "engine": {"kind": "mcsquare", "home": str(folder)},
             "intake": {"settle_s": 0, "patience_s": 0},
+            "report": {"draw": draw},
         }
         (folder / "config.yaml").write_text(yaml.safe_dump(settings))
         self.app = build(load(folder / "config.yaml"))
@@ -297,3 +303,43 @@ async def test_a_store_that_lost_deliveries_recovers_them_and_judges_nothing_aga
         assert len(restored.views(CaseKind.DELIVERY)) == 1
     finally:
         await shut(restored.app)
+
+
+async def test_a_fraction_gets_a_report_that_shows_every_check_and_layer(tmp_path):
+    site = Site(tmp_path, draw=True)
+    plan = site.admit()
+    await site.deliver("monday", records(plan, "shifted-layer"))
+    (fraction,) = site.views(CaseKind.FRACTION)
+    delivered = Path(fraction.results)
+    (judged,) = json.loads((delivered / "delivery.json").read_text())["fractions"]
+    page = html.unescape((delivered / "report.html").read_text("utf-8"))
+    printed = "".join(sheet.extract_text() for sheet in PdfReader(delivered / "report.pdf").pages)
+    for text in (judged["why"], "not of what the patient received", *(check["note"] for check in judged["checks"])):
+        assert text in page
+    assert "RECORD OF A DELIVERY" in printed
+    data = json.loads((delivered / "report.json").read_text("utf-8"))
+    layers = [(beam.own_number, layer + 1) for beam in plan.beams for layer in range(len(beam.layers))]
+    assert [(one["beam"], one["layer"]) for one in data["layers"]] == layers
+    worst = max(data["layers"], key=lambda one: one["mean_offset_mm"])
+    (check,) = (
+        one for one in judged["checks"] if (one["name"], one["scope"]) == ("layer_position", f"beam {worst['beam']}")
+    )
+    assert worst["mean_offset_mm"] == pytest.approx(check["value"], abs=0.005)
+    outputs = {file["name"] for file in json.loads((delivered / "manifest.json").read_text())["outputs"]}
+    assert {"report.html", "report.pdf", "report.json", "delivery.json"} <= outputs
+    for name in ("report.html", "report.pdf", "report.json"):
+        (delivered / name).unlink()
+    command = [sys.executable, "-m", "mqi_communicator", "report", fraction.case, "--config"]
+    answer = await asyncio.to_thread(
+        subprocess.run, [*command, str(tmp_path / "config.yaml")], capture_output=True, text=True, check=False
+    )
+    assert (answer.stdout, answer.returncode) == (f"{fraction.case}: generated\n", 0), answer.stderr
+    assert judged["why"] in (delivered / "report.html").read_text("utf-8")
+    assert json.loads((delivered / "report.json").read_text("utf-8")) == data
+    seen = digest_of(delivered / "manifest.json")
+    request = SignRequest("accept", 1, "ann", "Ann Example", "Physicist", "password", "dashboard", seen)
+    await site.order(fraction.case, "sign", request.text())
+    await shut(site.app)
+    first, *_, last = PdfReader(delivered / "report-signed.pdf").pages
+    assert "ACCEPTED by Ann Example, Physicist" in first.extract_text()
+    assert "SIGNATURE OF A DELIVERY RECORD" in last.extract_text()

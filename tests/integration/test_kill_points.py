@@ -45,6 +45,7 @@ OF_DELIVERIES = {
     "store:join.record_join",
     "store:join.record_refusal",
     "worker:judge_delivered",
+    "worker:prepare_fraction_report",
 }
 
 

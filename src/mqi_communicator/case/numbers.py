@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+FINE = ("layer_position", "spot_position")  # checks in mm that are judged to 0.01 mm
 SIGNED = ("range", "falloff", "penumbra")  # checks whose sign has a meaning: computed minus planned
 
 
@@ -22,5 +23,5 @@ def value_text(value: object, unit: str, name: str = "") -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–"
     if unit == "mm":
-        return f"{fixed(value, 1, sign=name.startswith(SIGNED))} mm"
+        return f"{fixed(value, 2 if name in FINE else 1, sign=name.startswith(SIGNED))} mm"
     return fixed(value, 3) if unit in ("ratio", "") else f"{fixed(value, 2)} {unit}"

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +19,14 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
+from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.fraction_sources import FractionSources
 from mqi_communicator.flow.trend import placed
 from mqi_communicator.flow.view import CaseView, view_all
 from mqi_communicator.results.trend import TrendPosition
+from mqi_communicator.store import cases
+from mqi_communicator.store.database import Database
+from mqi_communicator.store.deliveries import deliveries_of
 
 SomeCase = Annotated[
     str, typer.Argument(metavar="[CASE]", help="Case key (or its first letters) or name of its folder; or --all.")
@@ -43,15 +48,15 @@ def report(
         settings = load(config)
         database = open_store(settings)
         found = database.read_now(view_all, time.time()) if every else [find_case(database, case)]
-        delivered = [view for view in found if view.results and view.kind == CaseKind.PLAN]
+        delivered = [view for view in found if view.results]
         if not delivered:
             exit_codes.print_error(
                 "mqi: there are no delivered results to report on", "     mqi status shows the state of the cases"
             )
             raise typer.Exit(exit_codes.NOT_PASSED)
         os.umask(0o077)
-        trends = {view.case: database.read_now(placed, view.case) for view in delivered}
-        answers = asyncio.run(_redraw(settings, delivered, trends))
+        drawings = [_drawing(database, settings, view) for view in delivered]
+        answers = asyncio.run(_redraw(settings, drawings))
         if as_json:
             print(json.dumps([{"case": key, "drawn": not why, "why": why} for key, why in answers.items()]))  # noqa: T201
         for key, why in answers.items() if not as_json else ():
@@ -60,12 +65,32 @@ def report(
             raise typer.Exit(exit_codes.NOT_PASSED)
 
 
-async def _redraw(
-    settings: Config, cases: list[CaseView], trends: Mapping[str, TrendPosition | None]
-) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What is needed to draw the report of a case again."""
+
+    view: CaseView
+    trend: TrendPosition | None = None  # of a plan
+    sources: FractionSources | None = None  # of a fraction
+
+
+def _drawing(database: Database, settings: Config, view: CaseView) -> Drawing:
+    if view.kind != CaseKind.FRACTION:
+        return Drawing(view, trend=database.read_now(placed, view.case))
+    case = database.read_now(cases.get, view.case)
+    parent = database.read_now(cases.get, case.parent)
+    joined, _ = database.read_now(deliveries_of, parent, case.fraction)
+    spools = tuple(_spool(settings, one.key) for one in joined)
+    return Drawing(view, sources=FractionSources(_spool(settings, case.parent), spools, settings.calibrations))
+
+
+def _spool(settings: Config, key: str) -> Spool:
+    return Spool(settings.paths.workspace / "spool" / key)
+
+
+async def _redraw(settings: Config, drawings: list[Drawing]) -> dict[str, str]:
     """Regenerate the reports in worker processes. Returns by case why that failed, or ""."""
-    from mqi_communicator.flow.spool.layout import Spool
-    from mqi_communicator.flow.tasks import redraw_report
+    from mqi_communicator.flow.tasks import redraw_fraction_report, redraw_report
     from mqi_communicator.flow.workers.compiled import cache_of
     from mqi_communicator.flow.workers.pool import REPORT_PACKAGE, WorkerPool
 
@@ -75,21 +100,18 @@ async def _redraw(
         cache=cache_of(settings.paths.workspace),
         packages=(REPORT_PACKAGE,),
     )
+    judgement, options = settings.judgement, settings.report
     answers: dict[str, str] = {}
-    for case in cases:
-        spool = Spool(settings.paths.workspace / "spool" / case.case)
+    for one in drawings:
+        spool, results = _spool(settings, one.view.case), Path(one.view.results)
         try:
-            await workers.run(
-                redraw_report,
-                spool,
-                Path(case.results),
-                settings.judgement,
-                settings.dose_conventions,
-                settings.report,
-                trends[case.case],
-            )
+            if one.sources is not None:
+                await workers.run(redraw_fraction_report, spool, results, one.sources, judgement, options)
+            else:
+                conventions = settings.dose_conventions
+                await workers.run(redraw_report, spool, results, judgement, conventions, options, one.trend)
         except Fault as fault:
-            answers[case.case] = fault.reason + (f" -> {fault.advice}" if fault.advice else "")
+            answers[one.view.case] = fault.reason + (f" -> {fault.advice}" if fault.advice else "")
         else:
-            answers[case.case] = ""
+            answers[one.view.case] = ""
     return answers

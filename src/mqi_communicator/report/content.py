@@ -9,6 +9,7 @@ from mqi_communicator.dicom.contours import Labels
 from mqi_communicator.dicom.records import IonPlan
 from mqi_communicator.report import goal_table, pictures, plan_facts, provenance, summary, tables
 from mqi_communicator.report.analysis import Analysis
+from mqi_communicator.report.drawing import glyphs
 from mqi_communicator.report.labels import LabelPolicy
 from mqi_communicator.report.options import ReportOptions
 from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines
@@ -21,11 +22,11 @@ from mqi_communicator.results.verdict import CheckOutcome
 _BEAMS = 8  # on the first page
 _LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
-_SIGNING = (
+SIGNING = (
     "Signed in the dashboard or with mqi sign: signature.json beside this file names the signer and the digests of "
     "what was signed, and report-signed.pdf shows it. Signed by hand: this form is filled in. Else it is not signed."
 )
-_SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
+SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         footer=f"{footer}case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
         f"judged {local(subject.manifest.judged)}",
         summary=_summary(subject, options, policy, name),
-        signature=SignatureLines(_SIGNED_BY_HAND, _SIGNING),
+        signature=SignatureLines(SIGNED_BY_HAND, SIGNING),
         made=subject.manifest.judged or "",
         sections=tuple(sections),
     )
@@ -203,5 +204,5 @@ def _pictures_of(analysis: Analysis) -> tuple[Section, ...]:
 
 def _drawable(names: list[str]) -> list[str]:
     """The names, shortened to fit into a legend."""
-    known = pictures.glyphs()
+    known = glyphs()
     return [one_line(drawable(name, known), _LEGEND) for name in names]

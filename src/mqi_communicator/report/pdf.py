@@ -30,8 +30,8 @@ from reportlab.platypus import (
 )
 from reportlab.platypus import Table as Rows
 
+from mqi_communicator.report.drawing import glyphs
 from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines, Table
-from mqi_communicator.report.pictures import glyphs
 from mqi_communicator.report.text import drawable
 
 _MM = 72 / 25.4

@@ -5,19 +5,15 @@ Uses no pyplot, and so no global state of matplotlib.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import font_manager, ft2font, rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from mqi_communicator.report.analysis import DvhTable
+from mqi_communicator.report.drawing import WIDE, draw_scales, new_figure, png, set_margins, styled
 from mqi_communicator.report.gammas import CEILING
 from mqi_communicator.report.planes import Slice, View, edges_of
 from mqi_communicator.results.planes import Plane, Profile
@@ -25,16 +21,6 @@ from mqi_communicator.results.planes import Plane, Profile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_DPI = 160
-_WIDE = 7.3  # inches: the text width of a page
-_STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7,
-    "axes.titlesize": 7.5,
-    "axes.linewidth": 0.6,
-    "legend.fontsize": 6.5,
-    "text.parse_math": False,  # a name may contain dollar signs
-}
 PLANNED, COMPUTED = "#1f4e8c", "#c8501e"  # distinguishable for all, also in grey
 _AXES = ("axial", "coronal", "sagittal")
 _SIDES = (("R", "L", "A", "P"), ("R", "L", "F", "H"), ("A", "P", "F", "H"))  # left, right, low row, high row
@@ -57,46 +43,17 @@ _COLOURS = (
 )
 
 
-def _figure(width: float, height: float) -> Any:
-    """An empty figure of this size in inches. Its layout is explicit: an automatic one needs a second draw."""
-    figure = Figure(figsize=(width, height), dpi=_DPI)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _margins(figure: Any, left: float, right: float, top: float, bottom: float, **between: float) -> None:
-    """Set the margins in inches."""
-    width, height = figure.get_size_inches()
-    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height, **between)
-
-
-def _png(figure: Any) -> bytes:
-    held = io.BytesIO()
-    figure.savefig(held, format="png", metadata={"Software": None})
-    return held.getvalue()
-
-
-def _styled() -> Any:
-    return rc_context(_STYLE)
-
-
-def glyphs() -> dict[int, int]:
-    """The code points of the font of pictures and PDF."""
-    known: Any = ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap()
-    return dict(known)
-
-
 def view_picture(view: View, top: float) -> bytes:
     """Three planes below one another (axial, coronal, sagittal): planned, computed, difference and gamma side by side.
     Without a planned dose: the computed dose in the three planes side by side."""
-    with _styled():
+    with styled():
         alone = view.planes[0].planned is None
         rows, columns = (1, 3) if alone else (3, 4)
-        side = (_WIDE - 0.3) / columns
+        side = (WIDE - 0.3) / columns
         high = 0.75 + rows * side
-        figure = _figure(_WIDE, high)
+        figure = new_figure(WIDE, high)
         grid = figure.subplots(rows, columns, squeeze=False)
-        _margins(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03 if not alone else 0.12, hspace=0.03)
+        set_margins(figure, 0.28, 0.02, 0.2, 0.55, wspace=0.03 if not alone else 0.12, hspace=0.03)
         last: list[tuple[Any, Any, str]] = []
         for row, plane in enumerate(view.planes):
             name = f"{_AXES[row]}, {'zyx'[plane.axis]} = {plane.at:.1f} mm"
@@ -111,7 +68,7 @@ def view_picture(view: View, top: float) -> bytes:
                     last.append((axes, image, unit))
         for axes, image, unit in last:
             _scale(figure, axes, image, unit, high)
-        return _png(figure)
+        return png(figure)
 
 
 def _scale(figure: Any, axes: Any, image: Any, unit: str, high: float) -> None:
@@ -208,21 +165,21 @@ def _gamma_colours() -> Any:
 
 def profile_picture(profiles: Sequence[Profile]) -> bytes:
     """Profiles side by side, planned and computed above, below their difference in % of the planned maximum there."""
-    with _styled():
+    with styled():
         compared = profiles[0].planned is not None
         rows = 2 if compared else 1
-        figure = _figure(_WIDE, 2.35 if compared else 1.9)
+        figure = new_figure(WIDE, 2.35 if compared else 1.9)
         axes = figure.subplots(rows, len(profiles), squeeze=False, sharex="col", height_ratios=(3, 1)[:rows])
-        _margins(figure, 0.5, 0.1, 0.2, 0.36, wspace=0.17, hspace=0.1)
+        set_margins(figure, 0.5, 0.1, 0.2, 0.36, wspace=0.17, hspace=0.1)
         for column, profile in enumerate(profiles):
             _curves(axes[0][column], profile)
             if compared:
                 _difference(axes[1][column], profile)
-            _scales(axes[0][column], "" if compared else f"mm{profile.axis_note}", "" if column else "dose (Gy)")
+            draw_scales(axes[0][column], "" if compared else f"mm{profile.axis_note}", "" if column else "dose (Gy)")
             if compared:
-                _scales(axes[1][column], f"mm{profile.axis_note}", "" if column else "diff. (%)", (-5, 0, 5))
+                draw_scales(axes[1][column], f"mm{profile.axis_note}", "" if column else "diff. (%)", (-5, 0, 5))
         axes[0][0].legend(loc="best", frameon=False)
-        return _png(figure)
+        return png(figure)
 
 
 def _curves(axes: Any, profile: Profile) -> None:
@@ -245,43 +202,12 @@ def _difference(axes: Any, profile: Profile) -> None:
     axes.axhline(0, color="#999999", linewidth=0.5)
 
 
-def _scales(axes: Any, below: str, beside: str, levels: Sequence[float] | None = None) -> None:
-    """Numbers and grid lines of both axes; numbers of x, if they have the label `below`. `levels`: the numbers of y.
-
-    matplotlib's own ticks are five artists each, and take half of the time of drawing."""
-    axes.xaxis.set_visible(False)
-    axes.yaxis.set_visible(False)
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    across, up = _round_numbers(left, right), _round_numbers(low, high) if levels is None else levels
-    lines = [((x, low), (x, high)) for x in across] + [((left, y), (right, y)) for y in up]
-    axes.add_collection(LineCollection(lines, colors="#dddddd", linewidths=0.4, zorder=0.5), autolim=False)
-    width, height = axes.get_position().size * axes.figure.get_size_inches() * 72  # points
-    for y in up:
-        axes.text(-3 / width, y, _number(y), transform=axes.get_yaxis_transform(), ha="right", va="center")
-    if below:
-        for x in across:
-            axes.text(x, -3 / height, _number(x), transform=axes.get_xaxis_transform(), ha="center", va="top")
-        axes.text(0.5, -13 / height, below, transform=axes.transAxes, ha="center", va="top")
-    if beside:
-        axes.text(-22 / width, 0.5, beside, transform=axes.transAxes, ha="right", va="center", rotation=90)
-
-
-def _round_numbers(low: float, high: float) -> list[float]:
-    """A few round numbers between two."""
-    return [float(at) for at in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= at <= high]
-
-
-def _number(value: float) -> str:
-    """A number with a minus sign."""
-    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
-
-
 def dvh_picture(volumes: DvhTable, names: Sequence[str]) -> bytes:
     """Cumulative DVH of each structure: solid planned, dashed computed. `names` are those of the rows."""
-    with _styled():
-        figure = _figure(_WIDE, 3.0)
+    with styled():
+        figure = new_figure(WIDE, 3.0)
         axes = figure.subplots()
-        _margins(figure, 0.42, 2.0, 0.08, 0.36)
+        set_margins(figure, 0.42, 2.0, 0.08, 0.36)
         drawn = list(zip(volumes.rows, names, strict=True))[:MOST_CURVES]
         for index, ((_structure, made), name) in enumerate(drawn):
             colour = _COLOURS[index % len(_COLOURS)]
@@ -299,15 +225,15 @@ def dvh_picture(volumes: DvhTable, names: Sequence[str]) -> bytes:
         axes.set_xlim(left=0)
         axes.grid(color="#dddddd", linewidth=0.4)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-        return _png(figure)
+        return png(figure)
 
 
 def gamma_picture(values: NDArray[np.float32]) -> bytes:
     """Histogram of gamma, logarithmic, so that a few failing points are visible."""
-    with _styled():
-        figure = _figure(_WIDE, 1.9)
+    with styled():
+        figure = new_figure(WIDE, 1.9)
         axes = figure.subplots()
-        _margins(figure, 0.5, 0.12, 0.06, 0.36)
+        set_margins(figure, 0.5, 0.12, 0.06, 0.36)
         edges = np.linspace(0, CEILING, 41)
         counts, _ = np.histogram(np.minimum(values, CEILING), edges)
         colours = ["#4a7ebb" if edge < 1 - 1e-9 else "#c0392b" for edge in edges[:-1]]
@@ -323,4 +249,4 @@ def gamma_picture(values: NDArray[np.float32]) -> bytes:
         axes.set_ylabel("points")
         axes.grid(axis="y", color="#dddddd", linewidth=0.4)
         axes.set_axisbelow(True)
-        return _png(figure)
+        return png(figure)

@@ -42,7 +42,7 @@ def blocks(manifest: ManifestDocument) -> tuple[Block, ...]:
             small=True,
         ),
         Facts(tuple(facts)),
-        runs,
+        *([runs] if runs.rows else []),
         _inputs(manifest),
         Table(
             ("delivered file", "bytes", "SHA-256"),

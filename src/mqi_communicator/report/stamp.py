@@ -14,9 +14,9 @@ from pypdf.generic import Destination
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 
+from mqi_communicator.report.drawing import glyphs
 from mqi_communicator.report.page import Facts, Page, Paragraph, Section
 from mqi_communicator.report.pdf import INK, SIGNATURE_PLACE, pdf, register_fonts
-from mqi_communicator.report.pictures import glyphs
 from mqi_communicator.report.text import drawable, one_line
 
 _MM = 72 / 25.4

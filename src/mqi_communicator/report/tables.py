@@ -40,6 +40,10 @@ _NAMES = {
     "source_distance": "source distance",
     "tube_voltage": "tube voltage of the CT",
     "uncertainty": "MC uncertainty",
+    "fraction_mu": "fraction MU",
+    "beam_mu": "beam MU",
+    "layer_mu": "layer MU",
+    "spot_mu": "spot MU",
 }
 _GAMMA = (
     "The planned dose is the reference, normalised to its maximum (global) or to each point (local). Points "

@@ -138,6 +138,7 @@ STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done, case
     "receive": ("files", "bytes", "content", "same_as"),
     "join": ("parent", "fractions"),
     "judge": ("word", "cause", "outputs", "deliveries", "refused"),
+    "document": ("report", "report_why", "outputs"),
     "publish": (),
 }
 

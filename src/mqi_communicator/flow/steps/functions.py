@@ -10,6 +10,7 @@ from mqi_communicator.flow.steps.admit import admit
 from mqi_communicator.flow.steps.collect import collect
 from mqi_communicator.flow.steps.compare import compare
 from mqi_communicator.flow.steps.deliver import deliver
+from mqi_communicator.flow.steps.document import document
 from mqi_communicator.flow.steps.extend import extend
 from mqi_communicator.flow.steps.follow import follow
 from mqi_communicator.flow.steps.join import join
@@ -40,5 +41,6 @@ PERFORM: dict[str, Callable[[WorkItem, Tools], Awaitable[Outcome]]] = {
     "receive": receive,
     "join": join,
     "judge": judge,
+    "document": document,
     "publish": publish,
 }

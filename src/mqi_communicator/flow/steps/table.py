@@ -51,6 +51,7 @@ DELIVERY_STEPS = (
 
 FRACTION_STEPS = (
     Step("judge", "comparisons", HOUR, "being compared with the plan"),
+    Step("document", "reports", 2 * HOUR, "the report is being generated"),
     Step("publish", "reports", HOUR, "the results are being delivered"),
     CASE_STEPS[-1],
 )

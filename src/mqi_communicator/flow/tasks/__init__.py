@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mqi_communicator.flow.tasks.delivered import named_plans as named_plans
     from mqi_communicator.flow.tasks.engine_input import write_input as write_input
     from mqi_communicator.flow.tasks.figures import judge_with_figures as judge_with_figures
+    from mqi_communicator.flow.tasks.fraction_report import prepare_fraction_report as prepare_fraction_report
+    from mqi_communicator.flow.tasks.fraction_report import redraw_fraction_report as redraw_fraction_report
     from mqi_communicator.flow.tasks.identity import identity_of as identity_of
     from mqi_communicator.flow.tasks.report import prepare_report as prepare_report
     from mqi_communicator.flow.tasks.report import redraw_report as redraw_report
@@ -38,4 +40,6 @@ else:
     identity_of = Deferred("mqi_communicator.flow.tasks.identity", "identity_of")
     prepare_report = Deferred("mqi_communicator.flow.tasks.report", "prepare_report")
     redraw_report = Deferred("mqi_communicator.flow.tasks.report", "redraw_report")
+    prepare_fraction_report = Deferred("mqi_communicator.flow.tasks.fraction_report", "prepare_fraction_report")
+    redraw_fraction_report = Deferred("mqi_communicator.flow.tasks.fraction_report", "redraw_fraction_report")
     sign_results = Deferred("mqi_communicator.flow.tasks.sign", "sign_results")

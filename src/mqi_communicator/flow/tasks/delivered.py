@@ -26,7 +26,7 @@ from mqi_communicator.results.documents import DELIVERY, as_json
 from mqi_communicator.results.options import JudgementOptions
 from mqi_communicator.system.durable import sync_folder, sync_tree
 from mqi_communicator.treatment.files import read_deliveries
-from mqi_communicator.treatment.fractions import Refused, by_fraction
+from mqi_communicator.treatment.fractions import Fraction, Refused, by_fraction
 from mqi_communicator.treatment.join import join_all
 from mqi_communicator.treatment.sumitomo.folder import PLAN_INFO, PlanInfo, read_plan_info
 from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
@@ -110,13 +110,9 @@ def judge_delivered(
     of the files. Permanent if nothing is recorded of it.
     """
     plan = read_plan(plan_case)
-    found, unread = _read(deliveries, plan, calibrations)
-    joined, contradicting = join_all(plan, found)
+    fraction, unjudged = recorded_fraction(plan, label, deliveries, calibrations)
     held = [Refused((Problem("delivery.refused", "", _HELD),))] * refused
-    everything = (*unread, *contradicting, *held)
-    fraction = next((one for one in by_fraction(joined, plan.beams) if one.label == label), None)
-    if fraction is None:
-        raise Permanent("nothing is recorded of this fraction any more", "mqi cancel ends it")
+    everything = (*unjudged, *held)
     problems = [problem for one in everything if one.may_be_of(fraction) for problem in one.problems]
     verdict = judge_fraction(fraction, plan, judgement, everything)
     judged = [JudgedFraction(fraction, verdict)]
@@ -128,6 +124,21 @@ def judge_delivered(
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "free space in paths.workspace") from None
     return document.word.value, verdict.why, {DELIVERY: hashlib.sha256(text).hexdigest()}
+
+
+def recorded_fraction(
+    plan: IonPlan, label: str, deliveries: Sequence[Spool], calibrations: Mapping[str, SumitomoOptions]
+) -> tuple[Fraction, tuple[Refused, ...]]:
+    """What is recorded of one fraction, and the records of any fraction that are refused.
+
+    Permanent if nothing is recorded of it.
+    """
+    found, unread = _read(deliveries, plan, calibrations)
+    joined, contradicting = join_all(plan, found)
+    fraction = next((one for one in by_fraction(joined, plan.beams) if one.label == label), None)
+    if fraction is None:
+        raise Permanent("nothing is recorded of this fraction any more", "mqi cancel ends it")
+    return fraction, (*unread, *contradicting)
 
 
 def _write(spool: Spool, text: bytes) -> None:

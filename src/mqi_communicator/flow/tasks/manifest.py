@@ -30,6 +30,7 @@ from mqi_communicator.system.durable import sync_file, sync_folder, sync_tree
 
 EVENTS = "events.jsonl"
 JUDGED = ("compare", "judge")  # the step that makes the verdict: of a plan, of a fraction
+REPORTED = ("report", "document")  # the step that draws the report of it
 _AGAIN = "move the folder away if it is not needed, then run mqi retry"
 
 
@@ -113,7 +114,7 @@ def _digests(prepared: Path, history: Sequence[Entry]) -> Mapping[str, str]:
     then = {name: digest for name, digest in _outputs(history, *JUDGED).items() if name != EVENTS}
     if not then:
         return {name: digest for name, digest in digests_of(prepared).items() if name != EVENTS}
-    then |= _outputs(history, "report")
+    then |= _outputs(history, *REPORTED)
     now = {str(path.relative_to(prepared)) for path in prepared.rglob("*") if path.is_file()} - {EVENTS}
     for name in sorted(now ^ then.keys()):
         what = "was not there when the case was judged" if name in now else "is missing"

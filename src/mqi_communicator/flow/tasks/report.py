@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mqi_communicator.case.faults import DiskFull, Permanent
+from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import position_of, read_ct
@@ -18,10 +16,10 @@ from mqi_communicator.dicom.positions import settled
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, IonPlan, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_part, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.manifest import Record, manifest_of, results_locked, verified_manifest
+from mqi_communicator.flow.tasks.manifest import Record, manifest_of
 from mqi_communicator.flow.tasks.prepared_case import admitted_ct
-from mqi_communicator.flow.tasks.report_files import DATA, HTML, NAMES, PDF, remove_report, temporary
-from mqi_communicator.flow.tasks.signatures import signatures_of
+from mqi_communicator.flow.tasks.report_files import DATA, HTML, NAMES, PDF, remove_report
+from mqi_communicator.flow.tasks.report_writing import disk_full, redraw, write_report
 from mqi_communicator.flow.tasks.viewer import write_viewer
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.report.analysis import ReportInput, analyse
@@ -33,18 +31,14 @@ from mqi_communicator.report.pdf import pdf
 from mqi_communicator.report.record import record
 from mqi_communicator.report.viewer import ViewerFile, viewer_file
 from mqi_communicator.results.documents import (
-    MANIFEST,
     VERDICT,
     ManifestDocument,
-    OutputDocument,
     VerdictDocument,
-    as_json,
 )
 from mqi_communicator.results.dose_type import convention_for
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.sums import summed_on
 from mqi_communicator.results.trend import TrendPosition
-from mqi_communicator.system.durable import new_file, sync_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,9 +64,9 @@ def prepare_report(
     made, viewed = build_report(
         spool, spool.results, manifest_of(spool, record), judgement, conventions, options, trend
     )
-    with _disk_full():
+    with disk_full():
         write_viewer(spool, viewed)
-    _write(spool.results, made)
+    write_report(spool.results, made)
 
 
 def redraw_report(
@@ -87,27 +81,11 @@ def redraw_report(
 
     Permanent if the results are signed, or do not match their manifest; DiskFull.
     """
-    with results_locked(spool):
-        if signed := signatures_of(delivered):
-            raise Permanent(f"the results are signed: {signed[-1].headline}", "a signed version is locked")
-        manifest = verified_manifest(delivered, but=NAMES)
-        old = manifest.model_copy(update={"outputs": tuple(o for o in manifest.outputs if o.name not in NAMES)})
-        made, _ = build_report(spool, delivered, old, judgement, conventions, options, trend)
-        _write(delivered, made)
-        new = old.model_copy(
-            update={"outputs": tuple(sorted((*old.outputs, *_outputs(made)), key=lambda file: file.name))}
-        )
-        _write(delivered, {MANIFEST: as_json(new)})
-        if (spool.results / MANIFEST).is_file():  # the prepared results remain equal to the delivered ones
-            _write(spool.results, made)
-            _write(spool.results, {MANIFEST: as_json(new)})
-
-
-def _outputs(made: Mapping[str, bytes]) -> list[OutputDocument]:
-    return [
-        OutputDocument(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-        for name, data in made.items()
-    ]
+    redraw(
+        spool,
+        delivered,
+        lambda manifest: build_report(spool, delivered, manifest, judgement, conventions, options, trend)[0],
+    )
 
 
 def build_report(
@@ -148,22 +126,6 @@ def build_report(
     return {HTML: html(page), PDF: pdf(page), DATA: data}, viewed
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    with _disk_full():
-        for name, data in files.items():
-            _write_whole(folder / name, data)
-
-
-@contextlib.contextmanager
-def _disk_full() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DiskFull(
-            f"the report cannot be written: {error.strerror}", "check its disk and its permissions"
-        ) from None
-
-
 def _dose_file(beam: int | None) -> str:
     return "dose/plan.dcm" if beam is None else f"dose/beam-{beam}.dcm"
 
@@ -202,15 +164,3 @@ def _planned(
         return None
 
     return read
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file in one rename, synced to disk before it appears. An incomplete file is removed."""
-    part = temporary(path)
-    try:
-        with new_file(part, 0o640) as file:
-            file.write(data)
-        part.rename(path)
-        sync_folder(path.parent)
-    finally:
-        part.unlink(missing_ok=True)

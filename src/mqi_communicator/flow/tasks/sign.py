@@ -22,7 +22,7 @@ from mqi_communicator.flow.tasks.manifest import results_locked, verified_manife
 from mqi_communicator.flow.tasks.report_files import PDF
 from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.report.stamp import Stamp, stamped
-from mqi_communicator.results.documents import MANIFEST, ManifestDocument, utc
+from mqi_communicator.results.documents import DELIVERY, MANIFEST, ManifestDocument, utc
 from mqi_communicator.results.signature import (
     SIGNATURE,
     SIGNATURES,
@@ -36,6 +36,7 @@ from mqi_communicator.results.signature import (
 
 _AGAIN = "reload the page and look at the results again"
 _STATEMENT = "SIGNATURE OF A RECALCULATION. Nothing was delivered or measured: this is not evidence of delivery."
+_OF_FRACTION = "SIGNATURE OF A DELIVERY RECORD: what the machine recorded, not what the patient received."
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def _stamp(document: SignatureDocument, at: float) -> Stamp:
         lines=(when, f"verdict {shown}{against}", *([f"reason: {document.reason}"] if document.reason else [])),
         facts=facts,
         title=f"Signature of case {document.case}",
-        statement=_STATEMENT,
+        statement=_OF_FRACTION if DELIVERY in document.digests else _STATEMENT,
         made=document.signed,
     )
 
