@@ -34,6 +34,7 @@ from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.flow.steps.admit import register
 from mqi_communicator.flow.tasks.digests import digest_of
+from mqi_communicator.flow.trend import fractions_of, trends
 from mqi_communicator.flow.view import view_all
 from mqi_communicator.intake.spooling import content_of, lineage_of, write_manifest
 from mqi_communicator.store import cases, orders, work_items
@@ -343,3 +344,18 @@ async def test_a_fraction_gets_a_report_that_shows_every_check_and_layer(tmp_pat
     first, *_, last = PdfReader(delivered / "report-signed.pdf").pages
     assert "ACCEPTED by Ann Example, Physicist" in first.extract_text()
     assert "SIGNATURE OF A DELIVERY RECORD" in last.extract_text()
+
+
+async def test_the_trend_of_a_machine_has_its_fractions_but_none_that_is_not_judged(site):
+    plan = site.admit()
+    for number, kind in enumerate(("good", "shifted-layer", "more-in-all", "echo"), start=1):
+        await site.deliver(kind, records(plan, kind, number))
+    _, (found,) = site.read(trends, "MQI-DEMO", 10, fractions_of)
+    verdicts = {one.case: one.verdict for one in site.views(CaseKind.FRACTION) if one.verdict != "not_judged"}
+    assert {row.case: row.verdict for row in found.rows} == verdicts
+    good, shifted, more = found.rows
+    assert abs(good.layer_position) < 0.05
+    assert shifted.layer_position == pytest.approx(1.0, abs=0.01)
+    assert more.fraction_mu == pytest.approx(3.0, abs=0.01)
+    assert more.spot_position == pytest.approx(good.spot_position, abs=0.2)
+    assert found.spread("fraction_mu").mean == pytest.approx(more.fraction_mu / 3, abs=0.01)

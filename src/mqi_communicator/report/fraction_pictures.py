@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Steps = tuple[float, float]  # up to which a value passes, and is for review
 _GOOD, _REVIEW, _BAD = "#1f4e8c", "#c98a00", "#b3141d"
 _MOST_DOTS = 20_000  # of a beam; more are thinned evenly
-_MOST_ARROWS = 400
+_MOST_ARROWS = 150  # of a layer; more are thinned evenly
 _LONG = 20  # arrows are so many times as long as the offsets
 
 
@@ -114,8 +114,8 @@ def _map(axes: Any, layer: JoinedLayer, steps: Steps) -> None:
     sizes = 4 + 30 * layer.mu[meant] / layer.mu.max(initial=1e-9)
     axes.scatter(*layer.spots[meant].T, s=sizes, facecolors="none", edgecolors="#9aa4ae", linewidths=0.5, zorder=1)
     positions, offsets = _offsets(layer)
-    largest = np.argsort(-np.hypot(offsets[:, 0], offsets[:, 1]), kind="stable")[:_MOST_ARROWS]
-    starts, along = (positions - offsets)[largest], offsets[largest]
+    every = 1 + len(offsets) // _MOST_ARROWS
+    starts, along = (positions - offsets)[::every], offsets[::every]
     colours = _colours(np.hypot(along[:, 0], along[:, 1]), steps)
     arrows = LineCollection(list(np.stack([starts, starts + _LONG * along], axis=1)), colors=colours, linewidths=0.8)
     axes.add_collection(arrows, autolim=False)

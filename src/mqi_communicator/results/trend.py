@@ -6,13 +6,20 @@ A trend is not part of a verdict. It shows a drift within the limits, which no s
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-COLUMNS = {  # of a row: name, what it is, unit, digits
+Columns = Mapping[str, tuple[str, str, int]]  # of a row: name -> what it is, unit, digits
+COLUMNS: Columns = {
     "gamma": ("gamma pass rate", "%", 2),
     "dose_scale": ("dose scale", "", 4),
     "range_r80": ("range difference R80", "mm", 2),
+}
+OF_FRACTIONS: Columns = {
+    "fraction_mu": ("fraction MU", "%", 2),
+    "beam_mu": ("beam MU", "%", 2),
+    "layer_position": ("layer offset", "mm", 2),
+    "spot_position": ("spot offset", "mm", 2),
 }
 MIN_CASES = 5  # cases that are needed for a meaningful standard deviation
 
@@ -30,6 +37,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class FractionRow:
+    """One fraction: recorded against planned. `beam_mu` is the signed value of the beam that differs most."""
+
+    case: str
+    at: float  # time of the verdict, epoch seconds
+    verdict: str
+    fraction_mu: float | None  # %
+    beam_mu: float | None  # %
+    layer_position: float | None  # mm, mean offset of the worst layer
+    spot_position: float | None  # mm, offset of the worst spot
+
+
+@dataclass(frozen=True, slots=True)
 class Spread:
     """Mean and twice the sample's standard deviation, in the unit of the values; `two_sd` is None below two values."""
 
@@ -40,13 +60,14 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The cases of one machine, oldest first."""
+    """The cases of one machine, or its fractions, oldest first."""
 
     machine: str
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] | tuple[FractionRow, ...]
+    columns: Columns = field(default_factory=lambda: COLUMNS)
 
     def spread(self, column: str) -> Spread:
-        """The spread of one of COLUMNS."""
+        """The spread of one of the columns."""
         return spread(value for row in self.rows if (value := getattr(row, column)) is not None)
 
 

@@ -200,7 +200,7 @@ figures = Table(
     metadata,
     Column("case", Text, ForeignKey("cases.key"), primary_key=True),
     Column("name", Text, primary_key=True),  # of a check: gamma, dose_scale, ...
-    Column("scope", Text, primary_key=True),  # "plan", or "beam" and its number
+    Column("scope", Text, primary_key=True),  # "plan", "fraction", or "beam" and its number
     Column("at", Float, nullable=False),  # epoch seconds; when it was judged
     Column("machine", Text, nullable=False),  # TreatmentMachineName
     Column("word", Text, nullable=False),

@@ -33,6 +33,10 @@ NUMBERS = {  # check -> column
     "range_r80": "range_r80_mm",
     "penumbra": "penumbra_mm",
     "uncertainty": "uncertainty_percent",
+    "fraction_mu": "fraction_mu_percent",
+    "beam_mu": "beam_mu_percent",
+    "layer_position": "layer_position_mm",
+    "spot_position": "spot_position_mm",
 }
 COLUMNS = (
     "case",
@@ -54,6 +58,9 @@ COLUMNS = (
     "signed_by",
     "signed_at",
     *NUMBERS.values(),
+    "kind",
+    "plan_case",
+    "fraction",
 )
 _BATCH = 1000
 
@@ -115,7 +122,8 @@ def _row(one: _Exported, shown: IdentityPolicy) -> list[str]:
     signed = (case.signature, case.signed_by, iso(case.signed_at or None))
     arrival = (case.source.name, str(case.revision), iso(case.seen), one.state)
     texts = [cell(value) for value in (case.key, *identity, *arrival, *facts, *signed)]
-    return [*texts, *(_number(one.numbers, check) for check in NUMBERS)]
+    belongs = [cell(value) for value in (case.kind, case.parent, case.fraction)]
+    return [*texts, *(_number(one.numbers, check) for check in NUMBERS), *belongs]
 
 
 def _text(rows: Sequence[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from mqi_communicator.case.figure import FRACTION
 from mqi_communicator.case.model import CaseKind
 from mqi_communicator.case.states import STATES
 from mqi_communicator.store import figures
@@ -37,7 +38,7 @@ from mqi_communicator.web.search import (
 from mqi_communicator.web.signature_view import obstacle, signature_view
 from mqi_communicator.web.timeline import durations, timeline
 
-_TRENDS = ("gamma", "dose_scale")
+_TRENDS = (("gamma", "plan"), ("dose_scale", "plan"), ("fraction_mu", FRACTION), ("layer_position", FRACTION))
 _MACHINES = 12  # shown
 
 
@@ -230,8 +231,8 @@ async def _trends(context: DashboardContext, wanted: str, machines: list[str]) -
     """A chart for each check and machine with more than one case."""
     found = []
     for machine in [wanted] if wanted in machines else machines:
-        for name in _TRENDS:
-            made = trend_of(machine, name, await context.database.read(figures.trend, machine, name))
+        for name, scope in _TRENDS:
+            made = trend_of(machine, name, await context.database.read(figures.trend, machine, name, scope))
             if made is not None and len(made.points) > 1:
                 found.append(made)
     return found

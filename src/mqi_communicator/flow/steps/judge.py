@@ -9,7 +9,7 @@ from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.flow.tasks import judge_delivered
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import cases, signatures
+from mqi_communicator.store import cases, figures, signatures
 from mqi_communicator.store.deliveries import deliveries_of
 
 
@@ -20,7 +20,7 @@ async def judge(item: WorkItem, tools: Tools) -> Outcome:
     joined, refused = await tools.database.read(deliveries_of, parent, case.fraction)
     spool = tools.spool(item.case)
     await asyncio.to_thread(write_origin, spool.origin, case)
-    word, why, digests = await tools.workers.run(
+    word, why, digests, found = await tools.workers.run(
         judge_delivered,
         spool,
         case.fraction,
@@ -29,7 +29,9 @@ async def judge(item: WorkItem, tools: Tools) -> Outcome:
         len(refused),
         tools.judgement,
         tools.calibrations,
+        tools.clock(),
     )
+    await tools.database.write(figures.save, item.case, found)
     await tools.database.write(signatures.withdraw, item.case)
     await tools.database.write(cases.change, item.case, word=word, why=why)
     tools.emit("delivery.judged", case=item.case, parent=case.parent, word=word, deliveries=len(joined))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mqi_communicator.case.faults import DiskFull, Permanent
+from mqi_communicator.case.figure import Figure
 from mqi_communicator.case.model import Kind, Manifest, StoredFile
 from mqi_communicator.dicom.identity import id_line
 from mqi_communicator.dicom.problem import DicomProblem, Problem, refusal, without_repeats
@@ -21,6 +22,7 @@ from mqi_communicator.flow.tasks.engine_input import read_plan
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.spooling import content_of, lineage_of, write_manifest
 from mqi_communicator.results.delivered.documents import JudgedFraction, delivery_document
+from mqi_communicator.results.delivered.figures import figures_of_fraction
 from mqi_communicator.results.delivered.judge import judge_fraction
 from mqi_communicator.results.documents import DELIVERY, as_json
 from mqi_communicator.results.options import JudgementOptions
@@ -103,11 +105,12 @@ def judge_delivered(
     refused: int,
     judgement: JudgementOptions,
     calibrations: Mapping[str, SumitomoOptions],
-) -> tuple[str, str, dict[str, str]]:
+    now: float,
+) -> tuple[str, str, dict[str, str], list[Figure]]:
     """Judge one fraction from all deliveries of it, and write `results/` in one rename.
 
-    `refused`: how many other deliveries that may be of it were refused. Returns the verdict, its cause, and the digests
-    of the files. Permanent if nothing is recorded of it.
+    `refused`: how many other deliveries that may be of it were refused. `now`: epoch seconds. Returns the verdict, its
+    cause, the digests of the files, and the numbers for trends. Permanent if nothing is recorded of it.
     """
     plan = read_plan(plan_case)
     fraction, unjudged = recorded_fraction(plan, label, deliveries, calibrations)
@@ -123,7 +126,8 @@ def judge_delivered(
         write_manifest(spool.manifest, _manifest(plan_case, deliveries))
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "free space in paths.workspace") from None
-    return document.word.value, verdict.why, {DELIVERY: hashlib.sha256(text).hexdigest()}
+    found = figures_of_fraction(spool.root.name, fraction, verdict, now)
+    return document.word.value, verdict.why, {DELIVERY: hashlib.sha256(text).hexdigest()}, found
 
 
 def recorded_fraction(
