@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.boards import listening_socket
 
+from mqi_communicator.system.client import Client
 from mqi_communicator.system.listener import Listener
 from mqi_communicator.telemetry import http
 from mqi_communicator.telemetry.http import Health, serve
@@ -256,17 +257,29 @@ async def test_a_monitoring_page_is_made_twice_a_second_however_many_ask(monkeyp
     assert made == 1
 
 
-async def test_without_descriptors_the_listener_waits_and_logs_once(monkeypatch):
+async def test_without_descriptors_the_listener_waits_logs_once_and_then_serves_again(monkeypatch):
     listening = listening_socket()
-    made = Listener("test", listening, lambda _: asyncio.Protocol(), limit=4, patience_s=5)
+    opened: list[Client] = []
+
+    def protocol(client):
+        opened.append(client)
+        return asyncio.Protocol()
+
+    made = Listener("test", listening, protocol, limit=4, patience_s=5)
+    tries = 0
 
     async def nothing_left(_):
+        nonlocal tries
+        tries += 1
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "sock_accept", nothing_left)
-    with capture_logs() as lines:
+    with monkeypatch.context() as without, capture_logs() as lines:
+        without.setattr(asyncio.get_running_loop(), "sock_accept", nothing_left)
         ((_, writer),) = await connect(listening.getsockname()[1])
         await asyncio.sleep(1.3)
-    writer.close()
     assert [(line["event"], line["why"]) for line in lines] == [("connections.refused", "Too many open files")]
+    assert tries in (2, 3), "it waits between two tries"
+    await asyncio.sleep(1)
+    writer.close()
     await made.close()
+    assert len(opened) == 1
