@@ -43,7 +43,7 @@ class Installed:
             made.mkdir()
         (self.outside / "secret").write_text(SECRET)
         (tools / "sh").symlink_to(shell)
-        self.tools = tools
+        self.tools, self.home = tools, folder / "home"  # where sshd starts it
         self.engine = self.opt / "engine.sh"
         self.engine.write_text("#!/bin/sh\necho computed\n")
         self.engine.chmod(0o755)
@@ -64,7 +64,7 @@ class Installed:
         argv = (*self._argv[:2], *(forced or self._argv[2:]))
         done = subprocess.run(
             argv, input=stdin, env={**self._environment, "SSH_ORIGINAL_COMMAND": line},
-            capture_output=True, timeout=SECONDS, check=False,
+            capture_output=True, timeout=SECONDS, check=False, cwd=self.home,
         )  # fmt: skip
         out, err = (text.decode("utf-8", "replace") for text in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(line, done.returncode, out, err)

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.seldom import seldom
 from tests.stolen_key import KEY, SHELLS, TOKEN, Installed, shell
@@ -92,6 +92,7 @@ LINES = (
     "product\tOutputs/a b", f"program\tengine\t0\t1\tNAMED=x\t{ENGINE}\t../../input/common/é", "output\tOutputs/a b",
     "program\tcheck\t9\t0\ttrue", "show\t../../input/common/x", "end",
 )  # fmt: skip
+GOOD = "".join(line + "\n" for line in LINES).encode()
 PROGRAM = 8  # its place among the lines
 HOSTILE = (
     "", " ", "0", "1", "2", "00", "01", "0x1", "+1", "-1", "1 ", " 1", "1e3", "9999999999", "99999999999",
@@ -150,11 +151,13 @@ def read(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_the_grammar_here_takes_a_good_order():
-    good = "".join(line + "\n" for line in LINES).encode()
-    assert checked(good) == good
+    assert checked(GOOD) == GOOD
 
 
 @given(order=orders())
+@example(order=GOOD.removesuffix(b"end\n"))
+@example(order=GOOD + b"end\n")
+@example(order=GOOD + b"x")
 @settings(max_examples=1500 if NEW else 100)  # in each shell
 def test_an_order_is_read_as_its_grammar_says(read: Callable[[bytes], bytes | None], order: bytes):
     assert read(order) == checked(order)
@@ -165,15 +168,16 @@ FORMS = (
     r"(settled|settle) R K [0-9a-f]{64}", r"(remove|runs) R K", r"submit R T N (anywhere|plain)", r"slurm_submit R T",
     r"poll R N C( gpus)?", r"slurm_poll R N C N C", r"cancel R N",
 )  # fmt: skip
-PLACES = {"T": r"(?:[A-Za-z0-9]\w{0,63}-b\d{1,6}-r\d{1,6})", "K": r"(?:[A-Za-z0-9]\w{0,63})", "R": "ROOT/?"}
+PLACES = {"T": r"(?:[A-Za-z0-9]\w{0,63}-b\d{1,6}-r\d{1,6})", "K": r"(?:[A-Za-z0-9]\w{0,63})"}
+PLACES |= {"R": "/ROOT/?"}  # no key has a slash
 PLACES |= {"N": NUMBER.decode(), "C": COUNT.decode()}
 VERBS = (
     "hello", "clock", "gpus", "host", "workspace", "space", "left", "settled", "remove", "runs", "poll", "cancel",
     "submit", "receive", "trouble", "installed", "slurm_submit", "x",
 )  # fmt: skip
 PLAIN = (
-    "ROOT", "ROOT/", "ROOT/..", "/", "/tmp", KEY, "..", "_x", TOKEN, f"{KEY}-b1-r", "0", "1", "01", "0x1", "-1", "+1",
-    "anywhere", "plain", "gpus", "direct", "0" * 64, "0" * 63, "~", "a=b", "99999999999",
+    "/ROOT", "/ROOT/", "/ROOT/..", "/", "/tmp", KEY, "..", "_x", TOKEN, f"{KEY}-b1-r", "0", "1", "01", "0x1", "-1",
+    "+1", "anywhere", "plain", "gpus", "direct", "0" * 64, "0" * 63, "~", "a=b", "99999999999",
 )  # fmt: skip
 
 
@@ -190,7 +194,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 @given(verb=st.sampled_from(VERBS), asked=st.lists(st.sampled_from(PLAIN), max_size=5))
 @settings(max_examples=1500 if NEW else 100)
 def test_a_question_is_taken_as_its_grammar_says(site: Installed, verb: str, asked: list[str]):
-    output = site.ask(verb, *(word.replace("ROOT", str(site.root)) for word in asked))
+    output = site.ask(verb, *(word.replace("/ROOT", str(site.root)) for word in asked))
     refused = "mqi-trouble bad-word" in output.stdout or "mqi-trouble bad-verb" in output.stdout
     assert refused != is_question(" ".join((verb, *asked)))
     assert site.untouched()

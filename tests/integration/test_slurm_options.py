@@ -41,7 +41,7 @@ def submit(site: Installed, *options: str) -> str:
 
 def test_all_that_a_configuration_can_say_reaches_sbatch_as_it_is(site: Installed):
     """Each option is one word: a bracket is no pattern for the names of files."""
-    (site.root / "--exclude=node1").touch()
+    (site.home / "--exclude=node1").touch()
     job = Job(TOKEN, Work((Program("engine", (str(site.engine),)),), (), 9000))
     call = SlurmScheduler(str(site.root), EVERY).submit(job)
     assert "mqi-submit begun 47" in site.ask(call.verb, *call.arguments, stdin=call.stdin).stdout
