@@ -95,6 +95,8 @@ NEEDS = {
     "store:apply.apply_order": ("retried without need",),
     "rename:orders.json": ("made urgent",),
     "rename:extension.json": ("longer run needed",),
+    "rename:check": ("longer run needed",),  # only these cases have a planned dose
+    "rmtree:comparison": ("longer run needed",),
     "store:work_items.wake": ("case arrives while it is taken",),
     "store:breakers.save": ("connection refused",),
     "rmtree:back-of-run": ("product spoiled there",),
