@@ -34,6 +34,7 @@ def write_config(slot: Slot, engine_home: Path, ssh: SshOptions, *, web: bool = 
     settings = {
         "paths": {
             "watch": str(slot.watch),
+            "deliveries": str(slot.deliveries),
             "workspace": str(slot.workspace),
             "results": str(slot.results),
             "remote": str(slot.make_remote()),

@@ -18,8 +18,11 @@ from rich.console import Console
 from rich.live import Live
 
 from mqi_communicator.case.faults import ActionRequired
+from mqi_communicator.case.model import CaseKind
 from mqi_communicator.demo.host import PrivateHost
 from mqi_communicator.demo.sample import write_sample
+from mqi_communicator.demo.sample_records import FOLDER as RECORDS
+from mqi_communicator.demo.sample_records import LOGS, write_deliveries
 from mqi_communicator.demo.settings import write_config
 from mqi_communicator.demo.slot import Slot, first_free
 from mqi_communicator.demo.special import SAMPLE, special_lines
@@ -33,6 +36,7 @@ from mqi_communicator.terminal import console as terminal
 START_S = 30.0
 CANCEL_S = 60.0
 STOP_S = 20.0
+FRACTION_S = 300.0
 
 
 def run_demo(folder: Path, engine_home: Path, *, stay: bool) -> bool:
@@ -98,18 +102,23 @@ def _communicator(slot: Slot) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], console: Console, login: str) -> bool:
-    key_of = _case_to_follow(slot, database, console)
-    view = _follow(database, process, key_of, console)
+    folder = _case_to_follow(slot, database, console)
+    view = _follow(database, process, folder, console)
     _print_result(view, console)
+    delivered = True
+    if view.status == "done" and (slot.deliveries / folder).is_dir():
+        fraction = _fraction_of(view, database, process)
+        _print_fraction(fraction, console)
+        delivered = fraction.verdict == "pass"
     if login:
         _stay(slot, console, login)
-    return view.verdict == "pass"
+    return view.verdict == "pass" and delivered
 
 
 def _case_to_follow(slot: Slot, database: Database, console: Console) -> str:
     """Return the folder name of this demo's case: one left by an interrupted demo, else a new one."""
     for case in database.read_now(view_all, time.time()):
-        if case.status not in ("done", "failed", "cancelled"):
+        if case.kind == CaseKind.PLAN and case.status not in ("done", "failed", "cancelled"):
             console.print(f"an earlier demo was interrupted: its case {case.case} continues")
             return case.folder
     number = 1 + sum(1 for path in slot.watch.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -117,9 +126,24 @@ def _case_to_follow(slot: Slot, database: Database, console: Console) -> str:
     made = slot.watch / f".{name}.making"
     shutil.rmtree(made, ignore_errors=True)
     write_sample(made, seed=number, site=None, **SAMPLE)
+    write_deliveries(made, 1)
+    shutil.rmtree(made / LOGS)  # the records of the same fraction are enough
+    (made / RECORDS).rename(slot.deliveries / name)
     made.rename(slot.watch / name)
     console.print(f"the sample case is in the watched folder: {slot.watch / name}", soft_wrap=True)
+    console.print(f"made-up records of its first fraction are in {slot.deliveries / name}", soft_wrap=True)
     return name
+
+
+def _fraction_of(plan: CaseView, database: Database, process: subprocess.Popen[bytes]) -> CaseView:
+    """The fraction that was delivered of a plan, once it has ended."""
+    deadline = time.monotonic() + FRACTION_S
+    while time.monotonic() < deadline and process.poll() is None:
+        for case in database.read_now(view_all, time.time()):
+            if case.kind == CaseKind.FRACTION and case.parent == plan.case and _ended(case):
+                return case
+        time.sleep(0.3)
+    raise ActionRequired("the fraction that was delivered was not judged", "check mqi.log in the demo folder")
 
 
 def _follow(database: Database, process: subprocess.Popen[bytes], folder: str, console: Console) -> CaseView:
@@ -175,6 +199,14 @@ def _print_result(case: CaseView, console: Console) -> None:
     if case.results:
         console.print(f"results: {case.results}", soft_wrap=True)
         console.print(_report(Path(case.results)), soft_wrap=True)
+
+
+def _print_fraction(case: CaseView, console: Console) -> None:
+    console.print(
+        f"what the machine recorded, {case.fraction}: {case.verdict or case.status}: {case.why}", soft_wrap=True
+    )
+    if case.results:
+        console.print(f"results: {case.results}", soft_wrap=True)
 
 
 def _report(results: Path) -> str:

@@ -27,6 +27,11 @@ class Slot:
         return self.folder / "watch"
 
     @property
+    def deliveries(self) -> Path:
+        """The folder of deliveries."""
+        return self.folder / "deliveries"
+
+    @property
     def results(self) -> Path:
         """The results folder."""
         return self.folder / "results"
@@ -82,7 +87,7 @@ def first_free(base: Path) -> Slot:
             os.close(handle)
             continue
         slot = Slot(folder, handle)
-        for place in (slot.watch, slot.results, slot.workspace):
+        for place in (slot.watch, slot.deliveries, slot.results, slot.workspace):
             place.mkdir(mode=0o700, exist_ok=True)
         return slot
     raise ActionRequired(f"all {SLOTS} demo slots below {base} are in use", "stop one of the running demos")

@@ -55,6 +55,7 @@ def test_a_bundle_goes_through_to_a_verdict_without_a_network(place):
     ended = rehearse(place, *CUT_OFF)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "verdict: pass" in ended.stdout
+    assert "what the machine recorded, fraction 1: pass" in ended.stdout
     assert not (place / ".setup/poetry").exists()
 
 

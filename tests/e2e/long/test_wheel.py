@@ -73,6 +73,7 @@ def test_the_demo_passes(installed):
     ended = installed.mqi("demo", "--folder", installed.folder / "the demo", timeout=1500)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "verdict: pass" in ended.stdout
+    assert "what the machine recorded, fraction 1: pass" in ended.stdout
     assert (installed.folder / "the demo/mcsquare/MCsquare_linux").is_file()
     config = installed.folder / "the demo/slot-1/config.yaml"
     assert json.loads(installed.mqi("status", "--json", "--config", config).stdout)
