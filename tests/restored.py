@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mqi_communicator.app import App
-from mqi_communicator.case.model import CASE_ITEM, Status, WorkItem
+from mqi_communicator.case.model import CASE_ITEM, Status, WorkItem, new_key
 from mqi_communicator.flow.reconcile import StartupSummary, reconcile
 from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.flow.transitions.apply import apply_order
@@ -17,7 +17,8 @@ from mqi_communicator.store.backup import back_up
 from mqi_communicator.store.restore import restore
 from tests.spooled import begin, shut, two_hosts
 
-KEY, TWIN = "abcdefgh2345", "abcdefgh6789"
+# Several modules use them at once, and a job is ended by its name alone: no two test processes have the same keys.
+KEY, TWIN = sorted((new_key(), new_key()))
 
 
 class Site:

@@ -40,7 +40,7 @@ async def host(request: pytest.FixtureRequest, private: PrivateHost) -> AsyncIte
     await made.close()
 
 
-KEY = "abcd2345efgh"
+KEY = "hostcontr234"
 TOKEN = f"{KEY}-b1-r1"
 
 
@@ -143,10 +143,11 @@ async def test_what_is_made_is_ours_alone(host: Runner, tmp_path: Path):
 
 
 async def test_no_process_title_shows_a_script(host: Runner):
-    running = asyncio.create_task(host.run("echo quokka >/dev/null; sleep 1", deadline=90))
-    await asyncio.sleep(0.6)
-    assert "sleep" in titles()
-    assert "quokka" not in titles()
+    running = asyncio.create_task(host.run("echo quokka >/dev/null; sleep 3.125", deadline=90))
+    while "sleep\0003.125" not in (shown := titles()):
+        assert not running.done()
+        await asyncio.sleep(0.05)
+    assert "quokka" not in shown
     await running
 
 

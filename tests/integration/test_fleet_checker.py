@@ -20,7 +20,7 @@ from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, Grid
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 
 pytestmark = [pytest.mark.real, pytest.mark.long]
-KEY, TWIN = "abcd2345efgh", "abcd2345twin"
+KEY, TWIN = "fleetcheck23", "fleetchecktw"
 MODEL = "0123456789ab" + 52 * "0"
 GRID = Grid((10, 30, 30), (0.0, 0.0, 0.0), (2.0, 2.0, 2.0))
 GRAY = DoseType(Medium.WATER, Biology.PHYSICAL, Extent.COURSE)

@@ -14,7 +14,7 @@ from mqi_communicator.config import load
 from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.spool.layout import write_durably
 
-KEY = "abcdefgh2345"
+KEY = "hostscase234"
 
 
 async def restarted(app: App, folder: Path, **sections: object) -> App:

@@ -27,7 +27,7 @@ from mqi_communicator.remote.verbs import edition, library
 
 pytestmark = pytest.mark.real
 
-KEY = "abcd2345efgh"
+KEY = "installed234"
 TOKEN = f"{KEY}-b1-r1"
 
 

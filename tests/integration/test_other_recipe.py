@@ -29,7 +29,7 @@ from mqi_communicator.flow.tasks.judge import judge_case
 from mqi_communicator.store import cases, jobs, work_items
 
 NEW_ENGINE: Any = KnownDose("pass", "tiny", 0.01, model="sha256 bbbb")
-KEY = "abcdefgh2345"
+KEY = "recipecase22"
 BOTH_VALUES = "made for a job of 2 runs, and the configuration now has none"  # of MCsquare
 NEW = Preparer(NEW_ENGINE, PreparationOptions())
 

@@ -32,7 +32,7 @@ from mqi_communicator.store import cases, jobs, work_items
 from mqi_communicator.store.database import open_database
 
 pytestmark = pytest.mark.real
-KEY = "abcdefgh2345"
+KEY = "pollercase22"
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from mqi_communicator.remote import workspace
 from mqi_communicator.store import audit, cases, jobs, work_items
 
 pytestmark = pytest.mark.real
-KEY, NEWER = "abcdefgh2345", "abcdefgh6789"
+KEY, NEWER = "reconcase234", "reconcase678"
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from mqi_communicator.flow.steps.deliver import deliver
 from mqi_communicator.store import work_items
 
 pytestmark = pytest.mark.real
-KEY = "abcdefgh2345"
+KEY = "markercase22"
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from mqi_communicator.remote.ssh import SshHost
 pytestmark = pytest.mark.real
 
 BIG = 24 << 20  # bytes
-KEY = "abcd2345efgh"
+KEY = "sshfaults234"
 TOKEN = f"{KEY}-b1-r1"
 
 

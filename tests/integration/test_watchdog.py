@@ -28,7 +28,7 @@ from mqi_communicator.telemetry.loop_watchdog import LoopWatchdog
 from mqi_communicator.telemetry.systemd import Notifier
 
 pytestmark = pytest.mark.real
-KEY = "abcdefgh2345"
+KEY = "watchcase234"
 LIMIT_S, GRACE_S = 0.3, 0.3
 
 
