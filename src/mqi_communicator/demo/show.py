@@ -118,7 +118,7 @@ def _watch(slot: Slot, database: Database, process: subprocess.Popen[bytes], con
 def _case_to_follow(slot: Slot, database: Database, console: Console) -> str:
     """Return the folder name of this demo's case: one left by an interrupted demo, else a new one."""
     for case in database.read_now(view_all, time.time()):
-        if case.kind == CaseKind.PLAN and case.status not in ("done", "failed", "cancelled"):
+        if case.kind == CaseKind.PLAN and not _ended(case):
             console.print(f"an earlier demo was interrupted: its case {case.case} continues")
             return case.folder
     number = 1 + sum(1 for path in slot.watch.iterdir() if path.is_dir() and not path.name.startswith("."))

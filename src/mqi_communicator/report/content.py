@@ -12,8 +12,8 @@ from mqi_communicator.report.analysis import Analysis
 from mqi_communicator.report.drawing import glyphs
 from mqi_communicator.report.labels import LabelPolicy
 from mqi_communicator.report.options import ReportOptions
-from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines
-from mqi_communicator.report.text import drawable, one_line
+from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section
+from mqi_communicator.report.text import drawable, one_line, printed, titled
 from mqi_communicator.report.times import local
 from mqi_communicator.results.documents import CheckDocument, ManifestDocument, VerdictDocument
 from mqi_communicator.results.trend import MIN_CASES, TrendPosition
@@ -22,11 +22,7 @@ from mqi_communicator.results.verdict import CheckOutcome
 _BEAMS = 8  # on the first page
 _LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
-SIGNING = (
-    "Signed in the dashboard or with mqi sign: signature.json beside this file names the signer and the digests of "
-    "what was signed, and report-signed.pdf shows it. Signed by hand: this form is filled in. Else it is not signed."
-)
-SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
+_CHECKS = "All checks with value and limit. The verdict is the worst outcome."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +39,7 @@ class Subject:
 def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     """The whole report."""
     verdict, policy = subject.verdict, LabelPolicy(subject.labels, options)
-    shown = verdict.word.value.replace("_", " ").upper()
-    centre = f"{one_line(options.centre)}: " if options.centre else ""
+    shown = printed(verdict.word)
     sample = verdict.constancy
     what = f"Constancy check {sample}" if sample else "Patient QA by recalculation"
     footer = f"constancy {sample} · " if sample else ""
@@ -53,7 +48,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     name = _names(analysis, policy)
     sections = [
         Section("Plan and computation", _plan(subject, analysis, policy)),
-        Section("Checks", _checks(verdict)),
+        Section("Checks", tables.checks_by_scope(verdict.checks, "plan", _CHECKS)),
         *_undecided(subject),
         *_extension(subject),
         *_goals(verdict, name),
@@ -64,7 +59,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         Section("Provenance", provenance.blocks(subject.manifest)),
     ]
     return Page(
-        title=f"{centre}{what}, case {verdict.case}",
+        title=titled(f"{what}, case {verdict.case}", options.centre),
         statement=STATEMENT,
         outcome=verdict.word.value,
         outcome_text=shown,
@@ -73,7 +68,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
         footer=f"{footer}case {verdict.case} · verdict: {shown} · MQI Communicator {subject.manifest.version} · "
         f"judged {local(subject.manifest.judged)}",
         summary=_summary(subject, options, policy, name),
-        signature=SignatureLines(SIGNED_BY_HAND, SIGNING),
+        signature=summary.FORM,
         made=subject.manifest.judged or "",
         sections=tuple(sections),
     )
@@ -125,16 +120,6 @@ def _ct(analysis: Analysis) -> str:
     (nz, ny, nx), (dx, dy, dz) = analysis.ct.shape, analysis.ct.spacing
     size = f"{nz} slices of {nx} x {ny}, voxels of {dx:g} x {dy:g} x {dz:g} mm"
     return f"{one_line(analysis.scanner.replace('|', ' · '))}: {size}"
-
-
-def _checks(verdict: VerdictDocument) -> tuple[Block, ...]:
-    scopes = list(dict.fromkeys(check.scope for check in verdict.checks))
-    scopes.sort(key=lambda scope: scope != "plan")
-    ordered = [check for scope in scopes for check in verdict.checks if check.scope == scope]
-    return (
-        Paragraph("All checks with value and limit. The verdict is the worst outcome.", small=True),
-        tables.checks(ordered),
-    )
 
 
 def _undecided(subject: Subject) -> tuple[Section, ...]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mqi_communicator.case.numbers import fixed
 from mqi_communicator.report import fraction_pictures, plan_facts, provenance, summary, tables
-from mqi_communicator.report.content import SIGNED_BY_HAND, SIGNING
 from mqi_communicator.report.labels import LabelPolicy
-from mqi_communicator.report.page import Block, Facts, Page, Paragraph, Picture, Section, SignatureLines, Table
-from mqi_communicator.report.text import one_line
+from mqi_communicator.report.page import Facts, Page, Paragraph, Picture, Section, Table
+from mqi_communicator.report.record import encoded, facts_of
+from mqi_communicator.report.text import one_line, printed, titled
 from mqi_communicator.report.times import local, of_plan
 from mqi_communicator.results.delivered.layer import LayerNumbers, numbers_of
 from mqi_communicator.results.verdict import CheckOutcome
@@ -30,6 +30,7 @@ FORMAT = "mqi-delivery-report/1"
 STATEMENT = "RECORD OF A DELIVERY: evidence of what the machine recorded, not of what the patient received."
 _NONE = "–"
 _BEAMS = 8  # on the first page
+_CHECKS = "All checks with value and limit. The verdict is the worst outcome; an unrecorded spot size decides nothing."
 _ORDER = list(CheckOutcome)
 _GLOSSARY = (
     ("pass, review, fail", "Within the limit for a pass; between the two limits, a physicist decides; beyond both."),
@@ -45,7 +46,7 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FractionSubject:
     """A judged fraction, and what its report is made of. `document` has this fraction alone."""
 
@@ -55,24 +56,29 @@ class FractionSubject:
     plan: IonPlan
     labels: Labels
 
+    @cached_property
+    def numbers(self) -> tuple[tuple[LayerNumbers, ...], ...]:
+        """Those of the layers of each beam."""
+        return tuple(tuple(map(numbers_of, beam.layers)) for beam in self.fraction.beams)
+
 
 def build(subject: FractionSubject, judgement: JudgementOptions, options: ReportOptions) -> Page:
     """The whole report."""
     (judged,), manifest = subject.document.fractions, subject.manifest
     policy = LabelPolicy(subject.labels, options)
-    shown = judged.word.value.replace("_", " ").upper()
-    centre = f"{one_line(options.centre)}: " if options.centre else ""
-    rows = [_beam_row(beam, judged.checks, judgement, policy) for beam in subject.fraction.beams]
+    shown = printed(judged.word)
+    beams = tuple(zip(subject.fraction.beams, subject.numbers, strict=True))
+    rows = [_beam_row(*one, judged.checks, judgement, policy) for one in beams]
     facts = _facts(subject, options, policy)
     sections = [
-        Section("Checks", _checks(judged.checks)),
-        *(section for beam in subject.fraction.beams for section in _beam(beam, judgement, policy)),
+        Section("Checks", tables.checks_by_scope(judged.checks, "fraction", _CHECKS)),
+        *(section for one in beams for section in _beam(*one, judgement, policy)),
         *_refused(subject.document),
         Section("Glossary", (Facts(_GLOSSARY),)),
         Section("Provenance", provenance.blocks(manifest)),
     ]
     return Page(
-        title=f"{centre}What the machine recorded: {judged.label}, case {manifest.case}",
+        title=titled(f"What the machine recorded: {judged.label}, case {manifest.case}", options.centre),
         statement=STATEMENT,
         outcome=judged.word.value,
         outcome_text=shown,
@@ -81,7 +87,7 @@ def build(subject: FractionSubject, judgement: JudgementOptions, options: Report
         footer=f"case {manifest.case} · {judged.label} of plan {subject.document.case} · verdict: {shown} · "
         f"MQI Communicator {manifest.version} · judged {local(manifest.judged)}",
         summary=summary.sections(facts, _beams(rows[:_BEAMS]), len(rows) - _BEAMS, judged.checks, (), str),
-        signature=SignatureLines(SIGNED_BY_HAND, SIGNING),
+        signature=summary.FORM,
         made=manifest.judged or "",
         sections=tuple(sections),
     )
@@ -89,8 +95,6 @@ def build(subject: FractionSubject, judgement: JudgementOptions, options: Report
 
 def record(page: Page, subject: FractionSubject) -> bytes:
     """The report as data, `report.json`, in UTF-8: facts, and the numbers of each layer as they were compared."""
-    blocks = [block for section in page.summary for block in section.blocks]
-    facts = next((block for block in blocks if isinstance(block, Facts)), Facts(()))
     layers = [
         {
             "beam": beam.planned.own_number,
@@ -104,11 +108,10 @@ def record(page: Page, subject: FractionSubject) -> bytes:
             "fluence_percent": _rounded(layer.fluence),
             "missing_spots": int((~layer.hit).sum()),
         }
-        for beam in subject.fraction.beams
-        for layer in map(numbers_of, beam.layers)
+        for beam, numbers in zip(subject.fraction.beams, subject.numbers, strict=True)
+        for layer in numbers
     ]
-    found = {"schema": FORMAT, "facts": [list(row) for row in facts.rows], "layers": layers}
-    return (json.dumps(found, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
+    return encoded({"schema": FORMAT, "facts": facts_of(page), "layers": layers})
 
 
 def _rounded(value: float | None) -> float | None:
@@ -143,9 +146,12 @@ def _time(started: str) -> str:
 
 
 def _beam_row(
-    beam: FractionBeam, checks: Sequence[CheckDocument], judgement: JudgementOptions, policy: LabelPolicy
+    beam: FractionBeam,
+    numbers: Sequence[LayerNumbers],
+    checks: Sequence[CheckDocument],
+    judgement: JudgementOptions,
+    policy: LabelPolicy,
 ) -> tuple[str, ...]:
-    numbers = [numbers_of(layer) for layer in beam.layers]
     recorded = sum(part.recorded.mu for part in beam.parts)
     number = beam.planned.own_number
     required = judgement.for_machine(beam.planned.machine).delivery.size_required
@@ -181,18 +187,11 @@ def _beams(rows: Sequence[tuple[str, ...]]) -> Table:
     )
 
 
-def _checks(checks: Sequence[CheckDocument]) -> tuple[Block, ...]:
-    scopes = list(dict.fromkeys(check.scope for check in checks))
-    scopes.sort(key=lambda scope: scope != "fraction")
-    ordered = [check for scope in scopes for check in checks if check.scope == scope]
-    note = "All checks with value and limit. The verdict is the worst outcome; an unrecorded spot size decides nothing."
-    return Paragraph(note, small=True), tables.checks(ordered)
-
-
-def _beam(beam: FractionBeam, judgement: JudgementOptions, policy: LabelPolicy) -> Iterator[Section]:
+def _beam(
+    beam: FractionBeam, numbers: Sequence[LayerNumbers], judgement: JudgementOptions, policy: LabelPolicy
+) -> Iterator[Section]:
     """Pictures and numbers of one beam."""
     limits = judgement.for_machine(beam.planned.machine).delivery
-    numbers = [numbers_of(layer) for layer in beam.layers]
     if not numbers:
         return
     worst = fraction_pictures.worst_placed(beam.layers, numbers)

@@ -6,7 +6,7 @@ It has the labels and the identity that the report has, and nothing else of a he
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,19 +27,28 @@ _POINTS = (("D98", 98.0), ("D95", 95.0), ("D50", 50.0), ("D2", 2.0))
 
 def record(page: Page, analysis: Analysis, dose_type: DoseType, name: Callable[[Structure], str]) -> bytes:
     """The JSON, in UTF-8. `name` gives the shown name of a structure. Equal reports give equal bytes."""
-    blocks = [block for section in page.summary for block in section.blocks]
-    facts = next((block for block in blocks if isinstance(block, Facts)), Facts(()))
     sections = {section.title: section.blocks for section in page.sections}
     found = {
         "schema": FORMAT,
-        "facts": [list(row) for row in facts.rows],
+        "facts": facts_of(page),
         "beams": _without(_first_table(sections.get("Plan and computation", ())), _ONLY_IN_REPORT),
         "goals": _first_table(sections.get("Clinical goals", ())),
         "dvh": None if analysis.volumes is None else _dvh(analysis.volumes, dose_type, name),
         "gamma": _gamma(analysis),
         "provenance": [_table(block) for block in sections.get("Provenance", ()) if isinstance(block, Table | Facts)],
     }
-    return (json.dumps(found, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
+    return encoded(found)
+
+
+def facts_of(page: Page) -> list[list[str]]:
+    """The names and values on the first page."""
+    blocks = [block for section in page.summary for block in section.blocks]
+    return next(([list(row) for row in block.rows] for block in blocks if isinstance(block, Facts)), [])
+
+
+def encoded(fields: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8. Equal fields give equal bytes."""
+    return (json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n").encode()
 
 
 def _first_table(blocks: Sequence[object]) -> dict[str, Any] | None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mqi_communicator.report import goal_table, tables
-from mqi_communicator.report.page import Block, Facts, Paragraph, Section, Table
+from mqi_communicator.report.page import Block, Facts, Paragraph, Section, SignatureLines, Table
 from mqi_communicator.results.documents import CheckDocument, GoalDocument
 from mqi_communicator.results.verdict import CheckOutcome
 
+_SIGNING = (
+    "Signed in the dashboard or with mqi sign: signature.json beside this file names the signer and the digests of "
+    "what was signed, and report-signed.pdf shows it. Signed by hand: this form is filled in. Else it is not signed."
+)
+_SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
+FORM = SignatureLines(_SIGNED_BY_HAND, _SIGNING)
 _CHECKS, _GOALS = 10, 8  # rows
 _ORDER = list(CheckOutcome)
 

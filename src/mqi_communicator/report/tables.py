@@ -97,6 +97,14 @@ def checks(found: Sequence[CheckDocument]) -> Table:
     )
 
 
+def checks_by_scope(found: Sequence[CheckDocument], first: str, note: str) -> tuple[Block, ...]:
+    """All checks, those of the scope `first` first, below a note."""
+    scopes = list(dict.fromkeys(check.scope for check in found))
+    scopes.sort(key=lambda scope: scope != first)
+    ordered = [check for scope in scopes for check in found if check.scope == scope]
+    return Paragraph(note, small=True), checks(ordered)
+
+
 def _check(check: CheckDocument) -> Check:
     return check_of(check)
 

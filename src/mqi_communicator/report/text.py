@@ -16,6 +16,16 @@ def one_line(text: str, longest: int = _LONGEST) -> str:
     return kept if len(kept) <= longest else kept[: longest - 1] + "…"
 
 
+def printed(outcome: str) -> str:
+    """An outcome as it is printed in large letters."""
+    return outcome.replace("_", " ").upper()
+
+
+def titled(title: str, centre: str) -> str:
+    """A title, with the name of the centre if there is one."""
+    return f"{one_line(centre)}: {title}" if centre else title
+
+
 def drawable(text: str, known: Iterable[int]) -> str:
     """The text for a font with these code points: other characters are shown as `[U+967D]`."""
     points = known if isinstance(known, set | frozenset | dict) else set(known)
