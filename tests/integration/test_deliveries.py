@@ -34,7 +34,7 @@ from mqi_communicator.flow.reconcile import reconcile
 from mqi_communicator.flow.spool.origin import write_origin
 from mqi_communicator.flow.steps.admit import register
 from mqi_communicator.flow.tasks.digests import digest_of
-from mqi_communicator.flow.trend import fractions_of, trends
+from mqi_communicator.flow.trend import fraction_trend_of, trends
 from mqi_communicator.flow.view import view_all
 from mqi_communicator.intake.spooling import content_of, lineage_of, write_manifest
 from mqi_communicator.store import cases, orders, work_items
@@ -350,7 +350,7 @@ async def test_the_trend_of_a_machine_has_its_fractions_but_none_that_is_not_jud
     plan = site.admit()
     for number, kind in enumerate(("good", "shifted-layer", "more-in-all", "echo"), start=1):
         await site.deliver(kind, records(plan, kind, number))
-    _, (found,) = site.read(trends, "MQI-DEMO", 10, fractions_of)
+    _, (found,) = site.read(trends, "MQI-DEMO", 10, fraction_trend_of)
     verdicts = {one.case: one.verdict for one in site.views(CaseKind.FRACTION) if one.verdict != "not_judged"}
     assert {row.case: row.verdict for row in found.rows} == verdicts
     good, shifted, more = found.rows

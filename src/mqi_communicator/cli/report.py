@@ -7,6 +7,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import find_case, open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import Config, load
+from mqi_communicator.flow.fraction_sources import sources_of
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.fraction_sources import FractionSources
 from mqi_communicator.flow.trend import placed
@@ -26,7 +28,6 @@ from mqi_communicator.flow.view import CaseView, view_all
 from mqi_communicator.results.trend import TrendPosition
 from mqi_communicator.store import cases
 from mqi_communicator.store.database import Database
-from mqi_communicator.store.deliveries import deliveries_of
 
 SomeCase = Annotated[
     str, typer.Argument(metavar="[CASE]", help="Case key (or its first letters) or name of its folder; or --all.")
@@ -78,10 +79,8 @@ def _drawing(database: Database, settings: Config, view: CaseView) -> Drawing:
     if view.kind != CaseKind.FRACTION:
         return Drawing(view, trend=database.read_now(placed, view.case))
     case = database.read_now(cases.get, view.case)
-    parent = database.read_now(cases.get, case.parent)
-    joined, _ = database.read_now(deliveries_of, parent, case.fraction)
-    spools = tuple(_spool(settings, one.key) for one in joined)
-    return Drawing(view, sources=FractionSources(_spool(settings, case.parent), spools, settings.calibrations))
+    spool = partial(_spool, settings)
+    return Drawing(view, sources=database.read_now(sources_of, case, spool, settings.calibrations))
 
 
 def _spool(settings: Config, key: str) -> Spool:

@@ -20,7 +20,7 @@ from mqi_communicator.cli import exit_codes
 from mqi_communicator.cli.cases import open_store
 from mqi_communicator.cli.options import DEFAULT, AsJson, ConfigFile
 from mqi_communicator.config import load
-from mqi_communicator.flow.trend import LAST, fractions_of, trend_of, trends
+from mqi_communicator.flow.trend import LAST, fraction_trend_of, trend_of, trends
 from mqi_communicator.results.trend import COLUMNS, OF_FRACTIONS, Columns, Trend
 from mqi_communicator.terminal import coloured, console
 
@@ -45,7 +45,7 @@ def trend(
         if as_json and as_csv:
             exit_codes.print_error("mqi: give either --json or --csv")
             raise typer.Exit(exit_codes.USAGE)
-        of = fractions_of if deliveries else trend_of
+        of = fraction_trend_of if deliveries else trend_of
         known, found = open_store(load(config)).read_now(trends, machine, last, of)
         if machine and machine not in known:
             names = ", ".join(known) or "none"

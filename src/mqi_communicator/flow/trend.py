@@ -28,7 +28,7 @@ def trend_of(connection: Connection, machine: str, limit: int = LAST, before: fl
     return Trend(machine, tuple(sorted(rows, key=lambda row: (row.at, row.case))[-limit:]))
 
 
-def fractions_of(connection: Connection, machine: str, limit: int = LAST) -> Trend:
+def fraction_trend_of(connection: Connection, machine: str, limit: int = LAST) -> Trend:
     """The last fractions that a machine delivered, oldest first, without those that were not judged."""
     found = figures.trend(connection, machine, _FRACTION_MU, FRACTION, limit)
     rows = [_fraction_row(key, mine, word) for key, mine, word in _delivered(connection, found)]
@@ -54,7 +54,7 @@ def trends(
     of: Callable[[Connection, str, int], Trend] = trend_of,
 ) -> tuple[list[str], list[Trend]]:
     """All known machines, and the trend of each, or of `machine` alone, that has cases to show. `of`: `trend_of` or
-    `fractions_of`."""
+    `fraction_trend_of`."""
     known = figures.machines(connection)
     wanted = [name for name in known if machine in ("", name)]
     return known, [made for name in wanted if (made := of(connection, name, limit)).rows]

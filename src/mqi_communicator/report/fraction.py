@@ -14,6 +14,7 @@ from mqi_communicator.report.page import Facts, Page, Paragraph, Picture, Sectio
 from mqi_communicator.report.record import encoded, facts_of
 from mqi_communicator.report.text import one_line, printed, titled
 from mqi_communicator.report.times import local, of_plan
+from mqi_communicator.results.delivered.judge import is_unknown_size
 from mqi_communicator.results.delivered.layer import LayerNumbers, numbers_of
 from mqi_communicator.results.verdict import CheckOutcome
 
@@ -158,8 +159,7 @@ def _beam_row(
     words = [
         check.word
         for check in checks
-        if check.scope == f"beam {number}"
-        and (required or (check.name, check.word) != ("spot_size", CheckOutcome.NOT_JUDGED))
+        if check.scope == f"beam {number}" and (required or not is_unknown_size(check.name, check.word))
     ]
     worst = max(words, key=_ORDER.index, default=CheckOutcome.NOT_JUDGED)
     return (

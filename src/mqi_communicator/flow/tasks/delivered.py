@@ -19,6 +19,7 @@ from mqi_communicator.dicom.treatment_record import read_treatment_record
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.engine_input import read_plan
+from mqi_communicator.flow.tasks.fraction_sources import FractionSources
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.spooling import content_of, lineage_of, write_manifest
 from mqi_communicator.results.delivered.documents import JudgedFraction, delivery_document
@@ -98,46 +99,37 @@ def join_delivery(spool: Spool, plans: Mapping[str, Spool], calibrations: Mappin
 
 
 def judge_delivered(
-    spool: Spool,
-    label: str,
-    plan_case: Spool,
-    deliveries: Sequence[Spool],
-    refused: int,
-    judgement: JudgementOptions,
-    calibrations: Mapping[str, SumitomoOptions],
-    now: float,
+    spool: Spool, label: str, sources: FractionSources, judgement: JudgementOptions, now: float
 ) -> tuple[str, str, dict[str, str], list[Figure]]:
     """Judge one fraction from all deliveries of it, and write `results/` in one rename.
 
-    `refused`: how many other deliveries that may be of it were refused. `now`: epoch seconds. Returns the verdict, its
-    cause, the digests of the files, and the numbers for trends. Permanent if nothing is recorded of it.
+    `now`: epoch seconds. Returns the verdict, its cause, the digests of the files, and the numbers for trends.
+    Permanent if nothing is recorded of it.
     """
-    plan = read_plan(plan_case)
-    fraction, unjudged = recorded_fraction(plan, label, deliveries, calibrations)
-    held = [Refused((Problem("delivery.refused", "", _HELD),))] * refused
+    plan = read_plan(sources.plan_case)
+    fraction, unjudged = recorded_fraction(plan, label, sources)
+    held = [Refused((Problem("delivery.refused", "", _HELD),))] * sources.refused
     everything = (*unjudged, *held)
     problems = [problem for one in everything if one.may_be_of(fraction) for problem in one.problems]
     verdict = judge_fraction(fraction, plan, judgement, everything)
     judged = [JudgedFraction(fraction, verdict)]
-    document = delivery_document(plan.sop_instance_uid, judged, without_repeats(problems), plan_case.root.name)
+    document = delivery_document(plan.sop_instance_uid, judged, without_repeats(problems), sources.plan_case.root.name)
     text = as_json(document)
     try:
         _write(spool, text)
-        write_manifest(spool.manifest, _manifest(plan_case, deliveries))
+        write_manifest(spool.manifest, _manifest(sources.plan_case, sources.deliveries))
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "free space in paths.workspace") from None
     found = figures_of_fraction(spool.root.name, fraction, verdict, now)
     return document.word.value, verdict.why, {DELIVERY: hashlib.sha256(text).hexdigest()}, found
 
 
-def recorded_fraction(
-    plan: IonPlan, label: str, deliveries: Sequence[Spool], calibrations: Mapping[str, SumitomoOptions]
-) -> tuple[Fraction, tuple[Refused, ...]]:
+def recorded_fraction(plan: IonPlan, label: str, sources: FractionSources) -> tuple[Fraction, tuple[Refused, ...]]:
     """What is recorded of one fraction, and the records of any fraction that are refused.
 
     Permanent if nothing is recorded of it.
     """
-    found, unread = _read(deliveries, plan, calibrations)
+    found, unread = _read(sources.deliveries, plan, sources.calibrations)
     joined, contradicting = join_all(plan, found)
     fraction = next((one for one in by_fraction(joined, plan.beams) if one.label == label), None)
     if fraction is None:

@@ -58,7 +58,7 @@ def _build(
     (plan_file,) = load_manifest(sources.plan_case.manifest).of(Kind.PLAN)
     labels = read_labels(sources.plan_case.case / plan_file.stored)
     (judged,) = document.fractions
-    fraction, _ = recorded_fraction(plan, judged.label, sources.deliveries, sources.calibrations)
+    fraction, _ = recorded_fraction(plan, judged.label, sources)
     subject = FractionSubject(fraction, document, manifest, plan, labels)
     page = build(subject, judgement, options)
     return {HTML: html(page), PDF: pdf(page), DATA: record(page, subject)}

@@ -15,4 +15,5 @@ class FractionSources:
 
     plan_case: Spool
     deliveries: tuple[Spool, ...]  # all that are joined to it
+    refused: int  # how many others that may be of it were refused
     calibrations: Mapping[str, SumitomoOptions]  # of logs, by machine

@@ -43,12 +43,13 @@ def judge_fraction(
         of_beam = _beam(beam, options.for_machine(beam.planned.machine))
         checks += map(without_outcome, of_beam) if reasons_of(beam) else of_beam
         required = required and options.for_machine(beam.planned.machine).delivery.size_required
-    deciding = [check for check in checks if required or not _is_unknown_size(check)]
+    deciding = [check for check in checks if required or not is_unknown_size(check.name, check.outcome)]
     return replace(worst(tuple(deciding)), checks=tuple(checks))
 
 
-def _is_unknown_size(check: Check) -> bool:
-    return check.name == _OPTIONAL and check.outcome is CheckOutcome.NOT_JUDGED
+def is_unknown_size(name: str, outcome: CheckOutcome) -> bool:
+    """Whether a check is of spot sizes that are not recorded: it decides nothing, unless the site requires them."""
+    return name == _OPTIONAL and outcome is CheckOutcome.NOT_JUDGED
 
 
 def _refused(refused: list[Refused]) -> Iterator[Check]:
