@@ -59,7 +59,7 @@ class InThisProcess:
 class Site:
     """A communicator with a folder of deliveries; its plans are held, so that no host is needed."""
 
-    def __init__(self, folder, *, draw=False):
+    def __init__(self, folder, *, draw=False, compute_dose=False):
         self.folder = folder
         self.arrived = folder / "deliveries"
         for name in ("watch", "deliveries"):
@@ -71,6 +71,7 @@ class Site:
             "engine": {"kind": "mcsquare", "home": str(folder)},
             "intake": {"settle_s": 0, "patience_s": 0},
             "report": {"draw": draw},
+            "judgement": {"delivery": {"compute_dose": compute_dose}},
         }
         (folder / "config.yaml").write_text(yaml.safe_dump(settings))
         self.app = build(load(folder / "config.yaml"))
@@ -359,3 +360,86 @@ async def test_the_trend_of_a_machine_has_its_fractions_but_none_that_is_not_jud
     assert more.fraction_mu == pytest.approx(3.0, abs=0.01)
     assert more.spot_position == pytest.approx(good.spot_position, abs=0.2)
     assert found.spread("fraction_mu").mean == pytest.approx(more.fraction_mu / 3, abs=0.01)
+
+
+@pytest.fixture
+async def dosed(tmp_path):
+    """The same, which computes the dose of each fraction."""
+    made = Site(tmp_path, compute_dose=True)
+    yield made
+    await shut(made.app)
+
+
+def doses(site):
+    """Fraction, state and what supersedes it of each case that computes a dose, and its key."""
+    return [(one.fraction, one.status, one.superseded_by, one.case) for one in site.views(CaseKind.DOSE)]
+
+
+async def test_a_complete_fraction_has_its_dose_computed_once_the_plan_has_one(dosed):
+    plan = dosed.admit()
+    await dosed.deliver("one", [*records(plan), *records(plan, "unfinished", 2)])
+    ((fraction, status, superseded, key),) = doses(dosed)
+    assert (fraction, status, superseded) == ("fraction 1", "waiting", "")
+    (view,) = dosed.views(CaseKind.DOSE)
+    assert view.why.startswith(f"waits for the dose of the plan (case {PLAN})")
+    assert (view.parent, view.priority, view.subject) == (PLAN, "background", "dose of fraction 1")
+    events = {one.fraction: dosed.read(work_items.events_of, one.case) for one in dosed.views(CaseKind.FRACTION)}
+    judged = {label: next(e.facts["dose"] for e in found if "dose" in e.facts) for label, found in events.items()}
+    assert judged["fraction 1"] == key
+    assert judged["fraction 2"].startswith("not computed: nothing is recorded of beam 2")
+    for one in dosed.views(CaseKind.FRACTION):
+        await dosed.order(one.case, "rejudge")
+    assert [one[3] for one in doses(dosed)] == [key], "the same deliveries have the same dose"
+
+
+async def test_a_further_delivery_supersedes_the_dose_and_a_refused_one_ends_it(dosed):
+    plan = dosed.admit()
+    first, again = records(plan, "repeated")
+    await dosed.deliver("one", [first])
+    await dosed.deliver("two", [again])
+    (_, status, superseded, _), (_, now, by, key) = doses(dosed)
+    assert (status, superseded) == ("cancelled", key)
+    assert (now, by) == ("waiting", "")
+    (bad,) = records(plan, "swapped-beams", seed=2)
+    await dosed.deliver("bad", [bad])
+    (fraction,) = dosed.views(CaseKind.FRACTION)
+    assert doses(dosed)[-1] == ("fraction 1", "cancelled", fraction.case, key)
+    await dosed.order(dosed.views(CaseKind.DELIVERY)[2].case, "cancel")
+    await dosed.order(fraction.case, "rejudge")
+    *_, last = doses(dosed)
+    assert last[:3] == ("fraction 1", "waiting", "")
+    assert last[3] != key
+
+
+async def test_the_dose_of_a_plan_that_was_cancelled_is_not_awaited(dosed):
+    plan = dosed.admit()
+    await dosed.deliver("one", records(plan))
+    await dosed.order(PLAN, "cancel")
+    await dosed.settle()
+    (view,) = dosed.views(CaseKind.DOSE)
+    assert (view.status, view.step) == ("failed", "reconstruct")
+    assert f"the plan of case {PLAN} has no dose: the case is cancelled" in view.why
+    assert view.advice == f"mqi retry {PLAN}, then mqi retry this case"
+
+
+async def test_a_store_that_lost_a_dose_begins_it_again_under_its_key(dosed):
+    plan = dosed.admit()
+    await dosed.deliver("one", records(plan))
+    before = doses(dosed)
+    await shut(dosed.app)
+    for path in (dosed.folder / "workspace").glob("store.sqlite3*"):
+        path.unlink()
+    restored = Site(dosed.folder, compute_dose=True)
+    try:
+        await reconcile(restored.tools)
+        held = restored.read(work_items.get, PLAN)
+        restored.app.database.write_now(work_items.move, held, replace(held, status=Status.HELD), None)
+        await restored.settle()
+        assert doses(restored) == before
+        (view,) = restored.views(CaseKind.DOSE)
+        assert view.machine == "MQI-DEMO"
+        for one in restored.views(CaseKind.FRACTION):
+            await restored.order(one.case, "rejudge")
+        assert doses(restored) == before
+    finally:
+        await shut(restored.app)

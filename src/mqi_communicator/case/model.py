@@ -54,6 +54,7 @@ class CaseKind(StrEnum):
     PLAN = "plan"  # a plan that is recalculated
     DELIVERY = "delivery"  # a folder of what a machine recorded
     FRACTION = "fraction"  # a fraction of a plan, judged from all deliveries that belong to it
+    DOSE = "dose"  # the dose of a fraction, computed from what was recorded of it
 
 
 class Kind(StrEnum):
@@ -63,6 +64,7 @@ class Kind(StrEnum):
     PLAN = "RTPLAN"
     STRUCTURES = "RTSTRUCT"
     DOSE = "RTDOSE"
+    SPOTS = "spots"  # of a fraction, as they were recorded (`flow.tasks.delivered_spots`)
     OTHER = "other"
 
 

@@ -68,10 +68,21 @@ class CaseView:
     patient_id: str = field(default="", repr=False)  # "" where the site does not show it (`report.identity`)
     plan_label: str = field(default="", repr=False)  # "" where the site does not show it (`report.labels`)
     machine: str = ""  # TreatmentMachineName, "" until admitted
-    kind: str = "plan"  # case.model.CaseKind: plan, delivery or fraction
+    kind: str = "plan"  # case.model.CaseKind: plan, delivery, fraction or dose
     parent: str = ""  # key of the plan's case; "" of a plan, and of a delivery that is not joined
-    fraction: str = ""  # the label of a fraction; of a delivery those of its fractions, parted by commas
+    fraction: str = ""  # label of the fraction, or of that whose dose it is; of a delivery those of its fractions
     state: State = "waiting"  # state_of_case
+
+    @property
+    def subject(self) -> str:
+        """What it is, if it is not a plan: a delivery, a fraction, or the dose of one."""
+        match self.kind:
+            case "plan":
+                return ""
+            case "dose":
+                return f"dose of {self.fraction}"
+            case _:
+                return self.fraction or "delivery"
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""

@@ -113,7 +113,7 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
         console.print(table([found]))
         if found.results:
             console.print(escape(visible(f"results: {found.results}")), soft_wrap=True)
-            if found.kind == CaseKind.PLAN:
+            if found.kind in (CaseKind.PLAN, CaseKind.DOSE):
                 console.print(escape(visible(_report_line(found, events))), soft_wrap=True)
             for line in _signature_lines(Path(found.results)):
                 console.print(escape(visible(line)), soft_wrap=True)

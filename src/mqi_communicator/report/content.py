@@ -22,6 +22,10 @@ from mqi_communicator.results.verdict import CheckOutcome
 _BEAMS = 8  # on the first page
 _LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
+OF_FRACTION = (
+    "DOSE OF A RECORDED FRACTION, computed from what the machine recorded: it is not what the patient received. The "
+    '"planned" dose is the recalculated dose of the plan.'
+)
 _CHECKS = "All checks with value and limit. The verdict is the worst outcome."
 
 
@@ -42,7 +46,8 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     shown = printed(verdict.word)
     sample = verdict.constancy
     what = f"Constancy check {sample}" if sample else "Patient QA by recalculation"
-    footer = f"constancy {sample} · " if sample else ""
+    what = f"Dose of {verdict.fraction} as recorded" if verdict.fraction else what
+    footer = f"constancy {sample} · " if sample else f"dose of {verdict.fraction} · " if verdict.fraction else ""
     banner = f"CONSTANCY CHECK {sample}: not patient QA" if sample else ""
     banner = f"NOT FOR QA: {verdict.why}" if verdict.word is CheckOutcome.NOT_JUDGED else banner
     name = _names(analysis, policy)
@@ -60,7 +65,7 @@ def build(subject: Subject, analysis: Analysis, options: ReportOptions) -> Page:
     ]
     return Page(
         title=titled(f"{what}, case {verdict.case}", options.centre),
-        statement=STATEMENT,
+        statement=OF_FRACTION if verdict.fraction else STATEMENT,
         outcome=verdict.word.value,
         outcome_text=shown,
         why=verdict.why,

@@ -20,6 +20,7 @@ from mqi_communicator.results.goal_check import goal_check, unjudged_goals
 from mqi_communicator.results.goal_result import GoalResult
 from mqi_communicator.results.goals import Anatomy, GoalDoses, goals_of, variance_of
 from mqi_communicator.results.grids import corners, cropped
+from mqi_communicator.results.noise import noise_checks
 from mqi_communicator.results.offset import offset_check
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.penumbra import penumbra_check
@@ -60,6 +61,7 @@ def judge(
     cautions: Sequence[Caution] = (),
     remembered: Remembered | None = None,
     anatomy: Anatomy = _NO_STRUCTURES,
+    planned_noise: Mapping[int, float | None] | None = None,
 ) -> Verdict:
     """Compare and judge. `planned` holds the plan's dose, its beams' doses, or both; `computed` one dose per beam.
 
@@ -68,7 +70,8 @@ def judge(
     override the dose type of the planned doses. `basis`: reasons why there is no verdict; the values are computed all
     the same. `cautions` become checks of their own. Permanent if a computed dose is not of this plan, duplicated, or
     on another grid than the others. `remembered`: the checks that an interrupted comparison of the same doses has made.
-    `anatomy` is needed for clinical goals.
+    `anatomy` is needed for clinical goals. `planned_noise`: if the planned doses are Monte Carlo doses too, the
+    relative uncertainty of each beam's (1 sigma; None: unknown).
     """
     by_beam = _by_beam(plan, computed)
     caution_checks = tuple(_caution_check(one) for one in cautions)
@@ -91,7 +94,8 @@ def judge(
     same = [d.converted(target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in declared]
     doses, problems = _group_by_beam(plan, same, near)
     compared, goals = _compare(plan, doses, options, problems, Nothing() if remembered is None else remembered, anatomy)
-    checks = (dose_type_check(target, conversions, obstacles), *compared, *caution_checks)
+    noise = () if planned_noise is None else noise_checks(plan, planned_noise, computed, options)
+    checks = (dose_type_check(target, conversions, obstacles), *compared, *noise, *caution_checks)
     reasons = (*basis, *obstacles)
     if reasons:
         return replace(unjudged(checks, reasons), goals=unjudged_goals(goals, "there is no basis for a verdict"))

@@ -58,6 +58,11 @@ class DeliveryOptions(BaseModel):
         le=50,
         description="Pass up to this % of the beam's MU in test pulses and unplanned spots.",
     )
+    compute_dose: bool = Field(
+        default=False,
+        description="Whether the dose of each complete fraction is computed from the recorded spots, and compared with "
+        "the recalculated dose of the plan. Takes the hosts as long as the plan.",
+    )
     over_percent: float = Field(
         1.0, ge=0, le=50, description="A fraction fails if its MU are more than this % above the plan."
     )

@@ -25,6 +25,10 @@ DELIVERY = "delivery.json"  # the verdict on a fraction (`results.delivered.docu
 MANIFEST = "manifest.json"
 SCHEMA = "verdict.schema.json"
 _DIGITS = 4  # significant
+_OF_FRACTION = (
+    "Does the dose that is computed from what the machine recorded of this fraction agree with the recalculated dose "
+    "of the plan? It is no evidence of what the patient received."
+)
 _Digest = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal digits.")
 
 
@@ -137,6 +141,11 @@ class VerdictDocument(BaseModel):
         default="",
         description="Name of the constancy sample; empty for a patient case. A constancy check is not patient QA.",
     )
+    fraction: str = Field(
+        default="",
+        description="The fraction whose dose was computed from what the machine recorded; `planned` is then the "
+        "recalculated dose of the plan. Empty for the recalculation of a plan.",
+    )
     extension: ExtensionDocument | None = Field(
         default=None, description="The declared longer run; null if none was declared."
     )
@@ -206,16 +215,20 @@ class ManifestDocument(BaseModel):
 
 
 def verdict_document(
-    case: str, verdict: Verdict, extension: Extension | None = None, constancy: str = ""
+    case: str, verdict: Verdict, extension: Extension | None = None, constancy: str = "", *, fraction: str = ""
 ) -> VerdictDocument:
-    """The verdict.json of a verdict, numbers rounded to four significant digits. `constancy`: name of the sample."""
+    """The verdict.json of a verdict, numbers rounded to four significant digits. `constancy`: name of the sample.
+    `fraction`: the label of the fraction whose dose was computed."""
+    question: dict[str, str] = {"question": _OF_FRACTION} if fraction else {}
     return VerdictDocument(
+        **question,
         case=case,
         word=verdict.outcome,
         why=verdict.why,
         checks=tuple(check_document(check) for check in verdict.checks),
         goals=tuple(_goal(goal) for goal in verdict.goals),
         constancy=constancy,
+        fraction=fraction,
         extension=None if extension is None else _extension(extension),
     )
 

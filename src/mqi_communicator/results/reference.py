@@ -46,6 +46,16 @@ CHECKS = {  # scope, unit of the value, the value
         "%",
         "Relative uncertainty (1 sigma) of the computed dose, mean where planned ≥ 50 % of maximum.",
     ),
+    "noise_of_difference": (
+        "beams",
+        "%",
+        "Noise (1 sigma) of the difference of two Monte Carlo doses. Present only for the dose of a fraction.",
+    ),
+    "reconstruction": (
+        "plan",
+        "MU",
+        "MU of the recorded spots whose dose was computed. Present only for the dose of a fraction.",
+    ),
     "gamma": ("plan, beams", "%", "Share of the points whose gamma is at most 1."),
     "dose_scale": ("plan, beams", "ratio", "Computed to planned dose, median where planned ≥ 80 % of its maximum."),
     "position_offset": (

@@ -48,6 +48,13 @@ def fractions_of(connection: Connection, parent: str) -> list[Case]:
     return [as_case(row) for row in connection.execute(query.order_by(cases.c.seen, cases.c.key))]
 
 
+def doses_of(connection: Connection, parent: str, label: str = "") -> list[Case]:
+    """The cases that compute the dose of a fraction of a plan, of all fractions without a label; oldest first."""
+    query = select(cases).where(cases.c.parent == parent, cases.c.kind == CaseKind.DOSE)
+    found = [as_case(row) for row in connection.execute(query.order_by(cases.c.seen, cases.c.key))]
+    return [one for one in found if label in ("", one.fraction)]
+
+
 def deliveries_of(connection: Connection, parent: Case, label: str) -> tuple[list[Case], list[Case]]:
     """The deliveries of a fraction that are joined to the plan, and those that may be of it and are refused or
     undecided; each oldest first."""

@@ -52,6 +52,7 @@ RECORD = (
         "The first delivery of a fraction was joined to its plan: the fraction is a case.",
         ("parent", "fraction"),
     ),
+    EventSpec("dose.begun", (), "The dose of a fraction is computed: it is a case.", ("parent", "fraction")),
     EventSpec("fraction.changed", (), "Another delivery of it was joined or refused before it was judged."),
     EventSpec("fraction.reopened", (), "The same after it was judged: it is judged again, and its signature ends."),
     EventSpec(
@@ -137,9 +138,10 @@ STEPS: dict[str, tuple[str, ...]] = {  # what a step adds to its step.done, case
     "tidy": (),
     "receive": ("files", "bytes", "content", "same_as"),
     "join": ("parent", "fractions"),
-    "judge": ("word", "cause", "outputs", "deliveries", "refused"),
+    "judge": ("word", "cause", "outputs", "deliveries", "refused", "dose"),
     "document": ("report", "report_why", "outputs"),
     "publish": (),
+    "reconstruct": ("fraction", "deliveries", "spots", "mu"),
 }
 
 LOG = (

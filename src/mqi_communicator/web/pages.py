@@ -40,6 +40,7 @@ from mqi_communicator.web.timeline import durations, timeline
 
 _TRENDS = (("gamma", "plan"), ("dose_scale", "plan"), ("fraction_mu", FRACTION), ("layer_position", FRACTION))
 _MACHINES = 12  # shown
+_WITH_DOSE = (CaseKind.PLAN, CaseKind.DOSE)
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ async def case_page(
         record=recorded,
         earlier=found.earlier,
         fractions=found.fractions,
+        doses=found.doses,
         logs=logs,
         problem=problem,
         given=given or {},
@@ -117,7 +119,7 @@ def _on_disk(context: DashboardContext, seen: Any) -> tuple[Any, Any, Any, Any]:
     logs = {beam.beam: delivered.log_tail(seen, beam.beam, beam.run, context.folders) for beam in seen.beams}
     try:
         files, checks = delivered.listing(seen, context.folders), context.queries.checks_of(seen)
-        return files, checks, logs, record_of(seen, context.folders) if seen.kind == CaseKind.PLAN else None
+        return files, checks, logs, record_of(seen, context.folders) if seen.kind in _WITH_DOSE else None
     except (OSError, ValueError, KeyError):  # a damaged results folder must not break the page
         return [], [], logs, None
 

@@ -52,6 +52,7 @@ class CaseDetail:
     orders: list[Order]
     earlier: tuple[Judgement, ...]
     fractions: tuple[CaseView, ...]  # of a plan: those of which something is recorded
+    doses: Mapping[str, CaseView]  # of a plan or a fraction: the last case that computes a fraction's dose, by label
 
 
 async def case_detail(context: DashboardContext, key: str) -> CaseDetail | None:
@@ -67,7 +68,16 @@ async def case_detail(context: DashboardContext, key: str) -> CaseDetail | None:
         others = cases.of_lineage(connection, row.lineage, but=key) if row.lineage else []
         given, now = orders.of_case(connection, key), time.time()
         fractions = context.queries.view(connection, deliveries.fractions_of(connection, key), now)
-        return CaseDetail(seen, events, given, _judgements(seen, events, others), _in_order(fractions))
+        computed = deliveries.doses_of(connection, row.parent or key)
+        doses = context.queries.view(connection, [one for one in computed if not one.superseded_by], now)
+        return CaseDetail(
+            seen,
+            events,
+            given,
+            _judgements(seen, events, others),
+            _in_order(fractions),
+            {one.fraction: one for one in doses},
+        )
 
     return await context.database.read(query)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqi_communicator.treatment.sumitomo.pieces import merged
+from mqi_communicator.treatment.pieces import merged
 
 SIGMA = 3.6  # mm: pieces of 0.15 mm
 

@@ -18,6 +18,7 @@ from mqi_communicator.flow.steps.admit import register
 from mqi_communicator.flow.steps.receive import register_delivery
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.apply import apply_order
+from mqi_communicator.flow.transitions.fraction_doses import supersede_older
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
@@ -49,16 +50,17 @@ def reapply_orders(connection: Connection, given: Sequence[Order], tools: Tools,
 def lost_cases(
     spool: Path, known: set[str], ordered: Mapping[str, Sequence[Order]]
 ) -> list[tuple[Case, Manifest | None]]:
-    """Cases that the store does not know, by arrival: admitted ones, and, without manifest, those cancelled before."""
+    """Cases that the store does not know, by arrival: admitted ones, and, without manifest, those cancelled before and
+    doses of fractions that wait for their plan."""
     found: list[tuple[Case, Manifest | None]] = []
     for folder in sorted(spool.iterdir()) if spool.is_dir() else []:
         case_spool = Spool(folder)
         admitted = case_spool.manifest.is_file()
         cancelled = any(order.order == "cancel" for order in ordered.get(folder.name, ()))
-        if folder.name in known or not (admitted or cancelled):
+        if folder.name in known:
             continue
         case = read_origin(case_spool.origin, folder.name)
-        if case is not None:
+        if case is not None and (admitted or cancelled or case.kind == CaseKind.DOSE):
             found.append((case, load_manifest(case_spool.manifest) if admitted else None))
     return sorted(found, key=lambda pair: pair[0].seen)
 
@@ -67,6 +69,7 @@ _STEPS: dict[str, tuple[str, str]] = {  # the first one of a case, and the one a
     CaseKind.PLAN: ("admit", "prepare"),
     CaseKind.DELIVERY: ("receive", "join"),
     CaseKind.FRACTION: ("judge", "judge"),
+    CaseKind.DOSE: ("reconstruct", "prepare"),
 }
 
 
@@ -74,9 +77,7 @@ def _register(connection: Connection, case: Case, manifest: Manifest, now: float
     match case.kind:
         case CaseKind.DELIVERY:
             return register_delivery(connection, case.key, case, manifest)
-        case CaseKind.FRACTION:
-            for parent in cases.get_many(connection, [case.parent]).values():
-                cases.change(connection, case.key, **identity_from(parent))
+        case CaseKind.FRACTION | CaseKind.DOSE:
             return Done()
         case _:
             return register(connection, case.key, manifest, now)
@@ -87,6 +88,10 @@ def readmit(
 ) -> list[str]:
     """Add the case and its work item again, and apply the orders in effect; returns the names of the orders."""
     cases.add(connection, case)
+    if case.kind in (CaseKind.FRACTION, CaseKind.DOSE):
+        supersede_older(connection, case, now)
+        for parent in cases.get_many(connection, [case.parent]).values():
+            cases.change(connection, case.key, **identity_from(parent))
     done = Done(last=True) if manifest is None else _register(connection, case, manifest, now)
     status = Status.DONE if done.last and manifest is not None else Status.READY
     first, second = _STEPS[case.kind]

@@ -21,7 +21,7 @@ from mqi_communicator.flow.transitions.judgements import JUDGEMENT_RECOVERED
 from mqi_communicator.store import audit, cases, jobs, signatures, work_items
 
 DELIVERY_RECOVERED = "case.delivery_recovered"
-BEFORE_DELIVERY = ("admit", "prepare", "upload", "compare", "judge")
+BEFORE_DELIVERY = ("admit", "reconstruct", "prepare", "upload", "compare", "judge")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqi_communicator.case.faults import Permanent
-from mqi_communicator.case.model import Status, WorkItem
+from mqi_communicator.case.model import CaseKind, Status, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Wait
 from mqi_communicator.flow.steps.extension import declared
 from mqi_communicator.flow.tasks import judge_with_figures
@@ -36,7 +36,8 @@ async def compare(item: WorkItem, tools: Tools) -> Outcome:
         case.constancy,
         now=tools.clock(),
     )
-    await tools.database.write(figures.save, item.case, found)
+    if case.kind == CaseKind.PLAN:  # trends are of plans
+        await tools.database.write(figures.save, item.case, found)
     await tools.database.write(signatures.withdraw, item.case)  # before the verdict: it is not the one that was signed
     await tools.database.write(cases.change, item.case, word=word, why=why)
     sample = {"constancy": case.constancy} if case.constancy else {}

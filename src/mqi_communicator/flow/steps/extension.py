@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mqi_communicator.case.model import CaseKind
 from mqi_communicator.dose.engine import DoseEngine
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions import judgements
@@ -28,8 +29,10 @@ async def declared(case: str, tools: Tools) -> Extension | None:
 
 
 async def engine_of(case: str, tools: Tools) -> DoseEngine:
-    """The engine with the histories of this case: those of the longer run once it was ordered."""
-    extension = await declared(case, tools)
+    """The engine with the histories of this case: those of the longer run once it was ordered. The dose of a fraction
+    has those of its plan."""
+    row = await tools.database.read(cases.get, case)
+    extension = await declared(row.parent if row.kind == CaseKind.DOSE else case, tools)
     if extension is None or not extension.made:
         return tools.engine
     return tools.engine.with_histories(extension.second)

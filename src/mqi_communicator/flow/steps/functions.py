@@ -18,6 +18,7 @@ from mqi_communicator.flow.steps.judge import judge
 from mqi_communicator.flow.steps.prepare import prepare
 from mqi_communicator.flow.steps.publish import publish
 from mqi_communicator.flow.steps.receive import receive
+from mqi_communicator.flow.steps.reconstruct import reconstruct
 from mqi_communicator.flow.steps.report import report
 from mqi_communicator.flow.steps.submit import submit
 from mqi_communicator.flow.steps.tidy import tidy
@@ -43,4 +44,5 @@ PERFORM: dict[str, Callable[[WorkItem, Tools], Awaitable[Outcome]]] = {
     "judge": judge,
     "document": document,
     "publish": publish,
+    "reconstruct": reconstruct,
 }

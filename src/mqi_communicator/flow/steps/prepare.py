@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from mqi_communicator.case.model import WorkItem
+from mqi_communicator.case.model import CaseKind, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.steps.extension import declaration, declared, engine_of
@@ -24,7 +24,8 @@ async def prepare(item: WorkItem, tools: Tools) -> Outcome:
     begun = len(await tools.database.read(work_items.of_case, item.case)) > 1
     extension = await declared(item.case, tools)
     ordered = extension is not None and extension.made  # a restored store may know no beam: the order holds even so
-    if not (begun or ordered) and (policy := declaration(tools)) is not None:
+    dose = (await tools.database.read(cases.get, item.case)).kind == CaseKind.DOSE  # as long as the run of its plan
+    if not (begun or ordered or dose) and (policy := declaration(tools)) is not None:
         await tools.database.write(cases.change, item.case, extension=policy.text())
         facts = {**facts, "first_histories": policy.first, "most_histories": policy.most}
     return Done(facts)

@@ -56,6 +56,8 @@ FRACTION_STEPS = (
     CASE_STEPS[-1],
 )
 
+DOSE_STEPS = (Step("reconstruct", "preparations", HOUR, "the recorded spots are being written"), *CASE_STEPS[1:])
+
 BEAM_STEPS = (
     Step("submit", "", 10 * 60.0, "the job is being submitted to the host"),
     Step("follow", "", 10 * 60.0, "the dose engine is computing", only_polls=True),
@@ -64,16 +66,16 @@ BEAM_STEPS = (
 )
 
 
-_DELIVERED = (*DELIVERY_STEPS, *FRACTION_STEPS[:-1])
+_DELIVERED = (*DELIVERY_STEPS, *FRACTION_STEPS[:-1], DOSE_STEPS[0])
 ALL_STEPS = (*CASE_STEPS, *BEAM_STEPS, *_DELIVERED)
 IN_ORDER = (*CASE_STEPS[:3], *BEAM_STEPS, *CASE_STEPS[3:], *_DELIVERED)  # of what happens to a plan, then to a delivery
 
 
 def steps_of(item: WorkItem) -> tuple[Step, ...]:
-    """The steps of a plan, a delivery, a fraction or a beam; where two have a step, nothing follows it."""
+    """The steps of a plan, a delivery, a fraction, its dose or a beam; where two have a step, the same follow it."""
     if item.beam != CASE_ITEM:
         return BEAM_STEPS
-    sequences = (CASE_STEPS, DELIVERY_STEPS, FRACTION_STEPS)
+    sequences = (CASE_STEPS, DELIVERY_STEPS, FRACTION_STEPS, DOSE_STEPS)
     return next(steps for steps in sequences if any(step.name == item.step for step in steps))
 
 

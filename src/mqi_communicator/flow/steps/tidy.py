@@ -10,16 +10,18 @@ from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import note_spent
 from mqi_communicator.flow.tools import Tools
+from mqi_communicator.flow.transitions.fraction_doses import RECONSTRUCT
 from mqi_communicator.remote import workspace
-from mqi_communicator.store import cases, jobs
+from mqi_communicator.store import cases, jobs, work_items
 
 REMOVE_S = 120.0
 
 
 async def tidy(item: WorkItem, tools: Tools) -> Outcome:
     """Nothing of the case is left on the host; the spool keeps the admitted files and the doses."""
-    if (await tools.database.read(cases.get, item.case)).kind != CaseKind.PLAN:
+    if (await tools.database.read(cases.get, item.case)).kind not in (CaseKind.PLAN, CaseKind.DOSE):
         return Done()  # nothing of it was sent anywhere
+    await tools.database.write(work_items.wake_step, RECONSTRUCT, tools.clock())  # doses of fractions of this plan
     await tidy_host(item.case, tools)
     spool = tools.spool(item.case)
     for folder in (spool.input, spool.root / "back", spool.prepared):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mqi_communicator.flow.tasks.fraction_report import prepare_fraction_report as prepare_fraction_report
     from mqi_communicator.flow.tasks.fraction_report import redraw_fraction_report as redraw_fraction_report
     from mqi_communicator.flow.tasks.identity import identity_of as identity_of
+    from mqi_communicator.flow.tasks.reconstruction import reconstruct_case as reconstruct_case
     from mqi_communicator.flow.tasks.report import prepare_report as prepare_report
     from mqi_communicator.flow.tasks.report import redraw_report as redraw_report
     from mqi_communicator.flow.tasks.sign import sign_results as sign_results
@@ -34,6 +35,7 @@ else:
     named_plans = Deferred("mqi_communicator.flow.tasks.delivered", "named_plans")
     join_delivery = Deferred("mqi_communicator.flow.tasks.delivered", "join_delivery")
     judge_delivered = Deferred("mqi_communicator.flow.tasks.delivered", "judge_delivered")
+    reconstruct_case = Deferred("mqi_communicator.flow.tasks.reconstruction", "reconstruct_case")
     write_input = Deferred("mqi_communicator.flow.tasks.engine_input", "write_input")
     keep_beam_dose = Deferred("mqi_communicator.flow.tasks.beam", "keep_beam_dose")
     judge_with_figures = Deferred("mqi_communicator.flow.tasks.figures", "judge_with_figures")

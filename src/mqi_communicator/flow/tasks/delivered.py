@@ -31,6 +31,7 @@ from mqi_communicator.system.durable import sync_folder, sync_tree
 from mqi_communicator.treatment.files import read_deliveries
 from mqi_communicator.treatment.fractions import Fraction, Refused, by_fraction
 from mqi_communicator.treatment.join import join_all
+from mqi_communicator.treatment.reconstruction import obstacles
 from mqi_communicator.treatment.sumitomo.folder import PLAN_INFO, PlanInfo, read_plan_info
 from mqi_communicator.treatment.sumitomo.options import SumitomoOptions
 
@@ -100,11 +101,11 @@ def join_delivery(spool: Spool, plans: Mapping[str, Spool], calibrations: Mappin
 
 def judge_delivered(
     spool: Spool, label: str, sources: FractionSources, judgement: JudgementOptions, now: float
-) -> tuple[str, str, dict[str, str], list[Figure]]:
+) -> tuple[str, str, dict[str, str], list[Figure], str]:
     """Judge one fraction from all deliveries of it, and write `results/` in one rename.
 
-    `now`: epoch seconds. Returns the verdict, its cause, the digests of the files, and the numbers for trends.
-    Permanent if nothing is recorded of it.
+    `now`: epoch seconds. Returns the verdict, its cause, the digests of the files, the numbers for trends, and why its
+    dose cannot be computed ("" if it can). Permanent if nothing is recorded of it.
     """
     plan = read_plan(sources.plan_case)
     fraction, unjudged = recorded_fraction(plan, label, sources)
@@ -121,7 +122,14 @@ def judge_delivered(
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "free space in paths.workspace") from None
     found = figures_of_fraction(spool.root.name, fraction, verdict, now)
-    return document.word.value, verdict.why, {DELIVERY: hashlib.sha256(text).hexdigest()}, found
+    digests = {DELIVERY: hashlib.sha256(text).hexdigest()}
+    return document.word.value, verdict.why, digests, found, no_dose(plan, fraction, unjudged, sources)
+
+
+def no_dose(plan: IonPlan, fraction: Fraction, unjudged: Sequence[Refused], sources: FractionSources) -> str:
+    """Why the dose of a fraction cannot be computed, as clauses; "" if it can."""
+    held = sources.refused or any(one.may_be_of(fraction) for one in unjudged)
+    return "; ".join((*obstacles(plan, fraction), *(("a delivery that may be of it was refused",) if held else ())))
 
 
 def recorded_fraction(plan: IonPlan, label: str, sources: FractionSources) -> tuple[Fraction, tuple[Refused, ...]]:

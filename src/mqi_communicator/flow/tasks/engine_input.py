@@ -21,6 +21,7 @@ from mqi_communicator.dose.prepare.preparation import Preparation, refusals_of
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.dose.recipe import recipe_of
 from mqi_communicator.flow.spool.layout import Spool, write_durably
+from mqi_communicator.flow.tasks.delivered_spots import DeliveredSpots, read_spots
 from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.prepared_case import keep_prepared, prepared_case
 from mqi_communicator.intake.manifest import load_manifest
@@ -50,9 +51,24 @@ def read_case(spool: Spool) -> AdmittedCase:
 
 
 def read_plan(spool: Spool) -> IonPlan:
-    """The admitted plan. Permanent if its file is not what was admitted."""
-    (plan,) = admitted(spool, Kind.PLAN)
-    return sound_plan(plan)
+    """The admitted plan, with the recorded spots if the case computes the dose of a fraction. Permanent if a file is
+    not what was admitted."""
+    (path,) = admitted(spool, Kind.PLAN)
+    plan, delivered = sound_plan(path), delivered_spots(spool)
+    return plan if delivered is None else delivered.plan(plan)
+
+
+def delivered_spots(spool: Spool) -> DeliveredSpots | None:
+    """What the dose of a fraction is computed from; None if the case is of a plan. Permanent if it has changed."""
+    return next((read_spots(path) for path in admitted(spool, Kind.SPOTS)), None)
+
+
+def own_conventions(
+    spool: Spool, plan: IonPlan, conventions: Mapping[str, DoseConvention]
+) -> Mapping[str, DoseConvention]:
+    """The conventions that hold for the doses that the case is compared with: of a plan those of the site."""
+    delivered = delivered_spots(spool)
+    return conventions if delivered is None else delivered.conventions(plan)
 
 
 def first_slice(spool: Spool) -> Path:
@@ -92,6 +108,7 @@ def write_input(
     """
     admitted_case = read_case(spool)
     plan, ct = admitted_case.plan, admitted_case.ct
+    conventions = own_conventions(spool, plan, conventions)
     has_dose = bool(load_manifest(spool.manifest).of(Kind.DOSE))
     if has_dose and convention_for(plan.manufacturer, conventions) is None:
         raise ActionRequired(

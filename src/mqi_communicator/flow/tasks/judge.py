@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.contours import read_contours, read_labels
@@ -17,11 +18,20 @@ from mqi_communicator.dicom.records import CTVolume, Dose, DoseType, Extent, Ion
 from mqi_communicator.dicom.rtdose import dose_facts, read_rtdose
 from mqi_communicator.dicom.rtdose_writer import Origin, write_rtdose
 from mqi_communicator.dose.prepare.preparer import Preparer
-from mqi_communicator.dose.recipe import changes
+from mqi_communicator.dose.recipe import JOB, NOISE_SETTINGS, changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.comparison import KeptChecks, comparison_key
-from mqi_communicator.flow.tasks.engine_input import admitted, first_slice, prepare_again, read_case, read_plan
+from mqi_communicator.flow.tasks.delivered_spots import DeliveredSpots
+from mqi_communicator.flow.tasks.engine_input import (
+    admitted,
+    delivered_spots,
+    first_slice,
+    own_conventions,
+    prepare_again,
+    read_case,
+    read_plan,
+)
 from mqi_communicator.flow.tasks.stored_dose import StoredDose, open_dose, recipe_digest
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.results.case_checks import case_cautions
@@ -58,12 +68,18 @@ def judge_case(
     prepared = read_case(spool).prepared(preparer) if changed else prepare_again(spool, preparer, plan)
     ct = prepared.patient_ct()
     plan = settled(plan, position_of(first_slice(spool)))
+    delivered = delivered_spots(spool)
+    conventions = own_conventions(spool, plan, conventions)
     convention = convention_for(plan.manufacturer, conventions)
     computed = [open_dose(spool, number, token) for number, token in tokens.items()]
     case = engine.case(prepared.case)
-    reasons = changed or (*_of_another_recipe(spool, computed), *case.basis())
     planned = _planned(spool, plan, convention)
     aside = [why for _name, why in load_manifest(spool.manifest).aside]
+    reasons = changed or (*_of_another_recipe(spool, computed), *case.basis())
+    cautions = (*case_cautions(plan, ct, planned, aside), *prepared.cautions, *case.cautions())
+    if delivered is not None:
+        reasons = (*reasons, *_of_other_settings(delivered.recipe, spool.made_with()))
+        cautions = (_reconstruction(delivered), *cautions)
     kept = KeptChecks(spool, comparison_key(spool, computed, judgement, conventions))
     verdict = judge(
         plan,
@@ -72,7 +88,8 @@ def judge_case(
         judgement,
         conventions=conventions,
         basis=reasons,
-        cautions=(*case_cautions(plan, ct, planned, aside), *prepared.cautions, *case.cautions()),
+        cautions=cautions,
+        planned_noise=None if delivered is None else delivered.noise,
         remembered=kept,
         anatomy=_anatomy(spool) if judgement.goals.structures else Anatomy((), {}),
     )
@@ -83,7 +100,9 @@ def judge_case(
     mark = verdict.why if verdict.outcome is CheckOutcome.NOT_JUDGED else mark
     origin = Origin(spool.root.name, "", engine.name, f"MQI Communicator {basis.version}", mark)
     try:
-        document = verdict_document(spool.root.name, verdict, extension, constancy)
+        document = verdict_document(
+            spool.root.name, verdict, extension, constancy, fraction="" if delivered is None else delivered.label
+        )
         digests = _write(spool, document, [_delivered(one, plan, convention) for one in computed], origin, ct)
     except OSError as error:
         raise DiskFull(f"the results cannot be written: {error.strerror}", "free space in paths.workspace") from None
@@ -95,6 +114,24 @@ def _of_another_recipe(spool: Spool, computed: Sequence[StoredDose]) -> tuple[st
     now = recipe_digest(spool)
     wrong = [str(one.dose.beam_number) for one in computed if one.recipe not in (None, now)]
     return (f"the kept dose of beam {', '.join(wrong)} was computed with another recipe",) if wrong else ()
+
+
+def _of_other_settings(of_plan: Mapping[str, str], own: Mapping[str, str]) -> tuple[str, ...]:
+    """Why the dose of a fraction must not be compared with that of the plan; empty if both were computed alike."""
+    names = sorted({*of_plan, *own} - {*NOISE_SETTINGS, JOB})
+    other = [name for name in names if of_plan.get(name) != own.get(name)]
+    if not other:
+        return ()
+    return (f"the dose of the plan was computed with other settings ({', '.join(other)}): compute the plan again",)
+
+
+def _reconstruction(delivered: DeliveredSpots) -> Caution:
+    """What the dose of a fraction was computed from."""
+    note = (
+        f"the dose of {delivered.label} as recorded, from {delivered.count} spots with {delivered.mu:.6g} MU; "
+        "energies, range shifters and angles are those of the plan, spot sizes those of the beam model"
+    )
+    return Caution("reconstruction", "plan", note, review=False, value=delivered.mu, unit="MU")
 
 
 def _anatomy(spool: Spool) -> Anatomy:

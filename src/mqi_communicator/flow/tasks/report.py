@@ -11,11 +11,11 @@ from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.contours import read_contours, read_labels
 from mqi_communicator.dicom.ct import position_of, read_ct
-from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.positions import settled
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, IonPlan, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_part, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
+from mqi_communicator.flow.tasks.engine_input import own_conventions, read_plan
 from mqi_communicator.flow.tasks.manifest import Record, manifest_of
 from mqi_communicator.flow.tasks.prepared_case import admitted_ct
 from mqi_communicator.flow.tasks.report_files import DATA, HTML, NAMES, PDF, remove_report
@@ -106,8 +106,8 @@ def build_report(
     admitted = load_manifest(spool.manifest)
     plan_file, *_ = admitted.of(Kind.PLAN)
     ct_files = [spool.case / file.stored for file in admitted.of(Kind.CT)]
-    plan = settled(sound_plan(spool.case / plan_file.stored), position_of(ct_files[0]))
-    convention = convention_for(plan.manufacturer, conventions)
+    plan = settled(read_plan(spool), position_of(ct_files[0]))
+    convention = convention_for(plan.manufacturer, own_conventions(spool, plan, conventions))
     labels = read_labels(spool.case / plan_file.stored)
     material = ReportInput(
         plan=plan,

@@ -22,7 +22,7 @@ from mqi_communicator.flow.tasks.manifest import results_locked, verified_manife
 from mqi_communicator.flow.tasks.report_files import PDF
 from mqi_communicator.flow.tasks.signatures import signatures_of
 from mqi_communicator.report.stamp import Stamp, stamped
-from mqi_communicator.results.documents import DELIVERY, MANIFEST, ManifestDocument, utc
+from mqi_communicator.results.documents import DELIVERY, MANIFEST, VERDICT, ManifestDocument, VerdictDocument, utc
 from mqi_communicator.results.signature import (
     SIGNATURE,
     SIGNATURES,
@@ -37,6 +37,7 @@ from mqi_communicator.results.signature import (
 _AGAIN = "reload the page and look at the results again"
 _STATEMENT = "SIGNATURE OF A RECALCULATION. Nothing was delivered or measured: this is not evidence of delivery."
 _OF_FRACTION = "SIGNATURE OF A DELIVERY RECORD: what the machine recorded, not what the patient received."
+_OF_DOSE = "SIGNATURE OF THE DOSE OF A RECORDED FRACTION: it is not what the patient received."
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def _with_report(delivered: Path, document: SignatureDocument, at: float) -> Sig
         return document
     target = delivered / SIGNED_REPORTS[place]
     try:
-        data = stamped(source.read_bytes(), _stamp(document, at))
+        data = stamped(source.read_bytes(), _stamp(document, at, _statement(delivered)))
     except ValueError as fault:
         raise Permanent(str(fault), "generate the report again: mqi report") from None
     replace(target, data)
@@ -147,7 +148,14 @@ def _with_report(delivered: Path, document: SignatureDocument, at: float) -> Sig
     return document.model_copy(update={"digests": dict(sorted(digests.items()))})
 
 
-def _stamp(document: SignatureDocument, at: float) -> Stamp:
+def _statement(delivered: Path) -> str:
+    if (delivered / DELIVERY).is_file():
+        return _OF_FRACTION
+    verdict = VerdictDocument.model_validate_json((delivered / VERDICT).read_bytes())
+    return _OF_DOSE if verdict.fraction else _STATEMENT
+
+
+def _stamp(document: SignatureDocument, at: float, statement: str) -> Stamp:
     accepted = document.decision is Decision.ACCEPT
     when = datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
     shown = document.verdict.value.replace("_", " ").upper()
@@ -172,7 +180,7 @@ def _stamp(document: SignatureDocument, at: float) -> Stamp:
         lines=(when, f"verdict {shown}{against}", *([f"reason: {document.reason}"] if document.reason else [])),
         facts=facts,
         title=f"Signature of case {document.case}",
-        statement=_OF_FRACTION if DELIVERY in document.digests else _STATEMENT,
+        statement=statement,
         made=document.signed,
     )
 

@@ -16,7 +16,12 @@ from mqi_communicator.flow.transitions.orders import event_of, moves_of_order, p
 from mqi_communicator.store import audit, cases, jobs, orders, signatures, work_items
 from mqi_communicator.store.orders import Order
 
-JUDGED_AT: dict[str, str] = {CaseKind.PLAN: COMPARE, CaseKind.DELIVERY: "", CaseKind.FRACTION: JUDGE}
+JUDGED_AT: dict[str, str] = {
+    CaseKind.PLAN: COMPARE,
+    CaseKind.DELIVERY: "",
+    CaseKind.FRACTION: JUDGE,
+    CaseKind.DOSE: COMPARE,
+}
 
 
 def apply_order(

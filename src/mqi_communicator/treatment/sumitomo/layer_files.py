@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.problem import printable
+from mqi_communicator.treatment.pieces import merged
 from mqi_communicator.treatment.sumitomo.folder import Digests, Report
-from mqi_communicator.treatment.sumitomo.pieces import merged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Merges the rows of a log to pieces: a log has a row for each 0.06 ms, many for every step of the beam. Pure."""
+"""Merges the rows of a log to pieces: a log has thousands of rows a second, many for every step of the beam. Pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def merged(positions: Doubles, counts: Doubles, paintings: Indices, sigma: float
     positions up to 1/12: longer pieces would blur the MU where two lines meet. Counts and their first moments are kept.
     """
     farthest = min(max(sigma / _SHORT, _NOISES * _noise(positions)), sigma / _LONG)
+    return merged_within(positions, counts, paintings, farthest)
+
+
+def merged_within(
+    positions: Doubles, counts: Doubles, paintings: Indices, farthest: float
+) -> tuple[Doubles, Doubles, Indices]:
+    """The same, of pieces in which no row is more than `farthest` mm from the first."""
     start = np.flatnonzero(_begins(positions, paintings, farthest))
     total = np.add.reduceat(counts, start)
     moments = [np.add.reduceat(positions[:, axis] * counts, start) for axis in (0, 1)]
