@@ -46,6 +46,9 @@ OF_DELIVERIES = {
     "store:join.record_refusal",
     "worker:judge_delivered",
     "worker:prepare_fraction_report",
+    "store:fraction_doses.want_dose",
+    "store:fraction_doses.drop_dose",
+    "worker:reconstruct_case",
 }
 
 

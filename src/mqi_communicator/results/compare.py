@@ -20,7 +20,7 @@ from mqi_communicator.results.goal_check import goal_check, unjudged_goals
 from mqi_communicator.results.goal_result import GoalResult
 from mqi_communicator.results.goals import Anatomy, GoalDoses, goals_of, variance_of
 from mqi_communicator.results.grids import corners, cropped
-from mqi_communicator.results.noise import noise_checks
+from mqi_communicator.results.noise import noise_check
 from mqi_communicator.results.offset import offset_check
 from mqi_communicator.results.options import DoseConvention, JudgementOptions
 from mqi_communicator.results.penumbra import penumbra_check
@@ -43,6 +43,7 @@ class _Doses:
     plan: DoseSource | None
     planned: Mapping[int, DoseSource]
     computed: Mapping[int, DoseSource]
+    monte_carlo: bool  # whether the planned doses are Monte Carlo doses
 
     @property
     def own(self) -> Mapping[int, DoseSource]:
@@ -61,7 +62,7 @@ def judge(
     cautions: Sequence[Caution] = (),
     remembered: Remembered | None = None,
     anatomy: Anatomy = _NO_STRUCTURES,
-    planned_noise: Mapping[int, float | None] | None = None,
+    monte_carlo: bool = False,
 ) -> Verdict:
     """Compare and judge. `planned` holds the plan's dose, its beams' doses, or both; `computed` one dose per beam.
 
@@ -70,8 +71,8 @@ def judge(
     override the dose type of the planned doses. `basis`: reasons why there is no verdict; the values are computed all
     the same. `cautions` become checks of their own. Permanent if a computed dose is not of this plan, duplicated, or
     on another grid than the others. `remembered`: the checks that an interrupted comparison of the same doses has made.
-    `anatomy` is needed for clinical goals. `planned_noise`: if the planned doses are Monte Carlo doses too, the
-    relative uncertainty of each beam's (1 sigma; None: unknown).
+    `anatomy` is needed for clinical goals. `monte_carlo`: the planned doses are Monte Carlo doses too, and their noise
+    counts.
     """
     by_beam = _by_beam(plan, computed)
     caution_checks = tuple(_caution_check(one) for one in cautions)
@@ -92,10 +93,9 @@ def judge(
         part = source(cropped(dose, extent, _MARGIN))
         near[number], conversions = part.converted(target, fractions=plan.fractions, rbe_factor=rbe)
     same = [d.converted(target, fractions=plan.fractions, rbe_factor=rbe)[0] for d in declared]
-    doses, problems = _group_by_beam(plan, same, near)
+    doses, problems = _group_by_beam(plan, same, near, monte_carlo=monte_carlo)
     compared, goals = _compare(plan, doses, options, problems, Nothing() if remembered is None else remembered, anatomy)
-    noise = () if planned_noise is None else noise_checks(plan, planned_noise, computed, options)
-    checks = (dose_type_check(target, conversions, obstacles), *compared, *noise, *caution_checks)
+    checks = (dose_type_check(target, conversions, obstacles), *compared, *caution_checks)
     reasons = (*basis, *obstacles)
     if reasons:
         return replace(unjudged(checks, reasons), goals=unjudged_goals(goals, "there is no basis for a verdict"))
@@ -128,7 +128,7 @@ def _by_beam(plan: IonPlan, computed: Sequence[Dose]) -> dict[int, Dose]:
 
 
 def _group_by_beam(
-    plan: IonPlan, planned: Sequence[DoseSource], computed: Mapping[int, DoseSource]
+    plan: IonPlan, planned: Sequence[DoseSource], computed: Mapping[int, DoseSource], *, monte_carlo: bool
 ) -> tuple[_Doses, tuple[str, ...]]:
     """Doses by beam, and what is inconsistent about them."""
     numbers = [beam.number for beam in plan.beams]
@@ -145,7 +145,8 @@ def _group_by_beam(
     if dose is not None and len(numbers) == 1 and not mine:
         mine[numbers[0]] = dose
     beams = {number: mine[number] for number in numbers if number in mine}
-    return _Doses(dose, beams, {n: computed[n] for n in numbers if n in computed}), tuple(problems)
+    there = {number: computed[number] for number in numbers if number in computed}
+    return _Doses(dose, beams, there, monte_carlo), tuple(problems)
 
 
 def _compare(
@@ -169,6 +170,9 @@ def _compare(
         pair = _Pair(doses.planned.get(beam.number), doses.computed.get(beam.number))
         _add(pair, planned_sum, computed_sum)
         of_beams += _of_beam(plan, beam, pair, options, remembered) if pair.complete else []
+        if doses.monte_carlo and len(plan.beams) > 1 and options.for_machine(beam.machine).gamma.per_beam:
+            limits = options.for_machine(beam.machine).gamma
+            of_beams.append(noise_check(f"beam {beam.number}", *pair.uncertainties, limits))
     checks += remembered.get("plan", "sums", lambda: _of_sums(plan, doses, options, planned_sum, computed_sum))
     goals = _goals(plan, doses, options, planned_sum, computed_sum, anatomy)
     checks += [*goal_check(options.goals, goals), *of_beams]
@@ -208,6 +212,7 @@ class _Pair:
     def __init__(self, planned: DoseSource | None, computed: DoseSource | None) -> None:
         self._planned, self._computed = planned, computed
         self.complete = planned is not None and computed is not None
+        self.uncertainties = (planned.uncertainty if planned else None, computed.uncertainty if computed else None)
 
     @cached_property
     def planned(self) -> Dose | None:
@@ -265,8 +270,10 @@ def _of_plan(
     beams = tuple(doses.computed.values())
     noise = combined_uncertainty(beams, reference)
     total = replace(computed_sum.dose(beams[0].dose_type), uncertainty=noise)
+    of_planned = combined_uncertainty(tuple(doses.own.values()), reference) if doses.monte_carlo else None
     checks = [
         uncertainty_check(noise, limits.uncertainty),
+        *([noise_check("plan", of_planned, noise, limits.gamma)] if doses.monte_carlo else []),
         gamma_check(reference, total, limits.gamma, "plan"),
         scale_check(reference, total, limits.dose_scale, "plan", plan.fractions),
     ]

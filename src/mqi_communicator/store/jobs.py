@@ -114,6 +114,16 @@ def queued(connection: Connection, host: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def wake_queue(connection: Connection, host: str, slots: int, now: float, but: str = "") -> None:
+    """Make the first beams due that wait for a slot of this host: as many as it has slots, and one in case that the
+    first fails. `but`: the token of one whose step has just given a slot back."""
+    tokens = [token for token in queued(connection, host) if token != but][: slots + 1]
+    first = select(jobs.c.case, jobs.c.beam).where(jobs.c.token.in_(tokens))
+    for row in connection.execute(first).all():
+        here = and_(work_items.c.case == row.case, work_items.c.beam == row.beam)
+        connection.execute(update(work_items).where(here).values(due=now))
+
+
 def change(connection: Connection, token: str, /, **values: object) -> None:
     """Set columns of one job. `products` is given as a mapping."""
     if "products" in values:

@@ -170,7 +170,7 @@ class JobPoller:
             status = self._statuses.get(job.token)
             if status is not None and status.state in OVER and await self._is_abandoned(job):
                 await self._database.write(jobs.change, job.token, active=False)
-                await self._database.write(work_items.wake_step, "submit", time.time())
+                await self._database.write(jobs.wake_queue, job.host, self._slots, time.time())
                 self.forget(job.token)
 
     async def _is_abandoned(self, job: jobs.JobRow) -> bool:

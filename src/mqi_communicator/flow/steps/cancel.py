@@ -30,7 +30,7 @@ async def _cancel_beam(item: WorkItem, tools: Tools) -> Outcome:
     if status.state not in OVER:
         return Wait(2.0, f"being cancelled: the job is still {status.state} on {host.name}")
     await tools.database.write(jobs.change, item.token, state=status.state.value, active=False)
-    await tools.database.write(work_items.wake_step, "submit", tools.clock())
+    await tools.database.write(jobs.wake_queue, host.name, host.slots, tools.clock())
     return Done({"job": status.state.value})
 
 
@@ -67,5 +67,5 @@ async def _cancel_remaining_jobs(item: WorkItem, tools: Tools) -> Wait | None:
         if seen[token].state not in OVER:
             return Wait(2.0, f"being cancelled: a job is still {seen[token].state} on {host.name}")
         await tools.database.write(jobs.change, token, state=seen[token].state.value, active=False)
-    await tools.database.write(work_items.wake_step, "submit", tools.clock())
+    await tools.database.write(jobs.wake_queue, host.name, host.slots, tools.clock())
     return None

@@ -11,7 +11,7 @@ from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.same_job import require_same_job
 from mqi_communicator.flow.steps.spent import run_after_spent
 from mqi_communicator.flow.tools import Tools
-from mqi_communicator.store import jobs, work_items
+from mqi_communicator.store import jobs
 
 UNKNOWN_PATIENCE_S = 900.0
 INPUT_CHANGED = 65  # exit code of such a job
@@ -133,9 +133,9 @@ async def _finish(item: WorkItem, outcome: Outcome, tools: Tools, host: ComputeH
 
 
 async def _free_slot(item: WorkItem, tools: Tools, host: ComputeHost) -> None:
-    """Release the job slot: beams that wait for one are due at once."""
+    """Release the job slot: the first beams that wait for one are due at once."""
     await tools.database.write(jobs.change, item.token, active=False)
-    await tools.database.write(work_items.wake_step, "submit", tools.clock())
+    await tools.database.write(jobs.wake_queue, host.name, host.slots, tools.clock())
     host.poller.forget(item.token)
 
 

@@ -23,7 +23,7 @@ from mqi_communicator.store import cases, jobs, work_items
 START_S = 90.0
 AGAIN_S = 10.0
 MAX_PAUSE_S = 30.0  # between two checks of a beam that waits for its turn
-FULL_S = 120.0  # the same while every slot is in use: the end of a job makes all that wait due
+FULL_S = 600.0  # the same while every slot is in use: the end of a job makes the first that wait due
 ENDED = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
@@ -141,6 +141,7 @@ async def _release_slot(item: WorkItem, tools: Tools, host: ComputeHost) -> None
     seen = await host.poller.poll(item.token)
     if seen[item.token].state is JobState.ABSENT:
         await tools.database.write(jobs.change, item.token, state=jobs.WANTED, active=False, gpus="")
+        await tools.database.write(jobs.wake_queue, host.name, host.slots, tools.clock(), but=item.token)
 
 
 async def _wait_for_earlier_runs(item: WorkItem, tools: Tools, host: ComputeHost) -> Wait | None:
@@ -157,4 +158,5 @@ async def _wait_for_earlier_runs(item: WorkItem, tools: Tools, host: ComputeHost
             why = f"run {run} of this beam has not ended yet ({state}); the next run starts after it"
             return Wait(AGAIN_S, f"{why}; if you have checked that it is dead: mqi lost {item.case} {item.beam}")
         await tools.database.write(jobs.change, token, state=state.value, active=False)
+        await tools.database.write(jobs.wake_queue, host.name, host.slots, tools.clock())
     return None

@@ -73,7 +73,7 @@ def judge_case(
     convention = convention_for(plan.manufacturer, conventions)
     computed = [open_dose(spool, number, token) for number, token in tokens.items()]
     case = engine.case(prepared.case)
-    planned = _planned(spool, plan, convention)
+    planned = _planned(spool, plan, convention, {} if delivered is None else delivered.noise)
     aside = [why for _name, why in load_manifest(spool.manifest).aside]
     reasons = changed or (*_of_another_recipe(spool, computed), *case.basis())
     cautions = (*case_cautions(plan, ct, planned, aside), *prepared.cautions, *case.cautions())
@@ -89,7 +89,7 @@ def judge_case(
         conventions=conventions,
         basis=reasons,
         cautions=cautions,
-        planned_noise=None if delivered is None else delivered.noise,
+        monte_carlo=delivered is not None,
         remembered=kept,
         anatomy=_anatomy(spool) if judgement.goals.structures else Anatomy((), {}),
     )
@@ -144,11 +144,17 @@ def _anatomy(spool: Spool) -> Anatomy:
     )
 
 
-def _planned(spool: Spool, plan: IonPlan, convention: DoseConvention | None) -> list[DoseSource]:
-    """The planned doses, which are read when they are compared, with the numbers that their beams have here."""
+def _planned(
+    spool: Spool, plan: IonPlan, convention: DoseConvention | None, noise: Mapping[int, float | None]
+) -> list[DoseSource]:
+    """The planned doses, which are read when they are compared, with the numbers that their beams have here.
+
+    `noise`: by beam, the uncertainty of a dose that was computed here.
+    """
     if convention is None:
         return []
-    return [_dose_source(file, plan, convention.dose_type) for file in admitted(spool, Kind.DOSE)]
+    found = [_dose_source(file, plan, convention.dose_type) for file in admitted(spool, Kind.DOSE)]
+    return [replace(one, uncertainty=noise.get(one.beam_number or 0)) for one in found]
 
 
 def _dose_source(file: Path, plan: IonPlan, dose_type: DoseType) -> DoseSource:

@@ -63,7 +63,8 @@ def _move_items(connection: Connection, order: Order, now: float) -> tuple[list[
         work_items.move(connection, before, moved, event)
         if order.order == "lost":
             jobs.presume_lost(connection, before.case, before.beam, before.run, order.who)
-            work_items.wake_step(connection, "submit", now)
+    if order.order == "lost" or any(before.step == "submit" for before, _ in moves):
+        work_items.wake_step(connection, "submit", now)  # the queue has changed
     if moves and order.order == "rejudge":
         signatures.withdraw(connection, order.case)
     orders.answer(connection, order.id, answer, now)
