@@ -85,3 +85,12 @@ def _paintings(plan: IonPlan) -> Iterator[Caution]:
         if beam.delivery.paintings > 1:
             note = f"NumberOfPaintings (300A,039A) is up to {beam.delivery.paintings}; weights are of all together"
             yield Caution("repainting", f"beam {beam.number}", note, review=False)
+
+
+def reconstruction(fraction: str, spots: int, mu: float) -> Caution:
+    """What the dose of a fraction was computed from. `fraction`: its label; `mu`: of all recorded spots."""
+    note = (
+        f"the dose of {fraction} as recorded, from {spots} spots with {mu:.6g} MU; energies, range shifters and angles "
+        "are those of the plan, spot sizes those of the beam model"
+    )
+    return Caution("reconstruction", "plan", note, review=False, value=mu, unit="MU")

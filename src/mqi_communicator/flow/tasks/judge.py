@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mqi_communicator.case.caution import Caution
 from mqi_communicator.case.faults import DiskFull, Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.dicom.contours import read_contours, read_labels
@@ -22,7 +21,6 @@ from mqi_communicator.dose.recipe import JOB, NOISE_SETTINGS, changes
 from mqi_communicator.flow.basis import Basis
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.comparison import KeptChecks, comparison_key
-from mqi_communicator.flow.tasks.delivered_spots import DeliveredSpots
 from mqi_communicator.flow.tasks.engine_input import (
     admitted,
     delivered_spots,
@@ -34,7 +32,7 @@ from mqi_communicator.flow.tasks.engine_input import (
 )
 from mqi_communicator.flow.tasks.stored_dose import StoredDose, open_dose, recipe_digest
 from mqi_communicator.intake.manifest import load_manifest
-from mqi_communicator.results.case_checks import case_cautions
+from mqi_communicator.results.case_checks import case_cautions, reconstruction
 from mqi_communicator.results.compare import judge, limits_of
 from mqi_communicator.results.documents import VERDICT, VerdictDocument, as_json, verdict_document
 from mqi_communicator.results.dose_type import convention_for
@@ -79,7 +77,7 @@ def judge_case(
     cautions = (*case_cautions(plan, ct, planned, aside), *prepared.cautions, *case.cautions())
     if delivered is not None:
         reasons = (*reasons, *_of_other_settings(delivered.recipe, spool.made_with()))
-        cautions = (_reconstruction(delivered), *cautions)
+        cautions = (reconstruction(delivered.label, delivered.count, delivered.mu), *cautions)
     kept = KeptChecks(spool, comparison_key(spool, computed, judgement, conventions))
     verdict = judge(
         plan,
@@ -123,15 +121,6 @@ def _of_other_settings(of_plan: Mapping[str, str], own: Mapping[str, str]) -> tu
     if not other:
         return ()
     return (f"the dose of the plan was computed with other settings ({', '.join(other)}): compute the plan again",)
-
-
-def _reconstruction(delivered: DeliveredSpots) -> Caution:
-    """What the dose of a fraction was computed from."""
-    note = (
-        f"the dose of {delivered.label} as recorded, from {delivered.count} spots with {delivered.mu:.6g} MU; "
-        "energies, range shifters and angles are those of the plan, spot sizes those of the beam model"
-    )
-    return Caution("reconstruction", "plan", note, review=False, value=delivered.mu, unit="MU")
 
 
 def _anatomy(spool: Spool) -> Anatomy:

@@ -13,7 +13,7 @@ from mqi_communicator.store.cases import Case
 from mqi_communicator.store.deliveries import deliveries_of, doses_of
 
 RECONSTRUCT = "reconstruct"
-BEGUN = "dose.begun"
+DOSE_BEGUN = "dose.begun"
 
 
 def want_dose(connection: Connection, fraction: Case, now: float, ageing_s: float) -> str:
@@ -48,7 +48,9 @@ def want_dose(connection: Connection, fraction: Case, now: float, ageing_s: floa
     item = WorkItem(case.key, CASE_ITEM, RECONSTRUCT, due=now, since=now)
     facts: dict[str, object] = {"parent": parent.key, "fraction": fraction.fraction}
     cases.add(connection, case)
-    work_items.add(connection, item, Event(now, case.key, CASE_ITEM, BEGUN, RECONSTRUCT, "", item.status, facts=facts))
+    work_items.add(
+        connection, item, Event(now, case.key, CASE_ITEM, DOSE_BEGUN, RECONSTRUCT, "", item.status, facts=facts)
+    )
     for one in known:
         _supersede(connection, one, case.key, now)
     return case.key
