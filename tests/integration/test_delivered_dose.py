@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pypdf import PdfReader
 from tests.delivered import records, write
 from tests.judged import CONVENTIONS, KnownCase, KnownDose, judged
 
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Kind
+from mqi_communicator.case.signing import SignRequest
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
 from mqi_communicator.dicom.rtdose import read_rtdose
@@ -22,12 +24,14 @@ from mqi_communicator.dose.prepare.options import PreparationOptions
 from mqi_communicator.dose.prepare.preparer import Preparer
 from mqi_communicator.flow.spool.layout import Spool
 from mqi_communicator.flow.tasks.beam import keep_beam_dose
+from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.engine_input import delivered_spots, read_plan
 from mqi_communicator.flow.tasks.fraction_sources import FractionSources
 from mqi_communicator.flow.tasks.judge import judge_case
-from mqi_communicator.flow.tasks.manifest import manifest_of
+from mqi_communicator.flow.tasks.manifest import deliver_case
 from mqi_communicator.flow.tasks.reconstruction import reconstruct_case
-from mqi_communicator.flow.tasks.report import build_report
+from mqi_communicator.flow.tasks.report import prepare_report
+from mqi_communicator.flow.tasks.sign import sign_results
 from mqi_communicator.flow.tasks.stored_dose import open_dose
 from mqi_communicator.intake.deliveries import copy_delivery, examine_delivery
 from mqi_communicator.intake.manifest import load_manifest
@@ -162,7 +166,7 @@ def test_a_fraction_as_planned_passes(case):
     verdict = case.verdict()
     assert verdict["fraction"] == "fraction 1"
     assert verdict["question"].startswith("Does the dose that is computed from what the machine recorded")
-    assert {one["scope"] for one in case.checks("noise_of_difference")} == {"plan"}
+    assert {one["scope"] for one in case.checks("noise_of_both")} == {"plan"}
     (made,) = case.checks("reconstruction")
     assert made["note"].startswith("the dose of fraction 1 as recorded, from ")
     assert case.checks("dose_scale")[0]["value"] == pytest.approx(1.0, abs=2e-3)
@@ -207,7 +211,7 @@ def test_two_noisy_doses_are_undecided_however_well_they_agree(tmp_path):
     case.reconstruct(case.deliver())
     word, _ = case.compute()
     assert word == "undecided"
-    (noisy,) = case.checks("noise_of_difference")
+    (noisy,) = case.checks("noise_of_both")
     (own,) = case.checks("uncertainty")
     assert noisy["word"] == "undecided"
     assert noisy["value"] == pytest.approx(own["value"] * 2**0.5, rel=0.02)
@@ -247,13 +251,21 @@ def stop(*_):
     raise KeyboardInterrupt
 
 
-def test_its_report_says_what_it_is_of(case):
+def test_its_report_and_its_signature_say_what_they_are_of(case, tmp_path):
     case.reconstruct(case.deliver())
     case.compute()
-    record = replace(case.of_plan.record, runs=[])
-    manifest = manifest_of(case.spool, record, {})
-    made, _ = build_report(case.spool, case.spool.results, manifest, case.of_plan.judgement, {}, ReportOptions())
-    page = html.unescape(made["report.html"].decode())
+    prepare_report(case.spool, case.of_plan.record, case.of_plan.judgement, {}, ReportOptions(gamma=[]))
+    page = html.unescape((case.spool.results / "report.html").read_text("utf-8"))
     assert "Dose of fraction 1 as recorded" in page
     assert "DOSE OF A RECORDED FRACTION" in page
+    assert "the recalculated dose of the plan" in page
     assert "RECALCULATION OF A PLAN" not in page
+    results = tmp_path / "results"
+    results.mkdir()
+    delivered = deliver_case(case.spool, case.of_plan.record, results)
+    seen = digest_of(delivered / "manifest.json")
+    request = SignRequest("accept", 1, "ann", "Ann Example", "Physicist", "password", "dashboard", seen)
+    sign_results(case.spool, delivered, request, "", 1e9, second=False)
+    first, *_, last = (sheet.extract_text() for sheet in PdfReader(delivered / "report-signed.pdf").pages)
+    assert "DOSE OF A RECORDED FRACTION: of what the machine recorded, not of what the patient received." in first
+    assert "SIGNATURE OF THE DOSE OF A RECORDED FRACTION" in last

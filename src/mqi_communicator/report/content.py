@@ -22,10 +22,7 @@ from mqi_communicator.results.verdict import CheckOutcome
 _BEAMS = 8  # on the first page
 _LEGEND = 26  # characters that fit beside the curves
 STATEMENT = "RECALCULATION OF A PLAN. Nothing was delivered or measured: this is not evidence of delivery."
-OF_FRACTION = (
-    "DOSE OF A RECORDED FRACTION, computed from what the machine recorded: it is not what the patient received. The "
-    '"planned" dose is the recalculated dose of the plan.'
-)
+OF_FRACTION = "DOSE OF A RECORDED FRACTION: of what the machine recorded, not of what the patient received."
 _CHECKS = "All checks with value and limit. The verdict is the worst outcome."
 
 
@@ -106,6 +103,7 @@ def _plan(subject: Subject, analysis: Analysis, policy: LabelPolicy) -> tuple[Bl
     dose_type = next((check.note for check in subject.verdict.checks if check.name == "dose_meaning"), "")
     rows = [
         ("question", subject.verdict.question),
+        *([("planned dose", "the recalculated dose of the plan")] if subject.verdict.fraction else []),
         ("dose type", dose_type or "none: no planned dose"),
         ("CT", _ct(analysis)),
         ("plan UID", one_line(subject.plan.sop_instance_uid)),

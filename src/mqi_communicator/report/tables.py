@@ -40,7 +40,7 @@ _NAMES = {
     "source_distance": "source distance",
     "tube_voltage": "tube voltage of the CT",
     "uncertainty": "MC uncertainty",
-    "noise_of_difference": "noise of the difference",
+    "noise_of_both": "noise of both doses",
     "fraction_mu": "fraction MU",
     "beam_mu": "beam MU",
     "layer_mu": "layer MU",

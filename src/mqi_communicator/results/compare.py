@@ -170,9 +170,6 @@ def _compare(
         pair = _Pair(doses.planned.get(beam.number), doses.computed.get(beam.number))
         _add(pair, planned_sum, computed_sum)
         of_beams += _of_beam(plan, beam, pair, options, remembered) if pair.complete else []
-        if doses.monte_carlo and len(plan.beams) > 1 and options.for_machine(beam.machine).gamma.per_beam:
-            limits = options.for_machine(beam.machine).gamma
-            of_beams.append(noise_check(f"beam {beam.number}", *pair.uncertainties, limits))
     checks += remembered.get("plan", "sums", lambda: _of_sums(plan, doses, options, planned_sum, computed_sum))
     goals = _goals(plan, doses, options, planned_sum, computed_sum, anatomy)
     checks += [*goal_check(options.goals, goals), *of_beams]
@@ -212,7 +209,6 @@ class _Pair:
     def __init__(self, planned: DoseSource | None, computed: DoseSource | None) -> None:
         self._planned, self._computed = planned, computed
         self.complete = planned is not None and computed is not None
-        self.uncertainties = (planned.uncertainty if planned else None, computed.uncertainty if computed else None)
 
     @cached_property
     def planned(self) -> Dose | None:
@@ -273,7 +269,7 @@ def _of_plan(
     of_planned = combined_uncertainty(tuple(doses.own.values()), reference) if doses.monte_carlo else None
     checks = [
         uncertainty_check(noise, limits.uncertainty),
-        *([noise_check("plan", of_planned, noise, limits.gamma)] if doses.monte_carlo else []),
+        *([noise_check(of_planned, noise, limits.gamma)] if doses.monte_carlo else []),
         gamma_check(reference, total, limits.gamma, "plan"),
         scale_check(reference, total, limits.dose_scale, "plan", plan.fractions),
     ]

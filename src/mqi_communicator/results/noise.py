@@ -11,8 +11,8 @@ from mqi_communicator.results.verdict import Check, CheckOutcome
 _PART = 3  # the noise of the difference may be at most this part of the dose criterion of gamma
 
 
-def noise_check(scope: str, planned: float | None, computed: float | None, gamma: GammaOptions) -> Check:
-    """Judge the noise of both doses together against the dose criterion of gamma.
+def noise_check(planned: float | None, computed: float | None, gamma: GammaOptions) -> Check:
+    """Judge the noise of both doses of a plan together against the dose criterion of gamma.
 
     More noise never improves a verdict: gamma of noisy doses passes too easily. `planned`, `computed`: relative
     uncertainty (1 sigma) of each; None: the engine reports none.
@@ -28,4 +28,4 @@ def noise_check(scope: str, planned: float | None, computed: float | None, gamma
         else:
             note += f": {short((value / limit) ** 2, 1)} times as many histories are needed for both"
     text = f"<= {short(limit, 2)} %, a third of the dose criterion of gamma"
-    return Check("noise_of_difference", scope, outcome, value, "%", text, None, computed, note)
+    return Check("noise_of_both", "plan", outcome, value, "%", text, None, computed, note)

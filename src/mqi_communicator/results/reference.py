@@ -46,8 +46,8 @@ CHECKS = {  # scope, unit of the value, the value
         "%",
         "Relative uncertainty (1 sigma) of the computed dose, mean where planned ≥ 50 % of maximum.",
     ),
-    "noise_of_difference": (
-        "plan, beams",
+    "noise_of_both": (
+        "plan",
         "%",
         "Noise (1 sigma) of the difference of two Monte Carlo doses. Present only for the dose of a fraction.",
     ),

@@ -23,8 +23,8 @@ def test_each_fraction_gets_the_dose_of_its_own_record_and_no_job_runs_twice(sit
     arrived = site.folder / "deliveries"
     arrived.mkdir()
     site.change("paths", deliveries=str(arrived))
-    site.change("judgement", delivery={"compute_dose": True})
-    site.histories(800_000)
+    site.change("judgement", delivery={"compute_dose": True}, gamma={"per_beam": False, "dose_percent": 5.0})
+    site.histories(350_000)
     site.drop("the plan", change=lambda made: write_deliveries(made, 2, "more-in-all"))
     (site.watch / "the plan" / FOLDER).rename(arrived / "week")
     for step in ("reconstruct", "reconstruct", "follow"):

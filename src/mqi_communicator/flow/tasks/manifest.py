@@ -86,7 +86,7 @@ def manifest_of(spool: Spool, record: Record, digests: Mapping[str, str] | None 
             if path.is_file()
         ],
         chain=ChainDocument(event=record.history[-1].id, link=record.history[-1].link) if record.history else None,
-        admitted_at=_when(record.history, "admit"),
+        admitted_at=_when(record.history, "admit", "reconstruct"),
         judged_at=_when(record.history, *JUDGED),
     )
 

@@ -30,7 +30,7 @@ def want_dose(connection: Connection, fraction: Case, now: float, ageing_s: floa
             return one.key
     case = Case(
         key=new_key(),
-        source=Path(fraction.fraction),
+        source=Path(f"dose of {fraction.fraction}"),
         seen=now,
         fingerprint="",
         changed=now,
