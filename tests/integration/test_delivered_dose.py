@@ -201,6 +201,12 @@ def test_an_incomplete_fraction_has_no_dose(case, kind):
     assert not case.spool.manifest.exists()
 
 
+def test_a_plan_whose_dose_was_removed_from_the_spool_is_named(case):
+    (case.of_plan.spool.dose / "beam-2.npy").unlink()
+    with pytest.raises(Permanent, match="the dose of beam 2 of the plan is not in the spool any more"):
+        case.reconstruct(case.deliver())
+
+
 def test_a_refused_delivery_leaves_the_fraction_without_a_dose(case):
     with pytest.raises(Permanent, match="a delivery that may be of it was refused"):
         case.reconstruct(replace(case.deliver(), refused=1))

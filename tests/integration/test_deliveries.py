@@ -390,6 +390,10 @@ async def test_a_complete_fraction_has_its_dose_computed_once_the_plan_has_one(d
     for one in dosed.views(CaseKind.FRACTION):
         await dosed.order(one.case, "rejudge")
     assert [one[3] for one in doses(dosed)] == [key], "the same deliveries have the same dose"
+    await dosed.order(key, "cancel")
+    await dosed.order(dosed.views(CaseKind.FRACTION)[0].case, "rejudge")
+    (_, _, by, _), (_, status, _, again) = doses(dosed)
+    assert (by, status) == (again, "waiting"), "one that was cancelled is begun again"
 
 
 async def test_a_further_delivery_supersedes_the_dose_and_a_refused_one_ends_it(dosed):

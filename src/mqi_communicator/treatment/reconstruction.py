@@ -39,6 +39,12 @@ def obstacles(plan: IonPlan, fraction: Fraction) -> tuple[str, ...]:
     found = [f"nothing is recorded of beam {', '.join(missing)}"] if missing else []
     open_beams = [str(beam.planned.own_number) for beam in fraction.beams if not beam.finished]
     found += [f"beam {', '.join(open_beams)} is not recorded to its end"] if open_beams else []
+    dark = [
+        str(beam.planned.own_number)
+        for beam in fraction.beams
+        if not any((one.recorded_mu > 0).any() for one in beam.layers)
+    ]
+    found += [f"the record of beam {', '.join(dark)} has no MU"] if dark else []
     return tuple(found)
 
 

@@ -120,5 +120,8 @@ def test_a_fraction_that_is_not_complete_has_no_dose(tmp_path):
     (tmp_path / "open").mkdir()
     plan, fraction = recorded(tmp_path / "open", "unfinished")
     assert obstacles(plan, fraction) == ("nothing is recorded of beam 2", "beam 1 is not recorded to its end")
+    dark = [replace(layer, recorded_mu=layer.recorded_mu * 0) for layer in fraction.beams[0].layers]
+    without = replace(fraction, beams=(replace(fraction.beams[0], layers=tuple(dark)),))
+    assert obstacles(plan, without)[-1] == "the record of beam 1 has no MU"
     again = replace(plan, beams=(*plan.beams, replace(plan.beams[0], number=7)))
     assert obstacles(again, recorded(tmp_path)[1]) == ("nothing is recorded of beam 7",)

@@ -19,7 +19,7 @@ from mqi_communicator.flow.tasks.delivered_spots import NAME, DeliveredSpots, wr
 from mqi_communicator.flow.tasks.digests import digest_of
 from mqi_communicator.flow.tasks.engine_input import admitted, read_plan
 from mqi_communicator.flow.tasks.fraction_sources import FractionSources
-from mqi_communicator.flow.tasks.stored_dose import open_dose
+from mqi_communicator.flow.tasks.stored_dose import is_stored, open_dose
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.spooling import content_of, write_manifest
 from mqi_communicator.results.sums import common_grid
@@ -43,6 +43,11 @@ def reconstruct_case(
         raise Permanent(
             f"the dose of {label} cannot be computed: {why}",
             "it is computed once the fraction is recorded completely; mqi cancel ends this case",
+        )
+    if gone := [str(number) for number in tokens if not is_stored(of_plan, number)]:
+        raise Permanent(
+            f"the dose of beam {', '.join(gone)} of the plan is not in the spool any more",
+            "copy the folder of the plan in again, so that it is computed; then judge the fraction again",
         )
     computed = [open_dose(of_plan, number, token) for number, token in tokens.items()]
     types = [one.dose.dose_type for one in computed]

@@ -73,6 +73,12 @@ def open_dose(spool: Spool, number: int, token: str) -> StoredDose:
     return StoredDose(dose, grid_of(about["whole"]), token, about["recipe"], found)
 
 
+def is_stored(spool: Spool, number: int) -> bool:
+    """Whether a dose of this beam is in the spool, of whichever run."""
+    array, record = _paths(spool, number)
+    return (array.is_file() and record.is_file()) or array.with_suffix(".npz").is_file()
+
+
 def recipe_digest(spool: Spool) -> str:
     """The digest of what the input was prepared for; "" if that is not known."""
     recipe = spool.made_with()

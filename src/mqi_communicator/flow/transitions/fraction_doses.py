@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from mqi_communicator.case.model import CASE_ITEM, CaseKind, Event, Priority, WorkItem, new_key, rank_of
+from mqi_communicator.case.model import CASE_ITEM, CaseKind, Event, Priority, Status, WorkItem, new_key, rank_of
 from mqi_communicator.store import cases, orders, signatures, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.deliveries import deliveries_of, doses_of
@@ -17,7 +17,8 @@ DOSE_BEGUN = "dose.begun"
 
 
 def want_dose(connection: Connection, fraction: Case, now: float, ageing_s: float) -> str:
-    """Have the dose of a fraction computed, unless it was begun with the same deliveries; returns the case's key.
+    """Have the dose of a fraction computed, unless it was begun with the same deliveries and not cancelled; returns the
+    case's key.
 
     It supersedes the dose of other deliveries. Its priority is that of background work: a new plan comes first.
     """
@@ -26,7 +27,7 @@ def want_dose(connection: Connection, fraction: Case, now: float, ageing_s: floa
     content = hashlib.sha256("\n".join(sorted(one.content for one in joined)).encode()).hexdigest()
     known = [one for one in doses_of(connection, parent.key, fraction.fraction) if not one.superseded_by]
     for one in known:
-        if one.content == content:
+        if one.content == content and work_items.get(connection, one.key).status is not Status.CANCELLED:
             return one.key
     case = Case(
         key=new_key(),
