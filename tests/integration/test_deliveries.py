@@ -39,6 +39,7 @@ from mqi_communicator.flow.view import view_all
 from mqi_communicator.intake.spooling import content_of, lineage_of, write_manifest
 from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.worklist import WorklistQuery, worklist
+from mqi_communicator.web.layer_map import read_map
 
 PLAN = "planplan2345"
 
@@ -327,6 +328,19 @@ async def test_a_fraction_gets_a_report_that_shows_every_check_and_layer(tmp_pat
         one for one in judged["checks"] if (one["name"], one["scope"]) == ("layer_position", f"beam {worst['beam']}")
     )
     assert worst["mean_offset_mm"] == pytest.approx(check["value"], abs=0.005)
+    maps = read_map((delivered / "report.json").read_bytes())
+    assert [(one.beam, one.layers) for one in maps] == [(beam.own_number, len(beam.layers)) for beam in plan.beams]
+    words = {
+        (one.beam, strip.name, number): cell.word
+        for one in maps
+        for strip in one.strips
+        for number, cell in enumerate(strip.cells, start=1)
+    }
+    assert {place for place, word in words.items() if word != "pass"} == {
+        (worst["beam"], name, 2) for name in ("mean offset", "worst spot", "fluence")
+    }
+    assert f"layer 2, {worst['energy_mev']:g} MeV: 1.00 mm, review" in {cell.text for cell in maps[0].strips[1].cells}
+    assert words[worst["beam"], "mean offset", 2] == check["word"], "a layer is judged as it is shown"
     outputs = {file["name"] for file in json.loads((delivered / "manifest.json").read_text())["outputs"]}
     assert {"report.html", "report.pdf", "report.json", "delivery.json"} <= outputs
     for name in ("report.html", "report.pdf", "report.json"):

@@ -16,6 +16,7 @@ from mqi_communicator.report.text import one_line, printed, titled
 from mqi_communicator.report.times import local, of_plan
 from mqi_communicator.results.delivered.judge import is_unknown_size
 from mqi_communicator.results.delivered.layer import LayerNumbers, numbers_of
+from mqi_communicator.results.delivered.limits import outcome_of
 from mqi_communicator.results.verdict import CheckOutcome
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mqi_communicator.dicom.records import IonPlan
     from mqi_communicator.report.options import ReportOptions
     from mqi_communicator.results.delivered.documents import DeliveryDocument
+    from mqi_communicator.results.delivery_options import DeliveryOptions
     from mqi_communicator.results.documents import CheckDocument, ManifestDocument
     from mqi_communicator.results.options import JudgementOptions
     from mqi_communicator.treatment.fractions import Fraction, FractionBeam
@@ -94,8 +96,9 @@ def build(subject: FractionSubject, judgement: JudgementOptions, options: Report
     )
 
 
-def record(page: Page, subject: FractionSubject) -> bytes:
-    """The report as data, `report.json`, in UTF-8: facts, and the numbers of each layer as they were compared."""
+def record(page: Page, subject: FractionSubject, judgement: JudgementOptions) -> bytes:
+    """The report as data, `report.json`, in UTF-8: facts, the numbers of each layer as they were compared, and their
+    outcomes."""
     layers = [
         {
             "beam": beam.planned.own_number,
@@ -108,11 +111,26 @@ def record(page: Page, subject: FractionSubject) -> bytes:
             "spot_size_percent": _rounded(layer.size_error),
             "fluence_percent": _rounded(layer.fluence),
             "missing_spots": int((~layer.hit).sum()),
+            "outcomes": _outcomes(layer, judgement.for_machine(beam.planned.machine).delivery),
         }
         for beam, numbers in zip(subject.fraction.beams, subject.numbers, strict=True)
         for layer in numbers
     ]
     return encoded({"schema": FORMAT, "facts": facts_of(page), "layers": layers})
+
+
+def _outcomes(layer: LayerNumbers, limits: DeliveryOptions) -> dict[str, object]:
+    """The outcome of each number against its limits, which `judge` applies to the worst layer of a beam."""
+    graded = {
+        "mu": (layer.mu_error(limits.spot_mu_least), limits.layer_mu_pass_percent, limits.layer_mu_review_percent),
+        "mean_offset": (layer.mean_offset, limits.layer_position_pass_mm, limits.layer_position_review_mm),
+        "largest_offset": (layer.worst_offset, limits.spot_position_pass_mm, limits.spot_position_review_mm),
+        "fluence": (layer.fluence, limits.fluence_pass_percent, limits.fluence_review_percent),
+    }
+    return {
+        name: None if value is None else outcome_of(value, (passes, review)).value
+        for name, (value, passes, review) in graded.items()
+    }
 
 
 def _rounded(value: float | None) -> float | None:

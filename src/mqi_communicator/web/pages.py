@@ -23,6 +23,7 @@ from mqi_communicator.web.checks import CheckRuns
 from mqi_communicator.web.context import DashboardContext
 from mqi_communicator.web.disks import Disks
 from mqi_communicator.web.guard import request_info
+from mqi_communicator.web.layer_map import layer_map
 from mqi_communicator.web.overview import Overviews
 from mqi_communicator.web.record import record_of
 from mqi_communicator.web.rendering import page
@@ -82,7 +83,7 @@ async def case_page(
     if found is None:
         return error_page(request, "There is no case with this key.")
     seen, events = found.case, found.events
-    files, checks, logs, recorded = await asyncio.to_thread(_on_disk, context, found.case)
+    files, checks, logs, recorded, layers = await asyncio.to_thread(_on_disk, context, found.case)
     signed = await asyncio.to_thread(signature_view, seen, context.queries)
     made = timeline(seen, events, time.time())
     return page(
@@ -102,6 +103,7 @@ async def case_page(
         files=files,
         checks=checks,
         record=recorded,
+        layers=layers,
         earlier=found.earlier,
         fractions=found.fractions,
         doses=found.doses,
@@ -115,13 +117,15 @@ async def case_page(
     )
 
 
-def _on_disk(context: DashboardContext, seen: Any) -> tuple[Any, Any, Any, Any]:
+def _on_disk(context: DashboardContext, seen: Any) -> tuple[Any, Any, Any, Any, Any]:
     logs = {beam.beam: delivered.log_tail(seen, beam.beam, beam.run, context.folders) for beam in seen.beams}
     try:
-        files, checks = delivered.listing(seen, context.folders), context.queries.checks_of(seen)
-        return files, checks, logs, record_of(seen, context.folders) if seen.kind in _WITH_DOSE else None
-    except (OSError, ValueError, KeyError):  # a damaged results folder must not break the page
-        return [], [], logs, None
+        folders = context.folders
+        files, checks = delivered.listing(seen, folders), context.queries.checks_of(seen)
+        recorded = record_of(seen, folders) if seen.kind in _WITH_DOSE else None
+        return files, checks, logs, recorded, layer_map(seen, folders) if seen.kind == CaseKind.FRACTION else ()
+    except (OSError, ValueError, KeyError, TypeError):  # a damaged results folder must not break the page
+        return [], [], logs, None, ()
 
 
 async def order(request: Request) -> Response:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,17 @@ from mqi_communicator.store import cases, schema, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.database import open_database
 
+GOOD = {"mu": "pass", "mean_offset": "pass", "largest_offset": "pass", "fluence": None}
+LAYER = {"beam": 1, "largest_offset_mm": 0.1, "fluence_percent": None, "planned_mu": 10.0, "recorded_mu": 10.1}
+SECOND = {"mean_offset_mm": 1.5, "recorded_mu": 10.25, "outcomes": {**GOOD, "mu": "review", "mean_offset": "fail"}}
+REPORT = {
+    "schema": "mqi-delivery-report/1",
+    "facts": [],
+    "layers": [
+        {**LAYER, "layer": 1, "energy_mev": 120.0, "mean_offset_mm": 0.2, "outcomes": GOOD},
+        {**LAYER, "layer": 2, "energy_mev": 110.5, **SECOND},
+    ],
+}
 FRACTION, DOSE, OLD = "fraction2345", "dosedose2345", "olddose23456"
 
 
@@ -24,11 +38,13 @@ def row(key: str, kind: str, parent: str, **more) -> Case:
 def plan(base, live, board) -> Iterator[str]:
     """The key of a plan's case, with a fraction and two doses of it; the first is superseded."""
     database = open_database(base / "workspace/store.sqlite3")
-    key = live["computing"]
+    key, results = live["computing"], base / "results" / FRACTION
+    results.mkdir()
+    (results / "report.json").write_text(json.dumps(REPORT))
 
     def add(connection):
         for case in (
-            row(FRACTION, CaseKind.FRACTION, key, word="review", why="a layer is 1 mm off"),
+            row(FRACTION, CaseKind.FRACTION, key, word="review", why="a layer is 1 mm off", results=str(results)),
             row(OLD, CaseKind.DOSE, key, superseded_by=DOSE, word="fail", why="a dose of other deliveries"),
             row(DOSE, CaseKind.DOSE, key, word="pass", why="all 12 checks passed", priority="background"),
         ):
@@ -44,6 +60,7 @@ def plan(base, live, board) -> Iterator[str]:
     yield key
     database.write_now(remove)
     database.close()
+    shutil.rmtree(results)
 
 
 def test_a_fraction_is_shown_with_the_dose_that_counts(otto, plan):
@@ -70,3 +87,15 @@ def test_the_page_of_a_dose_says_what_it_is_of(otto, plan):
     assert "“planned” is the recalculated dose of the plan" in page
     assert "p-background" not in page.split("<h1")[1].split("</p>")[0]
     assert f'href="/case/{DOSE}"' in otto.get(f"/case/{OLD}").text, "superseded by"
+
+
+def test_the_page_of_a_fraction_has_a_map_of_its_layers(otto, plan):
+    layers = otto.get(f"/case/{FRACTION}").text.split('<section id="layers"')[1].split("</section>")[0]
+    cells = re.findall(r'<rect class="(v-\w+)"[^>]*><title>([^<]*)</title>', layers)
+    assert [cell for cell in cells if cell[0] not in ("v-pass", "v-none")] == [
+        ("v-review", "layer 2, 110.5 MeV: +2.50 %, review"),
+        ("v-fail", "layer 2, 110.5 MeV: 1.50 mm, fail"),
+    ]
+    assert ("v-none", "layer 1, 120 MeV: no value") in cells
+    assert 'aria-label="mean offset of beam 1 by layer: 1 fail, 0 to review"' in layers
+    assert 'id="layers"' not in otto.get(f"/case/{plan}").text

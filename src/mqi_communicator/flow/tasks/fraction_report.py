@@ -61,4 +61,4 @@ def _build(
     fraction, _ = recorded_fraction(plan, judged.label, sources)
     subject = FractionSubject(fraction, document, manifest, plan, labels)
     page = build(subject, judgement, options)
-    return {HTML: html(page), PDF: pdf(page), DATA: record(page, subject)}
+    return {HTML: html(page), PDF: pdf(page), DATA: record(page, subject, judgement)}

@@ -174,18 +174,12 @@ def _mu(
 
 def _layer_mu(whole: list[LayerNumbers], scope: str, options: JudgementOptions) -> Check:
     limits = options.delivery
-    errors = [(_layer_error(layer, limits.spot_mu_least), layer) for layer in whole]
+    errors = [(layer.mu_error(limits.spot_mu_least), layer) for layer in whole]
     value, layer = max(errors, key=lambda one: abs(one[0]))
     note = f"{_named(layer)} has {_more(value)} MU than planned"
     steps = (limits.layer_mu_pass_percent, limits.layer_mu_review_percent)
     check = graded("layer_mu", scope, value, "%", steps, note)
     return replace(check, points=len(whole), limit=f"{check.limit}; or {limits.spot_mu_least:g} MU")
-
-
-def _layer_error(layer: LayerNumbers, least: float) -> float:
-    """In %; 0 if the difference is at most `least` MU, which a test pulse may have."""
-    planned = float(layer.planned.sum())
-    return 100 * (layer.total / planned - 1) if abs(layer.total - planned) > least else 0.0
 
 
 def _more(percent: float) -> str:

@@ -45,6 +45,11 @@ class LayerNumbers:
         """All recorded MU."""
         return float(self.delivered.sum()) + self.extra
 
+    def mu_error(self, least: float) -> float:
+        """Recorded against planned MU in %; 0 if they differ by at most `least` MU, as by a test pulse."""
+        planned = float(self.planned.sum())
+        return 100 * (self.total / planned - 1) if abs(self.total - planned) > least else 0.0
+
 
 def numbers_of(layer: JoinedLayer) -> LayerNumbers:
     """Compare the recorded spots of a layer with the plan."""

@@ -11,13 +11,17 @@ _DIGITS = 2  # a value is judged as it is shown: 1.004 mm are 1.00 mm
 def graded(name: str, scope: str, value: float, unit: str, steps: tuple[float, float], note: str) -> Check:
     """A check whose value passes up to the first limit in size, and is for review up to the second."""
     passes, reviews = steps
-    value = round(value, _DIGITS)
-    if abs(value) <= passes:
-        outcome = CheckOutcome.PASS
-    else:
-        outcome = CheckOutcome.REVIEW if abs(value) <= reviews else CheckOutcome.FAIL
+    value, outcome = round(value, _DIGITS), outcome_of(value, steps)
     limit = f"<= {short(passes, 2)} {unit} pass, <= {short(reviews, 2)} {unit} review"
     return Check(name, scope, outcome, value, unit, limit, None, None, note)
+
+
+def outcome_of(value: float, steps: tuple[float, float]) -> CheckOutcome:
+    """Pass up to the first limit in size, review up to the second."""
+    size, (passes, reviews) = abs(round(value, _DIGITS)), steps
+    if size <= passes:
+        return CheckOutcome.PASS
+    return CheckOutcome.REVIEW if size <= reviews else CheckOutcome.FAIL
 
 
 def not_judged(name: str, scope: str, note: str, *, limit: str) -> Check:
