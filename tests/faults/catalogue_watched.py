@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
 from tests.faults.catalogue import fault
-from tests.faults.testbed import Testbed
+from tests.faults.testbed import Testbed, case_number
 from tests.fleet import noisy
 from tests.fleet.cases import case_files
 
+FRACTIONS = 5  # of a plan
 NOISY = 2  # in a round, at most: they take seconds
 
 
@@ -64,6 +66,19 @@ def longer_run(testbed: Testbed, _: Random) -> Iterator[None]:
     testbed.missed = dropped >= NOISY
     if not testbed.missed:
         testbed.drop(noisy.NUMBERS[dropped])
+    yield
+
+
+@fault("delivery arrives")
+def delivery(testbed: Testbed, random: Random) -> Iterator[None]:
+    """What the machine recorded of another fraction of an admitted case arrives."""
+    query = "select source from cases where kind = 'plan' and content != '' and constancy = '' and same_as = ''"
+    found = testbed.find(lambda: sorted({case_number(source) for (source,) in testbed.look_up(query)} - {0}))
+    begun = Counter(number for number, _ in testbed.delivered)
+    numbers = [number for number in found if number not in noisy.NUMBERS and begun[number] < FRACTIONS]
+    testbed.missed = not numbers
+    if numbers:
+        testbed.deliver(random.choice(numbers))
     yield
 
 

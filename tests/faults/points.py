@@ -76,7 +76,16 @@ EFFECTS = (
     "request:left",
     "store:breakers.save",
     "rename:backup",
+    "worker:examine_delivery",
+    "worker:copy_delivery",
+    "store:receive.register_delivery",
+    "worker:named_plans",
+    "worker:join_delivery",
+    "store:join.record_join",
+    "worker:judge_delivered",
+    "worker:prepare_fraction_report",
 )
+_OF_DELIVERIES = EFFECTS[EFFECTS.index("worker:examine_delivery") :]
 _OF_SLURM = {f"request:{verb}": f"request:slurm_{verb}" for verb in ("submit", "poll", "cancel")}
 
 
@@ -101,6 +110,7 @@ NEEDS = {
     "store:work_items.wake": ("case arrives while it is taken",),
     "store:breakers.save": ("connection refused",),
     "rmtree:back-of-run": ("product spoiled there",),
+    **dict.fromkeys(_OF_DELIVERIES, ("delivery arrives",)),
 }
 # The point at which the previous life must have ended for an effect to occur.
 AFTER = {

@@ -226,7 +226,7 @@ def _wait_until_ended(testbed: Testbed) -> None:
 
 
 def _is_over(testbed: Testbed) -> bool:
-    return testbed.live_cases() == 0 and not testbed.answering
+    return testbed.live_cases() == 0 and testbed.live_deliveries() == 0 and not testbed.answering
 
 
 def _stopped(testbed: Testbed) -> dict[str, int]:
@@ -267,7 +267,12 @@ def _count(testbed: Testbed, outcome: Outcome) -> None:
     for number in missing:
         why = found.waiting.get(number) or _describe_case(testbed, number) if number in known else "never seen"
         outcome.lost.append(f"case {number}: {why}")
+    outcome.lost += [
+        f"{label} of case {number}: {_describe_fraction(testbed, label)}"
+        for number, label in sorted(testbed.delivered - found.fractions)
+    ]
     outcome.doubled = sorted({*found.doubled, *found.shared, *found.twice, *testbed.observer.together})
+    outcome.doubled += _twice(testbed)
     outcome.doubled += [f"gate {token} changed hands" for token in sorted(testbed.observer.changed)]
     ended_early = tuple(key for key, _source, status, *_ in rows if status == "cancelled")
     outcome.superseded = [one for one in found.stale if not one.startswith(ended_early)]
@@ -295,6 +300,21 @@ def _describe_case(testbed: Testbed, number: int) -> str:
         f"b{b} {step}/{status} tries {tries} run {run} {wanted} {why}"
         for b, step, status, tries, run, wanted, why in rows
     )
+
+
+def _describe_fraction(testbed: Testbed, label: str) -> str:
+    rows = testbed.ask(
+        "select kind, key, parent, step, status, reason from cases join work_items on key = work_items.'case' "
+        "where beam = 0 and kind in ('delivery', 'fraction') and fraction = ?",
+        label,
+    )
+    return "; ".join(" ".join(map(str, row)) for row in rows) or "not known"
+
+
+def _twice(testbed: Testbed) -> list[str]:
+    """Fractions of a plan that have two cases."""
+    query = "select parent, fraction, count(*) from cases where kind = 'fraction' group by parent, fraction"
+    return [f"{label} of {parent} is {count} cases" for parent, label, count in testbed.ask(query) if count > 1]
 
 
 def _leftovers(testbed: Testbed, rows: list[tuple[str, bytes, str, str, str]]) -> list[str]:

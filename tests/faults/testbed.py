@@ -27,7 +27,7 @@ from tests.faults.network import Network
 from tests.faults.observer import Observer, alive
 from tests.faults.points import AFTER, FIRST
 from tests.fleet import noisy
-from tests.fleet.cases import write_case
+from tests.fleet.cases import record_files, write_case
 from tests.fleet.site import Fleet
 from tests.slurm.cluster import Cluster
 from tests.standin.site import BEAM_FILE
@@ -85,6 +85,11 @@ class Testbed(Fleet):
         )
         write_case(self.sample.parent, SAMPLE, self.sample.name)
         self.cases.append(SAMPLE)
+        self.deliveries = folder / "deliveries"
+        self.deliveries.mkdir()
+        self.settings["paths"]["deliveries"] = str(self.deliveries)
+        self.save()
+        self.delivered: set[tuple[int, str]] = set()  # case and label of each fraction of which a record has arrived
         self.observer = Observer(*(one.remote for one in self.machines))
         self._armed: dict[str, Any] = {}
         self._began = 0.0
@@ -308,6 +313,25 @@ class Testbed(Fleet):
         for number in numbers:
             write_case(self.share, number)
             self.cases.append(number)
+
+    def deliver(self, number: int) -> None:
+        """The record of the next fraction of a case arrives, in one rename."""
+        fraction = 1 + sum(case == number for case, _ in self.delivered)
+        making = self.folder / "making-delivery"
+        making.mkdir()
+        for name, data in record_files(number, fraction).items():
+            (making / name).write_bytes(data)
+        making.rename(self.deliveries / f"records {number:04d} {fraction}")
+        self.delivered.add((number, f"fraction {fraction}"))
+
+    def live_deliveries(self) -> int:
+        """How many deliveries and fractions have not ended, or were not noticed yet."""
+        rows = self.look_up(
+            "select kind, status from cases join work_items on key = work_items.'case' "
+            "where beam = 0 and kind in ('delivery', 'fraction')"
+        )
+        seen = sum(kind == "delivery" for kind, _status in rows)
+        return sum(status not in ENDED for _kind, status in rows) + max(0, len(self.delivered) - seen)
 
     def write_again(self, number: int) -> None:
         """Drop a case again, under another name."""

@@ -13,15 +13,20 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
-from mqi_communicator.demo.sample_case import Draft, encode
+from mqi_communicator.demo.delivered import sessions_of
+from mqi_communicator.demo.sample_case import Draft, Uids, encode
 from mqi_communicator.demo.sample_images import add_ct, add_structures
 from mqi_communicator.demo.sample_kinds import uids_of
 from mqi_communicator.demo.sample_plan import add_plan
+from mqi_communicator.demo.sample_records import record_of
 from mqi_communicator.demo.truth import STANDARD, TINY
+from mqi_communicator.dicom.plan import sound_plan
 from tests.fleet import noisy
 
 MOST = 3000
@@ -80,6 +85,21 @@ def _uids(ds: Dataset) -> Iterator:  # type: ignore[type-arg]
 def _own(uid: str, number: int) -> str:
     reported = hashlib.sha256(f"{number}|{uid}".encode()).digest()
     return f"2.25.{int.from_bytes(reported[:16], 'big')}"
+
+
+def record_files(number: int, fraction: int) -> dict[str, bytes]:
+    """The record of one fraction of a case as it was planned, by file name."""
+    files = case_files(number)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "RP.dcm")
+        path.write_bytes(files["RP.dcm"])
+        plan = sound_plan(path)
+    like, uids = dcmread(BytesIO(files["RP.dcm"])), Uids(f"record|{number}")
+    made = sessions_of(plan, fraction, seed=number)
+    return {
+        f"RT.{fraction}.{at}.dcm": encode(record_of(session, like, uids.of(fraction, at)))
+        for at, session in enumerate(made, start=1)
+    }
 
 
 def write_case(watch: Path, number: int, name: str = "", beams: tuple[int, ...] = BEAMS) -> Path:

@@ -49,6 +49,7 @@ class Audit:
     corrupt: list[str] = field(default_factory=list)  # results that differ from their manifest
     stale: list[str] = field(default_factory=list)  # a result of a superseded run
     twice: list[str] = field(default_factory=list)  # two results of one case
+    fractions: set[tuple[int, str]] = field(default_factory=set)  # case and label of those that passed
     waiting: dict[int, str] = field(default_factory=dict)  # cases that require action or failed, and why
 
     @property
@@ -129,10 +130,10 @@ def _look_at_results(found: Audit, results: Path, of_uid: dict[str, int]) -> Non
         if not manifest:
             found.corrupt.append(f"{folder.name} has no manifest")
             continue
-        for output in manifest["outputs"]:
-            path = folder / output["name"]
-            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != output["sha256"]:
-                found.corrupt.append(f"{folder.name}/{output['name']}")
+        found.corrupt += _differing(folder, manifest)
+        if (folder / "delivery.json").is_file():
+            _look_at_fraction(found, folder, of_uid)
+            continue
         numbers = {_case_of(found, folder, beam, of_uid) for beam in _beams(folder)}
         number = numbers.pop() if len(numbers) == 1 else None
         if number is None:
@@ -144,6 +145,27 @@ def _look_at_results(found: Audit, results: Path, of_uid: dict[str, int]) -> Non
         found.stale += _superseded(manifest)
         if (wrong := _sum_differs(folder)) > 0:
             found.mixed.append(f"{folder.name}: the plan's dose is not the sum of the beams in {wrong} voxels")
+
+
+def _differing(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Delivered files that differ from their manifest."""
+    paths = {output["name"]: output["sha256"] for output in manifest["outputs"]}
+    return [
+        f"{folder.name}/{name}"
+        for name, digest in paths.items()
+        if not (folder / name).is_file() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest
+    ]
+
+
+def _look_at_fraction(found: Audit, folder: Path, of_uid: dict[str, int]) -> None:
+    """The verdict on a fraction: every record was made as planned."""
+    verdict = json.loads((folder / "delivery.json").read_text())
+    labels = [one["label"] for one in verdict["fractions"]]
+    number = of_uid.get(verdict["plan"])
+    if number is None or len(labels) != 1 or verdict["word"] != "pass":
+        found.mixed.append(f"{folder.name}: {labels} of case {number}: {verdict['why']}")
+    else:
+        found.fractions.add((number, labels[0]))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

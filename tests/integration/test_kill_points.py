@@ -36,16 +36,9 @@ ELSEWHERE = {
     "store:cases.identify",
     "worker:identity_of",
 }
-# No round has deliveries.
+# No round has deliveries that are refused, or computes their dose.
 OF_DELIVERIES = {
-    "store:receive.register_delivery",
-    "worker:copy_delivery",
-    "worker:named_plans",
-    "worker:join_delivery",
-    "store:join.record_join",
     "store:join.record_refusal",
-    "worker:judge_delivered",
-    "worker:prepare_fraction_report",
     "store:fraction_doses.want_dose",
     "store:fraction_doses.drop_dose",
     "worker:reconstruct_case",
