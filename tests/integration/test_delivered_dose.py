@@ -17,6 +17,8 @@ from tests.judged import CONVENTIONS, KnownCase, KnownDose, judged
 from mqi_communicator.case.faults import Permanent
 from mqi_communicator.case.model import Kind
 from mqi_communicator.case.signing import SignRequest
+from mqi_communicator.demo.delivered import sessions_of
+from mqi_communicator.demo.sample_logs import CALIBRATION, write_logs
 from mqi_communicator.dicom.plan import sound_plan
 from mqi_communicator.dicom.records import Biology, DoseType, Extent, Medium
 from mqi_communicator.dicom.rtdose import read_rtdose
@@ -96,9 +98,19 @@ class Case:
         copy_delivery(arrived, spool.case, found)
         return FractionSources(self.of_plan.spool, (spool,), 0, {})
 
+    def deliver_logs(self):
+        """The same, as logs that were read with a calibration that nobody commissioned."""
+        arrived, spool = self.folder / "arrived", Spool(self.folder / "spool" / "delivery2345")
+        (session,) = sessions_of(self.plan, 1)
+        write_logs(arrived, session, self.plan)
+        copy_delivery(arrived, spool.case, examine_delivery(arrived, IntakeOptions(), still_for=1e6))
+        open_calibration = CALIBRATION.model_copy(update={"commissioned_by": "", "commissioned_on": None})
+        return FractionSources(self.of_plan.spool, (spool,), 0, {"MQI-DEMO": open_calibration})
+
     def reconstruct(self, sources):
         self.spool.root.mkdir(parents=True, exist_ok=True)
-        return reconstruct_case(self.spool, "fraction 1", sources, self.tokens, "known", self.of_plan.record.basis)
+        label = "date 20200102" if sources.calibrations else "fraction 1"
+        return reconstruct_case(self.spool, label, sources, self.tokens, "known", self.of_plan.record.basis)
 
     def compute(self, **changed):
         """What jobs, `verify` and `compare` do; returns verdict and cause."""
@@ -229,6 +241,20 @@ def test_a_dose_of_another_beam_model_is_not_compared_with_that_of_the_plan(case
     word, why = case.compute(model="sha256 bbbb")
     assert word == "not_judged"
     assert "the dose of the plan was computed with other settings (beam_model/MQI-DEMO)" in why
+
+
+def test_a_record_that_repeats_the_plan_gives_no_verdict_on_its_dose(case):
+    case.reconstruct(case.deliver("echo"))
+    word, why = case.compute()
+    assert word == "not_judged"
+    assert "the record of beam 1 repeats the plan in every spot, so it is no measurement" in why
+
+
+def test_logs_of_an_uncommissioned_calibration_give_no_verdict_on_the_dose(case):
+    case.reconstruct(case.deliver_logs())
+    word, why = case.compute()
+    assert word == "not_judged"
+    assert "commissioned_by" in why
 
 
 def test_spots_that_have_changed_in_the_spool_are_not_computed(case):

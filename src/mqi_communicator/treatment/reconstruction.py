@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Spots = Mapping[tuple[int, int], "Doubles"]
 """By number of the beam and index of the plan's layer: (n, 3) x mm, y mm, MU of each spot."""
 
-_PART = 4  # of the spot's sigma: pieces of a log are merged to this length, so that centres are less than a third apart
+_PART = 4  # pieces of a log are merged to this part of the spot's sigma: centres are less than a third apart
 _FWHM = 2.3548200450309493  # of a Gaussian, in sigmas
 _FINE = 1.0  # mm: pieces of a plan without spot sizes
 

@@ -29,6 +29,7 @@ class DeliveredSpots:
     dose_type: DoseType  # of the dose of the plan
     noise: Mapping[int, float | None]  # by beam: relative uncertainty of the dose of the plan; None: not known
     recipe: Mapping[str, str]  # what the dose of the plan was computed with
+    reasons: tuple[str, ...]  # why the dose must not be judged; empty if it may be
 
     @property
     def count(self) -> int:
@@ -59,6 +60,7 @@ def write_spots(path: Path, delivered: DeliveredSpots) -> None:
         "type": [known.medium, known.biology, known.extent],
         "noise": {str(number): value for number, value in delivered.noise.items()},
         "recipe": dict(delivered.recipe),
+        "reasons": delivered.reasons,
     }
     arrays = {f"beam-{beam}-layer-{layer}": one for (beam, layer), one in delivered.spots.items()}
     np.savez_compressed(path, about=np.array(json.dumps(about, sort_keys=True)), **arrays)  # type: ignore[arg-type]
@@ -80,4 +82,5 @@ def read_spots(path: Path) -> DeliveredSpots:
         DoseType(Medium(medium), Biology(biology), Extent(extent)),
         {int(number): value for number, value in about["noise"].items()},
         about["recipe"],
+        tuple(about["reasons"]),
     )

@@ -76,7 +76,7 @@ def judge_case(
     reasons = changed or (*_of_another_recipe(spool, computed), *case.basis())
     cautions = (*case_cautions(plan, ct, planned, aside), *prepared.cautions, *case.cautions())
     if delivered is not None:
-        reasons = (*reasons, *_of_other_settings(delivered.recipe, spool.made_with()))
+        reasons = (*reasons, *delivered.reasons, *_of_other_settings(delivered.recipe, spool.made_with()))
         cautions = (reconstruction(delivered.label, delivered.count, delivered.mu), *cautions)
     kept = KeptChecks(spool, comparison_key(spool, computed, judgement, conventions))
     verdict = judge(

@@ -22,6 +22,7 @@ from mqi_communicator.flow.tasks.fraction_sources import FractionSources
 from mqi_communicator.flow.tasks.stored_dose import is_stored, open_dose
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.intake.spooling import content_of, write_manifest
+from mqi_communicator.results.delivered.basis import reasons_without_dose
 from mqi_communicator.results.sums import common_grid
 from mqi_communicator.system.durable import sync_file, sync_tree
 from mqi_communicator.treatment.reconstruction import spots_of
@@ -53,7 +54,8 @@ def reconstruct_case(
     types = [one.dose.dose_type for one in computed]
     grid = common_grid([one.dose.grid for one in computed], types)
     noise = {one.dose.beam_number or 0: one.dose.uncertainty for one in computed}
-    delivered = DeliveredSpots(label, spots_of(fraction), types[0], noise, of_plan.made_with())
+    reasons = reasons_without_dose(fraction)
+    delivered = DeliveredSpots(label, spots_of(fraction), types[0], noise, of_plan.made_with(), reasons)
     aside = spool.root / "case.aside"
     shutil.rmtree(aside, ignore_errors=True)
     try:
