@@ -330,8 +330,8 @@ class Testbed(Fleet):
             "select kind, status from cases join work_items on key = work_items.'case' "
             "where beam = 0 and kind in ('delivery', 'fraction')"
         )
-        seen = sum(kind == "delivery" for kind, _status in rows)
-        return sum(status not in ENDED for _kind, status in rows) + max(0, len(self.delivered) - seen)
+        seen = len([kind for kind, _status in rows if kind == "delivery"])
+        return len([status for _kind, status in rows if status not in ENDED]) + max(0, len(self.delivered) - seen)
 
     def write_again(self, number: int) -> None:
         """Drop a case again, under another name."""

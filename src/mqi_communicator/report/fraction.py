@@ -34,7 +34,6 @@ STATEMENT = "RECORD OF A DELIVERY: evidence of what the machine recorded, not of
 _NONE = "–"
 _BEAMS = 8  # on the first page
 _CHECKS = "All checks with value and limit. The verdict is the worst outcome; an unrecorded spot size decides nothing."
-_ORDER = list(CheckOutcome)
 _GLOSSARY = (
     ("pass, review, fail", "Within the limit for a pass; between the two limits, a physicist decides; beyond both."),
     ("not judged", "Nothing was measured, or the record repeats the plan. It must not be used for QA."),
@@ -179,7 +178,7 @@ def _beam_row(
         for check in checks
         if check.scope == f"beam {number}" and (required or not is_unknown_size(check.name, check.word))
     ]
-    worst = max(words, key=_ORDER.index, default=CheckOutcome.NOT_JUDGED)
+    worst = max(words, key=lambda one: one.severity, default=CheckOutcome.NOT_JUDGED)
     return (
         str(number),
         policy.typed(beam.planned.name, _NONE),

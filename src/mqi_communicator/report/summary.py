@@ -16,7 +16,6 @@ _SIGNING = (
 _SIGNED_BY_HAND = ("decision (accept or reject)", "name", "role", "date and time", "reason", "signature")
 FORM = SignatureLines(_SIGNED_BY_HAND, _SIGNING)
 _CHECKS, _GOALS = 10, 8  # rows
-_ORDER = list(CheckOutcome)
 
 
 def sections(
@@ -56,9 +55,9 @@ def _checks(checks: Sequence[CheckDocument]) -> tuple[Block, ...]:
         if check.word is CheckOutcome.PASS and check.value is None:
             continue
         known = worst.get(check.name)
-        if known is None or _ORDER.index(check.word) > _ORDER.index(known.word):
+        if known is None or check.word.severity > known.word.severity:
             worst[check.name] = check
-    rows = sorted(worst.values(), key=lambda check: -_ORDER.index(check.word))
+    rows = sorted(worst.values(), key=lambda check: -check.word.severity)
     shown = rows[:_CHECKS]
     table = Table(
         ("check", "scope", "result", "value", "limit"),

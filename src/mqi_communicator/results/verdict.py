@@ -21,6 +21,11 @@ class CheckOutcome(StrEnum):
     NOT_JUDGED = "not_judged"
     FAIL = "fail"
 
+    @property
+    def severity(self) -> int:
+        """0 for the best; the outcome with the highest decides."""
+        return list(CheckOutcome).index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -51,8 +56,7 @@ def worst(checks: tuple[Check, ...]) -> Verdict:
     """The verdict of some checks; not_judged if there are none."""
     if not checks:
         return Verdict(CheckOutcome.NOT_JUDGED, "no check was possible")
-    order = list(CheckOutcome)
-    outcome = max((check.outcome for check in checks), key=order.index)
+    outcome = max((check.outcome for check in checks), key=lambda one: one.severity)
     if outcome is CheckOutcome.PASS:
         return Verdict(outcome, f"all {len(checks)} checks passed", checks)
     deciding = [check for check in checks if check.outcome is outcome]

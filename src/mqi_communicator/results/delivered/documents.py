@@ -13,7 +13,6 @@ from mqi_communicator.results.documents import CheckDocument, check_document
 from mqi_communicator.results.verdict import CheckOutcome, Verdict
 from mqi_communicator.treatment.fractions import Fraction
 
-_ORDER = list(CheckOutcome)
 _FROZEN = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
@@ -74,18 +73,18 @@ def delivery_document(
     plan_uid: str, judged: Sequence[JudgedFraction], refused: Sequence[Problem], case: str = ""
 ) -> DeliveryDocument:
     """The document of all fractions and refusals. ValueError if there is neither."""
-    outcomes = [(_ORDER.index(one.verdict.outcome), f"{one.fraction.label}: {one.verdict.why}") for one in judged]
+    outcomes = [(one.verdict.outcome, f"{one.fraction.label}: {one.verdict.why}") for one in judged]
     if refused:
         count = len({problem.file for problem in refused})
         why = f"{count} {'record was' if count == 1 else 'records were'} refused: {_sentence(refused[0])}"
-        outcomes.append((_ORDER.index(CheckOutcome.NOT_JUDGED), why))
+        outcomes.append((CheckOutcome.NOT_JUDGED, why))
     if not outcomes:
         raise ValueError("there is neither a fraction nor a refused record")
-    rank, why = max(outcomes, key=lambda one: one[0])
+    word, why = max(outcomes, key=lambda one: one[0].severity)
     return DeliveryDocument(
         plan=plan_uid,
         case=case,
-        word=_ORDER[rank],
+        word=word,
         why=why,
         fractions=tuple(map(_fraction, judged)),
         refused=tuple(RefusalDocument(code=problem.code, reason=_sentence(problem)) for problem in refused),

@@ -11,8 +11,6 @@ from mqi_communicator.results.verdict import Check, CheckOutcome, Verdict
 if TYPE_CHECKING:
     from mqi_communicator.treatment.fractions import Fraction
 
-_ORDER = list(CheckOutcome)
-
 
 def figures_of_fraction(key: str, fraction: Fraction, verdict: Verdict, now: float) -> list[Figure]:
     """For each column of the trend, the largest value of the fraction, with the machine that recorded it.
@@ -30,7 +28,7 @@ def figures_of_fraction(key: str, fraction: Fraction, verdict: Verdict, now: flo
         checks = [one for one in verdict.checks if one.name == name and _has_value(one)]
         if checks:
             largest = max(checks, key=lambda one: abs(one.value or 0.0))
-            word = max((one.outcome for one in checks), key=_ORDER.index)
+            word = max((one.outcome for one in checks), key=lambda one: one.severity)
             found.append(Figure(key, name, FRACTION, now, machine, word.value, largest.value, largest.unit))
     return found
 
