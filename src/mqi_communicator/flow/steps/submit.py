@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mqi_communicator.case.faults import ActionRequired, Fault, Transient, Unreachable
+from mqi_communicator.case.faults import ActionRequired, Fault, Permanent, Transient, Unreachable
 from mqi_communicator.case.model import WorkItem
 from mqi_communicator.case.outcome import Done, Outcome, Resend, Wait
 from mqi_communicator.case.request import GpuInUse, InputGone
@@ -129,6 +129,10 @@ async def _start(
         return Wait(AGAIN_S, f"waiting for a GPU on {host.name}: {taken.reason}")
     except Transient:
         raise
+    except Permanent:  # the next beam gets the slot; after any other fault the same would befall it at once
+        await _release_slot(item, tools, host)
+        await tools.database.write(jobs.wake_queue, host.name, host.slots, tools.clock(), but=item.token)
+        raise
     except Fault:
         await _release_slot(item, tools, host)
         raise
@@ -141,7 +145,6 @@ async def _release_slot(item: WorkItem, tools: Tools, host: ComputeHost) -> None
     seen = await host.poller.poll(item.token)
     if seen[item.token].state is JobState.ABSENT:
         await tools.database.write(jobs.change, item.token, state=jobs.WANTED, active=False, gpus="")
-        await tools.database.write(jobs.wake_queue, host.name, host.slots, tools.clock(), but=item.token)
 
 
 async def _wait_for_earlier_runs(item: WorkItem, tools: Tools, host: ComputeHost) -> Wait | None:
