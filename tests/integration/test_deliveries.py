@@ -190,6 +190,24 @@ async def test_a_delivery_waits_for_its_plan_and_is_judged_when_it_is_admitted(s
     assert site.read(worklist, WorklistQuery(), 9) == []
 
 
+async def test_a_plan_wakes_only_the_deliveries_of_its_patient(site):
+    """Many deliveries may wait for plans that never come: each look at one costs a worker process."""
+    plan = site.admit("otherplan234", SOPInstanceUID="1.2.3.4")
+    plan = replace(plan, sop_instance_uid=str(pydicom.dcmread(io.BytesIO(plan_bytes())).SOPInstanceUID))
+    await site.deliver("mine", records(plan))
+    (foreign,) = records(plan, seed=2)
+    foreign.PatientID = "SOMEBODY-ELSE"
+    await site.deliver("foreign", [foreign])
+    mine, other = site.views(CaseKind.DELIVERY)
+    assert {mine.status, other.status} == {"waiting"}
+    site.admit()
+    now = site.tools.clock()
+    assert site.read(work_items.get, mine.case).due <= now
+    assert site.read(work_items.get, other.case).due > now + 3000
+    await site.settle()  # an hour later
+    assert "of another patient" in site.views(CaseKind.DELIVERY)[1].why
+
+
 async def test_fractions_in_one_folder_end_apart_and_a_late_part_reopens_its_own(site):
     plan = site.admit()
     first, late = records(plan, "resumed", 2)

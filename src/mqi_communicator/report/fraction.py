@@ -142,7 +142,7 @@ def _facts(subject: FractionSubject, options: ReportOptions, policy: LabelPolicy
     of_plan_facts = dict(plan_facts.plan(subject.plan, subject.labels, policy))
     machines = sorted({part.delivery.machine or part.planned.machine for part in parts})
     times = sorted({_time(part.delivery.started) for part in parts} - {""})
-    recorded = sum(part.recorded.mu for part in parts)
+    recorded = sum(beam.mu for beam in subject.fraction.beams)
     planned = sum(beam.planned.meterset for beam in subject.fraction.beams)
     return [
         *plan_facts.patient(subject.labels, options.identity),
@@ -170,7 +170,7 @@ def _beam_row(
     judgement: JudgementOptions,
     policy: LabelPolicy,
 ) -> tuple[str, ...]:
-    recorded = sum(part.recorded.mu for part in beam.parts)
+    recorded = beam.mu
     number = beam.planned.own_number
     required = judgement.for_machine(beam.planned.machine).delivery.size_required
     words = [

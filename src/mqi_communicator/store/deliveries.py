@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from mqi_communicator.case.model import CASE_ITEM, CaseKind, Status
 from mqi_communicator.store.cases import Case, as_case
@@ -40,6 +40,13 @@ def _plans(connection: Connection, which: ColumnElement[bool]) -> list[Case]:
     newest = (cases.c.same_as == "", cases.c.superseded_by == "", cases.c.constancy == "", cases.c.content != "")
     query = select(cases).where(which, *newest, cases.c.kind == CaseKind.PLAN).order_by(cases.c.seen)
     return [as_case(row) for row in connection.execute(query)]
+
+
+def wake_waiting(connection: Connection, patient_id: str, now: float) -> None:
+    """Make the deliveries due that wait for a plan of this patient, or name no patient."""
+    mine = select(cases.c.key).where(cases.c.kind == CaseKind.DELIVERY, cases.c.patient_id.in_(("", patient_id)))
+    here = (work_items.c.step == "join", work_items.c.status.in_((Status.READY, Status.WAITING)))
+    connection.execute(update(work_items).where(*here, work_items.c.case.in_(mine)).values(due=now))
 
 
 def fractions_of(connection: Connection, parent: str) -> list[Case]:

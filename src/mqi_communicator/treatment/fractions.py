@@ -27,6 +27,11 @@ class FractionBeam:
     layers: tuple[JoinedLayer, ...]  # each layer once, with the spots of all parts
 
     @property
+    def mu(self) -> float:
+        """All recorded MU, test pulses among them."""
+        return sum(part.recorded.mu for part in self.parts)
+
+    @property
     def interruptions(self) -> int:
         """How many parts did not end normally, or continue another, whichever are more."""
         broken = sum(part.recorded.termination != NORMAL for part in self.parts)

@@ -18,6 +18,7 @@ from mqi_communicator.intake.examination import Examination, Rejected
 from mqi_communicator.intake.manifest import load_manifest
 from mqi_communicator.store import cases, orders, work_items
 from mqi_communicator.store.cases import Case
+from mqi_communicator.store.deliveries import wake_waiting
 
 
 async def admit(item: WorkItem, tools: Tools) -> Outcome:
@@ -60,10 +61,10 @@ def register(connection: Connection, key: str, manifest: Manifest, now: float) -
     """Record whether the case is known already, a new revision of a known plan, or new."""
     cases.change(connection, key, content=manifest.content, lineage=manifest.lineage)
     cases.identify(connection, key, manifest.identity)
-    work_items.wake_step(connection, "join", now)  # deliveries that wait for this plan
     facts: dict[str, object] = {"files": len(manifest.files), "bytes": sum(f.size for f in manifest.files)}
     facts |= {"content": manifest.content, "ct_slices": len(manifest.of(Kind.CT)), "set_aside": len(manifest.aside)}
     own = cases.get(connection, key)
+    wake_waiting(connection, own.patient_id, now)
     if own.constancy:  # its content is always the same, and it is no duplicate or revision of a patient's case
         return Done({**facts, "constancy": own.constancy})
     if own.superseded_by:  # the process was stopped between this line and the next

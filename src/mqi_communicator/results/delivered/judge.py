@@ -77,7 +77,7 @@ def _whole(fraction: Fraction, beams: tuple[Beam, ...], options: JudgementOption
         names = f"beam {missing[0]} has" if len(missing) == 1 else f"beams {', '.join(missing)} have"
         yield not_judged("beams", "fraction", f"{names} no record in this fraction", limit="every beam of the plan")
     planned = sum(beam.planned.meterset for beam in fraction.beams)
-    delivered = sum(part.recorded.mu for beam in fraction.beams for part in beam.parts)
+    delivered = sum(beam.mu for beam in fraction.beams)
     over = 100 * (delivered / planned - 1)
     most = min(options.for_machine(beam.planned.machine).delivery.over_percent for beam in fraction.beams)
     times = [len([part for part in beam.parts if part.recorded.kind == "TREATMENT"]) for beam in fraction.beams]
