@@ -56,4 +56,6 @@ async def run_after_spent(item: WorkItem, tools: Tools) -> NewRun | None:
     row = await tools.database.read(jobs.get, item.token)
     if row is not None and row.state != jobs.WANTED:
         await tools.database.write(jobs.change, item.token, active=False, state=JobState.ENDED.value)
+        if row.active and (host := tools.hosts.get(row.host)) is not None:
+            await tools.database.write(jobs.wake_queue, host.name, host.slots, tools.clock(), but=item.token)
     return NewRun(f"the files of run {last} on the host were removed; its token is not used again", beyond=last)

@@ -23,7 +23,7 @@ from mqi_communicator.store import cases, jobs, work_items
 START_S = 90.0
 AGAIN_S = 10.0
 MAX_PAUSE_S = 30.0  # between two checks of a beam that waits for its turn
-FULL_S = 600.0  # the same while every slot is in use: the end of a job makes the first that wait due
+FULL_S = 1800.0  # the same while every slot is in use: the end of a job makes the first that wait due
 ENDED = (JobState.ENDED, JobState.LOST, JobState.BARRED)
 
 
