@@ -22,7 +22,7 @@ from tests.faultproxy import Mode
 from tests.faults.network import Network, known_hosts
 from tests.fleet.site import Fleet, reach, until
 
-SHIPPED = ("retry", "breaker", "resources")  # sections with default settings
+SHIPPED = ("retry", "breaker", "resources")  # sections with default settings, beside the interval of the scans
 BEFORE = 1 / 20  # of the cases are done when the outage begins
 GPUS = 3
 LOOK_S = 5.0
@@ -80,6 +80,7 @@ def _fleet(folder: Path, host: PrivateHost, net: Network) -> Fleet:
     fleet = Fleet(folder / "site", [{**reached, "gpus": gpus, "jobs": GPUS}])
     for section in SHIPPED:
         del fleet.settings[section]
+    del fleet.settings["intake"]["rescan_s"]
     fleet.settings["resources"] = {"local_free_gib": FLOOR_GIB, "remote_free_gib": FLOOR_GIB}
     fleet.save()
     return fleet
