@@ -146,10 +146,15 @@ def _fraction_of(plan: CaseView, database: Database, process: subprocess.Popen[b
     raise ActionRequired("the fraction that was delivered was not judged", "check mqi.log in the demo folder")
 
 
+def _is_plan(case: CaseView, folder: str) -> bool:
+    """Whether this is the case of the plan: what was delivered of it has a folder of the same name."""
+    return case.kind == CaseKind.PLAN and case.folder == folder
+
+
 def _follow(database: Database, process: subprocess.Popen[bytes], folder: str, console: Console) -> CaseView:
     with _display(console) as show:
         while True:
-            found = [case for case in database.read_now(view_all, time.time()) if case.folder == folder]
+            found = [case for case in database.read_now(view_all, time.time()) if _is_plan(case, folder)]
             if process.poll() is not None:
                 raise ActionRequired("the communicator ended before the case", "check mqi.log in the demo folder")
             if found:

@@ -115,21 +115,28 @@ def test_the_demo_names_its_dashboard_and_it_opens(checkout: Checkout):
     assert "password" in page.text
 
 
+def of_the_plan(checkout: Checkout) -> Path:
+    """The only delivered folder with the verdict on a plan; another has the one on its fraction."""
+    (verdict,) = (checkout.folder / ".demo/slot-1/results").glob("*/verdict.json")
+    return verdict.parent
+
+
 def test_the_case_is_there_with_its_verdict_and_its_report(checkout: Checkout):
     output = checkout.type("Look")
     assert "pass" in output
-    (report,) = (checkout.folder / ".demo/slot-1/results").glob("*/report.html")
-    assert report.parent.name in output
-    assert report.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    folder = of_the_plan(checkout)
+    assert folder.name in output
+    assert (folder / "report.html").is_file()
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_it_is_signed(checkout: Checkout):
-    (folder,) = (checkout.folder / ".demo/slot-1/results").glob("*/report.pdf")
-    before = {path.name: path.read_bytes() for path in folder.parent.iterdir() if path.is_file()}
+    folder = of_the_plan(checkout)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     output = " ".join(checkout.type("Sign").split())
     for phrase in quoted("Sign"):
         assert phrase in output
-    after = {path.name: path.read_bytes() for path in folder.parent.iterdir() if path.is_file()}
+    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert after.keys() - before.keys() == {"report-signed.pdf", "signature.json"}
     assert {name: after[name] for name in before} == before
     assert after["report-signed.pdf"].startswith(before["report.pdf"])
