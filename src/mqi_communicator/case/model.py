@@ -57,6 +57,9 @@ class CaseKind(StrEnum):
     DOSE = "dose"  # the dose of a fraction, computed from what was recorded of it
 
 
+WITH_DOSE = (CaseKind.PLAN, CaseKind.DOSE)  # the cases whose beams are computed on a host
+
+
 class Kind(StrEnum):
     """What a file of a case is (DICOM PS3.4 annex B, by SOP Class UID)."""
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mqi_communicator.case.faults import Fault
-from mqi_communicator.case.model import CaseKind, Event
+from mqi_communicator.case.model import WITH_DOSE, Event
 from mqi_communicator.case.times import moment
 from mqi_communicator.case.visible import visible
 from mqi_communicator.cli import exit_codes, selection
@@ -113,7 +113,7 @@ def show(case: CaseName, config: ConfigFile = DEFAULT, *, as_json: AsJson = Fals
         console.print(table([found]))
         if found.results:
             console.print(escape(visible(f"results: {found.results}")), soft_wrap=True)
-            if found.kind in (CaseKind.PLAN, CaseKind.DOSE):
+            if found.kind in WITH_DOSE:
                 console.print(escape(visible(_report_line(found, events))), soft_wrap=True)
             for line in _signature_lines(Path(found.results)):
                 console.print(escape(visible(line)), soft_wrap=True)

@@ -64,6 +64,9 @@ class ShifterSetting:
     wet: float | None  # mm of water, RangeShifterWaterEquivalentThickness (300A,0366); None if the plan has none
 
 
+FWHM = 2.3548200450309493  # of a Gaussian, in sigmas
+
+
 class LayerKind(StrEnum):
     """How the weights of a layer are delivered."""
 

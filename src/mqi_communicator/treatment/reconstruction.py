@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mqi_communicator.dicom.records import LayerKind
+from mqi_communicator.dicom.records import FWHM, LayerKind
 from mqi_communicator.treatment.joined import JoinedLayer, Pairing
 from mqi_communicator.treatment.pieces import merged_within
 
@@ -28,7 +28,6 @@ Spots = Mapping[tuple[int, int], "Doubles"]
 """By number of the beam and index of the plan's layer: (n, 3) x mm, y mm, MU of each spot."""
 
 _PART = 4  # pieces of a log are merged to this part of the spot's sigma: centres are less than a third apart
-_FWHM = 2.3548200450309493  # of a Gaussian, in sigmas
 _FINE = 1.0  # mm: pieces of a plan without spot sizes
 
 
@@ -87,4 +86,4 @@ def _layer(planned: Layer, spots: Doubles) -> Layer:
 
 def _farthest(layer: JoinedLayer) -> float:
     """How many mm the pieces of a log that are merged are apart at most."""
-    return _FINE if layer.size is None else min(layer.size) / _FWHM / _PART
+    return _FINE if layer.size is None else min(layer.size) / FWHM / _PART

@@ -15,12 +15,13 @@ from mqi_communicator.web.context import Folders
 from mqi_communicator.web.record import NAME
 
 _FORMAT = "mqi-delivery-report/1"
-_QUANTITIES = (  # outcome and value in the file, shown name, unit, decimals
-    ("mu", "mu_percent", "MU", "%", 2),
-    ("mean_offset", "mean_offset_mm", "mean offset", "mm", 2),
-    ("largest_offset", "largest_offset_mm", "worst spot", "mm", 2),
-    ("fluence", "fluence_percent", "fluence", "%", 2),
+_QUANTITIES = (  # outcome and value in the file, shown name, unit
+    ("mu", "mu_percent", "MU", "%"),
+    ("mean_offset", "mean_offset_mm", "mean offset", "mm"),
+    ("largest_offset", "largest_offset_mm", "worst spot", "mm"),
+    ("fluence", "fluence_percent", "fluence", "%"),
 )
+_DIGITS = 2  # as values are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,19 @@ def read_map(data: bytes) -> tuple[BeamMap, ...]:
 
 def _beam(number: int, layers: Sequence[Mapping[str, Any]]) -> BeamMap:
     strips = tuple(
-        Strip(shown, tuple(_cell(layer, outcome, name, unit, digits) for layer in layers))
-        for outcome, name, shown, unit, digits in _QUANTITIES
+        Strip(shown, tuple(_cell(layer, outcome, name, unit) for layer in layers))
+        for outcome, name, shown, unit in _QUANTITIES
     )
     return BeamMap(number, len(layers), strips)
 
 
-def _cell(layer: Mapping[str, Any], outcome: str, name: str, unit: str, digits: int) -> Cell:
+def _cell(layer: Mapping[str, Any], outcome: str, name: str, unit: str) -> Cell:
     where = f"layer {layer['layer']}, {layer['energy_mev']:g} MeV"
     value = _mu_percent(layer) if name == "mu_percent" else layer[name]
     word = layer["outcomes"][outcome]
     if value is None or word is None:
         return Cell("", f"{where}: no value")
-    return Cell(word, f"{where}: {fixed(value, digits, sign=name == 'mu_percent')} {unit}, {word}")
+    return Cell(word, f"{where}: {fixed(value, _DIGITS, sign=name == 'mu_percent')} {unit}, {word}")
 
 
 def _mu_percent(layer: Mapping[str, Any]) -> float | None:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from mqi_communicator.case.figure import FRACTION
-from mqi_communicator.case.model import CaseKind
+from mqi_communicator.case.model import WITH_DOSE, CaseKind
 from mqi_communicator.case.states import STATES
 from mqi_communicator.store import figures
 from mqi_communicator.store.orders import ConcurrentOrder
@@ -41,7 +41,6 @@ from mqi_communicator.web.timeline import durations, timeline
 
 _TRENDS = (("gamma", "plan"), ("dose_scale", "plan"), ("fraction_mu", FRACTION), ("layer_position", FRACTION))
 _MACHINES = 12  # shown
-_WITH_DOSE = (CaseKind.PLAN, CaseKind.DOSE)
 
 
 @dataclass(slots=True)
@@ -122,7 +121,7 @@ def _on_disk(context: DashboardContext, seen: Any) -> tuple[Any, Any, Any, Any, 
     try:
         folders = context.folders
         files, checks = delivered.listing(seen, folders), context.queries.checks_of(seen)
-        recorded = record_of(seen, folders) if seen.kind in _WITH_DOSE else None
+        recorded = record_of(seen, folders) if seen.kind in WITH_DOSE else None
         return files, checks, logs, recorded, layer_map(seen, folders) if seen.kind == CaseKind.FRACTION else ()
     except (OSError, ValueError, KeyError, TypeError):  # a damaged results folder must not break the page
         return [], [], logs, None, ()

@@ -14,13 +14,7 @@ from mqi_communicator.flow.spool.layout import write_durably
 from mqi_communicator.store.cases import Case
 
 _KEPT = ("seen", "fingerprint", "changed", "priority", "rank")
-_KEPT_LATER = {
-    "constancy": "",
-    "kind": "plan",
-    "parent": "",
-    "fraction": "",
-    "content": "",
-}  # defaults, for an older record
+_KEPT_LATER = {"kind": "plan", **dict.fromkeys(("constancy", "parent", "fraction", "content"), "")}  # for older records
 
 
 def write_origin(path: Path, case: Case, due: Due | None = None) -> None:

@@ -14,9 +14,10 @@ from mqi_communicator.flow.steps.arrived import examine_arrived
 from mqi_communicator.flow.tasks import copy_to_spool, examine
 from mqi_communicator.flow.tools import Tools
 from mqi_communicator.flow.transitions.decide import TIDY
+from mqi_communicator.flow.transitions.supersede import supersede
 from mqi_communicator.intake.examination import Examination, Rejected
 from mqi_communicator.intake.manifest import load_manifest
-from mqi_communicator.store import cases, orders, work_items
+from mqi_communicator.store import cases, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.deliveries import wake_waiting
 
@@ -77,7 +78,7 @@ def register(connection: Connection, key: str, manifest: Manifest, now: float) -
     revision = 1 + max((case.revision for case in older), default=0)
     cases.change(connection, key, revision=revision)
     for case in older:
-        _supersede(connection, case, key, revision, now)
+        supersede(connection, case, key, f"superseded by revision {revision} ({key})", now)
     return Done({**facts, "revision": revision})
 
 
@@ -85,12 +86,3 @@ def has_verdict(case: Case, item: WorkItem) -> bool:
     """Whether a case has a verdict, or will have one. A delivered case has one, even if its tidying failed."""
     ending = bool(item.wanted or case.superseded_by)
     return item.status is Status.DONE or item.step == TIDY or not (item.status.ended or ending)
-
-
-def _supersede(connection: Connection, old: Case, key: str, revision: int, now: float) -> None:
-    if old.superseded_by:
-        return
-    cases.change(connection, old.key, superseded_by=key)
-    if not work_items.get(connection, old.key).status.ended:
-        why = f"superseded by revision {revision} ({key})"
-        orders.add(connection, at=now, case=old.key, order="cancel", who="mqi", why=why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 
-from mqi_communicator.case.model import CaseKind, WorkItem
+from mqi_communicator.case.model import WITH_DOSE, WorkItem
 from mqi_communicator.case.outcome import Done, Outcome
 from mqi_communicator.flow.hosts.compute_hosts import ComputeHost
 from mqi_communicator.flow.steps.spent import note_spent
@@ -19,7 +19,7 @@ REMOVE_S = 120.0
 
 async def tidy(item: WorkItem, tools: Tools) -> Outcome:
     """Nothing of the case is left on the host; the spool keeps the admitted files and the doses."""
-    if (await tools.database.read(cases.get, item.case)).kind not in (CaseKind.PLAN, CaseKind.DOSE):
+    if (await tools.database.read(cases.get, item.case)).kind not in WITH_DOSE:
         return Done()  # nothing of it was sent anywhere
     await tools.database.write(work_items.wake_step, RECONSTRUCT, tools.clock())  # doses of fractions of this plan
     await tidy_host(item.case, tools)

@@ -64,10 +64,9 @@ def delivered_spots(spool: Spool) -> DeliveredSpots | None:
 
 
 def own_conventions(
-    spool: Spool, plan: IonPlan, conventions: Mapping[str, DoseConvention]
+    delivered: DeliveredSpots | None, plan: IonPlan, conventions: Mapping[str, DoseConvention]
 ) -> Mapping[str, DoseConvention]:
     """The conventions that hold for the doses that the case is compared with: of a plan those of the site."""
-    delivered = delivered_spots(spool)
     return conventions if delivered is None else delivered.conventions(plan)
 
 
@@ -108,7 +107,7 @@ def write_input(
     """
     admitted_case = read_case(spool)
     plan, ct = admitted_case.plan, admitted_case.ct
-    conventions = own_conventions(spool, plan, conventions)
+    conventions = own_conventions(delivered_spots(spool), plan, conventions)
     has_dose = bool(load_manifest(spool.manifest).of(Kind.DOSE))
     if has_dose and convention_for(plan.manufacturer, conventions) is None:
         raise ActionRequired(

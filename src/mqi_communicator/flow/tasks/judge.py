@@ -67,7 +67,7 @@ def judge_case(
     ct = prepared.patient_ct()
     plan = settled(plan, position_of(first_slice(spool)))
     delivered = delivered_spots(spool)
-    conventions = own_conventions(spool, plan, conventions)
+    conventions = own_conventions(delivered, plan, conventions)
     convention = convention_for(plan.manufacturer, conventions)
     computed = [open_dose(spool, number, token) for number, token in tokens.items()]
     case = engine.case(prepared.case)

@@ -15,7 +15,7 @@ from mqi_communicator.dicom.positions import settled
 from mqi_communicator.dicom.records import Biology, Dose, DoseType, Extent, IonPlan, Medium
 from mqi_communicator.dicom.rtdose import dose_facts, read_part, read_rtdose
 from mqi_communicator.flow.spool.layout import Spool
-from mqi_communicator.flow.tasks.engine_input import own_conventions, read_plan
+from mqi_communicator.flow.tasks.engine_input import delivered_spots, own_conventions, read_plan
 from mqi_communicator.flow.tasks.manifest import Record, manifest_of
 from mqi_communicator.flow.tasks.prepared_case import admitted_ct
 from mqi_communicator.flow.tasks.report_files import DATA, HTML, NAMES, PDF, remove_report
@@ -107,7 +107,7 @@ def build_report(
     plan_file, *_ = admitted.of(Kind.PLAN)
     ct_files = [spool.case / file.stored for file in admitted.of(Kind.CT)]
     plan = settled(read_plan(spool), position_of(ct_files[0]))
-    convention = convention_for(plan.manufacturer, own_conventions(spool, plan, conventions))
+    convention = convention_for(plan.manufacturer, own_conventions(delivered_spots(spool), plan, conventions))
     labels = read_labels(spool.case / plan_file.stored)
     material = ReportInput(
         plan=plan,

@@ -8,7 +8,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from mqi_communicator.case.model import CASE_ITEM, CaseKind, Event, Priority, Status, WorkItem, new_key, rank_of
-from mqi_communicator.store import cases, orders, signatures, work_items
+from mqi_communicator.flow.transitions.supersede import supersede
+from mqi_communicator.store import cases, signatures, work_items
 from mqi_communicator.store.cases import Case
 from mqi_communicator.store.deliveries import deliveries_of, doses_of
 
@@ -72,8 +73,5 @@ def supersede_older(connection: Connection, dose: Case, now: float) -> None:
 
 
 def _supersede(connection: Connection, old: Case, by: str, now: float) -> None:
-    cases.change(connection, old.key, superseded_by=by)
+    supersede(connection, old, by, f"the fraction was judged again ({by})", now)
     signatures.withdraw(connection, old.key)
-    if not work_items.get(connection, old.key).status.ended:
-        why = f"the fraction was judged again ({by})"
-        orders.add(connection, at=now, case=old.key, order="cancel", who="mqi", why=why)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mqi_communicator.dicom.records import FWHM
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     Doubles = NDArray[np.float64]
 
-FWHM = 2.3548200450309493  # of a Gaussian, in sigmas
 _STEP = 0.25  # sigmas between points
 _MARGIN = 3.0  # sigmas around the spots
 _MOST = 400  # points along an axis where fluences are compared

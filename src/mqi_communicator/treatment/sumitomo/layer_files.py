@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mqi_communicator.dicom.problem import printable
+from mqi_communicator.dicom.records import FWHM
 from mqi_communicator.treatment.pieces import merged
 from mqi_communicator.treatment.sumitomo.folder import Digests, Report
 
@@ -34,7 +35,6 @@ BEAM_ON, PAINTING = 1 << 14, 0x7F
 _MOST = 256 << 20  # bytes of a file
 _OFF = 0.01  # of all counts, at most, may be recorded while the beam is off
 _SIGMA = 3.0  # mm, of the spots if it is not recorded: a small one, so that pieces are short
-FWHM = 2.3548200450309493  # in sigmas
 
 
 @dataclass(frozen=True, slots=True)
